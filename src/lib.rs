@@ -1,0 +1,1 @@
+//! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
