@@ -1,1 +1,3 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
+
+pub mod clock;

@@ -1,0 +1,12 @@
+//! Values and decisions: what a task, a person, a command and an operation are, and what follows from them.
+//!
+//! Nothing in here does IO, reads a clock, or knows Slack, HTTP or SQL. Everything else uses it; it uses nobody.
+
+pub mod command;
+pub mod event;
+pub mod operation;
+pub mod person;
+pub mod queue;
+pub mod reply;
+pub mod score;
+pub mod task;

@@ -1,0 +1,130 @@
+//! Who a person is to each system, whose task a task is, and who may act at all.
+//!
+//! The desk asks [`may_act`] before it reads a command; the queue asks [`Person::is_concerned`].
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::task::{Source, Task};
+
+/// The store's number for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PersonId(pub i64);
+
+/// Somebody in Slack, linked to a GitHub login and a ClickUp member (design 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: PersonId,
+    pub name: String,
+    pub slack: Option<String>,
+    /// GitHub login.
+    pub github: Option<String>,
+    /// ClickUp member id, as text.
+    pub clickup: Option<String>,
+    /// From Slack; UTC until it is known.
+    pub zone: Tz,
+    /// Without `[[people]]` Ivan is one person's, who is concerned by every task (design 4).
+    pub alone: bool,
+}
+
+impl Person {
+    /// Whether a task belongs into this person's queue: it is assigned to them, or they are the only one.
+    pub fn is_concerned(&self, task: &Task) -> bool {
+        self.alone
+            || task
+                .assignees
+                .iter()
+                .any(|account| match task.key.source() {
+                    Source::ClickUp => self.clickup.as_deref() == Some(account.id.as_str()),
+                    Source::GitHub => self
+                        .github
+                        .as_deref()
+                        .is_some_and(|login| login.eq_ignore_ascii_case(&account.name)),
+                })
+    }
+}
+
+/// What Slack says about the sender of a message (contract slack 3.2, `users.info`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub id: String,
+    pub team: Option<String>,
+    pub name: String,
+    pub zone: Option<Tz>,
+    pub deactivated: bool,
+    pub bot: bool,
+    /// A single- or multi-channel guest.
+    pub guest: bool,
+}
+
+/// Why somebody may not act. `Display` is the polite refusal (P6).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    #[error(
+        "I only take commands from full members of this workspace. Whoever runs me can name you in slack.allowed_users."
+    )]
+    NotFullMember,
+    #[error(
+        "I only take commands from the people named in slack.allowed_users. Whoever runs me can add you there."
+    )]
+    NotNamed,
+    #[error("I do not know you yet. Whoever runs me can add you as one of [[people]].")]
+    Unknown,
+}
+
+/// Whether Slack's `member` may act in the workspace `team`: those named, or every full member where nobody is named;
+/// bots and deactivated accounts never, guests and strangers only by name (design 5, `slack.allowed_users`).
+pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
+    let stranger = member.team.as_deref().is_some_and(|theirs| theirs != team);
+    if member.bot || member.deactivated {
+        return Err(NotAllowed::NotFullMember);
+    }
+    if !allowed.is_empty() {
+        let named = allowed.contains(&member.id);
+        return if named {
+            Ok(())
+        } else {
+            Err(NotAllowed::NotNamed)
+        };
+    }
+    if member.guest || stranger {
+        return Err(NotAllowed::NotFullMember);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn ana() -> Member {
+        Member {
+            id: "U0ANN01".into(),
+            team: Some("T0TEAM1".into()),
+            name: "Ana".into(),
+            zone: None,
+            deactivated: false,
+            bot: false,
+            guest: false,
+        }
+    }
+
+    #[rstest]
+    #[case::full_member(ana(), &[], Ok(()))]
+    #[case::org_wide_install(Member { team: None, ..ana() }, &[], Ok(()))]
+    #[case::guest(Member { guest: true, ..ana() }, &[], Err(NotAllowed::NotFullMember))]
+    #[case::named_guest(Member { guest: true, ..ana() }, &["U0ANN01"], Ok(()))]
+    #[case::stranger(Member { team: Some("T0OTHER".into()), ..ana() }, &[], Err(NotAllowed::NotFullMember))]
+    #[case::not_named(ana(), &["U0BOB01"], Err(NotAllowed::NotNamed))]
+    #[case::named_bot(Member { bot: true, ..ana() }, &["U0ANN01"], Err(NotAllowed::NotFullMember))]
+    #[case::deactivated(Member { deactivated: true, ..ana() }, &[], Err(NotAllowed::NotFullMember))]
+    fn acts_only_if_allowed(
+        #[case] member: Member,
+        #[case] allowed: &[&str],
+        #[case] verdict: Result<(), NotAllowed>,
+    ) {
+        let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
+        assert_eq!(may_act(&member, "T0TEAM1", &allowed), verdict);
+    }
+}

@@ -1,0 +1,496 @@
+//! A task as a source has it, and the two ways to name one: the key that is stored, the id that people see.
+//!
+//! Sources build [`Task`]s from what they read; the store keeps them; `score`, `queue` and `reply` decide about them.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A system of record for tasks (design 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    ClickUp,
+    GitHub,
+}
+
+impl Source {
+    pub const ALL: [Source; 2] = [Source::ClickUp, Source::GitHub];
+
+    /// The word in ids, configuration, JSON and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::ClickUp => "clickup",
+            Source::GitHub => "github",
+        }
+    }
+
+    /// The name in sentences.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::ClickUp => "ClickUp",
+            Source::GitHub => "GitHub",
+        }
+    }
+
+    /// Reads `clickup` or `github`, in any case.
+    pub fn parse(text: &str) -> Option<Source> {
+        Source::ALL
+            .into_iter()
+            .find(|source| source.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// What the source calls one of its units of work.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Source::ClickUp => "task",
+            Source::GitHub => "issue",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the mirror stores a task under: ClickUp's task id, or GitHub's `<repository id>:<number>`.
+///
+/// It survives renames and transfers of repositories, and a reused name never matches it (contract github 8).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskKey {
+    source: Source,
+    key: String,
+}
+
+impl TaskKey {
+    /// The key of a ClickUp task by its internal id (never the custom id, which can change: contract clickup 5.4).
+    pub fn clickup(id: impl Into<String>) -> TaskKey {
+        TaskKey {
+            source: Source::ClickUp,
+            key: id.into(),
+        }
+    }
+
+    /// The key of a GitHub issue by its repository's stable id and its number there.
+    pub fn github(repository_id: u64, number: u64) -> TaskKey {
+        TaskKey {
+            source: Source::GitHub,
+            key: format!("{repository_id}:{number}"),
+        }
+    }
+
+    /// Puts a key together again from its two stored columns.
+    pub fn stored(source: Source, key: impl Into<String>) -> TaskKey {
+        TaskKey {
+            source,
+            key: key.into(),
+        }
+    }
+
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.key
+    }
+
+    /// The repository id and the issue number, for a GitHub key.
+    pub fn github_parts(&self) -> Option<(u64, u64)> {
+        if self.source != Source::GitHub {
+            return None;
+        }
+        let (repository, number) = self.key.split_once(':')?;
+        Some((repository.parse().ok()?, number.parse().ok()?))
+    }
+}
+
+/// `owner/name` of a repository, as GitHub spells it. Mutable at GitHub: for showing and asking, never a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepoName {
+    owner: String,
+    name: String,
+}
+
+impl RepoName {
+    /// Reads `owner/name`. Both parts are GitHub's alphabet: ASCII letters, digits, `-`, `_` and `.`.
+    pub fn parse(text: &str) -> Option<RepoName> {
+        let (owner, name) = text.split_once('/')?;
+        let valid = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 100
+                && part != "."
+                && part != ".."
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        (valid(owner) && valid(name)).then(|| RepoName {
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// GitHub compares names without case.
+    pub fn is(&self, other: &RepoName) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
+}
+
+impl fmt::Display for RepoName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl From<RepoName> for String {
+    fn from(repo: RepoName) -> String {
+        repo.to_string()
+    }
+}
+
+impl TryFrom<String> for RepoName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<RepoName, String> {
+        RepoName::parse(&text).ok_or_else(|| format!("`{text}` is not owner/name"))
+    }
+}
+
+/// What a person sees and types: `clickup:<id>`, `github:<owner>/<repo>#<number>`, or `github:<number>`, which
+/// means the default repo.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TaskId(Named);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Named {
+    ClickUp(String),
+    GitHub(Option<RepoName>, u64),
+}
+
+/// Why a text is no task id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a task id. A task id is clickup:<id>, github:<owner>/<repo>#<number>, or github:<number> for the default repo"
+)]
+pub struct MalformedTaskId(pub String);
+
+impl TaskId {
+    /// Reads a task id as typed or as a path segment, already percent-decoded.
+    pub fn parse(text: &str) -> Result<TaskId, MalformedTaskId> {
+        let malformed = || MalformedTaskId(text.chars().take(80).collect());
+        let (source, rest) = text.trim().split_once(':').ok_or_else(malformed)?;
+        match Source::parse(source).ok_or_else(malformed)? {
+            Source::ClickUp => TaskId::clickup(rest).ok_or_else(malformed),
+            Source::GitHub => match rest.split_once('#') {
+                Some((repo, number)) => Some((RepoName::parse(repo).map(Some), number)),
+                None => Some((Some(None), rest)),
+            }
+            .and_then(|(repo, number)| Some(TaskId(Named::GitHub(repo?, issue_number(number)?))))
+            .ok_or_else(malformed),
+        }
+    }
+
+    /// The id of a ClickUp task, if the text is one: letters, digits, `-` and `_`.
+    pub fn clickup(id: &str) -> Option<TaskId> {
+        let valid = !id.is_empty()
+            && id.len() <= 64
+            && id
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        valid.then(|| TaskId(Named::ClickUp(id.to_owned())))
+    }
+
+    /// The id of an issue. Numbers start at 1; 0 is none.
+    pub fn github(repo: Option<RepoName>, number: u64) -> Option<TaskId> {
+        (number > 0).then_some(TaskId(Named::GitHub(repo, number)))
+    }
+
+    /// Reads the address of a task's page: `https://app.clickup.com/t/86…`, `https://github.com/o/r/issues/7`.
+    ///
+    /// A host other than github.com counts as GitHub by the shape of the path, for GitHub Enterprise.
+    pub fn from_url(text: &str) -> Option<TaskId> {
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"))?;
+        let rest = rest.split(['?', '#']).next()?;
+        let mut segments = rest.trim_end_matches('/').split('/');
+        let host = segments.next()?;
+        let path: Vec<&str> = segments.collect();
+        match path.as_slice() {
+            ["t", id] if is_clickup_host(host) => TaskId::clickup(id),
+            ["t", _team, id] if is_clickup_host(host) => TaskId::clickup(id),
+            [owner, name, "issues", number] => TaskId::github(
+                Some(RepoName::parse(&format!("{owner}/{name}"))?),
+                issue_number(number)?,
+            ),
+            _ => None,
+        }
+    }
+
+    pub fn source(&self) -> Source {
+        match self.0 {
+            Named::ClickUp(_) => Source::ClickUp,
+            Named::GitHub(..) => Source::GitHub,
+        }
+    }
+
+    /// ClickUp's id, for a ClickUp task.
+    pub fn clickup_id(&self) -> Option<&str> {
+        match &self.0 {
+            Named::ClickUp(id) => Some(id),
+            Named::GitHub(..) => None,
+        }
+    }
+
+    /// The repository if it was named, and the number, for a GitHub issue.
+    pub fn issue(&self) -> Option<(Option<&RepoName>, u64)> {
+        match &self.0 {
+            Named::ClickUp(_) => None,
+            Named::GitHub(repo, number) => Some((repo.as_ref(), *number)),
+        }
+    }
+
+    /// As people write it beside a title: `acme/widgets#7`, or ClickUp's bare id.
+    pub fn short(&self) -> String {
+        match &self.0 {
+            Named::ClickUp(id) => id.clone(),
+            Named::GitHub(Some(repo), number) => format!("{repo}#{number}"),
+            Named::GitHub(None, number) => format!("#{number}"),
+        }
+    }
+}
+
+fn is_clickup_host(host: &str) -> bool {
+    host == "clickup.com" || host.ends_with(".clickup.com")
+}
+
+fn issue_number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|&number| digits && number > 0)
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Named::ClickUp(id) => write!(f, "clickup:{id}"),
+            Named::GitHub(Some(repo), number) => write!(f, "github:{repo}#{number}"),
+            Named::GitHub(None, number) => write!(f, "github:{number}"),
+        }
+    }
+}
+
+impl From<TaskId> for String {
+    fn from(id: TaskId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = MalformedTaskId;
+
+    fn try_from(text: String) -> Result<TaskId, MalformedTaskId> {
+        TaskId::parse(&text)
+    }
+}
+
+/// The three states that Ivan knows; sources map theirs by type first, name second (design 4, settled in 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Todo,
+    InProgress,
+    Done,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Todo => "todo",
+            Status::InProgress => "in_progress",
+            Status::Done => "done",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Status> {
+        [Status::Todo, Status::InProgress, Status::Done]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
+}
+
+/// Only the two priorities that earn points are told apart (design 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    Urgent,
+    High,
+    Normal,
+    Low,
+}
+
+impl Priority {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Urgent => "urgent",
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Priority> {
+        use Priority::{High, Low, Normal, Urgent};
+        [Urgent, High, Normal, Low]
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
+    }
+}
+
+/// Somebody as a source names them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// The stable id, as text: ClickUp's member id, GitHub's numeric user id.
+    pub id: String,
+    /// What people call it: ClickUp's user name, GitHub's login.
+    pub name: String,
+}
+
+/// One unit of work, as its source last said it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub key: TaskKey,
+    pub id: TaskId,
+    /// Where it lives: ClickUp's list id; GitHub's repository id, as text.
+    pub container: String,
+    pub title: String,
+    /// Without Ivan's own marker; at most a few thousand characters.
+    pub description: String,
+    pub url: String,
+    pub status: Status,
+    /// The source's own word: `in review`, `open`, `closed`.
+    pub source_status: String,
+    pub assignees: Vec<Account>,
+    /// ClickUp tags or GitHub labels, in the source's spelling.
+    pub labels: Vec<String>,
+    /// The client the task is for: ClickUp tag `client:<entity>`, GitHub title prefix `[CLIENT:<entity>] `.
+    pub entity: Option<String>,
+    pub priority: Option<Priority>,
+    pub due: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// The source's own clock for the last change: what decides which of two accounts of a task is newer (P4).
+    pub updated_at: DateTime<Utc>,
+    /// Who finished it and when, where the source says so (P5).
+    pub closed: Option<Closed>,
+    /// GitHub says that an open issue was reopened; with `updated_at` that shows a later hand (design 10).
+    pub reopened: bool,
+}
+
+/// How a finished task came to be so, as far as the source tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    pub by: Option<Account>,
+    pub at: Option<DateTime<Utc>>,
+    /// The closing hand is the account that Ivan writes with; `None` where the source does not say who.
+    pub by_us: Option<bool>,
+}
+
+impl Task {
+    /// Reads the client out of a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
+    pub fn entity_of_title(title: &str) -> Option<String> {
+        let rest = title.strip_prefix("[CLIENT:")?;
+        let (entity, _) = rest.split_once(']')?;
+        let entity = entity.trim();
+        (!entity.is_empty()).then(|| entity.to_owned())
+    }
+
+    /// Reads the client out of ClickUp tags: the first `client:<entity>` (design 4).
+    pub fn entity_of_labels(labels: &[String]) -> Option<String> {
+        labels.iter().find_map(|label| {
+            let (kind, entity) = label.split_once(':')?;
+            let entity = entity.trim();
+            (kind.eq_ignore_ascii_case("client") && !entity.is_empty()).then(|| entity.to_owned())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("clickup:86tst0001", "clickup:86tst0001")]
+    #[case("ClickUp:OPS-12", "clickup:OPS-12")]
+    #[case("github:acme/widgets#7", "github:acme/widgets#7")]
+    #[case("github:7", "github:7")]
+    #[case("  github:7 ", "github:7")]
+    fn a_task_id_is_read_and_shown(#[case] typed: &str, #[case] shown: &str) {
+        assert_eq!(TaskId::parse(typed).unwrap().to_string(), shown);
+    }
+
+    #[rstest]
+    #[case("86tst0001")]
+    #[case("clickup:")]
+    #[case("clickup:86/../team")]
+    #[case("github:acme#7")]
+    #[case("github:acme/widgets")]
+    #[case("github:acme/../x#7")]
+    #[case("github:acme/widgets#0")]
+    #[case("github:+7")]
+    #[case("github:99999999999999999999999")]
+    #[case("jira:7")]
+    #[case("")]
+    fn a_malformed_task_id_is_refused(#[case] typed: &str) {
+        assert!(TaskId::parse(typed).is_err(), "{typed}");
+    }
+
+    #[rstest]
+    #[case("https://app.clickup.com/t/86tst0001", Some("clickup:86tst0001"))]
+    #[case("https://app.clickup.com/t/9001/OPS-12?x=1", Some("clickup:OPS-12"))]
+    #[case(
+        "https://github.com/acme/widgets/issues/7#issuecomment-900",
+        Some("github:acme/widgets#7")
+    )]
+    #[case(
+        "https://github.example.com/acme/widgets/issues/7/",
+        Some("github:acme/widgets#7")
+    )]
+    #[case("https://github.com/acme/widgets/pull/7", None)]
+    #[case("https://evil.example/t/86tst0001", None)]
+    #[case("ftp://github.com/acme/widgets/issues/7", None)]
+    fn an_address_names_a_task(#[case] url: &str, #[case] id: Option<&str>) {
+        let read = TaskId::from_url(url).map(|id| id.to_string());
+        assert_eq!(read.as_deref(), id);
+    }
+
+    #[test]
+    fn a_stored_key_gives_its_parts_back() {
+        assert_eq!(TaskKey::github(1001, 7).github_parts(), Some((1001, 7)));
+        assert_eq!(TaskKey::clickup("86tst0001").github_parts(), None);
+    }
+
+    #[test]
+    fn the_client_is_read_from_titles_and_tags() {
+        assert_eq!(
+            Task::entity_of_title("[CLIENT:acme] Fix login").as_deref(),
+            Some("acme")
+        );
+        assert_eq!(Task::entity_of_title("Fix [CLIENT:acme] login"), None);
+        let tags = ["ops".to_owned(), "Client:Acme".to_owned()];
+        assert_eq!(Task::entity_of_labels(&tags).as_deref(), Some("Acme"));
+    }
+}
