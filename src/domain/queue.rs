@@ -1,0 +1,89 @@
+//! The pin: which task a person means, and where they go next (design 4).
+//!
+//! A pin is history: a command means the task that its author could see when they typed it, not the one that is
+//! current by the time it arrives.
+
+use chrono::{DateTime, Utc};
+
+/// A task that became somebody's current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin {
+    pub id: i64,
+    /// The row of the task; `None` when their queue was empty.
+    pub task: Option<i64>,
+    /// Since when they can see it, by the clock of the surface that shows it; `None` until it is shown.
+    pub shown_at: Option<DateTime<Utc>>,
+}
+
+/// The pin that a command typed at `typed_at` is about: the last one shown before. Never a task that its author had
+/// not seen yet.
+pub fn meant(pins: &[Pin], typed_at: DateTime<Utc>) -> Option<&Pin> {
+    pins.iter()
+        .filter(|pin| pin.shown_at.is_some_and(|shown| shown < typed_at))
+        .max_by_key(|pin| (pin.shown_at, pin.id))
+}
+
+/// Where `next` goes from `current` in a ranked queue: to the task behind it, and from the end back to the first.
+/// `None` if there is nothing else.
+pub fn following(ranked: &[i64], current: Option<i64>) -> Option<i64> {
+    let behind = current
+        .and_then(|current| ranked.iter().position(|&task| task == current))
+        .map_or(0, |place| place + 1);
+    ranked
+        .iter()
+        .cycle()
+        .skip(behind)
+        .take(ranked.len())
+        .copied()
+        .find(|&task| Some(task) != current)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn pin(id: i64, task: i64, shown: Option<i64>) -> Pin {
+        Pin {
+            id,
+            task: Some(task),
+            shown_at: shown.map(at),
+        }
+    }
+
+    #[rstest]
+    #[case::before_anything_was_shown(5, None)]
+    #[case::in_the_same_instant_it_was_not_seen(10, None)]
+    #[case::after_the_first(15, Some(100))]
+    #[case::typed_while_the_second_was_on_its_way(20, Some(100))]
+    #[case::after_the_second(21, Some(200))]
+    #[case::the_third_is_not_shown_yet(99, Some(200))]
+    fn a_command_means_what_its_author_saw(#[case] typed: i64, #[case] task: Option<i64>) {
+        let pins = [
+            pin(1, 100, Some(10)),
+            pin(2, 200, Some(20)),
+            pin(3, 300, None),
+        ];
+        assert_eq!(meant(&pins, at(typed)).and_then(|pin| pin.task), task);
+    }
+
+    #[rstest]
+    #[case(&[1, 2, 3], Some(1), Some(2))]
+    #[case(&[1, 2, 3], Some(3), Some(1))]
+    #[case(&[1, 2, 3], Some(9), Some(1))]
+    #[case(&[1, 2, 3], None, Some(1))]
+    #[case(&[1], Some(1), None)]
+    #[case(&[], Some(1), None)]
+    #[case(&[], None, None)]
+    fn next_goes_round(
+        #[case] ranked: &[i64],
+        #[case] current: Option<i64>,
+        #[case] next: Option<i64>,
+    ) {
+        assert_eq!(following(ranked, current), next);
+    }
+}

@@ -1,0 +1,425 @@
+//! Points with their reasons, and the order of a queue (design 4).
+//!
+//! The desk ranks a person's open tasks with [`rank`] whenever it needs the first or the next one, and tells the
+//! reasons of [`score`]. Nothing that Ivan itself does to a task earns points, so ranking never feeds on itself.
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use chrono::{DateTime, Days, Duration, NaiveDate, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use super::task::{Priority, Task};
+
+/// How long a change counts as activity.
+const RECENT: Duration = Duration::hours(24);
+/// How many days from today are the coming week.
+const WEEK: Days = Days::new(7);
+
+/// The points of design 4; every one is configurable under `[queue.score]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weights {
+    pub revenue: i64,
+    pub blocking: i64,
+    pub overdue: i64,
+    pub due_today: i64,
+    pub due_week: i64,
+    pub due_later: i64,
+    pub urgent: i64,
+    pub high: i64,
+    pub recent: i64,
+}
+
+impl Default for Weights {
+    /// The numbers of design 4.
+    fn default() -> Weights {
+        Weights {
+            revenue: 1000,
+            blocking: 500,
+            overdue: 500,
+            due_today: 400,
+            due_week: 300,
+            due_later: 100,
+            urgent: 200,
+            high: 100,
+            recent: 1,
+        }
+    }
+}
+
+/// What a task earned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Score {
+    pub total: i64,
+    /// What is worth telling, in the order of design 4's table. The points of a task that is due later or never, and
+    /// weights of zero, are in `total` only.
+    pub reasons: Vec<(Reason, i64)>,
+}
+
+/// Why a task earned points. `Display` is the word that people read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    Client,
+    Revenue,
+    Deal,
+    Overdue,
+    DueToday,
+    DueThisWeek,
+    Urgent,
+    HighPriority,
+    ActiveToday,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Client => "client",
+            Reason::Revenue => "revenue",
+            Reason::Deal => "deal",
+            Reason::Overdue => "overdue",
+            Reason::DueToday => "due today",
+            Reason::DueThisWeek => "due this week",
+            Reason::Urgent => "urgent",
+            Reason::HighPriority => "high priority",
+            Reason::ActiveToday => "active today",
+        })
+    }
+}
+
+/// The points of a task at `now`, for a person who lives in `zone`.
+pub fn score(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> Score {
+    let earned = [
+        revenue(task).map(|reason| (Some(reason), weights.revenue)),
+        Some(urgency(task, now, zone, weights)),
+        priority(task, weights),
+        is_recent(task, now).then_some((Some(Reason::ActiveToday), weights.recent)),
+    ];
+    let mut score = Score {
+        total: 0,
+        reasons: Vec::new(),
+    };
+    for (reason, points) in earned.into_iter().flatten() {
+        score.total = score.total.saturating_add(points);
+        if let Some(reason) = reason.filter(|_| points != 0) {
+            score.reasons.push((reason, points));
+        }
+    }
+    score
+}
+
+/// A queue in its order: most points first, then oldest, then by id. The same tasks give the same order.
+pub fn rank(
+    tasks: impl IntoIterator<Item = Task>,
+    now: DateTime<Utc>,
+    zone: Tz,
+    weights: &Weights,
+) -> Vec<(Task, Score)> {
+    let mut ranked: Vec<(Task, Score)> = tasks
+        .into_iter()
+        .map(|task| {
+            let score = score(&task, now, zone, weights);
+            (task, score)
+        })
+        .collect();
+    ranked.sort_by(|(a, of_a), (b, of_b)| {
+        Reverse(of_a.total)
+            .cmp(&Reverse(of_b.total))
+            .then_with(|| a.created_at.cmp(&b.created_at))
+            .then_with(|| a.id.cmp(&b.id))
+            .then_with(|| a.key.cmp(&b.key))
+    });
+    ranked
+}
+
+/// A tag or label that contains `client`, `revenue` or `deal`, or a client that is named otherwise.
+fn revenue(task: &Task) -> Option<Reason> {
+    let labels: Vec<String> = task
+        .labels
+        .iter()
+        .map(|label| label.to_lowercase())
+        .collect();
+    let labelled = |word: &str| labels.iter().any(|label| label.contains(word));
+    if task.entity.is_some() || labelled("client") {
+        Some(Reason::Client)
+    } else if labelled("revenue") {
+        Some(Reason::Revenue)
+    } else if labelled("deal") {
+        Some(Reason::Deal)
+    } else {
+        None
+    }
+}
+
+/// Days count, not hours: ClickUp keeps a date without time as 04:00 and does not tell (contract clickup 5.4), so that
+/// a task is overdue on the day after.
+fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Option<Reason>, i64) {
+    let today = day(now, zone);
+    let week = today.checked_add_days(WEEK);
+    match task.due.map(|due| day(due, zone)) {
+        Some(day) if day < today => (Some(Reason::Overdue), weights.overdue),
+        Some(day) if day == today => (Some(Reason::DueToday), weights.due_today),
+        Some(day) if week.is_some_and(|week| day <= week) => {
+            (Some(Reason::DueThisWeek), weights.due_week)
+        }
+        _ => (None, weights.due_later),
+    }
+}
+
+/// The calendar day of an instant in a zone. At the ends of what chrono can count, where its own conversion would
+/// panic on what a source sent, it is the day in UTC.
+fn day(at: DateTime<Utc>, zone: Tz) -> NaiveDate {
+    let utc = at.naive_utc();
+    let offset = zone.offset_from_utc_datetime(&utc).fix();
+    utc.checked_add_offset(offset).unwrap_or(utc).date()
+}
+
+fn priority(task: &Task, weights: &Weights) -> Option<(Option<Reason>, i64)> {
+    match task.priority? {
+        Priority::Urgent => Some((Some(Reason::Urgent), weights.urgent)),
+        Priority::High => Some((Some(Reason::HighPriority), weights.high)),
+        Priority::Normal | Priority::Low => None,
+    }
+}
+
+/// A source's clock may be ahead of ours: what changed in the future changed just now.
+fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
+    now.signed_duration_since(task.updated_at) < RECENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::{Status, TaskId, TaskKey};
+    use chrono_tz::{America::New_York, Europe::Berlin, Pacific::Apia, UTC};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    fn now() -> DateTime<Utc> {
+        at("2026-11-23T12:00:00Z")
+    }
+
+    /// A task that earns nothing but the points of no due date.
+    fn task() -> Task {
+        Task {
+            key: TaskKey::clickup("86tst0001"),
+            id: TaskId::clickup("86tst0001").unwrap(),
+            container: "901100000001".into(),
+            title: "Renew the certificate".into(),
+            description: String::new(),
+            url: String::new(),
+            status: Status::Todo,
+            source_status: "to do".into(),
+            assignees: Vec::new(),
+            labels: Vec::new(),
+            entity: None,
+            priority: None,
+            due: None,
+            created_at: at("2026-10-01T00:00:00Z"),
+            updated_at: at("2026-11-01T00:00:00Z"),
+            closed: None,
+            reopened: false,
+        }
+    }
+
+    fn labelled(label: &str) -> Task {
+        Task {
+            labels: vec!["ops".into(), label.into()],
+            ..task()
+        }
+    }
+
+    fn due(text: &str) -> Task {
+        Task {
+            due: Some(at(text)),
+            ..task()
+        }
+    }
+
+    fn updated(text: &str) -> Task {
+        Task {
+            updated_at: at(text),
+            ..task()
+        }
+    }
+
+    fn with_priority(priority: Priority) -> Task {
+        Task {
+            priority: Some(priority),
+            ..task()
+        }
+    }
+
+    #[rstest]
+    #[case::nothing(task(), 100, "")]
+    #[case::client_tag(labelled("client:acme"), 1100, "client 1000")]
+    #[case::within_a_word(labelled("BigClients"), 1100, "client 1000")]
+    #[case::revenue_label(labelled("Revenue"), 1100, "revenue 1000")]
+    #[case::deal_label(labelled("new-deal"), 1100, "deal 1000")]
+    #[case::entity(Task { entity: Some("acme".into()), ..task() }, 1100, "client 1000")]
+    #[case::once(
+        Task { entity: Some("acme".into()), ..labelled("deal") },
+        1100,
+        "client 1000"
+    )]
+    #[case::urgent(with_priority(Priority::Urgent), 300, "urgent 200")]
+    #[case::high(with_priority(Priority::High), 200, "high priority 100")]
+    #[case::normal(with_priority(Priority::Normal), 100, "")]
+    #[case::low(with_priority(Priority::Low), 100, "")]
+    #[case::recent(updated("2026-11-22T12:00:01Z"), 101, "active today 1")]
+    #[case::a_day_ago(updated("2026-11-22T12:00:00Z"), 100, "")]
+    #[case::clock_ahead(updated("2026-11-23T12:00:05Z"), 101, "active today 1")]
+    #[case::started(Task { status: Status::InProgress, ..task() }, 100, "")]
+    #[case::everything(
+        Task {
+            priority: Some(Priority::Urgent),
+            due: Some(now()),
+            updated_at: now(),
+            ..labelled("client")
+        },
+        1601,
+        "client 1000, due today 400, urgent 200, active today 1"
+    )]
+    fn earns(#[case] task: Task, #[case] total: i64, #[case] why: &str) {
+        let score = score(&task, now(), UTC, &Weights::default());
+        let told: Vec<String> = score
+            .reasons
+            .iter()
+            .map(|(reason, points)| format!("{reason} {points}"))
+            .collect();
+        assert_eq!((score.total, told.join(", ").as_str()), (total, why));
+    }
+
+    const OVERDUE: Option<Reason> = Some(Reason::Overdue);
+    const TODAY: Option<Reason> = Some(Reason::DueToday);
+    const WEEK: Option<Reason> = Some(Reason::DueThisWeek);
+
+    #[rstest]
+    #[case::earlier_today(UTC, "2026-11-23T12:00:00Z", "2026-11-23T00:00:00Z", TODAY)]
+    #[case::yesterday(UTC, "2026-11-23T12:00:00Z", "2026-11-22T23:59:59Z", OVERDUE)]
+    #[case::tonight(UTC, "2026-11-23T12:00:00Z", "2026-11-23T23:59:59Z", TODAY)]
+    #[case::tomorrow(UTC, "2026-11-23T12:00:00Z", "2026-11-24T00:00:00Z", WEEK)]
+    #[case::seventh_day(UTC, "2026-11-23T12:00:00Z", "2026-11-30T23:59:59Z", WEEK)]
+    #[case::eighth_day(UTC, "2026-11-23T12:00:00Z", "2026-12-01T00:00:00Z", None)]
+    // 00:30 on the 24th in Berlin.
+    #[case::berlin_is_a_day_on(Berlin, "2026-11-23T23:30:00Z", "2026-11-23T22:59:00Z", OVERDUE)]
+    #[case::berlin_today(Berlin, "2026-11-23T23:30:00Z", "2026-11-23T23:00:00Z", TODAY)]
+    // 23:30 on the 23rd in New York.
+    #[case::new_york_is_a_day_back(New_York, "2026-11-24T04:30:00Z", "2026-11-23T05:00:00Z", TODAY)]
+    #[case::new_york_tomorrow(New_York, "2026-11-24T04:30:00Z", "2026-11-24T05:00:00Z", WEEK)]
+    // The clocks went back at 03:00 on 25 October: the day has 25 hours, and its last is 22:00–23:00 UTC.
+    #[case::long_day_ends(Berlin, "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", TODAY)]
+    #[case::long_day_is_over(Berlin, "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", WEEK)]
+    #[case::week_over_the_long_day(Berlin, "2026-10-20T10:00:00Z", "2026-10-27T22:59:59Z", WEEK)]
+    #[case::beyond_that_week(Berlin, "2026-10-20T10:00:00Z", "2026-10-27T23:00:00Z", None)]
+    // The clocks went forward at 02:00 on 29 March: the day has 23 hours.
+    #[case::short_day_ends(Berlin, "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", TODAY)]
+    #[case::short_day_is_over(Berlin, "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", WEEK)]
+    // Samoa had no 30 December 2011: the day after the 29th was the 31st.
+    #[case::a_day_that_never_was(Apia, "2011-12-30T11:00:00Z", "2011-12-30T09:59:59Z", OVERDUE)]
+    fn urgency_is_of_the_persons_day(
+        #[case] zone: Tz,
+        #[case] now: &str,
+        #[case] day: &str,
+        #[case] reason: Option<Reason>,
+    ) {
+        let score = score(&due(day), at(now), zone, &Weights::default());
+        let mut told = score.reasons.iter().map(|(reason, _)| *reason);
+        let urgency = told.find(|&reason| reason != Reason::ActiveToday);
+        assert_eq!(urgency, reason);
+    }
+
+    #[test]
+    fn the_ends_of_time_are_no_trouble() {
+        let task = Task {
+            due: Some(DateTime::<Utc>::MAX_UTC),
+            updated_at: DateTime::<Utc>::MIN_UTC,
+            ..task()
+        };
+        let weights = Weights {
+            due_later: i64::MAX,
+            revenue: i64::MAX,
+            ..Weights::default()
+        };
+        let client = Task {
+            entity: Some("acme".into()),
+            ..task
+        };
+        let score = score(&client, now(), Berlin, &weights);
+        assert_eq!(score.total, i64::MAX);
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_no_reason() {
+        let weights = Weights {
+            urgent: 0,
+            ..Weights::default()
+        };
+        let score = score(&with_priority(Priority::Urgent), now(), UTC, &weights);
+        assert_eq!((score.total, score.reasons), (100, Vec::new()));
+    }
+
+    #[test]
+    fn equal_scores_go_by_age_then_by_id() {
+        let named = |id: &str, created: &str| Task {
+            key: TaskKey::clickup(id),
+            id: TaskId::clickup(id).unwrap(),
+            created_at: at(created),
+            ..task()
+        };
+        let urgent = Task {
+            priority: Some(Priority::Urgent),
+            ..named("d", "2026-10-09T00:00:00Z")
+        };
+        let tasks = [
+            named("c", "2026-10-02T00:00:00Z"),
+            named("b", "2026-10-02T00:00:00Z"),
+            urgent,
+            named("a", "2026-10-03T00:00:00Z"),
+        ];
+        let order: Vec<String> = rank(tasks, now(), UTC, &Weights::default())
+            .into_iter()
+            .map(|(task, _)| task.id.short())
+            .collect();
+        assert_eq!(order, ["d", "b", "c", "a"]);
+    }
+
+    /// Tasks that differ in little, so that many are equal in all but their key.
+    fn tasks() -> impl Strategy<Value = Vec<Task>> {
+        let one = (0..3u8, 0..3i64, 0..2u8);
+        proptest::collection::vec(one, 0..12).prop_map(|drawn| {
+            let tasks = drawn.into_iter().zip(1u64..);
+            tasks
+                .map(|((priority, days, same_id), number)| Task {
+                    key: TaskKey::github(1001, number),
+                    id: TaskId::github(None, if same_id == 1 { 1 } else { number }).unwrap(),
+                    priority: [None, Some(Priority::High), Some(Priority::Urgent)]
+                        [usize::from(priority)],
+                    created_at: at("2026-10-01T00:00:00Z") + Duration::days(days),
+                    ..task()
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_does_not_depend_on_the_order_of_asking(
+            (tasks, shuffled) in tasks().prop_flat_map(|tasks| (Just(tasks.clone()), Just(tasks).prop_shuffle()))
+        ) {
+            let weights = Weights::default();
+            let ranked = rank(tasks, now(), Berlin, &weights);
+            prop_assert_eq!(&ranked, &rank(shuffled, now(), Berlin, &weights));
+            for pair in ranked.windows(2) {
+                let [(a, of_a), (b, of_b)] = pair else { continue };
+                let place = |task: &Task, score: &Score| {
+                    (Reverse(score.total), task.created_at, task.id.clone(), task.key.clone())
+                };
+                prop_assert!(place(a, of_a) < place(b, of_b));
+            }
+        }
+    }
+}
