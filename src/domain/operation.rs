@@ -1,0 +1,357 @@
+//! A write to a source: what is asked, how it can end, and the one decision about sending it (P2, P5).
+//!
+//! The desk makes [`Operation`]s, the outbox carries them out with [`carry_out`], and each source translates them
+//! behind [`SourceWriter`]. Which request that is, only the source knows; what follows from the answer is decided here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::task::{RepoName, Source, Status, Task, TaskKey};
+
+/// The longest title that GitHub takes (design 10).
+pub const GITHUB_TITLE_MAX: usize = 256;
+/// The longest body that we send: under GitHub's 65 536, with room for the marker (contract github 4.3).
+pub const TEXT_MAX: usize = 60_000;
+
+/// What a command asks of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Write {
+    Complete { task: TaskKey },
+    Comment { task: TaskKey, text: String },
+    Create(NewTask),
+}
+
+/// A task that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTask {
+    pub place: Place,
+    /// As the person typed it: the source adds the entity in its own way.
+    pub title: String,
+    pub description: Option<String>,
+    pub entity: Option<String>,
+}
+
+/// Where a task is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A ClickUp list, by id.
+    List(String),
+    /// A GitHub repository, by its name as configured; the writer checks that the name still is that repository.
+    Repo(RepoName),
+}
+
+impl Place {
+    pub fn source(&self) -> Source {
+        match self {
+            Place::List(_) => Source::ClickUp,
+            Place::Repo(_) => Source::GitHub,
+        }
+    }
+}
+
+impl NewTask {
+    /// The title as GitHub gets it, with the client in front (design 4).
+    pub fn github_title(&self) -> String {
+        match &self.entity {
+            Some(entity) => format!("[CLIENT:{entity}] {}", self.title),
+            None => self.title.clone(),
+        }
+    }
+
+    /// The tag that ClickUp gets for the client (design 4).
+    pub fn clickup_tag(&self) -> Option<String> {
+        self.entity
+            .as_ref()
+            .map(|entity| format!("client:{entity}"))
+    }
+}
+
+impl Write {
+    pub fn source(&self) -> Source {
+        match self {
+            Write::Complete { task } | Write::Comment { task, .. } => task.source(),
+            Write::Create(new) => new.place.source(),
+        }
+    }
+
+    /// The task that is written to; a creation has none yet.
+    pub fn task(&self) -> Option<&TaskKey> {
+        match self {
+            Write::Complete { task } | Write::Comment { task, .. } => Some(task),
+            Write::Create(_) => None,
+        }
+    }
+
+    /// Whether the task, as the source has it now, already is what this write would make it.
+    pub fn holds_in(&self, task: &Task) -> bool {
+        match self {
+            Write::Complete { .. } => task.status == Status::Done,
+            Write::Comment { .. } | Write::Create(_) => false,
+        }
+    }
+
+    /// Sending it twice has the effect of sending it once, so that a lost answer needs no search.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self, Write::Complete { .. })
+    }
+
+    /// The word in metrics and logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Write::Complete { .. } => "complete",
+            Write::Comment { .. } => "comment",
+            Write::Create(_) => "create",
+        }
+    }
+}
+
+/// A write that a command asked for, durable in the outbox until it has an outcome (design 1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// A ULID: the marker in what we write to GitHub, `operation_id` in the API.
+    pub id: String,
+    pub write: Write,
+    /// When it was first about to be sent: where a search for its trace begins. `None` before the first attempt, and
+    /// for the completion of a task that had been reopened before already.
+    pub begun_at: Option<DateTime<Utc>>,
+    /// It may have been sent before without an answer: look before sending (P2).
+    pub interrupted: bool,
+    /// How often its trace was looked for, and not found, since it was last sent.
+    pub looks: u32,
+    /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace (design 10).
+    pub claimed: BTreeSet<String>,
+}
+
+/// What a source said about a write that it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The task after the write (for a comment: as it was read just before).
+    pub task: Task,
+    /// The id of what was made: the comment's id, or the created task's key. `None` for a change of state.
+    pub trace: Option<String>,
+}
+
+/// How a write ended well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    Applied(Written),
+    /// The source already was so, by another hand: success, and `conflict` in the API (P5).
+    AlreadySo {
+        task: Task,
+    },
+    /// Our interrupted write may have landed, and somebody changed it since: theirs stands (design 10).
+    Overtaken {
+        task: Task,
+    },
+}
+
+impl Outcome {
+    pub fn task(&self) -> &Task {
+        match self {
+            Outcome::Applied(written) => &written.task,
+            Outcome::AlreadySo { task } | Outcome::Overtaken { task } => task,
+        }
+    }
+
+    /// The word in the store, metrics and logs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Applied(_) => "applied",
+            Outcome::AlreadySo { .. } => "already_so",
+            Outcome::Overtaken { .. } => "overtaken",
+        }
+    }
+}
+
+/// How else a request to a source ended. Variants differ in what may be done next, and in nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The source says no, and would again. The text names the system, the reason and what to do next.
+    #[error("{why}")]
+    Refused { what: Refusal, why: String },
+    /// Certainly not applied: rate limit, no connection, or a read that failed. Send it again, not before `retry_after`.
+    #[error("{why}")]
+    NotTaken {
+        why: String,
+        retry_after: Option<Duration>,
+    },
+    /// Perhaps applied: time-out, lost connection, 5xx after sending a write. Look before sending again.
+    #[error("{why}")]
+    Unknown { why: String },
+}
+
+/// What kind of no it was; the API's status depends on it (design 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// It was there and has been deleted: 404.
+    Gone,
+    /// No such thing, or not visible to the token: 404 for what was never mirrored, else 502.
+    Invisible,
+    /// It exists, in a list or repository that is not configured here.
+    NotMirrored,
+    /// Anything else: permission, validation, locked, archived.
+    Other,
+}
+
+/// One of the two sources, as the outbox writes to it.
+#[async_trait]
+pub trait SourceWriter: Send + Sync {
+    fn source(&self) -> Source;
+
+    /// The task as the source has it now.
+    ///
+    /// Fails `Refused` if it is gone, invisible or outside of what is configured; `NotTaken` for everything that may
+    /// pass; never `Unknown`, for a read changes nothing.
+    async fn read(&self, task: &TaskKey) -> Result<Task, WriteError>;
+
+    /// Sends the write once: no retry, no check and no following of redirects in here.
+    ///
+    /// `now` is the task as it was just read; `None` for a creation.
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError>;
+
+    /// Looks once for the trace of a write whose answer was lost, by marker or by author, exact text and time since
+    /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
+    /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
+    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
+}
+
+/// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in a window, of all there are for the token.
+    pub limit: Option<u64>,
+    /// Requests that are left in this window.
+    pub remaining: Option<u64>,
+    /// When the window ends.
+    pub reset_at: Option<DateTime<Utc>>,
+    /// The source refused for its rate limit: nothing is sent to it before.
+    pub refused_until: Option<DateTime<Utc>>,
+}
+
+impl Limits {
+    /// Of how many requests of a window one is kept for people: polls do not use the last tenth.
+    const RESERVE: u64 = 10;
+
+    /// When what can wait goes on, while only the reserve is left of this window.
+    pub fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (limit, remaining) = (self.limit?, self.remaining?);
+        let reset_at = self.reset_at.filter(|at| *at > now)?;
+        (remaining.saturating_mul(Self::RESERVE) < limit).then_some(reset_at)
+    }
+}
+
+/// A list or a repository that is mirrored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    pub source: Source,
+    /// The stable id: ClickUp's list id; GitHub's repository id, as text.
+    pub id: String,
+    /// `Inbox`; `acme/widgets`.
+    pub name: String,
+    /// What the configuration calls it (a list id, `owner/name`): stays when the name changes.
+    pub configured: String,
+}
+
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub tasks: Vec<Task>,
+    /// Where to go on, in the source's own terms; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// The reading twin of [`SourceWriter`]: what a mirror needs. Requests are repeated by the caller, never in here.
+#[async_trait]
+pub trait SourceReader: Send + Sync {
+    fn source(&self) -> Source;
+
+    /// The configured lists or repositories, resolved to their stable ids. One that cannot be had fails on its own.
+    async fn containers(&self) -> Vec<Result<Container, WriteError>>;
+
+    /// One page of a container's tasks, finished ones and pull-request-free, oldest change first; changed since
+    /// `since` (inclusive, the caller overlaps), or all of them. `page` is `None` or what the last page said.
+    async fn page(
+        &self,
+        container: &Container,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<Page, WriteError>;
+
+    /// All pages of a walk through the container were read and are kept: what they said need not be said again.
+    fn walked(&self, _container: &Container) {}
+
+    /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
+    /// enough for both.
+    fn rest_until(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+}
+
+/// What to do about an operation after [`carry_out`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotYet {
+    #[error(transparent)]
+    Failed(#[from] WriteError),
+    /// Its trace was searched for and is not there. Listings lag behind writes: look once more before sending again
+    /// (contract github 7, clickup 6.4).
+    #[error("not there at the first look")]
+    LookAgain,
+}
+
+/// How long to wait between the two looks for a lost write (contract github 7).
+pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
+///
+/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent; and
+/// when, if it is called with `true` and this was not known before.
+pub async fn carry_out<F>(
+    writer: &dyn SourceWriter,
+    op: &Operation,
+    about_to_send: F,
+) -> Result<Outcome, NotYet>
+where
+    F: AsyncFnOnce(bool) -> Result<(), WriteError>,
+{
+    if op.interrupted && !op.write.is_repeatable() {
+        match writer.find(op).await? {
+            Some(written) => return Ok(Outcome::Applied(written)),
+            None if op.looks == 0 => return Err(NotYet::LookAgain),
+            None => {}
+        }
+    }
+    let mut now = None;
+    if let Some(key) = op.write.task() {
+        let task = writer.read(key).await?;
+        if op.write.holds_in(&task) {
+            // An interrupted write that holds is our own that landed, unless the source names another hand.
+            let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
+            return Ok(if op.interrupted && !by_another {
+                Outcome::Applied(Written { task, trace: None })
+            } else {
+                Outcome::AlreadySo { task }
+            });
+        }
+        if op.interrupted && op.write.is_repeatable() && undone_since(&task, op.begun_at) {
+            return Ok(Outcome::Overtaken { task });
+        }
+        now = Some(task);
+    }
+    // That a task is reopened tells nothing later if it was so before.
+    let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
+    about_to_send(!(op.write.is_repeatable() && reopened_before)).await?;
+    Ok(Outcome::Applied(writer.send(op, now.as_ref()).await?))
+}
+
+/// Somebody reopened the task after we began: the source's clock counts whole seconds, ours does not.
+fn undone_since(task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
+    task.reopened && begun_at.is_some_and(|begun| task.updated_at.timestamp() >= begun.timestamp())
+}
