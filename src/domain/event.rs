@@ -1,0 +1,218 @@
+//! What a delivery or a poll says about a task, in our own types; and what follows from it.
+//!
+//! Sources translate payloads and listings into [`SourceEvent`]s; the inbox and the reconciler apply them all the
+//! same way (`inbox.rs`). What decides is the source's own clock, never the order of arrival (P4).
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::operation::WriteError;
+use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
+
+/// What a delivery or a poll says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful at a time, each used up at once"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceEvent {
+    /// The task, whole, as its source had it at its `updated_at`.
+    Seen { task: Task, acts: Vec<Act> },
+    /// Something happened to the task and the payload says too little: read it (contract clickup 7.6).
+    Look { key: TaskKey, acts: Vec<Act> },
+    /// The source says that it was deleted.
+    Gone { key: TaskKey, acts: Vec<Act> },
+    /// It lives under another key now, perhaps in a place that is not followed (contract github 8).
+    Moved {
+        key: TaskKey,
+        to: Option<TaskKey>,
+        acts: Vec<Act>,
+    },
+    /// A repository has another name; its id, and so every key, stays.
+    Renamed { container: String, name: RepoName },
+}
+
+/// Something that somebody did to a task, as the source tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Unknown for what only a poll has seen.
+    pub by: Option<Actor>,
+    /// The source's own clock.
+    pub at: DateTime<Utc>,
+    pub what: What,
+}
+
+/// Whoever acted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    pub account: Account,
+    /// A GitHub `Bot`, or the account that Ivan writes with.
+    pub bot: bool,
+    /// The account that Ivan writes with: perhaps our own write coming back.
+    pub us: bool,
+}
+
+/// What was done. Only what people are told about is told apart; the rest is in the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum What {
+    Completed,
+    Reopened,
+    Assigned {
+        to: Account,
+    },
+    Unassigned {
+        from: Account,
+    },
+    /// `operation` is in our own marker at the end of the text, which is left out of `text`.
+    Commented {
+        id: String,
+        text: String,
+        operation: Option<String>,
+    },
+    Deleted,
+}
+
+/// A payload that cannot be understood. It is counted, logged, and answered like any other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the payload of {event} cannot be read: {why}")]
+pub struct Unreadable {
+    pub event: String,
+    pub why: String,
+}
+
+/// What a webhook request says about itself, before its payload is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub source: Source,
+    /// The same for every repetition of the delivery (contract github 9.5, clickup 7.6).
+    pub dedupe_key: String,
+    /// `issues`; `taskStatusUpdated`.
+    pub event: String,
+    /// The JSON, out of its form if it came in one.
+    pub payload: Vec<u8>,
+}
+
+/// Reads a source's payloads.
+#[async_trait]
+pub trait HookReader: Send + Sync {
+    fn source(&self) -> Source;
+
+    /// Learns what reading payloads needs, such as whose the token is: before that no act counts as our own. Asks the
+    /// source once, and nothing when it is known.
+    async fn prepare(&self) -> Result<(), WriteError>;
+
+    /// What a kept delivery says: nothing, if it is of no concern (a pull request, a ping, an unknown event or action,
+    /// a list or repository that is not followed).
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable>;
+}
+
+/// What people are told about the difference between what was kept of a task and what is kept now.
+///
+/// `before` is `None` for a task that was not known. An act that the event tells goes before one that only the
+/// difference shows, for it knows who did it; an act that left no trace in the task (it was undone since, or is old) is
+/// not told.
+pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
+    let mut acts = Vec::new();
+    let Some(before) = before else {
+        // Comments on a task that is new here are told; its history is not.
+        acts.extend(
+            told.into_iter()
+                .filter(|act| matches!(act.what, What::Commented { .. })),
+        );
+        return acts;
+    };
+    let by =
+        |wanted: &dyn Fn(&What) -> bool| told.iter().rev().find(|act| wanted(&act.what)).cloned();
+    let was_done = before.status == Status::Done;
+    let is_done = after.status == Status::Done;
+    if is_done && !was_done {
+        let at = after.closed.as_ref().and_then(|closed| closed.at);
+        let closed_by = after.closed.as_ref().and_then(|closed| {
+            closed.by.clone().map(|account| Actor {
+                account,
+                bot: false,
+                us: closed.by_us == Some(true),
+            })
+        });
+        acts.push(by(&|what| matches!(what, What::Completed)).unwrap_or(Act {
+            by: closed_by,
+            at: at.unwrap_or(after.updated_at),
+            what: What::Completed,
+        }));
+    }
+    if was_done && !is_done {
+        acts.push(by(&|what| matches!(what, What::Reopened)).unwrap_or(Act {
+            by: None,
+            at: after.updated_at,
+            what: What::Reopened,
+        }));
+    }
+    // Who takes a task from one and gives it to another sends an event for each, and either shows both.
+    let reassigned = by(&|what| matches!(what, What::Assigned { .. } | What::Unassigned { .. }));
+    let assignment = |what: What| {
+        by(&|told| *told == what).unwrap_or(Act {
+            by: reassigned.as_ref().and_then(|act| act.by.clone()),
+            at: after.updated_at,
+            what,
+        })
+    };
+    let is_new = |account: &&Account| !before.assignees.contains(account);
+    let has_left = |account: &&Account| !after.assignees.contains(account);
+    acts.extend(after.assignees.iter().filter(is_new).map(|account| {
+        assignment(What::Assigned {
+            to: account.clone(),
+        })
+    }));
+    acts.extend(before.assignees.iter().filter(has_left).map(|account| {
+        assignment(What::Unassigned {
+            from: account.clone(),
+        })
+    }));
+    acts.extend(
+        told.into_iter()
+            .filter(|act| matches!(act.what, What::Commented { .. })),
+    );
+    acts
+}
+
+// ---------------------------------------------------------------- webhooks at the sources
+
+/// A webhook as its source has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hook {
+    pub source: Source,
+    pub id: String,
+    /// The repository, or the workspace, that it belongs to.
+    pub place: String,
+    pub url: String,
+    pub events: Vec<String>,
+    /// The source sends to it: ClickUp `active` or `failing`, GitHub `active`.
+    pub active: bool,
+    /// The source's own words about its health: `suspended, 100 failures`; `last answer 502`.
+    pub health: String,
+    /// Shown by ClickUp when it is made, perhaps later (contract clickup 7.1). GitHub never shows it.
+    pub secret: Option<String>,
+}
+
+/// The webhooks of a source: what `ivan webhooks` and the gap recovery need.
+#[async_trait]
+pub trait HookKeeper: Send + Sync {
+    fn source(&self) -> Source;
+
+    /// Every webhook that the token may see, of every place that is mirrored. Fails with what permission is missing.
+    async fn list(&self) -> Result<Vec<Hook>, WriteError>;
+
+    /// Makes sure of one active webhook for `url` in each place, with our events: adopts what is there by its address,
+    /// changes what differs, makes what is missing, and never a second one. `secret` is what GitHub signs with; ClickUp
+    /// chooses its own, which is in the answer.
+    async fn register(&self, url: &str, secret: &str) -> Result<Vec<Hook>, WriteError>;
+
+    /// Puts a webhook that is not active back to work; its secret stays.
+    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;
+
+    /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first
+    /// (GitHub keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
+    async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
+}
