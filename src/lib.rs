@@ -1,3 +1,4 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
 
 pub mod clock;
+pub mod domain;

@@ -1,0 +1,805 @@
+//! Outcomes, notices and refusals → the words people read, all in one place.
+//!
+//! [`Words`] carry links without knowing how a surface writes them: Slack renders them with its escapes
+//! (`slack/blocks.rs`), the API and the CLI as plain text.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::command::{REF_HELP, VERBS};
+use super::event::{Act, What};
+use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::score::Score;
+use super::task::{RepoName, Source, Status, Task, TaskId};
+
+/// The longest name of a client.
+pub const ENTITY_MAX: usize = 64;
+/// The longest list.
+pub const LIST_MAX: usize = 50;
+
+/// A short text with links in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Words(Vec<Span>);
+
+/// A piece of [`Words`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    Text(String),
+    Link {
+        text: String,
+        url: String,
+    },
+    /// Something to type, shown as code.
+    Code(String),
+}
+
+impl Words {
+    pub fn new() -> Words {
+        Words::default()
+    }
+
+    pub fn text(mut self, text: impl Into<String>) -> Words {
+        self.0.push(Span::Text(text.into()));
+        self
+    }
+
+    /// A link; without an address it is plain text.
+    pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
+        let (text, url) = (text.into(), url.into());
+        self.0.push(if url.is_empty() {
+            Span::Text(text)
+        } else {
+            Span::Link { text, url }
+        });
+        self
+    }
+
+    pub fn code(mut self, text: impl Into<String>) -> Words {
+        self.0.push(Span::Code(text.into()));
+        self
+    }
+
+    pub fn then(mut self, more: Words) -> Words {
+        self.0.extend(more.0);
+        self
+    }
+
+    pub fn spans(&self) -> &[Span] {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Without links or marks: for the API, the CLI and logs.
+    pub fn plain(&self) -> String {
+        self.0
+            .iter()
+            .map(|span| match span {
+                Span::Text(text) | Span::Code(text) | Span::Link { text, .. } => text.as_str(),
+            })
+            .collect()
+    }
+}
+
+/// A task in few words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    pub task_id: TaskId,
+    pub title: String,
+    pub url: String,
+    pub source: Source,
+    pub status: Status,
+}
+
+impl From<&Task> for Brief {
+    fn from(task: &Task) -> Brief {
+        Brief {
+            task_id: task.id.clone(),
+            title: task.title.clone(),
+            url: task.url.clone(),
+            source: task.key.source(),
+            status: task.status,
+        }
+    }
+}
+
+/// What a command came to, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub state: ReportState,
+    /// What happened, without mark and without the next task.
+    pub message: Words,
+    /// The task that was acted on, as its source has it.
+    pub task: Option<Brief>,
+    /// The source's own word for its state: `complete`, `closed`.
+    pub current_state: Option<String>,
+    /// It already was so, by another hand.
+    pub conflict: bool,
+    /// The command asked for a completion, and the task is complete.
+    pub completed: bool,
+    pub operation_id: Option<String>,
+    /// The task that is current now, if the command moved on.
+    pub next: Option<Brief>,
+    /// The command moved on, and there was nothing left to move to.
+    pub emptied: bool,
+}
+
+/// How far a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportState {
+    /// `✓`
+    Done,
+    /// `…`: durable, and the source has not taken it yet.
+    Queued,
+    /// `✗`: refused by the source.
+    Refused(Refusal),
+    /// `✗`: given up after `outbox.give_up_after`.
+    GivenUp,
+}
+
+impl ReportState {
+    /// What an answer begins with (design 4).
+    pub fn mark(self) -> &'static str {
+        match self {
+            ReportState::Done => "✓",
+            ReportState::Queued => "…",
+            ReportState::Refused(_) | ReportState::GivenUp => "✗",
+        }
+    }
+}
+
+impl Report {
+    /// As it is said in Slack: mark, what happened, what is next.
+    pub fn words(&self) -> Words {
+        let words = Words::new()
+            .text(format!("{} ", self.state.mark()))
+            .then(self.message.clone());
+        // Only where the words can change: an answer over HTTP is given once.
+        let words = match self.state {
+            ReportState::Queued => words.text(" I will say here how it ends."),
+            _ => words,
+        };
+        let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
+            true => "",
+            false => ".",
+        };
+        match &self.next {
+            Some(next) => words
+                .text(format!("{stop} Next: "))
+                .link(&next.title, &next.url),
+            None if self.emptied => words.text(format!("{stop} Nothing is left in your queue.")),
+            None => words,
+        }
+    }
+}
+
+/// One operation of a command, as far as it is.
+#[derive(Debug)]
+pub struct Step<'a> {
+    pub operation_id: &'a str,
+    pub write: &'a Write,
+    pub end: End<'a>,
+    /// The task as the mirror has it, if it has it.
+    pub known: Option<&'a Task>,
+    /// What the source calls a task that the mirror does not have: `86abc`, `acme/widgets#7`.
+    pub called: &'a str,
+    /// Ivan itself has completed this task before.
+    pub completed_here: bool,
+}
+
+/// How an operation stands.
+#[derive(Debug, Clone, Copy)]
+pub enum End<'a> {
+    /// Not yet; with the last failure, if there was one.
+    Pending(Option<&'a str>),
+    Well(&'a Outcome),
+    Refused(Refusal, &'a str),
+    GivenUp {
+        why: &'a str,
+        perhaps_applied: bool,
+    },
+    /// The one before it did not succeed.
+    Cancelled,
+}
+
+/// The report of a command from the steps that it takes: the first is what was asked for, a second is the comment
+/// that goes with it. `None` if it has no step.
+pub fn report(steps: &[Step<'_>], zone: Tz) -> Option<Report> {
+    let (first, rest) = steps.split_first()?;
+    let mut report = first_step(first, zone);
+    for step in rest {
+        second_step(&mut report, step);
+    }
+    Some(report)
+}
+
+fn first_step(step: &Step<'_>, zone: Tz) -> Report {
+    let task = match step.end {
+        End::Well(outcome) => Some(outcome.task()),
+        _ => step.known,
+    };
+    let subject = subject(step, task);
+    let (state, message) = match step.end {
+        End::Well(outcome) => (ReportState::Done, well(step, outcome, subject, zone)),
+        End::Pending(why) => (ReportState::Queued, queued(step.write, subject, why)),
+        End::Refused(what, why) => (
+            ReportState::Refused(what),
+            Words::new()
+                .text(format!("{}: ", not_done(step.write)))
+                .then(subject)
+                .text(format!(". {}", sentence(why))),
+        ),
+        End::GivenUp {
+            why,
+            perhaps_applied,
+        } => (
+            ReportState::GivenUp,
+            given_up(step.write, subject, why, perhaps_applied),
+        ),
+        End::Cancelled => (
+            ReportState::GivenUp,
+            Words::new()
+                .text(format!("{}: ", not_done(step.write)))
+                .then(subject),
+        ),
+    };
+    let well = match step.end {
+        End::Well(outcome) => Some(outcome),
+        _ => None,
+    };
+    Report {
+        state,
+        message,
+        task: task.map(Brief::from),
+        current_state: well.map(|outcome| outcome.task().source_status.clone()),
+        conflict: well.is_some_and(|outcome| !matches!(outcome, Outcome::Applied(_))),
+        completed: matches!(step.write, Write::Complete { .. })
+            && well.is_some_and(|outcome| outcome.task().status == Status::Done),
+        operation_id: Some(step.operation_id.to_owned()),
+        next: None,
+        emptied: false,
+    }
+}
+
+/// What is acted on: the title as a link; of a task that nobody has read yet, its id; of one to be made, its title.
+fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
+    match (task, step.write) {
+        (Some(task), _) => Words::new().link(&task.title, &task.url),
+        (None, Write::Create(new)) => Words::new().text(&new.title),
+        (None, write) => Words::new().text(format!("{} {}", write.source().noun(), step.called)),
+    }
+}
+
+fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
+    let source = step.write.source();
+    let task = outcome.task();
+    match (outcome, step.write) {
+        (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
+            .text(match source {
+                Source::ClickUp => "Task completed in ClickUp: ",
+                Source::GitHub => "Issue closed in GitHub: ",
+            })
+            .then(subject),
+        (Outcome::Applied(_), Write::Comment { .. }) => Words::new()
+            .text(format!("Comment added in {}: ", source.name()))
+            .then(subject),
+        (Outcome::Applied(_), Write::Create(_)) => {
+            let words = Words::new()
+                .text(match source {
+                    Source::ClickUp => "Task created in ClickUp: ",
+                    Source::GitHub => "Issue created in GitHub: ",
+                })
+                .then(subject);
+            match source {
+                Source::ClickUp => words,
+                Source::GitHub => words.text(format!(" ({})", task.id.short())),
+            }
+        }
+        (Outcome::AlreadySo { .. }, _) if step.completed_here => {
+            Words::new().text("Note: ").then(subject).text(format!(
+                " is already {} in {}",
+                task.source_status,
+                source.name()
+            ))
+        }
+        (Outcome::AlreadySo { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
+            " was already {} in {}{} (completed externally)",
+            task.source_status,
+            source.name(),
+            by_whom_and_when(task, zone)
+        )),
+        (Outcome::Overtaken { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
+            " was completed and has been reopened in {} since ({}); I left it as it is",
+            source.name(),
+            moment(task.updated_at, zone)
+        )),
+    }
+}
+
+/// As far as the source tells (P5).
+fn by_whom_and_when(task: &Task, zone: Tz) -> String {
+    let Some(closed) = &task.closed else {
+        return String::new();
+    };
+    let by = closed
+        .by
+        .as_ref()
+        .map(|account| format!(" by {}", account.name))
+        .unwrap_or_default();
+    let at = closed
+        .at
+        .map(|at| format!(" on {}", moment(at, zone)))
+        .unwrap_or_default();
+    match (by.as_str(), at.as_str()) {
+        ("", "") => String::new(),
+        _ => format!(",{by}{at}"),
+    }
+}
+
+fn moment(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%-d %b %H:%M").to_string()
+}
+
+fn queued(write: &Write, subject: Words, why: Option<&str>) -> Words {
+    let words = Words::new()
+        .text(match write {
+            Write::Complete { .. } => "Completion queued: ",
+            Write::Comment { .. } => "Comment queued: ",
+            Write::Create(_) => "Creation queued: ",
+        })
+        .then(subject);
+    match why {
+        Some(why) => words.text(format!(". {} I keep trying.", sentence(why))),
+        None => words.text(format!(". {} has not answered yet.", write.source().name())),
+    }
+}
+
+fn not_done(write: &Write) -> &'static str {
+    match write {
+        Write::Complete { .. } => "Not completed",
+        Write::Comment { .. } => "Comment not added",
+        Write::Create(_) => "Not created",
+    }
+}
+
+fn given_up(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> Words {
+    let words = Words::new()
+        .text(format!("Given up. {}: ", not_done(write)))
+        .then(subject)
+        .text(format!(". {}", sentence(why)));
+    if perhaps_applied {
+        words.text(format!(
+            " It may have worked all the same: look in {} before you repeat it.",
+            write.source().name()
+        ))
+    } else {
+        words.text(" Nothing was changed; repeat the command to try again.")
+    }
+}
+
+fn second_step(report: &mut Report, step: &Step<'_>) {
+    let message = std::mem::take(&mut report.message);
+    report.message = match step.end {
+        End::Well(_) => message.text(", with your comment"),
+        End::Pending(_) if report.state == ReportState::Queued => message,
+        End::Pending(why) => {
+            report.state = ReportState::Queued;
+            let why = why
+                .map(|why| format!(". {}", sentence(why)))
+                .unwrap_or_default();
+            message.text(format!("; your comment is queued{why}"))
+        }
+        End::Refused(_, why) => {
+            message.text(format!(". ✗ Your comment was not added. {}", sentence(why)))
+        }
+        End::GivenUp {
+            why,
+            perhaps_applied: false,
+        } => message.text(format!(". ✗ Your comment was given up. {}", sentence(why))),
+        End::GivenUp { why, .. } => message.text(format!(
+            ". ✗ Your comment was given up, and may be there all the same. {}",
+            sentence(why)
+        )),
+        End::Cancelled => message.text(" Your comment was not added either."),
+    };
+}
+
+/// A source's reason as a sentence of ours.
+fn sentence(why: &str) -> String {
+    let why = why.trim();
+    let begun = match why.strip_prefix("the ") {
+        Some(rest) => format!("The {rest}"),
+        None => why.to_owned(),
+    };
+    match begun.ends_with(['.', '!', '?', '…']) {
+        true => begun,
+        false => begun + ".",
+    }
+}
+
+/// A refusal that came when it was still open whether an earlier attempt had been applied.
+pub fn perhaps_applied_before(why: &str, source: Source) -> String {
+    format!(
+        "{} It may have worked all the same before that: look in {} before you repeat it",
+        sentence(why),
+        source.name()
+    )
+}
+
+/// One line about a task: title, where it is, what the source calls its state, when it is due, why it is first.
+pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
+    let words = Words::new()
+        .link(&task.title, &task.url)
+        .text(format!(" · {}", place(task)));
+    let words = match due(task, now, zone) {
+        Some(due) => words.text(format!(" · {due}")),
+        None => words,
+    };
+    if task.status == Status::Done {
+        return words.text(" (completed externally). `done` or `next` moves on.");
+    }
+    match why(score) {
+        Some(why) => words.text(format!("    why: {why}")),
+        None => words,
+    }
+}
+
+/// `ClickUp · in review`, `GitHub acme/widgets#12 · open`.
+fn place(task: &Task) -> String {
+    match task.key.source() {
+        Source::ClickUp => format!("ClickUp · {}", task.source_status),
+        Source::GitHub => format!("GitHub {} · {}", task.id.short(), task.source_status),
+    }
+}
+
+/// `client 1000, due today 400`; nothing if nothing speaks for it.
+pub fn why(score: &Score) -> Option<String> {
+    let reasons: Vec<String> = score
+        .reasons
+        .iter()
+        .map(|(reason, points)| format!("{reason} {points}"))
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join(", "))
+}
+
+/// When a task is due, in the reader's days.
+pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
+    let due = task.due?.with_timezone(&zone).date_naive();
+    let today = now.with_timezone(&zone).date_naive();
+    Some(match (due - today).num_days() {
+        0 => "due today".to_owned(),
+        1 => "due tomorrow".to_owned(),
+        ..0 => format!("overdue since {}", due.format("%-d %b")),
+        2..7 => format!("due {}", due.format("%a %-d %b")),
+        _ if due.format("%Y").to_string() == today.format("%Y").to_string() => {
+            format!("due {}", due.format("%-d %b"))
+        }
+        _ => format!("due {}", due.format("%-d %b %Y")),
+    })
+}
+
+/// The queue, numbered.
+pub fn list(ranked: &[(&Task, &Score)], total: usize, now: DateTime<Utc>, zone: Tz) -> Words {
+    let mut words = Words::new();
+    for (number, (task, _)) in (1..).zip(ranked) {
+        let end = due(task, now, zone)
+            .map(|due| format!(" · {due}"))
+            .unwrap_or_default();
+        words = words
+            .text(format!("{}{number}. ", if number == 1 { "" } else { "\n" }))
+            .link(&task.title, &task.url)
+            .text(format!(" · {}{end}", place(task)));
+    }
+    match total.saturating_sub(ranked.len()) {
+        0 => words,
+        more if ranked.len() < LIST_MAX => words
+            .text(format!("\n{more} more: "))
+            .code(format!("list {}", total.min(LIST_MAX))),
+        more => words.text(format!("\n{more} more")),
+    }
+}
+
+/// All verbs, short; written from the parser's own table.
+pub fn help() -> Words {
+    let mut words = Words::new().text("What I understand:");
+    for verb in VERBS {
+        for (place, usage) in verb.usage.split(" · ").enumerate() {
+            words = words
+                .text(if place == 0 { "\n• " } else { " or " })
+                .code(usage);
+        }
+        words = words.text(format!(": {}", verb.effect));
+    }
+    words.text(format!(
+        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out."
+    ))
+}
+
+/// How the connection to Slack is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlackHealth {
+    Connecting,
+    Connected,
+    /// What is wrong and what to do about it.
+    Trouble(String),
+}
+
+/// How the mirror of a source is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceHealth {
+    pub last_sync: Option<DateTime<Utc>>,
+    pub error: Option<String>,
+    /// Open tasks.
+    pub tasks: i64,
+}
+
+/// Connections, the last sync and what is queued, a line each.
+pub fn status(
+    slack: Option<&SlackHealth>,
+    sources: &BTreeMap<Source, SourceHealth>,
+    queued: i64,
+    zone: Tz,
+) -> Words {
+    let mut lines = vec![match slack {
+        None => "Slack: not configured".to_owned(),
+        Some(SlackHealth::Connected) => "Slack: connected".to_owned(),
+        Some(SlackHealth::Connecting) => "Slack: connecting".to_owned(),
+        Some(SlackHealth::Trouble(why)) => format!("Slack: ✗ {why}"),
+    }];
+    for (source, health) in sources {
+        let read = match health.last_sync {
+            Some(at) => format!("last read {}", moment(at, zone)),
+            None => "not read yet".to_owned(),
+        };
+        let trouble = health
+            .error
+            .as_deref()
+            .map(|error| format!("; ✗ {error}"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "{}: {} open, {read}{trouble}",
+            source.name(),
+            health.tasks
+        ));
+    }
+    lines.push(match queued {
+        0 => "Queued: nothing".to_owned(),
+        1 => "Queued: 1 operation".to_owned(),
+        more => format!("Queued: {more} operations"),
+    });
+    Words::new().text(lines.join("\n"))
+}
+
+/// Why there is nothing in a queue: truly nothing, or nothing read yet.
+pub fn empty(unread: &[Source], alone: bool) -> Words {
+    Words::new().text(match (unread, alone) {
+        ([], true) => "Your queue is empty. `create TITLE` adds a task.".to_owned(),
+        ([], false) => "Your queue is empty: no open task is assigned to you.".to_owned(),
+        (unread, _) => {
+            let names: Vec<&str> = unread.iter().map(|source| source.name()).collect();
+            format!(
+                "I have not been able to read {} yet. `status` tells how that goes.",
+                names.join(" and ")
+            )
+        }
+    })
+}
+
+/// After `next`: the card of the task that is current now.
+pub fn moved_on(card: Words) -> Words {
+    Words::new().text("Next: ").then(card)
+}
+
+/// After a `next` that leads nowhere.
+pub fn no_other(card: Words) -> Words {
+    Words::new()
+        .text("There is no other task in your queue. Still: ")
+        .then(card)
+}
+
+/// What the API says after a `next`, which has the task itself beside it.
+pub fn moved(to: Option<i64>, from: Option<i64>) -> Words {
+    Words::new().text(match to {
+        None => "Nothing is left in your queue",
+        same if same == from => "There is no other task in your queue",
+        Some(_) => "Moved on",
+    })
+}
+
+/// `✗`, and why a command was turned down before anything was asked of a source.
+pub fn refusal(why: Words) -> Words {
+    Words::new().text("✗ ").then(why)
+}
+
+/// The longest part of a comment that a notice quotes, in characters.
+const QUOTE: usize = 300;
+
+/// What a person is told about something that they did not do.
+pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
+    let source = task.key.source().name();
+    let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
+    let by = who.map(|who| format!(" by {who}")).unwrap_or_default();
+    let at = moment(act.at, zone);
+    let subject = Words::new().link(&task.title, &task.url);
+    let words = match &act.what {
+        What::Completed => subject.text(format!(" was completed in {source}{by}, {at}")),
+        What::Reopened => subject.text(format!(" was reopened in {source}{by}, {at}")),
+        What::Assigned { .. } => {
+            subject.text(format!(" was assigned to you in {source}{by}, {at}"))
+        }
+        What::Unassigned { .. } => subject.text(format!(
+            " is no longer assigned to you in {source}{by}, {at}"
+        )),
+        What::Deleted => subject.text(format!(" was deleted in {source}{by}, {at}")),
+        What::Commented { text, .. } => {
+            let who = who.unwrap_or("Somebody");
+            return Words::new()
+                .text(format!("{who} commented on "))
+                .then(subject)
+                .text(format!(" in {source}: “{}”", quote(text)));
+        }
+    };
+    match (&act.what, is_current) {
+        (What::Completed, true) => words
+            .text(". It stays your current task until you type ")
+            .code("done")
+            .text(" or ")
+            .code("next"),
+        _ => words,
+    }
+}
+
+/// After `mute` or `unmute`.
+pub fn muted(muted: bool) -> Words {
+    Words::new().text(match muted {
+        true => {
+            "✓ I tell you nothing unasked from now on. Type `unmute` to hear again what others do."
+        }
+        false => "✓ I tell you again what others do to your tasks.",
+    })
+}
+
+/// What an operator is told when a source has not been readable for a while.
+pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Words {
+    Words::new().text(format!(
+        "✗ {} has not been readable since {}: {why}. What people ask of it is queued; changes made there reach nobody. \
+         I keep trying and say here when it works again.",
+        source.name(),
+        moment(since, zone)
+    ))
+}
+
+/// What an operator is told when it is over.
+pub fn source_well(source: Source) -> Words {
+    Words::new().text(format!(
+        "✓ {} is readable again, and its changes are read.",
+        source.name()
+    ))
+}
+
+/// What an operator is told about a webhook that its source had stopped serving.
+pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Words {
+    let name = source.name();
+    Words::new().text(match back {
+        true => format!(
+            "✗ {name} had stopped sending to {url} ({health}). I have put the webhook back to work and read what it \
+             missed. Look at the proxy or tunnel in front of me if this happens again."
+        ),
+        false => format!(
+            "✗ {name} has stopped sending to {url} ({health}), and putting it back has not helped. Changes are read \
+             every `sync.interval` only. See docs/webhooks.md, then run `ivan webhooks repair`."
+        ),
+    })
+}
+
+/// What an operator is told when it is over.
+pub fn hook_well(source: Source, url: &str) -> Words {
+    Words::new().text(format!("✓ {} sends to {url} again.", source.name()))
+}
+
+/// Commands that were typed while nobody was listening, too long ago to act on unasked.
+pub fn typed_while_away(typed: &[&str]) -> Words {
+    let mut words = Words::new().text(
+        "While I was away you typed this, and I have not acted on it, for it is more than 10 minutes old. Type again \
+         what still holds:",
+    );
+    for text in typed {
+        words = words.text("\n• ").code(quote(text));
+    }
+    words
+}
+
+fn quote(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text).trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// Nothing was shown before the command was typed, so nothing was changed; `card` is current from now on (design 4).
+pub fn no_current(card: Words) -> Words {
+    Words::new()
+        .text("No current task, so nothing was changed. Current now: ")
+        .then(card)
+}
+
+/// As [`no_current`], where there is nothing to show either.
+pub fn no_current_in(empty: Words) -> Words {
+    Words::new().text("No current task. ").then(empty)
+}
+
+pub fn no_list_yet() -> Words {
+    Words::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
+}
+
+pub fn not_in_list(number: usize) -> Words {
+    Words::new().text(format!(
+        "The list that I showed you last has no number {number}. Type `list` to see it anew."
+    ))
+}
+
+pub fn names_no_task(id: &TaskId) -> Words {
+    Words::new().text(format!("{id} is not among the tasks that I know"))
+}
+
+pub fn deleted(task: &Task) -> Words {
+    Words::new().text(format!(
+        "{} was deleted in {}.",
+        task.title,
+        task.key.source().name()
+    ))
+}
+
+pub fn not_connected(source: Source) -> Words {
+    Words::new().text(format!(
+        "{} is not connected here. Whoever runs me can add [{source}] to bot.toml.",
+        source.name()
+    ))
+}
+
+pub fn not_read_yet(repo: &RepoName) -> Words {
+    Words::new().text(format!(
+        "I have not been able to read {repo} in GitHub yet, so nothing was changed. `status` tells how that goes."
+    ))
+}
+
+pub fn repo_not_followed(repo: &RepoName) -> Words {
+    Words::new().text(format!(
+        "I do not follow the repository {repo}. Whoever runs me can add it to github.repos in bot.toml."
+    ))
+}
+
+pub fn list_not_followed(list: &str) -> Words {
+    Words::new().text(format!(
+        "I do not follow the ClickUp list {list}. Whoever runs me can add it to clickup.lists in bot.toml."
+    ))
+}
+
+pub fn odd_entity() -> Words {
+    Words::new().text(format!(
+        "The name of a client has 1 to {ENTITY_MAX} characters, without brackets, commas or line breaks. \
+         Nothing was created."
+    ))
+}
+
+pub fn title_too_long(length: usize) -> Words {
+    Words::new().text(format!(
+        "GitHub takes titles of at most {GITHUB_TITLE_MAX} characters, and this one has {length}. \
+         Nothing was created: shorten it, and put the rest on the lines after the first."
+    ))
+}
+
+pub fn text_too_long(length: usize) -> Words {
+    Words::new().text(format!(
+        "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
+         Nothing was changed: send it in parts."
+    ))
+}
