@@ -1,4 +1,5 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
 
 pub mod clock;
+pub mod config;
 pub mod domain;

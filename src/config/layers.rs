@@ -1,0 +1,231 @@
+//! `bot.toml` and the environment → flat keys with their values, and where each came from. What the values mean is
+//! read from them in `reader.rs`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ::config::{Environment, File, FileFormat, Source, Value, ValueKind};
+
+/// Environment variables of this prefix are keys: `IVAN__SLACK__BOT_TOKEN`.
+const PREFIX: &str = "IVAN";
+const SEPARATOR: &str = "__";
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody gave it.
+    Default,
+    File(PathBuf),
+    Variable(String),
+    /// A secret's own file, which `named_by` names.
+    SecretFile {
+        path: PathBuf,
+        named_by: Box<Origin>,
+    },
+    /// A key that is missing, with the places where it could have been.
+    Missing {
+        file: Option<PathBuf>,
+        variable: String,
+    },
+    /// What concerns no single key.
+    Whole,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Variable(name) => write!(f, "environment variable {name}"),
+            Origin::SecretFile { path, named_by } => {
+                write!(f, "{}, as {named_by} says", path.display())
+            }
+            Origin::Missing {
+                file: Some(file),
+                variable,
+            } => write!(f, "neither in {} nor in {variable}", file.display()),
+            Origin::Missing {
+                file: None,
+                variable,
+            } => write!(f, "no bot.toml, and not in {variable}"),
+            Origin::Whole => Ok(()),
+        }
+    }
+}
+
+/// A value as it was given.
+pub struct Given {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+/// All that was given, by dotted key: `slack.bot_token`, `people.0.name`. The environment wins over the file.
+#[derive(Default)]
+pub struct Layers {
+    pub values: BTreeMap<String, Given>,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+}
+
+impl Layers {
+    /// Fails with the place and the reason if the file is no TOML; its text is not repeated, for it has secrets in it.
+    pub fn read(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Layers, (Origin, String)> {
+        let mut layers = Layers::default();
+        if let Some((path, text)) = file {
+            let origin = Origin::File(path.to_owned());
+            let table = File::from_str(text, FileFormat::Toml)
+                .collect()
+                .map_err(|err| (origin.clone(), without_text(&err.to_string())))?;
+            for (key, value) in table {
+                layers.flatten(key, value, &origin);
+            }
+            layers.file = Some(path.to_owned());
+        }
+        layers.overlay(env)?;
+        Ok(layers)
+    }
+
+    /// Tables go into the key, and so do lists of tables, by position; other lists are values.
+    fn flatten(&mut self, key: String, value: Value, origin: &Origin) {
+        match value.kind {
+            ValueKind::Table(table) => {
+                for (name, value) in table {
+                    self.flatten(format!("{key}.{name}"), value, origin);
+                }
+            }
+            ValueKind::Array(list)
+                if !list.is_empty()
+                    && list.iter().all(|v| matches!(v.kind, ValueKind::Table(_))) =>
+            {
+                for (at, value) in list.into_iter().enumerate() {
+                    self.flatten(format!("{key}.{at}"), value, origin);
+                }
+            }
+            kind => {
+                let value = Value::new(None, kind);
+                let origin = origin.clone();
+                self.values.insert(key, Given { value, origin });
+            }
+        }
+    }
+
+    fn overlay(
+        &mut self,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<(), (Origin, String)> {
+        let env: HashMap<String, String> = env.collect();
+        let names: HashMap<String, String> = env
+            .keys()
+            .map(|name| (name.to_lowercase(), name.clone()))
+            .collect();
+        let given = Environment::with_prefix(PREFIX)
+            .prefix_separator(SEPARATOR)
+            .separator(SEPARATOR)
+            .source(Some(env))
+            .collect()
+            .map_err(|err| (Origin::Whole, err.to_string()))?;
+        for (key, value) in given {
+            let variable = variable(&key);
+            let origin = Origin::Variable(
+                names
+                    .get(&variable.to_lowercase())
+                    .cloned()
+                    .unwrap_or(variable),
+            );
+            self.values.insert(key, Given { value, origin });
+        }
+        Ok(())
+    }
+}
+
+/// The environment variable of a key.
+pub fn variable(key: &str) -> String {
+    let key = key.replace('.', SEPARATOR).to_uppercase();
+    format!("{PREFIX}{SEPARATOR}{key}")
+}
+
+/// A parser's complaint without the excerpt that it draws, in which a token may stand.
+fn without_text(complaint: &str) -> String {
+    let lines: Vec<&str> = complaint
+        .lines()
+        .filter(|line| !line.contains('|'))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join(": ")
+}
+
+/// Finds and reads `bot.toml` (design 5): the one that was named, or the first of the usual places that has one.
+///
+/// Fails if a named file is not there, or one that is there cannot be read.
+pub fn find(
+    named: Option<&Path>,
+    env: &[(String, String)],
+) -> Result<Option<(PathBuf, String)>, (Origin, String)> {
+    let (places, is_named) = places(named, env);
+    for path in places {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => return Ok(Some((path, text))),
+            Err(err) if err.kind() == ErrorKind::NotFound && !is_named => {}
+            Err(err) => return Err((Origin::File(path), format!("cannot be read: {err}"))),
+        }
+    }
+    Ok(None)
+}
+
+/// Where `bot.toml` is looked for, in order, and whether somebody named the place.
+fn places(named: Option<&Path>, env: &[(String, String)]) -> (Vec<PathBuf>, bool) {
+    let variable = |name: &str| {
+        env.iter()
+            .find(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| PathBuf::from(value))
+    };
+    if let Some(path) = named.map(Path::to_owned).or(variable("IVAN_CONFIG")) {
+        return (vec![path], true);
+    }
+    let user =
+        variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+    let mut places = vec![PathBuf::from("./bot.toml")];
+    places.extend(user.map(|dir| dir.join("ivan/bot.toml")));
+    places.push(PathBuf::from("/etc/ivan/bot.toml"));
+    (places, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::named(Some("a.toml"), &[("IVAN_CONFIG", "b.toml")], &["a.toml"])]
+    #[case::by_variable(None, &[("IVAN_CONFIG", "b.toml"), ("HOME", "/home/ana")], &["b.toml"])]
+    #[case::xdg(
+        None,
+        &[("XDG_CONFIG_HOME", "/xdg"), ("HOME", "/home/ana")],
+        &["./bot.toml", "/xdg/ivan/bot.toml", "/etc/ivan/bot.toml"]
+    )]
+    #[case::home(
+        None,
+        &[("IVAN_CONFIG", ""), ("HOME", "/home/ana")],
+        &["./bot.toml", "/home/ana/.config/ivan/bot.toml", "/etc/ivan/bot.toml"]
+    )]
+    #[case::nobody_s_home(None, &[], &["./bot.toml", "/etc/ivan/bot.toml"])]
+    fn the_file_is_looked_for_where_design_5_says(
+        #[case] named: Option<&str>,
+        #[case] env: &[(&str, &str)],
+        #[case] expected: &[&str],
+    ) {
+        let env: Vec<(String, String)> = env
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let (places, _) = places(named.map(Path::new), &env);
+        let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+        assert_eq!(places, expected);
+    }
+}

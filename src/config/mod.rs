@@ -1,0 +1,945 @@
+//! `bot.toml`, the environment and secret files → [`Config`]; every mistake at once (design 5).
+//!
+//! `layers.rs` finds what was given and where, `reader.rs` reads values from it and collects mistakes; this file is the
+//! list of keys with their defaults, and the rules among them. A `Config` that exists is valid.
+
+mod layers;
+mod reader;
+mod secret;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::domain::score::Weights;
+use crate::domain::task::{RepoName, Source};
+
+pub use layers::Origin;
+pub use reader::ConfigError;
+pub use secret::Secret;
+
+use layers::Layers;
+use reader::{Kind, Reader, integer, quote, quote_all, text, texts};
+
+/// The whole configuration. Sources and surfaces that are not configured are `None`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub slack: Option<Slack>,
+    pub clickup: Option<ClickUp>,
+    pub github: Option<GitHub>,
+    pub store: Store,
+    pub queue: Queue,
+    pub api: Api,
+    pub webhooks: Webhooks,
+    pub sync: Sync,
+    pub outbox: Outbox,
+    /// Empty: Ivan is one person's.
+    pub people: Vec<Person>,
+    pub log: Log,
+    file: Option<PathBuf>,
+    shown: String,
+}
+
+/// `[slack]`
+#[derive(Debug, Clone)]
+pub struct Slack {
+    /// `xapp-…`
+    pub app_token: Secret,
+    /// `xoxb-…`
+    pub bot_token: Secret,
+    /// Without a slash at its end, as all addresses here.
+    pub api_url: String,
+    pub channel_commands: ChannelCommands,
+    /// Slack ids. Empty: every full member of the workspace.
+    pub allowed_users: Vec<String>,
+    /// Slack ids of those who are told when a source, a webhook or the daemon is in trouble.
+    pub operators: Vec<String>,
+    /// An outage longer than this is followed by reading the DMs' history.
+    pub catch_up_after: Duration,
+}
+
+/// What is read in channels (design 4, 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChannelCommands {
+    /// Mentions, and a message that begins with `create`.
+    Bare,
+    /// Only mentions.
+    Mention,
+    /// Nothing.
+    Off,
+}
+
+/// `[clickup]`
+#[derive(Debug, Clone)]
+pub struct ClickUp {
+    pub token: Secret,
+    pub team_id: String,
+    /// The list that `create` uses.
+    pub list_id: String,
+    /// Further lists that are mirrored.
+    pub lists: Vec<String>,
+    pub complete_status: String,
+    /// `None`: the first `custom` status of the list.
+    pub in_progress_status: Option<String>,
+    /// Of a webhook made by hand; those that `webhooks register` makes have their own, in the store.
+    pub webhook_secret: Option<Secret>,
+    pub api_url: String,
+}
+
+impl ClickUp {
+    /// Every list that is mirrored, once; the one for `create` first.
+    pub fn all_lists(&self) -> Vec<&str> {
+        let mut all = vec![self.list_id.as_str()];
+        for list in &self.lists {
+            if !all.contains(&list.as_str()) {
+                all.push(list);
+            }
+        }
+        all
+    }
+}
+
+/// `[github]`
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    pub token: Secret,
+    /// The default repository.
+    pub repo: RepoName,
+    /// Further repositories that are mirrored.
+    pub repos: Vec<RepoName>,
+    /// `None`: the one that `webhooks register` made, in the store.
+    pub webhook_secret: Option<Secret>,
+    pub api_url: String,
+    pub in_progress_label: String,
+    pub priority_labels: PriorityLabels,
+    /// 0 is unlimited.
+    pub writes_per_second: u32,
+}
+
+impl GitHub {
+    /// Every repository that is mirrored, once; the default one first.
+    pub fn all_repos(&self) -> Vec<&RepoName> {
+        let mut all = vec![&self.repo];
+        for repo in &self.repos {
+            if !all.iter().any(|known| known.is(repo)) {
+                all.push(repo);
+            }
+        }
+        all
+    }
+}
+
+/// Labels that stand for a priority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorityLabels {
+    pub urgent: Vec<String>,
+    pub high: Vec<String>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    pub path: PathBuf,
+    /// How long raw payloads are kept.
+    pub retention: Duration,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Where `create` goes; always a source that is configured.
+    pub default_source: Source,
+    pub score: Weights,
+}
+
+/// `[api]`
+#[derive(Debug, Clone)]
+pub struct Api {
+    pub bind: SocketAddr,
+    /// `None`: the one in the file `api-token` beside the store, made at first start.
+    pub token: Option<Secret>,
+    /// The name, Slack id or GitHub login of one of the people.
+    pub default_person: Option<String>,
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhooks {
+    /// A listener of its own: only what the sources send is exposed by it. Never that of the API.
+    pub bind: SocketAddr,
+}
+
+/// `[sync]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// How often a source is asked what changed.
+    pub interval: Duration,
+    /// How often it is asked for everything; not shorter than `interval`.
+    pub full_interval: Duration,
+}
+
+/// `[outbox]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbox {
+    pub retry_initial: Duration,
+    pub retry_max: Duration,
+    pub give_up_after: Duration,
+}
+
+/// One of `[[people]]`. No two share a name or an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// As configured, else the GitHub login, the Slack id or the ClickUp id.
+    pub name: String,
+    pub slack: Option<String>,
+    /// GitHub login.
+    pub github: Option<String>,
+    /// ClickUp member id.
+    pub clickup: Option<String>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// Everything that is wrong with a configuration. `Display` has one line for each mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => write!(f, "1 mistake in the configuration:")?,
+            many => write!(f, "{many} mistakes in the configuration:")?,
+        }
+        for error in &self.0 {
+            write!(f, "\n  {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Finds `bot.toml` (`path`, `$IVAN_CONFIG`, `./`, `$XDG_CONFIG_HOME/ivan/`, `/etc/ivan/`), lays the environment
+    /// over it and reads both. No file at all is fine if the environment has what is needed.
+    ///
+    /// `env` are the variables of the process; [`std::env::vars`] would panic on one that is not UTF-8, so pass the
+    /// rest of [`std::env::vars_os`].
+    pub fn load(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigErrors> {
+        let env: Vec<(String, String)> = env.collect();
+        let file = layers::find(path, &env).map_err(whole)?;
+        let file = file
+            .as_ref()
+            .map(|(path, text)| (path.as_path(), text.as_str()));
+        Config::read(file, env.into_iter())
+    }
+
+    /// Reads the text of a file and variables, and nothing else but the files of secrets that they name. Use it where
+    /// a stray `bot.toml` must not be found: the demo, tests.
+    pub fn read(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigErrors> {
+        Config::read_known(file, env).0
+    }
+
+    /// The file that was read, if one was.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Where the API's token is if `api.token` does not give it: `api-token` beside the store (design 5).
+    pub fn api_token_path(&self) -> PathBuf {
+        self.store.path.with_file_name("api-token")
+    }
+
+    /// The configuration in force as TOML, secrets masked, each value with where it came from.
+    pub fn show(&self) -> String {
+        self.shown.clone()
+    }
+
+    /// Also gives the keys that exist.
+    fn read_known(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> (Result<Config, ConfigErrors>, BTreeSet<String>) {
+        let layers = match Layers::read(file, env) {
+            Ok(layers) => layers,
+            Err(error) => return (Err(whole(error)), BTreeSet::new()),
+        };
+        let path = layers.file.clone();
+        let mut reader = Reader::new(layers);
+        let configured: Vec<Source> = Source::ALL
+            .into_iter()
+            .filter(|source| reader.has(source.as_str()))
+            .collect();
+        if configured.is_empty() {
+            reader.error(
+                "",
+                match &path {
+                    Some(_) => "no source is configured; fill in [clickup], [github] or both",
+                    None => {
+                        "no bot.toml was found and no source is configured; copy bot.toml.example to bot.toml and fill \
+                         in [clickup], [github] or both"
+                    }
+                },
+            );
+        }
+        let slack = slack(&mut reader);
+        let clickup = clickup(&mut reader);
+        let github = github(&mut reader);
+        let store = store(&mut reader);
+        let queue = queue(&mut reader, &configured);
+        let people = people(&mut reader);
+        let api = api(&mut reader, &people);
+        let webhooks = webhooks(&mut reader, api.bind);
+        let sync = sync(&mut reader);
+        let outbox = outbox(&mut reader);
+        let log = log(&mut reader);
+        let (errors, shown, known) = reader.finish();
+        let config = if errors.is_empty() {
+            Ok(Config {
+                slack,
+                clickup,
+                github,
+                store,
+                queue,
+                api,
+                webhooks,
+                sync,
+                outbox,
+                people,
+                log,
+                file: path,
+                shown,
+            })
+        } else {
+            Err(ConfigErrors(errors))
+        };
+        (config, known)
+    }
+}
+
+fn whole((origin, why): (Origin, String)) -> ConfigErrors {
+    ConfigErrors(vec![ConfigError {
+        key: String::new(),
+        why,
+        origin,
+    }])
+}
+
+fn slack(reader: &mut Reader) -> Option<Slack> {
+    let here = reader.has("slack");
+    let app_token = reader.required_secret(
+        "slack.app_token",
+        "xapp-",
+        here,
+        "the app-level token, from Basic Information → App-Level Tokens of the Slack app",
+    );
+    let bot_token = reader.required_secret(
+        "slack.bot_token",
+        "xoxb-",
+        here,
+        "the bot token, from OAuth & Permissions of the Slack app",
+    );
+    let api_url = reader.or("slack.api_url", &ADDRESS, "https://slack.com/api".into());
+    let channel_commands = reader.or(
+        "slack.channel_commands",
+        &CHANNEL_COMMANDS,
+        ChannelCommands::Bare,
+    );
+    let allowed_users = reader.or("slack.allowed_users", &SLACK_IDS, Vec::new());
+    let operators = reader.or("slack.operators", &SLACK_IDS, Vec::new());
+    let catch_up_after = reader.or(
+        "slack.catch_up_after",
+        &DURATION,
+        Duration::from_secs(5 * 60),
+    );
+    if !here {
+        reader.hide("slack");
+    }
+    Some(Slack {
+        app_token: app_token?,
+        bot_token: bot_token?,
+        api_url,
+        channel_commands,
+        allowed_users,
+        operators,
+        catch_up_after,
+    })
+}
+
+fn clickup(reader: &mut Reader) -> Option<ClickUp> {
+    let here = reader.has("clickup");
+    let token = reader.required_secret(
+        "clickup.token",
+        "",
+        here,
+        "your API token, from ClickUp's Settings → Apps",
+    );
+    let team_id = reader.required(
+        "clickup.team_id",
+        &CLICKUP_ID,
+        here,
+        "the workspace's id: the first number in its address",
+    );
+    let list_id = reader.required(
+        "clickup.list_id",
+        &CLICKUP_ID,
+        here,
+        "the id of the list for new tasks: the last number in the list's address",
+    );
+    let lists = reader.or("clickup.lists", &CLICKUP_IDS, Vec::new());
+    let complete_status = reader.or("clickup.complete_status", &TEXT, "complete".into());
+    let in_progress_status = reader.optional(
+        "clickup.in_progress_status",
+        &TEXT,
+        "the first custom status of the list",
+    );
+    let webhook_secret = reader.phrase(
+        "clickup.webhook_secret",
+        "webhooks that `ivan webhooks register` makes have their own, in the store",
+    );
+    let api_url = reader.or(
+        "clickup.api_url",
+        &ADDRESS,
+        "https://api.clickup.com/api/v2".into(),
+    );
+    if !here {
+        reader.hide("clickup");
+    }
+    Some(ClickUp {
+        token: token?,
+        team_id: team_id?,
+        list_id: list_id?,
+        lists,
+        complete_status,
+        in_progress_status,
+        webhook_secret,
+        api_url,
+    })
+}
+
+fn github(reader: &mut Reader) -> Option<GitHub> {
+    let here = reader.has("github");
+    let token = reader.required_secret(
+        "github.token",
+        "",
+        here,
+        "a fine-grained token with Issues: read and write, from GitHub's Settings → Developer settings",
+    );
+    let repo = reader.required(
+        "github.repo",
+        &REPO,
+        here,
+        "the default repository as owner/name",
+    );
+    let repos = reader.or("github.repos", &REPOS, Vec::new());
+    let webhook_secret = reader.phrase(
+        "github.webhook_secret",
+        "`ivan webhooks register` makes one and keeps it in the store",
+    );
+    let api_url = reader.or("github.api_url", &ADDRESS, "https://api.github.com".into());
+    let in_progress_label = reader.or("github.in_progress_label", &TEXT, "in progress".into());
+    let writes_per_second = reader.or("github.writes_per_second", &RATE, 1);
+    let priority_labels = PriorityLabels {
+        urgent: reader.or("github.priority_labels.urgent", &TEXTS, vec!["P0".into()]),
+        high: reader.or("github.priority_labels.high", &TEXTS, vec!["P1".into()]),
+    };
+    if !here {
+        reader.hide("github");
+    }
+    Some(GitHub {
+        token: token?,
+        repo: repo?,
+        repos,
+        webhook_secret,
+        api_url,
+        in_progress_label,
+        priority_labels,
+        writes_per_second,
+    })
+}
+
+fn store(reader: &mut Reader) -> Store {
+    Store {
+        path: reader.or("store.path", &PATH, "ivan.db".into()),
+        retention: reader.or("store.retention", &DURATION, days(30)),
+    }
+}
+
+fn queue(reader: &mut Reader, configured: &[Source]) -> Queue {
+    // With one source there is nothing to choose: the default is the other only where the other is configured.
+    let usual = match configured {
+        [only] => *only,
+        _ => Source::ClickUp,
+    };
+    const KEY: &str = "queue.default_source";
+    let default_source = reader.or(KEY, &SOURCE, usual);
+    if reader.was_given(KEY) && !configured.is_empty() && !configured.contains(&default_source) {
+        reader.error(
+            KEY,
+            format!("is `{default_source}`, and [{default_source}] is not configured"),
+        );
+    }
+    let usual = Weights::default();
+    let mut points = |name: &str, usual: i64| {
+        let key = format!("queue.score.{name}");
+        reader.or(&key, &POINTS, usual)
+    };
+    let score = Weights {
+        revenue: points("revenue", usual.revenue),
+        blocking: points("blocking", usual.blocking),
+        overdue: points("overdue", usual.overdue),
+        due_today: points("due_today", usual.due_today),
+        due_week: points("due_week", usual.due_week),
+        due_later: points("due_later", usual.due_later),
+        urgent: points("urgent", usual.urgent),
+        high: points("high", usual.high),
+        recent: points("recent", usual.recent),
+    };
+    Queue {
+        default_source,
+        score,
+    }
+}
+
+fn people(reader: &mut Reader) -> Vec<Person> {
+    let mut positions = reader.positions("people");
+    let nobody = positions.is_empty();
+    if nobody {
+        // So that the keys are known, for whoever misspells the section.
+        positions.insert(0);
+    }
+    let mut people: Vec<Person> = Vec::new();
+    for at in positions {
+        let section = format!("people.{at}");
+        let name = reader.optional(
+            &format!("{section}.name"),
+            &TEXT,
+            "the GitHub login or an id",
+        );
+        let slack = reader.optional(
+            &format!("{section}.slack"),
+            &SLACK_ID,
+            "this person cannot command from Slack",
+        );
+        let github = reader.optional(
+            &format!("{section}.github"),
+            &LOGIN,
+            "no GitHub issues are theirs",
+        );
+        let clickup = reader.optional(
+            &format!("{section}.clickup"),
+            &CLICKUP_ID,
+            "no ClickUp tasks are theirs",
+        );
+        let usual = github.as_ref().or(slack.as_ref()).or(clickup.as_ref());
+        if let Some(name) = name.or(usual.cloned()) {
+            let person = Person {
+                name,
+                slack,
+                github,
+                clickup,
+            };
+            if let Some((key, what)) = shared(&people, &person) {
+                reader.error(
+                    &format!("{section}.{key}"),
+                    format!(
+                        "`{what}` is what another of [[people]] is called; each needs their own"
+                    ),
+                );
+            }
+            people.push(person);
+        }
+    }
+    if nobody {
+        reader.hide("people.0");
+    }
+    people
+}
+
+/// The key of a person under which somebody else is known already, so that it would be unclear who acts. One's name may
+/// be another's login.
+fn shared<'a>(people: &[Person], person: &'a Person) -> Option<(&'static str, &'a str)> {
+    let anyone = |is: &dyn Fn(&Person) -> bool| people.iter().any(is);
+    [
+        ("slack", person.slack.as_deref()),
+        ("github", person.github.as_deref()),
+        ("clickup", person.clickup.as_deref()),
+        ("name", Some(person.name.as_str())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .find(|&(key, value)| match key {
+        "clickup" => anyone(&|other| other.clickup.as_deref() == Some(value)),
+        _ => anyone(&|other| other.is_called(value)),
+    })
+}
+
+fn api(reader: &mut Reader, people: &[Person]) -> Api {
+    const PERSON: &str = "api.default_person";
+    let api = Api {
+        bind: reader.or(
+            "api.bind",
+            &SOCKET,
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+        ),
+        token: reader.secret(
+            "api.token",
+            "",
+            "made at first start, in the file api-token beside the store",
+        ),
+        default_person: reader.optional(
+            PERSON,
+            &TEXT,
+            "the only person acts; of several, the one who is named",
+        ),
+    };
+    if let Some(named) = &api.default_person
+        && !people.iter().any(|person| person.is_called(named))
+    {
+        reader.error(
+            PERSON,
+            format!("is `{named}`, which is no name, slack or github of any of [[people]]"),
+        );
+    }
+    api
+}
+
+impl Person {
+    /// Whether this is their name, Slack id or GitHub login, in any case.
+    pub fn is_called(&self, name: &str) -> bool {
+        [Some(&self.name), self.slack.as_ref(), self.github.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+fn webhooks(reader: &mut Reader, api: SocketAddr) -> Webhooks {
+    const BIND: &str = "webhooks.bind";
+    let bind = reader.or(BIND, &SOCKET, SocketAddr::from((Ipv4Addr::LOCALHOST, 8788)));
+    // With port 0 the system gives each its own.
+    if bind == api && bind.port() != 0 {
+        reader.error(
+            BIND,
+            format!(
+                "is `{bind}`, where the API listens (api.bind); webhooks have an address of their own, which may be exposed"
+            ),
+        );
+    }
+    Webhooks { bind }
+}
+
+fn sync(reader: &mut Reader) -> Sync {
+    let sync = Sync {
+        interval: reader.or("sync.interval", &DURATION, Duration::from_secs(3600)),
+        full_interval: reader.or("sync.full_interval", &DURATION, days(1)),
+    };
+    if sync.full_interval < sync.interval {
+        let interval = show_duration(&sync.interval);
+        reader.error(
+            "sync.full_interval",
+            format!("is shorter than sync.interval, {interval}"),
+        );
+    }
+    sync
+}
+
+fn outbox(reader: &mut Reader) -> Outbox {
+    let outbox = Outbox {
+        retry_initial: reader.or("outbox.retry_initial", &DURATION, Duration::from_secs(1)),
+        retry_max: reader.or("outbox.retry_max", &DURATION, Duration::from_secs(60)),
+        give_up_after: reader.or("outbox.give_up_after", &DURATION, days(1)),
+    };
+    if outbox.retry_max < outbox.retry_initial {
+        let initial = show_duration(&outbox.retry_initial);
+        reader.error(
+            "outbox.retry_max",
+            format!("is shorter than outbox.retry_initial, {initial}"),
+        );
+    }
+    outbox
+}
+
+fn log(reader: &mut Reader) -> Log {
+    Log {
+        format: reader.or("log.format", &LOG_FORMAT, LogFormat::Pretty),
+        level: reader.or("log.level", &LOG_LEVEL, "info".into()),
+    }
+}
+
+const TEXT: Kind<String> = Kind {
+    parse: text,
+    show: |text| quote(text),
+};
+
+const TEXTS: Kind<Vec<String>> = Kind {
+    parse: texts,
+    show: |texts| quote_all(texts),
+};
+
+const PATH: Kind<PathBuf> = Kind {
+    parse: |value| text(value).map(PathBuf::from),
+    show: |path| quote(&path.display().to_string()),
+};
+
+/// Ids go into the paths of requests: nothing in them may lead elsewhere.
+const CLICKUP_ID: Kind<String> = Kind {
+    parse: |value| clickup_id(text(value)?),
+    show: |id| quote(id),
+};
+
+const CLICKUP_IDS: Kind<Vec<String>> = Kind {
+    parse: |value| texts(value)?.into_iter().map(clickup_id).collect(),
+    show: |ids| quote_all(ids),
+};
+
+fn clickup_id(text: String) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if text.len() <= 64 && text.chars().all(fits) {
+        Ok(text)
+    } else {
+        Err(format!(
+            "`{text}` is not a ClickUp id; it is a number from an address"
+        ))
+    }
+}
+
+const SLACK_ID: Kind<String> = Kind {
+    parse: |value| slack_id(text(value)?),
+    show: |id| quote(id),
+};
+
+const SLACK_IDS: Kind<Vec<String>> = Kind {
+    parse: |value| texts(value)?.into_iter().map(slack_id).collect(),
+    show: |ids| quote_all(ids),
+};
+
+fn slack_id(text: String) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    if text.starts_with(['U', 'W']) && text.len() > 1 && text.chars().all(fits) {
+        Ok(text)
+    } else {
+        Err(format!(
+            "`{text}` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile"
+        ))
+    }
+}
+
+const LOGIN: Kind<String> = Kind {
+    parse: |value| {
+        let login = text(value)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if login.chars().all(fits) {
+            Ok(login)
+        } else {
+            Err(format!(
+                "`{login}` is not a GitHub login; write it without @"
+            ))
+        }
+    },
+    show: |login| quote(login),
+};
+
+const REPO: Kind<RepoName> = Kind {
+    parse: |value| repo(&text(value)?),
+    show: |repo| quote(&repo.to_string()),
+};
+
+const REPOS: Kind<Vec<RepoName>> = Kind {
+    parse: |value| texts(value)?.iter().map(|name| repo(name)).collect(),
+    show: |repos| {
+        let names: Vec<String> = repos.iter().map(RepoName::to_string).collect();
+        quote_all(&names)
+    },
+};
+
+fn repo(text: &str) -> Result<RepoName, String> {
+    RepoName::parse(text).ok_or_else(|| format!("`{text}` is not a repository as owner/name"))
+}
+
+const ADDRESS: Kind<String> = Kind {
+    parse: |value| {
+        let address = text(value)?;
+        let rest = address
+            .strip_prefix("https://")
+            .or_else(|| address.strip_prefix("http://"))
+            .ok_or_else(|| format!("`{address}` does not begin with https:// or http://"))?;
+        if rest.contains('@') {
+            return Err("has an @ in it; names and passwords do not go into an address".to_owned());
+        }
+        if let Some(without) = address.strip_suffix('/') {
+            return Err(format!("`{address}` ends in a slash; write `{without}`"));
+        }
+        let fits =
+            |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\' | '"' | '<' | '>');
+        if rest.is_empty() || rest.starts_with(['/', ':']) || !rest.chars().all(fits) {
+            return Err(format!(
+                "`{address}` is not the address of an API, such as https://host/path"
+            ));
+        }
+        Ok(address)
+    },
+    show: |address| quote(address),
+};
+
+const SOCKET: Kind<SocketAddr> = Kind {
+    parse: |value| {
+        let socket = text(value)?;
+        socket.parse().map_err(|_| {
+            format!("`{socket}` is not an IP address with a port, such as 127.0.0.1:8787")
+        })
+    },
+    show: |socket| quote(&socket.to_string()),
+};
+
+const SOURCE: Kind<Source> = Kind {
+    parse: |value| {
+        let name = text(value)?;
+        Source::parse(&name).ok_or_else(|| format!("is `{name}`; it is clickup or github"))
+    },
+    show: |source| quote(source.as_str()),
+};
+
+const CHANNEL_COMMANDS: Kind<ChannelCommands> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "bare" => Ok(ChannelCommands::Bare),
+        "mention" => Ok(ChannelCommands::Mention),
+        "off" => Ok(ChannelCommands::Off),
+        other => Err(format!("is `{other}`; it is bare, mention or off")),
+    },
+    show: |commands| {
+        quote(match commands {
+            ChannelCommands::Bare => "bare",
+            ChannelCommands::Mention => "mention",
+            ChannelCommands::Off => "off",
+        })
+    },
+};
+
+const LOG_FORMAT: Kind<LogFormat> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("is `{other}`; it is pretty or json")),
+    },
+    show: |format| {
+        quote(match format {
+            LogFormat::Pretty => "pretty",
+            LogFormat::Json => "json",
+        })
+    },
+};
+
+const LOG_LEVEL: Kind<String> = Kind {
+    parse: |value| {
+        let level = text(value)?;
+        match level.as_str() {
+            "off" | "error" | "warn" | "info" | "debug" | "trace" => Ok(level),
+            _ => Err(format!(
+                "is `{level}`; it is off, error, warn, info, debug or trace"
+            )),
+        }
+    },
+    show: |level| quote(level),
+};
+
+const RATE: Kind<u32> = Kind {
+    parse: |value| {
+        let rate = integer(value)?;
+        u32::try_from(rate)
+            .ok()
+            .filter(|&rate| rate <= 1000)
+            .ok_or_else(|| format!("is {rate}; it is a whole number up to 1000, or 0 for no limit"))
+    },
+    show: u32::to_string,
+};
+
+const POINTS: Kind<i64> = Kind {
+    parse: |value| {
+        const MOST: i64 = 1_000_000;
+        let points = integer(value)?;
+        if (-MOST..=MOST).contains(&points) {
+            Ok(points)
+        } else {
+            Err(format!("is {points}; points go up to {MOST}"))
+        }
+    },
+    show: i64::to_string,
+};
+
+const DURATION: Kind<Duration> = Kind {
+    parse: |value| {
+        let typed = text(value)?;
+        parse_duration(&typed).ok_or_else(|| {
+            format!("is `{typed}`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d")
+        })
+    },
+    show: |duration| quote(&show_duration(duration)),
+};
+
+/// The units of durations, in milliseconds, longest first.
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// Nothing here needs to last longer than ten years.
+const LONGEST: Duration = days(3650);
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit_at)?;
+    let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit.trim_start())?;
+    let duration = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(*unit_ms)?);
+    (duration > Duration::ZERO && duration <= LONGEST).then_some(duration)
+}
+
+fn show_duration(duration: &Duration) -> String {
+    let ms = duration.as_millis();
+    UNITS
+        .iter()
+        // Two of a unit at least, so that a day stays `24h` and a minute `60s`; an hour is `1h`.
+        .find(|(name, unit)| {
+            let unit = u128::from(*unit);
+            ms.is_multiple_of(unit) && (ms >= 2 * unit || matches!(*name, "h" | "s"))
+        })
+        .map(|(name, unit)| format!("{}{name}", ms / u128::from(*unit)))
+        .unwrap_or_else(|| format!("{ms}ms"))
+}
+
+#[cfg(test)]
+mod tests;

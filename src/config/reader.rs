@@ -1,0 +1,558 @@
+//! Flat keys → typed values. Every key that is asked for is thereby known; what is left over in the end is not.
+//! A bad value is noted and the reading goes on, so that all mistakes are told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use ::config::{Value, ValueKind};
+
+use super::layers::{Given, Layers, Origin, variable};
+use super::secret::Secret;
+
+/// One mistake: the key, what is wrong with it, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    pub key: String,
+    pub why: String,
+    pub origin: Origin,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.why)?;
+        match &self.origin {
+            Origin::Whole => Ok(()),
+            origin => write!(f, " ({origin})"),
+        }
+    }
+}
+
+/// How a value of one type is read and shown.
+pub struct Kind<T> {
+    /// What is wrong with it, as the end of a sentence that begins with the key.
+    pub parse: fn(&Value) -> Result<T, String>,
+    /// As TOML.
+    pub show: fn(&T) -> String,
+}
+
+/// One line of [`Reader::show`].
+struct Shown {
+    key: String,
+    /// As TOML; `None` if it is not set, and then `note` says what follows from that.
+    value: Option<String>,
+    note: String,
+}
+
+pub struct Reader {
+    layers: Layers,
+    known: BTreeSet<String>,
+    origins: BTreeMap<String, Origin>,
+    shown: Vec<Shown>,
+    errors: Vec<ConfigError>,
+}
+
+impl Reader {
+    pub fn new(layers: Layers) -> Reader {
+        Reader {
+            layers,
+            known: BTreeSet::new(),
+            origins: BTreeMap::new(),
+            shown: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Whether any key of a section was given. A section without keys is not configured.
+    pub fn has(&self, section: &str) -> bool {
+        self.layers.values.keys().any(|key| {
+            key.strip_prefix(section)
+                .is_some_and(|k| k.starts_with('.'))
+        })
+    }
+
+    /// The positions for which a list of tables has keys.
+    pub fn positions(&self, section: &str) -> BTreeSet<usize> {
+        self.layers
+            .values
+            .keys()
+            .filter_map(|key| {
+                let (at, _) = key
+                    .strip_prefix(section)?
+                    .strip_prefix('.')?
+                    .split_once('.')?;
+                at.parse().ok()
+            })
+            .collect()
+    }
+
+    /// A key with a default.
+    pub fn or<T>(&mut self, key: &str, kind: &Kind<T>, default: T) -> T {
+        match self.given(key, kind) {
+            Some(value) => value,
+            None => {
+                self.origins
+                    .entry(key.to_owned())
+                    .or_insert(Origin::Default);
+                self.shown.push(Shown {
+                    key: key.to_owned(),
+                    value: Some((kind.show)(&default)),
+                    note: Origin::Default.to_string(),
+                });
+                default
+            }
+        }
+    }
+
+    /// A key that may be left out; `without` says what happens then.
+    pub fn optional<T>(&mut self, key: &str, kind: &Kind<T>, without: &str) -> Option<T> {
+        let value = self.given(key, kind);
+        if value.is_none() {
+            self.show_unset(key, without);
+        }
+        value
+    }
+
+    /// A key that must be there if `needed`; `hint` says what to put there.
+    pub fn required<T>(
+        &mut self,
+        key: &str,
+        kind: &Kind<T>,
+        needed: bool,
+        hint: &str,
+    ) -> Option<T> {
+        let missing = needed && !self.layers.values.contains_key(key);
+        let value = self.given(key, kind);
+        if missing {
+            self.missing(key, hint);
+        }
+        value
+    }
+
+    /// A secret, from the key itself or from the file that `<key>_file` names; `prefix` is what it begins with.
+    pub fn secret(&mut self, key: &str, prefix: &str, without: &str) -> Option<Secret> {
+        let secret = self.given_secret(key, |text| token(text, prefix));
+        if secret.is_none() {
+            self.show_unset(key, without);
+        }
+        secret
+    }
+
+    /// A secret that two sides agreed on, of any characters: what signs webhooks. From a file like the others.
+    pub fn phrase(&mut self, key: &str, without: &str) -> Option<Secret> {
+        let secret = self.given_secret(key, phrase);
+        if secret.is_none() {
+            self.show_unset(key, without);
+        }
+        secret
+    }
+
+    /// A secret that must be there if `needed`.
+    pub fn required_secret(
+        &mut self,
+        key: &str,
+        prefix: &str,
+        needed: bool,
+        hint: &str,
+    ) -> Option<Secret> {
+        let given = |key: &str| self.layers.values.contains_key(key);
+        let missing = needed && !given(key) && !given(&format!("{key}_file"));
+        let secret = self.given_secret(key, |text| token(text, prefix));
+        if missing {
+            self.missing(key, hint);
+        }
+        secret
+    }
+
+    /// Notes a mistake that only shows among several keys; it is told with the origin of `key`,
+    /// or of the whole file.
+    pub fn error(&mut self, key: &str, why: impl Into<String>) {
+        let file = || self.layers.file.clone().map_or(Origin::Whole, Origin::File);
+        let origin = self.origins.get(key).cloned().unwrap_or_else(file);
+        self.fail(key, why.into(), origin);
+    }
+
+    /// Forgets what was to be shown of a section that is not configured.
+    pub fn hide(&mut self, section: &str) {
+        self.shown.retain(|shown| {
+            !shown
+                .key
+                .strip_prefix(section)
+                .is_some_and(|k| k.starts_with('.'))
+        });
+        self.shown.push(Shown {
+            key: format!("{section}."),
+            value: None,
+            note: String::new(),
+        });
+    }
+
+    /// Whether somebody gave this key, rather than leaving it to its default.
+    pub fn was_given(&self, key: &str) -> bool {
+        self.origins
+            .get(key)
+            .is_some_and(|origin| *origin != Origin::Default)
+    }
+
+    /// Ends the reading: what was not asked for is unknown. Gives all mistakes, and otherwise what `config show` prints.
+    pub fn finish(mut self) -> (Vec<ConfigError>, String, BTreeSet<String>) {
+        for (key, given) in std::mem::take(&mut self.layers.values) {
+            let why = self.unknown(&key);
+            self.fail(&key, why, given.origin);
+        }
+        let shown = show(&self.shown);
+        (self.errors, shown, self.known)
+    }
+
+    fn take(&mut self, key: &str) -> Option<Given> {
+        self.known.insert(key.to_owned());
+        self.layers.values.remove(key)
+    }
+
+    fn given<T>(&mut self, key: &str, kind: &Kind<T>) -> Option<T> {
+        let Given { value, origin } = self.take(key)?;
+        self.origins.insert(key.to_owned(), origin.clone());
+        match (kind.parse)(&value) {
+            Ok(value) => {
+                self.shown.push(Shown {
+                    key: key.to_owned(),
+                    value: Some((kind.show)(&value)),
+                    note: origin.to_string(),
+                });
+                Some(value)
+            }
+            Err(why) => {
+                self.fail(key, why, origin);
+                None
+            }
+        }
+    }
+
+    fn given_secret(
+        &mut self,
+        key: &str,
+        read: impl Fn(String) -> Result<Secret, String>,
+    ) -> Option<Secret> {
+        let key_file = format!("{key}_file");
+        let (direct, file) = (self.take(key), self.take(&key_file));
+        let from_environment = |given: &Given| matches!(given.origin, Origin::Variable(_));
+        let (given, file) = match (direct, file) {
+            (Some(direct), Some(file)) => {
+                match (from_environment(&direct), from_environment(&file)) {
+                    (true, false) => (Some(direct), None),
+                    (false, true) => (None, Some(file)),
+                    _ => {
+                        let why = format!("is given twice: here and as {key_file}; keep one");
+                        self.fail(key, why, direct.origin);
+                        return None;
+                    }
+                }
+            }
+            given => given,
+        };
+        let (text, origin) = match (given, file) {
+            (Some(given), _) => (text(&given.value), given.origin),
+            (None, Some(file)) => {
+                let named_by = Box::new(file.origin);
+                let path = match text(&file.value) {
+                    Ok(path) => PathBuf::from(path),
+                    Err(why) => {
+                        self.fail(&key_file, why, *named_by);
+                        return None;
+                    }
+                };
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => {
+                        let text = text.trim().to_owned();
+                        (Ok(text), Origin::SecretFile { path, named_by })
+                    }
+                    Err(err) => {
+                        let why = format!("cannot read {}: {err}", path.display());
+                        self.fail(&key_file, why, *named_by);
+                        return None;
+                    }
+                }
+            }
+            (None, None) => return None,
+        };
+        self.origins.insert(key.to_owned(), origin.clone());
+        match text.and_then(read) {
+            Ok(secret) => {
+                self.shown.push(Shown {
+                    key: key.to_owned(),
+                    value: Some(quote(&secret.to_string())),
+                    note: origin.to_string(),
+                });
+                Some(secret)
+            }
+            Err(why) => {
+                self.fail(key, why, origin);
+                None
+            }
+        }
+    }
+
+    fn show_unset(&mut self, key: &str, without: &str) {
+        self.shown.push(Shown {
+            key: key.to_owned(),
+            value: None,
+            note: without.to_owned(),
+        });
+    }
+
+    fn missing(&mut self, key: &str, hint: &str) {
+        let origin = Origin::Missing {
+            file: self.layers.file.clone(),
+            variable: variable(key),
+        };
+        self.fail(key, format!("is missing: {hint}"), origin);
+    }
+
+    fn fail(&mut self, key: &str, why: String, origin: Origin) {
+        self.errors.push(ConfigError {
+            key: key.to_owned(),
+            why,
+            origin,
+        });
+    }
+
+    fn unknown(&self, key: &str) -> String {
+        let section = format!("{key}.");
+        if self.known.iter().any(|known| known.starts_with(&section)) {
+            return format!("is a section: write its keys below `[{key}]`");
+        }
+        match suggestions(key, &self.known).as_slice() {
+            [] => "is not a key that I know; bot.toml.example has them all".to_owned(),
+            near => format!(
+                "is not a key that I know; did you mean {}?",
+                near.join(" or ")
+            ),
+        }
+    }
+}
+
+/// A text; numbers count, for ids are often written without quotation marks.
+pub fn text(value: &Value) -> Result<String, String> {
+    let text = match &value.kind {
+        ValueKind::String(text) => text.trim().to_owned(),
+        ValueKind::I64(number) => number.to_string(),
+        other => {
+            return Err(format!(
+                "is {}; write a text in quotation marks",
+                noun(other)
+            ));
+        }
+    };
+    if text.is_empty() {
+        return Err("is empty; write a value, or leave the key out".to_owned());
+    }
+    Ok(text)
+}
+
+/// A list of texts: TOML's, or with commas between them as the environment has it.
+pub fn texts(value: &Value) -> Result<Vec<String>, String> {
+    match &value.kind {
+        ValueKind::Array(values) => values.iter().map(text).collect(),
+        ValueKind::String(list) => Ok(list
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()),
+        ValueKind::I64(number) => Ok(vec![number.to_string()]),
+        other => Err(format!(
+            "is {}; write a list such as [\"a\", \"b\"]",
+            noun(other)
+        )),
+    }
+}
+
+/// A whole number.
+pub fn integer(value: &Value) -> Result<i64, String> {
+    match &value.kind {
+        ValueKind::I64(number) => Ok(*number),
+        ValueKind::String(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| format!("is `{text}`; write a whole number")),
+        other => Err(format!("is {}; write a whole number", noun(other))),
+    }
+}
+
+/// A token travels in a header: visible ASCII. What is wrong is told without telling the token.
+fn token(text: String, prefix: &str) -> Result<Secret, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("has a space in it, or a character that no token has".to_owned());
+    }
+    if !text.starts_with(prefix) {
+        return Err(format!(
+            "does not begin with `{prefix}`; it is another kind of token"
+        ));
+    }
+    Ok(Secret::new(text))
+}
+
+/// A phrase may have spaces in it, as GitHub's own example has.
+fn phrase(text: String) -> Result<Secret, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("has a line break or another control character in it".to_owned());
+    }
+    Ok(Secret::new(text))
+}
+
+fn noun(kind: &ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Nil => "nothing",
+        ValueKind::Boolean(_) => "a boolean",
+        ValueKind::Float(_) => "a number with a fraction",
+        ValueKind::String(_) => "a text",
+        ValueKind::Table(_) => "a section",
+        ValueKind::Array(_) => "a list",
+        _ => "a number",
+    }
+}
+
+/// A text as TOML.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A list of texts as TOML.
+pub fn quote_all<T: AsRef<str>>(texts: &[T]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quote(text.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// TOML with a comment behind each value. A key ending in a dot is a section that is not configured.
+fn show(lines: &[Shown]) -> String {
+    let mut shown = String::new();
+    let mut open = String::new();
+    for line in lines {
+        let (section, name) = line.key.rsplit_once('.').unwrap_or(("", &line.key));
+        let space = if shown.is_empty() { "" } else { "\n" };
+        if name.is_empty() {
+            shown.push_str(&format!("{space}# {} is not configured\n", header(section)));
+            continue;
+        }
+        if open != section {
+            shown.push_str(&format!("{space}{}\n", header(section)));
+            open = section.to_owned();
+        }
+        match &line.value {
+            Some(value) => shown.push_str(&format!("{name} = {value}  # {}\n", line.note)),
+            None => shown.push_str(&format!("# {name} is not set: {}\n", line.note)),
+        }
+    }
+    shown
+}
+
+/// `[slack]`; for one of a list of sections, whose position is in its key, `[[people]]`.
+fn header(section: &str) -> String {
+    match section.rsplit_once('.') {
+        Some((list, at)) if at.bytes().all(|b| b.is_ascii_digit()) => format!("[[{list}]]"),
+        _ => format!("[{section}]"),
+    }
+}
+
+/// At most two known keys that somebody who wrote `key` may have meant.
+fn suggestions<'a>(key: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
+    const MOST: usize = 2;
+    let near = known
+        .iter()
+        .map(|known| (distance(key, known), known.as_str()))
+        .min();
+    if let Some((distance, nearest)) = near
+        && distance <= 2.max(key.len() / 5)
+    {
+        return vec![nearest];
+    }
+    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+    known
+        .iter()
+        .filter(|known| {
+            let (its_section, its_name) = known.rsplit_once('.').unwrap_or(("", known));
+            its_name == name
+                || (its_section == section
+                    && name.len() >= 4
+                    && !its_name.ends_with("_file")
+                    && (its_name.contains(name) || name.contains(its_name)))
+        })
+        .take(MOST)
+        .map(String::as_str)
+        .collect()
+}
+
+/// How many letters have to be put in, left out, changed or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // The rows for one and two letters of `a` before.
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, &x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &y) in b.iter().enumerate() {
+            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&last, j) + usize::from(x != y))
+                .min(at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(&y) && b.get(j - 1) == Some(&x);
+            if swapped {
+                best = best.min(at(&before_last, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("bot_token", "bot_token", 0)]
+    #[case("bot_tokne", "bot_token", 1)]
+    #[case("bot_tokn", "bot_token", 1)]
+    #[case("botttoken", "bot_token", 1)]
+    #[case("", "abc", 3)]
+    #[case("abc", "", 3)]
+    fn letters_between_two_words(#[case] a: &str, #[case] b: &str, #[case] letters: usize) {
+        assert_eq!(distance(a, b), letters);
+    }
+
+    #[rstest]
+    #[case("slak.bot_token", &["slack.bot_token"])]
+    #[case("slack.token", &["slack.app_token", "slack.bot_token"])]
+    #[case("api.retry_max", &["outbox.retry_max"])]
+    #[case("github.colour", &[])]
+    fn a_near_miss_is_recognised(#[case] key: &str, #[case] meant: &[&str]) {
+        let known = [
+            "outbox.retry_max",
+            "slack.app_token",
+            "slack.app_token_file",
+            "slack.bot_token",
+        ];
+        let known: BTreeSet<String> = known.iter().map(|&key| key.to_owned()).collect();
+        assert_eq!(suggestions(key, &known), meant);
+    }
+}

@@ -1,0 +1,601 @@
+use super::*;
+use rstest::rstest;
+use std::collections::BTreeMap;
+use std::fs;
+
+const FILE: &str = "./bot.toml";
+
+/// What is needed at least, and valid.
+const CLICKUP: &str = r#"
+[clickup]
+token = "pk_1_sesame"
+team_id = "9001"
+list_id = "901100000001"
+"#;
+
+fn read(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let env = env
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    Config::read(Some((Path::new(FILE), toml)), env)
+}
+
+/// The one mistake in a configuration that is fine but for the given lines.
+fn mistake(toml: &str, env: &[(&str, &str)]) -> String {
+    // Keys of no section come before all sections.
+    let toml = match toml.starts_with('[') {
+        true => format!("{CLICKUP}\n{toml}"),
+        false => format!("{toml}\n{CLICKUP}"),
+    };
+    let errors = read(&toml, env).unwrap_err();
+    let lines: Vec<String> = errors.iter().map(ConfigError::to_string).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    lines.concat()
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let config = read(CLICKUP, &[]).unwrap();
+    let clickup = config.clickup.unwrap();
+    assert_eq!(clickup.token.expose(), "pk_1_sesame");
+    assert_eq!(clickup.complete_status, "complete");
+    assert_eq!(clickup.in_progress_status, None);
+    assert_eq!(clickup.api_url, "https://api.clickup.com/api/v2");
+    assert_eq!(clickup.all_lists(), ["901100000001"]);
+    assert!(config.slack.is_none() && config.github.is_none() && config.people.is_empty());
+    assert_eq!(config.store.path, Path::new("ivan.db"));
+    assert_eq!(config.store.retention, days(30));
+    assert_eq!(config.queue.default_source, Source::ClickUp);
+    assert_eq!(config.queue.score, Weights::default());
+    assert_eq!(config.api.bind.to_string(), "127.0.0.1:8787");
+    assert!(config.api.token.is_none() && config.api.default_person.is_none());
+    assert_eq!(config.webhooks.bind.to_string(), "127.0.0.1:8788");
+    assert_eq!(config.sync.interval, Duration::from_secs(3600));
+    assert_eq!(config.sync.full_interval, days(1));
+    assert!(clickup.webhook_secret.is_none());
+    assert_eq!(config.outbox.retry_initial, Duration::from_secs(1));
+    assert_eq!(config.outbox.retry_max, Duration::from_secs(60));
+    assert_eq!(config.outbox.give_up_after, days(1));
+    assert_eq!(config.log.format, LogFormat::Pretty);
+    assert_eq!(config.log.level, "info");
+}
+
+#[test]
+fn the_environment_alone_is_enough_and_wins_over_the_file() {
+    let env = [
+        ("IVAN__SLACK__APP_TOKEN", "xapp-1"),
+        ("IVAN__SLACK__BOT_TOKEN", "xoxb-1"),
+        ("IVAN__SLACK__ALLOWED_USERS", "U0ANN01, U0BOB01"),
+        ("IVAN__SLACK__OPERATORS", "U0ANN01"),
+        ("IVAN__SLACK__CATCH_UP_AFTER", "10m"),
+        ("IVAN__GITHUB__TOKEN", "github_pat_1"),
+        ("IVAN__GITHUB__REPO", "acme/widgets"),
+        ("IVAN__GITHUB__REPOS", "acme/api,ACME/Widgets"),
+        ("IVAN__GITHUB__PRIORITY_LABELS__URGENT", "sev1,sev2"),
+        ("IVAN__GITHUB__WRITES_PER_SECOND", "0"),
+        ("IVAN__QUEUE__SCORE__REVENUE", "7"),
+        ("IVAN__PEOPLE__0__NAME", "Ana"),
+        ("IVAN_API_URL", "http://127.0.0.1:1"),
+        ("PATH", "/bin"),
+    ];
+    let variables = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::read(None, variables.into_iter()).unwrap();
+    let (slack, github) = (config.slack.unwrap(), config.github.unwrap());
+    assert_eq!(slack.allowed_users, ["U0ANN01", "U0BOB01"]);
+    assert_eq!(slack.operators, ["U0ANN01"]);
+    assert_eq!(slack.catch_up_after, Duration::from_secs(600));
+    assert_eq!(slack.channel_commands, ChannelCommands::Bare);
+    let repos: Vec<String> = github.all_repos().iter().map(|r| r.to_string()).collect();
+    assert_eq!(repos, ["acme/widgets", "acme/api"]);
+    assert_eq!(github.priority_labels.urgent, ["sev1", "sev2"]);
+    assert_eq!(github.priority_labels.high, ["P1"]);
+    assert_eq!(github.writes_per_second, 0);
+    assert_eq!(config.queue.score.revenue, 7);
+    assert_eq!(config.queue.default_source, Source::GitHub);
+    assert_eq!(config.people[0].name, "Ana");
+
+    let both = read(
+        &format!("{CLICKUP}lists = [1, '2']\n[queue]\nscore = {{ revenue = 5 }}"),
+        &[
+            ("IVAN__QUEUE__SCORE__REVENUE", "6"),
+            ("IVAN__CLICKUP__TOKEN", "pk_2"),
+        ],
+    )
+    .unwrap();
+    let clickup = both.clickup.unwrap();
+    assert_eq!(both.queue.score.revenue, 6);
+    assert_eq!(clickup.token.expose(), "pk_2");
+    assert_eq!(clickup.all_lists(), ["901100000001", "1", "2"]);
+}
+
+#[test]
+fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
+    let errors = read(
+        r#"
+        [slack]
+        app_token = "xoxb-sesame-in-the-wrong-place"
+
+        [clickup]
+        token = "pk_1_sesame"
+        team_id = "9001"
+        list_id = "901100000001"
+        complete_staus = "closed"
+
+        [outbox]
+        retry_max = "60"
+        "#,
+        &[
+            ("IVAN__GITHUB__TOKEN", "github_pat_sesame"),
+            ("IVAN__GITHUB__REPO", "widgets"),
+        ],
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(errors, @r"
+    5 mistakes in the configuration:
+      slack.app_token: does not begin with `xapp-`; it is another kind of token (./bot.toml)
+      slack.bot_token: is missing: the bot token, from OAuth & Permissions of the Slack app (neither in ./bot.toml nor in IVAN__SLACK__BOT_TOKEN)
+      github.repo: `widgets` is not a repository as owner/name (environment variable IVAN__GITHUB__REPO)
+      outbox.retry_max: is `60`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)
+      clickup.complete_staus: is not a key that I know; did you mean clickup.complete_status? (./bot.toml)
+    ");
+    assert!(!errors.to_string().contains("sesame"));
+}
+
+#[rstest]
+#[case::not_a_text(
+    "[log]\nlevel = true",
+    "log.level: is a boolean; write a text in quotation marks (./bot.toml)"
+)]
+#[case::empty(
+    "[log]\nlevel = ' '",
+    "log.level: is empty; write a value, or leave the key out (./bot.toml)"
+)]
+#[case::level(
+    "[log]\nlevel = 'loud'",
+    "log.level: is `loud`; it is off, error, warn, info, debug or trace (./bot.toml)"
+)]
+#[case::format(
+    "[log]\nformat = 'xml'",
+    "log.format: is `xml`; it is pretty or json (./bot.toml)"
+)]
+#[case::channel(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nchannel_commands = 'all'",
+    "slack.channel_commands: is `all`; it is bare, mention or off (./bot.toml)"
+)]
+#[case::user(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['@ana']",
+    "slack.allowed_users: `@ana` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile (./bot.toml)"
+)]
+#[case::space_in_a_token(
+    "[api]\ntoken = 'open sesame'",
+    "api.token: has a space in it, or a character that no token has (./bot.toml)"
+)]
+#[case::duration_unit(
+    "[store]\nretention = '30 weeks'",
+    "store.retention: is `30 weeks`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+)]
+#[case::duration_number(
+    "[store]\nretention = 30",
+    "store.retention: is `30`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+)]
+#[case::duration_zero(
+    "[store]\nretention = '0d'",
+    "store.retention: is `0d`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+)]
+#[case::duration_too_long(
+    "[store]\nretention = '99999999999999999999d'",
+    "store.retention: is `99999999999999999999d`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)"
+)]
+#[case::retry_order(
+    "[outbox]\nretry_initial = '2m'",
+    "outbox.retry_max: is shorter than outbox.retry_initial, 2m (default)"
+)]
+#[case::full_sync_order(
+    "[sync]\ninterval = '2d'",
+    "sync.full_interval: is shorter than sync.interval, 2d (default)"
+)]
+#[case::operator(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\noperators = ['#ops']",
+    "slack.operators: `#ops` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile (./bot.toml)"
+)]
+#[case::webhooks_where_the_api_is(
+    "[webhooks]\nbind = '127.0.0.1:8787'",
+    "webhooks.bind: is `127.0.0.1:8787`, where the API listens (api.bind); webhooks have an address of their own, which may be exposed (./bot.toml)"
+)]
+#[case::webhook_secret_of_two_lines(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nwebhook_secret = \"open\\nsesame\"",
+    "github.webhook_secret: has a line break or another control character in it (./bot.toml)"
+)]
+#[case::address_scheme(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'api.github.com'",
+    "github.api_url: `api.github.com` does not begin with https:// or http:// (./bot.toml)"
+)]
+#[case::address_slash(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'https://ghe.test/api/v3/'",
+    "github.api_url: `https://ghe.test/api/v3/` ends in a slash; write `https://ghe.test/api/v3` (./bot.toml)"
+)]
+#[case::address_user(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\napi_url = 'https://u:p@ghe.test'",
+    "github.api_url: has an @ in it; names and passwords do not go into an address (./bot.toml)"
+)]
+#[case::rate(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nwrites_per_second = -1",
+    "github.writes_per_second: is -1; it is a whole number up to 1000, or 0 for no limit (./bot.toml)"
+)]
+#[case::fraction(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nwrites_per_second = 0.5",
+    "github.writes_per_second: is a number with a fraction; write a whole number (./bot.toml)"
+)]
+#[case::repos(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\nrepos = ['https://github.com/a/c']",
+    "github.repos: `https://github.com/a/c` is not a repository as owner/name (./bot.toml)"
+)]
+#[case::labels(
+    "[github]\ntoken = 't'\nrepo = 'a/b'\n[github.priority_labels]\nurgent = true",
+    "github.priority_labels.urgent: is a boolean; write a list such as [\"a\", \"b\"] (./bot.toml)"
+)]
+#[case::socket(
+    "[api]\nbind = 'localhost'",
+    "api.bind: `localhost` is not an IP address with a port, such as 127.0.0.1:8787 (./bot.toml)"
+)]
+#[case::points(
+    "[queue.score]\nrevenue = 99999999999",
+    "queue.score.revenue: is 99999999999; points go up to 1000000 (./bot.toml)"
+)]
+#[case::source(
+    "[queue]\ndefault_source = 'jira'",
+    "queue.default_source: is `jira`; it is clickup or github (./bot.toml)"
+)]
+#[case::source_that_is_absent(
+    "[queue]\ndefault_source = 'github'",
+    "queue.default_source: is `github`, and [github] is not configured (./bot.toml)"
+)]
+#[case::person_unknown(
+    "[api]\ndefault_person = 'Bo'\n[[people]]\nname = 'Ana'",
+    "api.default_person: is `Bo`, which is no name, slack or github of any of [[people]] (./bot.toml)"
+)]
+#[case::person_twice(
+    "[[people]]\nslack = 'U1'\ngithub = 'ana'\n[[people]]\nslack = 'U2'\ngithub = 'Ana'",
+    "people.1.github: `Ana` is what another of [[people]] is called; each needs their own (./bot.toml)"
+)]
+#[case::person_of_anothers_name(
+    "[[people]]\nname = 'bo'\n[[people]]\nname = 'Bodo'\ngithub = 'Bo'",
+    "people.1.github: `Bo` is what another of [[people]] is called; each needs their own (./bot.toml)"
+)]
+#[case::login(
+    "[[people]]\ngithub = '@ana'",
+    "people.0.github: `@ana` is not a GitHub login; write it without @ (./bot.toml)"
+)]
+#[case::unknown_key(
+    "[api]\nport = 8787",
+    "api.port: is not a key that I know; bot.toml.example has them all (./bot.toml)"
+)]
+#[case::unknown_section(
+    "[[peeple]]\nslack = 'U1'",
+    "peeple.0.slack: is not a key that I know; did you mean people.0.slack? (./bot.toml)"
+)]
+#[case::another_section(
+    "[api]\nretry_max = '1s'",
+    "api.retry_max: is not a key that I know; did you mean outbox.retry_max? (./bot.toml)"
+)]
+#[case::section_as_key(
+    "queue = 'clickup'",
+    "queue: is a section: write its keys below `[queue]` (./bot.toml)"
+)]
+fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
+    assert_eq!(mistake(toml, &[]), told);
+}
+
+#[rstest]
+#[case(("IVAN__QUEUE__SCORE__URGENT", "many"), "queue.score.urgent: is `many`; write a whole number (environment variable IVAN__QUEUE__SCORE__URGENT)")]
+#[case(("IVAN__SLACK", "off"), "slack: is a section: write its keys below `[slack]` (environment variable IVAN__SLACK)")]
+#[case(("IVAN__LOG__LEVL", "info"), "log.levl: is not a key that I know; did you mean log.level? (environment variable IVAN__LOG__LEVL)")]
+#[case(("ivan__log__level", "loud"), "log.level: is `loud`; it is off, error, warn, info, debug or trace (environment variable ivan__log__level)")]
+#[case(("IVAN__API__TOKEN_FILE", "/nowhere/token"), "api.token_file: cannot read /nowhere/token: No such file or directory (os error 2) (environment variable IVAN__API__TOKEN_FILE)")]
+fn a_variable_is_named_as_it_was_set(#[case] variable: (&str, &str), #[case] told: &str) {
+    assert_eq!(mistake("", &[variable]), told);
+}
+
+#[test]
+fn without_any_source_the_first_steps_are_told() {
+    let errors = Config::read(None, std::iter::empty()).unwrap_err();
+    insta::assert_snapshot!(errors, @r"
+    1 mistake in the configuration:
+      no bot.toml was found and no source is configured; copy bot.toml.example to bot.toml and fill in [clickup], [github] or both
+    ");
+    let errors = read("[log]\nlevel = 'info'", &[]).unwrap_err();
+    insta::assert_snapshot!(errors, @r"
+    1 mistake in the configuration:
+      no source is configured; fill in [clickup], [github] or both (./bot.toml)
+    ");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_named_and_not_repeated() {
+    let errors = read("[slack]\nbot_token = xoxb-sesame\n", &[]).unwrap_err();
+    insta::assert_snapshot!(errors, @r"
+    1 mistake in the configuration:
+      TOML parse error at line 2, column 13: string values must be quoted, expected literal string (./bot.toml)
+    ");
+}
+
+#[test]
+fn a_secret_can_have_its_own_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    fs::write(&path, "pk_from_file\n").unwrap();
+    let path = path.to_str().unwrap();
+    let file = |token: &str| format!("[clickup]\nteam_id = 1\nlist_id = 2\n{token}");
+    let token = |config: Result<Config, ConfigErrors>| {
+        let clickup = config.unwrap().clickup.unwrap();
+        clickup.token.expose().to_owned()
+    };
+
+    let by_key = read(&file(&format!("token_file = '{path}'")), &[]);
+    assert_eq!(token(by_key), "pk_from_file");
+    let env = [("IVAN__CLICKUP__TOKEN_FILE", path)];
+    assert_eq!(token(read(&file(""), &env)), "pk_from_file");
+    assert_eq!(token(read(&file("token = 'pk_1'"), &env)), "pk_from_file");
+    let env = [("IVAN__CLICKUP__TOKEN", "pk_2")];
+    let by_variable = read(&file(&format!("token_file = '{path}'")), &env);
+    assert_eq!(token(by_variable), "pk_2");
+
+    let twice = read(
+        &file(&format!("token = 'pk_1'\ntoken_file = '{path}'")),
+        &[],
+    );
+    assert_eq!(
+        twice.unwrap_err().to_string(),
+        "1 mistake in the configuration:\n  clickup.token: is given twice: here and as clickup.token_file; keep one (./bot.toml)"
+    );
+    fs::write(path, "\n").unwrap();
+    let empty = read(&file(&format!("token_file = '{path}'")), &[]);
+    assert_eq!(
+        empty.unwrap_err().to_string(),
+        format!(
+            "1 mistake in the configuration:\n  clickup.token: is empty ({path}, as ./bot.toml says)"
+        )
+    );
+}
+
+#[test]
+fn a_webhook_secret_may_be_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    fs::write(&path, "open sesame\n").unwrap();
+    let toml = format!(
+        "{CLICKUP}webhook_secret_file = '{}'\n[github]\ntoken = 't'\nrepo = 'a/b'\n\
+         webhook_secret = \"It's a Secret to Everybody\"",
+        path.display()
+    );
+    let config = read(&toml, &[]).unwrap();
+    let printed = format!("{} {config:?}", config.show());
+    assert!(
+        !printed.contains("sesame") && !printed.contains("Everybody"),
+        "{printed}"
+    );
+    let (clickup, github) = (config.clickup.unwrap(), config.github.unwrap());
+    let exposed = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+    assert_eq!(
+        exposed(clickup.webhook_secret).as_deref(),
+        Some("open sesame")
+    );
+    assert_eq!(
+        exposed(github.webhook_secret).as_deref(),
+        Some("It's a Secret to Everybody")
+    );
+}
+
+#[test]
+fn each_listener_may_have_any_port() {
+    let toml = format!("{CLICKUP}[api]\nbind = '127.0.0.1:0'\n[webhooks]\nbind = '127.0.0.1:0'");
+    assert!(read(&toml, &[]).is_ok());
+}
+
+#[test]
+fn a_named_file_is_read_and_has_to_be_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ivan.toml");
+    fs::write(&path, CLICKUP).unwrap();
+    let config = Config::load(Some(&path), std::iter::empty()).unwrap();
+    assert_eq!(config.file(), Some(path.as_path()));
+    let variable = ("IVAN_CONFIG".to_owned(), path.to_str().unwrap().to_owned());
+    let config = Config::load(None, std::iter::once(variable.clone())).unwrap();
+    assert_eq!(config.file(), Some(path.as_path()));
+
+    fs::remove_file(&path).unwrap();
+    let errors = Config::load(None, std::iter::once(variable)).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        format!(
+            "1 mistake in the configuration:\n  cannot be read: No such file or directory (os error 2) ({})",
+            path.display()
+        )
+    );
+}
+
+#[test]
+fn what_is_in_force_can_be_shown() {
+    let toml = r#"
+        [slack]
+        app_token = "xapp-sesame"
+        bot_token = "xoxb-sesame"
+        allowed_users = ["U0ANN01"]
+        [clickup]
+        team_id = 9001
+        list_id = 901100000001
+        complete_status = 'so "done"'
+        [[people]]
+        name = "Ana"
+        slack = "U0ANN01"
+        [[people]]
+        github = "bo"
+    "#;
+    let env = [
+        ("IVAN__CLICKUP__TOKEN", "pk_sesame"),
+        ("IVAN__STORE__RETENTION", "90m"),
+    ];
+    let config = read(toml, &env).unwrap();
+    insta::assert_snapshot!(config.show(), @r#"
+    [slack]
+    app_token = "***"  # ./bot.toml
+    bot_token = "***"  # ./bot.toml
+    api_url = "https://slack.com/api"  # default
+    channel_commands = "bare"  # default
+    allowed_users = ["U0ANN01"]  # ./bot.toml
+    operators = []  # default
+    catch_up_after = "5m"  # default
+
+    [clickup]
+    token = "***"  # environment variable IVAN__CLICKUP__TOKEN
+    team_id = "9001"  # ./bot.toml
+    list_id = "901100000001"  # ./bot.toml
+    lists = []  # default
+    complete_status = "so \"done\""  # ./bot.toml
+    # in_progress_status is not set: the first custom status of the list
+    # webhook_secret is not set: webhooks that `ivan webhooks register` makes have their own, in the store
+    api_url = "https://api.clickup.com/api/v2"  # default
+
+    # [github] is not configured
+
+    [store]
+    path = "ivan.db"  # default
+    retention = "90m"  # environment variable IVAN__STORE__RETENTION
+
+    [queue]
+    default_source = "clickup"  # default
+
+    [queue.score]
+    revenue = 1000  # default
+    blocking = 500  # default
+    overdue = 500  # default
+    due_today = 400  # default
+    due_week = 300  # default
+    due_later = 100  # default
+    urgent = 200  # default
+    high = 100  # default
+    recent = 1  # default
+
+    [[people]]
+    name = "Ana"  # ./bot.toml
+    slack = "U0ANN01"  # ./bot.toml
+    # github is not set: no GitHub issues are theirs
+    # clickup is not set: no ClickUp tasks are theirs
+
+    [[people]]
+    # name is not set: the GitHub login or an id
+    # slack is not set: this person cannot command from Slack
+    github = "bo"  # ./bot.toml
+    # clickup is not set: no ClickUp tasks are theirs
+
+    [api]
+    bind = "127.0.0.1:8787"  # default
+    # token is not set: made at first start, in the file api-token beside the store
+    # default_person is not set: the only person acts; of several, the one who is named
+
+    [webhooks]
+    bind = "127.0.0.1:8788"  # default
+
+    [sync]
+    interval = "1h"  # default
+    full_interval = "24h"  # default
+
+    [outbox]
+    retry_initial = "1s"  # default
+    retry_max = "60s"  # default
+    give_up_after = "24h"  # default
+
+    [log]
+    format = "pretty"  # default
+    level = "info"  # default
+    "#);
+    let printed = format!("{} {config:?}", config.show());
+    assert!(!printed.contains("sesame"), "{printed}");
+    let shown = Layers::read(Some((Path::new(FILE), &config.show())), std::iter::empty());
+    assert!(shown.is_ok(), "what is shown is TOML");
+}
+
+#[rstest]
+#[case("500ms", 500)]
+#[case("1s", 1000)]
+#[case("5m", 300_000)]
+#[case("1h", 3_600_000)]
+#[case("24h", 86_400_000)]
+#[case("30 d", 30 * 86_400_000)]
+fn a_duration_is_read_and_shown(#[case] typed: &str, #[case] ms: u64) {
+    let duration = parse_duration(typed).unwrap();
+    assert_eq!(duration, Duration::from_millis(ms));
+    assert_eq!(parse_duration(&show_duration(&duration)), Some(duration));
+}
+
+mod example {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../bot.toml.example");
+
+    /// The example with the keys that it only shows: lines that begin with `#` and no space.
+    fn with_every_key() -> String {
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn it_loads_as_it_is() {
+        let config = read(EXAMPLE, &[]).unwrap();
+        assert!(config.slack.is_some() && config.clickup.is_some() && config.github.is_some());
+        assert_eq!(config.people.len(), 1);
+    }
+
+    #[test]
+    fn it_has_every_key_and_no_other() {
+        let text = with_every_key();
+        let file = Some((Path::new(FILE), text.as_str()));
+        let Ok(layers) = Layers::read(file, std::iter::empty()) else {
+            panic!("not TOML:\n{text}")
+        };
+        let shown: BTreeSet<String> = layers.values.into_keys().collect();
+        let (_, known) = Config::read_known(file, std::iter::empty());
+        assert_eq!(shown, known);
+    }
+
+    /// Except for files of secrets, the keys that are only shown can be used as they stand.
+    #[test]
+    fn what_it_only_shows_is_valid() {
+        let text: Vec<String> = with_every_key()
+            .lines()
+            .filter(|line| !line.contains("_file = "))
+            .map(str::to_owned)
+            .collect();
+        if let Err(errors) = read(&text.join("\n"), &[]) {
+            panic!("{errors}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_that_it_names_are_the_defaults() {
+        let values = |text: &str| -> BTreeMap<String, String> {
+            let file = Some((Path::new(FILE), text));
+            let layers = Layers::read(file, std::iter::empty()).ok().unwrap();
+            let values = layers.values.into_iter();
+            values
+                .map(|(key, given)| (key, given.value.to_string()))
+                .collect()
+        };
+        let named = values(&with_every_key());
+        let config = read(EXAMPLE, &[]).unwrap();
+        let defaults: String = config
+            .show()
+            .lines()
+            .filter(|line| line.starts_with('[') || line.ends_with("  # default"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let defaults = values(&defaults);
+        assert!(defaults.len() > 20, "{defaults:?}");
+        for (key, default) in defaults {
+            assert_eq!(named.get(&key), Some(&default), "{key}");
+        }
+    }
+}
