@@ -1,0 +1,169 @@
+//! The inbox: webhook requests, kept before they are answered, and the secrets that they are signed with.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::slack_events::Kept;
+use super::tasks::corrupt;
+use crate::domain::event::Delivery;
+use crate::domain::task::Source;
+
+/// A kept delivery that is not worked off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: i64,
+    pub attempts: u32,
+    pub delivery: Delivery,
+}
+
+/// Keeps a delivery under its key. A duplicate changes nothing, handled or not: what is kept will be worked off.
+pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Result<Kept> {
+    let kept = tx.execute(
+        "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (source, dedupe_key) DO NOTHING",
+        params![
+            delivery.source.as_str(),
+            delivery.dedupe_key,
+            delivery.event,
+            delivery.payload,
+            now.timestamp_millis(),
+        ],
+    )?;
+    Ok(match kept {
+        0 => Kept::Duplicate,
+        _ => Kept::New,
+    })
+}
+
+/// The oldest deliveries that wait, after the one with id `after`.
+pub fn waiting(
+    connection: &Connection,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Waiting>> {
+    connection
+        .prepare_cached(
+            "SELECT id, attempts, source, dedupe_key, event, payload FROM deliveries
+             WHERE handled_ms IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map(
+            params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(Waiting {
+                    id: row.get(0)?,
+                    attempts: row.get(1)?,
+                    delivery: Delivery {
+                        source: Source::parse(&row.get::<_, String>(2)?)
+                            .ok_or_else(|| corrupt(2))?,
+                        dedupe_key: row.get(3)?,
+                        event: row.get(4)?,
+                        payload: row.get(5)?,
+                    },
+                })
+            },
+        )?
+        .collect()
+}
+
+/// Marks a delivery worked off; `false` if it already was.
+pub fn handle(
+    tx: &Connection,
+    id: i64,
+    result: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    let handled = tx.execute(
+        "UPDATE deliveries SET handled_ms = ?2, result = ?3 WHERE id = ?1 AND handled_ms IS NULL",
+        params![id, now.timestamp_millis(), result],
+    )?;
+    Ok(handled > 0)
+}
+
+/// It could not be worked off this time.
+pub fn failed(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE deliveries SET attempts = attempts + 1, result = ?2 WHERE id = ?1",
+        params![id, why],
+    )?;
+    Ok(())
+}
+
+/// How many deliveries wait.
+pub fn count_waiting(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// When the newest delivery of a source was kept.
+pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let ms: Option<i64> = connection.query_row(
+        "SELECT max(kept_ms) FROM deliveries WHERE source = ?1",
+        [source.as_str()],
+        |row| row.get(0),
+    )?;
+    Ok(ms.map(super::tasks::millis))
+}
+
+/// Remembers what a webhook signs with.
+pub fn keep_hook(
+    tx: &Connection,
+    source: Source,
+    hook: &str,
+    url: &str,
+    secret: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO hooks (source, hook_id, url, secret, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (source, hook_id) DO UPDATE SET url = excluded.url, secret = excluded.secret",
+        params![source.as_str(), hook, url, secret, now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// The secrets of a source's webhooks: of that one, or of all.
+pub fn secrets(
+    connection: &Connection,
+    source: Source,
+    hook: Option<&str>,
+) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT secret FROM hooks WHERE source = ?1 AND (?2 IS NULL OR hook_id = ?2)",
+        )?
+        .query_map(params![source.as_str(), hook], |row| row.get(0))?
+        .collect()
+}
+
+/// The addresses that webhooks were registered for.
+pub fn hook_urls(
+    connection: &Connection,
+    source: Source,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    connection
+        .prepare_cached("SELECT DISTINCT url, secret FROM hooks WHERE source = ?1 ORDER BY url")?
+        .query_map([source.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Raises an alarm; `true` if it is news.
+pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    Ok(tx.execute(
+        "INSERT INTO alarms (about, since_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![about, now.timestamp_millis()],
+    )? > 0)
+}
+
+/// Ends an alarm; since when it was raised, if it was.
+pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    tx.query_row(
+        "DELETE FROM alarms WHERE about = ?1 RETURNING since_ms",
+        [about],
+        |row| row.get(0),
+    )
+    .optional()
+    .map(|ms| ms.map(super::tasks::millis))
+}

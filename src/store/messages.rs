@@ -1,0 +1,251 @@
+//! What is said in Slack, each message a place in its conversation from the moment that it is owed.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::people;
+use super::tasks::{corrupt, json, micros};
+use crate::domain::person::PersonId;
+use crate::domain::reply::Words;
+
+/// A message that is owed; its words may not be known yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Draft {
+    pub channel: String,
+    pub thread: Option<String>,
+    pub person: Option<PersonId>,
+    pub command: Option<i64>,
+    /// A pin that people see with this message.
+    pub pin: Option<i64>,
+    pub list: Option<i64>,
+    /// The task that it is about.
+    pub about: Option<i64>,
+    pub words: Option<Words>,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Conversation {
+    pub channel: String,
+    /// The root of the thread to answer in.
+    pub thread: Option<String>,
+}
+
+/// A message to post, or to bring up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    pub id: i64,
+    /// Goes into the message's metadata: by it an ambiguous post is looked for before it is sent again.
+    pub uid: String,
+    pub conversation: Conversation,
+    pub words: Words,
+    /// Counts the texts of this message; hand it back to `posted`.
+    pub version: i64,
+    /// Already posted under this `ts`: update it.
+    pub ts: Option<String>,
+    /// A post of it was begun and its answer never recorded: look for it in the history first (contract slack 3.4).
+    pub begun_at: Option<DateTime<Utc>>,
+}
+
+/// Takes the next place in a conversation.
+pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
+    tx.execute(
+        "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            uid,
+            draft.channel,
+            draft.thread,
+            draft.person.map(|person| person.0),
+            draft.command,
+            draft.pin,
+            draft.list,
+            draft.about,
+            draft.words.as_ref().map(json).transpose()?,
+            i64::from(draft.words.is_some()),
+            now.timestamp_millis(),
+        ],
+    )?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Tells somebody something unasked. A notice about the same task that still stands last in their DM, and is younger
+/// than `within`, says both; else it is a message of its own.
+pub fn notify(
+    tx: &Connection,
+    draft: &Draft,
+    uid: &str,
+    now: DateTime<Utc>,
+    within: Duration,
+) -> rusqlite::Result<()> {
+    let standing: Option<(i64, String)> = tx
+        .query_row(
+            "SELECT id, words FROM messages AS standing
+             WHERE notice = 1 AND person_id IS ?1 AND about IS ?2 AND about IS NOT NULL AND dropped IS NULL
+               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4
+               AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel AND later.id > standing.id)
+             ORDER BY id DESC LIMIT 1",
+            params![
+                draft.person.map(|person| person.0),
+                draft.about,
+                (now - within).timestamp_millis(),
+                draft.channel,
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    if let (Some((id, said)), Some(words)) = (standing, &draft.words) {
+        let said: Words = serde_json::from_str(&said).map_err(|_| corrupt(1))?;
+        let both = said.text("\n").then(words.clone());
+        tx.execute(
+            "UPDATE messages SET words = ?2, version = version + 1 WHERE id = ?1",
+            params![id, json(&both)?],
+        )?;
+        return Ok(());
+    }
+    let id = add(tx, draft, uid, now)?;
+    tx.execute("UPDATE messages SET notice = 1 WHERE id = ?1", [id])?;
+    Ok(())
+}
+
+/// Gives the message of a command its words, new or instead of earlier ones; a pin that they show goes with them.
+pub fn say(
+    tx: &Connection,
+    command: i64,
+    words: &Words,
+    pin: Option<i64>,
+    about: Option<i64>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET words = ?2, version = version + 1, pin_id = ifnull(?3, pin_id), about = ifnull(?4, about)
+         WHERE command_id = ?1",
+        params![command, json(words)?, pin, about],
+    )?;
+    Ok(())
+}
+
+/// What is to be done next in each conversation: an update of what stands there, else its next message. A message
+/// whose words are not known yet keeps those behind it waiting.
+pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, uid, channel, thread, words, version, ts, begun_us FROM messages
+         WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version) ORDER BY ts IS NULL, id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut taken = BTreeSet::new();
+    let mut outgoing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let conversation = Conversation {
+            channel: row.get(2)?,
+            thread: row.get(3)?,
+        };
+        if !taken.insert(conversation.clone()) {
+            continue;
+        }
+        let Some(words) = row.get::<_, Option<String>>(4)? else {
+            continue;
+        };
+        outgoing.push(Outgoing {
+            id: row.get(0)?,
+            uid: row.get(1)?,
+            conversation,
+            words: serde_json::from_str(&words).map_err(|_| corrupt(4))?,
+            version: row.get(5)?,
+            ts: row.get(6)?,
+            begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
+        });
+    }
+    Ok(outgoing)
+}
+
+/// A first post is about to be sent.
+pub fn posting(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET begun_us = ifnull(begun_us, ?2) WHERE id = ?1",
+        params![id, now.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// The post was certainly not taken.
+pub fn not_posted(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    tx.execute("UPDATE messages SET begun_us = NULL WHERE id = ?1", [id])?;
+    Ok(())
+}
+
+/// People see `version` of the message since `shown_at`, and with it the pin or the list that it shows.
+pub fn posted(
+    tx: &Connection,
+    id: i64,
+    version: i64,
+    ts: &str,
+    shown_at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL WHERE id = ?1",
+        params![id, version, ts],
+    )?;
+    let shown: Option<(Option<i64>, Option<i64>)> = tx
+        .query_row(
+            "SELECT pin_id, list_id FROM messages WHERE id = ?1 AND version = posted_version",
+            [id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let (pin, list) = shown.unwrap_or_default();
+    if let Some(pin) = pin {
+        people::pin_shown(tx, pin, shown_at)?;
+    }
+    if let Some(list) = list {
+        people::list_shown(tx, list, shown_at)?;
+    }
+    Ok(())
+}
+
+/// Slack refuses it for good.
+pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET dropped = ?2 WHERE id = ?1",
+        params![id, why],
+    )?;
+    Ok(())
+}
+
+/// Whether an answer to somebody is still on its way, and with it perhaps a new current task.
+pub fn owed(connection: &Connection, person: PersonId, channel: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+             WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version) AND person_id = ?1 AND channel = ?2)",
+        )?
+        .query_row(params![person.0, channel], |row| row.get(0))
+}
+
+/// The task that a message is about.
+pub fn about(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<i64>> {
+    let about: Option<Option<i64>> = connection
+        .query_row(
+            "SELECT about FROM messages WHERE channel = ?1 AND ts = ?2",
+            params![channel, ts],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(about.flatten())
+}
+
+/// The first task that our answers in a thread are about: under a channel's `create`, what it made.
+pub fn first_about(
+    connection: &Connection,
+    channel: &str,
+    thread: &str,
+) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row(
+            "SELECT about FROM messages WHERE channel = ?1 AND thread = ?2 AND about IS NOT NULL ORDER BY id LIMIT 1",
+            params![channel, thread],
+            |row| row.get(0),
+        )
+        .optional()
+}

@@ -1,0 +1,127 @@
+//! Numbered migrations, embedded in the binary and applied when a store is opened (design 6).
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_tasks.sql"),
+    include_str!("../../migrations/0002_people.sql"),
+    include_str!("../../migrations/0003_slack_events.sql"),
+    include_str!("../../migrations/0004_outbox.sql"),
+    include_str!("../../migrations/0005_messages.sql"),
+    include_str!("../../migrations/0006_deliveries.sql"),
+    include_str!("../../migrations/0007_notices.sql"),
+];
+
+/// Brings a database up to date; `user_version` says how many migrations have run.
+///
+/// Each migration and its number are one transaction: one that fails halfway has not happened. A database that is
+/// newer than this binary is refused and not touched.
+pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), String> {
+    let found: usize = connection
+        .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+        .map_err(|e| e.to_string())?
+        .try_into()
+        .map_err(|_| "its user_version is negative; this is not a database of Ivan".to_owned())?;
+    let Some(missing) = migrations.get(found..) else {
+        return Err(format!(
+            "it was written by a newer Ivan (version {found} of the schema, this binary knows {}); \
+             start that newer binary, or give another store.path",
+            migrations.len()
+        ));
+    };
+    for (number, sql) in (found + 1..).zip(missing) {
+        let step =
+            |e: rusqlite::Error| format!("migration {number} failed, nothing of it was kept: {e}");
+        let tx = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(step)?;
+        tx.execute_batch(sql).map_err(step)?;
+        tx.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(number).unwrap_or(i64::MAX),
+        )
+        .map_err(step)?;
+        tx.commit().map_err(step)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_new_database_gets_all_and_a_current_one_none() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        assert_eq!(version(&connection), MIGRATIONS.len() as i64);
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        assert_eq!(version(&connection), MIGRATIONS.len() as i64);
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let newer = MIGRATIONS.len() as i64 + 1;
+        connection
+            .pragma_update(None, "user_version", newer)
+            .unwrap();
+        let refusal = migrate(&mut connection, MIGRATIONS).unwrap_err();
+        assert!(refusal.contains("newer Ivan"), "{refusal}");
+        assert_eq!(version(&connection), newer);
+    }
+
+    #[test]
+    fn a_migration_that_fails_halfway_loses_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let good = "CREATE TABLE kept (id INTEGER); INSERT INTO kept VALUES (1);";
+        let bad =
+            "DELETE FROM kept; CREATE TABLE half (id INTEGER); CREATE TABLE kept (id INTEGER);";
+        let failure = migrate(&mut connection, &[good, bad]).unwrap_err();
+        assert!(failure.contains("migration 2"), "{failure}");
+        assert_eq!(version(&connection), 1);
+        let kept: i64 = connection
+            .query_row("SELECT count(*) FROM kept", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 1);
+        assert!(connection.prepare("SELECT * FROM half").is_err());
+    }
+
+    /// Rows as they looked when each migration was new survive all later ones (`fixtures/migrations`).
+    #[test]
+    fn rows_of_every_age_survive() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/migrations");
+        let mut names: Vec<_> =
+            std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect();
+        names.sort();
+        assert_eq!(names.len(), MIGRATIONS.len(), "every file is embedded");
+        let mut connection = Connection::open_in_memory().unwrap();
+        for (number, name) in (1..).zip(&names) {
+            migrate(&mut connection, MIGRATIONS.get(..number).unwrap()).unwrap();
+            let rows = folder.join(name);
+            let sql = std::fs::read_to_string(&rows)
+                .unwrap_or_else(|e| panic!("{}: {e}", rows.display()));
+            connection
+                .execute_batch(&sql)
+                .unwrap_or_else(|e| panic!("{}: {e}", rows.display()));
+        }
+        let broken: i64 = connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(broken, 0);
+    }
+}

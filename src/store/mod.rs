@@ -1,0 +1,21 @@
+//! SQLite and all SQL: what must survive a `kill -9` goes through here (P1).
+//!
+//! [`Store`] is the one concrete type; its methods sit in one file a table and are named for what the caller wants.
+//! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
+
+pub mod deliveries;
+pub mod messages;
+mod migrate;
+pub mod operations;
+pub mod people;
+mod pool;
+pub mod prune;
+pub mod slack_events;
+pub mod tasks;
+
+pub use pool::{Signals, Store, StoreTrouble, Tx, Wake};
+
+/// A connection to read from, for those that decide within a transaction.
+pub use rusqlite::Connection as Db;
+/// What a statement came to, inside of a transaction; outside of it there is [`StoreTrouble`].
+pub type DbResult<T> = rusqlite::Result<T>;

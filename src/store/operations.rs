@@ -1,0 +1,537 @@
+//! Commands and the operations that they take: the outbox's table.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::tasks::{corrupt, from_json, json, micros, millis};
+use crate::domain::operation::{Operation, Outcome, Refusal, Write};
+use crate::domain::person::PersonId;
+use crate::domain::task::{Source, TaskKey};
+
+/// Where a command came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    Slack,
+    Api,
+}
+
+impl Surface {
+    fn as_str(self) -> &'static str {
+        match self {
+            Surface::Slack => "slack",
+            Surface::Api => "api",
+        }
+    }
+}
+
+/// A command as it is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCommand {
+    pub person: PersonId,
+    pub surface: Surface,
+    pub verb: &'static str,
+    pub typed_at: DateTime<Utc>,
+    /// `Idempotency-Key`, and a fingerprint of the request that it came with.
+    pub once: Option<(String, String)>,
+}
+
+/// A command as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRow {
+    pub id: i64,
+    pub person: PersonId,
+    pub surface: Surface,
+    pub queued: bool,
+    pub settled: bool,
+    pub moved: bool,
+    /// The newest report, as JSON.
+    pub report: Option<String>,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Pending,
+    Applied,
+    AlreadySo,
+    Overtaken,
+    Refused,
+    GivenUp,
+    /// It followed another of its command that did not succeed.
+    Cancelled,
+}
+
+impl State {
+    const ALL: [State; 7] = [
+        State::Pending,
+        State::Applied,
+        State::AlreadySo,
+        State::Overtaken,
+        State::Refused,
+        State::GivenUp,
+        State::Cancelled,
+    ];
+
+    /// The word in the table, the API and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Pending => "pending",
+            State::Applied => "applied",
+            State::AlreadySo => "already_so",
+            State::Overtaken => "overtaken",
+            State::Refused => "refused",
+            State::GivenUp => "given_up",
+            State::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// An operation as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationRow {
+    pub seq: i64,
+    pub command: i64,
+    pub lane: String,
+    pub operation: Operation,
+    pub state: State,
+    pub attempts: u32,
+    pub not_before: Option<DateTime<Utc>>,
+    /// The last failure, in words.
+    pub why: Option<String>,
+    pub refusal: Option<Refusal>,
+    pub outcome: Option<Outcome>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Searches begin a few minutes before an operation does, for clocks differ: what ended so long before is out of reach.
+const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
+
+const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
+                       why, refusal, outcome, created_ms";
+
+pub fn add_command(
+    tx: &Connection,
+    command: &NewCommand,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<i64> {
+    let (key, fingerprint) = command.once.clone().unzip();
+    tx.execute(
+        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            command.person.0,
+            command.surface.as_str(),
+            command.verb,
+            command.typed_at.timestamp_micros(),
+            now.timestamp_millis(),
+            key,
+            fingerprint,
+        ],
+    )?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// The command that came with this `Idempotency-Key`, and the fingerprint of its request.
+pub fn once(
+    connection: &Connection,
+    person: PersonId,
+    key: &str,
+) -> rusqlite::Result<Option<(i64, String)>> {
+    connection
+        .query_row(
+            "SELECT id, fingerprint FROM commands WHERE person_id = ?1 AND once_key = ?2",
+            params![person.0, key],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()
+}
+
+pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<CommandRow>> {
+    connection
+        .query_row(
+            "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report
+             FROM commands WHERE id = ?1",
+            [id],
+            |row| {
+                Ok(CommandRow {
+                    id: row.get(0)?,
+                    person: PersonId(row.get(1)?),
+                    surface: match row.get::<_, String>(2)?.as_str() {
+                        "slack" => Surface::Slack,
+                        _ => Surface::Api,
+                    },
+                    queued: row.get(3)?,
+                    settled: row.get(4)?,
+                    moved: row.get(5)?,
+                    report: row.get(6)?,
+                })
+            },
+        )
+        .optional()
+}
+
+/// What there is to say about a command now; `settled` once that is final.
+pub fn report(
+    tx: &Connection,
+    command: i64,
+    report: &str,
+    settled: bool,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let at = now.timestamp_millis();
+    tx.execute(
+        "UPDATE commands SET report = ?2,
+             queued_ms = CASE WHEN ?3 THEN queued_ms ELSE ifnull(queued_ms, ?4) END,
+             settled_ms = CASE WHEN ?3 THEN ?4 END
+         WHERE id = ?1",
+        params![command, report, settled, at],
+    )?;
+    Ok(())
+}
+
+/// The pin has moved on for this command, to `pin`.
+pub fn moved(tx: &Connection, command: i64, pin: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET moved = 1, next_pin = ?2 WHERE id = ?1",
+        [command, pin],
+    )?;
+    Ok(())
+}
+
+/// Commands that nobody has been told anything about yet: after a restart they are told that they wait.
+pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM commands WHERE settled_ms IS NULL AND queued_ms IS NULL ORDER BY id",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Adds an operation at the end of its lane.
+pub fn add(
+    tx: &Connection,
+    command: i64,
+    id: &str,
+    lane: &str,
+    write: &Write,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO operations (id, command_id, lane, source, kind, task_key, write, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            id,
+            command,
+            lane,
+            write.source().as_str(),
+            write.kind(),
+            write.task().map(TaskKey::as_str),
+            json(write)?,
+            now.timestamp_millis(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Lanes with something to carry out.
+pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT DISTINCT lane FROM operations WHERE state = 'pending'")?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// The first pending operation of a lane, with the traces that belong to others.
+pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Option<OperationRow>> {
+    let next = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM operations WHERE lane = ?1 AND state = 'pending' ORDER BY seq LIMIT 1"
+        ))?
+        .query_row([lane], operation)
+        .optional()?;
+    let Some(mut next) = next else {
+        return Ok(None);
+    };
+    if next.operation.interrupted {
+        next.operation.claimed = claimed(connection, &next.operation)?;
+    }
+    Ok(Some(next))
+}
+
+/// What other operations of the kind have made since this one was begun, and a while before: never its trace
+/// (design 10). On any task: one task can be meant by two keys.
+fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<BTreeSet<String>> {
+    let since = operation
+        .begun_at
+        .map_or(0, |begun| (begun - CLAIMED_SINCE_BEFORE).timestamp_millis());
+    connection
+        .prepare_cached(
+            "SELECT trace FROM operations
+             WHERE source = ?1 AND kind = ?2 AND trace IS NOT NULL AND ended_ms >= ?3 AND id <> ?4",
+        )?
+        .query_map(
+            params![
+                operation.write.source().as_str(),
+                operation.write.kind(),
+                since,
+                operation.id,
+            ],
+            |row| row.get(0),
+        )?
+        .collect()
+}
+
+/// The request is about to go out: from now on it may have been applied.
+/// `begun_at` is where a search for its trace begins, unless an earlier attempt has said that.
+pub fn about_to_send(
+    tx: &Connection,
+    seq: i64,
+    begun_at: Option<DateTime<Utc>>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), interrupted = 1, looks = 0 WHERE seq = ?1",
+        params![seq, begun_at.map(|begun| begun.timestamp_micros())],
+    )?;
+    Ok(())
+}
+
+/// An attempt failed; `interrupted` says whether it, or one before, may have been applied. If none was, the next one
+/// that is sent is the first.
+pub fn failed(
+    tx: &Connection,
+    seq: i64,
+    interrupted: bool,
+    why: &str,
+    not_before: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET attempts = attempts + 1, interrupted = ?2, begun_us = iif(?2, begun_us, NULL), why = ?3,
+             not_before_ms = ?4 WHERE seq = ?1",
+        params![seq, interrupted, why, not_before.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// Its trace was looked for and not found.
+pub fn looked(tx: &Connection, seq: i64, not_before: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET looks = looks + 1, not_before_ms = ?2 WHERE seq = ?1",
+        params![seq, not_before.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub state: State,
+    pub outcome: Option<Outcome>,
+    pub why: Option<String>,
+    pub refusal: Option<Refusal>,
+}
+
+/// Records how an operation ended; `false` if what it claims to have made is another operation's.
+pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let trace = match &ended.outcome {
+        Some(Outcome::Applied(written)) => written.trace.clone(),
+        _ => None,
+    };
+    if let Some(trace) = &trace {
+        let taken: bool = tx.query_row(
+            "SELECT EXISTS (SELECT 1 FROM operations other JOIN operations own ON own.seq = ?1
+                 WHERE other.source = own.source AND other.kind = own.kind AND other.trace = ?2 AND other.seq <> own.seq)",
+            params![seq, trace],
+            |row| row.get(0),
+        )?;
+        if taken {
+            return Ok(false);
+        }
+    }
+    tx.execute(
+        "UPDATE operations SET state = ?2, outcome = ?3, trace = ?4, why = ?5, refusal = ?6, ended_ms = ?7,
+             attempts = attempts + 1, interrupted = 0 WHERE seq = ?1",
+        params![
+            seq,
+            ended.state.as_str(),
+            ended.outcome.as_ref().map(json).transpose()?,
+            trace,
+            ended.why,
+            ended.refusal.as_ref().map(json).transpose()?,
+            now.timestamp_millis(),
+        ],
+    )?;
+    Ok(true)
+}
+
+/// Of an operation that was given up: whether its last attempt may have been applied all the same.
+pub fn perhaps_applied(tx: &Connection, seq: i64, perhaps: bool) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET interrupted = ?2 WHERE seq = ?1",
+        params![seq, perhaps],
+    )?;
+    Ok(())
+}
+
+/// Cancels what follows a failed operation of the same command, and says what that was.
+pub fn cancel_rest(
+    tx: &Connection,
+    command: i64,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Vec<Write>> {
+    tx.prepare_cached(
+        "UPDATE operations SET state = 'cancelled', ended_ms = ?2 WHERE command_id = ?1 AND state = 'pending'
+         RETURNING write",
+    )?
+    .query_map(params![command, now.timestamp_millis()], |row| from_json(row, 0))?
+    .collect()
+}
+
+pub fn of_command(connection: &Connection, command: i64) -> rusqlite::Result<Vec<OperationRow>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM operations WHERE command_id = ?1 ORDER BY seq"
+        ))?
+        .query_map([command], operation)?
+        .collect()
+}
+
+pub fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<OperationRow>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM operations WHERE id = ?1"))?
+        .query_row([id], operation)
+        .optional()
+}
+
+/// Tasks whose completion is asked for and not yet decided: they are offered to nobody.
+pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT tasks.id FROM operations JOIN tasks
+                 ON tasks.source = operations.source AND tasks.source_key = operations.task_key
+             WHERE operations.state = 'pending' AND operations.kind = 'complete'",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
+
+/// Whether Ivan itself completed this task before, so that "already complete" is no surprise.
+pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied')",
+        params![key.source().as_str(), key.as_str()],
+        |row| row.get(0),
+    )
+}
+
+/// How far the source's clock and ours may be apart.
+const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
+
+/// Whether a completion of this task at `at`, by the source's clock, is ours: done here around then, or under way.
+pub fn completes(
+    connection: &Connection,
+    key: &TaskKey,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete'
+               AND ((state = 'applied' AND ended_ms >= ?3) OR (state = 'pending' AND begun_us IS NOT NULL)))",
+        params![
+            key.source().as_str(),
+            key.as_str(),
+            (at - CLOCKS_APART).timestamp_millis()
+        ],
+        |row| row.get(0),
+    )
+}
+
+/// Whether a comment that the source tells of is ours: by the operation in its marker, by its id, or, where the answer
+/// to it is not recorded yet, by its exact text.
+pub fn commented(
+    connection: &Connection,
+    key: &TaskKey,
+    comment: &str,
+    operation: Option<&str>,
+    text: &str,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'comment'
+               AND (id = ?3 OR trace = ?4
+                    OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
+        params![key.source().as_str(), key.as_str(), operation, comment, text],
+        |row| row.get(0),
+    )
+}
+
+/// Who had a task made through Ivan.
+pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option<PersonId>> {
+    connection
+        .query_row(
+            "SELECT c.person_id FROM operations o JOIN commands c ON c.id = o.command_id
+             WHERE o.source = ?1 AND o.kind = 'create' AND o.trace = ?2",
+            params![key.source().as_str(), key.as_str()],
+            |row| Ok(PersonId(row.get(0)?)),
+        )
+        .optional()
+}
+
+/// Why the oldest operation that waits for a source has not been taken.
+pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT why FROM operations
+             WHERE state = 'pending' AND source = ?1 AND why IS NOT NULL ORDER BY seq LIMIT 1",
+            [source.as_str()],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM operations WHERE state = 'pending'",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
+    let state: String = row.get(5)?;
+    Ok(OperationRow {
+        seq: row.get(0)?,
+        command: row.get(2)?,
+        lane: row.get(3)?,
+        operation: Operation {
+            id: row.get(1)?,
+            write: from_json(row, 4)?,
+            begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
+            interrupted: row.get(8)?,
+            looks: row.get(9)?,
+            claimed: BTreeSet::new(),
+        },
+        state: State::ALL
+            .into_iter()
+            .find(|known| known.as_str() == state)
+            .ok_or_else(|| corrupt(5))?,
+        attempts: row.get(6)?,
+        not_before: row.get::<_, Option<i64>>(10)?.map(millis),
+        why: row.get(11)?,
+        refusal: optional_json(row, 12)?,
+        outcome: optional_json(row, 13)?,
+        created_at: millis(row.get(14)?),
+    })
+}
+
+fn optional_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    row.get::<_, Option<String>>(column)?
+        .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(column)))
+        .transpose()
+}

@@ -1,0 +1,240 @@
+//! People, the pins they were shown, and what their list numbers mean.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::tasks::micros;
+use crate::domain::person::{Person, PersonId};
+use crate::domain::queue::Pin;
+
+/// Pins and lists kept for each person: enough for every command that can still be under way.
+const KEPT: i64 = 50;
+
+/// Somebody as `bot.toml` names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    pub name: String,
+    pub slack: Option<String>,
+    pub github: Option<String>,
+    pub clickup: Option<String>,
+}
+
+const COLUMNS: &str = "id, name, slack_id, github, clickup_id, zone, alone";
+
+/// The one person's name where `bot.toml` has no `[[people]]`.
+const ALONE: &str = "me";
+
+/// Makes the table agree with `bot.toml`: nobody there is one person who is everybody.
+pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()> {
+    tx.execute("UPDATE people SET present = 0", [])?;
+    if people.is_empty() {
+        tx.execute(
+            "INSERT INTO people (name, alone) VALUES (?1, 1)
+             ON CONFLICT (name) DO UPDATE SET alone = 1, present = 1",
+            [ALONE],
+        )?;
+    }
+    for person in people {
+        tx.execute(
+            "INSERT INTO people (name, slack_id, github, clickup_id) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET slack_id = excluded.slack_id, github = excluded.github,
+                 clickup_id = excluded.clickup_id, alone = 0, present = 1",
+            params![person.name, person.slack, person.github, person.clickup],
+        )?;
+    }
+    Ok(())
+}
+
+pub fn present(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM people WHERE present = 1 ORDER BY id"
+        ))?
+        .query_map([], person)?
+        .collect()
+}
+
+pub fn by_id(connection: &Connection, id: PersonId) -> rusqlite::Result<Person> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM people WHERE id = ?1"))?
+        .query_row([id.0], person)
+}
+
+/// Keeps the time zone that Slack says somebody is in.
+pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE people SET zone = ?2 WHERE id = ?1",
+        params![id.0, zone.name()],
+    )?;
+    Ok(())
+}
+
+/// Where somebody is told things: their DM, or their Slack id, which opens one. `None` for those who want no notices or
+/// have no Slack.
+pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
+    connection.query_row(
+        "SELECT CASE WHEN muted THEN NULL ELSE ifnull(dm, slack_id) END FROM people WHERE id = ?1",
+        [id.0],
+        |row| row.get(0),
+    )
+}
+
+/// They have spoken to us in this DM.
+pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
+        params![id.0, dm],
+    )?;
+    Ok(())
+}
+
+/// They want notices, or none.
+pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE people SET muted = ?2 WHERE id = ?1",
+        params![id.0, muted],
+    )?;
+    Ok(())
+}
+
+/// Whose current task this is.
+pub fn pinned_by(connection: &Connection, task: i64) -> rusqlite::Result<Vec<PersonId>> {
+    connection
+        .prepare_cached(
+            "SELECT person_id FROM pins AS pin WHERE task_id = ?1
+               AND id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id)",
+        )?
+        .query_map([task], |row| Ok(PersonId(row.get(0)?)))?
+        .collect()
+}
+
+/// A person's pins, oldest first; the last one is the current.
+pub fn pins(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<Pin>> {
+    connection
+        .prepare_cached("SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id")?
+        .query_map([id.0], |row| {
+            Ok(Pin {
+                id: row.get(0)?,
+                task: row.get(1)?,
+                shown_at: row.get::<_, Option<i64>>(2)?.map(micros),
+            })
+        })?
+        .collect()
+}
+
+/// Makes a task somebody's current one, or none if their queue is empty; `shown_at` if they can already see it.
+pub fn pin(
+    tx: &Connection,
+    id: PersonId,
+    task: Option<i64>,
+    now: DateTime<Utc>,
+    shown_at: Option<DateTime<Utc>>,
+) -> rusqlite::Result<i64> {
+    tx.execute(
+        "INSERT INTO pins (person_id, task_id, pinned_us, shown_us) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            id.0,
+            task,
+            now.timestamp_micros(),
+            shown_at.map(|at| at.timestamp_micros()),
+        ],
+    )?;
+    let pin = tx.last_insert_rowid();
+    tx.execute(
+        "DELETE FROM pins WHERE person_id = ?1
+             AND id NOT IN (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)
+             AND id NOT IN (SELECT next_pin FROM commands WHERE next_pin IS NOT NULL)
+             AND id NOT IN (SELECT pin_id FROM messages WHERE pin_id IS NOT NULL)",
+        params![id.0, KEPT],
+    )?;
+    Ok(pin)
+}
+
+/// People can see a pin now; the first time counts.
+pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE pins SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",
+        params![pin, shown_at.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// Binds the numbers 1, 2, … to tasks; they hold from the moment that the list is shown.
+pub fn list(
+    tx: &Connection,
+    id: PersonId,
+    tasks: &[i64],
+    shown_at: Option<DateTime<Utc>>,
+) -> rusqlite::Result<i64> {
+    tx.execute(
+        "INSERT INTO lists (person_id, shown_us) VALUES (?1, ?2)",
+        params![id.0, shown_at.map(|at| at.timestamp_micros())],
+    )?;
+    let list = tx.last_insert_rowid();
+    let mut insert =
+        tx.prepare_cached("INSERT INTO list_items (list_id, number, task_id) VALUES (?1, ?2, ?3)")?;
+    for (number, task) in (1_i64..).zip(tasks) {
+        insert.execute(params![list, number, task])?;
+    }
+    tx.execute(
+        "DELETE FROM lists WHERE person_id = ?1
+             AND id NOT IN (SELECT id FROM lists WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)",
+        params![id.0, KEPT],
+    )?;
+    Ok(list)
+}
+
+pub fn list_shown(tx: &Connection, list: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE lists SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",
+        params![list, shown_at.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// The task that a number meant in the list last shown before `typed_at`.
+pub fn numbered(
+    connection: &Connection,
+    id: PersonId,
+    number: usize,
+    typed_at: DateTime<Utc>,
+) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row(
+            "SELECT task_id FROM list_items WHERE number = ?2 AND list_id =
+                 (SELECT id FROM lists WHERE person_id = ?1 AND shown_us < ?3 ORDER BY shown_us DESC, id DESC LIMIT 1)",
+            params![
+                id.0,
+                i64::try_from(number).unwrap_or(i64::MAX),
+                typed_at.timestamp_micros()
+            ],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// Whether somebody had been shown any list before `typed_at`.
+pub fn has_seen_a_list(
+    connection: &Connection,
+    id: PersonId,
+    typed_at: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM lists WHERE person_id = ?1 AND shown_us < ?2)",
+        params![id.0, typed_at.timestamp_micros()],
+        |row| row.get(0),
+    )
+}
+
+fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
+    Ok(Person {
+        id: PersonId(row.get(0)?),
+        name: row.get(1)?,
+        slack: row.get(2)?,
+        github: row.get(3)?,
+        clickup: row.get(4)?,
+        zone: row.get::<_, String>(5)?.parse().unwrap_or(Tz::UTC),
+        alone: row.get(6)?,
+    })
+}

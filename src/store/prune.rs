@@ -1,0 +1,114 @@
+//! Forgets what has been done with for longer than `store.retention`, in small steps so that nobody waits (P8).
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, params};
+
+/// Rows of one table that one step takes at most.
+const STEP: i64 = 500;
+/// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
+const EVENTS_AT_LEAST: Duration = Duration::hours(48);
+
+/// One step; how many rows it took. 0: nothing old is left.
+pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
+    let old = (now - retention).timestamp_millis();
+    let old_event = (now - retention.max(EVENTS_AT_LEAST)).timestamp_millis();
+    let mut taken = tx.execute(
+        "DELETE FROM slack_events WHERE id IN
+             (SELECT id FROM slack_events WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
+        params![old_event, STEP],
+    )?;
+    taken += tx.execute(
+        "DELETE FROM messages WHERE id IN
+             (SELECT m.id FROM messages m LEFT JOIN commands c ON c.id = m.command_id
+              WHERE m.created_ms < ?1 AND (m.dropped IS NOT NULL OR m.version = m.posted_version)
+                AND (c.id IS NULL OR c.settled_ms IS NOT NULL)
+              ORDER BY m.id LIMIT ?2)",
+        params![old, STEP],
+    )?;
+    taken += tx.execute(
+        "DELETE FROM operations WHERE seq IN
+             (SELECT o.seq FROM operations o JOIN commands c ON c.id = o.command_id
+              WHERE c.settled_ms < ?1 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
+              ORDER BY o.seq LIMIT ?2)",
+        params![old, STEP],
+    )?;
+    taken += tx.execute(
+        "DELETE FROM commands WHERE id IN
+             (SELECT c.id FROM commands c
+              WHERE c.settled_ms < ?1
+                AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
+                AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.command_id = c.id)
+              ORDER BY c.id LIMIT ?2)",
+        params![old, STEP],
+    )?;
+    taken += tx.execute(
+        "DELETE FROM deliveries WHERE id IN
+             (SELECT id FROM deliveries WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
+        params![old, STEP],
+    )?;
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    fn count(connection: &Connection, table: &str) -> i64 {
+        connection
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn what_is_done_and_old_goes_and_what_is_pending_stays() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+            .pragma_update(None, "foreign_keys", true)
+            .unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO people (id, name) VALUES (101, 'Ana');
+                 INSERT INTO commands (id, person_id, surface, verb, typed_us, created_ms, settled_ms) VALUES
+                     (1, 101, 'slack', 'done', 0, 0, 1000), (2, 101, 'slack', 'done', 0, 0, NULL);
+                 INSERT INTO operations (id, command_id, lane, source, kind, write, state, created_ms) VALUES
+                     ('a', 1, 'x', 'github', 'complete', '{}', 'applied', 0),
+                     ('b', 2, 'x', 'github', 'complete', '{}', 'pending', 0);
+                 INSERT INTO messages (uid, channel, command_id, words, version, posted_version, ts, created_ms) VALUES
+                     ('m1', 'D', 1, '[]', 1, 1, '1.0', 0), ('m2', 'D', 2, NULL, 0, 0, NULL, 0);
+                 INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms, handled_ms) VALUES
+                     ('U', 'D', 0, '{}', '{}', 0, 0), ('U', 'D', 0, '{}', '{}', 0, NULL);
+                 INSERT INTO slack_event_keys (key, event_id) VALUES ('k', 1);",
+            )
+            .unwrap();
+        let now = DateTime::from_timestamp(40 * 24 * 3600, 0).unwrap();
+        while step(&connection, now, Duration::days(30)).unwrap() > 0 {}
+        for (table, left) in [
+            ("commands", 1),
+            ("operations", 1),
+            ("messages", 1),
+            ("slack_events", 1),
+            ("slack_event_keys", 0),
+        ] {
+            assert_eq!(count(&connection, table), left, "{table}");
+        }
+    }
+
+    #[test]
+    fn events_outlive_slacks_redeliveries() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms, handled_ms)
+                 VALUES ('U', 'D', 0, '{}', '{}', 0, 0);",
+            )
+            .unwrap();
+        let at = |hours: i64| DateTime::from_timestamp(hours * 3600, 0).unwrap();
+        assert_eq!(step(&connection, at(47), Duration::hours(1)).unwrap(), 0);
+        assert_eq!(step(&connection, at(49), Duration::hours(1)).unwrap(), 1);
+    }
+}

@@ -1,0 +1,131 @@
+//! What was said to Ivan in Slack: kept, known under all its keys, worked off in each person's order.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::tasks::{from_json, json, micros};
+
+/// A message of a person that passed the gate (contract slack 2.1) and may hold a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Every key under which the same gesture may arrive again (contract slack 1.6).
+    pub keys: Vec<String>,
+    pub user: String,
+    pub channel: String,
+    /// A DM with the bot: every text is for us. In channels: mentions, and `create` where that is allowed.
+    pub direct: bool,
+    /// Unescaped, without the leading mention; the person's own characters otherwise.
+    pub text: String,
+    /// Slack's id of the message within its channel.
+    pub ts: String,
+    pub said_at: DateTime<Utc>,
+    /// The root of the thread that the message was typed in.
+    pub thread: Option<String>,
+}
+
+/// What became of something that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    New,
+    Duplicate,
+}
+
+/// A kept message that waits for its turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: i64,
+    pub heard: Heard,
+}
+
+/// Keeps a message unless it is known under one of its keys; a duplicate adds the keys that were new.
+pub fn keep(
+    tx: &Connection,
+    heard: &Heard,
+    raw: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Kept> {
+    let (event, kept) = match known(tx, &heard.keys)? {
+        Some(event) => (event, Kept::Duplicate),
+        None => {
+            tx.execute(
+                "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    heard.user,
+                    heard.channel,
+                    heard.said_at.timestamp_micros(),
+                    json(heard)?,
+                    raw,
+                    now.timestamp_millis(),
+                ],
+            )?;
+            (tx.last_insert_rowid(), Kept::New)
+        }
+    };
+    for key in &heard.keys {
+        tx.execute(
+            "INSERT INTO slack_event_keys (key, event_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            params![key, event],
+        )?;
+    }
+    Ok(kept)
+}
+
+/// The oldest unhandled message of each person that has one, by Slack's clock.
+pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+    connection
+        .prepare_cached(
+            "SELECT id, heard FROM slack_events AS first
+             WHERE handled_ms IS NULL AND id =
+                 (SELECT id FROM slack_events WHERE handled_ms IS NULL AND user_id = first.user_id
+                  ORDER BY said_us, id LIMIT 1)
+             ORDER BY id",
+        )?
+        .query_map([], |row| {
+            Ok(Waiting {
+                id: row.get(0)?,
+                heard: from_json(row, 1)?,
+            })
+        })?
+        .collect()
+}
+
+/// Marks a message handled; `false` if it already was, and nothing may follow from it again.
+pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let handled = tx.execute(
+        "UPDATE slack_events SET handled_ms = ?2 WHERE id = ?1 AND handled_ms IS NULL",
+        params![id, now.timestamp_millis()],
+    )?;
+    Ok(handled > 0)
+}
+
+/// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
+pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<DateTime<Utc>>)>> {
+    connection
+        .prepare_cached(
+            "SELECT dm, (SELECT max(said_us) FROM slack_events WHERE channel = dm) FROM
+                 (SELECT dm FROM people WHERE dm IS NOT NULL
+                  UNION SELECT channel FROM slack_events WHERE json_extract(heard, '$.direct'))",
+        )?
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(micros)))
+        })?
+        .collect()
+}
+
+/// The id of a kept message, by one of its keys.
+pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<i64>> {
+    for key in keys {
+        let found = connection
+            .query_row(
+                "SELECT event_id FROM slack_event_keys WHERE key = ?1",
+                [key],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,442 @@
+//! The mirror: containers and tasks as their sources last said they were.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::domain::operation::Container;
+use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
+
+/// A task with the number of its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub row: i64,
+    pub task: Task,
+    /// Deleted at its source.
+    pub gone: bool,
+    /// In a place that is not followed, or out of sight.
+    pub away: bool,
+}
+
+/// Which tasks a listing wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedStatus {
+    /// Everything that is not done.
+    Open,
+    Is(Status),
+    All,
+}
+
+/// A page of a listing, in the order of the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub status: WantedStatus,
+    pub source: Option<Source>,
+    /// Rows after this one.
+    pub after: i64,
+    pub limit: usize,
+}
+
+const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
+     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away";
+
+/// Tasks of containers that are not followed any more are not open here (design 10).
+const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
+     WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1)";
+
+/// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
+///
+/// `read_at` is when the account was asked for, by our clock: among equal times of the source, the later question wins.
+/// Returns the row, and whether anything changed.
+pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(i64, bool)> {
+    let before = by_key(tx, &task.key)?;
+    let changed = tx.execute(
+        "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
+                            assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+         ON CONFLICT (source, source_key) DO UPDATE SET
+             task_id = excluded.task_id, container = excluded.container, title = excluded.title,
+             description = excluded.description, url = excluded.url, status = excluded.status,
+             source_status = excluded.source_status, assignees = excluded.assignees, labels = excluded.labels,
+             entity = excluded.entity, priority = excluded.priority, due_ms = excluded.due_ms,
+             created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
+             closed = excluded.closed, reopened = excluded.reopened, gone = 0, away = 0, missed = 0
+         WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
+        params![
+            task.key.source().as_str(),
+            task.key.as_str(),
+            task.id.to_string(),
+            task.container,
+            task.title,
+            task.description,
+            task.url,
+            task.status.as_str(),
+            task.source_status,
+            json(&task.assignees)?,
+            json(&task.labels)?,
+            task.entity,
+            task.priority.map(Priority::as_str),
+            task.due.map(|due| due.timestamp_millis()),
+            task.created_at.timestamp_millis(),
+            task.updated_at.timestamp_millis(),
+            read_at.timestamp_micros(),
+            task.closed.as_ref().map(json).transpose()?,
+            task.reopened,
+        ],
+    )?;
+    let row = tx.query_row(
+        "SELECT id FROM tasks WHERE source = ?1 AND source_key = ?2",
+        params![task.key.source().as_str(), task.key.as_str()],
+        |row| row.get(0),
+    )?;
+    let differs = before.is_none_or(|before| before.gone || before.task != *task);
+    Ok((row, changed > 0 && differs))
+}
+
+/// The source said at `known_at` (our clock) that it was deleted: what was asked before says nothing against it.
+pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE tasks SET gone = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
+        params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// It lives where we do not look, or out of our sight: not open here.
+pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
+        params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// A full walk met this task.
+pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE tasks SET walk_us = ?3, missed = 0 WHERE source = ?1 AND source_key = ?2",
+        params![key.source().as_str(), key.as_str(), walk.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// Tasks of a container that its complete full walk did not meet; each counts the walks that missed it.
+pub fn unmet(
+    tx: &Connection,
+    container: &Container,
+    walk: DateTime<Utc>,
+) -> rusqlite::Result<Vec<(TaskKey, i64)>> {
+    tx.prepare_cached(
+        "UPDATE tasks SET missed = missed + 1
+         WHERE source = ?1 AND container = ?2 AND walk_us < ?3 AND gone = 0 AND away = 0
+         RETURNING source_key, missed",
+    )?
+    .query_map(
+        params![
+            container.source.as_str(),
+            container.id,
+            walk.timestamp_micros()
+        ],
+        |row| {
+            Ok((
+                TaskKey::stored(container.source, row.get::<_, String>(0)?),
+                row.get(1)?,
+            ))
+        },
+    )?
+    .collect()
+}
+
+/// A repository is called differently now; the ids that people see follow.
+pub fn rename_repository(
+    tx: &Connection,
+    container: &str,
+    name: &RepoName,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE containers SET name = ?2 WHERE source = 'github' AND source_key = ?1",
+        params![container, name.to_string()],
+    )?;
+    tx.execute(
+        "UPDATE tasks SET task_id = 'github:' || ?2 || '#' || substr(source_key, instr(source_key, ':') + 1)
+         WHERE source = 'github' AND container = ?1",
+        params![container, name.to_string()],
+    )?;
+    Ok(())
+}
+
+pub fn by_key(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM tasks WHERE source = ?1 AND source_key = ?2"
+        ))?
+        .query_row(params![key.source().as_str(), key.as_str()], stored)
+        .optional()
+}
+
+pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"))?
+        .query_row([row], stored)
+        .optional()
+}
+
+/// Everything that is not done, in followed containers.
+pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM tasks WHERE status <> 'done' AND {FOLLOWED} ORDER BY id"
+        ))?
+        .query_map([], stored)?
+        .collect()
+}
+
+/// A page of the tasks that are there; deleted ones and those that moved away are left out.
+pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Stored>> {
+    let (open, status) = match wanted.status {
+        WantedStatus::Open => (true, None),
+        WantedStatus::Is(status) => (false, Some(status.as_str())),
+        WantedStatus::All => (false, None),
+    };
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM tasks
+             WHERE {FOLLOWED} AND id > ?1
+               AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR source = ?4)
+             ORDER BY id LIMIT ?5"
+        ))?
+        .query_map(
+            params![
+                wanted.after,
+                open,
+                status,
+                wanted.source.map(Source::as_str),
+                i64::try_from(wanted.limit).unwrap_or(i64::MAX),
+            ],
+            stored,
+        )?
+        .collect()
+}
+
+/// How many tasks of a source are open.
+pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i64> {
+    connection.query_row(
+        &format!(
+            "SELECT count(*) FROM tasks WHERE status <> 'done' AND source = ?1 AND {FOLLOWED}"
+        ),
+        [source.as_str()],
+        |row| row.get(0),
+    )
+}
+
+/// Keeps a container under its stable id; its name follows the source.
+pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO containers (source, source_key, name, configured) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (source, source_key) DO UPDATE SET
+             name = excluded.name, configured = excluded.configured, followed = 1",
+        params![
+            container.source.as_str(),
+            container.id,
+            container.name,
+            container.configured,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Every list and repository that was ever followed, as it was last seen.
+pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
+    connection
+        .prepare_cached("SELECT source, source_key, name, configured FROM containers ORDER BY id")?
+        .query_map([], |row| {
+            Ok(Container {
+                source: Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?,
+                id: row.get(1)?,
+                name: row.get(2)?,
+                configured: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// Containers that `bot.toml` does not name any more are followed no longer.
+pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> rusqlite::Result<()> {
+    let configured = json(&configured)?;
+    tx.execute(
+        "UPDATE containers SET followed = EXISTS (SELECT 1 FROM json_each(?2) WHERE lower(value) = lower(configured))
+         WHERE source = ?1",
+        params![source.as_str(), configured],
+    )?;
+    Ok(())
+}
+
+/// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
+pub fn walked(
+    tx: &Connection,
+    container: &Container,
+    cursor: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE containers SET synced_at = ?3, cursor_ms = max(ifnull(cursor_ms, 0), ifnull(?4, 0))
+         WHERE source = ?1 AND source_key = ?2",
+        params![
+            container.source.as_str(),
+            container.id,
+            now.timestamp_millis(),
+            cursor.map(|at| at.timestamp_millis()),
+        ],
+    )?;
+    Ok(())
+}
+
+/// A full walk has met everything.
+pub fn walked_full(
+    tx: &Connection,
+    container: &Container,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE containers SET walked_full_ms = ?3 WHERE source = ?1 AND source_key = ?2",
+        params![
+            container.source.as_str(),
+            container.id,
+            now.timestamp_millis()
+        ],
+    )?;
+    Ok(())
+}
+
+/// The end of the oldest last full walk through a source's containers; `None` while one never had any.
+pub fn walked_full_at(
+    connection: &Connection,
+    source: Source,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let (never, oldest): (i64, Option<i64>) = connection.query_row(
+        "SELECT count(*) - count(walked_full_ms), min(walked_full_ms) FROM containers WHERE source = ?1 AND followed = 1",
+        [source.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(oldest.filter(|_| never == 0).map(millis))
+}
+
+/// Where the next walk through a container can begin.
+pub fn cursor(
+    connection: &Connection,
+    container: &Container,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let ms: Option<Option<i64>> = connection
+        .query_row(
+            "SELECT cursor_ms FROM containers WHERE source = ?1 AND source_key = ?2 AND synced_at IS NOT NULL",
+            params![container.source.as_str(), container.id],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(ms.flatten().filter(|&ms| ms > 0).map(millis))
+}
+
+/// The end of the oldest last walk through a source's containers; `None` while one was never walked.
+pub fn synced_at(
+    connection: &Connection,
+    source: Source,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    let (walked, never, oldest): (i64, i64, Option<i64>) = connection.query_row(
+        "SELECT count(synced_at), count(*) - count(synced_at), min(synced_at)
+         FROM containers WHERE source = ?1 AND followed = 1",
+        [source.as_str()],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(oldest.filter(|_| walked > 0 && never == 0).map(millis))
+}
+
+/// The repository of this name, by the name it has now or the one that `bot.toml` uses.
+pub fn repository(connection: &Connection, name: &RepoName) -> rusqlite::Result<Option<u64>> {
+    let key: Option<String> = connection
+        .query_row(
+            "SELECT source_key FROM containers
+             WHERE source = 'github' AND followed = 1 AND (lower(name) = lower(?1) OR lower(configured) = lower(?1))
+             ORDER BY lower(name) = lower(?1) DESC LIMIT 1",
+            [name.to_string()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(key.and_then(|key| key.parse().ok()))
+}
+
+/// What a container is called, for sentences.
+pub fn container_name(
+    connection: &Connection,
+    source: Source,
+    key: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT name FROM containers WHERE source = ?1 AND (source_key = ?2 OR configured = ?2)",
+            params![source.as_str(), key],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let source = Source::parse(&row.get::<_, String>(1)?).ok_or_else(|| corrupt(1))?;
+    Ok(Stored {
+        row: row.get(0)?,
+        gone: row.get(19)?,
+        away: row.get(20)?,
+        task: Task {
+            key: TaskKey::stored(source, row.get::<_, String>(2)?),
+            id: TaskId::parse(&row.get::<_, String>(3)?).map_err(|_| corrupt(3))?,
+            container: row.get(4)?,
+            title: row.get(5)?,
+            description: row.get(6)?,
+            url: row.get(7)?,
+            status: Status::parse(&row.get::<_, String>(8)?).ok_or_else(|| corrupt(8))?,
+            source_status: row.get(9)?,
+            assignees: from_json(row, 10)?,
+            labels: from_json(row, 11)?,
+            entity: row.get(12)?,
+            priority: row
+                .get::<_, Option<String>>(13)?
+                .and_then(|word| Priority::parse(&word)),
+            due: row.get::<_, Option<i64>>(14)?.map(millis),
+            created_at: millis(row.get(15)?),
+            updated_at: millis(row.get(16)?),
+            closed: row
+                .get::<_, Option<String>>(17)?
+                .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(17)))
+                .transpose()?,
+            reopened: row.get(18)?,
+        },
+    })
+}
+
+/// A time kept in milliseconds.
+pub(super) fn millis(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+/// A time kept in microseconds.
+pub(super) fn micros(us: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(us).unwrap_or_default()
+}
+
+/// A value as it is kept in a column.
+pub fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+}
+
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| corrupt(column))
+}
+
+pub(super) fn corrupt(column: usize) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        rusqlite::types::Type::Text,
+        "a value that this version of Ivan cannot read".into(),
+    )
+}
