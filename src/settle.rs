@@ -1,0 +1,260 @@
+//! A command's operations → its report, its message and the pin: all in the transaction in which they change (P7).
+//!
+//! The outbox settles a command whenever one of its operations got an outcome; the desk, when the person has waited
+//! long enough to be told that it is queued. What is said is rendered here from what is committed, never before.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::operation::{Refusal, Write};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
+use crate::domain::score::{Score, Weights, rank};
+use crate::domain::task::{Status, Task};
+use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
+use crate::store::tasks::{self, Stored};
+use crate::store::{Db, DbResult, Tx, Wake, messages, people};
+
+/// Why a command is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// One of its operations has ended.
+    Ended,
+    /// An attempt failed and will be repeated, or nothing has come back for a while: the person is told, and again
+    /// in the same message when the reason is another.
+    Waits,
+}
+
+/// Brings a command's report, its message and its author's pin up to date.
+pub fn settle(
+    tx: &Tx<'_>,
+    command: i64,
+    occasion: Occasion,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<()> {
+    let Some(command) = operations::command(tx, command)? else {
+        return Ok(());
+    };
+    if command.settled {
+        return Ok(());
+    }
+    let rows = operations::of_command(tx, command.id)?;
+    let ended = rows.iter().all(|row| row.state != State::Pending);
+    if !ended && occasion == Occasion::Ended && !command.queued {
+        return Ok(());
+    }
+    let person = people::by_id(tx, command.person)?;
+    let known = rows
+        .iter()
+        .map(|row| match (row.operation.write.task(), &row.outcome) {
+            // A task that was named by its custom id is kept under its own.
+            (Some(_), Some(outcome)) => tasks::by_key(tx, &outcome.task().key),
+            (Some(key), None) => tasks::by_key(tx, key),
+            (None, _) => Ok(None),
+        })
+        .collect::<DbResult<Vec<_>>>()?;
+    let called = rows
+        .iter()
+        .map(|row| called(tx, row))
+        .collect::<DbResult<Vec<_>>>()?;
+    let mut steps = Vec::with_capacity(rows.len());
+    for ((row, known), called) in rows.iter().zip(&known).zip(&called) {
+        steps.push(step(tx, row, known.as_ref(), called)?);
+    }
+    let Some(mut report) = reply::report(&steps, person.zone) else {
+        return Ok(());
+    };
+    let acted_on = known
+        .first()
+        .and_then(Option::as_ref)
+        .map(|stored| stored.row);
+    let pin = move_on(
+        tx,
+        &command,
+        &rows,
+        acted_on,
+        &person,
+        &mut report,
+        now,
+        weights,
+    )?;
+    let about = match (acted_on, &report.task, rows.first()) {
+        (Some(row), ..) => Some(row),
+        (None, Some(_), Some(row)) => created(tx, row)?,
+        _ => None,
+    };
+    let json = tasks::json(&report)?;
+    if !ended && command.report.as_ref() == Some(&json) {
+        return Ok(());
+    }
+    operations::report(tx, command.id, &json, ended, now)?;
+    messages::say(tx, command.id, &report.words(), pin, about)?;
+    tx.wake(Wake::Messages);
+    tx.wake(Wake::Settled);
+    Ok(())
+}
+
+fn step<'a>(
+    tx: &Tx<'_>,
+    row: &'a OperationRow,
+    known: Option<&'a Stored>,
+    called: &'a str,
+) -> DbResult<Step<'a>> {
+    let why = row.why.as_deref();
+    let completed_here = match row.operation.write.task() {
+        Some(key) if row.state == State::AlreadySo => operations::completed_here(tx, key)?,
+        _ => false,
+    };
+    Ok(Step {
+        operation_id: &row.operation.id,
+        write: &row.operation.write,
+        known: known.map(|stored| &stored.task),
+        called,
+        completed_here,
+        end: match (row.state, &row.outcome) {
+            (State::Pending, _) => End::Pending(why),
+            (State::Refused, _) => End::Refused(
+                row.refusal.unwrap_or(Refusal::Other),
+                why.unwrap_or("It gave no reason"),
+            ),
+            (State::GivenUp, _) => End::GivenUp {
+                why: why.unwrap_or("It never answered"),
+                perhaps_applied: row.operation.interrupted,
+            },
+            (State::Applied | State::AlreadySo | State::Overtaken, Some(outcome)) => {
+                End::Well(outcome)
+            }
+            (State::Cancelled, _)
+            | (State::Applied | State::AlreadySo | State::Overtaken, None) => End::Cancelled,
+        },
+    })
+}
+
+/// What people call the task of an operation that the mirror may not have; nothing for one that is to be made.
+fn called(tx: &Tx<'_>, row: &OperationRow) -> DbResult<String> {
+    let Some(key) = row.operation.write.task() else {
+        return Ok(String::new());
+    };
+    let Some((repository, number)) = key.github_parts() else {
+        return Ok(key.as_str().to_owned());
+    };
+    let name = tasks::container_name(tx, key.source(), &repository.to_string())?;
+    Ok(format!("{}#{number}", name.unwrap_or_default()))
+}
+
+/// The row of a task that a command has just made.
+fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<i64>> {
+    match &row.outcome {
+        Some(outcome) => Ok(tasks::by_key(tx, &outcome.task().key)?.map(|stored| stored.row)),
+        None => Ok(None),
+    }
+}
+
+/// After a completion, done or queued, the person goes on to the next task; and past one that is not here any more.
+/// Returns the pin that the message shows.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the pieces of one decision, read from one transaction"
+)]
+fn move_on(
+    tx: &Tx<'_>,
+    command: &CommandRow,
+    rows: &[OperationRow],
+    acted_on: Option<i64>,
+    person: &Person,
+    report: &mut Report,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Option<i64>> {
+    let asked_to_complete = rows
+        .first()
+        .is_some_and(|row| matches!(row.operation.write, Write::Complete { .. }));
+    let moves = matches!(
+        report.state,
+        ReportState::Done
+            | ReportState::Queued
+            | ReportState::Refused(Refusal::Gone | Refusal::NotMirrored)
+    );
+    if command.moved {
+        // The message has said what is next; it stays, whatever the outcome turns out to be.
+        if let Some(Ok(said)) = command
+            .report
+            .as_deref()
+            .map(serde_json::from_str::<Report>)
+        {
+            report.next = said.next;
+            report.emptied = said.emptied;
+        }
+        return Ok(None);
+    }
+    if !asked_to_complete || !moves {
+        return Ok(None);
+    }
+    let pins = people::pins(tx, person.id)?;
+    let current = pins.last();
+    let elsewhere = current
+        .filter(|pin| pin.task.is_some() && pin.task != acted_on)
+        .and_then(|pin| Some((pin.id, pin.task?)));
+    if let Some((pin, task)) = elsewhere {
+        let well = matches!(report.state, ReportState::Done | ReportState::Queued);
+        if well
+            && let Some(stored) = tasks::by_row(tx, task)?
+            && stored.task.status != Status::Done
+            && !stored.gone
+        {
+            report.next = Some(Brief::from(&stored.task));
+            return Ok(Some(pin));
+        }
+        return Ok(None);
+    }
+    let next = first_of_queue(tx, person, acted_on, now, weights)?;
+    let shown_at = (command.surface == Surface::Api).then_some(now);
+    let pin = people::pin(
+        tx,
+        person.id,
+        next.as_ref().map(|(row, ..)| *row),
+        now,
+        shown_at,
+    )?;
+    operations::moved(tx, command.id, pin)?;
+    report.emptied = next.is_none();
+    report.next = next.map(|(_, task, _)| Brief::from(&task));
+    Ok(Some(pin))
+}
+
+/// A person's queue in order, without what is being completed.
+pub fn queue(
+    connection: &Db,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Vec<(i64, Task, Score)>> {
+    let leaving: BTreeSet<i64> = operations::being_completed(connection)?;
+    let mut rows = std::collections::BTreeMap::new();
+    let mut open = Vec::new();
+    for stored in tasks::open(connection)? {
+        if !leaving.contains(&stored.row) && person.is_concerned(&stored.task) {
+            rows.insert(stored.task.key.clone(), stored.row);
+            open.push(stored.task);
+        }
+    }
+    Ok(rank(open, now, person.zone, weights)
+        .into_iter()
+        .filter_map(|(task, score)| Some((*rows.get(&task.key)?, task, score)))
+        .collect())
+}
+
+/// The first of a person's queue that is not `besides`.
+pub fn first_of_queue(
+    connection: &Db,
+    person: &Person,
+    besides: Option<i64>,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Option<(i64, Task, Score)>> {
+    Ok(queue(connection, person, now, weights)?
+        .into_iter()
+        .find(|(row, ..)| Some(*row) != besides))
+}
