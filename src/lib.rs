@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod desk;
 pub mod domain;
 pub mod settle;
 pub mod store;

@@ -1,0 +1,794 @@
+//! A [`Command`] from a [`Person`] → an answer now, or a durable operation.
+//!
+//! The desk is all that surfaces know: Slack keeps what it hears here before it acknowledges, works it off in each
+//! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
+//! source is to do is a row of the outbox.
+
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::Clock;
+use crate::domain::command::{self, Command, Ref};
+use crate::domain::person::{Member, Person, may_act};
+use crate::domain::reply::{self, Words};
+use crate::domain::score::{Score, Weights, score};
+use crate::domain::task::{RepoName, Source, Task, TaskId};
+use crate::settle::{Occasion, queue, settle};
+use crate::store::messages::Draft;
+use crate::store::{Db, DbResult, Store, Wake, messages, operations, people, slack_events, tasks};
+use turn::{Target, Turn};
+
+pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
+pub use crate::store::StoreTrouble;
+pub use crate::store::messages::{Conversation, Outgoing};
+pub use crate::store::slack_events::{Heard, Kept, Waiting};
+pub use crate::store::tasks::WantedStatus;
+
+/// How long a person waits for an outcome before they are told that it is queued (design 4).
+const TELL_AFTER: Duration = Duration::from_secs(2);
+/// How long a command that needs to know the current task waits for an answer that may change it to be posted.
+const SHOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// What the desk knows of `bot.toml`.
+#[derive(Debug, Clone)]
+pub struct DeskSettings {
+    pub default_source: Source,
+    /// The lists that are mirrored, the one for `create` first; empty without ClickUp.
+    pub lists: Vec<String>,
+    /// The repositories that are mirrored, the default one first; empty without GitHub.
+    pub repos: Vec<RepoName>,
+    pub weights: Weights,
+    /// Slack ids; empty: every full member.
+    pub allowed_users: Vec<String>,
+    /// Who acts where the API is told nobody: a name of `[[people]]`.
+    pub default_person: Option<String>,
+    pub slack: bool,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    settings: DeskSettings,
+    clock: Clock,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+struct Health {
+    slack: Option<SlackHealth>,
+    /// What the last sync of a source failed of.
+    sources: BTreeMap<Source, String>,
+}
+
+impl Inner {
+    fn lock_health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Health {
+    fn add_errors(&self, sources: &mut BTreeMap<Source, SourceHealth>) {
+        for (source, error) in &self.sources {
+            if let Some(of_source) = sources.get_mut(source) {
+                of_source.error = Some(error.clone());
+            }
+        }
+    }
+}
+
+/// Who asks over HTTP, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub person: Person,
+    pub command: Command,
+    pub once: Option<Once>,
+}
+
+/// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    pub key: String,
+    pub fingerprint: String,
+}
+
+/// Why a command was turned down before anything was asked of a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TurnedDown {
+    /// Nothing was pinned, so that nothing could be meant; the words show what is current now: 404.
+    #[error("{}", .0.plain())]
+    NoCurrent(Words),
+    /// A REF or a task id that names nothing here: 404.
+    #[error("{}", .0.plain())]
+    UnknownTask(Words),
+    /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
+    #[error("{}", .0.plain())]
+    Unfit(Words),
+    /// The same `Idempotency-Key` came with another request: 422.
+    #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
+    KeyReused,
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
+/// An answer to [`Desk::ask`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is durable in the outbox; [`Desk::outcome`] waits for it.
+    Accepted { command: i64, operation_id: String },
+    /// Nothing had to be asked of a source (`next`).
+    Moved {
+        message: Words,
+        current: Option<Box<Scored>>,
+    },
+}
+
+/// Why it is not clear who acts (422).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WhoActs {
+    #[error(
+        "several people are configured: name the one who acts with X-Ivan-Actor (--as), by name, Slack id or GitHub login"
+    )]
+    NotNamed,
+    #[error(
+        "nobody of the name `{0}` is among [[people]]; X-Ivan-Actor (--as) takes a name, a Slack id or a GitHub login"
+    )]
+    NotKnown(String),
+}
+
+/// A task with its points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scored {
+    pub task: Task,
+    pub score: i64,
+    /// What it earned points for, most first.
+    pub reasons: Vec<(String, i64)>,
+}
+
+/// Which tasks `GET /tasks` lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub status: WantedStatus,
+    pub source: Option<Source>,
+    pub limit: usize,
+    /// As the last answer gave it.
+    pub cursor: Option<String>,
+}
+
+/// An operation as `GET /operations/{id}` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationView {
+    pub id: String,
+    pub kind: String,
+    pub source: Source,
+    pub task_id: Option<String>,
+    /// pending, applied, already_so, overtaken, refused, given_up, cancelled
+    pub state: String,
+    pub attempts: i64,
+    pub created_at: DateTime<Utc>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The last failure.
+    pub detail: Option<String>,
+    /// What its command came to, as far as that is known.
+    pub report: Option<Report>,
+}
+
+/// What is well and what is not, for `status` and `/readyz`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthView {
+    pub store_writable: bool,
+    /// `None`: not configured.
+    pub slack: Option<SlackHealth>,
+    pub sources: BTreeMap<Source, SourceHealth>,
+    pub queued_operations: i64,
+}
+
+/// Kept messages, worked off; messages owed, posted: for the Slack surface.
+impl Desk {
+    pub fn new(store: Store, settings: DeskSettings, clock: Clock) -> Desk {
+        let slack = settings.slack.then_some(SlackHealth::Connecting);
+        Desk {
+            inner: Arc::new(Inner {
+                store,
+                settings,
+                clock,
+                health: Mutex::new(Health {
+                    slack,
+                    sources: BTreeMap::new(),
+                }),
+            }),
+        }
+    }
+
+    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys.
+    pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| {
+                let kept = slack_events::keep(tx, &heard, &raw, now)?;
+                if kept == Kept::New {
+                    tx.wake(Wake::Heard);
+                }
+                Ok(kept)
+            })
+            .await
+    }
+
+    /// The oldest unhandled message of each sender that has any.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble> {
+        self.inner.store.read(slack_events::waiting).await
+    }
+
+    /// Resolves when a message was kept since the last call. For one listener.
+    pub async fn something_heard(&self) {
+        self.inner.store.signals().heard.notified().await;
+    }
+
+    /// Acts on a kept message, once: answers it or makes its operations durable, in the transaction that marks it
+    /// handled. `member` is what Slack says about the sender, `team` our workspace.
+    pub async fn act(
+        &self,
+        waiting: &Waiting,
+        member: &Member,
+        team: &str,
+    ) -> Result<(), StoreTrouble> {
+        let heard = &waiting.heard;
+        let asked = match may_act(member, team, &self.inner.settings.allowed_users) {
+            Ok(()) => {
+                command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
+            }
+            Err(why) => Err(Words::new().text(why.to_string())),
+        };
+        if let Ok(asked) = &asked
+            && depends_on_what_was_shown(asked)
+        {
+            self.until_answers_are_shown(member, &heard.channel).await?;
+        }
+        let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
+        let inner = Arc::clone(&self.inner);
+        let command = self
+            .inner
+            .store
+            .write(move |tx| {
+                let now = inner.clock.now();
+                if !slack_events::handle(tx, id, now)? {
+                    return Ok(None);
+                }
+                tx.wake(Wake::Heard);
+                Turn {
+                    inner: &inner,
+                    tx,
+                    now,
+                }
+                .answer_message(&heard, &member, asked)
+            })
+            .await?;
+        if let Some(command) = command {
+            self.tell_if_it_takes_long(command);
+        }
+        Ok(())
+    }
+
+    /// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
+    pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {
+        self.inner.store.read(slack_events::dms).await
+    }
+
+    /// Commands of a DM that were typed long before we could hear them: those that are news are listed there, and not
+    /// acted on.
+    pub async fn ask_about(
+        &self,
+        channel: &str,
+        old: Vec<(Heard, String)>,
+    ) -> Result<(), StoreTrouble> {
+        let (inner, channel) = (Arc::clone(&self.inner), channel.to_owned());
+        self.inner
+            .store
+            .write(move |tx| {
+                let now = inner.clock.now();
+                let mut typed = Vec::new();
+                for (heard, raw) in &old {
+                    if slack_events::keep(tx, heard, raw, now)? == Kept::Duplicate {
+                        continue;
+                    }
+                    if let Some(id) = slack_events::known(tx, &heard.keys)? {
+                        slack_events::handle(tx, id, now)?;
+                    }
+                    if command::parse(&heard.text).is_ok() {
+                        typed.push(heard.text.as_str());
+                    }
+                }
+                if typed.is_empty() {
+                    return Ok(());
+                }
+                let draft = Draft {
+                    channel,
+                    words: Some(reply::typed_while_away(&typed)),
+                    ..Draft::default()
+                };
+                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                messages::add(tx, &draft, &uid, now)?;
+                tx.wake(Wake::Messages);
+                Ok(())
+            })
+            .await
+    }
+
+    /// What is to be posted or updated next in each conversation, in order.
+    pub async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
+        self.inner.store.read(messages::outgoing).await
+    }
+
+    /// Resolves when there may be something new in `outgoing` since the last call. For one poster.
+    pub async fn something_to_post(&self) {
+        self.inner.store.signals().messages.notified().await;
+    }
+
+    /// Makes durable that a first post is about to be sent.
+    pub async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| messages::posting(tx, id, now))
+            .await
+    }
+
+    /// Records that version `version` of the message is what people see, since `shown_at` (Slack's clock).
+    pub async fn posted(
+        &self,
+        id: i64,
+        version: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        let ts = ts.to_owned();
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                tx.wake(Wake::Settled);
+                messages::posted(tx, id, version, &ts, shown_at)
+            })
+            .await
+    }
+
+    /// Slack refuses the message for good: it is left out, and those behind it go on.
+    pub async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
+        let why = why.to_owned();
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                tx.wake(Wake::Settled);
+                messages::dropped(tx, id, &why)
+            })
+            .await
+    }
+
+    /// A post that was certainly not taken may be sent again without looking for it.
+    pub async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| messages::not_posted(tx, id))
+            .await
+    }
+
+    /// How the connection to Slack is, for `status` and `/readyz`.
+    pub fn slack_is(&self, health: SlackHealth) {
+        self.lock_health().slack = Some(health);
+    }
+
+    /// How the last sync of a source went, for `status`.
+    pub fn source_is(&self, source: Source, error: Option<String>) {
+        let mut health = self.lock_health();
+        match error {
+            Some(error) => health.sources.insert(source, error),
+            None => health.sources.remove(&source),
+        };
+    }
+
+    fn lock_health(&self) -> MutexGuard<'_, Health> {
+        self.inner.lock_health()
+    }
+
+    /// After a restart: commands whose authors have heard nothing yet are told that they wait.
+    pub async fn tell_the_untold(&self) -> Result<(), StoreTrouble> {
+        for command in self.inner.store.read(operations::untold).await? {
+            self.tell_if_it_takes_long(command);
+        }
+        Ok(())
+    }
+
+    fn tell_if_it_takes_long(&self, command: i64) {
+        let desk = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(TELL_AFTER).await;
+            if let Err(trouble) = desk.tell_it_waits(command).await {
+                tracing::error!(command, error = %trouble, "nobody was told that command {command} is queued: {trouble}");
+            }
+        });
+    }
+
+    async fn tell_it_waits(&self, command: i64) -> Result<(), StoreTrouble> {
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .store
+            .write(move |tx| {
+                settle(
+                    tx,
+                    command,
+                    Occasion::Waits,
+                    inner.clock.now(),
+                    &inner.settings.weights,
+                )
+            })
+            .await
+    }
+
+    /// An answer that is on its way may change what `done` means: waits until it stands there, or for long enough.
+    async fn until_answers_are_shown(
+        &self,
+        member: &Member,
+        channel: &str,
+    ) -> Result<(), StoreTrouble> {
+        let mut settled = self.inner.store.signals().settled();
+        let shown = async {
+            loop {
+                settled.mark_unchanged();
+                let (member, channel) = (member.clone(), channel.to_owned());
+                let owed = self
+                    .inner
+                    .store
+                    .read(move |connection| match person_of(connection, &member)? {
+                        Some(person) => messages::owed(connection, person.id, &channel),
+                        None => Ok(false),
+                    })
+                    .await?;
+                if !owed || settled.changed().await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        match tokio::time::timeout(SHOWN_WITHIN, shown).await {
+            Ok(shown) => shown,
+            Err(_) => {
+                tracing::warn!(
+                    channel,
+                    "an answer in {channel} is still not posted; going on without it"
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What HTTP asks.
+impl Desk {
+    /// Who acts: by name, Slack id or GitHub login; without a name the one person, or `api.default_person`.
+    pub async fn who(&self, actor: Option<&str>) -> Result<Result<Person, WhoActs>, StoreTrouble> {
+        let present = self.inner.store.read(people::present).await?;
+        let named = actor.or(self.inner.settings.default_person.as_deref());
+        Ok(match (present.as_slice(), named) {
+            ([only], None) => Ok(only.clone()),
+            ([only], Some(_)) if only.alone => Ok(only.clone()),
+            (_, None) => Err(WhoActs::NotNamed),
+            (people, Some(name)) => people
+                .iter()
+                .find(|person| is_called(person, name))
+                .cloned()
+                .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
+        })
+    }
+
+    /// Acts on a command; whatever it asks of a source is committed when this returns (P1).
+    pub async fn ask(&self, asked: Asked) -> Result<Answer, TurnedDown> {
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .store
+            .write(move |tx| {
+                let now = inner.clock.now();
+                Turn {
+                    inner: &inner,
+                    tx,
+                    now,
+                }
+                .answer_request(asked)
+            })
+            .await?
+    }
+
+    /// The command's report: final as soon as there is one, or `Queued` after `wait`.
+    pub async fn outcome(&self, command: i64, wait: Duration) -> Result<Report, StoreTrouble> {
+        let mut settled = self.inner.store.signals().settled();
+        let until_settled = async {
+            loop {
+                settled.mark_unchanged();
+                if let (true, Some(report)) = self.report(command).await? {
+                    return Ok(report);
+                }
+                if settled.changed().await.is_err() {
+                    return Err(self.no_report(command));
+                }
+            }
+        };
+        if let Ok(report) = tokio::time::timeout(wait, until_settled).await {
+            return report;
+        }
+        self.tell_it_waits(command).await?;
+        let (_, report) = self.report(command).await?;
+        report.ok_or_else(|| self.no_report(command))
+    }
+
+    /// Whether a command is settled, and what there is to say about it.
+    async fn report(&self, command: i64) -> Result<(bool, Option<Report>), StoreTrouble> {
+        let row = self
+            .inner
+            .store
+            .read(move |connection| operations::command(connection, command))
+            .await?;
+        Ok(match row {
+            Some(row) => (
+                row.settled,
+                row.report
+                    .as_deref()
+                    .and_then(|json| serde_json::from_str(json).ok()),
+            ),
+            None => (false, None),
+        })
+    }
+
+    fn no_report(&self, command: i64) -> StoreTrouble {
+        StoreTrouble {
+            path: self.inner.store.path().display().to_string(),
+            why: format!("command {command} has no report"),
+        }
+    }
+
+    /// The current task; with nothing pinned the first of the queue is pinned, as showing does.
+    pub async fn current(&self, person: &Person) -> Result<Option<Scored>, StoreTrouble> {
+        let (inner, person) = (Arc::clone(&self.inner), person.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let (pin, current) = turn.show_current(&person)?;
+                people::pin_shown(tx, pin, turn.now)?;
+                Ok(current.map(|stored| turn.scored(stored.task, &person)))
+            })
+            .await
+    }
+
+    /// The tasks of `GET /tasks`, and the cursor to go on with.
+    pub async fn tasks(
+        &self,
+        person: &Person,
+        wanted: &Wanted,
+    ) -> Result<(Vec<Scored>, Option<String>), TurnedDown> {
+        let after = match &wanted.cursor {
+            None => 0,
+            Some(cursor) => cursor.parse().map_err(|_| {
+                TurnedDown::Unfit(
+                    Words::new()
+                        .text("cursor is not one that an answer of GET /tasks gave as next_cursor"),
+                )
+            })?,
+        };
+        let limit = wanted.limit;
+        let query = tasks::Wanted {
+            status: wanted.status,
+            source: wanted.source,
+            after,
+            limit: limit + 1,
+        };
+        let mut found = self
+            .inner
+            .store
+            .read(move |connection| tasks::listed(connection, &query))
+            .await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|last| last.row.to_string());
+        let now = self.inner.clock.now();
+        let scored = found
+            .into_iter()
+            .map(|stored| scored(stored.task, now, person, &self.inner.settings.weights))
+            .collect();
+        Ok((scored, next))
+    }
+
+    /// The first `limit` of the queue in order, numbered from 1; the numbers work as REF until the next list.
+    pub async fn list(&self, person: &Person, limit: usize) -> Result<Vec<Scored>, StoreTrouble> {
+        let (inner, person) = (Arc::clone(&self.inner), person.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let now = inner.clock.now();
+                let mut ranked = queue(tx, &person, now, &inner.settings.weights)?;
+                ranked.truncate(limit);
+                let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
+                people::list(tx, person.id, &rows, Some(now))?;
+                Ok(ranked
+                    .into_iter()
+                    .map(|(_, task, score)| Scored::from((task, score)))
+                    .collect())
+            })
+            .await
+    }
+
+    /// One task of the mirror.
+    pub async fn task(&self, person: &Person, id: &TaskId) -> Result<Scored, TurnedDown> {
+        let (inner, person, id) = (Arc::clone(&self.inner), person.clone(), id.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                Ok(match turn.by_id(&id)? {
+                    Ok(Target {
+                        stored: Some(stored),
+                        ..
+                    }) => Ok(turn.scored(stored.task, &person)),
+                    Ok(Target { .. }) => Err(TurnedDown::UnknownTask(reply::names_no_task(&id))),
+                    Err(turned_down) => Err(turned_down),
+                })
+            })
+            .await?
+    }
+
+    /// An operation by its id.
+    pub async fn operation(&self, id: &str) -> Result<Option<OperationView>, StoreTrouble> {
+        let id = id.to_owned();
+        self.inner
+            .store
+            .read(move |connection| {
+                let Some(row) = operations::by_id(connection, &id)? else {
+                    return Ok(None);
+                };
+                let report = operations::command(connection, row.command)?.and_then(|command| {
+                    serde_json::from_str::<Report>(command.report.as_deref()?).ok()
+                });
+                let task = match (row.operation.write.task(), &row.outcome) {
+                    (_, Some(outcome)) => Some(outcome.task().id.to_string()),
+                    (Some(key), None) => {
+                        tasks::by_key(connection, key)?.map(|stored| stored.task.id.to_string())
+                    }
+                    (None, None) => None,
+                };
+                Ok(Some(OperationView {
+                    kind: row.operation.write.kind().to_owned(),
+                    source: row.operation.write.source(),
+                    task_id: task,
+                    state: row.state.as_str().to_owned(),
+                    attempts: row.attempts.into(),
+                    created_at: row.created_at,
+                    next_attempt_at: row
+                        .not_before
+                        .filter(|_| row.state == operations::State::Pending),
+                    detail: row.why,
+                    report,
+                    id: row.operation.id,
+                }))
+            })
+            .await
+    }
+
+    /// What is well and what is not.
+    pub async fn health(&self) -> HealthView {
+        let writable = self
+            .inner
+            .store
+            .write(|tx| tx.execute("UPDATE people SET present = present WHERE id = 0", []))
+            .await;
+        let inner = Arc::clone(&self.inner);
+        let read = self
+            .inner
+            .store
+            .read(move |connection| health_of_sources(connection, &inner.settings))
+            .await;
+        let (mut sources, queued_operations) = read.clone().unwrap_or_default();
+        let health = self.lock_health();
+        health.add_errors(&mut sources);
+        HealthView {
+            store_writable: writable.is_ok() && read.is_ok(),
+            slack: health.slack.clone(),
+            sources,
+            queued_operations,
+        }
+    }
+}
+
+type Sources = BTreeMap<Source, SourceHealth>;
+
+fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sources, i64)> {
+    let mut sources = BTreeMap::new();
+    for source in settings.sources() {
+        sources.insert(
+            source,
+            SourceHealth {
+                last_sync: tasks::synced_at(connection, source)?,
+                error: operations::trouble(connection, source)?,
+                tasks: tasks::count_open(connection, source)?,
+            },
+        );
+    }
+    Ok((sources, operations::count_pending(connection)?))
+}
+
+impl DeskSettings {
+    /// The sources that are configured.
+    pub fn sources(&self) -> impl Iterator<Item = Source> {
+        let clickup = (!self.lists.is_empty()).then_some(Source::ClickUp);
+        let github = (!self.repos.is_empty()).then_some(Source::GitHub);
+        clickup.into_iter().chain(github)
+    }
+
+    fn has(&self, source: Source) -> bool {
+        self.sources().any(|configured| configured == source)
+    }
+}
+
+impl From<(Task, Score)> for Scored {
+    fn from((task, score): (Task, Score)) -> Scored {
+        Scored {
+            task,
+            score: score.total,
+            reasons: score
+                .reasons
+                .iter()
+                .map(|(reason, points)| (reason.to_string(), *points))
+                .collect(),
+        }
+    }
+}
+
+fn scored(task: Task, now: DateTime<Utc>, person: &Person, weights: &Weights) -> Scored {
+    let score = score(&task, now, person.zone, weights);
+    Scored::from((task, score))
+}
+
+fn is_called(person: &Person, name: &str) -> bool {
+    person.name.eq_ignore_ascii_case(name)
+        || person.slack.as_deref() == Some(name)
+        || person
+            .github
+            .as_deref()
+            .is_some_and(|login| login.eq_ignore_ascii_case(name))
+}
+
+/// Who a Slack member is here: the one person where nobody is configured, else whoever has their Slack id.
+fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
+    Ok(people::present(connection)?
+        .into_iter()
+        .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))
+}
+
+/// Whether the meaning of a command depends on which task or list its author had been shown.
+fn depends_on_what_was_shown(command: &Command) -> bool {
+    match command {
+        Command::Done { task, .. } | Command::Comment { task, .. } => {
+            matches!(task, None | Some(Ref::Nth(_)))
+        }
+        Command::Current | Command::Next | Command::List { .. } => true,
+        Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
+    }
+}

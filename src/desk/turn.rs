@@ -1,0 +1,733 @@
+//! One command's turn: what it means, what is asked of a source for it, what is said at once.
+//!
+//! Everything that is decided here is read and written in one transaction, so that a command has happened whole or
+//! not at all (P1, P2).
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Answer, Asked, Brief, Heard, Inner, Once, Report, ReportState, Scored, TurnedDown,
+    health_of_sources, person_of, scored,
+};
+use crate::domain::command::{Command, Create, Ref};
+use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
+use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::queue::{following, meant};
+use crate::domain::reply::{self, ENTITY_MAX, LIST_MAX, Words};
+use crate::domain::score::{Score, score};
+use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
+use crate::settle::{first_of_queue, queue};
+use crate::store::messages::{self, Draft};
+use crate::store::operations::{self, NewCommand, Surface};
+use crate::store::tasks::{self, Stored};
+use crate::store::{DbResult, Tx, Wake, people};
+
+/// Tasks that `list` shows where no number is given.
+const LIST: usize = 10;
+
+/// A task that a command is about; one that is not mirrored yet is only known by its key.
+pub(super) struct Target {
+    pub(super) key: TaskKey,
+    pub(super) stored: Option<Stored>,
+}
+
+/// What a command came to within its transaction.
+enum Done {
+    /// Operations are in the outbox.
+    Accepted { command: i64, operation_id: String },
+    /// Words at once; with the pin and the list that they show, and the task that they are about.
+    Said(Said),
+}
+
+#[derive(Default)]
+struct Said {
+    words: Words,
+    pin: Option<i64>,
+    list: Option<i64>,
+    about: Option<i64>,
+}
+
+/// Where and when a command was typed.
+struct Typed {
+    surface: Surface,
+    at: DateTime<Utc>,
+    /// The task of the message under which it was typed.
+    under: Option<i64>,
+    once: Option<Once>,
+}
+
+/// One command's turn: everything that it decides is read and written in one transaction.
+pub(super) struct Turn<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) tx: &'a Tx<'a>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Turn<'_> {
+    /// Answers a kept message; the id of the command if it made one.
+    pub(super) fn answer_message(
+        &self,
+        heard: &Heard,
+        member: &Member,
+        asked: Result<Command, Words>,
+    ) -> DbResult<Option<i64>> {
+        let person = person_of(self.tx, member)?;
+        let done = match (&person, asked) {
+            (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
+            (None, Ok(_)) => Err(TurnedDown::Unfit(
+                Words::new().text(NotAllowed::Unknown.to_string()),
+            )),
+            (Some(person), Ok(command)) => {
+                if let Some(zone) = member.zone
+                    && zone != person.zone
+                {
+                    people::moved_to_zone(self.tx, person.id, zone)?;
+                }
+                if heard.direct {
+                    people::spoke_in(self.tx, person.id, &heard.channel)?;
+                }
+                let under = match &heard.thread {
+                    Some(root) if heard.direct => messages::about(self.tx, &heard.channel, root)?,
+                    // In a channel the thread's root is a person's; what we answered it is about the task.
+                    Some(root) => messages::first_about(self.tx, &heard.channel, root)?,
+                    None => None,
+                };
+                let typed = Typed {
+                    surface: Surface::Slack,
+                    at: heard.said_at,
+                    under,
+                    once: None,
+                };
+                self.do_it(person, command, &typed)?
+            }
+        };
+        let (command, said) = match done {
+            Ok(Done::Accepted { command, .. }) => (Some(command), None),
+            Ok(Done::Said(said)) => (None, Some(said)),
+            Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
+        };
+        let said = said.unwrap_or_default();
+        let draft = Draft {
+            channel: heard.channel.clone(),
+            thread: match heard.direct {
+                true => heard.thread.clone(),
+                false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
+            },
+            person: person.map(|person| person.id),
+            command,
+            pin: said.pin,
+            list: said.list,
+            about: said.about,
+            words: command.is_none().then_some(said.words),
+        };
+        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+        self.tx.wake(Wake::Messages);
+        Ok(command)
+    }
+
+    /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
+    fn turn_down(&self, person: Option<&Person>, why: TurnedDown) -> DbResult<Said> {
+        let shows_current = matches!(why, TurnedDown::NoCurrent(_));
+        let words = match why {
+            TurnedDown::NoCurrent(words)
+            | TurnedDown::UnknownTask(words)
+            | TurnedDown::Unfit(words) => words,
+            other => Words::new().text(other.to_string()),
+        };
+        let mut said = Said {
+            words: reply::refusal(words),
+            ..Said::default()
+        };
+        if let Some(person) = person.filter(|_| shows_current)
+            && let Some(pin) = people::pins(self.tx, person.id)?.last()
+        {
+            said.pin = Some(pin.id);
+            said.about = pin.task;
+        }
+        Ok(said)
+    }
+
+    pub(super) fn answer_request(&self, asked: Asked) -> DbResult<Result<Answer, TurnedDown>> {
+        let person = &asked.person;
+        if let Some(once) = &asked.once
+            && let Some((command, fingerprint)) = operations::once(self.tx, person.id, &once.key)?
+        {
+            if fingerprint != once.fingerprint {
+                return Ok(Err(TurnedDown::KeyReused));
+            }
+            return self.answered_before(person, command);
+        }
+        let typed = Typed {
+            surface: Surface::Api,
+            at: self.now,
+            under: None,
+            once: asked.once,
+        };
+        let moving = matches!(asked.command, Command::Next);
+        let before = people::pins(self.tx, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        let done = match self.do_it(person, asked.command, &typed)? {
+            Ok(done) => done,
+            Err(turned_down) => {
+                if let TurnedDown::NoCurrent(words) = &turned_down {
+                    self.shown_by_the_answer(person)?;
+                    if let Some(once) = typed.once {
+                        self.remember_refusal(person, once, words)?;
+                    }
+                }
+                return Ok(Err(turned_down));
+            }
+        };
+        Ok(Ok(match done {
+            Done::Accepted {
+                command,
+                operation_id,
+            } => Answer::Accepted {
+                command,
+                operation_id,
+            },
+            Done::Said(mut said) => {
+                self.shown_by_the_answer(person)?;
+                said.words = reply::moved(said.about, before);
+                if moving && let Some(once) = typed.once {
+                    self.remember_move(person, once, &said)?;
+                }
+                let current = match said.about {
+                    Some(row) => {
+                        tasks::by_row(self.tx, row)?.map(|stored| self.scored(stored.task, person))
+                    }
+                    None => None,
+                };
+                Answer::Moved {
+                    message: said.words,
+                    current: current.map(Box::new),
+                }
+            }
+        }))
+    }
+
+    /// Whoever gets an answer over HTTP has been shown their current task with it.
+    fn shown_by_the_answer(&self, person: &Person) -> DbResult<()> {
+        match people::pins(self.tx, person.id)?.last() {
+            Some(pin) => people::pin_shown(self.tx, pin.id, self.now),
+            None => Ok(()),
+        }
+    }
+
+    /// A `next` that is repeated under its key must not skip twice.
+    fn remember_move(&self, person: &Person, once: Once, said: &Said) -> DbResult<()> {
+        let next = match said.about {
+            Some(row) => tasks::by_row(self.tx, row)?.map(|stored| Brief::from(&stored.task)),
+            None => None,
+        };
+        let report = Report {
+            state: ReportState::Done,
+            message: said.words.clone(),
+            task: None,
+            current_state: None,
+            conflict: false,
+            completed: false,
+            operation_id: None,
+            emptied: next.is_none(),
+            next,
+        };
+        self.remember(person, once, "next", &report)
+    }
+
+    /// A request without a current task pins one and shows it. Repeated by a client that never got that answer, it must
+    /// not be carried out on a task that nobody has read about.
+    fn remember_refusal(&self, person: &Person, once: Once, words: &Words) -> DbResult<()> {
+        let report = Report {
+            state: ReportState::Refused(Refusal::Other),
+            message: words.clone(),
+            task: None,
+            current_state: None,
+            conflict: false,
+            completed: false,
+            operation_id: None,
+            emptied: false,
+            next: None,
+        };
+        self.remember(person, once, "none", &report)
+    }
+
+    /// Keeps the answer to a request that asked nothing of a source, under its key.
+    fn remember(
+        &self,
+        person: &Person,
+        once: Once,
+        verb: &'static str,
+        report: &Report,
+    ) -> DbResult<()> {
+        let command = NewCommand {
+            person: person.id,
+            surface: Surface::Api,
+            verb,
+            typed_at: self.now,
+            once: Some((once.key, once.fingerprint)),
+        };
+        let command = operations::add_command(self.tx, &command, self.now)?;
+        let json = tasks::json(report)?;
+        operations::report(self.tx, command, &json, true, self.now)
+    }
+
+    fn answered_before(
+        &self,
+        person: &Person,
+        command: i64,
+    ) -> DbResult<Result<Answer, TurnedDown>> {
+        let first = operations::of_command(self.tx, command)?.into_iter().next();
+        if let Some(first) = first {
+            return Ok(Ok(Answer::Accepted {
+                command,
+                operation_id: first.operation.id,
+            }));
+        }
+        let report = operations::command(self.tx, command)?
+            .and_then(|row| serde_json::from_str::<Report>(row.report.as_deref()?).ok());
+        let Some(report) = report else {
+            return Ok(Err(TurnedDown::KeyReused));
+        };
+        if report.state == ReportState::Refused(Refusal::Other) {
+            return Ok(Err(TurnedDown::NoCurrent(report.message)));
+        }
+        let current = match report
+            .next
+            .as_ref()
+            .map(|next| self.by_id(&next.task_id))
+            .transpose()?
+        {
+            Some(Ok(Target {
+                stored: Some(stored),
+                ..
+            })) => Some(self.scored(stored.task, person)),
+            _ => None,
+        };
+        Ok(Ok(Answer::Moved {
+            message: report.message,
+            current: current.map(Box::new),
+        }))
+    }
+
+    fn do_it(
+        &self,
+        person: &Person,
+        command: Command,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        match command {
+            Command::Done { task, comment } => {
+                if let Some(too_long) = comment.as_deref().and_then(over_long) {
+                    return Ok(Err(too_long));
+                }
+                let target = match self.target(person, task, typed)? {
+                    Ok(target) => target,
+                    Err(turned_down) => return Ok(Err(turned_down)),
+                };
+                let mut writes = vec![Write::Complete {
+                    task: target.key.clone(),
+                }];
+                writes.extend(comment.map(|text| Write::Comment {
+                    task: target.key.clone(),
+                    text,
+                }));
+                self.accept(person, typed, "done", writes).map(Ok)
+            }
+            Command::Comment { task, text } => {
+                if let Some(too_long) = over_long(&text) {
+                    return Ok(Err(too_long));
+                }
+                match self.target(person, task, typed)? {
+                    Ok(target) => self
+                        .accept(
+                            person,
+                            typed,
+                            "comment",
+                            vec![Write::Comment {
+                                task: target.key,
+                                text,
+                            }],
+                        )
+                        .map(Ok),
+                    Err(turned_down) => Ok(Err(turned_down)),
+                }
+            }
+            Command::Create(create) => match self.new_task(create)? {
+                Ok(new) => self
+                    .accept(person, typed, "create", vec![Write::Create(new)])
+                    .map(Ok),
+                Err(turned_down) => Ok(Err(turned_down)),
+            },
+            Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
+            Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
+            Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
+            Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
+            Command::Mute(muted) => {
+                people::mute(self.tx, person.id, muted)?;
+                Ok(Ok(Done::Said(Said {
+                    words: reply::muted(muted),
+                    ..Said::default()
+                })))
+            }
+            Command::Help => Ok(Ok(Done::Said(Said {
+                words: reply::help(),
+                ..Said::default()
+            }))),
+        }
+    }
+
+    /// Makes the writes of a command durable, in one lane and in order (P3).
+    fn accept(
+        &self,
+        person: &Person,
+        typed: &Typed,
+        verb: &'static str,
+        writes: Vec<Write>,
+    ) -> DbResult<Done> {
+        let command = NewCommand {
+            person: person.id,
+            surface: typed.surface,
+            verb,
+            typed_at: typed.at,
+            once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
+        };
+        let command = operations::add_command(self.tx, &command, self.now)?;
+        let mut first = None;
+        for write in writes {
+            let id = self.ulid();
+            operations::add(
+                self.tx,
+                command,
+                &id,
+                &lane(person, &write),
+                &write,
+                self.now,
+            )?;
+            first.get_or_insert(id);
+        }
+        self.tx.wake(Wake::Operations);
+        Ok(Done::Accepted {
+            command,
+            operation_id: first.unwrap_or_default(),
+        })
+    }
+
+    /// The task that a command is about (design 4: REF, the thread, the pin that its author saw).
+    fn target(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> DbResult<Result<Target, TurnedDown>> {
+        let row = match task {
+            Some(Ref::Nth(number)) => match people::numbered(self.tx, person.id, number, typed.at)?
+            {
+                Some(row) => Some(row),
+                None => {
+                    let seen = people::has_seen_a_list(self.tx, person.id, typed.at)?;
+                    return Ok(Err(TurnedDown::UnknownTask(match seen {
+                        true => reply::not_in_list(number),
+                        false => reply::no_list_yet(),
+                    })));
+                }
+            },
+            Some(Ref::Issue(number)) => return self.issue(None, number),
+            Some(Ref::Id(id)) => return self.by_id(&id),
+            None => match typed.under {
+                Some(row) => Some(row),
+                None => {
+                    let pins = people::pins(self.tx, person.id)?;
+                    meant(&pins, typed.at).and_then(|pin| pin.task)
+                }
+            },
+        };
+        let stored = match row {
+            Some(row) => tasks::by_row(self.tx, row)?,
+            None => None,
+        };
+        match stored {
+            Some(stored) => Ok(Ok(Target {
+                key: stored.task.key.clone(),
+                stored: Some(stored),
+            })),
+            None => self.no_current(person).map(Err),
+        }
+    }
+
+    /// Nothing was shown before: nothing is changed, and the first of the queue is shown now.
+    fn no_current(&self, person: &Person) -> DbResult<TurnedDown> {
+        let (_, current) = self.show_current(person)?;
+        Ok(TurnedDown::NoCurrent(match current {
+            Some(stored) => reply::no_current(self.card(&stored.task, person)),
+            None => reply::no_current_in(self.empty(person)?),
+        }))
+    }
+
+    pub(super) fn by_id(&self, id: &TaskId) -> DbResult<Result<Target, TurnedDown>> {
+        if let Some((repo, number)) = id.issue() {
+            return self.issue(repo, number);
+        }
+        let Some(clickup_id) = id.clickup_id() else {
+            return Ok(Err(TurnedDown::UnknownTask(reply::names_no_task(id))));
+        };
+        if !self.inner.settings.has(Source::ClickUp) {
+            return Ok(Err(not_configured(Source::ClickUp)));
+        }
+        self.by_key(TaskKey::clickup(clickup_id))
+    }
+
+    fn issue(&self, repo: Option<&RepoName>, number: u64) -> DbResult<Result<Target, TurnedDown>> {
+        let settings = &self.inner.settings;
+        let Some(repo) = repo.or(settings.repos.first()) else {
+            return Ok(Err(not_configured(Source::GitHub)));
+        };
+        match tasks::repository(self.tx, repo)? {
+            Some(repository) => self.by_key(TaskKey::github(repository, number)),
+            None if settings.repos.iter().any(|configured| configured.is(repo)) => {
+                Ok(Err(TurnedDown::UnknownTask(reply::not_read_yet(repo))))
+            }
+            None => Ok(Err(TurnedDown::UnknownTask(reply::repo_not_followed(repo)))),
+        }
+    }
+
+    fn by_key(&self, key: TaskKey) -> DbResult<Result<Target, TurnedDown>> {
+        let stored = tasks::by_key(self.tx, &key)?;
+        if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
+            return Ok(Err(TurnedDown::UnknownTask(reply::deleted(&gone.task))));
+        }
+        Ok(Ok(Target { key, stored }))
+    }
+
+    fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
+        let settings = &self.inner.settings;
+        let wanted = create
+            .source
+            .or(create.repo.as_ref().map(|_| Source::GitHub))
+            .or(create.list.as_ref().map(|_| Source::ClickUp));
+        let source = match wanted {
+            Some(source) => source,
+            None if settings.has(settings.default_source) => settings.default_source,
+            None => settings.sources().next().unwrap_or(settings.default_source),
+        };
+        let place = match source {
+            Source::ClickUp => match self.place_in_clickup(create.list.as_deref())? {
+                Ok(place) => place,
+                Err(turned_down) => return Ok(Err(turned_down)),
+            },
+            Source::GitHub => match self.place_in_github(create.repo.as_ref()) {
+                Ok(place) => place,
+                Err(turned_down) => return Ok(Err(turned_down)),
+            },
+        };
+        let new = NewTask {
+            place,
+            title: create.title,
+            description: create.description,
+            entity: create.entity,
+        };
+        Ok(fit(&new).map(|()| new))
+    }
+
+    fn place_in_clickup(&self, list: Option<&str>) -> DbResult<Result<Place, TurnedDown>> {
+        let lists = &self.inner.settings.lists;
+        let Some(default) = lists.first() else {
+            return Ok(Err(not_configured(Source::ClickUp)));
+        };
+        let Some(asked) = list else {
+            return Ok(Ok(Place::List(default.clone())));
+        };
+        for list in lists {
+            let name = tasks::container_name(self.tx, Source::ClickUp, list)?;
+            if list == asked || name.is_some_and(|name| name.eq_ignore_ascii_case(asked)) {
+                return Ok(Ok(Place::List(list.clone())));
+            }
+        }
+        Ok(Err(TurnedDown::Unfit(reply::list_not_followed(asked))))
+    }
+
+    fn place_in_github(&self, repo: Option<&RepoName>) -> Result<Place, TurnedDown> {
+        let repos = &self.inner.settings.repos;
+        let Some(default) = repos.first() else {
+            return Err(not_configured(Source::GitHub));
+        };
+        let Some(asked) = repo else {
+            return Ok(Place::Repo(default.clone()));
+        };
+        match repos.iter().find(|configured| configured.is(asked)) {
+            Some(repo) => Ok(Place::Repo(repo.clone())),
+            None => Err(TurnedDown::Unfit(reply::repo_not_followed(asked))),
+        }
+    }
+
+    /// The current task's pin and task; with nothing pinned the first of the queue is pinned.
+    pub(super) fn show_current(&self, person: &Person) -> DbResult<(i64, Option<Stored>)> {
+        let pins = people::pins(self.tx, person.id)?;
+        if let Some(pin) = pins.last()
+            && let Some(row) = pin.task
+            && let Some(stored) = tasks::by_row(self.tx, row)?
+            && !stored.gone
+        {
+            return Ok((pin.id, Some(stored)));
+        }
+        let first = first_of_queue(
+            self.tx,
+            person,
+            None,
+            self.now,
+            &self.inner.settings.weights,
+        )?;
+        let row = first.map(|(row, ..)| row);
+        let pin = match (pins.last(), row) {
+            (Some(pin), None) if pin.task.is_none() => pin.id,
+            _ => people::pin(self.tx, person.id, row, self.now, None)?,
+        };
+        let stored = match row {
+            Some(row) => tasks::by_row(self.tx, row)?,
+            None => None,
+        };
+        Ok((pin, stored))
+    }
+
+    fn show(&self, person: &Person) -> DbResult<Said> {
+        let (pin, current) = self.show_current(person)?;
+        Ok(Said {
+            words: match &current {
+                Some(stored) => self.card(&stored.task, person),
+                None => self.empty(person)?,
+            },
+            pin: Some(pin),
+            list: None,
+            about: current.map(|stored| stored.row),
+        })
+    }
+
+    /// `next`: on to the task behind the current one, without completing it.
+    fn next(&self, person: &Person) -> DbResult<Said> {
+        let ranked = queue(self.tx, person, self.now, &self.inner.settings.weights)?;
+        let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
+        let current = people::pins(self.tx, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        let Some(next) = following(&rows, current) else {
+            if rows.is_empty() && current.is_some() {
+                // What is pinned is nothing to do any more: it is left, for nothing.
+                people::pin(self.tx, person.id, None, self.now, None)?;
+            }
+            let mut said = self.show(person)?;
+            if said.about.is_some() {
+                said.words = reply::no_other(said.words);
+            }
+            return Ok(said);
+        };
+        let pin = people::pin(self.tx, person.id, Some(next), self.now, None)?;
+        let words = match ranked.iter().find(|(row, ..)| *row == next) {
+            Some((_, task, score)) => reply::card(task, score, self.now, person.zone),
+            None => Words::new(),
+        };
+        Ok(Said {
+            words: reply::moved_on(words),
+            pin: Some(pin),
+            list: None,
+            about: Some(next),
+        })
+    }
+
+    fn list(&self, person: &Person, limit: Option<usize>) -> DbResult<Said> {
+        let ranked = queue(self.tx, person, self.now, &self.inner.settings.weights)?;
+        let limit = limit.unwrap_or(LIST).min(LIST_MAX);
+        let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
+        let list = people::list(self.tx, person.id, &rows, None)?;
+        let shown: Vec<(&Task, &Score)> = ranked
+            .iter()
+            .take(limit)
+            .map(|(_, task, score)| (task, score))
+            .collect();
+        let words = match shown.is_empty() {
+            true => self.empty(person)?,
+            false => reply::list(&shown, ranked.len(), self.now, person.zone),
+        };
+        Ok(Said {
+            words,
+            list: Some(list),
+            ..Said::default()
+        })
+    }
+
+    fn status(&self, person: &Person) -> DbResult<Said> {
+        let (mut sources, queued) = health_of_sources(self.tx, &self.inner.settings)?;
+        let health = self.inner.lock_health();
+        health.add_errors(&mut sources);
+        Ok(Said {
+            words: reply::status(health.slack.as_ref(), &sources, queued, person.zone),
+            ..Said::default()
+        })
+    }
+
+    fn empty(&self, person: &Person) -> DbResult<Words> {
+        let (sources, _) = health_of_sources(self.tx, &self.inner.settings)?;
+        let unread: Vec<Source> = sources
+            .iter()
+            .filter(|(_, of_source)| of_source.last_sync.is_none())
+            .map(|(source, _)| *source)
+            .collect();
+        Ok(reply::empty(&unread, person.alone))
+    }
+
+    fn card(&self, task: &Task, person: &Person) -> Words {
+        let score = score(task, self.now, person.zone, &self.inner.settings.weights);
+        reply::card(task, &score, self.now, person.zone)
+    }
+
+    pub(super) fn scored(&self, task: Task, person: &Person) -> Scored {
+        scored(task, self.now, person, &self.inner.settings.weights)
+    }
+
+    fn ulid(&self) -> String {
+        ulid::Ulid::from_datetime(self.now.into()).to_string()
+    }
+}
+
+/// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.
+fn lane(person: &Person, write: &Write) -> String {
+    match write {
+        Write::Complete { task } | Write::Comment { task, .. } => {
+            format!("{}/{}:{}", person.id.0, task.source(), task.as_str())
+        }
+        Write::Create(new) => match &new.place {
+            Place::List(list) => format!("{}/new/clickup:{list}", person.id.0),
+            Place::Repo(repo) => format!("{}/new/github:{repo}", person.id.0),
+        },
+    }
+}
+
+fn fit(new: &NewTask) -> Result<(), TurnedDown> {
+    if let Some(entity) = &new.entity {
+        let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
+        if entity.is_empty() || entity.chars().count() > ENTITY_MAX || entity.contains(odd) {
+            return Err(TurnedDown::Unfit(reply::odd_entity()));
+        }
+    }
+    let length = new.github_title().chars().count();
+    if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {
+        return Err(TurnedDown::Unfit(reply::title_too_long(length)));
+    }
+    match new
+        .description
+        .as_deref()
+        .and_then(over_long)
+        .or(over_long(&new.title))
+    {
+        Some(turned_down) => Err(turned_down),
+        None => Ok(()),
+    }
+}
+
+fn over_long(text: &str) -> Option<TurnedDown> {
+    let length = text.chars().count();
+    (length > TEXT_MAX).then(|| TurnedDown::Unfit(reply::text_too_long(length)))
+}
+
+fn not_configured(source: Source) -> TurnedDown {
+    TurnedDown::Unfit(reply::not_connected(source))
+}
