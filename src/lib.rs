@@ -4,5 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod domain;
+pub mod outbox;
 pub mod settle;
 pub mod store;

@@ -1,0 +1,535 @@
+//! Carries operations out: a lane per person and task, woken at once, repeated where that is safe, given up visibly.
+//!
+//! The desk commits operations; a commit wakes the outbox, which gives every lane with work a task of its own. What is
+//! done about an answer is decided in [`carry_out`]; here are the waiting, the recording and the order. Everything is
+//! read from the store before each attempt, so that a restart goes on exactly where the last process stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::domain::operation::{
+    NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, Write, WriteError, carry_out,
+};
+use crate::domain::reply;
+use crate::domain::score::Weights;
+use crate::domain::task::Source;
+use crate::settle::{Occasion, settle};
+use crate::store::operations::{self, Ended, OperationRow, State};
+use crate::store::{Store, StoreTrouble, tasks};
+
+/// Attempts under way at one source: far under GitHub's limit of 100 concurrent requests (contract github 5).
+const AT_ONCE: usize = 32;
+/// How long a lane rests when the store itself fails: it has nothing to record its waiting in.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// How attempts are repeated (`[outbox]` of bot.toml).
+#[derive(Debug, Clone, Copy)]
+pub struct OutboxSettings {
+    pub retry_initial: Duration,
+    pub retry_max: Duration,
+    pub give_up_after: Duration,
+}
+
+/// A lane ended in a way that it must not: the daemon is to end too, rather than to go on deaf.
+#[derive(Debug, thiserror::Error)]
+#[error("the outbox stopped: a lane crashed: {0}")]
+pub struct OutboxStopped(String);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    sources: BTreeMap<Source, AtSource>,
+    settings: OutboxSettings,
+    weights: Weights,
+    clock: Clock,
+}
+
+/// One source, as all lanes that write to it see it.
+struct AtSource {
+    writer: Arc<dyn SourceWriter>,
+    turns: Semaphore,
+    /// The last attempt of somebody failed.
+    troubled: AtomicBool,
+    /// Changes when a source that failed answers again: everything that waits for it is woken.
+    answers: watch::Sender<u64>,
+}
+
+/// What a lane waits for after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Go on at once with what the store says.
+    GoOn,
+    /// Wait until the operation's time, or until its source answers again. While a rate limit holds, nobody gets an
+    /// answer: each source sees to that by itself.
+    Retry,
+    /// Wait until the operation's time, whatever its source answers to others: a second look needs the time.
+    Obliged,
+    /// Nothing is left, or the daemon stops.
+    Over,
+}
+
+impl Outbox {
+    pub fn new(
+        store: Store,
+        writers: Vec<Arc<dyn SourceWriter>>,
+        settings: OutboxSettings,
+        weights: Weights,
+        clock: Clock,
+    ) -> Outbox {
+        let sources = writers
+            .into_iter()
+            .map(|writer| {
+                let at = AtSource {
+                    turns: Semaphore::new(AT_ONCE),
+                    troubled: AtomicBool::new(false),
+                    answers: watch::Sender::default(),
+                    writer,
+                };
+                (at.writer.source(), at)
+            })
+            .collect();
+        Outbox {
+            inner: Arc::new(Inner {
+                store,
+                sources,
+                settings,
+                weights,
+                clock,
+            }),
+        }
+    }
+
+    /// A source has answered: whoever waits for it tries again now.
+    pub fn source_answers(&self, source: Source) {
+        if let Some(at) = self.inner.sources.get(&source) {
+            at.answers();
+        }
+    }
+
+    /// Whether a write is under way at a source, or waits for its turn there; one that waits to be repeated is not.
+    pub fn is_writing(&self, source: Source) -> bool {
+        let at = self.inner.sources.get(&source);
+        at.is_some_and(|at| at.turns.available_permits() < AT_ONCE)
+    }
+
+    /// Changes each time that a source which did not answer does again.
+    pub fn recoveries(&self, source: Source) -> Option<watch::Receiver<u64>> {
+        Some(self.inner.sources.get(&source)?.answers.subscribe())
+    }
+
+    /// Until `shutdown`; then lanes finish the attempt they are at.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<(), OutboxStopped> {
+        let mut lanes = JoinSet::new();
+        let mut under_way = BTreeSet::new();
+        while !*shutdown.borrow_and_update() {
+            let look = |connection: &crate::store::Db| {
+                let lanes = operations::lanes(connection)?;
+                Ok((lanes, operations::count_pending(connection)?))
+            };
+            match self.inner.store.read(look).await {
+                Ok((lanes_pending, operations_pending)) => {
+                    pending(operations_pending);
+                    for lane in lanes_pending {
+                        if under_way.insert(lane.clone()) {
+                            let (inner, shutdown) = (Arc::clone(&self.inner), shutdown.clone());
+                            lanes.spawn(async move {
+                                inner.lane(&lane, shutdown).await;
+                                lane
+                            });
+                        }
+                    }
+                }
+                Err(trouble) => {
+                    tracing::error!(error = %trouble, "the outbox cannot read what is pending: {trouble}");
+                    pause(STORE_REST, &mut shutdown).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = self.inner.store.signals().operations.notified() => {}
+                Some(ended) = lanes.join_next() => {
+                    under_way.remove(&ended.map_err(|e| OutboxStopped(e.to_string()))?);
+                }
+                _ = shutdown.changed() => {}
+            }
+        }
+        while let Some(ended) = lanes.join_next().await {
+            ended.map_err(|e| OutboxStopped(e.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+impl AtSource {
+    fn answers(&self) {
+        if self.troubled.swap(false, Ordering::AcqRel) {
+            self.answers
+                .send_modify(|times| *times = times.wrapping_add(1));
+        }
+    }
+}
+
+impl Inner {
+    /// Carries out what is pending in a lane, one operation after the other (P3).
+    async fn lane(&self, lane: &str, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            match self.advance(lane, &mut shutdown).await {
+                Ok(Next::Over) => return,
+                Ok(_) => {}
+                Err(trouble) => {
+                    tracing::error!(lane, error = %trouble, "lane {lane} rests: {trouble}");
+                    pause(STORE_REST, &mut shutdown).await;
+                }
+            }
+        }
+    }
+
+    /// One operation of the lane: attempts and waits until it has ended.
+    async fn advance(
+        &self,
+        lane: &str,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Result<Next, StoreTrouble> {
+        let mut next = Next::GoOn;
+        let mut answers: Option<watch::Receiver<u64>> = None;
+        loop {
+            if *shutdown.borrow() {
+                return Ok(Next::Over);
+            }
+            let wanted = lane.to_owned();
+            let read =
+                move |connection: &crate::store::Db| operations::next_in_lane(connection, &wanted);
+            let Some(row) = self.store.read(read).await? else {
+                return Ok(Next::Over);
+            };
+            let source = row.operation.write.source();
+            let Some(at) = self.sources.get(&source) else {
+                self.not_connected(&row, source).await?;
+                continue;
+            };
+            let wait = row
+                .not_before
+                .and_then(|time| (time - self.clock.now()).to_std().ok())
+                .filter(|wait| !wait.is_zero());
+            let wait = match answers {
+                Some(_) => wait,
+                // What an earlier run waited for, a restart may have mended; only a second look needs its time.
+                None => wait
+                    .filter(|_| row.operation.looks > 0)
+                    .map(|wait| wait.min(SECOND_LOOK_AFTER)),
+            };
+            if let Some(wait) = wait {
+                let woken = async {
+                    match answers.as_mut().filter(|_| next == Next::Retry) {
+                        Some(answers) => answers.changed().await.is_ok(),
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    _ = woken => {}
+                    _ = shutdown.changed() => return Ok(Next::Over),
+                }
+            }
+            answers = Some(at.answers.subscribe());
+            next = self.attempt(at, row, shutdown).await?;
+        }
+    }
+
+    /// A source that bot.toml does not have any more: what was queued for it is given up, and said. Nobody can look
+    /// there now whether an interrupted one had been applied.
+    async fn not_connected(&self, row: &OperationRow, source: Source) -> Result<(), StoreTrouble> {
+        let why = format!(
+            "{} is not connected any more: its section is missing in bot.toml",
+            source.name()
+        );
+        let ended = Ended {
+            state: State::GivenUp,
+            outcome: None,
+            why: Some(why),
+            refusal: None,
+        };
+        self.end(row, ended, self.clock.now()).await.map(drop)
+    }
+
+    /// One attempt at an operation, recorded with everything that follows from it.
+    async fn attempt(
+        &self,
+        at: &AtSource,
+        row: OperationRow,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Result<Next, StoreTrouble> {
+        let Ok(_turn) = at.turns.acquire().await else {
+            return Ok(Next::Over);
+        };
+        if *shutdown.borrow() {
+            return Ok(Next::Over);
+        }
+        let begun = self.clock.now();
+        let sent = AtomicBool::new(false);
+        let result = carry_out(at.writer.as_ref(), &row.operation, async |begins| {
+            let (seq, now) = (row.seq, self.clock.now());
+            self.store
+                .write(move |tx| operations::about_to_send(tx, seq, begins.then_some(now)))
+                .await
+                .map_err(|trouble| WriteError::NotTaken {
+                    why: trouble.to_string(),
+                    retry_after: None,
+                })?;
+            sent.store(true, Ordering::Release);
+            Ok(())
+        })
+        .await;
+        let sent = sent.load(Ordering::Acquire);
+        let (id, kind, source) = (
+            row.operation.id.clone(),
+            row.operation.write.kind(),
+            row.operation.write.source(),
+        );
+        match result {
+            Ok(outcome) => {
+                at.answers();
+                tracing::info!(operation = %id, %source, kind, outcome = outcome.word(), attempts = row.attempts + 1,
+                    "operation {id}: {kind} in {source}: {}", outcome.word());
+                self.well(&row, outcome, begun).await
+            }
+            Err(NotYet::LookAgain) => {
+                at.answers();
+                tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
+                let not_before = self.clock.now() + SECOND_LOOK_AFTER;
+                let seq = row.seq;
+                self.store
+                    .write(move |tx| operations::looked(tx, seq, not_before))
+                    .await?;
+                Ok(Next::Obliged)
+            }
+            Err(NotYet::Failed(WriteError::Refused { what, why })) => {
+                at.answers();
+                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: {source} refused to {kind}: {why}");
+                // Before it was sent again its trace was looked for; if it came to that, it is not there.
+                let perhaps_applied = row.operation.interrupted && !sent;
+                let ended = Ended {
+                    state: State::Refused,
+                    outcome: None,
+                    why: Some(match perhaps_applied {
+                        true => reply::perhaps_applied_before(&why, source),
+                        false => why,
+                    }),
+                    refusal: Some(what),
+                };
+                self.end(&row, ended, self.clock.now()).await
+            }
+            Err(NotYet::Failed(WriteError::NotTaken { why, retry_after })) => {
+                at.troubled.store(true, Ordering::Release);
+                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: not taken, will be repeated: {why}");
+                // What was interrupted before this attempt still is; this attempt was certainly not applied.
+                let interrupted = row.operation.interrupted;
+                self.failed(&row, interrupted, why, retry_after).await
+            }
+            Err(NotYet::Failed(WriteError::Unknown { why })) => {
+                at.troubled.store(true, Ordering::Release);
+                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: no answer, will be looked for: {why}");
+                self.failed(&row, sent || row.operation.interrupted, why, None)
+                    .await
+            }
+        }
+    }
+
+    async fn well(
+        &self,
+        row: &OperationRow,
+        outcome: Outcome,
+        begun: DateTime<Utc>,
+    ) -> Result<Next, StoreTrouble> {
+        let state = match outcome {
+            Outcome::Applied(_) => State::Applied,
+            Outcome::AlreadySo { .. } => State::AlreadySo,
+            Outcome::Overtaken { .. } => State::Overtaken,
+        };
+        // An answer to a change describes the task after it; what was only read, as it was when that was asked.
+        let known_at = match (
+            &outcome,
+            row.operation.write.is_repeatable() || row.operation.write.task().is_none(),
+        ) {
+            (Outcome::Applied(_), true) => self.clock.now(),
+            _ => begun,
+        };
+        let ended = Ended {
+            state,
+            outcome: Some(outcome),
+            why: None,
+            refusal: None,
+        };
+        self.end(row, ended, known_at).await
+    }
+
+    /// Records an end, what it says about the task, and what the person is told: together.
+    async fn end(
+        &self,
+        row: &OperationRow,
+        ended: Ended,
+        known_at: DateTime<Utc>,
+    ) -> Result<Next, StoreTrouble> {
+        let (seq, command, weights, now) = (row.seq, row.command, self.weights, self.clock.now());
+        let (task, interrupted) = (
+            row.operation.write.task().cloned(),
+            row.operation.interrupted,
+        );
+        let again = now + back_off(&self.settings, row.attempts);
+        let outcome = ended.state.as_str();
+        let (has_ended, cancelled, still_pending) = self
+            .store
+            .write(move |tx| {
+                if let Some(outcome) = &ended.outcome {
+                    tasks::keep(tx, outcome.task(), known_at)?;
+                }
+                match (ended.refusal, &task) {
+                    (Some(Refusal::Gone), Some(key)) => tasks::mark_gone(tx, key, now)?,
+                    (Some(Refusal::NotMirrored), Some(key)) => tasks::mark_away(tx, key, now)?,
+                    _ => {}
+                }
+                if !operations::end(tx, seq, &ended, now)? {
+                    // What was found is another operation's work: this one is still to be looked for.
+                    operations::failed(
+                        tx,
+                        seq,
+                        true,
+                        "its trace belongs to another operation",
+                        again,
+                    )?;
+                    return Ok((false, Vec::new(), operations::count_pending(tx)?));
+                }
+                if ended.state == State::GivenUp {
+                    operations::perhaps_applied(tx, seq, interrupted)?;
+                }
+                let cancelled = match ended.state {
+                    State::Refused | State::GivenUp => operations::cancel_rest(tx, command, now)?,
+                    _ => Vec::new(),
+                };
+                settle(tx, command, Occasion::Ended, now, &weights)?;
+                Ok((true, cancelled, operations::count_pending(tx)?))
+            })
+            .await?;
+        pending(still_pending);
+        if has_ended {
+            self.count(row, outcome, &cancelled);
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Counts an operation that has ended, and those of its command that are not carried out for that.
+    fn count(&self, row: &OperationRow, outcome: &'static str, cancelled: &[Write]) {
+        let total = |write: &Write, outcome: &'static str| {
+            let (source, kind) = (write.source().as_str(), write.kind());
+            metrics::counter!(
+                "ivan_operations_total", "source" => source, "kind" => kind, "outcome" => outcome
+            )
+            .increment(1);
+        };
+        total(&row.operation.write, outcome);
+        for write in cancelled {
+            total(write, State::Cancelled.as_str());
+        }
+        let lasted = (self.clock.now() - row.created_at).to_std();
+        metrics::histogram!("ivan_operation_seconds").record(lasted.unwrap_or_default());
+    }
+
+    /// Records a failure that is not the end, unless it has gone on for too long.
+    async fn failed(
+        &self,
+        row: &OperationRow,
+        interrupted: bool,
+        why: String,
+        retry_after: Option<Duration>,
+    ) -> Result<Next, StoreTrouble> {
+        let now = self.clock.now();
+        let deadline = row.created_at + self.settings.give_up_after;
+        let (seq, command, weights) = (row.seq, row.command, self.weights);
+        if now >= deadline {
+            tracing::error!(operation = %row.operation.id, %why, "operation {} is given up: {why}", row.operation.id);
+            let (cancelled, still_pending) = self
+                .store
+                .write(move |tx| {
+                    let ended = Ended {
+                        state: State::GivenUp,
+                        outcome: None,
+                        why: Some(why),
+                        refusal: None,
+                    };
+                    operations::end(tx, seq, &ended, now)?;
+                    operations::perhaps_applied(tx, seq, interrupted)?;
+                    let cancelled = operations::cancel_rest(tx, command, now)?;
+                    settle(tx, command, Occasion::Ended, now, &weights)?;
+                    Ok((cancelled, operations::count_pending(tx)?))
+                })
+                .await?;
+            pending(still_pending);
+            self.count(row, State::GivenUp.as_str(), &cancelled);
+            return Ok(Next::GoOn);
+        }
+        let wait = retry_after.unwrap_or_else(|| back_off(&self.settings, row.attempts));
+        let not_before = (now + wait).min(deadline);
+        self.store
+            .write(move |tx| {
+                operations::failed(tx, seq, interrupted, &why, not_before)?;
+                settle(tx, command, Occasion::Waits, now, &weights)
+            })
+            .await?;
+        Ok(Next::Retry)
+    }
+}
+
+/// How many operations wait for an outcome.
+fn pending(operations: i64) {
+    // Exact up to 2^53.
+    metrics::gauge!("ivan_operations_pending").set(operations as f64);
+}
+
+/// Doubling from the initial wait to the longest, with a jitter of a quarter so that lanes do not march in step.
+fn back_off(settings: &OutboxSettings, attempts: u32) -> Duration {
+    let doubled = settings
+        .retry_initial
+        .saturating_mul(2_u32.saturating_pow(attempts.min(16)))
+        .min(settings.retry_max);
+    doubled.mul_f64(0.75 + fastrand::f64() / 2.0)
+}
+
+async fn pause(time: Duration, shutdown: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        _ = shutdown.changed() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let settings = OutboxSettings {
+            retry_initial: Duration::from_secs(1),
+            retry_max: Duration::from_secs(60),
+            give_up_after: Duration::from_secs(3600),
+        };
+        for (attempts, seconds) in [(0, 1.0), (1, 2.0), (3, 8.0), (6, 60.0), (40, 60.0)] {
+            let wait = back_off(&settings, attempts).as_secs_f64();
+            assert!(
+                (0.75 * seconds..=1.25 * seconds).contains(&wait),
+                "{attempts}: {wait}"
+            );
+        }
+    }
+}
