@@ -1,5 +1,6 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
 
+pub mod apply;
 pub mod clock;
 pub mod config;
 pub mod desk;

@@ -1,0 +1,209 @@
+//! What a source says about a task → the mirror, and what people are told of it: in one transaction.
+//!
+//! Webhooks and polls come together here. The source's own clock decides what is newer (P4); an account that was asked
+//! for beats a payload of the same time, for payloads arrive in any order.
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::domain::event::{Act, What, acts};
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::{Source, Task, TaskKey};
+use crate::store::messages::Draft;
+use crate::store::tasks::{self, Stored};
+use crate::store::{DbResult, Tx, Wake, messages, operations, people};
+
+/// Notices about one task within this time are one message.
+const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
+
+/// How an account of a task came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// We asked for it then, by our clock: a read or a page of a listing.
+    Asked(DateTime<Utc>),
+    /// A webhook's payload, of any age.
+    Payload,
+}
+
+/// What became of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    Changed,
+    Same,
+    /// A payload of the same time as what is kept, and different: only the source knows which is right. Nothing was
+    /// changed, and nobody told.
+    Ask,
+}
+
+/// Keeps what a source said about a task, and tells those concerned what others did.
+pub fn seen(
+    tx: &Tx<'_>,
+    task: &Task,
+    account: Account,
+    told: Vec<Act>,
+    now: DateTime<Utc>,
+) -> DbResult<Applied> {
+    let before = tasks::by_key(tx, &task.key)?;
+    let task = &with_known_closer(task, before.as_ref());
+    let read_at = match (account, &before) {
+        (Account::Asked(at), _) => at,
+        (Account::Payload, None) => now,
+        // A payload that was late may be older than the news that the task is not here any more.
+        (Account::Payload, Some(kept)) if kept.gone || kept.away => return Ok(Applied::Ask),
+        (Account::Payload, Some(kept)) if task.updated_at > kept.task.updated_at => now,
+        (Account::Payload, Some(kept)) => {
+            if task.updated_at == kept.task.updated_at && kept.task != *task {
+                return Ok(Applied::Ask);
+            }
+            // An old account changes nothing, but what was said in it is news all the same.
+            let comments = told
+                .into_iter()
+                .filter(|act| matches!(act.what, What::Commented { .. }))
+                .collect();
+            tell(tx, Some(kept), kept, comments, now)?;
+            return Ok(Applied::Same);
+        }
+    };
+    let (row, changed) = tasks::keep(tx, task, read_at)?;
+    let Some(after) = tasks::by_row(tx, row)? else {
+        return Ok(Applied::Same);
+    };
+    let news = acts(before.as_ref().map(|kept| &kept.task), &after.task, told);
+    tell(tx, before.as_ref(), &after, news, now)?;
+    Ok(match changed {
+        true => Applied::Changed,
+        false => Applied::Same,
+    })
+}
+
+/// Most accounts of a closed issue do not say who closed it: what is known of that closing stays.
+fn with_known_closer(task: &Task, before: Option<&Stored>) -> Task {
+    let mut task = task.clone();
+    let known = before.and_then(|kept| kept.task.closed.as_ref());
+    if let (Some(closed), Some(known)) = (&mut task.closed, known)
+        && closed.by.is_none()
+        && closed.at == known.at
+    {
+        closed.clone_from(known);
+    }
+    task
+}
+
+/// The source says that a task was deleted.
+pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
+    match tasks::by_key(tx, key)? {
+        Some(kept) if !kept.gone => tasks::mark_gone(tx, key, known_at).map(|()| Applied::Changed),
+        _ => Ok(Applied::Same),
+    }
+}
+
+/// A task lives where we do not look.
+pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
+    match tasks::by_key(tx, key)? {
+        Some(_) => tasks::mark_away(tx, key, known_at).map(|()| Applied::Changed),
+        None => Ok(Applied::Same),
+    }
+}
+
+/// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made.
+fn tell(
+    tx: &Tx<'_>,
+    before: Option<&Stored>,
+    after: &Stored,
+    acts: Vec<Act>,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let mut news = Vec::new();
+    for act in acts {
+        if !is_ours(tx, after, &act)? {
+            news.push(act);
+        }
+    }
+    if news.is_empty() {
+        return Ok(());
+    }
+    let pinned = people::pinned_by(tx, after.row)?;
+    let creator = operations::creator(tx, &after.task.key)?;
+    for person in people::present(tx)? {
+        let is_current = pinned.contains(&person.id);
+        let concerned = is_current
+            || creator == Some(person.id)
+            || person.is_concerned(&after.task)
+            || before.is_some_and(|before| person.is_concerned(&before.task));
+        if !concerned {
+            continue;
+        }
+        let Some(channel) = people::told_in(tx, person.id)? else {
+            continue;
+        };
+        for act in news.iter().filter(|act| is_news_to(&person, after, act)) {
+            let draft = Draft {
+                channel: channel.clone(),
+                person: Some(person.id),
+                about: Some(after.row),
+                words: Some(reply::notice(&after.task, act, is_current, person.zone)),
+                ..Draft::default()
+            };
+            let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+            messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
+            tx.wake(Wake::Messages);
+        }
+    }
+    Ok(())
+}
+
+/// Our own write coming back is told to nobody: whoever asked for it has had an answer.
+fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
+    let by_us = act.by.as_ref().map(|actor| actor.us);
+    if by_us == Some(false) {
+        return Ok(false);
+    }
+    match &act.what {
+        What::Completed => operations::completes(tx, &task.task.key, act.at),
+        What::Commented {
+            id,
+            text,
+            operation,
+        } => operations::commented(tx, &task.task.key, id, operation.as_deref(), text),
+        _ => Ok(false),
+    }
+}
+
+/// Whether this person should hear of it: not their own act, not the chatter of bots, and of assignments only their own.
+fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
+    let source = task.task.key.source();
+    if let Some(actor) = &act.by {
+        let themselves = is_account(person, source, &actor.account) || (person.alone && actor.us);
+        let addressed = match &act.what {
+            What::Commented { text, .. } => mentions(person, text),
+            _ => false,
+        };
+        if themselves || (actor.bot && !actor.us && !addressed) {
+            return false;
+        }
+    }
+    match &act.what {
+        What::Assigned { to } => !person.alone && is_account(person, source, to),
+        What::Unassigned { from } => !person.alone && is_account(person, source, from),
+        What::Completed | What::Reopened | What::Commented { .. } => true,
+        What::Deleted => false,
+    }
+}
+
+fn is_account(person: &Person, source: Source, account: &crate::domain::task::Account) -> bool {
+    match source {
+        Source::ClickUp => person.clickup.as_deref() == Some(account.id.as_str()),
+        Source::GitHub => person
+            .github
+            .as_deref()
+            .is_some_and(|login| login.eq_ignore_ascii_case(&account.name)),
+    }
+}
+
+fn mentions(person: &Person, text: &str) -> bool {
+    let text = text.to_lowercase();
+    [person.github.as_deref(), Some(person.name.as_str())]
+        .into_iter()
+        .flatten()
+        .any(|name| text.contains(&format!("@{}", name.to_lowercase())))
+}
