@@ -1,0 +1,398 @@
+//! Deliveries → source events → apply → notices.
+//!
+//! A delivery is kept before it is answered (P1) and worked off after. Where its payload says too little, or arrives
+//! beside another of the same time, the task is read; reads of one task that several deliveries ask for are one. A
+//! source that does not answer holds up only what has to be read from it, and that waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use crate::apply::{self, Account, Applied};
+use crate::clock::Clock;
+use crate::domain::event::{Act, Delivery, HookReader, SourceEvent};
+use crate::domain::operation::{Refusal, SourceWriter, WriteError};
+use crate::domain::task::{Source, Task, TaskKey};
+use crate::store::deliveries::{self, Waiting};
+use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
+
+pub use crate::store::slack_events::Kept;
+
+/// Deliveries that may wait: past that, senders are told to come again (P8).
+const WAITING_MAX: i64 = 20_000;
+/// Deliveries that are worked off together, and tasks read at once for them.
+const TOGETHER: usize = 64;
+const READS: usize = 8;
+/// Waits after a source did not answer, or the store failed.
+const RETRY_INITIAL: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Inbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    readers: BTreeMap<Source, Arc<dyn HookReader>>,
+    /// Read from only: what a hint is completed with.
+    sources: BTreeMap<Source, Arc<dyn SourceWriter>>,
+    /// The secrets of bot.toml.
+    secrets: BTreeMap<Source, String>,
+    /// Readers that know what they need.
+    prepared: Mutex<BTreeSet<Source>>,
+}
+
+/// What a read for a hint came to.
+type Looked = (DateTime<Utc>, Result<Task, WriteError>);
+
+impl Inbox {
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        readers: Vec<Arc<dyn HookReader>>,
+        sources: Vec<Arc<dyn SourceWriter>>,
+        secrets: BTreeMap<Source, String>,
+    ) -> Inbox {
+        Inbox {
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                readers: readers
+                    .into_iter()
+                    .map(|reader| (reader.source(), reader))
+                    .collect(),
+                sources: sources
+                    .into_iter()
+                    .map(|writer| (writer.source(), writer))
+                    .collect(),
+                secrets,
+                prepared: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Keeps a delivery whose signature holds; it is committed when this returns (P1). A duplicate of one that is kept
+    /// changes nothing: that one is worked off, or will be.
+    pub async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
+        let store = &self.inner.store;
+        let waiting = store.read(deliveries::count_waiting).await?;
+        if waiting >= WAITING_MAX {
+            tracing::error!(waiting, source = %delivery.source, "the inbox is full: {waiting} deliveries wait; {} is told to come again", delivery.source);
+            return Err(StoreTrouble {
+                path: store.path().display().to_string(),
+                why: format!(
+                    "{waiting} deliveries wait to be worked off, which is all that it takes"
+                ),
+            });
+        }
+        let now = self.inner.clock.now();
+        store
+            .write(move |tx| {
+                tx.wake(Wake::Delivered);
+                deliveries::keep(tx, &delivery, now)
+            })
+            .await
+    }
+
+    /// The secrets that may have signed a delivery: of the webhook `hook`, where the store knows it, and the one of
+    /// bot.toml. Empty: there is no route for the source (P6).
+    pub async fn secrets(
+        &self,
+        source: Source,
+        hook: Option<&str>,
+    ) -> Result<Vec<String>, StoreTrouble> {
+        let hook = hook.map(str::to_owned);
+        let mut secrets = self
+            .inner
+            .store
+            .read(move |connection| deliveries::secrets(connection, source, hook.as_deref()))
+            .await?;
+        secrets.extend(self.inner.secrets.get(&source).cloned());
+        Ok(secrets)
+    }
+
+    /// Remembers the secret of a webhook that was registered.
+    pub async fn remember_hook(
+        &self,
+        source: Source,
+        hook: &str,
+        url: &str,
+        secret: &str,
+    ) -> Result<(), StoreTrouble> {
+        let (hook, url, secret) = (hook.to_owned(), url.to_owned(), secret.to_owned());
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| deliveries::keep_hook(tx, source, &hook, &url, &secret, now))
+            .await
+    }
+
+    /// Works off what is kept, until `shutdown`.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        let mut wait = RETRY_INITIAL;
+        while !*shutdown.borrow_and_update() {
+            let all = match self.work_off().await {
+                Ok(all) => all,
+                Err(trouble) => {
+                    tracing::error!(error = %trouble, "deliveries wait: {trouble}");
+                    false
+                }
+            };
+            let pause = wait;
+            let again = async move {
+                match all {
+                    true => std::future::pending().await,
+                    false => tokio::time::sleep(pause).await,
+                }
+            };
+            wait = match all {
+                true => RETRY_INITIAL,
+                false => (wait * 2).min(RETRY_MAX),
+            };
+            tokio::select! {
+                () = self.inner.store.signals().delivered.notified() => {}
+                () = again => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+    }
+
+    /// Everything that waits, oldest first; whether nothing is left.
+    async fn work_off(&self) -> Result<bool, StoreTrouble> {
+        let mut all = true;
+        let mut after = 0;
+        loop {
+            let page = self
+                .inner
+                .store
+                .read(move |connection| deliveries::waiting(connection, after, TOGETHER))
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(all);
+            };
+            after = last.id;
+            all &= self.inner.page(page).await?;
+        }
+    }
+}
+
+impl Inner {
+    async fn page(&self, page: Vec<Waiting>) -> Result<bool, StoreTrouble> {
+        let mut all = true;
+        let mut understood = Vec::new();
+        for waiting in page {
+            if !self.is_prepared(waiting.delivery.source).await {
+                all = false;
+                continue;
+            }
+            let events = match self.readers.get(&waiting.delivery.source) {
+                Some(reader) => reader.read(&waiting.delivery),
+                None => Ok(Vec::new()),
+            };
+            match events {
+                Ok(events) => understood.push((waiting, events)),
+                Err(unreadable) => {
+                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, source = %waiting.delivery.source,
+                        "a delivery of {} is left alone: {unreadable}", waiting.delivery.source);
+                    self.handled(waiting.id, format!("unreadable: {}", unreadable.why))
+                        .await?;
+                }
+            }
+        }
+        let wanted = understood
+            .iter()
+            .flat_map(|(_, events)| events.iter().filter_map(to_be_read));
+        let mut looked = self.look(wanted.cloned().collect()).await;
+        for (waiting, events) in understood {
+            all &= self.delivery(&waiting, events, &mut looked).await?;
+        }
+        Ok(all)
+    }
+
+    /// Whether a source's payloads can be read with everything known that they are read with.
+    async fn is_prepared(&self, source: Source) -> bool {
+        let prepared = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if prepared().contains(&source) {
+            return true;
+        }
+        let Some(reader) = self.readers.get(&source) else {
+            return true;
+        };
+        match reader.prepare().await {
+            Ok(()) => prepared().insert(source),
+            Err(why) => {
+                tracing::warn!(%source, %why, "deliveries of {source} wait: {why}");
+                false
+            }
+        }
+    }
+
+    /// Reads each of the tasks once.
+    async fn look(&self, keys: BTreeSet<TaskKey>) -> BTreeMap<TaskKey, Looked> {
+        stream::iter(keys)
+            .map(|key| async move {
+                let asked_at = self.clock.now();
+                let read = match self.sources.get(&key.source()) {
+                    Some(source) => source.read(&key).await,
+                    None => Err(WriteError::Refused {
+                        what: Refusal::NotMirrored,
+                        why: format!("{} is not connected", key.source().name()),
+                    }),
+                };
+                (key, (asked_at, read))
+            })
+            .buffer_unordered(READS)
+            .collect()
+            .await
+    }
+
+    /// Applies what one delivery says, and marks it handled, together; `false` if it has to wait.
+    async fn delivery(
+        &self,
+        waiting: &Waiting,
+        events: Vec<SourceEvent>,
+        looked: &mut BTreeMap<TaskKey, Looked>,
+    ) -> Result<bool, StoreTrouble> {
+        let failed = events
+            .iter()
+            .filter_map(to_be_read)
+            .find_map(|key| match looked.get(key) {
+                Some((
+                    _,
+                    Err(error @ (WriteError::NotTaken { .. } | WriteError::Unknown { .. })),
+                )) => Some(error.to_string()),
+                _ => None,
+            });
+        if let Some(why) = failed {
+            tracing::warn!(delivery = %waiting.delivery.dedupe_key, %why, "a delivery waits for its source: {why}");
+            let id = waiting.id;
+            self.store
+                .write(move |tx| deliveries::failed(tx, id, &why))
+                .await?;
+            return Ok(false);
+        }
+        let (id, now) = (waiting.id, self.clock.now());
+        count_lag(waiting.delivery.source, &events, now);
+        let (again, reads) = (events.clone(), looked.clone());
+        let asks = self
+            .store
+            .write(move |tx| {
+                let mut asks = Vec::new();
+                for event in events {
+                    asks.extend(one(tx, event, &reads, now)?);
+                }
+                if asks.is_empty() {
+                    deliveries::handle(tx, id, "applied", now)?;
+                }
+                Ok(asks)
+            })
+            .await?;
+        if asks.is_empty() {
+            return Ok(true);
+        }
+        // Two accounts of the same instant: the source is asked, and its answer applied instead.
+        looked.extend(self.look(asks.into_iter().collect()).await);
+        let asked = again.into_iter().map(as_look).collect();
+        Box::pin(self.delivery(waiting, asked, looked)).await
+    }
+
+    async fn handled(&self, id: i64, result: String) -> Result<(), StoreTrouble> {
+        let now = self.clock.now();
+        self.store
+            .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))
+            .await
+    }
+}
+
+/// How long what happened took to get here, by both clocks.
+fn count_lag(source: Source, events: &[SourceEvent], now: DateTime<Utc>) {
+    for event in events {
+        let (SourceEvent::Seen { acts, .. }
+        | SourceEvent::Look { acts, .. }
+        | SourceEvent::Gone { acts, .. }
+        | SourceEvent::Moved { acts, .. }) = event
+        else {
+            continue;
+        };
+        for act in acts {
+            let lag = (now - act.at).to_std().unwrap_or_default();
+            metrics::histogram!("ivan_event_lag_seconds", "source" => source.as_str())
+                .record(lag.as_secs_f64());
+        }
+    }
+}
+
+/// The task that an event wants read.
+fn to_be_read(event: &SourceEvent) -> Option<&TaskKey> {
+    match event {
+        SourceEvent::Look { key, .. } => Some(key),
+        SourceEvent::Moved { to, .. } => to.as_ref(),
+        SourceEvent::Seen { .. } | SourceEvent::Gone { .. } | SourceEvent::Renamed { .. } => None,
+    }
+}
+
+fn as_look(event: SourceEvent) -> SourceEvent {
+    match event {
+        SourceEvent::Seen { task, acts } => SourceEvent::Look {
+            key: task.key,
+            acts,
+        },
+        other => other,
+    }
+}
+
+/// Applies one event; the task that has to be read first, if that turns out.
+fn one(
+    tx: &Tx<'_>,
+    event: SourceEvent,
+    looked: &BTreeMap<TaskKey, Looked>,
+    now: DateTime<Utc>,
+) -> crate::store::DbResult<Option<TaskKey>> {
+    match event {
+        SourceEvent::Seen { task, acts } => {
+            let applied = apply::seen(tx, &task, Account::Payload, acts, now)?;
+            Ok((applied == Applied::Ask).then_some(task.key))
+        }
+        SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),
+        SourceEvent::Gone { key, .. } => apply::gone(tx, &key, now).map(|_| None),
+        SourceEvent::Moved { key, to, acts } => {
+            apply::away(tx, &key, now)?;
+            match to {
+                Some(to) => found(tx, &to, acts, looked, now).map(|()| None),
+                None => Ok(None),
+            }
+        }
+        SourceEvent::Renamed { container, name } => {
+            tasks::rename_repository(tx, &container, &name).map(|()| None)
+        }
+    }
+}
+
+fn found(
+    tx: &Tx<'_>,
+    key: &TaskKey,
+    acts: Vec<Act>,
+    looked: &BTreeMap<TaskKey, Looked>,
+    now: DateTime<Utc>,
+) -> crate::store::DbResult<()> {
+    match looked.get(key) {
+        Some((asked_at, Ok(task))) => {
+            apply::seen(tx, task, Account::Asked(*asked_at), acts, now).map(drop)
+        }
+        Some((asked_at, Err(WriteError::Refused { what, .. }))) => match what {
+            Refusal::Gone => apply::gone(tx, key, *asked_at).map(drop),
+            Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
+            // Out of sight is not deleted (contract clickup 4): the reconciler decides in time.
+            Refusal::Invisible | Refusal::Other => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
