@@ -7,5 +7,6 @@ pub mod desk;
 pub mod domain;
 pub mod inbox;
 pub mod outbox;
+pub mod reconcile;
 pub mod settle;
 pub mod store;
