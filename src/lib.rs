@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod domain;
+pub mod gaps;
 pub mod inbox;
 pub mod outbox;
 pub mod reconcile;

@@ -1,0 +1,338 @@
+//! What webhooks miss: deliveries that failed, webhooks that their source has stopped, sources that do not answer.
+//!
+//! At the start and after an outage GitHub is asked for the deliveries that failed, which go through the inbox like any
+//! other; ClickUp keeps none, so its webhooks' health is looked at, and one that was suspended is put back to work and
+//! followed by a poll. Whoever is named in `slack.operators` hears of lasting trouble once, and once when it is over.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::domain::event::{Hook, HookKeeper};
+use crate::domain::reply::{self, Words};
+use crate::domain::task::Source;
+use crate::inbox::{Inbox, Kept};
+use crate::reconcile::{Reconciler, Synced};
+use crate::store::messages::Draft;
+use crate::store::{Store, StoreTrouble, Wake, deliveries, messages};
+
+/// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// Suspended webhooks are put back to work at most this often an hour: a receiver that is broken stays suspended.
+const REACTIVATIONS: usize = 6;
+/// How far back failed deliveries are asked for (contract github 9.5: kept for 3 days).
+const DELIVERIES_KEPT: chrono::Duration = chrono::Duration::days(3);
+/// How long a source may fail before operators hear of it.
+const FAILING_FOR: chrono::Duration = chrono::Duration::minutes(15);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Gaps {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    inbox: Inbox,
+    reconciler: Reconciler,
+    keepers: Vec<Arc<dyn HookKeeper>>,
+    alarms: Alarms,
+    /// Said once: what the token may not see.
+    blind: Mutex<BTreeSet<Source>>,
+    reactivated: Mutex<VecDeque<DateTime<Utc>>>,
+}
+
+impl Gaps {
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        inbox: Inbox,
+        reconciler: Reconciler,
+        keepers: Vec<Arc<dyn HookKeeper>>,
+        alarms: Alarms,
+    ) -> Gaps {
+        Gaps {
+            inner: Arc::new(Inner {
+                store,
+                clock,
+                inbox,
+                reconciler,
+                keepers,
+                alarms,
+                blind: Mutex::default(),
+                reactivated: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Looks at the webhooks of every source now and then, until `shutdown`.
+    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        while !*shutdown.borrow_and_update() {
+            for keeper in &self.inner.keepers {
+                if let Err(trouble) = self.inner.look(keeper.as_ref()).await {
+                    tracing::error!(error = %trouble, "webhooks were not looked at: {trouble}");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn look(&self, keeper: &dyn HookKeeper) -> Result<(), StoreTrouble> {
+        let source = keeper.source();
+        let urls: BTreeSet<String> = self
+            .store
+            .read(move |connection| deliveries::hook_urls(connection, source))
+            .await?
+            .into_iter()
+            .map(|(url, _)| url)
+            .collect();
+        if urls.is_empty() {
+            return Ok(());
+        }
+        let hooks = match keeper.list().await {
+            Ok(hooks) => hooks,
+            Err(why) => {
+                if self
+                    .blind
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(source)
+                {
+                    tracing::warn!(%source, %why, "webhooks of {source} cannot be looked at: {why}");
+                }
+                return Ok(());
+            }
+        };
+        for hook in hooks.iter().filter(|hook| urls.contains(&hook.url)) {
+            self.health(keeper, hook).await?;
+            self.missed(keeper, hook).await?;
+        }
+        Ok(())
+    }
+
+    /// A webhook that was stopped is put back to work, and what it missed is polled.
+    async fn health(&self, keeper: &dyn HookKeeper, hook: &Hook) -> Result<(), StoreTrouble> {
+        let about = format!("webhook {}", hook.id);
+        if hook.active {
+            return self
+                .alarms
+                .over(&about, reply::hook_well(hook.source, &hook.url))
+                .await;
+        }
+        let back = self.may_reactivate()
+            && match keeper.reactivate(hook).await {
+                Ok(()) => true,
+                Err(why) => {
+                    tracing::warn!(source = %hook.source, %why, "webhook {} could not be put back: {why}", hook.id);
+                    false
+                }
+            };
+        tracing::warn!(source = %hook.source, back, "{} had stopped sending to {}: {}", hook.source, hook.url, hook.health);
+        self.reconciler.want(hook.source);
+        let words = reply::hook_suspended(hook.source, &hook.url, &hook.health, back);
+        self.alarms.raise(&about, words).await
+    }
+
+    fn may_reactivate(&self) -> bool {
+        let now = self.clock.now();
+        let mut lately = self
+            .reactivated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while lately
+            .front()
+            .is_some_and(|&at| now - at > chrono::Duration::hours(1))
+        {
+            lately.pop_front();
+        }
+        let may = lately.len() < REACTIVATIONS;
+        if may {
+            lately.push_back(now);
+        }
+        may
+    }
+
+    /// Failed deliveries go through the inbox, which knows those that it has.
+    async fn missed(&self, keeper: &dyn HookKeeper, hook: &Hook) -> Result<(), StoreTrouble> {
+        let source = hook.source;
+        match keeper
+            .missed(hook, self.clock.now() - DELIVERIES_KEPT)
+            .await
+        {
+            Ok(missed) => {
+                for delivery in missed {
+                    if self.inbox.keep(delivery).await? == Kept::New {
+                        tracing::info!(%source, "a delivery of {source} that had failed was fetched");
+                    }
+                }
+            }
+            Err(why) => {
+                if self
+                    .blind
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(source)
+                {
+                    tracing::warn!(%source, %why, "failed deliveries of {source} cannot be fetched: {why}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What operators are told: each trouble once, and once its end.
+#[derive(Clone)]
+pub struct Alarms {
+    store: Store,
+    clock: Clock,
+    operators: Vec<String>,
+    failing: Arc<Mutex<BTreeMap<Source, DateTime<Utc>>>>,
+}
+
+impl Alarms {
+    /// `operators` are Slack ids.
+    pub fn new(store: Store, clock: Clock, operators: Vec<String>) -> Alarms {
+        Alarms {
+            store,
+            clock,
+            operators,
+            failing: Arc::default(),
+        }
+    }
+
+    /// A poll of a source went well or not: operators hear of it when it has failed for long.
+    pub async fn polled(&self, source: Source, synced: &Synced) -> Result<(), StoreTrouble> {
+        let about = format!("{source} failing");
+        let now = self.clock.now();
+        let since = {
+            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            match &synced.error {
+                Some(_) => Some(*failing.entry(source).or_insert(now)),
+                None => {
+                    failing.remove(&source);
+                    None
+                }
+            }
+        };
+        match (since, &synced.error) {
+            (Some(since), Some(why)) if now - since >= FAILING_FOR => {
+                self.raise(&about, reply::source_failing(source, since, why, Tz::UTC))
+                    .await
+            }
+            (Some(_), _) => Ok(()),
+            (None, _) => self.over(&about, reply::source_well(source)).await,
+        }
+    }
+
+    /// Says it to every operator, unless they know.
+    pub async fn raise(&self, about: &str, words: Words) -> Result<(), StoreTrouble> {
+        let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                if deliveries::alarm(tx, &about, now)? {
+                    tracing::warn!(about, "operators are told: {}", words.plain());
+                    say(tx, &operators, &words, now)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Says that it is over, if it was said.
+    pub async fn over(&self, about: &str, words: Words) -> Result<(), StoreTrouble> {
+        let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                if deliveries::all_well(tx, &about)?.is_some() {
+                    tracing::info!(about, "operators are told: {}", words.plain());
+                    say(tx, &operators, &words, now)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn say(
+    tx: &crate::store::Tx<'_>,
+    operators: &[String],
+    words: &Words,
+    now: DateTime<Utc>,
+) -> crate::store::DbResult<()> {
+    for operator in operators {
+        let draft = Draft {
+            channel: operator.clone(),
+            words: Some(words.clone()),
+            ..Draft::default()
+        };
+        messages::add(
+            tx,
+            &draft,
+            &ulid::Ulid::from_datetime(now.into()).to_string(),
+            now,
+        )?;
+        tx.wake(Wake::Messages);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn operators_hear_of_a_source_that_fails_for_long_once_and_once_when_it_is_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let clock = Clock::system();
+        let operators = vec!["U1".to_owned(), "U2".to_owned()];
+        let alarms = Alarms::new(store.clone(), clock.clone(), operators);
+        let fails = Synced {
+            changed: 0,
+            error: Some("no route".to_owned()),
+        };
+        let well = Synced {
+            changed: 0,
+            error: None,
+        };
+        // Minutes that pass, what the poll then comes to, and how many messages there have been to both in all.
+        for (minutes, synced, messages) in [
+            (0, &fails, 0),
+            (14, &fails, 0),
+            (0, &well, 0),
+            (14, &fails, 0),
+            (14, &fails, 0),
+            (1, &fails, 2),
+            (60, &fails, 2),
+            (1, &well, 4),
+            (1, &well, 4),
+            (1, &fails, 4),
+        ] {
+            clock.shift(chrono::Duration::minutes(minutes));
+            alarms.polled(Source::GitHub, synced).await.unwrap();
+            let said: (i64, i64) = store
+                .read(|connection| {
+                    connection.query_row(
+                        "SELECT count(*), count(DISTINCT channel) FROM messages",
+                        [],
+                        |row| Ok((row.get(0)?, row.get(1)?)),
+                    )
+                })
+                .await
+                .unwrap();
+            assert_eq!(said, (messages, messages.min(2)));
+        }
+    }
+}
