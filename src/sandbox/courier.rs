@@ -1,0 +1,356 @@
+//! The postal side of ClickUp and GitHub: carries webhook deliveries, in the order they were made, and on request
+//! loses, repeats, holds or reorders them. What an answer means (again, suspended, logged) is each service's own
+//! decision, taken in its `Carry`.
+//!
+//! Nothing leaves the machine: an address that is not loopback is reached through a tunnel to loopback, or not at all.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use url::{Host, Url};
+
+use super::{http_client, locked, now};
+
+/// One attempt to bring one webhook request to its endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    /// The webhook's id.
+    pub hook: String,
+    /// The event's name, with its action where it has one (`issues.closed`).
+    pub event: String,
+    /// The address as registered.
+    pub url: String,
+    /// As sent, names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// 1 for the first time, then up.
+    pub attempt: u32,
+}
+
+impl Parcel {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The endpoint answered with this status, after this long.
+    Answered(u16, Duration),
+    /// No answer, with GitHub's words for it: `failed to connect`, `timed out`.
+    Failed(&'static str),
+    /// Lost on request: it was never sent.
+    Lost,
+}
+
+impl Ended {
+    /// Whether the endpoint took it.
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Ended::Answered(status, _) if (200..300).contains(status))
+    }
+}
+
+/// One attempt that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// When it ended, in milliseconds since the epoch.
+    pub at_ms: i64,
+    pub parcel: Parcel,
+    pub ended: Ended,
+}
+
+/// What a service decides about its deliveries.
+pub(super) trait Carry: Send + Sync + 'static {
+    /// Whether it is still to be sent.
+    fn wanted(&self, parcel: &Parcel) -> bool;
+    /// Notes how it ended. `Some`: once more, after that long.
+    fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration>;
+}
+
+/// Takes parcels and brings them on their way. Clones share the queue; the carrying ends with the last of them.
+#[derive(Clone)]
+pub(super) struct Courier {
+    queue: mpsc::UnboundedSender<Job>,
+    desk: Arc<Desk>,
+}
+
+struct Desk {
+    knobs: Mutex<Knobs>,
+    delivered: Mutex<Vec<Delivery>>,
+    /// Parcels taken and not yet ended for good; those held back do not count.
+    under_way: watch::Sender<usize>,
+}
+
+/// A parcel, and what the knobs said when it was posted.
+struct Job {
+    parcel: Parcel,
+    lost: bool,
+    times: u32,
+}
+
+struct Knobs {
+    timeout: Duration,
+    lose: u32,
+    repeat: u32,
+    held: Option<Vec<Job>>,
+    /// Public base address → loopback base address.
+    tunnels: Vec<(String, String)>,
+}
+
+impl Courier {
+    /// `timeout` is how long an endpoint has to answer.
+    pub fn start(timeout: Duration, carry: impl Carry) -> Courier {
+        let (queue, incoming) = mpsc::unbounded_channel();
+        let knobs = Knobs {
+            timeout,
+            lose: 0,
+            repeat: 0,
+            held: None,
+            tunnels: Vec::new(),
+        };
+        let desk = Arc::new(Desk {
+            knobs: Mutex::new(knobs),
+            delivered: Mutex::default(),
+            under_way: watch::Sender::new(0),
+        });
+        tokio::spawn(carry_all(incoming, Arc::clone(&desk), Arc::new(carry)));
+        Courier { queue, desk }
+    }
+
+    /// Takes parcels, in this order.
+    pub fn send(&self, parcels: Vec<Parcel>) {
+        let mut knobs = locked(&self.desk.knobs);
+        let mut ready = Vec::new();
+        for parcel in parcels {
+            let lost = take(&mut knobs.lose);
+            let times = if !lost && take(&mut knobs.repeat) {
+                2
+            } else {
+                1
+            };
+            let job = Job {
+                parcel,
+                lost,
+                times,
+            };
+            match &mut knobs.held {
+                Some(held) => held.push(job),
+                None => ready.push(job),
+            }
+        }
+        drop(knobs);
+        self.post(ready);
+    }
+
+    fn post(&self, jobs: Vec<Job>) {
+        for job in jobs {
+            self.desk.under_way.send_modify(|count| *count += 1);
+            if self.queue.send(job).is_err() {
+                self.desk.under_way.send_modify(|count| *count -= 1);
+            }
+        }
+    }
+
+    pub fn lose_next(&self, n: u32) {
+        locked(&self.desk.knobs).lose += n;
+    }
+
+    pub fn repeat_next(&self, n: u32) {
+        locked(&self.desk.knobs).repeat += n;
+    }
+
+    pub fn hold(&self) {
+        locked(&self.desk.knobs).held.get_or_insert_default();
+    }
+
+    pub fn release(&self, backwards: bool) {
+        let mut held = locked(&self.desk.knobs).held.take().unwrap_or_default();
+        if backwards {
+            held.reverse();
+        }
+        self.post(held);
+    }
+
+    pub fn tunnel(&self, public: &str, local: &str) {
+        let (public, local) = (
+            public.trim_end_matches('/').to_owned(),
+            local.trim_end_matches('/').to_owned(),
+        );
+        locked(&self.desk.knobs).tunnels.push((public, local));
+    }
+
+    pub fn timeout(&self, timeout: Duration) {
+        locked(&self.desk.knobs).timeout = timeout;
+    }
+
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        locked(&self.desk.delivered).clone()
+    }
+
+    /// Until nothing is under way.
+    pub async fn settled(&self) {
+        let _ = self
+            .desk
+            .under_way
+            .subscribe()
+            .wait_for(|count| *count == 0)
+            .await;
+    }
+}
+
+async fn carry_all<C: Carry>(
+    mut incoming: mpsc::UnboundedReceiver<Job>,
+    desk: Arc<Desk>,
+    carry: Arc<C>,
+) {
+    let client = http_client();
+    while let Some(Job {
+        parcel,
+        lost,
+        times,
+    }) = incoming.recv().await
+    {
+        for _ in 0..times {
+            let again = attempt(&desk, &*carry, &client, &parcel, lost).await;
+            let Some(wait) = again.filter(|_| !lost) else {
+                continue;
+            };
+            // Retries go their own way: what comes after does not wait for them.
+            desk.under_way.send_modify(|count| *count += 1);
+            let (desk, carry, client, parcel) = (
+                Arc::clone(&desk),
+                Arc::clone(&carry),
+                client.clone(),
+                parcel.clone(),
+            );
+            tokio::spawn(async move {
+                retry(&desk, &*carry, &client, parcel, wait).await;
+                desk.under_way.send_modify(|count| *count -= 1);
+            });
+        }
+        desk.under_way.send_modify(|count| *count -= 1);
+    }
+}
+
+fn take(count: &mut u32) -> bool {
+    let had = *count > 0;
+    *count = count.saturating_sub(1);
+    had
+}
+
+async fn retry<C: Carry>(
+    desk: &Desk,
+    carry: &C,
+    client: &reqwest::Client,
+    mut parcel: Parcel,
+    mut wait: Duration,
+) {
+    loop {
+        tokio::time::sleep(wait).await;
+        parcel.attempt += 1;
+        match attempt(desk, carry, client, &parcel, false).await {
+            Some(next) => wait = next,
+            None => return,
+        }
+    }
+}
+
+async fn attempt<C: Carry>(
+    desk: &Desk,
+    carry: &C,
+    client: &reqwest::Client,
+    parcel: &Parcel,
+    lost: bool,
+) -> Option<Duration> {
+    if !carry.wanted(parcel) {
+        return None;
+    }
+    let ended = if lost {
+        Ended::Lost
+    } else {
+        bring(desk, client, parcel).await
+    };
+    let again = carry.ended(parcel, &ended);
+    locked(&desk.delivered).push(Delivery {
+        at_ms: now(),
+        parcel: parcel.clone(),
+        ended,
+    });
+    again
+}
+
+async fn bring(desk: &Desk, client: &reqwest::Client, parcel: &Parcel) -> Ended {
+    let (timeout, address) = {
+        let knobs = locked(&desk.knobs);
+        (knobs.timeout, reachable(&parcel.url, &knobs.tunnels))
+    };
+    let Some(address) = address else {
+        return Ended::Failed("failed to connect");
+    };
+    let mut request = client
+        .post(address)
+        .timeout(timeout)
+        .body(parcel.body.clone());
+    for (name, value) in &parcel.headers {
+        request = request.header(name, value);
+    }
+    let began = now();
+    match request.send().await {
+        Ok(answer) => Ended::Answered(
+            answer.status().as_u16(),
+            Duration::from_millis(now().abs_diff(began)),
+        ),
+        Err(error) if error.is_timeout() => Ended::Failed("timed out"),
+        Err(_) => Ended::Failed("failed to connect"),
+    }
+}
+
+/// Where on loopback that address is; `None` when it is elsewhere and no tunnel leads here.
+fn reachable(address: &str, tunnels: &[(String, String)]) -> Option<Url> {
+    let through = tunnels.iter().rev().find_map(|(public, local)| {
+        let rest = address.strip_prefix(public.as_str())?;
+        (rest.is_empty() || rest.starts_with(['/', '?'])).then(|| format!("{local}{rest}"))
+    });
+    let address = Url::parse(through.as_deref().unwrap_or(address)).ok()?;
+    is_loopback(&address).then_some(address)
+}
+
+/// Whether an address is this machine's own.
+pub(super) fn is_loopback(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leaves_the_machine() {
+        let tunnels = [(
+            "https://bot.example".to_owned(),
+            "http://127.0.0.1:8788".to_owned(),
+        )];
+        let at = |address| reachable(address, &tunnels).map(String::from);
+        assert_eq!(
+            at("https://bot.example/webhooks/github").as_deref(),
+            Some("http://127.0.0.1:8788/webhooks/github")
+        );
+        assert_eq!(
+            at("http://127.0.0.1:1/x").as_deref(),
+            Some("http://127.0.0.1:1/x")
+        );
+        assert_eq!(at("https://bot.example.org/webhooks"), None);
+        assert_eq!(at("https://elsewhere.example/"), None);
+    }
+}

@@ -1,0 +1,766 @@
+//! The front door of one sandbox service: it accepts connections, writes down every request in a journal, and commits
+//! the faults that a test asks for. The service behind it is an ordinary [`axum::Router`] that knows of none of this.
+//!
+//! The accept loop is our own, over hyper's HTTP/1, because the faults that matter most (a connection closed after the
+//! write was applied, an answer that never comes) are below what axum's server lets one say.
+
+use std::convert::Infallible;
+use std::future::Future as _;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, broadcast, watch};
+
+use super::now;
+
+/// Largest request body that is read, in bytes: above what any of the three services takes.
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// How far a subscriber may fall behind before it loses the oldest requests.
+const SUBSCRIBER_LAG: usize = 4096;
+
+/// One service's front door. Clones share it; it closes when [`Front::close`] is called or the last clone is dropped.
+#[derive(Clone)]
+pub struct Front {
+    shared: Arc<Shared>,
+    _open: Arc<Open>,
+}
+
+/// One request, as it arrived and as it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// When it had been read, in milliseconds since the epoch.
+    pub at_ms: i64,
+    pub method: String,
+    /// As sent, still percent-encoded.
+    pub path: String,
+    /// As sent, without the `?`; empty when there was none.
+    pub query: String,
+    /// As text; bytes that are not UTF-8 are replaced.
+    pub body: String,
+    /// In the order sent, names in lower case, credentials masked.
+    pub headers: Vec<(String, String)>,
+    /// What was answered. `None` while it is under way, and for ever when the connection was dropped.
+    pub status: Option<u16>,
+    /// Whether the service did what was asked (it was reached, and its own answer was below 400), whatever of that
+    /// answer the client got to see.
+    pub applied: bool,
+    /// Whether it has ended: answered or dropped.
+    pub done: bool,
+}
+
+impl Seen {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether this is a request of that method to a path that contains that text.
+    pub fn is(&self, method: &str, path: &str) -> bool {
+        self.method == method && self.path.contains(path)
+    }
+}
+
+/// Something that goes wrong with the requests it matches.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The method it waits for; any, when absent.
+    pub method: Option<String>,
+    /// A part of the path it waits for; any, when absent.
+    pub path: Option<String>,
+    /// How many requests it still spoils. `None`: every one until it is cleared.
+    pub times: Option<u32>,
+    pub what: What,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The request is handled that much later, even if the client has left by then.
+    Delay(Duration),
+    /// Answered in the service's place; nothing is applied.
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    /// The connection is closed without an answer; nothing is applied.
+    Drop,
+    /// No answer until the client goes away; nothing is applied.
+    Hang,
+    /// Applied, and then the connection is closed without an answer.
+    ApplyThenDrop,
+    /// Applied, and then answered with something else than the service said.
+    ApplyThenAnswer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    /// Applied, and then no answer until the client goes away.
+    ApplyThenHang,
+}
+
+impl What {
+    /// An answer with a JSON body and no further headers; nothing is applied.
+    pub fn answer(status: u16, body: impl Into<String>) -> What {
+        What::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+}
+
+impl Fault {
+    /// A fault of one request, whichever comes next.
+    pub fn new(what: What) -> Self {
+        Fault {
+            method: None,
+            path: None,
+            times: Some(1),
+            what,
+        }
+    }
+
+    /// Only requests of this method, to a path that contains this text.
+    pub fn on(self, method: &str, path: &str) -> Self {
+        Fault {
+            method: Some(method.to_owned()),
+            path: Some(path.to_owned()),
+            ..self
+        }
+    }
+
+    /// As many requests as this.
+    pub fn times(self, n: u32) -> Self {
+        Fault {
+            times: Some(n),
+            ..self
+        }
+    }
+
+    /// Every request until the faults are cleared.
+    pub fn always(self) -> Self {
+        Fault {
+            times: None,
+            ..self
+        }
+    }
+
+    fn matches(&self, parts: &request::Parts) -> bool {
+        self.times != Some(0)
+            && self
+                .method
+                .as_deref()
+                .is_none_or(|method| parts.method.as_str() == method)
+            && self
+                .path
+                .as_deref()
+                .is_none_or(|path| parts.uri.path().contains(path))
+    }
+}
+
+impl Front {
+    /// Listens on a free port of 127.0.0.1 and serves `router` there, WebSocket upgrades included.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn open(router: axum::Router) -> io::Result<Front> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let shared = Arc::new(Shared {
+            address: listener.local_addr()?,
+            state: Mutex::default(),
+            changed: watch::Sender::new(0),
+            ended: broadcast::Sender::new(SUBSCRIBER_LAG),
+            closed: watch::Sender::new(false),
+            cut: Arc::new(Notify::new()),
+        });
+        let open = Arc::new(Open(Arc::clone(&shared)));
+        tokio::spawn(accept(listener, router, Arc::clone(&shared)));
+        Ok(Front {
+            shared,
+            _open: open,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// Every request so far, in order of arrival.
+    pub fn journal(&self) -> Vec<Seen> {
+        self.shared.state().journal.clone()
+    }
+
+    /// Each request from now on, when it has been answered or dropped.
+    pub fn subscribe(&self) -> broadcast::Receiver<Seen> {
+        self.shared.ended.subscribe()
+    }
+
+    /// Waits until the journal is as asked; looks at once and on each change. For tests, inside a time-out.
+    pub async fn until(&self, what: impl Fn(&[Seen]) -> bool) {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            changed.borrow_and_update();
+            if what(&self.shared.state().journal) || changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Queues a fault: a request gets the first one that matches it and has uses left.
+    pub fn fault(&self, fault: Fault) {
+        self.shared.state().faults.push(fault);
+    }
+
+    /// Forgets all faults. Requests that hang already go on hanging.
+    pub fn clear_faults(&self) {
+        self.shared.state().faults.clear();
+    }
+
+    /// Breaks every connection, and from now on reads requests but answers none and applies none.
+    pub fn down(&self) {
+        self.shared.state().down = true;
+        self.cut();
+    }
+
+    /// Serves again.
+    pub fn up(&self) {
+        self.shared.state().down = false;
+    }
+
+    /// Breaks every connection that is open now, WebSockets included, as a failing network does.
+    pub fn cut(&self) {
+        self.shared.cut.notify_waiters();
+    }
+
+    /// Stops listening and breaks every connection. Done when the port refuses.
+    pub async fn close(&self) {
+        self.shared.close();
+        // Its receivers are the accept loop, which owns the listener, and the requests that are under way.
+        self.shared.closed.closed().await;
+    }
+}
+
+/// Closes the door when the last [`Front`] is gone.
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+struct Shared {
+    address: SocketAddr,
+    state: Mutex<State>,
+    /// Counts changes of the journal, to wake those who wait for one.
+    changed: watch::Sender<u64>,
+    ended: broadcast::Sender<Seen>,
+    closed: watch::Sender<bool>,
+    cut: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    journal: Vec<Seen>,
+    faults: Vec<Fault>,
+    down: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.closed.send_replace(true);
+        self.cut.notify_waiters();
+    }
+
+    /// Writes a request down, and says under which number and what is to go wrong with it.
+    fn arrives(&self, parts: &request::Parts, body: &[u8]) -> (usize, Option<What>) {
+        let seen = Seen {
+            at_ms: now(),
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            body: String::from_utf8_lossy(body).into_owned(),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), shown(name, value)))
+                .collect(),
+            status: None,
+            applied: false,
+            done: false,
+        };
+        let mut state = self.state();
+        state.journal.push(seen);
+        let number = state.journal.len() - 1;
+        let what = if state.down {
+            Some(What::Drop)
+        } else {
+            state
+                .faults
+                .iter_mut()
+                .find(|fault| fault.matches(parts))
+                .map(|fault| {
+                    fault.times = fault.times.map(|left| left - 1);
+                    fault.what.clone()
+                })
+        };
+        drop(state);
+        self.changed.send_modify(|count| *count += 1);
+        (number, what)
+    }
+
+    fn update(&self, number: usize, change: impl FnOnce(&mut Seen)) {
+        let mut state = self.state();
+        let ended = state.journal.get_mut(number).and_then(|seen| {
+            let before = seen.done;
+            change(seen);
+            (seen.done && !before).then(|| seen.clone())
+        });
+        drop(state);
+        if let Some(seen) = ended {
+            // Nobody needs to be listening.
+            let _ = self.ended.send(seen);
+        }
+        self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+/// A header's value for the journal: of a credential only its scheme and kind (`Bearer xoxb-…`).
+fn shown(name: &HeaderName, value: &HeaderValue) -> String {
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    if *name != header::AUTHORIZATION && *name != header::COOKIE {
+        return text;
+    }
+    let (scheme, secret) = text
+        .split_once(' ')
+        .map_or(("", text.as_str()), |(scheme, secret)| (scheme, secret));
+    let kind: String = secret
+        .split_inclusive(['-', '_'])
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(8)
+        .collect();
+    let kind = if kind.ends_with(['-', '_']) {
+        kind
+    } else {
+        String::new()
+    };
+    format!("{scheme} {kind}…").trim_start().to_owned()
+}
+
+async fn accept(listener: TcpListener, router: axum::Router, shared: Arc<Shared>) {
+    let mut closed = shared.closed.subscribe();
+    loop {
+        let stream = tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                // The client left while it stood in the queue.
+                Err(_) => continue,
+            },
+        };
+        let io = TokioIo::new(Cuttable {
+            stream,
+            cut: Box::pin(Arc::clone(&shared.cut).notified_owned()),
+            is_cut: false,
+        });
+        let (shared, router) = (Arc::clone(&shared), router.clone());
+        let serve =
+            service_fn(move |request| request_at(Arc::clone(&shared), router.clone(), request));
+        tokio::spawn(async move {
+            // How a connection ends is in the journal already.
+            let _ = http1::Builder::new()
+                .serve_connection(io, serve)
+                .with_upgrades()
+                .await;
+        });
+    }
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the sandbox drops this connection")]
+struct Dropped;
+
+async fn request_at(
+    shared: Arc<Shared>,
+    router: axum::Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Dropped> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(Body::new(body), BODY_LIMIT)
+        .await
+        .map_err(|_| Dropped)?;
+    let (number, what) = shared.arrives(&parts, &body);
+    // Ends the entry also when the client goes away and hyper drops this future.
+    let mut ending = Ending {
+        shared: Arc::clone(&shared),
+        number,
+        status: None,
+    };
+    // On its own task: a service goes on with a request whose client has left.
+    let handled = tokio::spawn(handle(
+        Arc::clone(&shared),
+        number,
+        what,
+        router,
+        Request::from_parts(parts, body),
+    ));
+    let mut closed = shared.closed.subscribe();
+    let answer = tokio::select! {
+        answer = handled => answer.ok().flatten(),
+        _ = closed.wait_for(|closed| *closed) => None,
+    };
+    let answer = answer.ok_or(Dropped)?;
+    ending.status = Some(answer.status().as_u16());
+    Ok(answer)
+}
+
+/// What the client is to get: `None` when the connection is to be closed on it.
+async fn handle(
+    shared: Arc<Shared>,
+    number: usize,
+    what: Option<What>,
+    router: axum::Router,
+    request: Request<Bytes>,
+) -> Option<Response<Body>> {
+    match &what {
+        Some(What::Drop) => return None,
+        Some(What::Hang) => return hang(&shared).await,
+        Some(What::Answer {
+            status,
+            headers,
+            body,
+        }) => return Some(made_up(*status, headers, body)),
+        Some(What::Delay(delay)) => tokio::time::sleep(*delay).await,
+        _ => {}
+    }
+    let request = request.map(Body::from);
+    let Ok::<_, Infallible>(answer) = TowerToHyperService::new(router).call(request).await;
+    if answer.status().as_u16() < 400 {
+        shared.update(number, |seen| seen.applied = true);
+    }
+    match what {
+        Some(What::ApplyThenDrop) => None,
+        Some(What::ApplyThenHang) => hang(&shared).await,
+        Some(What::ApplyThenAnswer {
+            status,
+            headers,
+            body,
+        }) => Some(made_up(status, &headers, &body)),
+        _ => Some(answer),
+    }
+}
+
+/// Until the front closes; that the client goes away is noticed by hyper.
+async fn hang(shared: &Shared) -> Option<Response<Body>> {
+    let _ = shared.closed.subscribe().wait_for(|closed| *closed).await;
+    None
+}
+
+/// A fault's own answer; a 500 that says so when the fault is no HTTP.
+fn made_up(status: u16, headers: &[(String, String)], body: &str) -> Response<Body> {
+    let mut answer = Response::builder().status(status);
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+    {
+        answer = answer.header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+    }
+    for (name, value) in headers {
+        answer = answer.header(name, value);
+    }
+    answer
+        .body(Body::from(body.to_owned()))
+        .unwrap_or_else(|error| {
+            let mut answer =
+                Response::new(Body::from(format!("the fault is no HTTP answer: {error}")));
+            *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            answer
+        })
+}
+
+struct Ending {
+    shared: Arc<Shared>,
+    number: usize,
+    status: Option<u16>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let status = self.status;
+        self.shared.update(self.number, |seen| {
+            seen.status = status;
+            seen.done = true;
+        });
+    }
+}
+
+/// A connection that can be broken from outside, also after an upgrade took it away from hyper.
+struct Cuttable {
+    stream: TcpStream,
+    cut: Pin<Box<OwnedNotified>>,
+    is_cut: bool,
+}
+
+impl Cuttable {
+    fn whole(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        self.is_cut = self.is_cut || self.cut.as_mut().poll(context).is_ready();
+        if self.is_cut {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.whole(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // The reader's waker is the one that a cut has to reach, so a writer only asks what is known already.
+        if self.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::post;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A service that counts how often it was reached.
+    async fn counter() -> (Front, Arc<AtomicU32>, reqwest::Client) {
+        let count = Arc::new(AtomicU32::new(0));
+        let reached = Arc::clone(&count);
+        let router = axum::Router::new().route(
+            "/count",
+            post(move |body: String| async move {
+                reached.fetch_add(1, Ordering::SeqCst);
+                format!("counted {body}")
+            }),
+        );
+        let client = super::super::http_client();
+        (Front::open(router).await.unwrap(), count, client)
+    }
+
+    async fn count(front: &Front, client: &reqwest::Client) -> reqwest::Result<(u16, String)> {
+        let request = client
+            .post(format!("http://{}/count?a=1", front.address()))
+            .body("x")
+            .bearer_auth("xoxb-secret");
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    #[tokio::test]
+    async fn journals_what_it_serves_without_the_secret() {
+        let (front, _, client) = counter().await;
+        let mut ended = front.subscribe();
+        assert_eq!(
+            count(&front, &client).await.unwrap(),
+            (200, "counted x".to_owned())
+        );
+        front
+            .until(|journal| journal.iter().any(|seen| seen.done))
+            .await;
+        let journal = front.journal();
+        let seen = &journal[0];
+        assert_eq!(
+            (
+                seen.method.as_str(),
+                seen.path.as_str(),
+                seen.query.as_str()
+            ),
+            ("POST", "/count", "a=1")
+        );
+        assert_eq!(
+            (seen.body.as_str(), seen.status, seen.applied),
+            ("x", Some(200), true)
+        );
+        assert_eq!(seen.header("authorization"), Some("Bearer xoxb-…"));
+        assert_eq!(&ended.recv().await.unwrap(), seen);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_is_answered_and_not_applied() {
+        let (front, _, client) = counter().await;
+        let answer = client
+            .post(format!("http://{}/other", front.address()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), 404);
+        front
+            .until(|journal| journal.iter().all(|seen| seen.done))
+            .await;
+        assert!(!front.journal()[0].applied);
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_used_as_often_as_asked_and_only_where_it_matches() {
+        let (front, reached, client) = counter().await;
+        front.fault(
+            Fault::new(What::answer(503, "{}"))
+                .on("GET", "/count")
+                .times(9),
+        );
+        front.fault(
+            Fault::new(What::answer(500, "{}"))
+                .on("POST", "/cou")
+                .times(2),
+        );
+        for expected in [500, 500, 200] {
+            assert_eq!(count(&front, &client).await.unwrap().0, expected);
+        }
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_request_is_applied_only_where_the_fault_says_so() {
+        let (front, reached, client) = counter().await;
+        front.fault(Fault::new(What::Drop));
+        front.fault(Fault::new(What::ApplyThenDrop));
+        count(&front, &client).await.unwrap_err();
+        assert_eq!(reached.load(Ordering::SeqCst), 0);
+        count(&front, &client).await.unwrap_err();
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+        front
+            .until(|journal| journal.iter().all(|seen| seen.done))
+            .await;
+        let ends: Vec<_> = front
+            .journal()
+            .iter()
+            .map(|seen| (seen.status, seen.applied))
+            .collect();
+        assert_eq!(ends, [(None, false), (None, true)]);
+    }
+
+    #[tokio::test]
+    async fn an_applied_write_can_answer_something_else() {
+        let (front, reached, client) = counter().await;
+        front.fault(Fault::new(What::ApplyThenAnswer {
+            status: 502,
+            headers: vec![],
+            body: "bad gateway".to_owned(),
+        }));
+        assert_eq!(
+            count(&front, &client).await.unwrap(),
+            (502, "bad gateway".to_owned())
+        );
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_hanging_request_ends_when_the_client_leaves() {
+        let (front, reached, client) = counter().await;
+        front.fault(Fault::new(What::ApplyThenHang));
+        let asked = tokio::spawn({
+            let front = front.clone();
+            async move { count(&front, &client).await }
+        });
+        front
+            .until(|journal| journal.iter().any(|seen| seen.applied))
+            .await;
+        assert!(!front.journal()[0].done);
+        asked.abort();
+        front
+            .until(|journal| journal.iter().all(|seen| seen.done))
+            .await;
+        assert_eq!(
+            (front.journal()[0].status, reached.load(Ordering::SeqCst)),
+            (None, 1)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_closing_front_ends_what_hangs_and_refuses_what_comes() {
+        let (front, _, client) = counter().await;
+        front.fault(Fault::new(What::Hang));
+        let asked = tokio::spawn({
+            let (front, client) = (front.clone(), client.clone());
+            async move { count(&front, &client).await }
+        });
+        front.until(|journal| !journal.is_empty()).await;
+        front.close().await;
+        assert!(asked.await.unwrap().is_err());
+        assert!(count(&front, &client).await.unwrap_err().is_connect());
+    }
+
+    #[tokio::test]
+    async fn while_down_nothing_is_answered_and_then_it_is_again() {
+        let (front, reached, client) = counter().await;
+        count(&front, &client).await.unwrap();
+        front.down();
+        count(&front, &client).await.unwrap_err();
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+        front.up();
+        count(&front, &client).await.unwrap();
+        assert_eq!(reached.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_delayed_request_is_handled_though_its_client_has_left() {
+        let (front, reached, client) = counter().await;
+        front.fault(Fault::new(What::Delay(Duration::from_millis(50))));
+        let asked = tokio::spawn({
+            let front = front.clone();
+            async move { count(&front, &client).await }
+        });
+        front.until(|journal| !journal.is_empty()).await;
+        asked.abort();
+        front
+            .until(|journal| journal.iter().any(|seen| seen.applied))
+            .await;
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+    }
+}

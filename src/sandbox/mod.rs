@@ -1,0 +1,195 @@
+//! Slack, ClickUp and GitHub on loopback: the other side of the wire, for `ivan demo` and the tests.
+//!
+//! Each service answers to its contract and to nothing of this crate: what the real one refuses is refused here, with
+//! its own codes and bodies. A [`front::Front`] stands before each: it keeps the journal and commits the faults.
+
+pub mod clickup;
+pub mod courier;
+pub mod front;
+pub mod github;
+pub mod slack;
+mod wire;
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use clickup::ClickUp;
+use github::GitHub;
+use slack::Slack;
+
+/// All three services, each on a port of its own. Clones share them.
+#[derive(Clone)]
+pub struct Sandbox {
+    pub slack: Slack,
+    pub clickup: ClickUp,
+    pub github: GitHub,
+}
+
+impl Sandbox {
+    /// Starts all three.
+    ///
+    /// # Errors
+    /// When a seed lacks what its service needs, or no port can be bound.
+    pub async fn start(seed: Seed) -> io::Result<Sandbox> {
+        Ok(Sandbox {
+            slack: Slack::start(&seed.slack).await?,
+            clickup: ClickUp::start(&seed.clickup).await?,
+            github: GitHub::start(&seed.github).await?,
+        })
+    }
+
+    /// Stops listening and drops every connection.
+    pub async fn close(&self) {
+        tokio::join!(
+            self.slack.close(),
+            self.clickup.close(),
+            self.github.close()
+        );
+    }
+}
+
+/// What the services hold when they start; each documents its own part.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    pub slack: Value,
+    pub clickup: Value,
+    pub github: Value,
+}
+
+impl Seed {
+    /// The world of `ivan demo`: in ClickUp's Inbox six open tasks and a completed one; in acme/widgets five open issues,
+    /// a closed one and a pull request. Dates are relative to the start.
+    pub fn demo() -> Seed {
+        Seed {
+            slack: fixture(include_str!("../../fixtures/seed/slack.json")),
+            clickup: fixture(include_str!("../../fixtures/seed/clickup.json")),
+            github: fixture(include_str!("../../fixtures/seed/github.json")),
+        }
+    }
+
+    /// The same people, lists and repository, and nothing to do.
+    pub fn empty() -> Seed {
+        let mut seed = Seed::demo();
+        for (part, things) in [(&mut seed.clickup, "tasks"), (&mut seed.github, "issues")] {
+            if let Some(part) = part.as_object_mut() {
+                part.insert(things.to_owned(), json!([]));
+            }
+        }
+        seed
+    }
+}
+
+fn fixture(text: &str) -> Value {
+    serde_json::from_str(text).expect("the seeds are JSON, and a test starts from them")
+}
+
+/// The time in milliseconds since the epoch. The one place in the sandbox that asks a clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sandbox is another machine: it has a clock of its own"
+)]
+pub fn now() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+/// A client for loopback: what sends webhooks, and what the sandbox's own tests ask with.
+fn http_client() -> reqwest::Client {
+    // Fails when the process has a provider already, which is then as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        // Loopback is plain HTTP: the system's certificates, which take a while to read, are not asked for.
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client that needs nothing of the system")
+}
+
+/// A lock that goes on after a panic of another holder: that test has failed already.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An endpoint that takes every webhook delivery, and its address.
+#[cfg(test)]
+async fn hook_end() -> (front::Front, String) {
+    let end = front::Front::open(axum::Router::new().fallback(async || "ok"))
+        .await
+        .expect("a port");
+    let url = format!("http://{}/webhooks/x", end.address());
+    (end, url)
+}
+
+/// Each key of the fixture is in the answer, with a value of the same type; nulls say nothing.
+#[cfg(test)]
+fn shaped_like(fixture: &Value, answer: &Value, at: &str) {
+    match (fixture, answer) {
+        (Value::Null, _) | (_, Value::Null) if at != "$" => {}
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (key, value) in wanted {
+                let found = found
+                    .get(key)
+                    .unwrap_or_else(|| panic!("{at}.{key} is missing"));
+                shaped_like(value, found, &format!("{at}.{key}"));
+            }
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            if let (Some(wanted), Some(found)) = (wanted.first(), found.first()) {
+                shaped_like(wanted, found, &format!("{at}[0]"));
+            }
+        }
+        _ => assert_eq!(
+            std::mem::discriminant(fixture),
+            std::mem::discriminant(answer),
+            "type of {at}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn starts_and_closes_with_either_seed() {
+        let demo = Sandbox::start(Seed::demo()).await.unwrap();
+        assert_eq!(
+            (
+                demo.clickup.tasks().len(),
+                demo.github.issues("acme/widgets").len()
+            ),
+            (7, 7)
+        );
+        demo.close().await;
+        let empty = Sandbox::start(Seed::empty()).await.unwrap();
+        assert_eq!(
+            (
+                empty.clickup.tasks().len(),
+                empty.github.issues("acme/widgets").len()
+            ),
+            (0, 0)
+        );
+        empty.close().await;
+    }
+
+    #[test]
+    fn the_people_are_the_same_everywhere() {
+        let seed = Seed::demo();
+        let members = seed.clickup["members"].as_array().unwrap();
+        assert!(
+            members
+                .iter()
+                .any(|user| user["id"] == 4242 && user["username"] == "Ana")
+        );
+        assert!(members.iter().any(|user| user["id"] == seed.clickup["me"]));
+        let users = seed.github["users"].as_array().unwrap();
+        assert!(
+            users
+                .iter()
+                .any(|user| user["login"] == "ana" && user["id"] == 31)
+        );
+        assert!(users.iter().any(|user| user["login"] == seed.github["me"]));
+    }
+}
