@@ -1,0 +1,533 @@
+//! ClickUp, from its contract: a workspace with lists, tasks, comments and webhooks behind the API v2.
+//!
+//! `api.rs` reads requests and refuses what ClickUp refuses; `world.rs` holds what there is, changes it, and makes a
+//! delivery of every change. What other people do comes in here, through the methods of [`ClickUp`], and changes the
+//! same world. Where the contract says that a thing is unconfirmed, this is the harsher reading: a new comment does not
+//! move `date_updated`, `done` tasks need `include_closed`, a status has to be spelled exactly, a webhook's secret is
+//! shown once.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "only JSON is indexed, by key: what it lacks reads as null, and only objects made here are written to"
+)]
+
+mod api;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, header};
+use serde_json::{Value, json};
+
+use super::courier::{Carry, Courier, Delivery, Ended, Parcel};
+use super::front::Front;
+use super::wire::Call;
+use super::{locked, now};
+use world::{Place, RATE_WINDOW, Rate, World, text};
+
+/// How long an endpoint has to answer a delivery (contract 7.5).
+const HOOK_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// Between the attempts of a delivery. The contract does not know it (7.5); short, for the tests.
+const HOOK_RETRY: Duration = Duration::from_millis(100);
+
+/// Attempts of a delivery before it is dropped for good (contract 7.5).
+const HOOK_ATTEMPTS: u32 = 5;
+
+/// Failed deliveries before a webhook is suspended (contract 7.5).
+const HOOK_FAILURES: u64 = 100;
+
+/// A ClickUp on loopback. Clones share it.
+#[derive(Clone)]
+pub struct ClickUp {
+    house: Arc<House>,
+    front: Front,
+    token: Arc<str>,
+    team: Arc<str>,
+    list: Arc<str>,
+}
+
+/// One task, as it is at the moment of asking.
+pub struct TaskView {
+    house: Arc<House>,
+    id: String,
+}
+
+struct House {
+    world: Arc<Mutex<World>>,
+    courier: Courier,
+}
+
+impl ClickUp {
+    /// Starts a ClickUp that holds what the seed says: `token`, `me` (whom the token acts as), `team`, `members`,
+    /// `lists` and `tasks` (as [`ClickUp::add_task`] takes them).
+    ///
+    /// # Errors
+    /// When the seed lacks one of these, or no port can be bound.
+    pub async fn start(seed: &Value) -> io::Result<ClickUp> {
+        let world = Arc::new(Mutex::new(World::new(seed)?));
+        let courier = Courier::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
+        let house = Arc::new(House {
+            world: Arc::clone(&world),
+            courier,
+        });
+        let front =
+            Front::open(Router::new().fallback(serve).with_state(Arc::clone(&house))).await?;
+        let (token, team, list) = {
+            let world = locked(&world);
+            (
+                world.token.clone(),
+                text(&world.team["id"]),
+                world.default_list.clone(),
+            )
+        };
+        let clickup = ClickUp {
+            house,
+            front,
+            token: token.into(),
+            team: team.into(),
+            list: list.into(),
+        };
+        for task in seed["tasks"].as_array().into_iter().flatten() {
+            clickup.add_task(task.clone());
+        }
+        Ok(clickup)
+    }
+
+    /// Base of the API, without a slash at the end.
+    pub fn api_url(&self) -> String {
+        format!("http://{}/api/v2", self.front.address())
+    }
+
+    /// The personal token it takes.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The workspace's id.
+    pub fn team_id(&self) -> &str {
+        &self.team
+    }
+
+    /// The id of the first list, "Inbox".
+    pub fn list_id(&self) -> &str {
+        &self.list
+    }
+
+    /// The user that the token acts as.
+    pub fn me(&self) -> i64 {
+        locked(&self.house.world).me
+    }
+
+    /// Journal and faults of its HTTP side.
+    pub fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// Stops listening.
+    pub async fn close(&self) {
+        self.front.close().await;
+    }
+
+    // What is there.
+
+    /// The task of this id, or else of this name.
+    ///
+    /// # Panics
+    /// When there is none, or several have that name; the message lists what exists.
+    #[track_caller]
+    pub fn task(&self, name_or_id: &str) -> TaskView {
+        let id = locked(&self.house.world).find(name_or_id);
+        match id {
+            Ok(id) => TaskView {
+                house: Arc::clone(&self.house),
+                id,
+            },
+            Err(wrong) => panic!("{wrong}"),
+        }
+    }
+
+    /// Every task of that name that is not deleted, as `GET /task` shows it.
+    pub fn tasks_named(&self, name: &str) -> Vec<Value> {
+        let world = locked(&self.house.world);
+        let tasks = world
+            .tasks
+            .values()
+            .filter(|task| !task.deleted && task.json["name"] == name);
+        tasks.map(|task| task.json.clone()).collect()
+    }
+
+    /// Every task that is not deleted, in order of their ids.
+    pub fn tasks(&self) -> Vec<Value> {
+        let world = locked(&self.house.world);
+        world
+            .tasks
+            .values()
+            .filter(|task| !task.deleted)
+            .map(|task| task.json.clone())
+            .collect()
+    }
+
+    // What other people do. Tasks are given by id or name; each method panics when there is no such task.
+
+    /// A new task, as if a person had made it: `name`, and optionally `description`, `status`, `tags`, `priority` (1–4),
+    /// `due_date` (ms) or `due_in_days`, `assignees` (ids), `list` (id), `parent`, `creator` (id), `custom_id`,
+    /// `dependencies` (as on the wire), `created_days_ago`, `updated_days_ago`. Answers its id.
+    ///
+    /// # Panics
+    /// When ClickUp would refuse it.
+    #[track_caller]
+    pub fn add_task(&self, task: Value) -> String {
+        let made = self.house.with(|world| world.add(&task));
+        match made {
+            Ok(id) => id,
+            Err(no) => panic!("this task cannot be: {} ({task})", no.err),
+        }
+    }
+
+    /// That user sets a status of the task's list.
+    #[track_caller]
+    pub fn set_status(&self, task: &str, status: &str, by: i64) {
+        self.as_person(task, by, &json!({ "status": status }));
+    }
+
+    /// That user comments. Answers the comment's id.
+    #[track_caller]
+    pub fn comment_by(&self, task: &str, by: i64, text: &str) -> String {
+        let id = self.task(task).id;
+        self.house
+            .with(|world| world.comment(&id, by, text, None).0)
+    }
+
+    /// That user changes the text of a comment.
+    pub fn edit_comment(&self, comment: &str, by: i64, text: &str) {
+        self.house
+            .with(|world| world.edit_comment(comment, by, Some(text), None));
+    }
+
+    /// The task goes to the trash, where it keeps its id for [`ClickUp::restore_task`].
+    #[track_caller]
+    pub fn delete_task(&self, task: &str) {
+        let id = self.task(task).id;
+        self.house.with(|world| world.delete(&id));
+    }
+
+    /// The task, by its id, comes back from the trash; no event says so (contract 7.2).
+    pub fn restore_task(&self, id: &str) {
+        self.house.with(|world| {
+            let at = world.tick();
+            if let Some(task) = world.tasks.get_mut(id) {
+                task.deleted = false;
+                task.json["date_updated"] = json!(at.to_string());
+            }
+        });
+    }
+
+    /// The task goes to another list. A status that list lacks becomes its first.
+    #[track_caller]
+    pub fn move_task(&self, task: &str, list: &str) {
+        let id = self.task(task).id;
+        let moved = self.house.with(|world| world.move_to(&id, list));
+        assert!(moved, "no list {list}");
+    }
+
+    /// The task gets another name.
+    #[track_caller]
+    pub fn rename_task(&self, task: &str, name: &str) {
+        let by = locked(&self.house.world).somebody();
+        self.as_person(task, by, &json!({ "name": name }));
+    }
+
+    /// That user changes whatever `PUT /task` can change, in its words.
+    #[track_caller]
+    pub fn as_person(&self, task: &str, by: i64, change: &Value) {
+        let id = self.task(task).id;
+        let Some(fields) = change.as_object() else {
+            panic!("a change is an object, not {change}")
+        };
+        let changed = self.house.with(|world| world.update(&id, by, fields));
+        if let Err(no) = changed {
+            panic!("this change cannot be: {} ({change})", no.err);
+        }
+    }
+
+    /// That user sets or removes a tag.
+    #[track_caller]
+    pub fn tag(&self, task: &str, tag: &str, on: bool, by: i64) {
+        let id = self.task(task).id;
+        self.house.with(|world| world.tag(&id, tag, on, by));
+    }
+
+    /// The token's user can no longer see that task, or can again: 401 `OAUTH_027`, absent from listings.
+    #[track_caller]
+    pub fn hide_task(&self, task: &str, hidden: bool) {
+        let id = self.task(task).id;
+        if let Some(task) = locked(&self.house.world).tasks.get_mut(&id) {
+            task.hidden = hidden;
+        }
+    }
+
+    /// The token stops being valid: 401 `OAUTH_025`.
+    pub fn revoke_token(&self) {
+        locked(&self.house.world).revoked = true;
+    }
+
+    /// The token that was revoked is valid again.
+    pub fn accept_token(&self) {
+        locked(&self.house.world).revoked = false;
+    }
+
+    /// The list of that id gets these statuses, as on the wire; tasks in it keep theirs.
+    pub fn set_statuses(&self, list: &str, statuses: Value) {
+        self.house.with(|world| {
+            if let Some(list) = world.lists.get_mut(list) {
+                list["statuses"] = statuses;
+            }
+            world.tell(
+                "listUpdated",
+                json!({ "list_id": list }),
+                Place::of_list(world.lists.get(list)),
+            );
+        });
+    }
+
+    /// Whether a new comment moves `date_updated`; the contract does not know (8.4). Not, unless set here.
+    pub fn comments_touch_tasks(&self, touch: bool) {
+        locked(&self.house.world).comments_touch = touch;
+    }
+
+    /// Whether listings lag behind: of tasks and comments they show only those that were there when it was set.
+    pub fn lag(&self, on: bool) {
+        let mut world = locked(&self.house.world);
+        world.lag = on.then_some(world.last);
+    }
+
+    /// So many requests are left in the present minute, which ends in 60 s; after that the limit is whole again.
+    pub fn rate_limit(&self, remaining: u32) {
+        self.rate_limit_for(remaining, Duration::from_millis(RATE_WINDOW.unsigned_abs()));
+    }
+
+    /// So many requests are left for that long.
+    pub fn rate_limit_for(&self, remaining: u32, window: Duration) {
+        let window = i64::try_from(window.as_millis()).unwrap_or(RATE_WINDOW);
+        let mut world = locked(&self.house.world);
+        world.rate = Rate {
+            remaining,
+            ends: now() + window,
+            ..world.rate
+        };
+    }
+
+    // Webhooks.
+
+    /// A webhook for all events of the workspace, made by hand. Answers its id.
+    pub fn add_hook(&self, url: &str, secret: &str) -> String {
+        self.house.with(|world| {
+            world.hook(
+                url,
+                &json!(["*"]),
+                [Value::Null, Value::Null, Value::Null, Value::Null],
+                secret,
+            )
+        })
+    }
+
+    /// The webhooks, each with its `health` and, here only, its `secret`.
+    pub fn hooks(&self) -> Vec<Value> {
+        locked(&self.house.world).hooks.clone()
+    }
+
+    /// What was delivered, or tried, so far.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.house.courier.deliveries()
+    }
+
+    /// The next deliveries are lost on the way.
+    pub fn lose_next(&self, n: u32) {
+        self.house.courier.lose_next(n);
+    }
+
+    /// The next deliveries arrive twice.
+    pub fn repeat_next(&self, n: u32) {
+        self.house.courier.repeat_next(n);
+    }
+
+    /// From now on deliveries wait.
+    pub fn hold(&self) {
+        self.house.courier.hold();
+    }
+
+    /// What waits is delivered, in order, and waiting ends.
+    pub fn release(&self) {
+        self.house.courier.release(false);
+    }
+
+    /// What waits is delivered, the last first, and waiting ends.
+    pub fn release_reversed(&self) {
+        self.house.courier.release(true);
+    }
+
+    /// Deliveries to an address that begins with `public` go to `local`, which is on loopback.
+    pub fn tunnel(&self, public: &str, local: &str) {
+        self.house.courier.tunnel(public, local);
+    }
+
+    /// How long an endpoint has to answer: 7 s, unless set here.
+    pub fn hook_timeout(&self, timeout: Duration) {
+        self.house.courier.timeout(timeout);
+    }
+
+    /// Waits until no delivery is under way, retries included.
+    pub async fn settled(&self) {
+        self.house.courier.settled().await;
+    }
+}
+
+impl TaskView {
+    /// The task's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// As `GET /task` shows it.
+    pub fn json(&self) -> Value {
+        locked(&self.house.world)
+            .tasks
+            .get(&self.id)
+            .map(|task| task.json.clone())
+            .unwrap_or_default()
+    }
+
+    /// Its status, by name.
+    pub fn status(&self) -> String {
+        text(&self.json()["status"]["status"])
+    }
+
+    /// Its tags, by name.
+    pub fn tags(&self) -> Vec<String> {
+        self.json()["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|tag| text(&tag["name"]))
+            .collect()
+    }
+
+    /// Texts of its comments, oldest first.
+    pub fn comments(&self) -> Vec<String> {
+        let world = locked(&self.house.world);
+        let comments = world
+            .tasks
+            .get(&self.id)
+            .map(|task| task.comments.as_slice())
+            .unwrap_or_default();
+        comments
+            .iter()
+            .map(|comment| text(&comment.json["comment_text"]))
+            .collect()
+    }
+
+    /// Asserts its status.
+    #[track_caller]
+    pub fn is(&self, status: &str) -> &Self {
+        assert_eq!(self.status(), status, "status of {}", self.json());
+        self
+    }
+
+    /// Asserts its comments, oldest first.
+    #[track_caller]
+    pub fn has_comments<const N: usize>(&self, texts: [&str; N]) -> &Self {
+        assert_eq!(
+            self.comments(),
+            texts,
+            "comments of {}",
+            self.json()["name"]
+        );
+        self
+    }
+}
+
+impl House {
+    /// Changes the world, and hands over what is to be delivered before anybody else can change it.
+    fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = locked(&self.world);
+        let result = change(&mut world);
+        let outgoing = std::mem::take(&mut world.outgoing);
+        self.courier.send(outgoing);
+        result
+    }
+}
+
+struct Carrying(Arc<Mutex<World>>);
+
+impl Carry for Carrying {
+    fn wanted(&self, parcel: &Parcel) -> bool {
+        locked(&self.0)
+            .hooks
+            .iter()
+            .any(|hook| hook["id"] == *parcel.hook && hook["health"]["status"] != "suspended")
+    }
+
+    /// Contract 7.5.
+    fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration> {
+        let mut world = locked(&self.0);
+        let hook = world
+            .hooks
+            .iter_mut()
+            .find(|hook| hook["id"] == *parcel.hook)?;
+        let health = &mut hook["health"];
+        match ended {
+            Ended::Lost => None,
+            ended if ended.is_ok() => {
+                *health = json!({ "status": "active", "fail_count": 0 });
+                None
+            }
+            Ended::Answered(401 | 410, _) => {
+                health["status"] = json!("suspended");
+                None
+            }
+            _ if parcel.attempt < HOOK_ATTEMPTS => {
+                health["status"] = json!("failing");
+                Some(HOOK_RETRY)
+            }
+            _ => {
+                let failures = health["fail_count"].as_u64().unwrap_or_default() + 1;
+                health["fail_count"] = json!(failures);
+                if failures >= HOOK_FAILURES {
+                    health["status"] = json!("suspended");
+                }
+                None
+            }
+        }
+    }
+}
+
+async fn serve(State(house): State<Arc<House>>, request: Request) -> Response<Body> {
+    let Some(call) = Call::read(request).await else {
+        return Response::new(Body::empty());
+    };
+    let (answer, [limit, remaining, reset]) = house.with(|world| {
+        let answer = world.answer(&call);
+        (answer, world.rate.headers())
+    });
+    let (status, body) = match answer {
+        Ok(Value::Null) => (204, Body::empty()),
+        Ok(body) => (200, Body::from(body.to_string())),
+        Err(no) => (no.status, Body::from(no.body().to_string())),
+    };
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .header("x-ratelimit-limit", limit)
+        .header("x-ratelimit-remaining", remaining)
+        .header("x-ratelimit-reset", reset)
+        .body(body)
+        .expect("these are headers")
+}
