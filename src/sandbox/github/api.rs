@@ -1,0 +1,1149 @@
+//! The REST API: what a request asks for, what GitHub refuses of it, and how it answers.
+
+use axum::http::Method;
+use chrono::DateTime;
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::world::{COMMENTS, Change, Gone, Hook, ISSUES, Repo, World};
+use crate::sandbox::courier::is_loopback;
+use crate::sandbox::now;
+use crate::sandbox::wire::{Call, digest};
+
+/// Characters of a title.
+const TITLE: usize = 256;
+/// Characters of a body (contract 4.3).
+const BODY: usize = 65_536;
+/// Assignees of an issue.
+const ASSIGNEES: usize = 10;
+/// API versions that are served; the first is the one of a request that names none (contract 2).
+const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
+/// Hooks for one event (contract 9.1).
+const HOOKS: usize = 20;
+/// The secondary limits (contract 5).
+const POINTS_A_MINUTE: u32 = 900;
+const CREATIONS_A_MINUTE: usize = 80;
+const CREATIONS_AN_HOUR: usize = 500;
+/// Events that a hook can ask for, of those that the contract names (9.4).
+const EVENTS: [&str; 7] = [
+    "*",
+    "push",
+    "issues",
+    "issue_comment",
+    "repository",
+    "pull_request",
+    "label",
+];
+const DOCS: &str = "https://docs.github.com/rest";
+
+pub(super) struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Value>,
+}
+
+impl Reply {
+    fn new(status: u16, body: Value) -> Reply {
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: Some(body),
+        }
+    }
+
+    fn empty(status: u16) -> Reply {
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    fn with(mut self, name: &str, value: impl Into<String>) -> Reply {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+type Answer = Result<Reply, Reply>;
+
+/// Contract 4.3.
+fn no(status: u16, message: &str) -> Reply {
+    Reply::new(
+        status,
+        json!({ "message": message, "documentation_url": DOCS, "status": status.to_string() }),
+    )
+}
+
+fn not_found() -> Reply {
+    no(404, "Not Found")
+}
+
+fn forbidden(permission: &str) -> Reply {
+    no(403, "Resource not accessible by personal access token")
+        .with("x-accepted-github-permissions", permission)
+}
+
+/// A 422 about one field.
+fn invalid(resource: &str, field: &str, code: &str, message: Option<&str>) -> Reply {
+    let mut error = json!({ "resource": resource, "field": field, "code": code });
+    if let Some(message) = message {
+        error["message"] = json!(message);
+    }
+    let mut reply = no(422, "Validation Failed");
+    if let Some(body) = &mut reply.body {
+        body["errors"] = json!([error]);
+    }
+    reply
+}
+
+impl World {
+    pub(super) fn answer(&mut self, call: &Call) -> Reply {
+        let mut reply = match self.admitted(call) {
+            Ok(()) => {
+                let reply = self.routed(call).unwrap_or_else(|refusal| refusal);
+                let reply = tagged(call, reply);
+                let reply = match self.token_expires {
+                    Some(at) => reply.with("github-authentication-token-expiration", expiry(at)),
+                    None => reply,
+                };
+                // A 304 costs nothing (contract 6).
+                if reply.status != 304 {
+                    self.rate.remaining = self.rate.remaining.saturating_sub(1);
+                }
+                reply
+            }
+            Err(refusal) => refusal,
+        };
+        let rate = &self.rate;
+        for (name, value) in [
+            ("x-ratelimit-limit", rate.limit.to_string()),
+            ("x-ratelimit-remaining", rate.remaining.to_string()),
+            (
+                "x-ratelimit-used",
+                (rate.limit - rate.remaining.min(rate.limit)).to_string(),
+            ),
+            ("x-ratelimit-reset", ((rate.ends + 999) / 1000).to_string()),
+            ("x-ratelimit-resource", "core".to_owned()),
+            ("x-github-media-type", "github.v3; format=json".to_owned()),
+            ("x-github-api-version-selected", version(call).to_owned()),
+        ] {
+            reply.headers.push((name.to_owned(), value));
+        }
+        reply
+    }
+
+    /// Contract 2, 3 and 5: all that is asked of every request.
+    fn admitted(&mut self, call: &Call) -> Result<(), Reply> {
+        if call.header("user-agent").is_none_or(str::is_empty) {
+            let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
+            return Err(no(403, message));
+        }
+        if !VERSIONS.contains(&version(call)) {
+            return Err(no(
+                400,
+                &format!("API version {} is not supported", version(call)),
+            ));
+        }
+        match call
+            .header("authorization")
+            .map(|header| header.strip_prefix("Bearer "))
+        {
+            None => return Err(no(401, "Requires authentication")),
+            Some(Some(token)) if token == self.token && !self.revoked => {}
+            Some(_) => return Err(no(401, "Bad credentials")),
+        }
+        self.rate.renew();
+        if self.rate.remaining == 0 {
+            return Err(no(403, "API rate limit exceeded for user ID 40."));
+        }
+        self.spend(call)
+    }
+
+    /// Contract 5: the secondary limits.
+    fn spend(&mut self, call: &Call) -> Result<(), Reply> {
+        let limited = |retry_after: Option<u64>| {
+            let reply = no(
+                403,
+                "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+            );
+            match retry_after {
+                Some(seconds) => reply.with("retry-after", seconds.to_string()),
+                None => reply,
+            }
+        };
+        let (times, retry_after) = self.secondary;
+        if times > 0 {
+            self.secondary.0 -= 1;
+            return Err(limited(retry_after));
+        }
+        let at = now();
+        while self
+            .spent
+            .front()
+            .is_some_and(|(then, _, _)| at - then > 3_600_000)
+        {
+            self.spent.pop_front();
+        }
+        let minute: Vec<_> = self
+            .spent
+            .iter()
+            .filter(|(then, _, _)| at - then <= 60_000)
+            .collect();
+        let points: u32 = minute.iter().map(|(_, points, _)| points).sum();
+        let creations = minute.iter().filter(|(_, _, creates)| *creates).count();
+        let creations_an_hour = self.spent.iter().filter(|(_, _, creates)| *creates).count();
+        let cost = if matches!(call.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            1
+        } else {
+            5
+        };
+        let creates = call.method == Method::POST
+            && matches!(call.steps().last(), Some(&"issues" | &"comments"));
+        let over = points + cost > POINTS_A_MINUTE
+            || creates
+                && (creations >= CREATIONS_A_MINUTE || creations_an_hour >= CREATIONS_AN_HOUR);
+        if over && self.enforce_secondary {
+            return Err(limited(Some(60)));
+        }
+        self.spent.push_back((at, cost, creates));
+        Ok(())
+    }
+
+    fn routed(&mut self, call: &Call) -> Answer {
+        let steps = call.steps();
+        match (call.method.as_str(), steps.as_slice()) {
+            ("GET", ["user"]) => Ok(Reply::new(200, self.user(&self.me))),
+            ("GET", ["rate_limit"]) => {
+                let core = json!({
+                    "limit": self.rate.limit, "remaining": self.rate.remaining,
+                    "used": self.rate.limit - self.rate.remaining.min(self.rate.limit), "reset": (self.rate.ends + 999) / 1000,
+                });
+                let mut body = json!({ "resources": { "core": core } });
+                if old(call) {
+                    body["rate"] = core;
+                }
+                Ok(Reply::new(200, body))
+            }
+            ("GET", ["issues"]) => self.assigned(call),
+            (_, ["repos", owner, name, rest @ ..]) => {
+                let full_name = format!("{owner}/{name}");
+                let Some(id) = self.named(&full_name) else {
+                    let id = self
+                        .formerly(&full_name)
+                        .filter(|id| self.sees(*id))
+                        .ok_or_else(not_found)?;
+                    let tail: String = rest.iter().map(|step| format!("/{step}")).collect();
+                    return Err(self.redirect(call, &format!("/repositories/{id}{tail}"), true));
+                };
+                self.in_repo(call, id, rest)
+            }
+            (_, ["repositories", id, rest @ ..]) => {
+                let id = id.parse().map_err(|_| not_found())?;
+                self.in_repo(call, id, rest)
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn sees(&self, repo: u64) -> bool {
+        self.repos.get(&repo).is_some_and(|repo| !repo.hidden)
+    }
+
+    /// Contract 8: for a repository 301, and 307 for writes; for a transferred issue always 301.
+    fn redirect(&self, call: &Call, path: &str, of_repo: bool) -> Reply {
+        let query = call.query_string();
+        let url = format!(
+            "{}{path}{}{query}",
+            self.base,
+            if query.is_empty() { "" } else { "?" }
+        );
+        let (status, message) = match (of_repo, call.method.as_str()) {
+            (true, "GET" | "HEAD") | (false, _) => (301, "Moved Permanently"),
+            (true, _) => (307, "Temporary Redirect"),
+        };
+        Reply::new(
+            status,
+            json!({ "message": message, "url": url, "documentation_url": DOCS }),
+        )
+        .with("location", url)
+    }
+
+    fn in_repo(&mut self, call: &Call, repo: u64, rest: &[&str]) -> Answer {
+        if !self.sees(repo) {
+            return Err(not_found());
+        }
+        let method = call.method.as_str();
+        let known = self.repos.get(&repo).ok_or_else(not_found)?;
+        if known.archived && method != "GET" {
+            return Err(no(403, "Repository was archived so is read-only."));
+        }
+        if rest.first() == Some(&"issues") && !known.has_issues {
+            return Err(no(410, "Issues are disabled for this repo"));
+        }
+        match (method, rest) {
+            ("GET", []) => Ok(Reply::new(200, self.repo_json(repo))),
+            ("GET", ["issues"]) => self.list_issues(call, repo),
+            ("POST", ["issues"]) => self.create_issue(call, repo),
+            ("GET", ["issues", "comments"]) => self.list_comments(call, repo, None),
+            ("GET" | "PATCH" | "DELETE", ["issues", "comments", id]) => {
+                self.one_comment(call, repo, id)
+            }
+            (_, ["issues", number, rest @ ..]) => {
+                let number = number.parse().map_err(|_| not_found())?;
+                let gone = self.issue(repo, number).ok_or_else(not_found)?.gone;
+                match gone {
+                    None => self.in_issue(call, repo, number, rest),
+                    Some(Gone::Deleted) => Err(no(410, "This issue was deleted")),
+                    Some(Gone::Moved { repo, .. }) if !self.sees(repo) => Err(not_found()),
+                    Some(Gone::Moved { repo, number }) => {
+                        let tail: String = rest.iter().map(|step| format!("/{step}")).collect();
+                        Err(self.redirect(
+                            call,
+                            &format!("/repositories/{repo}/issues/{number}{tail}"),
+                            false,
+                        ))
+                    }
+                }
+            }
+            (_, ["hooks", rest @ ..]) => {
+                if !known.admin {
+                    return Err(forbidden("repository_hooks=write"));
+                }
+                self.in_hooks(call, repo, rest)
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn in_issue(&mut self, call: &Call, repo: u64, number: u64, rest: &[&str]) -> Answer {
+        let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
+        let me = self.me.clone();
+        match (call.method.as_str(), rest) {
+            ("GET", []) => Ok(Reply::new(200, self.shown(call, repo, number))),
+            ("PATCH", []) => {
+                let change = self.read_change(&json_body(call)?, push)?;
+                let author = self
+                    .issue(repo, number)
+                    .is_some_and(|issue| issue.json["user"]["login"] == *me);
+                if !push && !author {
+                    return Err(forbidden("issues=write"));
+                }
+                self.change(repo, number, &me, &change);
+                Ok(Reply::new(200, self.shown(call, repo, number)))
+            }
+            ("GET", ["comments"]) => self.list_comments(call, repo, Some(number)),
+            ("POST", ["comments"]) => {
+                let body = comment_body(&json_body(call)?)?;
+                if self
+                    .issue(repo, number)
+                    .is_some_and(|issue| issue.json["locked"] == true)
+                {
+                    return Err(no(403, "Unable to create comment because issue is locked."));
+                }
+                let (_, comment) = self.comment(repo, number, &me, &body);
+                let location = comment["url"].as_str().unwrap_or_default().to_owned();
+                Ok(Reply::new(201, comment).with("location", location))
+            }
+            ("GET", ["labels"]) => Ok(Reply::new(200, self.show(repo, number)["labels"].clone())),
+            ("POST", ["labels"]) => {
+                let wanted = labels(json_body(call)?.get("labels"))?
+                    .ok_or_else(|| invalid("Label", "labels", "missing_field", None))?;
+                if !push {
+                    return Err(forbidden("issues=write"));
+                }
+                let mut names = self.names_in(repo, number, "labels", "name");
+                names.extend(
+                    wanted
+                        .into_iter()
+                        .filter(|name| !names.contains(name))
+                        .collect::<Vec<_>>(),
+                );
+                self.change(
+                    repo,
+                    number,
+                    &me,
+                    &Change {
+                        labels: Some(names),
+                        ..Change::default()
+                    },
+                );
+                Ok(Reply::new(200, self.show(repo, number)["labels"].clone()))
+            }
+            ("DELETE", ["labels", name]) => {
+                if !push {
+                    return Err(forbidden("issues=write"));
+                }
+                let mut names = self.names_in(repo, number, "labels", "name");
+                let before = names.len();
+                names.retain(|known| known != name);
+                if names.len() == before {
+                    return Err(no(404, "Label does not exist"));
+                }
+                self.change(
+                    repo,
+                    number,
+                    &me,
+                    &Change {
+                        labels: Some(names),
+                        ..Change::default()
+                    },
+                );
+                Ok(Reply::new(200, self.show(repo, number)["labels"].clone()))
+            }
+            ("POST" | "DELETE", ["assignees"]) => {
+                let adds = call.method == Method::POST;
+                let wanted = logins(json_body(call)?.get("assignees"))?.unwrap_or_default();
+                if !push {
+                    return Err(forbidden("issues=write"));
+                }
+                let mut names = self.names_in(repo, number, "assignees", "login");
+                if adds {
+                    names.extend(
+                        wanted
+                            .into_iter()
+                            .filter(|login| !names.contains(login) && self.is_user(login))
+                            .collect::<Vec<_>>(),
+                    );
+                    names.truncate(ASSIGNEES);
+                } else {
+                    names.retain(|login| !wanted.contains(login));
+                }
+                self.change(
+                    repo,
+                    number,
+                    &me,
+                    &Change {
+                        assignees: Some(names),
+                        ..Change::default()
+                    },
+                );
+                Ok(Reply::new(
+                    if adds { 201 } else { 200 },
+                    self.shown(call, repo, number),
+                ))
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn names_in(&self, repo: u64, number: u64, key: &str, field: &str) -> Vec<String> {
+        let issue = self.show(repo, number);
+        let items = issue[key].as_array().into_iter().flatten();
+        items
+            .map(|item| item[field].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// With the singular `assignee`, where the version asked for still has it (contract 2).
+    fn shown(&self, call: &Call, repo: u64, number: u64) -> Value {
+        let mut issue = self.show(repo, number);
+        if old(call) {
+            issue["assignee"] = issue["assignees"].get(0).cloned().unwrap_or_default();
+        }
+        issue
+    }
+
+    /// Contract 4.2.
+    fn create_issue(&mut self, call: &Call, repo: u64) -> Answer {
+        let body = json_body(call)?;
+        let push = self.repos.get(&repo).is_some_and(|repo| repo.push);
+        if !body.contains_key("title") {
+            return Err(invalid("Issue", "title", "missing_field", None));
+        }
+        let change = self.read_change(&body, push)?;
+        let wish = json!({
+            "title": change.title, "body": change.body.flatten(), "labels": change.labels,
+            "assignees": change.assignees, "user": self.me,
+        });
+        let number = self.add_issue(repo, &wish);
+        let issue = self.shown(call, repo, number);
+        let location = issue["url"].as_str().unwrap_or_default().to_owned();
+        Ok(Reply::new(201, issue).with("location", location))
+    }
+
+    /// The fields of `POST …/issues` and `PATCH …/issues/{n}`. Without push, labels and assignees are dropped in
+    /// silence (contract 1.8).
+    fn read_change(&self, body: &Map<String, Value>, push: bool) -> Result<Change, Reply> {
+        let mut change = Change::default();
+        match body.get("title") {
+            None => {}
+            Some(Value::String(title)) if title.trim().is_empty() => {
+                return Err(invalid("Issue", "title", "missing_field", None));
+            }
+            Some(Value::String(title)) if title.chars().count() > TITLE => {
+                return Err(invalid(
+                    "Issue",
+                    "title",
+                    "custom",
+                    Some("title is too long (maximum is 256 characters)"),
+                ));
+            }
+            Some(Value::String(title)) => change.title = Some(title.clone()),
+            Some(_) => return Err(invalid("Issue", "title", "invalid", None)),
+        }
+        match body.get("body") {
+            None => {}
+            Some(Value::Null) => change.body = Some(None),
+            Some(Value::String(text)) => {
+                short_enough("Issue", text)?;
+                change.body = Some(Some(text.clone()));
+            }
+            Some(_) => return Err(invalid("Issue", "body", "invalid", None)),
+        }
+        let reason = match body.get("state_reason") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(reason))
+                if ["completed", "not_planned", "duplicate", "reopened"]
+                    .contains(&reason.as_str()) =>
+            {
+                Some(reason.clone())
+            }
+            Some(_) => return Err(invalid("Issue", "state_reason", "invalid", None)),
+        };
+        match body.get("state") {
+            None => {}
+            Some(Value::String(state)) if state == "open" || state == "closed" => {
+                change.state = Some((state.clone(), reason));
+            }
+            Some(_) => return Err(invalid("Issue", "state", "invalid", None)),
+        }
+        for key in ["milestone", "duplicate_issue_id"] {
+            if body
+                .get(key)
+                .is_some_and(|id| !id.is_null() && !id.is_u64())
+            {
+                return Err(invalid("Issue", key, "invalid", None));
+            }
+        }
+        let labels = labels(body.get("labels"))?;
+        let assignees = logins(body.get("assignees"))?;
+        let known = |login: &String| self.is_user(login);
+        if assignees.iter().flatten().count() > ASSIGNEES || !assignees.iter().flatten().all(known)
+        {
+            return Err(invalid("Issue", "assignees", "invalid", None));
+        }
+        if push {
+            change.labels = labels;
+            change.assignees = assignees;
+        }
+        Ok(change)
+    }
+
+    /// Contract 4.2: pull requests too, and only the open ones unless asked (1.1).
+    fn list_issues(&self, call: &Call, repo: u64) -> Answer {
+        let known = self.repos.get(&repo).ok_or_else(not_found)?;
+        let found = self.chosen(call, known)?;
+        let shown: Vec<_> = found
+            .iter()
+            .map(|number| self.shown(call, repo, *number))
+            .collect();
+        self.page(call, &format!("/repositories/{repo}/issues"), shown)
+    }
+
+    /// Numbers of the issues that a listing asks for, in its order.
+    fn chosen(&self, call: &Call, repo: &Repo) -> Result<Vec<u64>, Reply> {
+        let bad = |field: &str| invalid("Issue", field, "invalid", None);
+        let state = match call.one("state") {
+            None | Some("open") => Some("open"),
+            Some("closed") => Some("closed"),
+            Some("all") => None,
+            Some(_) => return Err(bad("state")),
+        };
+        let since = since(call)?;
+        let order = match call.one("sort") {
+            None | Some("created") => "created_at",
+            Some("updated") => "updated_at",
+            Some("comments") => "comments",
+            Some(_) => return Err(bad("sort")),
+        };
+        let descends = descends(call, "desc")?;
+        let labels: Vec<&str> = call
+            .one("labels")
+            .into_iter()
+            .flat_map(|labels| labels.split(','))
+            .collect();
+        let has = |issue: &Value, key: &str, field: &str, wanted: &str| {
+            issue[key]
+                .as_array()
+                .is_some_and(|items| items.iter().any(|item| item[field] == *wanted))
+        };
+        let mut found: Vec<(i64, u64)> = repo
+            .issues
+            .values()
+            .filter(|issue| issue.gone.is_none() && self.listed(&issue.json, ISSUES))
+            .filter(|issue| {
+                let json = &issue.json;
+                state.is_none_or(|state| json["state"] == *state)
+                    && since.is_none_or(|since| updated(json) >= since)
+                    && call
+                        .one("creator")
+                        .is_none_or(|login| json["user"]["login"] == *login)
+                    && labels
+                        .iter()
+                        .all(|label| has(json, "labels", "name", label))
+                    && match call.one("assignee") {
+                        None => true,
+                        Some("*") => json["assignees"] != json!([]),
+                        Some("none") => json["assignees"] == json!([]),
+                        Some(login) => has(json, "assignees", "login", login),
+                    }
+            })
+            .map(|issue| {
+                let key = match order {
+                    "comments" => i64::try_from(issue.comments.len()).unwrap_or_default(),
+                    field => issue.json[field]
+                        .as_str()
+                        .and_then(time)
+                        .unwrap_or_default(),
+                };
+                (key, issue.json["number"].as_u64().unwrap_or_default())
+            })
+            .collect();
+        found.sort_unstable();
+        if descends {
+            found.reverse();
+        }
+        Ok(found.into_iter().map(|(_, number)| number).collect())
+    }
+
+    /// What is assigned to the token's user, in all repositories (contract 4.2).
+    fn assigned(&self, call: &Call) -> Answer {
+        if !matches!(call.one("filter"), None | Some("assigned")) {
+            return Err(invalid("Issue", "filter", "invalid", None));
+        }
+        let mut all = Vec::new();
+        for (id, repo) in self.repos.iter().filter(|(id, _)| self.sees(**id)) {
+            for number in self.chosen(call, repo)? {
+                let mut issue = self.shown(call, *id, number);
+                if issue["assignees"]
+                    .as_array()
+                    .is_some_and(|users| users.iter().any(|user| user["login"] == *self.me))
+                {
+                    issue["repository"] = self.repo_json(*id);
+                    all.push(issue);
+                }
+            }
+        }
+        self.page(call, "/issues", all)
+    }
+
+    /// One page, with `Link` to the others (contract 4.2).
+    fn page(&self, call: &Call, path: &str, items: Vec<Value>) -> Answer {
+        let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
+        let page = positive(call, "page")?.unwrap_or(1);
+        let last = items.len().div_ceil(per_page).max(1);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(call.query().iter().filter(|(key, _)| key != "page"));
+        let query = query.finish();
+        let link = |page: usize, rel: &str| {
+            let rest = if query.is_empty() {
+                String::new()
+            } else {
+                format!("{query}&")
+            };
+            format!("<{}{path}?{rest}page={page}>; rel=\"{rel}\"", self.base)
+        };
+        let mut links = Vec::new();
+        if page > 1 {
+            links.push(link(page - 1, "prev"));
+        }
+        if page < last {
+            links.push(link(page + 1, "next"));
+            links.push(link(last, "last"));
+        }
+        if page > 1 {
+            links.push(link(1, "first"));
+        }
+        let items: Vec<_> = items
+            .into_iter()
+            .skip((page - 1).saturating_mul(per_page))
+            .take(per_page)
+            .collect();
+        let reply = Reply::new(200, json!(items));
+        Ok(if links.is_empty() {
+            reply
+        } else {
+            reply.with("link", links.join(", "))
+        })
+    }
+
+    /// Of one issue in ascending order; of a repository as asked (contract 4.2).
+    fn list_comments(&self, call: &Call, repo: u64, number: Option<u64>) -> Answer {
+        let since = since(call)?;
+        let known = self.repos.get(&repo).ok_or_else(not_found)?;
+        let issues = known.issues.iter().filter(|(of, issue)| {
+            number.is_none_or(|number| number == **of) && issue.gone.is_none()
+        });
+        let mut found: Vec<(u64, &Value)> = issues
+            .flat_map(|(of, issue)| issue.comments.iter().map(|comment| (*of, comment)))
+            .collect();
+        found.retain(|(_, comment)| {
+            since.is_none_or(|since| updated(comment) >= since) && self.listed(comment, COMMENTS)
+        });
+        if number.is_none() {
+            let by_update = match call.one("sort") {
+                None | Some("created") => false,
+                Some("updated") => true,
+                Some(_) => return Err(invalid("IssueComment", "sort", "invalid", None)),
+            };
+            found.sort_by_key(|(_, comment)| {
+                (
+                    if by_update { updated(comment) } else { 0 },
+                    comment["id"].as_u64(),
+                )
+            });
+            // `direction` is for those who sort.
+            if call.one("sort").is_some() && descends(call, "asc")? {
+                found.reverse();
+            }
+        }
+        let shown: Vec<_> = found
+            .iter()
+            .map(|(of, comment)| self.show_comment(repo, *of, comment))
+            .collect();
+        let path = match number {
+            Some(number) => format!("/repositories/{repo}/issues/{number}/comments"),
+            None => format!("/repositories/{repo}/issues/comments"),
+        };
+        self.page(call, &path, shown)
+    }
+
+    fn one_comment(&mut self, call: &Call, repo: u64, id: &str) -> Answer {
+        let id: u64 = id.parse().map_err(|_| not_found())?;
+        let me = self.me.clone();
+        let (_, number, place) = self
+            .where_is(id)
+            .filter(|(of, _, _)| *of == repo)
+            .ok_or_else(not_found)?;
+        let comment = self
+            .issue(repo, number)
+            .and_then(|issue| issue.comments.get(place))
+            .ok_or_else(not_found)?;
+        match call.method.as_str() {
+            "GET" => Ok(Reply::new(200, self.show_comment(repo, number, comment))),
+            "PATCH" => {
+                let body = comment_body(&json_body(call)?)?;
+                Ok(Reply::new(
+                    200,
+                    self.edit_comment(id, &me, &body).ok_or_else(not_found)?,
+                ))
+            }
+            _ => {
+                self.delete_comment(id, &me).ok_or_else(not_found)?;
+                Ok(Reply::empty(204))
+            }
+        }
+    }
+
+    // Webhooks (contract 9).
+
+    fn in_hooks(&mut self, call: &Call, repo: u64, rest: &[&str]) -> Answer {
+        if let ("GET", []) = (call.method.as_str(), rest) {
+            let hooks = self
+                .repos
+                .get(&repo)
+                .map(|repo| repo.hooks.as_slice())
+                .unwrap_or_default();
+            let hooks = hooks
+                .iter()
+                .map(|hook| self.hook_json(repo, hook))
+                .collect();
+            return self.page(call, &format!("/repositories/{repo}/hooks"), hooks);
+        }
+        if let ("POST", []) = (call.method.as_str(), rest) {
+            return self.create_hook(repo, &json_body(call)?);
+        }
+        let [id, rest @ ..] = rest else {
+            return Err(not_found());
+        };
+        let id: u64 = id.parse().map_err(|_| not_found())?;
+        let hook = self.hook(repo, id).ok_or_else(not_found)?;
+        match (call.method.as_str(), rest) {
+            ("GET", []) => Ok(Reply::new(200, self.hook_json(repo, hook))),
+            ("PATCH", []) => self.update_hook(repo, id, &json_body(call)?),
+            ("DELETE", []) => {
+                self.settings(repo, |repo| repo.hooks.retain(|hook| hook.id != id));
+                Ok(Reply::empty(204))
+            }
+            ("POST", ["pings"]) => {
+                self.ping(repo, id);
+                Ok(Reply::empty(204))
+            }
+            ("GET", ["deliveries"]) => self.list_deliveries(call, repo, hook),
+            ("GET", ["deliveries", delivery]) => {
+                let (delivery, parcel) = logged(hook, delivery)?;
+                let mut delivery = delivery.clone();
+                let headers: Map<String, Value> = parcel
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.clone(), json!(value)))
+                    .collect();
+                delivery["url"] = json!(hook.url);
+                delivery["request"] =
+                    json!({ "headers": headers, "payload": payload(&parcel.body) });
+                delivery["response"] = json!({ "headers": {}, "payload": null });
+                Ok(Reply::new(200, delivery))
+            }
+            ("POST", ["deliveries", delivery, "attempts"]) => {
+                let mut parcel = logged(hook, delivery)?.1.clone();
+                // The same GUID again (contract 9.2).
+                parcel.attempt += 1;
+                self.outgoing.push(parcel);
+                Ok(Reply::new(202, json!({})))
+            }
+            _ => Err(not_found()),
+        }
+    }
+
+    fn create_hook(&mut self, repo: u64, body: &Map<String, Value>) -> Answer {
+        if body.get("name").is_some_and(|name| name != "web") {
+            return Err(invalid("Hook", "name", "invalid", None));
+        }
+        let Some(config) = body.get("config").and_then(Value::as_object) else {
+            return Err(invalid("Hook", "config", "missing_field", None));
+        };
+        let url = self.hook_url(config)?;
+        let form = is_form(config)?;
+        let events = events(body)?.unwrap_or_else(|| vec!["push".to_owned()]);
+        let secret = secret(config)?;
+        let active = flag(body, "active")?.unwrap_or(true);
+        let hooks = self
+            .repos
+            .get(&repo)
+            .map(|repo| repo.hooks.as_slice())
+            .unwrap_or_default();
+        let overlaps = |hook: &Hook| hook.events.iter().any(|event| events.contains(event));
+        if hooks
+            .iter()
+            .any(|hook| hook.url == url && hook.form == form && overlaps(hook))
+        {
+            return Err(invalid(
+                "Hook",
+                "base",
+                "custom",
+                Some("Hook already exists on this repository"),
+            ));
+        }
+        if events.iter().any(|event| {
+            hooks
+                .iter()
+                .filter(|hook| hook.events.contains(event))
+                .count()
+                >= HOOKS
+        }) {
+            let message = "The \"push\" event cannot have more than 20 hooks"
+                .replace("push", &events.join(", "));
+            return Err(invalid("Hook", "base", "custom", Some(&message)));
+        }
+        let id = self.add_hook(repo, &url, events, form, secret, active);
+        let hook = self.hook(repo, id).ok_or_else(not_found)?;
+        let json = self.hook_json(repo, hook);
+        let location = json["url"].as_str().unwrap_or_default().to_owned();
+        Ok(Reply::new(201, json).with("location", location))
+    }
+
+    fn update_hook(&mut self, repo: u64, id: u64, body: &Map<String, Value>) -> Answer {
+        let mut url = None;
+        let mut form = None;
+        let mut new_secret = None;
+        if let Some(config) = body.get("config") {
+            let config = config
+                .as_object()
+                .ok_or_else(|| invalid("Hook", "config", "invalid", None))?;
+            url = Some(self.hook_url(config)?);
+            form = Some(is_form(config)?);
+            // A config replaces the old one: without a secret there is none afterwards.
+            new_secret = Some(secret(config)?);
+        }
+        let events = events(body)?;
+        let active = flag(body, "active")?;
+        self.settings(repo, |repo| {
+            let Some(hook) = repo.hooks.iter_mut().find(|hook| hook.id == id) else {
+                return;
+            };
+            hook.url = url.unwrap_or_else(|| hook.url.clone());
+            hook.form = form.unwrap_or(hook.form);
+            hook.secret = new_secret.unwrap_or_else(|| hook.secret.clone());
+            hook.events = events.unwrap_or_else(|| hook.events.clone());
+            hook.active = active.unwrap_or(hook.active);
+        });
+        let hook = self.hook(repo, id).ok_or_else(not_found)?;
+        Ok(Reply::new(200, self.hook_json(repo, hook)))
+    }
+
+    /// Contract 9.1: loopback is refused.
+    fn hook_url(&self, config: &Map<String, Value>) -> Result<String, Reply> {
+        let Some(address) = config.get("url").and_then(Value::as_str) else {
+            return Err(invalid("Hook", "url", "missing_field", None));
+        };
+        match Url::parse(address) {
+            Ok(url) if is_loopback(&url) && !self.allow_loopback => {
+                let message =
+                    "url is not supported because it isn't reachable over the public Internet";
+                Err(invalid("Hook", "url", "custom", Some(message)))
+            }
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(address.to_owned()),
+            _ => Err(invalid("Hook", "url", "invalid", None)),
+        }
+    }
+
+    /// Newest first, with a cursor in `Link` (contract 9.5).
+    fn list_deliveries(&self, call: &Call, repo: u64, hook: &Hook) -> Answer {
+        let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
+        let cursor = call.one("cursor").map(str::parse::<u64>).transpose();
+        let cursor = cursor.map_err(|_| invalid("Delivery", "cursor", "invalid", None))?;
+        let healthy = match call.one("status") {
+            None => None,
+            Some("success") => Some(true),
+            Some("failure") => Some(false),
+            Some(_) => return Err(invalid("Delivery", "status", "invalid", None)),
+        };
+        let mut found = hook
+            .log
+            .iter()
+            .rev()
+            .map(|(delivery, _)| delivery)
+            .filter(|delivery| {
+                cursor.is_none_or(|cursor| delivery["id"].as_u64() < Some(cursor))
+                    && healthy.is_none_or(|healthy| (delivery["status"] == "OK") == healthy)
+            });
+        let page: Vec<_> = found.by_ref().take(per_page).collect();
+        let more = found.next().is_some();
+        let last = page
+            .last()
+            .map(|delivery| delivery["id"].clone())
+            .unwrap_or_default();
+        let reply = Reply::new(200, json!(page));
+        if !more {
+            return Ok(reply);
+        }
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(call.query().iter().filter(|(key, _)| key != "cursor"));
+        query.append_pair("cursor", &last.to_string());
+        let path = format!("/repositories/{repo}/hooks/{}/deliveries", hook.id);
+        Ok(reply.with(
+            "link",
+            format!("<{}{path}?{}>; rel=\"next\"", self.base, query.finish()),
+        ))
+    }
+}
+
+/// As in `2027-01-31 09:00:00 UTC` (contract 3).
+fn expiry(at_ms: i64) -> String {
+    DateTime::from_timestamp_millis(at_ms)
+        .unwrap_or_default()
+        .format("%Y-%m-%d %H:%M:%S UTC")
+        .to_string()
+}
+
+fn version(call: &Call) -> &str {
+    call.header("x-github-api-version")
+        .unwrap_or(VERSIONS.first().copied().unwrap_or_default())
+}
+
+fn old(call: &Call) -> bool {
+    version(call) == "2022-11-28"
+}
+
+/// Contract 6: an answer to a GET has an ETag, and is not sent again to somebody who has it.
+fn tagged(call: &Call, reply: Reply) -> Reply {
+    let Some(body) = reply
+        .body
+        .as_ref()
+        .filter(|_| call.method == Method::GET && reply.status == 200)
+    else {
+        return reply;
+    };
+    let tag = format!("W/\"{}\"", digest(&format!("{} {body}", version(call))));
+    let has = call.header("if-none-match").is_some_and(|known| {
+        known
+            .split(',')
+            .any(|known| known.trim().trim_start_matches("W/") == tag.trim_start_matches("W/"))
+    });
+    if has {
+        Reply {
+            body: None,
+            status: 304,
+            ..reply
+        }
+        .with("etag", tag)
+    } else {
+        reply.with("etag", tag)
+    }
+}
+
+fn time(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|at| at.timestamp())
+}
+
+fn updated(thing: &Value) -> i64 {
+    thing["updated_at"]
+        .as_str()
+        .and_then(time)
+        .unwrap_or_default()
+}
+
+/// Inclusive, in seconds since the epoch.
+fn since(call: &Call) -> Result<Option<i64>, Reply> {
+    call.one("since")
+        .map(|text| time(text).ok_or_else(|| invalid("Issue", "since", "invalid", None)))
+        .transpose()
+}
+
+fn descends(call: &Call, default: &str) -> Result<bool, Reply> {
+    match call.one("direction").unwrap_or(default) {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => Err(invalid("Issue", "direction", "invalid", None)),
+    }
+}
+
+fn positive(call: &Call, key: &str) -> Result<Option<usize>, Reply> {
+    let number = call
+        .one(key)
+        .map(|digits| digits.parse().ok().filter(|number| *number > 0));
+    number
+        .map(|number| number.ok_or_else(|| invalid("Search", key, "invalid", None)))
+        .transpose()
+}
+
+fn json_body(call: &Call) -> Result<Map<String, Value>, Reply> {
+    if !call.is_json() {
+        return Err(no(415, "Unsupported Media Type"));
+    }
+    match serde_json::from_slice(&call.body) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(no(400, "Body should be a JSON object")),
+        Err(_) => Err(no(400, "Problems parsing JSON")),
+    }
+}
+
+fn short_enough(resource: &str, body: &str) -> Result<(), Reply> {
+    if body.chars().count() > BODY {
+        return Err(invalid(
+            resource,
+            "body",
+            "custom",
+            Some("body is too long (maximum is 65536 characters)"),
+        ));
+    }
+    Ok(())
+}
+
+fn comment_body(body: &Map<String, Value>) -> Result<String, Reply> {
+    match body.get("body") {
+        None => Err(invalid("IssueComment", "body", "missing_field", None)),
+        Some(Value::String(text)) if text.trim().is_empty() => Err(invalid(
+            "IssueComment",
+            "body",
+            "unprocessable",
+            Some("Body can't be blank"),
+        )),
+        Some(Value::String(text)) => {
+            short_enough("IssueComment", text)?;
+            Ok(text.clone())
+        }
+        Some(_) => Err(invalid("IssueComment", "body", "invalid", None)),
+    }
+}
+
+/// Names, or objects with a name.
+fn labels(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
+    let name = |label: &Value| {
+        label
+            .as_str()
+            .or_else(|| label["name"].as_str())
+            .map(str::to_owned)
+    };
+    texts(value, "labels", name)
+}
+
+fn logins(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
+    texts(value, "assignees", |login| {
+        login.as_str().map(str::to_owned)
+    })
+}
+
+fn texts(
+    value: Option<&Value>,
+    field: &str,
+    read: impl Fn(&Value) -> Option<String>,
+) -> Result<Option<Vec<String>>, Reply> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(items)) => {
+            let texts: Option<Vec<_>> = items.iter().map(read).collect();
+            texts
+                .map(Some)
+                .ok_or_else(|| invalid("Issue", field, "invalid", None))
+        }
+        Some(_) => Err(invalid("Issue", field, "invalid", None)),
+    }
+}
+
+fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, Reply> {
+    match body.get(key) {
+        None => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(invalid("Hook", key, "invalid", None)),
+    }
+}
+
+/// Without a `content_type` it is a form (contract 1.3).
+fn is_form(config: &Map<String, Value>) -> Result<bool, Reply> {
+    match config.get("content_type").map(Value::as_str) {
+        None | Some(Some("form")) => Ok(true),
+        Some(Some("json")) => Ok(false),
+        Some(_) => Err(invalid("Hook", "content_type", "invalid", None)),
+    }
+}
+
+fn secret(config: &Map<String, Value>) -> Result<Option<String>, Reply> {
+    match config.get("secret") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(secret)) => Ok(Some(secret.clone()).filter(|secret| !secret.is_empty())),
+        Some(_) => Err(invalid("Hook", "secret", "invalid", None)),
+    }
+}
+
+fn events(body: &Map<String, Value>) -> Result<Option<Vec<String>>, Reply> {
+    let bad = || invalid("Hook", "events", "invalid", None);
+    let Some(events) = body.get("events") else {
+        return Ok(None);
+    };
+    let events: Option<Vec<String>> = events
+        .as_array()
+        .ok_or_else(bad)?
+        .iter()
+        .map(|event| event.as_str().map(str::to_owned))
+        .collect();
+    let events = events.ok_or_else(bad)?;
+    if events.is_empty() || !events.iter().all(|event| EVENTS.contains(&event.as_str())) {
+        return Err(bad());
+    }
+    Ok(Some(events))
+}
+
+fn logged<'a>(
+    hook: &'a Hook,
+    id: &str,
+) -> Result<&'a (Value, crate::sandbox::courier::Parcel), Reply> {
+    let id: u64 = id.parse().map_err(|_| not_found())?;
+    hook.log
+        .iter()
+        .find(|(delivery, _)| delivery["id"] == id)
+        .ok_or_else(not_found)
+}
+
+/// A delivery's body as the API shows it: the event, whichever way it was encoded.
+fn payload(body: &str) -> Value {
+    let form = url::form_urlencoded::parse(body.as_bytes())
+        .find(|(key, _)| key == "payload")
+        .map(|(_, value)| value);
+    serde_json::from_str(body)
+        .or_else(|_| serde_json::from_str(&form.unwrap_or_default()))
+        .unwrap_or_default()
+}

@@ -1,0 +1,964 @@
+//! What there is on the sandbox's GitHub, how it changes, and who is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use chrono::DateTime;
+use serde_json::{Map, Value, json};
+
+use crate::sandbox::courier::{Ended, Parcel};
+use crate::sandbox::now;
+use crate::sandbox::wire::{hmac_sha256, random, uuid};
+
+/// Requests an hour of a person's token (contract 5).
+const RATE_LIMIT: u32 = 5000;
+/// Length of the primary limit's window, in milliseconds.
+const RATE_WINDOW: i64 = 3_600_000;
+/// Ids of issues and of comments start here.
+pub(super) const ISSUES: u64 = 3_000_000_000;
+pub(super) const COMMENTS: u64 = 900_000;
+const DAY: i64 = 24 * 3600 * 1000;
+
+pub(super) struct World {
+    /// The sandbox's own address: links in answers lead back to it.
+    pub base: String,
+    pub token: String,
+    pub revoked: bool,
+    /// When the token ends, in milliseconds since the epoch; the answers say so.
+    pub token_expires: Option<i64>,
+    /// The login that the token acts as.
+    pub me: String,
+    users: BTreeMap<String, Value>,
+    pub repos: BTreeMap<u64, Repo>,
+    /// Full names that a repository once had, in lower case.
+    moved: BTreeMap<String, u64>,
+    pub outgoing: Vec<Parcel>,
+    pub rate: Rate,
+    /// How many requests still meet the secondary limit, and the `retry-after` they get.
+    pub secondary: (u32, Option<u64>),
+    pub enforce_secondary: bool,
+    /// Requests of the last hour: when, how many points, whether they created content (contract 5).
+    pub spent: VecDeque<(i64, u32, bool)>,
+    pub allow_loopback: bool,
+    /// The last number given out before listings began to lag: they do not show what came after.
+    pub lag: Option<u64>,
+    number: u64,
+}
+
+pub(super) struct Rate {
+    pub limit: u32,
+    pub remaining: u32,
+    /// When the window ends, in milliseconds since the epoch.
+    pub ends: i64,
+}
+
+impl Rate {
+    pub fn renew(&mut self) {
+        if now() >= self.ends {
+            *self = Rate {
+                remaining: self.limit,
+                ends: now() + RATE_WINDOW,
+                ..*self
+            };
+        }
+    }
+}
+
+pub(super) struct Repo {
+    pub full_name: String,
+    pub archived: bool,
+    pub has_issues: bool,
+    pub hidden: bool,
+    pub push: bool,
+    pub admin: bool,
+    pub issues: BTreeMap<u64, Issue>,
+    /// Label → its id.
+    labels: BTreeMap<String, u64>,
+    pub hooks: Vec<Hook>,
+}
+
+impl Repo {
+    pub fn owner(&self) -> &str {
+        self.full_name
+            .split_once('/')
+            .map_or("", |(owner, _)| owner)
+    }
+
+    pub fn name(&self) -> &str {
+        self.full_name.split_once('/').map_or("", |(_, name)| name)
+    }
+}
+
+pub(super) struct Issue {
+    /// As on the wire, but for what its repository's name is part of.
+    pub json: Value,
+    /// In order of their ids.
+    pub comments: Vec<Value>,
+    pub gone: Option<Gone>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    Deleted,
+    Moved { repo: u64, number: u64 },
+}
+
+pub(super) struct Hook {
+    pub id: u64,
+    pub active: bool,
+    pub events: Vec<String>,
+    pub url: String,
+    pub form: bool,
+    pub secret: Option<String>,
+    /// Its deliveries, oldest first, as the deliveries API shows them, with the parcel for another attempt.
+    pub log: Vec<(Value, Parcel)>,
+    pub created_at: String,
+}
+
+/// A change of an issue: what is `None` stays as it is.
+#[derive(Default)]
+pub(super) struct Change {
+    pub title: Option<String>,
+    /// `Some(None)` empties it.
+    pub body: Option<Option<String>>,
+    /// The state, and the reason if one was given.
+    pub state: Option<(String, Option<String>)>,
+    pub labels: Option<Vec<String>>,
+    pub assignees: Option<Vec<String>>,
+}
+
+/// A time in milliseconds as GitHub writes it: whole seconds (contract 4.1).
+pub(super) fn iso(at_ms: i64) -> String {
+    DateTime::from_timestamp_millis(at_ms)
+        .unwrap_or_default()
+        .format("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+impl World {
+    pub fn new(seed: &Value) -> io::Result<World> {
+        let missing = |what: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the GitHub seed lacks {what}"),
+            )
+        };
+        let users = seed["users"].as_array().ok_or_else(|| missing("users"))?;
+        let named = |user: &Value| Some((user["login"].as_str()?.to_owned(), user.clone()));
+        Ok(World {
+            base: String::new(),
+            token: seed["token"]
+                .as_str()
+                .ok_or_else(|| missing("token"))?
+                .to_owned(),
+            revoked: false,
+            token_expires: Some(now() + 90 * DAY),
+            me: seed["me"].as_str().ok_or_else(|| missing("me"))?.to_owned(),
+            users: users.iter().filter_map(named).collect(),
+            repos: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            outgoing: Vec::new(),
+            rate: Rate {
+                limit: RATE_LIMIT,
+                remaining: RATE_LIMIT,
+                ends: now() + RATE_WINDOW,
+            },
+            secondary: (0, None),
+            enforce_secondary: true,
+            spent: VecDeque::new(),
+            allow_loopback: false,
+            lag: None,
+            // A store outlives the sandbox that it was filled from: what it has seen must not come again.
+            number: fastrand::u64(..1_000_000) * 1000,
+        })
+    }
+
+    /// Listings show from now on what there is now, or again everything.
+    pub fn lag(&mut self, on: bool) {
+        self.lag = on.then_some(self.number);
+    }
+
+    /// Whether a listing shows that issue or comment by now.
+    pub fn listed(&self, thing: &Value, base: u64) -> bool {
+        self.lag
+            .is_none_or(|last| thing["id"].as_u64() <= Some(base + last))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    // People.
+
+    pub fn is_user(&self, login: &str) -> bool {
+        self.users.contains_key(login)
+    }
+
+    /// Somebody who is not the bot.
+    pub fn somebody(&self) -> String {
+        let people = self
+            .users
+            .iter()
+            .filter(|(login, user)| **login != self.me && user["type"] == "User");
+        people
+            .map(|(login, _)| login.clone())
+            .next()
+            .unwrap_or_else(|| self.me.clone())
+    }
+
+    pub fn user(&self, login: &str) -> Value {
+        self.users.get(login).cloned().unwrap_or_default()
+    }
+
+    // Repositories.
+
+    pub fn names(&self) -> String {
+        self.repos
+            .values()
+            .map(|repo| repo.full_name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// The repository that has this full name now.
+    pub fn named(&self, full_name: &str) -> Option<u64> {
+        self.repos
+            .iter()
+            .find(|(_, repo)| repo.full_name.eq_ignore_ascii_case(full_name))
+            .map(|(id, _)| *id)
+    }
+
+    /// The repository that had this full name before, unless another has it now.
+    pub fn formerly(&self, full_name: &str) -> Option<u64> {
+        self.moved.get(&full_name.to_lowercase()).copied()
+    }
+
+    pub fn add_repo(&mut self, full_name: &str, id: u64) {
+        let repo = Repo {
+            full_name: full_name.to_owned(),
+            archived: false,
+            has_issues: true,
+            hidden: false,
+            push: true,
+            admin: true,
+            issues: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            hooks: Vec::new(),
+        };
+        self.repos.insert(id, repo);
+    }
+
+    pub fn settings(&mut self, id: u64, set: impl FnOnce(&mut Repo)) {
+        if let Some(repo) = self.repos.get_mut(&id) {
+            set(repo);
+        }
+    }
+
+    pub fn rename_repo(&mut self, id: u64, full_name: &str, by: &str) {
+        let Some(repo) = self.repos.get_mut(&id) else {
+            return;
+        };
+        let (owner, name) = (repo.owner().to_owned(), repo.name().to_owned());
+        self.moved.insert(repo.full_name.to_lowercase(), id);
+        repo.full_name = full_name.to_owned();
+        let same_owner = repo.owner() == owner;
+        if same_owner {
+            let changes = json!({ "repository": { "name": { "from": name } } });
+            self.tell(
+                id,
+                "repository",
+                "renamed",
+                by,
+                json!({ "changes": changes }),
+            );
+        } else {
+            let changes = json!({ "owner": { "from": { "organization": self.user(&owner) } } });
+            self.tell(
+                id,
+                "repository",
+                "transferred",
+                by,
+                json!({ "changes": changes }),
+            );
+        }
+    }
+
+    pub fn archive(&mut self, id: u64, archived: bool, by: &str) {
+        self.settings(id, |repo| repo.archived = archived);
+        self.tell(
+            id,
+            "repository",
+            if archived { "archived" } else { "unarchived" },
+            by,
+            json!({}),
+        );
+    }
+
+    pub fn repo_json(&self, id: u64) -> Value {
+        let Some(repo) = self.repos.get(&id) else {
+            return Value::Null;
+        };
+        let mut owner = self.user(repo.owner());
+        if owner.is_null() {
+            owner = json!({ "login": repo.owner(), "id": 20, "type": "Organization" });
+        }
+        json!({
+            "id": id, "node_id": format!("R_{id}"), "name": repo.name(), "full_name": repo.full_name, "private": true,
+            "owner": owner, "html_url": format!("https://github.com/{}", repo.full_name),
+            "url": format!("{}/repos/{}", self.base, repo.full_name), "has_issues": repo.has_issues,
+            "archived": repo.archived, "disabled": false, "fork": false, "default_branch": "main",
+            "visibility": "private",
+            "permissions": { "admin": repo.admin, "maintain": repo.admin, "push": repo.push, "triage": repo.push,
+                             "pull": true },
+        })
+    }
+
+    // Issues.
+
+    /// The repository's id, if it has that issue now.
+    pub fn find(&self, full_name: &str, number: u64) -> Result<u64, String> {
+        let id = self
+            .named(full_name)
+            .ok_or_else(|| format!("no repository {full_name}; there are: {}", self.names()))?;
+        let issues = self.repos.get(&id).map(|repo| &repo.issues);
+        if issues
+            .and_then(|issues| issues.get(&number))
+            .is_some_and(|issue| issue.gone.is_none())
+        {
+            return Ok(id);
+        }
+        let known = issues
+            .into_iter()
+            .flatten()
+            .filter(|(_, issue)| issue.gone.is_none());
+        let known: Vec<_> = known
+            .map(|(number, issue)| format!("#{number} {}", issue.json["title"]))
+            .collect();
+        Err(format!(
+            "no issue {full_name}#{number}; there are: {}",
+            known.join(", ")
+        ))
+    }
+
+    pub fn issue(&self, repo: u64, number: u64) -> Option<&Issue> {
+        self.repos.get(&repo)?.issues.get(&number)
+    }
+
+    fn issue_mut(&mut self, repo: u64, number: u64) -> Option<&mut Issue> {
+        self.repos.get_mut(&repo)?.issues.get_mut(&number)
+    }
+
+    pub fn all(&self, repo: u64) -> Vec<Value> {
+        let issues = self
+            .repos
+            .get(&repo)
+            .into_iter()
+            .flat_map(|known| &known.issues);
+        issues
+            .filter(|(_, issue)| issue.gone.is_none())
+            .map(|(number, _)| self.show(repo, *number))
+            .collect()
+    }
+
+    pub fn bodies(&self, repo: u64, number: u64) -> Vec<String> {
+        let comments = self
+            .issue(repo, number)
+            .map(|issue| issue.comments.as_slice())
+            .unwrap_or_default();
+        comments
+            .iter()
+            .map(|comment| comment["body"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// An issue as on the wire (contract 4.1).
+    pub fn show(&self, repo: u64, number: u64) -> Value {
+        let (Some(known), Some(issue)) = (self.repos.get(&repo), self.issue(repo, number)) else {
+            return Value::Null;
+        };
+        let mut json = issue.json.clone();
+        let pull = json["pull_request"].is_object();
+        let kind = if pull { "pull" } else { "issues" };
+        let html = format!("https://github.com/{}/{kind}/{number}", known.full_name);
+        let api = format!("{}/repos/{}", self.base, known.full_name);
+        if pull {
+            json["pull_request"] =
+                json!({ "url": format!("{api}/pulls/{number}"), "html_url": html });
+        }
+        json["html_url"] = json!(html);
+        json["url"] = json!(format!("{api}/issues/{number}"));
+        json["repository_url"] = json!(api);
+        json["comments"] = json!(issue.comments.len());
+        json
+    }
+
+    /// A comment as on the wire (contract 4.2).
+    pub fn show_comment(&self, repo: u64, number: u64, comment: &Value) -> Value {
+        let issue = self.show(repo, number);
+        let text = |key: &str| issue[key].as_str().unwrap_or_default().to_owned();
+        let mut json = comment.clone();
+        json["html_url"] = json!(format!(
+            "{}#issuecomment-{}",
+            text("html_url"),
+            comment["id"]
+        ));
+        json["issue_url"] = json!(text("url"));
+        json["url"] = json!(format!(
+            "{}/issues/comments/{}",
+            text("repository_url"),
+            comment["id"]
+        ));
+        json
+    }
+
+    fn labels_of(&mut self, repo: u64, names: &[String]) -> Vec<Value> {
+        let mut labels = Vec::new();
+        for name in names {
+            let new = self.next();
+            let Some(known) = self.repos.get_mut(&repo) else {
+                continue;
+            };
+            let id = *known.labels.entry(name.clone()).or_insert(new);
+            let label = json!({ "id": id, "name": name, "color": "ededed", "default": false, "description": null });
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+        labels
+    }
+
+    /// Opens an issue from the words of `add_issue`, which include those of `POST …/issues`.
+    pub fn add_issue(&mut self, repo: u64, wish: &Value) -> u64 {
+        let names = |key: &str| -> Vec<String> {
+            wish[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect()
+        };
+        let by = wish["user"]
+            .as_str()
+            .map_or_else(|| self.somebody(), str::to_owned);
+        let at = now();
+        let ago = |key: &str| wish[key].as_i64().map(|days| iso(at - days * DAY));
+        let created = ago("created_days_ago").unwrap_or_else(|| iso(at));
+        let updated = ago("updated_days_ago").unwrap_or_else(|| created.clone());
+        let used = self
+            .repos
+            .get(&repo)
+            .and_then(|repo| repo.issues.keys().next_back().copied())
+            .unwrap_or_default();
+        let number = wish["number"].as_u64().unwrap_or(used + 1);
+        let id = ISSUES + self.next();
+        let closed = wish["state"] == "closed";
+        let labels = self.labels_of(repo, &names("labels"));
+        let assignees: Vec<_> = names("assignees")
+            .iter()
+            .map(|login| self.user(login))
+            .collect();
+        let mut json = json!({
+            "id": id, "node_id": format!("I_{id}"), "number": number,
+            "state": if closed { "closed" } else { "open" },
+            "state_reason": if closed { json!("completed") } else { Value::Null },
+            "title": wish["title"], "body": wish["body"], "user": self.user(&by),
+            "labels": labels, "assignees": assignees, "milestone": null, "locked": false, "active_lock_reason": null,
+            "created_at": created, "updated_at": updated,
+            "closed_at": if closed { json!(updated) } else { Value::Null },
+            "closed_by": if closed { self.user(&by) } else { Value::Null },
+            "author_association": "MEMBER", "performed_via_github_app": null,
+        });
+        let pull = wish["pull_request"] == true;
+        if pull {
+            json["pull_request"] = json!({});
+        }
+        if let Some(repo) = self.repos.get_mut(&repo) {
+            repo.issues.insert(
+                number,
+                Issue {
+                    json,
+                    comments: Vec::new(),
+                    gone: None,
+                },
+            );
+        }
+        // Pull requests send no `issues` (contract 9.4).
+        if !pull {
+            self.tell_issue(repo, number, "opened", &by, json!({}));
+            for label in labels {
+                self.tell_issue(repo, number, "labeled", &by, json!({ "label": label }));
+            }
+            for assignee in assignees {
+                self.tell_issue(
+                    repo,
+                    number,
+                    "assigned",
+                    &by,
+                    json!({ "assignee": assignee }),
+                );
+            }
+        }
+        number
+    }
+
+    /// Changes an issue. What is so already changes nothing and tells nobody.
+    pub fn change(&mut self, repo: u64, number: u64, by: &str, change: &Change) {
+        let labels = change
+            .labels
+            .as_ref()
+            .map(|names| self.labels_of(repo, names));
+        let assignees: Option<Vec<Value>> = change
+            .assignees
+            .as_ref()
+            .map(|logins| logins.iter().map(|login| self.user(login)).collect());
+        let closer = self.user(by);
+        let Some(issue) = self.issue_mut(repo, number) else {
+            return;
+        };
+        let json = &mut issue.json;
+        let before = json.clone();
+        let mut told: Vec<(&str, Value)> = Vec::new();
+        let mut edited = Map::new();
+        if let Some(title) = &change.title
+            && json["title"] != **title
+        {
+            edited.insert("title".to_owned(), json!({ "from": json["title"] }));
+            json["title"] = json!(title);
+        }
+        if let Some(body) = &change.body
+            && json["body"] != json!(body)
+        {
+            edited.insert("body".to_owned(), json!({ "from": json["body"] }));
+            json["body"] = json!(body);
+        }
+        if !edited.is_empty() {
+            told.push(("edited", json!({ "changes": edited })));
+        }
+        let at = iso(now());
+        if let Some((state, reason)) = &change.state
+            && json["state"] != **state
+        {
+            json["state"] = json!(state);
+            if state == "closed" {
+                json["state_reason"] = json!(reason.as_deref().unwrap_or("completed"));
+                json["closed_at"] = json!(at);
+                json["closed_by"] = closer;
+                told.push(("closed", json!({})));
+            } else {
+                json["state_reason"] = json!("reopened");
+                json["closed_at"] = Value::Null;
+                json["closed_by"] = Value::Null;
+                told.push(("reopened", json!({})));
+            }
+        }
+        for (key, now, one, come, gone) in [
+            ("labels", labels, "label", "labeled", "unlabeled"),
+            ("assignees", assignees, "assignee", "assigned", "unassigned"),
+        ] {
+            let Some(now) = now else { continue };
+            let had = json[key].as_array().cloned().unwrap_or_default();
+            told.extend(
+                had.iter()
+                    .filter(|item| !now.contains(item))
+                    .map(|item| (gone, json!({ one: item }))),
+            );
+            told.extend(
+                now.iter()
+                    .filter(|item| !had.contains(item))
+                    .map(|item| (come, json!({ one: item }))),
+            );
+            if had != now {
+                json[key] = json!(now);
+            }
+        }
+        if *json == before {
+            return;
+        }
+        json["updated_at"] = json!(at);
+        if json["pull_request"].is_object() {
+            return;
+        }
+        for (action, extra) in told {
+            self.tell_issue(repo, number, action, by, extra);
+        }
+    }
+
+    pub fn lock(&mut self, repo: u64, number: u64, by: &str, locked: bool) {
+        if let Some(issue) = self.issue_mut(repo, number) {
+            issue.json["locked"] = json!(locked);
+            self.tell_issue(
+                repo,
+                number,
+                if locked { "locked" } else { "unlocked" },
+                by,
+                json!({}),
+            );
+        }
+    }
+
+    pub fn remove(&mut self, repo: u64, number: u64, by: &str, how: Gone) {
+        if how == Gone::Deleted {
+            self.tell_issue(repo, number, "deleted", by, json!({}));
+        }
+        if let Some(issue) = self.issue_mut(repo, number) {
+            issue.gone = Some(how);
+        }
+    }
+
+    /// Contract 8: a new issue there, told on both sides.
+    pub fn transfer(&mut self, from: u64, number: u64, to: u64, by: &str) -> u64 {
+        let (old, old_repo) = (self.show(from, number), self.repo_json(from));
+        let id = ISSUES + self.next();
+        let Some(issue) = self.issue(from, number) else {
+            return 0;
+        };
+        let (mut json, comments) = (issue.json.clone(), issue.comments.clone());
+        let target = self.repos.get_mut(&to);
+        let there = target
+            .as_ref()
+            .and_then(|repo| repo.issues.keys().next_back().copied())
+            .unwrap_or_default()
+            + 1;
+        json["id"] = json!(id);
+        json["node_id"] = json!(format!("I_{id}"));
+        json["number"] = json!(there);
+        json["updated_at"] = json!(iso(now()));
+        if let Some(repo) = target {
+            repo.issues.insert(
+                there,
+                Issue {
+                    json,
+                    comments,
+                    gone: None,
+                },
+            );
+        }
+        let changes =
+            json!({ "new_issue": self.show(to, there), "new_repository": self.repo_json(to) });
+        self.tell_issue(
+            from,
+            number,
+            "transferred",
+            by,
+            json!({ "changes": changes }),
+        );
+        self.remove(
+            from,
+            number,
+            by,
+            Gone::Moved {
+                repo: to,
+                number: there,
+            },
+        );
+        let changes = json!({ "old_issue": old, "old_repository": old_repo });
+        self.tell_issue(to, there, "opened", by, json!({ "changes": changes }));
+        there
+    }
+
+    // Comments.
+
+    /// The new comment's id, and itself as on the wire.
+    pub fn comment(&mut self, repo: u64, number: u64, by: &str, body: &str) -> (u64, Value) {
+        let id = COMMENTS + self.next();
+        let at = iso(now());
+        let comment = json!({
+            "id": id, "node_id": format!("IC_{id}"), "body": body, "user": self.user(by), "created_at": at,
+            "updated_at": at, "author_association": "MEMBER",
+        });
+        if let Some(issue) = self.issue_mut(repo, number) {
+            issue.comments.push(comment.clone());
+            issue.json["updated_at"] = json!(at);
+        }
+        let comment = self.show_comment(repo, number, &comment);
+        self.tell_comment(repo, number, "created", by, &comment, json!({}));
+        (id, comment)
+    }
+
+    /// Where a comment is: repository, issue, place.
+    pub fn where_is(&self, comment: u64) -> Option<(u64, u64, usize)> {
+        self.repos.iter().find_map(|(repo, known)| {
+            known
+                .issues
+                .iter()
+                .filter(|(_, issue)| issue.gone.is_none())
+                .find_map(|(number, issue)| {
+                    let place = issue
+                        .comments
+                        .iter()
+                        .position(|known| known["id"] == comment)?;
+                    Some((*repo, *number, place))
+                })
+        })
+    }
+
+    pub fn edit_comment(&mut self, comment: u64, by: &str, body: &str) -> Option<Value> {
+        let (repo, number, place) = self.where_is(comment)?;
+        let known = self.issue_mut(repo, number)?.comments.get_mut(place)?;
+        let changes = json!({ "body": { "from": known["body"] } });
+        let changed = known["body"] != *body;
+        if changed {
+            known["body"] = json!(body);
+            known["updated_at"] = json!(iso(now()));
+        }
+        let known = known.clone();
+        let shown = self.show_comment(repo, number, &known);
+        if changed {
+            self.tell_comment(
+                repo,
+                number,
+                "edited",
+                by,
+                &shown,
+                json!({ "changes": changes }),
+            );
+        }
+        Some(shown)
+    }
+
+    pub fn delete_comment(&mut self, comment: u64, by: &str) -> Option<()> {
+        let (repo, number, place) = self.where_is(comment)?;
+        let gone = self.issue_mut(repo, number)?.comments.remove(place);
+        let gone = self.show_comment(repo, number, &gone);
+        self.tell_comment(repo, number, "deleted", by, &gone, json!({}));
+        Some(())
+    }
+
+    // Webhooks.
+
+    fn tell_issue(&mut self, repo: u64, number: u64, action: &str, by: &str, mut extra: Value) {
+        extra["issue"] = self.show(repo, number);
+        self.tell(repo, "issues", action, by, extra);
+    }
+
+    fn tell_comment(
+        &mut self,
+        repo: u64,
+        number: u64,
+        action: &str,
+        by: &str,
+        comment: &Value,
+        mut extra: Value,
+    ) {
+        extra["issue"] = self.show(repo, number);
+        extra["comment"] = comment.clone();
+        self.tell(repo, "issue_comment", action, by, extra);
+    }
+
+    /// A delivery for each hook of the repository that wants the event; all share one GUID (contract 9.2).
+    fn tell(&mut self, repo: u64, event: &str, action: &str, by: &str, mut payload: Value) {
+        payload["action"] = json!(action);
+        self.complete(repo, by, &mut payload);
+        let guid = uuid(&random());
+        let hooks = self
+            .repos
+            .get(&repo)
+            .map(|repo| repo.hooks.as_slice())
+            .unwrap_or_default();
+        let parcels: Vec<_> = hooks
+            .iter()
+            .filter(|hook| {
+                hook.active && hook.events.iter().any(|name| name == event || name == "*")
+            })
+            .map(|hook| parcel(repo, hook, event, action, &guid, &payload))
+            .collect();
+        self.outgoing.extend(parcels);
+    }
+
+    /// What every payload has (contract 9.4).
+    fn complete(&self, repo: u64, by: &str, payload: &mut Value) {
+        let repository = self.repo_json(repo);
+        if repository["owner"]["type"] == "Organization" {
+            payload["organization"] = repository["owner"].clone();
+        }
+        payload["repository"] = repository;
+        payload["sender"] = self.user(by);
+    }
+
+    pub fn hook_everywhere(&mut self, url: &str, secret: &str) -> u64 {
+        let repos: Vec<u64> = self.repos.keys().copied().collect();
+        let mut first = None;
+        for repo in repos {
+            let id = self.add_hook(
+                repo,
+                url,
+                vec!["*".to_owned()],
+                false,
+                Some(secret.to_owned()),
+                true,
+            );
+            first.get_or_insert(id);
+        }
+        first.unwrap_or_default()
+    }
+
+    /// A hook, and its ping.
+    pub fn add_hook(
+        &mut self,
+        repo: u64,
+        url: &str,
+        events: Vec<String>,
+        form: bool,
+        secret: Option<String>,
+        active: bool,
+    ) -> u64 {
+        let id = self.next();
+        let hook = Hook {
+            id,
+            active,
+            events,
+            url: url.to_owned(),
+            form,
+            secret,
+            log: Vec::new(),
+            created_at: iso(now()),
+        };
+        if let Some(repo) = self.repos.get_mut(&repo) {
+            repo.hooks.push(hook);
+        }
+        self.ping(repo, id);
+        id
+    }
+
+    pub fn ping(&mut self, repo: u64, id: u64) {
+        let Some(hook) = self.hook(repo, id).filter(|hook| hook.active) else {
+            return;
+        };
+        let mut payload = json!({ "zen": "Keep it logically awesome.", "hook_id": id, "hook": self.hook_json(repo, hook) });
+        self.complete(repo, &self.me, &mut payload);
+        let parcel = parcel(repo, hook, "ping", "", &uuid(&random()), &payload);
+        self.outgoing.push(parcel);
+    }
+
+    pub fn hook(&self, repo: u64, id: u64) -> Option<&Hook> {
+        self.repos
+            .get(&repo)?
+            .hooks
+            .iter()
+            .find(|hook| hook.id == id)
+    }
+
+    pub fn hook_is_there(&self, id: &str) -> bool {
+        self.repos
+            .values()
+            .flat_map(|repo| &repo.hooks)
+            .any(|hook| hook.active && hook.id.to_string() == id)
+    }
+
+    /// A hook as on the wire: its secret is masked (contract 9.1).
+    pub fn hook_json(&self, repo: u64, hook: &Hook) -> Value {
+        let name = self
+            .repos
+            .get(&repo)
+            .map(|repo| repo.full_name.as_str())
+            .unwrap_or_default();
+        let url = format!("{}/repos/{name}/hooks/{}", self.base, hook.id);
+        let mut config = json!({
+            "url": hook.url, "content_type": if hook.form { "form" } else { "json" }, "insecure_ssl": "0",
+        });
+        if hook.secret.is_some() {
+            config["secret"] = json!("********");
+        }
+        let last = match hook.log.last() {
+            Some((last, _)) => {
+                json!({ "code": last["status_code"], "status": "active", "message": last["status"] })
+            }
+            None => json!({ "code": null, "status": "unused", "message": null }),
+        };
+        json!({
+            "id": hook.id, "type": "Repository", "name": "web", "active": hook.active, "events": hook.events,
+            "config": config, "url": url, "deliveries_url": format!("{url}/deliveries"),
+            "ping_url": format!("{url}/pings"), "created_at": hook.created_at, "updated_at": hook.created_at,
+            "last_response": last,
+        })
+    }
+
+    /// Contract 9.5: what the deliveries API will show.
+    pub fn log_delivery(&mut self, parcel: &Parcel, ended: &Ended) {
+        let id = self.next();
+        let (status, code, duration) = match ended {
+            Ended::Answered(code, took) if ended.is_ok() => {
+                ("OK".to_owned(), *code, took.as_secs_f64())
+            }
+            Ended::Answered(code, took) => (
+                format!("Invalid HTTP Response: {code}"),
+                *code,
+                took.as_secs_f64(),
+            ),
+            Ended::Failed(why) => ((*why).to_owned(), 0, 0.0),
+            Ended::Lost => ("failed to connect".to_owned(), 0, 0.0),
+        };
+        let (event, action) = parcel.event.split_once('.').unwrap_or((&parcel.event, ""));
+        let repository = parcel
+            .header("x-github-hook-installation-target-id")
+            .and_then(|id| id.parse::<u64>().ok());
+        let delivery = json!({
+            "id": id, "guid": parcel.header("x-github-delivery"), "delivered_at": iso(now()),
+            "redelivery": parcel.attempt > 1, "duration": duration, "status": status, "status_code": code,
+            "event": event, "action": if action.is_empty() { Value::Null } else { json!(action) },
+            "installation_id": null, "repository_id": repository, "throttled_at": null,
+        });
+        let hooks = self.repos.values_mut().flat_map(|repo| &mut repo.hooks);
+        if let Some(hook) = hooks
+            .into_iter()
+            .find(|hook| hook.id.to_string() == parcel.hook)
+        {
+            hook.log.push((delivery, parcel.clone()));
+        }
+    }
+}
+
+/// Contract 9.2 and 9.3.
+fn parcel(
+    repo: u64,
+    hook: &Hook,
+    event: &str,
+    action: &str,
+    guid: &str,
+    payload: &Value,
+) -> Parcel {
+    let payload = payload.to_string();
+    let (kind, body) = if hook.form {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("payload", &payload)
+            .finish();
+        ("application/x-www-form-urlencoded", form)
+    } else {
+        ("application/json", payload)
+    };
+    let mut headers = vec![
+        ("accept", "*/*".to_owned()),
+        ("content-type", kind.to_owned()),
+        ("user-agent", "GitHub-Hookshot/sandbox".to_owned()),
+        ("x-github-delivery", guid.to_owned()),
+        ("x-github-event", event.to_owned()),
+        ("x-github-hook-id", hook.id.to_string()),
+        ("x-github-hook-installation-target-id", repo.to_string()),
+        (
+            "x-github-hook-installation-target-type",
+            "repository".to_owned(),
+        ),
+    ];
+    if let Some(secret) = &hook.secret {
+        headers.push((
+            "x-hub-signature-256",
+            format!("sha256={}", hmac_sha256(secret, body.as_bytes())),
+        ));
+    }
+    Parcel {
+        hook: hook.id.to_string(),
+        event: if action.is_empty() {
+            event.to_owned()
+        } else {
+            format!("{event}.{action}")
+        },
+        url: hook.url.clone(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        body,
+        attempt: 1,
+    }
+}
