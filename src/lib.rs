@@ -9,5 +9,6 @@ pub mod gaps;
 pub mod inbox;
 pub mod outbox;
 pub mod reconcile;
+pub mod sandbox;
 pub mod settle;
 pub mod store;

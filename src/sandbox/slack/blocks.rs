@@ -1,0 +1,379 @@
+//! Block Kit as Slack checks it (contract 3.3): how many, which, how long.
+
+use serde_json::{Map, Value, json};
+
+use super::ids;
+
+/// Blocks of one message.
+pub(super) const IN_MESSAGE: usize = 50;
+/// Blocks of one modal or Home tab.
+pub(super) const IN_VIEW: usize = 100;
+/// Characters of all `markdown` blocks of a message together.
+const MARKDOWN: usize = 12_000;
+
+/// Why blocks are refused: Slack's code, and the message it puts into `response_metadata`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bad {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+type Checked = Result<(), Bad>;
+
+fn bad(message: &str, pointer: &str) -> Bad {
+    Bad {
+        code: "invalid_blocks",
+        message: format!("[ERROR] {message} [json-pointer:{pointer}]"),
+    }
+}
+
+/// The blocks as Slack keeps them: each with a `block_id`.
+///
+/// # Errors
+/// `invalid_blocks_format` for what is no list of objects, else `invalid_blocks` with the place.
+pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, Bad> {
+    let format = || Bad {
+        code: "invalid_blocks_format",
+        message: "[ERROR] must be a list of blocks".to_owned(),
+    };
+    let list = blocks.as_array().ok_or_else(format)?;
+    if list.len() > most {
+        return Err(bad(
+            &format!("no more than {most} items allowed"),
+            "/blocks",
+        ));
+    }
+    let mut kept = Vec::with_capacity(list.len());
+    let mut block_ids = Vec::new();
+    let mut markdown = 0;
+    for (number, block) in list.iter().enumerate() {
+        let at = format!("/blocks/{number}");
+        let mut block = block.as_object().ok_or_else(format)?.clone();
+        markdown += self::block(&block, &at)?;
+        if markdown > MARKDOWN {
+            return Err(bad("markdown blocks hold too much text", &at));
+        }
+        let id = match optional(&block, "block_id", 255, &at)? {
+            Some(id) => id.to_owned(),
+            None => ids::short(5),
+        };
+        if block_ids.contains(&id) {
+            return Err(bad("block_id already exists", &format!("{at}/block_id")));
+        }
+        block.insert("block_id".to_owned(), json!(id));
+        block_ids.push(id);
+        kept.push(Value::Object(block));
+    }
+    Ok(kept)
+}
+
+/// A view for `views.open` (`modal`) or `views.publish` (`home`), its blocks as Slack keeps them.
+///
+/// # Errors
+/// `view_too_large`, or `invalid_arguments` with the place.
+pub(super) fn check_view(view: &Value, kind: &str) -> Result<Map<String, Value>, Bad> {
+    let wrong = |message: &str| Bad {
+        code: "invalid_arguments",
+        message: format!("[ERROR] {message}"),
+    };
+    if view.to_string().len() > 250_000 {
+        return Err(Bad {
+            code: "view_too_large",
+            message: "[ERROR] more than 250 kB".to_owned(),
+        });
+    }
+    let mut view = view
+        .as_object()
+        .ok_or_else(|| wrong("view must be an object"))?
+        .clone();
+    if view.get("type").and_then(Value::as_str) != Some(kind) {
+        return Err(wrong(&format!(
+            "view must be of type {kind} [json-pointer:/view/type]"
+        )));
+    }
+    let blocks = check(view.get("blocks").unwrap_or(&Value::Null), IN_VIEW).map_err(|bad| Bad {
+        code: "invalid_arguments",
+        ..bad
+    })?;
+    let has_input = blocks
+        .iter()
+        .any(|block| block.get("type").is_some_and(|kind| kind == "input"));
+    if kind == "modal" {
+        plain(&view, "title", 24, "/view")?;
+        for name in ["submit", "close"] {
+            if view.contains_key(name) {
+                plain(&view, name, 24, "/view")?;
+            }
+        }
+        if has_input && !view.contains_key("submit") {
+            return Err(wrong(
+                "submit is required when an input block is within blocks",
+            ));
+        }
+    }
+    optional(&view, "private_metadata", 3_000, "/view")?;
+    optional(&view, "callback_id", 255, "/view")?;
+    view.insert("blocks".to_owned(), Value::Array(blocks));
+    Ok(view)
+}
+
+/// The button with that `action_id`, and the id of its block.
+pub(super) fn button<'b>(blocks: &'b Value, action_id: &str) -> Option<(&'b str, &'b Value)> {
+    blocks.as_array()?.iter().find_map(|block| {
+        let elements = block
+            .get("elements")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        elements
+            .chain(block.get("accessory"))
+            .find(|element| element.get("action_id").is_some_and(|id| id == action_id))
+            .and_then(|element| Some((block.get("block_id")?.as_str()?, element)))
+    })
+}
+
+/// Checks one block, and says how many characters of markdown it holds.
+fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
+    let kind = block
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match kind {
+        "section" => {
+            if block.contains_key("text") {
+                text(block, "text", 3_000, at)?;
+            } else if !block.contains_key("fields") {
+                return Err(bad("missing required field: text or fields", at));
+            }
+            if let Some(fields) = block.get("fields") {
+                for field in list(fields, 10, &format!("{at}/fields"))? {
+                    text_object(field, 2_000, &format!("{at}/fields"))?;
+                }
+            }
+            if let Some(accessory) = block.get("accessory") {
+                element(accessory, &format!("{at}/accessory"))?;
+            }
+        }
+        "header" => plain(block, "text", 150, at)?,
+        "divider" => {}
+        "actions" => {
+            for one in list(
+                block.get("elements").unwrap_or(&Value::Null),
+                25,
+                &format!("{at}/elements"),
+            )? {
+                element(one, &format!("{at}/elements"))?;
+            }
+        }
+        "context" => {
+            for one in list(
+                block.get("elements").unwrap_or(&Value::Null),
+                10,
+                &format!("{at}/elements"),
+            )? {
+                if one.get("type").is_none_or(|kind| kind != "image") {
+                    text_object(one, 3_000, &format!("{at}/elements"))?;
+                }
+            }
+        }
+        "markdown" => return Ok(required(block, "text", MARKDOWN, at)?.chars().count()),
+        "image" => {
+            required(block, "alt_text", 2_000, at)?;
+        }
+        "input" => {
+            plain(block, "label", 2_000, at)?;
+            element(
+                block.get("element").unwrap_or(&Value::Null),
+                &format!("{at}/element"),
+            )?;
+        }
+        "rich_text" => {
+            list(
+                block.get("elements").unwrap_or(&Value::Null),
+                usize::MAX,
+                &format!("{at}/elements"),
+            )?;
+        }
+        other => {
+            return Err(bad(
+                &format!("unsupported type: {other}"),
+                &format!("{at}/type"),
+            ));
+        }
+    }
+    Ok(0)
+}
+
+fn element(element: &Value, at: &str) -> Checked {
+    let element = element
+        .as_object()
+        .ok_or_else(|| bad("must be an object", at))?;
+    let kind = required(element, "type", 255, at)?;
+    optional(element, "action_id", 255, at)?;
+    if kind == "button" {
+        plain(element, "text", 75, at)?;
+        optional(element, "value", 2_000, at)?;
+        optional(element, "url", 3_000, at)?;
+        if let Some(style) = element.get("style")
+            && style != "primary"
+            && style != "danger"
+        {
+            return Err(bad(
+                "must be one of primary, danger",
+                &format!("{at}/style"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn text(holder: &Map<String, Value>, name: &str, most: usize, at: &str) -> Checked {
+    let at = format!("{at}/{name}");
+    text_object(
+        holder
+            .get(name)
+            .ok_or_else(|| bad("missing required field", &at))?,
+        most,
+        &at,
+    )
+}
+
+fn plain(holder: &Map<String, Value>, name: &str, most: usize, at: &str) -> Checked {
+    text(holder, name, most, at)?;
+    match holder
+        .get(name)
+        .and_then(|text| text.get("type"))
+        .and_then(Value::as_str)
+    {
+        Some("plain_text") => Ok(()),
+        _ => Err(bad("must be plain_text", &format!("{at}/{name}/type"))),
+    }
+}
+
+fn text_object(text: &Value, most: usize, at: &str) -> Checked {
+    let text = text
+        .as_object()
+        .ok_or_else(|| bad("must be an object", at))?;
+    match text.get("type").and_then(Value::as_str) {
+        Some("plain_text" | "mrkdwn") => {}
+        _ => {
+            return Err(bad(
+                "must be one of plain_text, mrkdwn",
+                &format!("{at}/type"),
+            ));
+        }
+    }
+    required(text, "text", most, at).map(|_| ())
+}
+
+fn list<'l>(value: &'l Value, most: usize, at: &str) -> Result<&'l Vec<Value>, Bad> {
+    let list = value.as_array().ok_or_else(|| bad("must be a list", at))?;
+    if list.is_empty() {
+        return Err(bad("no fewer than 1 items allowed", at));
+    }
+    if list.len() > most {
+        return Err(bad(&format!("no more than {most} items allowed"), at));
+    }
+    Ok(list)
+}
+
+fn required<'h>(
+    holder: &'h Map<String, Value>,
+    name: &str,
+    most: usize,
+    at: &str,
+) -> Result<&'h str, Bad> {
+    match optional(holder, name, most, at)? {
+        Some("") => Err(bad(
+            "must be more than 0 characters",
+            &format!("{at}/{name}"),
+        )),
+        Some(text) => Ok(text),
+        None => Err(bad("missing required field", &format!("{at}/{name}"))),
+    }
+}
+
+fn optional<'h>(
+    holder: &'h Map<String, Value>,
+    name: &str,
+    most: usize,
+    at: &str,
+) -> Result<Option<&'h str>, Bad> {
+    let at = format!("{at}/{name}");
+    match holder.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.chars().count() > most => Err(bad(
+            &format!("must be less than {} characters", most + 1),
+            &at,
+        )),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad("must be a string", &at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn section(characters: usize) -> Value {
+        json!({"type": "section", "text": {"type": "mrkdwn", "text": "é".repeat(characters)}})
+    }
+
+    fn button_of(characters: usize) -> Value {
+        let text = json!({"type": "plain_text", "text": "x".repeat(characters)});
+        json!({"type": "actions", "elements": [{"type": "button", "action_id": "undo", "text": text}]})
+    }
+
+    #[rstest]
+    #[case::longest_section(json!([section(3_000)]), None)]
+    #[case::section_over(json!([section(3_001)]), Some("invalid_blocks"))]
+    #[case::longest_button(json!([button_of(75)]), None)]
+    #[case::button_over(json!([button_of(76)]), Some("invalid_blocks"))]
+    #[case::fifty(Value::Array(vec![json!({"type": "divider"}); 50]), None)]
+    #[case::fifty_one(Value::Array(vec![json!({"type": "divider"}); 51]), Some("invalid_blocks"))]
+    #[case::unknown_type(json!([{"type": "carousel"}]), Some("invalid_blocks"))]
+    #[case::same_id(json!([{"type": "divider", "block_id": "a"}, {"type": "divider", "block_id": "a"}]), Some("invalid_blocks"))]
+    #[case::no_list(json!({"type": "divider"}), Some("invalid_blocks_format"))]
+    fn holds_to_the_limits(#[case] blocks: Value, #[case] error: Option<&str>) {
+        assert_eq!(check(&blocks, IN_MESSAGE).err().map(|bad| bad.code), error);
+    }
+
+    #[test]
+    fn names_the_place() {
+        let error = check(
+            &json!([{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}]),
+            IN_MESSAGE,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.message,
+            "[ERROR] must be plain_text [json-pointer:/blocks/0/text/type]"
+        );
+    }
+
+    #[test]
+    fn a_button_is_found_by_its_action() {
+        let kept = Value::Array(check(&json!([section(1), button_of(4)]), IN_MESSAGE).unwrap());
+        let (block, found) = button(&kept, "undo").unwrap();
+        assert_eq!(found["action_id"], "undo");
+        assert_eq!(kept[1]["block_id"], block);
+        assert!(button(&kept, "redo").is_none());
+    }
+
+    #[test]
+    fn a_modal_needs_a_short_title() {
+        let view = |title: &str| json!({"type": "modal", "title": {"type": "plain_text", "text": title}, "blocks": [{"type": "divider"}]});
+        assert!(check_view(&view("Create a task"), "modal").is_ok());
+        assert_eq!(
+            check_view(&view(&"x".repeat(25)), "modal")
+                .unwrap_err()
+                .code,
+            "invalid_blocks"
+        );
+        assert_eq!(
+            check_view(&view("x"), "home").unwrap_err().code,
+            "invalid_arguments"
+        );
+    }
+}

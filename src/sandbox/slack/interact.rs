@@ -1,0 +1,261 @@
+//! What the workspace knows of interactions (contract 2.4): triggers, response URLs, answers, views.
+
+use serde_json::{Map, Value, json};
+
+use super::world::{Changed, Code, Draft, Whisper, World};
+use super::{blocks, ids, text};
+use crate::sandbox::now;
+
+/// How long a `trigger_id` is good for, in milliseconds (contract 2.4).
+const TRIGGER_LIFE_MS: i64 = 3_000;
+/// How often, and for how many milliseconds, a `response_url` may be used (contract 2.4).
+const RESPONSE_URL: (u32, i64) = (5, 30 * 60 * 1_000);
+
+pub(super) struct Trigger {
+    made_ms: i64,
+    used: bool,
+}
+
+pub(super) struct Response {
+    user: String,
+    channel: String,
+    message: Option<String>,
+    made_ms: i64,
+    uses: u32,
+}
+
+/// What came of an answer to a command or through a `response_url`.
+pub(super) enum Said {
+    /// A message in that channel.
+    Changed(String, Changed),
+    Whisper(Whisper),
+    Nothing,
+}
+
+impl World {
+    /// A fresh `trigger_id`.
+    pub(super) fn trigger(&mut self) -> String {
+        let id = format!(
+            "{}.{}.{}",
+            fastrand::u32(..),
+            fastrand::u32(..),
+            ids::short(32).to_lowercase()
+        );
+        self.triggers.insert(
+            id.clone(),
+            Trigger {
+                made_ms: now(),
+                used: false,
+            },
+        );
+        id
+    }
+
+    /// Makes every `trigger_id` older.
+    pub(super) fn age_triggers(&mut self, by_ms: i64) {
+        for trigger in self.triggers.values_mut() {
+            trigger.made_ms = trigger.made_ms.saturating_sub(by_ms);
+        }
+    }
+
+    /// Uses a `trigger_id` up (contract 2.4).
+    pub(super) fn exchange(&mut self, trigger: &str) -> Result<(), Code> {
+        let trigger = self.triggers.get_mut(trigger).ok_or("invalid_trigger_id")?;
+        if trigger.used {
+            return Err("exchanged_trigger_id");
+        }
+        if now() - trigger.made_ms > TRIGGER_LIFE_MS {
+            return Err("expired_trigger_id");
+        }
+        trigger.used = true;
+        Ok(())
+    }
+
+    /// A fresh id for a `response_url`, for that person in that channel; `message` is what `replace_original` means.
+    pub(super) fn response(&mut self, user: &str, channel: &str, message: Option<&str>) -> String {
+        let id = ids::short(24);
+        let response = Response {
+            user: user.to_owned(),
+            channel: channel.to_owned(),
+            message: message.map(str::to_owned),
+            made_ms: now(),
+            uses: 0,
+        };
+        self.responses.insert(id.clone(), response);
+        id
+    }
+
+    /// The payload of a slash command (contract 2.3).
+    pub(super) fn slash(
+        &mut self,
+        user: &str,
+        channel: &str,
+        command: &str,
+        text: &str,
+        base: &str,
+    ) -> Value {
+        let response = self.response(user, channel, None);
+        json!({
+            "token": "sandbox", "team_id": self.team.id, "team_domain": self.team.domain, "channel_id": channel,
+            "channel_name": self.channel_name(channel), "user_id": user, "user_name": self.name_of(user),
+            "command": command, "text": text, "api_app_id": self.app.id, "is_enterprise_install": "false",
+            "response_url": format!("{base}/resp/{response}"), "trigger_id": self.trigger(),
+        })
+    }
+
+    /// What came to a `response_url`. The error bodies are not known (contract 8); these are the sandbox's own.
+    pub(super) fn respond(&mut self, id: &str, said: &Map<String, Value>) -> Result<Said, Code> {
+        let response = self.responses.get_mut(id).ok_or("no_such_url")?;
+        if response.uses >= RESPONSE_URL.0 || now() - response.made_ms > RESPONSE_URL.1 {
+            return Err("expired_url");
+        }
+        let (user, channel, original) = (
+            response.user.clone(),
+            response.channel.clone(),
+            response.message.clone(),
+        );
+        let is = |name: &str| said.get(name).is_some_and(|on| on == true);
+        if is("delete_original") && said.len() > 1 {
+            return Err("invalid_payload");
+        }
+        let fields = message_fields(said)?;
+        if fields.is_empty() && !is("delete_original") {
+            return Err("no_text");
+        }
+        if let Some(response) = self.responses.get_mut(id) {
+            response.uses += 1;
+        }
+        match original {
+            Some(ts) if is("delete_original") => {
+                let changed = self.delete(&channel, &ts)?;
+                Ok(Said::Changed(channel, changed))
+            }
+            Some(ts) if is("replace_original") => {
+                let bot = self.bot.user.clone();
+                let changed = self.edit(&channel, &ts, &bot, fields)?;
+                Ok(Said::Changed(channel, changed))
+            }
+            _ => self.answer(&channel, &user, said, "response_url"),
+        }
+    }
+
+    /// An answer to a slash command or through a `response_url`: for one person unless `response_type` says otherwise.
+    pub(super) fn answer(
+        &mut self,
+        channel: &str,
+        user: &str,
+        said: &Map<String, Value>,
+        from: &'static str,
+    ) -> Result<Said, Code> {
+        let mut fields = message_fields(said)?;
+        if fields.is_empty() {
+            return Ok(Said::Nothing);
+        }
+        let thread_ts = said
+            .get("thread_ts")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let text = fields
+            .remove("text")
+            .and_then(|text| text.as_str().map(str::to_owned))
+            .unwrap_or_default();
+        match said.get("response_type").and_then(Value::as_str) {
+            Some("in_channel") => {
+                let draft = Draft {
+                    author: self.bot.user.clone(),
+                    text,
+                    thread_ts,
+                    extra: fields,
+                    ..Draft::default()
+                };
+                Ok(Said::Changed(
+                    channel.to_owned(),
+                    self.post(channel, draft)?,
+                ))
+            }
+            None | Some("ephemeral") => {
+                let (channel, user) = (channel.to_owned(), user.to_owned());
+                Ok(Said::Whisper(Whisper {
+                    channel,
+                    user,
+                    text,
+                    thread_ts,
+                    from,
+                }))
+            }
+            Some(_) => Err("invalid_payload"),
+        }
+    }
+
+    /// Keeps a view that was checked, under a new id or that of a Home tab, with a new hash.
+    pub(super) fn keep_view(
+        &mut self,
+        mut view: Map<String, Value>,
+        id: Option<String>,
+    ) -> Map<String, Value> {
+        let id = id.unwrap_or_else(|| ids::slack("V0"));
+        let own = [
+            ("id", json!(id)),
+            ("team_id", json!(self.team.id)),
+            ("app_id", json!(self.app.id)),
+            ("bot_id", json!(self.bot.id)),
+            (
+                "hash",
+                json!(format!("{}.{}", now() / 1_000, ids::short(8))),
+            ),
+            ("state", json!({"values": {}})),
+            ("root_view_id", json!(id)),
+            ("previous_view_id", Value::Null),
+        ];
+        view.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        for name in ["private_metadata", "callback_id", "external_id"] {
+            view.entry(name).or_insert_with(|| json!(""));
+        }
+        self.views.insert(id, view.clone());
+        view
+    }
+
+    pub(super) fn view(&self, id: &str) -> Option<&Map<String, Value>> {
+        self.views.get(id)
+    }
+
+    pub(super) fn close_view(&mut self, id: &str) {
+        self.views.remove(id);
+    }
+
+    /// The modals that are open, and the Home tabs (under [`home_id`]).
+    pub(super) fn views(&self) -> Vec<Value> {
+        self.views.values().cloned().map(Value::Object).collect()
+    }
+
+    pub(super) fn has_external_id(&self, external_id: &str) -> bool {
+        !external_id.is_empty()
+            && self
+                .views
+                .values()
+                .any(|view| view.get("external_id").is_some_and(|id| id == external_id))
+    }
+}
+
+/// The id of a person's Home tab.
+pub(super) fn home_id(user: &str) -> String {
+    format!("V0HOME{user}")
+}
+
+/// `text` and `blocks` of an answer, as Slack keeps them.
+fn message_fields(said: &Map<String, Value>) -> Result<Map<String, Value>, Code> {
+    let mut fields = Map::new();
+    match said.get("text") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Value::String(text)) => {
+            fields.insert("text".to_owned(), json!(text::posted(text)));
+        }
+        Some(_) => return Err("invalid_payload"),
+    }
+    if let Some(list) = said.get("blocks") {
+        let kept = blocks::check(list, blocks::IN_MESSAGE).map_err(|bad| bad.code)?;
+        fields.insert("blocks".to_owned(), Value::Array(kept));
+    }
+    Ok(fields)
+}

@@ -1,0 +1,441 @@
+//! What people do in the workspace. Each says it as the person does; the bot hears of it as Slack would tell it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::interact::home_id;
+use super::world::{Changed, Draft, World};
+use super::{Happening, Inner, Kind, Slack, blocks, ids, merge, text};
+
+/// A sandbox's user has asked for what cannot be: its own mistake, so it is told by a panic.
+#[track_caller]
+fn must<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(why) => panic!("{what}: {why}"),
+    }
+}
+
+impl Slack {
+    /// The direct conversation of a person with the bot, made when there is none: a `D…` id.
+    ///
+    /// # Panics
+    /// When there is no such person, or the person is deactivated or a bot.
+    #[track_caller]
+    pub fn dm(&self, user: &str) -> String {
+        let opened = self.inner.world().open_dm(user);
+        must(opened, &format!("no DM with {user}")).0
+    }
+
+    /// The id of a channel, by its name without `#`.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[track_caller]
+    pub fn channel(&self, name: &str) -> String {
+        let found = self.inner.world().channel_named(name);
+        must(found.ok_or("no channel of that name"), name)
+    }
+
+    /// Makes a channel with these members; the bot is in it only when it is named.
+    pub fn add_channel(&self, id: &str, name: &str, private: bool, members: &[&str]) {
+        self.inner.world().add_channel(id, name, private, members);
+    }
+
+    /// Archives a channel.
+    pub fn archive(&self, channel: &str) {
+        self.inner.world().archive(channel);
+    }
+
+    /// Lets a person, or the bot, into a channel; the bot hears a `channel_join`.
+    pub fn join(&self, channel: &str, user: &str) {
+        let events = self.inner.world().join(channel, user);
+        self.inner.deliver_events(events);
+    }
+
+    /// A person types a message. The text is as typed: entities, links, bare domains, a few emoji and `@name` of the
+    /// bot become what Slack makes of them; what is in wire form (`<@U…>`) stays. Answers the message's `ts`.
+    ///
+    /// Where the bot is a member it hears a `message`, and an `app_mention` as well when a channel's message mentions it.
+    ///
+    /// # Panics
+    /// When the person is not in that channel.
+    #[track_caller]
+    pub fn says(&self, user: &str, channel: &str, text: &str) -> String {
+        self.post(user, channel, text, None, false)
+    }
+
+    /// A person answers in a thread.
+    ///
+    /// # Panics
+    /// When the person is not in that channel, or the thread's root is not there.
+    #[track_caller]
+    pub fn says_in_thread(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
+        self.post(user, channel, text, Some(thread_ts), false)
+    }
+
+    /// A person answers in a thread, "also to the channel": `thread_broadcast`.
+    ///
+    /// # Panics
+    /// As [`Slack::says_in_thread`].
+    #[track_caller]
+    pub fn broadcasts(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
+        self.post(user, channel, text, Some(thread_ts), true)
+    }
+
+    #[track_caller]
+    fn post(
+        &self,
+        user: &str,
+        channel: &str,
+        typed: &str,
+        thread_ts: Option<&str>,
+        broadcast: bool,
+    ) -> String {
+        let wire = {
+            let world = self.inner.world();
+            text::typed(typed, &world.bot.name, &world.bot.user)
+        };
+        let mut extra = typed_by_hand();
+        extra.insert(
+            "blocks".to_owned(),
+            json!([{"type": "rich_text", "block_id": ids::short(5), "elements": [
+                {"type": "rich_text_section", "elements": [{"type": "text", "text": typed}]}]}]),
+        );
+        let thread_ts = thread_ts.map(str::to_owned);
+        self.drafts(
+            channel,
+            Draft {
+                author: user.to_owned(),
+                text: wire,
+                thread_ts,
+                broadcast,
+                extra,
+            },
+        )
+    }
+
+    /// A message arrives with exactly this wire text: no-break spaces, `&amp;lt;`, `<http://foo.rs|foo.rs>`.
+    ///
+    /// # Panics
+    /// When the person is not in that channel.
+    #[track_caller]
+    pub fn says_wire(&self, user: &str, channel: &str, wire: &str) -> String {
+        let extra = typed_by_hand();
+        self.drafts(
+            channel,
+            Draft {
+                author: user.to_owned(),
+                text: wire.to_owned(),
+                extra,
+                ..Draft::default()
+            },
+        )
+    }
+
+    /// A person shares a file with a comment: `file_share`.
+    ///
+    /// # Panics
+    /// When the person is not in that channel.
+    #[track_caller]
+    pub fn shares_file(&self, user: &str, channel: &str, name: &str, text: &str) -> String {
+        let id = ids::slack("F0");
+        let mut draft = Draft {
+            author: user.to_owned(),
+            text: text::posted(text),
+            ..Draft::default()
+        };
+        draft.extra.extend([
+            ("subtype".to_owned(), json!("file_share")),
+            ("upload".to_owned(), json!(false)),
+            ("display_as_bot".to_owned(), json!(false)),
+            (
+                "files".to_owned(),
+                json!([{"id": id, "name": name, "mimetype": "image/png", "filetype": "png", "mode": "hosted",
+                    "size": 1234, "user": user, "url_private": format!("https://files.slack.com/{id}/{name}"),
+                    "permalink": format!("https://acme.slack.com/files/{user}/{id}/{name}")}]),
+            ),
+        ]);
+        self.drafts(channel, draft)
+    }
+
+    /// Another app's bot posts: `bot_message`, without a `user`.
+    pub fn other_bot_says(&self, channel: &str, username: &str, text: &str) {
+        let event = {
+            let mut world = self.inner.world();
+            let ts = world.next_ts();
+            json!({"type": "message", "subtype": "bot_message", "channel": channel,
+                "channel_type": world.channel_kind(channel), "bot_id": "B0OTHER", "username": username,
+                "text": text::posted(text), "ts": ts, "event_ts": ts})
+        };
+        self.send_event(event);
+    }
+
+    #[track_caller]
+    fn drafts(&self, channel: &str, draft: Draft) -> String {
+        let posted = {
+            let mut world = self.inner.world();
+            assert!(
+                world.is_member(channel, &draft.author),
+                "{} is not in {channel}",
+                draft.author
+            );
+            world.post(channel, draft)
+        };
+        let changed = must(posted, &format!("cannot post to {channel}"));
+        let ts = changed.ts.clone();
+        self.inner.announce(channel, changed);
+        ts
+    }
+
+    /// The events that announced a message, made again: to be changed and sent with [`Slack::send_event`].
+    pub fn events_of(&self, channel: &str, ts: &str) -> Vec<Value> {
+        self.inner.world().announced(channel, ts)
+    }
+
+    /// Whether of a mention's two events `app_mention` comes first. There is no fixed order (contract 1.6).
+    pub fn mention_first(&self, on: bool) {
+        self.inner.wire().knobs.mention_first = on;
+    }
+
+    /// A person edits a message of their own: `message_changed`.
+    ///
+    /// # Panics
+    /// When the message is not there, or another's.
+    #[track_caller]
+    pub fn edits(&self, user: &str, channel: &str, ts: &str, text: &str) {
+        let changed = {
+            let mut world = self.inner.world();
+            let wire = text::typed(text, &world.bot.name, &world.bot.user);
+            let fields = Map::from_iter([
+                ("text".to_owned(), json!(wire)),
+                ("blocks".to_owned(), Value::Null),
+            ]);
+            world.edit(channel, ts, user, fields)
+        };
+        self.announces(channel, changed);
+    }
+
+    /// A message is deleted: `message_deleted`.
+    ///
+    /// # Panics
+    /// When the message is not there.
+    #[track_caller]
+    pub fn deletes(&self, channel: &str, ts: &str) {
+        let changed = self.inner.world().delete(channel, ts);
+        let changed = must(changed, "cannot delete");
+        self.inner.deliver_events(changed.events);
+    }
+
+    /// A link in a message unfurls: `message_changed` without `edited`.
+    ///
+    /// # Panics
+    /// When the message is not there.
+    #[track_caller]
+    pub fn unfurls(&self, channel: &str, ts: &str, url: &str) {
+        let changed = self.inner.world().unfurl(channel, ts, url);
+        self.announces(channel, changed);
+    }
+
+    #[track_caller]
+    fn announces(&self, channel: &str, changed: Result<Changed, &'static str>) {
+        self.inner
+            .announce(channel, must(changed, "cannot change the message"));
+    }
+
+    /// A person reacts: `reaction_added`. The name is without colons.
+    ///
+    /// # Panics
+    /// When the message is not there, or has that reaction of theirs.
+    #[track_caller]
+    pub fn reacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
+        let events = self.inner.world().react(channel, ts, user, name);
+        let events = must(events, "cannot react");
+        let happening = Happening::Reacted {
+            channel: channel.to_owned(),
+            ts: ts.to_owned(),
+            user: user.to_owned(),
+            name: name.to_owned(),
+        };
+        self.inner.tell(happening);
+        self.inner.deliver_events(events);
+    }
+
+    /// A person sends a slash command; the id of its envelope. What they see of it is in [`Slack::whispers`].
+    ///
+    /// # Panics
+    /// When the app has no such command.
+    #[track_caller]
+    pub fn commands(&self, user: &str, channel: &str, command: &str, text: &str) -> String {
+        let base = self.base();
+        let payload = {
+            let mut world = self.inner.world();
+            assert!(
+                world.app.commands.contains(command),
+                "the app has no command {command}"
+            );
+            let text = text::typed(text, &world.bot.name, &world.bot.user);
+            world.slash(user, channel, command, &text, &base)
+        };
+        self.inner.deliver(Kind::SlashCommands, payload, 0)
+    }
+
+    /// A person presses a button of a message of the bot's; the id of the envelope.
+    ///
+    /// # Panics
+    /// When the message is not there or has no such button.
+    #[track_caller]
+    pub fn clicks(&self, user: &str, channel: &str, ts: &str, action_id: &str) -> String {
+        let base = self.base();
+        let payload = {
+            let mut world = self.inner.world();
+            let message = must(world.body(channel, ts).ok_or("no such message"), ts);
+            let buttons = message.get("blocks").cloned().unwrap_or_default();
+            let (block, button) = must(
+                blocks::button(&buttons, action_id).ok_or("no such button"),
+                action_id,
+            );
+            let response = world.response(user, channel, Some(ts));
+            let own = json!({
+                "container":
+                    {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": false},
+                "channel": {"id": channel, "name": world.channel_name(channel)}, "message": message,
+                "state": {"values": {}}, "response_url": format!("{base}/resp/{response}"),
+                "actions": [pressed(block, button, &world.next_ts())],
+            });
+            interaction(&mut world, "block_actions", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
+    /// A person presses a button of their Home tab; the id of the envelope.
+    ///
+    /// # Panics
+    /// When no Home tab is published for them or it has no such button.
+    #[track_caller]
+    pub fn clicks_home(&self, user: &str, action_id: &str) -> String {
+        let payload = {
+            let mut world = self.inner.world();
+            let view = must(
+                world.view(&home_id(user)).cloned().ok_or("no Home tab"),
+                user,
+            );
+            let buttons = view.get("blocks").cloned().unwrap_or_default();
+            let (block, button) = must(
+                blocks::button(&buttons, action_id).ok_or("no such button"),
+                action_id,
+            );
+            let own = json!({
+                "container": {"type": "view", "view_id": view.get("id")}, "view": view,
+                "actions": [pressed(block, button, &world.next_ts())],
+            });
+            interaction(&mut world, "block_actions", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
+    /// A person uses a message shortcut; the id of the envelope.
+    ///
+    /// # Panics
+    /// When the message is not there.
+    #[track_caller]
+    pub fn message_action(&self, user: &str, channel: &str, ts: &str, callback_id: &str) -> String {
+        let base = self.base();
+        let payload = {
+            let mut world = self.inner.world();
+            let message = must(world.body(channel, ts).ok_or("no such message"), ts);
+            let response = world.response(user, channel, None);
+            let own = json!({
+                "callback_id": callback_id, "action_ts": world.next_ts(), "message_ts": ts,
+                "channel": {"id": channel, "name": world.channel_name(channel)}, "message": message,
+                "response_url": format!("{base}/resp/{response}"),
+            });
+            interaction(&mut world, "message_action", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
+    /// A person uses a global shortcut; the id of the envelope.
+    pub fn shortcut(&self, user: &str, callback_id: &str) -> String {
+        let payload = {
+            let mut world = self.inner.world();
+            let own = json!({"callback_id": callback_id, "action_ts": world.next_ts()});
+            interaction(&mut world, "shortcut", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
+    /// A person submits a modal with these `state.values`; the id of the envelope.
+    ///
+    /// # Panics
+    /// When no such modal is open.
+    #[track_caller]
+    pub fn submits(&self, user: &str, view_id: &str, values: Value) -> String {
+        let payload = {
+            let mut world = self.inner.world();
+            let mut view = must(world.view(view_id).cloned().ok_or("no such modal"), view_id);
+            view.insert("state".to_owned(), json!({"values": values}));
+            let own = json!({"view": view, "response_urls": []});
+            interaction(&mut world, "view_submission", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
+    /// A person opens a tab of the app, `home` or `messages`: `app_home_opened`; the id of the envelope.
+    ///
+    /// # Panics
+    /// As [`Slack::dm`].
+    #[track_caller]
+    pub fn opens_tab(&self, user: &str, tab: &str) -> String {
+        let channel = self.dm(user);
+        let event = {
+            let mut world = self.inner.world();
+            let mut event = json!({"type": "app_home_opened", "user": user, "channel": channel, "tab": tab,
+                "event_ts": world.next_ts()});
+            if let Some(view) = world.view(&home_id(user)).filter(|_| tab == "home") {
+                merge(&mut event, json!({ "view": view }));
+            }
+            event
+        };
+        self.send_event(event)
+    }
+
+    /// A fresh `trigger_id`, as one that came with an interaction.
+    pub fn trigger(&self) -> String {
+        self.inner.world().trigger()
+    }
+
+    /// `http://127.0.0.1:port`.
+    fn base(&self) -> String {
+        let inner: &Arc<Inner> = &self.inner;
+        format!("http://{}", inner.authority())
+    }
+}
+
+/// What only a post from Slack's own clients has.
+fn typed_by_hand() -> Map<String, Value> {
+    Map::from_iter([("client_msg_id".to_owned(), json!(ids::uuid()))])
+}
+
+/// An interaction: what every one begins with (contract 2.4), and its own fields.
+fn interaction(world: &mut World, kind: &str, user: &str, own: Value) -> Value {
+    let name = world.name_of(user);
+    let mut payload = json!({
+        "type": kind, "team": {"id": world.team.id, "domain": world.team.domain}, "enterprise": null,
+        "is_enterprise_install": false, "api_app_id": world.app.id, "token": "sandbox", "trigger_id": world.trigger(),
+        "user": {"id": user, "username": name, "name": name, "team_id": world.team.id},
+    });
+    merge(&mut payload, own);
+    payload
+}
+
+/// A button as it comes in `actions`.
+fn pressed(block: &str, button: &Value, action_ts: &str) -> Value {
+    let mut action = button.clone();
+    merge(
+        &mut action,
+        json!({"block_id": block, "action_ts": action_ts}),
+    );
+    action
+}

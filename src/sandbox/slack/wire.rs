@@ -1,0 +1,547 @@
+//! What is on its way to the bot: links, envelopes, acknowledgements, and the sending again of what was not
+//! acknowledged (contract 1.2, 1.3, 1.6). The frames themselves are `socket`'s.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, mpsc};
+
+use super::interact::Said;
+use super::world::{Changed, Whisper};
+use super::{Happening, Inner, ids, merge};
+use crate::sandbox::now;
+
+/// Waits before the three retries of an `events_api` envelope (contract 7: 3 s, +60 s, +300 s).
+const RETRIES: [Duration; 3] = [
+    Duration::from_secs(3),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+];
+/// How long the bot has to acknowledge; a person sees an error after that (contract 1.3).
+const ACK_WITHIN: Duration = Duration::from_secs(3);
+/// How often Slack pings (contract 1.4).
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// Links per app; one more is turned away (contract 1.5).
+pub(super) const LINKS: usize = 10;
+/// How long a ticket is good for, in milliseconds. Slack's own life of a ticket is not known (contract 8).
+const TICKET_LIFE_MS: i64 = 60_000;
+
+/// The kinds of envelopes (contract 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Sent again when it is not acknowledged.
+    EventsApi,
+    /// Never sent again; takes a message with its acknowledgement.
+    SlashCommands,
+    /// Never sent again.
+    Interactive,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::EventsApi => "events_api",
+            Kind::SlashCommands => "slash_commands",
+            Kind::Interactive => "interactive",
+        }
+    }
+}
+
+/// An acknowledgement, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ack {
+    pub envelope_id: String,
+    /// The link it came on.
+    pub link: u64,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// How long after the envelope was last sent, in milliseconds.
+    pub after_ms: i64,
+    pub payload: Option<Value>,
+    /// Whether it counts: the first of this envelope, on a link that the envelope was sent on, and not later than 3 s
+    /// for what a person waits for. (Whether Slack takes one from another link is not known, contract 1.3; the
+    /// sandbox does not.)
+    pub counts: bool,
+}
+
+/// An envelope, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    pub id: String,
+    pub kind: Kind,
+    pub payload: Value,
+    /// `retry_attempt` as last sent.
+    pub attempt: u32,
+    /// The links it was put on, in order; one entry per sending.
+    pub links: Vec<u64>,
+    /// When it was last sent, in milliseconds since the epoch; when it was made, if it never was.
+    pub sent_ms: i64,
+    pub acked: bool,
+    /// Too late to be acknowledged: a person has seen an error.
+    pub(super) over: bool,
+}
+
+/// What a link's task is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    Text(String),
+    Binary(Vec<u8>),
+    /// Sends a Close frame and waits for the other's.
+    Close,
+    /// Neither reads nor writes any more, and keeps the connection.
+    Silence,
+}
+
+pub(super) struct Link {
+    pub(super) orders: mpsc::UnboundedSender<Order>,
+    /// Wakes the link's task even out of a write that hangs, to drop the connection.
+    pub(super) cut: Arc<Notify>,
+    /// Whether new envelopes are put on it.
+    pub(super) routed: bool,
+}
+
+/// The state of the wire.
+pub(super) struct Wire {
+    pub(super) links: BTreeMap<u64, Link>,
+    last_link: u64,
+    turn: usize,
+    /// All envelopes, in the order they were made; and by id where each is, and what its acknowledgement wakes.
+    pub(super) envelopes: Vec<Envelope>,
+    index: HashMap<String, (usize, Arc<Notify>)>,
+    pub(super) acks: Vec<Ack>,
+    /// What the bot sent that is no acknowledgement of anything.
+    pub(super) strays: Vec<String>,
+    tickets: BTreeMap<String, i64>,
+    /// Only this link gets envelopes.
+    pub(super) pinned: Option<u64>,
+    pub(super) knobs: Knobs,
+}
+
+/// What a test can turn.
+#[derive(Debug, Clone)]
+pub(super) struct Knobs {
+    pub(super) time_scale: f64,
+    pub(super) ping_every: Duration,
+    pub(super) pinging: bool,
+    pub(super) ponging: bool,
+    pub(super) lose: u32,
+    pub(super) mention_first: bool,
+    pub(super) leave_tcp_open: bool,
+    pub(super) hello: bool,
+    pub(super) losing_acks: bool,
+    /// Where links are said to be, if not here: `wss://localhost:port`.
+    pub(super) links_at: Option<String>,
+}
+
+impl Wire {
+    pub(super) fn new() -> Wire {
+        Wire {
+            links: BTreeMap::new(),
+            last_link: 0,
+            turn: 0,
+            envelopes: Vec::new(),
+            index: HashMap::new(),
+            acks: Vec::new(),
+            strays: Vec::new(),
+            tickets: BTreeMap::new(),
+            pinned: None,
+            knobs: Knobs {
+                time_scale: 1.0,
+                ping_every: PING_EVERY,
+                pinging: true,
+                ponging: true,
+                lose: 0,
+                mention_first: false,
+                leave_tcp_open: false,
+                hello: true,
+                losing_acks: false,
+                links_at: None,
+            },
+        }
+    }
+
+    /// A ticket for one link.
+    pub(super) fn ticket(&mut self) -> String {
+        let ticket = ids::uuid();
+        self.tickets.insert(ticket.clone(), now());
+        ticket
+    }
+
+    /// Takes a ticket; whether it was good.
+    pub(super) fn redeem(&mut self, ticket: &str) -> bool {
+        self.tickets
+            .remove(ticket)
+            .is_some_and(|made| now() - made <= TICKET_LIFE_MS)
+    }
+
+    /// Registers a link; `None` when there are as many as may be.
+    pub(super) fn admit(&mut self, link: Link) -> Option<u64> {
+        if self.links.len() >= LINKS {
+            return None;
+        }
+        self.last_link += 1;
+        self.links.insert(self.last_link, link);
+        Some(self.last_link)
+    }
+
+    /// Takes a link off the books; whether it was on them.
+    pub(super) fn dismiss(&mut self, link: u64) -> bool {
+        if self.pinned == Some(link) {
+            self.pinned = None;
+        }
+        self.links.remove(&link).is_some()
+    }
+
+    /// Keeps a new envelope; what is returned is woken when it is acknowledged.
+    fn keep(&mut self, envelope: Envelope) -> Arc<Notify> {
+        let acked = Arc::new(Notify::new());
+        self.index.insert(
+            envelope.id.clone(),
+            (self.envelopes.len(), Arc::clone(&acked)),
+        );
+        self.envelopes.push(envelope);
+        acked
+    }
+
+    pub(super) fn envelope(&self, id: &str) -> Option<&Envelope> {
+        self.envelopes.get(self.index.get(id)?.0)
+    }
+
+    fn envelope_mut(&mut self, id: &str) -> Option<&mut Envelope> {
+        self.envelopes.get_mut(self.index.get(id)?.0)
+    }
+
+    /// The link whose turn it is: "any of them, no pattern" (contract 1.5), here in turn.
+    fn next_link(&mut self) -> Option<u64> {
+        let routed: Vec<u64> = self
+            .links
+            .iter()
+            .filter(|(id, link)| link.routed && self.pinned.is_none_or(|pinned| pinned == **id))
+            .map(|(id, _)| *id)
+            .collect();
+        self.turn = self.turn.wrapping_add(1);
+        routed.get(self.turn.checked_rem(routed.len())?).copied()
+    }
+
+    fn scaled(&self, wait: Duration) -> Duration {
+        wait.mul_f64(self.knobs.time_scale)
+    }
+}
+
+impl Inner {
+    /// Puts events into envelopes and sends them; the ids of the envelopes.
+    pub(super) fn deliver_events(self: &Arc<Self>, mut events: Vec<Value>) -> Vec<String> {
+        if events.len() > 1 && self.wire().knobs.mention_first {
+            events.reverse();
+        }
+        events
+            .into_iter()
+            .map(|event| self.deliver(Kind::EventsApi, self.wrapped(event), 0))
+            .collect()
+    }
+
+    /// The `event_callback` around an event (contract 2.1).
+    pub(super) fn wrapped(&self, event: Value) -> Value {
+        let world = self.world();
+        json!({
+            "token": "sandbox", "team_id": world.team.id, "context_team_id": world.team.id,
+            "context_enterprise_id": null, "api_app_id": world.app.id, "type": "event_callback",
+            "event_id": ids::slack("Ev0"), "event_time": now() / 1_000, "event_context": format!("4-{}", ids::short(40)),
+            "is_ext_shared_channel": false,
+            "authorizations": [{"enterprise_id": null, "team_id": world.team.id, "user_id": world.bot.user,
+                "is_bot": true, "is_enterprise_install": false}],
+            "event": event,
+        })
+    }
+
+    /// Sends a new envelope, and sees to it that it is sent again, or that its person sees an error.
+    pub(super) fn deliver(self: &Arc<Self>, kind: Kind, payload: Value, attempt: u32) -> String {
+        let id = ids::uuid();
+        let envelope = Envelope {
+            id: id.clone(),
+            kind,
+            payload,
+            attempt,
+            links: Vec::new(),
+            sent_ms: now(),
+            acked: false,
+            over: false,
+        };
+        let acked = self.wire().keep(envelope);
+        let sent = self.send(&id, attempt);
+        match kind {
+            Kind::EventsApi => {
+                self.runtime
+                    .spawn(chase(Arc::clone(self), id.clone(), acked));
+            }
+            Kind::SlashCommands | Kind::Interactive if sent.is_none() => {
+                self.fails(&id, "dispatch_failed")
+            }
+            Kind::SlashCommands | Kind::Interactive => {
+                self.runtime
+                    .spawn(expire(Arc::clone(self), id.clone(), acked));
+            }
+        }
+        id
+    }
+
+    /// Puts an envelope on the link whose turn it is, and says which; `None` when there is none, or it got lost.
+    pub(super) fn send(&self, id: &str, attempt: u32) -> Option<u64> {
+        let mut wire = self.wire();
+        let link = match wire.knobs.lose {
+            0 => wire.next_link(),
+            lose => {
+                wire.knobs.lose = lose - 1;
+                None
+            }
+        };
+        let envelope = wire.envelope_mut(id)?;
+        envelope.attempt = attempt;
+        if let Some(link) = link {
+            envelope.links.push(link);
+            envelope.sent_ms = now();
+            let frame = frame(envelope).to_string();
+            if let Some(link) = wire.links.get(&link) {
+                // A link that has just ended: as good as lost, and sent again later.
+                let _ = link.orders.send(Order::Text(frame));
+            }
+        }
+        drop(wire);
+        self.tell(Happening::Sent {
+            envelope_id: id.to_owned(),
+            link,
+            attempt,
+        });
+        link
+    }
+
+    /// A text frame from the bot: an acknowledgement, or nothing known.
+    pub(super) fn heard(self: &Arc<Self>, link: u64, frame: &str) {
+        let said: Option<Map<String, Value>> = serde_json::from_str(frame).ok();
+        let id = said
+            .as_ref()
+            .and_then(|said| said.get("envelope_id"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let mut wire = self.wire();
+        if wire.knobs.losing_acks {
+            return;
+        }
+        let Some(envelope) = wire.envelope_mut(id) else {
+            wire.strays.push(frame.to_owned());
+            drop(wire);
+            return self.tell(Happening::Stray {
+                link,
+                frame: frame.to_owned(),
+            });
+        };
+        let payload = said.as_ref().and_then(|said| said.get("payload")).cloned();
+        let counts = !envelope.acked && !envelope.over && envelope.links.contains(&link);
+        envelope.acked |= counts;
+        let at_ms = now();
+        let ack = Ack {
+            envelope_id: id.to_owned(),
+            link,
+            at_ms,
+            after_ms: at_ms - envelope.sent_ms,
+            payload: payload.clone(),
+            counts,
+        };
+        let answered = counts.then(|| (envelope.kind, envelope.payload.clone()));
+        wire.acks.push(ack.clone());
+        if let Some((_, acked)) = wire.index.get(id).filter(|_| counts) {
+            acked.notify_one();
+        }
+        drop(wire);
+        if let (Some((kind, asked)), Some(Value::Object(payload))) = (answered, payload) {
+            self.take_answer(kind, &asked, &payload);
+        }
+        self.tell(Happening::Acked(ack));
+    }
+
+    /// What came with an acknowledgement (contract 1.3).
+    fn take_answer(self: &Arc<Self>, kind: Kind, asked: &Value, answer: &Map<String, Value>) {
+        let at = |pointer: &str| {
+            asked
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        match (kind, at("/type")) {
+            (_, _) if answer.is_empty() => {}
+            (Kind::SlashCommands, _) => {
+                let (channel, user) = (at("/channel_id"), at("/user_id"));
+                let posted = self.world().answer(channel, user, answer, "ack");
+                match posted {
+                    Ok(said) => self.announce_said(said),
+                    Err(error) => self
+                        .wire()
+                        .strays
+                        .push(format!("{error}: {}", json!(answer))),
+                }
+            }
+            (Kind::Interactive, "view_submission") => {
+                let mut world = self.world();
+                let view = at("/view/id");
+                match answer.get("response_action").and_then(Value::as_str) {
+                    Some("errors") => {}
+                    Some("update" | "push") => {
+                        let kept = answer
+                            .get("view")
+                            .and_then(|view| super::blocks::check_view(view, "modal").ok());
+                        if let Some(kept) = kept {
+                            world.keep_view(kept, Some(view.to_owned()));
+                        }
+                    }
+                    _ => world.close_view(view),
+                }
+            }
+            _ => self
+                .wire()
+                .strays
+                .push(format!("this envelope takes no payload: {}", json!(answer))),
+        }
+    }
+
+    /// The person who waits for an envelope sees an error of Slack's.
+    fn fails(&self, id: &str, error: &str) {
+        let asked = {
+            let mut wire = self.wire();
+            let Some(envelope) = wire.envelope_mut(id) else {
+                return;
+            };
+            envelope.over = true;
+            envelope.payload.clone()
+        };
+        let at = |first: &str, second: &str| {
+            let found = asked
+                .pointer(first)
+                .or_else(|| asked.pointer(second))
+                .and_then(Value::as_str);
+            found.unwrap_or_default().to_owned()
+        };
+        self.whispered(Whisper {
+            channel: at("/channel_id", "/channel/id"),
+            user: at("/user_id", "/user/id"),
+            text: error.to_owned(),
+            thread_ts: None,
+            from: "slack",
+        });
+    }
+
+    pub(super) fn whispered(&self, whisper: Whisper) {
+        self.world().whispers.push(whisper.clone());
+        self.tell(Happening::Whispered(whisper));
+    }
+
+    /// What came of an answer to a command or through a `response_url`.
+    pub(super) fn announce_said(self: &Arc<Self>, said: Said) {
+        match said {
+            Said::Changed(channel, changed) => self.announce(&channel, changed),
+            Said::Whisper(whisper) => self.whispered(whisper),
+            Said::Nothing => {}
+        }
+    }
+
+    /// Tells the bot and those who listen that a message was posted or changed.
+    pub(super) fn announce(self: &Arc<Self>, channel: &str, changed: Changed) {
+        let channel = channel.to_owned();
+        self.tell(match changed.previous {
+            None => Happening::Posted {
+                channel,
+                message: changed.message,
+            },
+            Some(previous) => Happening::Updated {
+                channel,
+                message: changed.message,
+                previous,
+            },
+        });
+        self.deliver_events(changed.events);
+    }
+
+    /// The first frame of a link (contract 1.2).
+    pub(super) fn hello(&self, link: u64) -> String {
+        let app = self.world().app.id.clone();
+        let links = self.wire().links.len();
+        json!({
+            "type": "hello", "num_connections": links, "connection_info": {"app_id": app},
+            "debug_info": {"host": host(link), "build_number": 18, "approximate_connection_time": 18_060},
+        })
+        .to_string()
+    }
+
+    /// Done when this Slack is closed.
+    pub(super) async fn closed(&self) {
+        // Its sender lives as long as `self`.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+}
+
+/// The applink that serves a link, as frames and pings name it.
+pub(super) fn host(link: u64) -> String {
+    format!("applink-{link}")
+}
+
+/// An envelope as it is sent (contract 1.2).
+fn frame(envelope: &Envelope) -> Value {
+    let mut frame = json!({
+        "envelope_id": envelope.id, "type": envelope.kind.name(),
+        "accepts_response_payload": envelope.kind != Kind::EventsApi, "payload": envelope.payload,
+    });
+    if envelope.kind == Kind::EventsApi {
+        let reason = if envelope.attempt == 0 { "" } else { "timeout" };
+        merge(
+            &mut frame,
+            json!({"retry_attempt": envelope.attempt, "retry_reason": reason}),
+        );
+    }
+    frame
+}
+
+/// Sends an event again until it is acknowledged or the retries are used up.
+async fn chase(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
+    loop {
+        let (attempt, wait) = {
+            let wire = inner.wire();
+            let Some(envelope) = wire.envelope(&id) else {
+                return;
+            };
+            let attempt = envelope.attempt;
+            let Some(wait) = usize::try_from(attempt)
+                .ok()
+                .and_then(|attempt| RETRIES.get(attempt))
+            else {
+                return;
+            };
+            (attempt, wire.scaled(*wait))
+        };
+        tokio::select! {
+            biased;
+            () = inner.closed() => return,
+            () = acked.notified() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        // Sent again by hand in the meantime: that was this retry.
+        if inner
+            .wire()
+            .envelope(&id)
+            .is_some_and(|envelope| envelope.attempt == attempt)
+        {
+            inner.send(&id, attempt + 1);
+        }
+    }
+}
+
+/// Shows a person `operation_timeout` when a command or a click is not acknowledged in time.
+async fn expire(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
+    let wait = inner.wire().scaled(ACK_WITHIN);
+    tokio::select! {
+        biased;
+        () = inner.closed() => {}
+        () = acked.notified() => {}
+        () = tokio::time::sleep(wait) => inner.fails(&id, "operation_timeout"),
+    }
+}

@@ -1,0 +1,776 @@
+//! The workspace: people, channels, messages. It changes at once and answers with the events that Slack would
+//! send for the change (contract 2); who carries them to the bot is `wire`'s concern. No IO in here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use serde_json::{Map, Value, json};
+
+use super::interact::{Response, Trigger};
+use super::{ids, merge, text};
+use crate::sandbox::now;
+
+/// Slack's own word for why not (contract 3.2).
+pub(super) type Code = &'static str;
+
+/// Longest text of a post, in characters; what is over is cut off (contract 3.3).
+const LONGEST_POST: usize = 40_000;
+/// Everything that a workspace holds.
+pub(super) struct World {
+    pub(super) team: Team,
+    pub(super) app: App,
+    pub(super) bot: Bot,
+    people: BTreeMap<String, Person>,
+    pub(super) channels: BTreeMap<String, Channel>,
+    last_ts: i64,
+    pub(super) whispers: Vec<Whisper>,
+    pub(super) triggers: BTreeMap<String, Trigger>,
+    pub(super) responses: BTreeMap<String, Response>,
+    pub(super) views: BTreeMap<String, Map<String, Value>>,
+    /// The last post in each channel, and until when a method is blocked, in milliseconds (contract 3.3).
+    last_post: BTreeMap<String, i64>,
+    blocked: BTreeMap<String, i64>,
+    pub(super) enforce_rate: bool,
+}
+
+pub(super) struct Team {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) domain: String,
+}
+
+pub(super) struct App {
+    pub(super) id: String,
+    pub(super) app_token: String,
+    pub(super) bot_token: String,
+    pub(super) scopes: BTreeSet<String>,
+    pub(super) commands: BTreeSet<String>,
+    pub(super) messages_tab: bool,
+    pub(super) home_tab: bool,
+    /// Answers everything with this error, as a revoked installation does.
+    pub(super) refusing: Option<String>,
+}
+
+pub(super) struct Bot {
+    pub(super) user: String,
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+/// A user as the seed has it.
+struct Person {
+    seed: Map<String, Value>,
+}
+
+impl Person {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.seed.get(name).and_then(Value::as_str)
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.seed.get(name).and_then(Value::as_bool) == Some(true)
+    }
+}
+
+pub(super) struct Channel {
+    name: String,
+    /// `channel`, `group`, `im` or `mpim`, as in `channel_type`.
+    kind: String,
+    members: BTreeSet<String>,
+    archived: bool,
+    pub(super) messages: Vec<Message>,
+}
+
+pub(super) struct Message {
+    /// As history shows it, metadata in full.
+    pub(super) body: Map<String, Value>,
+    /// Every text it had, the present one last.
+    texts: Vec<String>,
+    /// Who reacted with what.
+    pub(super) reactions: Vec<(String, String)>,
+}
+
+impl Message {
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.body
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn ts(&self) -> &str {
+        self.text("ts")
+    }
+
+    /// The root that it answers; `None` for a root.
+    pub(super) fn root(&self) -> Option<&str> {
+        let root = self.text("thread_ts");
+        (!root.is_empty() && root != self.ts()).then_some(root)
+    }
+}
+
+/// What only one person sees: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whisper {
+    pub channel: String,
+    pub user: String,
+    pub text: String,
+    pub thread_ts: Option<String>,
+    /// `post` (`chat.postEphemeral`), `ack`, `response_url`, or `slack` for an error that Slack itself shows.
+    pub from: &'static str,
+}
+
+/// A message of the bot, and all that became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    pub ts: String,
+    /// As it is now, in wire form.
+    pub text: String,
+    pub thread_ts: Option<String>,
+    pub edited: bool,
+    /// Every text it ever had, the first one first.
+    pub history: Vec<String>,
+    /// `null` when it has none.
+    pub blocks: Value,
+}
+
+/// What is to be posted.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) author: String,
+    /// In wire form.
+    pub(super) text: String,
+    pub(super) thread_ts: Option<String>,
+    pub(super) broadcast: bool,
+    /// `blocks`, `metadata`, `client_msg_id`, `subtype`, `files`.
+    pub(super) extra: Map<String, Value>,
+}
+
+/// What a change came to.
+pub(super) struct Changed {
+    pub(super) ts: String,
+    pub(super) message: Value,
+    /// Before an edit.
+    pub(super) previous: Option<Value>,
+    /// For the bot; none where the bot is no member.
+    pub(super) events: Vec<Value>,
+}
+
+impl World {
+    /// The workspace of a seed (`fixtures/seed/slack.json`).
+    ///
+    /// # Errors
+    /// `InvalidData` naming what the seed lacks.
+    pub(super) fn new(seed: &Value) -> io::Result<World> {
+        let mut world = World {
+            team: Team {
+                id: text_at(seed, "/team/id")?,
+                name: text_at(seed, "/team/name")?,
+                domain: text_at(seed, "/team/domain")?,
+            },
+            app: App {
+                id: text_at(seed, "/app/id")?,
+                app_token: text_at(seed, "/app/app_token")?,
+                bot_token: text_at(seed, "/app/bot_token")?,
+                scopes: texts_at(seed, "/app/scopes"),
+                commands: texts_at(seed, "/app/commands"),
+                messages_tab: seed
+                    .pointer("/app/messages_tab")
+                    .is_none_or(|on| on == true),
+                home_tab: seed.pointer("/app/home_tab").is_none_or(|on| on == true),
+                refusing: None,
+            },
+            bot: Bot {
+                user: text_at(seed, "/bot/user_id")?,
+                id: text_at(seed, "/bot/bot_id")?,
+                name: text_at(seed, "/bot/name")?,
+            },
+            people: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            last_ts: 0,
+            whispers: Vec::new(),
+            triggers: BTreeMap::new(),
+            responses: BTreeMap::new(),
+            views: BTreeMap::new(),
+            last_post: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            enforce_rate: false,
+        };
+        let bot = json!({"id": world.bot.user, "name": world.bot.name, "real_name": world.bot.name, "is_bot": true});
+        let people = seed
+            .get("users")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        for person in people.chain([&bot]) {
+            let id = text_at(person, "/id")?;
+            let seed = person.as_object().cloned().unwrap_or_default();
+            world.people.insert(id, Person { seed });
+        }
+        for channel in seed
+            .get("channels")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let is = |name: &str| channel.get(name).is_some_and(|on| on == true);
+            let kept = Channel {
+                name: text_at(channel, "/name")?,
+                kind: if is("is_private") { "group" } else { "channel" }.to_owned(),
+                members: texts_at(channel, "/members"),
+                archived: is("is_archived"),
+                messages: Vec::new(),
+            };
+            world.channels.insert(text_at(channel, "/id")?, kept);
+        }
+        Ok(world)
+    }
+
+    /// A new `ts`: now, and later than every other.
+    pub(super) fn next_ts(&mut self) -> String {
+        self.last_ts = now().saturating_mul(1_000).max(self.last_ts + 1);
+        ids::ts(self.last_ts)
+    }
+
+    // Who is there.
+
+    /// A user as `users.info` shows it; the address only where the scope allows it and there is one (contract 3.2).
+    pub(super) fn user(&self, id: &str) -> Result<Value, Code> {
+        let person = self.people.get(id).ok_or("user_not_found")?;
+        if person.is("is_hidden") {
+            return Err("user_not_visible");
+        }
+        let team = person.text("team_id").unwrap_or(&self.team.id);
+        let name = person.text("name").unwrap_or_default();
+        let real_name = person.text("real_name").unwrap_or(name);
+        let mut user = json!({
+            "id": id, "team_id": team, "name": name, "real_name": real_name, "deleted": person.is("deleted"),
+            "is_bot": person.is("is_bot"), "is_app_user": false, "updated": 1_763_800_000,
+            "profile": {"real_name": real_name, "display_name": name, "team": team},
+        });
+        let member = team == self.team.id;
+        if let Some(fields) = user.as_object_mut() {
+            if !person.is("deleted") {
+                let tz = person.text("tz").unwrap_or("America/Los_Angeles");
+                fields.insert("tz".to_owned(), json!(tz));
+                for flag in [
+                    "is_admin",
+                    "is_owner",
+                    "is_restricted",
+                    "is_ultra_restricted",
+                ] {
+                    fields.insert(flag.to_owned(), json!(person.is(flag)));
+                }
+            }
+            if !member {
+                fields.insert("is_stranger".to_owned(), json!(true));
+            }
+        }
+        let may_see =
+            member && !person.is("is_bot") && self.app.scopes.contains("users:read.email");
+        if let (true, Some(email), Some(profile)) =
+            (may_see, person.text("email"), user.get_mut("profile"))
+        {
+            merge(profile, json!({ "email": email }));
+        }
+        Ok(user)
+    }
+
+    /// The id of the active member with that address.
+    pub(super) fn user_by_email(&self, email: &str) -> Option<String> {
+        let found = self.people.iter().find(|(_, person)| {
+            person
+                .text("email")
+                .is_some_and(|own| own.eq_ignore_ascii_case(email))
+                && !person.is("deleted")
+                && person
+                    .text("team_id")
+                    .is_none_or(|team| team == self.team.id)
+        });
+        found.map(|(id, _)| id.clone())
+    }
+
+    pub(super) fn knows(&self, user: &str) -> bool {
+        self.people.contains_key(user)
+    }
+
+    /// The name that a person is mentioned by.
+    pub(super) fn name_of(&self, user: &str) -> String {
+        self.people
+            .get(user)
+            .and_then(|person| person.text("name"))
+            .unwrap_or(user)
+            .to_owned()
+    }
+
+    /// The team that a person belongs to.
+    fn team_of(&self, user: &str) -> String {
+        let team = self
+            .people
+            .get(user)
+            .and_then(|person| person.text("team_id"));
+        team.unwrap_or(&self.team.id).to_owned()
+    }
+
+    /// The direct conversation of a person with the bot, and whether it was there already.
+    pub(super) fn open_dm(&mut self, user: &str) -> Result<(String, bool), Code> {
+        let person = self.people.get(user).ok_or("user_not_found")?;
+        if person.is("deleted") {
+            return Err("user_disabled");
+        }
+        if person.is("is_hidden") {
+            return Err("user_not_visible");
+        }
+        if person.is("is_bot") {
+            return Err("user_not_found");
+        }
+        let there = self
+            .channels
+            .iter()
+            .find(|(_, channel)| channel.kind == "im" && channel.members.contains(user))
+            .map(|(id, _)| id.clone());
+        if let Some(id) = there {
+            return Ok((id, true));
+        }
+        let id = format!("D{}", user.trim_start_matches(['U', 'W']));
+        let members = [user.to_owned(), self.bot.user.clone()].into();
+        let channel = Channel {
+            name: "directmessage".to_owned(),
+            kind: "im".to_owned(),
+            members,
+            archived: false,
+            messages: Vec::new(),
+        };
+        self.channels.insert(id.clone(), channel);
+        Ok((id, false))
+    }
+
+    /// The id of a channel by its name.
+    pub(super) fn channel_named(&self, name: &str) -> Option<String> {
+        let found = self
+            .channels
+            .iter()
+            .find(|(_, channel)| channel.kind != "im" && channel.name == name);
+        found.map(|(id, _)| id.clone())
+    }
+
+    pub(super) fn channel_name(&self, channel: &str) -> String {
+        self.channels
+            .get(channel)
+            .map(|channel| channel.name.clone())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn channel_kind(&self, channel: &str) -> Option<&str> {
+        self.channels
+            .get(channel)
+            .map(|channel| channel.kind.as_str())
+    }
+
+    pub(super) fn is_member(&self, channel: &str, user: &str) -> bool {
+        self.channels
+            .get(channel)
+            .is_some_and(|channel| channel.members.contains(user))
+    }
+
+    /// Makes a channel, public and with these members.
+    pub(super) fn add_channel(&mut self, id: &str, name: &str, private: bool, members: &[&str]) {
+        let channel = Channel {
+            name: name.to_owned(),
+            kind: if private { "group" } else { "channel" }.to_owned(),
+            members: members.iter().map(|&member| member.to_owned()).collect(),
+            archived: false,
+            messages: Vec::new(),
+        };
+        self.channels.insert(id.to_owned(), channel);
+    }
+
+    pub(super) fn archive(&mut self, channel: &str) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.archived = true;
+        }
+    }
+
+    /// Lets a user into a channel; the event is the `channel_join` message (contract 2.1, ignored subtypes).
+    pub(super) fn join(&mut self, channel: &str, user: &str) -> Vec<Value> {
+        let Some(joined) = self.channels.get_mut(channel) else {
+            return Vec::new();
+        };
+        joined.members.insert(user.to_owned());
+        let mut draft = Draft {
+            author: user.to_owned(),
+            text: format!("<@{user}> has joined the channel"),
+            ..Draft::default()
+        };
+        draft
+            .extra
+            .insert("subtype".to_owned(), json!("channel_join"));
+        self.post(channel, draft)
+            .map(|changed| changed.events)
+            .unwrap_or_default()
+    }
+
+    /// Whether the bot can see the channel at all, and is in it.
+    pub(super) fn bot_in(&self, channel: &str) -> Result<(), Code> {
+        let found = self.channels.get(channel).ok_or("channel_not_found")?;
+        match found.members.contains(&self.bot.user) {
+            true => Ok(()),
+            false if found.kind == "channel" => Err("not_in_channel"),
+            false => Err("channel_not_found"),
+        }
+    }
+
+    /// Whether the bot may post there (contract 3.2, chat.postMessage).
+    pub(super) fn may_post(&self, channel: &str) -> Result<(), Code> {
+        let found = self.channels.get(channel).ok_or("channel_not_found")?;
+        match self.bot_in(channel) {
+            Err("not_in_channel") if self.app.scopes.contains("chat:write.public") => {}
+            other => other?,
+        }
+        if found.archived {
+            return Err("is_archived");
+        }
+        if found.kind == "im" && !self.app.messages_tab {
+            return Err("messages_tab_disabled");
+        }
+        Ok(())
+    }
+
+    // Messages.
+
+    /// Posts, as a person or as the bot: the caller has asked whether it may.
+    ///
+    /// # Errors
+    /// `cannot_reply_to_message` when `thread_ts` is the root of nothing here.
+    pub(super) fn post(&mut self, channel: &str, draft: Draft) -> Result<Changed, Code> {
+        let held = self.channels.get(channel).ok_or("channel_not_found")?;
+        let root = match &draft.thread_ts {
+            None => None,
+            Some(ts) => {
+                let root = held
+                    .messages
+                    .iter()
+                    .find(|message| message.ts() == ts && message.root().is_none());
+                Some(root.ok_or("cannot_reply_to_message")?)
+            }
+        };
+        let parent_user = root.map(|root| root.text("user").to_owned());
+        let ts = self.next_ts();
+        let team = self.team_of(&draft.author);
+        let own = draft.author == self.bot.user;
+        let mut body = draft.extra;
+        body.insert("type".to_owned(), json!("message"));
+        body.insert("user".to_owned(), json!(draft.author));
+        body.insert("text".to_owned(), json!(cut(&draft.text)));
+        body.insert("ts".to_owned(), json!(ts));
+        body.insert("team".to_owned(), json!(team));
+        if own {
+            body.insert("bot_id".to_owned(), json!(self.bot.id));
+            body.insert("app_id".to_owned(), json!(self.app.id));
+            body.insert(
+                "bot_profile".to_owned(),
+                json!({"id": self.bot.id, "app_id": self.app.id, "name": self.bot.name, "team_id": self.team.id,
+                       "user_id": self.bot.user, "updated": 1_763_800_000}),
+            );
+        }
+        if let Some(root) = &draft.thread_ts {
+            body.insert("thread_ts".to_owned(), json!(root));
+            body.insert("parent_user_id".to_owned(), json!(parent_user));
+            if draft.broadcast {
+                body.insert("subtype".to_owned(), json!("thread_broadcast"));
+                body.insert("root".to_owned(), json!({"ts": root, "thread_ts": root}));
+            }
+        }
+        let message = Message {
+            texts: vec![cut(&draft.text)],
+            body: body.clone(),
+            reactions: Vec::new(),
+        };
+        if let Some(held) = self.channels.get_mut(channel) {
+            held.messages.push(message);
+        }
+        let events = self.events_of(channel, &body);
+        Ok(Changed {
+            ts,
+            message: Value::Object(body),
+            previous: None,
+            events,
+        })
+    }
+
+    /// The events that announce a message: `message`, and `app_mention` where a person mentions the bot in a channel.
+    fn events_of(&self, channel: &str, body: &Map<String, Value>) -> Vec<Value> {
+        let Some(held) = self.channels.get(channel) else {
+            return Vec::new();
+        };
+        if !held.members.contains(&self.bot.user) {
+            return Vec::new();
+        }
+        let mut event = body.clone();
+        event.insert("channel".to_owned(), json!(channel));
+        event.insert(
+            "event_ts".to_owned(),
+            body.get("ts").cloned().unwrap_or_default(),
+        );
+        let said = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mentions = held.kind != "im"
+            && !body.contains_key("subtype")
+            && said("user") != self.bot.user
+            && text::mentions(said("text"), &self.bot.user);
+        let mention = mentions.then(|| {
+            let mut mention = event.clone();
+            mention.insert("type".to_owned(), json!("app_mention"));
+            Value::Object(mention)
+        });
+        event.insert("channel_type".to_owned(), json!(held.kind));
+        [Some(Value::Object(event)), mention]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The events that announced a message, made again.
+    pub(super) fn announced(&self, channel: &str, ts: &str) -> Vec<Value> {
+        self.message(channel, ts)
+            .map(|message| self.events_of(channel, &message.body))
+            .unwrap_or_default()
+    }
+
+    /// Changes a message. `fields` replaces text, blocks and metadata; `null` removes.
+    ///
+    /// # Errors
+    /// `message_not_found`, and `cant_update_message` for somebody else's.
+    pub(super) fn edit(
+        &mut self,
+        channel: &str,
+        ts: &str,
+        editor: &str,
+        fields: Map<String, Value>,
+    ) -> Result<Changed, Code> {
+        let edited_ts = self.next_ts();
+        let (kind, heard) = self.heard(channel)?;
+        let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
+        if message.text("user") != editor {
+            return Err("cant_update_message");
+        }
+        let previous = Value::Object(message.body.clone());
+        for (name, value) in fields {
+            if value.is_null() {
+                message.body.remove(&name);
+            } else {
+                message.body.insert(name, value);
+            }
+        }
+        let seconds = edited_ts
+            .split_once('.')
+            .map_or(edited_ts.as_str(), |(seconds, _)| seconds);
+        let edited = json!({"user": editor, "ts": format!("{seconds}.000000")});
+        message.body.insert("edited".to_owned(), edited);
+        message.texts.push(message.text("text").to_owned());
+        let message = Value::Object(message.body.clone());
+        let event = json!({
+            "type": "message", "subtype": "message_changed", "hidden": true, "channel": channel, "channel_type": kind,
+            "ts": edited_ts, "event_ts": edited_ts, "message": message, "previous_message": previous,
+        });
+        let events = heard.then_some(event).into_iter().collect();
+        Ok(Changed {
+            ts: ts.to_owned(),
+            message,
+            previous: Some(previous),
+            events,
+        })
+    }
+
+    /// Deletes a message, whoever's it is.
+    pub(super) fn delete(&mut self, channel: &str, ts: &str) -> Result<Changed, Code> {
+        let event_ts = self.next_ts();
+        let (kind, heard) = self.heard(channel)?;
+        let held = self.channels.get_mut(channel).ok_or("channel_not_found")?;
+        let number = held
+            .messages
+            .iter()
+            .position(|message| message.ts() == ts)
+            .ok_or("message_not_found")?;
+        let previous = Value::Object(held.messages.remove(number).body);
+        let event = json!({
+            "type": "message", "subtype": "message_deleted", "hidden": true, "channel": channel, "channel_type": kind,
+            "deleted_ts": ts, "ts": event_ts, "event_ts": event_ts, "previous_message": previous,
+        });
+        let events = heard.then_some(event).into_iter().collect();
+        Ok(Changed {
+            ts: ts.to_owned(),
+            message: previous,
+            previous: None,
+            events,
+        })
+    }
+
+    /// A link preview is attached to a message: `message_changed` without `edited` (contract 2.1).
+    pub(super) fn unfurl(&mut self, channel: &str, ts: &str, url: &str) -> Result<Changed, Code> {
+        let event_ts = self.next_ts();
+        let (kind, heard) = self.heard(channel)?;
+        let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
+        let previous = Value::Object(message.body.clone());
+        message.body.insert(
+            "attachments".to_owned(),
+            json!([{"id": 1, "from_url": url, "fallback": url}]),
+        );
+        let message = Value::Object(message.body.clone());
+        let event = json!({
+            "type": "message", "subtype": "message_changed", "hidden": true, "channel": channel, "channel_type": kind,
+            "ts": event_ts, "event_ts": event_ts, "message": message, "previous_message": previous,
+        });
+        let events = heard.then_some(event).into_iter().collect();
+        Ok(Changed {
+            ts: ts.to_owned(),
+            message,
+            previous: Some(previous),
+            events,
+        })
+    }
+
+    /// Adds a reaction; the event is `reaction_added`.
+    ///
+    /// # Errors
+    /// `message_not_found`, `already_reacted`.
+    pub(super) fn react(
+        &mut self,
+        channel: &str,
+        ts: &str,
+        user: &str,
+        name: &str,
+    ) -> Result<Vec<Value>, Code> {
+        let event_ts = self.next_ts();
+        let (_, heard) = self.heard(channel)?;
+        let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
+        let reaction = (user.to_owned(), name.to_owned());
+        if message.reactions.contains(&reaction) {
+            return Err("already_reacted");
+        }
+        message.reactions.push(reaction);
+        let event = json!({
+            "type": "reaction_added", "user": user, "reaction": name, "event_ts": event_ts,
+            "item": {"type": "message", "channel": channel, "ts": ts}, "item_user": message.text("user"),
+        });
+        Ok(heard.then_some(event).into_iter().collect())
+    }
+
+    /// Who reacted with what, in order.
+    pub(super) fn reactions(&self, channel: &str, ts: &str) -> Vec<(String, String)> {
+        self.message(channel, ts)
+            .map(|message| message.reactions.clone())
+            .unwrap_or_default()
+    }
+
+    /// A channel's kind, and whether the bot hears what happens in it.
+    fn heard(&self, channel: &str) -> Result<(String, bool), Code> {
+        let held = self.channels.get(channel).ok_or("channel_not_found")?;
+        Ok((held.kind.clone(), held.members.contains(&self.bot.user)))
+    }
+
+    pub(super) fn message(&self, channel: &str, ts: &str) -> Option<&Message> {
+        self.channels
+            .get(channel)?
+            .messages
+            .iter()
+            .find(|message| message.ts() == ts)
+    }
+
+    fn message_mut(&mut self, channel: &str, ts: &str) -> Option<&mut Message> {
+        self.channels
+            .get_mut(channel)?
+            .messages
+            .iter_mut()
+            .find(|message| message.ts() == ts)
+    }
+
+    pub(super) fn body(&self, channel: &str, ts: &str) -> Option<Value> {
+        self.message(channel, ts)
+            .map(|message| Value::Object(message.body.clone()))
+    }
+
+    /// All messages, oldest first.
+    pub(super) fn messages(&self, channel: &str) -> Vec<Value> {
+        let held = self.channels.get(channel);
+        held.into_iter()
+            .flat_map(|held| &held.messages)
+            .map(|message| Value::Object(message.body.clone()))
+            .collect()
+    }
+
+    /// The bot's messages, oldest first.
+    pub(super) fn posted(&self, channel: &str) -> Vec<Posted> {
+        let held = self.channels.get(channel);
+        held.into_iter()
+            .flat_map(|held| &held.messages)
+            .filter(|message| message.text("user") == self.bot.user)
+            .map(|message| Posted {
+                ts: message.ts().to_owned(),
+                text: message.text("text").to_owned(),
+                thread_ts: message.root().map(str::to_owned),
+                edited: message.body.contains_key("edited"),
+                history: message.texts.clone(),
+                blocks: message.body.get("blocks").cloned().unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// `https://acme.slack.com/archives/C…/p1763800000123459`, with the thread for a reply.
+    pub(super) fn permalink(&self, channel: &str, ts: &str) -> Result<String, Code> {
+        let message = self.message(channel, ts).ok_or("message_not_found")?;
+        let link = format!(
+            "https://{}.slack.com/archives/{channel}/p{}",
+            self.team.domain,
+            ts.replace('.', "")
+        );
+        Ok(match message.root() {
+            Some(root) => format!("{link}?thread_ts={root}&cid={channel}"),
+            None => link,
+        })
+    }
+
+    /// Whether a post of the bot is one too many in this second; the answer is `Retry-After`, in seconds. The method
+    /// is then blocked for the whole workspace (contract 3.3).
+    pub(super) fn limited(&mut self, method: &str, channel: &str) -> Option<i64> {
+        if !self.enforce_rate {
+            return None;
+        }
+        let at = now();
+        let early = self
+            .last_post
+            .get(channel)
+            .is_some_and(|last| at - last < 1_000);
+        if early || self.blocked.get(method).is_some_and(|until| at < *until) {
+            if early {
+                self.blocked.insert(method.to_owned(), at + 1_000);
+            }
+            return Some(1);
+        }
+        self.last_post.insert(channel.to_owned(), at);
+        None
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST_POST).collect()
+}
+
+fn text_at(seed: &Value, pointer: &str) -> io::Result<String> {
+    let text = seed.pointer(pointer).and_then(Value::as_str);
+    text.map(str::to_owned).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("Slack's seed has no text at {pointer}"),
+        )
+    })
+}
+
+fn texts_at(seed: &Value, pointer: &str) -> BTreeSet<String> {
+    let list = seed
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    list.filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
