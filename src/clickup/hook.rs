@@ -1,0 +1,846 @@
+//! Payloads of ClickUp → source events; and the webhook itself: made, adopted, put back to work.
+//!
+//! A payload is a hint: which task it is about, and what it says that somebody did. How the task is now, only a read
+//! says (contract clickup 7.6), so that every event here is a `Look`.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::domain::event::{
+    Act, Actor, Delivery, Hook, HookKeeper, HookReader, SourceEvent, Unreadable, What,
+};
+use crate::domain::operation::WriteError;
+use crate::domain::task::{Source, TaskId, TaskKey};
+
+use super::ClickUp;
+use super::client::{Request, segment};
+use super::wire::{
+    HistoryItem, HookPayload, KeptWebhook, Ref, TaskStatus, User, Webhooks, WireHook,
+};
+
+/// What we ask for, and read. `taskUpdated` doubles the others, but nothing else tells of a new title
+/// (contract clickup 7.2). Time estimates and tracking are of no concern here.
+const EVENTS: [&str; 11] = [
+    "taskCreated",
+    "taskUpdated",
+    "taskDeleted",
+    "taskPriorityUpdated",
+    "taskStatusUpdated",
+    "taskAssigneeUpdated",
+    "taskDueDateUpdated",
+    "taskTagUpdated",
+    "taskMoved",
+    "taskCommentPosted",
+    "taskCommentUpdated",
+];
+
+impl ClickUp {
+    /// Puts a new webhook in the place of one whose secret nobody knows any more: ClickUp cannot be told another one.
+    pub async fn renew(&self, hook: &Hook) -> Result<Hook, WriteError> {
+        let path = format!("/webhook/{}", segment(&hook.id));
+        let request = Request::delete(path, self.webhook_named());
+        let IgnoredAny = self.client.send(&request).await?;
+        self.make_hook(&hook.url).await
+    }
+}
+
+// ---------------------------------------------------------------- payloads
+
+#[async_trait]
+impl HookReader for ClickUp {
+    fn source(&self) -> Source {
+        Source::ClickUp
+    }
+
+    async fn prepare(&self) -> Result<(), WriteError> {
+        self.me().await.map(|_| ())
+    }
+
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+        if !EVENTS.contains(&delivery.event.as_str()) {
+            return Ok(Vec::new());
+        }
+        let unreadable = |why: String| Unreadable {
+            event: delivery.event.clone(),
+            why,
+        };
+        let payload: HookPayload = serde_json::from_slice(&delivery.payload).map_err(|error| {
+            unreadable(format!(
+                "it is not the JSON that Ivan expects (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        let id = payload.task_id.or(payload.task.map(|task| task.id));
+        let id = id.ok_or_else(|| unreadable("it names no task".to_owned()))?;
+        let id = id.to_string();
+        if TaskId::clickup(&id).is_none() {
+            return Err(unreadable("it names a task by an odd id".to_owned()));
+        }
+        if self.is_elsewhere(&payload.history_items) {
+            return Ok(Vec::new());
+        }
+        let items = payload.history_items.iter();
+        Ok(vec![SourceEvent::Look {
+            key: TaskKey::clickup(id),
+            acts: items
+                .filter_map(|item| self.act(&delivery.event, item))
+                .collect(),
+        }])
+    }
+}
+
+impl ClickUp {
+    /// Whether the task is in a list that is not followed, and did not come from one that is. The webhook is for the
+    /// whole workspace, and each look costs a request.
+    fn is_elsewhere(&self, items: &[HistoryItem]) -> bool {
+        let elsewhere = |item: &HistoryItem| {
+            lists(item).is_some_and(|lists| !lists.iter().any(|list| self.lists.contains(list)))
+        };
+        !items.is_empty() && items.iter().all(elsewhere)
+    }
+
+    fn act(&self, event: &str, item: &HistoryItem) -> Option<Act> {
+        let what = match item.field.as_str() {
+            "status" => change_of_status(item)?,
+            // The account is in `after` for a removal, too: only the field says which (contract clickup 7.3).
+            "assignee_add" => What::Assigned {
+                to: assignee(item)?.account(),
+            },
+            "assignee_rem" => What::Unassigned {
+                from: assignee(item)?.account(),
+            },
+            // An edit is no new comment.
+            "comment" if event == "taskCommentPosted" => return self.comment(item),
+            _ => return None,
+        };
+        Some(Act {
+            by: item.user.as_ref().map(|user| self.actor(user)),
+            at: item.date?.time()?,
+            what,
+        })
+    }
+
+    fn comment(&self, item: &HistoryItem) -> Option<Act> {
+        let comment = item.comment();
+        let by = item.user.as_ref().or(comment.user.as_ref());
+        Some(Act {
+            by: by.map(|user| self.actor(user)),
+            at: item.date.or(comment.date)?.time()?,
+            what: What::Commented {
+                text: comment.text(),
+                id: comment.id?.to_string(),
+                // Ours carry no marker in ClickUp (design 10): they are known by their id.
+                operation: None,
+            },
+        })
+    }
+
+    fn actor(&self, user: &User) -> Actor {
+        let account = user.account();
+        let us = self.me.get() == Some(&account.id);
+        Actor {
+            // No member has a negative id: that is ClickUp itself.
+            bot: us || account.id.starts_with('-'),
+            us,
+            account,
+        }
+    }
+}
+
+/// Told apart by the types of the statuses, never by their names (contract clickup 10). Where they are missing the
+/// read decides.
+fn change_of_status(item: &HistoryItem) -> Option<What> {
+    let status = |value: &Value| serde_json::from_value::<TaskStatus>(value.clone()).ok();
+    let before = status(&item.before);
+    let after = status(&item.after).filter(|after| !after.kind.is_empty())?;
+    // The status that a new task begins with is no change.
+    if before
+        .as_ref()
+        .is_some_and(|before| before.kind == "removed")
+    {
+        return None;
+    }
+    let was_finished = before.as_ref().is_some_and(TaskStatus::is_finished);
+    match (was_finished, after.is_finished()) {
+        (false, true) => Some(What::Completed),
+        (true, false) => Some(What::Reopened),
+        _ => None,
+    }
+}
+
+fn assignee(item: &HistoryItem) -> Option<User> {
+    [&item.after, &item.before]
+        .into_iter()
+        .find_map(|value| serde_json::from_value(value.clone()).ok())
+}
+
+/// The lists that an item names: where the task is, and for a move where it was. `None` if it does not say.
+fn lists(item: &HistoryItem) -> Option<Vec<String>> {
+    let mut lists = vec![item.parent_id.as_ref()?.to_string()];
+    if item.field == "section_moved" {
+        for value in [&item.before, &item.after] {
+            let list: Ref = serde_json::from_value(value.clone()).ok()?;
+            lists.push(list.id.to_string());
+        }
+    }
+    Some(lists)
+}
+
+// ---------------------------------------------------------------- the webhook
+
+#[async_trait]
+impl HookKeeper for ClickUp {
+    fn source(&self) -> Source {
+        Source::ClickUp
+    }
+
+    /// ClickUp shows those that the token's account made (contract clickup 7.1).
+    async fn list(&self) -> Result<Vec<Hook>, WriteError> {
+        let path = format!("/team/{}/webhook", segment(&self.team_id));
+        let thing = format!("the webhooks of the workspace {}", self.team_id);
+        let listed: Webhooks = self.client.send(&Request::get(path, thing)).await?;
+        let hooks = listed.webhooks.into_iter();
+        Ok(hooks.map(|hook| self.hook(hook)).collect())
+    }
+
+    async fn register(&self, url: &str, _secret: &str) -> Result<Vec<Hook>, WriteError> {
+        let hook = match self.existing(url).await? {
+            Some(hook) => self.adopt(hook, url).await?,
+            None => match self.make_hook(url).await {
+                Ok(hook) => hook,
+                // Made since we looked, perhaps (`OAUTH_171`).
+                Err(refusal @ WriteError::Refused { .. }) => match self.existing(url).await? {
+                    Some(hook) => self.adopt(hook, url).await?,
+                    None => return Err(refusal),
+                },
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(vec![hook])
+    }
+
+    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
+        let events: Vec<&str> = if hook.events.is_empty() {
+            EVENTS.to_vec()
+        } else {
+            hook.events.iter().map(String::as_str).collect()
+        };
+        self.put_hook(&hook.id, &hook.url, &events)
+            .await
+            .map(|_| ())
+    }
+
+    async fn missed(&self, _: &Hook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+        Ok(Vec::new())
+    }
+}
+
+impl ClickUp {
+    /// The webhook of the whole workspace for this address. Where somebody has made several, a working one.
+    async fn existing(&self, url: &str) -> Result<Option<Hook>, WriteError> {
+        let place = &self.team_id;
+        let hooks = HookKeeper::list(self).await?.into_iter();
+        let mut here = hooks.filter(|hook| hook.place == *place && is_same(&hook.url, url));
+        let first = here.next();
+        Ok(match first {
+            Some(hook) if !hook.active => here.find(|other| other.active).or(Some(hook)),
+            first => first,
+        })
+    }
+
+    /// Changes what differs: a webhook that is failing recovers by itself (contract clickup 7.5).
+    async fn adopt(&self, hook: Hook, url: &str) -> Result<Hook, WriteError> {
+        let is_ours = hook.events.len() == EVENTS.len()
+            && EVENTS
+                .iter()
+                .all(|event| hook.events.iter().any(|e| e == event));
+        if hook.active && is_ours {
+            return Ok(hook);
+        }
+        let changed = self.put_hook(&hook.id, url, &EVENTS).await?;
+        Ok(Hook {
+            secret: changed.secret.or(hook.secret),
+            ..changed
+        })
+    }
+
+    async fn make_hook(&self, url: &str) -> Result<Hook, WriteError> {
+        let path = format!("/team/{}/webhook", segment(&self.team_id));
+        let body = json!({"endpoint": url, "events": EVENTS});
+        let request = Request::post(path, self.webhook_named(), body);
+        let made: KeptWebhook = self.client.send(&request).await?;
+        Ok(self.hook(made.webhook))
+    }
+
+    /// ClickUp wants all three together; a suspended one is put back to work, and keeps its secret
+    /// (contract clickup 7.1).
+    async fn put_hook(&self, id: &str, url: &str, events: &[&str]) -> Result<Hook, WriteError> {
+        let body = json!({"endpoint": url, "events": events, "status": "active"});
+        let path = format!("/webhook/{}", segment(id));
+        let request = Request::put(path, self.webhook_named(), body);
+        let kept: KeptWebhook = self.client.send(&request).await?;
+        Ok(self.hook(kept.webhook))
+    }
+
+    fn webhook_named(&self) -> String {
+        format!("a webhook of the workspace {}", self.team_id)
+    }
+
+    fn hook(&self, hook: WireHook) -> Hook {
+        let part = [
+            ("space", hook.space_id),
+            ("folder", hook.folder_id),
+            ("list", hook.list_id),
+            ("task", hook.task_id),
+        ]
+        .into_iter()
+        .find_map(|(kind, id)| id.map(|id| format!("{kind} {id}")));
+        let health = &hook.health;
+        Hook {
+            source: Source::ClickUp,
+            id: hook.id.to_string(),
+            place: match part {
+                Some(part) => format!("{}, {part}", self.team_id),
+                None => self.team_id.clone(),
+            },
+            url: hook.endpoint,
+            events: hook.events,
+            active: matches!(health.status.as_str(), "active" | "failing"),
+            health: match health.fail_count {
+                0 => health.status.clone(),
+                1 => format!("{}, 1 failure", health.status),
+                failures => format!("{}, {failures} failures", health.status),
+            },
+            secret: hook.secret.filter(|secret| !secret.is_empty()),
+        }
+    }
+}
+
+/// Compares addresses: without a scheme it is https (contract clickup 7.1).
+fn is_same(one: &str, other: &str) -> bool {
+    let read = |text: &str| {
+        if text.contains("://") {
+            Url::parse(text).ok()
+        } else {
+            Url::parse(&format!("https://{text}")).ok()
+        }
+    };
+    one == other || read(one).is_some_and(|one| read(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use axum::Router;
+    use rstest::rstest;
+
+    use super::super::ClickUpSettings;
+    use super::super::damage::{damaged, fixtures};
+    use super::super::fake::{Fake, Reply, json as says, provider};
+    use super::super::tests::settings;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::operation::Refusal;
+    use crate::domain::task::Account;
+    use crate::sandbox::Seed;
+    use crate::sandbox::clickup::ClickUp as Sandbox;
+    use crate::sandbox::front::{Fault, Front, What as Goes};
+
+    const INBOX: &str = "901100000001";
+    const ROADMAP: &str = "901100000002";
+    const URL: &str = "https://bot.example/webhooks/clickup";
+
+    /// Follows the Inbox of the fixtures, and is the user `me`.
+    fn reader(me: &str) -> ClickUp {
+        provider();
+        let settings = ClickUpSettings {
+            list_id: INBOX.into(),
+            ..settings("http://127.0.0.1:1")
+        };
+        let clickup = ClickUp::new(settings, Clock::system()).unwrap();
+        clickup.me.set(me.into()).unwrap();
+        clickup
+    }
+
+    fn delivery(event: &str, payload: impl Into<Vec<u8>>) -> Delivery {
+        Delivery {
+            source: Source::ClickUp,
+            dedupe_key: "k".into(),
+            event: event.into(),
+            payload: payload.into(),
+        }
+    }
+
+    fn read(event: &str, payload: &Value) -> Result<Vec<SourceEvent>, Unreadable> {
+        HookReader::read(&reader("4200"), &delivery(event, payload.to_string()))
+    }
+
+    /// What a payload tells of the task 86tst0001.
+    fn acts(event: &str, payload: &Value) -> Vec<Act> {
+        match read(event, payload).unwrap().as_slice() {
+            [SourceEvent::Look { key, acts }] if *key == TaskKey::clickup("86tst0001") => {
+                acts.clone()
+            }
+            other => panic!("{event}: {other:?}"),
+        }
+    }
+
+    fn member(id: i64, name: &str) -> Account {
+        Account {
+            id: id.to_string(),
+            name: name.into(),
+        }
+    }
+
+    fn by_ana(what: What) -> Act {
+        Act {
+            by: Some(Actor {
+                account: member(4242, "Ana"),
+                bot: false,
+                us: false,
+            }),
+            at: DateTime::from_timestamp_millis(1_767_229_200_123).unwrap(),
+            what,
+        }
+    }
+
+    fn commented(text: &str) -> What {
+        What::Commented {
+            id: "90110000000001".into(),
+            text: text.into(),
+            operation: None,
+        }
+    }
+
+    /// A payload with one change of the field, by Ana.
+    fn changed(item: Value) -> Value {
+        let mut whole = json!({"id": "4100000000000000001", "date": "1767229200123", "parent_id": INBOX,
+            "user": {"id": 4242, "username": "Ana"}});
+        for (field, value) in item.as_object().unwrap() {
+            whole[field] = value.clone();
+        }
+        json!({"event": "x", "task_id": "86tst0001", "history_items": [whole]})
+    }
+
+    #[test]
+    fn every_payload_is_read() {
+        let bo = || member(4243, "Bo");
+        let expected: Vec<(&str, Vec<Act>)> = vec![
+            (
+                "taskAssigneeUpdated",
+                vec![by_ana(What::Assigned { to: bo() })],
+            ),
+            (
+                "taskAssigneeUpdated__removal",
+                vec![by_ana(What::Unassigned { from: bo() })],
+            ),
+            ("taskCommentPosted", vec![by_ana(commented("café ✓"))]),
+            ("taskCommentUpdated", vec![]),
+            ("taskCreated", vec![]),
+            ("taskDeleted", vec![]),
+            ("taskDueDateUpdated", vec![]),
+            ("taskMoved", vec![]),
+            ("taskPriorityUpdated", vec![]),
+            ("taskStatusUpdated", vec![by_ana(What::Completed)]),
+            ("taskStatusUpdated__by_automation", vec![]),
+            ("taskStatusUpdated__of_creation", vec![]),
+            ("taskTagUpdated", vec![]),
+            ("taskUpdated__content", vec![]),
+            ("taskUpdated__name", vec![]),
+            ("taskUpdated__status", vec![by_ana(What::Completed)]),
+            // The shape of design 5 says neither when nor of which type.
+            ("task_in_event__unreal", vec![]),
+        ];
+        let fixtures = fixtures("clickup", &["task"]);
+        let names: Vec<_> = fixtures.iter().map(|(name, _)| name.as_str()).collect();
+        let tested: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, tested);
+        for ((name, text), (_, told)) in fixtures.iter().zip(expected) {
+            let payload: Value = serde_json::from_str(text).unwrap();
+            let event = payload["event"].as_str().unwrap();
+            assert_eq!(acts(event, &payload), told, "{name}");
+        }
+    }
+
+    #[rstest]
+    #[case::of_an_automation("", include_str!("../../fixtures/clickup/automation__unsigned.json"))]
+    #[case::unknown("taskRestored", include_str!("../../fixtures/clickup/taskStatusUpdated.json"))]
+    #[case::of_a_list("listUpdated", r#"{"list_id": "901100000001"}"#)]
+    #[case::of_time("taskTimeTrackedUpdated", r#"{"task_id": "86tst0001"}"#)]
+    #[case::unknown_and_broken("taskRestored", "{")]
+    fn other_events_are_no_concern(#[case] event: &str, #[case] payload: &str) {
+        let read = HookReader::read(&reader("4200"), &delivery(event, payload));
+        assert_eq!(read, Ok(vec![]));
+    }
+
+    #[rstest]
+    #[case::completed("custom", "closed", Some(What::Completed))]
+    #[case::done_is_completed("open", "done", Some(What::Completed))]
+    #[case::reopened("closed", "open", Some(What::Reopened))]
+    #[case::from_done_to_closed("done", "closed", None)]
+    #[case::started("open", "custom", None)]
+    #[case::of_creation("removed", "closed", None)]
+    #[case::to_nothing("closed", "", None)]
+    fn a_status_tells_by_its_type(
+        #[case] before: &str,
+        #[case] after: &str,
+        #[case] what: Option<What>,
+    ) {
+        // Names say the opposite.
+        let payload = changed(
+            json!({"field": "status", "before": {"status": "complete", "type": before},
+            "after": {"status": "to do", "type": after}}),
+        );
+        let told: Vec<Act> = what.into_iter().map(by_ana).collect();
+        assert_eq!(acts("taskStatusUpdated", &payload), told);
+    }
+
+    #[rstest]
+    #[case::an_object(json!({"id": 90110000000001i64, "text_content": "hi\n"}))]
+    #[case::its_parts(json!({"id": "90110000000001", "comment": [{"text": "h"}, {"text": "i\n"}]}))]
+    #[case::an_array(json!([{"id": "90110000000001", "text_content": "hi"}]))]
+    #[case::an_array_of_parts(json!([{"text": "hi"}, {"text": "\n"}]))]
+    fn a_comment_comes_in_several_shapes(#[case] comment: Value) {
+        let payload =
+            changed(json!({"field": "comment", "after": "90110000000001", "comment": comment}));
+        assert_eq!(
+            acts("taskCommentPosted", &payload),
+            [by_ana(commented("hi"))]
+        );
+        // The same item comes with other events, and is no second comment.
+        assert_eq!(acts("taskUpdated", &payload), []);
+    }
+
+    #[test]
+    fn our_own_acts_are_known_once_we_know_who_we_are() {
+        let text = include_str!("../../fixtures/clickup/taskStatusUpdated.json");
+        let delivery = delivery("taskStatusUpdated", text);
+        let by = |clickup: &ClickUp| {
+            let events = HookReader::read(clickup, &delivery).unwrap();
+            let [SourceEvent::Look { acts, .. }] = events.as_slice() else {
+                panic!("{events:?}")
+            };
+            acts[0].by.clone().map(|by| (by.us, by.bot))
+        };
+        assert_eq!(by(&reader("4242")), Some((true, true)));
+        assert_eq!(by(&reader("4200")), Some((false, false)));
+        provider();
+        let settings = ClickUpSettings {
+            list_id: INBOX.into(),
+            ..settings("http://127.0.0.1:1")
+        };
+        let nobody_yet = ClickUp::new(settings, Clock::system()).unwrap();
+        assert_eq!(by(&nobody_yet), Some((false, false)));
+    }
+
+    #[rstest]
+    #[case::here(json!({"parent_id": INBOX}), true)]
+    #[case::here_as_a_number(json!({"parent_id": 901_100_000_001_i64}), true)]
+    #[case::elsewhere(json!({"parent_id": ROADMAP}), false)]
+    #[case::moved_away(json!({"parent_id": ROADMAP, "field": "section_moved",
+        "before": {"id": INBOX}, "after": {"id": ROADMAP}}), true)]
+    #[case::moved_elsewhere(json!({"parent_id": ROADMAP, "field": "section_moved",
+        "before": {"id": "77"}, "after": {"id": ROADMAP}}), false)]
+    #[case::moved_from_nobody_knows(json!({"parent_id": ROADMAP, "field": "section_moved"}), true)]
+    #[case::nobody_knows(json!({"parent_id": null}), true)]
+    fn a_task_of_another_list_is_no_concern(#[case] item: Value, #[case] looked_at: bool) {
+        let events = read("taskMoved", &changed(item)).unwrap();
+        assert_eq!(events.len(), usize::from(looked_at));
+    }
+
+    #[rstest]
+    #[case::no_task(json!({"history_items": []}))]
+    #[case::an_odd_id(json!({"task_id": "86/../x"}))]
+    #[case::null(json!({"task_id": null, "task": null}))]
+    #[case::no_object(json!("odd"))]
+    fn a_payload_without_a_task_cannot_be_read(#[case] payload: Value) {
+        let error = read("taskUpdated", &payload).unwrap_err();
+        assert_eq!(error.event, "taskUpdated");
+    }
+
+    #[test]
+    fn a_payload_that_is_cut_anywhere_cannot_be_read() {
+        let reader = reader("4200");
+        for (name, text) in fixtures("clickup", &["task"]) {
+            let whole = text.trim_end().as_bytes();
+            for end in 0..whole.len() {
+                let cut = HookReader::read(&reader, &delivery("taskUpdated", &whole[..end]));
+                assert!(cut.is_err(), "{name} cut at {end}");
+            }
+        }
+    }
+
+    /// A damaged payload is of the same task and tells nothing that the whole one does not, or it is unreadable.
+    #[test]
+    fn a_damaged_payload_tells_nothing_wrong() {
+        let reader = reader("4200");
+        let kinds = |acts: &[Act]| -> BTreeSet<String> {
+            let words = acts.iter().map(|act| format!("{:?}", act.what));
+            words
+                .map(|text| text.split([' ', '{']).next().unwrap().to_owned())
+                .collect()
+        };
+        let mut read = 0;
+        for (name, text) in fixtures("clickup", &["task"]) {
+            let whole: Value = serde_json::from_str(&text).unwrap();
+            let event = whole["event"].as_str().unwrap();
+            let told = kinds(&acts(event, &whole));
+            for (how, payload) in damaged(&whole) {
+                let events = HookReader::read(&reader, &delivery(event, payload.to_string()));
+                for event in events.unwrap_or_default() {
+                    let SourceEvent::Look { key, acts } = event else {
+                        panic!("{name}, {how}: {event:?}")
+                    };
+                    let is_same = key == TaskKey::clickup("86tst0001")
+                        // A number is an id as good as a text.
+                        || (key == TaskKey::clickup("-7") && how.contains("id is -7"));
+                    assert!(is_same, "{name}, {how}: {key:?}");
+                    assert!(kinds(&acts).is_subset(&told), "{name}, {how}: {acts:?}");
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 1_000, "only {read} were read");
+    }
+
+    // ------------------------------------------------------------ the webhook
+
+    fn keeper(sandbox: &Sandbox) -> ClickUp {
+        provider();
+        let settings = ClickUpSettings {
+            token: sandbox.token().into(),
+            team_id: sandbox.team_id().into(),
+            list_id: sandbox.list_id().into(),
+            lists: vec![],
+            api_url: sandbox.api_url(),
+            ..settings("")
+        };
+        ClickUp::new(settings, Clock::system()).unwrap()
+    }
+
+    async fn sandbox() -> Sandbox {
+        Sandbox::start(&Seed::demo().clickup).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_webhook_is_made_once() {
+        let sandbox = sandbox().await;
+        let clickup = keeper(&sandbox);
+        let made = clickup.register(URL, "ignored").await.unwrap();
+        assert_eq!(made.len(), 1);
+        let hook = &made[0];
+        assert_eq!((hook.place.as_str(), hook.url.as_str()), ("9001", URL));
+        assert_eq!((hook.active, hook.health.as_str()), (true, "active"));
+        assert_eq!(hook.events, EVENTS);
+        let secret = sandbox.hooks()[0]["secret"].as_str().map(str::to_owned);
+        assert_eq!(hook.secret, secret);
+        let again = clickup.register(URL, "").await.unwrap();
+        assert_eq!(again[0].id, hook.id);
+        assert_eq!(again[0].secret, None, "it is shown once");
+        let listed = HookKeeper::list(&clickup).await.unwrap();
+        assert_eq!(listed, again);
+        let missed = clickup.missed(hook, DateTime::UNIX_EPOCH).await;
+        assert_eq!(missed, Ok(vec![]));
+        let writes = sandbox.front().journal().into_iter();
+        let writes: Vec<_> = writes.filter(|seen| seen.method != "GET").collect();
+        assert_eq!(writes.len(), 1, "{writes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_made_by_hand_is_adopted_with_our_events() {
+        let sandbox = sandbox().await;
+        let id = sandbox.add_hook("bot.example/webhooks/clickup", "s");
+        let adopted = keeper(&sandbox).register(URL, "").await.unwrap();
+        assert_eq!(adopted[0].id, id);
+        let hooks = sandbox.hooks();
+        assert_eq!(hooks.len(), 1);
+        assert_eq!(hooks[0]["events"], json!(EVENTS));
+        assert_eq!(hooks[0]["secret"], "s");
+    }
+
+    #[tokio::test]
+    async fn a_suspended_webhook_is_put_back_to_work_and_keeps_its_secret() {
+        let sandbox = sandbox().await;
+        let end = Front::open(Router::new().fallback(async || "ok"))
+            .await
+            .unwrap();
+        let url = format!("http://{}/webhooks/clickup", end.address());
+        let clickup = keeper(&sandbox);
+        let secret = clickup.register(&url, "").await.unwrap()[0].secret.clone();
+        let suspend = async || {
+            end.fault(Fault::new(Goes::answer(401, "")));
+            sandbox.add_task(json!({"name": "New"}));
+            sandbox.settled().await;
+            HookKeeper::list(&clickup).await.unwrap().remove(0)
+        };
+        let hook = suspend().await;
+        assert_eq!((hook.active, hook.health.as_str()), (false, "suspended"));
+        clickup.reactivate(&hook).await.unwrap();
+        let listed = HookKeeper::list(&clickup).await.unwrap();
+        assert!(listed[0].active);
+        assert_eq!(listed[0].events, EVENTS);
+        // Registering it again does as much.
+        suspend().await;
+        assert!(clickup.register(&url, "").await.unwrap()[0].active);
+        let hooks = sandbox.hooks();
+        assert_eq!(hooks.len(), 1);
+        assert_eq!(hooks[0]["secret"].as_str(), secret.as_deref());
+    }
+
+    #[tokio::test]
+    async fn a_webhook_whose_secret_is_lost_is_replaced() {
+        let sandbox = sandbox().await;
+        let clickup = keeper(&sandbox);
+        let lost = clickup.register(URL, "").await.unwrap().remove(0);
+        let renewed = clickup.renew(&lost).await.unwrap();
+        assert_ne!((&renewed.id, &renewed.secret), (&lost.id, &lost.secret));
+        assert!(renewed.secret.is_some());
+        assert_eq!(sandbox.hooks().len(), 1);
+    }
+
+    fn hook(id: &str, status: &str, place: Value) -> Value {
+        let mut hook = json!({"id": id, "endpoint": URL, "events": EVENTS,
+            "health": {"status": status, "fail_count": 100}, "list_id": null, "secret": "s"});
+        for (key, value) in place.as_object().unwrap() {
+            hook[key] = value.clone();
+        }
+        hook
+    }
+
+    #[tokio::test]
+    async fn of_several_a_working_one_for_the_whole_workspace_is_adopted() {
+        let fake = Fake::start(|_| {
+            let of_a_list = hook("1", "active", json!({"list_id": 901}));
+            let elsewhere = hook("2", "active", json!({"endpoint": "https://other.example/"}));
+            let dead = hook("3", "suspended", json!({}));
+            let working = hook("4", "failing", json!({}));
+            says(
+                200,
+                json!({"webhooks": [of_a_list, elsewhere, dead, working]}),
+            )
+        })
+        .await;
+        provider();
+        let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
+        let adopted = clickup.register(URL, "").await.unwrap();
+        assert_eq!(adopted[0].id, "4");
+        assert_eq!(adopted[0].health, "failing, 100 failures");
+        assert_eq!(adopted[0].secret.as_deref(), Some("s"));
+        assert_eq!(fake.lines(), ["GET /team/9001/webhook"]);
+        let listed = HookKeeper::list(&clickup).await.unwrap();
+        let places: Vec<_> = listed.iter().map(|hook| hook.place.as_str()).collect();
+        assert_eq!(places, ["9001, list 901", "9001", "9001", "9001"]);
+    }
+
+    /// Somebody else made one at the same moment, or with another account.
+    #[rstest]
+    #[case::just_now(true)]
+    #[case::by_another_account(false)]
+    #[tokio::test]
+    async fn one_that_is_there_already_is_looked_for(#[case] shown: bool) {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let fake = Fake::start(move |seen| {
+            if seen.method == "POST" {
+                let twin = include_str!("../../fixtures/clickup/post_webhook__400_OAUTH_171.json");
+                return Reply::Text(400, vec![], twin.into());
+            }
+            let before = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let hooks = if shown && before > 0 {
+                json!([hook("5", "active", json!({}))])
+            } else {
+                json!([])
+            };
+            says(200, json!({"webhooks": hooks}))
+        })
+        .await;
+        provider();
+        let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
+        match clickup.register(URL, "").await {
+            Ok(hooks) => assert_eq!((shown, hooks[0].id.as_str()), (true, "5")),
+            Err(error) => {
+                assert!(!shown);
+                assert!(error.to_string().contains("another address"), "{error}");
+            }
+        }
+        let posts = fake.lines().into_iter();
+        assert_eq!(posts.filter(|line| line.starts_with("POST")).count(), 1);
+    }
+
+    #[rstest]
+    #[case::not_allowed(403, json!({"err": "No permission"}), "does not allow")]
+    #[case::not_shown(401, json!({"err": "Team not authorized", "ECODE": "OAUTH_027"}), "does not show")]
+    #[tokio::test]
+    async fn a_workspace_that_refuses_is_named(
+        #[case] status: u16,
+        #[case] body: Value,
+        #[case] why: &'static str,
+    ) {
+        let fake = Fake::start(move |_| says(status, body.clone())).await;
+        provider();
+        let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
+        for error in [
+            HookKeeper::list(&clickup).await.unwrap_err(),
+            clickup.register(URL, "").await.unwrap_err(),
+        ] {
+            assert!(matches!(
+                error,
+                WriteError::Refused {
+                    what: Refusal::Invisible | Refusal::Other,
+                    ..
+                }
+            ));
+            let text = error.to_string();
+            assert!(text.contains(why), "{text}");
+            assert!(text.contains("the workspace 9001"), "{text}");
+            assert!(text.contains("clickup.token"), "{text}");
+        }
+    }
+
+    #[rstest]
+    #[case("https://bot.example/x", "bot.example/x", true)]
+    #[case("https://Bot.example:443/x", "https://bot.example/x", true)]
+    #[case("https://bot.example/x", "http://bot.example/x", false)]
+    #[case("https://bot.example/x", "https://bot.example/y", false)]
+    #[case("odd address", "odd address", true)]
+    fn addresses_are_compared(#[case] one: &str, #[case] other: &str, #[case] same: bool) {
+        assert_eq!(is_same(one, other), same);
+    }
+
+    /// The answers as the contract shows them.
+    #[tokio::test]
+    async fn the_fixtures_are_read() {
+        let fake = Fake::start(|seen| {
+            let text = match seen.method.as_str() {
+                "GET" => include_str!("../../fixtures/clickup/get_webhook.json"),
+                _ => include_str!("../../fixtures/clickup/post_webhook.json"),
+            };
+            Reply::Text(200, vec![], text.into())
+        })
+        .await;
+        provider();
+        let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
+        let health: Vec<_> = HookKeeper::list(&clickup)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|hook| (hook.active, hook.health))
+            .collect();
+        let expected = [
+            (true, "active".to_owned()),
+            (false, "suspended, 100 failures".to_owned()),
+        ];
+        assert_eq!(health, expected);
+        let made = clickup.register("https://new.example/", "").await.unwrap();
+        assert_eq!(made[0].secret.as_ref().map(String::len), Some(64));
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(
+            asked.json(),
+            json!({"endpoint": "https://new.example/", "events": EVENTS})
+        );
+    }
+}

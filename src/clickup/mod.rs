@@ -1,0 +1,213 @@
+//! ClickUp, a source: what is written to it and read from it, in our own types.
+//!
+//! [`ClickUp`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
+//! `HookKeeper` (`hook.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
+//! `wire.rs`. Facts are those of contract clickup.
+
+mod client;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod fake;
+mod hook;
+mod poll;
+mod wire;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Duration, Utc};
+use tokio::sync::OnceCell;
+
+use crate::clock::Clock;
+use crate::domain::operation::{Limits, Refusal, WriteError};
+
+use client::{Client, Request};
+use wire::{List, Mapping, User};
+
+/// How long the statuses of a list are believed (contract clickup 10).
+const STATUSES_TTL: Duration = Duration::minutes(10);
+
+/// What [`ClickUp::new`] needs of the configuration (design 5, `clickup.*`).
+#[derive(Clone)]
+pub struct ClickUpSettings {
+    /// `pk_…`, or an OAuth access token. Never printed.
+    pub token: String,
+    /// The workspace: custom task ids (`OPS-12`) are looked up in it.
+    pub team_id: String,
+    /// The list for `create`; it is mirrored.
+    pub list_id: String,
+    /// Further lists that are mirrored.
+    pub lists: Vec<String>,
+    pub complete_status: String,
+    pub in_progress_status: Option<String>,
+    /// Without a slash at its end.
+    pub api_url: String,
+}
+
+impl fmt::Debug for ClickUpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClickUpSettings")
+            .field("token", &"********")
+            .field("team_id", &self.team_id)
+            .field("list_id", &self.list_id)
+            .field("lists", &self.lists)
+            .field("complete_status", &self.complete_status)
+            .field("in_progress_status", &self.in_progress_status)
+            .field("api_url", &self.api_url)
+            .finish()
+    }
+}
+
+/// Why no client can be made of the settings. The text names the key; never the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct Unusable {
+    pub key: &'static str,
+    pub why: String,
+}
+
+/// ClickUp as a source. One value serves as writer, as reader and for webhooks.
+pub struct ClickUp {
+    client: Client,
+    clock: Clock,
+    team_id: String,
+    /// The ids of the lists that are mirrored, without repetition, in the order configured.
+    lists: Vec<String>,
+    complete_status: String,
+    mapping: Mapping,
+    /// The lists as they were last read, and when: for their statuses.
+    known: Mutex<BTreeMap<String, (DateTime<Utc>, List)>>,
+    /// The member that the token belongs to.
+    me: OnceCell<String>,
+}
+
+impl ClickUp {
+    /// Makes the client; asks nothing yet. A TLS provider must be installed (main does).
+    pub fn new(settings: ClickUpSettings, clock: Clock) -> Result<ClickUp, Unusable> {
+        let mut lists: Vec<String> = Vec::new();
+        for id in std::iter::once(&settings.list_id).chain(&settings.lists) {
+            if !lists.contains(id) {
+                lists.push(id.clone());
+            }
+        }
+        Ok(ClickUp {
+            client: Client::new(&settings.api_url, &settings.token, clock.clone())?,
+            clock,
+            team_id: settings.team_id,
+            lists,
+            complete_status: settings.complete_status,
+            mapping: Mapping {
+                in_progress_status: settings.in_progress_status,
+            },
+            known: Mutex::default(),
+            me: OnceCell::new(),
+        })
+    }
+
+    /// What ClickUp last said about its rate limit (contract clickup 3).
+    pub fn limits(&self) -> Limits {
+        self.client.limits()
+    }
+
+    /// The id of the member that we write as; asked for once.
+    async fn me(&self) -> Result<&str, WriteError> {
+        let ask = async || {
+            let request = Request::get("/user", "the account of clickup.token");
+            let answer: wire::Me = self.client.send(&request).await?;
+            Ok(answer.user.id())
+        };
+        self.me.get_or_try_init(ask).await.map(String::as_str)
+    }
+
+    /// Refuses a list that is not configured: nothing in it is read or written.
+    fn check_followed(&self, list: &str, thing: &str) -> Result<(), WriteError> {
+        if self.lists.iter().any(|followed| followed == list) {
+            return Ok(());
+        }
+        Err(WriteError::Refused {
+            what: Refusal::NotMirrored,
+            why: format!(
+                "ClickUp has {thing} in a list that I do not follow ({list}). \
+                 Add the list to clickup.lists, or do it in ClickUp itself"
+            ),
+        })
+    }
+
+    /// A list with its statuses: as remembered for ten minutes, or read anew.
+    async fn list(&self, id: &str) -> Result<List, WriteError> {
+        let now = self.clock.now();
+        let known = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get(id).cloned()
+        };
+        match known {
+            Some((read_at, list)) if now - read_at < STATUSES_TTL => Ok(list),
+            _ => self.read_list(id).await,
+        }
+    }
+
+    /// Reads a list, and remembers it.
+    async fn read_list(&self, id: &str) -> Result<List, WriteError> {
+        let request = Request::get(
+            format!("/list/{}", client::segment(id)),
+            format!("the list {id}"),
+        );
+        let list: List = self.client.send(&request).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.to_owned(), (self.clock.now(), list.clone()));
+        Ok(list)
+    }
+}
+
+impl User {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn settings(url: &str) -> ClickUpSettings {
+        ClickUpSettings {
+            token: "pk_4200_SECRET".into(),
+            team_id: "9001".into(),
+            list_id: "901".into(),
+            lists: vec!["902".into(), "901".into()],
+            complete_status: "complete".into(),
+            in_progress_status: None,
+            api_url: url.into(),
+        }
+    }
+
+    pub(super) fn clickup(url: &str) -> ClickUp {
+        fake::provider();
+        ClickUp::new(settings(url), Clock::system()).unwrap()
+    }
+
+    #[test]
+    fn settings_do_not_print_the_token() {
+        let settings = settings("http://127.0.0.1:1");
+        assert!(!format!("{settings:?}").contains(&settings.token));
+    }
+
+    #[test]
+    fn unusable_settings_name_their_key() {
+        fake::provider();
+        let refusal = |settings| {
+            let refused = ClickUp::new(settings, Clock::system());
+            refused.err().expect("it was taken")
+        };
+        let error = refusal(settings("ftp://api"));
+        assert_eq!(error.key, "clickup.api_url");
+        let mut broken = settings("http://127.0.0.1:1");
+        broken.token = "pk_1\n2".into();
+        let error = refusal(broken);
+        assert_eq!(error.key, "clickup.token");
+        assert!(!error.to_string().contains("pk_1"));
+    }
+}

@@ -1,0 +1,594 @@
+//! What ClickUp's answers look like, read leniently, and the way from there into our own types.
+//!
+//! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are welcome
+//! (contract clickup 4.0). Nothing of this leaves the module's parent.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
+
+/// How much of a description the mirror keeps.
+const DESCRIPTION_MAX: usize = 4_000;
+
+/// Reads a field that may be missing, null or of a surprising type: that is the default then.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// Reads a list; null is empty, and an item that cannot be read is left out.
+fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let items: Vec<Value> = lenient(deserializer)?;
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect())
+}
+
+/// An id: text or number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Id {
+    Text(String),
+    Number(i64),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Text(text) => f.write_str(text),
+            Id::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// Milliseconds since 1970: text in answers, a number in some (contract clickup 5.4, 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Millis(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Millis, D::Error> {
+        let id = Id::deserialize(deserializer)?;
+        match id {
+            Id::Number(ms) => Ok(Millis(ms)),
+            Id::Text(text) => text.parse().map(Millis).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl Millis {
+    pub(super) fn time(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.0)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct User {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) username: Option<String>,
+}
+
+impl User {
+    pub(super) fn account(&self) -> Account {
+        let id = self.id.to_string();
+        Account {
+            // A pending invitation has no name yet (contract clickup 5.1).
+            name: self.username.clone().unwrap_or_else(|| id.clone()),
+            id,
+        }
+    }
+}
+
+/// `GET /user`
+#[derive(Debug, Deserialize)]
+pub(super) struct Me {
+    pub(super) user: User,
+}
+
+/// `GET /list/{id}`. Its `status` is a colour; `statuses` are those of its tasks (contract clickup 5.2).
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct List {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) statuses: Vec<TaskStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(super) struct TaskStatus {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) status: String,
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    pub(super) kind: String,
+}
+
+impl TaskStatus {
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.kind.as_str(), "done" | "closed")
+    }
+}
+
+/// `GET /list/{id}/task`
+#[derive(Debug, Deserialize)]
+pub(super) struct TaskPage {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) tasks: Vec<WireTask>,
+    /// Undocumented (contract clickup 5.3).
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) last_page: Option<bool>,
+}
+
+/// `GET /task/{id}/comment`: newest first, 25 a page (contract clickup 5.5).
+#[derive(Debug, Deserialize)]
+pub(super) struct CommentPage {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) comments: Vec<WireComment>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WireComment {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) comment_text: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date: Option<Millis>,
+}
+
+/// The answer to `POST /task/{id}/comment`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Posted {
+    pub(super) id: Id,
+}
+
+/// A task as `GET /task/{id}` and listings have it (contract clickup 5.4).
+#[derive(Debug, Deserialize)]
+pub(super) struct WireTask {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    text_content: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    status: TaskStatus,
+    #[serde(default, deserialize_with = "lenient")]
+    archived: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date_created: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date_updated: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    date_closed: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    date_done: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) creator: Option<User>,
+    #[serde(default, deserialize_with = "each")]
+    assignees: Vec<User>,
+    #[serde(default, deserialize_with = "each")]
+    tags: Vec<Tag>,
+    #[serde(default, deserialize_with = "lenient")]
+    priority: Option<WirePriority>,
+    #[serde(default, deserialize_with = "lenient")]
+    due_date: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    list: Option<Ref>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tag {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct WirePriority {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    priority: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Ref {
+    pub(super) id: Id,
+}
+
+/// `GET /team/{id}/webhook`. Holds secrets: nothing here prints itself.
+#[derive(Deserialize)]
+pub(super) struct Webhooks {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) webhooks: Vec<WireHook>,
+}
+
+/// The answer to making or changing a webhook.
+#[derive(Deserialize)]
+pub(super) struct KeptWebhook {
+    pub(super) webhook: WireHook,
+}
+
+/// A webhook (contract clickup 7.1). Without a place of its own it is for the whole workspace.
+#[derive(Deserialize)]
+pub(super) struct WireHook {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) endpoint: String,
+    #[serde(default, deserialize_with = "names")]
+    pub(super) events: Vec<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) space_id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) folder_id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) list_id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) task_id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) health: Health,
+    /// Shown when it is made, later perhaps.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) secret: Option<String>,
+}
+
+/// Contract clickup 7.5: `active`, `failing` or `suspended`.
+#[derive(Default, Deserialize)]
+pub(super) struct Health {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) status: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) fail_count: u64,
+}
+
+/// Names in an array, or a single one: `*` (contract clickup 7.1).
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(name) => vec![name],
+        several => serde_json::from_value(several).unwrap_or_default(),
+    })
+}
+
+/// What a webhook brings (contract clickup 7.3), and the shape that design 5 has for it: a task with its id.
+#[derive(Deserialize)]
+pub(super) struct HookPayload {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) task_id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) task: Option<Ref>,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) history_items: Vec<HistoryItem>,
+}
+
+/// One change. `before` and `after` may be of any type, or missing.
+#[derive(Deserialize)]
+pub(super) struct HistoryItem {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) field: String,
+    /// The list that the task is in.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) parent_id: Option<Id>,
+    /// Absent or odd for automations.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<User>,
+    #[serde(default)]
+    pub(super) before: Value,
+    #[serde(default)]
+    pub(super) after: Value,
+    #[serde(default)]
+    comment: Value,
+}
+
+/// The comment of a history item.
+#[derive(Default, Deserialize)]
+pub(super) struct HookComment {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: Option<Id>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) date: Option<Millis>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    text_content: Option<String>,
+    #[serde(default, deserialize_with = "each")]
+    comment: Vec<CommentPart>,
+}
+
+#[derive(Deserialize)]
+struct CommentPart {
+    text: String,
+}
+
+impl HistoryItem {
+    /// The comment: an object, or in some samples an array, of comments or of the parts of one (contract clickup 7.3).
+    pub(super) fn comment(&self) -> HookComment {
+        let whole = match &self.comment {
+            Value::Array(several) => several.iter().find(|one| one.get("id").is_some()),
+            one => Some(one),
+        };
+        let mut comment: HookComment = whole
+            .and_then(|one| serde_json::from_value(one.clone()).ok())
+            .unwrap_or_default();
+        if whole.is_none() {
+            comment.comment = each(&self.comment).unwrap_or_default();
+        }
+        if comment.id.is_none() {
+            comment.id = serde_json::from_value(self.after.clone()).ok();
+        }
+        comment
+    }
+}
+
+impl HookComment {
+    /// Without the line break that ClickUp ends it with; at most as long as a description.
+    pub(super) fn text(&self) -> String {
+        let text = match &self.text_content {
+            Some(text) => text.clone(),
+            None => self.comment.iter().map(|part| part.text.as_str()).collect(),
+        };
+        text.trim_end().chars().take(DESCRIPTION_MAX).collect()
+    }
+}
+
+/// What of the configuration the mapping needs.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    pub(super) in_progress_status: Option<String>,
+}
+
+impl Mapping {
+    /// Type first; the name only where the type is none that we know (design 4, 10).
+    fn status(&self, status: &TaskStatus) -> Status {
+        match status.kind.as_str() {
+            "open" => Status::Todo,
+            "custom" => Status::InProgress,
+            "done" | "closed" => Status::Done,
+            _ => match &self.in_progress_status {
+                Some(name) if same_name(name, &status.status) => Status::InProgress,
+                _ => Status::Todo,
+            },
+        }
+    }
+}
+
+/// Names of statuses are compared without case (contract clickup 6.1).
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
+/// A no-break space in a title is a space (design 10).
+pub(super) fn plain_title(title: &str) -> String {
+    title.replace('\u{a0}', " ")
+}
+
+impl WireTask {
+    /// Whether the task's text is this description; ClickUp ends a text with a line break.
+    pub(super) fn is_described(&self, description: &str) -> bool {
+        [&self.description, &self.text_content]
+            .into_iter()
+            .any(|text| text.as_deref().unwrap_or_default().trim() == description.trim())
+    }
+
+    /// In our own types. `list` is where it was asked for, if the task does not say where it is.
+    pub(super) fn into_task(self, mapping: &Mapping, list: Option<&str>) -> Result<Task, String> {
+        let id = self.id.to_string();
+        let shown = TaskId::clickup(&id).ok_or_else(|| format!("it has the odd id `{id}`"))?;
+        let container = self
+            .list
+            .map(|list| list.id.to_string())
+            .or_else(|| list.map(str::to_owned))
+            .ok_or_else(|| format!("the task {id} is in no list"))?;
+        let created = self.date_created.and_then(Millis::time);
+        let updated = self.date_updated.and_then(Millis::time).or(created);
+        let labels: Vec<String> = self.tags.into_iter().map(|tag| tag.name).collect();
+        let finished = self.status.is_finished();
+        let closed = finished.then(|| Closed {
+            // ClickUp does not say who.
+            by: None,
+            at: self.date_closed.or(self.date_done).and_then(Millis::time),
+            by_us: None,
+        });
+        let text = self.text_content.or(self.description).unwrap_or_default();
+        Ok(Task {
+            title: plain_title(&self.name),
+            description: text.trim_end().chars().take(DESCRIPTION_MAX).collect(),
+            url: self
+                .url
+                .unwrap_or_else(|| format!("https://app.clickup.com/t/{id}")),
+            key: TaskKey::clickup(id),
+            id: shown,
+            container,
+            // An archived task is not open here, whatever its status was (contract clickup 1.9).
+            status: if self.archived {
+                Status::Done
+            } else {
+                mapping.status(&self.status)
+            },
+            source_status: if self.archived && !finished {
+                "archived".to_owned()
+            } else {
+                self.status.status
+            },
+            assignees: self.assignees.iter().map(User::account).collect(),
+            entity: Task::entity_of_labels(&labels),
+            labels,
+            priority: self.priority.as_ref().and_then(WirePriority::read),
+            due: self.due_date.and_then(Millis::time),
+            created_at: created.or(updated).unwrap_or_default(),
+            updated_at: updated.unwrap_or_default(),
+            closed,
+            reopened: false,
+        })
+    }
+}
+
+impl WirePriority {
+    /// By its name, else by its number: 1 is urgent, 4 low (contract clickup 5.4).
+    fn read(&self) -> Option<Priority> {
+        let named = self.priority.as_deref().map(str::to_lowercase);
+        named.as_deref().and_then(Priority::parse).or_else(|| {
+            match self.id.as_ref()?.to_string().as_str() {
+                "1" => Some(Priority::Urgent),
+                "2" => Some(Priority::High),
+                "3" => Some(Priority::Normal),
+                "4" => Some(Priority::Low),
+                _ => None,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn mapping() -> Mapping {
+        Mapping {
+            in_progress_status: Some("Doing".into()),
+        }
+    }
+
+    fn read(value: Value) -> Task {
+        let task: WireTask = serde_json::from_value(value).unwrap();
+        task.into_task(&mapping(), None).unwrap()
+    }
+
+    /// The task of contract clickup 5.4.
+    fn renew_cert() -> Value {
+        json!({"id":"86tst0001","custom_id":"OPS-12","custom_item_id":0,"name":"Renew\u{a0}cert",
+            "text_content":"body\n","description":"body\n",
+            "status":{"id":"p9_a","status":"in review","color":"#7C4DFF","orderindex":1,"type":"custom"},
+            "orderindex":"12345.00000000000000000000000000000000","archived":false,
+            "date_created":"1767225600000","date_updated":"1767229200123","date_closed":null,"date_done":null,
+            "creator":{"id":4242,"username":"Ana","color":"#112233","email":"a@x.test","profilePicture":null},
+            "assignees":[{"id":4243,"username":"Bo"}],
+            "tags":[{"name":"ops","tag_fg":"#fff"},{"name":"client:acme"}],
+            "parent":null,"priority":{"id":"2","priority":"high","color":"#ffcc00","orderindex":"2"},
+            "due_date":"1767312000000","url":"https://app.clickup.com/t/86tst0001",
+            "list":{"id":"901100000001","name":"Inbox","access":true}})
+    }
+
+    #[test]
+    fn a_task_is_read_as_the_contract_shows_it() {
+        let task = read(renew_cert());
+        let at = |ms| DateTime::from_timestamp_millis(ms).unwrap();
+        assert_eq!(
+            task,
+            Task {
+                key: TaskKey::clickup("86tst0001"),
+                id: TaskId::clickup("86tst0001").unwrap(),
+                container: "901100000001".into(),
+                title: "Renew cert".into(),
+                description: "body".into(),
+                url: "https://app.clickup.com/t/86tst0001".into(),
+                status: Status::InProgress,
+                source_status: "in review".into(),
+                assignees: vec![Account {
+                    id: "4243".into(),
+                    name: "Bo".into()
+                }],
+                labels: vec!["ops".into(), "client:acme".into()],
+                entity: Some("acme".into()),
+                priority: Some(Priority::High),
+                due: Some(at(1_767_312_000_000)),
+                created_at: at(1_767_225_600_000),
+                updated_at: at(1_767_229_200_123),
+                closed: None,
+                reopened: false,
+            }
+        );
+    }
+
+    #[test]
+    fn ids_numbers_and_nulls_are_read_as_they_come() {
+        let task = read(
+            json!({"id":8600001,"name":null,"status":{"status":"complete","type":"closed"},
+            "date_created":1767225600000i64,"date_updated":null,"date_closed":1767229200123i64,
+            "assignees":[{"id":"4243","username":null},"odd"],"tags":null,"priority":{"id":1},"due_date":"soon",
+            "list":{"id":901100000001i64}}),
+        );
+        assert_eq!(task.key, TaskKey::clickup("8600001"));
+        assert_eq!(task.container, "901100000001");
+        assert_eq!(task.status, Status::Done);
+        assert_eq!(task.assignees[0].name, "4243");
+        assert_eq!(task.assignees.len(), 1);
+        assert_eq!(task.priority, Some(Priority::Urgent));
+        assert_eq!((task.due, task.labels.len()), (None, 0));
+        assert_eq!(task.updated_at, task.created_at);
+        let closed = task.closed.unwrap();
+        assert_eq!(
+            closed.at,
+            DateTime::from_timestamp_millis(1_767_229_200_123)
+        );
+        assert_eq!((closed.by, closed.by_us), (None, None));
+    }
+
+    #[rstest]
+    #[case("open", "to do", Status::Todo)]
+    #[case("custom", "to do", Status::InProgress)]
+    #[case("done", "shipped", Status::Done)]
+    #[case("closed", "to do", Status::Done)]
+    #[case("unstarted", "backlog", Status::Todo)]
+    #[case("unstarted", "doing", Status::InProgress)]
+    #[case("open", "doing", Status::Todo)]
+    #[case("", "complete", Status::Todo)]
+    fn the_type_decides_before_the_name(
+        #[case] kind: &str,
+        #[case] name: &str,
+        #[case] status: Status,
+    ) {
+        let mut task = renew_cert();
+        task["status"] = json!({"status": name, "type": kind});
+        let task = read(task);
+        assert_eq!((task.status, task.source_status.as_str()), (status, name));
+    }
+
+    #[test]
+    fn an_archived_task_is_not_open() {
+        let mut task = renew_cert();
+        task["archived"] = json!(true);
+        let task = read(task);
+        assert_eq!(
+            (task.status, task.source_status.as_str()),
+            (Status::Done, "archived")
+        );
+    }
+
+    #[test]
+    fn a_long_description_is_cut_between_characters() {
+        let mut task = renew_cert();
+        task["text_content"] = json!("é".repeat(5_000));
+        assert_eq!(read(task).description, "é".repeat(4_000));
+    }
+
+    #[test]
+    fn a_task_without_a_usable_id_or_list_is_no_task() {
+        for (field, value) in [("id", json!("86/../x")), ("list", Value::Null)] {
+            let mut task = renew_cert();
+            task[field] = value;
+            let task: WireTask = serde_json::from_value(task).unwrap();
+            assert!(task.into_task(&mapping(), None).is_err(), "{field}");
+        }
+    }
+}

@@ -1,0 +1,780 @@
+//! Operations → requests to ClickUp, and their answers → tasks.
+//!
+//! The domain's `carry_out` decides what is asked and when; this translates. Nothing visible is added to what a person
+//! wrote: a lost comment or task is recognised by its author, exact text and time (design 10, contract clickup 6.4).
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Map, json};
+
+use crate::domain::operation::{
+    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+};
+use crate::domain::task::{Source, Task, TaskKey};
+
+use super::ClickUp;
+use super::client::{Request, Trouble, segment};
+use super::wire::{
+    CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
+    same_name,
+};
+
+/// A trace is looked for from this long before the write began: clocks differ (contract clickup 6.4).
+const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
+/// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
+const TASKS_A_PAGE: usize = 100;
+const COMMENTS_A_PAGE: usize = 25;
+/// How many pages a search reads: a thousand comments, two thousand new tasks.
+const COMMENT_PAGES_MAX: usize = 40;
+const TASK_PAGES_MAX: usize = 20;
+
+#[async_trait]
+impl SourceWriter for ClickUp {
+    fn source(&self) -> Source {
+        Source::ClickUp
+    }
+
+    async fn read(&self, key: &TaskKey) -> Result<Task, WriteError> {
+        let thing = named(key);
+        let request = self.about(Request::get(path(key, ""), thing.as_str()), key);
+        let task: WireTask = self.client.send(&request).await?;
+        let task = task
+            .into_task(&self.mapping, None)
+            .map_err(|why| unreadable(&thing, &why))?;
+        self.check_followed(&task.container, &thing)?;
+        Ok(task)
+    }
+
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
+        match &op.write {
+            Write::Complete { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.complete(&now).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Comment { task, text } => {
+                let now = self.present(task, now).await?;
+                let body = json!({"comment_text": text, "notify_all": false});
+                let request = Request::post(path(&now.key, "/comment"), named(&now.key), body);
+                let posted: Posted = self.client.send(&request).await?;
+                Ok(Written {
+                    task: now,
+                    trace: Some(posted.id.to_string()),
+                })
+            }
+            Write::Create(new) => self.create(new).await,
+        }
+    }
+
+    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
+        let Some(begun_at) = op.begun_at else {
+            return Ok(None);
+        };
+        let since = begun_at - CLOCK_SLACK;
+        match &op.write {
+            Write::Complete { .. } => Ok(None),
+            Write::Comment { task, text } => {
+                let now = self.read(task).await?;
+                let found = self.find_comment(op, &now.key, text, since).await?;
+                Ok(found.map(|comment| Written {
+                    task: now,
+                    trace: Some(comment.id.to_string()),
+                }))
+            }
+            Write::Create(new) => self.find_created(op, new, since).await,
+        }
+    }
+}
+
+impl ClickUp {
+    /// The task as `carry_out` has just read it.
+    async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
+        match now {
+            Some(task) => Ok(task.clone()),
+            None => self.read(key).await,
+        }
+    }
+
+    /// Says in which workspace to look, if the key is a custom id as a person typed it (contract clickup 5.4).
+    fn about(&self, request: Request, key: &TaskKey) -> Request {
+        if key.as_str().contains('-') {
+            request
+                .with("custom_task_ids", true)
+                .with("team_id", &self.team_id)
+        } else {
+            request
+        }
+    }
+
+    /// Sets the finishing status of the task's own list. A list whose statuses were renamed is read anew, once.
+    async fn complete(&self, now: &Task) -> Result<Task, WriteError> {
+        let list = self.list(&now.container).await?;
+        let status = self.finishing(&list, now)?;
+        match self.set_status(now, status).await {
+            Err(Trouble::UnknownStatus(why)) => {
+                let list = self.read_list(&now.container).await?;
+                let renamed = self.finishing(&list, now)?;
+                if renamed == status {
+                    return Err(Trouble::UnknownStatus(why).into());
+                }
+                Ok(self.set_status(now, renamed).await?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    async fn set_status(&self, now: &Task, status: &str) -> Result<Task, Trouble> {
+        let thing = named(&now.key);
+        let request = Request::put(
+            path(&now.key, ""),
+            thing.as_str(),
+            json!({"status": status}),
+        );
+        let task: WireTask = self.client.send(&request).await?;
+        let task = task
+            .into_task(&self.mapping, Some(&now.container))
+            .map_err(|why| unreadable_after_write(&thing, &why))?;
+        Ok(task)
+    }
+
+    /// The status that completes a task of this list, in ClickUp's own spelling: the configured one if the list has
+    /// it, else its `closed`, else its `done` status (design 5, contract clickup 10).
+    fn finishing<'a>(&self, list: &'a List, now: &Task) -> Result<&'a str, WriteError> {
+        let find = |wanted: &dyn Fn(&TaskStatus) -> bool| {
+            let status = list.statuses.iter().find(|status| wanted(status))?;
+            Some(status.status.as_str())
+        };
+        find(&|status| same_name(&status.status, &self.complete_status))
+            .or_else(|| find(&|status| status.kind == "closed"))
+            .or_else(|| find(&|status| status.kind == "done"))
+            .ok_or_else(|| {
+                let names: Vec<&str> = list.statuses.iter().map(|s| s.status.as_str()).collect();
+                WriteError::Refused {
+                    what: Refusal::Other,
+                    why: format!(
+                        "ClickUp's list of {} has no status that finishes a task (it has: {}). \
+                         Set clickup.complete_status to one of them",
+                        named(&now.key),
+                        names.join(", ")
+                    ),
+                }
+            })
+    }
+
+    async fn create(&self, new: &NewTask) -> Result<Written, WriteError> {
+        let list = self.place(new)?;
+        let mut body = Map::new();
+        body.insert("name".to_owned(), plain_title(&new.title).into());
+        if let Some(description) = &new.description {
+            body.insert("description".to_owned(), description.as_str().into());
+        }
+        if let Some(tag) = new.clickup_tag() {
+            body.insert("tags".to_owned(), json!([tag]));
+        }
+        let thing = format!("a new task in the list {list}");
+        let request = Request::post(
+            format!("/list/{}/task", segment(list)),
+            thing.as_str(),
+            body.into(),
+        );
+        let task: WireTask = self.client.send(&request).await?;
+        let task = task
+            .into_task(&self.mapping, Some(list))
+            .map_err(|why| unreadable_after_write(&thing, &why))?;
+        Ok(created(task))
+    }
+
+    /// The list of a creation, if it is ours to write in.
+    fn place<'a>(&self, new: &'a NewTask) -> Result<&'a str, WriteError> {
+        match &new.place {
+            Place::List(list) => {
+                self.check_followed(list, "the place for the new task")?;
+                Ok(list)
+            }
+            Place::Repo(repo) => Err(WriteError::Refused {
+                what: Refusal::Other,
+                why: format!("ClickUp has no repositories: {repo} is not a list"),
+            }),
+        }
+    }
+
+    /// Pages back to `since` for our own comment with this text that no other operation has; the oldest of several.
+    async fn find_comment(
+        &self,
+        op: &Operation,
+        key: &TaskKey,
+        text: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Option<WireComment>, WriteError> {
+        let me = self.me().await?;
+        let since = since.timestamp_millis();
+        let mut found = None;
+        let mut start: Option<(Millis, String)> = None;
+        for _ in 0..COMMENT_PAGES_MAX {
+            let mut request = Request::get(path(key, "/comment"), named(key));
+            if let Some((date, id)) = &start {
+                request = request.with("start", date.0).with("start_id", id);
+            }
+            let page: CommentPage = self.client.send(&request).await?;
+            let count = page.comments.len();
+            let last = page
+                .comments
+                .last()
+                .and_then(|last| Some((last.date?, last.id.to_string())));
+            for comment in page.comments {
+                let fresh = comment.date.is_some_and(|date| date.0 >= since);
+                let ours = comment.user.as_ref().is_some_and(|user| user.id() == me)
+                    // ClickUp ends a text with a line break.
+                    && comment.comment_text.trim() == text.trim();
+                if fresh && ours && !op.claimed.contains(&comment.id.to_string()) {
+                    found = Some(comment);
+                }
+            }
+            match last {
+                Some((date, _)) if date.0 < since => return Ok(found),
+                Some(next) if count >= COMMENTS_A_PAGE && start.as_ref() != Some(&next) => {
+                    start = Some(next);
+                }
+                _ => return Ok(found),
+            }
+        }
+        Err(too_much(&named(key)))
+    }
+
+    /// Lists what was created since, for our own task of this name and description that no other operation has.
+    async fn find_created(
+        &self,
+        op: &Operation,
+        new: &NewTask,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Written>, WriteError> {
+        let list = self.place(new)?;
+        let me = self.me().await?;
+        let since = since.timestamp_millis();
+        let thing = format!("the list {list}");
+        let title = plain_title(&new.title);
+        let description = new.description.as_deref().unwrap_or_default();
+        let mut found: Option<WireTask> = None;
+        for page in 0..TASK_PAGES_MAX {
+            let request = Request::get(format!("/list/{}/task", segment(list)), thing.as_str())
+                .with("page", page)
+                .with("archived", false)
+                .with("include_closed", true)
+                .with("subtasks", true)
+                .with("order_by", "created")
+                // Strictly greater.
+                .with("date_created_gt", since - 1);
+            let listed: TaskPage = self.client.send(&request).await?;
+            let last = listed.last_page == Some(true) || listed.tasks.len() < TASKS_A_PAGE;
+            for task in listed.tasks {
+                let fresh = task.date_created.is_some_and(|date| date.0 >= since);
+                let ours = task.creator.as_ref().is_some_and(|user| user.id() == me)
+                    && plain_title(&task.name).trim() == title.trim()
+                    && task.is_described(description);
+                let older = found
+                    .as_ref()
+                    .is_none_or(|found| task.date_created < found.date_created);
+                if fresh && ours && older && !op.claimed.contains(&task.id.to_string()) {
+                    found = Some(task);
+                }
+            }
+            if last {
+                return found
+                    .map(|task| {
+                        task.into_task(&self.mapping, Some(list))
+                            .map(created)
+                            .map_err(|why| unreadable(&thing, &why))
+                    })
+                    .transpose();
+            }
+        }
+        Err(too_much(&thing))
+    }
+}
+
+/// What a creation left: its trace is the task itself.
+fn created(task: Task) -> Written {
+    Written {
+        trace: Some(task.key.as_str().to_owned()),
+        task,
+    }
+}
+
+fn path(key: &TaskKey, below: &str) -> String {
+    format!("/task/{}{below}", segment(key.as_str()))
+}
+
+fn named(key: &TaskKey) -> String {
+    format!("the task {}", key.as_str())
+}
+
+fn unreadable(thing: &str, why: &str) -> WriteError {
+    WriteError::NotTaken {
+        why: format!("ClickUp's answer about {thing} cannot be used: {why}"),
+        retry_after: None,
+    }
+}
+
+fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
+    WriteError::Unknown {
+        why: format!("ClickUp's answer about {thing} cannot be used: {why}"),
+    }
+}
+
+/// The search had no end: it is not known that the trace is absent.
+fn too_much(thing: &str) -> WriteError {
+    WriteError::NotTaken {
+        why: format!(
+            "there is too much new in ClickUp about {thing} to find out whether the write arrived"
+        ),
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rstest::rstest;
+    use serde_json::Value;
+
+    use super::super::fake::{Fake, Reply, Seen, json as says};
+    use super::super::tests::clickup;
+    use super::*;
+    use crate::domain::task::Status;
+
+    /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
+    const BEGUN: i64 = 1_767_225_600_000;
+
+    fn task(id: &str, list: &str) -> Value {
+        json!({"id": id, "name": "Renew cert", "status": {"status": "in review", "type": "custom"},
+            "date_created": BEGUN.to_string(), "date_updated": BEGUN.to_string(),
+            "creator": {"id": 4200}, "description": "body\n", "list": {"id": list}})
+    }
+
+    fn with(mut value: Value, field: &str, new: Value) -> Value {
+        value[field] = new;
+        value
+    }
+
+    fn list(statuses: &[(&str, &str)]) -> Value {
+        let statuses: Vec<Value> = statuses
+            .iter()
+            .map(|(name, kind)| json!({"status": name, "type": kind}))
+            .collect();
+        json!({"id": "901", "name": "Inbox", "status": {"status": "red"}, "statuses": statuses})
+    }
+
+    fn operation(write: Write) -> Operation {
+        Operation {
+            id: "01J00000000000000000000001".into(),
+            write,
+            begun_at: DateTime::from_timestamp_millis(BEGUN),
+            interrupted: false,
+            looks: 0,
+            claimed: BTreeSet::new(),
+        }
+    }
+
+    fn complete() -> Operation {
+        operation(Write::Complete {
+            task: TaskKey::clickup("86a"),
+        })
+    }
+
+    fn comment(text: &str) -> Operation {
+        operation(Write::Comment {
+            task: TaskKey::clickup("86a"),
+            text: text.into(),
+        })
+    }
+
+    fn create(list: &str) -> Operation {
+        operation(Write::Create(NewTask {
+            place: Place::List(list.into()),
+            title: "Renew\u{a0}cert".into(),
+            description: Some("body".into()),
+            entity: Some("acme".into()),
+        }))
+    }
+
+    fn refused_as(error: &WriteError) -> Refusal {
+        match error {
+            WriteError::Refused { what, .. } => *what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_is_read_with_the_token_as_it_is() {
+        let fake = Fake::start(|_| says(200, task("86a", "902"))).await;
+        let read = clickup(&fake.url).read(&TaskKey::clickup("86a")).await;
+        assert_eq!(read.unwrap().title, "Renew cert");
+        let seen = &fake.seen()[0];
+        assert_eq!(seen.line(), "GET /task/86a");
+        assert_eq!(seen.header("authorization"), Some("pk_4200_SECRET"));
+        assert!(seen.header("user-agent").unwrap().starts_with("ivan/"));
+    }
+
+    #[tokio::test]
+    async fn a_custom_id_is_looked_up_in_the_workspace_and_answers_with_the_internal_one() {
+        let fake = Fake::start(|_| says(200, task("86a", "901"))).await;
+        let read = clickup(&fake.url).read(&TaskKey::clickup("OPS-12")).await;
+        assert_eq!(read.unwrap().key, TaskKey::clickup("86a"));
+        let seen = &fake.seen()[0];
+        assert_eq!(seen.query("custom_task_ids").as_deref(), Some("true"));
+        assert_eq!(seen.query("team_id").as_deref(), Some("9001"));
+    }
+
+    #[tokio::test]
+    async fn a_task_in_another_list_is_not_ours() {
+        let fake = Fake::start(|_| says(200, task("86a", "999"))).await;
+        let error = clickup(&fake.url).read(&TaskKey::clickup("86a")).await;
+        assert_eq!(refused_as(&error.unwrap_err()), Refusal::NotMirrored);
+    }
+
+    #[tokio::test]
+    async fn an_unfamiliar_401_is_settled_by_asking_who_we_are() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /user" => says(200, json!({"user": {"id": 4200}})),
+            _ => says(401, json!({"err": "No", "ECODE": "OAUTH_099"})),
+        })
+        .await;
+        let error = clickup(&fake.url).read(&TaskKey::clickup("86a")).await;
+        assert_eq!(refused_as(&error.unwrap_err()), Refusal::Invisible);
+        assert_eq!(fake.lines(), ["GET /task/86a", "GET /user"]);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_refused_everywhere_is_dead_and_loses_nothing() {
+        let fake = Fake::start(|_| says(401, json!({"err": "No"}))).await;
+        let error = clickup(&fake.url).read(&TaskKey::clickup("86a")).await;
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, WriteError::NotTaken { retry_after: Some(wait), .. } if wait.as_secs() == 60)
+        );
+        assert!(error.to_string().contains("clickup.token"), "{error}");
+    }
+
+    #[rstest]
+    #[case::configured(&[("to do", "open"), ("Complete", "done"), ("archive", "closed")], "Complete")]
+    #[case::closed(&[("to do", "open"), ("shipped", "done"), ("finished", "closed")], "finished")]
+    #[case::done(&[("to do", "open"), ("shipped", "done")], "shipped")]
+    #[tokio::test]
+    async fn completing_sets_a_status_that_the_list_has(
+        #[case] statuses: &'static [(&str, &str)],
+        #[case] sent: &str,
+    ) {
+        let fake = Fake::start(move |seen| match seen.line().as_str() {
+            "GET /list/901" => says(200, list(statuses)),
+            "PUT /task/86a" => {
+                let status = json!({"status": seen.json()["status"], "type": "closed"});
+                says(200, with(task("86a", "901"), "status", status))
+            }
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let clickup = clickup(&fake.url);
+        let now = clickup.read(&TaskKey::clickup("86a")).await.unwrap();
+        let written = clickup.send(&complete(), Some(&now)).await.unwrap();
+        assert_eq!(written.task.status, Status::Done);
+        assert_eq!(written.task.source_status, sent);
+        assert_eq!(written.trace, None);
+        // The list is remembered.
+        clickup.send(&complete(), Some(&now)).await.unwrap();
+        assert_eq!(
+            fake.lines(),
+            [
+                "GET /task/86a",
+                "GET /list/901",
+                "PUT /task/86a",
+                "PUT /task/86a"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_list_without_a_finishing_status_is_refused_with_its_statuses() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /list/901" => says(200, list(&[("to do", "open"), ("doing", "custom")])),
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let error = clickup(&fake.url)
+            .send(&complete(), None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::Other);
+        assert!(error.to_string().contains("to do, doing"), "{error}");
+        assert!(
+            error.to_string().contains("clickup.complete_status"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_renamed_status_is_read_anew_once() {
+        let reads = AtomicUsize::new(0);
+        let fake = Fake::start(move |seen| match seen.line().as_str() {
+            "GET /list/901" if reads.fetch_add(1, Ordering::SeqCst) == 0 => {
+                says(200, list(&[("complete", "closed")]))
+            }
+            "GET /list/901" => says(200, list(&[("ready", "closed")])),
+            "PUT /task/86a" if seen.json()["status"] == "complete" => says(
+                400,
+                json!({"err": "Status not found", "ECODE": "CRTSK_001"}),
+            ),
+            "PUT /task/86a" => {
+                let status = json!({"status": "ready", "type": "closed"});
+                says(200, with(task("86a", "901"), "status", status))
+            }
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let written = clickup(&fake.url).send(&complete(), None).await.unwrap();
+        assert_eq!(written.task.source_status, "ready");
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_refused_twice_is_refused() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /list/901" => says(200, list(&[("complete", "closed")])),
+            "PUT /task/86a" => says(
+                400,
+                json!({"err": "Status not found", "ECODE": "CRTSK_001"}),
+            ),
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let error = clickup(&fake.url)
+            .send(&complete(), None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::Other);
+        let puts = fake
+            .lines()
+            .iter()
+            .filter(|line| line.starts_with("PUT"))
+            .count();
+        assert_eq!(puts, 1, "the same status is not sent twice");
+    }
+
+    #[tokio::test]
+    async fn a_comment_is_sent_as_typed_and_leaves_its_id() {
+        let fake = Fake::start(|seen| match seen.method.as_str() {
+            "POST" => says(
+                200,
+                json!({"id": 90110000000001i64, "hist_id": "41", "date": BEGUN}),
+            ),
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let op = comment("two\nlines <b>");
+        let written = clickup(&fake.url).send(&op, None).await.unwrap();
+        assert_eq!(written.trace.as_deref(), Some("90110000000001"));
+        let posted = fake.seen()[1].json();
+        assert_eq!(
+            posted,
+            json!({"comment_text": "two\nlines <b>", "notify_all": false})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_creation_carries_title_description_and_client() {
+        let fake = Fake::start(|_| says(200, task("86new", "901"))).await;
+        let written = clickup(&fake.url).send(&create("901"), None).await.unwrap();
+        assert_eq!(written.trace.as_deref(), Some("86new"));
+        let seen = &fake.seen()[0];
+        assert_eq!(seen.line(), "POST /list/901/task");
+        assert_eq!(
+            seen.json(),
+            json!({"name": "Renew cert", "description": "body", "tags": ["client:acme"]})
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_created_in_a_list_that_is_not_configured() {
+        let fake = Fake::start(|_| says(200, task("86new", "999"))).await;
+        let error = clickup(&fake.url)
+            .send(&create("999"), None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::NotMirrored);
+        assert_eq!(fake.lines(), Vec::<String>::new());
+    }
+
+    #[rstest]
+    #[case::dropped(|| Reply::Drop)]
+    #[case::answer_cut(|| Reply::Cut(200))]
+    #[case::not_json(|| Reply::Text(200, Vec::new(), "<html>".into()))]
+    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
+    #[tokio::test]
+    async fn a_write_without_a_usable_answer_is_unknown_and_a_read_is_not_taken(
+        #[case] reply: fn() -> Reply,
+    ) {
+        let fake = Fake::start(move |_| reply()).await;
+        let clickup = clickup(&fake.url);
+        let write = clickup.send(&create("901"), None).await.unwrap_err();
+        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
+        let read = clickup.read(&TaskKey::clickup("86a")).await.unwrap_err();
+        assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
+        assert_eq!(fake.lines().len(), 2, "nothing is repeated");
+    }
+
+    #[tokio::test]
+    async fn no_connection_means_not_taken() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = clickup(&url).send(&create("901"), None).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+        assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn while_a_rate_limit_holds_nothing_is_sent() {
+        let reset = crate::clock::Clock::system().now().timestamp() + 20;
+        let fake = Fake::start(move |_| {
+            let headers = vec![
+                ("X-RateLimit-Limit", "100".to_owned()),
+                ("X-RateLimit-Remaining", "0".to_owned()),
+                ("X-RateLimit-Reset", reset.to_string()),
+            ];
+            Reply::Text(
+                429,
+                headers,
+                r#"{"err":"Rate limit reached","ECODE":"APP_002"}"#.into(),
+            )
+        })
+        .await;
+        let clickup = clickup(&fake.url);
+        for _ in 0..2 {
+            let error = clickup.send(&create("901"), None).await.unwrap_err();
+            let WriteError::NotTaken {
+                retry_after: Some(wait),
+                ..
+            } = error
+            else {
+                panic!("{error:?}");
+            };
+            assert!((19..=22).contains(&wait.as_secs()), "{wait:?}");
+        }
+        assert_eq!(fake.lines().len(), 1);
+        let limits = clickup.limits();
+        assert_eq!((limits.limit, limits.remaining), (Some(100), Some(0)));
+        assert_eq!(limits.reset_at.unwrap().timestamp(), reset);
+        clickup.clock.shift(TimeDelta::seconds(30));
+        let _limited_again = clickup.send(&create("901"), None).await;
+        assert_eq!(fake.lines().len(), 2, "asked again after the wait");
+    }
+
+    fn comment_by(id: u64, user: u64, text: &str, at: i64) -> Value {
+        json!({"id": id.to_string(), "comment_text": text, "user": {"id": user}, "date": at.to_string()})
+    }
+
+    fn search(
+        comments: impl Fn(&Seen) -> Vec<Value> + Send + Sync + 'static,
+    ) -> impl Fn(&Seen) -> Reply {
+        move |seen| match seen.line().as_str() {
+            "GET /user" => says(200, json!({"user": {"id": 4200, "username": "Ivan"}})),
+            "GET /task/86a/comment" => says(200, json!({"comments": comments(seen)})),
+            _ => says(200, task("86a", "901")),
+        }
+    }
+
+    #[rstest]
+    #[case::ours(comment_by(7, 4200, "shipped\n", BEGUN + 5), Some("7"))]
+    #[case::clocks_differ(comment_by(7, 4200, "shipped", BEGUN - 119_000), Some("7"))]
+    #[case::older(comment_by(7, 4200, "shipped", BEGUN - 121_000), None)]
+    #[case::by_another(comment_by(7, 4242, "shipped", BEGUN + 5), None)]
+    #[case::another_text(comment_by(7, 4200, "shipped!", BEGUN + 5), None)]
+    #[case::of_another_operation(comment_by(8, 4200, "shipped", BEGUN + 5), None)]
+    #[tokio::test]
+    async fn a_lost_comment_is_known_by_author_text_and_time(
+        #[case] there: Value,
+        #[case] trace: Option<&str>,
+    ) {
+        let fake = Fake::start(search(move |_| vec![there.clone()])).await;
+        let mut op = comment("shipped");
+        op.claimed.insert("8".into());
+        let found = clickup(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.and_then(|written| written.trace).as_deref(), trace);
+    }
+
+    #[tokio::test]
+    async fn of_several_unclaimed_comments_the_oldest_is_taken_however_far_back() {
+        let fake = Fake::start(search(|seen| match seen.query("start_id").as_deref() {
+            None => (0..25)
+                .map(|n| comment_by(100 - n, 4200, "ok", BEGUN + 2_000 - n as i64))
+                .collect(),
+            Some("76") => vec![
+                comment_by(75, 4200, "ok", BEGUN + 10),
+                comment_by(74, 4200, "ok", BEGUN + 9),
+                comment_by(73, 4200, "ok", BEGUN - 300_000),
+            ],
+            Some(odd) => panic!("{odd}"),
+        }))
+        .await;
+        let mut op = comment("ok");
+        op.claimed.insert("74".into());
+        let found = clickup(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("75"));
+        let last = fake.seen().pop().unwrap();
+        assert_eq!(last.query("start"), Some((BEGUN + 1_976).to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_search_that_finds_no_end_does_not_claim_absence() {
+        let next = AtomicUsize::new(1_000_000);
+        let fake = Fake::start(search(move |_| {
+            let id = next.fetch_sub(25, Ordering::SeqCst) as u64;
+            (0..25)
+                .map(|n| comment_by(id - n, 4242, "chat", BEGUN + id as i64 - n as i64))
+                .collect()
+        }))
+        .await;
+        let error = clickup(&fake.url)
+            .find(&comment("shipped"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+    }
+
+    #[rstest]
+    #[case::ours(task("86new", "901"), Some("86new"))]
+    #[case::another_name(with(task("86new", "901"), "name", json!("Renew certs")), None)]
+    #[case::another_text(with(task("86new", "901"), "description", json!("bodies")), None)]
+    #[case::by_another(with(task("86new", "901"), "creator", json!({"id": 4242})), None)]
+    #[case::older(with(task("86new", "901"), "date_created", json!(BEGUN - 121_000)), None)]
+    #[case::of_another_operation(task("86other", "901"), None)]
+    #[tokio::test]
+    async fn a_lost_task_is_known_by_author_words_and_time(
+        #[case] there: Value,
+        #[case] trace: Option<&str>,
+    ) {
+        let fake = Fake::start(move |seen| match seen.line().as_str() {
+            "GET /user" => says(200, json!({"user": {"id": 4200}})),
+            "GET /list/901/task" => says(200, json!({"tasks": [there], "last_page": true})),
+            _ => says(404, json!({})),
+        })
+        .await;
+        let mut op = create("901");
+        op.claimed.insert("86other".into());
+        let found = clickup(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.and_then(|written| written.trace).as_deref(), trace);
+        let listing = fake.seen().pop().unwrap();
+        assert_eq!(
+            listing.query("date_created_gt"),
+            Some((BEGUN - 120_001).to_string())
+        );
+        assert_eq!(listing.query("include_closed").as_deref(), Some("true"));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_state_leaves_no_trace_to_look_for() {
+        let fake = Fake::start(|_| Reply::Drop).await;
+        assert_eq!(clickup(&fake.url).find(&complete()).await, Ok(None));
+        assert_eq!(fake.lines(), Vec::<String>::new());
+    }
+}
