@@ -7,6 +7,7 @@ pub mod config;
 pub mod desk;
 pub mod domain;
 pub mod gaps;
+pub mod github;
 pub mod inbox;
 pub mod outbox;
 pub mod reconcile;

@@ -1,0 +1,1080 @@
+//! Requests to GitHub, and what its answers mean.
+//!
+//! `writer.rs` and `poll.rs` say what to ask; this sends it and sorts every answer into what may be done next
+//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects by hand, on GitHub's own host; a write is
+//! sent once and never redirected from in here (contract github 1.5, 8).
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+use url::{Host, Url};
+
+use crate::clock::Clock;
+use crate::domain::operation::{Limits, Refusal, WriteError};
+
+use super::Unusable;
+use super::wire::{each, lenient};
+
+const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
+/// The version that every GitHub Enterprise server knows, too; what we read is the same in `2026-03-10`
+/// (contract github 2).
+const API_VERSION: &str = "2022-11-28";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a whole request, its answer included. GitHub itself gives up after ten seconds (contract github 2).
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest answer that is read: a page of a hundred issues is at most 6.5 MB.
+const BODY_MAX: usize = 10 * 1024 * 1024;
+/// The answer is the one whose ETag was sent (contract github 6).
+const NOT_MODIFIED: u16 = 304;
+/// How many redirects a read follows (contract github 8).
+const HOPS_MAX: usize = 3;
+
+/// The window of the rate limit is an hour (contract github 5).
+const WINDOW: Duration = Duration::from_secs(3_660);
+/// Where GitHub does not say how long: this, doubled each time in a row (contract github 5).
+const BLIND_WAIT: Duration = Duration::from_secs(60);
+const DOUBLINGS_MAX: u32 = 4;
+/// How long to leave alone what only an operator can mend: a dead token, a wrong address.
+const OPERATOR_WAIT: Duration = Duration::from_secs(60);
+/// So many writes go at once before they are spread (design 5, `github.writes_per_second`).
+const BURST: f64 = 10.0;
+
+/// One request, and the words for the thing that it is about.
+pub(super) struct Request {
+    method: Method,
+    target: Target,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    /// As it is named in errors: `the issue acme/widgets#7`.
+    pub(super) thing: String,
+    /// What the token needs for it beyond reading and writing issues, in words.
+    needs: Option<&'static str>,
+    /// The ETag of the answer that is known already.
+    known: Option<String>,
+}
+
+enum Target {
+    /// Below the API's base, with a slash in front.
+    Path(String),
+    /// As GitHub gave it, checked to be its own.
+    Url(Url),
+}
+
+impl Request {
+    pub(super) fn get(path: impl Into<String>, thing: impl Into<String>) -> Request {
+        Request {
+            method: Method::GET,
+            target: Target::Path(path.into()),
+            query: Vec::new(),
+            body: None,
+            thing: thing.into(),
+            needs: None,
+            known: None,
+        }
+    }
+
+    pub(super) fn patch(path: impl Into<String>, thing: impl Into<String>, body: Value) -> Request {
+        Request {
+            method: Method::PATCH,
+            body: Some(body),
+            ..Request::get(path, thing)
+        }
+    }
+
+    pub(super) fn post(path: impl Into<String>, thing: impl Into<String>, body: Value) -> Request {
+        Request {
+            method: Method::POST,
+            body: Some(body),
+            ..Request::get(path, thing)
+        }
+    }
+
+    pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Request {
+        self.query.push((key, value.to_string()));
+        self
+    }
+
+    /// Says what the token needs, for when GitHub says no.
+    pub(super) fn needing(mut self, what: &'static str) -> Request {
+        self.needs = Some(what);
+        self
+    }
+
+    /// Asks for an answer only if it is another one than that with this ETag.
+    pub(super) fn unless(mut self, known: Option<String>) -> Request {
+        self.known = known;
+        self
+    }
+
+    fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+/// What came back, before it is known what it means.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    /// Text first, JSON second: the edge answers in HTML.
+    body: String,
+}
+
+/// What a read gave.
+pub(super) struct Got<T> {
+    pub(super) value: T,
+    /// `Link: rel="next"`.
+    pub(super) next: Option<String>,
+    /// Where it was in the end, after redirects.
+    pub(super) url: Url,
+}
+
+/// What an answer means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Taken,
+    /// It is elsewhere (3xx); nothing was done.
+    Moved,
+    /// Refused for its rate limit: nothing is sent for that long. `None` where GitHub does not say.
+    Wait {
+        why: String,
+        wait: Option<Duration>,
+    },
+    Failed(WriteError),
+}
+
+/// How a write failed, where that is more than a [`WriteError`].
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Not applied: the repository or the issue has another address.
+    Moved,
+    Failed(WriteError),
+}
+
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Trouble {
+        Trouble::Failed(error)
+    }
+}
+
+/// The way to GitHub, with the token.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    authorization: HeaderValue,
+    clock: Clock,
+    pace: Pace,
+    limits: Mutex<Limits>,
+    /// Refusals in a row that did not say how long to wait.
+    blind: Mutex<u32>,
+}
+
+impl Client {
+    pub(super) fn new(
+        api_url: &str,
+        token: &str,
+        writes_per_second: f64,
+        clock: Clock,
+    ) -> Result<Client, Unusable> {
+        let base = parse_base(api_url).map_err(|why| Unusable {
+            key: "github.api_url",
+            why,
+        })?;
+        let http = connector(&base).build().map_err(|error| Unusable {
+            key: "github.api_url",
+            why: format!("no HTTP client can be made: {}", reason(&error)),
+        })?;
+        Ok(Client {
+            http,
+            base,
+            authorization: authorization(token)?,
+            clock,
+            pace: Pace::new(writes_per_second)?,
+            limits: Mutex::default(),
+            blind: Mutex::default(),
+        })
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.lock_limits().clone()
+    }
+
+    /// A request for an address that GitHub gave us. Refuses any other host: the token would go there.
+    pub(super) fn follow(
+        &self,
+        url: &str,
+        thing: impl Into<String>,
+    ) -> Result<Request, WriteError> {
+        let thing = thing.into();
+        let own = Url::parse(url).ok().filter(|url| self.is_own(url));
+        let url = own.ok_or_else(|| WriteError::Refused {
+            what: Refusal::Other,
+            why: format!(
+                "GitHub's listing of {thing} goes on at another address than github.api_url: not followed"
+            ),
+        })?;
+        Ok(Request {
+            target: Target::Url(url),
+            ..Request::get("", thing)
+        })
+    }
+
+    /// Reads, following redirects within GitHub by hand.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<Got<T>, WriteError> {
+        let (answer, url) = self.reach(request).await?;
+        Ok(Got {
+            value: parse(request, &answer.body)?,
+            next: next_link(&answer.headers),
+            url,
+        })
+    }
+
+    /// Reads what may be known already: the answer and its ETag, or `None` where it is the one that is known
+    /// (contract github 6).
+    pub(super) async fn get_if_new<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<Option<(T, Option<String>)>, WriteError> {
+        let (answer, _) = self.reach(request).await?;
+        if answer.status == NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok());
+        Ok(Some((
+            parse(request, &answer.body)?,
+            tag.map(str::to_owned),
+        )))
+    }
+
+    /// The answer to a read, and where it was in the end. It is a success; or "not modified", if that was asked.
+    async fn reach(&self, request: &Request) -> Result<(Answer, Url), WriteError> {
+        let mut url = self.address(request);
+        for _ in 0..=HOPS_MAX {
+            let answer = self.exchange(request, url.clone()).await?;
+            match self.judge(request, &answer) {
+                Verdict::Taken => return Ok((answer, url)),
+                Verdict::Moved if answer.status == NOT_MODIFIED && request.known.is_some() => {
+                    return Ok((answer, url));
+                }
+                Verdict::Moved => {
+                    let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+                    let to = location.and_then(|to| url.join(to).ok());
+                    let mut to = to
+                        .filter(|to| self.is_own(to))
+                        .ok_or_else(|| astray(request))?;
+                    if to.query().is_none() {
+                        to.set_query(url.query());
+                    }
+                    url = to;
+                }
+                Verdict::Wait { why, wait } => return Err(not_taken(why, wait)),
+                Verdict::Failed(error) => return Err(error),
+            }
+        }
+        Err(astray(request))
+    }
+
+    /// Writes once, when it is its turn. Follows nothing: a redirected write is the caller's to look at.
+    pub(super) async fn write<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
+        self.check_open()?;
+        self.pace.turn().await;
+        let answer = self.exchange(request, self.address(request)).await?;
+        match self.judge(request, &answer) {
+            Verdict::Taken => Ok(parse(request, &answer.body)?),
+            Verdict::Moved => Err(Trouble::Moved),
+            Verdict::Wait { why, wait } => Err(not_taken(why, wait).into()),
+            Verdict::Failed(error) => Err(error.into()),
+        }
+    }
+
+    fn address(&self, request: &Request) -> Url {
+        let mut url = match &request.target {
+            Target::Url(url) => url.clone(),
+            Target::Path(path) => {
+                let mut url = self.base.clone();
+                url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+                url
+            }
+        };
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        url
+    }
+
+    fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    async fn exchange(&self, request: &Request, url: Url) -> Result<Answer, WriteError> {
+        self.check_open()?;
+        let mut sending = self
+            .http
+            .request(request.method.clone(), url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, "application/vnd.github+json")
+            .header("X-GitHub-Api-Version", API_VERSION);
+        if let Some(known) = &request.known {
+            sending = sending.header(IF_NONE_MATCH, known);
+        }
+        if let Some(body) = &request.body {
+            sending = sending.json(body);
+        }
+        let sent = sending.send().await;
+        count(&request.method, sent.as_ref().ok());
+        let response = sent.map_err(|error| unanswered(request, &error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        self.learn(&headers);
+        match read_bounded(response).await {
+            Ok(body) => Ok(Answer {
+                status,
+                headers,
+                body,
+            }),
+            // A refusal stands without its body; what was taken must be looked at.
+            Err(_) if status >= 300 => Ok(Answer {
+                status,
+                headers,
+                body: String::new(),
+            }),
+            Err(why) => Err(lost(request, &why)),
+        }
+    }
+
+    /// Classifies, and remembers a refusal for the rate limit.
+    fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
+        let now = self.clock.now();
+        let verdict = classify(request, answer.status, &answer.headers, &answer.body, now);
+        let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        let Verdict::Wait { why, wait } = verdict else {
+            *blind = 0;
+            return verdict;
+        };
+        let wait = wait.unwrap_or_else(|| {
+            let wait = BLIND_WAIT * 2_u32.pow((*blind).min(DOUBLINGS_MAX));
+            *blind += 1;
+            wait
+        });
+        // Everybody who waits would come back at once.
+        let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
+        self.lock_limits().refused_until = TimeDelta::from_std(wait).ok().map(|wait| now + wait);
+        Verdict::Wait {
+            why,
+            wait: Some(wait),
+        }
+    }
+
+    /// Nothing is sent while a rate limit holds: who goes on may be banned (contract github 5).
+    fn check_open(&self) -> Result<(), WriteError> {
+        let until = self.lock_limits().refused_until;
+        let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
+        match wait {
+            Some(wait) if !wait.is_zero() => Err(not_taken(
+                "GitHub's rate limit is used up; I wait until it is open again".to_owned(),
+                Some(wait),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn learn(&self, headers: &HeaderMap) {
+        let mut limits = self.lock_limits();
+        if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
+            limits.remaining = Some(remaining);
+            metrics::gauge!("ivan_source_ratelimit_remaining", "source" => "github")
+                .set(remaining as f64);
+            limits.limit = number(headers, "x-ratelimit-limit");
+            limits.reset_at = reset(headers);
+        }
+    }
+
+    fn lock_limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Spreads writes: GitHub asks for a second between them, and allows 80 a minute (contract github 5).
+#[derive(Debug)]
+struct Pace {
+    per_second: f64,
+    /// How many writes may go at once (below 0: how many wait), and when that was so.
+    tokens: Mutex<Option<(f64, Instant)>>,
+}
+
+impl Pace {
+    fn new(per_second: f64) -> Result<Pace, Unusable> {
+        if !per_second.is_finite() || per_second < 0.0 {
+            return Err(Unusable {
+                key: "github.writes_per_second",
+                why: format!("must be 0 (unlimited) or more, not {per_second}"),
+            });
+        }
+        Ok(Pace {
+            per_second,
+            tokens: Mutex::default(),
+        })
+    }
+
+    async fn turn(&self) {
+        let wait = self.reserve(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Takes the next place in the line: how long until it comes up.
+    fn reserve(&self, now: Instant) -> Duration {
+        if self.per_second == 0.0 {
+            return Duration::ZERO;
+        }
+        let mut state = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tokens, since) = state.unwrap_or((BURST, now));
+        let grown = now.saturating_duration_since(since).as_secs_f64() * self.per_second;
+        let left = (tokens + grown).min(BURST) - 1.0;
+        *state = Some((left, now));
+        Duration::try_from_secs_f64((-left / self.per_second).max(0.0)).unwrap_or(WINDOW)
+    }
+}
+
+/// `none`: there was no answer.
+fn count(method: &Method, response: Option<&reqwest::Response>) {
+    let status = response.map_or("none".to_owned(), |response| {
+        response.status().as_str().to_owned()
+    });
+    metrics::counter!(
+        "ivan_source_requests_total",
+        "source" => "github", "method" => method.as_str().to_owned(), "status" => status
+    )
+    .increment(1);
+}
+
+/// Reads the address of the API: http or https, no query; a slash at its end is dropped.
+fn parse_base(api_url: &str) -> Result<Url, String> {
+    let base = Url::parse(api_url.trim_end_matches('/'))
+        .map_err(|error| format!("is not an address ({error}); it begins with https://"))?;
+    if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
+        return Err("must be an http or https address without a query".to_owned());
+    }
+    Ok(base)
+}
+
+fn connector(base: &Url) -> reqwest::ClientBuilder {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .http1_only();
+    if base.scheme() == "http" {
+        // No certificate will be asked for: works where none are installed.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
+fn is_loopback(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
+    let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Unusable {
+        key: "github.token",
+        why: "holds characters that no token has, perhaps a line break".to_owned(),
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+async fn read_bounded(mut response: reqwest::Response) -> Result<String, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(format!("it is longer than {BODY_MAX} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(match String::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+fn parse<T: DeserializeOwned>(request: &Request, body: &str) -> Result<T, WriteError> {
+    serde_json::from_str(body).map_err(|error| {
+        lost(
+            request,
+            &format!(
+                "it is not what I expect (line {}, column {})",
+                error.line(),
+                error.column()
+            ),
+        )
+    })
+}
+
+/// The answer was a success, and cannot be read.
+fn lost(request: &Request, why: &str) -> WriteError {
+    let why = format!("GitHub's answer about {} was lost: {why}", request.thing);
+    if request.is_write() {
+        WriteError::Unknown { why }
+    } else {
+        not_taken(why, None)
+    }
+}
+
+/// No answer at all. Without a connection nothing was sent; after that nobody knows (contract github 7).
+fn unanswered(request: &Request, error: &reqwest::Error) -> WriteError {
+    let thing = &request.thing;
+    let reason = reason(error);
+    if error.is_connect() {
+        return not_taken(format!("GitHub cannot be reached ({reason})"), None);
+    }
+    if request.is_write() && !error.is_builder() {
+        return WriteError::Unknown {
+            why: format!("GitHub did not answer about {thing} ({reason})"),
+        };
+    }
+    not_taken(
+        format!("GitHub did not answer about {thing} ({reason})"),
+        None,
+    )
+}
+
+/// The innermost cause, without the address.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        let limit = if error.is_connect() {
+            CONNECT_TIMEOUT
+        } else {
+            TOTAL_TIMEOUT
+        };
+        return format!("nothing for {} s", limit.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    // Only the outermost error prints the address.
+    if std::ptr::addr_eq(cause, error) {
+        return "the request failed".to_owned();
+    }
+    cause.to_string()
+}
+
+/// A read that was sent in circles or away from GitHub: a proxy in between, or a wrong address.
+fn astray(request: &Request) -> WriteError {
+    not_taken(
+        format!(
+            "GitHub redirects the request for {} elsewhere: not followed. Check github.api_url",
+            request.thing
+        ),
+        Some(OPERATOR_WAIT),
+    )
+}
+
+/// An error body (contract github 4.3).
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+    #[serde(default, deserialize_with = "each")]
+    errors: Vec<Detail>,
+}
+
+#[derive(Default, Deserialize)]
+struct Detail {
+    #[serde(default, deserialize_with = "lenient")]
+    field: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    code: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    message: Option<String>,
+}
+
+impl Said {
+    fn read(body: &str) -> Said {
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
+    fn mentions(&self, words: &str) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        message.to_lowercase().contains(words)
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = self
+            .message
+            .clone()
+            .unwrap_or_else(|| "no reason given".to_owned());
+        for error in &self.errors {
+            let parts = [&error.field, &error.code, &error.message];
+            for part in parts.into_iter().flatten() {
+                words.push(' ');
+                words.push_str(part);
+            }
+        }
+        let words: String = words
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(200)
+            .collect();
+        f.write_str(words.trim().trim_end_matches('.'))
+    }
+}
+
+/// What an answer means (contract github 4.3, 5, 7). A 403 is a rate limit only if it says so in one of three ways.
+pub(super) fn classify(
+    request: &Request,
+    status: u16,
+    headers: &HeaderMap,
+    body: &str,
+    now: DateTime<Utc>,
+) -> Verdict {
+    if (200..300).contains(&status) {
+        return Verdict::Taken;
+    }
+    let said = Said::read(body);
+    let thing = &request.thing;
+    if let Some(wait) = limited_for(status, headers, &said, now) {
+        return Verdict::Wait {
+            why: format!("GitHub's rate limit is used up ({said})"),
+            wait,
+        };
+    }
+    let refused = |what, why| Verdict::Failed(WriteError::Refused { what, why });
+    match status {
+        300..=399 => Verdict::Moved,
+        // Nothing queued is refused for a dead token: the operator mends it, and it is sent.
+        401 => Verdict::Failed(not_taken(
+            format!(
+                "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
+                 what is queued is kept until then"
+            ),
+            Some(OPERATOR_WAIT),
+        )),
+        403 => refused(
+            Refusal::Other,
+            format!(
+                "GitHub does not allow this on {thing} ({said}). {}",
+                remedy(&said, headers, request.needs)
+            ),
+        ),
+        404 => refused(
+            Refusal::Invisible,
+            format!(
+                "GitHub has no such thing as {thing}, or does not show it to this account ({said}). {}",
+                request
+                    .needs
+                    .unwrap_or("Check the name, or give github.token access to the repository")
+            ),
+        ),
+        410 if said.mentions("disabled") => refused(
+            Refusal::Other,
+            format!(
+                "GitHub has issues switched off for {thing} ({said}). Switch them on in its settings"
+            ),
+        ),
+        410 => refused(
+            Refusal::Gone,
+            format!(
+                "GitHub says that {thing} was deleted ({said}). Create it anew if it is needed"
+            ),
+        ),
+        // The server gave up on the request, and does not say when.
+        408 | 500.. if request.is_write() => Verdict::Failed(WriteError::Unknown {
+            why: format!("GitHub failed at {thing} (HTTP {status}, {said})"),
+        }),
+        408 | 500.. => Verdict::Failed(not_taken(
+            format!("GitHub failed at {thing} (HTTP {status}, {said})"),
+            None,
+        )),
+        _ => refused(
+            Refusal::Other,
+            format!(
+                "GitHub refuses this for {thing} ({said}; HTTP {status}). Change it and try again"
+            ),
+        ),
+    }
+}
+
+/// What to do about a 403 that is no rate limit.
+fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
+    let needed = headers
+        .get("x-accepted-github-permissions")
+        .and_then(|permissions| permissions.to_str().ok());
+    if said.mentions("locked") {
+        "Unlock the conversation in GitHub first".to_owned()
+    } else if said.mentions("archived") {
+        "Unarchive the repository in GitHub first".to_owned()
+    } else if let Some(permissions) = needed {
+        let permissions: String = permissions.chars().take(100).collect();
+        match needs {
+            Some(needs) => format!("Give github.token the permission {permissions}. {needs}"),
+            None => format!("Give github.token the permission {permissions}"),
+        }
+    } else if let Some(needs) = needs {
+        needs.to_owned()
+    } else {
+        "Give github.token write access to its issues, or do it in GitHub itself".to_owned()
+    }
+}
+
+/// Whether an answer is a refusal for the rate limit, and how long it lasts if GitHub says so: `retry-after` before
+/// the end of the window; a secondary limit may say neither (contract github 5).
+fn limited_for(
+    status: u16,
+    headers: &HeaderMap,
+    said: &Said,
+    now: DateTime<Utc>,
+) -> Option<Option<Duration>> {
+    if !matches!(status, 403 | 429) {
+        return None;
+    }
+    let second = Duration::from_secs(1);
+    if let Some(seconds) = number(headers, "retry-after") {
+        return Some(Some(Duration::from_secs(seconds).clamp(second, WINDOW)));
+    }
+    if number(headers, "x-ratelimit-remaining") == Some(0)
+        && let Some(reset) = reset(headers)
+    {
+        let to_reset = (reset - now).to_std().unwrap_or_default() + second;
+        return Some(Some(to_reset.min(WINDOW)));
+    }
+    let remaining = number(headers, "x-ratelimit-remaining");
+    (status == 429 || remaining == Some(0) || said.mentions("rate limit")).then_some(None)
+}
+
+fn not_taken(why: String, retry_after: Option<Duration>) -> WriteError {
+    WriteError::NotTaken { why, retry_after }
+}
+
+/// `x-ratelimit-reset` is in Unix seconds (contract github 5).
+fn reset(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let seconds = i64::try_from(number(headers, "x-ratelimit-reset")?).ok()?;
+    DateTime::from_timestamp(seconds, 0)
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The address of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
+fn next_link(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(LINK).into_iter();
+    links
+        .filter_map(|link| link.to_str().ok())
+        .find_map(|links| {
+            links.split('<').find_map(|link| {
+                let (url, parameters) = link.split_once('>')?;
+                let is_next = parameters
+                    .split([';', ','])
+                    .any(|parameter| matches!(parameter.trim(), "rel=\"next\"" | "rel=next"));
+                is_next.then(|| url.to_owned())
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake;
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    const NOW: i64 = 1_767_225_600;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(NOW, 0).unwrap()
+    }
+
+    fn a_write() -> Request {
+        let path = "/repos/acme/widgets/issues/7/comments";
+        Request::post(path, "the issue acme/widgets#7", json!({}))
+    }
+
+    fn a_read() -> Request {
+        Request::get("/repos/acme/widgets/issues/7", "the issue acme/widgets#7")
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    reqwest::header::HeaderName::from_static(name),
+                    value.parse().unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    fn message(text: &str) -> String {
+        json!({"message": text, "documentation_url": "https://docs.example"}).to_string()
+    }
+
+    /// A verdict in one word, and how long to wait.
+    fn word(verdict: &Verdict) -> (&'static str, Option<u64>) {
+        match verdict {
+            Verdict::Taken => ("taken", None),
+            Verdict::Moved => ("moved", None),
+            Verdict::Wait { wait, .. } => ("wait", wait.map(|wait| wait.as_secs())),
+            Verdict::Failed(WriteError::Refused { what, .. }) => (
+                match what {
+                    Refusal::Gone => "gone",
+                    Refusal::Invisible => "invisible",
+                    Refusal::NotMirrored => "not mirrored",
+                    Refusal::Other => "refused",
+                },
+                None,
+            ),
+            Verdict::Failed(WriteError::NotTaken { retry_after, .. }) => {
+                ("not taken", retry_after.map(|wait| wait.as_secs()))
+            }
+            Verdict::Failed(WriteError::Unknown { .. }) => ("unknown", None),
+        }
+    }
+
+    /// Every row of the contract's table, for a write and for a read.
+    #[rstest]
+    #[case::ok(200, "{}", ("taken", None), ("taken", None))]
+    #[case::created(201, "{}", ("taken", None), ("taken", None))]
+    #[case::moved(301, &message("Moved Permanently"), ("moved", None), ("moved", None))]
+    #[case::moved_for_now(302, "", ("moved", None), ("moved", None))]
+    #[case::moved_with_method(307, "", ("moved", None), ("moved", None))]
+    #[case::bad_json(400, &message("Problems parsing JSON"), ("refused", None), ("refused", None))]
+    #[case::bad_token(401, &message("Bad credentials"), ("not taken", Some(60)), ("not taken", Some(60)))]
+    #[case::primary(403, &message("API rate limit exceeded for user ID 1."), ("wait", None), ("wait", None))]
+    #[case::secondary(403, &message("You have exceeded a secondary rate limit."), ("wait", None), ("wait", None))]
+    #[case::too_many(429, "<html>", ("wait", None), ("wait", None))]
+    #[case::app(403, &message("Resource not accessible by integration"), ("refused", None), ("refused", None))]
+    #[case::pat(403, &message("Resource not accessible by personal access token"), ("refused", None), ("refused", None))]
+    #[case::locked(403, &message("Unable to create comment because issue is locked."), ("refused", None), ("refused", None))]
+    #[case::archived(403, &message("Repository was archived so is read-only."), ("refused", None), ("refused", None))]
+    #[case::not_found(404, &message("Not Found"), ("invisible", None), ("invisible", None))]
+    #[case::disabled(410, &message("Issues are disabled for this repo"), ("refused", None), ("refused", None))]
+    #[case::disabled_otherwise(410, &message("Issues has been disabled in this repository."), ("refused", None), ("refused", None))]
+    #[case::deleted(410, &message("This issue was deleted"), ("gone", None), ("gone", None))]
+    #[case::invalid(422, &message("Validation Failed"), ("refused", None), ("refused", None))]
+    #[case::gave_up(408, "", ("unknown", None), ("not taken", None))]
+    #[case::server(500, &message("Server Error"), ("unknown", None), ("not taken", None))]
+    #[case::edge(502, "<html>Unicorn!</html>", ("unknown", None), ("not taken", None))]
+    #[case::unavailable(503, "", ("unknown", None), ("not taken", None))]
+    #[case::timeout(504, "", ("unknown", None), ("not taken", None))]
+    #[case::odd_body(400, r#"{"message":7,"errors":"no"}"#, ("refused", None), ("refused", None))]
+    fn an_answer_is_classified(
+        #[case] status: u16,
+        #[case] body: &str,
+        #[case] write: (&str, Option<u64>),
+        #[case] read: (&str, Option<u64>),
+    ) {
+        let none = HeaderMap::new();
+        assert_eq!(
+            word(&classify(&a_write(), status, &none, body, now())),
+            write
+        );
+        assert_eq!(word(&classify(&a_read(), status, &none, body, now())), read);
+    }
+
+    #[rstest]
+    #[case::retry_after(403, &[("retry-after", "30")], Some(30))]
+    #[case::retry_after_first(429, &[("retry-after", "30"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225700")], Some(30))]
+    #[case::to_the_reset(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225700")], Some(101))]
+    #[case::reset_is_past(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225500")], Some(1))]
+    #[case::reset_is_absurd(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1967225500")], Some(3660))]
+    #[case::no_reset(403, &[("x-ratelimit-remaining", "0")], None)]
+    #[case::immediately(403, &[("retry-after", "0")], Some(1))]
+    fn a_rate_limit_says_how_long(
+        #[case] status: u16,
+        #[case] said: &[(&'static str, &str)],
+        #[case] seconds: Option<u64>,
+    ) {
+        let verdict = classify(
+            &a_write(),
+            status,
+            &headers(said),
+            &message("Forbidden"),
+            now(),
+        );
+        assert_eq!(word(&verdict), ("wait", seconds));
+    }
+
+    #[test]
+    fn a_403_with_requests_left_is_no_rate_limit() {
+        let left = headers(&[
+            ("x-ratelimit-remaining", "4999"),
+            ("x-ratelimit-reset", "1767225700"),
+        ]);
+        let verdict = classify(
+            &a_write(),
+            403,
+            &left,
+            &message("Must have admin rights"),
+            now(),
+        );
+        assert_eq!(word(&verdict).0, "refused");
+    }
+
+    #[rstest]
+    #[case(
+        403,
+        "Unable to create comment because issue is locked.",
+        "Unlock the conversation"
+    )]
+    #[case(
+        403,
+        "Repository was archived so is read-only.",
+        "Unarchive the repository"
+    )]
+    #[case(
+        403,
+        "Resource not accessible by integration",
+        "permission issues=write"
+    )]
+    #[case(404, "Not Found", "github.token access")]
+    #[case(410, "Issues are disabled for this repo", "Switch them on")]
+    fn a_refusal_names_thing_reason_and_remedy(
+        #[case] status: u16,
+        #[case] text: &str,
+        #[case] remedy: &str,
+    ) {
+        let needed = headers(&[("x-accepted-github-permissions", "issues=write")]);
+        let verdict = classify(&a_write(), status, &needed, &message(text), now());
+        let Verdict::Failed(error) = verdict else {
+            panic!("{verdict:?}");
+        };
+        let words = error.to_string();
+        for part in [
+            "GitHub",
+            "the issue acme/widgets#7",
+            text.trim_end_matches('.'),
+            remedy,
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+    }
+
+    #[test]
+    fn a_failed_validation_names_the_field() {
+        let body = json!({"message": "Validation Failed",
+            "errors": [{"resource": "Issue", "field": "title", "code": "missing_field"}]});
+        let verdict = classify(&a_write(), 422, &HeaderMap::new(), &body.to_string(), now());
+        let Verdict::Failed(error) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(
+            error
+                .to_string()
+                .contains("Validation Failed title missing_field"),
+            "{error}"
+        );
+    }
+
+    #[rstest]
+    #[case::next(
+        r#"<https://api/x?page=2&labels=a,b>; rel="next", <https://api/x?page=9>; rel="last""#,
+        Some("https://api/x?page=2&labels=a,b")
+    )]
+    #[case::not_first(
+        r#"<https://api/x?page=1>; rel="prev", <https://api/x?page=3>; rel="next""#,
+        Some("https://api/x?page=3")
+    )]
+    #[case::last(
+        r#"<https://api/x?page=1>; rel="prev", <https://api/x?page=1>; rel="first""#,
+        None
+    )]
+    #[case::odd("rel=next", None)]
+    fn the_next_page_is_linked(#[case] link: &str, #[case] url: Option<&str>) {
+        assert_eq!(next_link(&headers(&[("link", link)])).as_deref(), url);
+    }
+
+    #[test]
+    fn ten_writes_go_at_once_and_then_one_a_second() {
+        let pace = Pace::new(1.0).unwrap();
+        let start = Instant::now();
+        let waits: Vec<u64> = (0..12).map(|_| pace.reserve(start).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        let later = start + Duration::from_secs(3);
+        assert_eq!(pace.reserve(later).as_secs(), 0);
+        let much_later = later + Duration::from_secs(3_600);
+        let free = (0..20)
+            .filter(|_| pace.reserve(much_later).is_zero())
+            .count();
+        assert_eq!(free, 10, "the burst does not grow");
+    }
+
+    #[test]
+    fn without_a_pace_nothing_waits() {
+        let pace = Pace::new(0.0).unwrap();
+        let start = Instant::now();
+        assert!((0..1_000).all(|_| pace.reserve(start).is_zero()));
+    }
+
+    #[test]
+    fn refusals_that_do_not_say_how_long_are_waited_for_longer_each_time() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let answer = |status| Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: String::new(),
+        };
+        let wait = |client: &Client| word(&client.judge(&a_write(), &answer(429))).1.unwrap();
+        let waits: Vec<u64> = (0..6).map(|_| wait(&client)).collect();
+        assert_eq!(waits, [60, 120, 240, 480, 960, 960]);
+        assert_eq!(client.judge(&a_write(), &answer(200)), Verdict::Taken);
+        assert_eq!(wait(&client), 60);
+    }
+
+    #[test]
+    fn the_token_is_sent_and_not_printed() {
+        let header = authorization("ghs_1_a.b-c").unwrap();
+        assert_eq!(header.to_str().unwrap(), "Bearer ghs_1_a.b-c");
+        assert!(!format!("{header:?}").contains("ghs"));
+    }
+
+    /// The connection is taken and nothing is ever said.
+    #[tokio::test]
+    async fn silence_after_a_write_is_unknown_and_after_a_read_not_taken() {
+        fake::provider();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let mut client = Client::new(&url, "t", 0.0, Clock::system()).unwrap();
+        let impatient = connector(&client.base).timeout(Duration::from_millis(100));
+        client.http = impatient.build().unwrap();
+        let write = client.write::<Value>(&a_write()).await.unwrap_err();
+        let Trouble::Failed(write) = write else {
+            panic!("{write:?}");
+        };
+        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
+        let read = client.get::<Value>(&a_read()).await.err().unwrap();
+        assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
+    }
+}

@@ -1,0 +1,1532 @@
+//! Payloads of GitHub → source events; and the webhooks themselves: made, adopted, put back to work, and what they
+//! missed.
+//!
+//! A payload brings the whole issue, mapped as a listing's is. One that is not whole is a hint, and the read decides.
+//! Repositories count by their id: a reused name is a stranger's (contract github 8).
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::domain::event::{
+    Act, Actor, Delivery, Hook, HookKeeper, HookReader, SourceEvent, Unreadable, What,
+};
+use crate::domain::operation::{Container, SourceReader, WriteError};
+use crate::domain::task::{RepoName, Source, Task, TaskKey};
+
+use super::GitHub;
+use super::client::{Got, Request};
+use super::wire::{
+    Attempt, AttemptDetail, HookPayload, HookRepository, LastResponse, Listed, Numbered, User,
+    WireHook, whole_issue,
+};
+
+/// What we ask for, and read.
+const EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
+
+/// What happens to an issue that may show in its task (contract github 9.4). Others appear without notice: ignored.
+const ISSUE_ACTIONS: [&str; 18] = [
+    "opened",
+    "edited",
+    "pinned",
+    "unpinned",
+    "closed",
+    "reopened",
+    "assigned",
+    "unassigned",
+    "labeled",
+    "unlabeled",
+    "locked",
+    "unlocked",
+    "milestoned",
+    "demilestoned",
+    "typed",
+    "untyped",
+    "field_added",
+    "field_removed",
+];
+
+/// GitHub keeps deliveries for so long (contract github 9.5).
+const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(3);
+const PER_PAGE: usize = 100;
+/// How many pages of webhooks or deliveries are read. Beyond that the poll completes what is missing.
+const PAGES_MAX: usize = 20;
+/// How many missed deliveries are fetched at once, a request each: the newest.
+const MISSED_MAX: usize = 200;
+
+const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Webhooks: read and write`, a classic one \
+                     the scope `admin:repo_hook`, and its account must administer the repository";
+
+// ---------------------------------------------------------------- payloads
+
+/// Whether a repository is ours to listen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Followed,
+    /// It has a configured name, and nobody has asked yet whose that is: the read will.
+    Perhaps,
+    Stranger,
+}
+
+#[async_trait]
+impl HookReader for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    /// Which repositories the configured names are, too: until then their events are only hints.
+    async fn prepare(&self) -> Result<(), WriteError> {
+        self.me().await?;
+        let resolved = self.resolve_all().await.into_iter();
+        let errors = resolved.filter_map(|(_, resolved)| resolved.err());
+        together(errors.collect()).map_or(Ok(()), Err)
+    }
+
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+        let unreadable = |why: String| Unreadable {
+            event: delivery.event.clone(),
+            why,
+        };
+        let event = delivery.event.as_str();
+        if !EVENTS.contains(&event) {
+            return Ok(Vec::new());
+        }
+        let payload: HookPayload = serde_json::from_slice(&delivery.payload).map_err(|error| {
+            unreadable(format!(
+                "it is not the JSON that Ivan expects (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        let missing = |what: &str| unreadable(format!("it names no {what}"));
+        let action = payload.action.as_deref();
+        let action = action.ok_or_else(|| missing("action"))?;
+        let id = payload.repository.id;
+        let id = id.ok_or_else(|| missing("repository"))?;
+        if event == "repository" {
+            let renamed = self.renamed(&payload.repository, id, action);
+            return renamed.ok_or_else(|| missing("repository by its name"));
+        }
+        let known = match event {
+            "issues" => {
+                ISSUE_ACTIONS.contains(&action) || matches!(action, "transferred" | "deleted")
+            }
+            _ => matches!(action, "created" | "edited" | "deleted"),
+        };
+        if !known {
+            return Ok(Vec::new());
+        }
+        let issue: Numbered = serde_json::from_value(payload.issue.clone()).unwrap_or_default();
+        if issue.is_pull_request() {
+            return Ok(Vec::new());
+        }
+        let number = issue.number.filter(|&number| number > 0);
+        let key = TaskKey::github(id, number.ok_or_else(|| missing("issue"))?);
+        let acts = self.acts(event, action, &payload, &issue);
+        Ok(match (event, action) {
+            ("issues", "transferred") => self.transferred(&payload, key),
+            ("issues", "deleted") => match self.standing(&payload.repository) {
+                Standing::Followed => vec![SourceEvent::Gone { key, acts }],
+                Standing::Perhaps => vec![SourceEvent::Look { key, acts }],
+                Standing::Stranger => Vec::new(),
+            },
+            ("issues", "opened") => {
+                // The other half of a transfer: a webhook on one side sees only that (contract github 8).
+                let from = payload.changes.from();
+                let from = from.filter(|(repository, _)| self.known_name(*repository).is_some());
+                let moved = from.map(|(repository, number)| SourceEvent::Moved {
+                    key: TaskKey::github(repository, number),
+                    to: Some(key.clone()),
+                    acts: Vec::new(),
+                });
+                let seen = self.seen(&payload, key, event, action, acts);
+                moved.into_iter().chain(seen).collect()
+            }
+            _ => self
+                .seen(&payload, key, event, action, acts)
+                .into_iter()
+                .collect(),
+        })
+    }
+}
+
+impl GitHub {
+    fn standing(&self, repository: &HookRepository) -> Standing {
+        let Some(id) = repository.id else {
+            return Standing::Stranger;
+        };
+        if self.known_name(id).is_some() {
+            return Standing::Followed;
+        }
+        let name = repository.name();
+        let may_be = self.lock_followed().iter().any(|one| {
+            one.known.is_none() && name.as_ref().is_some_and(|name| name.is(&one.configured))
+        });
+        if may_be {
+            Standing::Perhaps
+        } else {
+            Standing::Stranger
+        }
+    }
+
+    /// What a `repository` event says: only a new name concerns us. `None` if it should have one and has not.
+    fn renamed(
+        &self,
+        repository: &HookRepository,
+        id: u64,
+        action: &str,
+    ) -> Option<Vec<SourceEvent>> {
+        if !matches!(action, "renamed" | "transferred") || self.known_name(id).is_none() {
+            return Some(Vec::new());
+        }
+        Some(vec![SourceEvent::Renamed {
+            container: id.to_string(),
+            name: repository.name()?,
+        }])
+    }
+
+    /// The issue as it is after the event; a hint where the payload does not say all of it.
+    fn seen(
+        &self,
+        payload: &HookPayload,
+        key: TaskKey,
+        event: &str,
+        action: &str,
+        acts: Vec<Act>,
+    ) -> Option<SourceEvent> {
+        let task = match self.standing(&payload.repository) {
+            Standing::Followed => self.task(payload),
+            Standing::Perhaps => None,
+            Standing::Stranger => return None,
+        };
+        let Some(mut task) = task else {
+            return Some(SourceEvent::Look { key, acts });
+        };
+        match (event, action) {
+            // An issue in a payload does not say who closed it: whoever closed it just now.
+            ("issues", "closed") => {
+                if let Some(closed) = &mut task.closed
+                    && closed.by.is_none()
+                    && let Some(actor) = self.actor(payload)
+                {
+                    closed.by_us = self.known_me().map(|_| actor.us);
+                    closed.by = Some(actor.account);
+                }
+            }
+            ("issues", "reopened") => task.reopened = task.closed.is_none(),
+            _ => {}
+        }
+        Some(SourceEvent::Seen { task, acts })
+    }
+
+    /// The issue of a payload, if it is whole.
+    fn task(&self, payload: &HookPayload) -> Option<Task> {
+        let issue = whole_issue(&payload.issue)?;
+        let name = payload.repository.name()?;
+        let id = payload.repository.id?;
+        issue
+            .into_task(&self.mapping, id, &name, self.known_me())
+            .ok()
+    }
+
+    /// The issue lives on under another key. Where only this half is heard of, the new task has to be looked for.
+    fn transferred(&self, payload: &HookPayload, key: TaskKey) -> Vec<SourceEvent> {
+        let is_followed = match self.standing(&payload.repository) {
+            Standing::Stranger => return Vec::new(),
+            standing => standing == Standing::Followed,
+        };
+        let acts = Vec::new();
+        match payload.changes.to().filter(|_| is_followed) {
+            None => vec![SourceEvent::Look { key, acts }],
+            Some((repository, number)) => {
+                let to = TaskKey::github(repository, number);
+                let look = self.known_name(repository).map(|_| SourceEvent::Look {
+                    key: to.clone(),
+                    acts: Vec::new(),
+                });
+                let moved = SourceEvent::Moved {
+                    key,
+                    to: Some(to),
+                    acts,
+                };
+                std::iter::once(moved).chain(look).collect()
+            }
+        }
+    }
+
+    /// What somebody did, as far as people are told of it.
+    fn acts(&self, event: &str, action: &str, payload: &HookPayload, issue: &Numbered) -> Vec<Act> {
+        let mut by = self.actor(payload);
+        let mut at = issue.updated_at;
+        let what = match (event, action) {
+            ("issues", "closed") => {
+                at = issue.closed_at.or(at);
+                Some(What::Completed)
+            }
+            ("issues", "reopened") => Some(What::Reopened),
+            ("issues", "deleted") => Some(What::Deleted),
+            ("issues", "assigned") => {
+                let to = payload.assignee.as_ref().map(User::account);
+                to.map(|to| What::Assigned { to })
+            }
+            ("issues", "unassigned") => {
+                let from = payload.assignee.as_ref().map(User::account);
+                from.map(|from| What::Unassigned { from })
+            }
+            // An edit is no new comment.
+            ("issue_comment", "created") => payload.comment.as_ref().map(|comment| {
+                at = comment.created_at.or(at);
+                by = by
+                    .take()
+                    .or(comment.user.as_ref().map(|user| self.known(user, false)));
+                let (text, operation) = comment.text();
+                What::Commented {
+                    id: comment.id.to_string(),
+                    text,
+                    operation,
+                }
+            }),
+            _ => None,
+        };
+        let act = what.zip(at).map(|(what, at)| Act { by, at, what });
+        act.into_iter().collect()
+    }
+
+    fn actor(&self, payload: &HookPayload) -> Option<Actor> {
+        let user = payload.sender.user()?;
+        Some(self.known(&user, payload.sender.is_bot()))
+    }
+
+    fn known(&self, user: &User, is_bot: bool) -> Actor {
+        let us = self.known_me().is_some_and(|me| me.id == user.id);
+        Actor {
+            account: user.account(),
+            // An app's login says so itself (contract github 3).
+            bot: us || is_bot || user.login.ends_with("[bot]"),
+            us,
+        }
+    }
+
+    /// Who we write as, if that was asked for already.
+    fn known_me(&self) -> Option<&User> {
+        self.me.get().and_then(Option::as_ref)
+    }
+}
+
+// ---------------------------------------------------------------- the webhooks
+
+#[async_trait]
+impl HookKeeper for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    async fn list(&self) -> Result<Vec<Hook>, WriteError> {
+        let (mut hooks, mut errors) = (Vec::new(), Vec::new());
+        for place in self.places().await {
+            match self.listed(place).await {
+                Ok(found) => hooks.extend(found),
+                Err(error) => errors.push(error),
+            }
+        }
+        together(errors).map_or(Ok(hooks), Err)
+    }
+
+    async fn register(&self, url: &str, secret: &str) -> Result<Vec<Hook>, WriteError> {
+        let (mut hooks, mut errors) = (Vec::new(), Vec::new());
+        for place in self.places().await {
+            match self.registered(place, url, secret).await {
+                Ok(hook) => hooks.push(hook),
+                Err(error) => errors.push(error),
+            }
+        }
+        together(errors).map_or(Ok(hooks), Err)
+    }
+
+    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
+        let (id, name) = self.place_of(hook).await?;
+        // Without a `config`: that would take the secret away.
+        let body = json!({"active": true});
+        self.change_hook(id, name, &hook.id, &body)
+            .await
+            .map(|_| ())
+    }
+
+    /// The attempts of one delivery share their GUID. Those that the inbox has already are fetched again at worst, and
+    /// are duplicates there.
+    async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+        let (_, name) = self.place_of(hook).await?;
+        let since = since.max(self.client.now() - DELIVERIES_KEPT);
+        let mut failed = self.attempts(&name, hook, "failure", since).await?;
+        failed.retain(|one| !one.is_delivered() && EVENTS.contains(&one.event.as_str()));
+        let Some(oldest) = failed.iter().map(|one| one.delivered_at).min() else {
+            return Ok(Vec::new());
+        };
+        let delivered = self.attempts(&name, hook, "success", oldest).await?;
+        let delivered = delivered.into_iter().filter(Attempt::is_delivered);
+        let mut healthy: BTreeSet<String> = delivered.map(|one| one.guid).collect();
+        // The newest attempt stands for all of its delivery.
+        failed.retain(|one| healthy.insert(one.guid.clone()));
+        if failed.len() > MISSED_MAX {
+            tracing::warn!(
+                source = "github",
+                missed = failed.len(),
+                "more deliveries of {name} were missed than are fetched: the poll completes the rest"
+            );
+            failed.truncate(MISSED_MAX);
+        }
+        let mut missed = Vec::new();
+        for attempt in failed.into_iter().rev() {
+            missed.extend(self.fetch(&name, hook, attempt).await?);
+        }
+        Ok(missed)
+    }
+}
+
+impl GitHub {
+    /// The repositories that are followed, each once; in all of them something is tried, even if one refuses.
+    async fn places(&self) -> Vec<Result<(u64, RepoName), WriteError>> {
+        let containers = self.containers().await.into_iter();
+        containers
+            .filter_map(|container| match container {
+                Ok(container) => place(&container).map(Ok),
+                Err(error) => Some(Err(error)),
+            })
+            .collect()
+    }
+
+    async fn listed(
+        &self,
+        place: Result<(u64, RepoName), WriteError>,
+    ) -> Result<Vec<Hook>, WriteError> {
+        let (_, name) = place?;
+        let hooks = self.hooks_of(&name).await?.into_iter();
+        Ok(hooks.map(|hook| named(hook, &name)).collect())
+    }
+
+    /// What is there is written again even if it looks right: GitHub does not show whether its secret is ours.
+    async fn registered(
+        &self,
+        place: Result<(u64, RepoName), WriteError>,
+        url: &str,
+        secret: &str,
+    ) -> Result<Hook, WriteError> {
+        let (id, name) = place?;
+        let mut here = self.hooks_of(&name).await?;
+        here.retain(|hook| is_same(&hook.config.url, url));
+        // Of several, one that needs no change: GitHub refuses to have two alike.
+        here.sort_by_key(|hook| (hook.config.content_type != "json", !hook.active));
+        let config =
+            json!({"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"});
+        let (hook, name) = match here.first() {
+            Some(hook) => {
+                let known = hook.id.to_string();
+                let body = json!({"active": true, "events": EVENTS, "config": config});
+                self.change_hook(id, name, &known, &body).await?
+            }
+            None => {
+                let body =
+                    json!({"name": "web", "active": true, "events": EVENTS, "config": config});
+                let post = |name: &RepoName| {
+                    Request::post(format!("/repos/{name}/hooks"), thing(name), body.clone())
+                        .needing(NEEDS)
+                };
+                self.write(id, name, post).await?
+            }
+        };
+        Ok(named(hook, &name))
+    }
+
+    async fn hooks_of(&self, name: &RepoName) -> Result<Vec<WireHook>, WriteError> {
+        let request = Request::get(format!("/repos/{name}/hooks"), thing(name));
+        let mut hooks = Vec::new();
+        self.pages(request.with("per_page", PER_PAGE), |page: Vec<WireHook>| {
+            hooks.extend(page);
+            true
+        })
+        .await?;
+        // Services of old have no address.
+        hooks.retain(|hook| !hook.config.url.is_empty());
+        Ok(hooks)
+    }
+
+    async fn change_hook(
+        &self,
+        repository: u64,
+        name: RepoName,
+        hook: &str,
+        body: &Value,
+    ) -> Result<(WireHook, RepoName), WriteError> {
+        let patch = |name: &RepoName| {
+            let path = format!("/repos/{name}/hooks/{hook}");
+            Request::patch(path, thing(name), body.clone()).needing(NEEDS)
+        };
+        self.write(repository, name, patch).await
+    }
+
+    /// The repository that a webhook belongs to, and its present name.
+    async fn place_of(&self, hook: &Hook) -> Result<(u64, RepoName), WriteError> {
+        let name = RepoName::parse(&hook.place)
+            .ok_or_else(|| super::not_followed(&format!("the repository {}", hook.place)))?;
+        let (id, _) = self.followed_as(&name).await?;
+        Ok((id, self.locate(id).await?))
+    }
+
+    /// The attempts that ended so, newest first, back to `since`.
+    async fn attempts(
+        &self,
+        name: &RepoName,
+        hook: &Hook,
+        status: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Attempt>, WriteError> {
+        let path = format!("/repos/{name}/hooks/{}/deliveries", hook.id);
+        let request = Request::get(path, format!("the deliveries to {name}'s webhook"))
+            .with("per_page", PER_PAGE)
+            .with("status", status);
+        let mut attempts = Vec::new();
+        self.pages(request, |page: Vec<Attempt>| {
+            let goes_on = page.iter().all(|one| one.delivered_at >= since);
+            attempts.extend(page.into_iter().filter(|one| one.delivered_at >= since));
+            goes_on
+        })
+        .await?;
+        Ok(attempts)
+    }
+
+    /// Reads a listing page by page, along GitHub's own links, for as long as `take` wants more.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        mut take: impl FnMut(Vec<T>) -> bool + Send,
+    ) -> Result<(), WriteError> {
+        let mut request = request.needing(NEEDS);
+        for _ in 0..PAGES_MAX {
+            let got: Got<Listed<T>> = self.client.get(&request).await?;
+            let goes_on = take(got.value.items);
+            match got.next.filter(|_| goes_on) {
+                Some(next) => request = self.client.follow(&next, request.thing)?.needing(NEEDS),
+                None => return Ok(()),
+            }
+        }
+        tracing::warn!(source = "github", "{} are more than is read", request.thing);
+        Ok(())
+    }
+
+    /// What an attempt carried; nothing if GitHub has it no more.
+    async fn fetch(
+        &self,
+        name: &RepoName,
+        hook: &Hook,
+        attempt: Attempt,
+    ) -> Result<Option<Delivery>, WriteError> {
+        let path = format!("/repos/{name}/hooks/{}/deliveries/{}", hook.id, attempt.id);
+        let request = Request::get(path, format!("a delivery to {name}'s webhook")).needing(NEEDS);
+        let detail: Option<AttemptDetail> = match self.client.get(&request).await {
+            Ok(got) => Some(got.value),
+            Err(WriteError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(payload) = detail.and_then(AttemptDetail::into_payload) else {
+            tracing::warn!(
+                source = "github",
+                delivery = attempt.guid,
+                "a missed delivery of {name} cannot be had: the poll completes it"
+            );
+            return Ok(None);
+        };
+        Ok(Some(Delivery {
+            source: Source::GitHub,
+            dedupe_key: attempt.guid,
+            event: attempt.event,
+            payload,
+        }))
+    }
+}
+
+fn place(container: &Container) -> Option<(u64, RepoName)> {
+    Some((
+        container.id.parse().ok()?,
+        RepoName::parse(&container.name)?,
+    ))
+}
+
+fn thing(name: &RepoName) -> String {
+    format!("the webhooks of {name}")
+}
+
+fn named(hook: WireHook, name: &RepoName) -> Hook {
+    Hook {
+        source: Source::GitHub,
+        id: hook.id.to_string(),
+        place: name.to_string(),
+        url: hook.config.url,
+        events: hook.events,
+        health: health(hook.active, &hook.last_response),
+        active: hook.active,
+        secret: None,
+    }
+}
+
+fn health(active: bool, last: &LastResponse) -> String {
+    let last_answer = match (last.code, &last.message) {
+        (Some(code @ 1..), _) => format!("last answer {code}"),
+        (Some(0), Some(why)) => format!("no answer: {}", why.chars().take(80).collect::<String>()),
+        (Some(0), None) => "no answer".to_owned(),
+        (None, _) if last.status.is_empty() => "unused".to_owned(),
+        (None, _) => last.status.clone(),
+    };
+    if active {
+        last_answer
+    } else {
+        format!("switched off, {last_answer}")
+    }
+}
+
+/// Compares addresses as GitHub would reach them.
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || Url::parse(one).is_ok_and(|one| Url::parse(other) == Ok(one))
+}
+
+/// One error for all places that failed: what may pass by itself goes before what an operator has to mend, for the
+/// whole is asked again then.
+fn together(errors: Vec<WriteError>) -> Option<WriteError> {
+    let why = errors.iter().map(WriteError::to_string);
+    let why = why.collect::<Vec<_>>().join("; ");
+    let (refused, passing): (Vec<_>, Vec<_>) = errors
+        .into_iter()
+        .partition(|error| matches!(error, WriteError::Refused { .. }));
+    let worst = passing.into_iter().chain(refused).next()?;
+    Some(match worst {
+        WriteError::Refused { what, .. } => WriteError::Refused { what, why },
+        WriteError::NotTaken { retry_after, .. } => WriteError::NotTaken { why, retry_after },
+        WriteError::Unknown { .. } => WriteError::Unknown { why },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::damage::{damaged, fixtures};
+    use super::super::fake::{Fake, Reply, Seen, json as says, provider};
+    use super::super::tests::{github, name, repository, settings, world};
+    use serde::Deserialize as _;
+
+    use super::super::{GitHubSettings, wire};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::operation::Refusal;
+    use crate::domain::task::{Account, Closed, Status};
+    use crate::sandbox::Seed;
+    use crate::sandbox::github::GitHub as Sandbox;
+
+    const URL: &str = "https://bot.example/webhooks/github";
+    const DELIVERIES: [&str; 3] = ["issue", "repository__", "ping"];
+
+    /// Follows `acme/widgets`, which is 1001, and is the user `me`.
+    fn reader(me: Option<(u64, &str)>) -> GitHub {
+        provider();
+        let settings = GitHubSettings {
+            repos: vec![],
+            ..settings("http://127.0.0.1:1")
+        };
+        let github = GitHub::new(settings, Clock::system()).unwrap();
+        github.remember(&[container(1001, "acme/widgets", "acme/widgets")]);
+        let me = me.map(|(id, login)| User {
+            id,
+            login: login.into(),
+        });
+        github.me.set(me).unwrap();
+        github
+    }
+
+    fn bot() -> GitHub {
+        reader(Some((40, "ivan-bot")))
+    }
+
+    fn container(id: u64, name: &str, configured: &str) -> Container {
+        Container {
+            source: Source::GitHub,
+            id: id.to_string(),
+            name: name.into(),
+            configured: configured.into(),
+        }
+    }
+
+    fn delivery(event: &str, payload: impl Into<Vec<u8>>) -> Delivery {
+        Delivery {
+            source: Source::GitHub,
+            dedupe_key: "k".into(),
+            event: event.into(),
+            payload: payload.into(),
+        }
+    }
+
+    fn read(github: &GitHub, event: &str, payload: &Value) -> Result<Vec<SourceEvent>, Unreadable> {
+        HookReader::read(github, &delivery(event, payload.to_string()))
+    }
+
+    fn fixture(name: &str) -> Value {
+        let mut found = fixtures("github", &[name]).into_iter();
+        let (_, text) = found.find(|(found, _)| found == name).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn with(name: &str, pointer: &str, value: Value) -> Value {
+        let mut payload = fixture(name);
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        payload.pointer_mut(parent).unwrap()[field] = value;
+        payload
+    }
+
+    /// `issues__closed__not_planned` is of `issues`.
+    fn event_of(name: &str) -> &str {
+        name.split("__").next().unwrap()
+    }
+
+    fn account(id: u64, login: &str) -> Account {
+        Account {
+            id: id.to_string(),
+            name: login.into(),
+        }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn act(who: (u64, &str), what: What) -> Act {
+        Act {
+            by: Some(Actor {
+                account: account(who.0, who.1),
+                bot: false,
+                us: false,
+            }),
+            at: at("2026-01-02T03:04:05Z"),
+            what,
+        }
+    }
+
+    fn ana(what: What) -> Act {
+        act((31, "ana"), what)
+    }
+
+    /// The issue of a payload, as a listing would bring it.
+    fn task(payload: &Value) -> Task {
+        let issue: wire::Issue = serde_json::from_value(payload["issue"].clone()).unwrap();
+        let id = payload["repository"]["id"].as_u64().unwrap();
+        let name = name(payload["repository"]["full_name"].as_str().unwrap());
+        let github = bot();
+        issue
+            .into_task(&github.mapping, id, &name, github.known_me())
+            .unwrap()
+    }
+
+    /// Every payload of the contract, and what of it concerns us.
+    #[test]
+    fn every_payload_is_read() {
+        let key = || TaskKey::github(1001, 7);
+        let seen = |name: &str, acts: Vec<Act>| {
+            vec![SourceEvent::Seen {
+                task: task(&fixture(name)),
+                acts,
+            }]
+        };
+        let completed = || Act {
+            at: at("2026-01-03T00:00:00Z"),
+            ..ana(What::Completed)
+        };
+        let assigned = |to: Account| What::Assigned { to };
+        let unassigned = |from: Account| What::Unassigned { from };
+        let commented = What::Commented {
+            id: "901".into(),
+            text: "thanks ✓".into(),
+            operation: None,
+        };
+        let looks = |name: &str| seen(name, vec![]);
+        let expected: Vec<(&str, Vec<SourceEvent>)> = vec![
+            (
+                "issue_comment__created",
+                seen("issue_comment__created", vec![act((32, "bo"), commented)]),
+            ),
+            ("issue_comment__created__pull_request", vec![]),
+            ("issue_comment__deleted", looks("issue_comment__deleted")),
+            ("issue_comment__edited", looks("issue_comment__edited")),
+            (
+                "issues__assigned",
+                seen("issues__assigned", vec![ana(assigned(account(31, "ana")))]),
+            ),
+            ("issues__closed", seen("issues__closed", vec![completed()])),
+            (
+                "issues__closed__not_planned",
+                seen("issues__closed__not_planned", vec![completed()]),
+            ),
+            (
+                "issues__deleted",
+                vec![SourceEvent::Gone {
+                    key: key(),
+                    acts: vec![ana(What::Deleted)],
+                }],
+            ),
+            ("issues__edited", looks("issues__edited")),
+            ("issues__labeled", looks("issues__labeled")),
+            ("issues__locked", looks("issues__locked")),
+            ("issues__opened", looks("issues__opened")),
+            // To a repository that is not followed here, from one that is.
+            (
+                "issues__opened__by_transfer",
+                vec![SourceEvent::Moved {
+                    key: key(),
+                    to: Some(TaskKey::github(1002, 4)),
+                    acts: vec![],
+                }],
+            ),
+            (
+                "issues__reopened",
+                seen("issues__reopened", vec![ana(What::Reopened)]),
+            ),
+            (
+                "issues__transferred",
+                vec![SourceEvent::Moved {
+                    key: key(),
+                    to: Some(TaskKey::github(1002, 4)),
+                    acts: vec![],
+                }],
+            ),
+            ("issues__typed", looks("issues__typed")),
+            (
+                "issues__unassigned",
+                seen(
+                    "issues__unassigned",
+                    vec![ana(unassigned(account(31, "ana")))],
+                ),
+            ),
+            ("issues__unlabeled", looks("issues__unlabeled")),
+            ("ping", vec![]),
+            ("repository__archived", vec![]),
+            ("repository__deleted", vec![]),
+            (
+                "repository__renamed",
+                vec![SourceEvent::Renamed {
+                    container: "1001".into(),
+                    name: name("acme/gizmos"),
+                }],
+            ),
+        ];
+        let fixtures = fixtures("github", &DELIVERIES);
+        let names: Vec<_> = fixtures.iter().map(|(name, _)| name.as_str()).collect();
+        let tested: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, tested);
+        let github = bot();
+        for ((name, text), (_, events)) in fixtures.iter().zip(expected) {
+            let read = HookReader::read(&github, &delivery(event_of(name), text.as_str()));
+            assert_eq!(read, Ok(events), "{name}");
+        }
+    }
+
+    #[rstest]
+    #[case::unknown("star", "{")]
+    #[case::pushes("push", r#"{"repository": {"id": 1001}}"#)]
+    #[case::of_pull_requests("pull_request", r#"{"action": "closed", "repository": {"id": 1001}}"#)]
+    #[case::a_new_action(
+        "issues",
+        r#"{"action": "blessed", "issue": {"number": 7}, "repository": {"id": 1001}}"#
+    )]
+    #[case::a_pinned_comment(
+        "issue_comment",
+        r#"{"action": "pinned", "issue": {"number": 7}, "repository": {"id": 1001}}"#
+    )]
+    #[case::a_public_repository(
+        "repository",
+        r#"{"action": "publicized", "repository": {"id": 1001}}"#
+    )]
+    fn other_events_are_no_concern(#[case] event: &str, #[case] payload: &str) {
+        let read = HookReader::read(&bot(), &delivery(event, payload));
+        assert_eq!(read, Ok(vec![]));
+    }
+
+    /// The name is ours, the id is not: a stranger's repository that took the name.
+    #[test]
+    fn a_reused_name_is_a_strangers() {
+        for (name, text) in fixtures("github", &DELIVERIES) {
+            let mut payload: Value = serde_json::from_str(&text).unwrap();
+            payload["repository"]["id"] = json!(6666);
+            if let Some(changes) = payload.get_mut("changes").and_then(Value::as_object_mut) {
+                changes.remove("old_repository");
+            }
+            assert_eq!(
+                read(&bot(), event_of(&name), &payload),
+                Ok(vec![]),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_repository_keeps_its_tasks_under_a_new_name() {
+        let payload = with(
+            "issues__opened",
+            "/repository/full_name",
+            json!("acme/gizmos"),
+        );
+        let events = read(&bot(), "issues", &payload).unwrap();
+        let [SourceEvent::Seen { task, .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(task.key, TaskKey::github(1001, 12));
+        assert_eq!(task.id.to_string(), "github:acme/gizmos#12");
+        let mut payload = fixture("repository__renamed");
+        payload["action"] = json!("transferred");
+        payload["repository"]["full_name"] = json!("umbrella/widgets");
+        let renamed = SourceEvent::Renamed {
+            container: "1001".into(),
+            name: name("umbrella/widgets"),
+        };
+        assert_eq!(read(&bot(), "repository", &payload), Ok(vec![renamed]));
+    }
+
+    /// Nobody has asked yet which repository a configured name is.
+    #[rstest]
+    #[case("issues__closed", vec![What::Completed])]
+    #[case("issues__deleted", vec![What::Deleted])]
+    #[case("issues__transferred", vec![])]
+    #[case("issue_comment__edited", vec![])]
+    fn before_the_names_are_resolved_there_are_only_hints(
+        #[case] name: &str,
+        #[case] told: Vec<What>,
+    ) {
+        let github = github("http://127.0.0.1:1");
+        let events = read(&github, event_of(name), &fixture(name)).unwrap();
+        let [SourceEvent::Look { key, acts }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(*key, TaskKey::github(1001, 7));
+        let whats: Vec<_> = acts.iter().map(|act| act.what.clone()).collect();
+        assert_eq!(whats, told);
+        let elsewhere = with(name, "/repository/full_name", json!("other/widgets"));
+        assert_eq!(read(&github, event_of(name), &elsewhere), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_transfer_between_two_that_are_followed_is_told_by_either_half() {
+        let github = github("http://127.0.0.1:1");
+        github.remember(&[
+            container(1001, "acme/widgets", "acme/widgets"),
+            container(1002, "acme/gadgets", "acme/gadgets"),
+        ]);
+        let to = TaskKey::github(1002, 4);
+        let moved = SourceEvent::Moved {
+            key: TaskKey::github(1001, 7),
+            to: Some(to.clone()),
+            acts: vec![],
+        };
+        let gone = read(&github, "issues", &fixture("issues__transferred")).unwrap();
+        let look = SourceEvent::Look {
+            key: to,
+            acts: vec![],
+        };
+        assert_eq!(gone, [moved.clone(), look]);
+        let payload = fixture("issues__opened__by_transfer");
+        let come = read(&github, "issues", &payload).unwrap();
+        let seen = SourceEvent::Seen {
+            task: task(&payload),
+            acts: vec![],
+        };
+        assert_eq!(come, [moved, seen]);
+    }
+
+    #[rstest]
+    #[case::by_another(Some((40, "ivan-bot")), Some(false))]
+    #[case::by_us(Some((31, "renamed")), Some(true))]
+    #[case::by_nobody_knows(None, None)]
+    fn whoever_closes_an_issue_closed_it(
+        #[case] me: Option<(u64, &str)>,
+        #[case] by_us: Option<bool>,
+    ) {
+        // As GitHub sends it: without `closed_by`.
+        let mut payload = fixture("issues__closed");
+        payload["issue"]
+            .as_object_mut()
+            .unwrap()
+            .remove("closed_by");
+        let closed = |event: &str, payload: &Value| {
+            let events = read(&reader(me), event, payload).unwrap();
+            match events.as_slice() {
+                [SourceEvent::Seen { task, .. }] => task.closed.clone().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected = Closed {
+            by: Some(account(31, "ana")),
+            at: Some(at("2026-01-03T00:00:00Z")),
+            by_us,
+        };
+        assert_eq!(closed("issues", &payload), expected);
+        // Who labels a closed issue did not close it.
+        payload["action"] = json!("labeled");
+        assert_eq!(
+            (
+                closed("issues", &payload).by,
+                closed("issues", &payload).by_us
+            ),
+            (None, None)
+        );
+        payload["action"] = json!("created");
+        assert_eq!(closed("issue_comment", &payload).by, None);
+    }
+
+    #[rstest]
+    #[case::a_person(json!({"id": 31, "login": "ana", "type": "User"}), Some((false, false)))]
+    #[case::us(json!({"id": 40, "login": "renamed", "type": "User"}), Some((true, true)))]
+    #[case::a_bot(json!({"id": 99, "login": "deploys", "type": "Bot"}), Some((true, false)))]
+    #[case::an_app(json!({"id": 99, "login": "deploys[bot]"}), Some((true, false)))]
+    #[case::a_ghost(Value::Null, None)]
+    fn an_actor_is_told_apart(#[case] sender: Value, #[case] bot_us: Option<(bool, bool)>) {
+        let payload = with("issues__reopened", "/sender", sender);
+        let events = read(&bot(), "issues", &payload).unwrap();
+        let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(acts[0].what, What::Reopened);
+        assert_eq!(acts[0].by.as_ref().map(|by| (by.bot, by.us)), bot_us);
+    }
+
+    #[rstest]
+    #[case::ours("shipped ✓\n\n<!-- ivan:op=01JABC -->", "shipped ✓", Some("01JABC"))]
+    #[case::somebodys(
+        "<!-- ivan:op=01JABC --> said Ivan",
+        "<!-- ivan:op=01JABC --> said Ivan",
+        None
+    )]
+    #[case::empty("", "", None)]
+    fn a_comment_names_its_operation(
+        #[case] body: &str,
+        #[case] shown: &str,
+        #[case] op: Option<&str>,
+    ) {
+        let payload = with("issue_comment__created", "/comment/body", json!(body));
+        let events = read(&bot(), "issue_comment", &payload).unwrap();
+        let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        let What::Commented {
+            text, operation, ..
+        } = &acts[0].what
+        else {
+            panic!("{acts:?}")
+        };
+        assert_eq!((text.as_str(), operation.as_deref()), (shown, op));
+    }
+
+    #[test]
+    fn a_long_comment_is_cut_between_characters() {
+        let payload = with(
+            "issue_comment__created",
+            "/comment/body",
+            json!("é".repeat(70_000)),
+        );
+        let events = read(&bot(), "issue_comment", &payload).unwrap();
+        let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        let What::Commented { text, .. } = &acts[0].what else {
+            panic!("{acts:?}")
+        };
+        assert_eq!(*text, "é".repeat(4_000));
+    }
+
+    #[test]
+    fn a_payload_that_is_cut_anywhere_cannot_be_read() {
+        let github = bot();
+        for (name, text) in fixtures("github", &DELIVERIES) {
+            // The line breaks of the fixtures are not on the wire.
+            let whole: Value = serde_json::from_str(&text).unwrap();
+            let whole = whole.to_string().into_bytes();
+            for end in 0..whole.len() {
+                let cut = HookReader::read(&github, &delivery("issues", &whole[..end]));
+                assert!(cut.is_err(), "{name} cut at {end}");
+            }
+        }
+    }
+
+    /// A damaged payload never makes another task than the whole one does: it is a hint at the same task, or unreadable.
+    #[test]
+    fn a_damaged_payload_makes_no_wrong_task() {
+        let github = bot();
+        let mut counted = [0; 3];
+        for (name, text) in fixtures("github", &DELIVERIES) {
+            let whole: Value = serde_json::from_str(&text).unwrap();
+            let told = read(&github, event_of(&name), &whole).unwrap();
+            for (how, payload) in damaged(&whole) {
+                // An issue without a text says so by null.
+                if how == "issue.body is null" {
+                    continue;
+                }
+                let Ok(events) = read(&github, event_of(&name), &payload) else {
+                    counted[0] += 1;
+                    continue;
+                };
+                for event in events {
+                    let is_right = match &event {
+                        SourceEvent::Look { key, .. } => {
+                            counted[1] += 1;
+                            key.as_str() == format!("1001:{}", whole["issue"]["number"])
+                        }
+                        SourceEvent::Seen { task, .. } => {
+                            counted[2] += 1;
+                            told.iter().any(|told| is_same(told, task))
+                        }
+                        SourceEvent::Gone { .. } => told
+                            .iter()
+                            .any(|told| matches!(told, SourceEvent::Gone { .. })),
+                        moved => told.contains(moved),
+                    };
+                    assert!(is_right, "{name}, {how}: {event:?}");
+                }
+            }
+        }
+        assert!(counted.iter().all(|&count| count > 100), "{counted:?}");
+
+        /// By whom it was closed is the one thing that a payload may leave open.
+        fn is_same(told: &SourceEvent, task: &Task) -> bool {
+            let SourceEvent::Seen { task: told, .. } = told else {
+                return false;
+            };
+            let mut task = task.clone();
+            if let (Some(closed), Some(told)) = (&mut task.closed, &told.closed) {
+                (closed.by, closed.by_us) = (told.by.clone(), told.by_us);
+            }
+            task == *told
+        }
+    }
+
+    #[rstest]
+    #[case::action("/action")]
+    #[case::repository("/repository")]
+    #[case::repository_id("/repository/id")]
+    #[case::issue("/issue")]
+    #[case::number("/issue/number")]
+    fn what_matters_cannot_be_missing(#[case] pointer: &str) {
+        let payload = with("issues__closed", pointer, Value::Null);
+        let error = read(&bot(), "issues", &payload).unwrap_err();
+        assert_eq!(error.event, "issues");
+    }
+
+    // ------------------------------------------------------------ the webhooks
+
+    async fn sandbox() -> (Sandbox, GitHub) {
+        let sandbox = Sandbox::start(&Seed::demo().github).await.unwrap();
+        sandbox.add_repo("acme/gadgets", 1002);
+        provider();
+        let settings = GitHubSettings {
+            token: sandbox.token().into(),
+            ..settings(&sandbox.api_url())
+        };
+        let github = GitHub::new(settings, Clock::system()).unwrap();
+        (sandbox, github)
+    }
+
+    /// The webhooks as they are at GitHub.
+    async fn there(sandbox: &Sandbox, repo: &str) -> Vec<Value> {
+        let url = format!("{}/repos/{repo}/hooks", sandbox.api_url());
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap()
+            .get(url)
+            .header("authorization", format!("Bearer {}", sandbox.token()))
+            .header("user-agent", "tests")
+            .send()
+            .await
+            .unwrap();
+        answer.json().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_webhook_is_made_once_in_every_repository() {
+        let (sandbox, github) = sandbox().await;
+        let made = github.register(URL, "s3cret").await.unwrap();
+        let places: Vec<_> = made.iter().map(|hook| hook.place.as_str()).collect();
+        assert_eq!(places, ["acme/widgets", "acme/gadgets"]);
+        assert!(
+            made.iter()
+                .all(|hook| hook.active && hook.url == URL && hook.secret.is_none())
+        );
+        let ids = |hooks: &[Hook]| hooks.iter().map(|hook| hook.id.clone()).collect::<Vec<_>>();
+        let again = github.register(URL, "s3cret").await.unwrap();
+        assert_eq!(ids(&again), ids(&made));
+        let listed = HookKeeper::list(&github).await.unwrap();
+        assert_eq!(ids(&listed), ids(&made));
+        let hooks = there(&sandbox, "acme/widgets").await;
+        assert_eq!(hooks.len(), 1);
+        assert_eq!(hooks[0]["events"], json!(EVENTS));
+        assert_eq!(hooks[0]["config"]["content_type"], "json");
+        assert_eq!(hooks[0]["config"]["secret"], "********");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_made_by_hand_is_adopted_with_our_events_and_secret() {
+        let (sandbox, github) = sandbox().await;
+        let end = axum::Router::new().fallback(async || "ok");
+        let end = crate::sandbox::front::Front::open(end).await.unwrap();
+        let local = format!("http://{}", end.address());
+        sandbox.tunnel("https://bot.example", &local);
+        sandbox.add_hook(URL, "another");
+        let adopted = github
+            .register(URL, "It's a Secret to Everybody")
+            .await
+            .unwrap();
+        assert_eq!(adopted.len(), 2);
+        let hooks = there(&sandbox, "acme/widgets").await;
+        assert_eq!((hooks.len(), &hooks[0]["events"]), (1, &json!(EVENTS)));
+        let before = end.journal().len();
+        sandbox.add_issue("acme/widgets", json!({"title": "New"}));
+        sandbox.settled().await;
+        let journal = end.journal();
+        let seen = journal[before..].last().unwrap();
+        use hmac::{KeyInit as _, Mac as _};
+        let mut mac =
+            hmac::Hmac::<sha2::Sha256>::new_from_slice(b"It's a Secret to Everybody").unwrap();
+        mac.update(seen.body.as_bytes());
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        assert_eq!(seen.header("x-hub-signature-256"), Some(signature.as_str()));
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_is_switched_off_is_put_back_to_work() {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/hooks" => {
+                let mut hook = json!({"id": 42, "active": false, "events": ["issues"],
+                    "config": {"url": URL, "content_type": "json", "secret": "********"}});
+                hook["last_response"] = json!({"code": 502, "status": "active", "message": "x"});
+                let service = json!({"id": 43, "active": true, "config": {}});
+                says(200, json!([service, hook]))
+            }
+            "GET /repos/acme/gadgets/hooks" => says(200, json!([])),
+            "PATCH /repos/acme/widgets/hooks/42" => says(200, json!({"id": 42, "active": true})),
+            _ => says(404, json!({})),
+        }))
+        .await;
+        let github = github(&fake.url);
+        let hooks = HookKeeper::list(&github).await.unwrap();
+        assert_eq!(hooks.len(), 1);
+        let hook = &hooks[0];
+        assert_eq!(
+            (hook.active, hook.health.as_str()),
+            (false, "switched off, last answer 502")
+        );
+        github.reactivate(hook).await.unwrap();
+        let sent = fake.seen().pop().unwrap();
+        // A `config` would replace the secret.
+        assert_eq!(
+            (sent.method.as_str(), sent.json()),
+            ("PATCH", json!({"active": true}))
+        );
+    }
+
+    #[rstest]
+    #[case::unused(json!({"code": null, "status": "unused", "message": null}), "unused")]
+    #[case::well(json!({"code": 200, "status": "active", "message": "OK"}), "last answer 200")]
+    #[case::unreachable(json!({"code": 0, "message": "failed to connect"}), "no answer: failed to connect")]
+    #[case::silent(json!({"code": 0}), "no answer")]
+    #[case::nothing(json!({}), "unused")]
+    fn health_is_told_in_words(#[case] last: Value, #[case] words: &str) {
+        let last: LastResponse = serde_json::from_value(last).unwrap();
+        assert_eq!(health(true, &last), words);
+    }
+
+    #[tokio::test]
+    async fn a_missing_permission_is_named() {
+        let (sandbox, github) = sandbox().await;
+        sandbox.permit("acme/gadgets", true, false);
+        for error in [
+            HookKeeper::list(&github).await.unwrap_err(),
+            github.register(URL, "s").await.unwrap_err(),
+        ] {
+            let text = error.to_string();
+            for part in [
+                "the webhooks of acme/gadgets",
+                "repository_hooks=write",
+                "Webhooks: read and write",
+                "admin:repo_hook",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+            assert!(!text.contains("acme/widgets"), "{text}");
+            assert!(matches!(error, WriteError::Refused { .. }));
+        }
+        // Where it may, it did.
+        assert_eq!(there(&sandbox, "acme/widgets").await.len(), 1);
+    }
+
+    /// To a classic token without the scope GitHub says that there is nothing.
+    #[tokio::test]
+    async fn a_missing_scope_is_named() {
+        let fake = Fake::start(world(|_| says(404, json!({"message": "Not Found"})))).await;
+        let error = HookKeeper::list(&github(&fake.url)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("admin:repo_hook"), "{text}");
+        assert!(
+            text.contains("acme/widgets") && text.contains("acme/gadgets"),
+            "{text}"
+        );
+        let WriteError::Refused { what, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(what, Refusal::Invisible);
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_asked_again() {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/hooks" => {
+                says(403, json!({"message": "Resource not accessible"}))
+            }
+            _ => says(502, json!({})),
+        }))
+        .await;
+        let error = HookKeeper::list(&github(&fake.url)).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+        assert!(error.to_string().contains("admin:repo_hook"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_github_cannot_reach_is_refused() {
+        let (_sandbox, github) = sandbox().await;
+        let error = github
+            .register("http://127.0.0.1:1/x", "s")
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("public Internet"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_was_missed_is_fetched_oldest_first() {
+        let (sandbox, github) = sandbox().await;
+        let end = axum::Router::new().fallback(async || "ok");
+        let end = crate::sandbox::front::Front::open(end).await.unwrap();
+        sandbox.tunnel("https://bot.example", &format!("http://{}", end.address()));
+        let hook = github.register(URL, "s").await.unwrap().remove(0);
+        sandbox.settled().await;
+        let long_ago = DateTime::UNIX_EPOCH;
+        assert_eq!(github.missed(&hook, long_ago).await, Ok(vec![]));
+
+        sandbox.lose_next(3);
+        let number = sandbox.add_issue("acme/widgets", json!({"title": "Lost"}));
+        sandbox.comment_as("acme/widgets", number, "bo", "lost as well");
+        sandbox.close_as("acme/widgets", number, "ana");
+        sandbox.reopen_as("acme/widgets", number, "ana");
+        sandbox.settled().await;
+        let missed = github.missed(&hook, long_ago).await.unwrap();
+        let events: Vec<_> = missed.iter().map(|one| one.event.as_str()).collect();
+        assert_eq!(events, ["issues", "issue_comment", "issues"]);
+        let lost = sandbox.deliveries();
+        let guids: Vec<_> = lost
+            .iter()
+            .filter(|delivery| !delivery.ended.is_ok())
+            .map(|delivery| delivery.parcel.header("x-github-delivery").unwrap())
+            .collect();
+        let keys: Vec<_> = missed.iter().map(|one| one.dedupe_key.as_str()).collect();
+        assert_eq!(keys, guids);
+        let read = HookReader::read(&github, &missed[2]).unwrap();
+        let [SourceEvent::Seen { task, acts }] = read.as_slice() else {
+            panic!("{read:?}")
+        };
+        assert_eq!((task.title.as_str(), task.status), ("Lost", Status::Done));
+        assert_eq!(acts[0].what, What::Completed);
+
+        // What failed before the outage is no concern.
+        let now = Clock::system().now();
+        assert_eq!(
+            github.missed(&hook, now + TimeDelta::minutes(1)).await,
+            Ok(vec![])
+        );
+    }
+
+    fn attempt(id: u64, guid: &str, minutes_ago: i64, code: u16) -> Value {
+        let when = Clock::system().now() - TimeDelta::minutes(minutes_ago);
+        json!({"id": id, "guid": guid, "delivered_at": when, "status": "x", "status_code": code,
+            "event": if guid == "ping" { "ping" } else { "issues" }, "action": "closed"})
+    }
+
+    /// Answers as GitHub would for these attempts, newest first, three a page.
+    fn deliveries(seen: &Seen, attempts: &[Value]) -> Reply {
+        let wanted = seen.query("status").unwrap();
+        let after = seen.query("cursor").map(|id| id.parse::<u64>().unwrap());
+        let matching: Vec<&Value> = attempts
+            .iter()
+            .filter(|one| (one["status_code"] == 200) == (wanted == "success"))
+            .filter(|one| after.is_none_or(|after| one["id"].as_u64().unwrap() < after))
+            .collect();
+        let page: Vec<_> = matching.iter().take(3).collect();
+        let host = seen.header("host").unwrap();
+        let mut headers = vec![];
+        if matching.len() > 3 {
+            let path = seen.target.split('?').next().unwrap();
+            let last = &page[2]["id"];
+            headers.push((
+                "Link",
+                format!("<http://{host}{path}?status={wanted}&cursor={last}>; rel=\"next\""),
+            ));
+        }
+        Reply::Text(200, headers, json!(page).to_string())
+    }
+
+    fn a_hook() -> Hook {
+        Hook {
+            source: Source::GitHub,
+            id: "42".into(),
+            place: "acme/widgets".into(),
+            url: URL.into(),
+            events: vec![],
+            active: true,
+            health: String::new(),
+            secret: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn attempts_of_one_delivery_are_one() {
+        let attempts: Vec<Value> = vec![
+            attempt(99, "again", 1, 500),
+            attempt(98, "mended", 2, 200),
+            attempt(97, "again", 3, 0),
+            attempt(96, "ping", 3, 500),
+            attempt(95, "mended", 4, 500),
+            attempt(94, "gone", 5, 500),
+            attempt(93, "once", 6, 401),
+            attempt(92, "well", 7, 200),
+            attempt(91, "before", 600, 500),
+            attempt(90, "older", 5_000, 500),
+        ];
+        let fake = Fake::start(world(move |seen| {
+            match seen
+                .line()
+                .strip_prefix("GET /repos/acme/widgets/hooks/42/deliveries")
+            {
+                Some("") => deliveries(seen, &attempts),
+                Some("/94") => says(404, json!({"message": "Not Found"})),
+                Some(id) => says(200, json!({"request": {"payload": {"attempt": id}}})),
+                None => says(404, json!({})),
+            }
+        }))
+        .await;
+        let github = github(&fake.url);
+        let since = Clock::system().now() - TimeDelta::hours(1);
+        let missed = github.missed(&a_hook(), since).await.unwrap();
+        let told: Vec<_> = missed
+            .iter()
+            .map(|one| {
+                (
+                    one.dedupe_key.as_str(),
+                    String::from_utf8(one.payload.clone()).unwrap(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("once", r#"{"attempt":"/93"}"#.to_owned()),
+            ("again", r#"{"attempt":"/99"}"#.to_owned()),
+        ];
+        assert_eq!(told, expected);
+        // Only what is missing is fetched.
+        let details = fake.lines().into_iter();
+        assert_eq!(
+            details.filter(|line| line.contains("deliveries/")).count(),
+            3
+        );
+        // GitHub keeps three days: what is older is not asked for, whatever `since` says.
+        let all = github
+            .missed(&a_hook(), DateTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        let keys: Vec<_> = all.iter().map(|one| one.dedupe_key.as_str()).collect();
+        assert_eq!(keys, ["before", "once", "again"]);
+    }
+
+    #[tokio::test]
+    async fn a_listing_without_end_has_one_here() {
+        let fake = Fake::start(world(|seen| {
+            let host = seen.header("host").unwrap();
+            let next = format!("<http://{host}/repositories/1001/more>; rel=\"next\"");
+            let page = json!([attempt(1, "one", 1, 500)]);
+            match seen.target.contains("/deliveries/") {
+                true => says(200, json!({"request": {"payload": {}}})),
+                false => Reply::Text(200, vec![("Link", next)], page.to_string()),
+            }
+        }))
+        .await;
+        let github = github(&fake.url);
+        let missed = github
+            .missed(&a_hook(), DateTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        assert_eq!(missed.len(), 1);
+        let pages = fake.lines().into_iter();
+        let pages = pages.filter(|line| line.ends_with("/more") || line.ends_with("/deliveries"));
+        assert_eq!(pages.count(), 2 * PAGES_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_webhook_of_another_repository_is_not_touched() {
+        let fake = Fake::start(world(|_| says(200, json!([])))).await;
+        let hook = Hook {
+            place: "umbrella/widgets".into(),
+            ..a_hook()
+        };
+        let error = github(&fake.url).reactivate(&hook).await.unwrap_err();
+        assert!(error.to_string().contains("umbrella/widgets"), "{error}");
+        assert!(fake.lines().iter().all(|line| !line.contains("hooks")));
+    }
+
+    #[tokio::test]
+    async fn preparing_says_who_we_are_and_what_is_followed() {
+        let fake = Fake::start(world(|_| says(404, json!({})))).await;
+        let github = github(&fake.url);
+        github.prepare().await.unwrap();
+        assert_eq!(github.known_me().map(|me| me.id), Some(40));
+        let followed = HookRepository::deserialize(&repository(2002, "acme/gadgets")).unwrap();
+        assert_eq!(github.standing(&followed), Standing::Followed);
+    }
+
+    /// The answers as the contract shows them.
+    #[tokio::test]
+    async fn the_fixtures_are_read() {
+        let fake = Fake::start(world(|seen| {
+            let text = match seen.line().as_str() {
+                "GET /repos/acme/widgets/hooks" => {
+                    include_str!("../../fixtures/github/list_hooks.json")
+                }
+                "GET /repos/acme/widgets/hooks/42/deliveries" => {
+                    include_str!("../../fixtures/github/list_deliveries.json")
+                }
+                "POST /repos/acme/gadgets/hooks" | "PATCH /repos/acme/widgets/hooks/42" => {
+                    include_str!("../../fixtures/github/post_hook__201.json")
+                }
+                _ => "[]",
+            };
+            Reply::Text(200, vec![], text.into())
+        }))
+        .await;
+        let github = github(&fake.url);
+        let listed = HookKeeper::list(&github).await.unwrap();
+        let expected = Hook {
+            events: EVENTS.map(str::to_owned).to_vec(),
+            health: "unused".into(),
+            ..a_hook()
+        };
+        assert_eq!(listed, [expected]);
+        let made = github.register(URL, "s").await.unwrap();
+        assert_eq!(made.len(), 2);
+        // They are older than three days.
+        assert_eq!(
+            github.missed(&made[0], DateTime::UNIX_EPOCH).await,
+            Ok(vec![])
+        );
+    }
+}

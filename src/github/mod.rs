@@ -1,0 +1,448 @@
+//! GitHub, a source: what is written to it and read from it, in our own types.
+//!
+//! [`GitHub`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
+//! `HookKeeper` (`hook.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
+//! `wire.rs`. Facts are those of contract github.
+//!
+//! Repositories are kept by their id and spoken to by their name (contract github 8): whenever a name is about to be
+//! trusted, `locate` asks whose it is, so that a reused name reaches nobody else's repository.
+
+mod client;
+#[cfg(test)]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "sources do not use each other, and their tests need the same damage"
+)]
+#[path = "../clickup/damage.rs"]
+mod damage;
+#[cfg(test)]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "sources do not use each other, and their tests need the same service"
+)]
+#[path = "../clickup/fake.rs"]
+mod fake;
+mod hook;
+mod poll;
+mod wire;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::clock::Clock;
+use crate::domain::operation::{Container, Limits, Refusal, WriteError};
+use crate::domain::task::{RepoName, Source};
+
+use client::{Client, Request};
+use wire::{Mapping, Repository, User};
+
+/// The labels that stand for a priority, compared without case (design 5).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PriorityLabels {
+    pub urgent: Vec<String>,
+    pub high: Vec<String>,
+}
+
+/// What [`GitHub::new`] needs of the configuration (design 5, `github.*`).
+#[derive(Clone)]
+pub struct GitHubSettings {
+    /// A personal access token or an installation token. Never printed.
+    pub token: String,
+    /// The default repository; it is mirrored.
+    pub repo: RepoName,
+    /// Further repositories that are mirrored.
+    pub repos: Vec<RepoName>,
+    /// Without a slash at its end; GitHub Enterprise's ends in `/api/v3`.
+    pub api_url: String,
+    pub in_progress_label: String,
+    pub priority_labels: PriorityLabels,
+    /// How fast to write once a burst of ten is used up; 0 is as fast as we can.
+    pub writes_per_second: f64,
+}
+
+impl fmt::Debug for GitHubSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitHubSettings")
+            .field("token", &"********")
+            .field("repo", &self.repo)
+            .field("repos", &self.repos)
+            .field("api_url", &self.api_url)
+            .field("in_progress_label", &self.in_progress_label)
+            .field("priority_labels", &self.priority_labels)
+            .field("writes_per_second", &self.writes_per_second)
+            .finish()
+    }
+}
+
+/// Why no client can be made of the settings. The text names the key; never the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct Unusable {
+    pub key: &'static str,
+    pub why: String,
+}
+
+/// A configured repository, and which one it turned out to be.
+#[derive(Debug, Clone)]
+struct Followed {
+    configured: RepoName,
+    /// Its id, and its name when it was last located.
+    known: Option<(u64, RepoName)>,
+}
+
+/// GitHub as a source. One value serves as writer, as reader and for webhooks.
+pub struct GitHub {
+    client: Client,
+    mapping: Mapping,
+    followed: Mutex<Vec<Followed>>,
+    /// The account that the token belongs to; `None` where a token has none that it can ask for (an app's).
+    me: OnceCell<Option<User>>,
+    /// What polls know of the repositories, by their ids.
+    probes: Mutex<BTreeMap<u64, poll::Probed>>,
+}
+
+impl GitHub {
+    /// Makes the client; asks nothing yet. A TLS provider must be installed (main does).
+    pub fn new(settings: GitHubSettings, clock: Clock) -> Result<GitHub, Unusable> {
+        let mut followed: Vec<Followed> = Vec::new();
+        for configured in std::iter::once(settings.repo).chain(settings.repos) {
+            if !followed.iter().any(|one| one.configured.is(&configured)) {
+                followed.push(Followed {
+                    configured,
+                    known: None,
+                });
+            }
+        }
+        let rate = settings.writes_per_second;
+        Ok(GitHub {
+            client: Client::new(&settings.api_url, &settings.token, rate, clock)?,
+            mapping: Mapping {
+                in_progress_label: settings.in_progress_label,
+                priority_labels: settings.priority_labels,
+            },
+            followed: Mutex::new(followed),
+            me: OnceCell::new(),
+            probes: Mutex::default(),
+        })
+    }
+
+    /// What GitHub last said about its rate limit (contract github 5).
+    pub fn limits(&self) -> Limits {
+        self.client.limits()
+    }
+
+    /// Reminds of what earlier runs found behind the configured names, before anything is asked: a name that has
+    /// since become another repository's is then recognised as such (contract github 8).
+    pub fn remember(&self, containers: &[Container]) {
+        let mut followed = self.lock_followed();
+        for container in containers.iter().filter(|c| c.source == Source::GitHub) {
+            let Ok(id) = container.id.parse() else {
+                continue;
+            };
+            let configured = RepoName::parse(&container.configured);
+            for one in followed.iter_mut() {
+                if configured
+                    .as_ref()
+                    .is_some_and(|name| name.is(&one.configured))
+                {
+                    let name = RepoName::parse(&container.name);
+                    one.known = Some((id, name.unwrap_or_else(|| one.configured.clone())));
+                }
+            }
+        }
+    }
+
+    /// Who we write as; asked for once. `None` for a token that cannot ask (contract github 1.9).
+    async fn me(&self) -> Result<Option<&User>, WriteError> {
+        let ask = async || {
+            let request = Request::get("/user", "the account of github.token");
+            match self.client.get(&request).await {
+                Ok(got) => Ok(Some(got.value)),
+                Err(WriteError::Refused { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.me.get_or_try_init(ask).await.map(Option::as_ref)
+    }
+
+    /// The name of the repository with this id, right now. Nothing is asked of or written to a name before this said
+    /// that it is the repository that is meant.
+    async fn locate(&self, id: u64) -> Result<RepoName, WriteError> {
+        if let Some(name) = self.known_name(id) {
+            match self.repository(&name).await {
+                Ok(found) if found.id == id => return self.learn(&found),
+                // Somebody else's by now, or the redirect from an old name has ended.
+                Ok(_) | Err(WriteError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.locate_by_id(id).await
+    }
+
+    /// The name that a repository had when it was last located; of one that never was, its name now.
+    async fn name_of(&self, id: u64) -> Result<RepoName, WriteError> {
+        match self.known_name(id) {
+            Some(name) => Ok(name),
+            None => self.locate_by_id(id).await,
+        }
+    }
+
+    fn known_name(&self, id: u64) -> Option<RepoName> {
+        let followed = self.lock_followed();
+        let mut known = followed.iter().filter_map(|one| one.known.as_ref());
+        known
+            .find(|(other, _)| *other == id)
+            .map(|(_, name)| name.clone())
+    }
+
+    /// Asks for a repository by its id, as GitHub's own redirects do (contract github 8).
+    async fn locate_by_id(&self, id: u64) -> Result<RepoName, WriteError> {
+        let thing = match self.known_name(id) {
+            Some(name) => format!("the repository {name} (id {id})"),
+            None => format!("the repository with the id {id}"),
+        };
+        let request = Request::get(format!("/repositories/{id}"), thing);
+        let found: Repository = self.client.get(&request).await?.value;
+        if found.id != id {
+            return Err(WriteError::NotTaken {
+                why: format!("GitHub answers with repository {} for {id}", found.id),
+                retry_after: None,
+            });
+        }
+        self.learn(&found)
+    }
+
+    async fn repository(&self, name: &RepoName) -> Result<Repository, WriteError> {
+        let path = format!("/repos/{name}");
+        let request = Request::get(path, format!("the repository {name}"));
+        Ok(self.client.get(&request).await?.value)
+    }
+
+    /// Keeps a repository's present name.
+    fn learn(&self, found: &Repository) -> Result<RepoName, WriteError> {
+        let name = RepoName::parse(&found.full_name).ok_or_else(|| WriteError::NotTaken {
+            why: format!("GitHub calls repository {} by an odd name", found.id),
+            retry_after: None,
+        })?;
+        for one in self.lock_followed().iter_mut() {
+            if let Some((id, known)) = &mut one.known
+                && *id == found.id
+            {
+                *known = name.clone();
+            }
+        }
+        Ok(name)
+    }
+
+    /// Finds out which repository a configured name is, if that is not known yet.
+    async fn resolve(&self, configured: &RepoName) -> Result<(u64, RepoName), WriteError> {
+        let known = {
+            let followed = self.lock_followed();
+            let one = followed.iter().find(|one| one.configured.is(configured));
+            one.and_then(|one| one.known.clone())
+        };
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self.repository(configured).await?;
+        let name = self.learn(&found)?;
+        for one in self.lock_followed().iter_mut() {
+            if one.configured.is(configured) {
+                one.known = Some((found.id, name.clone()));
+            }
+        }
+        Ok((found.id, name))
+    }
+
+    /// All configured repositories with their ids; one that cannot be had fails on its own.
+    async fn resolve_all(&self) -> Vec<(RepoName, Result<(u64, RepoName), WriteError>)> {
+        let configured: Vec<RepoName> = {
+            let followed = self.lock_followed();
+            followed.iter().map(|one| one.configured.clone()).collect()
+        };
+        let mut all = Vec::new();
+        for name in configured {
+            let resolved = self.resolve(&name).await;
+            all.push((name, resolved));
+        }
+        all
+    }
+
+    /// Refuses a repository that is not configured: nothing in it is read or written.
+    async fn check_followed(&self, id: u64) -> Result<(), WriteError> {
+        if self.known_name(id).is_some() {
+            return Ok(());
+        }
+        let mut trouble = None;
+        for (_, resolved) in self.resolve_all().await {
+            match resolved {
+                Ok((followed, _)) if followed == id => return Ok(()),
+                Ok(_) | Err(WriteError::Refused { .. }) => {}
+                Err(error) => trouble = Some(error),
+            }
+        }
+        // One of those that could not be asked may be it.
+        Err(trouble.unwrap_or_else(|| not_followed(&format!("the repository with the id {id}"))))
+    }
+
+    fn lock_followed(&self) -> MutexGuard<'_, Vec<Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_followed(thing: &str) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::NotMirrored,
+        why: format!(
+            "I do not follow {thing} in GitHub. Add it to github.repos, or do it in GitHub itself"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::fake::{Fake, Reply, Seen, json as says};
+    use super::*;
+
+    pub(super) fn settings(url: &str) -> GitHubSettings {
+        GitHubSettings {
+            token: "github_pat_SECRET".into(),
+            repo: name("acme/widgets"),
+            repos: vec![name("acme/gadgets"), name("ACME/Widgets")],
+            api_url: url.into(),
+            in_progress_label: "in progress".into(),
+            priority_labels: PriorityLabels {
+                urgent: vec!["P0".into()],
+                high: vec!["P1".into()],
+            },
+            writes_per_second: 0.0,
+        }
+    }
+
+    pub(super) fn github(url: &str) -> GitHub {
+        fake::provider();
+        GitHub::new(settings(url), Clock::system()).unwrap()
+    }
+
+    pub(super) fn name(text: &str) -> RepoName {
+        RepoName::parse(text).unwrap()
+    }
+
+    pub(super) fn repository(id: u64, name: &str) -> Value {
+        json!({"id": id, "full_name": name, "has_issues": true, "archived": false})
+    }
+
+    /// `acme/widgets` is 1001, `acme/gadgets` 2002, and we are `ivan-bot`; anything else is `rest`'s.
+    pub(super) fn world(
+        rest: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
+        move |seen| match seen.line().replace("Acme/Gadgets", "acme/gadgets").as_str() {
+            "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
+            "GET /repos/acme/gadgets" => says(200, repository(2002, "acme/gadgets")),
+            "GET /user" => says(200, json!({"login": "ivan-bot", "id": 40})),
+            _ => rest(seen),
+        }
+    }
+
+    fn moved(to: &str) -> Reply {
+        let location = vec![("Location", to.to_owned())];
+        Reply::Text(
+            301,
+            location,
+            json!({"message": "Moved Permanently"}).to_string(),
+        )
+    }
+
+    fn not_found() -> Reply {
+        says(404, json!({"message": "Not Found"}))
+    }
+
+    #[test]
+    fn settings_do_not_print_the_token() {
+        let settings = settings("http://127.0.0.1:1");
+        assert!(!format!("{settings:?}").contains(&settings.token));
+    }
+
+    #[test]
+    fn unusable_settings_name_their_key() {
+        fake::provider();
+        let refusal = |settings| {
+            let refused = GitHub::new(settings, Clock::system());
+            refused.err().expect("it was taken")
+        };
+        assert_eq!(refusal(settings("api.github.com")).key, "github.api_url");
+        let mut broken = settings("http://127.0.0.1:1");
+        broken.token = "ghp_1\n2".into();
+        let error = refusal(broken);
+        assert_eq!(error.key, "github.token");
+        assert!(!error.to_string().contains("ghp_1"));
+        let mut negative = settings("http://127.0.0.1:1");
+        negative.writes_per_second = -1.0;
+        assert_eq!(refusal(negative).key, "github.writes_per_second");
+    }
+
+    #[tokio::test]
+    async fn a_renamed_repository_is_found_through_its_redirect() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" => moved("/repositories/1001"),
+            "GET /repositories/1001" => says(200, repository(1001, "acme/renamed")),
+            _ => not_found(),
+        })
+        .await;
+        let github = github(&fake.url);
+        assert_eq!(github.resolve(&name("acme/widgets")).await.unwrap().0, 1001);
+        assert_eq!(github.locate(1001).await, Ok(name("acme/renamed")));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_became_a_strangers_is_not_followed() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" => says(200, repository(6666, "acme/widgets")),
+            "GET /repositories/1001" => says(200, repository(1001, "acme/renamed")),
+            _ => not_found(),
+        })
+        .await;
+        let github = github(&fake.url);
+        github.remember(&[Container {
+            source: Source::GitHub,
+            id: "1001".into(),
+            name: "acme/widgets".into(),
+            configured: "acme/widgets".into(),
+        }]);
+        assert_eq!(github.locate(1001).await, Ok(name("acme/renamed")));
+        assert_eq!(github.check_followed(1001).await, Ok(()));
+        assert!(github.check_followed(6666).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_repository_that_cannot_be_asked_for_may_be_the_one_that_is_meant() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
+            _ => Reply::Drop,
+        })
+        .await;
+        let error = github(&fake.url).check_followed(2002).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn an_app_has_no_account_to_ask_for() {
+        let fake = Fake::start(|_| {
+            says(
+                403,
+                json!({"message": "Resource not accessible by integration"}),
+            )
+        })
+        .await;
+        let github = github(&fake.url);
+        assert!(github.me().await.unwrap().is_none());
+        assert!(github.me().await.unwrap().is_none());
+        assert_eq!(fake.lines(), ["GET /user"]);
+    }
+}

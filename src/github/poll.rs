@@ -1,0 +1,474 @@
+//! Listings of GitHub → tasks for the mirror: what is configured, and page after page of what changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use crate::domain::operation::{Container, Page, Refusal, SourceReader, WriteError};
+use crate::domain::task::{RepoName, Source};
+
+use super::GitHub;
+use super::client::{Got, Request};
+use super::wire::{Issue, Listed};
+use super::writer::seconds;
+
+/// How long after a change a probe may not show one of the same time or before: `updated_at` is in whole seconds, and
+/// listings lag (contract github 6: two minutes of overlap).
+const SETTLES: TimeDelta = TimeDelta::minutes(2);
+
+/// A probe that was answered: an ETag belongs to one address (contract github 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tag {
+    name: RepoName,
+    etag: String,
+}
+
+/// What the probes of a repository said.
+#[derive(Debug, Default)]
+pub(super) struct Probed {
+    /// Of the last probe whose poll is kept.
+    kept: Option<Tag>,
+    /// Of the probe whose poll is being read.
+    reading: Option<Tag>,
+}
+
+/// The issue that changed last, as far as a probe looks at it.
+#[derive(Deserialize)]
+struct Newest {
+    updated_at: DateTime<Utc>,
+}
+
+impl GitHub {
+    /// Whether something changed since the last poll that was kept; costs nothing of the rate limit if not
+    /// (contract github 6). Until [`SourceReader::walked`] it says so again.
+    async fn has_changed(&self, id: u64, thing: &str) -> Result<bool, WriteError> {
+        let name = self.name_of(id).await?;
+        let kept = {
+            let mut probes = self.lock_probes();
+            let probed = probes.entry(id).or_default();
+            probed.reading = None;
+            probed.kept.clone().filter(|tag| tag.name == name)
+        };
+        // The address stays the same, without a `since` that moves.
+        let request = Request::get(format!("/repos/{name}/issues"), thing)
+            .with("state", "all")
+            .with("sort", "updated")
+            .with("direction", "desc")
+            .with("per_page", 1)
+            .unless(kept.map(|tag| tag.etag));
+        let now = self.client.now();
+        let Some((newest, etag)) = self.client.get_if_new::<Listed<Newest>>(&request).await? else {
+            return Ok(false);
+        };
+        let settled = newest
+            .items
+            .iter()
+            .all(|newest| newest.updated_at + SETTLES < now);
+        if let Some(etag) = etag.filter(|_| settled) {
+            self.lock_probes().entry(id).or_default().reading = Some(Tag { name, etag });
+        }
+        Ok(true)
+    }
+
+    fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<u64, Probed>> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SourceReader for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    fn walked(&self, container: &Container) {
+        let Ok(id) = container.id.parse::<u64>() else {
+            return;
+        };
+        if let Some(probed) = self.lock_probes().get_mut(&id)
+            && let Some(tag) = probed.reading.take()
+        {
+            probed.kept = Some(tag);
+        }
+    }
+
+    fn rest_until(&self) -> Option<DateTime<Utc>> {
+        self.limits().rest_until(self.client.now())
+    }
+
+    async fn containers(&self) -> Vec<Result<Container, WriteError>> {
+        let mut seen = BTreeSet::new();
+        let mut containers = Vec::new();
+        for (configured, resolved) in self.resolve_all().await {
+            let located = match resolved {
+                Ok((id, _)) => self.locate(id).await.map(|name| (id, name)),
+                Err(error) => Err(error),
+            };
+            match located {
+                // Two names of one repository, the old and the new one perhaps.
+                Ok((id, _)) if !seen.insert(id) => {}
+                Ok((id, name)) => containers.push(Ok(Container {
+                    source: Source::GitHub,
+                    id: id.to_string(),
+                    name: name.to_string(),
+                    configured: configured.to_string(),
+                })),
+                Err(error) => containers.push(Err(error)),
+            }
+        }
+        containers
+    }
+
+    /// Pages follow GitHub's own links (contract github 4.2): their form is its own, and they do not shift.
+    async fn page(
+        &self,
+        container: &Container,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<Page, WriteError> {
+        let thing = format!("the repository {}", container.name);
+        let id: u64 = container.id.parse().map_err(|_| WriteError::Refused {
+            what: Refusal::Other,
+            why: format!("{thing} has no GitHub id"),
+        })?;
+        if page.is_none() && since.is_some() && !self.has_changed(id, &thing).await? {
+            return Ok(Page {
+                tasks: Vec::new(),
+                next: None,
+            });
+        }
+        let (name, request) = match page {
+            // A name is asked whose it is before a listing begins.
+            None => {
+                let name = self.locate(id).await?;
+                let mut request = Request::get(format!("/repos/{name}/issues"), thing.as_str())
+                    .with("state", "all")
+                    .with("sort", "updated")
+                    .with("direction", "asc")
+                    .with("per_page", 100);
+                if let Some(since) = since {
+                    request = request.with("since", seconds(since));
+                }
+                (name, request)
+            }
+            Some(link) => (
+                self.name_of(id).await?,
+                self.client.follow(link, thing.as_str())?,
+            ),
+        };
+        let me = self.me().await?;
+        let got: Got<Listed<Issue>> = self.client.get(&request).await?;
+        let issues = got.value.items.into_iter();
+        let tasks = issues
+            .filter(|issue| !issue.is_pull_request())
+            .filter_map(|issue| {
+                issue
+                    .into_task(&self.mapping, id, &name, me)
+                    .inspect_err(|why| {
+                        tracing::warn!(
+                            source = "github",
+                            "an issue of repository {id} is left out: {why}"
+                        );
+                    })
+                    .ok()
+            })
+            .collect();
+        Ok(Page {
+            tasks,
+            next: got.next,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex as StdMutex};
+
+    use serde_json::{Value, json};
+
+    use crate::clock::Clock;
+
+    use super::super::fake::{Fake, Reply, json as says};
+    use super::super::tests::{github, repository, world};
+    use super::*;
+
+    fn widgets() -> Container {
+        Container {
+            source: Source::GitHub,
+            id: "1001".into(),
+            name: "acme/widgets".into(),
+            configured: "acme/widgets".into(),
+        }
+    }
+
+    fn issue(number: u64) -> Value {
+        json!({"number": number, "state": "open", "title": "T", "updated_at": "2026-01-01T00:00:00Z"})
+    }
+
+    #[tokio::test]
+    async fn repositories_are_named_and_counted_once_and_fail_on_their_own() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
+            _ => says(404, json!({"message": "Not Found"})),
+        })
+        .await;
+        let containers = github(&fake.url).containers().await;
+        assert_eq!(containers.len(), 2);
+        assert_eq!(containers[0].as_ref(), Ok(&widgets()));
+        let error = containers[1].as_ref().unwrap_err();
+        assert!(
+            error.to_string().contains("the repository acme/gadgets"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_old_and_the_new_name_are_one_repository() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" => {
+                let to = vec![("Location", "/repositories/1001".to_owned())];
+                Reply::Text(301, to, String::new())
+            }
+            _ => says(200, repository(1001, "acme/gadgets")),
+        })
+        .await;
+        let containers = github(&fake.url).containers().await;
+        assert_eq!(containers.len(), 1);
+        let one = containers[0].as_ref().unwrap();
+        assert_eq!(
+            (one.name.as_str(), one.configured.as_str()),
+            ("acme/gadgets", "acme/widgets")
+        );
+    }
+
+    #[tokio::test]
+    async fn pages_follow_the_links_and_leave_pull_requests_out() {
+        let fake = Fake::start(world(|seen| match seen.query("page").as_deref() {
+            None => {
+                let host = seen.header("host").unwrap();
+                let next = format!("<http://{host}/repositories/1001/issues?page=2>; rel=\"next\"");
+                let mut pull = issue(2);
+                pull["pull_request"] = json!({"url": "x"});
+                let items = json!([issue(1), pull, {"odd": true}, issue(3)]);
+                Reply::Text(200, vec![("Link", next)], items.to_string())
+            }
+            Some(_) => says(200, json!([issue(4)])),
+        }))
+        .await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let first = github.page(&widgets(), None, None).await.unwrap();
+        let second = github
+            .page(&widgets(), None, first.next.as_deref())
+            .await
+            .unwrap();
+        assert_eq!(second.next, None);
+        let tasks = first.tasks.iter().chain(&second.tasks);
+        let ids: Vec<_> = tasks.map(|task| task.id.to_string()).collect();
+        assert_eq!(
+            ids,
+            [
+                "github:acme/widgets#1",
+                "github:acme/widgets#3",
+                "github:acme/widgets#4"
+            ]
+        );
+        let seen = fake.seen();
+        let listing = seen
+            .iter()
+            .find(|seen| seen.line() == "GET /repos/acme/widgets/issues");
+        let listing = listing.unwrap();
+        for (key, value) in [
+            ("state", "all"),
+            ("sort", "updated"),
+            ("direction", "asc"),
+            ("per_page", "100"),
+        ] {
+            assert_eq!(listing.query(key).as_deref(), Some(value));
+        }
+        assert_eq!(listing.query("since"), None);
+    }
+
+    #[tokio::test]
+    async fn since_is_in_whole_seconds() {
+        let fake = Fake::start(world(|_| says(200, json!([])))).await;
+        let since = DateTime::from_timestamp_millis(1_767_225_600_999);
+        let github = github(&fake.url);
+        github.containers().await;
+        let page = github.page(&widgets(), since, None).await.unwrap();
+        assert_eq!((page.tasks.len(), page.next), (0, None));
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(
+            asked.query("since").as_deref(),
+            Some("2026-01-01T00:00:00Z")
+        );
+    }
+
+    /// `acme/widgets` with an ETag for its newest issue: 304 to who knows it. A listing is `listing`'s.
+    async fn tagged(
+        etag: Arc<StdMutex<&'static str>>,
+        newest: DateTime<Utc>,
+        listing: impl Fn() -> Reply + Send + Sync + 'static,
+    ) -> Fake {
+        Fake::start(world(move |seen| {
+            let etag = *etag.lock().unwrap();
+            match (
+                seen.query("per_page").as_deref(),
+                seen.header("if-none-match"),
+            ) {
+                (Some("1"), Some(known)) if known == etag => {
+                    Reply::Text(304, Vec::new(), String::new())
+                }
+                (Some("1"), _) => {
+                    let mut issue = issue(1);
+                    issue["updated_at"] = json!(newest);
+                    let tag = vec![("ETag", etag.to_owned())];
+                    Reply::Text(200, tag, json!([issue]).to_string())
+                }
+                _ => listing(),
+            }
+        }))
+        .await
+    }
+
+    fn some_time_ago() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+    }
+
+    /// Polls once, as the reconciler does: how many tasks it gave, and what was asked by it for issues.
+    async fn poll(github: &GitHub, fake: &Fake) -> (Result<usize, WriteError>, Vec<String>) {
+        let before = fake.seen().len();
+        let since = Some(some_time_ago());
+        let page = github.page(&widgets(), since, None).await;
+        if page.as_ref().is_ok_and(|page| page.next.is_none()) {
+            github.walked(&widgets());
+        }
+        let asked = fake.seen().into_iter().skip(before);
+        let asked = asked.filter_map(|seen| seen.query("per_page")).collect();
+        (page.map(|page| page.tasks.len()), asked)
+    }
+
+    fn asked(sizes: &[&str]) -> Vec<String> {
+        sizes.iter().map(|size| (*size).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_did_not_change_is_not_listed_again() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let list = || says(200, json!([issue(1)]));
+        let fake = tagged(etag.clone(), some_time_ago(), list).await;
+        let github = github(&fake.url);
+        github.containers().await;
+        assert_eq!(poll(&github, &fake).await, (Ok(1), asked(&["1", "100"])));
+        let before = fake.lines().len();
+        assert_eq!(poll(&github, &fake).await, (Ok(0), asked(&["1"])));
+        assert_eq!(fake.lines().len(), before + 1, "one request, and no other");
+        let probe = fake.seen().pop().unwrap();
+        assert_eq!(
+            probe.target,
+            "/repos/acme/widgets/issues?state=all&sort=updated&direction=desc&per_page=1"
+        );
+        assert_eq!(probe.header("if-none-match"), Some("W/\"one\""));
+        *etag.lock().unwrap() = "W/\"two\"";
+        assert_eq!(poll(&github, &fake).await, (Ok(1), asked(&["1", "100"])));
+        assert_eq!(poll(&github, &fake).await, (Ok(0), asked(&["1"])));
+    }
+
+    #[tokio::test]
+    async fn a_full_walk_asks_nobody_whether_it_is_needed() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let list = || says(200, json!([issue(1)]));
+        let fake = tagged(etag, some_time_ago(), list).await;
+        let github = github(&fake.url);
+        github.containers().await;
+        poll(&github, &fake).await.0.unwrap();
+        let before = fake.seen().len();
+        let page = github.page(&widgets(), None, None).await.unwrap();
+        assert_eq!(page.tasks.len(), 1);
+        let seen = fake.seen().into_iter().skip(before);
+        let sizes: Vec<_> = seen.filter_map(|seen| seen.query("per_page")).collect();
+        assert_eq!(sizes, ["100"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_listing_failed_is_listed_again() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let fails = Arc::new(AtomicBool::new(true));
+        let failing = fails.clone();
+        let list = move || match failing.load(Ordering::SeqCst) {
+            true => says(502, json!({"message": "Server Error"})),
+            false => says(200, json!([issue(1)])),
+        };
+        let fake = tagged(etag, some_time_ago(), list).await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let (failed, _) = poll(&github, &fake).await;
+        assert!(failed.is_err(), "{failed:?}");
+        fails.store(false, Ordering::SeqCst);
+        // Read, but not kept: the walk as a whole failed after it.
+        let since = Some(some_time_ago());
+        let page = github.page(&widgets(), since, None).await.unwrap();
+        assert_eq!(page.tasks.len(), 1);
+        assert_eq!(poll(&github, &fake).await, (Ok(1), asked(&["1", "100"])));
+        assert_eq!(poll(&github, &fake).await, (Ok(0), asked(&["1"])));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_this_moment_may_hide_another_one() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let list = || says(200, json!([issue(1)]));
+        let fake = tagged(etag, Clock::system().now(), list).await;
+        let github = github(&fake.url);
+        github.containers().await;
+        for _ in 0..2 {
+            assert_eq!(poll(&github, &fake).await, (Ok(1), asked(&["1", "100"])));
+        }
+    }
+
+    #[tokio::test]
+    async fn polls_leave_the_last_tenth_of_the_rate_limit_alone() {
+        let left = Arc::new(StdMutex::new(500));
+        let remaining = left.clone();
+        let reset = Clock::system().now().timestamp() + 600;
+        let fake = Fake::start(move |_| {
+            let headers = vec![
+                ("x-ratelimit-limit", "5000".to_owned()),
+                (
+                    "x-ratelimit-remaining",
+                    remaining.lock().unwrap().to_string(),
+                ),
+                ("x-ratelimit-reset", reset.to_string()),
+            ];
+            Reply::Text(200, headers, repository(1001, "acme/widgets").to_string())
+        })
+        .await;
+        let github = github(&fake.url);
+        assert_eq!(github.rest_until(), None, "nothing is known yet");
+        github.containers().await;
+        assert_eq!(github.rest_until(), None);
+        *left.lock().unwrap() = 499;
+        github.containers().await;
+        assert_eq!(github.rest_until(), DateTime::from_timestamp(reset, 0));
+    }
+
+    #[tokio::test]
+    async fn a_page_elsewhere_is_not_asked_for() {
+        let fake = Fake::start(world(|_| says(200, json!([])))).await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let before = fake.lines().len();
+        for link in [
+            "https://evil.example/repos/acme/widgets/issues?page=2",
+            "open:3",
+            "",
+        ] {
+            let page = github.page(&widgets(), None, Some(link)).await;
+            assert!(page.is_err(), "{link}");
+        }
+        assert_eq!(fake.lines().len(), before);
+    }
+}

@@ -1,0 +1,720 @@
+//! What GitHub's answers look like, read leniently, and the way from there into our own types; and the marker at the
+//! end of what we write (contract github 7).
+//!
+//! Users and bodies may be null, labels may be plain text, unknown fields and values are welcome (contract github 4.1).
+//! Nothing of this leaves the module's parent.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, TaskId, TaskKey};
+
+use super::PriorityLabels;
+
+/// How much of a description the mirror keeps.
+const DESCRIPTION_MAX: usize = 4_000;
+
+const MARKER_OPENS: &str = "<!-- ivan:op=";
+const MARKER_CLOSES: &str = " -->";
+
+/// The invisible trace of an operation. It ends what we write.
+pub(super) fn marker(operation: &str) -> String {
+    format!("{MARKER_OPENS}{operation}{MARKER_CLOSES}")
+}
+
+/// A person's text with the operation's marker after it.
+pub(super) fn marked(text: &str, operation: &str) -> String {
+    let text = disarmed(text);
+    let separator = if text.is_empty() { "" } else { "\n\n" };
+    format!("{text}{separator}{}", marker(operation))
+}
+
+/// Whether a body ends in this operation's marker. One in the middle is somebody's text.
+pub(super) fn is_marked(body: &str, operation: &str) -> bool {
+    body.trim_end().ends_with(&marker(operation))
+}
+
+/// A person may type what looks like our marker: shown as text, it claims nothing.
+fn disarmed(text: &str) -> String {
+    let mut rest = text;
+    let mut disarmed = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once("<!--") {
+        disarmed.push_str(before);
+        let looks_like_ours = after
+            .trim_start()
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("ivan:op="));
+        disarmed.push_str(if looks_like_ours { "<! --" } else { "<!--" });
+        rest = after;
+    }
+    disarmed.push_str(rest);
+    disarmed
+}
+
+/// A body without the marker at its end.
+fn unmarked(body: &str) -> &str {
+    split_marker(body).0
+}
+
+/// A body without the marker at its end, and the operation that the marker names.
+fn split_marker(body: &str) -> (&str, Option<&str>) {
+    let trimmed = body.trim_end();
+    let Some((before, operation)) = trimmed
+        .strip_suffix(MARKER_CLOSES)
+        .and_then(|text| text.rsplit_once(MARKER_OPENS))
+    else {
+        return (trimmed, None);
+    };
+    let is_ours = !operation.is_empty() && operation.chars().all(|c| c.is_ascii_alphanumeric());
+    if is_ours {
+        (before.trim_end(), Some(operation))
+    } else {
+        (trimmed, None)
+    }
+}
+
+/// Reads a field that may be missing, null or of a surprising type: that is the default then.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// Reads a list; null is empty, and an item that cannot be read is left out.
+pub(super) fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let items: Vec<Value> = lenient(deserializer)?;
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect())
+}
+
+/// A listing: an array, of which an item that cannot be read is left out.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Listed<T: DeserializeOwned> {
+    #[serde(deserialize_with = "items")]
+    pub(super) items: Vec<T>,
+}
+
+fn items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let items = Vec::<Value>::deserialize(deserializer)?;
+    Ok(items
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct User {
+    pub(super) id: u64,
+    pub(super) login: String,
+}
+
+impl User {
+    pub(super) fn account(&self) -> Account {
+        Account {
+            id: self.id.to_string(),
+            name: self.login.clone(),
+        }
+    }
+}
+
+/// `GET /repos/{o}/{r}`
+#[derive(Debug, Deserialize)]
+pub(super) struct Repository {
+    pub(super) id: u64,
+    pub(super) full_name: String,
+}
+
+/// A comment, as written and as listed (contract github 4.2).
+#[derive(Debug, Deserialize)]
+pub(super) struct Comment {
+    pub(super) id: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) body: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) created_at: Option<DateTime<Utc>>,
+}
+
+impl Comment {
+    /// Its text for showing, at most as long as a description, and the operation that our marker in it names.
+    pub(super) fn text(&self) -> (String, Option<String>) {
+        let (text, operation) = split_marker(&self.body);
+        let text = text.chars().take(DESCRIPTION_MAX).collect();
+        (text, operation.map(str::to_owned))
+    }
+}
+
+/// An issue, or a pull request that looks like one (contract github 4.1).
+#[derive(Debug, Deserialize)]
+pub(super) struct Issue {
+    pub(super) number: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    state: String,
+    #[serde(default, deserialize_with = "lenient")]
+    state_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    title: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) body: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) user: Option<User>,
+    #[serde(default, deserialize_with = "each")]
+    labels: Vec<Label>,
+    #[serde(default, deserialize_with = "each")]
+    assignees: Vec<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) created_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    closed_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    closed_by: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    html_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    repository_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pull_request: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Label {
+    Object { name: String },
+    Text(String),
+}
+
+impl Label {
+    fn name(self) -> String {
+        match self {
+            Label::Object { name } | Label::Text(name) => name,
+        }
+    }
+}
+
+/// What of the configuration the mapping needs.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    pub(super) in_progress_label: String,
+    pub(super) priority_labels: PriorityLabels,
+}
+
+impl Mapping {
+    fn status(&self, state: &str, labels: &[String]) -> Status {
+        let in_progress = labels
+            .iter()
+            .any(|label| same_name(label, &self.in_progress_label));
+        match state {
+            "closed" => Status::Done,
+            _ if in_progress => Status::InProgress,
+            _ => Status::Todo,
+        }
+    }
+
+    fn priority(&self, labels: &[String]) -> Option<Priority> {
+        let among = |wanted: &[String]| {
+            let mut pairs = wanted
+                .iter()
+                .flat_map(|want| labels.iter().map(move |l| (want, l)));
+            pairs.any(|(want, label)| same_name(want, label))
+        };
+        if among(&self.priority_labels.urgent) {
+            Some(Priority::Urgent)
+        } else if among(&self.priority_labels.high) {
+            Some(Priority::High)
+        } else {
+            None
+        }
+    }
+}
+
+/// GitHub compares names of labels without case.
+fn same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// A no-break space in a title is a space (design 10).
+pub(super) fn plain_title(title: &str) -> String {
+    title.replace('\u{a0}', " ")
+}
+
+impl Issue {
+    pub(super) fn is_pull_request(&self) -> bool {
+        self.pull_request.is_some()
+    }
+
+    /// The name of the repository that it says it is in.
+    pub(super) fn repository(&self) -> Option<RepoName> {
+        let mut parts = self.repository_url.rsplit('/');
+        let name = parts.next()?;
+        let owner = parts.next()?;
+        RepoName::parse(&format!("{owner}/{name}"))
+    }
+
+    /// In our own types, as an issue of the repository with this id and name. `me` is who we write as, if that is known.
+    pub(super) fn into_task(
+        self,
+        mapping: &Mapping,
+        repository: u64,
+        name: &RepoName,
+        me: Option<&User>,
+    ) -> Result<Task, String> {
+        let id = TaskId::github(Some(name.clone()), self.number)
+            .ok_or_else(|| "it has no number".to_owned())?;
+        let labels: Vec<String> = self.labels.into_iter().map(Label::name).collect();
+        let status = mapping.status(&self.state, &labels);
+        let closed = (status == Status::Done).then(|| Closed {
+            by_us: match (&self.closed_by, me) {
+                (Some(by), Some(me)) => Some(by.id == me.id),
+                _ => None,
+            },
+            by: self.closed_by.as_ref().map(User::account),
+            at: self.closed_at,
+        });
+        let title = plain_title(&self.title);
+        let body = self.body.unwrap_or_default();
+        Ok(Task {
+            key: TaskKey::github(repository, self.number),
+            id,
+            container: repository.to_string(),
+            entity: Task::entity_of_title(&title),
+            title,
+            description: unmarked(&body).chars().take(DESCRIPTION_MAX).collect(),
+            url: self.html_url,
+            status,
+            priority: mapping.priority(&labels),
+            labels,
+            reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
+            source_status: self.state,
+            assignees: self.assignees.iter().map(User::account).collect(),
+            // An issue has no due date of its own.
+            due: None,
+            created_at: self.created_at.or(self.updated_at).unwrap_or_default(),
+            updated_at: self.updated_at.or(self.created_at).unwrap_or_default(),
+            closed,
+        })
+    }
+}
+
+/// What an issue in a payload must say to be taken as it is: fields that our listings may lack, and are lenient about,
+/// would here make a wrong task of a damaged payload.
+#[derive(Deserialize)]
+struct Whole {
+    number: u64,
+    state: State,
+    html_url: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    closed_at: Option<DateTime<Utc>>,
+    #[serde(rename = "state_reason", deserialize_with = "Option::deserialize")]
+    _state_reason: Option<String>,
+    #[serde(rename = "title")]
+    _title: String,
+    #[serde(rename = "body", deserialize_with = "Option::deserialize")]
+    _body: Option<String>,
+    #[serde(rename = "labels")]
+    _labels: Vec<Named>,
+    #[serde(rename = "assignees")]
+    _assignees: Vec<User>,
+    #[serde(rename = "created_at")]
+    _created_at: DateTime<Utc>,
+    #[serde(rename = "updated_at")]
+    _updated_at: DateTime<Utc>,
+}
+
+#[derive(PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Open,
+    Closed,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "name")]
+    _name: String,
+}
+
+/// The issue of a payload, if it is whole, and is no pull request by its address.
+pub(super) fn whole_issue(issue: &Value) -> Option<Issue> {
+    let whole = Whole::deserialize(issue).ok()?;
+    let fits = (whole.state == State::Open || whole.closed_at.is_some())
+        && whole
+            .html_url
+            .ends_with(&format!("/issues/{}", whole.number));
+    fits.then(|| Issue::deserialize(issue).ok())?
+}
+
+/// What a webhook brings (contract github 9.4).
+#[derive(Deserialize)]
+pub(super) struct HookPayload {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) action: Option<String>,
+    #[serde(default)]
+    pub(super) issue: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) repository: HookRepository,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) sender: Sender,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) assignee: Option<User>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) comment: Option<Comment>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) changes: Changes,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct HookRepository {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) id: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    full_name: String,
+}
+
+impl HookRepository {
+    pub(super) fn name(&self) -> Option<RepoName> {
+        RepoName::parse(&self.full_name)
+    }
+}
+
+/// Whoever acted. May be a ghost.
+#[derive(Default, Deserialize)]
+pub(super) struct Sender {
+    #[serde(default, deserialize_with = "lenient")]
+    id: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    login: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    kind: String,
+}
+
+impl Sender {
+    pub(super) fn user(&self) -> Option<User> {
+        Some(User {
+            id: self.id?,
+            login: self.login.clone()?,
+        })
+    }
+
+    pub(super) fn is_bot(&self) -> bool {
+        self.kind == "Bot"
+    }
+}
+
+/// The two halves of a transfer (contract github 8).
+#[derive(Default, Deserialize)]
+pub(super) struct Changes {
+    #[serde(default, deserialize_with = "lenient")]
+    new_issue: Numbered,
+    #[serde(default, deserialize_with = "lenient")]
+    new_repository: HookRepository,
+    #[serde(default, deserialize_with = "lenient")]
+    old_issue: Numbered,
+    #[serde(default, deserialize_with = "lenient")]
+    old_repository: HookRepository,
+}
+
+impl Changes {
+    /// The repository's id, and the number there, that it was transferred to.
+    pub(super) fn to(&self) -> Option<(u64, u64)> {
+        Some((self.new_repository.id?, self.new_issue.number?))
+    }
+
+    pub(super) fn from(&self) -> Option<(u64, u64)> {
+        Some((self.old_repository.id?, self.old_issue.number?))
+    }
+}
+
+/// A piece of an issue: what remains readable where the whole is not.
+#[derive(Default, Deserialize)]
+pub(super) struct Numbered {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) number: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) updated_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) closed_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pull_request: Value,
+}
+
+impl Numbered {
+    pub(super) fn is_pull_request(&self) -> bool {
+        !self.pull_request.is_null()
+    }
+}
+
+/// A webhook (contract github 9.1). Its secret is never shown.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireHook {
+    pub(super) id: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) active: bool,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) events: Vec<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) config: HookConfig,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) last_response: LastResponse,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct HookConfig {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) content_type: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct LastResponse {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) code: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) status: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) message: Option<String>,
+}
+
+/// One attempt to deliver, as listed (contract github 9.5).
+#[derive(Debug, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) id: u64,
+    pub(super) guid: String,
+    pub(super) delivered_at: DateTime<Utc>,
+    /// 0 where there was no answer.
+    #[serde(default, deserialize_with = "lenient")]
+    status_code: u16,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) event: String,
+}
+
+impl Attempt {
+    pub(super) fn is_delivered(&self) -> bool {
+        (200..300).contains(&self.status_code)
+    }
+}
+
+/// One attempt with what it carried.
+#[derive(Debug, Deserialize)]
+pub(super) struct AttemptDetail {
+    #[serde(default, deserialize_with = "lenient")]
+    request: AttemptRequest,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AttemptRequest {
+    #[serde(default)]
+    payload: Value,
+}
+
+impl AttemptDetail {
+    /// The payload's JSON, written anew: it came from GitHub itself, its signature is not asked for again.
+    pub(super) fn into_payload(self) -> Option<Vec<u8>> {
+        match self.request.payload {
+            payload @ Value::Object(_) => serde_json::to_vec(&payload).ok(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    const OP: &str = "01J00000000000000000000001";
+
+    fn mapping() -> Mapping {
+        Mapping {
+            in_progress_label: "in progress".into(),
+            priority_labels: PriorityLabels {
+                urgent: vec!["P0".into()],
+                high: vec!["P1".into(), "soon".into()],
+            },
+        }
+    }
+
+    fn me() -> User {
+        User {
+            id: 40,
+            login: "ivan-bot".into(),
+        }
+    }
+
+    fn read(value: Value) -> Task {
+        let issue: Issue = serde_json::from_value(value).unwrap();
+        let name = RepoName::parse("acme/widgets").unwrap();
+        issue
+            .into_task(&mapping(), 1001, &name, Some(&me()))
+            .unwrap()
+    }
+
+    /// The issue of contract github 4.1.
+    fn renew_cert() -> Value {
+        json!({"id":3000000001u64,"node_id":"I_kwDOAAAB","number":7,"state":"open","state_reason":null,
+            "title":"[CLIENT:acme] Renew\u{a0}cert","body":null,
+            "user":{"login":"octo","id":11,"type":"User"},
+            "labels":[{"id":1,"name":"ops","color":"ff0000","default":false,"description":null},"p1"],
+            "assignees":[{"login":"bo","id":12,"type":"User"}],"milestone":null,"locked":false,"comments":0,
+            "created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-02T03:04:05Z","closed_at":null,"closed_by":null,
+            "html_url":"https://github.com/acme/widgets/issues/7",
+            "repository_url":"https://api.github.com/repos/acme/widgets","performed_via_github_app":null})
+    }
+
+    fn with(fields: Value) -> Value {
+        let mut issue = renew_cert();
+        for (name, value) in fields.as_object().unwrap() {
+            issue[name] = value.clone();
+        }
+        issue
+    }
+
+    #[test]
+    fn an_issue_is_read_as_the_contract_shows_it() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(
+            read(renew_cert()),
+            Task {
+                key: TaskKey::github(1001, 7),
+                id: TaskId::parse("github:acme/widgets#7").unwrap(),
+                container: "1001".into(),
+                title: "[CLIENT:acme] Renew cert".into(),
+                description: String::new(),
+                url: "https://github.com/acme/widgets/issues/7".into(),
+                status: Status::Todo,
+                source_status: "open".into(),
+                assignees: vec![Account {
+                    id: "12".into(),
+                    name: "bo".into()
+                }],
+                labels: vec!["ops".into(), "p1".into()],
+                entity: Some("acme".into()),
+                priority: Some(Priority::High),
+                due: None,
+                created_at: at("2026-01-01T00:00:00Z"),
+                updated_at: at("2026-01-02T03:04:05Z"),
+                closed: None,
+                reopened: false,
+            }
+        );
+    }
+
+    #[rstest]
+    #[case::open(json!({}), Status::Todo)]
+    #[case::labelled(json!({"labels": [{"name": "In Progress"}]}), Status::InProgress)]
+    #[case::closed(json!({"state": "closed", "labels": ["in progress"]}), Status::Done)]
+    #[case::odd(json!({"state": "paused"}), Status::Todo)]
+    fn the_state_decides_before_the_label(#[case] fields: Value, #[case] status: Status) {
+        assert_eq!(read(with(fields)).status, status);
+    }
+
+    #[rstest]
+    #[case::by_us(json!({"login": "renamed-bot", "id": 40}), Some(true))]
+    #[case::by_another(json!({"login": "ivan-bot", "id": 41}), Some(false))]
+    #[case::by_a_ghost(Value::Null, None)]
+    fn a_closed_issue_says_by_whom(#[case] by: Value, #[case] by_us: Option<bool>) {
+        let task = read(with(json!({"state": "closed", "state_reason": "completed",
+            "closed_at": "2026-01-02T03:04:05Z", "closed_by": by})));
+        let closed = task.closed.unwrap();
+        assert_eq!(closed.by_us, by_us);
+        assert_eq!(closed.by.is_some(), by_us.is_some());
+        assert_eq!(closed.at, Some(task.updated_at));
+        assert!(!task.reopened);
+    }
+
+    #[test]
+    fn a_reopened_issue_says_so() {
+        let task = read(with(json!({"state_reason": "reopened"})));
+        assert!(task.reopened);
+        assert_eq!(task.closed, None);
+    }
+
+    #[test]
+    fn nulls_and_odd_values_are_no_obstacle() {
+        let task = read(
+            json!({"number": 7, "state": "open", "title": null, "body": 7, "user": null,
+            "labels": null, "assignees": [null, {"login": "bo", "id": 12}], "created_at": "soon",
+            "updated_at": "2026-01-02T03:04:05Z", "state_reason": "invented"}),
+        );
+        assert_eq!((task.title.as_str(), task.assignees.len()), ("", 1));
+        assert_eq!(task.created_at, task.updated_at);
+    }
+
+    #[rstest]
+    #[case("text\n\n<!-- ivan:op=01JABC -->", "text")]
+    #[case("text\r\n\r\n<!-- ivan:op=01JABC -->\r\n", "text")]
+    #[case("<!-- ivan:op=01JABC -->", "")]
+    #[case("<!-- ivan:op=01JABC --> text", "<!-- ivan:op=01JABC --> text")]
+    #[case("text <!-- other -->", "text <!-- other -->")]
+    #[case("text <!-- ivan:op= -->", "text <!-- ivan:op= -->")]
+    #[case("text <!-- ivan:op=a b -->", "text <!-- ivan:op=a b -->")]
+    fn a_description_is_without_our_marker(#[case] body: &str, #[case] shown: &str) {
+        assert_eq!(read(with(json!({"body": body}))).description, shown);
+    }
+
+    #[test]
+    fn a_long_description_is_cut_between_characters() {
+        let task = read(with(json!({"body": "é".repeat(5_000)})));
+        assert_eq!(task.description, "é".repeat(4_000));
+    }
+
+    #[rstest]
+    #[case("shipped", true)]
+    #[case("", true)]
+    #[case("a <!-- note --> b", true)]
+    #[case("<!-- ivan:op=01J00000000000000000000002 -->", false)]
+    #[case("<!--IVAN:op=x-->", false)]
+    #[case("<!--\u{a0}ivan:op=x", false)]
+    #[case("<!--é", true)]
+    fn a_text_is_sent_as_typed_unless_it_poses_as_a_marker(#[case] text: &str, #[case] kept: bool) {
+        let body = marked(text, OP);
+        assert!(is_marked(&body, OP));
+        assert!(!is_marked(&body, "01J00000000000000000000002"));
+        assert_eq!(body.starts_with(text), kept, "{body}");
+        assert_eq!(body.matches("<!-- ivan:op=").count(), 1, "{body}");
+    }
+
+    #[test]
+    fn a_marker_in_the_middle_is_somebodys_text() {
+        assert!(!is_marked(&format!("{} and more", marker(OP)), OP));
+    }
+
+    proptest! {
+        #[test]
+        fn marking_and_unmarking_gives_the_text_back(text in "[a-z <!\\->é\n]{0,40}") {
+            let body = marked(&text, OP);
+            prop_assert_eq!(unmarked(&body), text.trim_end());
+        }
+    }
+
+    #[test]
+    fn pull_requests_are_told_from_issues() {
+        let issue: Issue = serde_json::from_value(renew_cert()).unwrap();
+        assert!(!issue.is_pull_request());
+        assert_eq!(issue.repository().unwrap().to_string(), "acme/widgets");
+        let pull = with(json!({"pull_request": {"url": "https://api.github.com/x"}}));
+        let pull: Issue = serde_json::from_value(pull).unwrap();
+        assert!(pull.is_pull_request());
+    }
+}

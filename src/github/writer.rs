@@ -1,0 +1,1006 @@
+//! Operations → requests to GitHub, and their answers → tasks.
+//!
+//! The domain's `carry_out` decides what is asked and when; this translates. Every body that we write ends in the
+//! operation's invisible marker, by which a lost comment or issue is recognised (design 10, contract github 7).
+
+use async_trait::async_trait;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::domain::operation::{
+    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+};
+use crate::domain::task::{RepoName, Source, Task, TaskKey};
+
+use super::client::{Got, Request, Trouble};
+use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
+use super::{GitHub, not_followed};
+
+/// A trace is looked for from this long before the write began: clocks differ (contract github 7).
+const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(60);
+/// How many pages a search reads: a thousand comments or issues since the write began.
+const SEARCH_PAGES_MAX: usize = 10;
+
+#[async_trait]
+impl SourceWriter for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    async fn read(&self, key: &TaskKey) -> Result<Task, WriteError> {
+        let (repository, number) = parts(key)?;
+        self.check_followed(repository).await?;
+        let (name, got) = self.issue(repository, number).await?;
+        let thing = named(&name, number);
+        self.check_here(&got, repository, &name, number)?;
+        if got.value.is_pull_request() {
+            return Err(WriteError::Refused {
+                what: Refusal::Invisible,
+                why: format!("{thing} is a pull request in GitHub; I only work on issues"),
+            });
+        }
+        let me = self.me().await?;
+        let task = got.value.into_task(&self.mapping, repository, &name, me);
+        task.map_err(|why| unreadable(&thing, &why))
+    }
+
+    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
+        match &op.write {
+            Write::Complete { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.close(&now).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Comment { task, text } => {
+                let now = self.present(task, now).await?;
+                let (repository, number) = parts(&now.key)?;
+                let name = self.name_of(repository).await?;
+                let body = json!({"body": marked(text, &op.id)});
+                let post = |name: &RepoName| {
+                    let path = format!("/repos/{name}/issues/{number}/comments");
+                    Request::post(path, named(name, number), body.clone())
+                };
+                let (comment, _): (Comment, _) = self.write(repository, name, post).await?;
+                Ok(Written {
+                    task: now,
+                    trace: Some(comment.id.to_string()),
+                })
+            }
+            Write::Create(new) => self.create(op, new).await,
+        }
+    }
+
+    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
+        let Some(begun_at) = op.begun_at else {
+            return Ok(None);
+        };
+        let since = begun_at - CLOCK_SLACK;
+        match &op.write {
+            Write::Complete { .. } => Ok(None),
+            Write::Comment { task, .. } => {
+                let now = self.read(task).await?;
+                let found = self.find_comment(op, &now.key, since).await?;
+                Ok(found.map(|comment| Written {
+                    task: now,
+                    trace: Some(comment.id.to_string()),
+                }))
+            }
+            Write::Create(new) => self.find_created(op, new, since).await,
+        }
+    }
+}
+
+impl GitHub {
+    /// The task as `carry_out` has just read it.
+    async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
+        match now {
+            Some(task) => Ok(task.clone()),
+            None => self.read(key).await,
+        }
+    }
+
+    /// An issue of the repository with this id, and the repository's present name. Both are asked at once: an answer
+    /// under a name that turns out to be another's is dropped.
+    async fn issue(
+        &self,
+        repository: u64,
+        number: u64,
+    ) -> Result<(RepoName, Got<Issue>), WriteError> {
+        let ask = async |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}");
+            self.client
+                .get(&Request::get(path, named(name, number)))
+                .await
+        };
+        let believed = self.name_of(repository).await?;
+        let (located, got) = tokio::join!(self.locate(repository), ask(&believed));
+        let name = located?;
+        let got = if name.is(&believed) {
+            got?
+        } else {
+            ask(&name).await?
+        };
+        Ok((name, got))
+    }
+
+    /// An issue that was transferred answers from its new repository, under its new number (contract github 8).
+    fn check_here(
+        &self,
+        got: &Got<Issue>,
+        repository: u64,
+        name: &RepoName,
+        number: u64,
+    ) -> Result<(), WriteError> {
+        let issue = &got.value;
+        let home = issue.repository();
+        let path = got.url.path();
+        if path.ends_with(&format!("/repos/{name}/issues/{number}"))
+            || path.ends_with(&format!("/repositories/{repository}/issues/{number}"))
+            || (issue.number == number && home.as_ref().is_some_and(|home| home.is(name)))
+        {
+            return Ok(());
+        }
+        let thing = named(name, number);
+        let Some(home) = home else {
+            return Err(unreadable(&thing, "it comes from an unknown repository"));
+        };
+        // A configured name counts only until it is known whose it is.
+        let followed = self.lock_followed().iter().any(|one| {
+            let called = one.known.as_ref().map_or(&one.configured, |known| &known.1);
+            called.is(&home)
+        });
+        let new = format!("github:{home}#{}", issue.number);
+        Err(if followed {
+            WriteError::Refused {
+                what: Refusal::Gone,
+                why: format!("{thing} was transferred in GitHub: it is {new} now, use that"),
+            }
+        } else {
+            WriteError::Refused {
+                what: Refusal::NotMirrored,
+                why: format!(
+                    "{thing} was transferred in GitHub to {new}, which I do not follow. \
+                     Add {home} to github.repos, or do it in GitHub itself"
+                ),
+            }
+        })
+    }
+
+    async fn close(&self, now: &Task) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let patch = |name: &RepoName| {
+            let body = json!({"state": "closed", "state_reason": "completed"});
+            let path = format!("/repos/{name}/issues/{number}");
+            Request::patch(path, named(name, number), body)
+        };
+        let (issue, name): (Issue, _) = self.write(repository, name, patch).await?;
+        let me = self.me().await.unwrap_or(None);
+        let task = issue.into_task(&self.mapping, repository, &name, me);
+        task.map_err(|why| unreadable_after_write(&named(&name, number), &why))
+    }
+
+    async fn create(&self, op: &Operation, new: &NewTask) -> Result<Written, WriteError> {
+        let (repository, name) = self.place(new).await?;
+        let body = json!({
+            "title": plain_title(&new.github_title()),
+            "body": marked(new.description.as_deref().unwrap_or_default(), &op.id),
+        });
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues");
+            Request::post(path, format!("a new issue in {name}"), body.clone())
+        };
+        let (issue, name): (Issue, _) = self.write(repository, name, post).await?;
+        let me = self.me().await.unwrap_or(None);
+        let task = issue.into_task(&self.mapping, repository, &name, me);
+        task.map(created)
+            .map_err(|why| unreadable_after_write(&format!("a new issue in {name}"), &why))
+    }
+
+    /// Writes to a repository. If GitHub says that it is elsewhere, its name is asked anew by its id, and the same
+    /// request goes there, once (contract github 8). Returns the name that was written to.
+    pub(super) async fn write<T: DeserializeOwned>(
+        &self,
+        repository: u64,
+        name: RepoName,
+        request: impl Fn(&RepoName) -> Request,
+    ) -> Result<(T, RepoName), WriteError> {
+        let moved = |name: &RepoName| WriteError::NotTaken {
+            why: format!("GitHub has moved {}", request(name).thing),
+            retry_after: None,
+        };
+        match self.client.write(&request(&name)).await {
+            Ok(written) => return Ok((written, name)),
+            Err(Trouble::Failed(error)) => return Err(error),
+            Err(Trouble::Moved) => {}
+        }
+        let renamed = self.locate_by_id(repository).await?;
+        if renamed.is(&name) {
+            // Not the repository moved, but the issue: the next reading says where to.
+            return Err(moved(&name));
+        }
+        match self.client.write(&request(&renamed)).await {
+            Ok(written) => Ok((written, renamed)),
+            Err(Trouble::Failed(error)) => Err(error),
+            Err(Trouble::Moved) => Err(moved(&renamed)),
+        }
+    }
+
+    /// The repository of a creation and its present name, if it is ours to write in: never a stranger's that has the
+    /// name now.
+    async fn place(&self, new: &NewTask) -> Result<(u64, RepoName), WriteError> {
+        let wanted = match &new.place {
+            Place::Repo(wanted) => wanted,
+            Place::List(list) => {
+                return Err(WriteError::Refused {
+                    what: Refusal::Other,
+                    why: format!("GitHub has no lists: {list} is not a repository"),
+                });
+            }
+        };
+        let (id, known_as) = self.followed_as(wanted).await?;
+        match self.repository(wanted).await {
+            Ok(found) if found.id == id => Ok((id, self.learn(&found)?)),
+            Ok(found) => Err(WriteError::Refused {
+                what: Refusal::Other,
+                why: format!(
+                    "{wanted} is another repository in GitHub now (id {}) than the one that I follow \
+                     (id {id}, last known as {known_as}). Nothing was written; put the present name into github.repo \
+                     or github.repos",
+                    found.id
+                ),
+            }),
+            // The redirect from an old name has ended.
+            Err(WriteError::Refused { .. }) => Ok((id, self.locate_by_id(id).await?)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The followed repository of this name, as configured or as it is called now.
+    pub(super) async fn followed_as(
+        &self,
+        wanted: &RepoName,
+    ) -> Result<(u64, RepoName), WriteError> {
+        let mut trouble = None;
+        for (configured, resolved) in self.resolve_all().await {
+            match resolved {
+                Ok((id, name)) if configured.is(wanted) || name.is(wanted) => {
+                    return Ok((id, name));
+                }
+                Err(error) if configured.is(wanted) => return Err(error),
+                Err(error @ WriteError::NotTaken { .. }) => trouble = Some(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(trouble.unwrap_or_else(|| not_followed(&format!("the repository {wanted}"))))
+    }
+
+    /// Looks through the issue's new comments for our own that ends in this operation's marker.
+    async fn find_comment(
+        &self,
+        op: &Operation,
+        key: &TaskKey,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Comment>, WriteError> {
+        let (repository, number) = parts(key)?;
+        let name = self.name_of(repository).await?;
+        let me = self.me().await?;
+        let path = format!("/repos/{name}/issues/{number}/comments");
+        let request = Request::get(path, named(&name, number))
+            .with("since", seconds(since))
+            .with("per_page", 100);
+        self.search(request, |comment: &Comment| {
+            is_by(me, comment.user.as_ref())
+                && is_marked(&comment.body, &op.id)
+                && is_since(comment.created_at, since)
+                && !op.claimed.contains(&comment.id.to_string())
+        })
+        .await
+    }
+
+    /// Lists what was created since, for our own issue that ends in this operation's marker.
+    async fn find_created(
+        &self,
+        op: &Operation,
+        new: &NewTask,
+        since: DateTime<Utc>,
+    ) -> Result<Option<Written>, WriteError> {
+        let (repository, name) = self.place(new).await?;
+        let me = self.me().await?;
+        let thing = format!("the new issues in {name}");
+        let mut request = Request::get(format!("/repos/{name}/issues"), thing.as_str())
+            .with("state", "all")
+            .with("since", seconds(since))
+            .with("sort", "created")
+            .with("direction", "desc")
+            .with("per_page", 100);
+        if let Some(me) = me {
+            request = request.with("creator", &me.login);
+        }
+        let found = self
+            .search(request, |issue: &Issue| {
+                let key = TaskKey::github(repository, issue.number);
+                is_by(me, issue.user.as_ref())
+                    && !issue.is_pull_request()
+                    && is_marked(issue.body.as_deref().unwrap_or_default(), &op.id)
+                    && is_since(issue.created_at, since)
+                    && !op.claimed.contains(key.as_str())
+            })
+            .await?;
+        found
+            .map(|issue| {
+                let task = issue.into_task(&self.mapping, repository, &name, me);
+                task.map(created).map_err(|why| unreadable(&thing, &why))
+            })
+            .transpose()
+    }
+
+    /// Reads a listing page by page to the first that fits.
+    async fn search<T: DeserializeOwned>(
+        &self,
+        mut request: Request,
+        fits: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, WriteError> {
+        for _ in 0..SEARCH_PAGES_MAX {
+            let page: Got<Listed<T>> = self.client.get(&request).await?;
+            if let Some(found) = page.value.items.into_iter().find(&fits) {
+                return Ok(Some(found));
+            }
+            match page.next {
+                Some(next) => request = self.client.follow(&next, request.thing)?,
+                None => return Ok(None),
+            }
+        }
+        // It is not known that the trace is absent.
+        Err(WriteError::NotTaken {
+            why: format!(
+                "there is too much new in GitHub about {} to find out whether the write arrived",
+                request.thing
+            ),
+            retry_after: None,
+        })
+    }
+}
+
+/// Written by us; of a token that cannot tell who it is, the marker alone decides.
+fn is_by(me: Option<&User>, author: Option<&User>) -> bool {
+    me.is_none_or(|me| author.is_some_and(|author| author.id == me.id))
+}
+
+fn is_since(created_at: Option<DateTime<Utc>>, since: DateTime<Utc>) -> bool {
+    // GitHub counts whole seconds.
+    created_at.is_some_and(|created| created.timestamp() >= since.timestamp())
+}
+
+/// What a creation left: its trace is the issue itself.
+fn created(task: Task) -> Written {
+    Written {
+        trace: Some(task.key.as_str().to_owned()),
+        task,
+    }
+}
+
+/// As GitHub takes times: whole seconds, UTC.
+pub(super) fn seconds(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn parts(key: &TaskKey) -> Result<(u64, u64), WriteError> {
+    key.github_parts().ok_or_else(|| WriteError::Refused {
+        what: Refusal::Invisible,
+        why: format!("`{}` is no issue in GitHub", key.as_str()),
+    })
+}
+
+fn named(name: &RepoName, number: u64) -> String {
+    format!("the issue {name}#{number}")
+}
+
+fn unreadable(thing: &str, why: &str) -> WriteError {
+    WriteError::NotTaken {
+        why: format!("GitHub's answer about {thing} cannot be used: {why}"),
+        retry_after: None,
+    }
+}
+
+fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
+    WriteError::Unknown {
+        why: format!("GitHub's answer about {thing} cannot be used: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::super::fake::{Fake, Reply, Seen, json as says};
+    use super::super::tests::{github, name, repository, world};
+    use super::*;
+    use crate::domain::task::Status;
+
+    const OP: &str = "01J00000000000000000000001";
+    const MARKER: &str = "<!-- ivan:op=01J00000000000000000000001 -->";
+
+    fn begun() -> DateTime<Utc> {
+        "2026-01-01T00:00:00.900Z".parse().unwrap()
+    }
+
+    fn issue(repo: &str, number: u64) -> Value {
+        json!({"id": 3000000001u64, "number": number, "state": "open", "title": "Renew cert", "body": null,
+            "user": {"login": "ivan-bot", "id": 40}, "labels": [], "assignees": [],
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            "html_url": format!("https://github.com/{repo}/issues/{number}"),
+            "repository_url": format!("https://api.github.com/repos/{repo}")})
+    }
+
+    fn with(mut value: Value, fields: Value) -> Value {
+        for (name, new) in fields.as_object().unwrap() {
+            value[name] = new.clone();
+        }
+        value
+    }
+
+    fn key() -> TaskKey {
+        TaskKey::github(1001, 7)
+    }
+
+    fn operation(write: Write) -> Operation {
+        Operation {
+            id: OP.into(),
+            write,
+            begun_at: Some(begun()),
+            interrupted: false,
+            looks: 0,
+            claimed: BTreeSet::new(),
+        }
+    }
+
+    fn complete() -> Operation {
+        operation(Write::Complete { task: key() })
+    }
+
+    fn comment(text: &str) -> Operation {
+        operation(Write::Comment {
+            task: key(),
+            text: text.into(),
+        })
+    }
+
+    fn create(repo: &str) -> Operation {
+        operation(Write::Create(NewTask {
+            place: Place::Repo(name(repo)),
+            title: "Fix\u{a0}login".into(),
+            description: Some("It fails".into()),
+            entity: Some("acme".into()),
+        }))
+    }
+
+    fn moved(status: u16, to: &str) -> Reply {
+        let location = vec![("Location", to.to_owned())];
+        Reply::Text(
+            status,
+            location,
+            json!({"message": "Moved Permanently"}).to_string(),
+        )
+    }
+
+    fn not_found() -> Reply {
+        says(404, json!({"message": "Not Found"}))
+    }
+
+    fn refused_as(error: &WriteError) -> Refusal {
+        match error {
+            WriteError::Refused { what, .. } => *what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was asked of issues, in order.
+    fn issue_lines(fake: &Fake) -> Vec<String> {
+        let lines = fake.lines().into_iter();
+        lines.filter(|line| line.contains("/issues")).collect()
+    }
+
+    #[tokio::test]
+    async fn an_issue_is_read_with_the_headers_that_github_wants() {
+        let fake = Fake::start(world(|_| says(200, issue("acme/widgets", 7)))).await;
+        let task = github(&fake.url).read(&key()).await.unwrap();
+        assert_eq!(task.id.to_string(), "github:acme/widgets#7");
+        assert_eq!(task.key, key());
+        for seen in fake.seen() {
+            assert_eq!(
+                seen.header("authorization"),
+                Some("Bearer github_pat_SECRET")
+            );
+            assert_eq!(seen.header("accept"), Some("application/vnd.github+json"));
+            assert_eq!(seen.header("x-github-api-version"), Some("2022-11-28"));
+            assert!(seen.header("user-agent").unwrap().starts_with("ivan/"));
+        }
+    }
+
+    #[rstest]
+    #[case::not_configured(TaskKey::github(3003, 7), Refusal::NotMirrored)]
+    #[case::not_a_key(TaskKey::stored(Source::GitHub, "7"), Refusal::Invisible)]
+    #[case::missing(TaskKey::github(1001, 404), Refusal::Invisible)]
+    #[case::deleted(TaskKey::github(1001, 410), Refusal::Gone)]
+    #[case::pull_request(TaskKey::github(1001, 8), Refusal::Invisible)]
+    #[tokio::test]
+    async fn what_is_not_ours_to_read_is_refused(#[case] key: TaskKey, #[case] what: Refusal) {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/8" => says(
+                200,
+                with(
+                    issue("acme/widgets", 8),
+                    json!({"pull_request": {"url": "x"}}),
+                ),
+            ),
+            "GET /repos/acme/widgets/issues/410" => {
+                says(410, json!({"message": "This issue was deleted"}))
+            }
+            _ => not_found(),
+        }))
+        .await;
+        let error = github(&fake.url).read(&key).await.unwrap_err();
+        assert_eq!(refused_as(&error), what, "{error}");
+        assert!(error.to_string().contains("GitHub"), "{error}");
+    }
+
+    #[rstest]
+    #[case::followed("acme/gadgets", Refusal::Gone)]
+    #[case::elsewhere("other/place", Refusal::NotMirrored)]
+    #[tokio::test]
+    async fn a_transferred_issue_is_named_anew(#[case] to: &'static str, #[case] what: Refusal) {
+        let fake = Fake::start(world(move |seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/7" => moved(301, &format!("/repos/{to}/issues/3")),
+            _ => says(200, issue(to, 3)),
+        }))
+        .await;
+        let error = github(&fake.url).read(&key()).await.unwrap_err();
+        assert_eq!(refused_as(&error), what);
+        assert!(
+            error.to_string().contains(&format!("github:{to}#3")),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_issue_transferred_to_a_stranger_of_our_old_name_is_not_ours() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets" | "GET /repositories/1001" => {
+                says(200, repository(1001, "acme/renamed"))
+            }
+            "GET /repos/acme/gadgets" => not_found(),
+            "GET /repos/acme/renamed" => says(200, repository(1001, "acme/renamed")),
+            "GET /repos/acme/renamed/issues/7" => moved(301, "/repos/acme/widgets/issues/3"),
+            _ => says(200, issue("acme/widgets", 3)),
+        })
+        .await;
+        let error = github(&fake.url).read(&key()).await.unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::NotMirrored);
+    }
+
+    #[tokio::test]
+    async fn a_read_follows_no_redirect_to_another_host() {
+        let other = Fake::start(|_| says(200, issue("acme/widgets", 7))).await;
+        let to = format!("{}/repos/acme/widgets/issues/7", other.url);
+        let fake = Fake::start(world(move |_| moved(301, &to))).await;
+        let error = github(&fake.url).read(&key()).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+        assert_eq!(other.lines(), Vec::<String>::new(), "the token went there");
+    }
+
+    #[tokio::test]
+    async fn a_read_is_not_sent_in_circles() {
+        let fake = Fake::start(world(|seen| moved(301, &seen.target))).await;
+        let error = github(&fake.url).read(&key()).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+        assert_eq!(issue_lines(&fake).len(), 4, "asked once, and three hops");
+    }
+
+    #[tokio::test]
+    async fn completing_closes_as_completed() {
+        let fake = Fake::start(world(|seen| match seen.method.as_str() {
+            "PATCH" => {
+                let by = json!({"state": "closed", "closed_by": {"login": "ivan-bot", "id": 40}});
+                says(200, with(issue("acme/widgets", 7), by))
+            }
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let github = github(&fake.url);
+        let now = github.read(&key()).await.unwrap();
+        let written = github.send(&complete(), Some(&now)).await.unwrap();
+        assert_eq!(written.task.status, Status::Done);
+        assert_eq!(written.task.closed.unwrap().by_us, Some(true));
+        assert_eq!(written.trace, None);
+        let patch = fake.seen().pop().unwrap();
+        assert_eq!(patch.line(), "PATCH /repos/acme/widgets/issues/7");
+        assert_eq!(
+            patch.json(),
+            json!({"state": "closed", "state_reason": "completed"})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_comment_ends_in_the_marker() {
+        let fake = Fake::start(world(|seen| match seen.method.as_str() {
+            "POST" => says(201, json!({"id": 900, "body": seen.json()["body"]})),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let op = comment("two\nlines");
+        let written = github(&fake.url).send(&op, None).await.unwrap();
+        assert_eq!(written.trace.as_deref(), Some("900"));
+        let post = fake.seen().pop().unwrap();
+        assert_eq!(post.line(), "POST /repos/acme/widgets/issues/7/comments");
+        assert_eq!(
+            post.json(),
+            json!({"body": format!("two\nlines\n\n{MARKER}")})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_creation_carries_client_title_and_marked_description() {
+        let fake = Fake::start(world(|_| says(201, issue("acme/gadgets", 12)))).await;
+        let written = github(&fake.url)
+            .send(&create("Acme/Gadgets"), None)
+            .await
+            .unwrap();
+        assert_eq!(written.trace.as_deref(), Some("2002:12"));
+        assert_eq!(written.task.id.to_string(), "github:acme/gadgets#12");
+        let post = fake
+            .seen()
+            .into_iter()
+            .find(|seen| seen.method == "POST")
+            .unwrap();
+        assert_eq!(post.line(), "POST /repos/acme/gadgets/issues");
+        assert_eq!(
+            post.json(),
+            json!({"title": "[CLIENT:acme] Fix login", "body": format!("It fails\n\n{MARKER}")})
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_created_in_a_repository_that_is_not_configured() {
+        let fake = Fake::start(world(|_| says(201, issue("other/place", 12)))).await;
+        let error = github(&fake.url)
+            .send(&create("other/place"), None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::NotMirrored);
+        assert!(fake.seen().iter().all(|seen| seen.method == "GET"));
+    }
+
+    /// Between the reading and the write the repository is renamed.
+    #[rstest]
+    #[case(301)]
+    #[case(307)]
+    #[tokio::test]
+    async fn a_redirected_write_is_sent_once_more_to_the_same_repository(#[case] status: u16) {
+        let fake = Fake::start(world(move |seen| match seen.line().as_str() {
+            "GET /repositories/1001" => says(200, repository(1001, "acme/renamed")),
+            "POST /repos/acme/widgets/issues/7/comments" => {
+                moved(status, "/repositories/1001/issues/7/comments")
+            }
+            "POST /repos/acme/renamed/issues/7/comments" => says(201, json!({"id": 900})),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let written = github(&fake.url).send(&comment("hi"), None).await.unwrap();
+        assert_eq!(written.trace.as_deref(), Some("900"));
+        let posts: Vec<Seen> = fake
+            .seen()
+            .into_iter()
+            .filter(|seen| seen.method == "POST")
+            .collect();
+        assert_eq!(posts.len(), 2);
+        assert_eq!(posts[0].body, posts[1].body);
+        assert_eq!(
+            posts[1].line(),
+            "POST /repos/acme/renamed/issues/7/comments"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_write_is_redirected_no_further_than_once_and_never_to_a_stranger() {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repositories/1001" => says(200, repository(6666, "acme/stranger")),
+            "PATCH /repos/acme/widgets/issues/7" => moved(307, "/repos/acme/stranger/issues/7"),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let error = github(&fake.url).send(&complete(), None).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+        let patches = fake
+            .seen()
+            .iter()
+            .filter(|seen| seen.method == "PATCH")
+            .count();
+        assert_eq!(patches, 1);
+    }
+
+    /// `acme/widgets` is renamed to `acme/renamed`, and a stranger makes a new `acme/widgets` with an issue 7.
+    #[tokio::test]
+    async fn a_reused_name_reaches_nobody_elses_repository() {
+        let reused = Arc::new(AtomicBool::new(false));
+        let now_reused = reused.clone();
+        let fake = Fake::start(move |seen| {
+            let reused = now_reused.load(Ordering::SeqCst);
+            match seen.line().as_str() {
+                "GET /repos/acme/widgets" if reused => says(200, repository(6666, "acme/widgets")),
+                "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
+                "GET /repos/acme/renamed" | "GET /repositories/1001" => {
+                    says(200, repository(1001, "acme/renamed"))
+                }
+                "GET /repos/acme/gadgets" => says(200, repository(2002, "acme/gadgets")),
+                "GET /user" => says(200, json!({"login": "ivan-bot", "id": 40})),
+                "GET /repos/acme/widgets/issues/7" if reused => says(
+                    200,
+                    with(issue("acme/widgets", 7), json!({"title": "A stranger's"})),
+                ),
+                "GET /repos/acme/widgets/issues/7" => says(200, issue("acme/widgets", 7)),
+                "GET /repos/acme/renamed/issues/7" => says(200, issue("acme/renamed", 7)),
+                "POST /repos/acme/renamed/issues/7/comments" => says(201, json!({"id": 900})),
+                other => says(500, json!({"message": other})),
+            }
+        })
+        .await;
+        let github = github(&fake.url);
+        github.read(&key()).await.unwrap();
+        reused.store(true, Ordering::SeqCst);
+
+        let now = github.read(&key()).await.unwrap();
+        assert_eq!(now.title, "Renew cert");
+        assert_eq!(now.id.to_string(), "github:acme/renamed#7");
+        let written = github.send(&comment("hi"), Some(&now)).await.unwrap();
+        assert_eq!(written.trace.as_deref(), Some("900"));
+
+        let error = github
+            .send(&create("acme/widgets"), None)
+            .await
+            .unwrap_err();
+        assert_eq!(refused_as(&error), Refusal::Other);
+        assert!(error.to_string().contains("acme/renamed"), "{error}");
+        let writes: Vec<String> = fake
+            .lines()
+            .into_iter()
+            .filter(|line| line.starts_with("POST"))
+            .collect();
+        assert_eq!(writes, ["POST /repos/acme/renamed/issues/7/comments"]);
+    }
+
+    #[rstest]
+    #[case::dropped(|| Reply::Drop)]
+    #[case::answer_cut(|| Reply::Cut(201))]
+    #[case::not_json(|| Reply::Text(200, Vec::new(), "<html>".into()))]
+    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
+    #[tokio::test]
+    async fn a_write_without_a_usable_answer_is_unknown(#[case] reply: fn() -> Reply) {
+        let fake = Fake::start(world(move |seen| match seen.method.as_str() {
+            "POST" => reply(),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let error = github(&fake.url)
+            .send(&comment("hi"), None)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WriteError::Unknown { .. }), "{error:?}");
+        let posts = fake
+            .seen()
+            .iter()
+            .filter(|seen| seen.method == "POST")
+            .count();
+        assert_eq!(posts, 1, "nothing is repeated");
+    }
+
+    #[rstest]
+    #[case::dropped(|| Reply::Drop)]
+    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
+    #[tokio::test]
+    async fn a_read_without_a_usable_answer_is_not_taken(#[case] reply: fn() -> Reply) {
+        let fake = Fake::start(world(move |_| reply())).await;
+        let error = github(&fake.url).read(&key()).await.unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn while_a_rate_limit_holds_nothing_is_sent() {
+        let fake = Fake::start(world(|seen| match seen.method.as_str() {
+            "POST" => {
+                let headers = vec![
+                    ("retry-after", "30".to_owned()),
+                    ("x-ratelimit-limit", "5000".to_owned()),
+                    ("x-ratelimit-remaining", "4990".to_owned()),
+                ];
+                let body = json!({"message": "You have exceeded a secondary rate limit."});
+                Reply::Text(403, headers, body.to_string())
+            }
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let github = github(&fake.url);
+        let now = github.read(&key()).await.unwrap();
+        for _ in 0..2 {
+            let error = github.send(&comment("hi"), Some(&now)).await.unwrap_err();
+            let WriteError::NotTaken {
+                retry_after: Some(wait),
+                ..
+            } = error
+            else {
+                panic!("{error:?}");
+            };
+            assert!((29..=31).contains(&wait.as_secs()), "{wait:?}");
+        }
+        let posts = fake
+            .seen()
+            .iter()
+            .filter(|seen| seen.method == "POST")
+            .count();
+        assert_eq!(posts, 1);
+        let before = fake.lines().len();
+        assert!(
+            github.read(&key()).await.is_err(),
+            "reading is no less banned"
+        );
+        assert_eq!(fake.lines().len(), before);
+        assert_eq!(github.limits().remaining, Some(4_990));
+        assert!(github.limits().refused_until.is_some());
+    }
+
+    fn comment_by(id: u64, user: u64, body: &str) -> Value {
+        json!({"id": id, "body": body, "user": {"login": "somebody", "id": user},
+            "created_at": "2026-01-01T00:00:05Z"})
+    }
+
+    fn marked_comment() -> Value {
+        comment_by(900, 40, &format!("shipped\n\n{MARKER}"))
+    }
+
+    #[rstest]
+    #[case::ours(marked_comment(), Some("900"))]
+    #[case::by_another(comment_by(900, 11, MARKER), None)]
+    #[case::another_operation(
+        comment_by(900, 40, "<!-- ivan:op=01J00000000000000000000002 -->"),
+        None
+    )]
+    #[case::quoted(comment_by(900, 40, &format!("> {MARKER}\n\nwhat is this?")), None)]
+    #[case::the_text_alone(comment_by(900, 40, "shipped"), None)]
+    #[case::of_another_operation(comment_by(901, 40, MARKER), None)]
+    #[case::older(with(marked_comment(), json!({"created_at": "2025-12-31T23:58:59Z"})), None)]
+    #[case::clocks_differ(with(marked_comment(), json!({"created_at": "2025-12-31T23:59:00Z"})), Some("900"))]
+    #[tokio::test]
+    async fn a_lost_comment_is_known_by_author_and_marker(
+        #[case] there: Value,
+        #[case] trace: Option<&str>,
+    ) {
+        let fake = Fake::start(world(move |seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/7/comments" => says(200, json!([there])),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let mut op = comment("shipped");
+        op.claimed.insert("901".into());
+        let found = github(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.and_then(|written| written.trace).as_deref(), trace);
+        let listing = fake.seen().pop().unwrap();
+        assert_eq!(
+            listing.query("since").as_deref(),
+            Some("2025-12-31T23:59:00Z")
+        );
+        assert_eq!(listing.query("per_page").as_deref(), Some("100"));
+    }
+
+    #[tokio::test]
+    async fn a_token_without_an_account_finds_by_the_marker_alone() {
+        let fake = Fake::start(|seen: &Seen| match seen.line().as_str() {
+            "GET /user" => says(
+                403,
+                json!({"message": "Resource not accessible by integration"}),
+            ),
+            "GET /repos/acme/widgets" => says(200, repository(1001, "acme/widgets")),
+            "GET /repos/acme/widgets/issues" => says(
+                200,
+                json!([with(
+                    issue("acme/widgets", 12),
+                    json!({"body": MARKER, "user": null})
+                )]),
+            ),
+            _ => not_found(),
+        })
+        .await;
+        let found = github(&fake.url)
+            .find(&create("acme/widgets"))
+            .await
+            .unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("1001:12"));
+        assert_eq!(fake.seen().pop().unwrap().query("creator"), None);
+    }
+
+    #[tokio::test]
+    async fn a_search_goes_on_to_the_last_page() {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/7/comments" if seen.query("page").is_none() => {
+                let host = seen.header("host").unwrap();
+                let link = format!(
+                    "<http://{host}/repos/acme/widgets/issues/7/comments?page=2>; rel=\"next\""
+                );
+                Reply::Text(
+                    200,
+                    vec![("Link", link)],
+                    json!([comment_by(899, 11, "hm")]).to_string(),
+                )
+            }
+            "GET /repos/acme/widgets/issues/7/comments" => says(200, json!([marked_comment()])),
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let found = github(&fake.url).find(&comment("shipped")).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("900"));
+    }
+
+    #[tokio::test]
+    async fn a_search_that_finds_no_end_does_not_claim_absence() {
+        let fake = Fake::start(world(|seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/7/comments" => {
+                let host = seen.header("host").unwrap();
+                let link = format!("<http://{host}{}>; rel=\"next\"", seen.target);
+                Reply::Text(200, vec![("Link", link)], "[]".into())
+            }
+            _ => says(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let error = github(&fake.url)
+            .find(&comment("shipped"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
+    }
+
+    #[rstest]
+    #[case::ours(json!({}), Some("1001:12"))]
+    #[case::not_ours(json!({"body": "It fails"}), None)]
+    #[case::by_another(json!({"user": {"login": "octo", "id": 11}}), None)]
+    #[case::pull_request(json!({"pull_request": {"url": "x"}}), None)]
+    #[case::of_another_operation(json!({"number": 13}), None)]
+    #[tokio::test]
+    async fn a_lost_issue_is_known_by_author_and_marker(
+        #[case] fields: Value,
+        #[case] trace: Option<&str>,
+    ) {
+        let body = json!({"body": format!("It fails\r\n\r\n{MARKER}")});
+        let there = with(with(issue("acme/widgets", 12), body), fields);
+        let fake = Fake::start(world(move |_| says(200, json!([there])))).await;
+        let mut op = create("acme/widgets");
+        op.claimed.insert("1001:13".into());
+        let found = github(&fake.url).find(&op).await.unwrap();
+        assert_eq!(
+            found.as_ref().and_then(|written| written.trace.as_deref()),
+            trace
+        );
+        if let Some(written) = found {
+            assert_eq!(written.task.description, "It fails");
+        }
+        let listing = fake.seen().pop().unwrap();
+        assert_eq!(listing.line(), "GET /repos/acme/widgets/issues");
+        assert_eq!(listing.query("creator").as_deref(), Some("ivan-bot"));
+        assert_eq!(listing.query("state").as_deref(), Some("all"));
+        assert_eq!(
+            listing.query("since").as_deref(),
+            Some("2025-12-31T23:59:00Z")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_change_of_state_leaves_no_trace_to_look_for() {
+        let fake = Fake::start(|_| Reply::Drop).await;
+        assert_eq!(github(&fake.url).find(&complete()).await, Ok(None));
+        assert_eq!(fake.lines(), Vec::<String>::new());
+    }
+}
