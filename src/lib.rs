@@ -13,4 +13,5 @@ pub mod outbox;
 pub mod reconcile;
 pub mod sandbox;
 pub mod settle;
+pub mod slack;
 pub mod store;

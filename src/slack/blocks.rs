@@ -1,0 +1,225 @@
+//! [`Words`] → the text of a Slack message (mrkdwn; contract slack 2.2, 3.3).
+//!
+//! `post` sends what is made here. Titles come from strangers: nothing in them can mention anybody, open a link, or
+//! close ours.
+
+use std::borrow::Cow;
+
+use super::text::escape;
+use crate::domain::reply::{Span, Words};
+
+/// The longest text that `chat.update` takes, so that every message can be brought up to date (contract slack 3.3).
+const TEXT_MAX: usize = 4_000;
+
+/// The wire text of a message: at most 4,000 characters, cut between characters, never inside a link or an entity.
+pub fn mrkdwn(words: &Words) -> String {
+    let whole: String = words.spans().iter().map(rendered).collect();
+    if length(&whole) <= TEXT_MAX {
+        return whole;
+    }
+    let mut cut = Cut {
+        text: String::new(),
+        left: TEXT_MAX - 1,
+    };
+    for span in words.spans() {
+        let fits = match span {
+            Span::Text(text) => cut.push_chars(text),
+            Span::Link { text, url } => match address(url) {
+                Some(url) => cut.push_link(text, &url),
+                None => cut.push_chars(text),
+            },
+            Span::Code(_) => cut.push(&rendered(span)),
+        };
+        if !fits {
+            break;
+        }
+    }
+    cut.text + "…"
+}
+
+fn rendered(span: &Span) -> String {
+    match span {
+        Span::Text(text) => escape(text),
+        Span::Link { text, url } => match address(url) {
+            Some(url) => format!("<{url}|{}>", escape(&label(text))),
+            None => escape(text),
+        },
+        Span::Code(text) if text.trim().is_empty() => escape(text),
+        // A code span ends at the first backtick or line end, and Slack knows no escape for either.
+        Span::Code(text) => format!("`{}`", escape(&one_line(text).replace('`', "'"))),
+    }
+}
+
+/// A link's text: the first `|` ends the address, and a line end would break the link.
+fn label(text: &str) -> String {
+    let text = one_line(text).replace('|', "¦");
+    if text.trim().is_empty() {
+        "link".to_owned()
+    } else {
+        text
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n', '\u{2028}', '\u{2029}'], " ")
+}
+
+/// An address that can stand in `<…|…>`; `None` for what is no web address, such as `!channel`, which would ping.
+fn address(url: &str) -> Option<String> {
+    let url = url.trim();
+    let web = ["https://", "http://"].into_iter().any(|scheme| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    });
+    web.then(|| {
+        url.chars()
+            .filter(|c| !c.is_control())
+            .map(|c| match c {
+                '|' => Cow::Borrowed("%7C"),
+                '<' => "%3C".into(),
+                '>' => "%3E".into(),
+                ' ' => "%20".into(),
+                '&' => "&amp;".into(),
+                c => String::from(c).into(),
+            })
+            .collect()
+    })
+}
+
+/// Slack's servers may count UTF-16 units: never fewer than characters, so that the limit holds either way.
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// A message that grows until it is full.
+struct Cut {
+    text: String,
+    left: usize,
+}
+
+impl Cut {
+    /// Adds all of it or nothing.
+    fn push(&mut self, piece: &str) -> bool {
+        let fits = length(piece) <= self.left;
+        if fits {
+            self.left -= length(piece);
+            self.text.push_str(piece);
+        }
+        fits
+    }
+
+    /// Adds as many characters as there is room for.
+    fn push_chars(&mut self, text: &str) -> bool {
+        text.chars()
+            .all(|c| self.push(&escape(c.encode_utf8(&mut [0; 4]))))
+    }
+
+    /// Adds a link with as much of its text as there is room for.
+    fn push_link(&mut self, text: &str, url: &str) -> bool {
+        let frame = length(url) + length("<|…>");
+        let Some(room) = self.left.checked_sub(frame).filter(|room| *room > 0) else {
+            return self.push(&format!("<{url}|{}>", escape(&label(text))));
+        };
+        let text = label(text);
+        let mut inner = Cut {
+            text: String::new(),
+            left: room,
+        };
+        let whole = inner.push_chars(&text);
+        let ellipsis = if whole { "" } else { "…" };
+        self.push(&format!("<{url}|{}{ellipsis}>", inner.text)) && whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slack::text::unescape;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_links_and_code() {
+        let words = Words::new()
+            .text("✓ complete: ")
+            .link("Renew cert", "https://app.clickup.com/t/86a?x=1&y=2")
+            .text(". Type ")
+            .code("help");
+        assert_eq!(
+            mrkdwn(&words),
+            "✓ complete: <https://app.clickup.com/t/86a?x=1&amp;y=2|Renew cert>. Type `help`"
+        );
+    }
+
+    #[test]
+    fn a_title_cannot_ping() {
+        let title = "<!channel> <@U0ANN01> & <https://evil.example|click>";
+        let words = Words::new().text(title).link(title, "https://x.y/1");
+        let wire = mrkdwn(&words);
+        assert!(!wire.contains("<!") && !wire.contains("<@"), "{wire}");
+        assert_eq!(wire.matches('<').count(), 1, "only our own link: {wire}");
+    }
+
+    #[test]
+    fn a_title_cannot_break_its_link() {
+        let words = Words::new().link("one|two\nthree>", "https://x.y/a|b>c d");
+        assert_eq!(
+            mrkdwn(&words),
+            "<https://x.y/a%7Cb%3Ec%20d|one¦two three&gt;>"
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_text() {
+        let words = Words::new()
+            .link("all", "!channel")
+            .link("ann", "@U0ANN01")
+            .link("x", "javascript:alert(1)");
+        assert_eq!(mrkdwn(&words), "allannx");
+    }
+
+    #[test]
+    fn code_stays_code() {
+        assert_eq!(mrkdwn(&Words::new().code("a`b\nc<d")), "`a'b c&lt;d`");
+        assert_eq!(mrkdwn(&Words::new().code("")), "");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let wire = mrkdwn(&Words::new().text("&".repeat(3_000)));
+        assert!(wire.ends_with("&amp;…"), "{wire}");
+        assert!(length(&wire) <= TEXT_MAX);
+        assert!(length(&wire) > TEXT_MAX - 6);
+    }
+
+    #[test]
+    fn a_long_title_is_cut_inside_its_link() {
+        let words = Words::new()
+            .text("✓ ")
+            .link("t".repeat(5_000), "https://x.y/1")
+            .text(". Next: nothing");
+        let wire = mrkdwn(&words);
+        assert!(wire.starts_with("✓ <https://x.y/1|ttt"));
+        assert!(wire.ends_with("t…>…"));
+        assert_eq!(length(&wire), TEXT_MAX);
+    }
+
+    #[test]
+    fn exactly_the_limit_is_not_cut() {
+        assert_eq!(mrkdwn(&Words::new().text("a".repeat(4_000))).len(), 4_000);
+        assert!(mrkdwn(&Words::new().text("a".repeat(4_001))).ends_with("a…"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_over_the_limit(text in "[a-z<>&|`🎉\n]{0,3000}", title in "[a-z<>&|`🎉\n]{0,3000}", url in "(https://)?[a-z|>]{0,900}") {
+            let wire = mrkdwn(&Words::new().text(text).link(title.clone(), url).code(title));
+            prop_assert!(length(&wire) <= TEXT_MAX);
+        }
+
+        #[test]
+        fn text_reads_as_it_was_written(text in any::<String>()) {
+            prop_assume!(length(&escape(&text)) <= TEXT_MAX);
+            prop_assert_eq!(unescape(&mrkdwn(&Words::new().text(text.clone())), |_| None), text);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Whether an event is a new message of a person that is meant for us (contract slack 2.1). Pure.
+//!
+//! The socket asks here before anything is kept: a channel's conversation that is not ours is never stored, and no key
+//! counts as seen before the decision (contract slack 1.6).
+
+use super::ChannelCommands;
+use super::text::{self, is_invisible};
+use super::wire::{Callback, Event};
+use crate::desk::Heard;
+
+/// Who we are, by `auth.test`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Own {
+    pub team: String,
+    /// The bot's user id, as it is mentioned.
+    pub user: String,
+    /// The bot's handle.
+    pub name: Option<String>,
+}
+
+/// Why an event is none of our business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Neither `message` nor `app_mention`.
+    OtherEvent,
+    /// An edit, a deletion, a join, an unfurl, another bot: whatever is not simply something said.
+    Subtype,
+    /// Slack says not to show it.
+    Hidden,
+    /// Another bot's or app's message.
+    Bot,
+    /// Our own message.
+    Own,
+    /// It lacks the sender, the channel or the `ts`.
+    Incomplete,
+    /// Said in a channel, and not to us.
+    NotForUs,
+}
+
+impl Ignored {
+    /// The word in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ignored::OtherEvent => "other_event",
+            Ignored::Subtype => "subtype",
+            Ignored::Hidden => "hidden",
+            Ignored::Bot => "bot",
+            Ignored::Own => "own",
+            Ignored::Incomplete => "incomplete",
+            Ignored::NotForUs => "not_for_us",
+        }
+    }
+}
+
+/// The message in an event, if it is for us. `name_of` is the name of a person by id, where it is known.
+pub fn pass(
+    callback: &Callback,
+    own: &Own,
+    channel_commands: ChannelCommands,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> Result<Heard, Ignored> {
+    let event = &callback.event;
+    let mention = match event.kind.as_deref() {
+        Some("message") => false,
+        Some("app_mention") => true,
+        _ => return Err(Ignored::OtherEvent),
+    };
+    is_newly_said(callback, own)?;
+    let (Some(user), Some(channel), Some(ts)) = (&event.user, &event.channel, &event.ts) else {
+        return Err(Ignored::Incomplete);
+    };
+    let said_at = text::instant(ts).ok_or(Ignored::Incomplete)?;
+    let wire = event.text.as_deref().unwrap_or_default();
+    let typed = text::heard(wire, &own.user, |id| {
+        if id == own.user {
+            own.name.clone()
+        } else {
+            name_of(id)
+        }
+    });
+    let direct = is_direct(event, channel);
+    if !direct {
+        let addressed = mention || text::mentions(wire, &own.user);
+        match channel_commands {
+            ChannelCommands::Off => return Err(Ignored::NotForUs),
+            ChannelCommands::Mention if !addressed => return Err(Ignored::NotForUs),
+            ChannelCommands::Bare if !addressed && !is_create(&typed) => {
+                return Err(Ignored::NotForUs);
+            }
+            ChannelCommands::Mention | ChannelCommands::Bare => {}
+        }
+    }
+    Ok(Heard {
+        keys: keys(callback, own, channel, ts),
+        user: user.clone(),
+        channel: channel.clone(),
+        direct,
+        text: typed,
+        ts: ts.clone(),
+        said_at,
+        thread: event.thread_ts.clone().filter(|root| root != ts),
+    })
+}
+
+/// A person said it, just now: not an edit, not a bot, not ourselves.
+fn is_newly_said(callback: &Callback, own: &Own) -> Result<(), Ignored> {
+    let event = &callback.event;
+    let said = matches!(
+        event.subtype.as_deref(),
+        None | Some("file_share" | "thread_broadcast")
+    );
+    if !said {
+        return Err(Ignored::Subtype);
+    }
+    if event.hidden == Some(true) {
+        return Err(Ignored::Hidden);
+    }
+    let user = event.user.as_deref().filter(|user| !user.is_empty());
+    // Our own replies carry no subtype: without this they would be answered.
+    let our_app = event.app_id.is_some() && event.app_id == callback.api_app_id;
+    if our_app || user == Some(own.user.as_str()) {
+        return Err(Ignored::Own);
+    }
+    // Slackbot speaks without a bot_id.
+    if event.bot_id.is_some() || user == Some("USLACKBOT") {
+        return Err(Ignored::Bot);
+    }
+    user.map(|_| ()).ok_or(Ignored::Incomplete)
+}
+
+/// A DM with the bot, its App Home tab included; a group DM (`mpim`) counts as a channel.
+fn is_direct(event: &Event, channel: &str) -> bool {
+    match event.channel_type.as_deref() {
+        Some(kind) => matches!(kind, "im" | "app_home"),
+        None => channel.starts_with('D'),
+    }
+}
+
+/// Whether the first word is `create`, as leniently as the parser reads it.
+fn is_create(typed: &str) -> bool {
+    let is_space = |c: char| c.is_whitespace() || is_invisible(c);
+    typed
+        .trim_start_matches(is_space)
+        .split(is_space)
+        .next()
+        .is_some_and(|word| {
+            word.trim_matches(['*', '_', '~', '`'])
+                .eq_ignore_ascii_case("create")
+        })
+}
+
+/// Every name that the same gesture may arrive under (contract slack 1.6). A `message` and its `app_mention` twin share
+/// all but the first. The team is ours even where the event names none, so that twins cannot differ in it.
+fn keys(callback: &Callback, own: &Own, channel: &str, ts: &str) -> Vec<String> {
+    let event_id = callback.event_id.iter().map(|id| format!("event:{id}"));
+    let message = format!("message:{}:{channel}:{ts}", own.team);
+    let client = callback.event.client_msg_id.iter();
+    event_id
+        .chain([message])
+        .chain(client.map(|id| format!("client:{id}")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn own() -> Own {
+        Own {
+            team: "T0TEAM1".into(),
+            user: "U0BOT01".into(),
+            name: Some("ivan".into()),
+        }
+    }
+
+    fn callback(event: Value) -> Callback {
+        Callback::read(json!({
+            "team_id": "T0TEAM1", "api_app_id": "A0APP1", "type": "event_callback", "event_id": "Ev0ABC123",
+            "event": event,
+        }))
+    }
+
+    fn verdict(event: Value, commands: ChannelCommands) -> Result<Heard, Ignored> {
+        pass(&callback(event), &own(), commands, |_| None)
+    }
+
+    /// The contract's event with some fields changed; null takes one away.
+    fn dm(changes: Value) -> Value {
+        with(
+            json!({"type": "message", "channel": "D0DM001", "channel_type": "im", "user": "U0ANN01", "team": "T0TEAM1",
+                "text": "done", "ts": "1763800000.123459", "event_ts": "1763800000.123459",
+                "client_msg_id": "4f0c0d7e", "blocks": [{"type": "rich_text"}]}),
+            changes,
+        )
+    }
+
+    fn in_channel(text: &str) -> Value {
+        with(
+            dm(json!({})),
+            json!({"channel": "C0PROJ1", "channel_type": "channel", "text": text}),
+        )
+    }
+
+    fn with(mut event: Value, changes: Value) -> Value {
+        for (key, value) in changes.as_object().unwrap() {
+            event[key] = value.clone();
+        }
+        event
+    }
+
+    #[test]
+    fn a_dm_is_heard() {
+        let heard = verdict(dm(json!({})), ChannelCommands::Off).unwrap();
+        assert_eq!(
+            heard,
+            Heard {
+                keys: vec![
+                    "event:Ev0ABC123".into(),
+                    "message:T0TEAM1:D0DM001:1763800000.123459".into(),
+                    "client:4f0c0d7e".into(),
+                ],
+                user: "U0ANN01".into(),
+                channel: "D0DM001".into(),
+                direct: true,
+                text: "done".into(),
+                ts: "1763800000.123459".into(),
+                said_at: chrono::DateTime::from_timestamp_micros(1_763_800_000_123_459).unwrap(),
+                thread: None,
+            }
+        );
+    }
+
+    #[rstest]
+    #[case::edit(json!({"subtype": "message_changed", "hidden": true, "message": {"user": "U0ANN01", "text": "done!"}}), Ignored::Subtype)]
+    #[case::unfurl(json!({"subtype": "message_changed"}), Ignored::Subtype)]
+    #[case::deletion(json!({"subtype": "message_deleted", "hidden": true}), Ignored::Subtype)]
+    #[case::join(json!({"subtype": "channel_join"}), Ignored::Subtype)]
+    #[case::me(json!({"subtype": "me_message"}), Ignored::Subtype)]
+    #[case::a_new_subtype(json!({"subtype": "hologram"}), Ignored::Subtype)]
+    #[case::other_bot(json!({"subtype": "bot_message", "bot_id": "B0OTHER", "user": null}), Ignored::Subtype)]
+    #[case::bot_without_subtype(json!({"bot_id": "B0OTHER"}), Ignored::Bot)]
+    #[case::slackbot(json!({"user": "USLACKBOT"}), Ignored::Bot)]
+    #[case::own_message(json!({"user": "U0BOT01", "bot_id": "B0BOT01", "app_id": "A0APP1"}), Ignored::Own)]
+    #[case::own_user(json!({"user": "U0BOT01"}), Ignored::Own)]
+    #[case::own_app(json!({"app_id": "A0APP1"}), Ignored::Own)]
+    #[case::hidden(json!({"hidden": true}), Ignored::Hidden)]
+    #[case::no_user(json!({"user": null}), Ignored::Incomplete)]
+    #[case::empty_user(json!({"user": ""}), Ignored::Incomplete)]
+    #[case::no_ts(json!({"ts": null}), Ignored::Incomplete)]
+    #[case::odd_ts(json!({"ts": "soon"}), Ignored::Incomplete)]
+    #[case::no_channel(json!({"channel": null}), Ignored::Incomplete)]
+    #[case::reaction(json!({"type": "reaction_added"}), Ignored::OtherEvent)]
+    #[case::home(json!({"type": "app_home_opened"}), Ignored::OtherEvent)]
+    #[case::nothing(json!({"type": null}), Ignored::OtherEvent)]
+    fn is_ignored(#[case] changes: Value, #[case] why: Ignored) {
+        assert_eq!(verdict(dm(changes), ChannelCommands::Bare), Err(why));
+    }
+
+    #[rstest]
+    #[case::with_a_file(json!({"subtype": "file_share", "text": "create Broken page"}), "create Broken page")]
+    #[case::other_app_of_a_person(json!({"app_id": "A0OTHER"}), "done")]
+    #[case::mention(json!({"text": "<@U0BOT01>: done"}), "done")]
+    #[case::no_text(json!({"text": null}), "")]
+    #[case::chatter(json!({"text": "how are you"}), "how are you")]
+    #[case::home_tab(json!({"channel_type": "app_home"}), "done")]
+    #[case::no_channel_type(json!({"channel_type": null}), "done")]
+    fn every_text_of_a_dm_is_heard(#[case] changes: Value, #[case] text: &str) {
+        let heard = verdict(dm(changes), ChannelCommands::Off).unwrap();
+        assert_eq!((heard.text.as_str(), heard.direct), (text, true));
+    }
+
+    #[rstest]
+    #[case::create("create Fix login", true, false)]
+    #[case::shouted("  *CREATE*\u{a0}Fix login", true, false)]
+    #[case::create_alone("create", true, false)]
+    #[case::done("done", false, false)]
+    #[case::creates("creates trouble", false, false)]
+    #[case::chatter("we should create one", false, false)]
+    #[case::mentioned("<@U0BOT01> done", true, true)]
+    #[case::mentioned_later("hey <@U0BOT01> done", true, true)]
+    #[case::somebody_else("<@U0BOB01> done", false, false)]
+    #[case::empty("", false, false)]
+    fn in_a_channel(#[case] text: &str, #[case] bare: bool, #[case] mention: bool) {
+        let heard = |commands| verdict(in_channel(text), commands);
+        assert_eq!(heard(ChannelCommands::Bare).is_ok(), bare);
+        assert_eq!(heard(ChannelCommands::Mention).is_ok(), mention);
+        assert_eq!(heard(ChannelCommands::Off), Err(Ignored::NotForUs));
+    }
+
+    #[test]
+    fn a_group_dm_counts_as_a_channel() {
+        let group = with(
+            in_channel("done"),
+            json!({"channel": "G0GROUP", "channel_type": "mpim"}),
+        );
+        assert_eq!(
+            verdict(group.clone(), ChannelCommands::Bare),
+            Err(Ignored::NotForUs)
+        );
+        let create = with(group, json!({"text": "create it"}));
+        assert!(!verdict(create, ChannelCommands::Bare).unwrap().direct);
+    }
+
+    #[test]
+    fn twins_share_a_key_and_their_text() {
+        let message = in_channel("<@U0BOT01> create Fix login");
+        let twin = with(
+            message.clone(),
+            json!({"type": "app_mention", "channel_type": null}),
+        );
+        let mut other = callback(twin);
+        other.event_id = Some("Ev0OTHER".into());
+        let message = verdict(message, ChannelCommands::Mention).unwrap();
+        let twin = pass(&other, &own(), ChannelCommands::Mention, |_| None).unwrap();
+        assert_eq!(message.text, "create Fix login");
+        assert_eq!(twin.keys.get(1..), message.keys.get(1..));
+        assert_eq!(
+            Heard {
+                keys: vec![],
+                ..twin
+            },
+            Heard {
+                keys: vec![],
+                ..message
+            }
+        );
+    }
+
+    #[rstest]
+    #[case::reply(json!({"thread_ts": "1763700000.000100"}), Some("1763700000.000100"))]
+    #[case::broadcast(json!({"subtype": "thread_broadcast", "thread_ts": "1763700000.000100"}), Some("1763700000.000100"))]
+    #[case::root_of_its_thread(json!({"thread_ts": "1763800000.123459"}), None)]
+    fn knows_its_thread(#[case] changes: Value, #[case] thread: Option<&str>) {
+        let heard = verdict(dm(changes), ChannelCommands::Bare).unwrap();
+        assert_eq!(heard.thread.as_deref(), thread);
+    }
+
+    #[test]
+    fn names_people_where_they_are_known() {
+        let event = dm(json!({"text": "comment ask <@U0BOB01>, not <@U0BOT01> &amp; co"}));
+        let heard = pass(&callback(event), &own(), ChannelCommands::Bare, |id| {
+            (id == "U0BOB01").then(|| "Bo".to_owned())
+        });
+        assert_eq!(heard.unwrap().text, "comment ask @Bo, not @ivan & co");
+    }
+
+    #[test]
+    fn an_org_wide_install_names_no_team() {
+        let mut callback = callback(dm(json!({})));
+        callback.event_id = None;
+        callback.event.client_msg_id = None;
+        let heard = pass(&callback, &own(), ChannelCommands::Bare, |_| None).unwrap();
+        assert_eq!(heard.keys, ["message:T0TEAM1:D0DM001:1763800000.123459"]);
+    }
+}

@@ -1,0 +1,397 @@
+use super::*;
+use crate::domain::person::may_act;
+use crate::slack::wire::UserInfo;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn read(user: Value) -> Member {
+    let info: UserInfo = serde_json::from_value(json!({"ok": true, "user": user})).unwrap();
+    member("U0ANN01", info.user.unwrap())
+}
+
+#[test]
+fn reads_what_slack_says() {
+    let member = read(
+        json!({"id": "U0ANN01", "team_id": "T0TEAM1", "name": "ann", "deleted": false,
+        "is_bot": false, "is_restricted": false, "tz": "Europe/Berlin", "new_field": {},
+        "profile": {"email": null, "display_name": "", "real_name": "Ann Lee"}}),
+    );
+    assert_eq!(
+        member,
+        Member {
+            id: "U0ANN01".into(),
+            team: Some("T0TEAM1".into()),
+            name: "Ann Lee".into(),
+            zone: Some(chrono_tz::Europe::Berlin),
+            deactivated: false,
+            bot: false,
+            guest: false,
+        }
+    );
+}
+
+#[rstest]
+#[case::full(json!({"team_id": "T0TEAM1"}), true)]
+#[case::odd_zone(json!({"team_id": "T0TEAM1", "tz": "Mars/Olympus"}), true)]
+#[case::guest(json!({"team_id": "T0TEAM1", "is_restricted": true}), false)]
+#[case::single_channel_guest(json!({"team_id": "T0TEAM1", "is_ultra_restricted": true}), false)]
+#[case::stranger(json!({"team_id": "T0OTHER"}), false)]
+#[case::stranger_without_team(json!({"is_stranger": true}), false)]
+#[case::deactivated(json!({"team_id": "T0TEAM1", "deleted": true}), false)]
+#[case::bot(json!({"team_id": "T0TEAM1", "is_bot": true}), false)]
+fn may_act_as_a_full_member(#[case] user: Value, #[case] may: bool) {
+    assert_eq!(may_act(&read(user), "T0TEAM1", &[]).is_ok(), may);
+}
+
+#[test]
+fn whom_slack_does_not_know_may_not_act_even_if_named() {
+    let named = ["U0ANN01".to_owned()];
+    assert!(may_act(&nobody("U0ANN01"), "T0TEAM1", &named).is_err());
+    assert!(may_act(&nobody("U0ANN01"), "T0TEAM1", &[]).is_err());
+}
+
+#[test]
+fn a_person_is_asked_about_once_an_hour_and_named_for_longer() {
+    let hour = Duration::from_secs(3_600);
+    let members = Members::new(hour);
+    let start = Instant::now();
+    assert_eq!(members.get("U0ANN01", start), None);
+    members.learn(read(json!({"name": "ann"})), start);
+    assert!(members.get("U0ANN01", start + hour / 2).is_some());
+    assert!(members.get("U0ANN01", start + hour).is_none());
+    assert_eq!(members.name_of("U0ANN01").as_deref(), Some("ann"));
+    assert_eq!(members.name_of("U0BOB01"), None);
+}
+
+#[test]
+fn remembers_a_bounded_number_of_people() {
+    let members = Members::new(Duration::from_secs(3_600));
+    for number in 0..=MEMBERS_MAX {
+        members.learn(nobody(&format!("U{number}")), Instant::now());
+    }
+    assert!(members.known().len() <= MEMBERS_MAX);
+}
+
+// ---------------------------------------------------------------- the loop
+
+mod working_off {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use axum::Router;
+    use axum::extract::{Query, State};
+    use axum::http::StatusCode;
+    use axum::response::{IntoResponse, Response};
+    use tokio::net::TcpListener;
+    use tokio::sync::{Notify, Semaphore, mpsc};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::desk::Heard;
+    use crate::slack::Token;
+
+    /// What `users.info` answers before it answers well; `None` hangs.
+    type Answers = Arc<Mutex<Vec<Option<Response>>>>;
+
+    #[derive(Clone, Default)]
+    struct Directory {
+        answers: Answers,
+        asked: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Directory {
+        async fn serve(&self) -> Web {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/api", listener.local_addr().unwrap());
+            let router = Router::new().fallback(info).with_state(self.clone());
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+            Web::new(&url, &app, &bot, Duration::from_secs(30)).unwrap()
+        }
+    }
+
+    async fn info(
+        State(directory): State<Directory>,
+        Query(query): Query<HashMap<String, String>>,
+    ) -> Response {
+        let id = query.get("user").unwrap().clone();
+        directory.asked.lock().unwrap().push(id.clone());
+        let answer = directory.answers.lock().unwrap().pop();
+        match answer {
+            None => axum::Json(
+                json!({"ok": true, "user": {"id": id, "team_id": "T0TEAM1", "name": id}}),
+            )
+            .into_response(),
+            Some(Some(answer)) => answer,
+            Some(None) => std::future::pending().await,
+        }
+    }
+
+    fn refusing(code: &str) -> Option<Response> {
+        Some(axum::Json(json!({"ok": false, "error": code})).into_response())
+    }
+
+    /// The desk's side. `stuck` waits for a permit, `panic` panics, and a full disk fails everything once.
+    struct Kept {
+        waiting: Mutex<Vec<Waiting>>,
+        heard: Notify,
+        permits: Semaphore,
+        stuck: Notify,
+        disk_full: AtomicBool,
+        acted: mpsc::UnboundedSender<(String, Member)>,
+    }
+
+    fn full() -> StoreTrouble {
+        StoreTrouble {
+            path: "ivan.db".into(),
+            why: "disk full".into(),
+        }
+    }
+
+    #[async_trait]
+    impl Actor for Kept {
+        async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble> {
+            if self.disk_full.swap(false, Ordering::SeqCst) {
+                return Err(full());
+            }
+            let mut people = HashSet::new();
+            let waiting = self.waiting.lock().unwrap();
+            let oldest = waiting
+                .iter()
+                .filter(|next| people.insert(next.heard.user.clone()));
+            Ok(oldest.cloned().collect())
+        }
+        async fn something_heard(&self) {
+            self.heard.notified().await;
+        }
+        async fn act(
+            &self,
+            next: &Waiting,
+            member: &Member,
+            team: &str,
+        ) -> Result<(), StoreTrouble> {
+            assert_eq!(team, "T0TEAM1");
+            if self.disk_full.swap(false, Ordering::SeqCst) {
+                return Err(full());
+            }
+            match next.heard.text.as_str() {
+                "stuck" => {
+                    self.stuck.notify_one();
+                    self.permits.acquire().await.unwrap().forget();
+                }
+                "panic" => panic!("acted badly"),
+                "disk full afterwards" => self.disk_full.store(true, Ordering::SeqCst),
+                _ => {}
+            }
+            self.waiting
+                .lock()
+                .unwrap()
+                .retain(|waiting| waiting.id != next.id);
+            let _ = self.acted.send((next.heard.text.clone(), member.clone()));
+            Ok(())
+        }
+    }
+
+    struct Listening {
+        kept: Arc<Kept>,
+        acted: mpsc::UnboundedReceiver<(String, Member)>,
+        stop: watch::Sender<bool>,
+        daemon: JoinHandle<Result<(), SlackError>>,
+    }
+
+    fn said(id: i64, user: &str, text: &str) -> Waiting {
+        Waiting {
+            id,
+            heard: Heard {
+                keys: vec![],
+                user: user.into(),
+                channel: "D0DM001".into(),
+                direct: true,
+                text: text.into(),
+                ts: format!("1763800000.{id:06}"),
+                said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
+                thread: None,
+            },
+        }
+    }
+
+    impl Listening {
+        async fn to(
+            directory: &Directory,
+            waiting: impl IntoIterator<Item = Waiting>,
+        ) -> Listening {
+            let (acted_is, acted) = mpsc::unbounded_channel();
+            let kept = Arc::new(Kept {
+                waiting: Mutex::new(waiting.into_iter().collect()),
+                heard: Notify::new(),
+                permits: Semaphore::new(0),
+                stuck: Notify::new(),
+                disk_full: AtomicBool::new(false),
+                acted: acted_is,
+            });
+            let (stop, shutdown) = watch::channel(false);
+            let timings = Arc::new(Timings {
+                retry_first: Duration::from_millis(10),
+                retry_max: Duration::from_millis(50),
+                ..Timings::default()
+            });
+            let actor: Arc<dyn Actor> = kept.clone();
+            let web = directory.serve().await;
+            let members = Arc::new(Members::new(timings.member_for));
+            let daemon = tokio::spawn(run(
+                actor,
+                web,
+                members,
+                "T0TEAM1".into(),
+                timings,
+                shutdown,
+            ));
+            Listening {
+                kept,
+                acted,
+                stop,
+                daemon,
+            }
+        }
+
+        fn hears(&self, next: Waiting) {
+            self.kept.waiting.lock().unwrap().push(next);
+            self.kept.heard.notify_one();
+        }
+
+        async fn acts(&mut self) -> (String, Member) {
+            let acted = timeout(Duration::from_secs(10), self.acted.recv()).await;
+            acted.expect("nothing was acted on").unwrap()
+        }
+
+        async fn acts_on(&mut self, text: &str) {
+            assert_eq!(self.acts().await.0, text);
+        }
+
+        async fn ends(self) -> Result<(), SlackError> {
+            let ended = timeout(Duration::from_secs(10), self.daemon).await;
+            ended.expect("it did not end").unwrap()
+        }
+
+        async fn stops(self) {
+            self.stop.send_replace(true);
+            assert_eq!(self.ends().await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_before_the_start_and_what_comes_after() {
+        let directory = Directory::default();
+        let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
+        listening.acts_on("done").await;
+        listening.hears(said(2, "U0ANN01", "list"));
+        listening.acts_on("list").await;
+        assert_eq!(*directory.asked.lock().unwrap(), ["U0ANN01"], "asked once");
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn a_person_in_order_and_people_independent_of_each_other() {
+        let waiting = [
+            said(1, "U0ANN01", "stuck"),
+            said(2, "U0ANN01", "after it"),
+            said(3, "U0BOB01", "one"),
+            said(4, "U0BOB01", "two"),
+        ];
+        let mut listening = Listening::to(&Directory::default(), waiting).await;
+        listening.acts_on("one").await;
+        listening.acts_on("two").await;
+        listening.kept.permits.add_permits(1);
+        listening.acts_on("stuck").await;
+        listening.acts_on("after it").await;
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn waits_for_slack_to_say_who_it_is() {
+        let directory = Directory::default();
+        directory.answers.lock().unwrap().extend([
+            Some((StatusCode::BAD_GATEWAY, "").into_response()),
+            refusing("internal_error"),
+            refusing("ratelimited"),
+        ]);
+        let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
+        let (text, member) = listening.acts().await;
+        assert_eq!((text.as_str(), member.deactivated), ("done", false));
+        assert_eq!(directory.asked.lock().unwrap().len(), 4);
+        listening.stops().await;
+    }
+
+    #[rstest]
+    #[case("user_not_found")]
+    #[case("user_not_visible")]
+    #[tokio::test]
+    async fn somebody_unknown_is_answered_and_may_not_act(#[case] code: &str) {
+        let directory = Directory::default();
+        directory.answers.lock().unwrap().push(refusing(code));
+        let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
+        let (_, member) = listening.acts().await;
+        assert!(may_act(&member, "T0TEAM1", &["U0ANN01".into()]).is_err());
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_waited_out() {
+        let mut listening = Listening::to(&Directory::default(), []).await;
+        listening.kept.disk_full.store(true, Ordering::SeqCst);
+        listening.hears(said(1, "U0ANN01", "done"));
+        listening.acts_on("done").await;
+        // Ana's next message finds the store full when it is acted on; it is tried again.
+        listening.hears(said(2, "U0ANN01", "disk full afterwards"));
+        listening.acts_on("disk full afterwards").await;
+        listening.hears(said(3, "U0ANN01", "done again"));
+        listening.acts_on("done again").await;
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_finishes_what_is_being_acted_on_and_begins_nothing() {
+        let waiting = [said(1, "U0ANN01", "stuck"), said(2, "U0ANN01", "after it")];
+        let mut listening = Listening::to(&Directory::default(), waiting).await;
+        let kept = Arc::clone(&listening.kept);
+        timeout(Duration::from_secs(10), kept.stuck.notified())
+            .await
+            .unwrap();
+        listening.stop.send_replace(true);
+        kept.permits.add_permits(1);
+        listening.acts_on("stuck").await;
+        listening.stops().await;
+        assert_eq!(kept.waiting.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_slack() {
+        let directory = Directory::default();
+        directory.answers.lock().unwrap().push(None);
+        let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
+        // The second person is asked about after the first, whose answer hangs.
+        listening.hears(said(2, "U0BOB01", "done"));
+        listening.acts_on("done").await;
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn a_panic_surfaces() {
+        let listening = Listening::to(&Directory::default(), [said(1, "U0ANN01", "panic")]).await;
+        assert_eq!(
+            listening.ends().await,
+            Err(SlackError::Panicked {
+                task: "listen",
+                why: "acted badly".into()
+            })
+        );
+    }
+}
+
+#[rstest]
+#[case("ask @U0BOB01, not @U0BOB012 or @U0BOB01", &["U0BOB012", "U0BOB01"])]
+#[case("mail a@b.c, @Bo, @U12, @URGENTLY it is", &["URGENTLY"])]
+#[case("nobody", &[])]
+fn finds_who_is_mentioned_by_id(#[case] text: &str, #[case] ids: &[&str]) {
+    assert_eq!(mentioned(text), ids);
+}

@@ -1,0 +1,545 @@
+//! Slack, a surface: what is said to Ivan → commands, what Ivan says → messages.
+//!
+//! In: `socket` holds the Socket Mode link, `gate` decides what is meant for us, the desk keeps it, and only then is it
+//! acknowledged; `listen` has kept messages acted on. Out: `post` posts and updates what the desk has to say. `wire`,
+//! `text` and `blocks` translate, `web` calls the Web API, `pace` says how long to wait.
+
+mod blocks;
+mod catch_up;
+mod gate;
+mod listen;
+mod pace;
+mod post;
+mod socket;
+mod text;
+mod web;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::desk::{Desk, SlackHealth};
+use catch_up::Outage;
+use gate::Own;
+use listen::Members;
+use pace::Backoff;
+use web::{Web, WebError};
+
+/// A token of the app: a secret that does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub fn new(token: impl Into<String>) -> Token {
+        Token(token.into())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// What is read in channels (`slack.channel_commands`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChannelCommands {
+    /// What mentions us, and `create` without a mention.
+    #[default]
+    Bare,
+    /// What mentions us.
+    Mention,
+    /// Nothing, mentions included.
+    Off,
+}
+
+/// What the room needs to know.
+#[derive(Debug, Clone)]
+pub struct SlackSettings {
+    /// `xapp-…`
+    pub app_token: Token,
+    /// `xoxb-…`
+    pub bot_token: Token,
+    /// `https://slack.com/api`
+    pub api_url: String,
+    pub channel_commands: ChannelCommands,
+    /// An outage longer than this is followed by reading the DMs' history.
+    pub catch_up_after: Duration,
+    /// Where the lock of the app token is; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
+    pub singleton_dir: Option<PathBuf>,
+    pub timings: Timings,
+}
+
+/// Every time limit, interval and wait of the room; tests shorten them.
+#[derive(Debug, Clone)]
+pub struct Timings {
+    /// `apps.connections.open`.
+    pub open_limit: Duration,
+    /// TCP, TLS and the WebSocket upgrade together.
+    pub upgrade_limit: Duration,
+    /// From the upgrade to `hello`.
+    pub hello_limit: Duration,
+    /// Our own pings.
+    pub ping_every: Duration,
+    /// A link without any frame for so long is dead (contract slack 1.4).
+    pub dead_after: Duration,
+    /// One frame written.
+    pub write_limit: Duration,
+    /// How long the old link is still read and acknowledged after the new one's `hello` (contract slack 1.5).
+    pub overlap: Duration,
+    /// What is being committed when a link ends may still finish and be acknowledged.
+    pub drain_limit: Duration,
+    /// The Close handshake; Slack may leave TCP open after it.
+    pub close_limit: Duration,
+    /// The first wait after a failure; it doubles with each further one.
+    pub retry_first: Duration,
+    /// The longest such wait.
+    pub retry_max: Duration,
+    /// Between attempts that will fail until somebody mends the token or the app.
+    pub alarm_retry: Duration,
+    /// After `too_many_websockets`.
+    pub crowded_retry: Duration,
+    /// A link that held for so long is replaced at once when it ends.
+    pub settled: Duration,
+    /// Each call of the Web API.
+    pub call_limit: Duration,
+    /// Between two posts, or two updates, in one channel, once a burst is used up.
+    pub post_every: Duration,
+    /// So many of either go at once.
+    pub post_burst: u32,
+    /// What Slack says about a person is believed for so long.
+    pub member_for: Duration,
+    /// After the stop: what still stands to be posted.
+    pub finish_limit: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Timings {
+        let seconds = Duration::from_secs;
+        Timings {
+            open_limit: seconds(10),
+            upgrade_limit: seconds(10),
+            hello_limit: seconds(10),
+            ping_every: seconds(10),
+            dead_after: seconds(35),
+            write_limit: seconds(5),
+            overlap: seconds(10),
+            drain_limit: seconds(5),
+            close_limit: seconds(1),
+            retry_first: seconds(1),
+            retry_max: seconds(60),
+            alarm_retry: seconds(300),
+            crowded_retry: seconds(30),
+            settled: seconds(30),
+            call_limit: seconds(10),
+            post_every: seconds(1),
+            post_burst: 5,
+            member_for: seconds(3_600),
+            finish_limit: seconds(8),
+        }
+    }
+}
+
+/// Why the room cannot go on. What Slack does is never among it: that is waited out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SlackError {
+    #[error(
+        "another daemon already uses this Slack app token (lock {}): two would take each other's messages. Stop the other one, or give this one an app of its own",
+        .path.display()
+    )]
+    AlreadyRunning { path: PathBuf },
+    #[error("the lock of the Slack app token, {}, cannot be taken: {why}", .path.display())]
+    Lock { path: PathBuf, why: String },
+    #[error("Slack cannot be set up: {why}")]
+    Setup { why: String },
+    #[error("Slack's `{task}` task panicked: {why}")]
+    Panicked { task: &'static str, why: String },
+    #[error("Slack's `{task}` task ended by itself")]
+    Ended { task: &'static str },
+}
+
+/// Listens and posts until `shutdown` says so (or its sender is gone); then stops taking, finishes what it is at, closes
+/// the link, and posts until `settled` says that what was under way elsewhere has come to its end.
+///
+/// Slack being away or refusing the tokens is not an error: it is shown by `Desk::slack_is`, logged, and tried again.
+///
+/// # Errors
+/// A second daemon with the same app token, an `api_url` that is none, or a panic in one of the tasks.
+pub async fn run(
+    settings: SlackSettings,
+    desk: Desk,
+    clock: Clock,
+    shutdown: watch::Receiver<bool>,
+    settled: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let _lock = lock(&settings.app_token, settings.singleton_dir.as_deref())?;
+    let timings = Arc::new(settings.timings);
+    let web = Web::new(
+        &settings.api_url,
+        &settings.app_token,
+        &settings.bot_token,
+        timings.call_limit,
+    )?;
+    slack_is(&desk, SlackHealth::Connecting);
+    let Some(own) = introduce(&web, &desk, &timings, shutdown.clone()).await else {
+        return Ok(());
+    };
+    tracing::info!(team = own.team, user = own.user, "Slack knows us");
+
+    let members = Arc::new(Members::new(timings.member_for));
+    let heard_before = match desk.dms().await {
+        Ok(dms) => dms
+            .into_iter()
+            .filter_map(|(channel, last)| Some((channel, last?)))
+            .collect(),
+        Err(trouble) => {
+            return Err(SlackError::Setup {
+                why: trouble.to_string(),
+            });
+        }
+    };
+    let outage = Arc::new(Outage::new(settings.catch_up_after, heard_before));
+    let intake = Arc::new(DeskIntake {
+        desk: desk.clone(),
+        own: own.clone(),
+        channel_commands: settings.channel_commands,
+        members: Arc::clone(&members),
+        outage: Arc::clone(&outage),
+    });
+    // What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
+    // the answers still go out.
+    let (stop_posting, posting_stops) = watch::channel(false);
+
+    let mut tasks = Tasks::default();
+    tasks.spawn(
+        "socket",
+        socket::run(web.clone(), intake, Arc::clone(&timings), shutdown.clone()),
+    );
+    tasks.spawn(
+        "catch-up",
+        catch_up::run(
+            outage,
+            desk.clone(),
+            web.clone(),
+            own.clone(),
+            Arc::clone(&members),
+            clock.clone(),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "listen",
+        listen::run(
+            Arc::new(desk.clone()),
+            web.clone(),
+            members,
+            own.team,
+            Arc::clone(&timings),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "post",
+        post::run(Arc::new(desk.clone()), web, clock, timings, posting_stops),
+    );
+    let ended = tasks.watch(shutdown, settled, &stop_posting).await;
+    slack_is(
+        &desk,
+        match &ended {
+            Ok(()) => SlackHealth::Connecting,
+            Err(error) => SlackHealth::Trouble(error.to_string()),
+        },
+    );
+    ended
+}
+
+/// Says how Slack is, to people and in numbers.
+fn slack_is(desk: &Desk, health: SlackHealth) {
+    let connected = health == SlackHealth::Connected;
+    metrics::gauge!("ivan_slack_connected").set(f64::from(u8::from(connected)));
+    desk.slack_is(health);
+}
+
+/// Resolves when the daemon is to stop.
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who could say it.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Sleeps; `false` if the daemon was told to stop meanwhile.
+async fn slept(wait: Duration, shutdown: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        () = told_to_stop(shutdown) => false,
+        () = tokio::time::sleep(wait) => true,
+    }
+}
+
+/// Asks Slack who we are until it says so; `None` if the daemon is told to stop before.
+async fn introduce(
+    web: &Web,
+    desk: &Desk,
+    timings: &Timings,
+    mut shutdown: watch::Receiver<bool>,
+) -> Option<Own> {
+    let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    loop {
+        let asked = tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => return None,
+            asked = web.who_am_i() => asked,
+        };
+        let error = match asked {
+            Ok(own) => return Some(own),
+            Err(error) => error,
+        };
+        let wait = wait_after(&error, &mut backoff, timings);
+        slack_is(desk, SlackHealth::Trouble(error.to_string()));
+        tracing::error!(
+            wait_ms = millis(wait),
+            "Slack does not tell us who we are: {error}"
+        );
+        if !slept(wait, &mut shutdown).await {
+            return None;
+        }
+    }
+}
+
+/// How long to wait before a call that failed is made again.
+fn wait_after(error: &WebError, backoff: &mut Backoff, timings: &Timings) -> Duration {
+    match error {
+        WebError::Limited {
+            after: Some(after), ..
+        } => (*after).max(timings.retry_first),
+        WebError::Credentials { .. } => timings.alarm_retry,
+        WebError::Limited { after: None, .. }
+        | WebError::NotTaken { .. }
+        | WebError::Unknown { .. }
+        | WebError::Refused { .. } => backoff.next(),
+    }
+}
+
+/// For log fields.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The socket's way to the desk.
+struct DeskIntake {
+    desk: Desk,
+    own: Own,
+    channel_commands: ChannelCommands,
+    members: Arc<Members>,
+    outage: Arc<Outage>,
+}
+
+#[async_trait::async_trait]
+impl socket::Intake for DeskIntake {
+    fn judge(&self, callback: &wire::Callback) -> Result<crate::desk::Heard, gate::Ignored> {
+        gate::pass(callback, &self.own, self.channel_commands, |id| {
+            self.members.name_of(id)
+        })
+    }
+
+    async fn keep(
+        &self,
+        heard: crate::desk::Heard,
+        raw: String,
+    ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
+        self.desk.keep(heard, raw).await
+    }
+
+    fn slack_is(&self, health: SlackHealth) {
+        self.outage.now(&health, tokio::time::Instant::now());
+        slack_is(&self.desk, health);
+    }
+}
+
+/// The room's long-lived tasks, by name: one that ends or panics is noticed, so that the daemon is never deaf.
+#[derive(Default)]
+struct Tasks {
+    running: JoinSet<Result<(), SlackError>>,
+    names: HashMap<tokio::task::Id, &'static str>,
+}
+
+impl Tasks {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), SlackError>> + Send + 'static,
+    ) {
+        let id = self.running.spawn(task).id();
+        self.names.insert(id, name);
+    }
+
+    /// Waits for all tasks to end, which they may only after `shutdown`. What is left of them after a failure is
+    /// dropped with the set.
+    async fn watch(
+        mut self,
+        shutdown: watch::Receiver<bool>,
+        settled: watch::Receiver<bool>,
+        stop_posting: &watch::Sender<bool>,
+    ) -> Result<(), SlackError> {
+        while let Some(joined) = self.running.join_next_with_id().await {
+            let id = match &joined {
+                Ok((id, _)) => *id,
+                Err(error) => error.id(),
+            };
+            let task = self.names.get(&id).copied().unwrap_or("unnamed");
+            match joined {
+                Ok((_, Ok(()))) => {}
+                Ok((_, Err(error))) => return Err(error),
+                Err(error) => return Err(panicked(task, error)),
+            }
+            if task == "listen" {
+                let (mut settled, stop_posting) = (settled.clone(), stop_posting.clone());
+                tokio::spawn(async move {
+                    told_to_stop(&mut settled).await;
+                    stop_posting.send_replace(true);
+                });
+            }
+            let stopping = *shutdown.borrow() || shutdown.has_changed().is_err();
+            if !stopping {
+                return Err(SlackError::Ended { task });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a panic, or an abort, into words.
+fn panicked(task: &'static str, error: tokio::task::JoinError) -> SlackError {
+    let why = match error.try_into_panic() {
+        Ok(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => payload
+                .downcast::<&'static str>()
+                .map_or_else(|_| "no words".to_owned(), |text| (*text).to_owned()),
+        },
+        Err(error) => error.to_string(),
+    };
+    SlackError::Panicked { task, why }
+}
+
+/// Holds the app token for this process: two daemons with one token would steal each other's events (contract slack 1.5).
+fn lock(token: &Token, dir: Option<&Path>) -> Result<File, SlackError> {
+    let dir = match dir {
+        Some(dir) => dir.to_owned(),
+        None => std::env::var_os("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_dir())
+            .unwrap_or_else(std::env::temp_dir),
+    };
+    // The name tells nothing about the token; 64 bits of it tell tokens apart.
+    let digest = hex::encode(Sha256::digest(token.0.as_bytes()));
+    let name: String = digest.chars().take(16).collect();
+    let path = dir.join(format!("ivan-slack-{name}.lock"));
+    let in_words = |why: std::io::Error| SlackError::Lock {
+        path: path.clone(),
+        why: why.to_string(),
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        // Somebody else's file, in a directory that all write to: it can still be locked.
+        .or_else(|_| File::open(&path))
+        .map_err(in_words)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SlackError::AlreadyRunning { path }),
+        Err(TryLockError::Error(why)) => Err(in_words(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_does_not_print() {
+        let token = Token::new("xapp-1-secret");
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
+    #[test]
+    fn one_daemon_per_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (Token::new("xapp-1-one"), Token::new("xapp-1-other"));
+        let held = lock(&one, Some(dir.path())).unwrap();
+        let second = lock(&one, Some(dir.path())).unwrap_err();
+        assert!(matches!(second, SlackError::AlreadyRunning { .. }));
+        assert!(!second.to_string().contains("xapp"), "{second}");
+        lock(&other, Some(dir.path())).unwrap();
+        drop(held);
+        lock(&one, Some(dir.path())).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_says_where() {
+        let error = lock(&Token::new("x"), Some(Path::new("/nowhere/at/all"))).unwrap_err();
+        assert!(
+            error.to_string().contains("/nowhere/at/all/ivan-slack-"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_panic_surfaces_with_its_task() {
+        let (_stop, shutdown) = watch::channel(false);
+        let (_over, settled) = watch::channel(true);
+        let (stop_posting, _) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        tasks.spawn("socket", std::future::pending());
+        tasks.spawn("listen", async { panic!("the {} is down", "ear") });
+        assert_eq!(
+            tasks.watch(shutdown, settled, &stop_posting).await,
+            Err(SlackError::Panicked {
+                task: "listen",
+                why: "the ear is down".into()
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_task_that_just_ends_surfaces_too() {
+        let (_stop, shutdown) = watch::channel(false);
+        let (_over, settled) = watch::channel(true);
+        let (stop_posting, _) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        tasks.spawn("post", std::future::ready(Ok(())));
+        assert_eq!(
+            tasks.watch(shutdown, settled, &stop_posting).await,
+            Err(SlackError::Ended { task: "post" })
+        );
+    }
+
+    #[tokio::test]
+    async fn posting_stops_after_listening() {
+        let (stop, shutdown) = watch::channel(false);
+        let (_over, settled) = watch::channel(true);
+        let (stop_posting, mut posting_stops) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        let mut told = shutdown.clone();
+        tasks.spawn("listen", async move {
+            told_to_stop(&mut told).await;
+            Ok(())
+        });
+        tasks.spawn("post", async move {
+            told_to_stop(&mut posting_stops).await;
+            Ok(())
+        });
+        stop.send_replace(true);
+        assert_eq!(tasks.watch(shutdown, settled, &stop_posting).await, Ok(()));
+    }
+}

@@ -1,0 +1,402 @@
+//! Posts what the desk has to say in Slack, and brings it up to date: each message once (contract slack 3.4).
+//!
+//! Within a conversation one message after the other; conversations do not wait for each other. What a post came to is
+//! the desk's to remember, so that every attempt starts from what is durable: a post that was begun and never recorded
+//! is looked for, by the `uid` in its metadata, before it is sent again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::blocks::mrkdwn;
+use super::pace::{Backoff, Limiter};
+use super::text::instant;
+use super::web::{POST, Seen, UPDATE, Web, WebError};
+use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
+use crate::clock::Clock;
+use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble};
+
+/// So many conversations are posted to at once; the others wait their turn.
+const CONVERSATIONS_AT_ONCE: usize = 32;
+
+/// The part of the desk that knows what is to be posted; the promises of each are [`Desk`]'s.
+#[async_trait]
+pub trait Tray: Send + Sync + 'static {
+    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble>;
+    async fn something_to_post(&self);
+    async fn posting(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn posted(
+        &self,
+        id: i64,
+        version: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble>;
+    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
+}
+
+#[async_trait]
+impl Tray for Desk {
+    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
+        Desk::outgoing(self).await
+    }
+    async fn something_to_post(&self) {
+        Desk::something_to_post(self).await;
+    }
+    async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::posting(self, id).await
+    }
+    async fn posted(
+        &self,
+        id: i64,
+        version: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        Desk::posted(self, id, version, ts, shown_at).await
+    }
+    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::not_posted(self, id).await
+    }
+    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
+        Desk::unpostable(self, id, why).await
+    }
+}
+
+/// Posts until told to stop; then what stands to be posted still goes out, if Slack takes it at once.
+///
+/// # Errors
+/// A panic while a message was posted.
+pub async fn run(
+    tray: Arc<dyn Tray>,
+    web: Web,
+    clock: Clock,
+    timings: Arc<Timings>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let limiter = Limiter::new(timings.post_every, timings.post_burst);
+    let pen = Arc::new(Pen {
+        tray,
+        web,
+        clock,
+        limiter: Mutex::new(limiter),
+        timings,
+    });
+    let mut tray_backoff = pen.backoff();
+    let mut work = Work::default();
+    let mut finish_by: Option<Instant> = None;
+    loop {
+        match pen.tray.outgoing().await {
+            Ok(outgoing) => {
+                tray_backoff.reset();
+                work.begin(&pen, outgoing, &shutdown);
+            }
+            Err(trouble) => {
+                let wait = tray_backoff.next();
+                tracing::error!(
+                    wait_ms = millis(wait),
+                    "what is to be posted cannot be read: {trouble}"
+                );
+                if !slept(wait, &mut shutdown).await {
+                    break;
+                }
+                continue;
+            }
+        }
+        if let Some(finish_by) = finish_by {
+            // Stopping: a message after the other while they go out; nothing new is waited for.
+            match timeout_at(finish_by, work.running.join_next_with_id()).await {
+                Ok(Some(ended)) => work.end(ended)?,
+                Ok(None) | Err(_) => break,
+            }
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => {
+                finish_by = Some(Instant::now() + pen.timings.finish_limit);
+            }
+            Some(ended) = work.running.join_next_with_id() => work.end(ended)?,
+            () = pen.tray.something_to_post() => {}
+        }
+    }
+    Ok(())
+}
+
+/// The messages that are being posted, one of each conversation.
+#[derive(Default)]
+struct Work {
+    running: JoinSet<(Outgoing, After)>,
+    busy: HashSet<Conversation>,
+    /// How often a message failed in a row.
+    backoffs: HashMap<i64, Backoff>,
+    /// Conversations that failed after the stop: not tried again.
+    given_up: HashSet<Conversation>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// It is recorded.
+    Done,
+    /// It will be tried again; the wait is over.
+    Again,
+    /// The daemon stops; it will be tried again after a start.
+    Later,
+}
+
+impl Work {
+    fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &watch::Receiver<bool>) {
+        let stands: HashSet<i64> = outgoing.iter().map(|message| message.id).collect();
+        self.backoffs.retain(|message, _| stands.contains(message));
+        for message in outgoing {
+            if self.running.len() >= CONVERSATIONS_AT_ONCE {
+                return;
+            }
+            let conversation = &message.conversation;
+            if self.given_up.contains(conversation) || !self.busy.insert(conversation.clone()) {
+                continue;
+            }
+            let backoff = self
+                .backoffs
+                .entry(message.id)
+                .or_insert_with(|| pen.backoff());
+            // Taken now, so that the attempt needs nothing of this map; it counts only if it fails.
+            let wait = backoff.next();
+            self.running
+                .spawn(Arc::clone(pen).try_once(message, wait, shutdown.clone()));
+        }
+    }
+
+    fn end(
+        &mut self,
+        ended: Result<(tokio::task::Id, (Outgoing, After)), tokio::task::JoinError>,
+    ) -> Result<(), SlackError> {
+        let (_, (message, after)) = ended.map_err(|error| panicked("post", error))?;
+        self.busy.remove(&message.conversation);
+        match after {
+            After::Done => {
+                self.backoffs.remove(&message.id);
+            }
+            After::Again => {}
+            After::Later => {
+                self.given_up.insert(message.conversation);
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Pen {
+    tray: Arc<dyn Tray>,
+    web: Web,
+    clock: Clock,
+    limiter: Mutex<Limiter>,
+    timings: Arc<Timings>,
+}
+
+/// Why an attempt did not end in a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
+impl Pen {
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.timings.retry_first, self.timings.retry_max)
+    }
+
+    /// One attempt, and the wait after it if it failed.
+    async fn try_once(
+        self: Arc<Self>,
+        message: Outgoing,
+        backoff: Duration,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> (Outgoing, After) {
+        let failed = match self.bring(&message).await {
+            Ok(()) => return (message, After::Done),
+            Err(failed) => failed,
+        };
+        let wait = match &failed {
+            Failed::Web(WebError::Limited { after, method }) => {
+                let wait = after.map_or(backoff, |after| after.max(self.timings.retry_first));
+                // The whole channel, not only this thread of it.
+                let lane = lane(method, &message.conversation.channel);
+                self.limiter().pause(&lane, Instant::now() + wait);
+                wait
+            }
+            Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
+            Failed::Web(_) | Failed::Store(_) => backoff,
+        };
+        tracing::warn!(
+            message = message.id,
+            wait_ms = millis(wait),
+            "message {} is not posted yet: {failed}",
+            message.id
+        );
+        if slept(wait, &mut shutdown).await {
+            (message, After::Again)
+        } else {
+            (message, After::Later)
+        }
+    }
+
+    /// Brings one message to where people see it, and records that; or records that it cannot be.
+    async fn bring(&self, message: &Outgoing) -> Result<(), Failed> {
+        let text = mrkdwn(&message.words);
+        let brought = match &message.ts {
+            Some(ts) => self.update(message, ts, &text).await,
+            None => self.post(message, &text).await,
+        };
+        match brought {
+            Err(Failed::Web(error @ WebError::Refused { .. })) => {
+                Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
+            }
+            brought => brought,
+        }
+    }
+
+    async fn post(&self, message: &Outgoing, text: &str) -> Result<(), Failed> {
+        let Conversation { channel, thread } = &message.conversation;
+        if message.begun_at.is_some()
+            && let Some(seen) = self.look(message).await?
+        {
+            tracing::info!(
+                message = message.id,
+                "message {} had been posted",
+                message.id
+            );
+            // What went out then may have been an older text.
+            if seen.text.as_deref() != Some(text) {
+                return self.update(message, &seen.ts, text).await;
+            }
+            let since = seen.edited_ts.as_deref().unwrap_or(&seen.ts);
+            return self.record(message, &seen.ts, instant(since)).await;
+        }
+        self.turn(POST, channel).await;
+        self.tray.posting(message.id).await?;
+        let sent = self
+            .web
+            .post(channel, thread.as_deref(), text, &message.uid)
+            .await;
+        match sent {
+            Ok(seen) => self.record(message, &seen.ts, instant(&seen.ts)).await,
+            Err(error) => {
+                if is_certainly_not_posted(&error) {
+                    self.tray.not_posted(message.id).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Looks for a post that was begun. `None`: it is not there, or there is no right to look.
+    async fn look(&self, message: &Outgoing) -> Result<Option<Seen>, Failed> {
+        let Conversation { channel, thread } = &message.conversation;
+        match self
+            .web
+            .find(channel, thread.as_deref(), &message.uid)
+            .await
+        {
+            Ok(seen) => Ok(seen),
+            // The message matters more than a possible second copy of it (contract slack 3.4).
+            Err(error) if may_not_look(&error) => {
+                tracing::warn!(
+                    message = message.id,
+                    "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
+                    message.id
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// May be repeated, so that an unclear answer needs no look.
+    async fn update(&self, message: &Outgoing, ts: &str, text: &str) -> Result<(), Failed> {
+        let channel = &message.conversation.channel;
+        self.turn(UPDATE, channel).await;
+        let sent_at = self.clock.now();
+        let seen = self.web.update(channel, ts, text).await?;
+        let edited = seen.edited_ts.as_deref().and_then(instant);
+        let since = edited.map_or(sent_at, |edited| edited_at(edited, sent_at));
+        self.record(message, ts, Some(since)).await
+    }
+
+    /// People see it under `ts`, since `since` by Slack's clock, or since now where Slack does not say.
+    async fn record(
+        &self,
+        message: &Outgoing,
+        ts: &str,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<(), Failed> {
+        let shown_at = since.unwrap_or_else(|| self.clock.now());
+        self.tray
+            .posted(message.id, message.version, ts, shown_at)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits for the channel's turn. Slack counts each method for itself.
+    async fn turn(&self, method: &str, channel: &str) {
+        let turn = self.limiter().take(&lane(method, channel), Instant::now());
+        sleep_until(turn).await;
+    }
+
+    fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is counted together for the limiter.
+fn lane(method: &str, channel: &str) -> String {
+    format!("{method} {channel}")
+}
+
+/// When an edit was made. Slack says it in whole seconds; where in that second, our own clock says best.
+///
+/// Rounded down it would be before a `done` that was typed when the old text still stood there (design 4).
+fn edited_at(edited: DateTime<Utc>, sent_at: DateTime<Utc>) -> DateTime<Utc> {
+    if edited.timestamp_subsec_micros() > 0 {
+        return edited;
+    }
+    let last = edited + chrono::Duration::microseconds(999_999);
+    sent_at.clamp(edited, last)
+}
+
+/// Whether there is no right to read the conversation. A token that does not hold is another matter: it will be mended,
+/// and what was posted is found then.
+fn may_not_look(error: &WebError) -> bool {
+    match error {
+        WebError::Refused { .. } => true,
+        WebError::Credentials { code, .. } => {
+            matches!(
+                code.as_str(),
+                "missing_scope" | "no_permission" | "access_denied"
+            )
+        }
+        WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => false,
+    }
+}
+
+/// Whether this attempt left nothing behind that would have to be looked for.
+fn is_certainly_not_posted(error: &WebError) -> bool {
+    match error {
+        WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Credentials { .. } => true,
+        // A refused message is recorded as that.
+        WebError::Unknown { .. } | WebError::Refused { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

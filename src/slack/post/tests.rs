@@ -1,0 +1,670 @@
+//! Posting to a Slack that really holds messages, and fails as a test asks: whatever happens, each message is there once.
+
+use std::collections::VecDeque;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::domain::reply::Words;
+use crate::slack::Token;
+
+const ANA: &str = "D0DM001";
+const BO: &str = "D0DM002";
+/// Not in whole seconds, so that our own clock has no part in it.
+const EDITED_AT: &str = "1763800900.000100";
+
+/// What goes wrong with the next call of a method.
+#[derive(Debug, Clone)]
+enum Fault {
+    Refuse(&'static str),
+    /// 429 with `Retry-After`, in seconds.
+    Limit(u64),
+    /// A 500 that changes nothing.
+    Fail,
+    /// A 500 after it was done.
+    DoAndFail,
+    /// It hangs after it was done.
+    DoAndHang,
+}
+
+/// Slack: messages, and what is to go wrong.
+#[derive(Clone, Default)]
+struct Board(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    messages: Vec<Value>,
+    /// Methods in the order of their calls, with their channel.
+    calls: Vec<(String, String, Instant)>,
+    faults: HashMap<String, VecDeque<Fault>>,
+}
+
+impl Board {
+    fn faulty(self, method: &str, faults: impl IntoIterator<Item = Fault>) -> Board {
+        let queue = faults.into_iter().collect();
+        self.0
+            .lock()
+            .unwrap()
+            .faults
+            .insert(method.to_owned(), queue);
+        self
+    }
+
+    /// Channel and text of all messages, oldest first.
+    fn shows(&self) -> Vec<(String, String)> {
+        let held = self.0.lock().unwrap();
+        let text = |message: &Value, key: &str| message[key].as_str().unwrap().to_owned();
+        let messages = held.messages.iter();
+        messages
+            .map(|message| (text(message, "channel"), text(message, "text")))
+            .collect()
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let held = self.0.lock().unwrap();
+        held.calls
+            .iter()
+            .map(|(method, ..)| method.clone())
+            .collect()
+    }
+
+    /// When a method was called for a channel.
+    fn called_at(&self, method: &str, channel: &str) -> Vec<Instant> {
+        let held = self.0.lock().unwrap();
+        let calls = held.calls.iter();
+        calls
+            .filter(|(called, on, _)| called == method && on == channel)
+            .map(|(.., at)| *at)
+            .collect()
+    }
+
+    async fn serve(&self) -> Web {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/api", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+        Web::new(&url, &app, &bot, Duration::from_millis(500)).unwrap()
+    }
+
+    /// Does what a method does, and answers.
+    fn apply(&self, method: &str, request: &Value) -> Value {
+        let mut held = self.0.lock().unwrap();
+        match method {
+            "chat.postMessage" => {
+                let ts = format!("1763800000.{:06}", held.messages.len() + 1);
+                let mut message = request.clone();
+                message["ts"] = json!(ts);
+                held.messages.push(message.clone());
+                json!({"ok": true, "channel": request["channel"], "ts": ts, "message": message})
+            }
+            "chat.update" => {
+                let found = held
+                    .messages
+                    .iter_mut()
+                    .find(|message| message["ts"] == request["ts"]);
+                let Some(message) = found else {
+                    return json!({"ok": false, "error": "message_not_found"});
+                };
+                message["text"] = request["text"].clone();
+                message["edited"] = json!({"user": "U0BOT01", "ts": EDITED_AT});
+                json!({"ok": true, "ts": request["ts"], "message": message})
+            }
+            "conversations.history" | "conversations.replies" => {
+                let here = held.messages.iter().filter(|message| {
+                    message["channel"] == request["channel"]
+                        && message["thread_ts"] == request["ts"]
+                });
+                json!({"ok": true, "messages": here.rev().collect::<Vec<_>>()})
+            }
+            other => panic!("nobody calls {other}"),
+        }
+    }
+}
+
+async fn answer(
+    State(board): State<Board>,
+    uri: Uri,
+    Query(query): Query<HashMap<String, String>>,
+    body: String,
+) -> Response {
+    let method = uri.path().trim_start_matches("/api/").to_owned();
+    let request: Value = serde_json::from_str(&body).unwrap_or_else(|_| json!(query));
+    let fault = {
+        let mut held = board.0.lock().unwrap();
+        let channel = request["channel"].as_str().unwrap().to_owned();
+        held.calls.push((method.clone(), channel, Instant::now()));
+        held.faults.get_mut(&method).and_then(VecDeque::pop_front)
+    };
+    let failed = || (StatusCode::INTERNAL_SERVER_ERROR, "oops").into_response();
+    match fault {
+        None => axum::Json(board.apply(&method, &request)).into_response(),
+        Some(Fault::Refuse(code)) => {
+            axum::Json(json!({"ok": false, "error": code})).into_response()
+        }
+        Some(Fault::Limit(seconds)) => {
+            let pause = [(header::RETRY_AFTER, seconds.to_string())];
+            (StatusCode::TOO_MANY_REQUESTS, pause, "slow down").into_response()
+        }
+        Some(Fault::Fail) => failed(),
+        Some(Fault::DoAndFail) => {
+            board.apply(&method, &request);
+            failed()
+        }
+        Some(Fault::DoAndHang) => {
+            board.apply(&method, &request);
+            std::future::pending().await
+        }
+    }
+}
+
+/// The desk's side: rows, what was recorded of them, and a wake.
+#[derive(Default)]
+struct Rows {
+    held: Mutex<Vec<Row>>,
+    changed: Notify,
+    wake: Notify,
+}
+
+#[derive(Clone)]
+struct Row {
+    message: Outgoing,
+    record: Option<Record>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Record {
+    Posted {
+        version: i64,
+        ts: String,
+        shown_at: DateTime<Utc>,
+    },
+    Unpostable(String),
+}
+
+impl Rows {
+    fn row<T>(&self, id: i64, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreTrouble> {
+        let mut held = self.held.lock().unwrap();
+        let done = change(held.iter_mut().find(|row| row.message.id == id).unwrap());
+        drop(held);
+        self.changed.notify_waiters();
+        Ok(done)
+    }
+
+    fn begun(&self, id: i64) -> bool {
+        self.row(id, |row| row.message.begun_at.is_some()).unwrap()
+    }
+}
+
+#[async_trait]
+impl Tray for Rows {
+    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
+        let held = self.held.lock().unwrap();
+        let mut seen = HashSet::new();
+        let open = held.iter().filter(|row| row.record.is_none());
+        Ok(open
+            .map(|row| row.message.clone())
+            .filter(|message| seen.insert(message.conversation.clone()))
+            .collect())
+    }
+    async fn something_to_post(&self) {
+        self.wake.notified().await;
+    }
+    async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.message.begun_at = Some(now()))
+    }
+    async fn posted(
+        &self,
+        id: i64,
+        version: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        let ts = ts.to_owned();
+        self.row(id, |row| {
+            row.record = Some(Record::Posted {
+                version,
+                ts,
+                shown_at,
+            });
+        })
+    }
+    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.message.begun_at = None)
+    }
+    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            row.record = Some(Record::Unpostable(why.to_owned()))
+        })
+    }
+}
+
+fn now() -> DateTime<Utc> {
+    instant("1763800000.000000").unwrap()
+}
+
+fn message(id: i64, channel: &str, text: &str) -> Outgoing {
+    Outgoing {
+        id,
+        uid: format!("uid-{id}"),
+        conversation: Conversation {
+            channel: channel.to_owned(),
+            thread: None,
+        },
+        words: Words::new().text(text),
+        version: 1,
+        ts: None,
+        begun_at: None,
+    }
+}
+
+fn timings() -> Timings {
+    Timings {
+        retry_first: Duration::from_millis(10),
+        retry_max: Duration::from_millis(50),
+        post_every: Duration::from_millis(10),
+        ..Timings::default()
+    }
+}
+
+/// The daemon's posting half, at work.
+struct Posting {
+    rows: Arc<Rows>,
+    stop: watch::Sender<bool>,
+    daemon: JoinHandle<Result<(), SlackError>>,
+}
+
+impl Posting {
+    async fn of(board: &Board, messages: impl IntoIterator<Item = Outgoing>) -> Posting {
+        Posting::with(timings(), board, messages).await
+    }
+
+    async fn with(
+        timings: Timings,
+        board: &Board,
+        messages: impl IntoIterator<Item = Outgoing>,
+    ) -> Posting {
+        let rows = Arc::new(Rows::default());
+        *rows.held.lock().unwrap() = messages
+            .into_iter()
+            .map(|message| Row {
+                message,
+                record: None,
+            })
+            .collect();
+        let (stop, shutdown) = watch::channel(false);
+        let web = board.serve().await;
+        let tray: Arc<dyn Tray> = rows.clone();
+        let daemon = tokio::spawn(run(tray, web, Clock::system(), Arc::new(timings), shutdown));
+        Posting { rows, stop, daemon }
+    }
+
+    /// Waits until a row is as it should be.
+    async fn until(&self, what: &str, is: impl Fn(&[Row]) -> bool) {
+        let becomes = async {
+            loop {
+                let changed = self.rows.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if is(&self.rows.held.lock().unwrap()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if timeout(Duration::from_secs(10), becomes).await.is_err() {
+            panic!("{what} did not happen");
+        }
+    }
+
+    /// Waits until all rows are recorded; the records in order.
+    async fn records(&self) -> Vec<Record> {
+        self.until("recording", |rows| {
+            rows.iter().all(|row| row.record.is_some())
+        })
+        .await;
+        let held = self.rows.held.lock().unwrap();
+        held.iter().map(|row| row.record.clone().unwrap()).collect()
+    }
+
+    async fn stops(self) {
+        self.stop.send_replace(true);
+        let ended = timeout(Duration::from_secs(10), self.daemon).await;
+        assert_eq!(ended.expect("it did not end").unwrap(), Ok(()));
+    }
+}
+
+fn posted(ts: &str) -> Record {
+    Record::Posted {
+        version: 1,
+        ts: ts.to_owned(),
+        shown_at: instant(ts).unwrap(),
+    }
+}
+
+fn shown(messages: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |&(channel, text): &(&str, &str)| (channel.to_owned(), text.to_owned());
+    messages.iter().map(owned).collect()
+}
+
+#[tokio::test]
+async fn posts_what_stands_and_what_comes() {
+    let board = Board::default();
+    let posting = Posting::of(&board, [message(1, ANA, "✓ one")]).await;
+    assert_eq!(posting.records().await, [posted("1763800000.000001")]);
+    posting.rows.held.lock().unwrap().push(Row {
+        message: message(2, ANA, "✓ two"),
+        record: None,
+    });
+    posting.rows.wake.notify_one();
+    assert_eq!(posting.records().await.len(), 2);
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one"), (ANA, "✓ two")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_conversation_keeps_its_order() {
+    let board = Board::default().faulty(
+        "chat.postMessage",
+        [Fault::Refuse("service_unavailable"), Fault::Fail],
+    );
+    let messages = (1..=5).map(|id| message(id, ANA, &format!("{id}")));
+    let posting = Posting::of(&board, messages).await;
+    posting.records().await;
+    let all: Vec<_> = (1..=5)
+        .map(|id| (ANA.to_owned(), format!("{id}")))
+        .collect();
+    assert_eq!(board.shows(), all);
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::answered_500(Fault::DoAndFail)]
+#[case::hung(Fault::DoAndHang)]
+#[tokio::test]
+async fn a_post_whose_answer_is_lost_is_found(#[case] fault: Fault) {
+    let board = Board::default().faulty("chat.postMessage", [fault]);
+    let posting = Posting::of(&board, [message(1, ANA, "✓ one")]).await;
+    assert_eq!(posting.records().await, [posted("1763800000.000001")]);
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    assert_eq!(board.calls(), ["chat.postMessage", "conversations.history"]);
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::server(Fault::Fail)]
+#[case::internal(Fault::Refuse("internal_error"))]
+#[case::fatal(Fault::Refuse("fatal_error"))]
+#[tokio::test]
+async fn a_post_that_did_not_happen_is_looked_for_and_sent_again(#[case] fault: Fault) {
+    let board = Board::default().faulty("chat.postMessage", [fault]);
+    let posting = Posting::of(&board, [message(1, ANA, "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    assert_eq!(
+        board.calls(),
+        [
+            "chat.postMessage",
+            "conversations.history",
+            "chat.postMessage"
+        ]
+    );
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_history_that_fails_is_asked_again_before_anything_is_sent() {
+    let board = Board::default()
+        .faulty("chat.postMessage", [Fault::DoAndFail])
+        .faulty(
+            "conversations.history",
+            [Fault::Fail, Fault::Refuse("internal_error")],
+        );
+    let posting = Posting::of(&board, [message(1, ANA, "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_had_posted_is_found() {
+    let board = Board::default();
+    let before = json!({"channel": ANA, "text": "✓ one",
+        "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "uid-1"}}});
+    board.apply("chat.postMessage", &before);
+    let begun = Outgoing {
+        begun_at: Some(now()),
+        ..message(1, ANA, "✓ one")
+    };
+    let posting = Posting::of(&board, [begun]).await;
+    assert_eq!(posting.records().await, [posted("1763800000.000001")]);
+    assert_eq!(board.calls(), ["conversations.history"]);
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn an_older_text_that_is_found_is_brought_up_to_date() {
+    let board = Board::default();
+    let before = json!({"channel": ANA, "text": "… queued", "thread_ts": "1.2",
+        "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "uid-1"}}});
+    board.apply("chat.postMessage", &before);
+    let begun = Outgoing {
+        begun_at: Some(now()),
+        conversation: Conversation {
+            channel: ANA.into(),
+            thread: Some("1.2".into()),
+        },
+        version: 2,
+        ..message(1, ANA, "✓ one")
+    };
+    let posting = Posting::of(&board, [begun]).await;
+    assert_eq!(
+        posting.records().await,
+        [Record::Posted {
+            version: 2,
+            ts: "1763800000.000001".into(),
+            shown_at: instant(EDITED_AT).unwrap(),
+        }]
+    );
+    assert_eq!(board.calls(), ["conversations.replies", "chat.update"]);
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[rstest]
+#[case("missing_scope")]
+#[case("not_in_channel")]
+#[tokio::test]
+async fn without_the_right_to_look_the_message_matters_more(#[case] code: &'static str) {
+    let board = Board::default()
+        .faulty("chat.postMessage", [Fault::Fail])
+        .faulty("conversations.history", [Fault::Refuse(code)]);
+    let posting = Posting::of(&board, [message(1, ANA, "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_token_that_fails_while_looking_does_not_make_a_second_copy() {
+    let board = Board::default()
+        .faulty("chat.postMessage", [Fault::DoAndFail])
+        .faulty("conversations.history", [Fault::Refuse("invalid_auth")]);
+    let mended = Timings {
+        alarm_retry: Duration::from_millis(50),
+        ..timings()
+    };
+    let posting = Posting::with(mended, &board, [message(1, ANA, "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_pause_holds_its_channel_and_no_other() {
+    let board = Board::default().faulty("chat.postMessage", [Fault::Limit(1)]);
+    let posting = Posting::of(&board, [message(1, ANA, "one"), message(2, ANA, "two")]).await;
+    posting
+        .until("the refusal", |rows| {
+            rows.iter().all(|row| row.message.begun_at.is_none())
+        })
+        .await;
+    posting.rows.held.lock().unwrap().push(Row {
+        message: message(3, BO, "three"),
+        record: None,
+    });
+    posting.rows.wake.notify_one();
+    posting.records().await;
+    let texts: Vec<String> = board.shows().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["three", "one", "two"]);
+    let calls = board.called_at("chat.postMessage", ANA);
+    assert!(calls[1] - calls[0] >= Duration::from_secs(1), "{calls:?}");
+    // Certainly not posted: nothing was looked for.
+    assert!(!board.calls().contains(&"conversations.history".to_owned()));
+    posting.stops().await;
+}
+
+#[rstest]
+#[case("channel_not_found")]
+#[case("is_archived")]
+#[tokio::test]
+async fn what_slack_refuses_is_dropped_and_the_next_goes_out(#[case] code: &'static str) {
+    let board = Board::default().faulty("chat.postMessage", [Fault::Refuse(code)]);
+    let posting = Posting::of(&board, [message(1, ANA, "one"), message(2, ANA, "two")]).await;
+    let records = posting.records().await;
+    assert!(
+        matches!(&records[0], Record::Unpostable(why) if why.contains(code)),
+        "{records:?}"
+    );
+    assert_eq!(board.shows(), shown(&[(ANA, "two")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn updates_in_place() {
+    let board = Board::default().faulty("chat.update", [Fault::Fail, Fault::DoAndHang]);
+    board.apply(
+        "chat.postMessage",
+        &json!({"channel": ANA, "text": "… queued"}),
+    );
+    let update = Outgoing {
+        ts: Some("1763800000.000001".into()),
+        version: 7,
+        ..message(1, ANA, "✓ done")
+    };
+    let posting = Posting::of(&board, [update]).await;
+    assert_eq!(
+        posting.records().await,
+        [Record::Posted {
+            version: 7,
+            ts: "1763800000.000001".into(),
+            shown_at: instant(EDITED_AT).unwrap(),
+        }]
+    );
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ done")]));
+    assert_eq!(board.calls(), ["chat.update"; 3]);
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::deleted(Board::default(), "message_not_found")]
+#[case::too_old(
+    Board::default().faulty("chat.update", [Fault::Refuse("edit_window_closed")]),
+    "edit_window_closed"
+)]
+#[tokio::test]
+async fn what_cannot_be_updated_is_dropped(#[case] board: Board, #[case] code: &str) {
+    let update = Outgoing {
+        ts: Some("1763800000.000001".into()),
+        ..message(1, ANA, "✓ done")
+    };
+    let posting = Posting::of(&board, [update]).await;
+    let records = posting.records().await;
+    assert!(
+        matches!(&records[0], Record::Unpostable(why) if why.contains(code)),
+        "{records:?}"
+    );
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_keeps_the_message() {
+    let board = Board::default().faulty("chat.postMessage", [Fault::Refuse("invalid_auth")]);
+    let mended = Timings {
+        alarm_retry: Duration::from_millis(50),
+        ..timings()
+    };
+    let posting = Posting::with(mended, &board, [message(1, ANA, "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.calls(), ["chat.postMessage", "chat.postMessage"]);
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_burst_goes_at_once_and_then_one_after_the_other() {
+    let every = Duration::from_millis(150);
+    let spaced = Timings {
+        post_every: every,
+        post_burst: 2,
+        ..timings()
+    };
+    let board = Board::default();
+    let messages = (1..=4).map(|id| message(id, ANA, "x"));
+    let start = Instant::now();
+    let posting = Posting::with(spaced, &board, messages).await;
+    posting.records().await;
+    let calls = board.called_at("chat.postMessage", ANA);
+    assert!(calls[3] - start >= 2 * every, "{calls:?}");
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_stop_still_sends_what_stands_and_tries_nothing_twice() {
+    let board = Board::default();
+    let messages = (1..=3).map(|id| message(id, ANA, &format!("{id}")));
+    let posting = Posting::of(&board, messages).await;
+    posting.stop.send_replace(true);
+    let rows = Arc::clone(&posting.rows);
+    posting.stops().await;
+    assert_eq!(board.shows().len(), 3);
+    assert!(
+        rows.held
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|row| row.record.is_some())
+    );
+}
+
+#[tokio::test]
+async fn a_stop_leaves_what_is_not_clear_to_the_next_start() {
+    let board = Board::default().faulty("chat.postMessage", [Fault::DoAndHang]);
+    let posting = Posting::of(&board, [message(1, ANA, "one"), message(2, ANA, "two")]).await;
+    let rows = Arc::clone(&posting.rows);
+    posting.stops().await;
+    assert!(rows.begun(1), "it will be looked for");
+    assert_eq!(board.shows(), shown(&[(ANA, "one")]));
+}
+
+#[rstest]
+#[case::within_the_second("10.000000", "10.250000", "10.250000")]
+#[case::our_clock_is_behind("10.000000", "7.250000", "10.000000")]
+#[case::our_clock_is_ahead("10.000000", "99.000000", "10.999999")]
+#[case::slack_says_it_exactly("10.000100", "10.250000", "10.000100")]
+fn an_edit_is_placed_within_its_second(
+    #[case] edited: &str,
+    #[case] sent_at: &str,
+    #[case] shown_at: &str,
+) {
+    let at = |ts| instant(ts).unwrap();
+    assert_eq!(edited_at(at(edited), at(sent_at)), at(shown_at));
+}

@@ -1,0 +1,769 @@
+//! Our own supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → kept by the desk → acknowledged.
+//!
+//! One supervisor opens links and replaces them; each link is a task with three parts that never wait for each other:
+//! a reader, a keeper that commits and then acknowledges on the same link, and a writer that alone owns the sink. Every
+//! step has a time limit; whatever breaks leads back to opening a fresh link, sooner or later as the reason asks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::gate::Ignored;
+use super::pace::{Backoff, Reopening};
+use super::web::{Web, WebError};
+use super::wire::{Callback, Frame};
+use super::{SlackError, Timings, millis, panicked, told_to_stop};
+use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
+
+/// Frames that wait to be written on a link: acknowledgements, mostly.
+const WRITE_QUEUE: usize = 256;
+/// Envelopes that wait to be committed on a link. One more is left unacknowledged, and Slack delivers it again.
+const INTAKE_QUEUE: usize = 256;
+/// Envelopes that are being committed at once on a link; the store commits them together.
+const COMMITS_MAX: usize = 64;
+/// Larger than any envelope, small enough for a small machine.
+const FRAME_MAX: usize = 8 << 20;
+/// Envelopes are small, and the buffer is there as long as the link.
+const READ_BUFFER: usize = 16 << 10;
+/// What somebody reads who types a slash command.
+const NO_SLASH: &str =
+    "I take no slash commands. Type the same words to me in a direct message; `help` lists them.";
+
+/// Where the loop gets addresses from.
+#[async_trait]
+pub trait Door: Send + Sync + 'static {
+    /// A fresh address for one link; it is a secret.
+    async fn open(&self, limit: Duration) -> Result<String, WebError>;
+}
+
+#[async_trait]
+impl Door for Web {
+    async fn open(&self, limit: Duration) -> Result<String, WebError> {
+        Web::open(self, limit).await
+    }
+}
+
+/// What the loop needs of the rest of the daemon.
+#[async_trait]
+pub trait Intake: Send + Sync + 'static {
+    /// Whether an event is meant for us. Quick, and stores nothing.
+    fn judge(&self, callback: &Callback) -> Result<Heard, Ignored>;
+    /// Keeps it; committed when this returns (P1). Calls that were begun in an order are committed in that order.
+    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble>;
+    fn slack_is(&self, health: SlackHealth);
+}
+
+/// Holds a link to Slack until told to stop.
+///
+/// # Errors
+/// Only a panic in a link's task: everything that Slack or the network does is waited out.
+pub async fn run(
+    door: impl Door,
+    intake: Arc<dyn Intake>,
+    timings: Arc<Timings>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let mut links = JoinSet::new();
+    let held = hold(&door, &intake, &timings, &mut links, &mut shutdown).await;
+    if held.is_ok() {
+        // Every link has heard of the stop as well: it commits what it has, acknowledges, and says Close.
+        let limit = timings.drain_limit + timings.write_limit + timings.close_limit * 2;
+        let closed = timeout(limit, async {
+            while let Some(ended) = links.join_next().await {
+                ended.map_err(|error| panicked("socket link", error))?;
+            }
+            Ok(())
+        });
+        return closed.await.unwrap_or(Ok(()));
+    }
+    held
+}
+
+// ---------------------------------------------------------------- the supervisor
+
+/// Opens links and replaces them, until told to stop.
+async fn hold(
+    door: &impl Door,
+    intake: &Arc<dyn Intake>,
+    timings: &Arc<Timings>,
+    links: &mut JoinSet<()>,
+    shutdown: &mut watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    let mut reopening = Reopening::new(backoff, timings.settled);
+    // After a `warning` the old link stays current until the new one has said hello.
+    let mut current: Option<Link> = None;
+    // Those before it, while they are still read.
+    let mut retired: Vec<watch::Receiver<State>> = Vec::new();
+    let mut stop = shutdown.clone();
+    loop {
+        let opened = meanwhile(links, &mut stop, connect(door, timings)).await?;
+        let greeted = match opened {
+            None => return Ok(()),
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(socket)) => {
+                let link = Link::start(links, socket, intake, timings, shutdown);
+                match meanwhile(links, &mut stop, link.hello(timings.hello_limit)).await? {
+                    None => return Ok(()),
+                    Some(Ok(connections)) => Ok((link, connections)),
+                    // Dropping the handle closes it.
+                    Some(Err(failure)) => Err(failure),
+                }
+            }
+        };
+        let wait = match greeted {
+            Ok((link, connections)) => {
+                if let Some(old) = current.take() {
+                    retired.push(old.retire());
+                }
+                retired.retain(|state| !is_over(state));
+                let held = retired.len() + 1;
+                tracing::info!(connections, held, "Slack is connected");
+                if connections.is_some_and(|all| usize::try_from(all).unwrap_or(0) > held) {
+                    tracing::warn!(
+                        connections,
+                        held,
+                        "Slack counts more links of this app than are held here: another daemon, or links that broke \
+                         unseen, to which Slack may still send messages for a while"
+                    );
+                }
+                intake.slack_is(SlackHealth::Connected);
+                let link = current.insert(link);
+                let Some(state) = meanwhile(links, &mut stop, link.leaving()).await? else {
+                    return Ok(());
+                };
+                match state {
+                    State::Refresh => {
+                        tracing::info!("Slack is about to close the link; opening the next one");
+                        reopening.after_link(Instant::now())
+                    }
+                    State::Disabled => {
+                        current = None;
+                        alarm(
+                            intake.as_ref(),
+                            Failure::disabled(),
+                            timings,
+                            &mut reopening,
+                        )
+                    }
+                    State::Crowded => {
+                        current = None;
+                        alarm(intake.as_ref(), Failure::crowded(), timings, &mut reopening)
+                    }
+                    State::Over(why) => {
+                        current = None;
+                        let wait = reopening.after_link(Instant::now());
+                        tracing::warn!(wait_ms = millis(wait), "the link to Slack ended: {why}");
+                        intake.slack_is(SlackHealth::Connecting);
+                        wait
+                    }
+                    State::Opening | State::Up { .. } => continue,
+                }
+            }
+            Err(failure) => {
+                if current.as_ref().is_some_and(|link| !is_over(&link.state)) {
+                    let wait = failure.wait(timings, &mut reopening);
+                    tracing::warn!(
+                        wait_ms = millis(wait),
+                        "the next link to Slack does not open yet, the old one still holds: {}",
+                        failure.why
+                    );
+                    wait
+                } else {
+                    alarm(intake.as_ref(), failure, timings, &mut reopening)
+                }
+            }
+        };
+        if meanwhile(links, &mut stop, tokio::time::sleep(wait))
+            .await?
+            .is_none()
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// Does `work`, unless the daemon is to stop (`None`); a link that panics meanwhile is an error.
+async fn meanwhile<T>(
+    links: &mut JoinSet<()>,
+    stop: &mut watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Result<Option<T>, SlackError> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            () = told_to_stop(stop) => return Ok(None),
+            Some(ended) = links.join_next() => {
+                ended.map_err(|error| panicked("socket link", error))?;
+            }
+            done = &mut work => return Ok(Some(done)),
+        }
+    }
+}
+
+/// Says that Slack is not there, and how long to wait before the next attempt.
+fn alarm(
+    intake: &dyn Intake,
+    failure: Failure,
+    timings: &Timings,
+    reopening: &mut Reopening,
+) -> Duration {
+    let wait = failure.wait(timings, reopening);
+    let (why, wait_ms) = (&failure.why, millis(wait));
+    match failure.patience {
+        Patience::Mend => tracing::error!(wait_ms, "Slack cannot be connected: {why}"),
+        _ => tracing::warn!(wait_ms, "Slack is not connected: {why}"),
+    }
+    intake.slack_is(SlackHealth::Trouble(failure.why));
+    wait
+}
+
+/// Why there is no link, and how patient to be about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    why: String,
+    patience: Patience,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// It will pass.
+    BackOff,
+    /// Slack says when.
+    Until(Duration),
+    /// More than ten links: never in a hurry (contract slack 1.5).
+    Crowded,
+    /// Nothing will change until somebody mends it.
+    Mend,
+}
+
+impl Failure {
+    fn passing(why: impl Into<String>) -> Failure {
+        Failure {
+            why: why.into(),
+            patience: Patience::BackOff,
+        }
+    }
+
+    fn disabled() -> Failure {
+        Failure {
+            why: "Slack switched Socket Mode off for this app (link_disabled); switch it on under Settings → Socket \
+                  Mode at api.slack.com/apps"
+                .to_owned(),
+            patience: Patience::Mend,
+        }
+    }
+
+    fn crowded() -> Failure {
+        Failure {
+            why: "Slack counts more than ten links of this app (too_many_websockets); stop other daemons that use its \
+                  app token"
+                .to_owned(),
+            patience: Patience::Crowded,
+        }
+    }
+
+    fn wait(&self, timings: &Timings, reopening: &mut Reopening) -> Duration {
+        match self.patience {
+            Patience::BackOff => reopening.after_failure(),
+            Patience::Until(wait) => wait.max(reopening.after_failure()),
+            Patience::Crowded => timings.crowded_retry + reopening.after_failure(),
+            Patience::Mend => timings.alarm_retry,
+        }
+    }
+}
+
+impl From<WebError> for Failure {
+    fn from(error: WebError) -> Failure {
+        let patience = match &error {
+            WebError::Credentials { .. } => Patience::Mend,
+            WebError::Limited {
+                after: Some(after), ..
+            } => Patience::Until(*after),
+            WebError::Limited { after: None, .. }
+            | WebError::NotTaken { .. }
+            | WebError::Unknown { .. }
+            | WebError::Refused { .. } => Patience::BackOff,
+        };
+        Failure {
+            why: error.to_string(),
+            patience,
+        }
+    }
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A fresh address, and a WebSocket there. Addresses are for one use, so that each attempt asks for its own.
+async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure> {
+    let url = door.open(timings.open_limit).await?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(FRAME_MAX));
+    let upgrade = connect_async_with_config(url, Some(config), true);
+    match timeout(timings.upgrade_limit, upgrade).await {
+        Ok(Ok((socket, _response))) => Ok(socket),
+        // 408 and 409 are among them (contract slack 1.5).
+        Ok(Err(error)) => Err(Failure::passing(format!(
+            "the WebSocket of Slack was refused: {error}"
+        ))),
+        Err(_) => Err(Failure::passing(format!(
+            "the WebSocket of Slack did not open within {} s",
+            timings.upgrade_limit.as_secs_f32()
+        ))),
+    }
+}
+
+// ---------------------------------------------------------------- a link
+
+/// What a link says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// No `hello` yet.
+    Opening,
+    /// `connections` as Slack counts them.
+    Up { connections: Option<u32> },
+    /// Slack will close it soon: open the next one.
+    Refresh,
+    /// `link_disabled`.
+    Disabled,
+    /// `too_many_websockets`.
+    Crowded,
+    /// It ended.
+    Over(String),
+}
+
+/// What a link is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Stay,
+    /// The next link is up: read and acknowledge a little longer, then close.
+    Retire,
+}
+
+/// The supervisor's handle of a link. Without it the link closes.
+struct Link {
+    state: watch::Receiver<State>,
+    orders: watch::Sender<Order>,
+}
+
+impl Link {
+    fn start(
+        links: &mut JoinSet<()>,
+        socket: Socket,
+        intake: &Arc<dyn Intake>,
+        timings: &Arc<Timings>,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Link {
+        let (state_is, state) = watch::channel(State::Opening);
+        let (orders, ordered) = watch::channel(Order::Stay);
+        let reader = Reader {
+            intake: Arc::clone(intake),
+            timings: Arc::clone(timings),
+            state: state_is,
+            orders: ordered,
+            shutdown: shutdown.clone(),
+        };
+        links.spawn(live(socket, reader));
+        Link { state, orders }
+    }
+
+    /// Waits for `hello`, and says how many links of the app Slack counts.
+    async fn hello(&self, limit: Duration) -> Result<Option<u32>, Failure> {
+        let mut state = self.state.clone();
+        let greeted = timeout(limit, state.wait_for(|state| *state != State::Opening)).await;
+        match greeted {
+            Err(_) => Err(Failure::passing(format!(
+                "Slack said no hello within {} s",
+                limit.as_secs_f32()
+            ))),
+            Ok(Err(_)) => Err(Failure::passing("the link to Slack ended")),
+            Ok(Ok(state)) => match &*state {
+                State::Up { connections } => Ok(*connections),
+                State::Disabled => Err(Failure::disabled()),
+                State::Crowded => Err(Failure::crowded()),
+                State::Over(why) => Err(Failure::passing(format!("no hello from Slack: {why}"))),
+                // It asks for a successor already, and serves until then.
+                State::Opening | State::Refresh => Ok(None),
+            },
+        }
+    }
+
+    /// Waits until the link needs a successor.
+    async fn leaving(&self) -> State {
+        let mut state = self.state.clone();
+        let left = state
+            .wait_for(|state| !matches!(state, State::Opening | State::Up { .. }))
+            .await;
+        match left {
+            Ok(state) => state.clone(),
+            Err(_) => State::Over("its task ended".to_owned()),
+        }
+    }
+
+    /// Its successor is up.
+    fn retire(self) -> watch::Receiver<State> {
+        self.orders.send_replace(Order::Retire);
+        self.state
+    }
+}
+
+fn is_over(state: &watch::Receiver<State>) -> bool {
+    matches!(*state.borrow(), State::Over(_)) || state.has_changed().is_err()
+}
+
+/// A link, from its upgrade to its end.
+async fn live(socket: Socket, mut reader: Reader) {
+    let timings = Arc::clone(&reader.timings);
+    let (sink, mut stream) = socket.split();
+    let (acks, to_write) = mpsc::channel(WRITE_QUEUE);
+    let (jobs, to_keep) = mpsc::channel(INTAKE_QUEUE);
+    let keeper = Arc::clone(&reader.intake);
+    let state = reader.state.clone();
+    {
+        let taking = async {
+            let keeping = keep(to_keep, acks, keeper.as_ref());
+            let reading = async {
+                // The jobs' sender goes with the reader, and the keeper ends when it has worked them off.
+                let why = reader.read(&mut stream, jobs).await;
+                becomes(&state, State::Over(why));
+            };
+            tokio::pin!(keeping, reading);
+            tokio::select! {
+                () = &mut reading => {
+                    if timeout(timings.drain_limit, &mut keeping).await.is_err() {
+                        tracing::warn!("the store is slow: envelopes of a closing link stay unacknowledged");
+                    }
+                }
+                () = &mut keeping => {}
+            }
+        };
+        let writing = write(sink, to_write, &timings);
+        tokio::pin!(taking, writing);
+        tokio::select! {
+            () = &mut taking => {
+                // The acknowledgements' sender is gone: the writer sends what it has, says Close, and ends.
+                let limit = timings.write_limit + timings.close_limit;
+                if let Ok(Err(why)) = timeout(limit, &mut writing).await {
+                    tracing::debug!("closing the link to Slack: {why}");
+                }
+            }
+            Err(why) = &mut writing => {
+                // Unacknowledged is not lost: Slack delivers it again, and the store knows what it has.
+                becomes(&state, State::Over(why));
+                return;
+            }
+        }
+    }
+    // Slack's half of the Close. It may leave TCP open: then it is dropped (contract slack 1.5).
+    let _ = timeout(timings.close_limit, async {
+        while let Some(Ok(_)) = stream.next().await {}
+    })
+    .await;
+}
+
+/// The part of a link that reads. It waits for nothing but frames.
+struct Reader {
+    intake: Arc<dyn Intake>,
+    timings: Arc<Timings>,
+    state: watch::Sender<State>,
+    orders: watch::Receiver<Order>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Reader {
+    /// Reads until the link ends, is retired, or the daemon stops; says why.
+    async fn read(&mut self, stream: &mut SplitStream<Socket>, jobs: mpsc::Sender<Job>) -> String {
+        let mut last_frame = Instant::now();
+        let mut retires_at: Option<Instant> = None;
+        loop {
+            let dead_at = last_frame + self.timings.dead_after;
+            let frame = tokio::select! {
+                () = told_to_stop(&mut self.shutdown) => return "the daemon stops".to_owned(),
+                order = self.orders.changed(), if retires_at.is_none() => {
+                    if order.is_err() || *self.orders.borrow() == Order::Stay {
+                        return "it is not needed".to_owned();
+                    }
+                    retires_at = Some(Instant::now() + self.timings.overlap);
+                    continue;
+                }
+                () = sleep_until(retires_at.unwrap_or(dead_at)), if retires_at.is_some() => {
+                    return "it was replaced".to_owned();
+                }
+                () = sleep_until(dead_at) => {
+                    let silence = self.timings.dead_after.as_secs_f32();
+                    return format!("no frame of any kind for {silence} s");
+                }
+                frame = stream.next() => frame,
+            };
+            last_frame = Instant::now();
+            match frame {
+                Some(Ok(Message::Text(text))) => self.take(text.as_str(), &jobs),
+                Some(Ok(Message::Close(_))) | None => return "Slack closed it".to_owned(),
+                // tungstenite answers pings by itself, with the next read.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Binary(bytes))) => {
+                    tracing::warn!(bytes = bytes.len(), "Slack sent a binary frame; ignored");
+                }
+                Some(Err(error)) => return in_words(&error),
+            }
+        }
+    }
+
+    /// One text frame.
+    fn take(&self, text: &str, jobs: &mpsc::Sender<Job>) {
+        let Some(frame) = Frame::read(text) else {
+            tracing::warn!(
+                bytes = text.len(),
+                "Slack sent a frame that is not JSON; ignored"
+            );
+            return;
+        };
+        match frame.kind.as_deref() {
+            Some("hello") => {
+                let connections = frame.num_connections;
+                becomes(&self.state, State::Up { connections });
+            }
+            Some("disconnect") => {
+                let reason = frame.reason.as_deref().unwrap_or_default();
+                tracing::debug!(reason, "Slack asks to disconnect");
+                let next = match reason {
+                    "link_disabled" => State::Disabled,
+                    "too_many_websockets" => State::Crowded,
+                    _ => State::Refresh,
+                };
+                becomes(&self.state, next);
+            }
+            _ => {
+                let Some(job) = Job::of(frame, text, self.intake.as_ref()) else {
+                    return;
+                };
+                let kind = job.kind.clone();
+                if jobs.try_send(job).is_err() {
+                    count(&kind, "dropped");
+                    tracing::error!(
+                        "more than {INTAKE_QUEUE} envelopes wait for the store; one stays unacknowledged, Slack will \
+                         deliver it again"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A reason to be patient is not forgotten because the link also ended.
+fn becomes(state: &watch::Sender<State>, next: State) {
+    state.send_if_modified(|state| {
+        let stays = matches!(state, State::Disabled | State::Crowded | State::Over(_));
+        if !stays {
+            *state = next;
+        }
+        !stays
+    });
+}
+
+/// An end of a link, without its address.
+fn in_words(error: &WsError) -> String {
+    match error {
+        WsError::ConnectionClosed | WsError::AlreadyClosed => "Slack closed it".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+// ---------------------------------------------------------------- envelopes
+
+/// What became of an envelope. Types that are new to us are counted as one, however many Slack thinks of.
+fn count(kind: &str, result: &'static str) {
+    let kind = match kind {
+        "events_api" => "events_api",
+        "interactive" => "interactive",
+        "slash_commands" => "slash_commands",
+        _ => "other",
+    };
+    metrics::counter!("ivan_slack_envelopes_total", "type" => kind, "result" => result)
+        .increment(1);
+}
+
+/// An envelope that is to be acknowledged, perhaps after something is kept.
+struct Job {
+    envelope_id: Option<String>,
+    kind: String,
+    keep: Option<(Heard, String)>,
+    /// What the acknowledgement says to the person.
+    response: Option<Value>,
+}
+
+impl Job {
+    /// What is to be done about a frame; `None` if nothing is.
+    fn of(frame: Frame, raw: &str, intake: &dyn Intake) -> Option<Job> {
+        let envelope_id = frame.envelope_id;
+        let kind = frame.kind.unwrap_or_default();
+        let envelope = envelope_id.as_deref().unwrap_or_default();
+        let (mut keep, mut response) = (None, None);
+        match kind.as_str() {
+            "events_api" => {
+                let callback = Callback::read(frame.payload);
+                if callback.kind.as_deref() == Some("app_rate_limited") {
+                    count(&kind, "rate_limited");
+                    tracing::warn!(
+                        "Slack leaves out events: the workspace is over its deliveries an hour (app_rate_limited)"
+                    );
+                } else {
+                    // A retry is no reason to leave it out: events of an outage arrive as retries (contract slack 1.6).
+                    let (retry, reason) = (frame.retry_attempt, frame.retry_reason.as_deref());
+                    match intake.judge(&callback) {
+                        Ok(heard) => {
+                            tracing::debug!(envelope, retry, reason, "heard a message");
+                            keep = Some((heard, raw.to_owned()));
+                        }
+                        Err(why) => {
+                            count(&kind, why.as_str());
+                            tracing::debug!(
+                                envelope,
+                                retry,
+                                why = why.as_str(),
+                                "ignored an event"
+                            );
+                        }
+                    }
+                }
+            }
+            // Neither is delivered twice, so that there is nothing to wait for (contract slack 1.6).
+            "slash_commands" if frame.accepts_response_payload == Some(true) => {
+                count(&kind, "answered");
+                response = Some(json!({"response_type": "ephemeral", "text": NO_SLASH}));
+            }
+            "slash_commands" | "interactive" => {
+                count(&kind, "unanswered");
+                tracing::info!(envelope, kind, "an envelope that nothing here answers");
+            }
+            _ => {
+                count(&kind, "unanswered");
+                tracing::warn!(envelope, kind, "an unknown type of envelope");
+            }
+        }
+        let is_work = envelope_id.is_some() || keep.is_some();
+        is_work.then_some(Job {
+            envelope_id,
+            kind,
+            keep,
+            response,
+        })
+    }
+
+    /// Commits what there is to commit; then the acknowledgement, unless that failed.
+    async fn commit(self, intake: &dyn Intake) -> Option<Message> {
+        let envelope = self.envelope_id.as_deref().unwrap_or_default();
+        if let Some((heard, raw)) = self.keep {
+            match intake.keep(heard, raw).await {
+                Ok(Kept::New) => count(&self.kind, "kept"),
+                Ok(Kept::Duplicate) => {
+                    count(&self.kind, "duplicate");
+                    tracing::debug!(envelope, "heard that before");
+                }
+                Err(trouble) => {
+                    count(&self.kind, "not_kept");
+                    tracing::error!(
+                        envelope,
+                        kind = self.kind,
+                        "a message is not kept and not acknowledged, Slack will deliver it again: {trouble}"
+                    );
+                    return None;
+                }
+            }
+        }
+        let mut ack = json!({"envelope_id": self.envelope_id?});
+        if let (Some(response), Some(ack)) = (self.response, ack.as_object_mut()) {
+            ack.insert("payload".to_owned(), response);
+        }
+        Some(Message::text(ack.to_string()))
+    }
+}
+
+/// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends when there are no more to come.
+async fn keep(mut jobs: mpsc::Receiver<Job>, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
+    type Commit<'a> = Pin<Box<dyn Future<Output = Option<Message>> + Send + 'a>>;
+    let mut commits: FuturesUnordered<Commit> = FuturesUnordered::new();
+    let mut more = true;
+    while more || !commits.is_empty() {
+        let done = tokio::select! {
+            biased;
+            Some(done) = commits.next() => done,
+            job = jobs.recv(), if more && commits.len() < COMMITS_MAX => match job {
+                None => {
+                    more = false;
+                    None
+                }
+                Some(job) => {
+                    // Each is begun before the next is looked at, so that a person's messages are committed in the order
+                    // that they arrived in (P3).
+                    let mut commit: Commit = Box::pin(job.commit(intake));
+                    match std::future::poll_fn(|cx| Poll::Ready(commit.as_mut().poll(cx))).await {
+                        Poll::Ready(done) => done,
+                        Poll::Pending => {
+                            commits.push(commit);
+                            None
+                        }
+                    }
+                }
+            },
+        };
+        if let Some(ack) = done {
+            // Fails only when the link is over: then Slack delivers again.
+            let _ = acks.send(ack).await;
+        }
+    }
+}
+
+/// Writes frames and our own pings; at the end of the frames it says Close.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut frames: mpsc::Receiver<Message>,
+    timings: &Timings,
+) -> Result<(), String> {
+    let mut pings = interval_at(Instant::now() + timings.ping_every, timings.ping_every);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = frames.recv() => match frame {
+                Some(frame) => frame,
+                None => break,
+            },
+            _ = pings.tick() => Message::Ping(Vec::new().into()),
+        };
+        send(&mut sink, frame, timings.write_limit).await?;
+    }
+    send(&mut sink, Message::Close(None), timings.close_limit).await
+}
+
+async fn send(
+    sink: &mut SplitSink<Socket, Message>,
+    frame: Message,
+    limit: Duration,
+) -> Result<(), String> {
+    match timeout(limit, sink.send(frame)).await {
+        Ok(sent) => sent.map_err(|error| in_words(&error)),
+        Err(_) => Err(format!(
+            "a frame could not be written within {} s",
+            limit.as_secs_f32()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,710 @@
+//! The loop against a Slack of a few lines: each test accepts links and says on them what Slack would say.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use rstest::rstest;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::accept_async;
+
+use super::*;
+use crate::slack::text::instant;
+
+/// Nothing in these tests takes long: what does not happen soon does not happen.
+const SOON: Duration = Duration::from_secs(10);
+
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(SOON, future).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} did not happen"),
+    }
+}
+
+/// Generous limits, quick retries; most peers here do not read on until the Close.
+fn timings() -> Timings {
+    Timings {
+        retry_first: Duration::from_millis(10),
+        retry_max: Duration::from_millis(50),
+        settled: Duration::ZERO,
+        close_limit: Duration::from_millis(100),
+        ..Timings::default()
+    }
+}
+
+/// Slack's side: a listener, what `apps.connections.open` answers, and what the daemon makes of it all.
+struct Slack {
+    listener: TcpListener,
+    opens: mpsc::UnboundedReceiver<Instant>,
+    answers: Arc<Mutex<VecDeque<WebError>>>,
+    ear: Arc<Ear>,
+    health: watch::Receiver<SlackHealth>,
+    stop: watch::Sender<bool>,
+    daemon: JoinHandle<Result<(), SlackError>>,
+}
+
+/// Answers with the listener's address, after the errors that a test asked for.
+struct Front {
+    url: String,
+    opens: mpsc::UnboundedSender<Instant>,
+    answers: Arc<Mutex<VecDeque<WebError>>>,
+}
+
+#[async_trait]
+impl Door for Front {
+    async fn open(&self, _limit: Duration) -> Result<String, WebError> {
+        let _ = self.opens.send(Instant::now());
+        match self.answers.lock().unwrap().pop_front() {
+            Some(error) => Err(error),
+            None => Ok(self.url.clone()),
+        }
+    }
+}
+
+/// Keeps every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
+struct Ear {
+    kept: Mutex<Vec<String>>,
+    permits: Semaphore,
+    health: watch::Sender<SlackHealth>,
+}
+
+#[async_trait]
+impl Intake for Ear {
+    fn judge(&self, callback: &Callback) -> Result<Heard, Ignored> {
+        let text = callback.event.text.clone().ok_or(Ignored::OtherEvent)?;
+        if text == "ignored" {
+            return Err(Ignored::NotForUs);
+        }
+        Ok(Heard {
+            keys: vec![],
+            user: "U0ANN01".into(),
+            channel: "D0DM001".into(),
+            direct: true,
+            text,
+            ts: "1763800000.000100".into(),
+            said_at: instant("1763800000.000100").unwrap(),
+            thread: None,
+        })
+    }
+
+    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+        assert!(raw.contains(&heard.text), "the envelope is kept as it came");
+        match heard.text.as_str() {
+            "stuck" => self.permits.acquire().await.unwrap().forget(),
+            "broken" => {
+                return Err(StoreTrouble {
+                    path: "ivan.db".into(),
+                    why: "disk full".into(),
+                });
+            }
+            "panic" => panic!("kept badly"),
+            _ => {}
+        }
+        self.kept.lock().unwrap().push(heard.text);
+        Ok(Kept::New)
+    }
+
+    fn slack_is(&self, health: SlackHealth) {
+        self.health.send_replace(health);
+    }
+}
+
+impl Slack {
+    async fn start(timings: Timings) -> Slack {
+        Slack::answering(timings, []).await
+    }
+
+    /// `errors` are what the first calls of `apps.connections.open` get.
+    async fn answering(timings: Timings, errors: impl IntoIterator<Item = WebError>) -> Slack {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/link/?ticket=x", listener.local_addr().unwrap());
+        let (opened, opens) = mpsc::unbounded_channel();
+        let answers = Arc::new(Mutex::new(errors.into_iter().collect()));
+        let (health_is, health) = watch::channel(SlackHealth::Connecting);
+        let ear = Arc::new(Ear {
+            kept: Mutex::default(),
+            permits: Semaphore::new(0),
+            health: health_is,
+        });
+        let (stop, shutdown) = watch::channel(false);
+        let front = Front {
+            url,
+            opens: opened,
+            answers: Arc::clone(&answers),
+        };
+        let intake: Arc<dyn Intake> = ear.clone();
+        let daemon = tokio::spawn(run(front, intake, Arc::new(timings), shutdown));
+        Slack {
+            listener,
+            opens,
+            answers,
+            ear,
+            health,
+            stop,
+            daemon,
+        }
+    }
+
+    /// The next link, without a hello.
+    async fn accepts(&mut self) -> Peer {
+        let (tcp, _) = soon("a connection", self.listener.accept()).await.unwrap();
+        Peer(soon("an upgrade", accept_async(tcp)).await.unwrap())
+    }
+
+    async fn accepts_and_greets(&mut self) -> Peer {
+        let mut peer = self.accepts().await;
+        peer.says(json!({"type": "hello", "num_connections": 1}))
+            .await;
+        self.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        peer
+    }
+
+    async fn opened(&mut self) -> Instant {
+        soon("apps.connections.open", self.opens.recv())
+            .await
+            .unwrap()
+    }
+
+    async fn becomes(&mut self, is: impl Fn(&SlackHealth) -> bool) -> SlackHealth {
+        soon("the health", self.health.wait_for(is))
+            .await
+            .unwrap()
+            .clone()
+    }
+
+    async fn trouble(&mut self) -> String {
+        let is_trouble = |health: &SlackHealth| matches!(health, SlackHealth::Trouble(_));
+        match self.becomes(is_trouble).await {
+            SlackHealth::Trouble(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn kept(&self) -> Vec<String> {
+        self.ear.kept.lock().unwrap().clone()
+    }
+
+    /// Tells the daemon to stop, and waits until it has.
+    async fn stops(self) {
+        self.stop.send_replace(true);
+        let ended = soon("the end", self.daemon).await.unwrap();
+        assert_eq!(ended, Ok(()));
+    }
+}
+
+/// Slack's end of a link.
+struct Peer(WebSocketStream<TcpStream>);
+
+impl Peer {
+    async fn says(&mut self, frame: Value) {
+        self.0.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    async fn delivers(&mut self, envelope: &str, text: &str) {
+        self.says(
+            json!({"envelope_id": envelope, "type": "events_api", "payload":
+            {"type": "event_callback", "event": {"type": "message", "text": text}}}),
+        )
+        .await;
+    }
+
+    /// The next frame that is neither ping nor pong; `None` at the end of the link.
+    async fn frame(&mut self) -> Option<Message> {
+        soon("a frame", async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(frame)) => return Some(frame),
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn acked(&mut self) -> Value {
+        match self.frame().await {
+            Some(Message::Text(ack)) => serde_json::from_str(ack.as_str()).unwrap(),
+            other => panic!("no acknowledgement but {other:?}"),
+        }
+    }
+
+    async fn acks(&mut self, envelope: &str) {
+        assert_eq!(self.acked().await, json!({"envelope_id": envelope}));
+    }
+
+    async fn is_closed(&mut self) {
+        let frame = self.frame().await;
+        assert!(matches!(frame, Some(Message::Close(_))), "{frame:?}");
+    }
+}
+
+fn refused(code: &str) -> WebError {
+    WebError::Credentials {
+        method: "apps.connections.open",
+        code: code.into(),
+    }
+}
+
+#[tokio::test]
+async fn acknowledges_what_is_kept() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "done").await;
+    link.acks("e1").await;
+    assert_eq!(slack.kept(), ["done"]);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_slow_commit_holds_back_its_own_acknowledgement_only() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "stuck").await;
+    link.delivers("e2", "done").await;
+    link.acks("e2").await;
+    assert_eq!(slack.kept(), ["done"]);
+    slack.ear.permits.add_permits(1);
+    link.acks("e1").await;
+    assert_eq!(slack.kept(), ["done", "stuck"]);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn keeps_what_arrives_in_the_order_of_its_arrival() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    let texts: Vec<String> = (0..200).map(|number| format!("done {number}")).collect();
+    for text in &texts {
+        link.delivers(text, text).await;
+    }
+    for _ in &texts {
+        link.acked().await;
+    }
+    assert_eq!(slack.kept(), texts);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_not_acknowledged() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "broken").await;
+    link.delivers("e2", "done").await;
+    link.acks("e2").await;
+    slack.stop.send_replace(true);
+    link.is_closed().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn what_is_not_for_us_is_acknowledged_and_not_kept() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "ignored").await;
+    link.acks("e1").await;
+    assert!(slack.kept().is_empty());
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_as_good_as_the_first_delivery() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(json!({"envelope_id": "e1", "type": "events_api", "retry_attempt": 3, "retry_reason": "timeout",
+        "payload": {"type": "event_callback", "event": {"text": "done"}}}))
+        .await;
+    link.acks("e1").await;
+    assert_eq!(slack.kept(), ["done"]);
+    slack.stops().await;
+}
+
+#[rstest]
+#[case::interactive(json!({"envelope_id": "e1", "type": "interactive", "accepts_response_payload": true}))]
+#[case::unknown(json!({"envelope_id": "e1", "type": "hologram", "payload": []}))]
+#[case::no_type(json!({"envelope_id": "e1"}))]
+#[case::rate_limited(json!({"envelope_id": "e1", "type": "events_api",
+    "payload": {"type": "app_rate_limited", "team_id": "T0TEAM1", "minute_rate_limited": 1}}))]
+#[case::no_payload(json!({"envelope_id": "e1", "type": "events_api"}))]
+#[case::slash_without_answer(json!({"envelope_id": "e1", "type": "slash_commands", "payload": {}}))]
+#[tokio::test]
+async fn acknowledges_what_it_has_no_use_for(#[case] envelope: Value) {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(envelope).await;
+    link.acks("e1").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_slash_command_is_told_where_to_type() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(
+        json!({"envelope_id": "e1", "type": "slash_commands", "accepts_response_payload": true,
+        "payload": {"command": "/ivan", "text": "done"}}),
+    )
+    .await;
+    let ack = link.acked().await;
+    assert_eq!(ack["envelope_id"], "e1");
+    assert_eq!(ack["payload"]["response_type"], "ephemeral");
+    assert!(
+        ack["payload"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("direct message")
+    );
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn odd_frames_do_not_break_the_link() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.0.send(Message::text("not json")).await.unwrap();
+    link.0.send(Message::text("[]")).await.unwrap();
+    link.0
+        .send(Message::Binary(vec![0, 255].into()))
+        .await
+        .unwrap();
+    link.says(json!({"type": "hologram"})).await;
+    link.says(json!(null)).await;
+    link.delivers("e1", "done").await;
+    link.acks("e1").await;
+    slack.stops().await;
+}
+
+#[rstest]
+#[case::warning("warning")]
+#[case::refresh("refresh_requested")]
+#[case::new_reason("moon_phase")]
+#[tokio::test]
+async fn the_new_link_is_up_before_the_old_one_is_dropped(#[case] reason: &str) {
+    let mut slack = Slack::start(Timings {
+        overlap: Duration::from_millis(300),
+        ..timings()
+    })
+    .await;
+    let mut old = slack.accepts_and_greets().await;
+    // Right behind an event, and without its debug_info.
+    old.delivers("e1", "stuck").await;
+    old.says(json!({"type": "disconnect", "reason": reason}))
+        .await;
+    let mut new = slack.accepts().await;
+    old.delivers("e2", "while the new one opens").await;
+    old.acks("e2").await;
+    assert_eq!(*slack.health.borrow(), SlackHealth::Connected);
+    new.says(json!({"type": "hello", "num_connections": 2}))
+        .await;
+    new.delivers("e3", "on the new one").await;
+    new.acks("e3").await;
+    old.delivers("e4", "on the old one").await;
+    old.acks("e4").await;
+    slack.ear.permits.add_permits(1);
+    old.acks("e1").await;
+    old.is_closed().await;
+    new.delivers("e5", "afterwards").await;
+    new.acks("e5").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_refreshed_at_once_serves_until_the_next() {
+    let mut slack = Slack::start(timings()).await;
+    let mut old = slack.accepts().await;
+    old.says(json!({"type": "hello"})).await;
+    old.says(json!({"type": "disconnect", "reason": "refresh_requested"}))
+        .await;
+    let mut new = slack.accepts().await;
+    old.delivers("e1", "done").await;
+    old.acks("e1").await;
+    new.says(json!({"type": "hello"})).await;
+    new.delivers("e2", "list").await;
+    new.acks("e2").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn commits_of_a_closing_link_are_still_acknowledged_on_it() {
+    let mut slack = Slack::start(timings()).await;
+    let mut old = slack.accepts_and_greets().await;
+    old.delivers("e1", "stuck").await;
+    old.delivers("e2", "done").await;
+    old.acks("e2").await;
+    slack.stop.send_replace(true);
+    slack.ear.permits.add_permits(1);
+    old.acks("e1").await;
+    old.is_closed().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_cut_link_is_replaced() {
+    let mut slack = Slack::start(timings()).await;
+    let link = slack.accepts_and_greets().await;
+    drop(link);
+    slack
+        .becomes(|health| *health != SlackHealth::Connected)
+        .await;
+    let mut link = slack.accepts_and_greets().await;
+    link.0.close(None).await.unwrap();
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "done").await;
+    link.acks("e1").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn links_that_do_not_hold_are_not_reopened_in_a_hurry() {
+    let retry = Duration::from_millis(200);
+    let mut slack = Slack::start(Timings {
+        retry_first: retry,
+        retry_max: retry,
+        settled: Duration::from_secs(60),
+        ..timings()
+    })
+    .await;
+    let mut opened = Vec::new();
+    for _ in 0..4 {
+        let mut link = slack.accepts().await;
+        opened.push(slack.opened().await);
+        link.says(json!({"type": "hello"})).await;
+        link.0.close(None).await.unwrap();
+    }
+    // The first is replaced at once, the others wait.
+    for pair in opened[1..].windows(2) {
+        assert!(pair[1] - pair[0] >= retry / 2, "{opened:?}");
+    }
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_link_without_any_frame_is_dead() {
+    let mut slack = Slack::start(Timings {
+        dead_after: Duration::from_millis(200),
+        ..timings()
+    })
+    .await;
+    // Nobody reads this end, so that no ping of the daemon is answered.
+    let _silent = slack.accepts_and_greets().await;
+    slack
+        .becomes(|health| *health == SlackHealth::Connecting)
+        .await;
+    slack.accepts_and_greets().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn pongs_keep_an_idle_link_alive() {
+    let mut slack = Slack::start(Timings {
+        ping_every: Duration::from_millis(50),
+        dead_after: Duration::from_secs(2),
+        ..timings()
+    })
+    .await;
+    let mut link = slack.accepts_and_greets().await;
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(3) {
+        let frame = soon("a ping", link.0.next()).await;
+        assert!(matches!(frame, Some(Ok(Message::Ping(_)))), "{frame:?}");
+    }
+    assert_eq!(*slack.health.borrow(), SlackHealth::Connected);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_ping_of_slack_is_echoed() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    let words = "Ping from applink-1";
+    link.0.send(Message::Ping(words.into())).await.unwrap();
+    let pong = soon("a pong", link.0.next()).await.unwrap().unwrap();
+    assert_eq!(pong, Message::Pong(words.into()));
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_without_an_answer_is_given_up() {
+    let mut slack = Slack::start(Timings {
+        upgrade_limit: Duration::from_millis(200),
+        ..timings()
+    })
+    .await;
+    let (hanging, _) = slack.listener.accept().await.unwrap();
+    let why = slack.trouble().await;
+    assert!(why.contains("did not open within"), "{why}");
+    // Further attempts may have been given up before this one is answered.
+    drop(hanging);
+    slack.stops().await;
+}
+
+#[rstest]
+#[case("408 Request Timeout")]
+#[case("409 Conflict")]
+#[tokio::test]
+async fn a_refused_upgrade_asks_for_a_new_address(#[case] status: &str) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut slack = Slack::start(timings()).await;
+    let (mut tcp, _) = slack.listener.accept().await.unwrap();
+    let mut head = [0; 16];
+    tcp.read_exact(&mut head).await.unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+    tcp.write_all(answer.as_bytes()).await.unwrap();
+    let why = slack.trouble().await;
+    assert!(
+        why.contains(status.split(' ').next().unwrap()) && !why.contains("ticket"),
+        "{why}"
+    );
+    slack.opened().await;
+    slack.opened().await;
+    slack.accepts_and_greets().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_link_without_hello_is_given_up() {
+    let mut slack = Slack::start(Timings {
+        hello_limit: Duration::from_millis(200),
+        ..timings()
+    })
+    .await;
+    let mut mute = slack.accepts().await;
+    let why = slack.trouble().await;
+    assert!(why.contains("no hello"), "{why}");
+    mute.is_closed().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_is_repeated() {
+    let passing = |why: &str| WebError::Unknown {
+        method: "apps.connections.open",
+        why: why.into(),
+    };
+    let mut slack = Slack::answering(
+        timings(),
+        [
+            passing("HTTP 500"),
+            passing("nothing for 10 s"),
+            passing("HTTP 502"),
+        ],
+    )
+    .await;
+    let why = slack.trouble().await;
+    assert!(why.contains("apps.connections.open"), "{why}");
+    slack.accepts_and_greets().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_pause_that_slack_asks_for_is_kept() {
+    let pause = Duration::from_millis(400);
+    let limited = WebError::Limited {
+        method: "apps.connections.open",
+        after: Some(pause),
+    };
+    let mut slack = Slack::answering(timings(), [limited]).await;
+    let first = slack.opened().await;
+    let second = slack.opened().await;
+    assert!(second - first >= pause);
+    slack.stops().await;
+}
+
+#[rstest]
+#[case("invalid_auth", "slack.app_token")]
+#[case("token_revoked", "slack.app_token")]
+#[case("not_allowed_token_type", "xapp-")]
+#[case("missing_scope", "connections:write")]
+#[tokio::test]
+async fn a_refused_token_is_an_alarm_and_slowly_retried(#[case] code: &str, #[case] remedy: &str) {
+    let alarm_retry = Duration::from_millis(400);
+    let timings = Timings {
+        alarm_retry,
+        ..timings()
+    };
+    let mut slack = Slack::answering(timings, [refused(code)]).await;
+    let why = slack.trouble().await;
+    assert!(why.contains(code) && why.contains(remedy), "{why}");
+    let first = slack.opened().await;
+    let second = slack.opened().await;
+    assert!(second - first >= alarm_retry);
+    slack.accepts_and_greets().await;
+    slack.stops().await;
+}
+
+#[rstest]
+#[case("link_disabled", "Socket Mode")]
+#[case("too_many_websockets", "other daemons")]
+#[tokio::test]
+async fn slack_wants_no_link_and_gets_none_for_a_while(#[case] reason: &str, #[case] words: &str) {
+    let patience = Duration::from_millis(400);
+    let mut slack = Slack::start(Timings {
+        alarm_retry: patience,
+        crowded_retry: patience,
+        ..timings()
+    })
+    .await;
+    let mut link = slack.accepts_and_greets().await;
+    slack.opened().await;
+    let said = Instant::now();
+    link.says(json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-7"}}))
+        .await;
+    // That Slack closes right behind it changes nothing.
+    link.0.close(None).await.unwrap();
+    let why = slack.trouble().await;
+    assert!(why.contains(reason) && why.contains(words), "{why}");
+    assert!(slack.opened().await - said >= patience);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn the_old_link_serves_on_while_no_new_one_opens() {
+    let mut slack = Slack::start(timings()).await;
+    let mut old = slack.accepts_and_greets().await;
+    slack.opened().await;
+    slack
+        .answers
+        .lock()
+        .unwrap()
+        .extend(vec![refused("invalid_auth"); 3]);
+    old.says(json!({"type": "disconnect", "reason": "warning"}))
+        .await;
+    slack.opened().await;
+    old.delivers("e1", "done").await;
+    old.acks("e1").await;
+    assert_eq!(*slack.health.borrow(), SlackHealth::Connected);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_stop_says_close_and_ends() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    slack.stop.send_replace(true);
+    link.is_closed().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_of_an_alarm() {
+    let mut slack = Slack::answering(timings(), [refused("invalid_auth")]).await;
+    slack.trouble().await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_panic_is_not_a_deaf_daemon() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "panic").await;
+    let ended = soon("the end", slack.daemon).await.unwrap();
+    assert_eq!(
+        ended,
+        Err(SlackError::Panicked {
+            task: "socket link",
+            why: "kept badly".into()
+        })
+    );
+}

@@ -1,0 +1,255 @@
+//! Slack's escapes, both ways (contract slack 2.2): what a person typed out of Slack's wire text, and our text into it.
+//!
+//! `gate` reads with it, `blocks` writes with it. The person's own characters stay as they are: what makes a verb out
+//! of `*Done*` or of a no-break space is the parser's business (`domain::command`).
+
+use chrono::{DateTime, Utc};
+
+/// The text of a message that was addressed to us: without one leading mention of us, and unescaped.
+///
+/// `name_of` gives the name of a person by their id, where it is known.
+pub fn heard(wire: &str, own_id: &str, name_of: impl Fn(&str) -> Option<String>) -> String {
+    match after_mention(wire, own_id) {
+        Some(rest) => unescape(rest, name_of),
+        None => unescape(wire, name_of),
+    }
+}
+
+/// What follows a leading mention of `own_id`, and the `:` or `,` after it.
+fn after_mention<'a>(wire: &'a str, own_id: &str) -> Option<&'a str> {
+    let (id, rest) = trim_start(wire)
+        .strip_prefix("<@")?
+        .split_once('>')
+        .map(|(mention, rest)| (mention.split('|').next().unwrap_or_default(), rest))?;
+    if id != own_id {
+        return None;
+    }
+    let rest = trim_start(rest);
+    Some(trim_start(rest.strip_prefix([':', ',']).unwrap_or(rest)))
+}
+
+/// Whether the text mentions `own_id` anywhere.
+pub fn mentions(wire: &str, own_id: &str) -> bool {
+    wire.split("<@").skip(1).any(|after| {
+        after
+            .strip_prefix(own_id)
+            .is_some_and(|rest| rest.starts_with(['>', '|']))
+    })
+}
+
+/// Spaces of all kinds, and the ones that are not even seen.
+fn trim_start(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Zero-width characters, which phones and pasted text leave behind.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// Slack's wire text → what the person typed. Total: any text gives a text.
+pub fn unescape(wire: &str, name_of: impl Fn(&str) -> Option<String>) -> String {
+    let mut plain = String::with_capacity(wire.len());
+    let mut rest = wire;
+    // A person's own `<` arrives as `&lt;`: every bare one opens something of Slack's.
+    while let Some((before, after)) = rest.split_once('<') {
+        plain.push_str(&decode(before));
+        match after.split_once('>') {
+            Some((inside, behind)) if !inside.contains('<') => {
+                plain.push_str(&decode(&readable(inside, &name_of)));
+                rest = behind;
+            }
+            _ => {
+                plain.push('<');
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(&decode(rest));
+    plain
+}
+
+/// What stands between `<` and `>`, as a person would write it.
+fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
+    let (target, label) = match inside.split_once('|') {
+        Some((target, label)) => (target, Some(label).filter(|label| !label.is_empty())),
+        None => (inside, None),
+    };
+    if let Some(user) = target.strip_prefix('@') {
+        // A name that we look up is plain text; decoding must not change it.
+        return match name_of(user) {
+            Some(name) => format!("@{}", escape(&name)),
+            None => format!("@{}", label.unwrap_or(user)),
+        };
+    }
+    if let Some(channel) = target.strip_prefix('#') {
+        return format!("#{}", label.unwrap_or(channel));
+    }
+    if let Some(special) = target.strip_prefix('!') {
+        return readable_special(special, label);
+    }
+    match label {
+        None => target.to_owned(),
+        Some(label) if label == target || is_same_address(label, target) => label.to_owned(),
+        Some(label) => format!("{label} ({target})"),
+    }
+}
+
+/// `<!here>`, `<!subteam^S…|@group>`, `<!date^…|fallback>`.
+fn readable_special(special: &str, label: Option<&str>) -> String {
+    let mut parts = special.split('^');
+    let kind = parts.next().unwrap_or_default();
+    match (kind, label) {
+        ("here" | "channel" | "everyone", _) => format!("@{kind}"),
+        ("subteam", None) => format!("@{}", parts.next().unwrap_or_default()),
+        ("subteam", Some(group)) if !group.starts_with('@') => format!("@{group}"),
+        (_, Some(label)) => label.to_owned(),
+        (_, None) => special.to_owned(),
+    }
+}
+
+/// Slack made a link of a bare domain or mail address: the label is what was typed.
+fn is_same_address(label: &str, url: &str) -> bool {
+    let Some((_scheme, address)) = url.split_once(':') else {
+        return false;
+    };
+    let address = address.strip_prefix("//").unwrap_or(address);
+    label == address || Some(label) == address.strip_suffix('/')
+}
+
+/// The three entities, once, `&amp;` last.
+fn decode(wire: &str) -> String {
+    if !wire.contains('&') {
+        return wire.to_owned();
+    }
+    wire.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+/// Our text → Slack's wire text. Nothing in it can be a mention or a link any more.
+pub fn escape(plain: &str) -> String {
+    plain
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// The instant of a message's `ts`: seconds, a dot, microseconds. As an id the `ts` stays a string.
+pub fn instant(ts: &str) -> Option<DateTime<Utc>> {
+    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if seconds.is_empty() || !digits(seconds) || !digits(fraction) || fraction.len() > 6 {
+        return None;
+    }
+    let seconds: i64 = seconds.parse().ok()?;
+    let micros: i64 = format!("{fraction:0<6}").parse().ok()?;
+    DateTime::from_timestamp_micros(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn nobody(_: &str) -> Option<String> {
+        None
+    }
+
+    fn ann(id: &str) -> Option<String> {
+        (id == "U0ANN01").then(|| "Ann <&>".to_owned())
+    }
+
+    #[rstest]
+    #[case::plain("done", "done")]
+    #[case::entities("ship it &amp; close &lt;b&gt;", "ship it & close <b>")]
+    #[case::once("&amp;lt;", "&lt;")]
+    #[case::once_more("&amp;amp;amp;", "&amp;amp;")]
+    #[case::no_entity("a &copy; b & c", "a &copy; b & c")]
+    #[case::known("ask <@U0ANN01>", "ask @Ann <&>")]
+    #[case::unknown("ask <@U0BOB01>", "ask @U0BOB01")]
+    #[case::old_style("ask <@U0BOB01|bob>", "ask @bob")]
+    #[case::enterprise("ask <@W0BOB01>", "ask @W0BOB01")]
+    #[case::channel("in <#C0PROJ1|proj>", "in #proj")]
+    #[case::bare_channel("in <#C0PROJ1>", "in #C0PROJ1")]
+    #[case::empty_label("in <#C0PROJ1|>", "in #C0PROJ1")]
+    #[case::here("<!here> <!channel|channel> <!everyone>", "@here @channel @everyone")]
+    #[case::group(
+        "<!subteam^S012> <!subteam^S012|@ops> <!subteam^S012|ops>",
+        "@S012 @ops @ops"
+    )]
+    #[case::date("by <!date^1392734382^{date}|18 Feb>", "by 18 Feb")]
+    #[case::link("<https://x.y/z?a=1&amp;b=2>", "https://x.y/z?a=1&b=2")]
+    #[case::bare_domain("see <http://foo.rs|foo.rs>", "see foo.rs")]
+    #[case::bare_domain_with_slash("see <http://foo.rs/|foo.rs>", "see foo.rs")]
+    #[case::same_label("<https://x.y|https://x.y>", "https://x.y")]
+    #[case::mail("<mailto:a@b.c|a@b.c>", "a@b.c")]
+    #[case::labelled("<https://x.y/z|the page>", "the page (https://x.y/z)")]
+    #[case::markup_is_parsed_before_entities("&lt;https://x.y&gt;", "<https://x.y>")]
+    #[case::unterminated("a < b <https://x.y", "a < b <https://x.y")]
+    #[case::nested("<a<https://x.y>", "<ahttps://x.y")]
+    #[case::emoji("done :tada:", "done :tada:")]
+    #[case::own_characters(" \u{a0}“Done” *now*\n ", " \u{a0}“Done” *now*\n ")]
+    fn unescapes(#[case] wire: &str, #[case] typed: &str) {
+        assert_eq!(unescape(wire, ann), typed);
+    }
+
+    #[rstest]
+    #[case::mention("<@U0BOT01> done", "done")]
+    #[case::old_mention("<@U0BOT01|ivan> done", "done")]
+    #[case::colon("<@U0BOT01>: done", "done")]
+    #[case::comma(" <@U0BOT01>\u{a0}, done", "done")]
+    #[case::invisible("\u{200b}<@U0BOT01> done", "done")]
+    #[case::once("<@U0BOT01> <@U0BOT01> done", "@U0BOT01 done")]
+    #[case::somebody_else("<@U0ANN01> done", "@Ann <&> done")]
+    #[case::longer_id("<@U0BOT012> done", "@U0BOT012 done")]
+    #[case::in_the_middle("thanks <@U0BOT01>", "thanks @U0BOT01")]
+    #[case::none(" done", " done")]
+    #[case::only("<@U0BOT01>", "")]
+    fn strips_one_leading_mention(#[case] wire: &str, #[case] typed: &str) {
+        assert_eq!(heard(wire, "U0BOT01", ann), typed);
+    }
+
+    #[rstest]
+    #[case("<@U0BOT01> done", true)]
+    #[case("hey <@U0BOT01|ivan>", true)]
+    #[case("<@U0BOT012> done", false)]
+    #[case("&lt;@U0BOT01&gt; done", false)]
+    #[case("@U0BOT01 done", false)]
+    fn finds_a_mention(#[case] wire: &str, #[case] found: bool) {
+        assert_eq!(mentions(wire, "U0BOT01"), found);
+    }
+
+    #[rstest]
+    #[case("1763800000.123459", Some(1_763_800_000_123_459))]
+    #[case("1763800000.1", Some(1_763_800_000_100_000))]
+    #[case("1763800000", Some(1_763_800_000_000_000))]
+    #[case("-1.2", None)]
+    #[case("1.2345678", None)]
+    #[case("99999999999999999999.1", None)]
+    #[case("", None)]
+    #[case("now", None)]
+    fn reads_a_ts_to_the_microsecond(#[case] ts: &str, #[case] micros: Option<i64>) {
+        assert_eq!(instant(ts).map(|at| at.timestamp_micros()), micros);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(wire in "\\PC*", id in "[A-Z0-9]{0,9}") {
+            let _ = heard(&wire, &id, nobody);
+            let _ = mentions(&wire, &id);
+            let _ = instant(&wire);
+        }
+
+        #[test]
+        fn any_markup_is_read(wire in "[<>@#!|&;:,^ampltgU0x/. ]*") {
+            let _ = heard(&wire, "U0", ann);
+        }
+
+        #[test]
+        fn what_is_escaped_reads_as_it_was(plain in any::<String>()) {
+            prop_assert_eq!(unescape(&escape(&plain), nobody), plain);
+        }
+    }
+}

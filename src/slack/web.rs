@@ -1,0 +1,449 @@
+//! Slack's Web API (contract slack 3) through slack-morphism's client: one call each, with a time limit, and what its
+//! failure means for whoever called.
+//!
+//! Requests are slack-morphism's types where it has them. Answers are our own lenient structs (`wire`): its typed
+//! models fail on what Slack adds and silently lose text beside metadata that they do not know (contract slack 5.4).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use slack_morphism::api::{SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest};
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::hyper_tokio::{SlackClientHyperConnector, SlackHyperClient};
+use slack_morphism::{
+    ClientResult, SlackApiToken, SlackClient, SlackMessageContent, SlackMessageMetadata,
+};
+
+use super::gate::Own;
+use super::wire::{AuthTested, History, Message, Opened, Posted, Said, User, UserInfo};
+use super::{SlackError, Token};
+
+/// The methods whose rate `post` minds.
+pub const POST: &str = "chat.postMessage";
+pub const UPDATE: &str = "chat.update";
+
+/// The `event_type` of what we post; its payload holds the `uid` (contract slack 3.4).
+const METADATA: &str = "ivan_message";
+/// Longer than Slack ever asks to wait: what is longer is a mistake of somebody's.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// Messages on one page of a history.
+const PAGE: &str = "200";
+/// So many pages are looked through for a message that may have been posted.
+const PAGES_MAX: usize = 5;
+
+/// Why a call did not end well. Variants differ in what may be done next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebError {
+    /// Certainly not done: the same again, not before `after`.
+    #[error("Slack asks for a pause before {method}")]
+    Limited {
+        method: &'static str,
+        after: Option<Duration>,
+    },
+    /// Certainly not done, and may work later.
+    #[error("Slack did not take {method}: {why}")]
+    NotTaken { method: &'static str, why: String },
+    /// Perhaps done: no answer, or one that leaves it open (contract slack 3.1).
+    #[error("no clear answer from Slack to {method}: {why}")]
+    Unknown { method: &'static str, why: String },
+    /// The token does not hold, or lacks a scope: nothing will work until somebody mends it.
+    #[error("Slack refuses {method}: {code}; {}", remedy(.code))]
+    Credentials { method: &'static str, code: String },
+    /// No, and no again.
+    #[error("Slack refuses {method}: {code}")]
+    Refused { method: &'static str, code: String },
+}
+
+/// What the operator can do about a refused token.
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "missing_scope" | "no_permission" => {
+            "give the app the scopes of deploy/slack-manifest.yaml (the app token: connections:write) and reinstall it"
+        }
+        "not_allowed_token_type" => {
+            "slack.app_token must be the xapp-… token and slack.bot_token the xoxb-… one"
+        }
+        "account_inactive" | "token_revoked" | "token_expired" => {
+            "make a new token at api.slack.com/apps and put it into slack.app_token or slack.bot_token"
+        }
+        "team_disabled" | "user_removed_from_team" | "forbidden_team" => {
+            "ask the workspace's administrators whether the app may still be in it"
+        }
+        _ => "check slack.app_token (xapp-…) and slack.bot_token (xoxb-…)",
+    }
+}
+
+/// A message found or made, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub ts: String,
+    /// When it last changed, if it was edited.
+    pub edited_ts: Option<String>,
+    /// As Slack holds it.
+    pub text: Option<String>,
+}
+
+/// The Web API with the two tokens of one app. Clones share their connections.
+#[derive(Clone)]
+pub struct Web {
+    client: Arc<SlackHyperClient>,
+    app_token: SlackApiToken,
+    bot_token: SlackApiToken,
+    limit: Duration,
+}
+
+impl Web {
+    /// `api_url` without a trailing slash, as in `https://slack.com/api`; `limit` is for each call.
+    pub fn new(
+        api_url: &str,
+        app_token: &Token,
+        bot_token: &Token,
+        limit: Duration,
+    ) -> Result<Web, SlackError> {
+        let setup = |why: String| SlackError::Setup { why };
+        let url = url::Url::parse(api_url)
+            .map_err(|error| setup(format!("slack.api_url `{api_url}`: {error}")))?;
+        let connector = match url.scheme() {
+            // Nothing on this way needs a certificate, and a machine without any must run the sandbox.
+            "http" => HttpsConnectorBuilder::new().with_tls_config(
+                rustls::ClientConfig::builder_with_provider(Arc::new(ring()))
+                    .with_safe_default_protocol_versions()
+                    .map_err(|error| setup(format!("TLS: {error}")))?
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth(),
+            ),
+            "https" => HttpsConnectorBuilder::new()
+                .with_provider_and_native_roots(ring())
+                .map_err(|error| {
+                    setup(format!(
+                        "no root certificates of this system can be read: {error}; install ca-certificates"
+                    ))
+                })?,
+            _ => {
+                return Err(setup(format!(
+                    "slack.api_url `{api_url}` must begin with https:// (http:// for a sandbox)"
+                )));
+            }
+        }
+        // Not slack-morphism's own connector: that one speaks neither http nor HTTP/1 (contract slack 5.2).
+        .https_or_http()
+        .enable_http1()
+        .build();
+        let connector = SlackClientHyperConnector::with_connector(connector)
+            .with_slack_api_url(api_url.trim_end_matches('/'));
+        Ok(Web {
+            client: Arc::new(SlackClient::new(connector)),
+            app_token: SlackApiToken::new(app_token.0.clone().into()),
+            bot_token: SlackApiToken::new(bot_token.0.clone().into()),
+            limit,
+        })
+    }
+
+    /// `apps.connections.open`: a fresh address for one Socket Mode link. It is a secret.
+    pub async fn open(&self, limit: Duration) -> Result<String, WebError> {
+        let method = "apps.connections.open";
+        let session = self.client.open_session(&self.app_token);
+        let empty = HashMap::<String, String>::new();
+        let call = session.http_session_api.http_post(method, &empty, None);
+        let opened: Opened = answered(method, limit, call).await?;
+        let url = opened.url.ok_or_else(|| unclear(method))?;
+        if url.starts_with("wss://") || url.starts_with("ws://") {
+            Ok(url)
+        } else {
+            Err(unclear(method))
+        }
+    }
+
+    /// `auth.test`: who we are.
+    pub async fn who_am_i(&self) -> Result<Own, WebError> {
+        let method = "auth.test";
+        let answer: AuthTested = self.get(method, &[]).await?;
+        match (answer.team_id, answer.user_id) {
+            (Some(team), Some(user)) => Ok(Own {
+                team,
+                user,
+                name: answer.user,
+            }),
+            _ => Err(unclear(method)),
+        }
+    }
+
+    /// `users.info`.
+    pub async fn user(&self, id: &str) -> Result<User, WebError> {
+        let method = "users.info";
+        let answer: UserInfo = self.get(method, &[("user", id)]).await?;
+        answer.user.ok_or_else(|| unclear(method))
+    }
+
+    /// `chat.postMessage`, with `uid` in its metadata and nothing unfurled.
+    pub async fn post(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        text: &str,
+        uid: &str,
+    ) -> Result<Seen, WebError> {
+        let method = POST;
+        let metadata = SlackMessageMetadata::new(METADATA.to_owned())
+            .with_event_payload(HashMap::from([("uid".to_owned(), uid.to_owned())]));
+        let content = SlackMessageContent::new()
+            .with_text(text.to_owned())
+            .with_metadata(metadata);
+        let request = SlackApiChatPostMessageRequest::new(channel.into(), content)
+            .opt_thread_ts(thread.map(Into::into))
+            .with_unfurl_links(false)
+            .with_unfurl_media(false);
+        let posted: Posted = self.send(method, &request).await?;
+        seen(method, posted)
+    }
+
+    /// `chat.update`: may be repeated.
+    pub async fn update(&self, channel: &str, ts: &str, text: &str) -> Result<Seen, WebError> {
+        let method = UPDATE;
+        let content = SlackMessageContent::new().with_text(text.to_owned());
+        let request = SlackApiChatUpdateRequest::new(channel.into(), content, ts.into());
+        let posted: Posted = self.send(method, &request).await?;
+        seen(method, posted)
+    }
+
+    /// Looks for our message with `uid` in its metadata. `None` if it was searched for and is not there.
+    ///
+    /// Channels are read newest first, threads from their root; no time bounds the search, for Slack's clock is not ours.
+    pub async fn find(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        uid: &str,
+    ) -> Result<Option<Seen>, WebError> {
+        let method = match thread {
+            Some(_) => "conversations.replies",
+            None => "conversations.history",
+        };
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![
+                ("channel", channel),
+                ("include_all_metadata", "true"),
+                ("limit", PAGE),
+            ];
+            query.extend(thread.map(|root| ("ts", root)));
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: History = self.get(method, &query).await?;
+            if !page.ok {
+                return Err(unclear(method));
+            }
+            if let Some(found) = page.messages.into_iter().find(|message| is(message, uid))
+                && let Some(ts) = found.ts
+            {
+                return Ok(Some(Seen {
+                    ts,
+                    edited_ts: found.edited.ts,
+                    text: found.text,
+                }));
+            }
+            cursor = page
+                .response_metadata
+                .next_cursor
+                .filter(|cursor| !cursor.is_empty());
+            if cursor.is_none() {
+                return Ok(None);
+            }
+        }
+        tracing::warn!(
+            "a message that may have been posted is not among the newest of its conversation"
+        );
+        Ok(None)
+    }
+
+    /// What was said in a channel since then, oldest first; at most as many pages as a search reads.
+    pub async fn said_since(
+        &self,
+        channel: &str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Value>, WebError> {
+        let method = "conversations.history";
+        let oldest = format!(
+            "{}.{:06}",
+            since.timestamp(),
+            since.timestamp_subsec_micros()
+        );
+        let mut said = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let mut query = vec![("channel", channel), ("oldest", &oldest), ("limit", PAGE)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: Said = self.get(method, &query).await?;
+            if !page.ok {
+                return Err(unclear(method));
+            }
+            said.extend(page.messages);
+            cursor = page
+                .response_metadata
+                .next_cursor
+                .filter(|cursor| !cursor.is_empty());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        said.reverse();
+        Ok(said)
+    }
+
+    async fn get<A>(&self, method: &'static str, query: &[(&str, &str)]) -> Result<A, WebError>
+    where
+        A: DeserializeOwned + Send,
+    {
+        let query: Vec<(&str, Option<&str>)> = query
+            .iter()
+            .map(|(name, value)| (*name, Some(*value)))
+            .collect();
+        let session = self.client.open_session(&self.bot_token);
+        let call = session.http_session_api.http_get(method, &query, None);
+        answered(method, self.limit, call).await
+    }
+
+    async fn send<R, A>(&self, method: &'static str, request: &R) -> Result<A, WebError>
+    where
+        R: Serialize + Send + Sync,
+        A: DeserializeOwned + Send,
+    {
+        let session = self.client.open_session(&self.bot_token);
+        let call = session.http_session_api.http_post(method, request, None);
+        answered(method, self.limit, call).await
+    }
+}
+
+/// The provider that the whole binary uses (design 9).
+fn ring() -> rustls::crypto::CryptoProvider {
+    rustls::crypto::ring::default_provider()
+}
+
+fn is(message: &Message, uid: &str) -> bool {
+    message.metadata.event_payload.uid.as_deref() == Some(uid)
+        && message.metadata.event_type.as_deref() == Some(METADATA)
+}
+
+fn seen(method: &'static str, posted: Posted) -> Result<Seen, WebError> {
+    let ts = posted.ts.or(posted.message.ts);
+    match ts {
+        Some(ts) if posted.ok => Ok(Seen {
+            ts,
+            edited_ts: posted.message.edited.ts,
+            text: posted.message.text,
+        }),
+        _ => Err(unclear(method)),
+    }
+}
+
+fn unclear(method: &'static str) -> WebError {
+    WebError::Unknown {
+        method,
+        why: "an answer without what it must hold".to_owned(),
+    }
+}
+
+/// Awaits a call no longer than `limit`, and reads what its failure means.
+async fn answered<A>(
+    method: &'static str,
+    limit: Duration,
+    call: impl Future<Output = ClientResult<A>>,
+) -> Result<A, WebError> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(meaning(method, error)),
+        Err(_) => Err(WebError::Unknown {
+            method,
+            why: format!("nothing for {} s", limit.as_secs_f32()),
+        }),
+    }
+}
+
+/// What slack-morphism's error means (contract slack 3.1). Its own `Display` prints bodies, which hold people's text.
+fn meaning(method: &'static str, error: SlackClientError) -> WebError {
+    let unknown = |why: &str| WebError::Unknown {
+        method,
+        why: why.to_owned(),
+    };
+    match error {
+        SlackClientError::ApiError(error) => code_meaning(method, error.code),
+        SlackClientError::RateLimitError(error) => WebError::Limited {
+            method,
+            after: error.retry_after.map(|after| after.min(PAUSE_MAX)),
+        },
+        SlackClientError::HttpError(error) if error.status_code.is_server_error() => {
+            unknown(&format!("HTTP {}", error.status_code.as_u16()))
+        }
+        SlackClientError::HttpError(error) => WebError::NotTaken {
+            method,
+            why: format!("HTTP {}; check slack.api_url", error.status_code.as_u16()),
+        },
+        SlackClientError::HttpProtocolError(error) => {
+            let never_sent = error
+                .cause
+                .as_ref()
+                .and_then(|cause| cause.downcast_ref::<legacy::Error>())
+                .filter(|cause| cause.is_connect());
+            match never_sent {
+                Some(cause) => WebError::NotTaken {
+                    method,
+                    why: format!("no connection ({})", innermost(cause)),
+                },
+                None => unknown("the connection broke"),
+            }
+        }
+        SlackClientError::ProtocolError(_) => unknown("an answer that is not the API's JSON"),
+        SlackClientError::EndOfStream(_)
+        | SlackClientError::SystemError(_)
+        | SlackClientError::SocketModeProtocolError(_) => unknown("the answer broke off"),
+    }
+}
+
+/// What an error comes down to: a refused connection, a name that does not resolve, a certificate that does not hold.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// What an `error` code in a 200 means (contract slack 1.1, 3.1).
+fn code_meaning(method: &'static str, code: String) -> WebError {
+    match code.as_str() {
+        "ratelimited" | "rate_limited" => WebError::Limited {
+            method,
+            after: None,
+        },
+        "service_unavailable" | "team_added_to_org" | "request_timeout" => {
+            WebError::NotTaken { method, why: code }
+        }
+        "internal_error" | "fatal_error" => WebError::Unknown { method, why: code },
+        "invalid_auth"
+        | "not_authed"
+        | "account_inactive"
+        | "token_revoked"
+        | "token_expired"
+        | "missing_scope"
+        | "no_permission"
+        | "not_allowed_token_type"
+        | "access_denied"
+        | "accesslimited"
+        | "ekm_access_denied"
+        | "org_login_required"
+        | "team_access_not_granted"
+        | "two_factor_setup_required"
+        | "team_disabled"
+        | "user_removed_from_team"
+        | "forbidden_team" => WebError::Credentials { method, code },
+        _ => WebError::Refused { method, code },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,448 @@
+//! The Web API against a server that answers what a test says, and remembers what it was asked.
+
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+struct Asked {
+    line: String,
+    query: String,
+    token: String,
+    content_type: String,
+    body: String,
+}
+
+#[derive(Clone)]
+struct Server {
+    url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    answers: Arc<Mutex<Vec<Response>>>,
+}
+
+impl Server {
+    /// Gives the answers in turn; then it hangs.
+    async fn answering(answers: impl IntoIterator<Item = Response>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut answers: Vec<Response> = answers.into_iter().collect();
+        answers.reverse();
+        let server = Server {
+            url: format!("http://{}/api", listener.local_addr().unwrap()),
+            asked: Arc::default(),
+            answers: Arc::new(Mutex::new(answers)),
+        };
+        let router = Router::new().fallback(answer).with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        server
+    }
+
+    fn web(&self, limit: Duration) -> Web {
+        let (app, bot) = (Token::new("xapp-1-test"), Token::new("xoxb-test"));
+        Web::new(&self.url, &app, &bot, limit).unwrap()
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn first(&self) -> Asked {
+        self.asked().first().unwrap().clone()
+    }
+}
+
+async fn answer(
+    State(server): State<Server>,
+    method: Method,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let header = |name| {
+        let value: Option<&axum::http::HeaderValue> = headers.get(name);
+        value.map_or(String::new(), |value| value.to_str().unwrap().to_owned())
+    };
+    server.asked.lock().unwrap().push(Asked {
+        line: format!("{method} {}", uri.path()),
+        query: query.unwrap_or_default(),
+        token: header(header::AUTHORIZATION),
+        content_type: header(header::CONTENT_TYPE),
+        body,
+    });
+    let answer = server.answers.lock().unwrap().pop();
+    match answer {
+        Some(answer) => answer,
+        None => std::future::pending().await,
+    }
+}
+
+fn ok(body: Value) -> Response {
+    axum::Json(body).into_response()
+}
+
+fn code(code: &str) -> Response {
+    ok(json!({"ok": false, "error": code}))
+}
+
+async fn post_to(answer: Response) -> Result<Seen, WebError> {
+    let server = Server::answering([answer]).await;
+    let web = server.web(LIMIT);
+    web.post("D0DM001", None, "✓ done", "u1").await
+}
+
+#[tokio::test]
+async fn posts_with_a_mark_and_without_unfurling() {
+    let server = Server::answering([ok(
+        json!({"ok": true, "channel": "D0DM001", "ts": "1763800000.000100",
+        "message": {"type": "message", "user": "U0BOT01", "new": [1]}}),
+    )])
+    .await;
+    let seen = server
+        .web(LIMIT)
+        .post(
+            "D0DM001",
+            Some("1763700000.000100"),
+            "✓ <https://x.y|it>",
+            "u1",
+        )
+        .await
+        .unwrap();
+    assert_eq!(seen.ts, "1763800000.000100");
+    let asked = server.first();
+    assert_eq!(asked.line, "POST /api/chat.postMessage");
+    assert_eq!(asked.token, "Bearer xoxb-test");
+    assert_eq!(asked.content_type, "application/json; charset=utf-8");
+    let body: Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(
+        body,
+        json!({"channel": "D0DM001", "thread_ts": "1763700000.000100", "text": "✓ <https://x.y|it>",
+            "unfurl_links": false, "unfurl_media": false,
+            "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "u1"}}})
+    );
+}
+
+#[tokio::test]
+async fn an_update_says_when_it_was_made() {
+    let server = Server::answering([ok(
+        json!({"ok": true, "channel": "D0DM001", "ts": "1.000100", "text": "✓",
+        "message": {"text": "✓", "edited": {"user": "U0BOT01", "ts": "2.000000"}}}),
+    )])
+    .await;
+    let seen = server.web(LIMIT).update("D0DM001", "1.000100", "✓").await;
+    assert_eq!(seen.unwrap().edited_ts.as_deref(), Some("2.000000"));
+    let asked = server.first();
+    let body: Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(asked.line, "POST /api/chat.update");
+    assert_eq!(
+        body,
+        json!({"channel": "D0DM001", "ts": "1.000100", "text": "✓"})
+    );
+}
+
+#[tokio::test]
+async fn opens_with_the_app_token() {
+    let url = "wss://wss-primary.slack.com/link/?ticket=x";
+    let server = Server::answering([ok(json!({"ok": true, "url": url}))]).await;
+    assert_eq!(server.web(LIMIT).open(LIMIT).await.unwrap(), url);
+    let asked = server.first();
+    assert_eq!(asked.line, "POST /api/apps.connections.open");
+    assert_eq!(
+        (asked.token.as_str(), asked.body.as_str()),
+        ("Bearer xapp-1-test", "{}")
+    );
+}
+
+#[rstest]
+#[case::no_url(json!({"ok": true}))]
+#[case::no_socket(json!({"ok": true, "url": "https://slack.com/"}))]
+#[tokio::test]
+async fn an_address_is_one_of_a_socket(#[case] body: Value) {
+    let server = Server::answering([ok(body)]).await;
+    let error = server.web(LIMIT).open(LIMIT).await.unwrap_err();
+    assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn knows_who_it_is() {
+    let server = Server::answering([ok(json!({"ok": true, "url": null, "team": null, "team_id": "T0TEAM1",
+        "user": "ivan", "user_id": "U0BOT01", "bot_id": "B0BOT01", "is_enterprise_install": "false"}))])
+    .await;
+    assert_eq!(
+        server.web(LIMIT).who_am_i().await.unwrap(),
+        Own {
+            team: "T0TEAM1".into(),
+            user: "U0BOT01".into(),
+            name: Some("ivan".into())
+        }
+    );
+}
+
+#[tokio::test]
+async fn asks_about_a_user() {
+    let server = Server::answering([ok(
+        json!({"ok": true, "user": {"id": "U0ANN01", "name": "ann"}}),
+    )])
+    .await;
+    let user = server.web(LIMIT).user("U0ANN01").await.unwrap();
+    assert_eq!(user.name.as_deref(), Some("ann"));
+    let asked = server.first();
+    assert_eq!(
+        (asked.line.as_str(), asked.query.as_str()),
+        ("GET /api/users.info", "user=U0ANN01")
+    );
+}
+
+fn ours(ts: &str, uid: &str) -> Value {
+    json!({"type": "message", "user": "U0BOT01", "bot_id": "B0BOT01", "ts": ts, "text": "✓",
+        "metadata": {"event_type": "ivan_message", "event_payload": {"uid": uid}}})
+}
+
+#[tokio::test]
+async fn finds_a_message_by_its_mark_on_a_later_page() {
+    let server = Server::answering([
+        ok(json!({"ok": true, "has_more": true, "response_metadata": {"next_cursor": "c2=="},
+            "messages": [{"ts": "9.1", "text": "u1"}, ours("8.1", "u2"),
+                {"ts": "7.2", "metadata": {"event_type": "other_app", "event_payload": {"uid": "u1"}}}]})),
+        ok(json!({"ok": true, "messages": [ours("7.1", "u1")], "response_metadata": {"next_cursor": ""}})),
+    ])
+    .await;
+    let found = server.web(LIMIT).find("D0DM001", None, "u1").await.unwrap();
+    assert_eq!(
+        found,
+        Some(Seen {
+            ts: "7.1".into(),
+            edited_ts: None,
+            text: Some("✓".into())
+        })
+    );
+    let asked = server.asked();
+    assert_eq!(asked[0].line, "GET /api/conversations.history");
+    assert_eq!(
+        asked[0].query,
+        "channel=D0DM001&include_all_metadata=true&limit=200"
+    );
+    assert!(
+        asked[1].query.ends_with("&cursor=c2%3D%3D"),
+        "{}",
+        asked[1].query
+    );
+}
+
+#[tokio::test]
+async fn looks_into_the_thread_of_a_reply() {
+    let server =
+        Server::answering([ok(json!({"ok": true, "messages": [ours("7.1", "u2")]}))]).await;
+    let found = server.web(LIMIT).find("C0PROJ1", Some("7.0"), "u1").await;
+    assert_eq!(found, Ok(None));
+    let asked = server.first();
+    assert_eq!(asked.line, "GET /api/conversations.replies");
+    assert!(asked.query.ends_with("&ts=7.0"), "{}", asked.query);
+}
+
+#[tokio::test]
+async fn does_not_look_through_everything() {
+    let page = || {
+        ok(
+            json!({"ok": true, "messages": [ours("7.1", "u2")], "response_metadata": {"next_cursor": "more"}}),
+        )
+    };
+    let server = Server::answering((0..PAGES_MAX + 3).map(|_| page())).await;
+    assert_eq!(
+        server.web(LIMIT).find("D0DM001", None, "u1").await,
+        Ok(None)
+    );
+    assert_eq!(server.asked().len(), PAGES_MAX);
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_is_not_an_empty_one() {
+    let server = Server::answering([(StatusCode::OK, "<html>").into_response()]).await;
+    let found = server.web(LIMIT).find("D0DM001", None, "u1").await;
+    assert!(matches!(found, Err(WebError::Unknown { .. })), "{found:?}");
+}
+
+#[rstest]
+#[case("ratelimited")]
+#[case("rate_limited")]
+#[tokio::test]
+async fn a_limit_in_the_body(#[case] word: &str) {
+    let error = post_to(code(word)).await.unwrap_err();
+    assert!(
+        matches!(error, WebError::Limited { after: None, .. }),
+        "{error:?}"
+    );
+}
+
+#[rstest]
+#[case::json(axum::Json(json!({"ok": false, "error": "ratelimited"})).into_response())]
+#[case::text("slow down".into_response())]
+#[tokio::test]
+async fn a_limit_with_its_pause(#[case] body: Response) {
+    let mut answer = body;
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer
+        .headers_mut()
+        .insert(header::RETRY_AFTER, "7".parse().unwrap());
+    let after = Some(Duration::from_secs(7));
+    let method = "chat.postMessage";
+    assert_eq!(
+        post_to(answer).await,
+        Err(WebError::Limited { method, after })
+    );
+}
+
+#[tokio::test]
+async fn an_absurd_pause_is_an_hour() {
+    let pause = [(header::RETRY_AFTER, u64::MAX.to_string())];
+    let answer = (StatusCode::TOO_MANY_REQUESTS, pause, "slow down").into_response();
+    let after = Some(Duration::from_secs(3_600));
+    let method = "chat.postMessage";
+    assert_eq!(
+        post_to(answer).await,
+        Err(WebError::Limited { method, after })
+    );
+}
+
+#[rstest]
+#[case::unavailable(code("service_unavailable"))]
+#[case::not_found((StatusCode::NOT_FOUND, "no such page").into_response())]
+#[case::redirect((StatusCode::FOUND, [(header::LOCATION, "https://elsewhere.example/")]).into_response())]
+#[tokio::test]
+async fn certainly_not_taken(#[case] answer: Response) {
+    let error = post_to(answer).await.unwrap_err();
+    assert!(matches!(error, WebError::NotTaken { .. }), "{error:?}");
+}
+
+#[rstest]
+#[case::internal(code("internal_error"))]
+#[case::fatal(code("fatal_error"))]
+#[case::server((StatusCode::BAD_GATEWAY, "bad gateway").into_response())]
+#[case::html((StatusCode::OK, "<html>").into_response())]
+#[case::broken_json(([(header::CONTENT_TYPE, "application/json")], "{\"ok\":tr").into_response())]
+#[case::no_ts(ok(json!({"ok": true})))]
+#[case::not_ok_without_reason(ok(json!({"ok": false, "ts": "1.2"})))]
+#[tokio::test]
+async fn perhaps_posted(#[case] answer: Response) {
+    let error = post_to(answer).await.unwrap_err();
+    assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
+}
+
+#[rstest]
+#[case("invalid_auth")]
+#[case("token_revoked")]
+#[case("missing_scope")]
+#[tokio::test]
+async fn a_refused_token_says_what_to_do(#[case] word: &str) {
+    let error = post_to(code(word)).await.unwrap_err();
+    assert!(matches!(error, WebError::Credentials { .. }), "{error:?}");
+    let words = error.to_string();
+    assert!(
+        words.starts_with(&format!("Slack refuses chat.postMessage: {word}; ")),
+        "{words}"
+    );
+}
+
+#[rstest]
+#[case("channel_not_found")]
+#[case("is_archived")]
+#[case("msg_too_long")]
+#[case("a_code_of_tomorrow")]
+#[tokio::test]
+async fn refused_for_good(#[case] word: &str) {
+    let method = "chat.postMessage";
+    let refused = WebError::Refused {
+        method,
+        code: word.into(),
+    };
+    assert_eq!(post_to(code(word)).await, Err(refused));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_not_waited_for() {
+    let server = Server::answering([]).await;
+    let web = server.web(Duration::from_millis(200));
+    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
+    assert_eq!(server.asked().len(), 1, "it was sent once");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_sending_leaves_it_open() {
+    use tokio::io::AsyncReadExt;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    let breaking = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.read_exact(&mut [0; 32]).await.unwrap();
+    });
+    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
+    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
+    breaking.await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/", listener.local_addr().unwrap());
+    drop(listener);
+    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
+    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    assert!(matches!(error, WebError::NotTaken { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_error_does_not_repeat_what_people_wrote() {
+    let answer =
+        ok(json!({"ok": false, "error": "no_text", "message": {"text": "my secret plan"}}));
+    let words = post_to(answer).await.unwrap_err().to_string();
+    assert!(!words.contains("secret"), "{words}");
+}
+
+#[rstest]
+#[case("slack.com/api", "slack.api_url")]
+#[case("ftp://slack.com/api", "https://")]
+fn an_api_url_is_one_of_http(#[case] url: &str, #[case] words: &str) {
+    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let error = Web::new(url, &app, &bot, LIMIT).err().unwrap().to_string();
+    assert!(error.contains(words), "{error}");
+}
+
+/// One TLS handshake with what a real Slack is spoken to with: no provider panics, no plain HTTP is sent.
+#[tokio::test]
+async fn speaks_tls_to_https() {
+    use tokio::io::AsyncReadExt;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/api", listener.local_addr().unwrap());
+    let hello = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let mut head = [0; 1];
+        tcp.read_exact(&mut head).await.unwrap();
+        head[0]
+    });
+    let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+    let web = match Web::new(&url, &app, &bot, LIMIT) {
+        Ok(web) => web,
+        // A machine without certificates says so, and says what to do.
+        Err(error) => {
+            assert!(error.to_string().contains("ca-certificates"), "{error}");
+            return;
+        }
+    };
+    let error = web.who_am_i().await.unwrap_err();
+    assert!(matches!(error, WebError::NotTaken { .. }), "{error:?}");
+    assert_eq!(hello.await.unwrap(), 22, "a TLS handshake record");
+}

@@ -1,0 +1,332 @@
+//! Slack's JSON as it arrives, leniently: a field that is missing, null or of another type is `None`, a field or a
+//! block type that is new is not looked at (contract slack 2.1, 5.4).
+//!
+//! `socket` reads [`Frame`]s, `gate` decides on their [`Event`]s, `web` reads the answers of the Web API.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// What is of the wrong type is as good as missing: one odd field must not cost a person their message.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+/// One text frame of a Socket Mode link (contract slack 1.2).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Frame {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub envelope_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub accepts_response_payload: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub retry_attempt: Option<u32>,
+    #[serde(deserialize_with = "lenient")]
+    pub retry_reason: Option<String>,
+    /// Of a `disconnect`.
+    #[serde(deserialize_with = "lenient")]
+    pub reason: Option<String>,
+    /// Of a `hello`: all live links of the app, ghosts included.
+    #[serde(deserialize_with = "lenient")]
+    pub num_connections: Option<u32>,
+    pub payload: Value,
+}
+
+impl Frame {
+    /// Reads a text frame; `None` if it is not a JSON object.
+    pub fn read(text: &str) -> Option<Frame> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        value.is_object().then_some(())?;
+        serde_json::from_value(value).ok()
+    }
+}
+
+/// The payload of an `events_api` envelope.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Callback {
+    /// `event_callback`, or `app_rate_limited`, which has no event.
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub api_app_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub event_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub event: Event,
+}
+
+impl Callback {
+    /// Reads a payload; what is no object has nothing in it.
+    pub fn read(payload: Value) -> Callback {
+        serde_json::from_value(payload).unwrap_or_default()
+    }
+}
+
+/// The event itself, as far as a command can be in it.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub subtype: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub hidden: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub user: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub bot_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub app_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub text: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub thread_ts: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub client_msg_id: Option<String>,
+}
+
+// ---------------------------------------------------------------- answers of the Web API (contract slack 3.2)
+
+/// `apps.connections.open`. No `Debug`: the address is a bearer secret.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Opened {
+    #[serde(deserialize_with = "lenient")]
+    pub url: Option<String>,
+}
+
+/// `auth.test`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AuthTested {
+    #[serde(deserialize_with = "lenient")]
+    pub team_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub user_id: Option<String>,
+    /// The bot's handle.
+    #[serde(deserialize_with = "lenient")]
+    pub user: Option<String>,
+}
+
+/// `users.info`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UserInfo {
+    #[serde(deserialize_with = "lenient")]
+    pub user: Option<User>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct User {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub team_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub real_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub tz: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub deleted: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub is_bot: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub is_restricted: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub is_ultra_restricted: Option<bool>,
+    /// Somebody of another workspace, met through Slack Connect.
+    #[serde(deserialize_with = "lenient")]
+    pub is_stranger: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub profile: Profile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    #[serde(deserialize_with = "lenient")]
+    pub display_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub real_name: Option<String>,
+}
+
+/// `chat.postMessage` and `chat.update`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Posted {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub message: Message,
+}
+
+/// A message in an answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub user: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub text: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub edited: Edited,
+    #[serde(deserialize_with = "lenient")]
+    pub metadata: Metadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Edited {
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    #[serde(deserialize_with = "lenient")]
+    pub event_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub event_payload: MetadataPayload,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct MetadataPayload {
+    #[serde(deserialize_with = "lenient")]
+    pub uid: Option<String>,
+}
+
+/// `conversations.history` and `conversations.replies`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct History {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "each")]
+    pub messages: Vec<Message>,
+    #[serde(deserialize_with = "lenient")]
+    pub response_metadata: Cursor,
+}
+
+/// `conversations.history` where the messages are wanted as they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub messages: Vec<Value>,
+    #[serde(deserialize_with = "lenient")]
+    pub response_metadata: Cursor,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Cursor {
+    #[serde(deserialize_with = "lenient")]
+    pub next_cursor: Option<String>,
+}
+
+/// A message that cannot be read does not hide its neighbours.
+fn each<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
+    let Value::Array(messages) = Value::deserialize(deserializer)? else {
+        return Ok(Vec::new());
+    };
+    Ok(messages
+        .into_iter()
+        .filter_map(|message| serde_json::from_value(message).ok())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::not_json("hello")]
+    #[case::not_an_object("[1]")]
+    #[case::empty("")]
+    fn a_frame_is_an_object(#[case] text: &str) {
+        assert!(Frame::read(text).is_none());
+    }
+
+    #[test]
+    fn a_frame_needs_nothing_but_its_type() {
+        let frame = Frame::read(r#"{"type":"disconnect"}"#).unwrap();
+        assert_eq!(frame.kind.as_deref(), Some("disconnect"));
+        assert_eq!(frame.reason, None);
+    }
+
+    #[test]
+    fn odd_fields_are_missing_fields() {
+        let frame = Frame::read(
+            r#"{"type":"hello","num_connections":"many","retry_attempt":-1,"new":{"a":[]}}"#,
+        )
+        .unwrap();
+        assert_eq!(frame.kind.as_deref(), Some("hello"));
+        assert_eq!(frame.num_connections, None);
+        assert_eq!(frame.retry_attempt, None);
+    }
+
+    #[test]
+    fn a_message_survives_null_ids_and_unknown_blocks() {
+        let callback = Callback::read(json!({
+            "type": "event_callback", "team_id": null, "event_id": "Ev1",
+            "authorizations": [{"team_id": null, "user_id": "U0BOT01"}],
+            "event": {"type": "message", "text": "done", "ts": "1.2", "user": "U0ANN01", "hidden": null,
+                "metadata": {"event_type": "x", "event_payload": {"n": 7}},
+                "files": [{"url_private": ""}], "attachments": [{"id": "one"}],
+                "blocks": [{"type": "never_seen", "elements": 3}]},
+        }));
+        assert_eq!(callback.event.text.as_deref(), Some("done"));
+        assert_eq!(callback.event.hidden, None);
+    }
+
+    #[test]
+    fn a_payload_that_is_no_object_has_nothing_in_it() {
+        assert!(Callback::read(Value::Null).kind.is_none());
+        assert!(
+            Callback::read(json!({"type": "event_callback", "event": "?"}))
+                .event
+                .kind
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn one_odd_message_does_not_hide_the_others() {
+        let history: History = serde_json::from_value(json!({
+            "ok": true,
+            "messages": [7, {"ts": "1.2", "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "u1"}}}],
+        }))
+        .unwrap();
+        let found = history.messages.first().unwrap();
+        assert_eq!(found.metadata.event_payload.uid.as_deref(), Some("u1"));
+    }
+}
