@@ -8,6 +8,7 @@ pub mod desk;
 pub mod domain;
 pub mod gaps;
 pub mod github;
+pub mod http;
 pub mod inbox;
 pub mod outbox;
 pub mod reconcile;

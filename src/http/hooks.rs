@@ -1,0 +1,585 @@
+//! The sources' door (design 5, "Webhooks"): a signed request → a delivery that the inbox keeps.
+//!
+//! ```text
+//! receive (size, time) ─ verify (raw bytes, constant time) ─ read (event, dedupe key) ─ keep (committed) ─ 2xx
+//! ```
+//!
+//! Anybody may knock. Until the signature holds nothing is stored, nothing is believed but the name of the webhook whose
+//! secret is to be looked up, and little is buffered or logged. The work follows the 2xx (contract github 9.5,
+//! clickup 7.5), so that what is answered here never depends on what a payload means.
+
+mod read;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use futures_util::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::clock::Clock;
+use crate::desk::StoreTrouble;
+use crate::domain::event::Delivery;
+use crate::domain::task::Source;
+use crate::inbox::{Inbox, Kept};
+
+/// The part of the inbox that is needed here; the promises of each are [`Inbox`]'s.
+#[async_trait]
+pub trait Keeps: Send + Sync + 'static {
+    /// Committed when this returns (P1).
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble>;
+    /// The secrets that may have signed a delivery of the webhook `hook`; of any webhook of the source, for `None`. Empty
+    /// for any: there is no route for the source (P6).
+    async fn secrets(
+        &self,
+        source: Source,
+        hook: Option<&str>,
+    ) -> Result<Vec<String>, StoreTrouble>;
+}
+
+#[async_trait]
+impl Keeps for Inbox {
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
+        Inbox::keep(self, delivery).await
+    }
+    async fn secrets(
+        &self,
+        source: Source,
+        hook: Option<&str>,
+    ) -> Result<Vec<String>, StoreTrouble> {
+        Inbox::secrets(self, source, hook).await
+    }
+}
+
+/// The webhooks' routes, and nothing else; serve them with [`super::serve_hooks`].
+pub fn hooks_router(keeps: impl Keeps, clock: Clock) -> Router {
+    router(keeps, clock, Limits::default())
+}
+
+fn router(keeps: impl Keeps, clock: Clock, limits: Limits) -> Router {
+    let hooks = Arc::new(Hooks::new(keeps, clock, limits));
+    let door = |source| Door {
+        source,
+        hooks: Arc::clone(&hooks),
+    };
+    let github = any(take).with_state(door(Source::GitHub));
+    let clickup = any(take).with_state(door(Source::ClickUp));
+    Router::new()
+        .route("/webhooks/github", github)
+        .route("/webhooks/clickup", clickup)
+        .route("/healthz", get(healthz))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(nothing_here)
+}
+
+/// What a request may cost; tests shorten it.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// The largest body, in bytes: GitHub sends none that is larger (contract github 9.3).
+    body: usize,
+    /// How long a body may take to arrive: GitHub gives up after ten seconds (contract github 9.5).
+    body_within: Duration,
+    /// How long the store may take for one step: ClickUp gives up after seven seconds (contract clickup 7.5).
+    store_within: Duration,
+    /// Bodies up to this many bytes are taken from every connection at once; nearly all deliveries are smaller.
+    small: usize,
+    /// Further bytes of all larger bodies together: strangers may open every connection and send the largest on each.
+    room: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body: 25 * 1024 * 1024,
+            body_within: Duration::from_secs(10),
+            store_within: Duration::from_secs(3),
+            small: 64 * 1024,
+            room: 128 * 1024 * 1024,
+        }
+    }
+}
+
+/// How often a refusal is logged, at most, for each source.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+/// What a source that tries again is asked to wait, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+struct Hooks {
+    keeps: Box<dyn Keeps>,
+    clock: Clock,
+    limits: Limits,
+    /// Bytes that larger bodies may still take.
+    room: Arc<Semaphore>,
+    github_refusals: Seldom,
+    clickup_refusals: Seldom,
+}
+
+impl Hooks {
+    fn new(keeps: impl Keeps, clock: Clock, limits: Limits) -> Hooks {
+        Hooks {
+            keeps: Box::new(keeps),
+            clock,
+            room: Arc::new(Semaphore::new(limits.room)),
+            limits,
+            github_refusals: Seldom::default(),
+            clickup_refusals: Seldom::default(),
+        }
+    }
+
+    /// The secrets that may have signed what the webhook `hook` sends. One that is not known is held against all of
+    /// them: GitHub delivers from a new webhook before its id is kept here.
+    async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, Why> {
+        let asked = async {
+            let of_hook = self.known_secrets(source, hook).await?;
+            if of_hook.is_empty() && hook.is_some() {
+                return self.known_secrets(source, None).await;
+            }
+            Ok(of_hook)
+        };
+        let secrets = in_time(self.limits.store_within, asked).await?;
+        if secrets.is_empty() {
+            return Err(Why::NoRoute);
+        }
+        Ok(secrets)
+    }
+
+    /// Those that count; an empty one would be anybody's.
+    async fn known_secrets(
+        &self,
+        source: Source,
+        hook: Option<&str>,
+    ) -> Result<Vec<String>, StoreTrouble> {
+        let mut secrets = self.keeps.secrets(source, hook).await?;
+        secrets.retain(|secret| !secret.trim().is_empty());
+        Ok(secrets)
+    }
+
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, Why> {
+        in_time(self.limits.store_within, self.keeps.keep(delivery)).await
+    }
+}
+
+/// What is still under way then may be committed after all: a repetition finds it.
+async fn in_time<T>(
+    within: Duration,
+    asked: impl Future<Output = Result<T, StoreTrouble>>,
+) -> Result<T, Why> {
+    match timeout(within, asked).await {
+        Ok(answered) => answered.map_err(|trouble| Why::Store(trouble.to_string())),
+        Err(_) => Err(Why::Store(format!(
+            "the store did not answer within {} s",
+            within.as_secs_f32()
+        ))),
+    }
+}
+
+/// One source's route.
+#[derive(Clone)]
+struct Door {
+    source: Source,
+    hooks: Arc<Hooks>,
+}
+
+async fn take(State(door): State<Door>, arrived: Result<Verified, Unkept>) -> Response {
+    let kept = match arrived {
+        // What it takes of the room is free again when it is kept.
+        Ok(Verified {
+            delivery,
+            room: _room,
+        }) => door.keep(delivery).await,
+        Err(unkept) => Err(unkept),
+    };
+    match kept {
+        Ok(kept) => {
+            let status = match kept {
+                Kept::New => "accepted",
+                Kept::Duplicate => "duplicate",
+            };
+            count(door.source, status);
+            Json(json!({ "status": status })).into_response()
+        }
+        Err(unkept) => {
+            count(unkept.source, unkept.why.word());
+            door.say(&unkept);
+            unkept.into_response()
+        }
+    }
+}
+
+fn count(source: Source, result: &'static str) {
+    metrics::counter!("ivan_deliveries_total", "source" => source.as_str(), "result" => result)
+        .increment(1);
+}
+
+async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+async fn nothing_here() -> Response {
+    refusal(StatusCode::NOT_FOUND, "There is nothing here")
+}
+
+impl Door {
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, Unkept> {
+        let (key, event) = (delivery.dedupe_key.clone(), delivery.event.clone());
+        let kept = self.hooks.keep(delivery).await;
+        let kept = kept.map_err(|why| self.turn_away(why))?;
+        let source = self.source;
+        tracing::debug!(%source, delivery = key, event, ?kept, "delivery {key} of {source}: {event}");
+        Ok(kept)
+    }
+
+    fn turn_away(&self, why: Why) -> Unkept {
+        Unkept {
+            source: self.source,
+            why,
+        }
+    }
+
+    /// One line for whoever runs this. What strangers can cause is said seldom, so that they cannot fill the log.
+    fn say(&self, unkept: &Unkept) {
+        let source = self.source;
+        let (name, what) = (source.name(), unkept.why.in_words(source));
+        match &unkept.why {
+            Why::Ignored(event) => tracing::debug!(%source, event, "{name} sent {event}: ignored"),
+            Why::Unknown(event) => {
+                tracing::info!(%source, event, "{name} sent {event}, which is new to us: ignored");
+            }
+            Why::Unreadable(_) => {
+                tracing::warn!(%source, "a signed webhook of {name} is ignored: {what}")
+            }
+            Why::Store(why) => tracing::error!(
+                %source,
+                "a webhook of {name} is not kept, and was answered 503: {why}. What was missed is found by the next poll"
+            ),
+            Why::NoRoute => {
+                tracing::debug!(%source, "a webhook of {name} is not taken: no secret for it is known");
+            }
+            Why::Unsigned
+            | Why::BadSignature
+            | Why::TooLarge
+            | Why::Slow
+            | Why::CutOff
+            | Why::Busy => {
+                let refusals = match source {
+                    Source::GitHub => &self.hooks.github_refusals,
+                    Source::ClickUp => &self.hooks.clickup_refusals,
+                };
+                if let Some(unsaid) = refusals.pass(Instant::now()) {
+                    let result = unkept.why.word();
+                    tracing::warn!(
+                        %source, result, unsaid,
+                        "a webhook of {name} was refused: {what} ({unsaid} more since the last such line). Either the \
+                         secret here is not the one that {name} signs with (`ivan webhooks list`), or somebody else \
+                         knocks"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Lets one through in a while, and counts the others.
+#[derive(Debug, Default)]
+struct Seldom(Mutex<Option<(Instant, u64)>>);
+
+impl Seldom {
+    /// `Some`: say it, and how many were left out since the last time.
+    fn pass(&self, now: Instant) -> Option<u64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.as_mut() {
+            Some((said, unsaid)) if now.duration_since(*said) < SAY_EVERY => {
+                *unsaid = unsaid.saturating_add(1);
+                None
+            }
+            before => {
+                let unsaid = before.map_or(0, |(_, unsaid)| *unsaid);
+                *last = Some((now, 0));
+                Some(unsaid)
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------- what arrives
+
+/// A delivery whose signature holds. There is no other way to get one.
+struct Verified {
+    delivery: Delivery,
+    /// What its body takes of the room for larger ones.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl FromRequest<Door> for Verified {
+    type Rejection = Unkept;
+
+    async fn from_request(request: Request, door: &Door) -> Result<Verified, Unkept> {
+        verify(request, door)
+            .await
+            .map_err(|why| door.turn_away(why))
+    }
+}
+
+async fn verify(request: Request, door: &Door) -> Result<Verified, Why> {
+    let (Door { source, hooks }, limits) = (door, door.hooks.limits);
+    let (parts, body) = request.into_parts();
+    // Looked at here, and not by the router, whose refusal would name the method that is wanted.
+    if parts.method != Method::POST {
+        return Err(Why::NoRoute);
+    }
+    let headers = parts.headers;
+    let signatures = signatures(*source, &headers);
+    let mut arriving = Arriving::new(body, limits);
+    let refused = if declared(&headers).is_some_and(|length| length > limits.body) {
+        Some(Why::TooLarge)
+    } else if signatures.is_empty() {
+        Some(Why::Unsigned)
+    } else {
+        None
+    };
+    if let Some(why) = refused {
+        // Who waits for our leave to send is not given it.
+        if !headers.contains_key(header::EXPECT) {
+            arriving.drain().await;
+        }
+        let hook = read::hook_in_headers(*source, &headers);
+        hooks.secrets(*source, hook.as_deref()).await?;
+        return Err(why);
+    }
+    let (body, room) = arriving.receive(&hooks.room).await?;
+    let hook =
+        read::hook_in_headers(*source, &headers).or_else(|| read::hook_in_body(*source, &body));
+    let secrets = hooks.secrets(*source, hook.as_deref()).await?;
+    let signed = secrets
+        .iter()
+        .any(|secret| signatures.iter().any(|one| is_signed(secret, &body, one)));
+    if !signed {
+        return Err(Why::BadSignature);
+    }
+    let delivery = read::delivery(*source, &headers, body, hooks.clock.now())?;
+    Ok(Verified { delivery, room })
+}
+
+type Signature = [u8; 32];
+
+/// The signatures that a request claims (contract github 9.3, clickup 7.4); the second name for ClickUp's is not real,
+/// and documented in many places.
+fn signatures(source: Source, headers: &HeaderMap) -> Vec<Signature> {
+    let (names, prefix): (&[&str], &[u8]) = match source {
+        Source::GitHub => (&["x-hub-signature-256"], b"sha256="),
+        Source::ClickUp => (&["x-signature", "x-clickup-signature"], b""),
+    };
+    names
+        .iter()
+        .filter_map(|name| {
+            let digits = headers.get(*name)?.as_bytes().strip_prefix(prefix)?;
+            let mut signature = Signature::default();
+            hex::decode_to_slice(digits, &mut signature).ok()?;
+            Some(signature)
+        })
+        .collect()
+}
+
+/// Whether the owner of `secret` signed these bytes; compared in constant time.
+fn is_signed(secret: &str, body: &[u8], signature: &Signature) -> bool {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return false;
+    };
+    mac.update(body);
+    mac.verify_slice(signature).is_ok()
+}
+
+fn declared(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
+}
+
+/// A body on its way, which has until then.
+struct Arriving {
+    stream: BodyDataStream,
+    until: Instant,
+    limits: Limits,
+}
+
+impl Arriving {
+    fn new(body: Body, limits: Limits) -> Arriving {
+        Arriving {
+            stream: body.into_data_stream(),
+            until: Instant::now() + limits.body_within,
+            limits,
+        }
+    }
+
+    /// All of it, with what it takes of the `room`.
+    async fn receive(
+        &mut self,
+        room: &Arc<Semaphore>,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
+        let received = timeout_at(self.until, self.collect(room)).await;
+        match received.unwrap_or(Err(Why::Slow)) {
+            Err(why @ (Why::TooLarge | Why::Busy)) => {
+                self.drain().await;
+                Err(why)
+            }
+            received => received,
+        }
+    }
+
+    async fn collect(
+        &mut self,
+        room: &Arc<Semaphore>,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Why> {
+        let (mut body, mut taken): (Vec<u8>, Option<OwnedSemaphorePermit>) = (Vec::new(), None);
+        while let Some(chunk) = self.stream.next().await {
+            let chunk = chunk.map_err(|_| Why::CutOff)?;
+            let length = body.len() + chunk.len();
+            if length > self.limits.body {
+                return Err(Why::TooLarge);
+            }
+            let large = length.saturating_sub(self.limits.small);
+            let has = taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            if large > has {
+                let more = u32::try_from(large - has).map_err(|_| Why::TooLarge)?;
+                let more = Arc::clone(room).try_acquire_many_owned(more);
+                let more = more.map_err(|_| Why::Busy)?;
+                match &mut taken {
+                    Some(taken) => taken.merge(more),
+                    None => taken = Some(more),
+                }
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, taken))
+    }
+
+    /// Reads on and keeps nothing: who is cut off in the middle of sending may never see the answer.
+    async fn drain(&mut self) {
+        let mut left = self.limits.body;
+        let drained = async {
+            while let Some(Ok(chunk)) = self.stream.next().await {
+                let Some(rest) = left.checked_sub(chunk.len()) else {
+                    return;
+                };
+                left = rest;
+            }
+        };
+        // What is left then is cut off.
+        let _ = timeout_at(self.until, drained).await;
+    }
+}
+
+// ---------------------------------------------------------------- what is answered
+
+/// A request of which nothing is kept.
+struct Unkept {
+    source: Source,
+    why: Why,
+}
+
+/// Why nothing is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    /// A signed event that is known to be of no concern.
+    Ignored(String),
+    /// A signed event of a name that is not known.
+    Unknown(String),
+    /// Signed, and not what the contract says.
+    Unreadable(String),
+    /// No secret for the source: the route is not there (P6). Nor is it for anything else than POST.
+    NoRoute,
+    /// No signature, or none of the right form.
+    Unsigned,
+    BadSignature,
+    TooLarge,
+    /// The body did not arrive in time.
+    Slow,
+    /// The connection ended within the body.
+    CutOff,
+    /// Larger bodies fill the room.
+    Busy,
+    Store(String),
+}
+
+impl Why {
+    /// The word in metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Why::Ignored(_) => "ignored",
+            Why::Unknown(_) => "unknown",
+            Why::Unreadable(_) => "unreadable",
+            Why::NoRoute => "no_route",
+            Why::Unsigned => "unsigned",
+            Why::BadSignature => "bad_signature",
+            Why::TooLarge => "too_large",
+            Why::Slow => "slow",
+            Why::CutOff => "cut_off",
+            Why::Busy => "busy",
+            Why::Store(_) => "store",
+        }
+    }
+
+    /// For the log, and for the page where the source shows our answer.
+    fn in_words(&self, source: Source) -> String {
+        let header = match source {
+            Source::GitHub => "X-Hub-Signature-256: sha256=<64 hex digits>",
+            Source::ClickUp => "X-Signature: <64 hex digits>",
+        };
+        match self {
+            Why::Ignored(_) => "Nothing follows from this event".to_owned(),
+            Why::Unknown(_) => "This event is not known".to_owned(),
+            Why::Unreadable(why) => why.clone(),
+            Why::NoRoute => "There is nothing here".to_owned(),
+            Why::Unsigned => format!("It is not signed; wanted is the header `{header}`"),
+            Why::BadSignature => "Its signature fits no secret that is known here".to_owned(),
+            Why::TooLarge => "Its body is too large".to_owned(),
+            Why::Slow => "Its body did not arrive in time".to_owned(),
+            Why::CutOff => "Its body did not arrive completely".to_owned(),
+            Why::Busy => "Too many large bodies arrive at once".to_owned(),
+            Why::Store(_) => "It could not be kept; send it again".to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Unkept {
+    fn into_response(self) -> Response {
+        let words = self.why.in_words(self.source);
+        match self.why {
+            Why::Ignored(_) | Why::Unknown(_) | Why::Unreadable(_) => {
+                Json(json!({ "status": "ignored", "detail": words })).into_response()
+            }
+            Why::NoRoute => refusal(StatusCode::NOT_FOUND, &words),
+            // ClickUp suspends a webhook at the first 401 (contract clickup 1.3).
+            Why::Unsigned | Why::BadSignature => match self.source {
+                Source::GitHub => refusal(StatusCode::UNAUTHORIZED, &words),
+                Source::ClickUp => refusal(StatusCode::FORBIDDEN, &words),
+            },
+            Why::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, &words),
+            Why::Slow => refusal(StatusCode::REQUEST_TIMEOUT, &words),
+            Why::CutOff => refusal(StatusCode::BAD_REQUEST, &words),
+            Why::Busy | Why::Store(_) => {
+                let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &words);
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+                response
+            }
+        }
+    }
+}
+
+fn refusal(status: StatusCode, detail: &str) -> Response {
+    let body = Json(json!({ "status": "refused", "detail": detail }));
+    (status, body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! What is counted and measured, for Prometheus (design 5): `GET /metrics` of the API.
+//!
+//! The numbers arise all over the house, where each room counts through the `metrics` facade. Here they have their
+//! names, what they mean, and the recorder behind the facade. Labels are words of ours, or of a protocol, never a
+//! person's or a task's: their number is bounded (P8).
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// The media type of Prometheus' text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How often what was measured is put into its buckets where nobody scrapes: until then each measurement is kept.
+const KEEP_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// From a write that is answered at once to one that waits for a source for a day. In seconds.
+const OPERATION_BUCKETS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
+];
+/// From a poll without news to a full walk over years. In seconds.
+const SYNC_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0];
+/// From a webhook to what only a poll found. In seconds.
+const LAG_BUCKETS: &[f64] = &[
+    0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
+];
+
+/// What is a distribution, and its buckets.
+const HISTOGRAMS: &[(&str, &[f64])] = &[
+    ("ivan_operation_seconds", OPERATION_BUCKETS),
+    ("ivan_sync_seconds", SYNC_BUCKETS),
+    ("ivan_event_lag_seconds", LAG_BUCKETS),
+];
+
+/// What has been counted so far. Clones show the same.
+#[derive(Clone)]
+pub struct Handle(PrometheusHandle);
+
+impl Handle {
+    /// All of it, in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Keeps what is measured within bounds, until `shutdown` turns true.
+    pub async fn keep_up(self, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                // The end of whoever could say it counts as that.
+                _ = shutdown.wait_for(|&stop| stop) => return,
+                () = sleep(KEEP_UP_EVERY) => self.0.run_upkeep(),
+            }
+        }
+    }
+}
+
+/// Has everything from now on counted: once for the process, further calls give the same handle.
+pub fn install() -> Handle {
+    static INSTALLED: OnceLock<Handle> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let recorder = recorder();
+        let handle = Handle(recorder.handle());
+        // Only somebody else's recorder could be there before: then ours stays empty, and says so.
+        match metrics::set_global_recorder(recorder) {
+            Ok(()) => describe(),
+            Err(error) => tracing::error!("nothing is counted: {error}"),
+        }
+        handle
+    });
+    installed.clone()
+}
+
+/// What `GET /metrics` answers.
+pub(super) fn exposition(handle: &Handle) -> Response {
+    let content = HeaderValue::from_static(TEXT);
+    ([(header::CONTENT_TYPE, content)], handle.render()).into_response()
+}
+
+fn recorder() -> PrometheusRecorder {
+    let bucketed =
+        HISTOGRAMS
+            .iter()
+            .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+                builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)
+            });
+    match bucketed {
+        Ok(builder) => builder.build_recorder(),
+        // Empty buckets are the only reason. Without them there are quantiles, which cannot be added up, but are true.
+        Err(error) => {
+            let error: BuildError = error;
+            tracing::error!("histograms have no buckets: {error}");
+            PrometheusBuilder::new().build_recorder()
+        }
+    }
+}
+
+/// Names, units and meanings (design 5).
+fn describe() {
+    describe_counter!(
+        "ivan_deliveries_total",
+        Unit::Count,
+        "Webhook requests by their source and what became of them: accepted, duplicate, ignored, unknown (an event that \
+         is new to us), unreadable, bad_signature, unsigned, no_route, too_large, slow, cut_off, busy, store"
+    );
+    describe_counter!(
+        "ivan_operations_total",
+        Unit::Count,
+        "Writes to a source that have ended, by how: applied, already_so, overtaken, refused, given_up, cancelled"
+    );
+    describe_histogram!(
+        "ivan_operation_seconds",
+        Unit::Seconds,
+        "From the command that asked for a write to its end"
+    );
+    describe_gauge!(
+        "ivan_operations_pending",
+        Unit::Count,
+        "Writes that are accepted and have no outcome yet"
+    );
+    describe_counter!(
+        "ivan_slack_envelopes_total",
+        Unit::Count,
+        "Envelopes of Slack by their type and what became of them: kept, duplicate, not_kept, dropped, answered, \
+         unanswered, rate_limited, or why they were ignored"
+    );
+    describe_gauge!(
+        "ivan_slack_connected",
+        Unit::Count,
+        "1 while there is a link to Slack, else 0"
+    );
+    describe_histogram!(
+        "ivan_sync_seconds",
+        Unit::Seconds,
+        "How long a poll of a source took"
+    );
+    describe_counter!(
+        "ivan_sync_changes_total",
+        Unit::Count,
+        "Tasks that a poll found changed"
+    );
+    describe_counter!(
+        "ivan_source_requests_total",
+        Unit::Count,
+        "Requests to a source by method and HTTP status; `none` where there was no answer"
+    );
+    describe_gauge!(
+        "ivan_source_ratelimit_remaining",
+        Unit::Count,
+        "Requests that the source still takes in this window, as it said last"
+    );
+    describe_histogram!(
+        "ivan_event_lag_seconds",
+        Unit::Seconds,
+        "From a change, by the source's clock, to when it was known here"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use metrics::{counter, gauge, histogram, with_local_recorder};
+
+    /// Design 5, as it stands there.
+    const DESIGN: [&str; 11] = [
+        "ivan_deliveries_total",
+        "ivan_event_lag_seconds",
+        "ivan_operation_seconds",
+        "ivan_operations_pending",
+        "ivan_operations_total",
+        "ivan_slack_connected",
+        "ivan_slack_envelopes_total",
+        "ivan_source_ratelimit_remaining",
+        "ivan_source_requests_total",
+        "ivan_sync_changes_total",
+        "ivan_sync_seconds",
+    ];
+
+    #[test]
+    fn names_and_units_are_those_of_the_design() {
+        let recorder = recorder();
+        let handle = Handle(recorder.handle());
+        with_local_recorder(&recorder, || {
+            describe();
+            for name in DESIGN {
+                match name {
+                    _ if name.ends_with("_total") => counter!(name).increment(1),
+                    _ if name.ends_with("_seconds") => histogram!(name).record(1.5),
+                    _ => gauge!(name).set(3.0),
+                }
+            }
+        });
+        let text = handle.render();
+        let types: BTreeSet<(&str, &str)> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .collect();
+        let expected: BTreeSet<(&str, &str)> = DESIGN
+            .into_iter()
+            .map(|name| match name {
+                _ if name.ends_with("_total") => (name, "counter"),
+                _ if name.ends_with("_seconds") => (name, "histogram"),
+                _ => (name, "gauge"),
+            })
+            .collect();
+        assert_eq!(types, expected, "{text}");
+        for name in DESIGN {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}: {text}");
+        }
+        assert!(
+            text.contains("ivan_operation_seconds_bucket{le=\"2.5\"} 1\n"),
+            "{text}"
+        );
+    }
+
+    /// A name that is counted and not described would be a misspelt one.
+    #[test]
+    fn what_is_counted_anywhere_is_described() {
+        let mut counted = BTreeSet::new();
+        names_in(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut counted,
+        );
+        let design: BTreeSet<String> = DESIGN.iter().map(|&name| name.to_owned()).collect();
+        assert!(counted.is_subset(&design), "{counted:?}");
+        for ours in [
+            "ivan_deliveries_total",
+            "ivan_operation_seconds",
+            "ivan_operations_pending",
+            "ivan_operations_total",
+            "ivan_slack_connected",
+            "ivan_slack_envelopes_total",
+            "ivan_source_ratelimit_remaining",
+            "ivan_source_requests_total",
+        ] {
+            assert!(counted.contains(ours), "nothing counts {ours}");
+        }
+    }
+
+    /// The names in `counter!("…"`, `gauge!("…"` and `histogram!("…"` of the code.
+    fn names_in(folder: &Path, names: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names_in(&path, names);
+                continue;
+            }
+            if path.ends_with("http/metrics.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for call in ["counter!(", "gauge!(", "histogram!("] {
+                for argument in text.split(call).skip(1) {
+                    if let Some(name) = argument.trim_start().strip_prefix('"') {
+                        names.extend(name.split('"').next().map(str::to_owned));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_installed_once() {
+        let (first, second) = (install(), install());
+        // A label of its own: other tests count in the same process.
+        counter!("ivan_deliveries_total", "source" => "test", "result" => "accepted").increment(2);
+        let line = "ivan_deliveries_total{source=\"test\",result=\"accepted\"} 2\n";
+        assert!(first.render().contains(line));
+        assert!(second.render().contains(line));
+    }
+
+    #[tokio::test]
+    async fn it_is_answered_as_text() {
+        let response = exposition(&install());
+        assert_eq!(response.headers()[header::CONTENT_TYPE], TEXT);
+    }
+}

@@ -1,0 +1,586 @@
+//! The two HTTP listeners (design 5). The API is a surface: requests → commands, reports → JSON. The other, at an
+//! address that may be exposed, takes the sources' webhooks: signed requests → deliveries in the inbox.
+//!
+//! ```text
+//! connection ─ serve ─ guard (log, time limit, token, size) ─ api.rs ─ desk ─ api.rs ─ JSON
+//!           │                                                   └─ problem.rs ─ problem document
+//!           └─ serve_hooks ─ hooks.rs (size and time limits, signature) ─ inbox ─ accepted, duplicate, ignored
+//! ```
+//!
+//! Nothing in here knows a source or a table: a request becomes the same `Command` that Slack would make of it.
+
+pub mod api;
+pub mod hooks;
+pub mod metrics;
+pub mod openapi;
+pub mod problem;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::Serialize;
+use sha2::Sha256;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::clock::Clock;
+use crate::desk::Desk;
+use crate::domain::task::Source;
+use problem::{Kind, Problem};
+
+/// The longest `?wait=` that is granted; longer ones are cut to it.
+pub const WAIT_MAX: Duration = Duration::from_secs(300);
+/// How large a request's body may be, in bytes.
+pub const BODY_MAX: usize = 1024 * 1024;
+/// How long a request may take altogether: what is waited for at most, and some time to do it.
+const REQUEST_WITHIN: Duration = Duration::from_secs(WAIT_MAX.as_secs() + 30);
+/// How long a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How large a request head may be, in bytes.
+const HEAD_MAX: usize = 64 * 1024;
+/// The API's listener, as it is served.
+const API: Serving = Serving {
+    name: "the API",
+    connections: 256,
+    head_within: Duration::from_secs(30),
+};
+/// The webhooks' listener. Strangers reach it: who is slow makes room sooner.
+const HOOKS: Serving = Serving {
+    name: "the webhook listener",
+    connections: 256,
+    head_within: Duration::from_secs(10),
+};
+/// How many `POST /sync` run at once.
+const SYNCS_MAX: usize = 4;
+/// How long requests may go on after the daemon was told to stop: within the 10 s that the whole of it has.
+const FINISH_WITHIN: Duration = Duration::from_secs(8);
+/// How long to wait after `accept` failed for want of file descriptors or memory.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Api {
+    desk: Desk,
+    token: Token,
+    sync: Arc<dyn Synchronize>,
+    clock: Clock,
+    version: &'static str,
+    syncs: Arc<Semaphore>,
+}
+
+impl Api {
+    /// `version` is the daemon's, as `/status` and the API's description show it.
+    pub fn new(
+        desk: Desk,
+        token: Token,
+        sync: Arc<dyn Synchronize>,
+        clock: Clock,
+        version: &'static str,
+    ) -> Api {
+        Api {
+            desk,
+            token,
+            sync,
+            clock,
+            version,
+            syncs: Arc::new(Semaphore::new(SYNCS_MAX)),
+        }
+    }
+}
+
+/// The API's bearer token. Only its digest is kept: it can be compared, in constant time, and not be shown.
+#[derive(Clone)]
+pub struct Token {
+    digest: Hmac<Sha256>,
+}
+
+impl Token {
+    /// `None` for a blank token: without a token there is no API (P6).
+    pub fn new(secret: &str) -> Option<Token> {
+        let secret = secret.trim();
+        (!secret.is_empty()).then(|| Token {
+            digest: digest(secret.as_bytes()),
+        })
+    }
+
+    fn is(&self, presented: &[u8]) -> bool {
+        let ours = self.digest.clone().finalize().into_bytes();
+        digest(presented).verify_slice(&ours).is_ok()
+    }
+}
+
+/// The key only separates these digests from others; what matters is that equal length and comparison in constant time
+/// come with the type.
+fn digest(secret: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new(&Default::default());
+    mac.update(secret);
+    mac
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Brings the mirror up to date with its sources; the app knows how.
+#[async_trait]
+pub trait Synchronize: Send + Sync {
+    /// Asks every configured source what changed, or for everything if `full`. One that fails says so in its row and
+    /// holds no other back. Goes on in the background when nobody waits for it any more.
+    async fn sync(&self, full: bool) -> BTreeMap<Source, Synced>;
+}
+
+/// What a synchronisation of one source came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Synced {
+    /// How many tasks are different from before.
+    pub changed: u64,
+    pub error: Option<String>,
+}
+
+/// The API as it is served: its routes behind the guard.
+pub fn router(state: Api) -> Router {
+    all(state.token.clone()).with_state(state)
+}
+
+fn all(token: Token) -> Router<Api> {
+    let routes = api::routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| {
+            router.route(route.path, route.handler)
+        });
+    guard(routes, token)
+}
+
+/// Puts in front of `routes` what holds for every request: one log line, a time limit, the token, a size limit, and
+/// problem documents for what no route answers.
+fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: Token) -> Router<S> {
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn_with_state(token, authorize))
+        .layer(middleware::from_fn(observe))
+}
+
+async fn no_such_path() -> Problem {
+    Problem::new(
+        Kind::NoSuchPath,
+        "The API has no such path. GET /openapi.json lists them; in a path, a task id is percent-encoded \
+         (github:acme%2Fwidgets%237)",
+    )
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    Problem::new(
+        Kind::MethodNotAllowed,
+        format!(
+            "This path does not answer to {}; the Allow header says to what it does",
+            request.method()
+        ),
+    )
+}
+
+/// Lets nothing but the two probes through without the token, paths that do not exist included.
+async fn authorize(State(token): State<Token>, request: Request, next: Next) -> Response {
+    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if open || bearer(&request).is_some_and(|presented| token.is(presented)) {
+        return next.run(request).await;
+    }
+    Problem::new(
+        Kind::NotAuthorized,
+        "The API's token is wanted as `Authorization: Bearer <token>`. It is api.token of the configuration, or the \
+         file api-token beside the store",
+    )
+    .into_response()
+}
+
+/// The credentials of the one scheme that we know, whose name has no case (RFC 9110, 11.1).
+fn bearer(request: &Request) -> Option<&[u8]> {
+    let value = request.headers().get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, credentials) = value.split_at_checked("Bearer ".len())?;
+    scheme
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then_some(credentials.trim_ascii())
+}
+
+/// One line per request, without anything that a person wrote; and no request for ever.
+async fn observe(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("(none)", MatchedPath::as_str);
+    let begun = Instant::now();
+    let response = match timeout(REQUEST_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            Kind::TimedOut,
+            "The daemon did not answer in time. Ask again with the same Idempotency-Key",
+        )
+        .into_response(),
+    };
+    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    tracing::debug!(%method, path, status, ms, "{method} {path} answered {status}");
+    response
+}
+
+/// Tells handlers that wait that the daemon is stopping: what is true by then is answered, and nobody is kept.
+#[derive(Debug, Clone)]
+struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Resolves once it is time to stop; the end of whoever could say so counts as that.
+    async fn begun(&mut self) {
+        let _ = self.0.wait_for(|&stop| stop).await;
+    }
+}
+
+/// What one listener grants.
+#[derive(Debug, Clone, Copy)]
+struct Serving {
+    /// In sentences.
+    name: &'static str,
+    /// How many connections are served at once; further ones wait in the listener's backlog.
+    connections: usize,
+    /// How long a connection may stay without a complete request head, between requests too.
+    head_within: Duration,
+}
+
+/// Serves the API's `router` until `shutdown` turns true: stops accepting, answers what was asked within 8 s, closes.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    serve_as(API, listener, router, shutdown).await
+}
+
+/// Serves the webhooks' router ([`hooks::hooks_router`]) in the same way, on its own listener.
+pub async fn serve_hooks(
+    listener: TcpListener,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    serve_as(HOOKS, listener, router, shutdown).await
+}
+
+async fn serve_as(
+    serving: Serving,
+    listener: TcpListener,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let Serving { name, .. } = serving;
+    let mut stopping = Stopping(shutdown);
+    let router = router.layer(Extension(stopping.clone()));
+    let slots = Arc::new(Semaphore::new(serving.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        // Ended connections are taken away first, so that the set is bounded as the slots are.
+        while let Some(ended) = connections.try_join_next() {
+            report_panic(name, ended);
+        }
+        let accepted = tokio::select! {
+            () = stopping.begun() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Ok((stream, slot)) => {
+                let connection =
+                    serve_connection(serving, stream, router.clone(), stopping.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!("{name} cannot accept connections: {error}; trying again");
+                tokio::select! {
+                    () = stopping.begun() => break,
+                    () = sleep(ACCEPT_AGAIN_AFTER) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    let finish = async {
+        while let Some(ended) = connections.join_next().await {
+            report_panic(name, ended);
+        }
+    };
+    if timeout(FINISH_WITHIN, finish).await.is_err() {
+        let cut = connections.len();
+        tracing::warn!(
+            cut,
+            "{cut} connections of {name} were cut off: they did not end in time"
+        );
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+type Slot = tokio::sync::OwnedSemaphorePermit;
+
+/// The next connection, once there is a slot for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, Slot)> {
+    let slot = Arc::clone(slots).acquire_owned().await;
+    let slot = slot.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, slot))
+}
+
+/// The other end went away before we took its connection; the listener is well.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
+}
+
+async fn serve_connection(
+    serving: Serving,
+    stream: TcpStream,
+    router: Router,
+    mut stopping: Stopping,
+) {
+    // Answers are small and awaited: they are not to be held back for more of them.
+    let _ = stream.set_nodelay(true);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(serving.head_within)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.begun() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a connection of {} ended: {error}", serving.name);
+    }
+}
+
+fn report_panic(name: &str, ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!("a request to {name} ended in a defect of the daemon: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+    use rstest::rstest;
+    use serde_json::Value;
+    use tokio::task::JoinHandle;
+
+    const SECRET: &str = "correct-horse";
+
+    /// A guarded router of a few routes of ours, served for real.
+    struct Served {
+        url: String,
+        stop: watch::Sender<bool>,
+        server: JoinHandle<io::Result<()>>,
+    }
+
+    async fn served(routes: Router) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let router = guard(routes, Token::new(SECRET).unwrap());
+        let server = tokio::spawn(serve(listener, router, stopped));
+        Served { url, stop, server }
+    }
+
+    fn some_routes() -> Router {
+        Router::new()
+            .route("/healthz", get(async || "well"))
+            .route("/current", get(async || "the current task"))
+            .route("/tasks", post(async |sent: api::Sent| sent.path))
+            .route(
+                "/tasks/{task_id}",
+                get(async |api::TaskPath(id): api::TaskPath| id.to_string()),
+            )
+    }
+
+    fn client() -> reqwest::Client {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap()
+    }
+
+    async fn problem(response: reqwest::Response) -> Value {
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            problem::PROBLEM_JSON
+        );
+        let status = response.status().as_u16();
+        let document: Value = response.json().await.unwrap();
+        assert_eq!(document["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(document[member].is_string(), "{member} of {document}");
+        }
+        document
+    }
+
+    #[test]
+    fn a_token_is_known_again_and_never_shown() {
+        let token = Token::new(" correct-horse\n").unwrap();
+        assert!(token.is(b"correct-horse"));
+        assert!(!token.is(b"correct-hors"));
+        assert!(!token.is(b"correct-horsf"));
+        assert!(!token.is(b""));
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
+    #[test]
+    fn a_blank_token_is_none() {
+        assert!(Token::new("").is_none());
+        assert!(Token::new(" \n").is_none());
+    }
+
+    #[rstest]
+    #[case::none(None)]
+    #[case::wrong(Some("Bearer wrong-horse"))]
+    #[case::empty(Some("Bearer "))]
+    #[case::no_scheme(Some("correct-horse"))]
+    #[case::other_scheme(Some("Basic correct-horse"))]
+    #[tokio::test]
+    async fn without_the_token_only_the_probes_answer(#[case] authorization: Option<&str>) {
+        let server = served(some_routes()).await;
+        let ask = async |path: &str| {
+            let mut request = client().get(format!("{}{path}", server.url));
+            if let Some(value) = authorization {
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            request.send().await.unwrap()
+        };
+        assert_eq!(ask("/healthz").await.status(), StatusCode::OK);
+        for path in ["/current", "/tasks", "/nothing", "/healthz/", "//healthz"] {
+            let response = ask(path).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+            assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+            assert_eq!(
+                problem(response).await["type"],
+                "urn:ivan:problem:not-authorized"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_scheme_of_the_token_has_no_case() {
+        let server = served(some_routes()).await;
+        let request = client().get(format!("{}/current", server.url));
+        let response = request
+            .header(header::AUTHORIZATION, format!("bEARER {SECRET}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_path_and_a_wrong_method_are_problem_documents() {
+        let server = served(some_routes()).await;
+        let unknown = client().get(format!("{}/nothing", server.url));
+        let unknown = unknown.bearer_auth(SECRET).send().await.unwrap();
+        assert_eq!(problem(unknown).await["status"], 404);
+        let wrong = client().delete(format!("{}/tasks", server.url));
+        let wrong = wrong.bearer_auth(SECRET).send().await.unwrap();
+        assert_eq!(wrong.headers()[header::ALLOW], "POST");
+        assert_eq!(problem(wrong).await["status"], 405);
+    }
+
+    #[rstest]
+    #[case::encoded("github:acme%2Fwidgets%237", 200, "github:acme/widgets#7")]
+    #[case::bare("clickup:86tst0001", 200, "clickup:86tst0001")]
+    #[case::no_id("86tst0001", 400, "malformed-task-id")]
+    #[case::climbing("clickup:..%2F..%2Fteam", 400, "malformed-task-id")]
+    #[case::not_utf8("clickup:%FF", 400, "malformed-task-id")]
+    #[case::not_encoded("github:acme/widgets%237", 404, "no-such-path")]
+    #[tokio::test]
+    async fn a_task_id_in_a_path_is_decoded(
+        #[case] id: &str,
+        #[case] status: u16,
+        #[case] said: &str,
+    ) {
+        let server = served(some_routes()).await;
+        let request = client().get(format!("{}/tasks/{id}", server.url));
+        let response = request.bearer_auth(SECRET).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+        if status == 200 {
+            assert_eq!(response.text().await.unwrap(), said);
+        } else {
+            let kind = format!("urn:ivan:problem:{said}");
+            assert_eq!(problem(response).await["type"], kind);
+        }
+    }
+
+    /// A path that is said twice, or that cannot be told from another, panics here.
+    #[test]
+    fn the_routes_fit_together() {
+        assert!(all(Token::new(SECRET).unwrap()).has_routes());
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused() {
+        let server = served(some_routes()).await;
+        let send = async |size: usize| {
+            let request = client().post(format!("{}/tasks", server.url));
+            let request = request.bearer_auth(SECRET).body(vec![b'x'; size]);
+            request.send().await.unwrap()
+        };
+        assert_eq!(send(BODY_MAX).await.status(), StatusCode::OK);
+        let refused = problem(send(BODY_MAX + 1).await).await;
+        assert_eq!(refused["status"], 413);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_before_the_end_is_answered_and_then_nobody_listens() {
+        let (entered, mut inside) = tokio::sync::mpsc::channel::<()>(1);
+        let routes = Router::new().route(
+            "/slow",
+            get(async move |Extension(mut stopping): Extension<Stopping>| {
+                let _ = entered.send(()).await;
+                stopping.begun().await;
+                "answered"
+            }),
+        );
+        let server = served(routes).await;
+        let request = client().get(format!("{}/slow", server.url));
+        let asked = tokio::spawn(request.bearer_auth(SECRET).send());
+        inside.recv().await.unwrap();
+        server.stop.send(true).unwrap();
+        let answer = asked.await.unwrap().unwrap();
+        assert_eq!(answer.text().await.unwrap(), "answered");
+        server.server.await.unwrap().unwrap();
+        let late = client().get(&server.url).send().await;
+        assert!(late.unwrap_err().is_connect());
+    }
+}

@@ -1,0 +1,756 @@
+//! What `GET /openapi.json` answers: the API's description, OpenAPI 3.1, written by hand beside the routes it describes.
+//!
+//! A test compares it with the router, so that neither has a path or a method that the other lacks.
+
+use serde_json::{Map, Value, json};
+
+use super::problem::{Kind, PROBLEM_JSON};
+use super::{BODY_MAX, WAIT_MAX};
+
+/// The whole document, for a daemon of this version.
+pub fn document(version: &str) -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Ivan",
+            "version": version,
+            "description": description(),
+            "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "token": [] }],
+        "paths": paths(),
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`api.token` of the configuration, or the file `api-token` beside the store.",
+                },
+            },
+            "parameters": parameters(),
+            "responses": responses(),
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn description() -> String {
+    format!(
+        "Tasks of ClickUp and issues of GitHub: what is current, and what is to become of it. A write is durable before \
+         it is answered, and has its effect in the source once; with an `Idempotency-Key` a repeated request is the \
+         same operation. A body is JSON of at most {BODY_MAX} bytes. Errors are problem documents (RFC 9457)."
+    )
+}
+
+// ---------------------------------------------------------------- paths
+
+fn paths() -> Value {
+    json!({
+        "/current": { "get": current() },
+        "/done": { "post": done() },
+        "/comment": { "post": comment() },
+        "/next": { "post": next() },
+        "/queue": { "get": queue() },
+        "/tasks": { "get": tasks(), "post": create() },
+        "/tasks/{task_id}": { "get": task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/complete": { "post": complete(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/comment": { "post": comment_on(), "parameters": [parameter("task_id")] },
+        "/operations/{operation_id}": { "get": operation(), "parameters": [parameter("operation_id")] },
+        "/sync": { "post": sync() },
+        "/status": { "get": status() },
+        "/healthz": { "get": healthz() },
+        "/readyz": { "get": readyz() },
+        "/metrics": { "get": metrics() },
+        "/openapi.json": { "get": describe() },
+    })
+}
+
+fn current() -> Value {
+    json!({
+        "operationId": "current",
+        "summary": "The current task",
+        "description": "With nothing pinned the first of the queue is pinned, as showing does. All fields are null when \
+                        the queue is empty.",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "The current task", schema("ShownTask"), &[422]),
+    })
+}
+
+fn done() -> Value {
+    write(
+        "done",
+        "Complete the current task, or another",
+        "Completes the current task in its source, or the one that `ref` names, with a comment if one is given. Already \
+         done there: success, and `conflict`.",
+        body(
+            false,
+            json!({ "ref": schema("Ref"), "comment": { "type": "string", "minLength": 1 } }),
+            &[],
+        ),
+        &[404, 422, 502],
+    )
+}
+
+fn comment() -> Value {
+    write(
+        "comment",
+        "Comment on the current task, or another",
+        "Comments on the current task, or on the one that `ref` names. Newlines are kept.",
+        body(
+            true,
+            json!({ "ref": schema("Ref"), "text": { "type": "string", "minLength": 1 } }),
+            &["text"],
+        ),
+        &[404, 422, 502],
+    )
+}
+
+fn next() -> Value {
+    write(
+        "next",
+        "Move on without completing",
+        "Makes the next task of the queue current; it is `next_task` of the answer.",
+        body(false, json!({}), &[]),
+        &[422],
+    )
+}
+
+fn queue() -> Value {
+    json!({
+        "operationId": "queue",
+        "summary": "The queue in order, numbered",
+        "description": "Showing binds the numbers: each names its task in a `ref` until the queue is shown again.",
+        "parameters": [parameter("actor"), limit(20)],
+        "responses": answers(200, "The first tasks of the queue", object(json!({
+            "tasks": { "type": "array", "items": { "allOf": [
+                schema("ShownTask"),
+                { "type": "object", "properties": { "number": { "type": "integer", "minimum": 1 } }, "required": ["number"] },
+            ] } },
+        })), &[400, 422]),
+    })
+}
+
+fn tasks() -> Value {
+    json!({
+        "operationId": "listTasks",
+        "summary": "Tasks, page by page",
+        "description": "Tasks that were deleted, or moved to where nothing is mirrored, are not listed.",
+        "parameters": [
+            parameter("actor"),
+            in_query("status", json!({
+                "enum": ["open", "todo", "in_progress", "done", "all"], "default": "open",
+            })),
+            in_query("source", schema("Source")),
+            limit(50),
+            in_query("cursor", json!({
+                "type": "string", "description": "`next_cursor` of the page before.",
+            })),
+        ],
+        "responses": answers(200, "One page of tasks", object(json!({
+            "tasks": { "type": "array", "items": schema("Task") },
+            "next_cursor": {
+                "type": ["string", "null"], "description": "Where to go on; null on the last page.",
+            },
+        })), &[400, 422]),
+    })
+}
+
+fn create() -> Value {
+    write(
+        "createTask",
+        "Create a task",
+        "Creates a task in ClickUp or an issue in GitHub. `list` and `repo` place it elsewhere than in the default list \
+         or repository; at most one of them.",
+        body(
+            true,
+            json!({
+                "title": { "type": "string", "minLength": 1, "description": "One line." },
+                "description": { "type": "string" },
+                "source": { "anyOf": [schema("Source")], "description": "Default: `queue.default_source`." },
+                "entity_id": {
+                    "type": "string",
+                    "description": "The client it is for: ClickUp tag `client:<entity>`, GitHub title prefix \
+                                    `[CLIENT:<entity>] `.",
+                },
+                "repo": { "type": "string", "pattern": "^[^/]+/[^/]+$", "description": "GitHub `owner/name`." },
+                "list": { "type": "string", "description": "ClickUp list id." },
+            }),
+            &["title"],
+        ),
+        &[422, 502],
+    )
+}
+
+fn task() -> Value {
+    json!({
+        "operationId": "getTask",
+        "summary": "One task",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "The task", schema("Task"), &[400, 404, 422]),
+    })
+}
+
+fn complete() -> Value {
+    write(
+        "completeTask",
+        "Complete a task",
+        "Completes it in its source, with a comment if one is given. Already done there: success, and `conflict`.",
+        body(
+            false,
+            json!({ "comment": { "type": "string", "minLength": 1 } }),
+            &[],
+        ),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn comment_on() -> Value {
+    write(
+        "commentOnTask",
+        "Comment on a task",
+        "Newlines are kept.",
+        body(
+            true,
+            json!({ "text": { "type": "string", "minLength": 1 } }),
+            &["text"],
+        ),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn operation() -> Value {
+    json!({
+        "operationId": "getOperation",
+        "summary": "What became of a write",
+        "responses": answers(200, "The operation", schema("Operation"), &[404]),
+    })
+}
+
+fn sync() -> Value {
+    let mut responses = answers(
+        200,
+        "Every source has answered, well or not",
+        schema("SyncReport"),
+        &[400, 413, 415, 422],
+    );
+    responses.insert(
+        "202".into(),
+        answer("It goes on: `wait` is over", schema("SyncReport")),
+    );
+    json!({
+        "operationId": "sync",
+        "summary": "Bring the mirror up to date",
+        "description": "Asks every source what changed since it was last asked; with `full`, for everything.",
+        "parameters": [in_query("wait", wait(60))],
+        "requestBody": body(false, json!({ "full": { "type": "boolean", "default": false } }), &[]),
+        "responses": responses,
+    })
+}
+
+fn status() -> Value {
+    json!({
+        "operationId": "status",
+        "summary": "Connections, last synchronisation, queued operations",
+        "responses": answers(200, "The daemon's health", schema("Status"), &[]),
+    })
+}
+
+fn healthz() -> Value {
+    json!({
+        "operationId": "healthz",
+        "summary": "The process answers",
+        "security": [],
+        "responses": { "200": answer("It does", object(json!({ "status": { "const": "ok" } }))) },
+    })
+}
+
+fn readyz() -> Value {
+    json!({
+        "operationId": "readyz",
+        "summary": "Ready to take commands",
+        "description": "Ready: the store takes writes and Slack, where configured, is connected. Sources are reported and \
+                        hold nothing back.",
+        "security": [],
+        "responses": {
+            "200": answer("Ready", schema("Readiness")),
+            "503": {
+                "description": "Not ready; the document has the members of the ready answer too",
+                "content": { PROBLEM_JSON: { "schema": {
+                    "allOf": [schema("Problem"), schema("Readiness")],
+                } } },
+            },
+        },
+    })
+}
+
+fn metrics() -> Value {
+    let mut responses = answers(200, "What was counted", json!({}), &[]);
+    responses.insert(
+        "200".into(),
+        json!({
+            "description": "Prometheus' text format",
+            "content": { "text/plain": { "schema": { "type": "string" } } },
+        }),
+    );
+    json!({
+        "operationId": "metrics",
+        "summary": "What was counted and measured, for Prometheus",
+        "responses": responses,
+    })
+}
+
+fn describe() -> Value {
+    json!({
+        "operationId": "openapi",
+        "summary": "This document",
+        "responses": answers(200, "OpenAPI 3.1", json!({ "type": "object" }), &[]),
+    })
+}
+
+// ---------------------------------------------------------------- their parts
+
+/// A write: who acts, how long to wait, once, and the one shape of answer.
+fn write(id: &str, summary: &str, description: &str, body: Value, problems: &[u16]) -> Value {
+    let problems = [&[400, 413, 415], problems].concat();
+    let mut responses = answers(
+        200,
+        "It is so in the source now",
+        schema("Answer"),
+        &problems,
+    );
+    responses.insert(
+        "202".into(),
+        answer("Durable, and not yet taken by the source", schema("Answer")),
+    );
+    json!({
+        "operationId": id,
+        "summary": summary,
+        "description": description,
+        "parameters": [parameter("actor"), parameter("idempotency_key"), in_query("wait", wait(10))],
+        "requestBody": body,
+        "responses": responses,
+    })
+}
+
+/// The good answer, the given problems, and those that every path with a token may have.
+fn answers(status: u16, description: &str, schema: Value, problems: &[u16]) -> Map<String, Value> {
+    let mut answers = Map::new();
+    answers.insert(status.to_string(), answer(description, schema));
+    for problem in [&[401, 503], problems].concat() {
+        let name = format!("#/components/responses/{problem}");
+        answers.insert(problem.to_string(), json!({ "$ref": name }));
+    }
+    answers
+}
+
+fn answer(description: &str, schema: Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+fn body(required: bool, properties: Value, wanted: &[&str]) -> Value {
+    json!({
+        "required": required,
+        "content": { "application/json": { "schema": {
+            "type": "object",
+            "properties": properties,
+            "required": wanted,
+            "additionalProperties": false,
+        } } },
+    })
+}
+
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn parameter(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
+}
+
+fn in_query(name: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "query", "schema": schema })
+}
+
+fn wait(default: u64) -> Value {
+    json!({
+        "type": "integer",
+        "minimum": 0,
+        "default": default,
+        "description": format!(
+            "Seconds to wait for the outcome before 202; more than {} are {0}.",
+            WAIT_MAX.as_secs()
+        ),
+    })
+}
+
+fn limit(default: u64) -> Value {
+    in_query(
+        "limit",
+        json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": default }),
+    )
+}
+
+fn parameters() -> Value {
+    json!({
+        "actor": {
+            "name": "X-Ivan-Actor",
+            "in": "header",
+            "schema": { "type": "string" },
+            "description": "Who acts: a name of `[[people]]`, a Slack id or a GitHub login. Needed where several people \
+                            are configured and no `api.default_person`.",
+        },
+        "idempotency_key": {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": { "type": "string", "maxLength": 255 },
+            "description": "The same key with the same request is the same operation; with another request it is \
+                            refused.",
+        },
+        "task_id": {
+            "name": "task_id",
+            "in": "path",
+            "required": true,
+            "schema": schema("TaskId"),
+            "description": "Percent-encoded: `github:acme%2Fwidgets%237`.",
+        },
+        "operation_id": {
+            "name": "operation_id",
+            "in": "path",
+            "required": true,
+            "schema": { "type": "string" },
+        },
+    })
+}
+
+/// One response for each status that a problem can have, with what it may mean.
+fn responses() -> Value {
+    let mut responses: Map<String, Value> = Map::new();
+    for kind in Kind::ALL {
+        let status = kind.status().as_u16().to_string();
+        let meaning = format!("{} (`{}`)", kind.title(), kind.uri());
+        let response = responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": { PROBLEM_JSON: { "schema": schema("Problem") } },
+            })
+        });
+        let description = match response.get("description").and_then(Value::as_str) {
+            Some(others) if !others.is_empty() => format!("{others}; {meaning}"),
+            _ => meaning,
+        };
+        if let Some(response) = response.as_object_mut() {
+            response.insert("description".into(), json!(description));
+        }
+    }
+    Value::Object(responses)
+}
+
+// ---------------------------------------------------------------- schemas
+
+/// An object that always has all of these.
+fn object(properties: Value) -> Value {
+    let required: Vec<&String> = properties
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// Like [`object`], with optional members besides.
+fn object_with(optional: Value, always: Value) -> Value {
+    let mut schema = object(always);
+    if let (Some(all), Value::Object(optional)) = (
+        schema.get_mut("properties").and_then(Value::as_object_mut),
+        optional,
+    ) {
+        all.extend(optional);
+    }
+    schema
+}
+
+fn maybe(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn maybe_time() -> Value {
+    json!({ "type": ["string", "null"], "format": "date-time" })
+}
+
+fn maybe_schema(name: &str) -> Value {
+    json!({ "anyOf": [schema(name), { "type": "null" }] })
+}
+
+fn schemas() -> Value {
+    json!({
+        "TaskId": {
+            "type": "string",
+            "description": "`clickup:<id>`, `github:<owner>/<repo>#<number>`, or `github:<number>` for the default \
+                            repository.",
+            "examples": ["clickup:86tst0001", "github:acme/widgets#7"],
+        },
+        "Ref": {
+            "type": "string",
+            "description": "A number of the queue as last shown, `#12` for an issue of the default repository, a task \
+                            id, or the address of a task's page.",
+            "examples": ["2", "#12", "clickup:86tst0001"],
+        },
+        "Source": { "type": "string", "enum": ["clickup", "github"] },
+        "Problem": problem(),
+        "Task": task_schema(),
+        "ShownTask": shown_task(),
+        "NextTask": object(json!({
+            "task_id": schema("TaskId"),
+            "title": { "type": "string" },
+            "url": { "type": "string", "format": "uri" },
+            "source": schema("Source"),
+        })),
+        "Answer": answer_schema(),
+        "Operation": operation_schema(),
+        "SyncReport": sync_report(),
+        "Status": status_schema(),
+        "Readiness": readiness(),
+    })
+}
+
+fn problem() -> Value {
+    object_with(
+        json!({
+            "success": { "const": false, "description": "Of a write that its source refused." },
+            "operation_id": maybe("string"),
+            "task_id": maybe_schema("TaskId"),
+            "current_state": maybe("string"),
+        }),
+        json!({
+            "type": { "type": "string", "format": "uri", "description": "A name to compare with." },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string", "description": "What is wrong, and what to do next." },
+        }),
+    )
+}
+
+fn task_schema() -> Value {
+    object(json!({
+        "task_id": maybe_schema("TaskId"),
+        "source": maybe_schema("Source"),
+        "source_id": { "type": ["string", "null"], "description": "ClickUp's task id; GitHub's issue number." },
+        "title": maybe("string"),
+        "status": { "enum": ["todo", "in_progress", "done", null] },
+        "url": { "type": ["string", "null"], "format": "uri" },
+        "assignees": { "type": ["array", "null"], "items": { "type": "string" } },
+        "due": maybe_time(),
+        "priority": { "enum": ["urgent", "high", "normal", "low", null] },
+        "entity": maybe("string"),
+        "score": maybe("integer"),
+        "updated_at": maybe_time(),
+        "last_activity": maybe_time(),
+    }))
+}
+
+fn shown_task() -> Value {
+    json!({ "allOf": [schema("Task"), object(json!({
+        "source_status": { "type": ["string", "null"], "description": "The source's own word for `status`." },
+        "reasons": {
+            "type": ["array", "null"],
+            "description": "What earned the points of `score`.",
+            "items": object(json!({
+                "reason": { "type": "string" },
+                "points": { "type": "integer" },
+            })),
+        },
+    }))] })
+}
+
+fn answer_schema() -> Value {
+    object_with(
+        json!({ "queued": {
+            "const": true,
+            "description": "The source has not taken it yet; GET /operations/{operation_id} says what becomes of it.",
+        } }),
+        json!({
+            "success": { "type": "boolean", "description": "It is so in the source now; false while queued." },
+            "message": { "type": "string" },
+            "completed_task_id": maybe_schema("TaskId"),
+            "conflict": { "type": "boolean", "description": "It already was so, by another hand." },
+            "current_state": { "type": ["string", "null"], "description": "The source's own word." },
+            "operation_id": maybe("string"),
+            "task_id": maybe_schema("TaskId"),
+            "next_task": maybe_schema("NextTask"),
+        }),
+    )
+}
+
+fn operation_schema() -> Value {
+    object(json!({
+        "operation_id": { "type": "string" },
+        "kind": { "type": "string", "examples": ["complete", "comment", "create"] },
+        "source": schema("Source"),
+        "task_id": maybe_schema("TaskId"),
+        "state": {
+            "type": "string",
+            "examples": [
+                "pending", "in_flight", "applied", "already_so", "overtaken", "refused", "given_up", "cancelled",
+            ],
+        },
+        "attempts": { "type": "integer", "minimum": 0 },
+        "created_at": { "type": "string", "format": "date-time" },
+        "next_attempt_at": maybe_time(),
+        "detail": maybe("string"),
+        "answer": maybe_schema("Answer"),
+    }))
+}
+
+fn sync_report() -> Value {
+    object_with(
+        json!({ "queued": { "const": true, "description": "It goes on." } }),
+        json!({ "sources": {
+            "type": "object",
+            "propertyNames": schema("Source"),
+            "additionalProperties": object(json!({
+                "changed": { "type": "integer", "minimum": 0 },
+                "error": maybe("string"),
+            })),
+        } }),
+    )
+}
+
+fn status_schema() -> Value {
+    object(json!({
+        "version": { "type": "string" },
+        "now": { "type": "string", "format": "date-time" },
+        "store": object(json!({ "writable": { "type": "boolean" } })),
+        "slack": { "anyOf": [
+            { "type": "null" },
+            object(json!({ "state": slack_state(), "detail": maybe("string") })),
+        ] },
+        "sources": {
+            "type": "object",
+            "propertyNames": schema("Source"),
+            "additionalProperties": object(json!({
+                "last_sync": maybe_time(),
+                "error": maybe("string"),
+                "tasks": { "type": "integer", "minimum": 0 },
+            })),
+        },
+        "queued_operations": { "type": "integer", "minimum": 0 },
+    }))
+}
+
+fn readiness() -> Value {
+    object(json!({
+        "ready": { "type": "boolean" },
+        "store": { "enum": ["writable", "not writable"] },
+        "slack": { "anyOf": [{ "type": "null" }, slack_state()] },
+        "sources": {
+            "type": "object",
+            "propertyNames": schema("Source"),
+            "additionalProperties": object(json!({
+                "synced": { "type": "boolean", "description": "Its first synchronisation is done." },
+                "ok": { "type": "boolean", "description": "Its last one had no error." },
+            })),
+        },
+    }))
+}
+
+fn slack_state() -> Value {
+    json!({ "enum": ["connecting", "connected", "trouble"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::http::api;
+
+    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+    fn operations(document: &Value) -> Vec<(String, String, Value)> {
+        let paths = document["paths"].as_object().unwrap();
+        let of_path = |(path, item): (&String, &Value)| {
+            let members = item.as_object().unwrap().clone().into_iter();
+            let path = path.clone();
+            members
+                .filter(|(name, _)| METHODS.contains(&name.as_str()))
+                .map(move |(method, operation)| (method.to_uppercase(), path.clone(), operation))
+                .collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    }
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let described: BTreeSet<(String, String)> = operations(&document("1"))
+            .into_iter()
+            .map(|(method, path, _)| (method, path))
+            .collect();
+        let routed: BTreeSet<(String, String)> = api::routes()
+            .iter()
+            .map(|route| (route.method.to_string(), route.path.to_owned()))
+            .collect();
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &Value, found: &mut BTreeSet<String>) {
+            match value {
+                Value::Object(members) => {
+                    if let Some(Value::String(to)) = members.get("$ref") {
+                        found.insert(to.clone());
+                    }
+                    members
+                        .values()
+                        .for_each(|member| references(member, found));
+                }
+                Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let document = document("1");
+        let mut found = BTreeSet::new();
+        references(&document, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for to in found {
+            let pointer = to.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{to}");
+        }
+    }
+
+    #[test]
+    fn the_parameters_of_a_path_are_declared() {
+        let document = document("1");
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let named: Vec<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+            let declared = item["parameters"].as_array().map_or(0, Vec::len);
+            assert_eq!(declared, named.len(), "{path}");
+            for name in named {
+                let reference = parameter(name);
+                assert!(
+                    item["parameters"].as_array().unwrap().contains(&reference),
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn operations_have_ids_of_their_own_and_only_the_probes_need_no_token() {
+        let document = document("1");
+        let operations = operations(&document);
+        let ids: BTreeSet<&str> = operations
+            .iter()
+            .map(|(_, _, operation)| operation["operationId"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids.len(), operations.len());
+        let open: Vec<&str> = operations
+            .iter()
+            .filter(|(_, _, operation)| operation.get("security").is_some())
+            .map(|(_, path, _)| path.as_str())
+            .collect();
+        assert_eq!(open, ["/healthz", "/readyz"]);
+    }
+}

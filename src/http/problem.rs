@@ -1,0 +1,291 @@
+//! What goes wrong in a request → an RFC 9457 problem document (design 5).
+//!
+//! Every answer of the API that is not a success is made here, the framework's own refusals included, so that a client
+//! has one shape to read: `type`, `title`, `status`, `detail`, and for writes what is known about the operation.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::desk::{StoreTrouble, TurnedDown, WhoActs};
+
+/// The media type of RFC 9457.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What kind of problem: fixes `type`, `title` and `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    MalformedTaskId,
+    BadQuery,
+    BadHeader,
+    NotAuthorized,
+    NoSuchPath,
+    UnknownTask,
+    UnknownOperation,
+    MethodNotAllowed,
+    BodyTooLarge,
+    NotJson,
+    BadBody,
+    SlowBody,
+    NoActor,
+    Unfit,
+    KeyReused,
+    Gone,
+    SourceRefused,
+    GivenUp,
+    Busy,
+    NotReady,
+    StoreTrouble,
+    TimedOut,
+    Defect,
+}
+
+impl Kind {
+    /// All of them, for the API's description.
+    pub const ALL: [Kind; 23] = [
+        Kind::MalformedTaskId,
+        Kind::BadQuery,
+        Kind::BadHeader,
+        Kind::NotAuthorized,
+        Kind::NoSuchPath,
+        Kind::UnknownTask,
+        Kind::UnknownOperation,
+        Kind::MethodNotAllowed,
+        Kind::BodyTooLarge,
+        Kind::NotJson,
+        Kind::BadBody,
+        Kind::SlowBody,
+        Kind::NoActor,
+        Kind::Unfit,
+        Kind::KeyReused,
+        Kind::Gone,
+        Kind::SourceRefused,
+        Kind::GivenUp,
+        Kind::Busy,
+        Kind::NotReady,
+        Kind::StoreTrouble,
+        Kind::TimedOut,
+        Kind::Defect,
+    ];
+
+    pub fn status(self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The `type` of the document: a name to compare with, not an address to open.
+    pub fn uri(self) -> String {
+        format!("urn:ivan:problem:{}", self.row().1)
+    }
+
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Kind::MalformedTaskId => (S::BAD_REQUEST, "malformed-task-id", "Malformed task id"),
+            Kind::BadQuery => (S::BAD_REQUEST, "bad-query", "Bad query"),
+            Kind::BadHeader => (S::UNPROCESSABLE_ENTITY, "bad-header", "Bad header"),
+            Kind::NotAuthorized => (S::UNAUTHORIZED, "not-authorized", "Not authorized"),
+            Kind::NoSuchPath => (S::NOT_FOUND, "no-such-path", "No such path"),
+            Kind::UnknownTask => (S::NOT_FOUND, "unknown-task", "Unknown task"),
+            Kind::UnknownOperation => (S::NOT_FOUND, "unknown-operation", "Unknown operation"),
+            Kind::MethodNotAllowed => (
+                S::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Kind::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Kind::NotJson => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "Body is not JSON"),
+            Kind::BadBody => (S::UNPROCESSABLE_ENTITY, "bad-body", "Bad body"),
+            Kind::SlowBody => (S::REQUEST_TIMEOUT, "slow-body", "Body not received"),
+            Kind::NoActor => (S::UNPROCESSABLE_ENTITY, "no-actor", "Who acts is not known"),
+            Kind::Unfit => (S::UNPROCESSABLE_ENTITY, "unfit", "Cannot be done as asked"),
+            Kind::KeyReused => (
+                S::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Idempotency-Key used for another request",
+            ),
+            Kind::Gone => (S::NOT_FOUND, "gone", "Gone from its source"),
+            Kind::SourceRefused => (S::BAD_GATEWAY, "source-refused", "Refused by the source"),
+            Kind::GivenUp => (S::BAD_GATEWAY, "given-up", "Given up"),
+            Kind::Busy => (S::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            Kind::NotReady => (S::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+            Kind::StoreTrouble => (S::SERVICE_UNAVAILABLE, "store", "Trouble with the store"),
+            Kind::TimedOut => (S::GATEWAY_TIMEOUT, "timed-out", "Timed out"),
+            Kind::Defect => (S::INTERNAL_SERVER_ERROR, "defect", "Defect of the daemon"),
+        }
+    }
+}
+
+/// One problem document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    /// Extension members (RFC 9457, 3.2).
+    members: Map<String, Value>,
+}
+
+impl Problem {
+    /// `detail` says what is wrong and what to do next.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
+        Problem {
+            kind,
+            detail: detail.into(),
+            members: Map::new(),
+        }
+    }
+
+    /// Adds an extension member.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// The document itself. Its own four members win over extensions of the same name.
+    pub fn document(&self) -> Value {
+        let mut document = self.members.clone();
+        document.insert("type".into(), json!(self.kind.uri()));
+        document.insert("title".into(), json!(self.kind.title()));
+        document.insert("status".into(), json!(self.status().as_u16()));
+        document.insert("detail".into(), json!(self.detail));
+        Value::Object(document)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = self.document().to_string();
+        let content = HeaderValue::from_static(PROBLEM_JSON);
+        let mut response =
+            (self.status(), [(header::CONTENT_TYPE, content)], document).into_response();
+        if self.kind == Kind::NotAuthorized {
+            let challenge = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<StoreTrouble> for Problem {
+    /// This is where the trouble is handled: it is logged for the operator here, once.
+    fn from(trouble: StoreTrouble) -> Problem {
+        tracing::error!(store = %trouble.path, "the API could not answer: {trouble}");
+        Problem::new(
+            Kind::StoreTrouble,
+            format!(
+                "{trouble}. What was asked may not have been kept: ask again with the same Idempotency-Key once the \
+                 store is well (free disk space, permissions of the file)"
+            ),
+        )
+    }
+}
+
+impl From<TurnedDown> for Problem {
+    fn from(turned_down: TurnedDown) -> Problem {
+        let kind = match turned_down {
+            TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) => Kind::UnknownTask,
+            TurnedDown::Unfit(_) => Kind::Unfit,
+            TurnedDown::KeyReused => Kind::KeyReused,
+            TurnedDown::Store(trouble) => return trouble.into(),
+        };
+        Problem::new(kind, turned_down.to_string())
+    }
+}
+
+impl From<WhoActs> for Problem {
+    fn from(who: WhoActs) -> Problem {
+        Problem::new(Kind::NoActor, who.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::reply::Words;
+    use rstest::rstest;
+
+    #[test]
+    fn a_problem_is_a_document_of_rfc_9457() {
+        let problem = Problem::new(Kind::Gone, "It was deleted.").with("task_id", "clickup:86a");
+        assert_eq!(
+            problem.document(),
+            json!({
+                "type": "urn:ivan:problem:gone",
+                "title": "Gone from its source",
+                "status": 404,
+                "detail": "It was deleted.",
+                "task_id": "clickup:86a",
+            })
+        );
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+        assert!(!response.headers().contains_key(header::WWW_AUTHENTICATE));
+    }
+
+    #[test]
+    fn a_missing_token_is_challenged() {
+        let response = Problem::new(Kind::NotAuthorized, "").into_response();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+    }
+
+    #[test]
+    fn an_extension_never_hides_the_document() {
+        let problem = Problem::new(Kind::Unfit, "why").with("status", 200);
+        assert_eq!(problem.document()["status"], 422);
+    }
+
+    #[test]
+    fn every_kind_has_a_type_of_its_own() {
+        let types: BTreeSet<String> = Kind::ALL.iter().map(|kind| kind.uri()).collect();
+        assert_eq!(types.len(), Kind::ALL.len());
+    }
+
+    #[rstest]
+    #[case::unknown(TurnedDown::UnknownTask(Words::new().text("No task 9.")), 404, "No task 9.")]
+    #[case::no_current(TurnedDown::NoCurrent(Words::new().text("No current task")), 404, "No current task")]
+    #[case::unfit(TurnedDown::Unfit(Words::new().text("The title is too long")), 422, "The title is too long")]
+    fn what_the_desk_turns_down_keeps_its_words(
+        #[case] turned_down: TurnedDown,
+        #[case] status: u16,
+        #[case] detail: &str,
+    ) {
+        let document = Problem::from(turned_down).document();
+        assert_eq!(document["status"], status);
+        assert_eq!(document["detail"], detail);
+    }
+
+    #[test]
+    fn other_refusals_have_the_statuses_of_the_design() {
+        let trouble = StoreTrouble {
+            path: "ivan.db".into(),
+            why: "disk full".into(),
+        };
+        let problem = Problem::from(TurnedDown::Store(trouble));
+        assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let detail = problem.document()["detail"].to_string();
+        assert!(
+            detail.contains("the store at ivan.db: disk full"),
+            "{detail}"
+        );
+        assert_eq!(Problem::from(TurnedDown::KeyReused).status(), 422);
+        assert_eq!(Problem::from(WhoActs::NotNamed).status(), 422);
+        assert_eq!(Problem::from(WhoActs::NotKnown("zoe".into())).status(), 422);
+    }
+}
