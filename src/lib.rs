@@ -1,6 +1,7 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
 
 pub mod apply;
+pub mod cli;
 pub mod clickup;
 pub mod clock;
 pub mod config;

@@ -1,0 +1,419 @@
+//! The client of our own HTTP API: one request, repeated where that is safe, and the reasons why there is no answer.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect;
+use serde_json::Value;
+use tokio::time::sleep;
+use url::Url;
+
+use super::{Call, Target};
+
+/// How long a connection may take to be made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// Pauses before a request is repeated whose connection was lost: together about as long as a restart takes.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(250),
+    Duration::from_millis(750),
+    Duration::from_secs(2),
+];
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing was asked.
+    #[error("The Ivan daemon is not reachable at {url}: {why}. Start it with `ivan serve`.")]
+    Unreachable { url: String, why: String },
+    /// Something may have been asked.
+    #[error(
+        "The Ivan daemon at {url} gave no answer: {why}. Whether it has taken the command is not known: look \
+         (`ivan status`, `ivan current`) before you repeat it."
+    )]
+    Lost { url: String, why: String },
+    #[error(
+        "{url} answered {status}, but not as Ivan's API does. Is that its address (--api-url, IVAN_API_URL, api.bind)?"
+    )]
+    NotIvan { url: String, status: u16 },
+    #[error("The client of the API could not be made: {0}")]
+    Client(String),
+}
+
+/// What the daemon answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    pub status: u16,
+    /// As it came.
+    pub text: String,
+    pub json: Value,
+}
+
+/// Speaks to one daemon, as one invocation of the command line: all its requests have the same `Idempotency-Key`.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    pauses: Vec<Duration>,
+}
+
+impl Client {
+    pub(super) fn new(target: &Target) -> Result<Client, Trouble> {
+        let url = read_url(&target.url)?;
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", target.token.expose());
+        let mut bearer = header("the API's token", &bearer)?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+        if let Some(actor) = &target.actor {
+            let actor = header("the name of --as", actor)?;
+            headers.insert(HeaderName::from_static("x-ivan-actor"), actor);
+        }
+        let key = header("the key", &fresh_key()?)?;
+        headers.insert(HeaderName::from_static("idempotency-key"), key);
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .connect_timeout(CONNECT_WITHIN)
+            .redirect(redirect::Policy::none())
+            // The daemon is ours: its token goes to it and to no proxy.
+            .no_proxy();
+        if url.scheme() == "http" {
+            // Without TLS the system's certificates are not looked for, and may be missing.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|e| Trouble::Client(cause(&e)))?;
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        let pauses = PAUSES.to_vec();
+        Ok(Client { http, base, pauses })
+    }
+
+    /// Sends the request. If its connection is lost on the way it is sent again under the same key, so that what the
+    /// daemon already took is answered, not done twice.
+    pub(super) async fn send(&self, call: &Call) -> Result<Reply, Trouble> {
+        let url = || self.base.clone();
+        let mut pauses = self.pauses.iter();
+        let mut sent = false;
+        loop {
+            let error = match self.send_once(call).await {
+                Ok((status, text)) => return self.read(status, text),
+                Err(error) => error,
+            };
+            let why = cause(&error);
+            if error.is_connect() && !sent {
+                return Err(Trouble::Unreachable { url: url(), why });
+            }
+            if error.is_builder() {
+                return Err(Trouble::Client(why));
+            }
+            sent = true;
+            let repeatable = error.is_connect() || !error.is_timeout();
+            match pauses.next() {
+                Some(pause) if repeatable => sleep(*pause).await,
+                _ => return Err(Trouble::Lost { url: url(), why }),
+            }
+        }
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<(u16, String), reqwest::Error> {
+        let url = format!("{}{}", self.base, call.path);
+        let request = match &call.body {
+            Some(body) => {
+                let json = HeaderValue::from_static("application/json");
+                let request = self.http.post(url).header(CONTENT_TYPE, json);
+                request.body(body.to_string())
+            }
+            None => self.http.get(url),
+        };
+        let response = request.timeout(call.within).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await?))
+    }
+
+    fn read(&self, status: u16, text: String) -> Result<Reply, Trouble> {
+        match serde_json::from_str::<Value>(&text) {
+            Ok(json) if json.is_object() => Ok(Reply { status, text, json }),
+            _ => Err(Trouble::NotIvan {
+                url: self.base.clone(),
+                status,
+            }),
+        }
+    }
+}
+
+fn read_url(text: &str) -> Result<Url, Trouble> {
+    let wrong = |why: &str| {
+        Trouble::Usage(format!(
+            "The daemon's address (--api-url, IVAN_API_URL) {why}. It is like http://127.0.0.1:8787"
+        ))
+    };
+    let mut url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("is neither http nor https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "has a name or a password in it; the token goes into IVAN_API_TOKEN",
+        ));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn header(what: &str, text: &str) -> Result<HeaderValue, Trouble> {
+    HeaderValue::from_bytes(text.as_bytes())
+        .map_err(|_| Trouble::Usage(format!("{what} has characters that cannot be sent")))
+}
+
+fn fresh_key() -> Result<String, Trouble> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| Trouble::Client(error.to_string()))?;
+    Ok(hex::encode(key))
+}
+
+/// The innermost reason, which is the one that says something: `Connection refused`.
+fn cause(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        ApiToken, EXIT_FAILED, EXIT_OK, EXIT_QUEUED, EXIT_UNREACHABLE, EXIT_USAGE, TaskCommand,
+        failed, perform,
+    };
+    use super::*;
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+
+    /// What a daemon of ours does with a request.
+    enum Does {
+        Answers(u16, &'static str),
+        /// Closes the connection after it has read the request.
+        Drops,
+    }
+
+    /// Plays a daemon: does with each connection's request what is said, then goes away. Gives back the requests.
+    async fn daemon(doings: Vec<Does>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let requests = tokio::spawn(async move {
+            let mut requests = Vec::new();
+            let count = doings.len();
+            let mut listener = Some(listener);
+            for (nth, does) in doings.into_iter().enumerate() {
+                let (mut stream, _) = listener.as_ref().unwrap().accept().await.unwrap();
+                if nth + 1 == count {
+                    listener = None;
+                }
+                requests.push(request(&mut stream).await);
+                if let Does::Answers(status, body) = does {
+                    let length = body.len();
+                    let answer = format!(
+                        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                    );
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+            requests
+        });
+        (url, requests)
+    }
+
+    /// Reads one request to its end.
+    async fn request(stream: &mut TcpStream) -> String {
+        let mut read = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&read).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: "))
+                    .map_or(0, |length| length.parse().unwrap());
+                if body.len() >= length {
+                    return text;
+                }
+            }
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "{text}");
+        }
+    }
+
+    fn target(url: &str) -> Target {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Target {
+            url: url.to_owned(),
+            token: ApiToken::new("correct-horse\n"),
+            actor: None,
+            json: false,
+        }
+    }
+
+    fn client(url: &str) -> Client {
+        let mut client = Client::new(&target(url)).unwrap();
+        client.pauses = vec![Duration::ZERO; 3];
+        client
+    }
+
+    fn done() -> TaskCommand {
+        TaskCommand::Done {
+            task: None,
+            comment: None,
+        }
+    }
+
+    fn key(request: &str) -> &str {
+        let key = |line: &'_ str| line.starts_with("idempotency-key: ");
+        request.lines().find(|line| key(line)).unwrap()
+    }
+
+    const COMPLETED: &str = r#"{"success":true,"message":"Task completed in ClickUp: Renew the certificate",
+        "completed_task_id":"clickup:86a","conflict":false,"current_state":"complete","operation_id":"01J",
+        "task_id":"clickup:86a","next_task":{"task_id":"github:7","title":"Login fails","url":"","source":"github"}}"#;
+
+    #[tokio::test]
+    async fn an_effect_is_printed_with_the_next_task() {
+        let (url, requests) = daemon(vec![Does::Answers(200, COMPLETED)]).await;
+        let target = Target {
+            actor: Some("Zoë".into()),
+            ..target(&url)
+        };
+        let printed = perform(&done(), &target).await;
+        assert_eq!(
+            printed.out,
+            "✓ Task completed in ClickUp: Renew the certificate\nNext: Login fails\n"
+        );
+        assert_eq!((printed.err.as_str(), printed.exit), ("", EXIT_OK));
+        let request = requests.await.unwrap().remove(0);
+        assert!(request.starts_with("POST /done HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.contains("authorization: Bearer correct-horse\r\n"),
+            "{request}"
+        );
+        assert!(request.contains("x-ivan-actor: Zoë\r\n"), "{request}");
+        assert!(
+            request.contains("content-type: application/json\r\n"),
+            "{request}"
+        );
+        assert!(request.ends_with("\r\n\r\n{}"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn with_json_the_answer_is_printed_as_it_is() {
+        let (url, _requests) = daemon(vec![Does::Answers(200, COMPLETED)]).await;
+        let target = Target {
+            json: true,
+            ..target(&url)
+        };
+        let printed = perform(&done(), &target).await;
+        assert_eq!(printed.out, format!("{COMPLETED}\n"));
+        assert_eq!(printed.exit, EXIT_OK);
+    }
+
+    #[rstest]
+    #[case::queued(
+        202,
+        r#"{"success":false,"queued":true,"message":"ClickUp is down"}"#,
+        EXIT_QUEUED
+    )]
+    #[case::refused(
+        502,
+        r#"{"title":"Refused","status":502,"detail":"ClickUp says no"}"#,
+        EXIT_FAILED
+    )]
+    #[case::unauthorized(
+        401,
+        r#"{"title":"Not authorized","status":401,"detail":"no"}"#,
+        EXIT_FAILED
+    )]
+    #[case::somebody_else(200, "<html>Welcome to nginx</html>", EXIT_FAILED)]
+    #[case::somebody_elses_json(200, r#"{"hello":"world"}"#, EXIT_FAILED)]
+    #[case::redirect(302, "", EXIT_FAILED)]
+    #[tokio::test]
+    async fn the_exit_status_says_how_it_went(
+        #[case] status: u16,
+        #[case] body: &'static str,
+        #[case] exit: u8,
+    ) {
+        let (url, requests) = daemon(vec![Does::Answers(status, body)]).await;
+        let printed = perform(&done(), &target(&url)).await;
+        assert_eq!(printed.exit, exit, "{printed:?}");
+        assert_eq!(requests.await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lost_connection_is_tried_again_with_the_same_key() {
+        let doings = vec![Does::Drops, Does::Drops, Does::Answers(200, COMPLETED)];
+        let (url, requests) = daemon(doings).await;
+        let reply = client(&url).send(&Call::of(&done())).await.unwrap();
+        assert_eq!(reply.status, 200);
+        let requests = requests.await.unwrap();
+        assert_eq!(requests.len(), 3);
+        assert!(
+            requests
+                .iter()
+                .all(|request| key(request) == key(&requests[0]))
+        );
+    }
+
+    #[tokio::test]
+    async fn each_invocation_has_a_key_of_its_own() {
+        let answer = || Does::Answers(200, COMPLETED);
+        let (url, requests) = daemon(vec![answer(), answer()]).await;
+        for _ in 0..2 {
+            assert_eq!(perform(&done(), &target(&url)).await.exit, EXIT_OK);
+        }
+        let requests = requests.await.unwrap();
+        assert_ne!(key(&requests[0]), key(&requests[1]));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_died_under_the_request_is_not_called_unreachable() {
+        let (url, _requests) = daemon(vec![Does::Drops]).await;
+        let trouble = client(&url).send(&Call::of(&done())).await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Lost { .. }), "{trouble:?}");
+        let printed = failed(&trouble);
+        assert_eq!(printed.exit, EXIT_UNREACHABLE);
+        assert!(printed.err.contains("is not known"), "{}", printed.err);
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_said_with_what_to_do() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let printed = perform(&done(), &target(&format!("{url}/"))).await;
+        assert_eq!(printed.exit, EXIT_UNREACHABLE);
+        assert_eq!(printed.out, "");
+        let start = format!("✗ The Ivan daemon is not reachable at {url}: Connection refused");
+        assert!(printed.err.starts_with(&start), "{}", printed.err);
+        let end = ". Start it with `ivan serve`.\n";
+        assert!(printed.err.ends_with(end), "{}", printed.err);
+    }
+
+    #[rstest]
+    #[case::no_url("127.0.0.1:8787")]
+    #[case::scheme("ftp://127.0.0.1")]
+    #[case::password("http://me:secret@127.0.0.1:8787")]
+    #[tokio::test]
+    async fn an_address_that_cannot_be_is_a_usage_error(#[case] url: &str) {
+        let printed = perform(&done(), &target(url)).await;
+        assert_eq!(printed.exit, EXIT_USAGE);
+        assert!(!printed.err.contains("secret"), "{}", printed.err);
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_sent_is_a_usage_error() {
+        let target = Target {
+            actor: Some("Ana\nX-Other: 1".into()),
+            ..target("http://127.0.0.1:8787")
+        };
+        assert!(matches!(Client::new(&target), Err(Trouble::Usage(_))));
+    }
+}

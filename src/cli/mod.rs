@@ -1,0 +1,560 @@
+//! The command line: its words, and the client of our own HTTP API (design 5).
+//!
+//! `main` parses [`Cli`]; what concerns tasks goes through [`run`] to the daemon and comes back as words and an exit
+//! status. Nothing in here knows the daemon's inside: what it can do, its API can. Only `webhooks.rs` speaks to the
+//! sources themselves, for what it does is done beside a daemon or before there is one.
+
+pub mod client;
+pub mod print;
+pub mod webhooks;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use serde_json::{Value, json};
+
+use crate::domain::command::split_on;
+use client::{Client, Trouble};
+use print::{Printed, What};
+use webhooks::WebhooksCommand;
+
+/// Exit statuses (design 5): success, conflict included.
+pub const EXIT_OK: u8 = 0;
+/// Refused or failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line cannot be meant so.
+pub const EXIT_USAGE: u8 = 2;
+/// The daemon is not reachable.
+pub const EXIT_UNREACHABLE: u8 = 3;
+/// Accepted, but still queued.
+pub const EXIT_QUEUED: u8 = 75;
+
+/// How long the daemon may take beyond what it was asked to wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long the daemon waits for a write when it is not told (design 5).
+const WRITE_WAIT: Duration = Duration::from_secs(10);
+/// How long a synchronisation is waited for: as long as the daemon grants.
+const SYNC_WAIT: Duration = Duration::from_secs(300);
+
+/// `done`, `comment` and `create`, made true in ClickUp and GitHub.
+#[derive(Debug, Parser)]
+#[command(name = "ivan", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit status: 0 success, 1 refused or failed, 2 usage, 3 the daemon is not reachable, \
+                  75 accepted but still queued."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The configuration to use, instead of the first of $IVAN_CONFIG, ./bot.toml,
+    /// $XDG_CONFIG_HOME/ivan/bot.toml and /etc/ivan/bot.toml
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Where the daemon listens [default: api.bind of the configuration]
+    #[arg(long, global = true, value_name = "URL", env = "IVAN_API_URL")]
+    pub api_url: Option<String>,
+    /// The API's token [default: api.token of the configuration, or the file api-token beside the store]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "IVAN_API_TOKEN",
+        hide_env_values = true
+    )]
+    pub api_token: Option<ApiToken>,
+    /// Who acts: a name of [[people]], a Slack id or a GitHub login
+    #[arg(long = "as", global = true, value_name = "PERSON")]
+    pub actor: Option<String>,
+    /// Print the API's answer
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The API's token, which does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiToken(String);
+
+impl ApiToken {
+    pub fn new(token: impl Into<String>) -> ApiToken {
+        ApiToken(token.into())
+    }
+
+    /// For the header, and nothing else.
+    pub fn expose(&self) -> &str {
+        self.0.trim()
+    }
+}
+
+impl fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiToken(…)")
+    }
+}
+
+impl FromStr for ApiToken {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<ApiToken, Infallible> {
+        Ok(ApiToken::new(text))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Serve,
+    /// Try it without accounts or network: the daemon against a sandbox Slack, ClickUp and GitHub
+    Demo,
+    #[command(flatten)]
+    Task(TaskCommand),
+    /// Look at the webhooks by which ClickUp and GitHub report changes, and put them right
+    #[command(after_help = "With --json what it came to, without secrets.")]
+    Webhooks {
+        #[command(subcommand)]
+        command: WebhooksCommand,
+    },
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print a shell's completions
+    Completions { shell: Shell },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong with it, all at once
+    Check,
+    /// Print it as it is understood, secrets masked
+    Show,
+}
+
+/// What the running daemon is asked.
+///
+/// REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue of
+/// the default repository, or the address of a task's page.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum TaskCommand {
+    /// Complete the current task, or REF
+    #[command(visible_aliases = ["finished", "completed"], after_help = REF_HELP)]
+    Done {
+        /// Another task than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+        /// Comment on it too
+        #[arg(short, long, value_name = "TEXT")]
+        comment: Option<String>,
+    },
+    /// Comment on the current task, or with `on REF: TEXT` on another
+    #[command(after_help = REF_HELP)]
+    Comment {
+        /// What to say; text that begins with a hyphen goes after `--`
+        #[arg(required = true, value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// Create a task in ClickUp or an issue in GitHub
+    Create(CreateArgs),
+    /// Show the current task
+    Current,
+    /// Move on to the next task without completing
+    #[command(visible_aliases = ["skip", "later"])]
+    Next,
+    /// List the queue, numbered; the numbers work as REF until the next list
+    #[command(visible_alias = "tasks")]
+    List {
+        /// How many tasks
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+        limit: Option<u16>,
+    },
+    /// Ask the sources what changed
+    Sync {
+        /// Ask for everything, not only for what changed
+        #[arg(long)]
+        full: bool,
+    },
+    /// Show the daemon's health: connections, last sync, queued operations
+    Status,
+}
+
+const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), \
+                        '#12' for an issue of the default repository, or the address of a task's page.";
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CreateArgs {
+    /// The title; further lines are the description
+    #[arg(required = true, value_name = "TITLE")]
+    pub title: Vec<String>,
+    /// Where to create it [default: queue.default_source of the configuration]
+    #[arg(short, long, value_parser = ["clickup", "github"], ignore_case = true)]
+    pub source: Option<String>,
+    /// The client it is for
+    #[arg(short, long)]
+    pub entity: Option<String>,
+    /// The description
+    #[arg(short, long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// A GitHub repository other than the default one
+    #[arg(short, long, value_name = "OWNER/REPO", conflicts_with = "list")]
+    pub repo: Option<String>,
+    /// A ClickUp list other than the default one, by its id
+    #[arg(short, long)]
+    pub list: Option<String>,
+}
+
+/// Where the daemon is and who asks it.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The API's base address: `http://127.0.0.1:8787`.
+    pub url: String,
+    pub token: ApiToken,
+    pub actor: Option<String>,
+    /// Print the API's answer instead of words.
+    pub json: bool,
+}
+
+/// Asks the daemon, prints what it says, and gives the exit status.
+pub async fn run(command: TaskCommand, target: Target) -> u8 {
+    let printed = perform(&command, &target).await;
+    // Whoever closed our output does not want to know.
+    let _ = std::io::stdout().write_all(printed.out.as_bytes());
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().write_all(printed.err.as_bytes());
+    printed.exit
+}
+
+/// Prints the completions of `shell`.
+pub fn completions(shell: Shell, out: &mut dyn Write) {
+    clap_complete::generate(shell, &mut Cli::command(), "ivan", out);
+}
+
+async fn perform(command: &TaskCommand, target: &Target) -> Printed {
+    let asked = async {
+        let client = Client::new(target)?;
+        client.send(&Call::of(command)).await
+    };
+    match asked.await {
+        Ok(reply) => {
+            let words = print::words(command.what(), &reply, &chrono::Local);
+            if target.json {
+                print::as_json(words, &reply)
+            } else {
+                words
+            }
+        }
+        Err(trouble) => failed(&trouble),
+    }
+}
+
+fn failed(trouble: &Trouble) -> Printed {
+    let exit = match trouble {
+        Trouble::Usage(_) => EXIT_USAGE,
+        Trouble::Unreachable { .. } | Trouble::Lost { .. } => EXIT_UNREACHABLE,
+        Trouble::NotIvan { .. } | Trouble::Client(_) => EXIT_FAILED,
+    };
+    Printed::failed(&trouble.to_string(), exit)
+}
+
+impl TaskCommand {
+    fn what(&self) -> What {
+        match self {
+            TaskCommand::Done { .. }
+            | TaskCommand::Comment { .. }
+            | TaskCommand::Create(_)
+            | TaskCommand::Next => What::Write,
+            TaskCommand::Current => What::Current,
+            TaskCommand::List { .. } => What::List,
+            TaskCommand::Sync { .. } => What::Sync,
+            TaskCommand::Status => What::Status,
+        }
+    }
+}
+
+/// A request to the API.
+#[derive(Debug, Clone, PartialEq)]
+struct Call {
+    /// With its query.
+    path: String,
+    /// `POST` with this; `None` is `GET`.
+    body: Option<Value>,
+    /// How long to wait for the answer.
+    within: Duration,
+}
+
+impl Call {
+    fn of(command: &TaskCommand) -> Call {
+        match command {
+            TaskCommand::Done { task, comment } => {
+                let body = json!({ "ref": task, "comment": comment });
+                Call::post("/done", body, WRITE_WAIT)
+            }
+            TaskCommand::Comment { text } => {
+                let (task, text) = split_comment(&text.join(" "));
+                let body = json!({ "ref": task, "text": text });
+                Call::post("/comment", body, WRITE_WAIT)
+            }
+            TaskCommand::Create(args) => Call::post("/tasks", args.body(), WRITE_WAIT),
+            TaskCommand::Next => Call::post("/next", json!({}), WRITE_WAIT),
+            TaskCommand::Sync { full } => {
+                let path = format!("/sync?wait={}", SYNC_WAIT.as_secs());
+                Call::post(&path, json!({ "full": full }), SYNC_WAIT)
+            }
+            TaskCommand::Current => Call::get("/current"),
+            TaskCommand::List { limit: None } => Call::get("/queue"),
+            TaskCommand::List { limit: Some(limit) } => Call::get(&format!("/queue?limit={limit}")),
+            TaskCommand::Status => Call::get("/status"),
+        }
+    }
+
+    fn get(path: &str) -> Call {
+        Call {
+            path: path.to_owned(),
+            body: None,
+            within: ANSWER_WITHIN,
+        }
+    }
+
+    /// What is not said is left out of the body.
+    fn post(path: &str, mut body: Value, wait: Duration) -> Call {
+        if let Some(members) = body.as_object_mut() {
+            members.retain(|_, value| !value.is_null());
+        }
+        Call {
+            path: path.to_owned(),
+            body: Some(body),
+            within: wait + ANSWER_WITHIN,
+        }
+    }
+}
+
+impl CreateArgs {
+    fn body(&self) -> Value {
+        let text = self.title.join(" ");
+        let (title, further) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+        let further = Some(further.trim()).filter(|lines| !lines.is_empty());
+        let parts: Vec<&str> = self
+            .description
+            .as_deref()
+            .into_iter()
+            .chain(further)
+            .collect();
+        let description = (!parts.is_empty()).then(|| parts.join("\n"));
+        json!({
+            "title": title.trim(),
+            "description": description,
+            "source": self.source.as_ref().map(|source| source.to_ascii_lowercase()),
+            "entity_id": self.entity,
+            "repo": self.repo,
+            "list": self.list,
+        })
+    }
+}
+
+/// The task that is named in `on REF: TEXT`, and the text; without it all is text for the current task.
+fn split_comment(text: &str) -> (Option<String>, String) {
+    match split_on(text.trim_start()) {
+        Some((task, comment)) => (Some(task.trim().to_owned()), comment.trim().to_owned()),
+        None => (None, text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[test]
+    fn verify_cli() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["ivan"], line].concat())
+    }
+
+    fn task(line: &[&str]) -> TaskCommand {
+        match parse(line).unwrap().command {
+            Command::Task(command) => command,
+            other => panic!("{line:?} is {other:?}"),
+        }
+    }
+
+    fn body(line: &[&str]) -> Value {
+        Call::of(&task(line)).body.unwrap()
+    }
+
+    #[rstest]
+    #[case(&["done"], "/done", json!({}))]
+    #[case(&["completed", "2"], "/done", json!({ "ref": "2" }))]
+    #[case(&["done", "-c", "all good", "#12"], "/done", json!({ "ref": "#12", "comment": "all good" }))]
+    #[case(&["comment", "all", "good"], "/comment", json!({ "text": "all good" }))]
+    #[case(&["comment", "one\ntwo"], "/comment", json!({ "text": "one\ntwo" }))]
+    #[case(&["comment", "--", "- item"], "/comment", json!({ "text": "- item" }))]
+    #[case(&["comment", "on", "2:", "all", "good"], "/comment", json!({ "ref": "2", "text": "all good" }))]
+    #[case(&["next"], "/next", json!({}))]
+    #[case(&["sync", "--full"], "/sync?wait=300", json!({ "full": true }))]
+    fn a_line_becomes_a_request(#[case] line: &[&str], #[case] path: &str, #[case] body: Value) {
+        let call = Call::of(&task(line));
+        assert_eq!(call.path, path);
+        assert_eq!(call.body, Some(body));
+    }
+
+    #[rstest]
+    #[case(&["current"], "/current")]
+    #[case(&["list"], "/queue")]
+    #[case(&["tasks", "5"], "/queue?limit=5")]
+    #[case(&["status"], "/status")]
+    fn reading_has_no_body(#[case] line: &[&str], #[case] path: &str) {
+        let call = Call::of(&task(line));
+        assert_eq!((call.path.as_str(), call.body), (path, None));
+    }
+
+    #[test]
+    fn a_task_is_created_as_it_was_typed() {
+        assert_eq!(
+            body(&["create", "Buy", "milk"]),
+            json!({ "title": "Buy milk" })
+        );
+        assert_eq!(
+            body(&[
+                "create",
+                "Fix",
+                "login",
+                "-s",
+                "GitHub",
+                "-e",
+                "acme",
+                "-d",
+                "On Safari",
+                "-r",
+                "acme/widgets"
+            ]),
+            json!({
+                "title": "Fix login",
+                "source": "github",
+                "entity_id": "acme",
+                "description": "On Safari",
+                "repo": "acme/widgets",
+            })
+        );
+        assert_eq!(
+            body(&["create", "Buy milk\n\n- oat\n- soy\n", "-l", "901"]),
+            json!({ "title": "Buy milk", "description": "- oat\n- soy", "list": "901" })
+        );
+    }
+
+    #[rstest]
+    #[case("on 2: yes", Some("2"), "yes")]
+    #[case("on 2:", Some("2"), "")]
+    #[case("On #12: one: two", Some("#12"), "one: two")]
+    #[case("on github:acme/widgets#7: yes", Some("github:acme/widgets#7"), "yes")]
+    #[case(
+        "on https://app.clickup.com/t/86a: yes",
+        Some("https://app.clickup.com/t/86a"),
+        "yes"
+    )]
+    #[case("on time: yes", None, "on time: yes")]
+    #[case("on 2:yes", None, "on 2:yes")]
+    #[case("on 2", None, "on 2")]
+    #[case("only 2: yes", None, "only 2: yes")]
+    #[case("", None, "")]
+    fn a_comment_may_name_its_task(
+        #[case] typed: &str,
+        #[case] task: Option<&str>,
+        #[case] text: &str,
+    ) {
+        let split = split_comment(typed);
+        assert_eq!((split.0.as_deref(), split.1.as_str()), (task, text));
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for line in [
+            ["--as", "Ana", "--json", "comment", "all", "good"],
+            ["comment", "all", "good", "--json", "--as", "Ana"],
+        ] {
+            let cli = parse(&line).unwrap();
+            assert!(cli.options.json);
+            assert_eq!(cli.options.actor.as_deref(), Some("Ana"));
+            let text = vec!["all".to_owned(), "good".to_owned()];
+            assert_eq!(cli.command, Command::Task(TaskCommand::Comment { text }));
+        }
+    }
+
+    #[test]
+    fn commands_that_need_no_daemon_are_told_apart() {
+        let command = |line: &[&str]| parse(line).unwrap().command;
+        assert_eq!(command(&["serve"]), Command::Serve);
+        assert_eq!(command(&["demo"]), Command::Demo);
+        let check = ConfigCommand::Check;
+        assert_eq!(
+            command(&["config", "check"]),
+            Command::Config { command: check }
+        );
+        let shell = Shell::Fish;
+        assert_eq!(
+            command(&["completions", "fish"]),
+            Command::Completions { shell }
+        );
+    }
+
+    #[test]
+    fn webhooks_are_registered_for_a_base_address() {
+        let command = |line: &[&str]| match parse(line).unwrap().command {
+            Command::Webhooks { command } => command,
+            other => panic!("{line:?} is {other:?}"),
+        };
+        assert_eq!(command(&["webhooks", "list"]), WebhooksCommand::List);
+        assert_eq!(command(&["webhooks", "repair"]), WebhooksCommand::Repair);
+        let url = "https://bot.example/".parse().unwrap();
+        assert_eq!(
+            command(&["webhooks", "register", "--url", "https://bot.example"]),
+            WebhooksCommand::Register { url }
+        );
+    }
+
+    #[rstest]
+    #[case::webhooks_alone(&["webhooks"])]
+    #[case::no_url(&["webhooks", "register"])]
+    #[case::not_encrypted(&["webhooks", "register", "--url", "http://bot.example"])]
+    #[case::no_command(&[])]
+    #[case::unknown(&["finish"])]
+    #[case::empty_comment(&["comment"])]
+    #[case::no_title(&["create"])]
+    #[case::two_places(&["create", "a", "-r", "acme/widgets", "-l", "901"])]
+    #[case::unknown_source(&["create", "a", "-s", "jira"])]
+    #[case::two_refs(&["done", "1", "2"])]
+    #[case::no_number(&["list", "many"])]
+    #[case::none_at_all(&["list", "0"])]
+    fn a_line_that_cannot_be_meant_so_is_a_usage_error(#[case] line: &[&str]) {
+        assert_eq!(parse(line).unwrap_err().exit_code(), i32::from(EXIT_USAGE));
+    }
+
+    #[test]
+    fn the_token_does_not_print() {
+        let cli = parse(&["--api-token", "correct-horse", "status"]).unwrap();
+        assert_eq!(cli.options.api_token, Some(ApiToken::new("correct-horse")));
+        assert!(!format!("{cli:?}").contains("horse"));
+    }
+
+    #[test]
+    fn completions_know_the_commands() {
+        let mut out = Vec::new();
+        completions(Shell::Bash, &mut out);
+        let script = String::from_utf8(out).unwrap();
+        assert!(script.contains("comment") && script.contains("--api-token"));
+    }
+}

@@ -1,0 +1,480 @@
+//! What the daemon answered → what a person reads. Pure: JSON in, text and exit status out.
+//!
+//! Titles and messages are strangers' text: none of it reaches the terminal with a control character in it.
+
+use std::fmt::{Display, Write};
+
+use chrono::{DateTime, TimeZone, Utc};
+use serde_json::Value;
+
+use super::client::Reply;
+use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
+use crate::domain::task::Source;
+
+/// What was asked, as far as the answer's shape depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Write,
+    Current,
+    List,
+    Sync,
+    Status,
+}
+
+/// What is to be written where, and the exit status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    pub out: String,
+    pub err: String,
+    pub exit: u8,
+}
+
+impl Printed {
+    fn ok(out: String) -> Printed {
+        Printed {
+            out,
+            err: String::new(),
+            exit: EXIT_OK,
+        }
+    }
+
+    /// `✗` and the reason, on the error stream.
+    pub fn failed(why: &str, exit: u8) -> Printed {
+        Printed {
+            out: String::new(),
+            err: format!("✗ {}\n", clean(why)),
+            exit,
+        }
+    }
+}
+
+/// The answer in words; times in the person's zone.
+pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) -> Printed {
+    let json = &reply.json;
+    let printed = match (what, reply.status) {
+        (What::Write, 200) => done(json),
+        (What::Write, 202) => queued(json),
+        (What::Current, 200) => current(json, zone),
+        (What::List, 200) => list(json, zone),
+        (What::Sync, 200) => synced(json),
+        (What::Sync, 202) => Some(Printed {
+            exit: EXIT_QUEUED,
+            ..Printed::ok(
+                "… The synchronisation goes on; `ivan status` tells how it went.\n".into(),
+            )
+        }),
+        (What::Status, 200) => status(json),
+        _ => json
+            .get("detail")
+            .and_then(Value::as_str)
+            .map(|why| Printed::failed(why, EXIT_FAILED)),
+    };
+    printed.unwrap_or_else(|| {
+        let status = reply.status;
+        let why = format!(
+            "The answer ({status}) is not one of Ivan's API. Is that its address (--api-url, IVAN_API_URL, api.bind), \
+             and is the daemon of this version?"
+        );
+        Printed::failed(&why, EXIT_FAILED)
+    })
+}
+
+/// The answer as it came, instead of the words. C1 controls, which JSON allows and terminals obey, are escaped: the
+/// value is the same.
+pub fn as_json(words: Printed, reply: &Reply) -> Printed {
+    let mut out = String::with_capacity(reply.text.len() + 1);
+    for c in reply.text.trim_end().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('\n');
+    Printed {
+        out,
+        err: String::new(),
+        exit: words.exit,
+    }
+}
+
+/// `✓ message`, and the next task.
+fn done(json: &Value) -> Option<Printed> {
+    let mut out = format!("✓ {}\n", text(json, "message")?);
+    if let Some(title) = json.get("next_task").and_then(|next| text(next, "title")) {
+        let _ = writeln!(out, "Next: {title}");
+    }
+    Some(Printed::ok(out))
+}
+
+fn queued(json: &Value) -> Option<Printed> {
+    Some(Printed {
+        out: format!("… {}\n", text(json, "message")?),
+        err: String::new(),
+        exit: EXIT_QUEUED,
+    })
+}
+
+fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
+    if json.get("task_id")?.is_null() {
+        return Some(Printed::ok("Nothing to do: the queue is empty.\n".into()));
+    }
+    let mut out = format!("{}\n", line(json, zone)?);
+    let reason = |reason: &Value| {
+        let points = reason.get("points")?.as_i64()?;
+        Some(format!("{} {points}", text(reason, "reason")?))
+    };
+    let reasons = json.get("reasons").and_then(Value::as_array);
+    let reasons: Vec<String> = reasons.into_iter().flatten().filter_map(reason).collect();
+    if !reasons.is_empty() {
+        let _ = writeln!(out, "why: {}", reasons.join(", "));
+    }
+    let _ = writeln!(out, "{}  {}", text(json, "task_id")?, text(json, "url")?);
+    Some(Printed::ok(out))
+}
+
+fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
+    let tasks = json.get("tasks")?.as_array()?;
+    if tasks.is_empty() {
+        return Some(Printed::ok("Nothing to do: the queue is empty.\n".into()));
+    }
+    let width = tasks.len().to_string().len();
+    let mut out = String::new();
+    for task in tasks {
+        let number = task.get("number")?.as_u64()?;
+        let _ = writeln!(out, "{number:>width$}. {}", line(task, zone)?);
+    }
+    Some(Printed::ok(out))
+}
+
+/// `Renew the certificate · ClickUp · in review · due 3 Mar 2026`
+fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> {
+    let mut parts = vec![
+        text(task, "title")?,
+        source_name(task.get("source")?.as_str()?),
+    ];
+    parts.extend(text(task, "source_status"));
+    if let Some(due) = time(task, "due") {
+        parts.push(format!(
+            "due {}",
+            due.with_timezone(zone).format("%-d %b %Y")
+        ));
+    }
+    Some(parts.join(" · "))
+}
+
+/// One line a source; those with an error go to the error stream.
+fn synced(json: &Value) -> Option<Printed> {
+    let mut printed = Printed::ok(String::new());
+    for (source, result) in json.get("sources")?.as_object()? {
+        let name = source_name(source);
+        let changed = result.get("changed")?.as_u64()?;
+        match text(result, "error") {
+            Some(error) => {
+                let _ = writeln!(printed.err, "✗ {name}: {error}");
+                printed.exit = EXIT_FAILED;
+            }
+            None => {
+                let _ = writeln!(printed.out, "✓ {name}: {changed} changed");
+            }
+        }
+    }
+    Some(printed)
+}
+
+fn status(json: &Value) -> Option<Printed> {
+    let now = time(json, "now")?;
+    let mut rows = vec![("ivan".to_owned(), text(json, "version")?)];
+    let writable = json.get("store")?.get("writable")?.as_bool()?;
+    let store = if writable {
+        "writable"
+    } else {
+        "✗ takes no writes"
+    };
+    rows.push(("store".to_owned(), store.to_owned()));
+    let slack = json.get("slack")?;
+    let slack = match (text(slack, "state"), text(slack, "detail")) {
+        (None, _) => "not configured".to_owned(),
+        (Some(_), Some(detail)) => format!("✗ {detail}"),
+        (Some(state), None) => state,
+    };
+    rows.push(("Slack".to_owned(), slack));
+    for (source, health) in json.get("sources")?.as_object()? {
+        let tasks = count(health.get("tasks")?.as_u64()?, "task");
+        let synced = match time(health, "last_sync") {
+            Some(at) => format!("synced {}", ago(now, at)),
+            None => "never synced".to_owned(),
+        };
+        let mut row = format!("{tasks}, {synced}");
+        if let Some(error) = text(health, "error") {
+            let _ = write!(row, "; ✗ {error}");
+        }
+        rows.push((source_name(source), row));
+    }
+    let queued = count(json.get("queued_operations")?.as_u64()?, "operation");
+    rows.push(("queued".to_owned(), queued));
+    let mut out = String::new();
+    for (name, row) in rows {
+        let _ = writeln!(out, "{name:<8} {row}");
+    }
+    Some(Printed::ok(out))
+}
+
+fn source_name(source: &str) -> String {
+    match Source::parse(source) {
+        Some(source) => source.name().to_owned(),
+        None => clean(source),
+    }
+}
+
+fn count(n: u64, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {noun}{s}")
+}
+
+/// How long ago, in its largest whole unit.
+fn ago(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
+    let minutes = (now - then).num_minutes();
+    match minutes {
+        ..1 => "just now".to_owned(),
+        1..60 => format!("{minutes} min ago"),
+        60..2880 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
+    }
+}
+
+/// A member's text, fit for a terminal.
+fn text(json: &Value, member: &str) -> Option<String> {
+    json.get(member).and_then(Value::as_str).map(clean)
+}
+
+fn time(json: &Value, member: &str) -> Option<DateTime<Utc>> {
+    json.get(member)?.as_str()?.parse().ok()
+}
+
+/// Without C0 and C1 controls, so that no title can move the cursor, colour the screen or ring; line breaks and tabs
+/// become spaces.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\n' | '\r' | '\t') {
+                ' '
+            } else {
+                c
+            }
+        })
+        .filter(|c| !c.is_control())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::FixedOffset;
+    use insta::assert_snapshot;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn reply(status: u16, json: Value) -> Reply {
+        Reply {
+            status,
+            text: json.to_string(),
+            json,
+        }
+    }
+
+    fn print(what: What, status: u16, json: Value) -> Printed {
+        words(what, &reply(status, json), &Utc)
+    }
+
+    fn certificate() -> Value {
+        json!({
+            "number": 1,
+            "task_id": "clickup:86tst0001",
+            "title": "Renew the certificate",
+            "source": "clickup",
+            "url": "https://app.clickup.com/t/86tst0001",
+            "source_status": "in review",
+            "due": "2026-03-03T23:30:00Z",
+            "reasons": [
+                { "reason": "client", "points": 1000 },
+                { "reason": "due today", "points": 400 },
+            ],
+        })
+    }
+
+    fn login() -> Value {
+        json!({
+            "number": 2,
+            "task_id": "github:acme/widgets#7",
+            "title": "Login fails on Safari",
+            "source": "github",
+            "url": "https://github.com/acme/widgets/issues/7",
+            "source_status": "open",
+            "due": null,
+            "reasons": [],
+        })
+    }
+
+    #[test]
+    fn a_conflict_is_a_success() {
+        let answer = json!({
+            "success": true, "conflict": true, "message": "Was already complete", "next_task": null,
+        });
+        let printed = print(What::Write, 200, answer);
+        assert_eq!(printed, Printed::ok("✓ Was already complete\n".into()));
+    }
+
+    #[test]
+    fn a_queued_write_is_said_to_be_so() {
+        let answer = json!({ "success": false, "queued": true, "message": "ClickUp is down" });
+        let printed = print(What::Write, 202, answer);
+        assert_eq!(
+            (printed.out.as_str(), printed.exit),
+            ("… ClickUp is down\n", EXIT_QUEUED)
+        );
+    }
+
+    #[rstest]
+    #[case(What::Write, 502)]
+    #[case(What::Write, 404)]
+    #[case(What::Current, 422)]
+    #[case(What::Status, 401)]
+    fn a_problem_is_its_detail_on_the_error_stream(#[case] what: What, #[case] status: u16) {
+        let printed = print(
+            what,
+            status,
+            json!({ "title": "No", "detail": "ClickUp says no." }),
+        );
+        assert_eq!(printed, Printed::failed("ClickUp says no.", EXIT_FAILED));
+        assert_eq!(printed.err, "✗ ClickUp says no.\n");
+    }
+
+    #[test]
+    fn the_current_task_says_why() {
+        let printed = print(What::Current, 200, certificate());
+        assert_snapshot!(printed.out, @r"
+        Renew the certificate · ClickUp · in review · due 3 Mar 2026
+        why: client 1000, due today 400
+        clickup:86tst0001  https://app.clickup.com/t/86tst0001
+        ");
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_persons_zone() {
+        let tokyo = FixedOffset::east_opt(9 * 3600).unwrap();
+        let printed = words(What::Current, &reply(200, certificate()), &tokyo);
+        assert!(printed.out.contains("due 4 Mar 2026"), "{}", printed.out);
+    }
+
+    #[test]
+    fn an_empty_queue_is_said_to_be_so() {
+        let nothing = json!({ "task_id": null, "title": null });
+        let said = Printed::ok("Nothing to do: the queue is empty.\n".into());
+        assert_eq!(print(What::Current, 200, nothing), said);
+        assert_eq!(print(What::List, 200, json!({ "tasks": [] })), said);
+    }
+
+    #[test]
+    fn a_list_is_numbered() {
+        let printed = print(
+            What::List,
+            200,
+            json!({ "tasks": [certificate(), login()] }),
+        );
+        assert_snapshot!(printed.out, @r"
+        1. Renew the certificate · ClickUp · in review · due 3 Mar 2026
+        2. Login fails on Safari · GitHub · open
+        ");
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_synchronised_fails_the_command_and_hides_no_other() {
+        let answer = json!({ "sources": {
+            "clickup": { "changed": 3, "error": null },
+            "github": { "changed": 0, "error": "GitHub refuses the token" },
+        } });
+        let printed = print(What::Sync, 200, answer);
+        assert_eq!(printed.out, "✓ ClickUp: 3 changed\n");
+        assert_eq!(printed.err, "✗ GitHub: GitHub refuses the token\n");
+        assert_eq!(printed.exit, EXIT_FAILED);
+        let going_on = print(What::Sync, 202, json!({ "sources": {}, "queued": true }));
+        assert_eq!(going_on.exit, EXIT_QUEUED);
+    }
+
+    #[test]
+    fn status_is_a_table() {
+        let answer = json!({
+            "version": "0.1.0",
+            "now": "2026-03-03T12:00:00Z",
+            "store": { "writable": true },
+            "slack": { "state": "trouble", "detail": "Slack refuses slack.app_token" },
+            "sources": {
+                "clickup": { "last_sync": "2026-03-03T11:57:30Z", "error": null, "tasks": 6 },
+                "github": { "last_sync": null, "error": "no answer", "tasks": 1 },
+            },
+            "queued_operations": 2,
+        });
+        let printed = print(What::Status, 200, answer);
+        assert_eq!(printed.exit, EXIT_OK);
+        assert_snapshot!(printed.out, @r"
+        ivan     0.1.0
+        store    writable
+        Slack    ✗ Slack refuses slack.app_token
+        ClickUp  6 tasks, synced 2 min ago
+        GitHub   1 task, never synced; ✗ no answer
+        queued   2 operations
+        ");
+    }
+
+    #[rstest]
+    #[case("2026-03-03T12:00:30Z", "just now")]
+    #[case("2026-03-03T11:59:30Z", "just now")]
+    #[case("2026-03-03T11:01:00Z", "59 min ago")]
+    #[case("2026-03-02T10:00:00Z", "26 h ago")]
+    #[case("2026-02-28T12:00:00Z", "3 days ago")]
+    fn time_is_told_in_its_largest_unit(#[case] then: &str, #[case] said: &str) {
+        let now = "2026-03-03T12:00:00Z".parse().unwrap();
+        assert_eq!(ago(now, then.parse().unwrap()), said);
+    }
+
+    #[test]
+    fn no_title_controls_the_terminal() {
+        let title = "Red \u{1b}[31m\u{9b}2J\u{7}\u{7f}\r\nNext: evil\tdone";
+        let answer = json!({ "message": title, "next_task": { "title": title } });
+        let printed = print(What::Write, 200, answer);
+        assert_eq!(
+            printed.out,
+            "✓ Red [31m2J  Next: evil done\nNext: Red [31m2J  Next: evil done\n"
+        );
+        let failed = print(What::Write, 502, json!({ "detail": title }));
+        assert_eq!(failed.err, "✗ Red [31m2J  Next: evil done\n");
+    }
+
+    #[test]
+    fn json_is_printed_as_it_came_and_controls_nothing() {
+        let answer = json!({ "message": "a\u{9b}2J\u{1b}[31m ü" });
+        let reply = reply(200, answer.clone());
+        let printed = as_json(words(What::Write, &reply, &Utc), &reply);
+        assert!(
+            !printed.out.trim_end().contains(char::is_control),
+            "{:?}",
+            printed.out
+        );
+        assert_eq!(serde_json::from_str::<Value>(&printed.out).unwrap(), answer);
+    }
+
+    #[rstest]
+    #[case(What::Write, 200)]
+    #[case(What::Current, 200)]
+    #[case(What::List, 200)]
+    #[case(What::Sync, 200)]
+    #[case(What::Status, 200)]
+    #[case(What::Write, 500)]
+    fn an_answer_that_is_not_ours_is_no_success(#[case] what: What, #[case] status: u16) {
+        let printed = print(what, status, json!({ "hello": "world" }));
+        assert_eq!(printed.exit, EXIT_FAILED);
+        assert_eq!(printed.out, "");
+    }
+}

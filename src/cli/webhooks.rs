@@ -1,0 +1,526 @@
+//! `ivan webhooks list | register --url URL | repair`: the sources' webhooks, looked at and put right (design 5, 10).
+//!
+//! Speaks to the sources themselves and to the store, not to the daemon: it works beside one that runs, which knows a
+//! new secret with the next delivery, and without one. What is there is adopted, and nothing is made a second time.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Subcommand;
+use serde::Serialize;
+use url::{Host, Url};
+
+use super::print::{Printed, clean};
+use super::{EXIT_FAILED, EXIT_OK};
+use crate::config::Secret;
+use crate::domain::event::{Hook, HookKeeper};
+use crate::domain::operation::WriteError;
+use crate::domain::task::Source;
+
+/// The name under which the secret of a source is kept before its webhooks have an id: they may deliver at once.
+pub const ANY_HOOK: &str = "*";
+
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum WebhooksCommand {
+    /// Show what ClickUp and GitHub report to, and how that goes
+    List,
+    /// Have ClickUp and GitHub report to URL; what is there already is kept
+    Register {
+        /// Where this daemon's webhook listener is reached from outside, without /webhooks/…
+        #[arg(long, value_name = "URL")]
+        url: BaseUrl,
+    },
+    /// Put suspended webhooks back to work, and make again those that are missing
+    Repair,
+}
+
+/// The address before `/webhooks/<source>`: https, or http on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// What `source` is to be told.
+    pub fn of(&self, source: Source) -> String {
+        format!("{}{}", self.0, path_of(source))
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<BaseUrl, String> {
+        let url = Url::parse(text)
+            .map_err(|error| format!("is no address ({error}); it is like https://bot.example"))?;
+        let on_this_machine = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if on_this_machine => {}
+            _ => {
+                return Err("must begin with https://: anybody on the way could read it".to_owned());
+            }
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has a name or a password in it; the sources show addresses".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(
+                "has a `?` or a `#` in it; it is only where the daemon is reached".to_owned(),
+            );
+        }
+        let base = url.as_str().trim_end_matches('/');
+        if let Some(source) = Source::ALL
+            .into_iter()
+            .find(|source| base.ends_with(&path_of(*source)))
+        {
+            let base = base.trim_end_matches(&path_of(source));
+            return Err(format!(
+                "is the address of {}'s webhook; give what comes before: {base}",
+                source.name()
+            ));
+        }
+        Ok(BaseUrl(base.to_owned()))
+    }
+}
+
+fn path_of(source: Source) -> String {
+    format!("/webhooks/{source}")
+}
+
+/// What is known of webhooks here: bot.toml and the store. Errors are in words.
+#[async_trait]
+pub trait Remember: Send + Sync {
+    /// `github.webhook_secret`, `clickup.webhook_secret`.
+    fn configured(&self, source: Source) -> Option<Secret>;
+    /// The secrets that the store has for the webhook `hook` of the source, or for [`ANY_HOOK`] of it by that name.
+    async fn secrets(&self, source: Source, hook: &str) -> Result<Vec<Secret>, String>;
+    /// The addresses that webhooks of the source were registered for, each with its secret.
+    async fn registered(&self, source: Source) -> Result<Vec<(String, Secret)>, String>;
+    /// Keeps the secret of a webhook in place of the one before; the listener knows it from then on.
+    async fn remember(
+        &self,
+        source: Source,
+        hook: &str,
+        url: &str,
+        secret: &Secret,
+    ) -> Result<(), String>;
+}
+
+/// Does what was asked at every source, prints what it came to, and gives the exit status.
+///
+/// A source that fails holds no other back; then the status is 1. `keepers` are those of the configured sources.
+pub async fn webhooks(
+    command: WebhooksCommand,
+    keepers: Vec<Arc<dyn HookKeeper>>,
+    remember: &dyn Remember,
+    json: bool,
+) -> u8 {
+    let mut reports = Vec::new();
+    for keeper in &keepers {
+        reports.push(at_source(&command, keeper.as_ref(), remember).await);
+    }
+    let printed = if json {
+        as_json(&reports)
+    } else {
+        in_words(&reports)
+    };
+    // Whoever closed our output does not want to know.
+    let _ = std::io::stdout().write_all(printed.out.as_bytes());
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().write_all(printed.err.as_bytes());
+    printed.exit
+}
+
+/// What came of it at one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Report {
+    source: Source,
+    webhooks: Vec<Line>,
+    /// Webhooks of other programs; their addresses are often secrets.
+    others: usize,
+    /// Addresses that were registered and at which no webhook is any more.
+    missing: Vec<String>,
+    /// Why not all could be done.
+    error: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+/// One webhook of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Line {
+    id: String,
+    place: String,
+    url: String,
+    active: bool,
+    /// The source's own words.
+    health: String,
+    done: Option<Done>,
+    /// What is wrong with it still, and what to do.
+    problem: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Done {
+    Made,
+    /// It was there, as it should be.
+    Adopted,
+    /// It was there, with other events.
+    Changed,
+    /// It was suspended.
+    Reactivated,
+}
+
+impl Done {
+    fn in_words(self) -> &'static str {
+        match self {
+            Done::Made => "made",
+            Done::Adopted => "already there",
+            Done::Changed => "already there, with other events: changed",
+            Done::Reactivated => "put back to work",
+        }
+    }
+}
+
+/// Why something was not done.
+enum Trouble {
+    Source(WriteError),
+    /// The store, or the system's randomness.
+    Here(String),
+}
+
+impl From<WriteError> for Trouble {
+    fn from(error: WriteError) -> Trouble {
+        Trouble::Source(error)
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Here(why)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Source(error) => error.fmt(f),
+            Trouble::Here(why) => f.write_str(why),
+        }
+    }
+}
+
+async fn at_source(
+    command: &WebhooksCommand,
+    keeper: &dyn HookKeeper,
+    remember: &dyn Remember,
+) -> Report {
+    let source = keeper.source();
+    let mut report = Report {
+        source,
+        webhooks: Vec::new(),
+        others: 0,
+        missing: Vec::new(),
+        error: None,
+        hint: None,
+    };
+    let at = At {
+        source,
+        keeper,
+        remember,
+    };
+    let done = match command {
+        WebhooksCommand::List => at.list(&mut report).await,
+        WebhooksCommand::Register { url } => at.register(&url.of(source), &mut report).await,
+        WebhooksCommand::Repair => at.repair(&mut report).await,
+    };
+    if let Err(trouble) = done {
+        report.error = Some(trouble.to_string());
+        report.hint = Some(hint(source, &trouble).to_owned());
+    }
+    report
+}
+
+/// One source, and what is known of it here.
+struct At<'a> {
+    source: Source,
+    keeper: &'a dyn HookKeeper,
+    remember: &'a dyn Remember,
+}
+
+impl At<'_> {
+    async fn list(&self, report: &mut Report) -> Result<(), Trouble> {
+        let registered = self.addresses().await?;
+        let hooks = self.keeper.list().await?;
+        for address in registered {
+            if !hooks.iter().any(|hook| hook.url == address) {
+                report.missing.push(address);
+            }
+        }
+        for hook in hooks {
+            if self.is_ours(&hook) {
+                let line = self.line(&hook, None).await?;
+                report.webhooks.push(line);
+            } else {
+                report.others += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure of a webhook for `url` in every place.
+    async fn register(&self, url: &str, report: &mut Report) -> Result<(), Trouble> {
+        let before = self.keeper.list().await?;
+        let secret = self.secret_to_give(url).await?;
+        let given = secret.as_ref().map_or("", Secret::expose);
+        for hook in self.keeper.register(url, given).await? {
+            if let Some(secret) = self.secret_of(&hook, secret.as_ref()).await? {
+                self.remember
+                    .remember(self.source, &hook.id, url, &secret)
+                    .await?;
+            }
+            let done = match before.iter().find(|known| known.id == hook.id) {
+                None => Done::Made,
+                Some(known) if !known.active => Done::Reactivated,
+                Some(known) if !is_same(&known.events, &hook.events) => Done::Changed,
+                Some(_) => Done::Adopted,
+            };
+            let line = self.line(&hook, Some(done)).await?;
+            report.webhooks.push(line);
+        }
+        Ok(())
+    }
+
+    /// Registers again what was registered: what is suspended goes back to work, what is missing is made. A webhook of
+    /// another address may be another daemon's, which knows why it is as it is.
+    async fn repair(&self, report: &mut Report) -> Result<(), Trouble> {
+        for address in self.addresses().await? {
+            self.register(&address, report).await?;
+        }
+        Ok(())
+    }
+
+    /// The secret that the source is told. ClickUp chooses its own; the one of bot.toml serves a webhook made by hand.
+    ///
+    /// It is kept before the source knows it: from then on it may sign with it, whatever becomes of us.
+    async fn secret_to_give(&self, url: &str) -> Result<Option<Secret>, Trouble> {
+        let configured = self.remember.configured(self.source);
+        if self.source == Source::ClickUp {
+            return Ok(configured);
+        }
+        let secret = match configured {
+            Some(secret) => secret,
+            None => {
+                let known = self.remember.registered(self.source).await?;
+                let here = known.iter().find(|(known, _)| known == url);
+                match here.or(known.first()) {
+                    Some((_, secret)) => secret.clone(),
+                    None => generated()?,
+                }
+            }
+        };
+        self.remember
+            .remember(self.source, ANY_HOOK, url, &secret)
+            .await?;
+        Ok(Some(secret))
+    }
+
+    /// The secret that is to be kept for a webhook, unless it is kept already.
+    async fn secret_of(
+        &self,
+        hook: &Hook,
+        given: Option<&Secret>,
+    ) -> Result<Option<Secret>, Trouble> {
+        if let Some(own) = &hook.secret {
+            return Ok(Some(Secret::new(own)));
+        }
+        // ClickUp was given none: the one of bot.toml is a guess, and what ClickUp once said is not.
+        let is_kept = self.source == Source::ClickUp
+            && !self
+                .remember
+                .secrets(self.source, &hook.id)
+                .await?
+                .is_empty();
+        Ok(given.filter(|_| !is_kept).cloned())
+    }
+
+    /// What was registered, each address once.
+    async fn addresses(&self) -> Result<BTreeSet<String>, Trouble> {
+        let registered = self.remember.registered(self.source).await?;
+        Ok(registered.into_iter().map(|(url, _)| url).collect())
+    }
+
+    fn is_ours(&self, hook: &Hook) -> bool {
+        hook.url
+            .trim_end_matches('/')
+            .ends_with(&path_of(self.source))
+    }
+
+    async fn line(&self, hook: &Hook, done: Option<Done>) -> Result<Line, Trouble> {
+        Ok(Line {
+            id: hook.id.clone(),
+            place: hook.place.clone(),
+            url: hook.url.clone(),
+            active: hook.active,
+            health: hook.health.clone(),
+            done,
+            problem: self.problem(hook).await?,
+        })
+    }
+
+    async fn problem(&self, hook: &Hook) -> Result<Option<String>, Trouble> {
+        if !hook.active {
+            let mend = if self.addresses().await?.contains(&hook.url) {
+                "`ivan webhooks repair` puts it back to work".to_owned()
+            } else {
+                let base = hook.url.trim_end_matches('/');
+                let base = base.trim_end_matches(&path_of(self.source));
+                format!(
+                    "If it is this daemon's, `ivan webhooks register --url {base}` puts it back to work"
+                )
+            };
+            return Ok(Some(format!("It is not active: nothing is sent. {mend}")));
+        }
+        let kept = async |hook: &str| -> Result<bool, Trouble> {
+            Ok(!self.remember.secrets(self.source, hook).await?.is_empty())
+        };
+        let is_known = self.remember.configured(self.source).is_some()
+            || kept(&hook.id).await?
+            || kept(ANY_HOOK).await?;
+        let why = match self.source {
+            _ if is_known => return Ok(None),
+            Source::GitHub => {
+                "Its secret is not known here, and what it sends is refused. `ivan webhooks register` with its address \
+                 gives it a new one"
+            }
+            Source::ClickUp => {
+                "Its secret is not known here, and what it sends is refused. ClickUp shows a secret when a webhook is \
+                 made: put it into clickup.webhook_secret, or delete the webhook (DELETE /webhook/<id> of ClickUp's \
+                 API) and register again"
+            }
+        };
+        Ok(Some(why.to_owned()))
+    }
+}
+
+fn is_same(one: &[String], other: &[String]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
+}
+
+/// 32 bytes of the system's randomness.
+fn generated() -> Result<Secret, String> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("the system gives no randomness: {error}"))?;
+    Ok(Secret::new(hex::encode(bytes)))
+}
+
+/// How to go on after a failure.
+fn hint(source: Source, trouble: &Trouble) -> &'static str {
+    match (trouble, source) {
+        (Trouble::Here(_), _) => {
+            "Run it as the user that the daemon runs as, with the same bot.toml"
+        }
+        (Trouble::Source(WriteError::NotTaken { .. } | WriteError::Unknown { .. }), _) => {
+            "Run it again when the source answers: what is there by then is kept"
+        }
+        (Trouble::Source(WriteError::Refused { .. }), Source::GitHub) => {
+            "GitHub lets only tokens of a repository's administrator see and make webhooks: a fine-grained token with \
+             the permission Webhooks: read and write (Settings → Developer settings → Fine-grained tokens → Edit), or \
+             a classic one with the scope admin:repo_hook. Or make it by hand: the repository's Settings → Webhooks → \
+             Add webhook; content type application/json; as secret the text of github.webhook_secret; the events \
+             Issues, Issue comments and Repositories"
+        }
+        (Trouble::Source(WriteError::Refused { .. }), Source::ClickUp) => {
+            "ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace \
+             clickup.team_id, no guest"
+        }
+    }
+}
+
+// ---------------------------------------------------------------- what is printed
+
+fn exit(reports: &[Report]) -> u8 {
+    let well = reports.iter().all(|report| {
+        let lines = report.webhooks.iter();
+        let mut changed = lines.filter(|line| line.done.is_some());
+        report.error.is_none() && changed.all(|line| line.problem.is_none())
+    });
+    if well { EXIT_OK } else { EXIT_FAILED }
+}
+
+fn as_json(reports: &[Report]) -> Printed {
+    let sources = serde_json::json!({ "sources": reports });
+    Printed {
+        out: format!("{sources}\n"),
+        err: String::new(),
+        exit: exit(reports),
+    }
+}
+
+fn in_words(reports: &[Report]) -> Printed {
+    if reports.is_empty() {
+        return Printed::failed(
+            "No source is configured: fill in [clickup] or [github] of bot.toml",
+            EXIT_FAILED,
+        );
+    }
+    let (mut out, mut err) = (String::new(), String::new());
+    for report in reports {
+        let name = report.source.name();
+        let _ = writeln!(out, "{name}");
+        for line in &report.webhooks {
+            let mark = if line.problem.is_some() { "✗" } else { "✓" };
+            let mut said = format!("{mark} {} · {} · {}", line.place, line.url, line.health);
+            if let Some(done) = line.done {
+                let _ = write!(said, " · {}", done.in_words());
+            }
+            let _ = writeln!(out, "  {}", clean(&said));
+            if let Some(problem) = &line.problem {
+                let _ = writeln!(out, "    {}", clean(problem));
+            }
+        }
+        for address in &report.missing {
+            let _ = writeln!(
+                out,
+                "  ✗ {} was registered and is not there. `ivan webhooks repair` makes it again",
+                clean(address)
+            );
+        }
+        if report.webhooks.is_empty() && report.missing.is_empty() && report.error.is_none() {
+            let _ = writeln!(
+                out,
+                "  No webhook was registered: changes are found by polls. `ivan webhooks register --url https://…` \
+                 makes one"
+            );
+        }
+        match report.others {
+            0 => {}
+            1 => out.push_str("  1 webhook of another program\n"),
+            others => {
+                let _ = writeln!(out, "  {others} webhooks of other programs");
+            }
+        }
+        if let Some(error) = &report.error {
+            let _ = writeln!(err, "✗ {name}: {}", clean(error));
+        }
+        if let Some(hint) = &report.hint {
+            let _ = writeln!(err, "  {hint}.");
+        }
+    }
+    let exit = exit(reports);
+    Printed { out, err, exit }
+}
+
+#[cfg(test)]
+mod tests;
