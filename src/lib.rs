@@ -1,10 +1,12 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
 
+pub mod app;
 pub mod apply;
 pub mod cli;
 pub mod clickup;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod desk;
 pub mod domain;
 pub mod gaps;

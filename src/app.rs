@@ -1,0 +1,732 @@
+//! Wiring: [`Config`] → [`App`] → run until told to stop. The only module that knows everybody.
+//!
+//! `build` opens the store and binds the listener, so that what cannot work fails before anything is promised. `run`
+//! starts one task a part and watches them: a part that ends by itself, or crashes, ends the daemon with its name (P8:
+//! never a deaf daemon). `serve`, `demo` and the tests go through this one door.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{Id, JoinSet};
+
+use crate::cli;
+use crate::clickup::{ClickUp, ClickUpSettings};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::desk::{Desk, DeskSettings};
+use crate::domain::event::{HookKeeper, HookReader};
+use crate::domain::operation::{Container, SourceReader, SourceWriter};
+use crate::domain::task::Source;
+use crate::gaps::{Alarms, Gaps};
+use crate::github::{GitHub, GitHubSettings, PriorityLabels};
+use crate::http::{self, Api, Synced, Synchronize};
+use crate::inbox::Inbox;
+use crate::outbox::{Outbox, OutboxSettings};
+use crate::reconcile::{Mirror, Reconciler, SyncSettings};
+use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
+use crate::store::people::Configured;
+use crate::store::{Store, StoreTrouble, deliveries, people, prune, tasks};
+
+/// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
+const FINISH_WITHIN: Duration = Duration::from_secs(9);
+/// How often old rows are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Why the daemon could not start, or why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+    #[error(
+        "{what} cannot listen on {address} ({key}): {why}. Stop what uses it, or set another address"
+    )]
+    Bind {
+        what: &'static str,
+        key: &'static str,
+        address: SocketAddr,
+        why: String,
+    },
+    #[error("the API's token file {path}: {why}")]
+    TokenFile { path: PathBuf, why: String },
+    #[error("{system} cannot be set up: {why}")]
+    Source { system: &'static str, why: String },
+    #[error("{part} ended by itself: {why}. The daemon stops rather than go on without it")]
+    Part { part: &'static str, why: String },
+}
+
+/// A daemon that is ready to run.
+pub struct App {
+    store: Store,
+    desk: Desk,
+    outbox: Outbox,
+    syncs: Arc<Syncs>,
+    inbox: Inbox,
+    gaps: Gaps,
+    listener: TcpListener,
+    hooks: TcpListener,
+    api: Api,
+    slack: Option<SlackSettings>,
+    clock: Clock,
+    retention: chrono::Duration,
+}
+
+impl App {
+    /// Opens the store, binds the API's listener, and puts the parts together; nothing runs yet.
+    pub async fn build(config: &Config, clock: Clock) -> Result<App, AppError> {
+        let store = Store::open(&config.store.path)?;
+        let configured: Vec<Configured> = config.people.iter().map(configured).collect();
+        store
+            .write(move |tx| people::configure(tx, &configured))
+            .await?;
+        let token = api_token(config)?;
+        let listener = bind("The API", "api.bind", config.api.bind).await?;
+        let hooks = bind(
+            "The webhook listener",
+            "webhooks.bind",
+            config.webhooks.bind,
+        )
+        .await?;
+        let desk = Desk::new(store.clone(), desk_settings(config), clock.clone());
+        let known = store.read(tasks::containers).await?;
+        let sources = sources(config, &known, &clock)?;
+        let settings = OutboxSettings {
+            retry_initial: config.outbox.retry_initial,
+            retry_max: config.outbox.retry_max,
+            give_up_after: config.outbox.give_up_after,
+        };
+        let outbox = Outbox::new(
+            store.clone(),
+            sources.writers.clone(),
+            settings,
+            config.queue.score,
+            clock.clone(),
+        );
+        let reconciler = Reconciler::new(
+            store.clone(),
+            clock.clone(),
+            SyncSettings {
+                interval: config.sync.interval,
+                full_interval: config.sync.full_interval,
+            },
+            sources.mirrors,
+            {
+                let outbox = outbox.clone();
+                Arc::new(move |source| outbox.is_writing(source))
+            },
+        );
+        let inbox = Inbox::new(
+            store.clone(),
+            clock.clone(),
+            sources.hook_readers,
+            sources.writers,
+            hook_secrets(config),
+        );
+        let operators = config
+            .slack
+            .iter()
+            .flat_map(|slack| slack.operators.clone());
+        let alarms = Alarms::new(store.clone(), clock.clone(), operators.collect());
+        let gaps = Gaps::new(
+            store.clone(),
+            clock.clone(),
+            inbox.clone(),
+            reconciler.clone(),
+            sources.hook_keepers,
+            alarms.clone(),
+        );
+        let syncs = Arc::new(Syncs {
+            reconciler,
+            desk: desk.clone(),
+            outbox: outbox.clone(),
+            alarms,
+        });
+        let api = Api::new(
+            desk.clone(),
+            token,
+            Arc::clone(&syncs) as Arc<dyn Synchronize>,
+            clock.clone(),
+            env!("CARGO_PKG_VERSION"),
+        );
+        Ok(App {
+            store,
+            desk,
+            outbox,
+            syncs,
+            inbox,
+            gaps,
+            listener,
+            hooks,
+            api,
+            slack: config.slack.as_ref().map(slack_settings),
+            clock,
+            retention: chrono::Duration::from_std(config.store.retention)
+                .unwrap_or(chrono::Duration::MAX),
+        })
+    }
+
+    /// Keeps the lock of the Slack app there instead of where every daemon of this machine looks: for sandboxes, whose
+    /// app is the same everywhere.
+    pub fn with_slack_lock_in(mut self, folder: PathBuf) -> App {
+        if let Some(slack) = &mut self.slack {
+            slack.singleton_dir = Some(folder);
+        }
+        self
+    }
+
+    /// Where the API listens; with port 0 in `api.bind`, the port that was given.
+    pub fn api_address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where webhooks are taken.
+    pub fn hooks_address(&self) -> std::io::Result<SocketAddr> {
+        self.hooks.local_addr()
+    }
+
+    /// Reads the sources, as `POST /sync` does.
+    pub fn sync(&self) -> Arc<dyn Synchronize> {
+        Arc::clone(&self.syncs) as Arc<dyn Synchronize>
+    }
+
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    /// Runs until `shutdown` resolves; then takes nothing new, finishes what is under way within 10 s, and returns.
+    ///
+    /// Fails if a part ended before, naming it.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        let (stop, stopping) = watch::channel(false);
+        let mut parts = Parts::default();
+        if let Ok(address) = self.listener.local_addr() {
+            tracing::info!(api = %address, store = %self.store.path().display(), "listening on {address}");
+        }
+        if let Ok(address) = self.hooks.local_addr() {
+            tracing::info!(webhooks = %address, "webhooks are taken on {address}");
+        }
+        for source in self.syncs.reconciler.sources() {
+            if self.inbox.secrets(source, None).await?.is_empty() {
+                tracing::warn!(%source, "{source} has no webhook secret: there is no route for its webhooks, and what others change \
+                    there is seen only every sync.interval. `ivan webhooks register --url URL` sets one up (docs/webhooks.md)");
+            }
+        }
+        // What the outbox brings to its end while the daemon stops is still to be said.
+        let (over, settled) = watch::channel(false);
+        parts.start("the outbox", {
+            let (outbox, stopping) = (self.outbox.clone(), stopping.clone());
+            async move {
+                let ended = outbox.run(stopping).await.map_err(|e| e.to_string());
+                over.send_replace(true);
+                ended
+            }
+        });
+        parts.start("the HTTP API", {
+            let (router, stopping) = (http::router(self.api), stopping.clone());
+            async move {
+                http::serve(self.listener, router, stopping)
+                    .await
+                    .map_err(|e| e.to_string())
+            }
+        });
+        if let Some(settings) = self.slack {
+            let (desk, clock, stopping) = (self.desk.clone(), self.clock.clone(), stopping.clone());
+            parts.start("Slack", async move {
+                slack::run(settings, desk, clock, stopping, settled)
+                    .await
+                    .map_err(|e| e.to_string())
+            });
+        }
+        parts.start("housekeeping", {
+            let (store, clock, stopping) =
+                (self.store.clone(), self.clock.clone(), stopping.clone());
+            async move {
+                housekeeping(store, clock, self.retention, stopping).await;
+                Ok(())
+            }
+        });
+        parts.start("the webhook listener", {
+            let router = http::hooks::hooks_router(self.inbox.clone(), self.clock.clone());
+            let stopping = stopping.clone();
+            async move {
+                http::serve_hooks(self.hooks, router, stopping)
+                    .await
+                    .map_err(|e| e.to_string())
+            }
+        });
+        parts.start("the inbox", {
+            let (inbox, stopping) = (self.inbox, stopping.clone());
+            async move {
+                inbox.run(stopping).await;
+                Ok(())
+            }
+        });
+        parts.start("the reconciler", {
+            let (syncs, stopping) = (Arc::clone(&self.syncs), stopping.clone());
+            async move {
+                syncs.keep_up(stopping).await;
+                Ok(())
+            }
+        });
+        parts.start("the watch over webhooks", {
+            let (gaps, stopping) = (self.gaps, stopping.clone());
+            async move {
+                gaps.run(stopping).await;
+                Ok(())
+            }
+        });
+        parts.start("the metrics", {
+            let (metrics, stopping) = (http::metrics::install(), stopping.clone());
+            async move {
+                metrics.keep_up(stopping).await;
+                Ok(())
+            }
+        });
+        self.desk.tell_the_untold().await?;
+        let ended = tokio::select! {
+            () = shutdown => None,
+            ended = parts.next() => ended,
+        };
+        let _ = stop.send(true);
+        let mut result = match ended {
+            None => {
+                tracing::info!("stopping: finishing what is under way");
+                Ok(())
+            }
+            Some(early) => Err(early.into_error()),
+        };
+        let rest = async {
+            while let Some(ended) = parts.next().await {
+                if let (Ok(()), Err(why)) = (&result, &ended.result) {
+                    result = Err(AppError::Part {
+                        part: ended.part,
+                        why: why.clone(),
+                    });
+                }
+            }
+        };
+        if tokio::time::timeout(FINISH_WITHIN, rest).await.is_err() {
+            tracing::warn!(
+                "not everything finished within {} s; what was accepted is in the store and goes on at the next start",
+                FINISH_WITHIN.as_secs()
+            );
+        }
+        match &result {
+            Ok(()) => tracing::info!("stopped"),
+            Err(error) => tracing::error!(error = %error, "stopped: {error}"),
+        }
+        result
+    }
+}
+
+/// The long-lived tasks, by name.
+#[derive(Default)]
+struct Parts {
+    tasks: JoinSet<Result<(), String>>,
+    names: BTreeMap<Id, &'static str>,
+}
+
+struct Ended {
+    part: &'static str,
+    result: Result<(), String>,
+}
+
+impl Parts {
+    fn start(
+        &mut self,
+        name: &'static str,
+        part: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(part);
+        self.names.insert(task.id(), name);
+    }
+
+    async fn next(&mut self) -> Option<Ended> {
+        let (id, result) = match self.tasks.join_next_with_id().await? {
+            Ok((id, result)) => (id, result),
+            Err(crash) => (crash.id(), Err(format!("it crashed ({crash})"))),
+        };
+        Some(Ended {
+            part: self.names.get(&id).copied().unwrap_or("a part"),
+            result,
+        })
+    }
+}
+
+impl Ended {
+    fn into_error(self) -> AppError {
+        AppError::Part {
+            part: self.part,
+            why: self
+                .result
+                .err()
+                .unwrap_or_else(|| "without a reason".to_owned()),
+        }
+    }
+}
+
+/// Reading the sources, with everybody told who has to know how that went.
+struct Syncs {
+    reconciler: Reconciler,
+    desk: Desk,
+    outbox: Outbox,
+    alarms: Alarms,
+}
+
+impl Syncs {
+    fn went(&self, source: Source, synced: &crate::reconcile::Synced) {
+        self.desk.source_is(source, synced.error.clone());
+        let (alarms, synced_now) = (self.alarms.clone(), synced.clone());
+        tokio::spawn(async move {
+            if let Err(trouble) = alarms.polled(source, &synced_now).await {
+                tracing::error!(%source, error = %trouble, "operators were not told: {trouble}");
+            }
+        });
+        if synced.error.is_none() {
+            self.outbox.source_answers(source);
+        }
+    }
+
+    /// Polls every source until told to stop.
+    async fn keep_up(&self, stopping: watch::Receiver<bool>) {
+        let polls = self.reconciler.sources().into_iter().map(|source| {
+            let went = |source, synced: &_| self.went(source, synced);
+            self.reconciler.keep_up(source, went, stopping.clone())
+        });
+        let recoveries = self
+            .reconciler
+            .sources()
+            .into_iter()
+            .map(|source| self.poll_after_outages(source, stopping.clone()));
+        tokio::join!(
+            futures_util::future::join_all(polls),
+            futures_util::future::join_all(recoveries)
+        );
+    }
+
+    /// A source that did not answer and does again may have changed meanwhile.
+    async fn poll_after_outages(&self, source: Source, mut stopping: watch::Receiver<bool>) {
+        let Some(mut recovered) = self.outbox.recoveries(source) else {
+            return;
+        };
+        while !*stopping.borrow_and_update() {
+            tokio::select! {
+                changed = recovered.changed() => match changed {
+                    Ok(()) => self.reconciler.want(source),
+                    Err(_) => return,
+                },
+                _ = stopping.changed() => {}
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Synchronize for Syncs {
+    async fn sync(&self, full: bool) -> BTreeMap<Source, Synced> {
+        let synced = self.reconciler.sync(full).await;
+        synced
+            .into_iter()
+            .map(|(source, synced)| {
+                self.went(source, &synced);
+                (
+                    source,
+                    Synced {
+                        changed: synced.changed,
+                        error: synced.error,
+                    },
+                )
+            })
+            .collect()
+    }
+}
+
+async fn housekeeping(
+    store: Store,
+    clock: Clock,
+    retention: chrono::Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
+    while !*stopping.borrow() {
+        let now = clock.now();
+        match store.write(move |tx| prune::step(tx, now, retention)).await {
+            Ok(0) => {}
+            Ok(rows) => {
+                tracing::debug!(rows, "forgot {rows} old rows");
+                continue;
+            }
+            Err(trouble) => {
+                tracing::error!(error = %trouble, "old rows could not be forgotten: {trouble}");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+            _ = stopping.changed() => {}
+        }
+    }
+}
+
+/// The configured sources, in each of the roles that they have.
+#[derive(Default)]
+struct Sources {
+    writers: Vec<Arc<dyn SourceWriter>>,
+    mirrors: Vec<Mirror>,
+    hook_readers: Vec<Arc<dyn HookReader>>,
+    hook_keepers: Vec<Arc<dyn HookKeeper>>,
+}
+
+impl Sources {
+    fn add<S>(&mut self, source: Arc<S>, configured: Vec<String>)
+    where
+        S: SourceWriter + SourceReader + HookReader + HookKeeper + 'static,
+    {
+        self.writers.push(Arc::clone(&source) as _);
+        self.hook_readers.push(Arc::clone(&source) as _);
+        self.hook_keepers.push(Arc::clone(&source) as _);
+        self.mirrors.push(Mirror {
+            writer: Arc::clone(&source) as _,
+            reader: source,
+            configured,
+        });
+    }
+}
+
+async fn bind(
+    what: &'static str,
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|e| AppError::Bind {
+            what,
+            key,
+            address,
+            why: e.to_string(),
+        })
+}
+
+/// `ivan webhooks …`: beside a running daemon or without one. The exit status.
+pub async fn webhooks(
+    config: &Config,
+    command: cli::webhooks::WebhooksCommand,
+    json: bool,
+    clock: Clock,
+) -> Result<u8, AppError> {
+    let store = Store::beside(&config.store.path)?;
+    let known = store.read(tasks::containers).await?;
+    let keepers = sources(config, &known, &clock)?.hook_keepers;
+    let book = HookBook {
+        secrets: hook_secrets(config),
+        store,
+        clock,
+    };
+    Ok(cli::webhooks::webhooks(command, keepers, &book, json).await)
+}
+
+/// What bot.toml and the store know of webhooks.
+struct HookBook {
+    secrets: BTreeMap<Source, String>,
+    store: Store,
+    clock: Clock,
+}
+
+#[async_trait]
+impl cli::webhooks::Remember for HookBook {
+    fn configured(&self, source: Source) -> Option<config::Secret> {
+        self.secrets.get(&source).map(config::Secret::new)
+    }
+
+    async fn secrets(&self, source: Source, hook: &str) -> Result<Vec<config::Secret>, String> {
+        let hook = hook.to_owned();
+        let kept = self
+            .store
+            .read(move |connection| deliveries::secrets(connection, source, Some(&hook)))
+            .await
+            .map_err(|trouble| trouble.to_string())?;
+        Ok(kept.into_iter().map(config::Secret::new).collect())
+    }
+
+    async fn registered(&self, source: Source) -> Result<Vec<(String, config::Secret)>, String> {
+        let kept = self
+            .store
+            .read(move |connection| deliveries::hook_urls(connection, source))
+            .await
+            .map_err(|trouble| trouble.to_string())?;
+        let secret = |(url, secret): (String, String)| (url, config::Secret::new(secret));
+        Ok(kept.into_iter().map(secret).collect())
+    }
+
+    async fn remember(
+        &self,
+        source: Source,
+        hook: &str,
+        url: &str,
+        secret: &config::Secret,
+    ) -> Result<(), String> {
+        let (hook, url, secret) = (hook.to_owned(), url.to_owned(), secret.expose().to_owned());
+        let now = self.clock.now();
+        self.store
+            .write(move |tx| deliveries::keep_hook(tx, source, &hook, &url, &secret, now))
+            .await
+            .map_err(|trouble| trouble.to_string())
+    }
+}
+
+/// The secrets that bot.toml gives for webhooks made by hand.
+fn hook_secrets(config: &Config) -> BTreeMap<Source, String> {
+    let clickup = config
+        .clickup
+        .as_ref()
+        .and_then(|clickup| clickup.webhook_secret.as_ref());
+    let github = config
+        .github
+        .as_ref()
+        .and_then(|github| github.webhook_secret.as_ref());
+    [(Source::ClickUp, clickup), (Source::GitHub, github)]
+        .into_iter()
+        .filter_map(|(source, secret)| Some((source, secret?.expose().to_owned())))
+        .collect()
+}
+
+fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Sources, AppError> {
+    let mut sources = Sources::default();
+    if let Some(clickup) = &config.clickup {
+        let settings = ClickUpSettings {
+            token: clickup.token.expose().to_owned(),
+            team_id: clickup.team_id.clone(),
+            list_id: clickup.list_id.clone(),
+            lists: clickup.lists.clone(),
+            complete_status: clickup.complete_status.clone(),
+            in_progress_status: clickup.in_progress_status.clone(),
+            api_url: clickup.api_url.clone(),
+        };
+        let source = ClickUp::new(settings, clock.clone()).map_err(|e| AppError::Source {
+            system: "ClickUp",
+            why: e.to_string(),
+        })?;
+        let lists = clickup.all_lists().into_iter().map(str::to_owned);
+        sources.add(Arc::new(source), lists.collect());
+    }
+    if let Some(github) = &config.github {
+        let settings = GitHubSettings {
+            token: github.token.expose().to_owned(),
+            repo: github.repo.clone(),
+            repos: github.repos.clone(),
+            api_url: github.api_url.clone(),
+            in_progress_label: github.in_progress_label.clone(),
+            priority_labels: PriorityLabels {
+                urgent: github.priority_labels.urgent.clone(),
+                high: github.priority_labels.high.clone(),
+            },
+            writes_per_second: f64::from(github.writes_per_second),
+        };
+        let source = GitHub::new(settings, clock.clone()).map_err(|e| AppError::Source {
+            system: "GitHub",
+            why: e.to_string(),
+        })?;
+        source.remember(known);
+        let repos = github.all_repos().into_iter().map(ToString::to_string);
+        sources.add(Arc::new(source), repos.collect());
+    }
+    Ok(sources)
+}
+
+fn desk_settings(config: &Config) -> DeskSettings {
+    DeskSettings {
+        default_source: config.queue.default_source,
+        lists: config
+            .clickup
+            .iter()
+            .flat_map(config::ClickUp::all_lists)
+            .map(str::to_owned)
+            .collect(),
+        repos: config
+            .github
+            .iter()
+            .flat_map(config::GitHub::all_repos)
+            .cloned()
+            .collect(),
+        weights: config.queue.score,
+        allowed_users: config
+            .slack
+            .iter()
+            .flat_map(|slack| slack.allowed_users.clone())
+            .collect(),
+        default_person: config.api.default_person.clone(),
+        slack: config.slack.is_some(),
+    }
+}
+
+fn slack_settings(slack: &config::Slack) -> SlackSettings {
+    SlackSettings {
+        app_token: slack::Token::new(slack.app_token.expose()),
+        bot_token: slack::Token::new(slack.bot_token.expose()),
+        api_url: slack.api_url.clone(),
+        channel_commands: match slack.channel_commands {
+            config::ChannelCommands::Bare => ChannelCommands::Bare,
+            config::ChannelCommands::Mention => ChannelCommands::Mention,
+            config::ChannelCommands::Off => ChannelCommands::Off,
+        },
+        catch_up_after: slack.catch_up_after,
+        singleton_dir: None,
+        timings: Timings::default(),
+    }
+}
+
+fn configured(person: &config::Person) -> Configured {
+    Configured {
+        name: person.name.clone(),
+        slack: person.slack.clone(),
+        github: person.github.clone(),
+        clickup: person.clickup.clone(),
+    }
+}
+
+/// The token of the API: `api.token`, else what stands in the `api-token` file, which is made at the first start.
+fn api_token(config: &Config) -> Result<http::Token, AppError> {
+    let path = config.api_token_path();
+    let trouble = |why: String| AppError::TokenFile {
+        path: path.clone(),
+        why,
+    };
+    let text = match &config.api.token {
+        Some(token) => token.expose().to_owned(),
+        None => match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+                make_token(&path).map_err(trouble)?
+            }
+            Err(e) => return Err(trouble(format!("cannot be read: {e}"))),
+        },
+    };
+    http::Token::new(&text).ok_or_else(|| {
+        trouble("is empty; delete it to have a new one made, and start again".to_owned())
+    })
+}
+
+/// 32 bytes of the system's randomness in a file that only its owner can read.
+fn make_token(path: &std::path::Path) -> Result<String, String> {
+    use std::io::Write;
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no randomness: {e}"))?;
+    let token = hex::encode(bytes);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .and_then(|mut file| {
+            writeln!(file, "{token}")?;
+            file.sync_all()
+        })
+        .map_err(|e| format!("cannot be made: {e}"))?;
+    tracing::info!(path = %path.display(), "made a token for the API: {}", path.display());
+    Ok(token)
+}

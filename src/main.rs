@@ -1,0 +1,210 @@
+//! The binary: parses the command line, starts logging, turns an error into words and an exit status.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use ivan::app::{self, App};
+use ivan::cli::{self, Cli, Command, ConfigCommand, Options};
+use ivan::clock::Clock;
+use ivan::config::{Config, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One TLS provider for every client in the binary, before any of them exists: two would panic at a handshake.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        return fail("TLS is set up twice; this is a bug in Ivan");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli));
+            // A terminal that is being read from would keep the process: nothing is left to wait for.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(e) => fail(&format!("the runtime does not start: {e}")),
+    }
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Serve => match load(&cli.options) {
+            Ok(config) => serve(&config).await,
+            Err(exit) => exit,
+        },
+        Command::Demo => {
+            // The trouble that is asked for there is told in the conversation.
+            start_logging(&LogFormat::Pretty, "error");
+            match ivan::demo::run().await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error.to_string()),
+            }
+        }
+        Command::Config { command } => match load(&cli.options) {
+            Ok(config) => {
+                match command {
+                    ConfigCommand::Show => print!("{}", config.show()),
+                    ConfigCommand::Check => println!("✓ {}", checked(&config)),
+                }
+                ExitCode::SUCCESS
+            }
+            Err(exit) => exit,
+        },
+        Command::Webhooks { command } => match load(&cli.options) {
+            Ok(config) => {
+                match app::webhooks(&config, command, cli.options.json, Clock::system()).await {
+                    Ok(exit) => ExitCode::from(exit),
+                    Err(error) => fail(&error.to_string()),
+                }
+            }
+            Err(exit) => exit,
+        },
+        Command::Completions { shell } => {
+            cli::completions(shell, &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Task(command) => match target(cli.options) {
+            Ok(target) => ExitCode::from(cli::run(command, target).await),
+            Err(exit) => exit,
+        },
+    }
+}
+
+async fn serve(config: &Config) -> ExitCode {
+    start_logging(&config.log.format, &config.log.level);
+    // From here on, so that a stop which comes while the store is opened is one too.
+    let stop = match stop_signals() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
+    };
+    let app = match App::build(config, Clock::system()).await {
+        Ok(app) => app,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match app.run(stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Listens for SIGTERM and SIGINT from now on; resolves on either.
+#[cfg(unix)]
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn load(options: &Options) -> Result<Config, ExitCode> {
+    Config::load(options.config.as_deref(), variables()).map_err(|errors| fail(&errors.to_string()))
+}
+
+/// Variables that are not UTF-8 are none of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn checked(config: &Config) -> String {
+    let parts = [
+        ("Slack", config.slack.is_some()),
+        ("ClickUp", config.clickup.is_some()),
+        ("GitHub", config.github.is_some()),
+    ];
+    let names: Vec<&str> = parts
+        .iter()
+        .filter(|(_, configured)| *configured)
+        .map(|(name, _)| *name)
+        .collect();
+    let file = config.file().map_or("the environment".to_owned(), |path| {
+        path.display().to_string()
+    });
+    format!("{file} is well-formed. Configured: {}", names.join(", "))
+}
+
+/// Where the daemon's API is and what opens it: the command line, the environment, else bot.toml and the token file.
+fn target(options: Options) -> Result<cli::Target, ExitCode> {
+    let (url, token) = match (options.api_url, options.api_token) {
+        (Some(url), Some(token)) => (url, token),
+        (url, token) => {
+            let config = Config::load(options.config.as_deref(), variables())
+                .map_err(|errors| fail(&format!("{errors}\n{WITHOUT_CONFIG}")))?;
+            let url = url.unwrap_or_else(|| format!("http://{}", config.api.bind));
+            let token = match (token, &config.api.token) {
+                (Some(token), _) => token,
+                (None, Some(token)) => cli::ApiToken::new(token.expose()),
+                (None, None) => {
+                    let path = config.api_token_path();
+                    let text = std::fs::read_to_string(&path).map_err(|e| {
+                        eprintln!(
+                            "✗ The API's token {} cannot be read: {e}. `ivan serve` makes it at its first start; \
+                             run this as the same user, or give --api-token",
+                            path.display()
+                        );
+                        ExitCode::from(cli::EXIT_UNREACHABLE)
+                    })?;
+                    cli::ApiToken::new(text.trim())
+                }
+            };
+            (url, token)
+        }
+    };
+    Ok(cli::Target {
+        url,
+        token,
+        actor: options.actor,
+        json: options.json,
+    })
+}
+
+const WITHOUT_CONFIG: &str =
+    "Or name the daemon with --api-url and --api-token (IVAN_API_URL, IVAN_API_TOKEN).";
+
+/// Logs go to standard error, so that answers can be piped.
+fn start_logging(format: &LogFormat, level: &str) {
+    // Other people's crates log what is ours to keep: at `trace`, the socket's address with its ticket.
+    let level = match level {
+        "debug" | "trace" => format!("info,ivan={level}"),
+        other => other.to_owned(),
+    };
+    // What this one would say, once more and as an error, is in our own line about the request that failed.
+    let quiet = "rustls_platform_verifier=off";
+    let filter = EnvFilter::try_new(format!("{quiet},{level}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Pretty => builder
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false)
+            .init(),
+    }
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("✗ {why}");
+    ExitCode::FAILURE
+}
