@@ -1,0 +1,438 @@
+//! Who may use whom (docs/architecture.md). A crate has no walls inside, so this reads `src/` and holds them.
+//!
+//! Read are paths: `crate::<room>`, `super::<room>` from the top of a room, and `<crate>::`. What only exists for tests
+//! is left out.
+#![allow(
+    clippy::string_slice,
+    reason = "positions come from searching the text itself"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a room of `src/` may use of the other rooms.
+enum Rooms {
+    /// These, and itself.
+    Only(&'static [&'static str]),
+    /// Wiring: the only ones that know everybody.
+    All,
+}
+use Rooms::{All, Only};
+
+/// Every room of `src/`. The domain is in the middle, sources and surfaces are strangers to each other.
+const MAY_USE: &[(&str, Rooms)] = &[
+    ("domain", Only(&[])),
+    ("clock", Only(&[])),
+    ("config", Only(&["domain"])),
+    ("store", Only(&["clock", "domain"])),
+    ("clickup", Only(&["clock", "domain"])),
+    ("github", Only(&["clock", "domain"])),
+    ("settle", Only(&["clock", "domain", "store"])),
+    ("apply", Only(&["domain", "store"])),
+    ("inbox", Only(&["apply", "clock", "domain", "store"])),
+    ("desk", Only(&["clock", "domain", "settle", "store"])),
+    ("outbox", Only(&["clock", "domain", "settle", "store"])),
+    ("reconcile", Only(&["apply", "clock", "domain", "store"])),
+    (
+        "gaps",
+        Only(&["clock", "domain", "inbox", "reconcile", "store"]),
+    ),
+    ("slack", Only(&["clock", "desk", "domain"])),
+    ("http", Only(&["clock", "desk", "domain", "inbox"])),
+    ("cli", Only(&["clock", "config", "domain"])),
+    // The other side of the wire: written from the contracts, not from our own idea of them.
+    ("sandbox", Only(&[])),
+    ("app", All),
+    ("demo", All),
+    ("lib", All),
+    ("main", All),
+];
+
+/// All that the domain may use from outside: no IO, no clock, nothing of Slack, HTTP or SQL.
+const DOMAIN_CRATES: &[&str] = &["async_trait", "chrono", "chrono_tz", "serde", "thiserror"];
+/// Parts of `std` that the domain may not use for the same reason.
+const NOT_IN_DOMAIN: &[&str] = &["env", "fs", "io", "net", "process", "thread"];
+
+/// Crates whose types stay in these rooms.
+const AT_HOME_IN: &[(&str, &[&str])] = &[
+    ("axum", &["http", "sandbox"]),
+    ("clap", &["cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("config", &["config"]),
+    ("hyper_rustls", &["slack"]),
+    // Rooms count through the facade; the domain decides, and counts nothing.
+    (
+        "metrics",
+        &[
+            "clickup",
+            "github",
+            "http",
+            "inbox",
+            "outbox",
+            "reconcile",
+            "slack",
+        ],
+    ),
+    ("metrics_exporter_prometheus", &["http"]),
+    // The sandbox delivers webhooks with it.
+    ("reqwest", &["cli", "clickup", "github", "sandbox", "slack"]),
+    ("rusqlite", &["store"]),
+    ("slack_morphism", &["slack"]),
+    ("tokio_tungstenite", &["sandbox", "slack"]),
+    ("tracing_subscriber", &["main"]),
+];
+
+#[test]
+fn rooms_use_only_what_they_may() {
+    let source = Source::read();
+    let broken: Vec<String> = source
+        .files
+        .iter()
+        .flat_map(|(path, text)| source.violations(path, text))
+        .collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_room_has_its_row_and_every_row_its_room() {
+    let source = Source::read();
+    let mut rooms: Vec<&str> = source.files.keys().map(|path| room(path)).collect();
+    rooms.dedup();
+    for room in &rooms {
+        let row = MAY_USE.iter().any(|(name, _)| name == room);
+        assert!(row, "src/{room} has no row in MAY_USE: say what it may use");
+    }
+    for (name, _) in MAY_USE {
+        assert!(
+            rooms.contains(name),
+            "MAY_USE has a row for `{name}`, which is not in src/"
+        );
+    }
+    for (name, homes) in AT_HOME_IN {
+        let known = source.crates.contains(&(*name).to_owned());
+        assert!(
+            known,
+            "AT_HOME_IN names `{name}`, which is not in Cargo.toml"
+        );
+        for home in *homes {
+            assert!(
+                rooms.contains(home),
+                "`{name}` is at home in `{home}`, which is not in src/"
+            );
+        }
+    }
+}
+
+/// The walls are worth as much as their holes: what must be found is found, with its line.
+#[test]
+fn a_broken_rule_is_found() {
+    let source = Source::read();
+    let found = |path: &str, text: &str| source.violations(Path::new(path), text);
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "domain/task.rs",
+            "use rusqlite::Row;",
+            &["src/domain/task.rs:1: `domain` uses `rusqlite`"],
+        ),
+        (
+            "domain/task.rs",
+            "use std::fs;",
+            &["src/domain/task.rs:1: `domain` uses `std::fs`"],
+        ),
+        (
+            "domain/task.rs",
+            "use std::{fmt, fs::File};",
+            &["src/domain/task.rs:1: `domain` uses `std::fs`"],
+        ),
+        (
+            "domain/task.rs",
+            "use std::fmt;\nuse chrono::{DateTime, Utc};\nuse super::person::Person;",
+            &[],
+        ),
+        (
+            "slack/post.rs",
+            "\nuse crate::{desk::Desk, store::Store, domain::{reply::Words, task}};",
+            &["src/slack/post.rs:2: `slack` uses `store`"],
+        ),
+        (
+            "slack/post.rs",
+            "use super::super::http;",
+            &["src/slack/post.rs:1: `slack` uses `http`"],
+        ),
+        (
+            "slack/mod.rs",
+            "use super::http;",
+            &["src/slack/mod.rs:1: `slack` uses `http`"],
+        ),
+        (
+            "slack/mod.rs",
+            "use super::{desk, http};",
+            &["src/slack/mod.rs:1: `slack` uses `http`"],
+        ),
+        ("slack/post.rs", "use super::http;", &[]),
+        (
+            "slack.rs",
+            "fn f() { super::http::serve() }",
+            &["src/slack.rs:1: `slack` uses `http`"],
+        ),
+        (
+            "http/api.rs",
+            "fn f() -> ::rusqlite::Result<()> {}\nuse reqwest;",
+            &[
+                "src/http/api.rs:1: `http` uses `rusqlite`",
+                "src/http/api.rs:2: `http` uses `reqwest`",
+            ],
+        ),
+        (
+            "http/api.rs",
+            "pub(crate) fn f() {}\n// crate::store\n/// [`crate::store`]\nlet my_rusqlite::X;",
+            &[],
+        ),
+        (
+            "sandbox/mod.rs",
+            "use crate::domain::task::Task;",
+            &["src/sandbox/mod.rs:1: `sandbox` uses `domain`"],
+        ),
+        // The module, where the crate is called the same.
+        (
+            "cli/mod.rs",
+            "use crate::config;\nconfig::Config::load();",
+            &[],
+        ),
+        (
+            "cli/mod.rs",
+            "use ::config::File;",
+            &["src/cli/mod.rs:1: `cli` uses `config`"],
+        ),
+        (
+            "desk/mod.rs",
+            "#[cfg(test)]\nmod fake;\nuse crate::slack;\n#[cfg(test)]\nmod tests {\n use crate::http;\n}",
+            &["src/desk/mod.rs:3: `desk` uses `slack`"],
+        ),
+        ("app.rs", "use crate::slack; use rustls::X;", &[]),
+    ];
+    for (path, text, expected) in cases {
+        assert_eq!(&found(path, text), expected, "{path}: {text}");
+    }
+}
+
+/// The source as it is: file by path from `src/`, without comments and without what only exists for tests.
+struct Source {
+    files: BTreeMap<PathBuf, String>,
+    /// As they are called in code.
+    crates: Vec<String>,
+}
+
+impl Source {
+    fn read() -> Source {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files = BTreeMap::new();
+        read_folder(&root.join("src"), Path::new(""), &mut files);
+        let tests: Vec<PathBuf> = files
+            .iter()
+            .flat_map(|(path, text)| test_modules(path, text))
+            .collect();
+        files.retain(|path, _| {
+            !tests
+                .iter()
+                .any(|test| path.starts_with(test) || *path == test.with_extension("rs"))
+        });
+        assert!(files.len() > 20, "src/ was not found: {files:?}");
+        let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        let dependencies = manifest
+            .split("\n[")
+            .find(|section| section.starts_with("dependencies]"))
+            .unwrap();
+        let crates = dependencies
+            .lines()
+            .filter_map(|line| line.split_once(" = "))
+            .map(|(name, _)| name.replace('-', "_"))
+            .collect();
+        Source { files, crates }
+    }
+
+    /// One line for each use that is not allowed.
+    fn violations(&self, path: &Path, text: &str) -> Vec<String> {
+        let room = room(path);
+        let text = without_tests(&without_comments(text));
+        let mut broken: Vec<(usize, String)> = Vec::new();
+        for (at, used) in rooms_used(path, &text) {
+            let allowed = match MAY_USE.iter().find(|(name, _)| *name == room) {
+                Some((_, All)) => true,
+                Some((_, Only(rooms))) => used == room || rooms.contains(&used.as_str()),
+                None => false,
+            };
+            // `crate::Thing` is a room only if there is one of that name.
+            if !allowed && MAY_USE.iter().any(|(name, _)| *name == used) {
+                broken.push((at, used));
+            }
+        }
+        for name in &self.crates {
+            let is_room = MAY_USE.iter().any(|(room, _)| room == name);
+            let allowed = match AT_HOME_IN.iter().find(|(guest, _)| guest == name) {
+                Some((_, homes)) => homes.contains(&room),
+                None => true,
+            } && (room != "domain" || DOMAIN_CRATES.contains(&name.as_str()));
+            if !allowed {
+                let uses = crate_uses(&text, name, is_room).into_iter();
+                broken.extend(uses.map(|at| (at, name.clone())));
+            }
+        }
+        if room == "domain" {
+            let parts = after(&text, "std::").into_iter();
+            broken.extend(
+                parts
+                    .filter(|(_, part)| NOT_IN_DOMAIN.contains(&part.as_str()))
+                    .map(|(at, part)| (at, format!("std::{part}"))),
+            );
+        }
+        broken.sort();
+        broken
+            .into_iter()
+            .map(|(at, used)| {
+                let line = text[..at].matches('\n').count() + 1;
+                format!("src/{}:{line}: `{room}` uses `{used}`", path.display())
+            })
+            .collect()
+    }
+}
+
+/// The first part of a path from `src/`.
+fn room(path: &Path) -> &str {
+    let first = path.iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs")
+}
+
+/// The rooms that a file names, with where it does: by `crate::`, or by as many `super::` as lead to the crate's root.
+fn rooms_used(path: &Path, text: &str) -> Vec<(usize, String)> {
+    let is_root_of_folder = path.file_name().is_some_and(|name| name == "mod.rs");
+    let depth = path.iter().count() - usize::from(is_root_of_folder);
+    let mut used = after(text, "crate::");
+    for (at, name) in after(text, &"super::".repeat(depth)) {
+        let is_longer = text[..at].ends_with("super::") || name == "super";
+        if !is_longer {
+            used.push((at, name));
+        }
+    }
+    used
+}
+
+/// The names that directly follow a prefix, one by one where they are in braces, with where the prefix is.
+fn after(text: &str, prefix: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(prefix) {
+        if text[..at].ends_with(is_of_name) {
+            continue;
+        }
+        let rest = &text[at + prefix.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push((at, name_at(rest)));
+            continue;
+        };
+        let (mut depth, mut expects_name) = (1, true);
+        for (offset, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => expects_name = true,
+                c if depth == 1 && expects_name && is_of_name(c) => {
+                    found.push((at, name_at(&group[offset..])));
+                    expects_name = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Where a crate is named at the beginning of a path. Where a room is called the same, only `::name` is the crate.
+fn crate_uses(text: &str, name: &str, is_room: bool) -> Vec<usize> {
+    text.match_indices(name)
+        .filter(|(at, _)| {
+            let (before, rest) = (&text[..*at], &text[at + name.len()..]);
+            let names_it = rest.starts_with("::")
+                || (before.ends_with("use ") && rest.starts_with([';', ' ']));
+            match before.strip_suffix("::") {
+                Some(before) => names_it && !before.ends_with(|c| is_of_name(c) || c == '>'),
+                None => names_it && !is_room && !before.ends_with(is_of_name),
+            }
+        })
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn name_at(text: &str) -> String {
+    text.chars().take_while(|&c| is_of_name(c)).collect()
+}
+
+/// Keeps the line breaks, so that lines stay what they were.
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let comment = line
+            .match_indices("//")
+            .find(|(at, _)| !line[..*at].ends_with(':'));
+        comment.map_or(line, |(at, _)| &line[..at])
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const TEST_ONLY: &str = "#[cfg(test)]";
+
+/// Without the items that only exist for tests: up to their closing brace, or to the `;` of those that have none.
+fn without_tests(text: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, item)) = rest.split_once(TEST_ONLY) {
+        kept.push_str(before);
+        let mut depth = 0;
+        let end = item.char_indices().find(|&(_, c)| {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            depth == 0 && matches!(c, '}' | ';')
+        });
+        let (item, after) = item.split_at(end.map_or(item.len(), |(at, _)| at + 1));
+        kept.extend(item.matches('\n'));
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The files of modules that only exist for tests, without their ending.
+fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
+    let folder = match path.file_name() {
+        Some(name) if name == "mod.rs" || name == "lib.rs" => path.parent().unwrap().to_owned(),
+        _ => path.with_extension(""),
+    };
+    text.split(TEST_ONLY)
+        .skip(1)
+        .filter_map(|item| {
+            let (name, _) = item.trim_start().strip_prefix("mod ")?.split_once(';')?;
+            name.chars().all(is_of_name).then(|| folder.join(name))
+        })
+        .collect()
+}
+
+fn read_folder(folder: &Path, from_src: &Path, files: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let from_src = from_src.join(path.file_name().unwrap());
+        if path.is_dir() {
+            read_folder(&path, &from_src, files);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files.insert(from_src, fs::read_to_string(&path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! `ivan demo`: what a newcomer sees first, with lines piped in as the README shows it.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::harness::Ran;
+
+/// `printf LINES | ivan demo`, in an empty folder and without anything of ours in the environment.
+async fn demo(lines: &str) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ivan"))
+        .arg("demo")
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(lines.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output());
+    let output = output.await.expect("it ends").unwrap();
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "it leaves something behind: {left:?}");
+    Ran {
+        exit: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Without the days and times that are others tomorrow, and what the network calls its failure.
+fn any_day(out: &str) -> String {
+    let mut text = String::new();
+    for line in out.lines() {
+        let line = match line.split_once("due since ").or(line.split_once("due ")) {
+            Some((before, day)) if !day.starts_with("today") => format!("{before}due [day]"),
+            _ => line.to_owned(),
+        };
+        let line = match line.split_once(" by Bo, ") {
+            Some((before, after)) => {
+                let rest = after.split_once(". ").map_or("", |(_, rest)| rest);
+                format!("{before} by Bo, [time]. {rest}")
+            }
+            None => line,
+        };
+        let line = match line.split_once(", on ") {
+            Some((before, after)) => {
+                let rest = after.split_once(" (").map_or("", |(_, rest)| rest);
+                format!("{before}, on [time] ({rest}")
+            }
+            None => line,
+        };
+        let line = match line.split_once(" queued: Login fails on Safari. ") {
+            Some((before, _)) => format!("{before} queued: Login fails on Safari. [why]"),
+            None => line,
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_newcomer_sees_each_command_and_what_it_did() {
+    let demo = demo(
+        "current\ndone\ncomment shipped in 2.1\ncreate Buy milk\ncreate Fix login -s github -e acme\nlist\n",
+    )
+    .await;
+    insta::assert_snapshot!(any_day(&demo.out), @r"
+    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
+    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
+    `!help` shows how to make the world move, Ctrl-D ends.
+
+    Ana  › current
+    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ana  › done
+    Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
+             ClickUp  PUT /task/86tst0001 → complete
+    Ana  › comment shipped in 2.1
+    Ivan › ✓ Comment added in GitHub: Login fails on Safari
+             GitHub   POST /repos/acme/widgets/issues/7/comments → 201
+    Ana  › create Buy milk
+    Ivan › ✓ Task created in ClickUp: Buy milk
+             ClickUp  POST /list/901100000001/task → 200
+    Ana  › create Fix login -s github -e acme
+    Ivan › ✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#12)
+             GitHub   POST /repos/acme/widgets/issues → 201
+    Ana  › list
+    Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open
+           2. [CLIENT:acme] Fix login · GitHub acme/widgets#12 · open
+           3. Send the quarterly invoice · ClickUp · to do · overdue [day]
+           4. Write the runbook for the new cluster · ClickUp · to do · due [day]
+           5. Update the base image · GitHub acme/widgets#5 · open
+           6. Buy milk · ClickUp · to do
+           7. Export to CSV loses the time zone · GitHub acme/widgets#2 · open
+           8. Tidy the team wiki · ClickUp · to do
+           9. Explain the retry settings in the docs · GitHub acme/widgets#8 · open
+           10. Order a new label printer · ClickUp · to do · due [day]
+           2 more: `list 12`
+
+    What has changed in ClickUp and GitHub:
+      ClickUp Inbox            complete   Renew the certificate  #client:acme
+      ClickUp Inbox            to do      Buy milk
+      GitHub acme/widgets#7    open       Login fails on Safari
+          “shipped in 2.1”
+      GitHub acme/widgets#12   open       [CLIENT:acme] Fix login
+    ");
+    assert_eq!(demo.err, "");
+    assert_eq!(demo.exit, 0);
+}
+
+#[tokio::test]
+async fn trouble_can_be_made_and_is_told_as_it_goes() {
+    let demo = demo(
+        "current\n!close renew\n!close renew the cert\ndone\n!down github\ndone\n!up github\n!clickup away\n#random hello\n\
+         #general create Fix login\nexit\nnever read\n",
+    )
+    .await;
+    let out = any_day(&demo.out);
+    insta::assert_snapshot!(out, @r"
+    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
+    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
+    `!help` shows how to make the world move, Ctrl-D ends.
+
+    Ana  › current
+    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ana  › !close renew
+           (Bo has completed: Renew the certificate)
+    Ivan › Renew the certificate was completed in ClickUp by Bo, [time]. It stays your current task until you type `done` or `next`
+    Ana  › !close renew the cert
+           (nothing open has these words in its title)
+    Ana  › done
+    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, on [time] (completed externally). Next: Login fails on Safari
+    Ana  › !down github
+           (GitHub no longer answers; what you ask of it is queued)
+    Ana  › done
+    Ivan › … Completion queued: Login fails on Safari. [why]
+    Ana  › !up github
+           (GitHub answers again)
+    Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice
+             GitHub   PATCH /repos/acme/widgets/issues/7 → closed
+    Ana  › !clickup away
+           !close WORDS           Bo completes the task with these words in its title, behind your back
+           !comment WORDS: TEXT   Bo comments on it
+           !lose · !poll          the next webhook gets lost · what webhooks missed is read
+           !down clickup · !up …  it answers nothing · it answers again; `github` likewise
+           !clickup lost          it does the next thing that it is asked, and its answer gets lost
+    Ana  › #random hello
+           (not for Ivan: in channels it hears mentions, and `create`)
+    Ana  › #general create Fix login
+    Ivan › ✓ Task created in ClickUp: Fix login  (in a thread under it)
+             ClickUp  POST /list/901100000001/task → 200
+    Ana  › exit
+
+    What has changed in ClickUp and GitHub:
+      ClickUp Inbox            complete   Renew the certificate  #client:acme
+      ClickUp Inbox            to do      Fix login
+      GitHub acme/widgets#7    closed     Login fails on Safari
+    ");
+    assert_eq!(demo.err, "");
+    assert_eq!(demo.exit, 0);
+}
+
+/// Each answer is one line to read; whoever comes back to a lost answer finds the task made once.
+#[tokio::test]
+async fn a_lost_answer_and_a_source_that_stays_down_are_shown() {
+    let demo =
+        demo("!clickup lost\ncreate Buy milk\n!down github\ncreate Fix login -s github").await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    let lines: Vec<&str> = demo.out.lines().collect();
+    let at = |words: &str| {
+        let found = lines.iter().position(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("`{words}` is not in:\n{}", demo.out))
+    };
+    let queued = at("Ivan › … Creation queued: Buy milk");
+    assert!(at("POST /list/901100000001/task → connection lost") > queued);
+    assert!(at("Ivan › ✓ Task created in ClickUp: Buy milk") > queued);
+    assert!(at("Ivan › … Creation queued: Fix login") > queued);
+    at("(1 command still queued;");
+    let made = lines
+        .iter()
+        .filter(|line| line.starts_with("  ClickUp Inbox"));
+    assert_eq!(made.count(), 1, "{}", demo.out);
+    assert!(!demo.out.contains('\u{1b}'), "colours in a pipe");
+}
+
+#[tokio::test]
+async fn without_input_it_ends_at_once() {
+    let demo = demo("").await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    assert!(demo.out.starts_with(
+        "Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues)."
+    ));
+    assert!(
+        demo.out
+            .ends_with("\nNothing has changed in ClickUp and GitHub.\n")
+    );
+}

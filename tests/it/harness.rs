@@ -1,0 +1,1209 @@
+//! The nouns and verbs of the stories: people, the sandbox's world, and the real binary as its own process.
+//!
+//! A story gets an [`Ivan`] that is connected and has read both sources. When it returns, the harness finishes: nothing
+//! is queued, nothing more was said than the story asked for, no unexpected `error!` stands in the log, and the daemon
+//! ends on SIGTERM with 0.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ivan::sandbox::clickup::ClickUp;
+use ivan::sandbox::front::{Front, Seen};
+use ivan::sandbox::github::GitHub;
+use ivan::sandbox::slack::{Posted, Slack};
+use ivan::sandbox::{Sandbox, Seed};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+pub const ANA: &str = "U0ANN01";
+pub const BO: &str = "U0BOB01";
+/// Two who share everything without `[[people]]`. In each DM five answers go at once, and then one a second: a story
+/// with many questions lets them take turns.
+pub const IN_TURN: [&str; 2] = [ANA, BO];
+pub const GUEST: &str = "U0GST01";
+pub const STRANGER: &str = "U0STR01";
+pub const ANA_CLICKUP: i64 = 4242;
+pub const BO_CLICKUP: i64 = 4243;
+pub const REPO: &str = "acme/widgets";
+pub const TOKEN: &str = "a-token-of-the-tests";
+const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
+
+/// How long anything may take before a story fails. Nothing waits this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Two ClickUp tasks, of which `Renew cert` is first.
+pub fn two_tasks() -> Setup {
+    Setup::new().clickup_tasks([
+        json!({"name": "Renew cert", "tags": ["client:acme"]}),
+        json!({"name": "Write the runbook"}),
+    ])
+}
+
+/// Two GitHub issues, of which `Login fails` is first: numbers 1 and 2.
+pub fn two_issues() -> Setup {
+    Setup::new().github_issues([
+        json!({"title": "Login fails", "labels": ["client"]}),
+        json!({"title": "Update the docs"}),
+    ])
+}
+
+/// What a story starts from.
+pub struct Setup {
+    tasks: Vec<Value>,
+    issues: Vec<Value>,
+    config: String,
+    clickup: bool,
+    github: bool,
+    slack: bool,
+    wait_for_sync: bool,
+    token: bool,
+    /// The port of the webhook listener.
+    webhooks: Option<u16>,
+    changed: Vec<(&'static str, String)>,
+}
+
+impl Setup {
+    /// Nothing to do, nobody configured, everything connected.
+    pub fn new() -> Setup {
+        Setup {
+            tasks: Vec::new(),
+            issues: Vec::new(),
+            config: String::new(),
+            clickup: true,
+            github: true,
+            slack: true,
+            wait_for_sync: true,
+            token: true,
+            webhooks: None,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Tasks of the Inbox, as `add_task` of the sandbox takes them.
+    pub fn clickup_tasks<const N: usize>(mut self, tasks: [Value; N]) -> Setup {
+        self.tasks.extend(tasks);
+        self
+    }
+
+    /// Issues of acme/widgets, as `add_issue` of the sandbox takes them; their numbers start at 1.
+    pub fn github_issues<const N: usize>(mut self, issues: [Value; N]) -> Setup {
+        self.issues.extend(issues);
+        self
+    }
+
+    /// Further lines of bot.toml; they come last, so `[section]`s that the harness writes cannot be repeated:
+    /// give keys of those as `section.key = value` lines instead.
+    pub fn config(mut self, lines: &str) -> Setup {
+        self.config.push_str(lines);
+        self.config.push('\n');
+        self
+    }
+
+    /// A key of bot.toml that is otherwise than the harness has it.
+    pub fn set(mut self, key: &'static str, value: &str) -> Setup {
+        self.changed.push((key, value.to_owned()));
+        self
+    }
+
+    /// Ana and Bo as `[[people]]`, each with their own queue.
+    pub fn people(self) -> Setup {
+        self.config(
+            "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"ana\"\nclickup = \"4242\"\n\
+             [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"\ngithub = \"bo\"\nclickup = \"4243\"",
+        )
+    }
+
+    /// The webhook listener, on a port that stays the same over restarts; [`Ivan::hook_up`] makes the webhooks.
+    pub fn webhooks(self) -> Setup {
+        self.webhooks_without_secrets().config(&format!(
+            "clickup.webhook_secret = \"{HOOK_SECRET}\"\ngithub.webhook_secret = \"{HOOK_SECRET}\""
+        ))
+    }
+
+    /// The listener alone: webhooks are to be registered.
+    pub fn webhooks_without_secrets(mut self) -> Setup {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        self.webhooks = Some(port);
+        self.config(&format!("webhooks.bind = \"127.0.0.1:{port}\""))
+    }
+
+    pub fn without_clickup(mut self) -> Setup {
+        self.clickup = false;
+        self
+    }
+
+    pub fn without_github(mut self) -> Setup {
+        self.github = false;
+        self
+    }
+
+    pub fn without_slack(mut self) -> Setup {
+        self.slack = false;
+        self
+    }
+
+    /// The story begins when the daemon listens, not when it has read the sources: for those that are down.
+    pub fn without_waiting_for_the_first_read(mut self) -> Setup {
+        self.wait_for_sync = false;
+        self
+    }
+
+    /// No `api.token`: the daemon makes one at its first start.
+    pub fn without_token(mut self) -> Setup {
+        self.token = false;
+        self
+    }
+
+    /// Starts everything and hands it out unfinished; most stories want [`ivan_test`].
+    pub async fn start(self) -> Ivan {
+        let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
+        for task in &self.tasks {
+            sandbox.clickup.add_task(task.clone());
+        }
+        for (number, issue) in (1_u64..).zip(&self.issues) {
+            let mut issue = issue.clone();
+            issue["number"] = json!(number);
+            assert_eq!(sandbox.github.add_issue(REPO, issue), number);
+        }
+        sandbox.github.enforce_secondary(false);
+        let folder = tempfile::tempdir().unwrap();
+        let ivan = Ivan {
+            config: self.bot_toml(&sandbox),
+            setup: self,
+            sandbox,
+            folder,
+            daemon: None,
+            expected: Mutex::default(),
+            forgiven: Mutex::default(),
+            env: Vec::new(),
+        };
+        std::fs::write(ivan.config_path(), &ivan.config).unwrap();
+        ivan
+    }
+
+    /// Retries are quick, so that stories about them are.
+    fn bot_toml(&self, sandbox: &Sandbox) -> String {
+        let mut text = String::from(
+            "log.format = \"json\"\nlog.level = \"info\"\nstore.path = \"ivan.db\"\napi.bind = \"127.0.0.1:0\"\n",
+        );
+        if self.webhooks.is_none() {
+            text.push_str("webhooks.bind = \"127.0.0.1:0\"\n");
+        }
+        if self.token {
+            let _ = writeln!(text, "api.token = \"{TOKEN}\"");
+        }
+        for (key, value) in [
+            ("outbox.retry_initial", "100ms"),
+            ("outbox.retry_max", "400ms"),
+        ] {
+            if !self.config.contains(key) {
+                let _ = writeln!(text, "{key} = \"{value}\"");
+            }
+        }
+        if self.slack {
+            let slack = &sandbox.slack;
+            let _ = writeln!(
+                text,
+                "slack.app_token = \"{}\"\nslack.bot_token = \"{}\"\nslack.api_url = \"{}\"",
+                slack.app_token(),
+                slack.bot_token(),
+                slack.api_url()
+            );
+        }
+        if self.clickup {
+            let clickup = &sandbox.clickup;
+            let _ = writeln!(
+                text,
+                "clickup.token = \"{}\"\nclickup.team_id = \"{}\"\nclickup.list_id = \"{}\"\nclickup.api_url = \"{}\"",
+                clickup.token(),
+                clickup.team_id(),
+                clickup.list_id(),
+                clickup.api_url()
+            );
+        }
+        if self.github {
+            let github = &sandbox.github;
+            let _ = writeln!(
+                text,
+                "github.token = \"{}\"\ngithub.repo = \"{REPO}\"\ngithub.api_url = \"{}\"\ngithub.writes_per_second = 0",
+                github.token(),
+                github.api_url()
+            );
+        }
+        for (key, value) in &self.changed {
+            let usual = text.lines().find(|line| line.starts_with(key));
+            let usual = usual.map(ToOwned::to_owned).expect("the harness sets it");
+            text = text.replace(&usual, &format!("{key} = {value}"));
+        }
+        text.push_str(&self.config);
+        text
+    }
+}
+
+/// A daemon of its own beside a sandbox of its own.
+pub struct Ivan {
+    pub sandbox: Sandbox,
+    setup: Setup,
+    config: String,
+    folder: TempDir,
+    daemon: Option<Daemon>,
+    /// Answers that are owed in each DM, by channel.
+    expected: Mutex<BTreeMap<String, usize>>,
+    /// What an `error!` in the log may contain.
+    forgiven: Mutex<Vec<String>>,
+    /// What the daemon finds in its environment.
+    env: Vec<(String, PathBuf)>,
+}
+
+/// Runs a story against a daemon that is ready, and finishes it.
+pub async fn ivan_test(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
+    let mut ivan = setup.start().await;
+    ivan.start().await;
+    story(&mut ivan).await;
+    ivan.finish().await;
+}
+
+impl Ivan {
+    pub fn clickup(&self) -> &ClickUp {
+        &self.sandbox.clickup
+    }
+
+    pub fn github(&self) -> &GitHub {
+        &self.sandbox.github
+    }
+
+    pub fn slack(&self) -> &Slack {
+        &self.sandbox.slack
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.folder.path().join("bot.toml")
+    }
+
+    // ------------------------------------------------------------ the process
+
+    /// Starts the daemon and waits until it is ready.
+    pub async fn start(&mut self) {
+        self.launch().await;
+        let daemon = self.daemon();
+        if self.setup.wait_for_sync {
+            for (source, configured) in [
+                ("clickup", self.setup.clickup),
+                ("github", self.setup.github),
+            ] {
+                if configured {
+                    daemon
+                        .log
+                        .until("it has read its sources", |line| {
+                            line.message().starts_with(&format!("read {source}:"))
+                                && line.field("error").is_none()
+                        })
+                        .await;
+                }
+            }
+        }
+        if self.setup.slack {
+            self.within(
+                "the socket is up",
+                self.slack().until(|slack| slack.links() > 0),
+            )
+            .await;
+        }
+    }
+
+    /// SIGKILL, as a crash or a power cut would.
+    pub async fn kill(&mut self) {
+        let mut daemon = self.daemon.take().expect("it runs");
+        daemon.child.kill().await.unwrap();
+        let gone = self.slack().until(|slack| slack.links() == 0);
+        self.within("Slack has noticed", gone).await;
+    }
+
+    pub async fn kill_and_restart(&mut self) {
+        self.kill().await;
+        self.start().await;
+    }
+
+    /// SIGTERM; waits for the end.
+    pub async fn stop(&mut self) -> ExitStatus {
+        self.signal("-TERM").await;
+        self.ends().await
+    }
+
+    /// Sends a signal: `-TERM`, `-INT`.
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.daemon().child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end of a daemon that was told to stop.
+    pub async fn ends(&mut self) -> ExitStatus {
+        let mut daemon = self.daemon.take().expect("it runs");
+        tokio::time::timeout(PATIENCE, daemon.child.wait())
+            .await
+            .expect("it ends when it is told to")
+            .unwrap()
+    }
+
+    fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("the daemon runs")
+    }
+
+    /// An `error!` with these words in it is part of the story.
+    pub fn forgive(&self, words: &str) {
+        self.forgiven.lock().unwrap().push(words.to_owned());
+    }
+
+    /// Waits until the log has a line whose message contains `words`.
+    pub async fn logs(&self, words: &str) {
+        self.daemon()
+            .log
+            .until(words, |line| line.message().contains(words))
+            .await;
+    }
+
+    /// Every log line so far, as text.
+    pub fn log(&self) -> String {
+        self.daemon().log.text()
+    }
+
+    /// Nothing is left to do, nothing was said that the story did not ask for, nothing went wrong unseen.
+    pub async fn finish(mut self) {
+        if self.daemon.is_none() {
+            return;
+        }
+        self.until_nothing_is_queued().await;
+        for (channel, expected) in self.expected.lock().unwrap().clone() {
+            let said = self.slack().bot_messages(&channel);
+            assert_eq!(
+                said.len(),
+                expected,
+                "Ivan said more or less than the story asked for in {channel}: {said:#?}"
+            );
+        }
+        let forgiven = self.forgiven.lock().unwrap().clone();
+        let errors: Vec<String> = self
+            .daemon()
+            .log
+            .lines()
+            .into_iter()
+            .filter(|line| line.0["level"] == "ERROR")
+            .map(|line| line.0.to_string())
+            .filter(|line| !forgiven.iter().any(|words| line.contains(words.as_str())))
+            .collect();
+        assert!(
+            errors.is_empty(),
+            "unexpected errors in the log: {errors:#?}"
+        );
+        let status = self.stop().await;
+        assert!(status.success(), "SIGTERM is a success, not {status}");
+        self.sandbox.close().await;
+    }
+
+    /// Waits until every operation has an outcome.
+    pub async fn until_nothing_is_queued(&self) {
+        let mut log = self.daemon().log.changed.subscribe();
+        let empty = async {
+            loop {
+                log.mark_unchanged();
+                let (_, status) = self.http("GET", "/status", None).await;
+                if status["queued_operations"] == 0 {
+                    return;
+                }
+                // Whatever ends an operation is logged; a look now and then covers what was logged just before.
+                let _ = tokio::time::timeout(Duration::from_millis(200), log.changed()).await;
+            }
+        };
+        self.within("nothing is queued", empty).await;
+    }
+
+    /// Waits for something that must happen; on time-out shows the conversation and the log.
+    #[track_caller]
+    pub fn within<'a, T>(
+        &'a self,
+        what: &'a str,
+        event: impl Future<Output = T> + 'a,
+    ) -> impl Future<Output = T> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            match tokio::time::timeout(PATIENCE, event).await {
+                Ok(value) => value,
+                Err(_) => panic!(
+                    "{caller}: not within {PATIENCE:?}: {what}\n{}",
+                    self.everything()
+                ),
+            }
+        }
+    }
+
+    fn everything(&self) -> String {
+        let mut text = String::new();
+        for user in [ANA, BO] {
+            let channel = self.slack().dm(user);
+            for message in self.slack().messages(&channel) {
+                let _ = writeln!(text, "{channel} {}: {}", message["user"], message["text"]);
+            }
+        }
+        if let Some(daemon) = &self.daemon {
+            text.push_str(&daemon.log.text());
+        }
+        text
+    }
+
+    // ------------------------------------------------------------ Slack
+
+    /// Says something in the DM and waits for the outcome: an answer that does not begin with `…`.
+    #[track_caller]
+    pub fn dm<'a>(&'a self, who: &'a str, text: &'a str) -> impl Future<Output = Answer<'a>> + 'a {
+        let asked = self.says(who, text);
+        async move { asked.settles().await }
+    }
+
+    /// Says something in the DM; the answer is awaited by the methods of what this returns.
+    pub fn says<'a>(&'a self, who: &str, text: &str) -> Asked<'a> {
+        let channel = self.slack().dm(who);
+        let place = {
+            let mut expected = self.expected.lock().unwrap();
+            let answers = expected.entry(channel.clone()).or_default();
+            *answers += 1;
+            *answers - 1
+        };
+        let ts = self.slack().says(who, &channel, text);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place: Place::Dm(place),
+        }
+    }
+
+    /// Says something in a thread of the DM.
+    pub fn says_under<'a>(&'a self, who: &str, root: &str, text: &str) -> Asked<'a> {
+        let channel = self.slack().dm(who);
+        *self
+            .expected
+            .lock()
+            .unwrap()
+            .entry(channel.clone())
+            .or_default() += 1;
+        let before = self.slack().replies_to(&channel, root).len();
+        let ts = self.slack().says_in_thread(who, &channel, root, text);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place: Place::Thread(root.to_owned(), before),
+        }
+    }
+
+    /// Says something in a channel, where the answer is expected in a thread under it.
+    pub fn says_in<'a>(&'a self, channel: &str, who: &str, text: &str) -> Asked<'a> {
+        let channel = self.slack().channel(channel);
+        let ts = self.slack().says(who, &channel, text);
+        Asked {
+            ivan: self,
+            channel,
+            place: Place::Thread(ts.clone(), 0),
+            ts,
+        }
+    }
+
+    /// Does something that must not be answered in the DM: waits until Slack has all acknowledgements, and then for the
+    /// answer to a harmless question behind it, so that silence is silence.
+    pub async fn is_silent_after(&self, who: &str, something: impl FnOnce(&Slack, &str)) {
+        let channel = self.slack().dm(who);
+        something(self.slack(), &channel);
+        self.within(
+            "everything is acknowledged",
+            self.slack().until(|slack| slack.unacked().is_empty()),
+        )
+        .await;
+        self.dm(who, "status").await;
+    }
+
+    /// Something of a person arrives in their DM that is to be answered once; `something` returns its `ts`.
+    pub fn hears<'a>(
+        &'a self,
+        who: &str,
+        something: impl FnOnce(&Slack, &str) -> String,
+    ) -> Asked<'a> {
+        let channel = self.slack().dm(who);
+        let place = {
+            let mut expected = self.expected.lock().unwrap();
+            let answers = expected.entry(channel.clone()).or_default();
+            *answers += 1;
+            *answers - 1
+        };
+        let ts = something(self.slack(), &channel);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place: Place::Dm(place),
+        }
+    }
+
+    /// A message that nobody asked for is expected in the DM, behind everything that was said and expected so far.
+    pub fn is_told<'a>(&'a self, who: &str) -> Asked<'a> {
+        let channel = self.slack().dm(who);
+        let place = Place::Dm(self.owes(&channel));
+        Asked {
+            ivan: self,
+            channel,
+            ts: String::new(),
+            place,
+        }
+    }
+
+    /// The webhooks of both sources, by hand, with the secrets of [`Setup::webhooks`].
+    pub fn hook_up(&self) {
+        self.clickup()
+            .add_hook(&self.hook_url("clickup"), HOOK_SECRET);
+        self.github()
+            .add_hook(&self.hook_url("github"), HOOK_SECRET);
+    }
+
+    /// Where a source sends its webhooks.
+    pub fn hook_url(&self, source: &str) -> String {
+        let port = self.setup.webhooks.expect("Setup::webhooks");
+        format!("http://127.0.0.1:{port}/webhooks/{source}")
+    }
+
+    /// Waits until every webhook delivery has been answered, and everything that was kept of them is worked off.
+    pub async fn until_deliveries_are_applied(&self) {
+        self.within("deliveries are answered", async {
+            self.clickup().settled().await;
+            self.github().settled().await;
+        })
+        .await;
+        let mut log = self.daemon().log.changed.subscribe();
+        let empty = async {
+            loop {
+                log.mark_unchanged();
+                if self.sql::<i64>("SELECT count(*) FROM deliveries WHERE handled_ms IS NULL") == 0
+                {
+                    return;
+                }
+                let _ = tokio::time::timeout(Duration::from_millis(50), log.changed()).await;
+            }
+        };
+        self.within("deliveries are worked off", empty).await;
+    }
+
+    /// One value out of the store's file.
+    pub fn sql<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        self.store().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Waits until Slack has an acknowledgement of everything that it sent, of each time that it sent it.
+    #[track_caller]
+    pub fn until_all_is_acked(&self) -> impl Future<Output = ()> + '_ {
+        let acked = |slack: &Slack| {
+            let acks = slack.acks();
+            slack.envelopes().iter().all(|envelope| {
+                let of_it = acks.iter().filter(|ack| ack.envelope_id == envelope.id);
+                of_it.count() >= envelope.links.len().max(1)
+            })
+        };
+        self.within("everything is acknowledged", self.slack().until(acked))
+    }
+
+    /// The daemon's database, beside the daemon.
+    pub fn store(&self) -> rusqlite::Connection {
+        let store = rusqlite::Connection::open(self.folder.path().join("ivan.db")).unwrap();
+        store.busy_timeout(PATIENCE).unwrap();
+        store
+    }
+
+    // ------------------------------------------------------------ the process, step by step
+
+    /// Something that the daemon finds in its environment from the next start on.
+    pub fn env(&mut self, name: &str, value: impl Into<PathBuf>) {
+        self.env.push((name.to_owned(), value.into()));
+    }
+
+    /// Starts the daemon and waits until it listens, but for nothing else.
+    pub async fn launch(&mut self) {
+        let daemon = Daemon::spawn(&self.config_path(), self.folder.path(), &self.env);
+        daemon
+            .log
+            .until("it listens", |line| line.field("api").is_some())
+            .await;
+        self.daemon = Some(daemon);
+    }
+
+    // ------------------------------------------------------------ HTTP and the command line
+
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.daemon().address())
+    }
+
+    /// A request with the token; the status and the JSON of the answer (`null` if it has none).
+    pub async fn http(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.http_with(method, path, body, &[]).await
+    }
+
+    pub async fn http_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
+        let mut request = client()
+            .request(method.parse().unwrap(), format!("{}{path}", self.api_url()))
+            .bearer_auth(self.token());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Reads the sources anew: what people did there is known when this returns.
+    pub async fn sync(&self) {
+        let (status, answer) = self.http("POST", "/sync", None).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Runs `ivan ARGS` against the daemon.
+    pub async fn cli(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args)).await
+    }
+
+    /// `ivan ARGS`, to be run against the daemon.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ivan"));
+        command
+            .args(["--api-url", &self.api_url(), "--api-token", &self.token()])
+            .args(args)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// What bot.toml says.
+    pub fn bot_toml(&self) -> &str {
+        &self.config
+    }
+
+    /// Runs another `ivan serve` with this bot.toml, in the same folder, to its end.
+    pub async fn another_serve(&self, bot_toml: &str) -> Ran {
+        let path = self.folder.path().join("another.toml");
+        std::fs::write(&path, bot_toml).unwrap();
+        ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+            .args(["--config", "another.toml", "serve"])
+            .current_dir(self.folder.path())
+            .env("XDG_RUNTIME_DIR", self.folder.path()))
+        .await
+    }
+
+    /// `api.token`, or else what the daemon has made.
+    pub fn token(&self) -> String {
+        if self.setup.token {
+            return TOKEN.to_owned();
+        }
+        let text = std::fs::read_to_string(self.folder.path().join("api-token")).unwrap();
+        text.trim().to_owned()
+    }
+
+    /// Runs `ivan ARGS` where bot.toml is, with nothing else to tell it where the daemon is.
+    pub async fn cli_at_home(&self, args: &[&str]) -> Ran {
+        // The daemon was given port 0, which nobody can be told to connect to.
+        let found = self.config.replace(
+            "api.bind = \"127.0.0.1:0\"",
+            &format!("api.bind = \"{}\"", self.daemon().address()),
+        );
+        std::fs::write(self.config_path(), found).unwrap();
+        ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+            .args(args)
+            .current_dir(self.folder.path()))
+        .await
+    }
+
+    // ------------------------------------------------------------ further ways to speak
+
+    /// Counts one more answer that is owed in a channel; how many were owed before.
+    fn owes(&self, channel: &str) -> usize {
+        let mut expected = self.expected.lock().unwrap();
+        let answers = expected.entry(channel.to_owned()).or_default();
+        *answers += 1;
+        *answers - 1
+    }
+
+    /// Exactly this wire text arrives in the DM.
+    pub fn says_wire<'a>(&'a self, who: &str, wire: &str) -> Asked<'a> {
+        let channel = self.slack().dm(who);
+        let place = Place::Dm(self.owes(&channel));
+        let ts = self.slack().says_wire(who, &channel, wire);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place,
+        }
+    }
+
+    /// A message event as it is given arrives in `whose` DM, where it is answered.
+    pub fn hears_event<'a>(&'a self, whose: &str, mut event: Value) -> Asked<'a> {
+        let channel = self.slack().dm(whose);
+        let place = Place::Dm(self.owes(&channel));
+        event["channel"] = json!(channel);
+        self.slack().send_event(event);
+        Asked {
+            ivan: self,
+            channel,
+            ts: String::new(),
+            place,
+        }
+    }
+
+    /// Says something in the thread under a message of a channel, where it is answered.
+    pub fn says_in_thread<'a>(
+        &'a self,
+        channel: &str,
+        who: &str,
+        root: &str,
+        text: &str,
+    ) -> Asked<'a> {
+        let channel = self.slack().channel(channel);
+        let before = self.slack().replies_to(&channel, root).len();
+        let ts = self.slack().says_in_thread(who, &channel, root, text);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place: Place::Thread(root.to_owned(), before),
+        }
+    }
+
+    /// Says things in a channel that must not be answered there: what `who` asks in the DM behind them is answered
+    /// first, so that silence is silence.
+    pub async fn says_in_vain<const N: usize>(&self, channel: &str, who: &str, texts: [&str; N]) {
+        let channel = self.slack().channel(channel);
+        let before = self.slack().bot_messages(&channel).len();
+        self.is_silent_after(who, |slack, _| {
+            for text in texts {
+                slack.says(who, &channel, text);
+            }
+        })
+        .await;
+        let said = self.slack().bot_messages(&channel);
+        assert_eq!(said.len(), before, "not in vain: {said:#?}");
+    }
+}
+
+/// Verbs of the promises: crashes, faults, and answers that come after them.
+impl Ivan {
+    /// The answer to the n-th thing (from 0) that was said in this DM: for stories that restart in between.
+    pub fn answer(&self, who: &str, n: usize) -> Asked<'_> {
+        Asked {
+            ivan: self,
+            channel: self.slack().dm(who),
+            ts: String::new(),
+            place: Place::Dm(n),
+        }
+    }
+
+    /// Waits until Slack has every acknowledgement.
+    pub async fn acknowledges(&self) {
+        self.within(
+            "everything is acknowledged",
+            self.slack().until(|slack| slack.unacked().is_empty()),
+        )
+        .await;
+    }
+
+    /// Waits until a service has got so many requests of this method to paths with this text, whatever became of them.
+    #[track_caller]
+    pub fn asks<'a>(
+        &'a self,
+        front: &'a Front,
+        method: &'a str,
+        path: &'a str,
+        times: usize,
+    ) -> impl Future<Output = ()> + 'a {
+        let asked =
+            move |seen: &[Seen]| seen.iter().filter(|one| one.is(method, path)).count() >= times;
+        self.within("it asks", front.until(asked))
+    }
+
+    /// Waits until a service has applied so many requests of this method to paths with this text.
+    #[track_caller]
+    pub fn applies<'a>(
+        &'a self,
+        front: &'a Front,
+        method: &'a str,
+        path: &'a str,
+        times: usize,
+    ) -> impl Future<Output = ()> + 'a {
+        let applied = move |seen: &[Seen]| {
+            let seen = seen.iter().filter(|one| one.applied);
+            seen.filter(|one| one.is(method, path)).count() >= times
+        };
+        self.within("it is applied", front.until(applied))
+    }
+
+    /// Waits until so many lines of the log contain `words`.
+    pub async fn logs_times(&self, words: &str, times: usize) {
+        let log = &self.daemon().log;
+        let counted = || {
+            log.lines()
+                .iter()
+                .filter(|line| line.message().contains(words))
+                .count()
+        };
+        log.until(words, |_| counted() >= times).await;
+    }
+
+    /// Nothing can be committed to the store while this is held: another process writes.
+    pub fn holds_the_store(&self) -> rusqlite::Connection {
+        let other = rusqlite::Connection::open(self.folder().join("ivan.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
+
+    /// Another bot.toml, for the next start.
+    pub fn reconfigure(&mut self, change: impl FnOnce(Setup) -> Setup) {
+        self.setup = change(std::mem::replace(&mut self.setup, Setup::new()));
+        self.config = self.setup.bot_toml(&self.sandbox);
+        std::fs::write(self.config_path(), &self.config).unwrap();
+    }
+}
+
+/// Runs a command to its end.
+pub async fn ran(command: &mut Command) -> Ran {
+    let output = command
+        .stdin(Stdio::null())
+        .env_remove("IVAN_API_URL")
+        .env_remove("IVAN_API_TOKEN")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output)
+        .await
+        .expect("the command ends")
+        .unwrap();
+    Ran {
+        exit: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// What a command printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    pub exit: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// A client for the tests' own requests: loopback only, so that no certificates are read.
+pub fn client() -> reqwest::Client {
+    static CLIENT: std::sync::OnceLock<()> = std::sync::OnceLock::new();
+    CLIENT.get_or_init(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
+/// Something was said; its answer may be on the way.
+pub struct Asked<'a> {
+    ivan: &'a Ivan,
+    channel: String,
+    pub ts: String,
+    place: Place,
+}
+
+enum Place {
+    /// The n-th message of the bot in the DM: answers keep the order of the questions.
+    Dm(usize),
+    /// The n-th answer in a thread.
+    Thread(String, usize),
+}
+
+impl<'a> Asked<'a> {
+    fn posted(&self) -> Option<Posted> {
+        let slack = self.ivan.slack();
+        let (messages, place) = match &self.place {
+            Place::Dm(place) => (slack.bot_messages(&self.channel), *place),
+            Place::Thread(root, place) => (slack.replies_to(&self.channel, root), *place),
+        };
+        messages.get(place).cloned()
+    }
+
+    /// Waits until the answer satisfies `what`.
+    #[track_caller]
+    pub fn until(
+        self,
+        what: impl Fn(&Posted) -> bool + 'a,
+    ) -> impl Future<Output = Answer<'a>> + 'a {
+        let caller = std::panic::Location::caller();
+        async move {
+            let event = self
+                .ivan
+                .slack()
+                .until(|_| self.posted().is_some_and(|posted| what(&posted)));
+            if tokio::time::timeout(PATIENCE, event).await.is_err() {
+                panic!(
+                    "{caller}: not answered as expected within {PATIENCE:?}; it stands at {:#?}\n{}",
+                    self.posted(),
+                    self.ivan.everything()
+                );
+            }
+            Answer { asked: self }
+        }
+    }
+
+    /// Waits for the first answer, whatever it says.
+    #[track_caller]
+    pub fn answers(self) -> impl Future<Output = Answer<'a>> + 'a {
+        self.until(|_| true)
+    }
+
+    /// Waits for the outcome: an answer that does not begin with `…`.
+    #[track_caller]
+    pub fn settles(self) -> impl Future<Output = Answer<'a>> + 'a {
+        self.until(|posted| !posted.text.starts_with('…'))
+    }
+}
+
+/// An answer that was given; it may change later.
+pub struct Answer<'a> {
+    asked: Asked<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// As a person sees it: links by their titles, entities undone.
+    pub fn text(&self) -> String {
+        shown(&self.wire())
+    }
+
+    /// As it is on the wire.
+    pub fn wire(&self) -> String {
+        self.posted().text
+    }
+
+    pub fn posted(&self) -> Posted {
+        self.asked.posted().expect("it was posted")
+    }
+
+    /// Slack's id of it, to open a thread under it.
+    pub fn ts(&self) -> String {
+        self.posted().ts
+    }
+
+    /// Everything that this message ever said, as a person saw it.
+    pub fn history(&self) -> Vec<String> {
+        self.posted()
+            .history
+            .iter()
+            .map(|text| shown(text))
+            .collect()
+    }
+
+    /// Asserts what it says now.
+    #[track_caller]
+    pub fn replies(&self, text: &str) -> &Self {
+        assert_eq!(self.text(), text, "\n{}", self.asked.ivan.everything());
+        self
+    }
+
+    /// Asserts that it says this now, among other things.
+    #[track_caller]
+    pub fn mentions(&self, words: &str) -> &Self {
+        let text = self.text();
+        assert!(
+            text.contains(words),
+            "`{words}` is not in `{text}`\n{}",
+            self.asked.ivan.everything()
+        );
+        self
+    }
+
+    /// Asserts how what it says now begins.
+    #[track_caller]
+    pub fn begins(&self, words: &str) -> &Self {
+        let text = self.text();
+        assert!(
+            text.starts_with(words),
+            "`{text}` does not begin with `{words}`\n{}",
+            self.asked.ivan.everything()
+        );
+        self
+    }
+
+    /// Waits until it says this instead.
+    #[track_caller]
+    pub fn becomes(self, text: &'a str) -> impl Future<Output = Answer<'a>> + 'a {
+        self.asked.until(move |posted| shown(&posted.text) == text)
+    }
+
+    /// Waits until it satisfies `what`.
+    #[track_caller]
+    pub fn until(
+        self,
+        what: impl Fn(&Posted) -> bool + 'a,
+    ) -> impl Future<Output = Answer<'a>> + 'a {
+        self.asked.until(what)
+    }
+
+    /// Waits for the outcome.
+    #[track_caller]
+    pub fn settles(self) -> impl Future<Output = Answer<'a>> + 'a {
+        self.asked.settles()
+    }
+}
+
+/// Slack's wire form → what a person sees.
+pub fn shown(wire: &str) -> String {
+    let mut text = String::new();
+    let mut rest = wire;
+    while let Some((before, after)) = rest.split_once('<') {
+        let (link, after) = after.split_once('>').expect("a link ends");
+        text.push_str(before);
+        text.push_str(link.split_once('|').map_or(link, |(_, label)| label));
+        rest = after;
+    }
+    text.push_str(rest);
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+/// The binary, running.
+struct Daemon {
+    child: Child,
+    log: Arc<Log>,
+}
+
+impl Daemon {
+    fn spawn(
+        config: &std::path::Path,
+        folder: &std::path::Path,
+        env: &[(String, PathBuf)],
+    ) -> Daemon {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ivan"))
+            .arg("--config")
+            .arg(config)
+            .arg("serve")
+            .current_dir(folder)
+            .env("XDG_RUNTIME_DIR", folder)
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = Arc::new(Log {
+            lines: Mutex::default(),
+            changed: watch::Sender::default(),
+        });
+        let sink = Arc::clone(&log);
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let value = serde_json::from_str(&line).unwrap_or_else(|_| json!({"text": line}));
+                sink.lines.lock().unwrap().push(Line(value));
+                sink.changed.send_modify(|lines| *lines += 1);
+            }
+            sink.lines.lock().unwrap().push(Line(
+                json!({"text": "(the process has ended)", "ended": true}),
+            ));
+            sink.changed.send_modify(|lines| *lines += 1);
+        });
+        Daemon { child, log }
+    }
+
+    fn address(&self) -> String {
+        self.log
+            .lines()
+            .iter()
+            .find_map(|line| {
+                line.field("api")
+                    .map(|api| api.as_str().unwrap_or_default().to_owned())
+            })
+            .expect("it has said where it listens")
+    }
+}
+
+/// What the daemon wrote to standard error.
+struct Log {
+    lines: Mutex<Vec<Line>>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Clone)]
+struct Line(Value);
+
+impl Line {
+    fn message(&self) -> &str {
+        self.0["fields"]["message"].as_str().unwrap_or_default()
+    }
+
+    fn field(&self, name: &str) -> Option<&Value> {
+        self.0["fields"].get(name).filter(|value| !value.is_null())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<Line> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    fn text(&self) -> String {
+        self.lines()
+            .iter()
+            .map(|line| format!("{}\n", line.0))
+            .collect()
+    }
+
+    /// Waits for a line; a daemon that ends first ends the story with its last words.
+    async fn until(&self, what: &str, is_it: impl Fn(&Line) -> bool) {
+        let mut changed = self.changed.subscribe();
+        let mut seen = 0;
+        let found = async {
+            loop {
+                changed.mark_unchanged();
+                let new: Vec<Line> = self.lines.lock().unwrap()[seen..].to_vec();
+                seen += new.len();
+                if new.iter().any(&is_it) {
+                    return;
+                }
+                assert!(
+                    !new.iter().any(|line| line.0["ended"] == true),
+                    "the daemon ended before {what}:\n{}",
+                    self.text()
+                );
+                changed.changed().await.unwrap();
+            }
+        };
+        if tokio::time::timeout(PATIENCE, found).await.is_err() {
+            panic!("not within {PATIENCE:?}: {what}\n{}", self.text());
+        }
+    }
+}

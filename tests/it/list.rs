@@ -1,0 +1,100 @@
+//! `list`: the queue in order; its numbers mean what was shown with them until the next list is shown.
+
+use std::time::Duration;
+
+use crate::harness::*;
+use ivan::sandbox::front::{Fault, What};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_list_shows_the_queue_with_both_sources() {
+    let setup = two_tasks().github_issues([json!({"title": "Login fails", "labels": ["P1"]})]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "list").await.replies(
+            "1. Renew cert · ClickUp · to do\n\
+             2. Login fails · GitHub acme/widgets#1 · open\n\
+             3. Write the runbook · ClickUp · to do",
+        );
+        ivan.dm(ANA, "tasks 2").await.replies(
+            "1. Renew cert · ClickUp · to do\n\
+             2. Login fails · GitHub acme/widgets#1 · open\n\
+             1 more: `list 3`",
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_does_not_pin() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "show my tasks").await;
+        ivan.dm(ANA, "done").await.mentions("✗ No current task");
+        ivan.clickup().task("Renew cert").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_list_says_so() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.dm(ANA, "list")
+            .await
+            .replies("Your queue is empty. `create TITLE` adds a task.");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_means_what_it_meant_when_it_was_shown() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        // The order changes behind the person's back.
+        ivan.clickup()
+            .add_task(json!({"name": "Burning", "priority": 1, "tags": ["client:acme"]}));
+        ivan.sync().await;
+        ivan.dm(ANA, "comment on 1: still the first")
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        ivan.dm(ANA, "list").await.mentions("1. Burning");
+        ivan.dm(ANA, "comment on 1: the new first")
+            .await
+            .replies("✓ Comment added in ClickUp: Burning");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_typed_before_the_new_list_was_shown_means_the_old_one() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        ivan.clickup()
+            .add_task(json!({"name": "Burning", "priority": 1, "tags": ["client:acme"]}));
+        ivan.sync().await;
+        ivan.slack().front().fault(
+            Fault::new(What::Delay(Duration::from_millis(200))).on("POST", "/chat.postMessage"),
+        );
+        let (list, done) = (ivan.says(ANA, "list"), ivan.says(ANA, "done 1"));
+        list.settles().await.mentions("1. Burning");
+        done.settles()
+            .await
+            .mentions("✓ Task completed in ClickUp: Renew cert");
+        ivan.clickup().task("Burning").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_that_was_not_shown_names_nothing() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "done 1")
+            .await
+            .replies("✗ I have not shown you a list yet. Type `list`, then use its numbers.");
+        ivan.dm(ANA, "list").await;
+        ivan.dm(ANA, "done 3").await.replies(
+            "✗ The list that I showed you last has no number 3. Type `list` to see it anew.",
+        );
+        ivan.clickup().task("Renew cert").is("to do");
+        ivan.clickup().task("Write the runbook").is("to do");
+    })
+    .await;
+}

@@ -1,0 +1,31 @@
+//! Tests of the whole: one file for each story or promise, one binary so that it links once.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod api;
+mod architecture;
+mod channels;
+mod cli;
+mod comment;
+mod create;
+mod deeds;
+mod demo;
+mod done;
+mod gaps;
+mod harness;
+mod hints;
+mod list;
+mod p1_durable;
+mod p2_exactly_once;
+mod p3_order;
+mod p4_convergence;
+mod p5_conflict;
+mod p7_honest;
+mod people;
+mod pin;
+mod queue;
+mod serve;
+mod slack_events;
+mod slack_socket;
+mod threads;
+mod tls;
+mod webhooks;

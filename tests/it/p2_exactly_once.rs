@@ -1,0 +1,383 @@
+//! P2: a command has its effect in the source once: through lost answers, refusals, crashes at any instant, and
+//! requests that arrive twice. After each story there is one effect, one answer, and the answer is true.
+
+use std::time::Duration;
+
+use ivan::sandbox::front::{Fault, What};
+use rstest::rstest;
+use serde_json::json;
+
+use crate::deeds::*;
+use crate::harness::*;
+
+fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
+    What::Answer {
+        status,
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        body: body.to_owned(),
+    }
+}
+
+// ------------------------------------------------------------ answers that are lost, and refusals
+
+#[rstest]
+#[case::the_connection_breaks(What::ApplyThenDrop)]
+#[case::a_proxy_answers(What::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() })]
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_happens_once(#[case] what: What) {
+    ivan_test(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, what.clone());
+        }
+        all_are_typed(ivan);
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+/// Nobody can tell these from the above: the source is searched, twice, before it is written to again.
+#[rstest]
+#[case::the_connection_breaks(What::Drop)]
+#[case::it_is_overloaded(What::answer(503, "{}"))]
+#[tokio::test]
+async fn a_write_that_never_arrived_happens_once(#[case] what: What) {
+    ivan_test(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, what.clone());
+        }
+        all_are_typed(ivan);
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_that_meets_a_rate_limit_happens_once_when_that_is_over() {
+    ivan_test(six_deeds(), async |ivan| {
+        let second = Duration::from_secs(1);
+        // Clickup says when the window ends; GitHub how long to wait, with the 403 of its secondary limit.
+        ivan.clickup().rate_limit_for(0, second);
+        ivan.github().secondary_limit(1, Some(1));
+        all_are_typed(ivan);
+        let first = ivan.answer(ANA, 0).answers().await;
+        assert!(first.history()[0].contains("ClickUp's rate limit is used up"));
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_source_asks_to_wait_nobody_asks_it_anything() {
+    ivan_test(six_deeds(), async |ivan| {
+        let [on_clickup, done, create, on_github, close, open] = DEEDS;
+        for deed in [&on_clickup, &on_github] {
+            let body = r#"{"message": "You have exceeded a secondary rate limit"}"#;
+            deed.goes_wrong(ivan, answer(429, &[("Retry-After", "1")], body));
+            let queued = deed.is_typed(ivan).answers().await;
+            queued.begins("… Comment queued: ").mentions("rate limit");
+        }
+        for deed in [&done, &create, &close, &open] {
+            deed.is_typed(ivan);
+        }
+        let in_order = [on_clickup, on_github, done, create, close, open];
+        for (place, deed) in in_order.iter().enumerate() {
+            deed.happens_once(ivan, place).await;
+        }
+        for front in [ivan.clickup().front(), ivan.github().front()] {
+            let seen = front.journal();
+            let mut seen = seen.iter().skip_while(|one| one.status != Some(429));
+            let refused = seen.next().unwrap().at_ms;
+            let next = seen.next().unwrap().at_ms;
+            assert!(next >= refused + 1000, "after {} ms", next - refused);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_listing_that_lags_behind_makes_nothing_twice() {
+    ivan_test(six_deeds(), async |ivan| {
+        ivan.clickup().lag(true);
+        ivan.github().lag(true);
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, What::ApplyThenDrop);
+        }
+        all_are_typed(ivan);
+        // The four that leave a trace are searched for, and not listed yet.
+        ivan.logs_times("looking once more", 4).await;
+        ivan.clickup().lag(false);
+        ivan.github().lag(false);
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ crashes
+
+#[tokio::test]
+async fn a_crash_between_commit_and_write_loses_nothing() {
+    ivan_test(six_deeds(), async |ivan| {
+        for front in [ivan.clickup().front(), ivan.github().front()] {
+            front.fault(Fault::new(What::Hang).always());
+        }
+        let asked =
+            [ivan.clickup().front(), ivan.github().front()].map(|front| front.journal().len());
+        all_are_typed(ivan);
+        ivan.acknowledges().await;
+        for (front, before) in [ivan.clickup().front(), ivan.github().front()]
+            .into_iter()
+            .zip(asked)
+        {
+            // One request of each lane at least.
+            ivan.within(
+                "all lanes ask",
+                front.until(|seen| seen.len() >= before + 3),
+            )
+            .await;
+        }
+        ivan.kill().await;
+        ivan.clickup().front().clear_faults();
+        ivan.github().front().clear_faults();
+        ivan.start().await;
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crash_between_write_and_recording_makes_nothing_twice() {
+    ivan_test(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, What::ApplyThenHang);
+        }
+        all_are_typed(ivan);
+        for deed in &DEEDS {
+            deed.is_applied(ivan).await;
+        }
+        ivan.kill_and_restart().await;
+        all_happen_once(ivan).await;
+        // Slack saw no acknowledgement of its own, or thinks so.
+        for envelope in ivan.slack().envelopes() {
+            ivan.slack().redeliver(&envelope.id);
+        }
+        ivan.dm(ANA, "status").await;
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_crash_during_the_search_makes_nothing_twice() {
+    ivan_test(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, What::ApplyThenHang);
+        }
+        all_are_typed(ivan);
+        for deed in &DEEDS {
+            deed.is_applied(ivan).await;
+        }
+        let (clickup, github) = (ivan.clickup().front(), ivan.github().front());
+        // GitHub's listing of issues shows the new one unhindered; the other three searches get no answer.
+        let searches = [
+            (clickup, "/comment"),
+            (clickup, "/list/901100000001/task"),
+            (github, "/issues/2/comments"),
+        ];
+        let searches = searches.map(|(front, path)| {
+            let seen = front.journal();
+            front.fault(Fault::new(What::Hang).on("GET", path).always());
+            let before = seen.iter().filter(|one| one.is("GET", path)).count();
+            (front, path, before)
+        });
+        clickup.cut();
+        github.cut();
+        for (front, path, before) in searches {
+            ivan.asks(front, "GET", path, before + 1).await;
+        }
+        ivan.kill().await;
+        ivan.clickup().front().clear_faults();
+        ivan.github().front().clear_faults();
+        ivan.start().await;
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+#[rstest]
+#[case::it_was_not_posted(What::Hang)]
+#[case::it_was_posted(What::ApplyThenHang)]
+#[tokio::test]
+async fn a_crash_between_recording_and_reply_says_it_once(#[case] what: What) {
+    ivan_test(six_deeds(), async |ivan| {
+        ivan.slack()
+            .front()
+            .fault(Fault::new(what).on("POST", "chat.postMessage"));
+        let [comment, ..] = DEEDS;
+        comment.is_typed(ivan);
+        ivan.asks(ivan.slack().front(), "POST", "chat.postMessage", 1)
+            .await;
+        ivan.kill_and_restart().await;
+        comment.happens_once(ivan, 0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fails_when_the_answer_is_recorded_makes_nothing_twice() {
+    ivan_test(six_deeds(), async |ivan| {
+        ivan.forgive("nothing of a batch of writes was kept");
+        ivan.forgive("rests: ");
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, What::Delay(Duration::from_millis(500)));
+        }
+        all_are_typed(ivan);
+        for deed in &DEEDS {
+            deed.arrives(ivan).await;
+        }
+        let held = ivan.holds_the_store();
+        ivan.logs("nothing of a batch of writes was kept").await;
+        drop(held);
+        all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ what is not ours
+
+#[tokio::test]
+async fn what_is_said_twice_on_purpose_is_there_twice() {
+    ivan_test(six_deeds(), async |ivan| {
+        let (clickup, github) = (ivan.clickup().front(), ivan.github().front());
+        for deed in DEEDS {
+            deed.is_typed(ivan);
+        }
+        all_happen_once(ivan).await;
+        // The second of each is searched for, and the first found: it is not the second's.
+        for (front, path) in [
+            (clickup, "/comment"),
+            (clickup, "/list/"),
+            (github, "/comments"),
+            (github, "/issues"),
+        ] {
+            front.fault(Fault::new(What::Drop).on("POST", path));
+        }
+        let runbook = ivan.clickup().task("Write the runbook");
+        let again = [
+            ivan.says(
+                ANA,
+                &format!("comment on clickup:{}: shipped", runbook.id()),
+            ),
+            ivan.says(ANA, "create Buy milk"),
+            ivan.says(ANA, "comment on #2: shipped"),
+            ivan.says(ANA, "create Fix login -s github"),
+        ];
+        for asked in again {
+            asked.settles().await.begins("✓ ");
+        }
+        runbook.has_comments(["shipped", "shipped"]);
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 2);
+        ivan.github()
+            .issue(REPO, 2)
+            .has_comments(["shipped", "shipped"]);
+        assert_eq!(ivan.github().issues_titled(REPO, "Fix login").len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_others_write_is_not_taken_for_ours() {
+    ivan_test(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, What::Drop);
+        }
+        all_are_typed(ivan);
+        ivan.asks(ivan.github().front(), "POST", "/issues/2/comments", 1)
+            .await;
+        ivan.asks(ivan.clickup().front(), "POST", "/comment", 1)
+            .await;
+        ivan.asks(ivan.clickup().front(), "POST", "/list/", 1).await;
+        // Bo does the very same by hand, marker and all.
+        let lost = ivan.github().front().journal();
+        let lost = lost
+            .iter()
+            .find(|one| one.is("POST", "/issues/2/comments"))
+            .unwrap();
+        let lost: serde_json::Value = serde_json::from_str(&lost.body).unwrap();
+        let lost = lost["body"].as_str().unwrap();
+        assert!(lost.contains("<!-- ivan:op="), "{lost}");
+        ivan.github().comment_as(REPO, 2, "bo", lost);
+        ivan.clickup()
+            .comment_by("Write the runbook", BO_CLICKUP, "shipped");
+        ivan.clickup()
+            .add_task(json!({"name": "Buy milk", "creator": BO_CLICKUP}));
+        // Ana quotes the marker to Ivan, who writes it under the same account.
+        let marker = lost.rsplit("\n\n").next().unwrap();
+        ivan.says(ANA, &format!("comment on #1: as in {marker}"))
+            .settles()
+            .await
+            .begins("✓ ");
+        for place in 0..DEEDS.len() {
+            ivan.answer(ANA, place).settles().await.begins("✓ ");
+        }
+        ivan.clickup()
+            .task("Write the runbook")
+            .has_comments(["shipped", "shipped"]);
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 2);
+        ivan.github()
+            .issue(REPO, 2)
+            .has_comments(["shipped", "shipped"]);
+        assert_eq!(ivan.github().issues_titled(REPO, "Fix login").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_people_who_say_the_same_are_both_heard() {
+    let world = Setup::new()
+        .people()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP, BO_CLICKUP]})]);
+    ivan_test(world, async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        let text = format!("comment on clickup:{}: shipped", cert.id());
+        // Ana's never arrives, and Bo's does: the search for hers finds his.
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::Drop).on("POST", "/comment"));
+        let anas = ivan.says(ANA, &text);
+        ivan.asks(front, "POST", "/comment", 1).await;
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        let bos = ivan.says(BO, &text);
+        anas.settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        bos.settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        cert.has_comments(["shipped", "shipped"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_comment_on_a_task_by_its_other_id_is_not_taken_for_this_one() {
+    let world = Setup::new().clickup_tasks([json!({"name": "Renew cert", "custom_id": "OPS-12"})]);
+    ivan_test(world, async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        ivan.dm(ANA, "comment on clickup:OPS-12: shipped")
+            .await
+            .begins("✓ Comment added");
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
+            .await
+            .begins("✓ Comment added");
+        cert.has_comments(["shipped", "shipped"]);
+        // It was found at the first search.
+        let seen = front.journal();
+        let searches = seen.iter().filter(|one| one.is("GET", "/comment")).count();
+        assert_eq!(searches, 1);
+    })
+    .await;
+}

@@ -1,0 +1,156 @@
+//! P3: one person's commands on one task take effect in the order they were typed; a slow source delays nobody else.
+
+use ivan::sandbox::front::{Fault, Front, What};
+use serde_json::json;
+
+use crate::harness::*;
+
+/// Everything that can be repeated at once goes wrong with the comments of a task.
+fn is_flaky(front: &Front) {
+    let bad_gateway = || What::ApplyThenAnswer {
+        status: 502,
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    for what in [What::Drop, What::answer(503, "{}")] {
+        front.fault(Fault::new(what).on("GET", "").times(2));
+    }
+    for what in [
+        What::ApplyThenDrop,
+        bad_gateway(),
+        What::ApplyThenDrop,
+        bad_gateway(),
+    ] {
+        front.fault(Fault::new(what).on("POST", "/comment"));
+    }
+}
+
+#[tokio::test]
+async fn comments_arrive_in_the_order_of_typing_through_a_flaky_source() {
+    let world = two_issues().clickup_tasks([json!({"name": "Renew cert"})]);
+    ivan_test(world, async |ivan| {
+        is_flaky(ivan.clickup().front());
+        is_flaky(ivan.github().front());
+        let cert = ivan.clickup().task("Renew cert");
+        for number in 1..=5 {
+            ivan.says(ANA, &format!("comment on clickup:{}: {number}", cert.id()));
+            ivan.says(ANA, &format!("comment on #1: {number}"));
+        }
+        for place in 0..10 {
+            let answer = ivan.answer(ANA, place).settles().await;
+            answer.replies(match place % 2 {
+                0 => "✓ Comment added in ClickUp: Renew cert",
+                _ => "✓ Comment added in GitHub: Login fails",
+            });
+        }
+        let in_order = ["1", "2", "3", "4", "5"];
+        cert.has_comments(in_order);
+        ivan.github().issue(REPO, 1).has_comments(in_order);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_command_waits_for_the_one_before_it_on_the_same_task() {
+    ivan_test(two_tasks(), async |ivan| {
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::Hang).on("POST", "/comment"));
+        let cert = ivan.clickup().task("Renew cert");
+        ivan.says(ANA, &format!("comment on clickup:{}: before", cert.id()));
+        ivan.asks(front, "POST", "/comment", 1).await;
+        let done = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
+        // Queued behind the comment, which nobody has answered.
+        done.answers()
+            .await
+            .begins("… Completion queued: Renew cert");
+        cert.is("to do");
+        front.cut();
+        ivan.answer(ANA, 1)
+            .settles()
+            .await
+            .begins("✓ Task completed");
+        let seen = front.journal();
+        let place = |method, path| {
+            seen.iter()
+                .rposition(|one| one.is(method, path) && one.applied)
+        };
+        assert!(
+            place("POST", "/comment") < place("PUT", "/task/"),
+            "{seen:#?}"
+        );
+        cert.has_comments(["before"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hanging_source_delays_nobody_on_the_other() {
+    let world = Setup::new()
+        .people()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
+        .github_issues([
+            json!({"title": "Login fails", "assignees": ["bo"]}),
+            json!({"title": "Update the docs", "assignees": ["ana"]}),
+        ]);
+    ivan_test(world, async |ivan| {
+        let front = ivan.clickup().front();
+        let cert = ivan.clickup().task("Renew cert");
+        front.fault(Fault::new(What::Hang).always());
+        let stuck = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
+        ivan.asks(front, "GET", cert.id(), 1).await;
+        ivan.says(BO, "done #1")
+            .settles()
+            .await
+            .begins("✓ Issue closed");
+        // Nor herself: what she does there has its effect before the other has any.
+        let anas = ivan.says(ANA, "done #2");
+        ivan.applies(ivan.github().front(), "PATCH", "/issues/2", 1)
+            .await;
+        cert.is("to do");
+        // Her answers keep the order of her commands.
+        anas.settles()
+            .await
+            .begins("✓ Issue closed in GitHub: Update the docs");
+        stuck.until(|answer| answer.text.starts_with('…')).await;
+        front.clear_faults();
+        front.cut();
+        ivan.answer(ANA, 0)
+            .settles()
+            .await
+            .begins("✓ Task completed");
+        cert.is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
+    let both = [ANA_CLICKUP, BO_CLICKUP];
+    let world = Setup::new().people().clickup_tasks([
+        json!({"name": "Renew cert", "assignees": both}),
+        json!({"name": "Write the runbook", "assignees": both}),
+    ]);
+    ivan_test(world, async |ivan| {
+        let front = ivan.clickup().front();
+        let cert = ivan.clickup().task("Renew cert");
+        let runbook = ivan.clickup().task("Write the runbook");
+        front.fault(Fault::new(What::Hang).on("GET", cert.id()));
+        ivan.says(ANA, &format!("comment on clickup:{}: from Ana", cert.id()));
+        ivan.asks(front, "GET", cert.id(), 1).await;
+        ivan.says(BO, &format!("comment on clickup:{}: from Bo", runbook.id()))
+            .settles()
+            .await;
+        ivan.says(BO, &format!("comment on clickup:{}: from Bo", cert.id()))
+            .settles()
+            .await;
+        runbook.has_comments(["from Bo"]);
+        cert.has_comments(["from Bo"]);
+        front.cut();
+        ivan.answer(ANA, 0)
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        cert.has_comments(["from Bo", "from Ana"]);
+    })
+    .await;
+}

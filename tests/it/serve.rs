@@ -1,0 +1,438 @@
+//! `ivan serve` as its operator meets it: a configuration with mistakes, what is in the way at the start, signals, and
+//! what its log tells and keeps to itself.
+
+use std::time::{Duration, Instant};
+
+use ivan::sandbox::front::{Fault, What};
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::harness::*;
+
+// ---------------------------------------------------------------- the configuration
+
+const FIVE_MISTAKES: &str = r#"
+[slack]
+app_token = "xoxb-the-wrong-one"
+bot_token = "xoxb-1-2-secret"
+
+[clickup]
+token = "pk_secret"
+team_id = "9001"
+
+[github]
+token = "github_pat_secret"
+repo = "widgets"
+
+[outbox]
+retry_max = "a while"
+
+[sotre]
+path = "ivan.db"
+"#;
+
+/// `ivan ARGS` in a folder with this bot.toml and no other configuration.
+async fn with_bot_toml(bot_toml: &str, args: &[&str], env: &[(&str, &str)]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bot.toml"), bot_toml).unwrap();
+    ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
+        .args(args)
+        .envs(env.iter().copied())
+        .env_remove("IVAN_CONFIG")
+        .current_dir(folder.path()))
+    .await
+}
+
+#[rstest]
+#[case(&["serve"])]
+#[case(&["config", "check"])]
+#[case(&["config", "show"])]
+#[tokio::test]
+async fn all_mistakes_are_told_at_once(#[case] args: &[&str]) {
+    let told = with_bot_toml(FIVE_MISTAKES, args, &[]).await;
+    assert_eq!((told.exit, told.out.as_str()), (1, ""));
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(told.err, @r"
+        ✗ 5 mistakes in the configuration:
+          slack.app_token: does not begin with `xapp-`; it is another kind of token (./bot.toml)
+          clickup.list_id: is missing: the id of the list for new tasks: the last number in the list's address (neither in ./bot.toml nor in IVAN__CLICKUP__LIST_ID)
+          github.repo: `widgets` is not a repository as owner/name (./bot.toml)
+          outbox.retry_max: is `a while`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)
+          sotre.path: is not a key that I know; did you mean store.path? (./bot.toml)
+        ");
+    }
+    assert!(!told.err.contains("secret"), "{}", told.err);
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_variable_or_a_file_names_it() {
+    let bot_toml = "[clickup]\nteam_id = \"9001\"\nlist_id = \"1\"\ntoken_file = \"no-such-file\"";
+    let env = [("IVAN__API__BIND", "localhost"), ("IVAN__API__TOKNE", "x")];
+    let told = with_bot_toml(bot_toml, &["config", "check"], &env).await;
+    assert_eq!(told.exit, 1);
+    insta::assert_snapshot!(told.err, @r"
+    ✗ 3 mistakes in the configuration:
+      clickup.token_file: cannot read no-such-file: No such file or directory (os error 2) (./bot.toml)
+      api.bind: `localhost` is not an IP address with a port, such as 127.0.0.1:8787 (environment variable IVAN__API__BIND)
+      api.tokne: is not a key that I know; did you mean api.token? (environment variable IVAN__API__TOKNE)
+    ");
+}
+
+#[tokio::test]
+async fn a_good_configuration_is_said_to_be_so_and_shown_without_its_secrets() {
+    let ivan = Setup::new().start().await;
+    let checked = with_bot_toml(ivan.bot_toml(), &["config", "check"], &[]).await;
+    assert_eq!((checked.exit, checked.err.as_str()), (0, ""));
+    assert_eq!(
+        checked.out,
+        "✓ ./bot.toml is well-formed. Configured: Slack, ClickUp, GitHub\n"
+    );
+    let shown = with_bot_toml(ivan.bot_toml(), &["config", "show"], &[]).await;
+    assert_eq!((shown.exit, shown.err.as_str()), (0, ""));
+    assert!(shown.out.contains(REPO), "{}", shown.out);
+    for secret in secrets(&ivan) {
+        assert!(!shown.out.contains(&secret), "{secret}:\n{}", shown.out);
+    }
+}
+
+/// Everything that must stay where it is.
+fn secrets(ivan: &Ivan) -> Vec<String> {
+    vec![
+        ivan.slack().app_token().to_owned(),
+        ivan.slack().bot_token().to_owned(),
+        ivan.clickup().token().to_owned(),
+        ivan.github().token().to_owned(),
+        TOKEN.to_owned(),
+    ]
+}
+
+// ---------------------------------------------------------------- what is in the way
+
+#[tokio::test]
+async fn a_second_daemon_on_one_store_is_refused() {
+    ivan_test(two_tasks(), async |ivan| {
+        let second = ivan.another_serve(ivan.bot_toml()).await;
+        assert_eq!((second.exit, second.out.as_str()), (1, ""));
+        assert_eq!(
+            second.err,
+            "✗ the store at ivan.db: another `ivan serve` is using it; stop that one, or give this one another \
+             store.path\n"
+        );
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_daemon_with_the_same_slack_app_is_refused() {
+    ivan_test(two_tasks(), async |ivan| {
+        let bot_toml = ivan.bot_toml().replace("\"ivan.db\"", "\"second.db\"");
+        let second = ivan.another_serve(&bot_toml).await;
+        assert_eq!((second.exit, second.out.as_str()), (1, ""));
+        let last = second.err.lines().last().unwrap();
+        assert!(last.starts_with("✗ "), "{}", second.err);
+        assert!(
+            last.contains("another daemon already uses this Slack app token"),
+            "{}",
+            second.err
+        );
+        assert_eq!(
+            ivan.slack().links(),
+            1,
+            "the first one's link is left alone"
+        );
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_in_use_is_named() {
+    ivan_test(Setup::new(), async |ivan| {
+        let taken = ivan.api_url().replace("http://", "");
+        let bot_toml = ivan
+            .bot_toml()
+            .replace(
+                "api.bind = \"127.0.0.1:0\"",
+                &format!("api.bind = \"{taken}\""),
+            )
+            .replace("\"ivan.db\"", "\"second.db\"");
+        let second = ivan.another_serve(&bot_toml).await;
+        assert_eq!((second.exit, second.out.as_str()), (1, ""));
+        let why = format!("✗ The API cannot listen on {taken} (api.bind): Address already in use");
+        assert!(second.err.starts_with(&why), "{}", second.err);
+    })
+    .await;
+}
+
+#[rstest]
+#[case::no_folder("missing/ivan.db")]
+#[case::a_file_for_a_folder("bot.toml/ivan.db")]
+#[case::a_folder(".")]
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_named(#[case] path: &str) {
+    let ivan = Setup::new().start().await;
+    let bot_toml = ivan
+        .bot_toml()
+        .replace("\"ivan.db\"", &format!("\"{path}\""));
+    let refused = ivan.another_serve(&bot_toml).await;
+    assert_eq!((refused.exit, refused.out.as_str()), (1, ""));
+    let why = format!("✗ the store at {path}: ");
+    assert!(refused.err.starts_with(&why), "{}", refused.err);
+    assert_eq!(refused.err.lines().count(), 1, "{}", refused.err);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let ivan = Setup::new().start().await;
+    let path = ivan.folder().join("ivan.db");
+    let text = "not a database at all, but somebody's notes. ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let refused = ivan.another_serve(ivan.bot_toml()).await;
+    assert_eq!(refused.exit, 1);
+    assert!(
+        refused.err.contains("file is not a database"),
+        "{}",
+        refused.err
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
+    let mut ivan = Setup::new().start().await;
+    ivan.start().await;
+    assert!(ivan.stop().await.success());
+    let store = rusqlite::Connection::open(ivan.folder().join("ivan.db")).unwrap();
+    store.pragma_update(None, "user_version", 4000).unwrap();
+    let refused = ivan.another_serve(ivan.bot_toml()).await;
+    assert_eq!((refused.exit, refused.out.as_str()), (1, ""));
+    assert!(refused.err.contains("newer Ivan"), "{}", refused.err);
+    assert!(refused.err.contains("4000"), "{}", refused.err);
+    let version: i64 = store
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 4000);
+}
+
+// ---------------------------------------------------------------- signals
+
+/// What is under way when the signal comes is brought to its end, and said.
+#[rstest]
+#[case("-TERM")]
+#[case("-INT")]
+#[tokio::test]
+async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
+    let mut ivan = two_tasks().start().await;
+    ivan.start().await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    let front = ivan.clickup().front().clone();
+    front.fault(Fault::new(What::Delay(Duration::from_millis(400))).on("PUT", "/task/"));
+    let asked = ivan.says(ANA, "done");
+    let under_way = front.until(|journal| journal.iter().any(|seen| seen.is("PUT", "/task/")));
+    ivan.within("the write is under way", under_way).await;
+    let begun = Instant::now();
+    ivan.signal(signal).await;
+    let answer = asked.settles().await;
+    answer.replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+    let status = ivan.ends().await;
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    ivan.clickup().task("Renew cert").is("complete");
+    let writes = front.journal();
+    assert_eq!(writes.iter().filter(|seen| seen.method == "PUT").count(), 1);
+    ivan.start().await;
+    ivan.finish().await;
+}
+
+/// A source that never answers does not keep it; what became of the write is found out at the next start.
+#[tokio::test]
+async fn a_source_that_hangs_does_not_hold_the_end_up() {
+    let mut ivan = two_tasks().start().await;
+    ivan.start().await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    let front = ivan.clickup().front().clone();
+    front.fault(Fault::new(What::ApplyThenHang).on("POST", "/comment"));
+    ivan.says(ANA, "comment shipped");
+    let under_way = front.until(|journal| journal.iter().any(|seen| seen.is("POST", "/comment")));
+    ivan.within("the write is under way", under_way).await;
+    let begun = Instant::now();
+    assert!(ivan.stop().await.success());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(11), "it took {took:?}");
+    ivan.start().await;
+    let channel = ivan.slack().dm(ANA);
+    let answered = ivan.slack().until(|slack| {
+        let said = slack.bot_messages(&channel);
+        said.last().is_some_and(|last| last.text.starts_with('✓'))
+    });
+    ivan.within("the outcome is told", answered).await;
+    ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+    ivan.finish().await;
+}
+
+// ---------------------------------------------------------------- with less than everything
+
+#[tokio::test]
+async fn without_slack_the_api_and_the_command_line_do_all() {
+    ivan_test(two_tasks().without_slack(), async |ivan| {
+        let (status, ready) = ivan.http("GET", "/readyz", None).await;
+        assert_eq!((status, &ready["slack"]), (200, &Value::Null));
+        ivan.http("GET", "/current", None).await;
+        let (status, answer) = ivan.http("POST", "/done", None).await;
+        assert_eq!((status, &answer["success"]), (200, &json!(true)));
+        assert_eq!(ivan.slack().front().journal(), []);
+        let status = ivan.cli(&["status"]).await;
+        assert!(
+            status.out.contains("Slack    not configured\n"),
+            "{status:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_github_there_is_clickup() {
+    ivan_test(two_tasks().without_github(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let answer = ivan.dm(ANA, "create Fix login -s github").await;
+        answer.mentions("✗ GitHub is not connected here");
+        let (status, problem) = ivan.http("POST", "/tasks/github:1/complete", None).await;
+        assert_eq!(status, 422, "{problem}");
+        let (_, ready) = ivan.http("GET", "/readyz", None).await;
+        assert_eq!(
+            ready["sources"],
+            json!({ "clickup": { "synced": true, "ok": true } })
+        );
+        assert_eq!(ivan.github().front().journal(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_clickup_what_is_created_goes_to_github() {
+    ivan_test(two_issues().without_clickup(), async |ivan| {
+        ivan.dm(ANA, "create Fix login")
+            .await
+            .replies("✓ Issue created in GitHub: Fix login (acme/widgets#3)");
+        let (status, problem) = ivan.http("POST", "/tasks/clickup:86a/complete", None).await;
+        assert_eq!(status, 422, "{problem}");
+        assert_eq!(ivan.clickup().front().journal(), []);
+    })
+    .await;
+}
+
+// ---------------------------------------------------------------- the log
+
+#[tokio::test]
+async fn json_logs_are_one_object_a_line() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await;
+        for line in ivan.log().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert!(line["fields"]["message"].is_string(), "{line}");
+            assert!(line["timestamp"].is_string(), "{line}");
+            assert!(line["level"].is_string(), "{line}");
+        }
+    })
+    .await;
+}
+
+/// A log that goes to a file has no colours in it. This daemon ends by itself after it has logged something: another
+/// one has its Slack app.
+#[tokio::test]
+async fn pretty_logs_are_plain_lines() {
+    ivan_test(Setup::new(), async |ivan| {
+        let bot_toml = ivan
+            .bot_toml()
+            .replace("\"json\"", "\"pretty\"")
+            .replace("\"ivan.db\"", "\"second.db\"");
+        let log = ivan.another_serve(&bot_toml).await.err;
+        let first = log.lines().next().unwrap();
+        assert!(first.contains("  INFO listening on 127.0.0.1:"), "{log}");
+        assert!(!log.contains('\u{1b}'), "{log}");
+    })
+    .await;
+}
+
+const COMMENT: &str = "the-words-of-a-comment";
+const TITLE: &str = "the-words-of-a-title";
+const DESCRIPTION: &str = "the-words-of-a-description";
+
+/// Everything that can be typed, that works, is refused, fails and is unreadable, from each surface.
+async fn a_busy_session(ivan: &mut Ivan) {
+    ivan.dm(ANA, "current").await;
+    ivan.dm(ANA, &format!("comment {COMMENT}")).await;
+    ivan.dm(ANA, &format!("create {TITLE}\n{DESCRIPTION}"))
+        .await;
+    ivan.dm(ANA, &format!("{COMMENT} nobody understands")).await;
+    ivan.says_in("general", BO, &format!("create {TITLE} -s github -e acme"))
+        .settles()
+        .await;
+    let asked = ivan.says(ANA, "help");
+    let ts = asked.ts.clone();
+    asked.settles().await;
+    ivan.is_silent_after(ANA, |slack, channel| {
+        slack.edits(ANA, channel, &ts, COMMENT)
+    })
+    .await;
+    ivan.clickup()
+        .front()
+        .fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+    ivan.dm(ANA, &format!("comment {COMMENT}-again")).await;
+    ivan.clickup().front().fault(
+        Fault::new(What::answer(400, r#"{"err": "Task name invalid"}"#)).on("POST", "/task"),
+    );
+    ivan.dm(ANA, &format!("create {TITLE}-refused")).await;
+    let body = json!({ "title": TITLE, "description": DESCRIPTION });
+    ivan.http("POST", "/tasks", Some(body)).await;
+    ivan.http("POST", "/tasks", Some(json!({ "titel": TITLE })))
+        .await;
+    ivan.http("GET", &format!("/tasks/{COMMENT}"), None).await;
+    client()
+        .get(format!("{}/current", ivan.api_url()))
+        .bearer_auth("a-wrong-token-somebody-tried")
+        .send()
+        .await
+        .unwrap();
+    ivan.cli(&["comment", COMMENT]).await;
+    ivan.dm(ANA, "done").await;
+    ivan.slack().disconnect("refresh_requested");
+    ivan.dm(ANA, "list").await;
+}
+
+#[rstest]
+#[case("debug")]
+#[case("trace")]
+#[tokio::test]
+async fn no_secret_is_ever_logged(#[case] level: &str) {
+    let setup = two_tasks().set("log.level", &format!("\"{level}\""));
+    ivan_test(setup, async |ivan| {
+        a_busy_session(ivan).await;
+        let log = ivan.log();
+        assert!(log.contains("\"DEBUG\""), "nothing is logged at {level}");
+        for secret in secrets(ivan) {
+            assert!(!log.contains(&secret), "{secret} is in the log:\n{log}");
+        }
+        for hint in ["ticket=", "a-wrong-token-somebody-tried", "Bearer "] {
+            let line = log.lines().find(|line| line.contains(hint));
+            assert!(line.is_none(), "{hint} is in the log: {line:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_that_a_person_wrote_is_logged_at_info() {
+    ivan_test(two_tasks(), async |ivan| {
+        a_busy_session(ivan).await;
+        let log = ivan.log();
+        for words in [COMMENT, TITLE, DESCRIPTION] {
+            let line = log.lines().find(|line| line.contains(words));
+            assert!(line.is_none(), "{words} is in the log: {line:?}");
+        }
+    })
+    .await;
+}

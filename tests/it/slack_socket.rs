@@ -1,0 +1,660 @@
+//! The link to Slack, and all that befalls it (contract slack 1): nothing is lost, nothing acts twice, nothing goes deaf.
+//!
+//! What takes Slack's own time (10 s for an open that hangs, 35 s for a link that is dead) is told of the room itself,
+//! which runs here in the test's process with every limit shortened.
+
+use std::time::Duration;
+
+use ivan::clock::Clock;
+use ivan::desk::{Desk, DeskSettings, SlackHealth};
+use ivan::domain::score::Weights;
+use ivan::domain::task::Source;
+use ivan::sandbox::Seed;
+use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::slack::{Happening, Slack};
+use ivan::slack::{ChannelCommands, SlackError, SlackSettings, Timings, Token};
+use ivan::store::{Store, people};
+use rstest::rstest;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::connect_async;
+
+use crate::harness::*;
+
+/// One task of that name, and the person knows of it.
+fn made(title: &str) -> String {
+    format!("✓ Task created in ClickUp: {title}")
+}
+
+fn is_made_once(ivan: &Ivan, title: &str) {
+    assert_eq!(ivan.clickup().tasks_named(title).len(), 1, "{title}");
+}
+
+// ---------------------------------------------------------------- acknowledgements
+
+#[tokio::test]
+async fn what_is_typed_is_acknowledged_within_a_second_while_its_source_is_stuck() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(What::Hang).always());
+        let (done, comment) = (ivan.says(ANA, "done"), ivan.says(BO, "comment on 1: x"));
+        let stuck = ivan.clickup().front().until(|journal| {
+            journal
+                .iter()
+                .any(|seen| !seen.done && seen.path.contains("/task/"))
+        });
+        ivan.within("the source is asked", stuck).await;
+        let behind = ivan.says(BO, "help");
+        ivan.until_all_is_acked().await;
+        let late: Vec<_> = ivan
+            .slack()
+            .acks()
+            .into_iter()
+            .filter(|ack| ack.after_ms >= 1_000)
+            .collect();
+        assert!(late.is_empty(), "{late:?}");
+        comment
+            .settles()
+            .await
+            .mentions("✗ I have not shown you a list yet");
+        behind.settles().await.mentions("comment");
+        ivan.clickup().front().clear_faults();
+        ivan.clickup().front().cut();
+        done.settles()
+            .await
+            .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_envelope_whose_work_is_stuck_holds_up_nobody_else() {
+    ivan_test(two_tasks(), async |ivan| {
+        // Who Ana is takes Slack for ever to say.
+        let fault = Fault::new(What::Hang).on("GET", "/api/users.info");
+        ivan.slack().front().fault(fault);
+        let stuck = ivan.says(ANA, "current");
+        let asked = ivan
+            .slack()
+            .front()
+            .until(|journal| journal.iter().any(|seen| seen.is("GET", "/api/users.info")));
+        ivan.within("Slack is asked who Ana is", asked).await;
+        ivan.dm(BO, "current").await.mentions("Renew cert");
+        ivan.until_all_is_acked().await;
+        let late: Vec<_> = ivan
+            .slack()
+            .acks()
+            .into_iter()
+            .filter(|ack| ack.after_ms >= 1_000)
+            .collect();
+        assert!(late.is_empty(), "{late:?}");
+        let ana = ivan.slack().dm(ANA);
+        assert!(ivan.slack().bot_messages(&ana).is_empty());
+        ivan.slack().front().cut();
+        stuck.settles().await.mentions("Renew cert");
+    })
+    .await;
+}
+
+// ---------------------------------------------------------------- links that end
+
+#[rstest]
+#[case("warning")]
+#[case("refresh_requested")]
+#[tokio::test]
+async fn a_refreshed_link_serves_on_beside_the_new_one(#[case] reason: &str) {
+    ivan_test(Setup::new(), async |ivan| {
+        let slack = ivan.slack();
+        slack.disconnect(reason);
+        ivan.within(
+            "the next link is up",
+            slack.until(|slack| slack.links() == 2),
+        )
+        .await;
+        let [old, new] = slack.link_ids()[..] else {
+            panic!("{:?}", slack.link_ids())
+        };
+        for (link, who) in [(old, ANA), (new, BO)] {
+            slack.route_to(Some(link));
+            let title = format!("Errand {link}");
+            let asked = ivan.says(who, &format!("create {title}"));
+            asked.settles().await.replies(&made(&title));
+        }
+        // Each a second time, on the other link.
+        ivan.until_all_is_acked().await;
+        let typed = |who: &str| {
+            let mut sent = slack.envelopes();
+            sent.retain(|sent| sent.payload["event"]["user"] == who);
+            sent.remove(0)
+        };
+        for (link, who) in [(new, ANA), (old, BO)] {
+            slack.route_to(Some(link));
+            slack.redeliver(&typed(who).id);
+        }
+        ivan.until_all_is_acked().await;
+        for who in [ANA, BO] {
+            let sent = typed(who);
+            let acks = slack.acks();
+            let on: Vec<u64> = acks
+                .iter()
+                .filter(|ack| ack.envelope_id == sent.id)
+                .map(|ack| ack.link)
+                .collect();
+            assert_eq!(
+                on, sent.links,
+                "each is acknowledged on the link that it came on"
+            );
+            ivan.dm(who, "status").await;
+        }
+        ivan.until_nothing_is_queued().await;
+        is_made_once(ivan, "Errand 1");
+        is_made_once(ivan, "Errand 2");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refreshed_link_serves_until_the_new_one_has_said_hello() {
+    ivan_test(Setup::new(), async |ivan| {
+        let slack = ivan.slack();
+        slack.say_hello(false);
+        slack.disconnect("warning");
+        ivan.within(
+            "the next link is there",
+            slack.until(|slack| slack.links() == 2),
+        )
+        .await;
+        slack.route_to(slack.link_ids().first().copied());
+        ivan.dm(ANA, "create Errand").await.replies(&made("Errand"));
+        let (status, ready) = ivan.http("GET", "/readyz", None).await;
+        assert_eq!(status, 200, "{ready}");
+    })
+    .await;
+}
+
+#[rstest]
+#[case("warning")]
+#[case("refresh_requested")]
+#[tokio::test]
+async fn what_comes_right_before_a_disconnect_is_acknowledged(#[case] reason: &str) {
+    ivan_test(Setup::new(), async |ivan| {
+        let slack = ivan.slack();
+        let asked: Vec<Asked> = [(ANA, 1), (BO, 2), (ANA, 3), (BO, 4), (ANA, 5), (BO, 6)]
+            .into_iter()
+            .map(|(who, number)| ivan.says(who, &format!("create Errand {number}")))
+            .collect();
+        slack.disconnect(reason);
+        ivan.until_all_is_acked().await;
+        let acks = slack.acks();
+        assert!(
+            acks.iter().take(6).all(|ack| ack.counts && ack.link == 1),
+            "{acks:#?}"
+        );
+        for (number, asked) in (1..).zip(asked) {
+            asked
+                .settles()
+                .await
+                .replies(&made(&format!("Errand {number}")));
+            is_made_once(ivan, &format!("Errand {number}"));
+        }
+    })
+    .await;
+}
+
+#[rstest]
+#[case::cut(|slack: &Slack| slack.cut())]
+#[case::close_frame(|slack: &Slack| slack.close_frame())]
+#[case::close_frame_and_no_more(|slack: &Slack| {
+    slack.leave_tcp_open(true);
+    slack.close_frame();
+})]
+#[tokio::test]
+async fn a_link_that_ends_without_a_word_is_replaced_at_once(#[case] ends: fn(&Slack)) {
+    ivan_test(Setup::new(), async |ivan| {
+        let slack = ivan.slack();
+        // Every wait of Slack's is a hundredth: what was not acknowledged comes again soon.
+        slack.time_scale(0.01);
+        let asked = ivan.says(ANA, "create Errand");
+        ends(slack);
+        ivan.within(
+            "a new link is up",
+            slack.until(|slack| slack.link_ids().contains(&2)),
+        )
+        .await;
+        let acked = slack.until(|slack| slack.unacked().is_empty());
+        ivan.within("all is acknowledged", acked).await;
+        asked.settles().await.replies(&made("Errand"));
+        ivan.dm(ANA, "create Another")
+            .await
+            .replies(&made("Another"));
+        is_made_once(ivan, "Errand");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_typed_while_nobody_is_connected_comes_as_a_retry_and_acts() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.stop().await;
+        ivan.slack().time_scale(0.01);
+        ivan.slack().lose_next(1);
+        let _ = ivan.says(ANA, "create Errand");
+        ivan.start().await;
+        let acked = ivan.slack().until(|slack| slack.unacked().is_empty());
+        ivan.within("it is acknowledged", acked).await;
+        ivan.dm(ANA, "create Another")
+            .await
+            .replies(&made("Another"));
+        is_made_once(ivan, "Errand");
+    })
+    .await;
+}
+
+// ---------------------------------------------------------------- alarms
+
+#[tokio::test]
+async fn a_refused_token_is_an_alarm_that_everybody_can_see() {
+    ivan_test(two_tasks(), async |ivan| {
+        let (status, ready) = ivan.http("GET", "/readyz", None).await;
+        assert_eq!(
+            (status, &ready["slack"]),
+            (200, &"connected".into()),
+            "{ready}"
+        );
+        ivan.forgive("Slack cannot be connected");
+        ivan.slack().refuse_tokens(Some("token_revoked"));
+        ivan.slack().cut();
+        ivan.logs("Slack cannot be connected").await;
+        let (status, ready) = ivan.http("GET", "/readyz", None).await;
+        assert_eq!(status, 503, "{ready}");
+        assert!(
+            ready["detail"]
+                .as_str()
+                .unwrap()
+                .contains("Slack is not connected"),
+            "{ready}"
+        );
+        let status = ivan.cli(&["status"]).await.out;
+        assert!(
+            status
+                .contains("✗ Slack refuses apps.connections.open: token_revoked; make a new token"),
+            "{status}"
+        );
+        // The other ways in are open.
+        assert_eq!(ivan.cli(&["current"]).await.exit, 0);
+        let ran = ivan.cli(&["done"]).await;
+        assert_eq!(ran.exit, 0, "{ran:?}");
+        ivan.clickup().task("Renew cert").is("complete");
+    })
+    .await;
+}
+
+// ---------------------------------------------------------------- the room, with everything shortened
+
+const SHORT: Duration = Duration::from_millis(200);
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(10);
+
+fn short() -> Timings {
+    Timings {
+        open_limit: SHORT,
+        upgrade_limit: SHORT,
+        hello_limit: SHORT,
+        retry_first: Duration::from_millis(10),
+        retry_max: Duration::from_millis(50),
+        alarm_retry: SHORT,
+        crowded_retry: SHORT,
+        settled: Duration::ZERO,
+        close_limit: Duration::from_millis(100),
+        ..Timings::default()
+    }
+}
+
+/// Slack's room before a desk and a store of its own.
+struct Room {
+    slack: Slack,
+    desk: Desk,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), SlackError>>,
+    _folder: TempDir,
+}
+
+/// Has the room run against a Slack, from the first connection on, and ends it properly.
+async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room)) {
+    // The client is made for https as well.
+    let _ = client();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+    store.write(|tx| people::configure(tx, &[])).await.unwrap();
+    let settings = DeskSettings {
+        default_source: Source::ClickUp,
+        lists: Vec::new(),
+        repos: Vec::new(),
+        weights: Weights::default(),
+        allowed_users: Vec::new(),
+        default_person: None,
+        slack: true,
+    };
+    let desk = Desk::new(store, settings, Clock::system());
+    let (stop, shutdown) = watch::channel(false);
+    let settings = SlackSettings {
+        app_token: Token::new(slack.app_token()),
+        bot_token: Token::new(slack.bot_token()),
+        api_url: slack.api_url(),
+        channel_commands: ChannelCommands::Bare,
+        catch_up_after: Duration::from_secs(300),
+        singleton_dir: Some(folder.path().to_owned()),
+        timings,
+    };
+    let running = tokio::spawn(ivan::slack::run(
+        settings,
+        desk.clone(),
+        Clock::system(),
+        shutdown,
+        watch::channel(true).1,
+    ));
+    let room = Room {
+        slack,
+        desk,
+        stop,
+        running,
+        _folder: folder,
+    };
+    story(&room).await;
+    room.stop.send_replace(true);
+    let ended = tokio::time::timeout(LONG, room.running)
+        .await
+        .expect("it ends")
+        .unwrap();
+    assert_eq!(ended, Ok(()));
+    room.slack.close().await;
+}
+
+async fn slack() -> Slack {
+    Slack::start(&Seed::empty().slack).await.unwrap()
+}
+
+impl Room {
+    async fn within<T>(&self, what: &str, event: impl Future<Output = T>) -> T {
+        match tokio::time::timeout(LONG, event).await {
+            Ok(value) => value,
+            Err(_) => panic!(
+                "not within {LONG:?}: {what}; {:?}",
+                self.desk.health().await.slack
+            ),
+        }
+    }
+
+    /// Waits until the desk knows this of the link.
+    async fn becomes(&self, is: impl Fn(&SlackHealth) -> bool) -> SlackHealth {
+        let asked = async {
+            loop {
+                // Each look takes the store a moment.
+                match self.desk.health().await.slack {
+                    Some(health) if is(&health) => return health,
+                    _ => {}
+                }
+            }
+        };
+        self.within("the health", asked).await
+    }
+
+    async fn trouble(&self) -> String {
+        match self
+            .becomes(|health| matches!(health, SlackHealth::Trouble(_)))
+            .await
+        {
+            SlackHealth::Trouble(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// When a link's address was asked for, in milliseconds, and what was answered.
+    fn opens(&self) -> Vec<(i64, Option<u16>)> {
+        let journal = self.slack.front().journal();
+        let opens = journal
+            .iter()
+            .filter(|seen| seen.path == "/api/apps.connections.open");
+        opens.map(|seen| (seen.at_ms, seen.status)).collect()
+    }
+
+    /// Ana says it, and is answered once.
+    async fn answers(&self, text: &str) {
+        let dm = self.slack.dm(ANA);
+        let before = self.slack.bot_messages(&dm).len();
+        self.slack.says(ANA, &dm, text);
+        self.answered(before + 1).await;
+    }
+
+    async fn answered(&self, times: usize) {
+        let dm = self.slack.dm(ANA);
+        let answered = self
+            .slack
+            .until(|slack| slack.unacked().is_empty() && slack.bot_messages(&dm).len() >= times);
+        self.within("an answer", answered).await;
+        assert_eq!(self.slack.bot_messages(&dm).len(), times);
+    }
+}
+
+#[rstest]
+#[case::open_hangs("POST", "/api/apps.connections.open", What::Hang)]
+#[case::open_breaks("POST", "/api/apps.connections.open", What::Drop)]
+#[case::open_fails("POST", "/api/apps.connections.open", What::answer(500, "oops"))]
+#[case::open_says_something_else(
+    "POST",
+    "/api/apps.connections.open",
+    What::answer(200, r#"{"ok":true,"url":"https://x"}"#)
+)]
+#[case::upgrade_hangs("GET", "/link/", What::Hang)]
+#[case::upgrade_breaks("GET", "/link/", What::Drop)]
+#[case::upgrade_too_late("GET", "/link/", What::answer(408, ""))]
+#[case::upgrade_in_conflict("GET", "/link/", What::answer(409, ""))]
+#[case::who_am_i_fails("GET", "/api/auth.test", What::answer(503, "oops"))]
+#[tokio::test]
+async fn an_attempt_that_comes_to_nothing_is_followed_by_the_next(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] what: What,
+) {
+    let slack = slack().await;
+    slack
+        .front()
+        .fault(Fault::new(what).on(method, path).times(2));
+    room_test(slack, short(), async |room| {
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        let asked = room.slack.front().journal();
+        let asked = asked.iter().filter(|seen| seen.is(method, path)).count();
+        assert_eq!(asked, 3);
+        if path == "/link/" {
+            assert_eq!(
+                room.opens().len(),
+                3,
+                "each attempt has an address of its own"
+            );
+        }
+        room.answers("help").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_without_a_hello_is_given_up() {
+    let slack = slack().await;
+    slack.say_hello(false);
+    room_test(slack, short(), async |room| {
+        let why = room.trouble().await;
+        assert!(why.contains("no hello"), "{why}");
+        room.slack.say_hello(true);
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        room.answers("help").await;
+        room.within(
+            "the others are closed",
+            room.slack.until(|slack| slack.links() == 1),
+        )
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_that_has_fallen_silent_is_dead_and_what_went_there_comes_again() {
+    let slack = slack().await;
+    slack.ping_every(Duration::from_millis(50));
+    let timings = Timings {
+        ping_every: Duration::from_millis(50),
+        dead_after: Duration::from_secs(1),
+        ..short()
+    };
+    room_test(slack, timings, async |room| {
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        room.answers("help").await;
+        let ghost = room.slack.link_ids()[0];
+        room.slack.half_open();
+        room.slack.says(ANA, &room.slack.dm(ANA), "status");
+        let replaced = room.slack.until(|slack| slack.links() == 2);
+        room.within("the link is replaced", replaced).await;
+        // Slack has noticed as well, and sends what it has no acknowledgement of to where somebody is.
+        room.slack.cut_link(ghost);
+        let gone = room.slack.until(|slack| !slack.link_ids().contains(&ghost));
+        room.within("the ghost is gone", gone).await;
+        room.slack.redeliver_unacked();
+        room.answered(2).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pause_that_slack_asks_for_before_a_link_is_kept() {
+    let slack = slack().await;
+    slack.limits("apps.connections.open", 1, 1);
+    room_test(slack, short(), async |room| {
+        let why = room.trouble().await;
+        assert!(why.contains("pause"), "{why}");
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        let opens = room.opens();
+        assert_eq!(
+            opens.iter().map(|open| open.1).collect::<Vec<_>>(),
+            [Some(429), Some(200)]
+        );
+        assert!(opens[1].0 - opens[0].0 >= 1_000, "{opens:?}");
+    })
+    .await;
+}
+
+#[rstest]
+#[case::of_the_app("apps.connections.open", "slack.app_token")]
+#[case::of_the_bot("auth.test", "slack.bot_token")]
+#[tokio::test]
+async fn a_refused_token_is_tried_again_until_it_works(#[case] method: &str, #[case] remedy: &str) {
+    let slack = slack().await;
+    slack.errors(method, "invalid_auth", 3);
+    room_test(slack, short(), async |room| {
+        let why = room.trouble().await;
+        assert!(
+            why.contains("invalid_auth") && why.contains(remedy),
+            "{why}"
+        );
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        let journal = room.slack.front().journal();
+        let at: Vec<i64> = journal
+            .iter()
+            .filter(|seen| seen.path.ends_with(method))
+            .map(|seen| seen.at_ms)
+            .collect();
+        assert_eq!(at.len(), 4);
+        assert!(
+            at.windows(2).all(|pair| pair[1] - pair[0] >= 200),
+            "slowly: {at:?}"
+        );
+        room.answers("help").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_ten_others_are_connected_we_wait_until_there_is_room() {
+    let slack = slack().await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        let opened = client()
+            .post(format!("{}/apps.connections.open", slack.api_url()))
+            .bearer_auth(slack.app_token())
+            .send()
+            .await
+            .unwrap();
+        let opened: serde_json::Value = opened.json().await.unwrap();
+        others.push(
+            connect_async(opened["url"].as_str().unwrap())
+                .await
+                .unwrap(),
+        );
+    }
+    slack.until(|slack| slack.links() == 10).await;
+    let before = slack.front().journal().len();
+    room_test(slack, short(), async |room| {
+        let why = room.trouble().await;
+        assert!(
+            why.contains("too_many_websockets") && why.contains("other daemons"),
+            "{why}"
+        );
+        let third = room.slack.front().until(|journal| {
+            journal
+                .iter()
+                .skip(before)
+                .filter(|seen| seen.path == "/link/")
+                .count()
+                == 3
+        });
+        room.within("a third attempt", third).await;
+        let opens: Vec<i64> = room.opens().iter().skip(10).map(|open| open.0).collect();
+        assert!(
+            opens.windows(2).all(|pair| pair[1] - pair[0] >= 200),
+            "no hurry: {opens:?}"
+        );
+        others.clear();
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        room.slack.until(|slack| slack.links() == 1).await;
+        room.answers("help").await;
+    })
+    .await;
+}
+
+#[rstest]
+#[case("link_disabled", "Socket Mode")]
+#[case("too_many_websockets", "other daemons")]
+#[tokio::test]
+async fn a_link_that_slack_forbids_is_opened_again_after_a_while(
+    #[case] reason: &str,
+    #[case] words: &str,
+) {
+    room_test(slack().await, short(), async |room| {
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        let mut happenings = room.slack.subscribe();
+        let said = ivan::sandbox::now();
+        room.slack.disconnect(reason);
+        let why = room.trouble().await;
+        assert!(why.contains(reason) && why.contains(words), "{why}");
+        let again = async {
+            while !matches!(
+                happenings.recv().await.unwrap(),
+                Happening::Connected { .. }
+            ) {}
+        };
+        room.within("a new link", again).await;
+        assert!(room.opens()[1].0 - said >= 200, "{:?}", room.opens());
+        room.becomes(|health| *health == SlackHealth::Connected)
+            .await;
+        room.answers("help").await;
+    })
+    .await;
+}

@@ -1,0 +1,241 @@
+//! One TLS connection of each client in the binary, and nothing in it that could bring a second provider (design 9).
+//!
+//! The sandbox speaks plain HTTP. Here something stands before each of its three services that speaks TLS, with a
+//! certificate of an authority that only `SSL_CERT_FILE` names.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::harness::*;
+
+/// An authority that nobody knows, and a server's certificate of it for `localhost`.
+struct Authority {
+    pem: String,
+    server: Arc<ServerConfig>,
+}
+
+impl Authority {
+    fn new(name: &str) -> Authority {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+        Authority {
+            pem,
+            server: Arc::new(server),
+        }
+    }
+}
+
+/// What stands before a service and speaks TLS.
+struct Gateway {
+    /// `localhost:port`.
+    authority: String,
+    /// How many clients went through with the handshake, and how many did not.
+    handshakes: watch::Receiver<(usize, usize)>,
+}
+
+impl Gateway {
+    async fn before(service: SocketAddr, server: Arc<ServerConfig>) -> Gateway {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let (count, handshakes) = watch::channel((0, 0));
+        let acceptor = TlsAcceptor::from(server);
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                let count = count.clone();
+                tokio::spawn(async move {
+                    let Ok(mut tls) = acceptor.accept(tcp).await else {
+                        return count.send_modify(|(_, refused)| *refused += 1);
+                    };
+                    count.send_modify(|(done, _)| *done += 1);
+                    let mut service = TcpStream::connect(service).await.unwrap();
+                    // However it ends, it has ended for both.
+                    let _ = copy_bidirectional(&mut tls, &mut service).await;
+                });
+            }
+        });
+        Gateway {
+            authority,
+            handshakes,
+        }
+    }
+}
+
+/// A daemon that is told of nothing but https, and of nobody but `trusted` to vouch for it.
+async fn behind_tls(
+    server: &Authority,
+    trusted: &Authority,
+) -> (Ivan, BTreeMap<&'static str, Gateway>) {
+    let mut ivan = two_tasks().start().await;
+    let mut gateways = BTreeMap::new();
+    for (name, service, url, key) in [
+        (
+            "Slack",
+            ivan.slack().front().address(),
+            ivan.slack().api_url(),
+            "IVAN__SLACK__API_URL",
+        ),
+        (
+            "ClickUp",
+            ivan.clickup().front().address(),
+            ivan.clickup().api_url(),
+            "IVAN__CLICKUP__API_URL",
+        ),
+        (
+            "GitHub",
+            ivan.github().front().address(),
+            ivan.github().api_url(),
+            "IVAN__GITHUB__API_URL",
+        ),
+    ] {
+        let gateway = Gateway::before(service, Arc::clone(&server.server)).await;
+        let url = url.replace(
+            &format!("http://{service}"),
+            &format!("https://{}", gateway.authority),
+        );
+        assert!(url.starts_with("https://localhost:"), "{url}");
+        ivan.env(key, url);
+        gateways.insert(name, gateway);
+    }
+    ivan.slack()
+        .links_are_at(&format!("wss://{}", gateways["Slack"].authority));
+    let file = ivan.folder().join("authority.pem");
+    std::fs::write(&file, &trusted.pem).unwrap();
+    let nothing = ivan.folder().join("no-certificates");
+    std::fs::create_dir(&nothing).unwrap();
+    ivan.env("SSL_CERT_FILE", file);
+    ivan.env("SSL_CERT_DIR", nothing);
+    (ivan, gateways)
+}
+
+#[tokio::test]
+async fn every_client_of_the_daemon_speaks_tls() {
+    let authority = Authority::new("ours");
+    let (mut ivan, gateways) = behind_tls(&authority, &authority).await;
+    ivan.start().await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    ivan.dm(ANA, "done")
+        .await
+        .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+    ivan.clickup().task("Renew cert").is("complete");
+    ivan.dm(ANA, "create Fix login -s github")
+        .await
+        .replies("✓ Issue created in GitHub: Fix login (acme/widgets#1)");
+    // The Web API and the link are two clients.
+    for (name, least) in [("Slack", 2), ("ClickUp", 1), ("GitHub", 1)] {
+        let gateway = &gateways[name];
+        let (done, refused) = *gateway.handshakes.borrow();
+        assert!(done >= least && refused == 0, "{name}: {done}, {refused}");
+    }
+    assert!(!ivan.log().contains("panicked"), "{}", ivan.log());
+    ivan.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
+    let (mut ivan, mut gateways) =
+        behind_tls(&Authority::new("theirs"), &Authority::new("ours")).await;
+    ivan.forgive("Slack does not tell us who we are");
+    ivan.launch().await;
+    ivan.logs("Slack does not tell us who we are").await;
+    ivan.logs("read clickup").await;
+    ivan.logs("read github").await;
+    for (name, gateway) in &mut gateways {
+        let refused = gateway.handshakes.wait_for(|(_, refused)| *refused > 0);
+        let (done, _) = *ivan.within(name, refused).await.unwrap();
+        assert_eq!(done, 0, "{name}");
+    }
+    let status = ivan.cli(&["status"]).await.out;
+    let reasons = status.lines().filter(|line| {
+        line.contains("✗") && line.contains("invalid peer certificate: UnknownIssuer")
+    });
+    assert_eq!(reasons.count(), 3, "{status}");
+    for front in [
+        ivan.slack().front(),
+        ivan.clickup().front(),
+        ivan.github().front(),
+    ] {
+        assert_eq!(front.journal(), []);
+    }
+    ivan.finish().await;
+}
+
+#[test]
+fn the_binary_has_one_of_each_and_no_other_tls() {
+    let lock = include_str!("../../Cargo.lock");
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut lines = lock.lines();
+    while let Some(line) = lines.next() {
+        if let Some(name) = quoted(line, "name") {
+            let version = lines.next().and_then(|line| quoted(line, "version"));
+            versions
+                .entry(name)
+                .or_default()
+                .push(version.expect("a version follows a name"));
+        }
+    }
+    for name in [
+        "axum",
+        "h2",
+        "hyper",
+        "hyper-rustls",
+        "hyper-util",
+        "reqwest",
+        "ring",
+        "rusqlite",
+        "rustls",
+        "tokio",
+        "tokio-rustls",
+        "tokio-tungstenite",
+        "tungstenite",
+    ] {
+        assert_eq!(
+            versions.get(name).map(Vec::len),
+            Some(1),
+            "{name}: {:?}",
+            versions.get(name)
+        );
+    }
+    for name in [
+        "aws-lc-rs",
+        "aws-lc-sys",
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+    ] {
+        assert_eq!(versions.get(name), None, "{name}");
+    }
+}
+
+/// The value of `key = "value"`.
+fn quoted<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    line.strip_prefix(key)?
+        .strip_prefix(" = \"")?
+        .strip_suffix('"')
+}

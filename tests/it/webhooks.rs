@@ -1,0 +1,300 @@
+//! What others do in the sources reaches the mirror, and those whom it concerns, within a moment of the delivery.
+
+use serde_json::json;
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn a_close_in_github_is_told_and_the_pin_stays() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.github().close_as(REPO, 1, "bo");
+        let notice = ivan.is_told(ANA).answers().await;
+        notice.mentions("Login fails was completed in GitHub by bo");
+        notice.mentions("It stays your current task");
+        let (_, task) = ivan
+            .http("GET", "/tasks/github:acme%2Fwidgets%231", None)
+            .await;
+        assert_eq!(task["status"], "done");
+        let answer = ivan.dm(ANA, "done").await;
+        answer.mentions("(completed externally)");
+        answer.mentions("Next: Update the docs");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_completion_in_clickup_is_told() {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP);
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Renew cert was completed in ClickUp by Bo");
+        let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
+        assert_eq!(tasks["tasks"][0]["title"], "Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn our_own_writes_are_told_to_nobody() {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "comment on its way").await;
+        ivan.dm(ANA, "done").await;
+        ivan.dm(ANA, "create Fix login -s github -e acme").await;
+        ivan.dm(ANA, "comment on #1: shipped").await;
+        ivan.dm(ANA, "done #1").await;
+        // The harness fails on a message that no story asked for.
+        ivan.until_deliveries_are_applied().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_happens_within_minutes_is_one_message() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.is_told(ANA)
+            .until(|posted| posted.text.contains("was completed"))
+            .await
+            .mentions("bo commented on Login fails in GitHub: “Seen on 17.4 too”");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bots_are_not_heard_and_the_muted_hear_nothing() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "mute").await;
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.until_deliveries_are_applied().await;
+        ivan.dm(ANA, "unmute").await;
+        ivan.github().reopen_as(REPO, 1, "bo");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("was reopened in GitHub by bo");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_those_concerned_are_told_and_nobody_of_what_they_did_themselves() {
+    let setup = Setup::new().webhooks().people().github_issues([
+        json!({"title": "Hers", "assignees": ["ana"]}),
+        json!({"title": "His", "assignees": ["bo"]}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Hers");
+        ivan.dm(BO, "current").await.mentions("His");
+        ivan.github().close_as(REPO, 2, "bo");
+        ivan.github().comment_as(REPO, 2, "ana", "Thanks");
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .mentions("ana commented on His");
+        ivan.github().assign_as(REPO, 1, "bo", &["bo"]);
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Hers is no longer assigned to you in GitHub by bo");
+        ivan.until_deliveries_are_applied().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_delivery_is_made_up_for_by_one_poll() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.github().lose_next(1);
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.until_deliveries_are_applied().await;
+        let (status, synced) = ivan.http("POST", "/sync", Some(json!({}))).await;
+        assert_eq!(
+            (status, &synced["sources"]["github"]["changed"]),
+            (200, &json!(1))
+        );
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Login fails was completed in GitHub");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn late_and_repeated_deliveries_change_nothing_back() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.github().hold();
+        ivan.github().rename_issue(REPO, 1, "Login fails on Safari");
+        ivan.github().repeat_next(1);
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.github().release_reversed();
+        ivan.is_told(ANA).answers().await.mentions("was completed");
+        ivan.until_deliveries_are_applied().await;
+        let (_, task) = ivan
+            .http("GET", "/tasks/github:acme%2Fwidgets%231", None)
+            .await;
+        assert_eq!(task["status"], "done");
+        assert_eq!(task["title"], "Login fails on Safari");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_answered_takes_effect_after_a_crash() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.within("the delivery is answered", ivan.github().settled())
+            .await;
+        ivan.kill_and_restart().await;
+        ivan.until_deliveries_are_applied().await;
+        let (_, task) = ivan
+            .http("GET", "/tasks/github:acme%2Fwidgets%231", None)
+            .await;
+        assert_eq!(task["status"], "done");
+        ivan.is_told(ANA).answers().await.mentions("was completed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forged_delivery_leaves_nothing_and_burns_no_id() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.github().hold();
+        ivan.github().close_as(REPO, 1, "bo");
+        let body = r#"{"action":"closed"}"#;
+        for (source, refused) in [("github", 401), ("clickup", 403)] {
+            let answer = client()
+                .post(ivan.hook_url(source))
+                .header("X-GitHub-Event", "issues")
+                .header("X-GitHub-Delivery", "5f2c0000-0000-4000-8000-000000000001")
+                .header("X-Hub-Signature-256", format!("sha256={}", "0".repeat(64)))
+                .header("X-Signature", "0".repeat(64))
+                .header("Content-Type", "application/json")
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.status().as_u16(), refused);
+        }
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM deliveries"), 0);
+        ivan.github().release();
+        ivan.until_deliveries_are_applied().await;
+        assert_eq!(
+            ivan.sql::<String>("SELECT status FROM tasks WHERE source_key LIKE '%:1'"),
+            "done"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn webhooks_are_registered_once_and_work_at_once() {
+    ivan_test(two_issues().webhooks_without_secrets(), async |ivan| {
+        for source in ["clickup", "github"] {
+            let answer = client().post(ivan.hook_url(source)).body("{}").send().await;
+            assert_eq!(
+                answer.unwrap().status().as_u16(),
+                404,
+                "no secret, no route"
+            );
+        }
+        let base = "https://bot.example";
+        let here = ivan.hook_url("").trim_end_matches("/webhooks/").to_owned();
+        ivan.clickup().tunnel(base, &here);
+        ivan.github().tunnel(base, &here);
+        for _ in 0..2 {
+            let ran = ivan
+                .cli_at_home(&["webhooks", "register", "--url", base])
+                .await;
+            assert_eq!((ran.exit, ran.err.as_str()), (0, ""), "{ran:?}");
+        }
+        assert_eq!(ivan.clickup().hooks().len(), 1);
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Login fails was completed in GitHub by bo");
+        let list = ivan.cli_at_home(&["webhooks", "list"]).await;
+        assert_eq!(list.exit, 0, "{list:?}");
+        assert!(
+            list.out.contains("https://bot.example/webhooks/github"),
+            "{list:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_failed_is_fetched_after_a_restart() {
+    ivan_test(two_issues().webhooks_without_secrets(), async |ivan| {
+        let base = "https://bot.example";
+        let here = ivan.hook_url("").trim_end_matches("/webhooks/").to_owned();
+        ivan.github().tunnel(base, &here);
+        ivan.clickup().tunnel(base, &here);
+        let ran = ivan
+            .cli_at_home(&["webhooks", "register", "--url", base])
+            .await;
+        assert_eq!(ran.exit, 0, "{ran:?}");
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        // No poll shows a comment: only the delivery says what was said.
+        ivan.github().lose_next(1);
+        ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
+        ivan.until_deliveries_are_applied().await;
+        ivan.kill_and_restart().await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("bo commented on Login fails");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_happens_is_counted() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await;
+        ivan.until_deliveries_are_applied().await;
+        let metrics = client()
+            .get(format!("{}/metrics", ivan.api_url()))
+            .bearer_auth(ivan.token())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(metrics.status().as_u16(), 200);
+        let metrics = metrics.text().await.unwrap();
+        for counted in [
+            "ivan_deliveries_total{source=\"github\",result=\"accepted\"}",
+            "ivan_operations_total{source=\"github\",kind=\"complete\",outcome=\"applied\"} 1",
+            "ivan_slack_connected 1",
+            "ivan_sync_seconds_count",
+        ] {
+            assert!(metrics.contains(counted), "{counted} is not in:\n{metrics}");
+        }
+    })
+    .await;
+}
