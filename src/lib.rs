@@ -1,4 +1,90 @@
 //! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
+//!
+//! # The map of the house
+//!
+//! ```text
+//! src/
+//! ├── main.rs        parses the command line, starts logging, turns an error into words and an exit status
+//! ├── lib.rs         this map, and the list of modules
+//! ├── app.rs         wiring: Config → App → run until told to stop
+//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM
+//! ├── clock.rs       the app's clock, which tests can move
+//! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
+//! │   ├── layers.rs      what was given, and where
+//! │   ├── reader.rs      keys → values, and every mistake
+//! │   └── secret.rs      a token that does not print
+//! ├── cli/           the clap types
+//! │   ├── client.rs      the client of our own HTTP API
+//! │   └── print.rs       its answers in words, and the exit status
+//! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
+//! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status
+//! │   ├── person.rs      Person, Member; who may act, and whose a task is
+//! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
+//! │   ├── score.rs       points with their reasons; the order of a queue
+//! │   ├── queue.rs       the pin: which task was meant, where `next` goes
+//! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
+//! │   ├── operation.rs   Write, Operation, Outcome, WriteError, SourceWriter, SourceReader, carry_out
+//! │   └── reply.rs       Words, Report: all that people read
+//! ├── desk/          a Command from a Person → an answer now, or a durable Operation
+//! │   ├── mod.rs         what surfaces may ask
+//! │   └── turn.rs        one command's turn, in one transaction
+//! ├── settle.rs      a command's operations → its report, its message and the pin
+//! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
+//! ├── inbox.rs       webhook deliveries → source events → apply
+//! ├── reconcile.rs   polls: what changed, or everything → the same apply
+//! ├── apply.rs       what a source says about a task → the mirror, and notices
+//! ├── gaps.rs        failed deliveries, suspended webhooks, and operators told of lasting trouble
+//! ├── store/         SQLite and all SQL
+//! │   ├── pool.rs        one writer that commits together, readers that never block it
+//! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
+//! │   └── tasks.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs  the tables
+//! ├── clickup/       a source
+//! │   ├── wire.rs        what its answers look like → our types
+//! │   ├── client.rs      one request, and what its answer means
+//! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
+//! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
+//! │   └── poll.rs        SourceReader: listings → tasks
+//! ├── github/        a source: the same five files
+//! ├── slack/         a surface
+//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged
+//! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
+//! │   ├── listen.rs      kept messages → the desk, in each person's order
+//! │   ├── catch_up.rs    what was said while nobody was connected
+//! │   ├── post.rs        what the desk has to say → messages, each once
+//! │   └── wire.rs · text.rs · blocks.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
+//! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
+//! │                  problem.rs (RFC 9457), openapi.rs
+//! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs)
+//! ```
+//!
+//! # Who may use whom
+//!
+//! The domain is in the middle, sources and surfaces are strangers to each other, [`app`] ties them. A surface asks the
+//! [`desk`]; the [`outbox`] knows sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
+//! [`sandbox`] uses nothing of the crate. `tests/it/architecture.rs` holds it; `docs/architecture.md` has the table, the
+//! reasons, and a command followed through the modules.
+//!
+//! # The modules
+//!
+//! - [`app`]: wiring, from the configuration to a daemon that runs until it is told to stop
+//! - [`apply`]: what a source says about a task, into the mirror and to those whom it concerns
+//! - [`cli`]: the command line, and the client of our own HTTP API
+//! - [`clickup`]: ClickUp, a source
+//! - [`clock`]: what time it is; tests can move it
+//! - [`config`]: `bot.toml`, the environment and secret files
+//! - [`demo`]: the daemon against the sandbox, with the terminal as a DM
+//! - [`desk`]: what commands mean, and what is asked of a source for them
+//! - [`domain`]: values and decisions, of which everything else is made
+//! - [`gaps`]: what webhooks miss
+//! - [`github`]: GitHub, a source
+//! - [`http`]: the HTTP API and the webhook listener, surfaces
+//! - [`inbox`]: webhook deliveries, kept and worked off
+//! - [`outbox`]: carries operations out
+//! - [`reconcile`]: polls the sources
+//! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
+//! - [`settle`]: what became of a command, in words and pins
+//! - [`slack`]: Slack, a surface
+//! - [`store`]: SQLite, and all SQL
 
 pub mod app;
 pub mod apply;
