@@ -144,6 +144,7 @@ impl App {
             reconciler,
             desk: desk.clone(),
             outbox: outbox.clone(),
+            gaps: gaps.clone(),
             alarms,
         });
         let api = Api::new(
@@ -375,6 +376,7 @@ struct Syncs {
     reconciler: Reconciler,
     desk: Desk,
     outbox: Outbox,
+    gaps: Gaps,
     alarms: Alarms,
 }
 
@@ -389,6 +391,10 @@ impl Syncs {
         });
         if synced.error.is_none() {
             self.outbox.source_answers(source);
+        }
+        if synced.changed > 0 {
+            // No webhook had told of it, or none had yet.
+            self.gaps.look_at(source);
         }
     }
 
@@ -417,7 +423,10 @@ impl Syncs {
         while !*stopping.borrow_and_update() {
             tokio::select! {
                 changed = recovered.changed() => match changed {
-                    Ok(()) => self.reconciler.want(source),
+                    Ok(()) => {
+                        self.reconciler.want(source);
+                        self.gaps.look_at(source);
+                    }
                     Err(_) => return,
                 },
                 _ = stopping.changed() => {}

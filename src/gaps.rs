@@ -1,16 +1,19 @@
 //! What webhooks miss: deliveries that failed, webhooks that their source has stopped, sources that do not answer.
 //!
-//! At the start and after an outage GitHub is asked for the deliveries that failed, which go through the inbox like any
-//! other; ClickUp keeps none, so its webhooks' health is looked at, and one that was suspended is put back to work and
-//! followed by a poll. Whoever is named in `slack.operators` hears of lasting trouble once, and once when it is over.
+//! GitHub is asked for the deliveries that failed, which go through the inbox like any other; ClickUp keeps none, so its
+//! webhooks' health is looked at, and one that was suspended is put back to work and followed by a poll. That happens at
+//! the start, every ten minutes, and whenever there is a reason to ask: an outage is over, a poll found what no webhook
+//! had told, or the first delivery has come after a webhook was put back. Whoever is named in `slack.operators` hears of
+//! lasting trouble once, and once when it is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
@@ -30,6 +33,13 @@ const DELIVERIES_KEPT: chrono::Duration = chrono::Duration::days(3);
 /// How long a source may fail before operators hear of it.
 const FAILING_FOR: chrono::Duration = chrono::Duration::minutes(15);
 
+/// What of a place cannot be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Blind {
+    Webhooks,
+    Deliveries,
+}
+
 /// See the module.
 #[derive(Clone)]
 pub struct Gaps {
@@ -43,8 +53,13 @@ struct Inner {
     reconciler: Reconciler,
     keepers: Vec<Arc<dyn HookKeeper>>,
     alarms: Alarms,
-    /// Said once: what the token may not see.
-    blind: Mutex<BTreeSet<Source>>,
+    /// Said once: the places whose webhooks, or whose failed deliveries, the token may not see.
+    blind: Mutex<BTreeSet<(Source, String, Blind)>>,
+    /// There is a reason to look at these before it is time.
+    wanted: Mutex<BTreeSet<Source>>,
+    look: Notify,
+    /// A webhook was put back to work: whether it works again shows the next delivery.
+    put_back: Mutex<BTreeSet<Source>>,
     reactivated: Mutex<VecDeque<DateTime<Utc>>>,
 }
 
@@ -66,21 +81,57 @@ impl Gaps {
                 keepers,
                 alarms,
                 blind: Mutex::default(),
+                wanted: Mutex::default(),
+                look: Notify::new(),
+                put_back: Mutex::default(),
                 reactivated: Mutex::default(),
             }),
         }
     }
 
-    /// Looks at the webhooks of every source now and then, until `shutdown`.
+    /// There is a reason to look at a source's webhooks now: something went by them.
+    pub fn look_at(&self, source: Source) {
+        lock(&self.inner.wanted).insert(source);
+        self.inner.look.notify_one();
+    }
+
+    /// Looks at the webhooks of every source now and then, and when there is a reason to, until `shutdown`.
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+        let inner = &self.inner;
+        let mut arrivals = inner.inbox.arrivals();
+        let mut due = Instant::now();
         while !*shutdown.borrow_and_update() {
-            for keeper in &self.inner.keepers {
-                if let Err(trouble) = self.inner.look(keeper.as_ref()).await {
+            let wanted = std::mem::take(&mut *lock(&inner.wanted));
+            let all = Instant::now() >= due;
+            if all {
+                due = Instant::now() + LOOK_EVERY;
+            }
+            let to_look = |keeper: &&Arc<dyn HookKeeper>| all || wanted.contains(&keeper.source());
+            for keeper in inner.keepers.iter().filter(to_look) {
+                if let Err(trouble) = inner.look(keeper.as_ref(), all).await {
                     tracing::error!(error = %trouble, "webhooks were not looked at: {trouble}");
                 }
             }
+            let arrived = async {
+                loop {
+                    // Without an inbox nothing arrives any more.
+                    if arrivals.changed().await.is_err() {
+                        return std::future::pending().await;
+                    }
+                    let from = *arrivals.borrow_and_update();
+                    if let Some(source) = from
+                        && lock(&inner.put_back).remove(&source)
+                    {
+                        return source;
+                    }
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep_until(due) => {}
+                () = inner.look.notified() => {}
+                source = arrived => {
+                    lock(&inner.wanted).insert(source);
+                }
                 _ = shutdown.changed() => {}
             }
         }
@@ -88,7 +139,8 @@ impl Gaps {
 }
 
 impl Inner {
-    async fn look(&self, keeper: &dyn HookKeeper) -> Result<(), StoreTrouble> {
+    /// Looks at the webhooks of one source, because it is time (`regular`) or for a reason.
+    async fn look(&self, keeper: &dyn HookKeeper, regular: bool) -> Result<(), StoreTrouble> {
         let source = keeper.source();
         let urls: BTreeSet<String> = self
             .store
@@ -100,36 +152,43 @@ impl Inner {
         if urls.is_empty() {
             return Ok(());
         }
-        let hooks = match keeper.list().await {
-            Ok(hooks) => hooks,
-            Err(why) => {
-                if self
-                    .blind
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(source)
-                {
-                    tracing::warn!(%source, %why, "webhooks of {source} cannot be looked at: {why}");
-                }
-                return Ok(());
+        let hooks = keeper.list().await;
+        let is_refused = |place: &str| hooks.refused.iter().any(|(refused, _)| refused == place);
+        lock(&self.blind).retain(|(of, place, what)| {
+            *of != source || *what != Blind::Webhooks || is_refused(place)
+        });
+        for (place, why) in &hooks.refused {
+            if lock(&self.blind).insert((source, place.clone(), Blind::Webhooks)) {
+                tracing::warn!(%source, place, %why, "webhooks of {source} cannot be looked at in {place}: {why}");
             }
-        };
-        for hook in hooks.iter().filter(|hook| urls.contains(&hook.url)) {
-            self.health(keeper, hook).await?;
+        }
+        for hook in hooks.found.iter().filter(|hook| urls.contains(&hook.url)) {
+            self.health(keeper, hook, regular).await?;
             self.missed(keeper, hook).await?;
         }
         Ok(())
     }
 
     /// A webhook that was stopped is put back to work, and what it missed is polled.
-    async fn health(&self, keeper: &dyn HookKeeper, hook: &Hook) -> Result<(), StoreTrouble> {
+    async fn health(
+        &self,
+        keeper: &dyn HookKeeper,
+        hook: &Hook,
+        regular: bool,
+    ) -> Result<(), StoreTrouble> {
         let about = format!("webhook {}", hook.id);
         if hook.active {
+            // That it was switched on again does not show that anything comes from it.
+            if !regular && lock(&self.put_back).contains(&hook.source) {
+                return Ok(());
+            }
             return self
                 .alarms
                 .over(&about, reply::hook_well(hook.source, &hook.url))
                 .await;
         }
+        // Before it can deliver.
+        lock(&self.put_back).insert(hook.source);
         let back = self.may_reactivate()
             && match keeper.reactivate(hook).await {
                 Ok(()) => true,
@@ -139,6 +198,9 @@ impl Inner {
                 }
             };
         tracing::warn!(source = %hook.source, back, "{} had stopped sending to {}: {}", hook.source, hook.url, hook.health);
+        if !back {
+            lock(&self.put_back).remove(&hook.source);
+        }
         self.reconciler.want(hook.source);
         let words = reply::hook_suspended(hook.source, &hook.url, &hook.health, back);
         self.alarms.raise(&about, words).await
@@ -146,10 +208,7 @@ impl Inner {
 
     fn may_reactivate(&self) -> bool {
         let now = self.clock.now();
-        let mut lately = self
-            .reactivated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut lately = lock(&self.reactivated);
         while lately
             .front()
             .is_some_and(|&at| now - at > chrono::Duration::hours(1))
@@ -171,6 +230,7 @@ impl Inner {
             .await
         {
             Ok(missed) => {
+                lock(&self.blind).remove(&(source, hook.place.clone(), Blind::Deliveries));
                 for delivery in missed {
                     if self.inbox.keep(delivery).await? == Kept::New {
                         tracing::info!(%source, "a delivery of {source} that had failed was fetched");
@@ -178,18 +238,18 @@ impl Inner {
                 }
             }
             Err(why) => {
-                if self
-                    .blind
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(source)
-                {
-                    tracing::warn!(%source, %why, "failed deliveries of {source} cannot be fetched: {why}");
+                let place = &hook.place;
+                if lock(&self.blind).insert((source, place.clone(), Blind::Deliveries)) {
+                    tracing::warn!(%source, place, %why, "failed deliveries of {source} to {place} cannot be fetched: {why}");
                 }
             }
         }
         Ok(())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What operators are told: each trouble once, and once its end.
@@ -217,7 +277,7 @@ impl Alarms {
         let about = format!("{source} failing");
         let now = self.clock.now();
         let since = {
-            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failing = lock(&self.failing);
             match &synced.error {
                 Some(_) => Some(*failing.entry(source).or_insert(now)),
                 None => {

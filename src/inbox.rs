@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
+use futures_util::future::{join, join_all};
 use futures_util::stream;
 use tokio::sync::watch;
 
@@ -48,6 +49,8 @@ struct Inner {
     secrets: BTreeMap<Source, String>,
     /// Readers that know what they need.
     prepared: Mutex<BTreeSet<Source>>,
+    /// Where the last delivery came from.
+    arrivals: watch::Sender<Option<Source>>,
 }
 
 /// What a read for a hint came to.
@@ -75,6 +78,7 @@ impl Inbox {
                     .collect(),
                 secrets,
                 prepared: Mutex::default(),
+                arrivals: watch::Sender::default(),
             }),
         }
     }
@@ -100,6 +104,16 @@ impl Inbox {
                 deliveries::keep(tx, &delivery, now)
             })
             .await
+    }
+
+    /// A webhook of the source has delivered something.
+    pub fn has_delivered(&self, source: Source) {
+        self.inner.arrivals.send_replace(Some(source));
+    }
+
+    /// Changes with each delivery that comes by itself, and says whose it was.
+    pub fn arrivals(&self) -> watch::Receiver<Option<Source>> {
+        self.inner.arrivals.subscribe()
     }
 
     /// The secrets that may have signed a delivery: of the webhook `hook`, where the store knows it, and the one of
@@ -187,7 +201,7 @@ impl Inbox {
 impl Inner {
     async fn page(&self, page: Vec<Waiting>) -> Result<bool, StoreTrouble> {
         let mut all = true;
-        let mut understood = Vec::new();
+        let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
         for waiting in page {
             if !self.is_prepared(waiting.delivery.source).await {
                 all = false;
@@ -202,17 +216,25 @@ impl Inner {
                 Err(unreadable) => {
                     tracing::warn!(delivery = %waiting.delivery.dedupe_key, source = %waiting.delivery.source,
                         "a delivery of {} is left alone: {unreadable}", waiting.delivery.source);
-                    self.handled(waiting.id, format!("unreadable: {}", unreadable.why))
-                        .await?;
+                    left_alone.push((waiting.id, format!("unreadable: {}", unreadable.why)));
                 }
             }
         }
         let wanted = understood
             .iter()
             .flat_map(|(_, events)| events.iter().filter_map(to_be_read));
-        let mut looked = self.look(wanted.cloned().collect()).await;
-        for (waiting, events) in understood {
-            all &= self.delivery(&waiting, events, &mut looked).await?;
+        let looked = Arc::new(self.look(wanted.cloned().collect()).await);
+        // Together, so that they share a commit; begun in their order.
+        let handled = left_alone
+            .into_iter()
+            .map(|(id, result)| self.handled(id, result));
+        let applied = understood
+            .into_iter()
+            .map(|(waiting, events)| self.delivery(waiting, events, Arc::clone(&looked)));
+        let (handled, applied) = join(join_all(handled), join_all(applied)).await;
+        handled.into_iter().collect::<Result<(), StoreTrouble>>()?;
+        for applied in applied {
+            all &= applied?;
         }
         Ok(all)
     }
@@ -257,9 +279,9 @@ impl Inner {
     /// Applies what one delivery says, and marks it handled, together; `false` if it has to wait.
     async fn delivery(
         &self,
-        waiting: &Waiting,
+        waiting: Waiting,
         events: Vec<SourceEvent>,
-        looked: &mut BTreeMap<TaskKey, Looked>,
+        looked: Arc<BTreeMap<TaskKey, Looked>>,
     ) -> Result<bool, StoreTrouble> {
         let failed = events
             .iter()
@@ -281,7 +303,7 @@ impl Inner {
         }
         let (id, now) = (waiting.id, self.clock.now());
         count_lag(waiting.delivery.source, &events, now);
-        let (again, reads) = (events.clone(), looked.clone());
+        let (again, reads) = (events.clone(), Arc::clone(&looked));
         let asks = self
             .store
             .write(move |tx| {
@@ -299,9 +321,10 @@ impl Inner {
             return Ok(true);
         }
         // Two accounts of the same instant: the source is asked, and its answer applied instead.
+        let mut looked = BTreeMap::clone(&looked);
         looked.extend(self.look(asks.into_iter().collect()).await);
         let asked = again.into_iter().map(as_look).collect();
-        Box::pin(self.delivery(waiting, asked, looked)).await
+        Box::pin(self.delivery(waiting, asked, Arc::new(looked))).await
     }
 
     async fn handled(&self, id: i64, result: String) -> Result<(), StoreTrouble> {

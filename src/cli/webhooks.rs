@@ -18,7 +18,7 @@ use url::{Host, Url};
 use super::print::{Printed, clean};
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Secret;
-use crate::domain::event::{Hook, HookKeeper};
+use crate::domain::event::{Hook, HookKeeper, Places};
 use crate::domain::operation::WriteError;
 use crate::domain::task::Source;
 
@@ -261,13 +261,13 @@ struct At<'a> {
 impl At<'_> {
     async fn list(&self, report: &mut Report) -> Result<(), Trouble> {
         let registered = self.addresses().await?;
-        let hooks = self.keeper.list().await?;
-        for address in registered {
-            if !hooks.iter().any(|hook| hook.url == address) {
-                report.missing.push(address);
-            }
+        let Places { found, refused } = self.keeper.list().await;
+        // A place that does not say may have it.
+        if refused.is_empty() {
+            let is_missing = |address: &String| !found.iter().any(|hook| hook.url == *address);
+            report.missing = registered.into_iter().filter(is_missing).collect();
         }
-        for hook in hooks {
+        for hook in found {
             if self.is_ours(&hook) {
                 let line = self.line(&hook, None).await?;
                 report.webhooks.push(line);
@@ -275,15 +275,17 @@ impl At<'_> {
                 report.others += 1;
             }
         }
-        Ok(())
+        all_well(refused)
     }
 
     /// Makes sure of a webhook for `url` in every place.
     async fn register(&self, url: &str, report: &mut Report) -> Result<(), Trouble> {
-        let before = self.keeper.list().await?;
+        // What a place refuses to show, it refuses to change: it is said then.
+        let before = self.keeper.list().await.found;
         let secret = self.secret_to_give(url).await?;
         let given = secret.as_ref().map_or("", Secret::expose);
-        for hook in self.keeper.register(url, given).await? {
+        let Places { found, refused } = self.keeper.register(url, given).await;
+        for hook in found {
             if let Some(secret) = self.secret_of(&hook, secret.as_ref()).await? {
                 self.remember
                     .remember(self.source, &hook.id, url, &secret)
@@ -298,7 +300,7 @@ impl At<'_> {
             let line = self.line(&hook, Some(done)).await?;
             report.webhooks.push(line);
         }
-        Ok(())
+        all_well(refused)
     }
 
     /// Registers again what was registered: what is suspended goes back to work, what is missing is made. A webhook of
@@ -411,6 +413,12 @@ impl At<'_> {
         };
         Ok(Some(why.to_owned()))
     }
+}
+
+/// Fails with all places that did.
+fn all_well(refused: Vec<(String, WriteError)>) -> Result<(), Trouble> {
+    let errors = refused.into_iter().map(|(_, error)| error);
+    WriteError::together(errors.collect()).map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn is_same(one: &[String], other: &[String]) -> bool {

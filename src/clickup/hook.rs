@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::domain::event::{
-    Act, Actor, Delivery, Hook, HookKeeper, HookReader, SourceEvent, Unreadable, What,
+    Act, Actor, Delivery, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable, What,
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Source, TaskId, TaskKey};
@@ -199,28 +199,12 @@ impl HookKeeper for ClickUp {
     }
 
     /// ClickUp shows those that the token's account made (contract clickup 7.1).
-    async fn list(&self) -> Result<Vec<Hook>, WriteError> {
-        let path = format!("/team/{}/webhook", segment(&self.team_id));
-        let thing = format!("the webhooks of the workspace {}", self.team_id);
-        let listed: Webhooks = self.client.send(&Request::get(path, thing)).await?;
-        let hooks = listed.webhooks.into_iter();
-        Ok(hooks.map(|hook| self.hook(hook)).collect())
+    async fn list(&self) -> Places<Hook> {
+        self.here(self.all_hooks().await)
     }
 
-    async fn register(&self, url: &str, _secret: &str) -> Result<Vec<Hook>, WriteError> {
-        let hook = match self.existing(url).await? {
-            Some(hook) => self.adopt(hook, url).await?,
-            None => match self.make_hook(url).await {
-                Ok(hook) => hook,
-                // Made since we looked, perhaps (`OAUTH_171`).
-                Err(refusal @ WriteError::Refused { .. }) => match self.existing(url).await? {
-                    Some(hook) => self.adopt(hook, url).await?,
-                    None => return Err(refusal),
-                },
-                Err(error) => return Err(error),
-            },
-        };
-        Ok(vec![hook])
+    async fn register(&self, url: &str, _secret: &str) -> Places<Hook> {
+        self.here(self.registered(url).await.map(|hook| vec![hook]))
     }
 
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
@@ -240,10 +224,46 @@ impl HookKeeper for ClickUp {
 }
 
 impl ClickUp {
+    /// The workspace is the one place.
+    fn here(&self, result: Result<Vec<Hook>, WriteError>) -> Places<Hook> {
+        match result {
+            Ok(found) => Places {
+                found,
+                ..Places::default()
+            },
+            Err(error) => Places {
+                refused: vec![(format!("the workspace {}", self.team_id), error)],
+                ..Places::default()
+            },
+        }
+    }
+
+    async fn all_hooks(&self) -> Result<Vec<Hook>, WriteError> {
+        let path = format!("/team/{}/webhook", segment(&self.team_id));
+        let thing = format!("the webhooks of the workspace {}", self.team_id);
+        let listed: Webhooks = self.client.send(&Request::get(path, thing)).await?;
+        let hooks = listed.webhooks.into_iter();
+        Ok(hooks.map(|hook| self.hook(hook)).collect())
+    }
+
+    async fn registered(&self, url: &str) -> Result<Hook, WriteError> {
+        match self.existing(url).await? {
+            Some(hook) => self.adopt(hook, url).await,
+            None => match self.make_hook(url).await {
+                // Made since we looked, perhaps (`OAUTH_171`).
+                Err(refusal @ WriteError::Refused { .. }) => match self.existing(url).await? {
+                    Some(hook) => self.adopt(hook, url).await,
+                    None => Err(refusal),
+                },
+                made => made,
+            },
+        }
+    }
+
     /// The webhook of the whole workspace for this address. Where somebody has made several, a working one.
     async fn existing(&self, url: &str) -> Result<Option<Hook>, WriteError> {
         let place = &self.team_id;
-        let hooks = HookKeeper::list(self).await?.into_iter();
+        let hooks = self.all_hooks().await?.into_iter();
         let mut here = hooks.filter(|hook| hook.place == *place && is_same(&hook.url, url));
         let first = here.next();
         Ok(match first {
@@ -631,7 +651,7 @@ mod tests {
     async fn a_webhook_is_made_once() {
         let sandbox = sandbox().await;
         let clickup = keeper(&sandbox);
-        let made = clickup.register(URL, "ignored").await.unwrap();
+        let made = clickup.register(URL, "ignored").await.whole().unwrap();
         assert_eq!(made.len(), 1);
         let hook = &made[0];
         assert_eq!((hook.place.as_str(), hook.url.as_str()), ("9001", URL));
@@ -639,10 +659,10 @@ mod tests {
         assert_eq!(hook.events, EVENTS);
         let secret = sandbox.hooks()[0]["secret"].as_str().map(str::to_owned);
         assert_eq!(hook.secret, secret);
-        let again = clickup.register(URL, "").await.unwrap();
+        let again = clickup.register(URL, "").await.whole().unwrap();
         assert_eq!(again[0].id, hook.id);
         assert_eq!(again[0].secret, None, "it is shown once");
-        let listed = HookKeeper::list(&clickup).await.unwrap();
+        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
         assert_eq!(listed, again);
         let missed = clickup.missed(hook, DateTime::UNIX_EPOCH).await;
         assert_eq!(missed, Ok(vec![]));
@@ -655,7 +675,7 @@ mod tests {
     async fn a_webhook_made_by_hand_is_adopted_with_our_events() {
         let sandbox = sandbox().await;
         let id = sandbox.add_hook("bot.example/webhooks/clickup", "s");
-        let adopted = keeper(&sandbox).register(URL, "").await.unwrap();
+        let adopted = keeper(&sandbox).register(URL, "").await.whole().unwrap();
         assert_eq!(adopted[0].id, id);
         let hooks = sandbox.hooks();
         assert_eq!(hooks.len(), 1);
@@ -671,22 +691,24 @@ mod tests {
             .unwrap();
         let url = format!("http://{}/webhooks/clickup", end.address());
         let clickup = keeper(&sandbox);
-        let secret = clickup.register(&url, "").await.unwrap()[0].secret.clone();
+        let secret = clickup.register(&url, "").await.whole().unwrap()[0]
+            .secret
+            .clone();
         let suspend = async || {
             end.fault(Fault::new(Goes::answer(401, "")));
             sandbox.add_task(json!({"name": "New"}));
             sandbox.settled().await;
-            HookKeeper::list(&clickup).await.unwrap().remove(0)
+            HookKeeper::list(&clickup).await.whole().unwrap().remove(0)
         };
         let hook = suspend().await;
         assert_eq!((hook.active, hook.health.as_str()), (false, "suspended"));
         clickup.reactivate(&hook).await.unwrap();
-        let listed = HookKeeper::list(&clickup).await.unwrap();
+        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
         assert!(listed[0].active);
         assert_eq!(listed[0].events, EVENTS);
         // Registering it again does as much.
         suspend().await;
-        assert!(clickup.register(&url, "").await.unwrap()[0].active);
+        assert!(clickup.register(&url, "").await.whole().unwrap()[0].active);
         let hooks = sandbox.hooks();
         assert_eq!(hooks.len(), 1);
         assert_eq!(hooks[0]["secret"].as_str(), secret.as_deref());
@@ -696,7 +718,7 @@ mod tests {
     async fn a_webhook_whose_secret_is_lost_is_replaced() {
         let sandbox = sandbox().await;
         let clickup = keeper(&sandbox);
-        let lost = clickup.register(URL, "").await.unwrap().remove(0);
+        let lost = clickup.register(URL, "").await.whole().unwrap().remove(0);
         let renewed = clickup.renew(&lost).await.unwrap();
         assert_ne!((&renewed.id, &renewed.secret), (&lost.id, &lost.secret));
         assert!(renewed.secret.is_some());
@@ -727,12 +749,12 @@ mod tests {
         .await;
         provider();
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
-        let adopted = clickup.register(URL, "").await.unwrap();
+        let adopted = clickup.register(URL, "").await.whole().unwrap();
         assert_eq!(adopted[0].id, "4");
         assert_eq!(adopted[0].health, "failing, 100 failures");
         assert_eq!(adopted[0].secret.as_deref(), Some("s"));
         assert_eq!(fake.lines(), ["GET /team/9001/webhook"]);
-        let listed = HookKeeper::list(&clickup).await.unwrap();
+        let listed = HookKeeper::list(&clickup).await.whole().unwrap();
         let places: Vec<_> = listed.iter().map(|hook| hook.place.as_str()).collect();
         assert_eq!(places, ["9001, list 901", "9001", "9001", "9001"]);
     }
@@ -760,7 +782,7 @@ mod tests {
         .await;
         provider();
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
-        match clickup.register(URL, "").await {
+        match clickup.register(URL, "").await.whole() {
             Ok(hooks) => assert_eq!((shown, hooks[0].id.as_str()), (true, "5")),
             Err(error) => {
                 assert!(!shown);
@@ -784,8 +806,8 @@ mod tests {
         provider();
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
         for error in [
-            HookKeeper::list(&clickup).await.unwrap_err(),
-            clickup.register(URL, "").await.unwrap_err(),
+            HookKeeper::list(&clickup).await.whole().unwrap_err(),
+            clickup.register(URL, "").await.whole().unwrap_err(),
         ] {
             assert!(matches!(
                 error,
@@ -826,6 +848,7 @@ mod tests {
         let clickup = ClickUp::new(settings(&fake.url), Clock::system()).unwrap();
         let health: Vec<_> = HookKeeper::list(&clickup)
             .await
+            .whole()
             .unwrap()
             .into_iter()
             .map(|hook| (hook.active, hook.health))
@@ -835,7 +858,11 @@ mod tests {
             (false, "suspended, 100 failures".to_owned()),
         ];
         assert_eq!(health, expected);
-        let made = clickup.register("https://new.example/", "").await.unwrap();
+        let made = clickup
+            .register("https://new.example/", "")
+            .await
+            .whole()
+            .unwrap();
         assert_eq!(made[0].secret.as_ref().map(String::len), Some(64));
         let asked = fake.seen().pop().unwrap();
         assert_eq!(

@@ -196,18 +196,46 @@ pub struct Hook {
     pub secret: Option<String>,
 }
 
+/// What the places of a source came to, each on its own: one that refuses keeps nothing from the others.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places<T> {
+    /// What there is of those that answered.
+    pub found: Vec<T>,
+    /// The places that did not, by name, and why.
+    pub refused: Vec<(String, WriteError)>,
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Places<T> {
+        Places {
+            found: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+}
+
+impl<T> Places<T> {
+    /// All of it, or one error for all places that failed.
+    pub fn whole(self) -> Result<Vec<T>, WriteError> {
+        let errors = self.refused.into_iter().map(|(_, error)| error);
+        WriteError::together(errors.collect()).map_or(Ok(self.found), Err)
+    }
+}
+
 /// The webhooks of a source: what `ivan webhooks` and the gap recovery need.
 #[async_trait]
 pub trait HookKeeper: Send + Sync {
     fn source(&self) -> Source;
 
-    /// Every webhook that the token may see, of every place that is mirrored. Fails with what permission is missing.
-    async fn list(&self) -> Result<Vec<Hook>, WriteError>;
+    /// Every webhook that the token may see, of every place that is mirrored. A place fails with what permission is
+    /// missing there.
+    async fn list(&self) -> Places<Hook>;
 
     /// Makes sure of one active webhook for `url` in each place, with our events: adopts what is there by its address,
     /// changes what differs, makes what is missing, and never a second one. `secret` is what GitHub signs with; ClickUp
     /// chooses its own, which is in the answer.
-    async fn register(&self, url: &str, secret: &str) -> Result<Vec<Hook>, WriteError>;
+    async fn register(&self, url: &str, secret: &str) -> Places<Hook>;
 
     /// Puts a webhook that is not active back to work; its secret stays.
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;

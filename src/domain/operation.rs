@@ -187,6 +187,24 @@ pub enum WriteError {
     Unknown { why: String },
 }
 
+impl WriteError {
+    /// One error for all places that failed: what may pass by itself goes before what an operator has to mend, for the
+    /// whole is asked again then.
+    pub fn together(errors: Vec<WriteError>) -> Option<WriteError> {
+        let why = errors.iter().map(WriteError::to_string);
+        let why = why.collect::<Vec<_>>().join("; ");
+        let (refused, passing): (Vec<_>, Vec<_>) = errors
+            .into_iter()
+            .partition(|error| matches!(error, WriteError::Refused { .. }));
+        let worst = passing.into_iter().chain(refused).next()?;
+        Some(match worst {
+            WriteError::Refused { what, .. } => WriteError::Refused { what, why },
+            WriteError::NotTaken { retry_after, .. } => WriteError::NotTaken { why, retry_after },
+            WriteError::Unknown { .. } => WriteError::Unknown { why },
+        })
+    }
+}
+
 /// What kind of no it was; the API's status depends on it (design 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::domain::event::{
-    Act, Actor, Delivery, Hook, HookKeeper, HookReader, SourceEvent, Unreadable, What,
+    Act, Actor, Delivery, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable, What,
 };
-use crate::domain::operation::{Container, SourceReader, WriteError};
+use crate::domain::operation::WriteError;
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 
 use super::GitHub;
@@ -83,7 +83,7 @@ impl HookReader for GitHub {
         self.me().await?;
         let resolved = self.resolve_all().await.into_iter();
         let errors = resolved.filter_map(|(_, resolved)| resolved.err());
-        together(errors.collect()).map_or(Ok(()), Err)
+        WriteError::together(errors.collect()).map_or(Ok(()), Err)
     }
 
     fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
@@ -325,26 +325,26 @@ impl HookKeeper for GitHub {
         Source::GitHub
     }
 
-    async fn list(&self) -> Result<Vec<Hook>, WriteError> {
-        let (mut hooks, mut errors) = (Vec::new(), Vec::new());
-        for place in self.places().await {
+    async fn list(&self) -> Places<Hook> {
+        let mut hooks = Places::default();
+        for (name, place) in self.places().await {
             match self.listed(place).await {
-                Ok(found) => hooks.extend(found),
-                Err(error) => errors.push(error),
+                Ok(found) => hooks.found.extend(found),
+                Err(error) => hooks.refused.push((name, error)),
             }
         }
-        together(errors).map_or(Ok(hooks), Err)
+        hooks
     }
 
-    async fn register(&self, url: &str, secret: &str) -> Result<Vec<Hook>, WriteError> {
-        let (mut hooks, mut errors) = (Vec::new(), Vec::new());
-        for place in self.places().await {
+    async fn register(&self, url: &str, secret: &str) -> Places<Hook> {
+        let mut hooks = Places::default();
+        for (name, place) in self.places().await {
             match self.registered(place, url, secret).await {
-                Ok(hook) => hooks.push(hook),
-                Err(error) => errors.push(error),
+                Ok(hook) => hooks.found.push(hook),
+                Err(error) => hooks.refused.push((name, error)),
             }
         }
-        together(errors).map_or(Ok(hooks), Err)
+        hooks
     }
 
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
@@ -388,15 +388,20 @@ impl HookKeeper for GitHub {
 }
 
 impl GitHub {
-    /// The repositories that are followed, each once; in all of them something is tried, even if one refuses.
-    async fn places(&self) -> Vec<Result<(u64, RepoName), WriteError>> {
-        let containers = self.containers().await.into_iter();
-        containers
-            .filter_map(|container| match container {
-                Ok(container) => place(&container).map(Ok),
-                Err(error) => Some(Err(error)),
-            })
-            .collect()
+    /// The repositories that are followed, each once, by the names that they have in bot.toml; in all of them something
+    /// is tried, even if one refuses.
+    async fn places(&self) -> Vec<(String, Result<(u64, RepoName), WriteError>)> {
+        let mut seen = BTreeSet::new();
+        let mut places = Vec::new();
+        for (configured, resolved) in self.resolve_all().await {
+            let place = match resolved {
+                Ok((id, _)) if !seen.insert(id) => continue,
+                Ok((id, _)) => self.locate(id).await.map(|name| (id, name)),
+                Err(error) => Err(error),
+            };
+            places.push((configured.to_string(), place));
+        }
+        places
     }
 
     async fn listed(
@@ -548,13 +553,6 @@ impl GitHub {
     }
 }
 
-fn place(container: &Container) -> Option<(u64, RepoName)> {
-    Some((
-        container.id.parse().ok()?,
-        RepoName::parse(&container.name)?,
-    ))
-}
-
 fn thing(name: &RepoName) -> String {
     format!("the webhooks of {name}")
 }
@@ -592,22 +590,6 @@ fn is_same(one: &str, other: &str) -> bool {
     one == other || Url::parse(one).is_ok_and(|one| Url::parse(other) == Ok(one))
 }
 
-/// One error for all places that failed: what may pass by itself goes before what an operator has to mend, for the
-/// whole is asked again then.
-fn together(errors: Vec<WriteError>) -> Option<WriteError> {
-    let why = errors.iter().map(WriteError::to_string);
-    let why = why.collect::<Vec<_>>().join("; ");
-    let (refused, passing): (Vec<_>, Vec<_>) = errors
-        .into_iter()
-        .partition(|error| matches!(error, WriteError::Refused { .. }));
-    let worst = passing.into_iter().chain(refused).next()?;
-    Some(match worst {
-        WriteError::Refused { what, .. } => WriteError::Refused { what, why },
-        WriteError::NotTaken { retry_after, .. } => WriteError::NotTaken { why, retry_after },
-        WriteError::Unknown { .. } => WriteError::Unknown { why },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -620,7 +602,7 @@ mod tests {
     use super::super::{GitHubSettings, wire};
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::Refusal;
+    use crate::domain::operation::{Container, Refusal};
     use crate::domain::task::{Account, Closed, Status};
     use crate::sandbox::Seed;
     use crate::sandbox::github::GitHub as Sandbox;
@@ -1151,7 +1133,7 @@ mod tests {
     #[tokio::test]
     async fn a_webhook_is_made_once_in_every_repository() {
         let (sandbox, github) = sandbox().await;
-        let made = github.register(URL, "s3cret").await.unwrap();
+        let made = github.register(URL, "s3cret").await.whole().unwrap();
         let places: Vec<_> = made.iter().map(|hook| hook.place.as_str()).collect();
         assert_eq!(places, ["acme/widgets", "acme/gadgets"]);
         assert!(
@@ -1159,9 +1141,9 @@ mod tests {
                 .all(|hook| hook.active && hook.url == URL && hook.secret.is_none())
         );
         let ids = |hooks: &[Hook]| hooks.iter().map(|hook| hook.id.clone()).collect::<Vec<_>>();
-        let again = github.register(URL, "s3cret").await.unwrap();
+        let again = github.register(URL, "s3cret").await.whole().unwrap();
         assert_eq!(ids(&again), ids(&made));
-        let listed = HookKeeper::list(&github).await.unwrap();
+        let listed = HookKeeper::list(&github).await.whole().unwrap();
         assert_eq!(ids(&listed), ids(&made));
         let hooks = there(&sandbox, "acme/widgets").await;
         assert_eq!(hooks.len(), 1);
@@ -1181,6 +1163,7 @@ mod tests {
         let adopted = github
             .register(URL, "It's a Secret to Everybody")
             .await
+            .whole()
             .unwrap();
         assert_eq!(adopted.len(), 2);
         let hooks = there(&sandbox, "acme/widgets").await;
@@ -1214,7 +1197,7 @@ mod tests {
         }))
         .await;
         let github = github(&fake.url);
-        let hooks = HookKeeper::list(&github).await.unwrap();
+        let hooks = HookKeeper::list(&github).await.whole().unwrap();
         assert_eq!(hooks.len(), 1);
         let hook = &hooks[0];
         assert_eq!(
@@ -1246,8 +1229,8 @@ mod tests {
         let (sandbox, github) = sandbox().await;
         sandbox.permit("acme/gadgets", true, false);
         for error in [
-            HookKeeper::list(&github).await.unwrap_err(),
-            github.register(URL, "s").await.unwrap_err(),
+            HookKeeper::list(&github).await.whole().unwrap_err(),
+            github.register(URL, "s").await.whole().unwrap_err(),
         ] {
             let text = error.to_string();
             for part in [
@@ -1269,7 +1252,10 @@ mod tests {
     #[tokio::test]
     async fn a_missing_scope_is_named() {
         let fake = Fake::start(world(|_| says(404, json!({"message": "Not Found"})))).await;
-        let error = HookKeeper::list(&github(&fake.url)).await.unwrap_err();
+        let error = HookKeeper::list(&github(&fake.url))
+            .await
+            .whole()
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("admin:repo_hook"), "{text}");
         assert!(
@@ -1291,7 +1277,10 @@ mod tests {
             _ => says(502, json!({})),
         }))
         .await;
-        let error = HookKeeper::list(&github(&fake.url)).await.unwrap_err();
+        let error = HookKeeper::list(&github(&fake.url))
+            .await
+            .whole()
+            .unwrap_err();
         assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
         assert!(error.to_string().contains("admin:repo_hook"), "{error}");
     }
@@ -1302,6 +1291,7 @@ mod tests {
         let error = github
             .register("http://127.0.0.1:1/x", "s")
             .await
+            .whole()
             .unwrap_err();
         assert!(error.to_string().contains("public Internet"), "{error}");
     }
@@ -1312,7 +1302,7 @@ mod tests {
         let end = axum::Router::new().fallback(async || "ok");
         let end = crate::sandbox::front::Front::open(end).await.unwrap();
         sandbox.tunnel("https://bot.example", &format!("http://{}", end.address()));
-        let hook = github.register(URL, "s").await.unwrap().remove(0);
+        let hook = github.register(URL, "s").await.whole().unwrap().remove(0);
         sandbox.settled().await;
         let long_ago = DateTime::UNIX_EPOCH;
         assert_eq!(github.missed(&hook, long_ago).await, Ok(vec![]));
@@ -1514,14 +1504,14 @@ mod tests {
         }))
         .await;
         let github = github(&fake.url);
-        let listed = HookKeeper::list(&github).await.unwrap();
+        let listed = HookKeeper::list(&github).await.whole().unwrap();
         let expected = Hook {
             events: EVENTS.map(str::to_owned).to_vec(),
             health: "unused".into(),
             ..a_hook()
         };
         assert_eq!(listed, [expected]);
-        let made = github.register(URL, "s").await.unwrap();
+        let made = github.register(URL, "s").await.whole().unwrap();
         assert_eq!(made.len(), 2);
         // They are older than three days.
         assert_eq!(

@@ -50,7 +50,10 @@ pub trait Keeps: Send + Sync + 'static {
 #[async_trait]
 impl Keeps for Inbox {
     async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
-        Inbox::keep(self, delivery).await
+        let source = delivery.source;
+        let kept = Inbox::keep(self, delivery).await?;
+        self.has_delivered(source);
+        Ok(kept)
     }
     async fn secrets(
         &self,

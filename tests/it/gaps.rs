@@ -1,7 +1,7 @@
 //! What went by while the daemon was away, or its webhooks were: made up for, once, and said where a person must act.
 
 use axum::http::StatusCode;
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Seen, What};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -90,20 +90,7 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
         .config("slack.operators = [\"U0ANN01\"]");
     ivan_test(setup, async |ivan| {
         registers(ivan).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refuses = format!("http://{}", listener.local_addr().unwrap());
-        let app = axum::Router::new().fallback(|| async { StatusCode::UNAUTHORIZED });
-        let proxy = tokio::spawn(async move { axum::serve(listener, app).await });
-        ivan.clickup().tunnel(PUBLIC, &refuses);
-        ivan.clickup()
-            .set_status("Write the runbook", "complete", BO_CLICKUP);
-        ivan.within("the delivery is answered", ivan.clickup().settled())
-            .await;
-        let health = || ivan.clickup().hooks()[0]["health"]["status"].clone();
-        assert_eq!(health(), "suspended");
-        proxy.abort();
-        let here = ivan.hook_url("").trim_end_matches("/webhooks/").to_owned();
-        ivan.clickup().tunnel(PUBLIC, &here);
+        is_suspended(ivan).await;
         ivan.kill_and_restart().await;
         ivan.is_told(ANA)
             .answers()
@@ -114,6 +101,98 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
             ivan.sql::<String>("SELECT status FROM tasks WHERE title = 'Write the runbook'"),
             "done"
         );
+    })
+    .await;
+}
+
+/// ClickUp's webhook meets a proxy that answers 401, and is suspended; then the way is free again.
+async fn is_suspended(ivan: &Ivan) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refuses = format!("http://{}", listener.local_addr().unwrap());
+    let app = axum::Router::new().fallback(|| async { StatusCode::UNAUTHORIZED });
+    let proxy = tokio::spawn(async move { axum::serve(listener, app).await });
+    ivan.clickup().tunnel(PUBLIC, &refuses);
+    ivan.clickup()
+        .set_status("Write the runbook", "complete", BO_CLICKUP);
+    ivan.within("the delivery is answered", ivan.clickup().settled())
+        .await;
+    assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "suspended");
+    proxy.abort();
+    let here = ivan.hook_url("").trim_end_matches("/webhooks/").to_owned();
+    ivan.clickup().tunnel(PUBLIC, &here);
+}
+
+#[tokio::test]
+async fn operators_hear_at_once_of_a_webhook_that_is_suspended_while_the_daemon_runs() {
+    let setup = two_tasks()
+        .webhooks_without_secrets()
+        .config("slack.operators = [\"U0ANN01\"]");
+    ivan_test(setup, async |ivan| {
+        registers(ivan).await;
+        is_suspended(ivan).await;
+        // A poll finds what the webhook did not tell: a reason to look.
+        ivan.sync().await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("I have put the webhook back to work");
+        assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "active");
+        // The next delivery shows that it works: a reason to look again.
+        ivan.clickup()
+            .set_status("Write the runbook", "to do", BO_CLICKUP);
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("ClickUp sends to https://bot.example/webhooks/clickup again");
+        // Further ones are none: the harness fails on a message too many.
+        ivan.clickup()
+            .set_status("Write the runbook", "complete", BO_CLICKUP);
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        ivan.dm(ANA, "status").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repository_that_refuses_its_webhooks_keeps_nothing_from_the_others_and_is_named_once() {
+    let setup = two_issues()
+        .webhooks_without_secrets()
+        .config("github.repos = [\"acme/gadgets\"]")
+        .before(|sandbox| sandbox.github.add_repo("acme/gadgets", 1002));
+    ivan_test(setup, async |ivan| {
+        registers(ivan).await;
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.github().permit("acme/gadgets", true, false);
+        // No poll shows a comment: only the delivery that was lost says what was said.
+        ivan.github().lose_next(1);
+        ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
+        ivan.until_deliveries_are_applied().await;
+        ivan.kill_and_restart().await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("bo commented on Login fails");
+        let looks = |seen: &[Seen]| {
+            let of_it = seen
+                .iter()
+                .filter(|one| one.is("GET", "/repos/acme/gadgets/hooks"));
+            of_it.count()
+        };
+        let before = looks(&ivan.github().front().journal());
+        // A reason to look once more; what is known is not said again.
+        ivan.github().lose_next(1);
+        ivan.github().rename_issue(REPO, 2, "Update all the docs");
+        ivan.sync().await;
+        let again = ivan
+            .github()
+            .front()
+            .until(move |seen| looks(seen) > before);
+        ivan.within("it looks again", again).await;
+        ivan.dm(ANA, "status").await;
+        let log = ivan.log();
+        let said = "webhooks of github cannot be looked at in acme/gadgets";
+        assert_eq!(log.matches(said).count(), 1, "{log}");
     })
     .await;
 }

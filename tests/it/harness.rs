@@ -33,7 +33,7 @@ pub const ANA_CLICKUP: i64 = 4242;
 pub const BO_CLICKUP: i64 = 4243;
 pub const REPO: &str = "acme/widgets";
 pub const TOKEN: &str = "a-token-of-the-tests";
-const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
+pub const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 
 /// How long anything may take before a story fails. Nothing waits this long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,6 +67,8 @@ pub struct Setup {
     /// The port of the webhook listener.
     webhooks: Option<u16>,
     changed: Vec<(&'static str, String)>,
+    /// What the sandbox's world has besides.
+    world: Vec<fn(&Sandbox)>,
 }
 
 impl Setup {
@@ -83,6 +85,7 @@ impl Setup {
             token: true,
             webhooks: None,
             changed: Vec::new(),
+            world: Vec::new(),
         }
     }
 
@@ -95,6 +98,12 @@ impl Setup {
     /// Issues of acme/widgets, as `add_issue` of the sandbox takes them; their numbers start at 1.
     pub fn github_issues<const N: usize>(mut self, issues: [Value; N]) -> Setup {
         self.issues.extend(issues);
+        self
+    }
+
+    /// Something further that is so in the sandbox before the daemon starts.
+    pub fn before(mut self, change: fn(&Sandbox)) -> Setup {
+        self.world.push(change);
         self
     }
 
@@ -174,6 +183,7 @@ impl Setup {
             assert_eq!(sandbox.github.add_issue(REPO, issue), number);
         }
         sandbox.github.enforce_secondary(false);
+        self.world.iter().for_each(|change| change(&sandbox));
         let folder = tempfile::tempdir().unwrap();
         let ivan = Ivan {
             config: self.bot_toml(&sandbox),
@@ -373,6 +383,12 @@ impl Ivan {
             .log
             .until(words, |line| line.message().contains(words))
             .await;
+    }
+
+    /// What every log line so far says.
+    pub fn messages_logged(&self) -> Vec<String> {
+        let lines = self.daemon().log.lines();
+        lines.iter().map(|line| line.message().to_owned()).collect()
     }
 
     /// Every log line so far, as text.

@@ -7,6 +7,9 @@ mod channels;
 mod cli;
 mod comment;
 mod create;
+#[path = "../../src/clickup/damage.rs"]
+mod damage;
+mod damaged;
 mod deeds;
 mod demo;
 mod done;

@@ -33,6 +33,17 @@ impl Kept {
     fn failing(&self) -> Result<(), WriteError> {
         self.fails.clone().map_or(Ok(()), Err)
     }
+
+    /// Beside a place that refuses, if there is one.
+    fn beside(&self, found: Vec<Hook>) -> Places<Hook> {
+        let refused = self.fails.clone().into_iter();
+        Places {
+            found,
+            refused: refused
+                .map(|error| ("acme/closed".to_owned(), error))
+                .collect(),
+        }
+    }
 }
 
 #[async_trait]
@@ -41,21 +52,19 @@ impl HookKeeper for Kept {
         self.source
     }
 
-    async fn list(&self) -> Result<Vec<Hook>, WriteError> {
-        self.failing()?;
+    async fn list(&self) -> Places<Hook> {
         let mut hooks = self.hooks.lock().unwrap().clone();
         hooks.iter_mut().for_each(|hook| hook.secret = None);
-        Ok(hooks)
+        self.beside(hooks)
     }
 
-    async fn register(&self, url: &str, secret: &str) -> Result<Vec<Hook>, WriteError> {
-        self.failing()?;
+    async fn register(&self, url: &str, secret: &str) -> Places<Hook> {
         self.given.lock().unwrap().push(secret.to_owned());
         let mut hooks = self.hooks.lock().unwrap();
         if let Some(hook) = hooks.iter_mut().find(|hook| hook.url == url) {
             hook.active = true;
             hook.health = "active".into();
-            return Ok(vec![Hook {
+            return self.beside(vec![Hook {
                 secret: None,
                 ..hook.clone()
             }]);
@@ -63,7 +72,7 @@ impl HookKeeper for Kept {
         let mut made = hook(self.source, "w1", url);
         made.secret = (self.source == Source::ClickUp).then(|| "chosen by ClickUp".to_owned());
         hooks.push(made.clone());
-        Ok(vec![made])
+        self.beside(vec![made])
     }
 
     async fn reactivate(&self, _: &Hook) -> Result<(), WriteError> {
@@ -210,6 +219,39 @@ async fn a_second_registration_changes_nothing() {
         memory.of(Source::GitHub, ANY_HOOK).as_ref(),
         Some(&given[0])
     );
+}
+
+#[tokio::test]
+async fn a_place_that_refuses_keeps_nothing_from_the_others() {
+    let refused = WriteError::Refused {
+        what: Refusal::Other,
+        why: "GitHub refuses the webhooks of acme/closed".into(),
+    };
+    let github = Kept::with(Source::GitHub, Vec::new(), Some(refused));
+    let memory = Memory::default();
+    let report = does(register(), &github, &memory).await;
+    let lines = |report: &Report| {
+        let lines = report.webhooks.iter();
+        lines
+            .map(|line| (line.place.clone(), line.done))
+            .collect::<Vec<_>>()
+    };
+    let widgets = "acme/widgets".to_owned();
+    assert_eq!(lines(&report), [(widgets.clone(), Some(Done::Made))]);
+    assert!(
+        memory.of(Source::GitHub, "w1").is_some(),
+        "its secret is kept"
+    );
+    let error = report.error.as_deref().unwrap();
+    assert_eq!(error, "GitHub refuses the webhooks of acme/closed");
+    assert_eq!(exit(&[report]), EXIT_FAILED);
+    let listed = does(WebhooksCommand::List, &github, &memory).await;
+    assert_eq!(lines(&listed), [(widgets, None)]);
+    assert!(listed.error.is_some());
+    // Where nobody says that it is not there, it is not missing.
+    github.hooks.lock().unwrap().clear();
+    let listed = does(WebhooksCommand::List, &github, &memory).await;
+    assert_eq!(listed.missing, Vec::<String>::new());
 }
 
 #[tokio::test]

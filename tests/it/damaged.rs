@@ -1,0 +1,183 @@
+//! Payloads that are not as the contracts say, correctly signed, through the listener of the binary: each is answered
+//! and logged, none is an error of ours, and what is well-formed goes on working.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::damage::damaged;
+use crate::harness::*;
+
+/// Requests under way at once: the listener and the store have to do with several.
+const AT_ONCE: usize = 16;
+/// Places at which each payload is cut.
+const CUTS: usize = 8;
+
+/// A payload as it is on the wire.
+struct Sent {
+    source: &'static str,
+    event: String,
+    form: bool,
+    body: Vec<u8>,
+    /// For whoever reads the failure.
+    what: String,
+}
+
+impl Sent {
+    /// `issues__closed__not_planned` is of `issues`; ClickUp says it in the body.
+    fn new(source: &'static str, name: &str, form: bool, body: Vec<u8>, how: &str) -> Sent {
+        Sent {
+            source,
+            event: name.split("__").next().unwrap().to_owned(),
+            form,
+            body,
+            what: format!("{source}/{name}, {how}"),
+        }
+    }
+
+    async fn send(&self, client: &reqwest::Client, url: &str, n: usize) -> (u16, Value) {
+        let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_SECRET.as_bytes()).unwrap();
+        mac.update(&self.body);
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let request = client.post(url).body(self.body.clone());
+        let request = match self.source {
+            "github" => request
+                .header("X-GitHub-Event", &self.event)
+                .header("X-GitHub-Delivery", format!("damaged-{n}"))
+                .header("X-Hub-Signature-256", format!("sha256={signature}")),
+            _ => request.header("X-Signature", signature),
+        };
+        let content = match self.form {
+            true => "application/x-www-form-urlencoded",
+            false => "application/json",
+        };
+        let answer = request.header("Content-Type", content).send().await;
+        let answer = answer.unwrap_or_else(|error| panic!("{}: {error:?}", self.what));
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+}
+
+/// Every payload of contracts clickup 7 and github 9, with the ending of its file.
+fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
+    let of_source: [(&str, &[&str]); 2] = [
+        ("clickup", &["task", "automation__"]),
+        ("github", &["issue", "repository__", "ping"]),
+    ];
+    let mut payloads = Vec::new();
+    for (source, begins) in of_source {
+        let folder = format!("{}/fixtures/{source}", env!("CARGO_MANIFEST_DIR"));
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if !begins.iter().any(|begins| name.starts_with(begins)) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let form = path.extension().is_some_and(|ending| ending == "form");
+            // The line breaks of the fixtures are not on the wire.
+            let body = match form {
+                true => text.trim_end().to_owned(),
+                false => serde_json::from_str::<Value>(&text).unwrap().to_string(),
+            };
+            payloads.push((source, name, form, body.into_bytes()));
+        }
+    }
+    payloads.sort();
+    payloads
+}
+
+/// Each payload whole, cut, and with every field gone, null or of another type.
+fn all_damages() -> Vec<Sent> {
+    let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
+    for (source, name, form, body) in payloads() {
+        all.push(Sent::new(source, &name, form, body.clone(), "whole"));
+        // The shortest one at every byte, the others here and there, at the end always.
+        let step = match name.as_str() {
+            "taskDeleted" => 1,
+            _ => body.len().div_ceil(CUTS),
+        };
+        let cuts = (0..body.len()).step_by(step).chain([body.len() - 1]);
+        all.extend(cuts.map(|end| {
+            let how = format!("cut at {end}");
+            Sent::new(source, &name, form, body[..end].to_vec(), &how)
+        }));
+        if form {
+            continue;
+        }
+        let whole: Value = serde_json::from_slice(&body).unwrap();
+        for (n, (how, payload)) in damaged(&whole).into_iter().enumerate() {
+            // Of the other types one for each field, in turn.
+            if !how.ends_with(" is gone") && !how.ends_with(" is null") && n % 4 != 0 {
+                continue;
+            }
+            // The same damage to payloads of one event is one; each to each is for the readers' own tests.
+            let event = name.split("__").next().unwrap().to_owned();
+            if !seen.insert((source, event, how.clone())) {
+                continue;
+            }
+            let body = payload.to_string().into_bytes();
+            all.push(Sent::new(source, &name, form, body, &how));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
+    let setup = two_issues().webhooks().set("log.level", "\"debug\"");
+    ivan_test(setup, async |ivan| {
+        let all = all_damages();
+        let client = client();
+        let urls = BTreeMap::from(["clickup", "github"].map(|at| (at, ivan.hook_url(at))));
+        let answers: Vec<(&Sent, u16, Value)> = futures_util::stream::iter(all.iter().enumerate())
+            .map(async |(n, sent)| {
+                let (status, answer) = sent.send(&client, &urls[sent.source], n).await;
+                (sent, status, answer)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let mut counted = BTreeMap::<&str, usize>::new();
+        for (sent, status, answer) in &answers {
+            assert!(
+                (200..500).contains(status),
+                "{}: {status} {answer}",
+                sent.what
+            );
+            *counted
+                .entry(answer["status"].as_str().unwrap())
+                .or_default() += 1;
+        }
+        // All of them came up.
+        for word in ["accepted", "ignored"] {
+            assert!(counted.get(word).is_some_and(|&n| n > 500), "{counted:?}");
+        }
+        let lines = |ivan: &Ivan| {
+            let said = [
+                "delivery ",
+                "a signed webhook of ",
+                "GitHub sent ",
+                "ClickUp sent ",
+            ];
+            let logged = ivan.messages_logged().into_iter();
+            let logged = logged.filter(|line| said.iter().any(|said| line.starts_with(said)));
+            logged.count()
+        };
+        assert_eq!(lines(ivan), answers.len(), "one line each: {counted:?}");
+        ivan.until_deliveries_are_applied().await;
+        assert!(!ivan.log().contains("panicked"));
+        // It lives, and goes on.
+        ivan.hook_up();
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.until_deliveries_are_applied().await;
+        let (_, task) = ivan
+            .http("GET", "/tasks/github:acme%2Fwidgets%231", None)
+            .await;
+        assert_eq!(task["status"], json!("done"));
+    })
+    .await;
+}
