@@ -243,6 +243,10 @@ impl App {
                     .map_err(|e| e.to_string())
             });
         }
+        parts.start("the store", {
+            let (store, stopping) = (self.store.clone(), stopping.clone());
+            async move { store.watch_over(stopping).await.map_err(|e| e.to_string()) }
+        });
         parts.start("housekeeping", {
             let (store, clock, stopping) =
                 (self.store.clone(), self.clock.clone(), stopping.clone());
@@ -289,40 +293,59 @@ impl App {
             }
         });
         self.desk.tell_the_untold().await?;
-        let ended = tokio::select! {
-            () = shutdown => None,
-            ended = parts.next() => ended,
-        };
-        let _ = stop.send(true);
-        let mut result = match ended {
-            None => {
-                tracing::info!("stopping: finishing what is under way");
-                Ok(())
-            }
-            Some(early) => Err(early.into_error()),
-        };
-        let rest = async {
-            while let Some(ended) = parts.next().await {
-                if let (Ok(()), Err(why)) = (&result, &ended.result) {
-                    result = Err(AppError::Part {
-                        part: ended.part,
-                        why: why.clone(),
-                    });
-                }
-            }
-        };
-        if tokio::time::timeout(FINISH_WITHIN, rest).await.is_err() {
-            tracing::warn!(
-                "not everything finished within {} s; what was accepted is in the store and goes on at the next start",
-                FINISH_WITHIN.as_secs()
-            );
-        }
-        match &result {
-            Ok(()) => tracing::info!("stopped"),
-            Err(error) => tracing::error!(error = %error, "stopped: {error}"),
-        }
-        result
+        supervise(parts, shutdown, &stop, FINISH_WITHIN).await
     }
+}
+
+/// Watches the parts until `shutdown`, or until one of them ends, which none may before: none is restarted, for what
+/// made it end would be there still, and the next process begins with everything that is committed. Then tells all to
+/// stop, waits for them as long as that may take, and says in the last line which part it was and why.
+async fn supervise(
+    mut parts: Parts,
+    shutdown: impl Future<Output = ()>,
+    stop: &watch::Sender<bool>,
+    within: Duration,
+) -> Result<(), AppError> {
+    let ended = tokio::select! {
+        () = shutdown => None,
+        ended = parts.next() => ended,
+    };
+    stop.send_replace(true);
+    let mut result = match ended {
+        None => {
+            tracing::info!("stopping: finishing what is under way");
+            Ok(())
+        }
+        Some(early) => {
+            let error = early.into_error();
+            tracing::error!(error = %error, "{error}");
+            Err(error)
+        }
+    };
+    let rest = async {
+        while let Some(ended) = parts.next().await {
+            if let (Ok(()), Err(why)) = (&result, &ended.result) {
+                result = Err(AppError::Part {
+                    part: ended.part,
+                    why: why.clone(),
+                });
+            }
+        }
+    };
+    if tokio::time::timeout(within, rest).await.is_err() {
+        let unfinished = parts.unfinished().join(", ");
+        tracing::warn!(
+            unfinished,
+            "not everything finished within {} s ({unfinished}); what was accepted is in the store and goes on at the \
+             next start",
+            within.as_secs_f32()
+        );
+    }
+    match &result {
+        Ok(()) => tracing::info!("stopped"),
+        Err(error) => tracing::error!(error = %error, "stopped: {error}"),
+    }
+    result
 }
 
 /// The long-lived tasks, by name.
@@ -353,9 +376,14 @@ impl Parts {
             Err(crash) => (crash.id(), Err(format!("it crashed ({crash})"))),
         };
         Some(Ended {
-            part: self.names.get(&id).copied().unwrap_or("a part"),
+            part: self.names.remove(&id).unwrap_or("a part"),
             result,
         })
+    }
+
+    /// Those that have not ended.
+    fn unfinished(&self) -> Vec<&'static str> {
+        self.names.values().copied().collect()
     }
 }
 
@@ -466,7 +494,10 @@ async fn housekeeping(
         match store.write(move |tx| prune::step(tx, now, retention)).await {
             Ok(0) => {}
             Ok(rows) => {
-                tracing::debug!(rows, "forgot {rows} old rows");
+                tracing::info!(
+                    rows,
+                    "forgot {rows} rows that were done with before store.retention"
+                );
                 continue;
             }
             Err(trouble) => {
@@ -682,6 +713,7 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
             config::ChannelCommands::Mention => ChannelCommands::Mention,
             config::ChannelCommands::Off => ChannelCommands::Off,
         },
+        operators: slack.operators.clone(),
         catch_up_after: slack.catch_up_after,
         singleton_dir: None,
         timings: Timings::default(),
@@ -738,4 +770,272 @@ fn make_token(path: &std::path::Path) -> Result<String, String> {
         .map_err(|e| format!("cannot be made: {e}"))?;
     tracing::info!(path = %path.display(), "made a token for the API: {}", path.display());
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use rstest::rstest;
+
+    use super::*;
+    use crate::domain::event::{Delivery, Hook, Places, SourceEvent, Unreadable};
+    use crate::domain::operation::{Operation, Page, Write, WriteError, Written};
+    use crate::domain::score::Weights;
+    use crate::domain::task::{Task, TaskKey};
+    use crate::store::operations::{self, NewCommand, Surface};
+
+    const WITHIN: Duration = Duration::from_millis(200);
+
+    /// A part that does its work until it is told to stop.
+    async fn works(mut stopping: watch::Receiver<bool>) -> Result<(), String> {
+        let _ = stopping.wait_for(|&stop| stop).await;
+        Ok(())
+    }
+
+    async fn dies(
+        part: &'static str,
+        how: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) -> String {
+        let (stop, stopping) = watch::channel(false);
+        let (others, has_ended) = tokio::sync::oneshot::channel();
+        let mut parts = Parts::default();
+        parts.start("another part", {
+            let stopping = stopping.clone();
+            async move {
+                let ended = works(stopping).await;
+                let _ = others.send(());
+                ended
+            }
+        });
+        parts.start(part, how);
+        let forever = std::future::pending();
+        let ended = tokio::time::timeout(
+            Duration::from_secs(10),
+            supervise(parts, forever, &stop, WITHIN),
+        );
+        let ended = ended.await.expect("the daemon went on without the part");
+        has_ended
+            .await
+            .expect("the others are told to stop, and finish");
+        ended.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_part_that_panics_fails_or_just_ends_ends_the_daemon_by_name() {
+        let why = dies("the ear", async { panic!("the {} is down", "drum") }).await;
+        assert!(
+            why.starts_with("the ear ended by itself: it crashed ("),
+            "{why}"
+        );
+        assert!(why.contains("the drum is down"), "{why}");
+        let why = dies("the ear", async { Err("no air".to_owned()) }).await;
+        assert!(why.starts_with("the ear ended by itself: no air."), "{why}");
+        let why = dies("the ear", async { Ok(()) }).await;
+        assert!(
+            why.starts_with("the ear ended by itself: without a reason."),
+            "{why}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_part_that_does_not_stop_holds_nobody_up() {
+        let (stop, stopping) = watch::channel(false);
+        let mut parts = Parts::default();
+        parts.start("a part", works(stopping));
+        parts.start("a stuck part", std::future::pending());
+        let ended = tokio::time::timeout(
+            Duration::from_secs(10),
+            supervise(parts, std::future::ready(()), &stop, WITHIN),
+        );
+        assert!(ended.await.expect("it ends").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fails_while_it_stops_is_said_too() {
+        let (stop, stopping) = watch::channel(false);
+        let mut parts = Parts::default();
+        parts.start("a part", async move {
+            works(stopping).await?;
+            Err("too late".to_owned())
+        });
+        let ended = supervise(parts, std::future::ready(()), &stop, WITHIN).await;
+        let why = ended.unwrap_err().to_string();
+        assert!(why.starts_with("a part ended by itself: too late"), "{why}");
+    }
+
+    /// A source that panics whatever it is asked.
+    struct Bomb;
+
+    #[async_trait]
+    impl SourceWriter for Bomb {
+        fn source(&self) -> Source {
+            Source::GitHub
+        }
+        async fn read(&self, _: &TaskKey) -> Result<Task, WriteError> {
+            panic!("boom")
+        }
+        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
+            panic!("boom")
+        }
+        async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+            panic!("boom")
+        }
+    }
+
+    #[async_trait]
+    impl SourceReader for Bomb {
+        fn source(&self) -> Source {
+            Source::GitHub
+        }
+        async fn containers(&self) -> Vec<Result<Container, WriteError>> {
+            panic!("boom")
+        }
+        async fn page(
+            &self,
+            _: &Container,
+            _: Option<DateTime<Utc>>,
+            _: Option<&str>,
+        ) -> Result<Page, WriteError> {
+            panic!("boom")
+        }
+    }
+
+    #[async_trait]
+    impl HookReader for Bomb {
+        fn source(&self) -> Source {
+            Source::GitHub
+        }
+        async fn prepare(&self) -> Result<(), WriteError> {
+            Ok(())
+        }
+        fn read(&self, _: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+            panic!("boom")
+        }
+    }
+
+    #[async_trait]
+    impl HookKeeper for Bomb {
+        fn source(&self) -> Source {
+            Source::GitHub
+        }
+        async fn list(&self) -> Places<Hook> {
+            panic!("boom")
+        }
+        async fn register(&self, _: &str, _: &str) -> Places<Hook> {
+            panic!("boom")
+        }
+        async fn reactivate(&self, _: &Hook) -> Result<(), WriteError> {
+            panic!("boom")
+        }
+        async fn missed(&self, _: &Hook, _: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
+            panic!("boom")
+        }
+    }
+
+    /// A store in which every part finds something to do.
+    async fn full_of_work(folder: &tempfile::TempDir) -> Store {
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let now = Clock::system().now();
+        store
+            .write(move |tx| {
+                people::configure(tx, &[])?;
+                let command = NewCommand {
+                    person: people::present(tx)?[0].id,
+                    surface: Surface::Api,
+                    verb: "done",
+                    typed_at: now,
+                    once: None,
+                };
+                let command = operations::add_command(tx, &command, now)?;
+                let task = TaskKey::github(1001, 7);
+                operations::add(tx, command, "op", "lane", &Write::Complete { task }, now)?;
+                let delivery = Delivery {
+                    source: Source::GitHub,
+                    dedupe_key: "k".into(),
+                    event: "issues".into(),
+                    payload: b"{}".to_vec(),
+                };
+                deliveries::keep(tx, &delivery, now)?;
+                deliveries::keep_hook(tx, Source::GitHub, "42", "https://x.example", "s", now)
+            })
+            .await
+            .unwrap();
+        store
+    }
+
+    /// Whatever of the real parts dies of a panic deep inside ends the daemon: none swallows it, and goes on deaf.
+    #[rstest]
+    #[case::the_outbox("the outbox")]
+    #[case::the_inbox("the inbox")]
+    #[case::the_reconciler("the reconciler")]
+    #[case::the_watch("the watch over webhooks")]
+    #[tokio::test]
+    async fn a_panic_anywhere_in_a_part_reaches_the_top(#[case] part: &'static str) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = full_of_work(&folder).await;
+        let (clock, bomb) = (Clock::system(), Arc::new(Bomb));
+        let (_stop, stopping) = watch::channel(false);
+        let inbox = Inbox::new(
+            store.clone(),
+            clock.clone(),
+            vec![bomb.clone()],
+            vec![bomb.clone()],
+            BTreeMap::new(),
+        );
+        let mirror = Mirror {
+            reader: bomb.clone(),
+            writer: bomb.clone(),
+            configured: vec!["acme/widgets".into()],
+        };
+        let settings = SyncSettings {
+            interval: Duration::from_secs(60),
+            full_interval: Duration::from_secs(60),
+        };
+        let yields = Arc::new(|_| false);
+        let reconciler =
+            Reconciler::new(store.clone(), clock.clone(), settings, vec![mirror], yields);
+        let why = match part {
+            "the outbox" => {
+                let settings = OutboxSettings {
+                    retry_initial: Duration::from_secs(1),
+                    retry_max: Duration::from_secs(1),
+                    give_up_after: Duration::from_secs(60),
+                };
+                let outbox = Outbox::new(store, vec![bomb], settings, Weights::default(), clock);
+                let run = async move { outbox.run(stopping).await.map_err(|e| e.to_string()) };
+                dies(part, run).await
+            }
+            "the inbox" => {
+                let run = async move {
+                    inbox.run(stopping).await;
+                    Ok(())
+                };
+                dies(part, run).await
+            }
+            "the reconciler" => {
+                let run = async move {
+                    reconciler
+                        .keep_up(Source::GitHub, |_, _| {}, stopping)
+                        .await;
+                    Ok(())
+                };
+                dies(part, run).await
+            }
+            _ => {
+                let alarms = Alarms::new(store.clone(), clock.clone(), vec![]);
+                let keepers: Vec<Arc<dyn HookKeeper>> = vec![bomb];
+                let gaps = Gaps::new(store, clock, inbox, reconciler, keepers, alarms);
+                let run = async move {
+                    gaps.run(stopping).await;
+                    Ok(())
+                };
+                dies(part, run).await
+            }
+        };
+        assert!(
+            why.starts_with(&format!("{part} ended by itself: ")),
+            "{why}"
+        );
+        assert!(why.contains("boom"), "{why}");
+    }
 }

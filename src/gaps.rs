@@ -15,11 +15,12 @@ use chrono_tz::Tz;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
-use crate::inbox::{Inbox, Kept};
+use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::store::messages::Draft;
 use crate::store::{Store, StoreTrouble, Wake, deliveries, messages};
@@ -216,8 +217,12 @@ impl Inner {
             lately.pop_front();
         }
         let may = lately.len() < REACTIVATIONS;
-        if may {
-            lately.push_back(now);
+        match may {
+            true => lately.push_back(now),
+            false => Bound::Reactivations.reached(format_args!(
+                "webhooks were put back to work {REACTIVATIONS} times within an hour, and this one is left to \
+                 `ivan webhooks repair`"
+            )),
         }
         may
     }
@@ -232,8 +237,14 @@ impl Inner {
             Ok(missed) => {
                 lock(&self.blind).remove(&(source, hook.place.clone(), Blind::Deliveries));
                 for delivery in missed {
-                    if self.inbox.keep(delivery).await? == Kept::New {
-                        tracing::info!(%source, "a delivery of {source} that had failed was fetched");
+                    match self.inbox.keep(delivery).await {
+                        Ok(Kept::New) => {
+                            tracing::info!(%source, "a delivery of {source} that had failed was fetched");
+                        }
+                        Ok(Kept::Duplicate) => {}
+                        // Those that are left are fetched with the next look.
+                        Err(NotKept::Full { .. }) => return Ok(()),
+                        Err(NotKept::Store(trouble)) => return Err(trouble),
                     }
                 }
             }
@@ -350,7 +361,102 @@ fn say(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::domain::event::{Delivery, Places};
+    use crate::domain::operation::WriteError;
+    use crate::reconcile::SyncSettings;
+
+    #[tokio::test]
+    async fn a_webhook_that_does_not_stay_at_work_is_put_back_a_few_times_an_hour() {
+        /// One webhook, which is never at work, and how often it was put back.
+        #[derive(Default)]
+        struct Broken(AtomicUsize);
+
+        #[async_trait]
+        impl HookKeeper for Broken {
+            fn source(&self) -> Source {
+                Source::ClickUp
+            }
+            async fn list(&self) -> Places<Hook> {
+                let hook = Hook {
+                    source: Source::ClickUp,
+                    id: "w1".into(),
+                    place: "9001".into(),
+                    url: "https://bot.example/webhooks/clickup".into(),
+                    events: vec![],
+                    active: false,
+                    health: "suspended".into(),
+                    secret: None,
+                };
+                Places {
+                    found: vec![hook],
+                    ..Places::default()
+                }
+            }
+            async fn register(&self, _: &str, _: &str) -> Places<Hook> {
+                Places::default()
+            }
+            async fn reactivate(&self, _: &Hook) -> Result<(), WriteError> {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
+            async fn missed(
+                &self,
+                _: &Hook,
+                _: DateTime<Utc>,
+            ) -> Result<Vec<Delivery>, WriteError> {
+                Ok(Vec::new())
+            }
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let (clock, broken) = (Clock::system(), Arc::new(Broken::default()));
+        let now = clock.now();
+        store
+            .write(move |tx| {
+                let url = "https://bot.example/webhooks/clickup";
+                deliveries::keep_hook(tx, Source::ClickUp, "w1", url, "s", now)
+            })
+            .await
+            .unwrap();
+        let inbox = Inbox::new(
+            store.clone(),
+            clock.clone(),
+            vec![],
+            vec![],
+            BTreeMap::new(),
+        );
+        let settings = SyncSettings {
+            interval: Duration::from_secs(60),
+            full_interval: Duration::from_secs(60),
+        };
+        let yields = Arc::new(|_| false);
+        let reconciler = Reconciler::new(store.clone(), clock.clone(), settings, vec![], yields);
+        let alarms = Alarms::new(store.clone(), clock.clone(), vec!["U1".to_owned()]);
+        let keepers: Vec<Arc<dyn HookKeeper>> = vec![broken.clone()];
+        let gaps = Gaps::new(
+            store.clone(),
+            clock.clone(),
+            inbox,
+            reconciler,
+            keepers,
+            alarms,
+        );
+        let before = Bound::Reactivations.times();
+        for (minutes, put_back) in [(0, 8), (50, 1), (20, 8)] {
+            clock.shift(chrono::Duration::minutes(minutes));
+            for _ in 0..put_back {
+                gaps.inner.look(broken.as_ref(), true).await.unwrap();
+            }
+        }
+        assert_eq!(broken.0.load(Ordering::SeqCst), 2 * REACTIVATIONS);
+        assert!(Bound::Reactivations.times() >= before + 5);
+    }
 
     #[tokio::test]
     async fn operators_hear_of_a_source_that_fails_for_long_once_and_once_when_it_is_well() {

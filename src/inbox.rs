@@ -15,6 +15,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::apply::{self, Account, Applied};
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Act, Delivery, HookReader, SourceEvent};
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
@@ -53,6 +54,15 @@ struct Inner {
     arrivals: watch::Sender<Option<Source>>,
 }
 
+/// Why a delivery is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotKept {
+    #[error("{waiting} deliveries wait to be worked off, which is all that is taken")]
+    Full { waiting: i64 },
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
 /// What a read for a hint came to.
 type Looked = (DateTime<Utc>, Result<Task, WriteError>);
 
@@ -85,25 +95,26 @@ impl Inbox {
 
     /// Keeps a delivery whose signature holds; it is committed when this returns (P1). A duplicate of one that is kept
     /// changes nothing: that one is worked off, or will be.
-    pub async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
+    ///
+    /// # Errors
+    /// Nothing of it was kept: too many wait, or the store takes nothing.
+    pub async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
         let store = &self.inner.store;
         let waiting = store.read(deliveries::count_waiting).await?;
         if waiting >= WAITING_MAX {
-            tracing::error!(waiting, source = %delivery.source, "the inbox is full: {waiting} deliveries wait; {} is told to come again", delivery.source);
-            return Err(StoreTrouble {
-                path: store.path().display().to_string(),
-                why: format!(
-                    "{waiting} deliveries wait to be worked off, which is all that it takes"
-                ),
-            });
+            Bound::Inbox.reached(format_args!(
+                "{waiting} deliveries wait to be worked off; {} is told to come again, and the next poll finds what it \
+                 does not send again",
+                delivery.source
+            ));
+            return Err(NotKept::Full { waiting });
         }
         let now = self.inner.clock.now();
-        store
-            .write(move |tx| {
-                tx.wake(Wake::Delivered);
-                deliveries::keep(tx, &delivery, now)
-            })
-            .await
+        let kept = store.write(move |tx| {
+            tx.wake(Wake::Delivered);
+            deliveries::keep(tx, &delivery, now)
+        });
+        Ok(kept.await?)
     }
 
     /// A webhook of the source has delivered something.
@@ -153,23 +164,25 @@ impl Inbox {
     pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
         let mut wait = RETRY_INITIAL;
         while !*shutdown.borrow_and_update() {
-            let all = match self.work_off().await {
-                Ok(all) => all,
-                Err(trouble) => {
-                    tracing::error!(error = %trouble, "deliveries wait: {trouble}");
-                    false
-                }
-            };
+            let worked_off = self.work_off().await;
+            if let Err(trouble) = &worked_off {
+                tracing::error!(error = %trouble, "deliveries wait: {trouble}");
+            }
             let pause = wait;
-            let again = async move {
-                match all {
-                    true => std::future::pending().await,
-                    false => tokio::time::sleep(pause).await,
+            let again = async {
+                match &worked_off {
+                    Ok(true) => std::future::pending().await,
+                    Ok(false) => tokio::time::sleep(pause).await,
+                    // The store says itself when it is well again.
+                    Err(_) => {
+                        tokio::time::sleep(RETRY_INITIAL).await;
+                        self.inner.store.until_well().await;
+                    }
                 }
             };
-            wait = match all {
-                true => RETRY_INITIAL,
-                false => (wait * 2).min(RETRY_MAX),
+            wait = match worked_off {
+                Ok(false) => (wait * 2).min(RETRY_MAX),
+                Ok(true) | Err(_) => RETRY_INITIAL,
             };
             tokio::select! {
                 () = self.inner.store.signals().delivered.notified() => {}

@@ -8,6 +8,7 @@
 //! ├── lib.rs         this map, and the list of modules
 //! ├── app.rs         wiring: Config → App → run until told to stop
 //! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM
+//! ├── bounds.rs      everything that has a bound, by name: counted and said where it is reached
 //! ├── clock.rs       the app's clock, which tests can move
 //! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
 //! │   ├── layers.rs      what was given, and where
@@ -50,6 +51,7 @@
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
 //! │   ├── listen.rs      kept messages → the desk, in each person's order
 //! │   ├── catch_up.rs    what was said while nobody was connected
+//! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once
 //! │   └── wire.rs · text.rs · blocks.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
@@ -68,6 +70,7 @@
 //!
 //! - [`app`]: wiring, from the configuration to a daemon that runs until it is told to stop
 //! - [`apply`]: what a source says about a task, into the mirror and to those whom it concerns
+//! - [`bounds`]: everything that has a bound, by name
 //! - [`cli`]: the command line, and the client of our own HTTP API
 //! - [`clickup`]: ClickUp, a source
 //! - [`clock`]: what time it is; tests can move it
@@ -88,6 +91,7 @@
 
 pub mod app;
 pub mod apply;
+pub mod bounds;
 pub mod cli;
 pub mod clickup;
 pub mod clock;

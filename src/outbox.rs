@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::operation::{
     NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, Write, WriteError, carry_out,
@@ -153,7 +154,7 @@ impl Outbox {
                 }
                 Err(trouble) => {
                     tracing::error!(error = %trouble, "the outbox cannot read what is pending: {trouble}");
-                    pause(STORE_REST, &mut shutdown).await;
+                    self.inner.rest(&mut shutdown).await;
                     continue;
                 }
             }
@@ -190,9 +191,21 @@ impl Inner {
                 Ok(_) => {}
                 Err(trouble) => {
                     tracing::error!(lane, error = %trouble, "lane {lane} rests: {trouble}");
-                    pause(STORE_REST, &mut shutdown).await;
+                    self.rest(&mut shutdown).await;
                 }
             }
+        }
+    }
+
+    /// What the store could not take it may take when it is well again.
+    async fn rest(&self, shutdown: &mut watch::Receiver<bool>) {
+        let well = async {
+            tokio::time::sleep(STORE_REST).await;
+            self.store.until_well().await;
+        };
+        tokio::select! {
+            () = well => {}
+            _ = shutdown.changed() => {}
         }
     }
 
@@ -271,8 +284,18 @@ impl Inner {
         row: OperationRow,
         shutdown: &watch::Receiver<bool>,
     ) -> Result<Next, StoreTrouble> {
-        let Ok(_turn) = at.turns.acquire().await else {
-            return Ok(Next::Over);
+        let _turn = match at.turns.try_acquire() {
+            Ok(turn) => turn,
+            Err(_) => {
+                Bound::Attempts.reached(format_args!(
+                    "{AT_ONCE} writes are under way at {}, and further ones wait until one ends",
+                    at.writer.source()
+                ));
+                match at.turns.acquire().await {
+                    Ok(turn) => turn,
+                    Err(_) => return Ok(Next::Over),
+                }
+            }
         };
         if *shutdown.borrow() {
             return Ok(Next::Over);
@@ -506,16 +529,128 @@ fn back_off(settings: &OutboxSettings, attempts: u32) -> Duration {
     doubled.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
-async fn pause(time: Duration, shutdown: &mut watch::Receiver<bool>) {
-    tokio::select! {
-        () = tokio::time::sleep(time) => {}
-        _ = shutdown.changed() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::domain::operation::{Operation, Written};
+    use crate::domain::task::{Task, TaskKey};
+    use crate::store::operations::{NewCommand, Surface};
+    use crate::store::people;
+
+    /// A source whose reads wait for a permit each, and whose writes panic where they are told to.
+    struct Slow {
+        reads: Semaphore,
+        under_way: AtomicUsize,
+        most: AtomicUsize,
+        panics: bool,
+    }
+
+    #[async_trait]
+    impl SourceWriter for Slow {
+        fn source(&self) -> Source {
+            Source::ClickUp
+        }
+        async fn read(&self, _: &TaskKey) -> Result<Task, WriteError> {
+            assert!(!self.panics, "read badly");
+            let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            self.reads.acquire().await.unwrap().forget();
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+            Err(WriteError::Refused {
+                what: Refusal::Other,
+                why: "no".into(),
+            })
+        }
+        async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
+            panic!("nothing is there to be written to")
+        }
+        async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+            Ok(None)
+        }
+    }
+
+    async fn outbox(
+        folder: &tempfile::TempDir,
+        writes: usize,
+        panics: bool,
+    ) -> (Outbox, Arc<Slow>) {
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let clock = Clock::system();
+        let now = clock.now();
+        store
+            .write(move |tx| {
+                people::configure(tx, &[])?;
+                let person = people::present(tx)?[0].id;
+                let command = NewCommand {
+                    person,
+                    surface: Surface::Api,
+                    verb: "done",
+                    typed_at: now,
+                    once: None,
+                };
+                for n in 0..writes {
+                    let command = operations::add_command(tx, &command, now)?;
+                    let task = TaskKey::clickup(format!("86a{n}"));
+                    let (id, lane) = (format!("op-{n}"), format!("lane-{n}"));
+                    operations::add(tx, command, &id, &lane, &Write::Complete { task }, now)?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let slow = Arc::new(Slow {
+            reads: Semaphore::new(0),
+            under_way: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+            panics,
+        });
+        let settings = OutboxSettings {
+            retry_initial: Duration::from_secs(1),
+            retry_max: Duration::from_secs(60),
+            give_up_after: Duration::from_secs(3600),
+        };
+        let writers: Vec<Arc<dyn SourceWriter>> = vec![slow.clone()];
+        let outbox = Outbox::new(store, writers, settings, Weights::default(), clock);
+        (outbox, slow)
+    }
+
+    #[tokio::test]
+    async fn so_many_attempts_are_under_way_at_a_source_and_the_others_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = AT_ONCE + 8;
+        let before = Bound::Attempts.times();
+        let (outbox, slow) = outbox(&folder, all, false).await;
+        let (stop, stopping) = watch::channel(false);
+        let running = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.run(stopping).await }
+        });
+        while Bound::Attempts.times() < before + 8 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        slow.reads.add_permits(all);
+        let count = || outbox.inner.store.read(operations::count_pending);
+        while count().await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(slow.most.load(Ordering::SeqCst), AT_ONCE);
+        stop.send_replace(true);
+        running.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_panics_ends_the_outbox_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outbox, _) = outbox(&folder, 1, true).await;
+        let (_stop, stopping) = watch::channel(false);
+        let ended = outbox.run(stopping).await.unwrap_err().to_string();
+        assert!(ended.contains("a lane crashed"), "{ended}");
+        assert!(ended.contains("read badly"), "{ended}");
+    }
 
     #[test]
     fn waits_double_up_to_the_longest() {

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::apply::{self, Account, Applied};
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::operation::{Container, Refusal, SourceReader, SourceWriter, WriteError};
 use crate::domain::task::{Source, TaskKey};
@@ -23,8 +24,8 @@ use crate::store::{Store, StoreTrouble, tasks};
 /// Clocks and listings of sources lag: a walk begins this much before the newest change that is known
 /// (contract clickup 8: 5 minutes; contract github 6: 2 minutes).
 const OVERLAP: chrono::Duration = chrono::Duration::minutes(5);
-/// Pages of one walk at most: a million tasks.
-const PAGES: usize = 10_000;
+/// Pages of one walk at most: a million tasks. Each is committed, which takes its time in a test.
+const PAGES: usize = if cfg!(test) { 12 } else { 10_000 };
 /// Tasks that a full walk did not meet and that are asked for one by one, a walk.
 const ASKED_FOR: usize = 100;
 /// Full walks that must have missed a task before its absence counts, where the source does not say why it is out of
@@ -165,6 +166,11 @@ impl Reconciler {
         };
         let mut retry = RETRY_INITIAL;
         while !*shutdown.borrow_and_update() {
+            // A poll whose result cannot be kept is no use.
+            tokio::select! {
+                () = self.inner.store.until_well() => {}
+                _ = shutdown.changed() => continue,
+            }
             let synced = self
                 .inner
                 .sync(source, mirrored, self.inner.full_is_due(source).await)
@@ -335,6 +341,10 @@ impl Inner {
                 return Ok(());
             }
         }
+        Bound::Pages.reached(format_args!(
+            "{} does not end after {PAGES} pages, and its walk counts as failed",
+            container.name
+        ));
         Err(format!(
             "{} did not end after {PAGES} pages",
             container.name
@@ -357,6 +367,13 @@ impl Inner {
             .await
             .map_err(in_words)?;
         let mut changed = 0;
+        if unmet.len() > ASKED_FOR {
+            Bound::Unmet.reached(format_args!(
+                "{} tasks are no longer listed in {}; {ASKED_FOR} are asked for now, the others after the next full walk",
+                unmet.len(),
+                container.name
+            ));
+        }
         for (key, missed) in unmet.into_iter().take(ASKED_FOR) {
             self.turn(mirrored, first).await?;
             let asked_at = self.clock.now();
@@ -411,7 +428,7 @@ fn in_words(trouble: StoreTrouble) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex as StdMutex;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use async_trait::async_trait;
 
@@ -423,6 +440,11 @@ mod tests {
     /// A repository with one issue, and how often it was listed.
     #[derive(Default)]
     struct Fake {
+        /// Each page says that there is another.
+        endless: AtomicBool,
+        /// It lists nothing, and knows no task that it is asked for.
+        empty: AtomicBool,
+        asked: AtomicU32,
         rests: StdMutex<Option<DateTime<Utc>>>,
         named: AtomicU32,
         listed: AtomicU32,
@@ -482,9 +504,13 @@ mod tests {
             _: Option<&str>,
         ) -> Result<Page, WriteError> {
             self.listed.fetch_add(1, Ordering::SeqCst);
+            let listed = !self.empty.load(Ordering::SeqCst);
             Ok(Page {
-                tasks: vec![task()],
-                next: None,
+                tasks: listed.then(task).into_iter().collect(),
+                next: self
+                    .endless
+                    .load(Ordering::SeqCst)
+                    .then(|| "more".to_owned()),
             })
         }
 
@@ -505,7 +531,12 @@ mod tests {
         }
 
         async fn read(&self, _: &TaskKey) -> Result<Task, WriteError> {
-            panic!("no task was missed")
+            assert!(self.empty.load(Ordering::SeqCst), "no task was missed");
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            Err(WriteError::Refused {
+                what: Refusal::Gone,
+                why: "it is gone".into(),
+            })
         }
 
         async fn send(&self, _: &Operation, _: Option<&Task>) -> Result<Written, WriteError> {
@@ -576,6 +607,55 @@ mod tests {
         assert_eq!(synced.error, None);
         assert_eq!(looks.load(Ordering::SeqCst), 4);
         assert_eq!(fake.listed.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_listing_without_end_is_given_up_and_what_was_read_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Arc::new(Fake::default());
+        fake.endless.store(true, Ordering::SeqCst);
+        let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
+        let before = Bound::Pages.times();
+        let synced = reconciler.sync_source(Source::GitHub, false).await;
+        let why = format!("acme/widgets did not end after {PAGES} pages");
+        assert_eq!((synced.changed, synced.error), (1, Some(why)));
+        assert!(Bound::Pages.times() > before);
+        fake.endless.store(false, Ordering::SeqCst);
+        let synced = reconciler.sync_source(Source::GitHub, false).await;
+        assert_eq!((synced.changed, synced.error), (0, None));
+    }
+
+    #[tokio::test]
+    async fn of_many_tasks_that_are_listed_no_more_some_are_asked_for_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Arc::new(Fake::default());
+        let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
+        let synced = reconciler.sync_source(Source::GitHub, true).await;
+        assert_eq!(synced.error, None);
+        reconciler
+            .inner
+            .store
+            .write(|tx| {
+                for number in 2..=ASKED_FOR as u64 + 20 {
+                    let one = Task {
+                        key: TaskKey::github(1001, number),
+                        id: TaskId::github(RepoName::parse("acme/widgets"), number).unwrap(),
+                        ..task()
+                    };
+                    tasks::keep(tx, &one, at(0))?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        fake.empty.store(true, Ordering::SeqCst);
+        let before = Bound::Unmet.times();
+        for (asked, reached) in [(ASKED_FOR, 1), (ASKED_FOR + 20, 1)] {
+            reconciler.sync_source(Source::GitHub, true).await;
+            let asked_for = usize::try_from(fake.asked.load(Ordering::SeqCst)).unwrap();
+            assert_eq!(asked_for, asked);
+            assert!(Bound::Unmet.times() >= before + reached);
+        }
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
 
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::operation::{Limits, Refusal, WriteError};
 
@@ -363,6 +364,9 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<String, String>
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
         if body.len() + chunk.len() > BODY_MAX {
+            Bound::Answer.reached(format_args!(
+                "an answer of ClickUp is longer than {BODY_MAX} bytes and counts as none"
+            ));
             return Err(format!("it is longer than {BODY_MAX} bytes"));
         }
         body.extend_from_slice(&chunk);
@@ -781,5 +785,25 @@ mod tests {
         assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
         let read = WriteError::from(client.send::<Value>(&a_read()).await.unwrap_err());
         assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_counts_as_none() {
+        let before = Bound::Answer.times();
+        let fake =
+            fake::Fake::start(|_| fake::Reply::Text(200, vec![], " ".repeat(BODY_MAX + 1))).await;
+        fake::provider();
+        let answer = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .build()
+            .unwrap()
+            .get(&fake.url)
+            .send()
+            .await
+            .unwrap();
+        let read = read_bounded(answer).await;
+        assert_eq!(read, Err(format!("it is longer than {BODY_MAX} bytes")));
+        assert!(Bound::Answer.times() > before);
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, json};
 
+use crate::bounds::Bound;
 use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
 };
@@ -323,6 +324,9 @@ fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
 
 /// The search had no end: it is not known that the trace is absent.
 fn too_much(thing: &str) -> WriteError {
+    Bound::Pages.reached(
+        "all pages of ClickUp that a search reads do not show whether a write has arrived, which is looked for again",
+    );
     WriteError::NotTaken {
         why: format!(
             "there is too much new in ClickUp about {thing} to find out whether the write arrived"

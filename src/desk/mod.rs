@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::command::{self, Command, Ref};
 use crate::domain::person::{Member, Person, may_act};
@@ -24,15 +26,20 @@ use crate::store::{Db, DbResult, Store, Wake, messages, operations, people, slac
 use turn::{Target, Turn};
 
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
-pub use crate::store::StoreTrouble;
 pub use crate::store::messages::{Conversation, Outgoing};
 pub use crate::store::slack_events::{Heard, Kept, Waiting};
 pub use crate::store::tasks::WantedStatus;
+pub use crate::store::{Health as StoreHealth, StoreTrouble};
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
 const TELL_AFTER: Duration = Duration::from_secs(2);
 /// How long a command that needs to know the current task waits for an answer that may change it to be posted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// Messages of one person that may wait to be acted on (P8): answers go out one a second, so this is minutes of them.
+const HEARD_MAX: i64 = 100;
+/// Writes of one person that may wait for their outcome (P8).
+const OUTBOX_MAX: i64 = 500;
 
 /// What the desk knows of `bot.toml`.
 #[derive(Debug, Clone)]
@@ -113,6 +120,9 @@ pub enum TurnedDown {
     /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
     #[error("{}", .0.plain())]
     Unfit(Words),
+    /// Too much of this person waits for an outcome: 503.
+    #[error("{}", .0.plain())]
+    Full(Words),
     /// The same `Idempotency-Key` came with another request: 422.
     #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
     KeyReused,
@@ -209,19 +219,49 @@ impl Desk {
         }
     }
 
-    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys.
+    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of one whose person
+    /// has too many waiting already is only kept that it was turned down, and said.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         let now = self.inner.clock.now();
         self.inner
             .store
             .write(move |tx| {
+                let waiting = slack_events::count_waiting(tx, &heard.user)?;
                 let kept = slack_events::keep(tx, &heard, &raw, now)?;
-                if kept == Kept::New {
-                    tx.wake(Wake::Heard);
+                if kept == Kept::Duplicate {
+                    return Ok(kept);
                 }
+                if waiting < HEARD_MAX {
+                    tx.wake(Wake::Heard);
+                    return Ok(kept);
+                }
+                Bound::Heard.reached(format_args!(
+                    "{waiting} messages of one person wait to be acted on, and the next are turned down"
+                ));
+                if let Some(id) = slack_events::known(tx, &heard.keys)? {
+                    slack_events::handle(tx, id, now)?;
+                }
+                let words = reply::too_many_messages(waiting, &heard.text);
+                let draft = Draft {
+                    words: Some(reply::refusal(words)),
+                    ..answer_to(&heard)
+                };
+                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                messages::add(tx, &draft, &uid, now)?;
+                tx.wake(Wake::Messages);
                 Ok(kept)
             })
             .await
+    }
+
+    /// Resolves when the store takes writes: at once, mostly.
+    pub async fn until_the_store_is_well(&self) {
+        self.inner.store.until_well().await;
+    }
+
+    /// How the store is, and each change of that.
+    pub fn store_health(&self) -> watch::Receiver<StoreHealth> {
+        self.inner.store.health()
     }
 
     /// The oldest unhandled message of each sender that has any.
@@ -694,11 +734,7 @@ impl Desk {
 
     /// What is well and what is not.
     pub async fn health(&self) -> HealthView {
-        let writable = self
-            .inner
-            .store
-            .write(|tx| tx.execute("UPDATE people SET present = present WHERE id = 0", []))
-            .await;
+        let writable = self.inner.store.try_out().await;
         let inner = Arc::clone(&self.inner);
         let read = self
             .inner
@@ -773,6 +809,26 @@ fn is_called(person: &Person, name: &str) -> bool {
             .github
             .as_deref()
             .is_some_and(|login| login.eq_ignore_ascii_case(name))
+}
+
+/// Where a message is answered: where it was said, in channels in a thread under it.
+pub fn conversation_of(heard: &Heard) -> Conversation {
+    Conversation {
+        channel: heard.channel.clone(),
+        thread: match heard.direct {
+            true => heard.thread.clone(),
+            false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
+        },
+    }
+}
+
+fn answer_to(heard: &Heard) -> Draft {
+    let Conversation { channel, thread } = conversation_of(heard);
+    Draft {
+        channel,
+        thread,
+        ..Draft::default()
+    }
 }
 
 /// Who a Slack member is here: the one person where nobody is configured, else whoever has their Slack id.

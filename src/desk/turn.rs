@@ -6,9 +6,10 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Answer, Asked, Brief, Heard, Inner, Once, Report, ReportState, Scored, TurnedDown,
-    health_of_sources, person_of, scored,
+    Answer, Asked, Brief, Heard, Inner, OUTBOX_MAX, Once, Report, ReportState, Scored, TurnedDown,
+    answer_to, health_of_sources, person_of, scored,
 };
+use crate::bounds::Bound;
 use crate::domain::command::{Command, Create, Ref};
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
@@ -108,17 +109,13 @@ impl Turn<'_> {
         };
         let said = said.unwrap_or_default();
         let draft = Draft {
-            channel: heard.channel.clone(),
-            thread: match heard.direct {
-                true => heard.thread.clone(),
-                false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
-            },
             person: person.map(|person| person.id),
             command,
             pin: said.pin,
             list: said.list,
             about: said.about,
             words: command.is_none().then_some(said.words),
+            ..answer_to(heard)
         };
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
@@ -130,6 +127,7 @@ impl Turn<'_> {
         let shows_current = matches!(why, TurnedDown::NoCurrent(_));
         let words = match why {
             TurnedDown::NoCurrent(words)
+            | TurnedDown::Full(words)
             | TurnedDown::UnknownTask(words)
             | TurnedDown::Unfit(words) => words,
             other => Words::new().text(other.to_string()),
@@ -316,6 +314,15 @@ impl Turn<'_> {
         command: Command,
         typed: &Typed,
     ) -> DbResult<Result<Done, TurnedDown>> {
+        if asks_a_source(&command) {
+            let waiting = operations::count_pending_of(self.tx, person.id)?;
+            if waiting >= OUTBOX_MAX {
+                Bound::Outbox.reached(format_args!(
+                    "{waiting} writes of one person wait for an outcome, and the next are turned down"
+                ));
+                return Ok(Err(TurnedDown::Full(reply::too_many_writes(waiting))));
+            }
+        }
         match command {
             Command::Done { task, comment } => {
                 if let Some(too_long) = comment.as_deref().and_then(over_long) {
@@ -686,6 +693,19 @@ impl Turn<'_> {
     fn ulid(&self) -> String {
         ulid::Ulid::from_datetime(self.now.into()).to_string()
     }
+}
+
+/// Whether a command may make operations.
+fn asks_a_source(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Current
+            | Command::Next
+            | Command::List { .. }
+            | Command::Status
+            | Command::Mute(_)
+            | Command::Help
+    )
 }
 
 /// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.

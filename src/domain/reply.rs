@@ -618,6 +618,48 @@ pub fn refusal(why: Words) -> Words {
     Words::new().text("✗ ").then(why)
 }
 
+/// So many messages of one person wait that no further one is taken.
+pub fn too_many_messages(waiting: i64, text: &str) -> Words {
+    Words::new()
+        .text(format!(
+            "{waiting} of your messages wait for me already, which is all that I take from one person. I have not acted \
+             on this one: "
+        ))
+        .code(quote(text))
+        .text(". Type it again when the others are answered.")
+}
+
+/// So many writes of one person have no outcome yet that no further one is taken.
+pub fn too_many_writes(waiting: i64) -> Words {
+    Words::new().text(format!(
+        "{waiting} changes that you asked for are not through yet, which is all that I take from one person: a source \
+         is slow or does not answer. Nothing was done for this one; ask again when those are through. `status` shows \
+         how many there are."
+    ))
+}
+
+/// What operators are told when the store takes no writes. It is said past the store, which cannot keep it.
+pub fn store_refuses(why: &str) -> Words {
+    Words::new().text(format!(
+        "✗ I cannot store anything ({why}), so I take no commands and no webhooks until I can: senders are asked to \
+         come again, and what I have taken is safe. Free disk space where `store.path` is, or look at the rights of \
+         the file. I try every second and go on by myself."
+    ))
+}
+
+/// What operators are told when it is over.
+pub fn store_well() -> Words {
+    Words::new().text("✓ I can store again, and go on with everything that waited.")
+}
+
+/// What a person is told whose message could not be kept.
+pub fn not_stored() -> Words {
+    Words::new().text(
+        "✗ I cannot store anything at the moment, so nothing has been done yet. Slack sends me your message again for a \
+         few minutes: if I can store by then, I act on it and answer here. If I do not answer, type it again later.",
+    )
+}
+
 /// The longest part of a comment that a notice quotes, in characters.
 const QUOTE: usize = 300;
 

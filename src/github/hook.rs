@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::bounds::Bound;
 use crate::domain::event::{
     Act, Actor, Delivery, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable, What,
 };
@@ -372,11 +373,10 @@ impl HookKeeper for GitHub {
         // The newest attempt stands for all of its delivery.
         failed.retain(|one| healthy.insert(one.guid.clone()));
         if failed.len() > MISSED_MAX {
-            tracing::warn!(
-                source = "github",
-                missed = failed.len(),
-                "more deliveries of {name} were missed than are fetched: the poll completes the rest"
-            );
+            Bound::Missed.reached(format_args!(
+                "{} deliveries to {name} failed; {MISSED_MAX} are fetched, and the poll completes the rest",
+                failed.len()
+            ));
             failed.truncate(MISSED_MAX);
         }
         let mut missed = Vec::new();
@@ -518,7 +518,10 @@ impl GitHub {
                 None => return Ok(()),
             }
         }
-        tracing::warn!(source = "github", "{} are more than is read", request.thing);
+        Bound::Pages.reached(format_args!(
+            "{} are more than {PAGES_MAX} pages in GitHub, and no more are read",
+            request.thing
+        ));
         Ok(())
     }
 
@@ -1440,7 +1443,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_many_missed_deliveries_the_newest_are_fetched() {
+        let before = Bound::Missed.times();
+        let fake = Fake::start(world(|seen| {
+            if seen.target.contains("/deliveries/") {
+                return says(200, json!({"request": {"payload": {}}}));
+            }
+            let failed = seen.query("status").as_deref() == Some("failure");
+            let attempts = (0..=MISSED_MAX as u64)
+                .filter(|_| failed)
+                .map(|n| attempt(1_000 + n, &format!("g{n}"), 1, 500));
+            says(200, json!(attempts.collect::<Vec<_>>()))
+        }))
+        .await;
+        let github = github(&fake.url);
+        let missed = github
+            .missed(&a_hook(), DateTime::UNIX_EPOCH)
+            .await
+            .unwrap();
+        assert_eq!(missed.len(), MISSED_MAX);
+        assert!(Bound::Missed.times() > before);
+    }
+
+    #[tokio::test]
     async fn a_listing_without_end_has_one_here() {
+        let before = Bound::Pages.times();
         let fake = Fake::start(world(|seen| {
             let host = seen.header("host").unwrap();
             let next = format!("<http://{host}/repositories/1001/more>; rel=\"next\"");
@@ -1457,6 +1484,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(missed.len(), 1);
+        assert!(Bound::Pages.times() > before);
         let pages = fake.lines().into_iter();
         let pages = pages.filter(|line| line.ends_with("/more") || line.ends_with("/deliveries"));
         assert_eq!(pages.count(), 2 * PAGES_MAX);

@@ -8,6 +8,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::bounds::Bound;
 use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
 };
@@ -352,6 +353,9 @@ impl GitHub {
                 None => return Ok(None),
             }
         }
+        Bound::Pages.reached(format_args!(
+            "{SEARCH_PAGES_MAX} pages of GitHub do not show whether a write has arrived, which is looked for again"
+        ));
         // It is not known that the trace is absent.
         Err(WriteError::NotTaken {
             why: format!(

@@ -22,7 +22,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{Kind, Problem};
-use super::{Api, BODY_MAX, BODY_WITHIN, Stopping, WAIT_MAX, metrics, openapi};
+use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
+use crate::bounds::Bound;
 use crate::desk::{
     Answer, Asked, Brief, HealthView, Once, OperationView, Report, ReportState, Scored,
     SlackHealth, Wanted, WantedStatus,
@@ -269,6 +270,9 @@ async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: SyncBody = sent.json_or_default()?;
     let full = body.full.unwrap_or(false);
     let slot = api.syncs.clone().try_acquire_owned().map_err(|_| {
+        Bound::Syncs.reached(format_args!(
+            "{SYNCS_MAX} synchronisations run, and one more is answered 503"
+        ));
         Problem::new(
             Kind::Busy,
             "Several synchronisations are running already; wait for them and ask again",
@@ -499,6 +503,9 @@ impl Sent {
 fn unreceived(rejection: BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let why = format!("A body may have {BODY_MAX} bytes at most");
+        Bound::ApiBody.reached(format_args!(
+            "a request with more than {BODY_MAX} bytes is answered 413"
+        ));
         return Problem::new(Kind::BodyTooLarge, why);
     }
     Problem::new(Kind::SlowBody, "The body did not arrive completely")

@@ -31,13 +31,13 @@ use crate::clock::Clock;
 use crate::desk::StoreTrouble;
 use crate::domain::event::Delivery;
 use crate::domain::task::Source;
-use crate::inbox::{Inbox, Kept};
+use crate::inbox::{Inbox, Kept, NotKept};
 
 /// The part of the inbox that is needed here; the promises of each are [`Inbox`]'s.
 #[async_trait]
 pub trait Keeps: Send + Sync + 'static {
     /// Committed when this returns (P1).
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble>;
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept>;
     /// The secrets that may have signed a delivery of the webhook `hook`; of any webhook of the source, for `None`. Empty
     /// for any: there is no route for the source (P6).
     async fn secrets(
@@ -49,7 +49,7 @@ pub trait Keeps: Send + Sync + 'static {
 
 #[async_trait]
 impl Keeps for Inbox {
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
         let source = delivery.source;
         let kept = Inbox::keep(self, delivery).await?;
         self.has_delivered(source);
@@ -125,6 +125,8 @@ struct Hooks {
     room: Arc<Semaphore>,
     github_refusals: Seldom,
     clickup_refusals: Seldom,
+    /// Those that the store did not take.
+    unkept: Seldom,
 }
 
 impl Hooks {
@@ -136,6 +138,7 @@ impl Hooks {
             limits,
             github_refusals: Seldom::default(),
             clickup_refusals: Seldom::default(),
+            unkept: Seldom::default(),
         }
     }
 
@@ -173,12 +176,12 @@ impl Hooks {
 }
 
 /// What is still under way then may be committed after all: a repetition finds it.
-async fn in_time<T>(
+async fn in_time<T, E: Into<Why>>(
     within: Duration,
-    asked: impl Future<Output = Result<T, StoreTrouble>>,
+    asked: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Why> {
     match timeout(within, asked).await {
-        Ok(answered) => answered.map_err(|trouble| Why::Store(trouble.to_string())),
+        Ok(answered) => answered.map_err(E::into),
         Err(_) => Err(Why::Store(format!(
             "the store did not answer within {} s",
             within.as_secs_f32()
@@ -261,10 +264,18 @@ impl Door {
             Why::Unreadable(_) => {
                 tracing::warn!(%source, "a signed webhook of {name} is ignored: {what}")
             }
-            Why::Store(why) => tracing::error!(
-                %source,
-                "a webhook of {name} is not kept, and was answered 503: {why}. What was missed is found by the next poll"
-            ),
+            // The bound has been said where it is.
+            Why::Full => tracing::debug!(%source, "a webhook of {name} is not kept: {what}"),
+            Why::Store(why) => {
+                if let Some(unsaid) = self.hooks.unkept.pass(Instant::now()) {
+                    tracing::error!(
+                        %source,
+                        unsaid,
+                        "a webhook of {name} is not kept, and was answered 503: {why} ({unsaid} more since the last \
+                         such line). What was missed is found by the next poll"
+                    );
+                }
+            }
             Why::NoRoute => {
                 tracing::debug!(%source, "a webhook of {name} is not taken: no secret for it is known");
             }
@@ -510,7 +521,24 @@ enum Why {
     CutOff,
     /// Larger bodies fill the room.
     Busy,
+    /// The inbox is full.
+    Full,
     Store(String),
+}
+
+impl From<StoreTrouble> for Why {
+    fn from(trouble: StoreTrouble) -> Why {
+        Why::Store(trouble.to_string())
+    }
+}
+
+impl From<NotKept> for Why {
+    fn from(not_kept: NotKept) -> Why {
+        match not_kept {
+            NotKept::Full { .. } => Why::Full,
+            NotKept::Store(trouble) => trouble.into(),
+        }
+    }
 }
 
 impl Why {
@@ -527,6 +555,7 @@ impl Why {
             Why::Slow => "slow",
             Why::CutOff => "cut_off",
             Why::Busy => "busy",
+            Why::Full => "full",
             Why::Store(_) => "store",
         }
     }
@@ -548,6 +577,7 @@ impl Why {
             Why::Slow => "Its body did not arrive in time".to_owned(),
             Why::CutOff => "Its body did not arrive completely".to_owned(),
             Why::Busy => "Too many large bodies arrive at once".to_owned(),
+            Why::Full => "Too many deliveries wait to be worked off; send it again".to_owned(),
             Why::Store(_) => "It could not be kept; send it again".to_owned(),
         }
     }
@@ -569,7 +599,7 @@ impl IntoResponse for Unkept {
             Why::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, &words),
             Why::Slow => refusal(StatusCode::REQUEST_TIMEOUT, &words),
             Why::CutOff => refusal(StatusCode::BAD_REQUEST, &words),
-            Why::Busy | Why::Store(_) => {
+            Why::Busy | Why::Full | Why::Store(_) => {
                 let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &words);
                 let headers = response.headers_mut();
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -107,7 +107,7 @@ fn describe() {
         "ivan_deliveries_total",
         Unit::Count,
         "Webhook requests by their source and what became of them: accepted, duplicate, ignored, unknown (an event that \
-         is new to us), unreadable, bad_signature, unsigned, no_route, too_large, slow, cut_off, busy, store"
+         is new to us), unreadable, bad_signature, unsigned, no_route, too_large, slow, cut_off, busy, full, store"
     );
     describe_counter!(
         "ivan_operations_total",
@@ -155,6 +155,26 @@ fn describe() {
         Unit::Count,
         "Requests that the source still takes in this window, as it said last"
     );
+    describe_counter!(
+        "ivan_bounds_reached_total",
+        Unit::Count,
+        "How often a bound was reached, by its name (docs/reliability.md)"
+    );
+    describe_gauge!(
+        "ivan_store_writable",
+        Unit::Count,
+        "1 while the store takes writes, else 0"
+    );
+    describe_counter!(
+        "ivan_store_refused_total",
+        Unit::Count,
+        "Writes of which nothing was kept, because the disk is full or the store failed"
+    );
+    describe_counter!(
+        "ivan_rows_forgotten_total",
+        Unit::Count,
+        "Rows that were done with for longer than store.retention, by table"
+    );
     describe_histogram!(
         "ivan_event_lag_seconds",
         Unit::Seconds,
@@ -171,17 +191,21 @@ mod tests {
     use super::*;
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
-    /// Design 5, as it stands there.
-    const DESIGN: [&str; 11] = [
+    /// Those of design 5, and those of the bounds and the store.
+    const DESIGN: [&str; 15] = [
+        "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
         "ivan_operation_seconds",
         "ivan_operations_pending",
         "ivan_operations_total",
+        "ivan_rows_forgotten_total",
         "ivan_slack_connected",
         "ivan_slack_envelopes_total",
         "ivan_source_ratelimit_remaining",
         "ivan_source_requests_total",
+        "ivan_store_refused_total",
+        "ivan_store_writable",
         "ivan_sync_changes_total",
         "ivan_sync_seconds",
     ];

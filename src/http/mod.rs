@@ -38,6 +38,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::domain::task::Source;
@@ -57,12 +58,14 @@ const HEAD_MAX: usize = 64 * 1024;
 const API: Serving = Serving {
     name: "the API",
     connections: 256,
+    bound: Bound::ApiConnections,
     head_within: Duration::from_secs(30),
 };
 /// The webhooks' listener. Strangers reach it: who is slow makes room sooner.
 const HOOKS: Serving = Serving {
     name: "the webhook listener",
     connections: 256,
+    bound: Bound::HookConnections,
     head_within: Duration::from_secs(10),
 };
 /// How many `POST /sync` run at once.
@@ -257,6 +260,7 @@ struct Serving {
     name: &'static str,
     /// How many connections are served at once; further ones wait in the listener's backlog.
     connections: usize,
+    bound: Bound,
     /// How long a connection may stay without a complete request head, between requests too.
     head_within: Duration,
 }
@@ -297,7 +301,7 @@ async fn serve_as(
         }
         let accepted = tokio::select! {
             () = stopping.begun() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &slots, serving) => accepted,
         };
         match accepted {
             Ok((stream, slot)) => {
@@ -338,9 +342,24 @@ async fn serve_as(
 type Slot = tokio::sync::OwnedSemaphorePermit;
 
 /// The next connection, once there is a slot for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, Slot)> {
-    let slot = Arc::clone(slots).acquire_owned().await;
-    let slot = slot.map_err(io::Error::other)?;
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    serving: Serving,
+) -> io::Result<(TcpStream, Slot)> {
+    let slot = match Arc::clone(slots).try_acquire_owned() {
+        Ok(slot) => slot,
+        Err(_) => {
+            let Serving {
+                name, connections, ..
+            } = serving;
+            serving.bound.reached(format_args!(
+                "{name} serves {connections} connections, and further ones wait until one ends"
+            ));
+            let slot = Arc::clone(slots).acquire_owned().await;
+            slot.map_err(io::Error::other)?
+        }
+    };
     let (stream, _) = listener.accept().await?;
     Ok((stream, slot))
 }
@@ -557,8 +576,41 @@ mod tests {
             request.send().await.unwrap()
         };
         assert_eq!(send(BODY_MAX).await.status(), StatusCode::OK);
+        let before = Bound::ApiBody.times();
         let refused = problem(send(BODY_MAX + 1).await).await;
         assert_eq!(refused["status"], 413);
+        assert!(Bound::ApiBody.times() > before);
+    }
+
+    #[tokio::test]
+    async fn connections_are_bounded_and_the_others_wait() {
+        let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel();
+        let (let_go, held) = watch::channel(false);
+        let routes = Router::new().route(
+            "/healthz",
+            get(async move || {
+                let _ = entered.send(());
+                let _ = held.clone().wait_for(|&go| go).await;
+                "well"
+            }),
+        );
+        let server = served(routes).await;
+        let before = Bound::ApiConnections.times();
+        let asked: Vec<_> = (0..API.connections + 3)
+            .map(|_| tokio::spawn(client().get(format!("{}/healthz", server.url)).send()))
+            .collect();
+        for _ in 0..API.connections {
+            inside.recv().await.unwrap();
+        }
+        // Whoever comes then finds no room, and waits.
+        while Bound::ApiConnections.times() == before {
+            tokio::task::yield_now().await;
+        }
+        assert!(inside.try_recv().is_err());
+        let_go.send_replace(true);
+        for answer in asked {
+            assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+        }
     }
 
     #[tokio::test]

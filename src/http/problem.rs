@@ -11,6 +11,8 @@ use crate::desk::{StoreTrouble, TurnedDown, WhoActs};
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+/// What a client is asked to wait where it may ask again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// What kind of problem: fixes `type`, `title` and `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,11 +171,13 @@ impl IntoResponse for Problem {
         let content = HeaderValue::from_static(PROBLEM_JSON);
         let mut response =
             (self.status(), [(header::CONTENT_TYPE, content)], document).into_response();
+        let headers = response.headers_mut();
         if self.kind == Kind::NotAuthorized {
             let challenge = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
         response
     }
@@ -182,7 +186,7 @@ impl IntoResponse for Problem {
 impl From<StoreTrouble> for Problem {
     /// This is where the trouble is handled: it is logged for the operator here, once.
     fn from(trouble: StoreTrouble) -> Problem {
-        tracing::error!(store = %trouble.path, "the API could not answer: {trouble}");
+        tracing::warn!(store = %trouble.path, "the API could not answer: {trouble}");
         Problem::new(
             Kind::StoreTrouble,
             format!(
@@ -196,6 +200,7 @@ impl From<StoreTrouble> for Problem {
 impl From<TurnedDown> for Problem {
     fn from(turned_down: TurnedDown) -> Problem {
         let kind = match turned_down {
+            TurnedDown::Full(_) => Kind::Busy,
             TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) => Kind::UnknownTask,
             TurnedDown::Unfit(_) => Kind::Unfit,
             TurnedDown::KeyReused => Kind::KeyReused,

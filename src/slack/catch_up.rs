@@ -55,6 +55,14 @@ impl Outage {
         }
     }
 
+    /// The store took nothing since then, and does again: what Slack delivered meanwhile was not kept.
+    pub fn nothing_was_kept_since(&self, since: Instant) {
+        if since.elapsed() > self.longer_than {
+            *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
+            self.over.notify_one();
+        }
+    }
+
     /// The link is up or not; a long outage that ends here is worth a look.
     pub fn now(&self, health: &SlackHealth, at: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,6 +202,20 @@ mod tests {
         tokio::time::timeout(Duration::ZERO, outage.over.notified())
             .await
             .is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_store_that_took_nothing_for_long_is_an_outage_too() {
+        let outage = Outage::new(Duration::from_millis(20), BTreeMap::new());
+        outage.nothing_was_kept_since(Instant::now());
+        assert!(
+            !is_over(&outage).await,
+            "Slack still repeats what was not kept"
+        );
+        let since = Instant::now();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        outage.nothing_was_kept_since(since);
+        assert!(is_over(&outage).await);
     }
 
     #[tokio::test]

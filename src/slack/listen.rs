@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use super::pace::Backoff;
 use super::web::{Web, WebError};
 use super::wire::User;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
+use crate::bounds::Bound;
 use crate::desk::{Desk, StoreTrouble, Waiting};
 use crate::domain::person::Member;
 
@@ -32,6 +34,7 @@ pub trait Actor: Send + Sync + 'static {
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble>;
     async fn something_heard(&self);
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble>;
+    async fn until_the_store_is_well(&self);
 }
 
 #[async_trait]
@@ -44,6 +47,9 @@ impl Actor for Desk {
     }
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble> {
         Desk::act(self, next, member, team).await
+    }
+    async fn until_the_store_is_well(&self) {
+        Desk::until_the_store_is_well(self).await;
     }
 }
 
@@ -75,6 +81,9 @@ impl Members {
     fn learn(&self, member: Member, now: Instant) {
         let mut known = self.known();
         if known.len() >= MEMBERS_MAX {
+            Bound::Members.reached(format_args!(
+                "{MEMBERS_MAX} people are remembered; who was not seen lately is asked about again"
+            ));
             known.retain(|_, (_, since)| now.duration_since(*since) < self.keep_for);
         }
         if known.len() >= MEMBERS_MAX {
@@ -117,7 +126,13 @@ pub async fn run(
                 backoff.reset();
                 for next in waiting {
                     if acting.len() >= PEOPLE_AT_ONCE {
-                        break;
+                        if !busy.contains(&next.heard.user) {
+                            Bound::PeopleAtOnce.reached(format_args!(
+                                "the messages of {PEOPLE_AT_ONCE} people are being acted on, and the next wait"
+                            ));
+                            break;
+                        }
+                        continue;
                     }
                     if busy.insert(next.heard.user.clone()) {
                         acting.spawn(Arc::clone(&ear).act(next, shutdown.clone()));
@@ -185,6 +200,21 @@ impl Ear {
                             wait_ms = millis(wait),
                             "a message could not be acted on and will be again: {trouble}"
                         );
+                        // A store that takes nothing says itself when it does again.
+                        if self
+                            .actor
+                            .until_the_store_is_well()
+                            .now_or_never()
+                            .is_none()
+                        {
+                            backoff.reset();
+                            tokio::select! {
+                                biased;
+                                () = told_to_stop(&mut shutdown) => return next.heard.user,
+                                () = self.actor.until_the_store_is_well() => {}
+                            }
+                            continue;
+                        }
                         wait
                     }
                 },

@@ -12,6 +12,7 @@ mod pace;
 mod post;
 mod socket;
 mod text;
+mod trouble;
 mod web;
 mod wire;
 
@@ -23,11 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::desk::{Desk, SlackHealth};
+use crate::desk::{self, Conversation, Desk, SlackHealth};
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
@@ -72,6 +73,8 @@ pub struct SlackSettings {
     /// `https://slack.com/api`
     pub api_url: String,
     pub channel_commands: ChannelCommands,
+    /// Who is told when the store takes nothing: that cannot be said through the store.
+    pub operators: Vec<String>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
     /// Where the lock of the app token is; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
@@ -208,7 +211,9 @@ pub async fn run(
         }
     };
     let outage = Arc::new(Outage::new(settings.catch_up_after, heard_before));
+    let (unkept, to_be_told) = mpsc::channel(trouble::UNKEPT_MAX);
     let intake = Arc::new(DeskIntake {
+        unkept,
         desk: desk.clone(),
         own: own.clone(),
         channel_commands: settings.channel_commands,
@@ -227,12 +232,27 @@ pub async fn run(
     tasks.spawn(
         "catch-up",
         catch_up::run(
-            outage,
+            Arc::clone(&outage),
             desk.clone(),
             web.clone(),
             own.clone(),
             Arc::clone(&members),
             clock.clone(),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "trouble",
+        trouble::run(
+            trouble::Trouble {
+                health: desk.store_health(),
+                web: web.clone(),
+                operators: settings.operators,
+                outage,
+                clock: clock.clone(),
+                timings: Arc::clone(&timings),
+            },
+            to_be_told,
             shutdown.clone(),
         ),
     );
@@ -336,6 +356,8 @@ fn millis(duration: Duration) -> u64 {
 /// The socket's way to the desk.
 struct DeskIntake {
     desk: Desk,
+    /// Conversations of which something was not kept.
+    unkept: mpsc::Sender<Conversation>,
     own: Own,
     channel_commands: ChannelCommands,
     members: Arc<Members>,
@@ -355,7 +377,13 @@ impl socket::Intake for DeskIntake {
         heard: crate::desk::Heard,
         raw: String,
     ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
-        self.desk.keep(heard, raw).await
+        let conversation = desk::conversation_of(&heard);
+        let kept = self.desk.keep(heard, raw).await;
+        if kept.is_err() {
+            // One too many to be told is not: Slack delivers the message again.
+            let _ = self.unkept.try_send(conversation);
+        }
+        kept
     }
 
     fn slack_is(&self, health: SlackHealth) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -19,6 +20,7 @@ use super::pace::{Backoff, Limiter};
 use super::text::instant;
 use super::web::{POST, Seen, UPDATE, Web, WebError};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
+use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble};
 
@@ -40,6 +42,7 @@ pub trait Tray: Send + Sync + 'static {
     ) -> Result<(), StoreTrouble>;
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
+    async fn until_the_store_is_well(&self);
 }
 
 #[async_trait]
@@ -67,6 +70,9 @@ impl Tray for Desk {
     }
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
         Desk::unpostable(self, id, why).await
+    }
+    async fn until_the_store_is_well(&self) {
+        Desk::until_the_store_is_well(self).await;
     }
 }
 
@@ -157,10 +163,16 @@ impl Work {
         let stands: HashSet<i64> = outgoing.iter().map(|message| message.id).collect();
         self.backoffs.retain(|message, _| stands.contains(message));
         for message in outgoing {
-            if self.running.len() >= CONVERSATIONS_AT_ONCE {
-                return;
-            }
             let conversation = &message.conversation;
+            if self.running.len() >= CONVERSATIONS_AT_ONCE {
+                if !self.busy.contains(conversation) {
+                    Bound::ConversationsAtOnce.reached(format_args!(
+                        "{CONVERSATIONS_AT_ONCE} conversations are posted to, and the next wait"
+                    ));
+                    return;
+                }
+                continue;
+            }
             if self.given_up.contains(conversation) || !self.busy.insert(conversation.clone()) {
                 continue;
             }
@@ -244,7 +256,21 @@ impl Pen {
             "message {} is not posted yet: {failed}",
             message.id
         );
-        if slept(wait, &mut shutdown).await {
+        let again = async {
+            // A store that takes nothing says itself when it does again.
+            let well = self.tray.until_the_store_is_well();
+            if matches!(failed, Failed::Store(_)) && well.now_or_never().is_none() {
+                self.tray.until_the_store_is_well().await;
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        };
+        let goes_on = tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => false,
+            () = again => true,
+        };
+        if goes_on {
             (message, After::Again)
         } else {
             (message, After::Later)

@@ -26,6 +26,7 @@ use super::pace::{Backoff, Reopening};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked, told_to_stop};
+use crate::bounds::Bound;
 use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
 
 /// Frames that wait to be written on a link: acknowledgements, mostly.
@@ -519,7 +520,14 @@ impl Reader {
                 Some(Ok(Message::Binary(bytes))) => {
                     tracing::warn!(bytes = bytes.len(), "Slack sent a binary frame; ignored");
                 }
-                Some(Err(error)) => return in_words(&error),
+                Some(Err(error)) => {
+                    if matches!(error, WsError::Capacity(_)) {
+                        Bound::Frame.reached(format_args!(
+                            "Slack sent a frame of more than {FRAME_MAX} bytes; the link ends, and the next is opened"
+                        ));
+                    }
+                    return in_words(&error);
+                }
             }
         }
     }

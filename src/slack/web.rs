@@ -24,6 +24,7 @@ use slack_morphism::{
 use super::gate::Own;
 use super::wire::{AuthTested, History, Message, Opened, Posted, Said, User, UserInfo};
 use super::{SlackError, Token};
+use crate::bounds::Bound;
 
 /// The methods whose rate `post` minds.
 pub const POST: &str = "chat.postMessage";
@@ -256,8 +257,8 @@ impl Web {
                 return Ok(None);
             }
         }
-        tracing::warn!(
-            "a message that may have been posted is not among the newest of its conversation"
+        Bound::Pages.reached(
+            "a message that may have been posted is not among the newest of its conversation; it is posted, perhaps again",
         );
         Ok(None)
     }
@@ -291,6 +292,11 @@ impl Web {
             if cursor.is_none() {
                 break;
             }
+        }
+        if cursor.is_some() {
+            Bound::Pages.reached(format_args!(
+                "more was said in a conversation than {PAGES_MAX} pages while nobody was connected; the newest is read"
+            ));
         }
         said.reverse();
         Ok(said)

@@ -13,7 +13,7 @@ pub mod prune;
 pub mod slack_events;
 pub mod tasks;
 
-pub use pool::{Signals, Store, StoreTrouble, Tx, Wake};
+pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
 
 /// A connection to read from, for those that decide within a transaction.
 pub use rusqlite::Connection as Db;

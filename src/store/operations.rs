@@ -492,6 +492,16 @@ pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Opti
         .optional()
 }
 
+pub fn count_pending_of(connection: &Connection, person: PersonId) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM operations o JOIN commands c ON c.id = o.command_id
+         WHERE o.state = 'pending' AND c.person_id = ?1",
+        [person.0],
+        |row| row.get(0),
+    )
+}
+
+/// How many operations wait for an outcome.
 pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM operations WHERE state = 'pending'",

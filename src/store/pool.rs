@@ -7,6 +7,9 @@
 //! - `synchronous=FULL` in WAL mode syncs the log at every commit.
 //! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block nobody.
 //! - A lock on a file beside the store keeps a second daemon out; it goes with the process, however that ends.
+//! - A commit that fails (no room, no right, an I/O error) makes the store refuse, visibly ([`Health`]): whoever has to
+//!   wait for it waits for [`Store::until_well`], and a small write every second finds out when it is over. A file that
+//!   is damaged, or that was replaced or removed beneath us, is the end: what would be answered from then on is lost.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,11 +17,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::migrate::{MIGRATIONS, migrate};
+use crate::bounds::Bound;
 
 /// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +35,19 @@ pub struct StoreTrouble {
     pub why: String,
 }
 
+/// How the store is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Health {
+    #[default]
+    Well,
+    /// It takes no writes: no room, mostly. It may pass.
+    Refusing { since: Instant, why: String },
+    /// There is no writer any more. Only a start with a sound file helps.
+    Lost { why: String },
+}
+
+/// How often a store that takes no writes is tried.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 /// Jobs that may wait for the writer; past that, whoever brings one waits.
 const QUEUE: usize = 1024;
 /// Jobs that share one commit at most, so that the first of them is not kept waiting.
@@ -91,6 +111,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     reading: Semaphore,
     signals: Arc<Signals>,
+    health: Arc<watch::Sender<Health>>,
 }
 
 /// A write transaction. What it wakes is woken once it is committed.
@@ -140,16 +161,19 @@ impl Store {
         let mut connection = connect(path, false).map_err(|e| trouble(e.to_string()))?;
         migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
+        let health = Arc::new(watch::Sender::default());
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
             connection,
             signals: Arc::clone(&signals),
-            path: path.display().to_string(),
+            health: Arc::clone(&health),
+            path: path.to_owned(),
+            file: Identity::of(path).map_err(|e| trouble(e.to_string()))?,
             _lock: lock,
         };
         std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || writer.run(queue))
+            .spawn(move || watched(writer, queue))
             .map_err(|e| trouble(format!("its writer cannot be started: {e}")))?;
         Ok(Store {
             inner: Arc::new(Inner {
@@ -158,6 +182,7 @@ impl Store {
                 readers: Mutex::default(),
                 reading: Semaphore::new(READERS),
                 signals,
+                health,
             }),
         })
     }
@@ -168,6 +193,72 @@ impl Store {
 
     pub fn path(&self) -> &Path {
         &self.inner.path
+    }
+
+    /// How it is, and each change of that.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.inner.health.subscribe()
+    }
+
+    /// Resolves when it takes writes; at once, mostly.
+    pub async fn until_well(&self) {
+        let well = |health: &Health| *health == Health::Well;
+        // This store has the sender: it is not gone.
+        let _ = self.health().wait_for(well).await;
+    }
+
+    /// Whether a write reaches the disk: makes one that changes nothing.
+    pub async fn try_out(&self) -> Result<(), StoreTrouble> {
+        // The version that the file has, written once more: its first page goes to the log, and the log is synced.
+        self.write(|tx| {
+            let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            tx.pragma_update(None, "user_version", version)
+        })
+        .await?;
+        self.inner.health.send_if_modified(|health| {
+            let over = matches!(health, Health::Refusing { .. });
+            if let Health::Refusing { since, .. } = health {
+                let ms = since.elapsed().as_millis();
+                tracing::warn!(ms, "the store takes writes again, after {ms} ms");
+                *health = Health::Well;
+            }
+            over
+        });
+        Ok(())
+    }
+
+    /// Tries a store that takes no writes until it does, until `shutdown`.
+    ///
+    /// # Errors
+    /// There is no writer any more.
+    pub async fn watch_over(
+        &self,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> Result<(), StoreTrouble> {
+        let mut health = self.health();
+        loop {
+            let now = health.borrow_and_update().clone();
+            metrics::gauge!("ivan_store_writable").set(f64::from(u8::from(now == Health::Well)));
+            let try_it = async {
+                match &now {
+                    Health::Refusing { .. } => tokio::time::sleep(TRY_EVERY).await,
+                    Health::Well | Health::Lost { .. } => std::future::pending().await,
+                }
+            };
+            if let Health::Lost { why } = &now {
+                return Err(self.trouble(why));
+            }
+            tokio::select! {
+                // The end of whoever could say it counts as that.
+                () = told_to_stop(&mut shutdown) => return Ok(()),
+                _ = health.changed() => {}
+                () = try_it => {
+                    if let Err(trouble) = self.try_out().await {
+                        tracing::debug!(error = %trouble, "the store still takes no writes: {trouble}");
+                    }
+                }
+            }
+        }
     }
 
     /// Runs `work` in a transaction; when this returns `Ok`, it is committed and synced.
@@ -183,7 +274,15 @@ impl Store {
             answer,
         });
         let stopped = |_| self.trouble("its writer has stopped; see the log for why");
-        self.inner.jobs.send(job).await.map_err(|_| stopped(()))?;
+        if let Err(full) = self.inner.jobs.try_send(job) {
+            if let TrySendError::Full(_) = &full {
+                Bound::StoreQueue.reached(format_args!(
+                    "{QUEUE} writes wait for the store, and the next waits until there is room"
+                ));
+            }
+            let job = full.into_inner();
+            self.inner.jobs.send(job).await.map_err(|_| stopped(()))?;
+        }
         answered.await.map_err(|_| stopped(()))?
     }
 
@@ -221,6 +320,10 @@ impl Store {
             why: why.to_owned(),
         }
     }
+}
+
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|&stop| stop).await;
 }
 
 fn readers(inner: &Inner) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -272,55 +375,197 @@ fn connect(path: &Path, query_only: bool) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Which file it is: a path can come to mean another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    #[cfg(unix)]
+    fn of(path: &Path) -> std::io::Result<Identity> {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path)?;
+        Ok(Identity(file.dev(), file.ino()))
+    }
+
+    /// Elsewhere an open file cannot be removed or replaced.
+    #[cfg(not(unix))]
+    fn of(path: &Path) -> std::io::Result<Identity> {
+        std::fs::metadata(path).map(|_| Identity(0, 0))
+    }
+}
+
+/// Runs the writer to its end, and says what that was, unless nobody needs it any more.
+fn watched(writer: Writer, queue: mpsc::Receiver<Box<dyn Job>>) {
+    let health = Arc::clone(&writer.health);
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(queue)));
+    let why = match ended {
+        Ok(None) => return,
+        Ok(Some(why)) => why,
+        Err(panic) => format!("its writer panicked: {}", words_of(panic.as_ref())),
+    };
+    health.send_replace(Health::Lost { why });
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    match panic.downcast_ref::<String>() {
+        Some(text) => text,
+        None => panic.downcast_ref::<&'static str>().unwrap_or(&"no words"),
+    }
+}
+
+/// Why a batch was not kept.
+enum Failed {
+    /// It may pass.
+    Refused(String),
+    /// The file is not what it was, and nothing will mend that but a person.
+    Ruined(String),
+}
+
+impl Failed {
+    fn why(&self) -> &str {
+        match self {
+            Failed::Refused(why) | Failed::Ruined(why) => why,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Failed {
+        match is_damage(&error) {
+            true => Failed::Ruined(format!(
+                "the file is damaged ({error}). Put it aside, and a backup or nothing in its place"
+            )),
+            false => Failed::Refused(error.to_string()),
+        }
+    }
+}
+
+/// SQLite says that what it reads cannot be a database.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let code = error.sqlite_error_code();
+    matches!(code, Some(DatabaseCorrupt | NotADatabase))
+}
+
 struct Writer {
     connection: Connection,
     signals: Arc<Signals>,
-    path: String,
+    health: Arc<watch::Sender<Health>>,
+    path: PathBuf,
+    /// The file that was opened.
+    file: Identity,
     /// Let go of after the connection: nobody else may write before.
     _lock: Option<File>,
 }
 
 impl Writer {
-    /// Until every [`Store`] is dropped and the queue is empty.
-    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+    /// Until every [`Store`] is dropped and the queue is empty, or the file is ruined: then, why.
+    fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) -> Option<String> {
+        let path = self.path.display().to_string();
         let mut batch = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
             let committed = self.commit(&mut batch);
-            if let Err(trouble) = &committed {
-                tracing::error!(error = %trouble, jobs = batch.len(), "nothing of a batch of writes was kept: {trouble}");
+            match &committed {
+                Ok(()) => {}
+                Err(Failed::Refused(why)) => self.refuses(why, batch.len()),
+                Err(Failed::Ruined(why)) => {
+                    tracing::error!("the store at {path} is lost: {why}");
+                }
             }
+            let answer = match &committed {
+                Ok(()) => Ok(()),
+                Err(failed) => Err(StoreTrouble {
+                    path: path.clone(),
+                    why: failed.why().to_owned(),
+                }),
+            };
             let wakes = batch
                 .drain(..)
-                .flat_map(|job| job.finish(committed.clone(), &self.path))
+                .flat_map(|job| job.finish(answer.clone(), &path))
                 .collect::<BTreeSet<Wake>>();
             wakes.into_iter().for_each(|wake| self.signals.fire(wake));
+            if let Err(Failed::Ruined(why)) = committed {
+                return Some(why);
+            }
+        }
+        None
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        self.is_in_place()?;
+        let mut tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for job in batch {
+            let savepoint = tx.savepoint()?;
+            match job.run(&savepoint) {
+                Ran::Well => savepoint.commit()?,
+                Ran::Failed => drop(savepoint),
+                Ran::Ruined(why) => return Err(Failed::Ruined(why)),
+            }
+            // Where there is no room SQLite may end the whole transaction, not the statement alone. What came after
+            // would be committed by itself, and answered as if it were not.
+            if tx.is_autocommit() {
+                return Err(Failed::Refused(
+                    "there is no room, or an I/O error, in the middle of a write".to_owned(),
+                ));
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// What is written to a file that has no name any more is lost with the process, however well it was synced.
+    fn is_in_place(&self) -> Result<(), Failed> {
+        match Identity::of(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            Ok(_) => Err(Failed::Ruined(
+                "another file has been put in its place while it was in use. Stop Ivan before you do that".to_owned(),
+            )),
+            Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => Err(Failed::Ruined(
+                "its file has been removed while it was in use. Put it back, or start with an empty one".to_owned(),
+            )),
+            Err(other) => Err(Failed::Refused(format!("it cannot be looked at: {other}"))),
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreTrouble> {
-        let path = self.path.clone();
-        let trouble = |e: rusqlite::Error| StoreTrouble {
-            path: path.clone(),
-            why: e.to_string(),
-        };
-        let mut tx = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(trouble)?;
-        for job in batch {
-            let savepoint = tx.savepoint().map_err(trouble)?;
-            if job.run(&savepoint) {
-                savepoint.commit().map_err(trouble)?;
+    /// Says the first refusal; those that follow until it is over are of the same trouble.
+    fn refuses(&self, why: &str, jobs: usize) {
+        let is_news = self.health.send_if_modified(|health| {
+            let is_news = *health == Health::Well;
+            if is_news {
+                *health = Health::Refusing {
+                    since: Instant::now(),
+                    why: why.to_owned(),
+                };
             }
+            is_news
+        });
+        metrics::counter!("ivan_store_refused_total").increment(jobs as u64);
+        let path = self.path.display();
+        match is_news {
+            true => tracing::error!(
+                jobs,
+                "the store at {path} takes no writes: {why}. Nothing new is accepted until it does; it is tried every \
+                 second. Free disk space, or look at the rights of the file"
+            ),
+            false => tracing::debug!(jobs, "the store at {path} still takes no writes: {why}"),
         }
-        tx.commit().map_err(trouble)
     }
+}
+
+/// How a job went.
+enum Ran {
+    /// Its effects are to be kept.
+    Well,
+    Failed,
+    /// It met damage in the file.
+    Ruined(String),
 }
 
 /// A write that waits for its turn.
 trait Job: Send {
-    /// Runs it; whether its effects are to be kept.
-    fn run(&mut self, connection: &Connection) -> bool;
+    /// Runs it.
+    fn run(&mut self, connection: &Connection) -> Ran;
     /// Tells whoever waits; returns whom to wake.
     fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake>;
 }
@@ -336,9 +581,9 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> bool {
+    fn run(&mut self, connection: &Connection) -> Ran {
         let Some(work) = self.work.take() else {
-            return false;
+            return Ran::Failed;
         };
         let tx = Tx {
             connection,
@@ -346,12 +591,19 @@ where
         };
         // A panic in one job must not take the writer, and with it everybody, down.
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(&tx)));
-        self.result = Some(match result {
-            Ok(Ok(value)) => Ok((value, tx.wakes.into_inner())),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("a write panicked; see the log".to_owned()),
-        });
-        matches!(self.result, Some(Ok(_)))
+        let (result, ran) = match result {
+            Ok(Ok(value)) => (Ok((value, tx.wakes.into_inner())), Ran::Well),
+            Ok(Err(error)) => {
+                let why = error.to_string();
+                match Failed::from(error) {
+                    Failed::Ruined(ruined) => (Err(why), Ran::Ruined(ruined)),
+                    Failed::Refused(_) => (Err(why), Ran::Failed),
+                }
+            }
+            Err(_) => (Err("a write panicked; see the log".to_owned()), Ran::Failed),
+        };
+        self.result = Some(result);
+        ran
     }
 
     fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake> {
@@ -480,6 +732,127 @@ mod tests {
             .await
             .unwrap_err();
         assert!(refusal.why.contains("readonly"), "{refusal}");
+    }
+
+    /// Fills the file up to where SQLite itself finds no more room, as on a full disk.
+    async fn fill(store: &Store) {
+        let no_more = |tx: &Tx<'_>| {
+            let pages: i64 = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            tx.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        };
+        store.write(no_more).await.unwrap();
+    }
+
+    fn add_much(name: String) -> impl FnOnce(&Tx<'_>) -> rusqlite::Result<()> + Send {
+        move |tx| {
+            add(name)(tx)?;
+            let zone = "x".repeat(64 * 1024);
+            tx.execute("UPDATE people SET zone = ?1", [zone]).map(drop)
+        }
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_room_what_is_answered_is_true_of_every_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        store.write(add("Ana".into())).await.unwrap();
+        fill(&store).await;
+        let writes = (0..40).map(|n| {
+            let store = store.clone();
+            async move {
+                let name = format!("{n:02}");
+                match n % 8 {
+                    5 => store.write(add_much(name)).await,
+                    _ => store.write(add(name)).await,
+                }
+            }
+        });
+        let results = futures_util::future::join_all(writes).await;
+        let kept = names(&store).await;
+        for (n, result) in results.iter().enumerate() {
+            let is_kept = kept.contains(&format!("{n:02}"));
+            assert_eq!(result.is_ok(), is_kept, "{n}: {result:?}");
+            assert!(n % 8 != 5 || !is_kept, "{n} has no room");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_refuses_says_so_until_it_is_well_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let (_stop, shutdown) = watch::channel(false);
+        let watch = {
+            let store = store.clone();
+            tokio::spawn(async move { store.watch_over(shutdown).await })
+        };
+        let other = Connection::open(folder.path().join("ivan.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        store
+            .write(|tx| tx.busy_timeout(Duration::from_millis(10)))
+            .await
+            .unwrap_err();
+        let trouble = store.write(add("Ana".into())).await.unwrap_err();
+        assert!(trouble.why.contains("locked"), "{trouble}");
+        assert!(matches!(*store.health().borrow(), Health::Refusing { .. }));
+        let waits = tokio::time::timeout(Duration::from_millis(50), store.until_well());
+        assert!(waits.await.is_err());
+        other.execute_batch("ROLLBACK").unwrap();
+        // By itself: nobody writes.
+        tokio::time::timeout(Duration::from_secs(20), store.until_well())
+            .await
+            .unwrap();
+        store.write(add("Ana".into())).await.unwrap();
+        assert_eq!(names(&store).await, ["Ana"]);
+        watch.abort();
+    }
+
+    #[tokio::test]
+    async fn a_write_that_finds_the_queue_full_waits_for_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let first = store.write(move |_| {
+            let _ = begun.send(());
+            let _ = held.recv();
+            Ok(())
+        });
+        let before = Bound::StoreQueue.times();
+        let rest = async {
+            has_begun.await.unwrap();
+            let writes = (0..QUEUE + 10).map(|n| store.write(add(format!("{n:05}"))));
+            let mut writes = Box::pin(futures_util::future::join_all(writes));
+            assert!(futures_util::poll!(writes.as_mut()).is_pending());
+            assert!(Bound::StoreQueue.times() >= before + 10);
+            let_go.send(()).unwrap();
+            writes.await
+        };
+        let (first, rest) = tokio::join!(first, rest);
+        first.unwrap();
+        rest.into_iter().for_each(|written| written.unwrap());
+        assert_eq!(names(&store).await.len(), QUEUE + 10);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_is_not_a_deaf_store() {
+        /// A job whose answer nobody can be given.
+        struct Bomb;
+        impl Job for Bomb {
+            fn run(&mut self, _: &Connection) -> Ran {
+                Ran::Failed
+            }
+            fn finish(self: Box<Self>, _: Result<(), StoreTrouble>, _: &str) -> BTreeSet<Wake> {
+                panic!("answered badly")
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder).unwrap();
+        let (_stop, shutdown) = watch::channel(false);
+        store.inner.jobs.send(Box::new(Bomb)).await.ok().unwrap();
+        let ended = store.watch_over(shutdown).await.unwrap_err();
+        assert_eq!(ended.why, "its writer panicked: answered badly");
+        let refused = store.write(add("Ana".into())).await.unwrap_err();
+        assert!(refused.why.contains("its writer has stopped"), "{refused}");
     }
 
     #[tokio::test]

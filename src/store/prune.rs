@@ -1,4 +1,6 @@
 //! Forgets what has been done with for longer than `store.retention`, in small steps so that nobody waits (P8).
+//!
+//! What is not done with is never forgotten, however old it is.
 
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
@@ -12,39 +14,53 @@ const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
     let old = (now - retention).timestamp_millis();
     let old_event = (now - retention.max(EVENTS_AT_LEAST)).timestamp_millis();
-    let mut taken = tx.execute(
+    let mut taken = 0;
+    let mut forget = |table: &'static str, sql: &str, before: i64| {
+        let rows = tx.execute(sql, params![before, STEP])?;
+        if rows > 0 {
+            metrics::counter!("ivan_rows_forgotten_total", "table" => table).increment(rows as u64);
+        }
+        taken += rows;
+        Ok::<(), rusqlite::Error>(())
+    };
+    forget(
+        "slack_events",
         "DELETE FROM slack_events WHERE id IN
              (SELECT id FROM slack_events WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
-        params![old_event, STEP],
+        old_event,
     )?;
-    taken += tx.execute(
+    forget(
+        "messages",
         "DELETE FROM messages WHERE id IN
              (SELECT m.id FROM messages m LEFT JOIN commands c ON c.id = m.command_id
               WHERE m.created_ms < ?1 AND (m.dropped IS NOT NULL OR m.version = m.posted_version)
                 AND (c.id IS NULL OR c.settled_ms IS NOT NULL)
               ORDER BY m.id LIMIT ?2)",
-        params![old, STEP],
+        old,
     )?;
-    taken += tx.execute(
+    forget(
+        "operations",
         "DELETE FROM operations WHERE seq IN
              (SELECT o.seq FROM operations o JOIN commands c ON c.id = o.command_id
               WHERE c.settled_ms < ?1 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
               ORDER BY o.seq LIMIT ?2)",
-        params![old, STEP],
+        old,
     )?;
-    taken += tx.execute(
+    forget(
+        "commands",
         "DELETE FROM commands WHERE id IN
              (SELECT c.id FROM commands c
               WHERE c.settled_ms < ?1
                 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.command_id = c.id)
                 AND NOT EXISTS (SELECT 1 FROM operations o WHERE o.command_id = c.id)
               ORDER BY c.id LIMIT ?2)",
-        params![old, STEP],
+        old,
     )?;
-    taken += tx.execute(
+    forget(
+        "deliveries",
         "DELETE FROM deliveries WHERE id IN
              (SELECT id FROM deliveries WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
-        params![old, STEP],
+        old,
     )?;
     Ok(taken)
 }
@@ -95,6 +111,33 @@ mod tests {
         ] {
             assert_eq!(count(&connection, table), left, "{table}");
         }
+    }
+
+    #[test]
+    fn it_goes_in_small_steps_and_is_counted() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let all = STEP * 2 + 20;
+        connection
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms, handled_ms)
+                 SELECT 'github', 'k' || i, 'issues', x'7b7d', 0, CASE WHEN i > 10 THEN 0 END FROM n",
+                [all],
+            )
+            .unwrap();
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let now = DateTime::from_timestamp(40 * 24 * 3600, 0).unwrap();
+        let steps = metrics::with_local_recorder(&recorder, || {
+            let step = || step(&connection, now, Duration::days(30)).unwrap();
+            [step(), step(), step(), step()]
+        });
+        assert_eq!(steps, [500, 500, 10, 0]);
+        // What is not worked off stays, however old it is.
+        assert_eq!(count(&connection, "deliveries"), 10);
+        let text = recorder.handle().render();
+        let line = "ivan_rows_forgotten_total{table=\"deliveries\"} 1010";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -90,6 +90,15 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
         .collect()
 }
 
+/// How many messages of a person wait to be acted on.
+pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM slack_events WHERE user_id = ?1 AND handled_ms IS NULL",
+        )?
+        .query_row([user], |row| row.get(0))
+}
+
 /// Marks a message handled; `false` if it already was, and nothing may follow from it again.
 pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(

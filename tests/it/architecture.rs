@@ -23,23 +23,39 @@ use Rooms::{All, Only};
 /// Every room of `src/`. The domain is in the middle, sources and surfaces are strangers to each other.
 const MAY_USE: &[(&str, Rooms)] = &[
     ("domain", Only(&[])),
+    ("bounds", Only(&[])),
     ("clock", Only(&[])),
     ("config", Only(&["domain"])),
-    ("store", Only(&["clock", "domain"])),
-    ("clickup", Only(&["clock", "domain"])),
-    ("github", Only(&["clock", "domain"])),
+    ("store", Only(&["bounds", "clock", "domain"])),
+    ("clickup", Only(&["bounds", "clock", "domain"])),
+    ("github", Only(&["bounds", "clock", "domain"])),
     ("settle", Only(&["clock", "domain", "store"])),
     ("apply", Only(&["domain", "store"])),
-    ("inbox", Only(&["apply", "clock", "domain", "store"])),
-    ("desk", Only(&["clock", "domain", "settle", "store"])),
-    ("outbox", Only(&["clock", "domain", "settle", "store"])),
-    ("reconcile", Only(&["apply", "clock", "domain", "store"])),
+    (
+        "inbox",
+        Only(&["bounds", "apply", "clock", "domain", "store"]),
+    ),
+    (
+        "desk",
+        Only(&["bounds", "clock", "domain", "settle", "store"]),
+    ),
+    (
+        "outbox",
+        Only(&["bounds", "clock", "domain", "settle", "store"]),
+    ),
+    (
+        "reconcile",
+        Only(&["bounds", "apply", "clock", "domain", "store"]),
+    ),
     (
         "gaps",
-        Only(&["clock", "domain", "inbox", "reconcile", "store"]),
+        Only(&["bounds", "clock", "domain", "inbox", "reconcile", "store"]),
     ),
-    ("slack", Only(&["clock", "desk", "domain"])),
-    ("http", Only(&["clock", "desk", "domain", "inbox"])),
+    ("slack", Only(&["bounds", "clock", "desk", "domain"])),
+    (
+        "http",
+        Only(&["bounds", "clock", "desk", "domain", "inbox"]),
+    ),
     ("cli", Only(&["clock", "config", "domain"])),
     // The other side of the wire: written from the contracts, not from our own idea of them.
     ("sandbox", Only(&[])),
@@ -65,6 +81,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     (
         "metrics",
         &[
+            "bounds",
             "clickup",
             "github",
             "http",
@@ -72,6 +89,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
             "outbox",
             "reconcile",
             "slack",
+            "store",
         ],
     ),
     ("metrics_exporter_prometheus", &["http"]),

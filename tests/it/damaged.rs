@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::damage::damaged;
+use crate::damage::{damaged, fixtures};
 use crate::harness::*;
 
 /// Requests under way at once: the listener and the store have to do with several.
@@ -61,7 +61,7 @@ impl Sent {
     }
 }
 
-/// Every payload of contracts clickup 7 and github 9, with the ending of its file.
+/// Every payload of contracts clickup 7 and github 9; whether it is a form, and its body.
 fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     let of_source: [(&str, &[&str]); 2] = [
         ("clickup", &["task", "automation__"]),
@@ -69,24 +69,14 @@ fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     ];
     let mut payloads = Vec::new();
     for (source, begins) in of_source {
-        let folder = format!("{}/fixtures/{source}", env!("CARGO_MANIFEST_DIR"));
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            if !begins.iter().any(|begins| name.starts_with(begins)) {
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            let form = path.extension().is_some_and(|ending| ending == "form");
+        for (name, text) in fixtures(source, begins) {
             // The line breaks of the fixtures are not on the wire.
-            let body = match form {
-                true => text.trim_end().to_owned(),
-                false => serde_json::from_str::<Value>(&text).unwrap().to_string(),
-            };
-            payloads.push((source, name, form, body.into_bytes()));
+            let body: Value = serde_json::from_str(&text).unwrap();
+            payloads.push((source, name, false, body.to_string().into_bytes()));
         }
     }
-    payloads.sort();
+    let form = include_str!("../../fixtures/github/issues__closed.form").trim_end();
+    payloads.push(("github", "issues__closed".to_owned(), true, form.into()));
     payloads
 }
 

@@ -194,6 +194,7 @@ impl Setup {
             expected: Mutex::default(),
             forgiven: Mutex::default(),
             env: Vec::new(),
+            disk: false,
         };
         std::fs::write(ivan.config_path(), &ivan.config).unwrap();
         ivan
@@ -271,6 +272,8 @@ pub struct Ivan {
     forgiven: Mutex<Vec<String>>,
     /// What the daemon finds in its environment.
     env: Vec<(String, PathBuf)>,
+    /// Its disk can be full: see `fills_the_disk`.
+    disk: bool,
 }
 
 /// Runs a story against a daemon that is ready, and finishes it.
@@ -653,7 +656,12 @@ impl Ivan {
 
     /// Starts the daemon and waits until it listens, but for nothing else.
     pub async fn launch(&mut self) {
-        let daemon = Daemon::spawn(&self.config_path(), self.folder.path(), &self.env);
+        let daemon = Daemon::spawn(
+            &self.config_path(),
+            self.folder.path(),
+            &self.env,
+            self.disk,
+        );
         daemon
             .log
             .until("it listens", |line| line.field("api").is_some())
@@ -692,6 +700,25 @@ impl Ivan {
         let status = response.status().as_u16();
         let text = response.text().await.unwrap();
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// What `GET /metrics` says.
+    pub async fn metrics(&self) -> String {
+        let request = client().get(format!("{}/metrics", self.api_url()));
+        let answer = request.bearer_auth(self.token()).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    /// Waits until `GET /metrics` has this line.
+    #[track_caller]
+    pub fn counts<'a>(&'a self, line: &'a str) -> impl Future<Output = ()> + 'a {
+        let counted = async move {
+            while !self.metrics().await.lines().any(|counted| counted == line) {
+                // Numbers are not announced.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        self.within("it is counted", counted)
     }
 
     /// Reads the sources anew: what people did there is known when this returns.
@@ -894,6 +921,50 @@ impl Ivan {
         let other = rusqlite::Connection::open(self.folder().join("ivan.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         other
+    }
+
+    /// The daemon's disk can be filled, from the next start on.
+    pub fn on_a_disk_that_can_be_full(&mut self) {
+        self.disk = true;
+    }
+
+    /// From now on no file of the daemon may grow: what it writes fails.
+    #[cfg(target_os = "linux")]
+    pub fn fills_the_disk(&self) {
+        assert!(self.disk, "on_a_disk_that_can_be_full");
+        self.limits_files(Some(1));
+    }
+
+    /// There is room again.
+    #[cfg(target_os = "linux")]
+    pub fn frees_the_disk(&self) {
+        self.limits_files(None);
+    }
+
+    /// The soft limit alone, which may be raised again.
+    #[cfg(target_os = "linux")]
+    fn limits_files(&self, bytes: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = self.daemon().child.id().expect("it runs");
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(pid, Resource::Fsize, limit).unwrap();
+    }
+
+    /// Waits for the end of a daemon that ends by itself; its status, and the last line that it logged.
+    pub async fn ends_by_itself(&mut self) -> (ExitStatus, String) {
+        let log = Arc::clone(&self.daemon().log);
+        let status = self.ends().await;
+        log.until("its last words are read", |line| line.0["ended"] == true)
+            .await;
+        let lines = log.lines();
+        let last = lines.iter().rfind(|line| !line.message().is_empty());
+        let last = last.expect("it said something");
+        assert_eq!(last.0["level"], "ERROR", "{}", log.text());
+        (status, last.message().to_owned())
     }
 
     /// Another bot.toml, for the next start.
@@ -1120,8 +1191,20 @@ impl Daemon {
         config: &std::path::Path,
         folder: &std::path::Path,
         env: &[(String, PathBuf)],
+        disk: bool,
     ) -> Daemon {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ivan"))
+        let mut command = match disk {
+            false => Command::new(env!("CARGO_BIN_EXE_ivan")),
+            // A write over the limit on the size of files is then an error, as on a full disk, and no signal that kills.
+            true => {
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+                    .arg(env!("CARGO_BIN_EXE_ivan"));
+                shell
+            }
+        };
+        let mut child = command
             .arg("--config")
             .arg(config)
             .arg("serve")

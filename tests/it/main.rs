@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod bounds;
 mod channels;
 mod cli;
 mod comment;
@@ -13,6 +14,8 @@ mod damaged;
 mod deeds;
 mod demo;
 mod done;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod gaps;
 mod harness;
 mod hints;
@@ -29,6 +32,7 @@ mod queue;
 mod serve;
 mod slack_events;
 mod slack_socket;
+mod supervised;
 mod threads;
 mod tls;
 mod webhooks;

@@ -345,6 +345,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         bot_token: Token::new(slack.bot_token()),
         api_url: slack.api_url(),
         channel_commands: ChannelCommands::Bare,
+        operators: Vec::new(),
         catch_up_after: Duration::from_secs(300),
         singleton_dir: Some(folder.path().to_owned()),
         timings,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::{HOOKS, Serving, serve_as};
 use super::*;
+use crate::bounds::Bound;
 use axum::body::to_bytes;
 use axum::http::request::Builder;
 use rstest::rstest;
@@ -53,15 +54,15 @@ impl Shelf {
 
 #[async_trait]
 impl Keeps for Shelf {
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, StoreTrouble> {
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
         if self.0.stuck.load(Ordering::Acquire) {
             std::future::pending::<()>().await;
         }
         if self.0.full.load(Ordering::Acquire) {
-            return Err(StoreTrouble {
+            return Err(NotKept::Store(StoreTrouble {
                 path: "ivan.db".into(),
                 why: "disk full".into(),
-            });
+            }));
         }
         let mut kept = self.0.kept.lock().unwrap();
         match kept.insert(delivery.dedupe_key.clone(), delivery) {
@@ -837,6 +838,7 @@ async fn connections_are_bounded_and_the_others_wait() {
     };
     let shelf = Shelf::new();
     let server = listener(&shelf, SHORT, two).await;
+    let before = Bound::HookConnections.times();
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = server.connect().await;
@@ -851,6 +853,7 @@ async fn connections_are_bounded_and_the_others_wait() {
     tokio::pin!(third);
     let early = timeout(Duration::from_millis(200), &mut third).await;
     assert!(early.is_err(), "a third connection was served beside two");
+    assert!(Bound::HookConnections.times() > before);
     held.pop();
     assert_eq!(third.await, 200);
 }

@@ -65,11 +65,13 @@ fn a_person_is_asked_about_once_an_hour_and_named_for_longer() {
 
 #[test]
 fn remembers_a_bounded_number_of_people() {
+    let before = Bound::Members.times();
     let members = Members::new(Duration::from_secs(3_600));
     for number in 0..=MEMBERS_MAX {
         members.learn(nobody(&format!("U{number}")), Instant::now());
     }
     assert!(members.known().len() <= MEMBERS_MAX);
+    assert!(Bound::Members.times() > before);
 }
 
 // ---------------------------------------------------------------- the loop
@@ -164,6 +166,7 @@ mod working_off {
         async fn something_heard(&self) {
             self.heard.notified().await;
         }
+        async fn until_the_store_is_well(&self) {}
         async fn act(
             &self,
             next: &Waiting,
@@ -304,6 +307,22 @@ mod working_off {
         listening.kept.permits.add_permits(1);
         listening.acts_on("stuck").await;
         listening.acts_on("after it").await;
+        listening.stops().await;
+    }
+
+    #[tokio::test]
+    async fn so_many_people_are_acted_for_at_once_and_the_others_wait() {
+        let before = Bound::PeopleAtOnce.times();
+        let people = 0..i64::try_from(PEOPLE_AT_ONCE).unwrap() + 1;
+        let waiting = people.map(|n| said(n, &format!("U0STUCK{n}"), "stuck"));
+        let mut listening = Listening::to(&Directory::default(), waiting).await;
+        while Bound::PeopleAtOnce.times() == before {
+            tokio::task::yield_now().await;
+        }
+        listening.kept.permits.add_permits(PEOPLE_AT_ONCE + 1);
+        for _ in 0..=PEOPLE_AT_ONCE {
+            listening.acts_on("stuck").await;
+        }
         listening.stops().await;
     }
 

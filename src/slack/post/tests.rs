@@ -219,6 +219,7 @@ impl Tray for Rows {
     async fn something_to_post(&self) {
         self.wake.notified().await;
     }
+    async fn until_the_store_is_well(&self) {}
     async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
         self.row(id, |row| row.message.begun_at = Some(now()))
     }
@@ -368,6 +369,19 @@ async fn posts_what_stands_and_what_comes() {
     posting.rows.wake.notify_one();
     assert_eq!(posting.records().await.len(), 2);
     assert_eq!(board.shows(), shown(&[(ANA, "✓ one"), (ANA, "✓ two")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn so_many_conversations_are_posted_to_at_once_and_the_others_wait() {
+    let before = Bound::ConversationsAtOnce.times();
+    let all = CONVERSATIONS_AT_ONCE + 5;
+    let messages = (0..all).map(|n| message(i64::try_from(n).unwrap(), &format!("D{n}"), "✓ one"));
+    let board = Board::default();
+    let posting = Posting::of(&board, messages).await;
+    assert_eq!(posting.records().await.len(), all);
+    assert_eq!(board.shows().len(), all);
+    assert!(Bound::ConversationsAtOnce.times() > before);
     posting.stops().await;
 }
 

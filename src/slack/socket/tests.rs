@@ -259,6 +259,57 @@ async fn acknowledges_what_is_kept() {
 }
 
 #[tokio::test]
+async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let counted = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    let (taken, over) = (COMMITS_MAX + INTAKE_QUEUE, 7);
+    for n in 0..taken + over {
+        link.delivers(&format!("e{n}"), "stuck").await;
+    }
+    let dropped =
+        format!("ivan_slack_envelopes_total{{type=\"events_api\",result=\"dropped\"}} {over}");
+    soon("the rest is dropped", async {
+        while !counted.render().contains(&dropped) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    slack.ear.permits.add_permits(taken);
+    let mut acked = std::collections::BTreeSet::new();
+    for _ in 0..taken {
+        let envelope = link.acked().await["envelope_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        acked.insert(envelope);
+    }
+    assert_eq!(acked.len(), taken);
+    assert_eq!(slack.kept().len(), taken);
+    // It hears on: what Slack delivers again is kept.
+    link.delivers("again", "done").await;
+    link.acks("again").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_large_ends_its_link_and_no_more() {
+    let before = Bound::Frame.times();
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    let frame = Message::text("x".repeat(FRAME_MAX + 1));
+    // It may be cut off while it is sent.
+    let _ = link.0.send(frame).await;
+    let mut next = slack.accepts_and_greets().await;
+    assert!(Bound::Frame.times() > before);
+    next.delivers("e1", "done").await;
+    next.acks("e1").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
 async fn a_slow_commit_holds_back_its_own_acknowledgement_only() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;

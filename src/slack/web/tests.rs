@@ -257,12 +257,14 @@ async fn does_not_look_through_everything() {
             json!({"ok": true, "messages": [ours("7.1", "u2")], "response_metadata": {"next_cursor": "more"}}),
         )
     };
+    let before = Bound::Pages.times();
     let server = Server::answering((0..PAGES_MAX + 3).map(|_| page())).await;
     assert_eq!(
         server.web(LIMIT).find("D0DM001", None, "u1").await,
         Ok(None)
     );
     assert_eq!(server.asked().len(), PAGES_MAX);
+    assert!(Bound::Pages.times() > before);
 }
 
 #[tokio::test]

@@ -1,0 +1,201 @@
+//! Everything that has a bound (P8), by name: reaching one is counted and said, wherever in the house that is.
+//!
+//! What happens then is each room's own: it refuses with a reason, or lets the next one wait. Nothing that was accepted
+//! is lost for it. `docs/reliability.md` has the table, with the values and what senders and people meet.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How often one bound is said in the log, at most: whoever reaches it reaches it often.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// One bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// Webhook deliveries that wait to be worked off.
+    Inbox,
+    /// Messages of one person that wait to be acted on.
+    Heard,
+    /// Writes of one person without an outcome.
+    Outbox,
+    /// Writes under way at one source at once.
+    Attempts,
+    /// Writes that wait for the store's writer.
+    StoreQueue,
+    /// Connections to the API at once.
+    ApiConnections,
+    /// Connections to the webhook listener at once.
+    HookConnections,
+    /// The body of a request to the API.
+    ApiBody,
+    /// `POST /sync` at once.
+    Syncs,
+    /// A frame of Slack.
+    Frame,
+    /// People whose messages are acted on at once.
+    PeopleAtOnce,
+    /// Conversations that are posted to at once.
+    ConversationsAtOnce,
+    /// People whose name and standing are remembered.
+    Members,
+    /// The body of a source's answer.
+    Answer,
+    /// Pages of one walk, one listing or one search.
+    Pages,
+    /// Failed deliveries that are fetched at one look.
+    Missed,
+    /// Tasks that a full walk did not meet and that are asked for one by one.
+    Unmet,
+    /// Webhooks put back to work within an hour.
+    Reactivations,
+}
+
+/// How often a bound was reached, and when that was said last, with how many that were not.
+struct Reached {
+    times: AtomicU64,
+    said: Mutex<Option<(Instant, u64)>>,
+}
+
+static REACHED: [Reached; Bound::ALL.len()] = [const {
+    Reached {
+        times: AtomicU64::new(0),
+        said: Mutex::new(None),
+    }
+}; Bound::ALL.len()];
+
+impl Bound {
+    /// All of them.
+    pub const ALL: [Bound; 18] = [
+        Bound::Inbox,
+        Bound::Heard,
+        Bound::Outbox,
+        Bound::Attempts,
+        Bound::StoreQueue,
+        Bound::ApiConnections,
+        Bound::HookConnections,
+        Bound::ApiBody,
+        Bound::Syncs,
+        Bound::Frame,
+        Bound::PeopleAtOnce,
+        Bound::ConversationsAtOnce,
+        Bound::Members,
+        Bound::Answer,
+        Bound::Pages,
+        Bound::Missed,
+        Bound::Unmet,
+        Bound::Reactivations,
+    ];
+
+    /// The word in metrics and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Bound::Inbox => "inbox",
+            Bound::Heard => "heard",
+            Bound::Outbox => "outbox",
+            Bound::Attempts => "attempts",
+            Bound::StoreQueue => "store_queue",
+            Bound::ApiConnections => "api_connections",
+            Bound::HookConnections => "hook_connections",
+            Bound::ApiBody => "api_body",
+            Bound::Syncs => "syncs",
+            Bound::Frame => "frame",
+            Bound::PeopleAtOnce => "people_at_once",
+            Bound::ConversationsAtOnce => "conversations_at_once",
+            Bound::Members => "members",
+            Bound::Answer => "answer",
+            Bound::Pages => "pages",
+            Bound::Missed => "missed",
+            Bound::Unmet => "unmet",
+            Bound::Reactivations => "reactivations",
+        }
+    }
+
+    /// It was reached: counts that, and says what follows, seldom enough that nobody can fill the log with it.
+    pub fn reached(self, what_follows: impl fmt::Display) {
+        let bound = self.word();
+        metrics::counter!("ivan_bounds_reached_total", "bound" => bound).increment(1);
+        let Some(reached) = REACHED.get(self as usize) else {
+            return;
+        };
+        reached.times.fetch_add(1, Ordering::Relaxed);
+        if let Some(unsaid) = reached.is_to_be_said(Instant::now()) {
+            tracing::warn!(
+                bound,
+                unsaid,
+                "the bound `{bound}` is reached: {what_follows} ({unsaid} more since the last such line)"
+            );
+        }
+    }
+
+    /// How often this process has reached it.
+    pub fn times(self) -> u64 {
+        let reached = REACHED.get(self as usize);
+        reached.map_or(0, |reached| reached.times.load(Ordering::Relaxed))
+    }
+}
+
+impl Reached {
+    /// `Some`: say it, and how many were left out since the last time.
+    fn is_to_be_said(&self, now: Instant) -> Option<u64> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match said.as_mut() {
+            Some((at, unsaid)) if now.duration_since(*at) < SAY_EVERY => {
+                *unsaid = unsaid.saturating_add(1);
+                None
+            }
+            before => {
+                let unsaid = before.map_or(0, |(_, unsaid)| *unsaid);
+                *said = Some((now, 0));
+                Some(unsaid)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_has_a_word_and_a_place_of_its_own() {
+        let words: BTreeSet<&str> = Bound::ALL.iter().map(|bound| bound.word()).collect();
+        assert_eq!(words.len(), Bound::ALL.len());
+        for (place, bound) in Bound::ALL.into_iter().enumerate() {
+            assert_eq!(bound as usize, place);
+        }
+    }
+
+    #[test]
+    fn reaching_one_is_counted() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let before = Bound::Members.times();
+        metrics::with_local_recorder(&recorder, || {
+            Bound::Members.reached("those who were not seen lately are forgotten");
+            Bound::Members.reached("those who were not seen lately are forgotten");
+        });
+        assert!(Bound::Members.times() >= before + 2);
+        let text = recorder.handle().render();
+        let line = "ivan_bounds_reached_total{bound=\"members\"} 2";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn nobody_fills_the_log_with_it() {
+        let reached = Reached {
+            times: AtomicU64::new(0),
+            said: Mutex::default(),
+        };
+        let begin = Instant::now();
+        let said = [0, 1, 2, 61, 62, 200].map(|seconds| {
+            let now = begin + Duration::from_secs(seconds);
+            reached.is_to_be_said(now)
+        });
+        assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+}

@@ -1,0 +1,124 @@
+//! What is said while the store takes nothing, past the store: to the operators, and to whoever is not heard.
+//!
+//! Everything else that Ivan says is kept before it is said. This cannot be, so it is said at most once for each time of
+//! trouble, and forgotten with the process: a restart says it again if it is still so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::blocks::mrkdwn;
+use super::catch_up::Outage;
+use super::pace::Backoff;
+use super::web::{Web, WebError};
+use super::{SlackError, Timings, slept, told_to_stop};
+use crate::clock::Clock;
+use crate::desk::{Conversation, StoreHealth};
+use crate::domain::reply::{self, Words};
+
+/// Conversations that wait to be told, and those that are told in one time of trouble.
+pub const UNKEPT_MAX: usize = 64;
+/// Attempts at one such message: Slack may be in trouble as well.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// What is needed to say it.
+pub struct Trouble {
+    pub health: watch::Receiver<StoreHealth>,
+    pub web: Web,
+    /// Slack ids.
+    pub operators: Vec<String>,
+    pub outage: Arc<Outage>,
+    pub clock: Clock,
+    pub timings: Arc<Timings>,
+}
+
+/// Says it, until `shutdown`.
+pub async fn run(
+    mut trouble: Trouble,
+    mut unkept: mpsc::Receiver<Conversation>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let mut told = BTreeSet::new();
+    // Since when, while it lasts.
+    let mut since = None;
+    loop {
+        let health = trouble.health.borrow_and_update().clone();
+        match (&health, since) {
+            (StoreHealth::Refusing { since: begun, why }, None) => {
+                since = Some(*begun);
+                trouble
+                    .operators(&reply::store_refuses(why), &mut shutdown)
+                    .await;
+            }
+            (StoreHealth::Well, Some(begun)) => {
+                since = None;
+                told.clear();
+                trouble.outage.nothing_was_kept_since(begun);
+                trouble.operators(&reply::store_well(), &mut shutdown).await;
+            }
+            _ => {}
+        }
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => return Ok(()),
+            changed = trouble.health.changed() => if changed.is_err() {
+                // The store is gone, and the daemon ends for that.
+                told_to_stop(&mut shutdown).await;
+                return Ok(());
+            },
+            Some(conversation) = unkept.recv() => {
+                let is_news = told.len() < UNKEPT_MAX && told.insert(conversation.clone());
+                if is_news {
+                    let words = reply::not_stored();
+                    trouble.say(&conversation, &words, &mut shutdown).await;
+                }
+            }
+        }
+    }
+}
+
+impl Trouble {
+    async fn operators(&self, words: &Words, shutdown: &mut watch::Receiver<bool>) {
+        for operator in &self.operators {
+            let conversation = Conversation {
+                channel: operator.clone(),
+                thread: None,
+            };
+            self.say(&conversation, words, shutdown).await;
+        }
+    }
+
+    /// Once: what may have been posted is not posted again.
+    async fn say(
+        &self,
+        Conversation { channel, thread }: &Conversation,
+        words: &Words,
+        shutdown: &mut watch::Receiver<bool>,
+    ) {
+        let text = mrkdwn(words);
+        let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
+        for _ in 0..ATTEMPTS_MAX {
+            let uid = ulid::Ulid::from_datetime(self.clock.now().into()).to_string();
+            let posted = self.web.post(channel, thread.as_deref(), &text, &uid).await;
+            let error = match posted {
+                Ok(_) => return,
+                Err(error) => error,
+            };
+            tracing::warn!(
+                channel,
+                "that the store takes nothing was not said in {channel}: {error}"
+            );
+            let again = match &error {
+                WebError::Limited { after, .. } => after.unwrap_or_else(|| backoff.next()),
+                WebError::NotTaken { .. } => backoff.next(),
+                WebError::Unknown { .. }
+                | WebError::Refused { .. }
+                | WebError::Credentials { .. } => return,
+            };
+            if !slept(again, shutdown).await {
+                return;
+            }
+        }
+    }
+}

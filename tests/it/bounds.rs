@@ -1,0 +1,174 @@
+//! Bounds that only the whole daemon can reach (P8): what is refused is refused with a reason, counted and logged, and
+//! nothing that was accepted before is lost for it. The others are reached in the rooms that have them.
+
+use ivan::sandbox::courier::Ended;
+use ivan::sandbox::front::{Fault, What};
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// As in `inbox.rs` and `desk/mod.rs`.
+const DELIVERIES: usize = 20_000;
+const MESSAGES: usize = 100;
+const WRITES: usize = 500;
+
+fn reached(bound: &str) -> String {
+    format!("ivan_bounds_reached_total{{bound=\"{bound}\"}} 1")
+}
+
+#[tokio::test]
+async fn a_full_inbox_asks_senders_to_come_again() {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms)
+                 SELECT 'github', 'full-' || i, 'issues', x'7b7d', 0 FROM n",
+                [i64::try_from(DELIVERIES).unwrap()],
+            )
+            .unwrap();
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.within("the delivery is answered", ivan.github().settled())
+            .await;
+        let refused = ivan.github().deliveries().pop().unwrap();
+        assert!(
+            matches!(refused.ended, Ended::Answered(503, _)),
+            "{:?}",
+            refused.ended
+        );
+        ivan.logs("the bound `inbox` is reached: 20000 deliveries wait")
+            .await;
+        ivan.counts(&reached("inbox")).await;
+        ivan.counts("ivan_deliveries_total{source=\"github\",result=\"full\"} 1")
+            .await;
+        // Nothing that was accepted went; there is room again when it is worked off.
+        let kept = ivan.sql::<i64>("SELECT count(*) FROM deliveries");
+        assert_eq!(usize::try_from(kept).unwrap(), DELIVERIES);
+        ivan.store()
+            .execute("DELETE FROM deliveries WHERE dedupe_key LIKE 'full-%'", [])
+            .unwrap();
+        ivan.github().reopen_as(REPO, 1, "bo");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.until_deliveries_are_applied().await;
+        let done = "SELECT status FROM tasks WHERE source_key LIKE '%:1'";
+        assert_eq!(ivan.sql::<String>(done), "done");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_of_whom_too_much_waits_is_told_so_and_others_are_heard() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        // A hundred that wait, as if Slack did not say who she is.
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms)
+                 SELECT user_id, channel, said_us, heard, raw, -1 FROM slack_events, n WHERE user_id = ?2",
+                rusqlite::params![i64::try_from(MESSAGES).unwrap(), ANA],
+            )
+            .unwrap();
+        let refused = ivan.dm(ANA, "create Buy milk").await;
+        refused.replies(
+            "✗ 100 of your messages wait for me already, which is all that I take from one person. I have not acted on \
+             this one: `create Buy milk`. Type it again when the others are answered.",
+        );
+        ivan.acknowledges().await;
+        ivan.logs("the bound `heard` is reached: 100 messages of one person wait")
+            .await;
+        ivan.counts(&reached("heard")).await;
+        ivan.store()
+            .execute("DELETE FROM slack_events WHERE kept_ms = -1", [])
+            .unwrap();
+        ivan.dm(BO, "create Buy bread").await.begins("✓ ");
+        ivan.dm(ANA, "create Buy milk").await.begins("✓ ");
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "create Buy milk").answers().await;
+        queued.begins("… ");
+        // As many more, behind it in its lane.
+        ivan.store()
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                 INSERT INTO operations (id, command_id, lane, source, kind, write, created_ms)
+                 SELECT 'full-' || i, command_id, lane, source, kind, write, created_ms FROM operations, n",
+                [i64::try_from(WRITES).unwrap()],
+            )
+            .unwrap();
+        ivan.dm(ANA, "comment on #1: shipped")
+            .await
+            .begins("✗ 500 changes that you asked for are not through yet");
+        let refused = client()
+            .post(format!("{}/tasks", ivan.api_url()))
+            .bearer_auth(ivan.token())
+            .json(&json!({"title": "Buy bread"}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status().as_u16(), 503);
+        assert!(refused.headers().contains_key("retry-after"));
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["type"], "urn:ivan:problem:busy", "{problem}");
+        ivan.logs("the bound `outbox` is reached: 500 writes of one person wait")
+            .await;
+        assert!(
+            ivan.metrics()
+                .await
+                .contains("ivan_bounds_reached_total{bound=\"outbox\"} 2")
+        );
+        // What needs no source is answered, and what was accepted is carried out.
+        ivan.dm(ANA, "list").await.mentions("Renew cert");
+        ivan.store()
+            .execute("DELETE FROM operations WHERE id LIKE 'full-%'", [])
+            .unwrap();
+        ivan.clickup().front().up();
+        queued
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Buy milk");
+        ivan.dm(ANA, "create Buy bread").await.begins("✓ ");
+        for title in ["Buy milk", "Buy bread"] {
+            assert_eq!(ivan.clickup().tasks_named(title).len(), 1, "{title}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fifth_synchronisation_at_once_is_refused() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(What::Hang).on("GET", "/list/").always());
+        for _ in 0..4 {
+            let (status, _) = ivan.http("POST", "/sync?wait=0", None).await;
+            assert_eq!(status, 202);
+        }
+        let (status, problem) = ivan.http("POST", "/sync?wait=0", None).await;
+        assert_eq!(
+            (status, &problem["title"]),
+            (503, &json!("Busy")),
+            "{problem}"
+        );
+        ivan.logs("the bound `syncs` is reached").await;
+        ivan.counts(&reached("syncs")).await;
+        ivan.clickup().front().clear_faults();
+        ivan.clickup().front().cut();
+        let synced = async {
+            while ivan.http("POST", "/sync", None).await.0 != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        ivan.within("there is room again", synced).await;
+    })
+    .await;
+}

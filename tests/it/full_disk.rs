@@ -1,0 +1,211 @@
+//! A disk that is full (P1, P2, P7, P8): nothing accepted is lost, what cannot be kept is refused and said, and when
+//! there is room again everything goes on by itself, once.
+//!
+//! The disk is a soft limit on the size of the daemon's files, set and lifted while it runs: SQLite's writes fail in the
+//! middle, as they do where there is no room.
+
+use std::time::Duration;
+
+use ivan::sandbox::courier::Ended;
+use ivan::sandbox::front::What;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::deeds::*;
+use crate::harness::*;
+
+const FULL: &str = "ivan_store_writable 0";
+const WELL: &str = "ivan_store_writable 1";
+
+async fn on_a_small_disk(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
+    let mut ivan = setup.start().await;
+    ivan.on_a_disk_that_can_be_full();
+    ivan.start().await;
+    for part_of_the_story in [
+        "takes no writes",
+        "is not kept",
+        "rests: the store",
+        "deliveries wait",
+        "could not be acted on",
+        "operators were not told",
+        "nobody was told that command",
+    ] {
+        ivan.forgive(part_of_the_story);
+    }
+    story(&mut ivan).await;
+    ivan.finish().await;
+}
+
+/// Whether it says that it is ready.
+async fn readiness(ivan: &Ivan) -> (u16, Value) {
+    ivan.http("GET", "/readyz", None).await
+}
+
+async fn until_it_is_well(ivan: &Ivan) {
+    ivan.counts(WELL).await;
+    assert_eq!(readiness(ivan).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room() {
+    let setup = two_issues()
+        .webhooks()
+        .config("slack.operators = [\"U0BOB01\"]");
+    on_a_small_disk(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        assert_eq!(readiness(ivan).await.0, 200);
+        ivan.fills_the_disk();
+        // It shows at the first look, before anybody asked for anything.
+        let (status, ready) = readiness(ivan).await;
+        assert_eq!((status, &ready["ready"]), (503, &json!(false)), "{ready}");
+        let detail = ready["detail"].as_str().unwrap();
+        assert!(detail.contains("the store takes no writes"), "{detail}");
+        ivan.counts(FULL).await;
+        // The operator.
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("✗ I cannot store anything (");
+        told.mentions("Free disk space");
+        // The API, by hand and through the command line.
+        let body = json!({"title": "Buy milk", "source": "github"});
+        let key = [("Idempotency-Key", "7")];
+        let refused = client()
+            .post(format!("{}/tasks", ivan.api_url()))
+            .bearer_auth(ivan.token())
+            .header("Idempotency-Key", "7")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status().as_u16(), 503);
+        assert!(refused.headers().contains_key("retry-after"));
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["type"], "urn:ivan:problem:store", "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("free disk space"), "{detail}");
+        let ran = ivan.cli(&["create", "Buy bread"]).await;
+        assert_eq!((ran.exit, ran.out.as_str()), (1, ""), "{ran:?}");
+        assert!(ran.err.contains("free disk space"), "{ran:?}");
+        // A webhook.
+        ivan.github().close_as(REPO, 2, "bo");
+        ivan.within("the delivery is answered", ivan.github().settled())
+            .await;
+        let delivered = ivan.github().deliveries();
+        let ended = &delivered.last().unwrap().ended;
+        assert!(matches!(ended, Ended::Answered(503, _)), "{ended:?}");
+        // A person: told, and not acknowledged, so that Slack comes again.
+        let refused = ivan.says(ANA, "comment shipped").answers().await;
+        refused.begins("✗ I cannot store anything at the moment");
+        assert!(!ivan.slack().unacked().is_empty());
+        // Told once, however often Slack comes.
+        ivan.slack().redeliver_unacked();
+        ivan.logs_times("a message is not kept and not acknowledged", 2)
+            .await;
+        for table in ["commands", "operations", "deliveries"] {
+            let rows = ivan.sql::<i64>(&format!("SELECT count(*) FROM {table}"));
+            assert_eq!(rows, 0, "{table}");
+        }
+
+        ivan.frees_the_disk();
+        until_it_is_well(ivan).await;
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .begins("✓ I can store again");
+        ivan.slack().redeliver_unacked();
+        ivan.is_told(ANA)
+            .settles()
+            .await
+            .replies("✓ Comment added in GitHub: Login fails");
+        ivan.acknowledges().await;
+        let (status, answer) = ivan.http_with("POST", "/tasks", Some(body), &key).await;
+        assert_eq!(status, 200, "{answer}");
+        ivan.sync().await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Update the docs was completed in GitHub by bo");
+        let done = "SELECT status FROM tasks WHERE source_key LIKE '%:2'";
+        assert_eq!(ivan.sql::<String>(done), "done");
+        ivan.github().issue(REPO, 1).has_comments(["shipped"]);
+        assert_eq!(ivan.github().issues_titled(REPO, "Buy milk").len(), 1);
+        assert_eq!(ivan.github().issues_titled(REPO, "Buy bread").len(), 0);
+    })
+    .await;
+}
+
+/// The sources have taken the writes, and then there is no room for what they answered.
+#[rstest]
+#[case::answered(What::Delay(Duration::from_millis(400)))]
+#[case::and_the_answer_is_lost(What::ApplyThenHang)]
+#[tokio::test]
+async fn a_disk_that_is_full_when_the_answers_come_doubles_and_loses_nothing(#[case] what: What) {
+    on_a_small_disk(six_deeds(), async |ivan| {
+        for deed in &DEEDS {
+            deed.goes_wrong(ivan, what.clone());
+        }
+        all_are_typed(ivan);
+        for deed in &DEEDS {
+            deed.arrives(ivan).await;
+        }
+        ivan.fills_the_disk();
+        for deed in &DEEDS {
+            deed.is_applied(ivan).await;
+        }
+        for front in [ivan.clickup().front(), ivan.github().front()] {
+            front.clear_faults();
+            front.cut();
+        }
+        ivan.logs_times("rests: the store", DEEDS.len()).await;
+        ivan.frees_the_disk();
+        all_happen_once(ivan).await;
+        until_it_is_well(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
+    on_a_small_disk(two_issues().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        // Accepted, and what the source says of it is long in coming.
+        let slow = ivan::sandbox::front::Fault::new(What::Delay(Duration::from_millis(400)));
+        ivan.clickup().front().fault(slow.on("GET", "/task/"));
+        ivan.clickup()
+            .add_task(json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]}));
+        ivan.within("the delivery is answered", ivan.clickup().settled())
+            .await;
+        let delivered = ivan.clickup().deliveries();
+        assert!(
+            delivered.iter().all(|one| one.ended.is_ok()),
+            "{delivered:?}"
+        );
+        ivan.fills_the_disk();
+        ivan.logs("deliveries wait: ").await;
+        ivan.frees_the_disk();
+        ivan.until_deliveries_are_applied().await;
+        let found = "SELECT count(*) FROM tasks WHERE title = 'Renew cert' AND gone = 0";
+        assert_eq!(ivan.sql::<i64>(found), 1);
+        until_it_is_well(ivan).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_any_room_it_does_not_start_and_says_why() {
+    let ivan = two_tasks().start().await;
+    std::fs::write(ivan.folder().join("another.toml"), ivan.bot_toml()).unwrap();
+    let ran = ran(tokio::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -S -f 0; exec \"$0\" --config another.toml serve",
+        ])
+        .arg(env!("CARGO_BIN_EXE_ivan"))
+        .current_dir(ivan.folder())
+        .env("XDG_RUNTIME_DIR", ivan.folder()))
+    .await;
+    assert_eq!((ran.exit, ran.out.as_str()), (1, ""), "{ran:?}");
+    let last = ran.err.lines().last().unwrap();
+    assert!(last.starts_with("✗ the store at ivan.db: "), "{last}");
+}
