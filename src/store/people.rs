@@ -238,3 +238,29 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
         alone: row.get(6)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    #[test]
+    fn pins_and_lists_of_long_ago_are_forgotten() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        configure(&connection, &[]).unwrap();
+        let me = present(&connection).unwrap().remove(0).id;
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        for second in 0..KEPT * 3 {
+            pin(&connection, me, None, at(second), Some(at(second))).unwrap();
+            list(&connection, me, &[], Some(at(second))).unwrap();
+        }
+        for table in ["pins", "lists"] {
+            let count = format!("SELECT count(*) FROM {table}");
+            let rows: i64 = connection.query_row(&count, [], |row| row.get(0)).unwrap();
+            assert!((1..=KEPT + 1).contains(&rows), "{table}: {rows}");
+        }
+        let newest = pins(&connection, me).unwrap().last().unwrap().shown_at;
+        assert_eq!(newest, Some(at(KEPT * 3 - 1)));
+    }
+}

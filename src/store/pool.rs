@@ -785,12 +785,12 @@ mod tests {
             let store = store.clone();
             tokio::spawn(async move { store.watch_over(shutdown).await })
         };
-        let other = Connection::open(folder.path().join("ivan.db")).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
         store
             .write(|tx| tx.busy_timeout(Duration::from_millis(10)))
             .await
-            .unwrap_err();
+            .unwrap();
+        let other = Connection::open(folder.path().join("ivan.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let trouble = store.write(add("Ana".into())).await.unwrap_err();
         assert!(trouble.why.contains("locked"), "{trouble}");
         assert!(matches!(*store.health().borrow(), Health::Refusing { .. }));

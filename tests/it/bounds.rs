@@ -12,6 +12,43 @@ const DELIVERIES: usize = 20_000;
 const MESSAGES: usize = 100;
 const WRITES: usize = 500;
 
+/// The table of docs/reliability.md has every bound, and the tests that it names exist.
+#[test]
+fn the_table_has_every_bound_and_names_tests_that_exist() {
+    let table = include_str!("../../docs/reliability.md");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| bound"))
+        .map(|line| line.trim_matches('|').split(" | ").collect())
+        .collect();
+    assert!(rows.len() > 20, "{rows:?}");
+    for bound in ivan::bounds::Bound::ALL {
+        let word = format!("`{}`", bound.word());
+        assert!(rows.iter().any(|row| row[3].contains(&word)), "{word}");
+    }
+    let mut code = String::new();
+    all_code(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &mut code);
+    for row in &rows {
+        let name = row[4].trim().trim_matches('`');
+        assert!(code.contains(&format!("fn {name}(")), "{name}: {}", row[0]);
+    }
+}
+
+fn all_code(folder: &std::path::Path, code: &mut String) {
+    for part in ["src", "tests"] {
+        let mut folders = vec![folder.join(part)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => code.push_str(&std::fs::read_to_string(path).unwrap_or_default()),
+                }
+            }
+        }
+    }
+}
+
 fn reached(bound: &str) -> String {
     format!("ivan_bounds_reached_total{{bound=\"{bound}\"}} 1")
 }
