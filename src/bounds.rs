@@ -138,6 +138,24 @@ impl Bound {
     }
 }
 
+#[cfg(test)]
+impl Bound {
+    /// Waits until it was reached so often in all; a bound that is not there fails the test.
+    pub(crate) async fn until_reached(self, times: u64) {
+        let reached = async {
+            while self.times() < times {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(10), reached).await;
+        assert!(
+            reached.is_ok(),
+            "the bound `{}` is not reached",
+            self.word()
+        );
+    }
+}
+
 impl Reached {
     /// `Some`: say it, and how many were left out since the last time.
     fn is_to_be_said(&self, now: Instant) -> Option<u64> {

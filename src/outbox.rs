@@ -629,14 +629,16 @@ mod tests {
             let outbox = outbox.clone();
             async move { outbox.run(stopping).await }
         });
-        while Bound::Attempts.times() < before + 8 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        Bound::Attempts.until_reached(before + 8).await;
         slow.reads.add_permits(all);
-        let count = || outbox.inner.store.read(operations::count_pending);
-        while count().await.unwrap() > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let all_end = async {
+            let count = || outbox.inner.store.read(operations::count_pending);
+            while count().await.unwrap() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), all_end).await;
+        assert!(ended.is_ok(), "those that waited got no turn");
         assert_eq!(slow.most.load(Ordering::SeqCst), AT_ONCE);
         stop.send_replace(true);
         running.await.unwrap().unwrap();

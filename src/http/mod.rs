@@ -603,9 +603,7 @@ mod tests {
             inside.recv().await.unwrap();
         }
         // Whoever comes then finds no room, and waits.
-        while Bound::ApiConnections.times() == before {
-            tokio::task::yield_now().await;
-        }
+        Bound::ApiConnections.until_reached(before + 1).await;
         assert!(inside.try_recv().is_err());
         let_go.send_replace(true);
         for answer in asked {

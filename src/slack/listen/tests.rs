@@ -316,9 +316,7 @@ mod working_off {
         let people = 0..i64::try_from(PEOPLE_AT_ONCE).unwrap() + 1;
         let waiting = people.map(|n| said(n, &format!("U0STUCK{n}"), "stuck"));
         let mut listening = Listening::to(&Directory::default(), waiting).await;
-        while Bound::PeopleAtOnce.times() == before {
-            tokio::task::yield_now().await;
-        }
+        Bound::PeopleAtOnce.until_reached(before + 1).await;
         listening.kept.permits.add_permits(PEOPLE_AT_ONCE + 1);
         for _ in 0..=PEOPLE_AT_ONCE {
             listening.acts_on("stuck").await;
