@@ -545,8 +545,8 @@ impl Writer {
         match is_news {
             true => tracing::error!(
                 jobs,
-                "the store at {path} takes no writes: {why}. Nothing new is accepted until it does; it is tried every \
-                 second. Free disk space, or look at the rights of the file"
+                "the store at {path} takes no writes, nothing of a batch of writes was kept: {why}. Nothing new is \
+                 accepted until it does; it is tried every second. Free disk space, or look at the rights of the file"
             ),
             false => tracing::debug!(jobs, "the store at {path} still takes no writes: {why}"),
         }
@@ -853,7 +853,8 @@ mod tests {
         let store = open(&folder).unwrap();
         let (_stop, shutdown) = watch::channel(false);
         store.inner.jobs.send(Box::new(Bomb)).await.ok().unwrap();
-        let ended = store.watch_over(shutdown).await.unwrap_err();
+        let ended = tokio::time::timeout(Duration::from_secs(10), store.watch_over(shutdown));
+        let ended = ended.await.expect("it is noticed").unwrap_err();
         assert_eq!(ended.why, "its writer panicked: answered badly");
         let refused = store.write(add("Ana".into())).await.unwrap_err();
         assert!(refused.why.contains("its writer has stopped"), "{refused}");
