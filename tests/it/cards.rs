@@ -12,7 +12,7 @@ async fn a_card_is_done_by_its_button() {
             .await
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
         ivan.clickup().task("Renew cert").is("complete");
-        card.is_struck().await;
+        card.becomes_struck().await;
     })
     .await;
 }

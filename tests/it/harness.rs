@@ -1084,7 +1084,7 @@ impl<'a> Answer<'a> {
 
     /// Waits until its card is struck and has no buttons.
     #[track_caller]
-    pub fn is_struck(self) -> impl Future<Output = Answer<'a>> + 'a {
+    pub fn becomes_struck(self) -> impl Future<Output = Answer<'a>> + 'a {
         self.until(|posted| {
             posted.blocks.to_string().contains("~<") && posted_buttons(posted).is_empty()
         })
