@@ -14,12 +14,13 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
+use crate::domain::operation::{Standing, TokenStanding};
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::store::messages::Draft;
-use crate::store::{Store, StoreTrouble, Wake, deliveries, messages};
+use crate::store::{Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
 /// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -226,13 +227,40 @@ impl Alarms {
                 }
             }
         };
+        let token = about_token(source);
+        let known = self
+            .store
+            .read(move |connection| deliveries::is_alarm(connection, &token))
+            .await?;
         match (since, &synced.error) {
+            // That it does not take the token was said, and is why.
+            (Some(_), Some(_)) if known => Ok(()),
             (Some(since), Some(why)) if now - since >= FAILING_FOR => {
                 self.raise(&about, reply::source_failing(source, since, why, Tz::UTC))
                     .await
             }
             (Some(_), _) => Ok(()),
             (None, _) => self.over(&about, reply::source_well(source)).await,
+        }
+    }
+
+    /// How a source stands to us now: that it does not take the token is said at once, for nobody else can mend that;
+    /// and a pause is kept for the next start.
+    pub async fn stands(&self, source: Source, standing: &Standing) -> Result<(), StoreTrouble> {
+        let until = standing.paused_until;
+        self.store
+            .write(move |tx| pauses::keep(tx, source, until))
+            .await?;
+        match &standing.token {
+            TokenStanding::Unknown => Ok(()),
+            TokenStanding::Taken => {
+                self.over(&about_token(source), reply::token_well(source))
+                    .await
+            }
+            TokenStanding::Refused { why, .. } => {
+                self.raise(&about_token(source), reply::token_refused(why))
+                    .await
+            }
         }
     }
 
@@ -263,6 +291,10 @@ impl Alarms {
             })
             .await
     }
+}
+
+fn about_token(source: Source) -> String {
+    format!("{source} token")
 }
 
 fn say(

@@ -162,6 +162,8 @@ pub(super) struct Posted {
 pub(super) struct WireTask {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
+    custom_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) name: String,
     #[serde(default, deserialize_with = "lenient")]
     text_content: Option<String>,
@@ -437,6 +439,7 @@ impl WireTask {
             updated_at: updated.unwrap_or_default(),
             closed,
             reopened: false,
+            custom_id: self.custom_id.filter(|custom| !custom.is_empty()),
         })
     }
 }
@@ -516,6 +519,7 @@ mod tests {
                 updated_at: at(1_767_229_200_123),
                 closed: None,
                 reopened: false,
+                custom_id: None,
             }
         );
     }

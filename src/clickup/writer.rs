@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, json};
 
 use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{Source, Task, TaskKey};
 
@@ -70,23 +70,36 @@ impl SourceWriter for ClickUp {
         let Some(begun_at) = op.begun_at else {
             return Ok(None);
         };
-        let since = begun_at - CLOCK_SLACK;
         match &op.write {
             Write::Complete { .. } => Ok(None),
             Write::Comment { task, text } => {
                 let now = self.read(task).await?;
+                let since = self.since(begun_at);
                 let found = self.find_comment(op, &now.key, text, since).await?;
                 Ok(found.map(|comment| Written {
                     task: now,
                     trace: Some(comment.id.to_string()),
                 }))
             }
-            Write::Create(new) => self.find_created(op, new, since).await,
+            Write::Create(new) => self.find_created(op, new, begun_at).await,
         }
+    }
+
+    fn standing(&self) -> Standing {
+        self.client.standing()
+    }
+
+    fn pause_until(&self, until: DateTime<Utc>) {
+        self.client.pause_until(until);
     }
 }
 
 impl ClickUp {
+    /// From when on a trace is looked for, by ClickUp's clock, of a write that began then by ours.
+    fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
+        begun_at - CLOCK_SLACK - self.client.ahead()
+    }
+
     /// The task as `carry_out` has just read it.
     async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
         match now {
@@ -246,11 +259,11 @@ impl ClickUp {
         &self,
         op: &Operation,
         new: &NewTask,
-        since: DateTime<Utc>,
+        begun_at: DateTime<Utc>,
     ) -> Result<Option<Written>, WriteError> {
         let list = self.place(new)?;
         let me = self.me().await?;
-        let since = since.timestamp_millis();
+        let since = self.since(begun_at).timestamp_millis();
         let thing = format!("the list {list}");
         let title = plain_title(&new.title);
         let description = new.description.as_deref().unwrap_or_default();

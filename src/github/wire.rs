@@ -303,6 +303,7 @@ impl Issue {
             priority: mapping.priority(&labels),
             labels,
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
+            custom_id: None,
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own.
@@ -616,6 +617,7 @@ mod tests {
                 updated_at: at("2026-01-02T03:04:05Z"),
                 closed: None,
                 reopened: false,
+                custom_id: None,
             }
         );
     }

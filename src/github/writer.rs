@@ -3,13 +3,15 @@
 //! The domain's `carry_out` decides what is asked and when; this translates. Every body that we write ends in the
 //! operation's invisible marker, by which a lost comment or issue is recognised (design 10, contract github 7).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 
@@ -75,23 +77,44 @@ impl SourceWriter for GitHub {
         let Some(begun_at) = op.begun_at else {
             return Ok(None);
         };
-        let since = begun_at - CLOCK_SLACK;
         match &op.write {
             Write::Complete { .. } => Ok(None),
             Write::Comment { task, .. } => {
                 let now = self.read(task).await?;
+                let since = self.since(begun_at);
                 let found = self.find_comment(op, &now.key, since).await?;
                 Ok(found.map(|comment| Written {
                     task: now,
                     trace: Some(comment.id.to_string()),
                 }))
             }
-            Write::Create(new) => self.find_created(op, new, since).await,
+            Write::Create(new) => self.find_created(op, new, begun_at).await,
         }
+    }
+
+    fn take_turn(&self) -> Duration {
+        self.client.take_turn()
+    }
+
+    fn give_back(&self) {
+        self.client.give_back();
+    }
+
+    fn standing(&self) -> Standing {
+        self.client.standing()
+    }
+
+    fn pause_until(&self, until: DateTime<Utc>) {
+        self.client.pause_until(until);
     }
 }
 
 impl GitHub {
+    /// From when on a trace is looked for, by GitHub's clock, of a write that began then by ours.
+    fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
+        begun_at - CLOCK_SLACK - self.client.ahead()
+    }
+
     /// The task as `carry_out` has just read it.
     async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
         match now {
@@ -304,10 +327,11 @@ impl GitHub {
         &self,
         op: &Operation,
         new: &NewTask,
-        since: DateTime<Utc>,
+        begun_at: DateTime<Utc>,
     ) -> Result<Option<Written>, WriteError> {
         let (repository, name) = self.place(new).await?;
         let me = self.me().await?;
+        let since = self.since(begun_at);
         let thing = format!("the new issues in {name}");
         let mut request = Request::get(format!("/repos/{name}/issues"), thing.as_str())
             .with("state", "all")
