@@ -1099,6 +1099,61 @@ mod tests {
         }
     }
 
+    #[rstest]
+    #[case("required; url=https://github.com/orgs/acme/sso?authorization_request=A1", "authorises it at https://github.com/orgs/acme/sso?authorization_request=A1;")]
+    #[case("required", "authorises it in GitHub's settings")]
+    #[case("required; url=javascript:alert(1)", "authorises it in GitHub's settings")]
+    fn a_token_that_single_sign_on_shuts_out_waits_for_its_owner(
+        #[case] header: &str,
+        #[case] remedy: &str,
+    ) {
+        let asked = headers(&[("x-github-sso", header)]);
+        let said = message("Resource protected by organization SAML enforcement.");
+        let verdict = classify(&a_write(), 403, &asked, &said, now());
+        assert_eq!(word(&verdict), ("not taken", Some(60)));
+        let Verdict::Failed(error) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(error.to_string().contains(remedy), "{error}");
+        let partial = headers(&[("x-github-sso", "partial-results; organizations=21")]);
+        let verdict = classify(&a_write(), 403, &partial, &message("No"), now());
+        assert_eq!(word(&verdict).0, "refused");
+    }
+
+    #[test]
+    fn the_last_request_of_a_window_is_followed_by_none() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let now = client.now();
+        // GitHub's clock is an hour behind ours: a minute is left by both.
+        let there = now - TimeDelta::hours(1);
+        let date = there.to_rfc2822().replace("+0000", "GMT");
+        let reset = (there.timestamp() + 60).to_string();
+        let said = |remaining| {
+            headers(&[
+                ("date", &date),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", &reset),
+            ])
+        };
+        client.learn(&said("1"));
+        assert_eq!(client.check_open(), Ok(()));
+        client.learn(&said("0"));
+        let until = client.standing().paused_until.unwrap();
+        assert!((59..=62).contains(&(until - now).num_seconds()), "{until}");
+        assert!(client.check_open().is_err());
+    }
+
+    #[test]
+    fn a_pause_that_no_window_is_as_long_as_is_a_clock_that_was_moved() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        client.pause_until(client.now() + TimeDelta::minutes(59));
+        assert!(client.check_open().is_err());
+        client.pause_until(client.now() + TimeDelta::hours(2));
+        assert_eq!(client.check_open(), Ok(()));
+    }
+
     #[test]
     fn a_failed_validation_names_the_field() {
         let body = json!({"message": "Validation Failed",
@@ -1145,6 +1200,19 @@ mod tests {
         let free = (0..20)
             .filter(|_| pace.reserve(much_later).is_zero())
             .count();
+        assert_eq!(free, 10, "the burst does not grow");
+    }
+
+    #[test]
+    fn a_turn_that_was_given_back_is_anothers() {
+        let pace = Pace::new(1.0).unwrap();
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert!(pace.reserve(start).is_zero());
+            pace.give_back();
+        }
+        pace.give_back();
+        let free = (0..20).filter(|_| pace.reserve(start).is_zero()).count();
         assert_eq!(free, 10, "the burst does not grow");
     }
 

@@ -999,8 +999,8 @@ mod tests {
     #[rstest]
     #[case::ours("shipped ✓\n\n<!-- ivan:op=01JABC -->", "shipped ✓", Some("01JABC"))]
     #[case::somebodys(
-        "<!-- ivan:op=01JABC --> said Ivan",
-        "<!-- ivan:op=01JABC --> said Ivan",
+        "<!-- ivan:op=01JABC -->said Ivan",
+        "said Ivan",
         None
     )]
     #[case::empty("", "", None)]

@@ -494,7 +494,7 @@ pub fn commented(
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
              WHERE source = ?1 AND task_key = ?2 AND kind = 'comment'
-               AND (id = ?3 OR trace = ?4
+               AND ((id = ?3 AND (trace IS NULL OR trace = ?4)) OR trace = ?4
                     OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
         params![key.source().as_str(), key.as_str(), operation, comment, text],
         |row| row.get(0),
