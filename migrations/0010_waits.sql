@@ -7,5 +7,6 @@ CREATE TABLE pauses (
 ) STRICT, WITHOUT ROWID;
 
 ALTER TABLE operations ADD COLUMN turn_ms INTEGER;   -- when its next attempt will be, where that is certain
+ALTER TABLE operations ADD COLUMN sent_ms INTEGER;   -- when it was last about to be sent
 ALTER TABLE tasks ADD COLUMN custom_id TEXT;         -- ClickUp: what people may call it instead of its id
 CREATE INDEX tasks_custom_id ON tasks (source, custom_id COLLATE NOCASE) WHERE custom_id IS NOT NULL;

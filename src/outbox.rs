@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::domain::operation::{
-    NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, TokenStanding, Write, WriteError,
-    carry_out,
+    MAY_STILL_ARRIVE, NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, TokenStanding,
+    Write, WriteError, carry_out,
 };
 use crate::domain::reply;
 use crate::domain::score::Weights;
@@ -246,7 +246,7 @@ impl Inner {
                 // What an earlier run waited for, a restart may have mended; only a second look needs its time.
                 None => wait
                     .filter(|_| row.operation.looks > 0)
-                    .map(|wait| wait.min(SECOND_LOOK_AFTER)),
+                    .map(|wait| wait.min(MAY_STILL_ARRIVE)),
             };
             if let Some(wait) = wait {
                 let woken = async {
@@ -322,7 +322,7 @@ impl Inner {
         let result = carry_out(at.writer.as_ref(), &row.operation, async |begins| {
             let (seq, now) = (row.seq, self.clock.now());
             self.store
-                .write(move |tx| operations::about_to_send(tx, seq, begins.then_some(now)))
+                .write(move |tx| operations::about_to_send(tx, seq, begins, now))
                 .await
                 .map_err(|trouble| WriteError::NotTaken {
                     why: trouble.to_string(),
@@ -351,8 +351,12 @@ impl Inner {
             Err(NotYet::LookAgain) => {
                 at.answers();
                 tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
-                let not_before = self.clock.now() + SECOND_LOOK_AFTER;
-                let seq = row.seq;
+                let (seq, now) = (row.seq, self.clock.now());
+                let arrived = row.sent_at.map_or(now, |sent| sent + MAY_STILL_ARRIVE);
+                // However the clock was moved meanwhile, it is not longer than that from now.
+                let not_before = arrived
+                    .min(now + MAY_STILL_ARRIVE)
+                    .max(now + SECOND_LOOK_AFTER);
                 self.store
                     .write(move |tx| operations::looked(tx, seq, not_before))
                     .await?;

@@ -256,7 +256,10 @@ pub enum TokenStanding {
     Unknown,
     Taken,
     /// It is invalid or was revoked. What is queued waits; nobody but a poll asks again before `until`.
-    Refused { why: String, until: DateTime<Utc> },
+    Refused {
+        why: String,
+        until: DateTime<Utc>,
+    },
 }
 
 /// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
@@ -344,6 +347,9 @@ pub enum NotYet {
 
 /// How long to wait between the two looks for a lost write (contract github 7).
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
+/// say that it never arrived comes after that.
+pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
 /// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
 ///

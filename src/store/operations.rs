@@ -105,13 +105,15 @@ pub struct OperationRow {
     pub created_at: DateTime<Utc>,
     /// When its next attempt will be, where that is certain: a rate limit, or its place in the line.
     pub turn: Option<DateTime<Utc>>,
+    /// When it was last about to be sent.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Searches begin a few minutes before an operation does, for clocks differ: what ended so long before is out of reach.
 const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
-                       why, refusal, outcome, created_ms, turn_ms";
+                       why, refusal, outcome, created_ms, turn_ms, sent_ms";
 
 pub fn add_command(
     tx: &Connection,
@@ -287,15 +289,20 @@ fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<B
 }
 
 /// The request is about to go out: from now on it may have been applied.
-/// `begun_at` is where a search for its trace begins, unless an earlier attempt has said that.
+/// If it `begins` with this, a search for its trace does so too, unless an earlier attempt has said that.
 pub fn about_to_send(
     tx: &Connection,
     seq: i64,
-    begun_at: Option<DateTime<Utc>>,
+    begins: bool,
+    now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), interrupted = 1, looks = 0 WHERE seq = ?1",
-        params![seq, begun_at.map(|begun| begun.timestamp_micros())],
+        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), sent_ms = ?3, interrupted = 1, looks = 0 WHERE seq = ?1",
+        params![
+            seq,
+            begins.then_some(now.timestamp_micros()),
+            now.timestamp_millis()
+        ],
     )?;
     Ok(())
 }
@@ -558,6 +565,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
         outcome: optional_json(row, 13)?,
         created_at: millis(row.get(14)?),
         turn: row.get::<_, Option<i64>>(15)?.map(millis),
+        sent_at: row.get::<_, Option<i64>>(16)?.map(millis),
     })
 }
 

@@ -115,6 +115,38 @@ async fn a_listing_that_lags_behind_makes_nothing_twice() {
     .await;
 }
 
+/// A source goes on with a request whose sender has left: it is applied long after the connection broke, or the process
+/// died. (A completion may arrive twice: that changes nothing.)
+#[rstest]
+#[case::the_connection_broke(false)]
+#[case::the_process_died(true)]
+#[tokio::test]
+async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
+    ivan_test(six_deeds(), async |ivan| {
+        let [on_clickup, _, create, on_github, _, open] = DEEDS;
+        let deeds = [on_clickup, create, on_github, open];
+        for deed in &deeds {
+            deed.goes_wrong(ivan, What::Delay(Duration::from_secs(8)));
+        }
+        for deed in &deeds {
+            deed.is_typed(ivan);
+        }
+        for deed in &deeds {
+            deed.arrives(ivan).await;
+        }
+        if dies {
+            ivan.kill_and_restart().await;
+        } else {
+            ivan.clickup().front().cut();
+            ivan.github().front().cut();
+        }
+        for (place, deed) in deeds.iter().enumerate() {
+            deed.happens_once(ivan, place).await;
+        }
+    })
+    .await;
+}
+
 // ------------------------------------------------------------ crashes
 
 #[tokio::test]
