@@ -21,9 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::desk::{Desk, DeskSettings};
 use crate::domain::event::{HookKeeper, HookReader};
-use crate::domain::operation::{
-    Container, SourceReader, SourceWriter, Standing, TokenStanding,
-};
+use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
 use crate::gaps::{Alarms, Gaps};
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};

@@ -299,13 +299,7 @@ impl Client {
         let now = self.clock.now();
         // How long to wait is told by ClickUp's clock: ours may be wrong.
         let there = date(&answer.headers).unwrap_or(now);
-        let verdict = classify(
-            request,
-            answer.status,
-            &answer.headers,
-            &answer.body,
-            there,
-        );
+        let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         match verdict {
             Verdict::Wait { why, wait } => {
                 // Everybody who waits would come back at once.

@@ -725,7 +725,10 @@ mod tests {
         #[case] sent: &str,
         #[case] listed: &'static str,
     ) {
-        let fake = Fake::start(search(move |_| vec![comment_by(7, 4200, listed, BEGUN + 5)])).await;
+        let fake = Fake::start(search(move |_| {
+            vec![comment_by(7, 4200, listed, BEGUN + 5)]
+        }))
+        .await;
         let found = clickup(&fake.url).find(&comment(sent)).await.unwrap();
         assert_eq!(found.unwrap().trace.as_deref(), Some("7"));
     }
@@ -735,7 +738,8 @@ mod tests {
     async fn a_wrong_clock_hides_no_trace() {
         let begun = Utc::now();
         let there = begun - TimeDelta::minutes(10);
-        let listed = search(move |_| vec![comment_by(7, 4200, "shipped", there.timestamp_millis())]);
+        let listed =
+            search(move |_| vec![comment_by(7, 4200, "shipped", there.timestamp_millis())]);
         let fake = Fake::start(move |seen| match listed(seen) {
             Reply::Text(status, mut headers, body) => {
                 headers.push(("date", there.to_rfc2822().replace("+0000", "GMT")));

@@ -724,7 +724,10 @@ pub fn source_well(source: Source) -> Words {
 
 /// What an operator is told when a source does not take the token.
 pub fn token_refused(why: &str) -> Words {
-    Words::new().text(format!("✗ {} I say here when it works again.", sentence(why)))
+    Words::new().text(format!(
+        "✗ {} I say here when it works again.",
+        sentence(why)
+    ))
 }
 
 /// What an operator is told when it is over.

@@ -405,13 +405,7 @@ impl Client {
         let now = self.clock.now();
         // How long to wait is told by GitHub's clock: ours may be wrong.
         let there = date(&answer.headers).unwrap_or(now);
-        let verdict = classify(
-            request,
-            answer.status,
-            &answer.headers,
-            &answer.body,
-            there,
-        );
+        let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         match &verdict {
             Verdict::Taken => *locked(&self.token) = TokenStanding::Taken,
             Verdict::DeadToken(why) => {
@@ -1100,9 +1094,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case("required; url=https://github.com/orgs/acme/sso?authorization_request=A1", "authorises it at https://github.com/orgs/acme/sso?authorization_request=A1;")]
+    #[case(
+        "required; url=https://github.com/orgs/acme/sso?authorization_request=A1",
+        "authorises it at https://github.com/orgs/acme/sso?authorization_request=A1;"
+    )]
     #[case("required", "authorises it in GitHub's settings")]
-    #[case("required; url=javascript:alert(1)", "authorises it in GitHub's settings")]
+    #[case(
+        "required; url=javascript:alert(1)",
+        "authorises it in GitHub's settings"
+    )]
     fn a_token_that_single_sign_on_shuts_out_waits_for_its_owner(
         #[case] header: &str,
         #[case] remedy: &str,

@@ -699,7 +699,10 @@ mod tests {
     #[case("text\r\n\r\n<!-- ivan:op=01JABC -->\r\n", "text")]
     #[case("<!-- ivan:op=01JABC -->", "")]
     #[case("<!-- ivan:op=01JABC --> text", " text")]
-    #[case("> shipped\n>\n> <!-- ivan:op=01JABC -->\n\nthanks\n\n<!-- ivan:op=01JDEF -->", "> shipped\n>\n> \n\nthanks")]
+    #[case(
+        "> shipped\n>\n> <!-- ivan:op=01JABC -->\n\nthanks\n\n<!-- ivan:op=01JDEF -->",
+        "> shipped\n>\n> \n\nthanks"
+    )]
     #[case("<!-- ivan:op=<!-- ivan:op=01JABC -->", "<!-- ivan:op=")]
     #[case("text <!-- other -->", "text <!-- other -->")]
     #[case("text <!-- ivan:op= -->", "text <!-- ivan:op= -->")]

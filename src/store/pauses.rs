@@ -8,11 +8,7 @@ use super::tasks::{corrupt, millis};
 use crate::domain::task::Source;
 
 /// Keeps a source's pause; `None` forgets it.
-pub fn keep(
-    tx: &Connection,
-    source: Source,
-    until: Option<DateTime<Utc>>,
-) -> rusqlite::Result<()> {
+pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> rusqlite::Result<()> {
     match until {
         Some(until) => tx.execute(
             "INSERT INTO pauses (source, until_ms) VALUES (?1, ?2)

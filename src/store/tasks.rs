@@ -185,10 +185,7 @@ pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Opti
         .query_map([custom_id], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     // Two can bear it for a while, if ids were given anew: only ClickUp knows then.
-    Ok(keys
-        .pop()
-        .filter(|_| keys.is_empty())
-        .map(TaskKey::clickup))
+    Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
 pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stored>> {

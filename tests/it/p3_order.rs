@@ -169,7 +169,10 @@ async fn a_task_by_two_names_is_one_lane() {
         ivan.asks(front, "POST", "/comment", 1).await;
         ivan.says(ANA, &format!("comment on clickup:{}: two", cert.id()));
         ivan.says(ANA, "comment on clickup:ops-12: three");
-        ivan.says(ANA, "comment on https://app.clickup.com/t/9001/OPS-12: four");
+        ivan.says(
+            ANA,
+            "comment on https://app.clickup.com/t/9001/OPS-12: four",
+        );
         // Whatever was typed behind the first waits for it.
         ivan.answer(ANA, 3)
             .answers()

@@ -147,7 +147,7 @@ const ON_GITHUB: [&str; 3] = [
     },
     [
         (NOT_DONE, "Add other/place to github.repos"),
-        (NOT_COMMENTED, "it is transferred"),
+        (NOT_COMMENTED, "which I do not follow"),
         (CREATED, "acme/widgets#3"),
     ],
     "other/place", false, 0
@@ -165,7 +165,11 @@ async fn what_befalls_in_github(
         all_are_answered(ivan, ON_GITHUB, said).await;
         // Nothing was written but what was said; least of all to a stranger.
         for (place, issue) in ivan.github().issues(now_in).iter().take(2).enumerate() {
-            let expected = if closed && place == 0 { "closed" } else { "open" };
+            let expected = if closed && place == 0 {
+                "closed"
+            } else {
+                "open"
+            };
             assert_eq!(issue["state"], expected, "{issue}");
             let expected = if place == 1 { comments } else { 0 };
             assert_eq!(issue["comments"], expected, "{issue}");
@@ -319,7 +323,10 @@ const KEYS: [&str; 2] = ["github.token", "clickup.token"];
 #[tokio::test]
 async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_when_it_is_well() {
     let world = two_tasks()
-        .github_issues([json!({"title": "Login fails"}), json!({"title": "Update the docs"})])
+        .github_issues([
+            json!({"title": "Login fails"}),
+            json!({"title": "Update the docs"}),
+        ])
         .config("slack.operators = [\"U0BOB01\"]");
     ivan_test(world, async |ivan| {
         let [cert, runbook] =
@@ -339,11 +346,16 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
             let answer = ivan.says(ANA, &typed[0]).answers().await;
             answer.begins("… ").mentions(key);
             let told = ivan.is_told(BO).answers().await;
-            told.begins("✗ ").mentions("refuses the token").mentions(key);
+            told.begins("✗ ")
+                .mentions("refuses the token")
+                .mentions(key);
             told.mentions("I say here when it works again");
         }
         let writes = || {
-            let seen = [ivan.github().front().journal(), ivan.clickup().front().journal()];
+            let seen = [
+                ivan.github().front().journal(),
+                ivan.clickup().front().journal(),
+            ];
             let of_tasks = |path: &str| path.contains("/issues/2") || path.contains("/comment");
             seen.iter()
                 .flatten()
