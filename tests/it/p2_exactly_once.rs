@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Seen, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -139,6 +139,17 @@ async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
         } else {
             ivan.clickup().front().cut();
             ivan.github().front().cut();
+        }
+        for (place, deed) in deeds.iter().enumerate() {
+            deed.happens_once(ivan, place).await;
+        }
+        // Whatever was sent has arrived by now.
+        for front in [ivan.clickup().front(), ivan.github().front()] {
+            let posts = |seen: &[Seen]| {
+                let mut posts = seen.iter().filter(|one| one.method == "POST");
+                posts.all(|one| one.applied)
+            };
+            ivan.within("all has arrived", front.until(posts)).await;
         }
         for (place, deed) in deeds.iter().enumerate() {
             deed.happens_once(ivan, place).await;
