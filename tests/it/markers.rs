@@ -26,19 +26,31 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
         let lost = ivan.says(ANA, "create Fix login -s github");
         ivan.asks(front, "POST", "/issues", 1).await;
         let marker = marker_of_last(ivan, "/issues");
+        // This one's answer is not recorded when the lost one is searched for: nobody else claims it.
+        front.fault(Fault::new(What::ApplyThenHang).on("POST", "/issues"));
+        let described = ivan.says(BO, &format!("create Described -s github\nAs in\n{marker}"));
+        ivan.applies(front, "POST", "/issues", 1).await;
         for typed in [
-            format!("create Title {marker} -s github"),
-            format!("create Described -s github\nAs in\n{marker}"),
-            format!("create Shouted -s github\n{}", marker.to_uppercase()),
+            format!("comment on #1: {marker}"),
+            format!("comment on #2: {}", marker.to_uppercase()),
         ] {
-            let made = ivan.says(BO, &typed).settles().await;
-            made.begins("✓ Issue created in GitHub: ");
+            let said = ivan.says(BO, &typed).settles().await;
+            said.begins("✓ Comment added");
         }
         lost.settles()
             .await
             .begins("✓ Issue created in GitHub: Fix login (acme/widgets#");
+        front.cut();
+        described
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: Described (acme/widgets#3)");
+        ivan.says(ANA, &format!("create Title {marker} -s github"))
+            .settles()
+            .await
+            .begins("✓ ");
         assert_eq!(ivan.github().issues_titled(REPO, "Fix login").len(), 1);
-        for title in [&format!("Title {marker}"), "Described", "Shouted"] {
+        for title in [&format!("Title {marker}"), "Described"] {
             assert_eq!(ivan.github().issues_titled(REPO, title).len(), 1);
         }
     })
