@@ -20,7 +20,8 @@ fn marker_of_last(ivan: &Ivan, path: &str) -> String {
 /// can write to: none of them is taken for it.
 #[tokio::test]
 async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
-    ivan_test(two_issues(), async |ivan| {
+    // Each has lanes of their own.
+    ivan_test(two_issues().people(), async |ivan| {
         let front = ivan.github().front();
         front.fault(Fault::new(What::Drop).on("POST", "/issues"));
         let lost = ivan.says(ANA, "create Fix login -s github");
@@ -63,7 +64,7 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
 #[case::it_did_not(What::Drop)]
 #[tokio::test]
 async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: What) {
-    ivan_test(two_issues(), async |ivan| {
+    ivan_test(two_issues().people(), async |ivan| {
         let front = ivan.github().front();
         front.fault(Fault::new(what).on("POST", "/issues/1/comments"));
         let lost = ivan.says(ANA, "comment on #1: shipped");
