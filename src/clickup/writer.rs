@@ -356,6 +356,7 @@ mod tests {
     use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::clickup;
     use super::*;
+    use crate::clock::Clock;
     use crate::domain::task::Status;
 
     /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
@@ -736,7 +737,7 @@ mod tests {
     /// Our clock is ten minutes ahead of ClickUp's.
     #[tokio::test]
     async fn a_wrong_clock_hides_no_trace() {
-        let begun = Utc::now();
+        let begun = Clock::system().now();
         let there = begun - TimeDelta::minutes(10);
         let listed =
             search(move |_| vec![comment_by(7, 4200, "shipped", there.timestamp_millis())]);

@@ -454,6 +454,7 @@ mod tests {
     use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::{github, name, repository, world};
     use super::*;
+    use crate::clock::Clock;
     use crate::domain::task::Status;
 
     const OP: &str = "01J00000000000000000000001";
@@ -932,7 +933,7 @@ mod tests {
     /// Our clock is ten minutes ahead of GitHub's.
     #[tokio::test]
     async fn a_wrong_clock_hides_no_trace() {
-        let begun = Utc::now();
+        let begun = Clock::system().now();
         let there = begun - TimeDelta::minutes(10);
         let dated = move |status, body: Value| {
             let date = there.to_rfc2822().replace("+0000", "GMT");

@@ -6,14 +6,19 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
+/// What a body ends in, from the last marker on.
+fn marker_of(body: &str) -> Option<String> {
+    let (_, marker) = body.rsplit_once("<!-- ivan:op=")?;
+    Some(format!("<!-- ivan:op={marker}"))
+}
+
 /// The marker in the body of the last write to a path of GitHub's.
 fn marker_of_last(ivan: &Ivan, path: &str) -> String {
     let seen = ivan.github().front().journal();
     let last = seen.iter().rev().find(|one| one.is("POST", path)).unwrap();
     let body: Value = serde_json::from_str(&last.body).unwrap();
     let body = body["body"].as_str().unwrap();
-    let at = body.rfind("<!-- ivan:op=").expect("it bears a marker");
-    body[at..].to_owned()
+    marker_of(body).expect("it bears a marker")
 }
 
 /// An issue that never arrived is looked for while others that we made bear its marker in every place that a person
@@ -82,12 +87,12 @@ async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: What) {
         assert_eq!(ours.count(), 1, "{said:#?}");
         assert_eq!(said.len(), 3, "{said:#?}");
         // Each that we wrote ends in a marker of its own, and has no other.
-        let mut ends: Vec<&str> = said
+        let mut ends: Vec<String> = said
             .iter()
             .filter(|body| !body.starts_with("mine"))
             .map(|body| {
                 assert_eq!(body.matches("<!-- ivan:op=").count(), 1, "{body}");
-                &body[body.rfind("<!-- ivan:op=").unwrap()..]
+                marker_of(body).unwrap()
             })
             .collect();
         ends.dedup();

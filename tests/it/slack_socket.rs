@@ -305,8 +305,10 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
         ];
         // A second counts as long here.
         let tried = slack.front().until(|seen| {
-            let opens = seen.iter().filter(|one| one.is("POST", "connections.open"));
-            opens.last().is_some_and(|last| last.at_ms >= went + 1_100)
+            let mut opens = seen.iter().filter(|one| one.is("POST", "connections.open"));
+            opens
+                .next_back()
+                .is_some_and(|last| last.at_ms >= went + 1_100)
         });
         ivan.within("the outage has lasted", tried).await;
         slack.front().clear_faults();
