@@ -461,6 +461,7 @@ mod tests {
             updated_at: at(0),
             closed: None,
             reopened: false,
+            custom_id: None,
         }
     }
 

@@ -222,6 +222,7 @@ mod tests {
             updated_at: at("2026-11-01T00:00:00Z"),
             closed: None,
             reopened: false,
+            custom_id: None,
         }
     }
 

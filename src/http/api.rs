@@ -1001,6 +1001,7 @@ mod tests {
                 updated_at: at("2026-03-01T09:30:00.250Z"),
                 closed: None,
                 reopened: false,
+                custom_id: None,
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],
