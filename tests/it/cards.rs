@@ -1,5 +1,7 @@
 //! Cards: what stands in Slack says what is true, and can be pressed.
 
+use serde_json::{Value, json};
+
 use crate::harness::*;
 
 #[tokio::test]
@@ -70,6 +72,49 @@ async fn a_list_follows_what_others_do() {
             .await;
         assert_eq!(list.buttons(), ["Done"]);
         assert!(list.shows("~Write the runbook~ · ClickUp · complete"));
+    })
+    .await;
+}
+
+/// Titles as people, scripts and mischief make them.
+fn odd_titles() -> Vec<String> {
+    vec![
+        "<!channel> & <@U0BOB01> \"quoted\" `code` *bold* ~struck~".to_owned(),
+        "a|b>c <https://evil.example|click here>".to_owned(),
+        "תיקון הכניסה \u{202e}של המשתמש".to_owned(),
+        "👩‍👩‍👧‍👦🎉".repeat(100),
+        "é".repeat(2_000),
+        "&".repeat(1_500),
+        "```\n# one\n- two".to_owned(),
+        "~".repeat(300),
+        "\u{200b}".to_owned() + "zero\u{2028}width",
+    ]
+}
+
+#[tokio::test]
+async fn whatever_a_task_is_called_its_cards_are_within_slacks_limits() {
+    ivan_test(Setup::new(), async |ivan| {
+        for (number, title) in odd_titles().iter().cycle().take(99).enumerate() {
+            let described = if number % 2 == 0 { title.as_str() } else { "" };
+            ivan.clickup()
+                .add_task(json!({"name": format!("{number} {title}"), "description": described}));
+        }
+        let (status, synced) = ivan.http("POST", "/sync", None).await;
+        assert_eq!(
+            (status, &synced["sources"]["clickup"]["error"]),
+            (200, &Value::Null)
+        );
+        let list = ivan.dm(ANA, "list 50").await;
+        assert_eq!(list.buttons().len(), 50);
+        for _ in 0..odd_titles().len() {
+            let card = ivan.dm(IN_TURN[0], "next").await;
+            assert_eq!(card.buttons(), ["Done", "Next", "Comment", "Open"]);
+            let blocks = card.posted().blocks.to_string();
+            assert!(!blocks.contains("<!") && !blocks.contains("<@"), "{blocks}");
+        }
+        ivan.presses(ANA, &list, "Done").settles().await.begins("✓");
+        list.until(|posted| posted.blocks.to_string().contains("~<"))
+            .await;
     })
     .await;
 }
