@@ -44,6 +44,9 @@ pub enum Span {
     Time {
         at: DateTime<Utc>,
         text: String,
+        /// With its day; else it is soon, and told to the second.
+        #[serde(default)]
+        day: bool,
     },
 }
 
@@ -85,7 +88,22 @@ impl Words {
     /// A moment soon.
     pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
         let text = at.with_timezone(&zone).format("%H:%M:%S %Z").to_string();
-        self.0.push(Span::Time { at, text });
+        self.0.push(Span::Time {
+            at,
+            text,
+            day: false,
+        });
+        self
+    }
+
+    /// A moment of some day: `22 Nov 10:00`.
+    pub fn moment(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+        let text = moment(at, zone);
+        self.0.push(Span::Time {
+            at,
+            text,
+            day: true,
+        });
         self
     }
 
@@ -350,37 +368,42 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
                 source.name()
             ))
         }
-        (Outcome::AlreadySo { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
-            " was already {} in {}{} (completed externally)",
-            task.source_status,
-            source.name(),
-            by_whom_and_when(task, zone)
-        )),
-        (Outcome::Overtaken { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
-            " was completed and has been reopened in {} since ({}); I left it as it is",
-            source.name(),
-            moment(task.updated_at, zone)
-        )),
+        (Outcome::AlreadySo { .. }, _) => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(format!(
+                " was already {} in {}",
+                task.source_status,
+                source.name()
+            ))
+            .then(by_whom_and_when(task, zone))
+            .text(" (completed externally)"),
+        (Outcome::Overtaken { .. }, _) => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(format!(
+                " was completed and has been reopened in {} since (",
+                source.name()
+            ))
+            .moment(task.updated_at, zone)
+            .text("); I left it as it is"),
     }
 }
 
 /// As far as the source tells (P5).
-fn by_whom_and_when(task: &Task, zone: Tz) -> String {
-    let Some(closed) = &task.closed else {
-        return String::new();
+fn by_whom_and_when(task: &Task, zone: Tz) -> Words {
+    let (by, at) = match &task.closed {
+        Some(closed) => (closed.by.as_ref(), closed.at),
+        None => (None, None),
     };
-    let by = closed
-        .by
-        .as_ref()
-        .map(|account| format!(" by {}", account.name))
-        .unwrap_or_default();
-    let at = closed
-        .at
-        .map(|at| format!(" on {}", moment(at, zone)))
-        .unwrap_or_default();
-    match (by.as_str(), at.as_str()) {
-        ("", "") => String::new(),
-        _ => format!(",{by}{at}"),
+    let words = match (by, at) {
+        (None, None) => return Words::new(),
+        (Some(by), _) => Words::new().text(format!(", by {}", by.name)),
+        (None, Some(_)) => Words::new().text(","),
+    };
+    match at {
+        Some(at) => words.text(" on ").moment(at, zone),
+        None => words,
     }
 }
 
@@ -694,18 +717,13 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
     let source = task.key.source().name();
     let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
     let by = who.map(|who| format!(" by {who}")).unwrap_or_default();
-    let at = moment(act.at, zone);
     let subject = Words::new().link(&task.title, &task.url);
-    let words = match &act.what {
-        What::Completed => subject.text(format!(" was completed in {source}{by}, {at}")),
-        What::Reopened => subject.text(format!(" was reopened in {source}{by}, {at}")),
-        What::Assigned { .. } => {
-            subject.text(format!(" was assigned to you in {source}{by}, {at}"))
-        }
-        What::Unassigned { .. } => subject.text(format!(
-            " is no longer assigned to you in {source}{by}, {at}"
-        )),
-        What::Deleted => subject.text(format!(" was deleted in {source}{by}, {at}")),
+    let done = match &act.what {
+        What::Completed => "was completed",
+        What::Reopened => "was reopened",
+        What::Assigned { .. } => "was assigned to you",
+        What::Unassigned { .. } => "is no longer assigned to you",
+        What::Deleted => "was deleted",
         What::Commented { text, .. } => {
             let who = who.unwrap_or("Somebody");
             return Words::new()
@@ -714,6 +732,9 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
                 .text(format!(" in {source}: “{}”", quote(text)));
         }
     };
+    let words = subject
+        .text(format!(" {done} in {source}{by}, "))
+        .moment(act.at, zone);
     match (&act.what, is_current) {
         (What::Completed, true) => words
             .text(". It stays your current task until you type ")
@@ -736,12 +757,13 @@ pub fn muted(muted: bool) -> Words {
 
 /// What an operator is told when a source has not been readable for a while.
 pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Words {
-    Words::new().text(format!(
-        "✗ {} has not been readable since {}: {why}. What people ask of it is queued; changes made there reach nobody. \
-         I keep trying and say here when it works again.",
-        source.name(),
-        moment(since, zone)
-    ))
+    Words::new()
+        .text(format!("✗ {} has not been readable since ", source.name()))
+        .moment(since, zone)
+        .text(format!(
+            ": {why}. What people ask of it is queued; changes made there reach nobody. I keep trying and say here when \
+             it works again."
+        ))
 }
 
 /// What an operator is told when it is over.

@@ -62,9 +62,13 @@ fn rendered(span: &Span) -> String {
             format!("~{}~", rendered(&link))
         }
         // Slack shows it in the reader's own time zone and habit.
-        Span::Time { at, text } => {
+        Span::Time { at, text, day } => {
             let text = escape(&label(text));
-            format!("<!date^{}^{{time_secs}}|{text}>", at.timestamp())
+            let shown = match day {
+                true => "{date_short} {time}",
+                false => "{time_secs}",
+            };
+            format!("<!date^{}^{shown}|{text}>", at.timestamp())
         }
         Span::Code(text) if text.trim().is_empty() => escape(text),
         // A code span ends at the first backtick or line end, and Slack knows no escape for either.
