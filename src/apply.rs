@@ -11,7 +11,7 @@ use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, messages, operations, people};
+use crate::store::{DbResult, Tx, Wake, comments, messages, operations, people};
 
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -44,7 +44,7 @@ pub fn seen(
     now: DateTime<Utc>,
 ) -> DbResult<Applied> {
     let before = tasks::by_key(tx, &task.key)?;
-    let task = &with_known_closer(task, before.as_ref());
+    let task = &with_what_is_known(task, before.as_ref());
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
         (Account::Payload, None) => now,
@@ -76,9 +76,19 @@ pub fn seen(
     })
 }
 
-/// Most accounts of a closed issue do not say who closed it: what is known of that closing stays.
-fn with_known_closer(task: &Task, before: Option<&Stored>) -> Task {
+/// A poll has found a comment: told, if the task is kept and the comment was not heard of before.
+pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> DbResult<()> {
+    match tasks::by_key(tx, key)? {
+        Some(kept) if !kept.gone && !kept.away => tell(tx, Some(&kept), &kept, vec![act], now),
+        _ => Ok(()),
+    }
+}
+
+/// Most accounts of a closed issue do not say who closed it: what is known of that closing stays. And no account says
+/// when it was commented on.
+fn with_what_is_known(task: &Task, before: Option<&Stored>) -> Task {
     let mut task = task.clone();
+    task.commented_at = before.and_then(|kept| kept.task.commented_at);
     let known = before.and_then(|kept| kept.task.closed.as_ref());
     if let (Some(closed), Some(known)) = (&mut task.closed, known)
         && closed.by.is_none()
@@ -115,7 +125,7 @@ fn tell(
 ) -> DbResult<()> {
     let mut news = Vec::new();
     for act in acts {
-        if !is_ours(tx, after, &act)? {
+        if is_news(tx, after, &act, now)? && !is_ours(tx, after, &act)? {
             news.push(act);
         }
     }
@@ -150,6 +160,16 @@ fn tell(
         }
     }
     Ok(())
+}
+
+/// A comment is heard of once, whichever of webhook and poll brings it first. Either way it is activity.
+fn is_news(tx: &Tx<'_>, task: &Stored, act: &Act, now: DateTime<Utc>) -> DbResult<bool> {
+    let What::Commented { id, .. } = &act.what else {
+        return Ok(true);
+    };
+    let key = &task.task.key;
+    comments::commented_on(tx, key, act.at)?;
+    comments::hear(tx, key.source(), id, now)
 }
 
 /// Our own write coming back is told to nobody: whoever asked for it has had an answer.

@@ -7,6 +7,8 @@
 //! People come first: each request waits a little while somebody's write is under way at the source, and the last tenth
 //! of its rate limit is theirs. Only the first walk uses that, too: without it there is nothing to write to.
 
+mod comments;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,8 +85,10 @@ pub struct Mirror {
 
 struct Mirrored {
     mirror: Mirror,
-    /// One walk through a source at a time.
-    walking: Mutex<()>,
+    /// One walk through a source at a time; with it, whose comments are still to be asked for.
+    walking: Mutex<comments::Round>,
+    /// There are some.
+    unasked: Notify,
     /// A poll is wanted now: after an outage, or when a webhook was found silent.
     wanted: Notify,
 }
@@ -104,6 +108,7 @@ impl Reconciler {
                 let mirrored = Mirrored {
                     mirror,
                     walking: Mutex::default(),
+                    unasked: Notify::new(),
                     wanted: Notify::new(),
                 };
                 (mirrored.mirror.reader.source(), mirrored)
@@ -184,10 +189,14 @@ impl Reconciler {
                     wait
                 }
             };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = mirrored.wanted.notified() => {}
-                _ = shutdown.changed() => {}
+            let until = tokio::time::Instant::now() + wait;
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => break,
+                    () = mirrored.wanted.notified() => break,
+                    _ = shutdown.changed() => break,
+                    () = mirrored.goes_on() => self.inner.go_on(source, mirrored).await,
+                }
             }
         }
     }
@@ -211,7 +220,7 @@ impl Inner {
     }
 
     async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
-        let _alone = mirrored.walking.lock().await;
+        let mut round = mirrored.walking.lock().await;
         let begun = tokio::time::Instant::now();
         let mut synced = Synced::default();
         let mut errors = Vec::new();
@@ -229,15 +238,23 @@ impl Inner {
                 Vec::new()
             }
         };
+        round.begin(self.clock.now());
         for container in containers {
+            let begun = self.clock.now();
             let walked = match container {
                 Ok(container) => {
-                    self.walk(mirrored, &container, full, &mut synced.changed)
-                        .await
+                    let walked = self.walk(mirrored, &container, full, &mut synced.changed);
+                    match walked.await {
+                        Ok(()) => self.comments(mirrored, &container, begun).await,
+                        failed => failed,
+                    }
                 }
                 Err(error) => Err(error.to_string()),
             };
             errors.extend(walked.err());
+        }
+        if errors.is_empty() {
+            errors.extend(self.conversations(mirrored, &mut round).await.err());
         }
         if !errors.is_empty() {
             synced.error = Some(errors.join("; "));
@@ -248,6 +265,14 @@ impl Inner {
         tracing::info!(%source, full, changed = synced.changed, error = synced.error, ms = begun.elapsed().as_millis(),
             "read {source}: {} changed", synced.changed);
         synced
+    }
+
+    /// Asks for the comments of further tasks, between two polls.
+    async fn go_on(&self, source: Source, mirrored: &Mirrored) {
+        let mut round = mirrored.walking.lock().await;
+        if let Err(why) = self.conversations(mirrored, &mut round).await {
+            tracing::warn!(%source, %why, "comments in {source} were not read: {why}. The next poll asks again");
+        }
     }
 
     /// Waits until a request may go out: people's writes go first, for a while. Fails while only what is kept for them
@@ -415,7 +440,7 @@ mod tests {
 
     use async_trait::async_trait;
 
-    use crate::domain::operation::{Operation, Page, Written};
+    use crate::domain::operation::{CommentPage, Listing, Of, Operation, Page, Written};
     use crate::domain::task::{RepoName, Status, Task, TaskId};
 
     use super::*;
@@ -460,6 +485,7 @@ mod tests {
             created_at: at(0),
             updated_at: at(0),
             closed: None,
+            commented_at: None,
             reopened: false,
         }
     }
@@ -484,6 +510,23 @@ mod tests {
             self.listed.fetch_add(1, Ordering::SeqCst);
             Ok(Page {
                 tasks: vec![task()],
+                next: None,
+            })
+        }
+
+        fn comments_are_listed(&self) -> Listing {
+            Listing::ByTask
+        }
+
+        async fn comments(
+            &self,
+            _: Of<'_>,
+            _: Option<DateTime<Utc>>,
+            _: Option<&str>,
+        ) -> Result<CommentPage, WriteError> {
+            Ok(CommentPage {
+                comments: Vec::new(),
+                newest: None,
                 next: None,
             })
         }

@@ -37,10 +37,10 @@ pub struct Wanted {
 }
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
-     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away";
+     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, commented_ms";
 
 /// Tasks of containers that are not followed any more are not open here (design 10).
-const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
+pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
      WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1)";
 
 /// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
@@ -88,7 +88,15 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
         params![task.key.source().as_str(), task.key.as_str()],
         |row| row.get(0),
     )?;
-    let differs = before.is_none_or(|before| before.gone || before.task != *task);
+    let differs = before.is_none_or(|before| {
+        // No account says when it was commented on.
+        let commented_at = before.task.commented_at;
+        let task = Task {
+            commented_at,
+            ..task.clone()
+        };
+        before.gone || before.task != task
+    });
     Ok((row, changed > 0 && differs))
 }
 
@@ -267,7 +275,7 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
          WHERE source = ?1",
         params![source.as_str(), configured],
     )?;
-    Ok(())
+    super::comments::forget_unfollowed(tx, source)
 }
 
 /// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
@@ -406,6 +414,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 .get::<_, Option<String>>(17)?
                 .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(17)))
                 .transpose()?,
+            commented_at: row.get::<_, Option<i64>>(21)?.map(millis),
             reopened: row.get(18)?,
         },
     })
