@@ -16,6 +16,9 @@ use crate::store::{DbResult, Tx, Wake, comments, messages, operations, people};
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
 
+/// A task and its history may give one act two times, so far apart.
+const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
+
 /// How an account of a task came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Account {
@@ -44,7 +47,12 @@ pub fn seen(
     now: DateTime<Utc>,
 ) -> DbResult<Applied> {
     let before = tasks::by_key(tx, &task.key)?;
-    let task = &with_what_is_known(task, before.as_ref());
+    let mut task = task.clone();
+    if let Some(kept) = &before {
+        task.remember(&kept.task);
+    }
+    closed_by(&mut task, &told);
+    let task = &task;
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
         (Account::Payload, None) => now,
@@ -84,19 +92,27 @@ pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> Db
     }
 }
 
-/// Most accounts of a closed issue do not say who closed it: what is known of that closing stays. And no account says
-/// when it was commented on.
-fn with_what_is_known(task: &Task, before: Option<&Stored>) -> Task {
-    let mut task = task.clone();
-    task.commented_at = before.and_then(|kept| kept.task.commented_at);
-    let known = before.and_then(|kept| kept.task.closed.as_ref());
-    if let (Some(closed), Some(known)) = (&mut task.closed, known)
-        && closed.by.is_none()
-        && closed.at == known.at
+/// ClickUp's tasks do not say who finished them; the webhook of that does.
+fn closed_by(task: &mut Task, told: &[Act]) {
+    let Some(closed) = task.closed.as_mut().filter(|closed| closed.by.is_none()) else {
+        return;
+    };
+    // It may have been reopened and finished again by another hand since.
+    let is_this = |act: &&Act| {
+        matches!(act.what, What::Completed)
+            && closed
+                .at
+                .is_none_or(|at| (act.at - at).abs() <= ONE_ACT_WITHIN)
+    };
+    if let Some(actor) = told
+        .iter()
+        .rev()
+        .find(is_this)
+        .and_then(|act| act.by.clone())
     {
-        closed.clone_from(known);
+        closed.by_us = Some(actor.us);
+        closed.by = Some(actor.account);
     }
-    task
 }
 
 /// The source says that a task was deleted.
@@ -113,6 +129,23 @@ pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<App
         Some(_) => tasks::mark_away(tx, key, known_at).map(|()| Applied::Changed),
         None => Ok(Applied::Same),
     }
+}
+
+/// A task lives on under another key, as it was asked for then: whoever had it before them has it still.
+pub fn moved(
+    tx: &Tx<'_>,
+    from: &TaskKey,
+    task: &Task,
+    asked_at: DateTime<Utc>,
+    told: Vec<Act>,
+    now: DateTime<Utc>,
+) -> DbResult<Applied> {
+    let applied = seen(tx, task, Account::Asked(asked_at), told, now)?;
+    if let (Some(old), Some(new)) = (tasks::by_key(tx, from)?, tasks::by_key(tx, &task.key)?) {
+        tasks::succeed(tx, old.row, new.row)?;
+        tasks::mark_away(tx, from, asked_at)?;
+    }
+    Ok(applied)
 }
 
 /// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made.

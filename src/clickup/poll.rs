@@ -422,6 +422,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn comments_are_paged_back_to_where_they_are_known() {
+        let fake = Fake::start(|seen| {
+            if seen.line() == "GET /user" {
+                return says(200, json!({"user": {"id": 4200, "username": "Ivan"}}));
+            }
+            let from = seen.query("start_id").map_or(60, |id| id.parse().unwrap());
+            let comments: Vec<Value> = (0..from)
+                .rev()
+                .take(25)
+                .map(|n| {
+                    let by = if n == 30 { 4200 } else { 4243 };
+                    json!({"id": n, "comment_text": format!("{n}\n"), "date": (1_000 + n).to_string(),
+                        "user": {"id": by, "username": "Bo"}})
+                })
+                .collect();
+            says(200, json!({"comments": comments}))
+        })
+        .await;
+        let clickup = clickup(&fake.url);
+        let key = TaskKey::clickup("86t1");
+        let since = DateTime::from_timestamp_millis(1_020);
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = clickup.comments(Of::Task(&key), since, next.as_deref());
+            let page = page.await.unwrap();
+            found.extend(page.comments);
+            match page.next {
+                Some(token) => next = Some(token),
+                None => break,
+            }
+        }
+        assert_eq!(found.len(), 40);
+        let ours = found.iter().find(|one| {
+            let by = one.act.by.as_ref().unwrap();
+            by.us
+        });
+        let act = &ours.unwrap().act;
+        assert_eq!(act.at.timestamp_millis(), 1_030);
+        let what = What::Commented {
+            id: "30".into(),
+            text: "30".into(),
+            operation: None,
+        };
+        assert_eq!(act.what, what);
+        assert!(found.iter().all(|one| one.task == key));
+        assert_eq!(fake.lines().len(), 3, "who we are, and two pages");
+        let page = clickup.comments(Of::Task(&key), since, Some("https://evil.example/"));
+        assert!(page.await.is_err());
+    }
+
+    #[tokio::test]
     async fn a_foreign_token_is_refused() {
         let fake = Fake::start(|_| says(200, json!({}))).await;
         for token in ["", "open", "open:x:0", "https://evil.example/", "closed::1"] {

@@ -161,6 +161,13 @@ impl Outcome {
         }
     }
 
+    pub fn task_mut(&mut self) -> &mut Task {
+        match self {
+            Outcome::Applied(written) => &mut written.task,
+            Outcome::AlreadySo { task } | Outcome::Overtaken { task } => task,
+        }
+    }
+
     /// The word in the store, metrics and logs.
     pub fn word(&self) -> &'static str {
         match self {
@@ -337,6 +344,12 @@ pub trait SourceReader: Send + Sync {
 
     /// All pages of changed comments of the container were read and are kept: what they said need not be said again.
     fn listened(&self, _container: &Container) {}
+
+    /// The key under which a task lives on that is gone from where it was, if that place is mirrored: a GitHub issue
+    /// that was transferred (contract github 8). Fails as a read does.
+    async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        Ok(None)
+    }
 
     /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
     /// enough for both.

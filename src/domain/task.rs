@@ -418,6 +418,18 @@ impl Task {
             .map_or(self.updated_at, |commented| commented.max(self.updated_at))
     }
 
+    /// An account of a task does not say all that was known of it: who finished it, unless it was finished again since,
+    /// and when it was commented on.
+    pub fn remember(&mut self, known: &Task) {
+        self.commented_at = self.commented_at.max(known.commented_at);
+        if let (Some(closed), Some(known)) = (&mut self.closed, &known.closed)
+            && closed.by.is_none()
+            && closed.at == known.at
+        {
+            closed.clone_from(known);
+        }
+    }
+
     /// Reads the client out of a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
     pub fn entity_of_title(title: &str) -> Option<String> {
         let rest = title.strip_prefix("[CLIENT:")?;

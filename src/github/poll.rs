@@ -153,6 +153,10 @@ impl SourceReader for GitHub {
         self.keep_probe(container, What::Comments);
     }
 
+    async fn moved_to(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        self.successor(key).await
+    }
+
     fn rest_until(&self) -> Option<DateTime<Utc>> {
         self.limits().rest_until(self.client.now())
     }
@@ -563,6 +567,145 @@ mod tests {
         *left.lock().unwrap() = 499;
         github.containers().await;
         assert_eq!(github.rest_until(), DateTime::from_timestamp(reset, 0));
+    }
+
+    fn comment(id: u64, page: &str, by: Value) -> Value {
+        let issue = "https://api.github.com/repos/acme/widgets/issues/7";
+        json!({"id": id, "body": "Seen on 17.4 too", "user": by, "issue_url": issue,
+            "html_url": format!("https://github.com/acme/widgets/{page}/7#issuecomment-{id}"),
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"})
+    }
+
+    #[tokio::test]
+    async fn comments_are_read_by_their_last_change_and_say_who_wrote_them() {
+        let bo = json!({"login": "bo", "id": 12, "type": "User"});
+        let bot = json!({"login": "builds", "id": 13, "type": "Bot"});
+        let us = json!({"login": "ivan-bot", "id": 40, "type": "User"});
+        let mut ours = comment(904, "issues", us);
+        ours["body"] = json!("shipped\n\n<!-- ivan:op=01JX -->");
+        let mut timeless = comment(905, "issues", bo.clone());
+        timeless["created_at"] = Value::Null;
+        let mut ghosts = comment(906, "issues", Value::Null);
+        ghosts["updated_at"] = Value::Null;
+        let mut of_pull = comment(902, "pull", bo.clone());
+        of_pull["updated_at"] = json!("2026-01-03T00:00:00Z");
+        let listed = json!([
+            comment(901, "issues", bo),
+            of_pull,
+            comment(903, "issues", bot),
+            ours,
+            timeless,
+            ghosts,
+            {"odd": true}
+        ]);
+        let fake = Fake::start(world(move |seen| {
+            let next = format!(
+                "<http://{}/next>; rel=\"next\"",
+                seen.header("host").unwrap()
+            );
+            Reply::Text(200, vec![("Link", next)], listed.to_string())
+        }))
+        .await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let since = DateTime::from_timestamp(1_767_225_600, 0);
+        let container = widgets();
+        let of = Of::Container(&container);
+        let page = github.comments(of, since, None).await.unwrap();
+        assert!(page.next.unwrap().ends_with("/next"));
+        let newest = page.newest.unwrap().to_rfc3339();
+        assert_eq!(newest, "2026-01-03T00:00:00+00:00", "of the pull request");
+        let told: Vec<_> = page
+            .comments
+            .iter()
+            .map(|comment| {
+                assert_eq!(comment.task, TaskKey::github(1001, 7));
+                assert_eq!(Some(comment.act.at), since);
+                let by = comment.act.by.as_ref();
+                let by = by.map(|by| (by.account.name.as_str(), by.bot, by.us));
+                let Did::Commented {
+                    id,
+                    text,
+                    operation,
+                } = &comment.act.what
+                else {
+                    panic!("{comment:?}");
+                };
+                (id.as_str(), by, text.as_str(), operation.as_deref())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("901", Some(("bo", false, false)), "Seen on 17.4 too", None),
+                (
+                    "903",
+                    Some(("builds", true, false)),
+                    "Seen on 17.4 too",
+                    None
+                ),
+                (
+                    "904",
+                    Some(("ivan-bot", true, true)),
+                    "shipped",
+                    Some("01JX")
+                ),
+                ("906", None, "Seen on 17.4 too", None),
+            ]
+        );
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(asked.line(), "GET /repos/acme/widgets/issues/comments");
+        for (key, value) in [
+            ("sort", "updated"),
+            ("direction", "asc"),
+            ("per_page", "100"),
+            ("since", "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(asked.query(key).as_deref(), Some(value));
+        }
+        // To begin with, the newest page is all.
+        let first = github.comments(of, None, None).await.unwrap();
+        assert_eq!((first.comments.len(), first.next), (4, None));
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(asked.query("direction").as_deref(), Some("desc"));
+        assert_eq!(asked.query("since"), None);
+    }
+
+    #[tokio::test]
+    async fn unchanged_comments_are_asked_for_by_their_etag_apart_from_issues() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let fake = tagged(etag, DateTime::from_timestamp(1, 0).unwrap(), || {
+            says(200, json!([]))
+        })
+        .await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let since = DateTime::from_timestamp(1_767_225_600, 0);
+        let container = widgets();
+        let before = fake.lines().len();
+        for _ in 0..2 {
+            let page = github
+                .comments(Of::Container(&container), since, None)
+                .await;
+            assert_eq!(page.unwrap().next, None);
+            github.listened(&container);
+        }
+        let asked: Vec<_> = fake.seen()[before..]
+            .iter()
+            .filter(|seen| seen.line().ends_with("/issues/comments"))
+            .map(|seen| {
+                (
+                    seen.query("per_page"),
+                    seen.header("if-none-match").is_some(),
+                )
+            })
+            .collect();
+        let of = |pages: &str, known| (Some(pages.to_owned()), known);
+        assert_eq!(asked, [of("1", false), of("100", false), of("1", true)]);
+        github.page(&container, since, None).await.unwrap();
+        let issues = fake.seen();
+        let issues = issues.iter().find(|seen| seen.line().ends_with("/issues"));
+        assert_eq!(issues.unwrap().header("if-none-match"), None);
     }
 
     #[tokio::test]

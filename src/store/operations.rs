@@ -460,9 +460,9 @@ pub fn commented(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'comment'
+             WHERE source = ?1 AND kind = 'comment'
                AND (id = ?3 OR trace = ?4
-                    OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
+                    OR (task_key = ?2 AND state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
         params![key.source().as_str(), key.as_str(), operation, comment, text],
         |row| row.get(0),
     )

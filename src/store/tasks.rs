@@ -118,6 +118,18 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
     Ok(())
 }
 
+/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message.
+pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "UPDATE pins SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE messages SET about = ?2 WHERE about = ?1",
+    ] {
+        tx.execute(sql, params![old, new])?;
+    }
+    Ok(())
+}
+
 /// A full walk met this task.
 pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(

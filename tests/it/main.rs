@@ -6,6 +6,7 @@ mod architecture;
 mod channels;
 mod cli;
 mod comment;
+mod comments_of_others;
 mod create;
 mod deeds;
 mod demo;
