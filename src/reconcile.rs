@@ -769,7 +769,12 @@ mod tests {
         let sync = || reconciler.sync_source(Source::GitHub, false);
         assert_eq!(sync().await.error, None);
         let now = Clock::system().now();
-        let comments = vec![said(2, "901", now), said(9, "902", now)];
+        let old = now - chrono::Duration::days(15);
+        let comments = vec![
+            said(1, "900", old),
+            said(2, "901", now),
+            said(9, "902", now),
+        ];
         *fake.comments.lock().unwrap() = Some(vec![listed(comments, now)]);
         assert_eq!(sync().await.error, None);
         let known = value(
@@ -781,7 +786,11 @@ mod tests {
             &reconciler,
             "SELECT CAST(group_concat(comment_id) AS INTEGER) FROM comments",
         );
-        assert_eq!(heard.await, 901, "and nothing of a pull request");
+        assert_eq!(
+            heard.await,
+            901,
+            "and nothing of a pull request, nor what is too old"
+        );
     }
 
     #[tokio::test]

@@ -203,3 +203,126 @@ pub fn asked(
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::super::tasks;
+    use super::*;
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600 + minutes * 60, 0).unwrap()
+    }
+
+    fn list(source: Source) -> Container {
+        Container {
+            source,
+            id: "901".into(),
+            name: "Inbox".into(),
+            configured: "901".into(),
+        }
+    }
+
+    /// A list with tasks of these ids: assigned to Bo, pinned by Ana, made by her through Ivan, and nobody's.
+    fn inbox() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        tasks::keep_container(&connection, &list(Source::ClickUp)).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO people (id, name, clickup_id) VALUES (101, 'Ana', '4242'), (102, 'Bo', '4243');
+                 INSERT INTO tasks (source, source_key, task_id, container, title, assignees, created_ms, seen_ms, read_us)
+                 VALUES ('clickup', 'bos', 'clickup:bos', '901', 'T', '[{\"id\":\"4243\",\"name\":\"Bo\"}]', 0, 0, 0),
+                        ('clickup', 'pinned', 'clickup:pinned', '901', 'T', '[]', 0, 0, 0),
+                        ('clickup', 'made', 'clickup:made', '901', 'T', '[]', 0, 0, 0),
+                        ('clickup', 'strange', 'clickup:strange', '901', 'T', '[{\"id\":\"1\",\"name\":\"X\"}]', 0, 0, 0);
+                 INSERT INTO pins (person_id, task_id, pinned_us) SELECT 101, id, 0 FROM tasks WHERE source_key = 'pinned';
+                 INSERT INTO commands (id, person_id, surface, verb, typed_us, created_ms) VALUES (1, 101, 'api', 'create', 0, 0);
+                 INSERT INTO operations (id, command_id, lane, source, kind, write, trace, created_ms)
+                 VALUES ('a', 1, 'x', 'clickup', 'create', '{}', 'made', 0);",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn asked_for(connection: &Connection, round: i64) -> Vec<String> {
+        let due = due(connection, Source::ClickUp, at(round), at(0), 10).unwrap();
+        due.iter().map(|one| one.key.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn asked_for_are_tasks_that_somebody_would_be_told_about() {
+        let store = inbox();
+        let overlap = chrono::Duration::minutes(5);
+        assert_eq!(
+            asked_for(&store, 0),
+            Vec::<String>::new(),
+            "not followed yet"
+        );
+        follow(&store, &list(Source::ClickUp), at(0), overlap).unwrap();
+        assert_eq!(
+            asked_for(&store, 0),
+            Vec::<String>::new(),
+            "nothing is news yet"
+        );
+        assert_eq!(asked_for(&store, 1), ["pinned", "bos", "made"]);
+        let change = |sql| store.execute_batch(sql).unwrap();
+        // What changed goes before what waits, and behind what is current.
+        change("UPDATE tasks SET seen_ms = 1 WHERE source_key = 'made'");
+        assert_eq!(asked_for(&store, 1), ["pinned", "made", "bos"]);
+        let due = due(&store, Source::ClickUp, at(1), at(0), 10).unwrap();
+        asked(&store, &due[1], at(0), at(1)).unwrap();
+        assert_eq!(asked_for(&store, 1), ["pinned", "bos"]);
+        assert_eq!(asked_for(&store, 2), ["pinned", "bos", "made"]);
+        // Done long ago: only the current one.
+        change("UPDATE tasks SET status = 'done'");
+        assert_eq!(asked_for(&store, 2), ["pinned"]);
+        commented_on(&store, &TaskKey::clickup("bos"), at(1)).unwrap();
+        assert_eq!(asked_for(&store, 2), ["pinned", "bos"]);
+    }
+
+    #[test]
+    fn a_task_that_is_new_here_has_news_since_the_walk_before() {
+        let store = inbox();
+        let overlap = chrono::Duration::minutes(5);
+        follow(&store, &list(Source::ClickUp), at(0), overlap).unwrap();
+        let add = "INSERT INTO tasks (source, source_key, task_id, container, title, assignees, created_ms, seen_ms, read_us)
+             VALUES ('clickup', 'new', 'clickup:new', '901', 'T', '[{\"id\":\"4243\",\"name\":\"Bo\"}]', 0, 9, 0)";
+        store.execute_batch(add).unwrap();
+        follow(&store, &list(Source::ClickUp), at(60), overlap).unwrap();
+        let due = due(&store, Source::ClickUp, at(60), at(0), 10).unwrap();
+        let news: Vec<_> = due.iter().map(|one| (one.key.as_str(), one.news)).collect();
+        assert_eq!(
+            news,
+            [
+                ("pinned", at(0)),
+                ("new", at(-5)),
+                ("bos", at(0)),
+                ("made", at(0))
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_written_where_nobody_looked_is_no_news() {
+        let store = inbox();
+        let (clickup, github) = (list(Source::ClickUp), list(Source::GitHub));
+        tasks::keep_container(&store, &github).unwrap();
+        follow(&store, &clickup, at(0), chrono::Duration::zero()).unwrap();
+        let to = Place {
+            read: at(1),
+            news: at(0),
+        };
+        move_place(&store, &github, to).unwrap();
+        assert_eq!(place(&store, &github), Ok(Some(to)));
+        for configured in [vec![], vec!["901".to_owned()]] {
+            tasks::follow_only(&store, Source::ClickUp, &configured).unwrap();
+            tasks::follow_only(&store, Source::GitHub, &configured).unwrap();
+        }
+        assert_eq!(place(&store, &github), Ok(None));
+        follow(&store, &clickup, at(60), chrono::Duration::zero()).unwrap();
+        assert_eq!(asked_for(&store, 60), Vec::<String>::new());
+        let due = due(&store, Source::ClickUp, at(61), at(0), 1).unwrap();
+        assert_eq!(due[0].news, at(60));
+    }
+}
