@@ -761,6 +761,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn comments_that_were_there_before_are_no_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = Arc::new(Fake::default());
+        let now = Clock::system().now();
+        let old = said(1, "899", now - chrono::Duration::minutes(1));
+        let newest = said(1, "900", now);
+        let page = listed(vec![newest.clone(), old.clone()], now);
+        *fake.comments.lock().unwrap() = Some(vec![page]);
+        let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
+        let sync = || reconciler.sync_source(Source::GitHub, false);
+        assert_eq!(sync().await.error, None);
+        // One of the same second, which the first poll did not see.
+        let new = said(1, "901", now);
+        let page = listed(vec![old, newest, new], now);
+        *fake.comments.lock().unwrap() = Some(vec![page]);
+        assert_eq!(sync().await.error, None);
+        let heard = value(
+            &reconciler,
+            "SELECT count(*) * 10000 + min(comment_id) FROM comments",
+        );
+        assert_eq!(
+            heard.await,
+            20_900,
+            "the newest one at the first poll, and the new one"
+        );
+    }
+
+    #[tokio::test]
     async fn a_comment_on_a_task_that_is_not_known_yet_brings_the_task() {
         let folder = tempfile::tempdir().unwrap();
         let fake = Arc::new(Fake::default());

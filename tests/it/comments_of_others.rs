@@ -149,11 +149,18 @@ async fn a_comment_that_a_poll_told_of_is_not_told_by_a_late_webhook(#[case] at:
 #[case(GITHUB)]
 #[tokio::test]
 async fn the_first_start_tells_no_old_comments_and_then_tells_new_ones(#[case] at: At) {
-    let mut ivan = (at.setup)().start().await;
+    // Ana can be told from the first moment on: she is known by her Slack id.
+    let setup = Setup::new()
+        .people()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
+        .github_issues([
+            json!({"title": "Login fails", "assignees": ["ana"], "labels": ["client"]}),
+        ]);
+    let mut ivan = setup.start().await;
     let old = at.comments(&ivan, "long ago");
     at.comments(&ivan, "of this very second");
     ivan.start().await;
-    ivan.dm(ANA, "current").await.mentions(at.title);
+    ivan.dm(ANA, "status").await;
     ivan.sync().await;
     at.edits(&ivan, &old, "long ago, and better said now");
     ivan.sync().await;
