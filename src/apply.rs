@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use crate::cards;
 use crate::domain::event::{Act, What, acts};
 use crate::domain::person::Person;
 use crate::domain::reply;
@@ -77,6 +78,9 @@ pub fn seen(
         return Ok(Applied::Same);
     };
     let news = acts(before.as_ref().map(|kept| &kept.task), &after.task, told);
+    if changed {
+        cards::refresh(tx, &after, now)?;
+    }
     tell(tx, before.as_ref(), &after, news, now)?;
     Ok(match changed {
         true => Applied::Changed,
@@ -118,7 +122,10 @@ fn closed_by(task: &mut Task, told: &[Act]) {
 /// The source says that a task was deleted.
 pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     match tasks::by_key(tx, key)? {
-        Some(kept) if !kept.gone => tasks::mark_gone(tx, key, known_at).map(|()| Applied::Changed),
+        Some(kept) if !kept.gone => {
+            tasks::mark_gone(tx, key, known_at)?;
+            redrawn(tx, key, known_at)
+        }
         _ => Ok(Applied::Same),
     }
 }
@@ -126,7 +133,10 @@ pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<App
 /// A task lives where we do not look.
 pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     match tasks::by_key(tx, key)? {
-        Some(_) => tasks::mark_away(tx, key, known_at).map(|()| Applied::Changed),
+        Some(_) => {
+            tasks::mark_away(tx, key, known_at)?;
+            redrawn(tx, key, known_at)
+        }
         None => Ok(Applied::Same),
     }
 }
@@ -143,9 +153,17 @@ pub fn moved(
     let applied = seen(tx, task, Account::Asked(asked_at), told, now)?;
     if let (Some(old), Some(new)) = (tasks::by_key(tx, from)?, tasks::by_key(tx, &task.key)?) {
         tasks::succeed(tx, old.row, new.row)?;
+        cards::succeed(tx, old.row, &new, now)?;
         tasks::mark_away(tx, from, asked_at)?;
     }
     Ok(applied)
+}
+
+fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> {
+    if let Some(stored) = tasks::by_key(tx, key)? {
+        cards::refresh(tx, &stored, now)?;
+    }
+    Ok(Applied::Changed)
 }
 
 /// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made.

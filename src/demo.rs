@@ -431,7 +431,7 @@ impl Dm {
                 let new = self
                     .messages()
                     .into_iter()
-                    .find(|posted| !known.contains(posted));
+                    .find(|posted| !known.iter().any(|known| says_the_same(known, posted)));
                 match new {
                     Some(posted) => return posted,
                     None => something(&mut self.slack).await,
@@ -593,6 +593,11 @@ const UNDERLINED: &str = "4";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
+
+/// Whether a message stands as it did; a card in it that was made again says nothing new.
+fn says_the_same(known: &Posted, posted: &Posted) -> bool {
+    known.ts == posted.ts && known.text == posted.text
+}
 
 const TROUBLE: &str = "       !close WORDS           Bo completes the task with these words in its title, behind your back\n       \
                        !comment WORDS: TEXT   Bo comments on it\n       \

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::cards;
 use crate::clock::Clock;
 use crate::domain::operation::{
     NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, Write, WriteError, carry_out,
@@ -421,6 +422,15 @@ impl Inner {
                     State::Refused | State::GivenUp => operations::cancel_rest(tx, command, now)?,
                     _ => Vec::new(),
                 };
+                let touched = match (&ended.outcome, &task) {
+                    (Some(outcome), _) => Some(&outcome.task().key),
+                    (None, task) => task.as_ref(),
+                };
+                if let Some(key) = touched
+                    && let Some(stored) = tasks::by_key(tx, key)?
+                {
+                    cards::refresh(tx, &stored, now)?;
+                }
                 settle(tx, command, Occasion::Ended, now, &weights)?;
                 Ok((true, cancelled, operations::count_pending(tx)?))
             })

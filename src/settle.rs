@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::card::{Card, Part, card};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
-use crate::domain::score::{Score, Weights, rank};
+use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::task::{Status, Task};
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
@@ -90,10 +91,38 @@ pub fn settle(
         return Ok(());
     }
     operations::report(tx, command.id, &json, ended, now)?;
-    messages::say(tx, command.id, &report.words(), pin, about)?;
+    let parts = parts(tx, &report, &person, now, weights)?;
+    messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
     Ok(())
+}
+
+/// What was done, and the next task as a card.
+fn parts(
+    connection: &Db,
+    report: &Report,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Vec<Part>> {
+    let next = match &report.next {
+        Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
+        None => None,
+    };
+    Ok(match next {
+        Some(next) => vec![
+            Part::Text(report.lead().text("\nNext:")),
+            Part::Card(shown(&next, person, now, weights)),
+        ],
+        None => Vec::new(),
+    })
+}
+
+/// A task as a person is shown it now.
+pub fn shown(stored: &Stored, person: &Person, now: DateTime<Utc>, weights: &Weights) -> Card {
+    let points = score(&stored.task, now, person.zone, weights);
+    card(stored.row, &stored.task, &points, now, person.zone)
 }
 
 fn step<'a>(

@@ -35,6 +35,11 @@ pub enum Span {
     },
     /// Something to type, shown as code.
     Code(String),
+    /// A title that is over and done with; without an address it is text.
+    Struck {
+        text: String,
+        url: String,
+    },
 }
 
 impl Words {
@@ -63,6 +68,15 @@ impl Words {
         self
     }
 
+    /// A struck title.
+    pub fn struck(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
+        self.0.push(Span::Struck {
+            text: text.into(),
+            url: url.into(),
+        });
+        self
+    }
+
     pub fn then(mut self, more: Words) -> Words {
         self.0.extend(more.0);
         self
@@ -81,7 +95,10 @@ impl Words {
         self.0
             .iter()
             .map(|span| match span {
-                Span::Text(text) | Span::Code(text) | Span::Link { text, .. } => text.as_str(),
+                Span::Text(text)
+                | Span::Code(text)
+                | Span::Link { text, .. }
+                | Span::Struck { text, .. } => text.as_str(),
             })
             .collect()
     }
@@ -158,14 +175,7 @@ impl ReportState {
 impl Report {
     /// As it is said in Slack: mark, what happened, what is next.
     pub fn words(&self) -> Words {
-        let words = Words::new()
-            .text(format!("{} ", self.state.mark()))
-            .then(self.message.clone());
-        // Only where the words can change: an answer over HTTP is given once.
-        let words = match self.state {
-            ReportState::Queued => words.text(" I will say here how it ends."),
-            _ => words,
-        };
+        let words = self.lead();
         let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
             true => "",
             false => ".",
@@ -176,6 +186,18 @@ impl Report {
                 .link(&next.title, &next.url),
             None if self.emptied => words.text(format!("{stop} Nothing is left in your queue.")),
             None => words,
+        }
+    }
+
+    /// The same without what is next: that is a card under it.
+    pub fn lead(&self) -> Words {
+        let words = Words::new()
+            .text(format!("{} ", self.state.mark()))
+            .then(self.message.clone());
+        // Only where the words can change: an answer over HTTP is given once.
+        match self.state {
+            ReportState::Queued => words.text(" I will say here how it ends."),
+            _ => words,
         }
     }
 }
@@ -452,7 +474,7 @@ pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
 }
 
 /// `ClickUp · in review`, `GitHub acme/widgets#12 · open`.
-fn place(task: &Task) -> String {
+pub fn place(task: &Task) -> String {
     match task.key.source() {
         Source::ClickUp => format!("ClickUp · {}", task.source_status),
         Source::GitHub => format!("GitHub {} · {}", task.id.short(), task.source_status),
@@ -497,12 +519,22 @@ pub fn list(ranked: &[(&Task, &Score)], total: usize, now: DateTime<Utc>, zone: 
             .link(&task.title, &task.url)
             .text(format!(" · {}{end}", place(task)));
     }
-    match total.saturating_sub(ranked.len()) {
-        0 => words,
-        more if ranked.len() < LIST_MAX => words
-            .text(format!("\n{more} more: "))
-            .code(format!("list {}", total.min(LIST_MAX))),
-        more => words.text(format!("\n{more} more")),
+    match more_of(total, ranked.len()) {
+        Some(more) => words.text("\n").then(more),
+        None => words,
+    }
+}
+
+/// How many a list does not show, and how to see them.
+pub fn more_of(total: usize, listed: usize) -> Option<Words> {
+    match total.saturating_sub(listed) {
+        0 => None,
+        more if listed < LIST_MAX => Some(
+            Words::new()
+                .text(format!("{more} more: "))
+                .code(format!("list {}", total.min(LIST_MAX))),
+        ),
+        more => Some(Words::new().text(format!("{more} more"))),
     }
 }
 
@@ -734,6 +766,18 @@ pub fn no_current(card: Words) -> Words {
 /// As [`no_current`], where there is nothing to show either.
 pub fn no_current_in(empty: Words) -> Words {
     Words::new().text("No current task. ").then(empty)
+}
+
+/// Next was pressed on a card that is not the current task any more.
+pub fn not_current_any_more(card: Words) -> Words {
+    Words::new()
+        .text("That is not your current task any more. Current: ")
+        .then(card)
+}
+
+/// What was pressed is not known to this version.
+pub fn not_a_button() -> Words {
+    Words::new().text("I do not know that button any more. Type `current` to see where you are.")
 }
 
 pub fn no_list_yet() -> Words {

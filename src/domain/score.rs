@@ -48,7 +48,7 @@ impl Default for Weights {
 }
 
 /// What a task earned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
     pub total: i64,
     /// What is worth telling, in the order of design 4's table. The points of a task that is due later or never, and

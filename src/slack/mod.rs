@@ -5,6 +5,7 @@
 //! `text` and `blocks` translate, `web` calls the Web API, `pace` says how long to wait.
 
 mod blocks;
+mod cards;
 mod catch_up;
 mod gate;
 mod listen;

@@ -200,6 +200,16 @@ pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stor
         .optional()
 }
 
+/// By the id that people see.
+pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM tasks WHERE task_id = ?1 ORDER BY gone, id DESC"
+        ))?
+        .query_row([id.to_string()], stored)
+        .optional()
+}
+
 /// Everything that is not done, in followed containers.
 pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection

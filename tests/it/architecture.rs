@@ -29,10 +29,14 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("clickup", Only(&["clock", "domain"])),
     ("github", Only(&["clock", "domain"])),
     ("settle", Only(&["clock", "domain", "store"])),
-    ("apply", Only(&["domain", "store"])),
+    ("cards", Only(&["domain", "store"])),
+    ("apply", Only(&["cards", "domain", "store"])),
     ("inbox", Only(&["apply", "clock", "domain", "store"])),
     ("desk", Only(&["clock", "domain", "settle", "store"])),
-    ("outbox", Only(&["clock", "domain", "settle", "store"])),
+    (
+        "outbox",
+        Only(&["cards", "clock", "domain", "settle", "store"]),
+    ),
     ("reconcile", Only(&["apply", "clock", "domain", "store"])),
     (
         "gaps",

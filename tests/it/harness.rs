@@ -888,6 +888,43 @@ impl Ivan {
     }
 }
 
+/// Verbs of hands: what is pressed.
+impl Ivan {
+    /// Somebody presses a button of a message that was an answer in a DM; the answer comes there.
+    #[track_caller]
+    pub fn presses<'a>(&'a self, who: &str, on: &Answer<'_>, label: &str) -> Asked<'a> {
+        let posted = on.posted();
+        let action = posted_buttons(&posted)
+            .into_iter()
+            .find_map(|(name, action)| (name == label).then_some(action))
+            .unwrap_or_else(|| panic!("no button {label} on {posted:#?}"));
+        let channel = on.asked.channel.clone();
+        let place = Place::Dm(self.owes(&channel));
+        self.slack().clicks(who, &channel, &posted.ts, &action);
+        Asked {
+            ivan: self,
+            channel,
+            ts: posted.ts,
+            place,
+        }
+    }
+}
+
+/// The buttons of a message, by label and action.
+fn posted_buttons(posted: &Posted) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for block in posted.blocks.as_array().into_iter().flatten() {
+        let rows = block["elements"].as_array().into_iter().flatten();
+        for element in rows.chain(std::iter::once(&block["accessory"])) {
+            if element["type"] == "button" {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                found.push((text(&element["text"]["text"]), text(&element["action_id"])));
+            }
+        }
+    }
+    found
+}
+
 /// Runs a command to its end.
 pub async fn ran(command: &mut Command) -> Ran {
     let output = command
@@ -1021,7 +1058,36 @@ impl<'a> Answer<'a> {
             .history
             .iter()
             .map(|text| shown(text))
-            .collect()
+            .fold(Vec::new(), |mut said, text| {
+                // A card that was made again says the same.
+                if said.last() != Some(&text) {
+                    said.push(text);
+                }
+                said
+            })
+    }
+
+    /// What can be pressed, in order.
+    pub fn buttons(&self) -> Vec<String> {
+        let buttons = posted_buttons(&self.posted());
+        buttons.into_iter().map(|(label, _)| label).collect()
+    }
+
+    /// Whether these words stand in its blocks, as a person sees them.
+    pub fn shows(&self, words: &str) -> bool {
+        let blocks = self.posted().blocks;
+        let texts = blocks.as_array().into_iter().flatten();
+        texts
+            .filter_map(|block| block["text"]["text"].as_str())
+            .any(|text| shown(text).contains(words))
+    }
+
+    /// Waits until its card is struck and has no buttons.
+    #[track_caller]
+    pub fn becomes_struck(self) -> impl Future<Output = Answer<'a>> + 'a {
+        self.until(|posted| {
+            posted.blocks.to_string().contains("~<") && posted_buttons(posted).is_empty()
+        })
     }
 
     /// Asserts what it says now.

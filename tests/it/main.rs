@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod cards;
 mod channels;
 mod cli;
 mod comment;

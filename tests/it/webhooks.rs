@@ -61,7 +61,8 @@ async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
         ivan.hook_up();
     }
     ivan.dm(ANA, "list").await.mentions("2. Update the docs");
-    ivan.dm(ANA, "current").await.mentions("Login fails");
+    let current = ivan.dm(ANA, "current").await;
+    current.mentions("Login fails");
     let login = ivan.github().transfer_issue(REPO, 1, "acme/gadgets");
     let docs = ivan.github().transfer_issue(REPO, 2, "acme/gadgets");
     if told {
@@ -71,7 +72,9 @@ async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
         assert_eq!(full.await.0, 200);
     }
     ivan.dm(ANA, "done 2").await.begins("✓ Issue closed");
-    ivan.dm(ANA, "done").await.begins("✓ Issue closed");
+    let current = current.until(|posted| posted.blocks.to_string().contains("gadgets#1"));
+    let done = ivan.presses(ANA, &current.await, "Done").settles().await;
+    done.begins("✓ Issue closed");
     for number in [login, docs] {
         ivan.github().issue("acme/gadgets", number).is("closed");
     }
