@@ -40,7 +40,8 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs  the tables
+//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs · pauses.rs
+//! │                      the tables
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      one request, and what its answer means

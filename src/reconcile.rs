@@ -532,6 +532,7 @@ mod tests {
             closed: None,
             commented_at: None,
             reopened: false,
+            custom_id: None,
         }
     }
 

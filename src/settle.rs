@@ -41,7 +41,7 @@ pub fn settle(
     if command.settled {
         return Ok(());
     }
-    let rows = operations::of_command(tx, command.id)?;
+    let mut rows = operations::of_command(tx, command.id)?;
     let ended = rows.iter().all(|row| row.state != State::Pending);
     if !ended && occasion == Occasion::Ended && !command.queued {
         return Ok(());
@@ -60,9 +60,15 @@ pub fn settle(
         .iter()
         .map(|row| called(tx, row))
         .collect::<DbResult<Vec<_>>>()?;
+    // Whoever stands behind another in a lane waits for what that one waits for.
+    for row in &mut rows {
+        if row.state == State::Pending && row.why.is_none() && row.turn.is_none() {
+            (row.why, row.turn) = operations::ahead_in_lane(tx, &row.lane)?;
+        }
+    }
     let mut steps = Vec::with_capacity(rows.len());
     for ((row, known), called) in rows.iter().zip(&known).zip(&called) {
-        steps.push(step(tx, row, known.as_ref(), called)?);
+        steps.push(step(tx, row, known.as_ref(), called, now)?);
     }
     let Some(mut report) = reply::report(&steps, person.zone) else {
         return Ok(());
@@ -130,6 +136,7 @@ fn step<'a>(
     row: &'a OperationRow,
     known: Option<&'a Stored>,
     called: &'a str,
+    now: DateTime<Utc>,
 ) -> DbResult<Step<'a>> {
     let why = row.why.as_deref();
     let completed_here = match row.operation.write.task() {
@@ -143,7 +150,10 @@ fn step<'a>(
         called,
         completed_here,
         end: match (row.state, &row.outcome) {
-            (State::Pending, _) => End::Pending(why),
+            (State::Pending, _) => End::Pending {
+                why,
+                turn: row.turn.filter(|at| *at > now),
+            },
             (State::Refused, _) => End::Refused(
                 row.refusal.unwrap_or(Refusal::Other),
                 why.unwrap_or("It gave no reason"),

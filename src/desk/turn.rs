@@ -489,7 +489,14 @@ impl Turn<'_> {
         if !self.inner.settings.has(Source::ClickUp) {
             return Ok(Err(not_configured(Source::ClickUp)));
         }
-        self.by_key(TaskKey::clickup(clickup_id))
+        let key = TaskKey::clickup(clickup_id);
+        if tasks::by_key(self.tx, &key)?.is_none()
+            && let Some(own) = tasks::called(self.tx, clickup_id)?
+        {
+            // One task by two names is one lane (P3).
+            return self.by_key(own);
+        }
+        self.by_key(key)
     }
 
     fn issue(&self, repo: Option<&RepoName>, number: u64) -> DbResult<Result<Target, TurnedDown>> {

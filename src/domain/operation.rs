@@ -229,6 +229,45 @@ pub trait SourceWriter: Send + Sync {
     /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
     /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
+
+    /// Takes the next place in the source's line of writes: how long until it comes up, where the source asks for
+    /// writes to be spread. One that is not used is to be given back ([`SourceWriter::give_back`]).
+    fn take_turn(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// A place in the line was not used: nothing was sent.
+    fn give_back(&self) {}
+
+    /// How the source stands to us, as its last answers told.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
+
+    /// Nothing is sent before then: an earlier run was told to wait, and who goes on all the same may be banned.
+    fn pause_until(&self, _until: DateTime<Utc>) {}
+}
+
+/// How a source stands to us, as its answers told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its rate limit is used up: nothing is sent before.
+    pub paused_until: Option<DateTime<Utc>>,
+    pub token: TokenStanding,
+}
+
+/// What a source thinks of the token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TokenStanding {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    Taken,
+    /// It is invalid or was revoked. What is queued waits; nobody but a poll asks again before `until`.
+    Refused {
+        why: String,
+        until: DateTime<Utc>,
+    },
 }
 
 /// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
@@ -371,6 +410,9 @@ pub enum NotYet {
 
 /// How long to wait between the two looks for a lost write (contract github 7).
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
+/// say that it never arrived comes after that.
+pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
 /// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
 ///

@@ -40,6 +40,11 @@ pub enum Span {
         text: String,
         url: String,
     },
+    /// A moment, shown in the reader's own time where a surface can; `text` where it cannot.
+    Time {
+        at: DateTime<Utc>,
+        text: String,
+    },
 }
 
 impl Words {
@@ -77,6 +82,13 @@ impl Words {
         self
     }
 
+    /// A moment soon.
+    pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+        let text = at.with_timezone(&zone).format("%H:%M:%S %Z").to_string();
+        self.0.push(Span::Time { at, text });
+        self
+    }
+
     pub fn then(mut self, more: Words) -> Words {
         self.0.extend(more.0);
         self
@@ -98,7 +110,8 @@ impl Words {
                 Span::Text(text)
                 | Span::Code(text)
                 | Span::Link { text, .. }
-                | Span::Struck { text, .. } => text.as_str(),
+                | Span::Struck { text, .. }
+                | Span::Time { text, .. } => text.as_str(),
             })
             .collect()
     }
@@ -219,8 +232,11 @@ pub struct Step<'a> {
 /// How an operation stands.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// Not yet; with the last failure, if there was one.
-    Pending(Option<&'a str>),
+    /// Not yet; with the last failure, if there was one, and when its turn comes, if that is certain.
+    Pending {
+        why: Option<&'a str>,
+        turn: Option<DateTime<Utc>>,
+    },
     Well(&'a Outcome),
     Refused(Refusal, &'a str),
     GivenUp {
@@ -250,7 +266,10 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
     let subject = subject(step, task);
     let (state, message) = match step.end {
         End::Well(outcome) => (ReportState::Done, well(step, outcome, subject, zone)),
-        End::Pending(why) => (ReportState::Queued, queued(step.write, subject, why)),
+        End::Pending { why, turn } => (
+            ReportState::Queued,
+            queued(step.write, subject, why, turn, zone),
+        ),
         End::Refused(what, why) => (
             ReportState::Refused(what),
             Words::new()
@@ -369,7 +388,13 @@ fn moment(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%-d %b %H:%M").to_string()
 }
 
-fn queued(write: &Write, subject: Words, why: Option<&str>) -> Words {
+fn queued(
+    write: &Write,
+    subject: Words,
+    why: Option<&str>,
+    turn: Option<DateTime<Utc>>,
+    zone: Tz,
+) -> Words {
     let words = Words::new()
         .text(match write {
             Write::Complete { .. } => "Completion queued: ",
@@ -377,9 +402,20 @@ fn queued(write: &Write, subject: Words, why: Option<&str>) -> Words {
             Write::Create(_) => "Creation queued: ",
         })
         .then(subject);
-    match why {
-        Some(why) => words.text(format!(". {} I keep trying.", sentence(why))),
-        None => words.text(format!(". {} has not answered yet.", write.source().name())),
+    let source = write.source().name();
+    match (why, turn) {
+        (Some(why), None) => words.text(format!(". {} I keep trying.", sentence(why))),
+        (Some(why), Some(turn)) => words
+            .text(format!(". {} I try again at ", sentence(why)))
+            .time(turn, zone)
+            .text("."),
+        (None, Some(turn)) => words
+            .text(format!(
+                ". {source} wants writes one after the other, and its turn comes at "
+            ))
+            .time(turn, zone)
+            .text("."),
+        (None, None) => words.text(format!(". {source} has not answered yet.")),
     }
 }
 
@@ -410,8 +446,8 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
         End::Well(_) => message.text(", with your comment"),
-        End::Pending(_) if report.state == ReportState::Queued => message,
-        End::Pending(why) => {
+        End::Pending { .. } if report.state == ReportState::Queued => message,
+        End::Pending { why, .. } => {
             report.state = ReportState::Queued;
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
@@ -712,6 +748,22 @@ pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz)
 pub fn source_well(source: Source) -> Words {
     Words::new().text(format!(
         "✓ {} is readable again, and its changes are read.",
+        source.name()
+    ))
+}
+
+/// What an operator is told when a source does not take the token.
+pub fn token_refused(why: &str) -> Words {
+    Words::new().text(format!(
+        "✗ {} I say here when it works again.",
+        sentence(why)
+    ))
+}
+
+/// What an operator is told when it is over.
+pub fn token_well(source: Source) -> Words {
+    Words::new().text(format!(
+        "✓ {} takes the token again, and what was queued is carried out.",
         source.name()
     ))
 }

@@ -223,6 +223,7 @@ mod tests {
             closed: None,
             commented_at: None,
             reopened: false,
+            custom_id: None,
         }
     }
 

@@ -400,6 +400,9 @@ pub struct Task {
     pub closed: Option<Closed>,
     /// GitHub says that an open issue was reopened; with `updated_at` that shows a later hand (design 10).
     pub reopened: bool,
+    /// What people may call it besides its id: ClickUp's custom id, `OPS-12`.
+    #[serde(default)]
+    pub custom_id: Option<String>,
 }
 
 /// How a finished task came to be so, as far as the source tells.

@@ -1000,11 +1000,7 @@ mod tests {
 
     #[rstest]
     #[case::ours("shipped ✓\n\n<!-- ivan:op=01JABC -->", "shipped ✓", Some("01JABC"))]
-    #[case::somebodys(
-        "<!-- ivan:op=01JABC --> said Ivan",
-        "<!-- ivan:op=01JABC --> said Ivan",
-        None
-    )]
+    #[case::somebodys("<!-- ivan:op=01JABC -->said Ivan", "said Ivan", None)]
     #[case::empty("", "", None)]
     fn a_comment_names_its_operation(
         #[case] body: &str,

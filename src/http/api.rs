@@ -1000,6 +1000,7 @@ mod tests {
                 closed: None,
                 commented_at: None,
                 reopened: false,
+                custom_id: None,
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],

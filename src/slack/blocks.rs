@@ -35,7 +35,7 @@ pub fn mrkdwn_within(words: &Words, most: usize) -> String {
                 Some(url) => cut.push_link(text, &url),
                 None => cut.push_chars(text),
             },
-            Span::Code(_) | Span::Struck { .. } => cut.push(&rendered(span)),
+            Span::Code(_) | Span::Struck { .. } | Span::Time { .. } => cut.push(&rendered(span)),
         };
         if !fits {
             break;
@@ -60,6 +60,11 @@ fn rendered(span: &Span) -> String {
                 url: url.clone(),
             };
             format!("~{}~", rendered(&link))
+        }
+        // Slack shows it in the reader's own time zone and habit.
+        Span::Time { at, text } => {
+            let text = escape(&label(text));
+            format!("<!date^{}^{{time_secs}}|{text}>", at.timestamp())
         }
         Span::Code(text) if text.trim().is_empty() => escape(text),
         // A code span ends at the first backtick or line end, and Slack knows no escape for either.
@@ -165,6 +170,17 @@ mod tests {
             mrkdwn(&words),
             "✓ complete: <https://app.clickup.com/t/86a?x=1&amp;y=2|Renew cert>. Type `help`"
         );
+    }
+
+    #[test]
+    fn a_moment_is_a_date_of_slacks() {
+        let at = chrono::DateTime::from_timestamp(1_767_225_620, 0).unwrap();
+        let words = Words::new().text("at ").time(at, chrono_tz::Europe::Madrid);
+        assert_eq!(
+            mrkdwn(&words),
+            "at <!date^1767225620^{time_secs}|01:00:20 CET>"
+        );
+        assert_eq!(words.plain(), "at 01:00:20 CET");
     }
 
     #[test]

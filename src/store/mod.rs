@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod messages;
 mod migrate;
 pub mod operations;
+pub mod pauses;
 pub mod people;
 mod pool;
 pub mod prune;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Seen, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -111,6 +111,49 @@ async fn a_listing_that_lags_behind_makes_nothing_twice() {
         ivan.clickup().lag(false);
         ivan.github().lag(false);
         all_happen_once(ivan).await;
+    })
+    .await;
+}
+
+/// A source goes on with a request whose sender has left: it is applied long after the connection broke, or the process
+/// died. (A completion may arrive twice: that changes nothing.)
+#[rstest]
+#[case::the_connection_broke(false)]
+#[case::the_process_died(true)]
+#[tokio::test]
+async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
+    ivan_test(six_deeds(), async |ivan| {
+        let [on_clickup, _, create, on_github, _, open] = DEEDS;
+        let deeds = [on_clickup, create, on_github, open];
+        for deed in &deeds {
+            deed.goes_wrong(ivan, What::Delay(Duration::from_secs(8)));
+        }
+        for deed in &deeds {
+            deed.is_typed(ivan);
+        }
+        for deed in &deeds {
+            deed.arrives(ivan).await;
+        }
+        if dies {
+            ivan.kill_and_restart().await;
+        } else {
+            ivan.clickup().front().cut();
+            ivan.github().front().cut();
+        }
+        for (place, deed) in deeds.iter().enumerate() {
+            deed.happens_once(ivan, place).await;
+        }
+        // Whatever was sent has arrived by now.
+        for front in [ivan.clickup().front(), ivan.github().front()] {
+            let posts = |seen: &[Seen]| {
+                let mut posts = seen.iter().filter(|one| one.method == "POST");
+                posts.all(|one| one.applied)
+            };
+            ivan.within("all has arrived", front.until(posts)).await;
+        }
+        for (place, deed) in deeds.iter().enumerate() {
+            deed.happens_once(ivan, place).await;
+        }
     })
     .await;
 }
