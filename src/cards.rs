@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::card::Part;
+use crate::domain::card::{Card, Part};
 use crate::store::tasks::Stored;
 use crate::store::{DbResult, Tx, Wake, messages, people};
 
@@ -33,4 +33,24 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
         }
     }
     Ok(())
+}
+
+/// A task lives on in another row: its cards are that one's now.
+pub fn succeed(tx: &Tx<'_>, old: i64, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+    for mut standing in messages::with_card_of(tx, old)? {
+        for part in &mut standing.parts {
+            if let Part::Card(card) = part
+                && card.task == old
+            {
+                *part = Part::Card(Card {
+                    task: new.row,
+                    ..card.clone()
+                });
+            }
+        }
+        messages::redraw(tx, standing.id, &standing.parts)?;
+        tx.wake(Wake::Messages);
+    }
+    messages::cards_succeed(tx, old, new.row)?;
+    refresh(tx, new, now)
 }

@@ -33,13 +33,15 @@
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
 //! ├── reconcile.rs   polls: what changed, or everything → the same apply
+//! │   └── comments.rs    what was written, where no webhook said so
 //! ├── cards.rs       cards that stand in Slack, made again when their task changes
 //! ├── apply.rs       what a source says about a task → the mirror, and notices
 //! ├── gaps.rs        failed deliveries, suspended webhooks, and operators told of lasting trouble
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs · pauses.rs  the tables
+//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs · pauses.rs
+//! │                      the tables
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      one request, and what its answer means

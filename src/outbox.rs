@@ -429,7 +429,7 @@ impl Inner {
     async fn end(
         &self,
         row: &OperationRow,
-        ended: Ended,
+        mut ended: Ended,
         known_at: DateTime<Utc>,
     ) -> Result<Next, StoreTrouble> {
         let (seq, command, weights, now) = (row.seq, row.command, self.weights, self.clock.now());
@@ -442,7 +442,10 @@ impl Inner {
         let (has_ended, cancelled, still_pending) = self
             .store
             .write(move |tx| {
-                if let Some(outcome) = &ended.outcome {
+                if let Some(outcome) = &mut ended.outcome {
+                    if let Some(known) = tasks::by_key(tx, &outcome.task().key)? {
+                        outcome.task_mut().remember(&known.task);
+                    }
                     tasks::keep(tx, outcome.task(), known_at)?;
                 }
                 match (ended.refusal, &task) {

@@ -151,6 +151,14 @@ pub(super) struct WireComment {
     pub(super) date: Option<Millis>,
 }
 
+impl WireComment {
+    /// Without the line break that ClickUp ends it with; at most as long as a description.
+    pub(super) fn text(&self) -> String {
+        let text = self.comment_text.trim_end();
+        text.chars().take(DESCRIPTION_MAX).collect()
+    }
+}
+
 /// The answer to `POST /task/{id}/comment`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Posted {
@@ -459,6 +467,7 @@ impl WireTask {
             created_at: created.or(updated).unwrap_or_default(),
             updated_at: updated.unwrap_or_default(),
             closed,
+            commented_at: None,
             reopened: false,
             custom_id: self.custom_id.filter(|custom| !custom.is_empty()),
         })
@@ -539,6 +548,7 @@ mod tests {
                 created_at: at(1_767_225_600_000),
                 updated_at: at(1_767_229_200_123),
                 closed: None,
+                commented_at: None,
                 reopened: false,
                 custom_id: Some("OPS-12".into()),
             }

@@ -23,7 +23,7 @@ use super::wire::{
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
 /// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
 const TASKS_A_PAGE: usize = 100;
-const COMMENTS_A_PAGE: usize = 25;
+pub(super) const COMMENTS_A_PAGE: usize = 25;
 /// How many pages a search reads: a thousand comments, two thousand new tasks.
 const COMMENT_PAGES_MAX: usize = 40;
 const TASK_PAGES_MAX: usize = 20;
@@ -224,11 +224,7 @@ impl ClickUp {
         let mut found = None;
         let mut start: Option<(Millis, String)> = None;
         for _ in 0..COMMENT_PAGES_MAX {
-            let mut request = Request::get(path(key, "/comment"), named(key));
-            if let Some((date, id)) = &start {
-                request = request.with("start", date.0).with("start_id", id);
-            }
-            let page: CommentPage = self.client.send(&request).await?;
+            let page = self.comment_page(key, start.as_ref()).await?;
             let count = page.comments.len();
             let last = page
                 .comments
@@ -251,6 +247,19 @@ impl ClickUp {
             }
         }
         Err(too_much(&named(key)))
+    }
+
+    /// A page of a task's comments, newest first: behind the one with this time and id.
+    pub(super) async fn comment_page(
+        &self,
+        key: &TaskKey,
+        start: Option<&(Millis, String)>,
+    ) -> Result<CommentPage, WriteError> {
+        let mut request = Request::get(path(key, "/comment"), named(key));
+        if let Some((date, id)) = start {
+            request = request.with("start", date.0).with("start_id", id);
+        }
+        Ok(self.client.send(&request).await?)
     }
 
     /// Lists what was created since, for our own task of this name and description that no other operation has.

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::event::Act;
 use super::task::{RepoName, Source, Status, Task, TaskKey};
 
 /// The longest title that GitHub takes (design 10).
@@ -156,6 +157,13 @@ impl Outcome {
     pub fn task(&self) -> &Task {
         match self {
             Outcome::Applied(written) => &written.task,
+            Outcome::AlreadySo { task } | Outcome::Overtaken { task } => task,
+        }
+    }
+
+    pub fn task_mut(&mut self) -> &mut Task {
+        match self {
+            Outcome::Applied(written) => &mut written.task,
             Outcome::AlreadySo { task } | Outcome::Overtaken { task } => task,
         }
     }
@@ -307,6 +315,40 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// How a source lists comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Those of a whole container together.
+    ByContainer,
+    /// Those of one task at a time.
+    ByTask,
+}
+
+/// Whose comments are asked for; which of them a source can be asked for, its [`Listing`] says.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    Container(&'a Container),
+    Task(&'a TaskKey),
+}
+
+/// A comment as a listing has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    pub task: TaskKey,
+    /// Who wrote it, when, and what: always `What::Commented`.
+    pub act: Act,
+}
+
+/// A part of a listing of comments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommentPage {
+    pub comments: Vec<Comment>,
+    /// The newest change of any of them, of those on pull requests too: by the source's clock.
+    pub newest: Option<DateTime<Utc>>,
+    /// Where to go on, in the source's own terms; `None` at the end.
+    pub next: Option<String>,
+}
+
 /// The reading twin of [`SourceWriter`]: what a mirror needs. Requests are repeated by the caller, never in here.
 #[async_trait]
 pub trait SourceReader: Send + Sync {
@@ -326,6 +368,27 @@ pub trait SourceReader: Send + Sync {
 
     /// All pages of a walk through the container were read and are kept: what they said need not be said again.
     fn walked(&self, _container: &Container) {}
+
+    fn comments_are_listed(&self) -> Listing;
+
+    /// One page of comments, none of pull requests. Of a container: what changed since `since` (inclusive, the caller
+    /// overlaps), oldest change first; without a `since` the newest page alone, newest change first. Of a task: what was
+    /// written since `since`, newest first. `page` is `None` or what the last page said.
+    async fn comments(
+        &self,
+        of: Of<'_>,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<CommentPage, WriteError>;
+
+    /// All pages of changed comments of the container were read and are kept: what they said need not be said again.
+    fn listened(&self, _container: &Container) {}
+
+    /// The key under which a task lives on that is gone from where it was, if that place is mirrored: a GitHub issue
+    /// that was transferred (contract github 8). Fails as a read does.
+    async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        Ok(None)
+    }
 
     /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
     /// enough for both.

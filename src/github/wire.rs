@@ -153,6 +153,8 @@ where
 pub(super) struct User {
     pub(super) id: u64,
     pub(super) login: String,
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    pub(super) kind: String,
 }
 
 impl User {
@@ -161,6 +163,10 @@ impl User {
             id: self.id.to_string(),
             name: self.login.clone(),
         }
+    }
+
+    pub(super) fn is_bot(&self) -> bool {
+        self.kind == "Bot"
     }
 }
 
@@ -181,9 +187,28 @@ pub(super) struct Comment {
     pub(super) user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) created_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    html_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    issue_url: String,
 }
 
 impl Comment {
+    /// The number of the issue that it is on; `None` on a pull request, which only the page for people tells apart.
+    pub(super) fn issue(&self) -> Option<u64> {
+        let page = self.html_url.split('#').next().unwrap_or_default();
+        let is_of_pull = page.rsplit('/').nth(1) == Some("pull");
+        let number = self.issue_url.rsplit('/').next()?.parse().ok()?;
+        (!is_of_pull && number > 0).then_some(number)
+    }
+
+    /// When it was last edited, or written.
+    pub(super) fn changed_at(&self) -> Option<DateTime<Utc>> {
+        self.updated_at.or(self.created_at)
+    }
+
     /// Its text for showing, at most as long as a description, and the operation that our marker in it names.
     pub(super) fn text(&self) -> (String, Option<String>) {
         let text = unmarked(&self.body);
@@ -333,6 +358,7 @@ impl Issue {
             status,
             priority: mapping.priority(&labels),
             labels,
+            commented_at: None,
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
             custom_id: None,
             source_status: self.state,
@@ -443,6 +469,7 @@ impl Sender {
         Some(User {
             id: self.id?,
             login: self.login.clone()?,
+            kind: self.kind.clone(),
         })
     }
 
@@ -591,6 +618,7 @@ mod tests {
         User {
             id: 40,
             login: "ivan-bot".into(),
+            kind: String::new(),
         }
     }
 
@@ -647,6 +675,7 @@ mod tests {
                 created_at: at("2026-01-01T00:00:00Z"),
                 updated_at: at("2026-01-02T03:04:05Z"),
                 closed: None,
+                commented_at: None,
                 reopened: false,
                 custom_id: None,
             }

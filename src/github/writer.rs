@@ -190,6 +190,24 @@ impl GitHub {
         })
     }
 
+    /// The key that an issue has since it was transferred to a repository that is followed.
+    pub(super) async fn successor(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        let (repository, number) = parts(key)?;
+        let (name, got) = match self.issue(repository, number).await {
+            Ok(found) => found,
+            Err(WriteError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.check_here(&got, repository, &name, number).is_ok() {
+            return Ok(None);
+        }
+        let home = got.value.repository();
+        let followed = self.lock_followed();
+        let mut known = followed.iter().filter_map(|one| one.known.as_ref());
+        let here = known.find(|(_, name)| home.as_ref().is_some_and(|home| home.is(name)));
+        Ok(here.map(|(id, _)| TaskKey::github(*id, got.value.number)))
+    }
+
     async fn close(&self, now: &Task) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -600,6 +618,10 @@ mod tests {
             error.to_string().contains(&format!("github:{to}#3")),
             "{error}"
         );
+        let reader = github(&fake.url);
+        reader.resolve_all().await;
+        let successor = (what == Refusal::Gone).then(|| TaskKey::github(2002, 3));
+        assert_eq!(reader.successor(&key()).await, Ok(successor));
     }
 
     #[tokio::test]

@@ -137,6 +137,15 @@ pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<
         .collect()
 }
 
+/// The cards of one task are another's now.
+pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE OR REPLACE message_cards SET task_id = ?2 WHERE task_id = ?1",
+        params![old, new],
+    )?;
+    Ok(())
+}
+
 /// The cards of a message are others now. Its words stay, and what waits for them waits no longer for it.
 pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached(

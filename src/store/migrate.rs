@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_messages.sql"),
     include_str!("../../migrations/0006_deliveries.sql"),
     include_str!("../../migrations/0007_notices.sql"),
+    include_str!("../../migrations/0008_comments.sql"),
     include_str!("../../migrations/0010_waits.sql"),
     include_str!("../../migrations/0013_cards.sql"),
 ];

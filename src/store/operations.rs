@@ -500,9 +500,10 @@ pub fn commented(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'comment'
-               AND ((id = ?3 AND (trace IS NULL OR trace = ?4)) OR trace = ?4
-                    OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
+             WHERE source = ?1 AND kind = 'comment'
+               AND (trace = ?4 OR (task_key = ?2
+                    AND ((id = ?3 AND trace IS NULL)
+                         OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))))",
         params![key.source().as_str(), key.as_str(), operation, comment, text],
         |row| row.get(0),
     )

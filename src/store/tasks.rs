@@ -37,10 +37,10 @@ pub struct Wanted {
 }
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
-     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id";
+     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms";
 
 /// Tasks of containers that are not followed any more are not open here (design 10).
-const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
+pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
      WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1)";
 
 /// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
@@ -90,7 +90,15 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
         params![task.key.source().as_str(), task.key.as_str()],
         |row| row.get(0),
     )?;
-    let differs = before.is_none_or(|before| before.gone || before.task != *task);
+    let differs = before.is_none_or(|before| {
+        // No account says when it was commented on.
+        let commented_at = before.task.commented_at;
+        let task = Task {
+            commented_at,
+            ..task.clone()
+        };
+        before.gone || before.task != task
+    });
     Ok((row, changed > 0 && differs))
 }
 
@@ -109,6 +117,18 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
         "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
     )?;
+    Ok(())
+}
+
+/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message.
+pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "UPDATE pins SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE messages SET about = ?2 WHERE about = ?1",
+    ] {
+        tx.execute(sql, params![old, new])?;
+    }
     Ok(())
 }
 
@@ -292,7 +312,7 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
          WHERE source = ?1",
         params![source.as_str(), configured],
     )?;
-    Ok(())
+    super::comments::forget_unfollowed(tx, source)
 }
 
 /// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
@@ -431,6 +451,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 .get::<_, Option<String>>(17)?
                 .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(17)))
                 .transpose()?,
+            commented_at: row.get::<_, Option<i64>>(22)?.map(millis),
             reopened: row.get(18)?,
             custom_id: row.get(21)?,
         },

@@ -48,10 +48,10 @@ fn any_day(out: &str) -> String {
             }
             None => line,
         };
-        let line = match line.split_once(", on ") {
+        let line = match line.split_once(", by Bo on ") {
             Some((before, after)) => {
                 let rest = after.split_once(" (").map_or("", |(_, rest)| rest);
-                format!("{before}, on [time] ({rest}")
+                format!("{before}, by Bo on [time] ({rest}")
             }
             None => line,
         };
@@ -177,7 +177,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     Ana  › !close renew the cert
            (nothing open has these words in its title)
     Ana  › done
-    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, on [time] (completed externally). Next: Login fails on Safari
+    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally). Next: Login fails on Safari
            [1 Done] [2 Next] [3 Comment] [4 Open]
     Ana  › !down github
            (GitHub no longer answers; what you ask of it is queued)

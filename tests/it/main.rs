@@ -7,6 +7,7 @@ mod cards;
 mod channels;
 mod cli;
 mod comment;
+mod comments_of_others;
 mod create;
 mod deeds;
 mod demo;

@@ -333,6 +333,8 @@ async fn what_is_said_twice_on_purpose_is_there_twice() {
 #[tokio::test]
 async fn what_others_write_is_not_taken_for_ours() {
     ivan_test(six_deeds(), async |ivan| {
+        // She would hear of Bo's as soon as a poll finds them.
+        ivan.dm(ANA, "mute").await;
         for deed in &DEEDS {
             deed.goes_wrong(ivan, What::Drop);
         }
@@ -362,7 +364,7 @@ async fn what_others_write_is_not_taken_for_ours() {
             .settles()
             .await
             .begins("✓ ");
-        for place in 0..DEEDS.len() {
+        for place in 1..=DEEDS.len() {
             ivan.answer(ANA, place).settles().await.begins("✓ ");
         }
         ivan.clickup()
@@ -418,9 +420,7 @@ async fn a_comment_on_a_task_by_its_other_id_is_not_taken_for_this_one() {
             .begins("✓ Comment added");
         cert.has_comments(["shipped", "shipped"]);
         // It was found at the first search.
-        let seen = front.journal();
-        let searches = seen.iter().filter(|one| one.is("GET", "/comment")).count();
-        assert_eq!(searches, 1);
+        assert_eq!(ivan.sql::<i64>("SELECT max(looks) FROM operations"), 0);
     })
     .await;
 }
