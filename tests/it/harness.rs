@@ -129,8 +129,7 @@ impl Setup {
 
     /// The listener alone: webhooks are to be registered.
     pub fn webhooks_without_secrets(mut self) -> Setup {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
+        let port = port_of_our_own();
         self.webhooks = Some(port);
         self.config(&format!("webhooks.bind = \"127.0.0.1:{port}\""))
     }
@@ -886,6 +885,18 @@ impl Ivan {
         self.config = self.setup.bot_toml(&self.sandbox);
         std::fs::write(self.config_path(), &self.config).unwrap();
     }
+}
+
+/// A port that stays the same over restarts. Below those that the system hands out, so that nobody's connection takes it
+/// while the daemon is down, and no two stories of this run get the same.
+fn port_of_our_own() -> u16 {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 11_000).unwrap();
+    (0..11_000)
+        .map(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        .map(|next| 20_000 + first.wrapping_add(next) % 11_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("one of them is free")
 }
 
 /// Verbs of hands: what is pressed.
