@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::desk::{Desk, DeskSettings};
 use crate::domain::event::{HookKeeper, HookReader};
-use crate::domain::operation::{Container, SourceReader, SourceWriter};
+use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
 use crate::gaps::{Alarms, Gaps};
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
@@ -31,7 +31,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
-use crate::store::{Store, StoreTrouble, deliveries, people, prune, tasks};
+use crate::store::{Store, StoreTrouble, deliveries, pauses, people, prune, tasks};
 
 /// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -95,6 +95,13 @@ impl App {
         let desk = Desk::new(store.clone(), desk_settings(config), clock.clone());
         let known = store.read(tasks::containers).await?;
         let sources = sources(config, &known, &clock)?;
+        let pauses = store.read(pauses::all).await?;
+        for (source, until) in pauses {
+            let mut writers = sources.writers.iter();
+            if let Some(writer) = writers.find(|writer| writer.source() == source) {
+                writer.pause_until(until);
+            }
+        }
         let settings = OutboxSettings {
             retry_initial: config.outbox.retry_initial,
             retry_max: config.outbox.retry_max,
@@ -120,6 +127,7 @@ impl App {
                 Arc::new(move |source| outbox.is_writing(source))
             },
         );
+        let writers = sources.writers.clone();
         let inbox = Inbox::new(
             store.clone(),
             clock.clone(),
@@ -127,6 +135,10 @@ impl App {
             sources.writers,
             hook_secrets(config),
         );
+        let standings = writers
+            .into_iter()
+            .map(|writer| (writer.source(), (writer, tokio::sync::Mutex::default())))
+            .collect();
         let operators = config
             .slack
             .iter()
@@ -141,11 +153,15 @@ impl App {
             alarms.clone(),
         );
         let syncs = Arc::new(Syncs {
-            reconciler,
+            reconciler: reconciler.clone(),
             desk: desk.clone(),
             outbox: outbox.clone(),
             gaps: gaps.clone(),
-            alarms,
+            watched: Watched {
+                alarms,
+                reconciler,
+                standings,
+            },
         });
         let api = Api::new(
             desk.clone(),
@@ -405,18 +421,21 @@ struct Syncs {
     desk: Desk,
     outbox: Outbox,
     gaps: Gaps,
+    watched: Watched,
+}
+
+/// How the sources stand to us, and who has to know when that changes.
+struct Watched {
     alarms: Alarms,
+    reconciler: Reconciler,
+    /// Each source, and how it stood when that was last looked at.
+    standings: BTreeMap<Source, (Arc<dyn SourceWriter>, tokio::sync::Mutex<Standing>)>,
 }
 
 impl Syncs {
-    fn went(&self, source: Source, synced: &crate::reconcile::Synced) {
+    /// Whoever has read a source waits until this is over: nothing of it goes on beside the parts, unwatched.
+    async fn went(&self, source: Source, synced: crate::reconcile::Synced) {
         self.desk.source_is(source, synced.error.clone());
-        let (alarms, synced_now) = (self.alarms.clone(), synced.clone());
-        tokio::spawn(async move {
-            if let Err(trouble) = alarms.polled(source, &synced_now).await {
-                tracing::error!(%source, error = %trouble, "operators were not told: {trouble}");
-            }
-        });
         if synced.error.is_none() {
             self.outbox.source_answers(source);
         }
@@ -424,12 +443,16 @@ impl Syncs {
             // No webhook had told of it, or none had yet.
             self.gaps.look_at(source);
         }
+        self.watched.look(source).await;
+        if let Err(trouble) = self.watched.alarms.polled(source, &synced).await {
+            tracing::error!(%source, error = %trouble, "operators were not told: {trouble}");
+        }
     }
 
     /// Polls every source until told to stop.
     async fn keep_up(&self, stopping: watch::Receiver<bool>) {
         let polls = self.reconciler.sources().into_iter().map(|source| {
-            let went = |source, synced: &_| self.went(source, synced);
+            let went = |source, synced| self.went(source, synced);
             self.reconciler.keep_up(source, went, stopping.clone())
         });
         let recoveries = self
@@ -437,10 +460,32 @@ impl Syncs {
             .sources()
             .into_iter()
             .map(|source| self.poll_after_outages(source, stopping.clone()));
+        let news = self
+            .reconciler
+            .sources()
+            .into_iter()
+            .map(|source| self.look_at_news(source, stopping.clone()));
         tokio::join!(
             futures_util::future::join_all(polls),
-            futures_util::future::join_all(recoveries)
+            futures_util::future::join_all(recoveries),
+            futures_util::future::join_all(news)
         );
+    }
+
+    /// Attempts at writes learn first how a source stands.
+    async fn look_at_news(&self, source: Source, mut stopping: watch::Receiver<bool>) {
+        let Some(mut news) = self.outbox.news(source) else {
+            return;
+        };
+        while !*stopping.borrow_and_update() {
+            tokio::select! {
+                changed = news.changed() => match changed {
+                    Ok(()) => self.watched.look(source).await,
+                    Err(_) => return,
+                },
+                _ = stopping.changed() => {}
+            }
+        }
     }
 
     /// A source that did not answer and does again may have changed meanwhile.
@@ -463,23 +508,48 @@ impl Syncs {
     }
 }
 
+impl Watched {
+    /// Looks how a source stands to us. If that has changed: a pause is kept, operators are told of a token that is not
+    /// taken, and polls find out when it is again.
+    async fn look(&self, source: Source) {
+        let Some((writer, seen)) = self.standings.get(&source) else {
+            return;
+        };
+        // One after the other, so that the last word is about the last state.
+        let mut seen = seen.lock().await;
+        let now = writer.standing();
+        let refused = |standing: &Standing| matches!(standing.token, TokenStanding::Refused { .. });
+        let same = now.paused_until == seen.paused_until
+            && refused(&now) == refused(&seen)
+            && (now.token == TokenStanding::Unknown) == (seen.token == TokenStanding::Unknown);
+        if same {
+            return;
+        }
+        if refused(&now) && !refused(&seen) {
+            self.reconciler.want(source);
+        }
+        match self.alarms.stands(source, &now).await {
+            Ok(()) => *seen = now,
+            Err(trouble) => {
+                tracing::error!(%source, error = %trouble, "how {source} stands was not kept: {trouble}");
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl Synchronize for Syncs {
     async fn sync(&self, full: bool) -> BTreeMap<Source, Synced> {
-        let synced = self.reconciler.sync(full).await;
-        synced
-            .into_iter()
-            .map(|(source, synced)| {
-                self.went(source, &synced);
-                (
-                    source,
-                    Synced {
-                        changed: synced.changed,
-                        error: synced.error,
-                    },
-                )
-            })
-            .collect()
+        let mut all = BTreeMap::new();
+        for (source, synced) in self.reconciler.sync(full).await {
+            self.went(source, synced.clone()).await;
+            let synced = Synced {
+                changed: synced.changed,
+                error: synced.error,
+            };
+            all.insert(source, synced);
+        }
+        all
     }
 }
 
@@ -779,7 +849,9 @@ mod tests {
 
     use super::*;
     use crate::domain::event::{Delivery, Hook, Places, SourceEvent, Unreadable};
-    use crate::domain::operation::{Operation, Page, Write, WriteError, Written};
+    use crate::domain::operation::{
+        CommentPage, Listing, Of, Operation, Page, Write, WriteError, Written,
+    };
     use crate::domain::score::Weights;
     use crate::domain::task::{Task, TaskKey};
     use crate::store::operations::{self, NewCommand, Surface};
@@ -896,6 +968,17 @@ mod tests {
             _: Option<DateTime<Utc>>,
             _: Option<&str>,
         ) -> Result<Page, WriteError> {
+            panic!("boom")
+        }
+        fn comments_are_listed(&self) -> Listing {
+            panic!("boom")
+        }
+        async fn comments(
+            &self,
+            _: Of<'_>,
+            _: Option<DateTime<Utc>>,
+            _: Option<&str>,
+        ) -> Result<CommentPage, WriteError> {
             panic!("boom")
         }
     }
@@ -1015,7 +1098,7 @@ mod tests {
             "the reconciler" => {
                 let run = async move {
                     reconciler
-                        .keep_up(Source::GitHub, |_, _| {}, stopping)
+                        .keep_up(Source::GitHub, |_, _| std::future::ready(()), stopping)
                         .await;
                     Ok(())
                 };

@@ -5,16 +5,20 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use crate::cards;
 use crate::domain::event::{Act, What, acts};
 use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, messages, operations, people};
+use crate::store::{DbResult, Tx, Wake, comments, messages, operations, people};
 
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
+
+/// A task and its history may give one act two times, so far apart.
+const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
 
 /// How an account of a task came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +48,12 @@ pub fn seen(
     now: DateTime<Utc>,
 ) -> DbResult<Applied> {
     let before = tasks::by_key(tx, &task.key)?;
-    let task = &with_known_closer(task, before.as_ref());
+    let mut task = task.clone();
+    if let Some(kept) = &before {
+        task.remember(&kept.task);
+    }
+    closed_by(&mut task, &told);
+    let task = &task;
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
         (Account::Payload, None) => now,
@@ -69,6 +78,9 @@ pub fn seen(
         return Ok(Applied::Same);
     };
     let news = acts(before.as_ref().map(|kept| &kept.task), &after.task, told);
+    if changed {
+        cards::refresh(tx, &after, now)?;
+    }
     tell(tx, before.as_ref(), &after, news, now)?;
     Ok(match changed {
         true => Applied::Changed,
@@ -76,23 +88,44 @@ pub fn seen(
     })
 }
 
-/// Most accounts of a closed issue do not say who closed it: what is known of that closing stays.
-fn with_known_closer(task: &Task, before: Option<&Stored>) -> Task {
-    let mut task = task.clone();
-    let known = before.and_then(|kept| kept.task.closed.as_ref());
-    if let (Some(closed), Some(known)) = (&mut task.closed, known)
-        && closed.by.is_none()
-        && closed.at == known.at
-    {
-        closed.clone_from(known);
+/// A poll has found a comment: told, if the task is kept and the comment was not heard of before.
+pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> DbResult<()> {
+    match tasks::by_key(tx, key)? {
+        Some(kept) if !kept.gone && !kept.away => tell(tx, Some(&kept), &kept, vec![act], now),
+        _ => Ok(()),
     }
-    task
+}
+
+/// ClickUp's tasks do not say who finished them; the webhook of that does.
+fn closed_by(task: &mut Task, told: &[Act]) {
+    let Some(closed) = task.closed.as_mut().filter(|closed| closed.by.is_none()) else {
+        return;
+    };
+    // It may have been reopened and finished again by another hand since.
+    let is_this = |act: &&Act| {
+        matches!(act.what, What::Completed)
+            && closed
+                .at
+                .is_none_or(|at| (act.at - at).abs() <= ONE_ACT_WITHIN)
+    };
+    if let Some(actor) = told
+        .iter()
+        .rev()
+        .find(is_this)
+        .and_then(|act| act.by.clone())
+    {
+        closed.by_us = Some(actor.us);
+        closed.by = Some(actor.account);
+    }
 }
 
 /// The source says that a task was deleted.
 pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     match tasks::by_key(tx, key)? {
-        Some(kept) if !kept.gone => tasks::mark_gone(tx, key, known_at).map(|()| Applied::Changed),
+        Some(kept) if !kept.gone => {
+            tasks::mark_gone(tx, key, known_at)?;
+            redrawn(tx, key, known_at)
+        }
         _ => Ok(Applied::Same),
     }
 }
@@ -100,9 +133,37 @@ pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<App
 /// A task lives where we do not look.
 pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     match tasks::by_key(tx, key)? {
-        Some(_) => tasks::mark_away(tx, key, known_at).map(|()| Applied::Changed),
+        Some(_) => {
+            tasks::mark_away(tx, key, known_at)?;
+            redrawn(tx, key, known_at)
+        }
         None => Ok(Applied::Same),
     }
+}
+
+/// A task lives on under another key, as it was asked for then: whoever had it before them has it still.
+pub fn moved(
+    tx: &Tx<'_>,
+    from: &TaskKey,
+    task: &Task,
+    asked_at: DateTime<Utc>,
+    told: Vec<Act>,
+    now: DateTime<Utc>,
+) -> DbResult<Applied> {
+    let applied = seen(tx, task, Account::Asked(asked_at), told, now)?;
+    if let (Some(old), Some(new)) = (tasks::by_key(tx, from)?, tasks::by_key(tx, &task.key)?) {
+        tasks::succeed(tx, old.row, new.row)?;
+        cards::succeed(tx, old.row, &new, now)?;
+        tasks::mark_away(tx, from, asked_at)?;
+    }
+    Ok(applied)
+}
+
+fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> {
+    if let Some(stored) = tasks::by_key(tx, key)? {
+        cards::refresh(tx, &stored, now)?;
+    }
+    Ok(Applied::Changed)
 }
 
 /// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made.
@@ -115,7 +176,7 @@ fn tell(
 ) -> DbResult<()> {
     let mut news = Vec::new();
     for act in acts {
-        if !is_ours(tx, after, &act)? {
+        if is_news(tx, after, &act, now)? && !is_ours(tx, after, &act)? {
             news.push(act);
         }
     }
@@ -150,6 +211,16 @@ fn tell(
         }
     }
     Ok(())
+}
+
+/// A comment is heard of once, whichever of webhook and poll brings it first. Either way it is activity.
+fn is_news(tx: &Tx<'_>, task: &Stored, act: &Act, now: DateTime<Utc>) -> DbResult<bool> {
+    let What::Commented { id, .. } = &act.what else {
+        return Ok(true);
+    };
+    let key = &task.task.key;
+    comments::commented_on(tx, key, act.at)?;
+    comments::hear(tx, key.source(), id, now)
 }
 
 /// Our own write coming back is told to nobody: whoever asked for it has had an answer.

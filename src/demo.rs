@@ -160,6 +160,8 @@ struct Dm {
     before: Holdings,
     /// What was answered with `…`, and has no outcome yet.
     pending: Vec<Pending>,
+    /// What `press`, `react` and `thread` are about: the message that was shown last, and where it stands.
+    last: Option<(String, Posted)>,
     /// Who was told not to answer.
     down: BTreeSet<String>,
     /// The next webhook gets lost, so that nothing is told of what it would have said.
@@ -174,9 +176,18 @@ type Holdings = BTreeMap<(Source, String), String>;
 
 /// An answer that will change.
 struct Pending {
-    channel: String,
-    asked: String,
+    asked: Asked,
     shown: String,
+}
+
+/// Something that was said or done, whose answer comes behind it.
+#[derive(Clone)]
+struct Asked {
+    channel: String,
+    /// The answer is younger.
+    after: String,
+    /// In a channel: the root of the thread that the answer is in.
+    thread: Option<String>,
 }
 
 impl Dm {
@@ -187,6 +198,7 @@ impl Dm {
             slack: sandbox.slack.subscribe(),
             before: holdings(&sandbox),
             pending: Vec::new(),
+            last: None,
             down: BTreeSet::new(),
             lost: false,
             sync,
@@ -201,7 +213,7 @@ impl Dm {
         self.print(&format!(
             "Sandbox on loopback: Slack, ClickUp ({LIST}, {} tasks), GitHub ({REPO}, {} issues). You are Ana.\n\
              Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,\n\
-             `!help` shows how to make the world move, Ctrl-D ends.\n",
+             `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.\n",
             open(Source::ClickUp),
             open(Source::GitHub),
         ));
@@ -234,9 +246,13 @@ impl Dm {
                 self.settle().await;
                 return Ok(());
             }
-            match line.strip_prefix('!') {
-                Some(trouble) => self.make(trouble).await,
-                None => self.say(line).await,
+            let gesture = line.split_once(' ').unwrap_or((line, ""));
+            match (line.strip_prefix('!'), gesture) {
+                (Some(trouble), _) => self.make(trouble).await,
+                (None, ("press", button)) => self.press(button.trim()).await,
+                (None, ("react", name)) => self.react(name.trim()).await,
+                (None, ("thread", text)) => self.say_under(text.trim()).await,
+                (None, _) => self.say(line).await,
             }
         }
     }
@@ -258,9 +274,92 @@ impl Dm {
             return self
                 .print("       (not for Ivan: in channels it hears mentions, and `create`)");
         }
+        let asked = Asked {
+            thread: (!direct).then(|| asked.clone()),
+            after: asked,
+            channel,
+        };
+        self.show_answer(asked).await;
+    }
+
+    /// Presses a button of the message that was shown last, by its number or its name.
+    async fn press(&mut self, which: &str) {
+        let Some((channel, shown)) = self.last.clone() else {
+            return self.print("       (there is nothing to press yet)");
+        };
+        let buttons = self.buttons_now(&channel, &shown.ts);
+        let found = match which.parse::<usize>() {
+            Ok(number) => number.checked_sub(1).and_then(|at| buttons.get(at)),
+            Err(_) => buttons
+                .iter()
+                .find(|button| button.label.eq_ignore_ascii_case(which)),
+        };
+        let Some(button) = found else {
+            return self.print("       (there is no such button there, or not any more)");
+        };
+        if let Some(url) = &button.url {
+            return self.print(&format!("       (opens {url})"));
+        }
+        let asked = self.behind_all(channel, &shown);
+        let slack = &self.sandbox.slack;
+        slack.clicks(ANA, &asked.channel, &shown.ts, &button.action);
+        self.show_answer(asked).await;
+    }
+
+    /// Puts a reaction on the message that was shown last.
+    async fn react(&mut self, name: &str) {
+        let name = name.trim_matches(':');
+        let Some((channel, shown)) = self.last.clone().filter(|_| !name.is_empty()) else {
+            return self.print("       (react to what, and with what? `react white_check_mark`)");
+        };
+        let asked = self.behind_all(channel, &shown);
+        let slack = &self.sandbox.slack;
+        slack.reacts(ANA, &asked.channel, &shown.ts, name);
+        self.show_answer(asked).await;
+    }
+
+    /// Says something in the thread under the message that was shown last.
+    async fn say_under(&mut self, text: &str) {
+        let Some((channel, shown)) = self.last.clone().filter(|_| !text.is_empty()) else {
+            return self.print("       (say what, under which message?)");
+        };
+        let root = shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone();
+        let slack = &self.sandbox.slack;
+        let after = slack.says_in_thread(ANA, &channel, &root, &text.replace("\\n", "\n"));
+        let asked = Asked {
+            channel,
+            after,
+            thread: Some(root),
+        };
+        self.show_answer(asked).await;
+    }
+
+    /// What comes from now on, where a message stands.
+    fn behind_all(&self, channel: String, shown: &Posted) -> Asked {
+        let newest = self.sandbox.slack.messages(&channel).pop();
+        let newest = newest.and_then(|message| message["ts"].as_str().map(str::to_owned));
+        Asked {
+            after: newest.unwrap_or_else(|| shown.ts.clone()),
+            thread: match channel.starts_with('D') {
+                true => None,
+                false => Some(shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone()),
+            },
+            channel,
+        }
+    }
+
+    /// The buttons that a message has by now.
+    fn buttons_now(&self, channel: &str, ts: &str) -> Vec<Button> {
+        let said = self.sandbox.slack.bot_messages(channel);
+        let standing = said.iter().find(|posted| posted.ts == ts);
+        standing.map(buttons).unwrap_or_default()
+    }
+
+    /// Waits for an answer and shows it, with what the sources were asked for it.
+    async fn show_answer(&mut self, asked: Asked) {
         let answer = async {
             loop {
-                match self.answer_to(&channel, &asked) {
+                match self.answer_to(&asked) {
                     Some(posted) => return posted,
                     None => something(&mut self.slack).await,
                 }
@@ -270,11 +369,10 @@ impl Dm {
             let waited = PATIENCE.as_secs();
             return self.print(&format!("       (no answer within {waited} s)"));
         };
-        self.show(&answer);
+        self.show(&asked.channel, &answer);
         self.show_requests();
         if waits(&answer) {
             self.pending.push(Pending {
-                channel,
                 asked,
                 shown: answer.text,
             });
@@ -431,7 +529,7 @@ impl Dm {
                 let new = self
                     .messages()
                     .into_iter()
-                    .find(|posted| !known.contains(posted));
+                    .find(|posted| !known.iter().any(|known| says_the_same(known, posted)));
                 match new {
                     Some(posted) => return posted,
                     None => something(&mut self.slack).await,
@@ -439,7 +537,10 @@ impl Dm {
             }
         };
         match tokio::time::timeout(NOTICE_WITHIN, told).await {
-            Ok(posted) => self.show(&posted),
+            Ok(posted) => {
+                let dm = self.sandbox.slack.dm(ANA);
+                self.show(&dm, &posted);
+            }
             Err(_) => self.print("       (Ivan tells nothing of it)"),
         }
     }
@@ -448,13 +549,13 @@ impl Dm {
     fn catch_up(&mut self) {
         for mut pending in std::mem::take(&mut self.pending) {
             let Some(posted) = self
-                .answer_to(&pending.channel, &pending.asked)
+                .answer_to(&pending.asked)
                 .filter(|posted| posted.text != pending.shown)
             else {
                 self.pending.push(pending);
                 continue;
             };
-            self.show(&posted);
+            self.show(&pending.asked.channel, &posted);
             self.show_requests();
             if waits(&posted) {
                 pending.shown = posted.text;
@@ -484,16 +585,15 @@ impl Dm {
         let _ = tokio::time::timeout(OUTCOME_WITHIN, settled).await;
     }
 
-    /// The answer to what was said: in a DM the first message behind it, in a channel the first in its thread.
-    fn answer_to(&self, channel: &str, asked: &str) -> Option<Posted> {
-        let direct = channel.starts_with('D');
-        let said = self.sandbox.slack.bot_messages(channel);
+    /// The answer to what was said: the first message behind it, in its thread where that is known.
+    fn answer_to(&self, asked: &Asked) -> Option<Posted> {
+        let said = self.sandbox.slack.bot_messages(&asked.channel);
         said.into_iter().find(|posted| {
-            posted.ts.as_str() > asked && (direct || posted.thread_ts.as_deref() == Some(asked))
+            posted.ts > asked.after && (asked.thread.is_none() || posted.thread_ts == asked.thread)
         })
     }
 
-    fn show(&mut self, posted: &Posted) {
+    fn show(&mut self, channel: &str, posted: &Posted) {
         let text = self.unwired(&posted.text);
         let text = match text.chars().next() {
             Some(mark @ ('✓' | '✗' | '…')) => {
@@ -513,6 +613,11 @@ impl Dm {
         };
         let name = self.paint(BOLD, "Ivan › ");
         self.print(&format!("{name}{}{place}", text.replace('\n', "\n       ")));
+        if let Some(row) = row_of(&buttons(posted)) {
+            let row = self.paint(DIM, &format!("       {row}"));
+            self.print(&row);
+        }
+        self.last = Some((channel.to_owned(), posted.clone()));
     }
 
     /// What ClickUp and GitHub were asked to change since the last time.
@@ -593,6 +698,55 @@ const UNDERLINED: &str = "4";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
+
+/// Something to press in a message.
+struct Button {
+    label: String,
+    action: String,
+    url: Option<String>,
+}
+
+/// What can be pressed in a message, from top to bottom.
+fn buttons(posted: &Posted) -> Vec<Button> {
+    let mut found = Vec::new();
+    for block in posted.blocks.as_array().into_iter().flatten() {
+        let row = block["elements"].as_array().into_iter().flatten();
+        for element in row.chain([&block["accessory"]]) {
+            if element["type"] == "button" {
+                found.push(Button {
+                    label: element["text"]["text"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned(),
+                    action: element["action_id"].as_str().unwrap_or_default().to_owned(),
+                    url: element["url"].as_str().map(str::to_owned),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// `[1 Done] [2 Next]`, as they are pressed here; `[1–10 Done]` where all of many say the same.
+fn row_of(buttons: &[Button]) -> Option<String> {
+    let first = buttons.first()?;
+    let alike = buttons.iter().all(|button| button.label == first.label);
+    Some(match (alike, buttons.len()) {
+        (true, many @ 2..) => format!("[1–{many} {}]", first.label),
+        _ => {
+            let numbered: Vec<String> = (1..)
+                .zip(buttons)
+                .map(|(number, button)| format!("[{number} {}]", button.label))
+                .collect();
+            numbered.join(" ")
+        }
+    })
+}
+
+/// Whether a message stands as it did; a card in it that was made again says nothing new.
+fn says_the_same(known: &Posted, posted: &Posted) -> bool {
+    known.ts == posted.ts && known.text == posted.text
+}
 
 const TROUBLE: &str = "       !close WORDS           Bo completes the task with these words in its title, behind your back\n       \
                        !comment WORDS: TEXT   Bo comments on it\n       \

@@ -18,12 +18,13 @@ use tokio::time::Instant;
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
+use crate::domain::operation::{Standing, TokenStanding};
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::store::messages::Draft;
-use crate::store::{Store, StoreTrouble, Wake, deliveries, messages};
+use crate::store::{Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
 /// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -297,13 +298,40 @@ impl Alarms {
                 }
             }
         };
+        let token = about_token(source);
+        let known = self
+            .store
+            .read(move |connection| deliveries::is_alarm(connection, &token))
+            .await?;
         match (since, &synced.error) {
+            // That it does not take the token was said, and is why.
+            (Some(_), Some(_)) if known => Ok(()),
             (Some(since), Some(why)) if now - since >= FAILING_FOR => {
                 self.raise(&about, reply::source_failing(source, since, why, Tz::UTC))
                     .await
             }
             (Some(_), _) => Ok(()),
             (None, _) => self.over(&about, reply::source_well(source)).await,
+        }
+    }
+
+    /// How a source stands to us now: that it does not take the token is said at once, for nobody else can mend that;
+    /// and a pause is kept for the next start.
+    pub async fn stands(&self, source: Source, standing: &Standing) -> Result<(), StoreTrouble> {
+        let until = standing.paused_until;
+        self.store
+            .write(move |tx| pauses::keep(tx, source, until))
+            .await?;
+        match &standing.token {
+            TokenStanding::Unknown => Ok(()),
+            TokenStanding::Taken => {
+                self.over(&about_token(source), reply::token_well(source))
+                    .await
+            }
+            TokenStanding::Refused { why, .. } => {
+                self.raise(&about_token(source), reply::token_refused(why))
+                    .await
+            }
         }
     }
 
@@ -334,6 +362,10 @@ impl Alarms {
             })
             .await
     }
+}
+
+fn about_token(source: Source) -> String {
+    format!("{source} token")
 }
 
 fn say(
@@ -456,6 +488,70 @@ mod tests {
         }
         assert_eq!(broken.0.load(Ordering::SeqCst), 2 * REACTIVATIONS);
         assert!(Bound::Reactivations.times() >= before + 5);
+    }
+
+    async fn messages(store: &Store) -> i64 {
+        let count = |connection: &crate::store::Db| {
+            connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
+        };
+        store.read(count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn operators_hear_at_once_of_a_token_that_is_not_taken_and_not_that_its_source_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let clock = Clock::system();
+        let alarms = Alarms::new(store.clone(), clock.clone(), vec!["U1".to_owned()]);
+        let standing = |token| Standing {
+            paused_until: None,
+            token,
+        };
+        let refused = standing(TokenStanding::Refused {
+            why: "GitHub refuses the token (Bad credentials)".to_owned(),
+            until: clock.now(),
+        });
+        let taken = standing(TokenStanding::Taken);
+        let fails = Synced {
+            changed: 0,
+            error: Some("GitHub refuses the token".to_owned()),
+        };
+        let github = Source::GitHub;
+        alarms.stands(github, &taken).await.unwrap();
+        assert_eq!(messages(&store).await, 0, "it was well before");
+        for _ in 0..2 {
+            alarms.stands(github, &refused).await.unwrap();
+            assert_eq!(messages(&store).await, 1);
+        }
+        // Nobody knows anything after a restart: that is no news.
+        let unknown = standing(TokenStanding::Unknown);
+        alarms.stands(github, &unknown).await.unwrap();
+        alarms.polled(github, &fails).await.unwrap();
+        clock.shift(FAILING_FOR);
+        alarms.polled(github, &fails).await.unwrap();
+        assert_eq!(messages(&store).await, 1);
+        for _ in 0..2 {
+            alarms.stands(github, &taken).await.unwrap();
+            assert_eq!(messages(&store).await, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_kept_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        let alarms = Alarms::new(store.clone(), Clock::system(), Vec::new());
+        let until = DateTime::from_timestamp(1_767_229_500, 0);
+        let paused = Standing {
+            paused_until: until,
+            token: TokenStanding::Taken,
+        };
+        alarms.stands(Source::ClickUp, &paused).await.unwrap();
+        let kept = store.read(pauses::all).await.unwrap();
+        assert_eq!(kept, [(Source::ClickUp, until.unwrap())]);
+        let open = Standing::default();
+        alarms.stands(Source::ClickUp, &open).await.unwrap();
+        assert_eq!(store.read(pauses::all).await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -400,6 +400,9 @@ fn one(
         SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),
         SourceEvent::Gone { key, .. } => apply::gone(tx, &key, now).map(|_| None),
         SourceEvent::Moved { key, to, acts } => {
+            if let Some((asked_at, Ok(task))) = to.as_ref().and_then(|to| looked.get(to)) {
+                return apply::moved(tx, &key, task, *asked_at, acts, now).map(|_| None);
+            }
             apply::away(tx, &key, now)?;
             match to {
                 Some(to) => found(tx, &to, acts, looked, now).map(|()| None),

@@ -21,6 +21,7 @@
 //! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
 //! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
+//! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
 //! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
@@ -33,12 +34,15 @@
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
 //! ├── reconcile.rs   polls: what changed, or everything → the same apply
+//! │   └── comments.rs    what was written, where no webhook said so
+//! ├── cards.rs       cards that stand in Slack, made again when their task changes
 //! ├── apply.rs       what a source says about a task → the mirror, and notices
 //! ├── gaps.rs        failed deliveries, suspended webhooks, and operators told of lasting trouble
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs  the tables
+//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs · pauses.rs
+//! │                      the tables
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      one request, and what its answer means
@@ -53,7 +57,7 @@
 //! │   ├── catch_up.rs    what was said while nobody was connected
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once
-//! │   └── wire.rs · text.rs · blocks.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
 //! │                  problem.rs (RFC 9457), openapi.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs)
@@ -92,6 +96,7 @@
 pub mod app;
 pub mod apply;
 pub mod bounds;
+pub mod cards;
 pub mod cli;
 pub mod clickup;
 pub mod clock;

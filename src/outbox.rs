@@ -14,9 +14,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::bounds::Bound;
+use crate::cards;
 use crate::clock::Clock;
 use crate::domain::operation::{
-    NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, Write, WriteError, carry_out,
+    MAY_STILL_ARRIVE, NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, TokenStanding,
+    Write, WriteError, carry_out,
 };
 use crate::domain::reply;
 use crate::domain::score::Weights;
@@ -65,6 +67,8 @@ struct AtSource {
     troubled: AtomicBool,
     /// Changes when a source that failed answers again: everything that waits for it is woken.
     answers: watch::Sender<u64>,
+    /// Changes when an attempt failed or a source answers again: how it stands to us may be another.
+    news: watch::Sender<u64>,
 }
 
 /// What a lane waits for after an attempt.
@@ -96,6 +100,7 @@ impl Outbox {
                     turns: Semaphore::new(AT_ONCE),
                     troubled: AtomicBool::new(false),
                     answers: watch::Sender::default(),
+                    news: watch::Sender::default(),
                     writer,
                 };
                 (at.writer.source(), at)
@@ -128,6 +133,11 @@ impl Outbox {
     /// Changes each time that a source which did not answer does again.
     pub fn recoveries(&self, source: Source) -> Option<watch::Receiver<u64>> {
         Some(self.inner.sources.get(&source)?.answers.subscribe())
+    }
+
+    /// Changes each time that an attempt failed, or succeeded after that: how the source stands to us may be another.
+    pub fn news(&self, source: Source) -> Option<watch::Receiver<u64>> {
+        Some(self.inner.sources.get(&source)?.news.subscribe())
     }
 
     /// Until `shutdown`; then lanes finish the attempt they are at.
@@ -178,7 +188,16 @@ impl AtSource {
         if self.troubled.swap(false, Ordering::AcqRel) {
             self.answers
                 .send_modify(|times| *times = times.wrapping_add(1));
+            self.news
+                .send_modify(|times| *times = times.wrapping_add(1));
         }
+    }
+
+    /// An attempt failed for a reason that may pass.
+    fn fails(&self) {
+        self.troubled.store(true, Ordering::Release);
+        self.news
+            .send_modify(|times| *times = times.wrapping_add(1));
     }
 }
 
@@ -241,7 +260,7 @@ impl Inner {
                 // What an earlier run waited for, a restart may have mended; only a second look needs its time.
                 None => wait
                     .filter(|_| row.operation.looks > 0)
-                    .map(|wait| wait.min(SECOND_LOOK_AFTER)),
+                    .map(|wait| wait.min(MAY_STILL_ARRIVE)),
             };
             if let Some(wait) = wait {
                 let woken = async {
@@ -257,6 +276,31 @@ impl Inner {
                 }
             }
             answers = Some(at.answers.subscribe());
+            if let TokenStanding::Refused { why, until } = at.writer.standing().token
+                && let Ok(wait) = (until - self.clock.now()).to_std()
+            {
+                // Polls find out when it is taken again; everybody asking would be a nuisance.
+                let interrupted = row.operation.interrupted;
+                next = self
+                    .failed(&row, interrupted, why, Some(wait), None)
+                    .await?;
+                continue;
+            }
+            let turn = at.writer.take_turn();
+            if !turn.is_zero() {
+                let (seq, at_time) = (row.seq, self.clock.now() + turn);
+                self.store
+                    .write(move |tx| operations::has_turn(tx, seq, at_time))
+                    .await?;
+                tokio::select! {
+                    () = tokio::time::sleep(turn) => {}
+                    _ = shutdown.changed() => {}
+                }
+            }
+            if *shutdown.borrow() {
+                at.writer.give_back();
+                return Ok(Next::Over);
+            }
             next = self.attempt(at, row, shutdown).await?;
         }
     }
@@ -305,7 +349,7 @@ impl Inner {
         let result = carry_out(at.writer.as_ref(), &row.operation, async |begins| {
             let (seq, now) = (row.seq, self.clock.now());
             self.store
-                .write(move |tx| operations::about_to_send(tx, seq, begins.then_some(now)))
+                .write(move |tx| operations::about_to_send(tx, seq, begins, now))
                 .await
                 .map_err(|trouble| WriteError::NotTaken {
                     why: trouble.to_string(),
@@ -316,6 +360,9 @@ impl Inner {
         })
         .await;
         let sent = sent.load(Ordering::Acquire);
+        if !sent {
+            at.writer.give_back();
+        }
         let (id, kind, source) = (
             row.operation.id.clone(),
             row.operation.write.kind(),
@@ -331,8 +378,12 @@ impl Inner {
             Err(NotYet::LookAgain) => {
                 at.answers();
                 tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
-                let not_before = self.clock.now() + SECOND_LOOK_AFTER;
-                let seq = row.seq;
+                let (seq, now) = (row.seq, self.clock.now());
+                let arrived = row.sent_at.map_or(now, |sent| sent + MAY_STILL_ARRIVE);
+                // However the clock was moved meanwhile, it is not longer than that from now.
+                let not_before = arrived
+                    .min(now + MAY_STILL_ARRIVE)
+                    .max(now + SECOND_LOOK_AFTER);
                 self.store
                     .write(move |tx| operations::looked(tx, seq, not_before))
                     .await?;
@@ -355,17 +406,19 @@ impl Inner {
                 self.end(&row, ended, self.clock.now()).await
             }
             Err(NotYet::Failed(WriteError::NotTaken { why, retry_after })) => {
-                at.troubled.store(true, Ordering::Release);
+                at.fails();
                 tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: not taken, will be repeated: {why}");
                 // What was interrupted before this attempt still is; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
-                self.failed(&row, interrupted, why, retry_after).await
+                let paused_until = at.writer.standing().paused_until;
+                self.failed(&row, interrupted, why, retry_after, paused_until)
+                    .await
             }
             Err(NotYet::Failed(WriteError::Unknown { why })) => {
-                at.troubled.store(true, Ordering::Release);
+                at.fails();
                 tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: no answer, will be looked for: {why}");
-                self.failed(&row, sent || row.operation.interrupted, why, None)
-                    .await
+                let interrupted = sent || row.operation.interrupted;
+                self.failed(&row, interrupted, why, None, None).await
             }
         }
     }
@@ -402,7 +455,7 @@ impl Inner {
     async fn end(
         &self,
         row: &OperationRow,
-        ended: Ended,
+        mut ended: Ended,
         known_at: DateTime<Utc>,
     ) -> Result<Next, StoreTrouble> {
         let (seq, command, weights, now) = (row.seq, row.command, self.weights, self.clock.now());
@@ -415,7 +468,10 @@ impl Inner {
         let (has_ended, cancelled, still_pending) = self
             .store
             .write(move |tx| {
-                if let Some(outcome) = &ended.outcome {
+                if let Some(outcome) = &mut ended.outcome {
+                    if let Some(known) = tasks::by_key(tx, &outcome.task().key)? {
+                        outcome.task_mut().remember(&known.task);
+                    }
                     tasks::keep(tx, outcome.task(), known_at)?;
                 }
                 match (ended.refusal, &task) {
@@ -431,6 +487,7 @@ impl Inner {
                         true,
                         "its trace belongs to another operation",
                         again,
+                        None,
                     )?;
                     return Ok((false, Vec::new(), operations::count_pending(tx)?));
                 }
@@ -441,6 +498,15 @@ impl Inner {
                     State::Refused | State::GivenUp => operations::cancel_rest(tx, command, now)?,
                     _ => Vec::new(),
                 };
+                let touched = match (&ended.outcome, &task) {
+                    (Some(outcome), _) => Some(&outcome.task().key),
+                    (None, task) => task.as_ref(),
+                };
+                if let Some(key) = touched
+                    && let Some(stored) = tasks::by_key(tx, key)?
+                {
+                    cards::refresh(tx, &stored, now)?;
+                }
                 settle(tx, command, Occasion::Ended, now, &weights)?;
                 Ok((true, cancelled, operations::count_pending(tx)?))
             })
@@ -469,13 +535,15 @@ impl Inner {
         metrics::histogram!("ivan_operation_seconds").record(lasted.unwrap_or_default());
     }
 
-    /// Records a failure that is not the end, unless it has gone on for too long.
+    /// Records a failure that is not the end, unless it has gone on for too long. `paused_until` is when the source's
+    /// rate limit is open again, if it is that.
     async fn failed(
         &self,
         row: &OperationRow,
         interrupted: bool,
         why: String,
         retry_after: Option<Duration>,
+        paused_until: Option<DateTime<Utc>>,
     ) -> Result<Next, StoreTrouble> {
         let now = self.clock.now();
         let deadline = row.created_at + self.settings.give_up_after;
@@ -504,9 +572,10 @@ impl Inner {
         }
         let wait = retry_after.unwrap_or_else(|| back_off(&self.settings, row.attempts));
         let not_before = (now + wait).min(deadline);
+        let turn = paused_until.map(|_| not_before);
         self.store
             .write(move |tx| {
-                operations::failed(tx, seq, interrupted, &why, not_before)?;
+                operations::failed(tx, seq, interrupted, &why, not_before, turn)?;
                 settle(tx, command, Occasion::Waits, now, &weights)
             })
             .await?;

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::card::{Card, Part, card};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
-use crate::domain::score::{Score, Weights, rank};
+use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::task::{Status, Task};
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
@@ -40,7 +41,7 @@ pub fn settle(
     if command.settled {
         return Ok(());
     }
-    let rows = operations::of_command(tx, command.id)?;
+    let mut rows = operations::of_command(tx, command.id)?;
     let ended = rows.iter().all(|row| row.state != State::Pending);
     if !ended && occasion == Occasion::Ended && !command.queued {
         return Ok(());
@@ -59,9 +60,15 @@ pub fn settle(
         .iter()
         .map(|row| called(tx, row))
         .collect::<DbResult<Vec<_>>>()?;
+    // Whoever stands behind another in a lane waits for what that one waits for.
+    for row in &mut rows {
+        if row.state == State::Pending && row.why.is_none() && row.turn.is_none() {
+            (row.why, row.turn) = operations::ahead_in_lane(tx, &row.lane)?;
+        }
+    }
     let mut steps = Vec::with_capacity(rows.len());
     for ((row, known), called) in rows.iter().zip(&known).zip(&called) {
-        steps.push(step(tx, row, known.as_ref(), called)?);
+        steps.push(step(tx, row, known.as_ref(), called, now)?);
     }
     let Some(mut report) = reply::report(&steps, person.zone) else {
         return Ok(());
@@ -90,10 +97,38 @@ pub fn settle(
         return Ok(());
     }
     operations::report(tx, command.id, &json, ended, now)?;
-    messages::say(tx, command.id, &report.words(), pin, about)?;
+    let parts = parts(tx, &report, &person, now, weights)?;
+    messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
     Ok(())
+}
+
+/// What was done, and the next task as a card.
+fn parts(
+    connection: &Db,
+    report: &Report,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Vec<Part>> {
+    let next = match &report.next {
+        Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
+        None => None,
+    };
+    Ok(match next {
+        Some(next) => vec![
+            Part::Text(report.lead().text("\nNext:")),
+            Part::Card(shown(&next, person, now, weights)),
+        ],
+        None => Vec::new(),
+    })
+}
+
+/// A task as a person is shown it now.
+pub fn shown(stored: &Stored, person: &Person, now: DateTime<Utc>, weights: &Weights) -> Card {
+    let points = score(&stored.task, now, person.zone, weights);
+    card(stored.row, &stored.task, &points, now, person.zone)
 }
 
 fn step<'a>(
@@ -101,6 +136,7 @@ fn step<'a>(
     row: &'a OperationRow,
     known: Option<&'a Stored>,
     called: &'a str,
+    now: DateTime<Utc>,
 ) -> DbResult<Step<'a>> {
     let why = row.why.as_deref();
     let completed_here = match row.operation.write.task() {
@@ -114,7 +150,10 @@ fn step<'a>(
         called,
         completed_here,
         end: match (row.state, &row.outcome) {
-            (State::Pending, _) => End::Pending(why),
+            (State::Pending, _) => End::Pending {
+                why,
+                turn: row.turn.filter(|at| *at > now),
+            },
             (State::Refused, _) => End::Refused(
                 row.refusal.unwrap_or(Refusal::Other),
                 why.unwrap_or("It gave no reason"),

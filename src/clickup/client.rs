@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use url::{Host, Url};
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::operation::{Limits, Refusal, WriteError};
+use crate::domain::operation::{Limits, Refusal, Standing, TokenStanding, WriteError};
 
 use super::Unusable;
 
@@ -32,6 +32,10 @@ const BODY_MAX: usize = 10 * 1024 * 1024;
 /// The window of the rate limit is a minute: no wait is longer, unless `Retry-After` says so (contract clickup 3).
 const WINDOW: Duration = Duration::from_secs(65);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
+/// No pause is longer: that, and what is added so that not everybody comes back at once.
+const PAUSE_MAX: Duration = Duration::from_secs(610);
+/// Clocks that differ by less agree, for dates are in whole seconds.
+const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
 /// How long to leave alone what only an operator can mend: a dead token, a wrong address.
 const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 
@@ -119,6 +123,8 @@ pub(super) enum Verdict {
     UnknownStatus(String),
     /// A 401 that says neither "dead token" nor "invisible": `GET /user` decides.
     Unfamiliar,
+    /// It does not take the token: nothing was done, and nothing will be before an operator mends it.
+    DeadToken(String),
     Failed(WriteError),
 }
 
@@ -154,6 +160,9 @@ pub(super) struct Client {
     authorization: HeaderValue,
     clock: Clock,
     limits: Mutex<Limits>,
+    token: Mutex<TokenStanding>,
+    /// How far our clock is ahead of ClickUp's, as its last answer showed; zero if it is not.
+    ahead: Mutex<TimeDelta>,
 }
 
 impl Client {
@@ -172,11 +181,33 @@ impl Client {
             authorization: authorization(token)?,
             clock,
             limits: Mutex::default(),
+            token: Mutex::default(),
+            ahead: Mutex::new(TimeDelta::zero()),
         })
     }
 
     pub(super) fn limits(&self) -> Limits {
         self.lock_limits().clone()
+    }
+
+    /// How ClickUp stands to us, as its last answers told.
+    pub(super) fn standing(&self) -> Standing {
+        let now = self.clock.now();
+        Standing {
+            paused_until: self.lock_limits().refused_until.filter(|at| *at > now),
+            token: locked(&self.token).clone(),
+        }
+    }
+
+    /// Nothing is sent before then.
+    pub(super) fn pause_until(&self, until: DateTime<Utc>) {
+        let mut limits = self.lock_limits();
+        limits.refused_until = limits.refused_until.max(Some(until));
+    }
+
+    /// How far our clock is ahead of ClickUp's: what it dates can be that much older by ours.
+    pub(super) fn ahead(&self) -> TimeDelta {
+        *locked(&self.ahead)
     }
 
     /// Sends a request, once, and reads the answer.
@@ -187,6 +218,7 @@ impl Client {
             Verdict::UnknownStatus(why) => Err(Trouble::UnknownStatus(why)),
             Verdict::Unfamiliar => Err(self.whose_fault(request, &answer).await.into()),
             Verdict::Wait { why, wait } => Err(not_taken(why, Some(wait)).into()),
+            Verdict::DeadToken(why) => Err(not_taken(why, Some(OPERATOR_WAIT)).into()),
             Verdict::Failed(error) => Err(error.into()),
         }
     }
@@ -195,7 +227,7 @@ impl Client {
     async fn whose_fault(&self, refused: &Request, answer: &Answer) -> WriteError {
         let said = Said::read(&answer.body);
         if refused.path == "/user" {
-            return token_dead(&said);
+            return self.is_dead(token_dead(&said));
         }
         let user = Request::get("/user", "the account of clickup.token");
         let probe = match self.exchange(&user).await {
@@ -204,7 +236,8 @@ impl Client {
         };
         match self.judge(&user, &probe) {
             Verdict::Taken => invisible(&refused.thing, &said),
-            Verdict::Unfamiliar => token_dead(&Said::read(&probe.body)),
+            Verdict::Unfamiliar => self.is_dead(token_dead(&Said::read(&probe.body))),
+            Verdict::DeadToken(why) => not_taken(why, Some(OPERATOR_WAIT)),
             Verdict::Wait { why, wait } => not_taken(why, Some(wait)),
             Verdict::UnknownStatus(why) => not_taken(why, None),
             // The 401 itself was no effect, whatever the probe says.
@@ -213,6 +246,15 @@ impl Client {
             }
             Verdict::Failed(error) => error,
         }
+    }
+
+    /// Remembers that the token is not taken.
+    fn is_dead(&self, why: String) -> WriteError {
+        *locked(&self.token) = TokenStanding::Refused {
+            why: why.clone(),
+            until: self.clock.now() + OPERATOR_WAIT,
+        };
+        not_taken(why, Some(OPERATOR_WAIT))
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, WriteError> {
@@ -253,47 +295,90 @@ impl Client {
         }
     }
 
-    /// Classifies, and remembers a refusal for the rate limit.
+    /// Classifies, and remembers a refusal for the rate limit and what became of the token.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         let now = self.clock.now();
-        let verdict = classify(request, answer.status, &answer.headers, &answer.body, now);
-        if let Verdict::Wait { why, wait } = verdict {
-            // Everybody who waits would come back at once.
-            let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
-            self.lock_limits().refused_until =
-                TimeDelta::from_std(wait).ok().map(|wait| now + wait);
-            return Verdict::Wait { why, wait };
+        // How long to wait is told by ClickUp's clock: ours may be wrong.
+        let there = date(&answer.headers).unwrap_or(now);
+        let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
+        match verdict {
+            Verdict::Wait { why, wait } => {
+                // Everybody who waits would come back at once.
+                let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
+                self.pause_until(now + wait);
+                Verdict::Wait { why, wait }
+            }
+            Verdict::DeadToken(why) => {
+                self.is_dead(why.clone());
+                Verdict::DeadToken(why)
+            }
+            Verdict::Taken => {
+                *locked(&self.token) = TokenStanding::Taken;
+                Verdict::Taken
+            }
+            other => other,
         }
-        verdict
     }
 
     /// Nothing is sent while a rate limit holds: it would be refused and counted.
     fn check_open(&self) -> Result<(), WriteError> {
-        let until = self.lock_limits().refused_until;
+        let mut limits = self.lock_limits();
+        let until = limits.refused_until;
         let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
         match wait {
-            Some(wait) if !wait.is_zero() => Err(not_taken(
-                "ClickUp's rate limit is used up; I wait until it is open again".to_owned(),
-                Some(wait),
-            )),
-            _ => Ok(()),
+            // No window is as long: the clock was moved meanwhile.
+            Some(wait) if wait > PAUSE_MAX => limits.refused_until = None,
+            Some(wait) if !wait.is_zero() => {
+                return Err(not_taken(
+                    "ClickUp's rate limit is used up; I wait until it is open again".to_owned(),
+                    Some(wait),
+                ));
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     fn learn(&self, headers: &HeaderMap) {
-        let mut limits = self.lock_limits();
-        if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
+        let now = self.clock.now();
+        let there = date(headers);
+        if let Some(there) = there {
+            // It counts whole seconds, and the answer has been on its way.
+            let ahead = now - there;
+            *locked(&self.ahead) = if ahead > CLOCKS_AGREE {
+                ahead
+            } else {
+                TimeDelta::zero()
+            };
+        }
+        let Some(remaining) = number(headers, "x-ratelimit-remaining") else {
+            return;
+        };
+        let reset_at = reset(headers);
+        {
+            let mut limits = self.lock_limits();
             limits.remaining = Some(remaining);
             metrics::gauge!("ivan_source_ratelimit_remaining", "source" => "clickup")
                 .set(remaining as f64);
             limits.limit = number(headers, "x-ratelimit-limit");
-            limits.reset_at = reset(headers);
+            limits.reset_at = reset_at;
+        }
+        // That was the last one of this window: the next would be refused.
+        if remaining == 0
+            && let Some(left) = reset_at.and_then(|at| (at - there.unwrap_or(now)).to_std().ok())
+        {
+            let wait = (left + Duration::from_secs(1)).min(WINDOW);
+            self.pause_until(now + wait);
         }
     }
 
     fn lock_limits(&self) -> MutexGuard<'_, Limits> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.limits)
     }
+}
+
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `none`: there was no answer.
@@ -515,7 +600,7 @@ pub(super) fn classify(
                  Delete it with the account that made it, or use another address"
             ),
         ),
-        (400..500, code) if is_token_dead(code) => Verdict::Failed(token_dead(&said)),
+        (400..500, code) if is_token_dead(code) => Verdict::DeadToken(token_dead(&said)),
         (400..500, code) if is_invisible(code) => Verdict::Failed(invisible(thing, &said)),
         (401, _) => Verdict::Unfamiliar,
         (404, _) => Verdict::Failed(invisible(thing, &said)),
@@ -564,13 +649,10 @@ fn is_invisible(code: &str) -> bool {
 }
 
 /// Nothing queued is refused for a dead token: the operator mends it, and it is sent.
-fn token_dead(said: &Said) -> WriteError {
-    not_taken(
-        format!(
-            "ClickUp refuses the token ({said}). Put a valid one into clickup.token and restart Ivan; \
-             what is queued is kept until then"
-        ),
-        Some(OPERATOR_WAIT),
+fn token_dead(said: &Said) -> String {
+    format!(
+        "ClickUp refuses the token ({said}). Put a valid one into clickup.token and restart Ivan; \
+         what is queued is kept until then"
     )
 }
 
@@ -596,6 +678,12 @@ fn limited_for(headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
     }
     let to_reset = reset(headers).map(|at| (at - now).to_std().unwrap_or_default() + second);
     to_reset.unwrap_or(WINDOW).clamp(second, WINDOW)
+}
+
+/// When it was answered, by ClickUp's clock.
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
 /// `X-RateLimit-Reset` is in Unix seconds (contract clickup 3).
@@ -652,6 +740,7 @@ mod tests {
             Verdict::Wait { wait, .. } => ("wait", Some(wait.as_secs())),
             Verdict::UnknownStatus(_) => ("unknown status", None),
             Verdict::Unfamiliar => ("unfamiliar", None),
+            Verdict::DeadToken(_) => ("dead token", None),
             Verdict::Failed(WriteError::Refused { what, .. }) => (
                 match what {
                     Refusal::Gone => "gone",
@@ -676,11 +765,11 @@ mod tests {
     #[case::no_name(400, &error("INPUT_005"), ("refused", None), ("refused", None))]
     #[case::bad_date(400, &error("INPUT_006"), ("refused", None), ("refused", None))]
     #[case::plan(400, &error("FIELD_033"), ("refused", None), ("refused", None))]
-    #[case::no_header(401, &error("OAUTH_017"), ("not taken", Some(60)), ("not taken", Some(60)))]
-    #[case::bad_token_19(401, &error("OAUTH_019"), ("not taken", Some(60)), ("not taken", Some(60)))]
-    #[case::bad_token_21(401, &error("OAUTH_021"), ("not taken", Some(60)), ("not taken", Some(60)))]
-    #[case::bad_token_25(401, &error("OAUTH_025"), ("not taken", Some(60)), ("not taken", Some(60)))]
-    #[case::bad_token_77(401, &error("OAUTH_077"), ("not taken", Some(60)), ("not taken", Some(60)))]
+    #[case::no_header(401, &error("OAUTH_017"), ("dead token", None), ("dead token", None))]
+    #[case::bad_token_19(401, &error("OAUTH_019"), ("dead token", None), ("dead token", None))]
+    #[case::bad_token_21(401, &error("OAUTH_021"), ("dead token", None), ("dead token", None))]
+    #[case::bad_token_25(401, &error("OAUTH_025"), ("dead token", None), ("dead token", None))]
+    #[case::bad_token_77(401, &error("OAUTH_077"), ("dead token", None), ("dead token", None))]
     #[case::workspace(401, &error("OAUTH_023"), ("invisible", None), ("invisible", None))]
     #[case::invisible_26(401, &error("OAUTH_026"), ("invisible", None), ("invisible", None))]
     #[case::invisible_27(401, &error("OAUTH_027"), ("invisible", None), ("invisible", None))]

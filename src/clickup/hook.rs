@@ -139,7 +139,7 @@ impl ClickUp {
         })
     }
 
-    fn actor(&self, user: &User) -> Actor {
+    pub(super) fn actor(&self, user: &User) -> Actor {
         let account = user.account();
         let us = self.me.get() == Some(&account.id);
         Actor {

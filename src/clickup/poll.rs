@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::domain::operation::{Container, Page, Refusal, SourceReader, WriteError};
-use crate::domain::task::Source;
+use crate::domain::event::{Act, What};
+use crate::domain::operation::{
+    Comment, CommentPage, Container, Listing, Of, Page, Refusal, SourceReader, WriteError,
+};
+use crate::domain::task::{Source, TaskKey};
 
 use super::ClickUp;
 use super::client::{Request, segment};
-use super::wire::TaskPage;
+use super::wire::{Millis, TaskPage, WireComment};
+use super::writer::COMMENTS_A_PAGE;
 
 /// ClickUp's page size is fixed (contract clickup 5.3).
 const TASKS_A_PAGE: usize = 100;
@@ -164,6 +168,87 @@ impl SourceReader for ClickUp {
             next: next.map(Cursor::token),
         })
     }
+
+    /// There is no listing of a list's (contract clickup 8.4).
+    fn comments_are_listed(&self) -> Listing {
+        Listing::ByTask
+    }
+
+    /// Pages go on behind the last comment, whose time and id are the token: `<ms>:<id>` (contract clickup 5.5). Replies
+    /// in threads are not listed.
+    async fn comments(
+        &self,
+        of: Of<'_>,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<CommentPage, WriteError> {
+        let refused = |why: String| WriteError::Refused {
+            what: Refusal::Other,
+            why,
+        };
+        let key = match of {
+            Of::Task(key) => key,
+            Of::Container(list) => {
+                return Err(refused(format!(
+                    "ClickUp's comments are asked for by task, not for the list {}",
+                    list.name
+                )));
+            }
+        };
+        let start = match page {
+            None => None,
+            Some(token) => Some(behind(token).ok_or_else(|| {
+                refused(format!(
+                    "ClickUp's comments cannot go on from `{token}`; begin anew"
+                ))
+            })?),
+        };
+        // Without knowing who we are, our own would be somebody's.
+        self.me().await?;
+        let listed = self.comment_page(key, start.as_ref()).await?;
+        let count = listed.comments.len();
+        let last = listed.comments.last();
+        let last = last.and_then(|last| Some((last.date?, last.id.to_string())));
+        let next = last.filter(|last| {
+            let date = last.0.time();
+            // A page that does not go on would be read for ever.
+            count >= COMMENTS_A_PAGE && date >= since && start.as_ref() != Some(last)
+        });
+        let comments: Vec<Comment> = listed
+            .comments
+            .iter()
+            .filter_map(|comment| self.listed_comment(key, comment))
+            .filter(|comment| since.is_none_or(|since| comment.act.at >= since))
+            .collect();
+        Ok(CommentPage {
+            newest: comments.iter().map(|comment| comment.act.at).max(),
+            comments,
+            next: next.map(|(date, id)| format!("{}:{id}", date.0)),
+        })
+    }
+}
+
+impl ClickUp {
+    /// In our own types; `None` where it does not say when it was written.
+    fn listed_comment(&self, key: &TaskKey, comment: &WireComment) -> Option<Comment> {
+        Some(Comment {
+            task: key.clone(),
+            act: Act {
+                by: comment.user.as_ref().map(|user| self.actor(user)),
+                at: comment.date?.time()?,
+                what: What::Commented {
+                    id: comment.id.to_string(),
+                    text: comment.text(),
+                    operation: None,
+                },
+            },
+        })
+    }
+}
+
+fn behind(token: &str) -> Option<(Millis, String)> {
+    let (ms, id) = token.split_once(':')?;
+    Some((Millis(ms.parse().ok()?), id.to_owned()))
 }
 
 #[cfg(test)]
@@ -334,6 +419,57 @@ mod tests {
             asked,
             [("false".to_owned(), gt.clone()), ("true".to_owned(), gt)]
         );
+    }
+
+    #[tokio::test]
+    async fn comments_are_paged_back_to_where_they_are_known() {
+        let fake = Fake::start(|seen| {
+            if seen.line() == "GET /user" {
+                return says(200, json!({"user": {"id": 4200, "username": "Ivan"}}));
+            }
+            let from = seen.query("start_id").map_or(60, |id| id.parse().unwrap());
+            let comments: Vec<Value> = (0..from)
+                .rev()
+                .take(25)
+                .map(|n| {
+                    let by = if n == 30 { 4200 } else { 4243 };
+                    json!({"id": n, "comment_text": format!("{n}\n"), "date": (1_000 + n).to_string(),
+                        "user": {"id": by, "username": "Bo"}})
+                })
+                .collect();
+            says(200, json!({"comments": comments}))
+        })
+        .await;
+        let clickup = clickup(&fake.url);
+        let key = TaskKey::clickup("86t1");
+        let since = DateTime::from_timestamp_millis(1_020);
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = clickup.comments(Of::Task(&key), since, next.as_deref());
+            let page = page.await.unwrap();
+            found.extend(page.comments);
+            match page.next {
+                Some(token) => next = Some(token),
+                None => break,
+            }
+        }
+        assert_eq!(found.len(), 40);
+        let ours = found.iter().find(|one| {
+            let by = one.act.by.as_ref().unwrap();
+            by.us
+        });
+        let act = &ours.unwrap().act;
+        assert_eq!(act.at.timestamp_millis(), 1_030);
+        let what = What::Commented {
+            id: "30".into(),
+            text: "30".into(),
+            operation: None,
+        };
+        assert_eq!(act.what, what);
+        assert!(found.iter().all(|one| one.task == key));
+        assert_eq!(fake.lines().len(), 3, "who we are, and two pages");
+        let page = clickup.comments(Of::Task(&key), since, Some("https://evil.example/"));
+        assert!(page.await.is_err());
     }
 
     #[tokio::test]

@@ -151,6 +151,14 @@ pub(super) struct WireComment {
     pub(super) date: Option<Millis>,
 }
 
+impl WireComment {
+    /// Without the line break that ClickUp ends it with; at most as long as a description.
+    pub(super) fn text(&self) -> String {
+        let text = self.comment_text.trim_end();
+        text.chars().take(DESCRIPTION_MAX).collect()
+    }
+}
+
 /// The answer to `POST /task/{id}/comment`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Posted {
@@ -161,6 +169,8 @@ pub(super) struct Posted {
 #[derive(Debug, Deserialize)]
 pub(super) struct WireTask {
     pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    custom_id: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: String,
     #[serde(default, deserialize_with = "lenient")]
@@ -380,12 +390,33 @@ pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
 
+/// Whether a text is the one that we wrote. ClickUp ends it with a line break, and its editor knows one kind of those
+/// and nothing invisible before them.
+pub(super) fn same_text(one: &str, other: &str) -> bool {
+    let lines = |text: &'_ str| -> Vec<String> {
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        let lines = text.trim().split('\n');
+        lines.map(|line| line.trim_end().to_owned()).collect()
+    };
+    lines(one) == lines(other)
+}
+
 impl WireTask {
-    /// Whether the task's text is this description; ClickUp ends a text with a line break.
+    /// Whether the task's text is this description.
     pub(super) fn is_described(&self, description: &str) -> bool {
         [&self.description, &self.text_content]
             .into_iter()
-            .any(|text| text.as_deref().unwrap_or_default().trim() == description.trim())
+            .any(|text| same_text(text.as_deref().unwrap_or_default(), description))
+    }
+
+    /// Whether the task bears the tag of another client than this one: then it is what somebody else asked for.
+    pub(super) fn is_for_another(&self, tag: Option<&str>) -> bool {
+        let own = |name: &str| tag.is_some_and(|tag| same_name(tag, name));
+        let clients = || {
+            let names = self.tags.iter().map(|tag| tag.name.as_str());
+            names.filter(|name| name.to_lowercase().starts_with("client:"))
+        };
+        clients().next().is_some() && !clients().any(own)
     }
 
     /// In our own types. `list` is where it was asked for, if the task does not say where it is.
@@ -436,7 +467,9 @@ impl WireTask {
             created_at: created.or(updated).unwrap_or_default(),
             updated_at: updated.unwrap_or_default(),
             closed,
+            commented_at: None,
             reopened: false,
+            custom_id: self.custom_id.filter(|custom| !custom.is_empty()),
         })
     }
 }
@@ -515,7 +548,9 @@ mod tests {
                 created_at: at(1_767_225_600_000),
                 updated_at: at(1_767_229_200_123),
                 closed: None,
+                commented_at: None,
                 reopened: false,
+                custom_id: Some("OPS-12".into()),
             }
         );
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use crate::bounds::Bound;
 use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{Source, Task, TaskKey};
 
@@ -17,14 +17,14 @@ use super::ClickUp;
 use super::client::{Request, Trouble, segment};
 use super::wire::{
     CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
-    same_name,
+    same_name, same_text,
 };
 
 /// A trace is looked for from this long before the write began: clocks differ (contract clickup 6.4).
 const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
 /// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
 const TASKS_A_PAGE: usize = 100;
-const COMMENTS_A_PAGE: usize = 25;
+pub(super) const COMMENTS_A_PAGE: usize = 25;
 /// How many pages a search reads: a thousand comments, two thousand new tasks.
 const COMMENT_PAGES_MAX: usize = 40;
 const TASK_PAGES_MAX: usize = 20;
@@ -71,23 +71,36 @@ impl SourceWriter for ClickUp {
         let Some(begun_at) = op.begun_at else {
             return Ok(None);
         };
-        let since = begun_at - CLOCK_SLACK;
         match &op.write {
             Write::Complete { .. } => Ok(None),
             Write::Comment { task, text } => {
                 let now = self.read(task).await?;
+                let since = self.since(begun_at);
                 let found = self.find_comment(op, &now.key, text, since).await?;
                 Ok(found.map(|comment| Written {
                     task: now,
                     trace: Some(comment.id.to_string()),
                 }))
             }
-            Write::Create(new) => self.find_created(op, new, since).await,
+            Write::Create(new) => self.find_created(op, new, begun_at).await,
         }
+    }
+
+    fn standing(&self) -> Standing {
+        self.client.standing()
+    }
+
+    fn pause_until(&self, until: DateTime<Utc>) {
+        self.client.pause_until(until);
     }
 }
 
 impl ClickUp {
+    /// From when on a trace is looked for, by ClickUp's clock, of a write that began then by ours.
+    fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
+        begun_at - CLOCK_SLACK - self.client.ahead()
+    }
+
     /// The task as `carry_out` has just read it.
     async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
         match now {
@@ -212,11 +225,7 @@ impl ClickUp {
         let mut found = None;
         let mut start: Option<(Millis, String)> = None;
         for _ in 0..COMMENT_PAGES_MAX {
-            let mut request = Request::get(path(key, "/comment"), named(key));
-            if let Some((date, id)) = &start {
-                request = request.with("start", date.0).with("start_id", id);
-            }
-            let page: CommentPage = self.client.send(&request).await?;
+            let page = self.comment_page(key, start.as_ref()).await?;
             let count = page.comments.len();
             let last = page
                 .comments
@@ -225,8 +234,7 @@ impl ClickUp {
             for comment in page.comments {
                 let fresh = comment.date.is_some_and(|date| date.0 >= since);
                 let ours = comment.user.as_ref().is_some_and(|user| user.id() == me)
-                    // ClickUp ends a text with a line break.
-                    && comment.comment_text.trim() == text.trim();
+                    && same_text(&comment.comment_text, text);
                 if fresh && ours && !op.claimed.contains(&comment.id.to_string()) {
                     found = Some(comment);
                 }
@@ -242,19 +250,33 @@ impl ClickUp {
         Err(too_much(&named(key)))
     }
 
+    /// A page of a task's comments, newest first: behind the one with this time and id.
+    pub(super) async fn comment_page(
+        &self,
+        key: &TaskKey,
+        start: Option<&(Millis, String)>,
+    ) -> Result<CommentPage, WriteError> {
+        let mut request = Request::get(path(key, "/comment"), named(key));
+        if let Some((date, id)) = start {
+            request = request.with("start", date.0).with("start_id", id);
+        }
+        Ok(self.client.send(&request).await?)
+    }
+
     /// Lists what was created since, for our own task of this name and description that no other operation has.
     async fn find_created(
         &self,
         op: &Operation,
         new: &NewTask,
-        since: DateTime<Utc>,
+        begun_at: DateTime<Utc>,
     ) -> Result<Option<Written>, WriteError> {
         let list = self.place(new)?;
         let me = self.me().await?;
-        let since = since.timestamp_millis();
+        let since = self.since(begun_at).timestamp_millis();
         let thing = format!("the list {list}");
         let title = plain_title(&new.title);
         let description = new.description.as_deref().unwrap_or_default();
+        let tag = new.clickup_tag();
         let mut found: Option<WireTask> = None;
         for page in 0..TASK_PAGES_MAX {
             let request = Request::get(format!("/list/{}/task", segment(list)), thing.as_str())
@@ -271,7 +293,8 @@ impl ClickUp {
                 let fresh = task.date_created.is_some_and(|date| date.0 >= since);
                 let ours = task.creator.as_ref().is_some_and(|user| user.id() == me)
                     && plain_title(&task.name).trim() == title.trim()
-                    && task.is_described(description);
+                    && task.is_described(description)
+                    && !task.is_for_another(tag.as_deref());
                 let older = found
                     .as_ref()
                     .is_none_or(|found| task.date_created < found.date_created);
@@ -346,6 +369,7 @@ mod tests {
     use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::clickup;
     use super::*;
+    use crate::clock::Clock;
     use crate::domain::task::Status;
 
     /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
@@ -693,6 +717,7 @@ mod tests {
     #[case::older(comment_by(7, 4200, "shipped", BEGUN - 121_000), None)]
     #[case::by_another(comment_by(7, 4242, "shipped", BEGUN + 5), None)]
     #[case::another_text(comment_by(7, 4200, "shipped!", BEGUN + 5), None)]
+    #[case::our_words_and_a_marker(comment_by(7, 4200, "shipped <!-- ivan:op=01J00000000000000000000001 -->", BEGUN + 5), None)]
     #[case::of_another_operation(comment_by(8, 4200, "shipped", BEGUN + 5), None)]
     #[tokio::test]
     async fn a_lost_comment_is_known_by_author_text_and_time(
@@ -704,6 +729,43 @@ mod tests {
         op.claimed.insert("8".into());
         let found = clickup(&fake.url).find(&op).await.unwrap();
         assert_eq!(found.and_then(|written| written.trace).as_deref(), trace);
+    }
+
+    #[rstest]
+    #[case::one_kind_of_line_breaks("one\r\ntwo\rthree", "one\ntwo\nthree\n")]
+    #[case::nothing_before_them("one \ntwo\t", "one\ntwo")]
+    #[tokio::test]
+    async fn what_clickup_makes_of_a_text_is_still_known(
+        #[case] sent: &str,
+        #[case] listed: &'static str,
+    ) {
+        let fake = Fake::start(search(move |_| {
+            vec![comment_by(7, 4200, listed, BEGUN + 5)]
+        }))
+        .await;
+        let found = clickup(&fake.url).find(&comment(sent)).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("7"));
+    }
+
+    /// Our clock is ten minutes ahead of ClickUp's.
+    #[tokio::test]
+    async fn a_wrong_clock_hides_no_trace() {
+        let begun = Clock::system().now();
+        let there = begun - TimeDelta::minutes(10);
+        let listed =
+            search(move |_| vec![comment_by(7, 4200, "shipped", there.timestamp_millis())]);
+        let fake = Fake::start(move |seen| match listed(seen) {
+            Reply::Text(status, mut headers, body) => {
+                headers.push(("date", there.to_rfc2822().replace("+0000", "GMT")));
+                Reply::Text(status, headers, body)
+            }
+            other => other,
+        })
+        .await;
+        let mut op = comment("shipped");
+        op.begun_at = Some(begun);
+        let found = clickup(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("7"));
     }
 
     #[tokio::test]
@@ -752,6 +814,8 @@ mod tests {
     #[case::by_another(with(task("86new", "901"), "creator", json!({"id": 4242})), None)]
     #[case::older(with(task("86new", "901"), "date_created", json!(BEGUN - 121_000)), None)]
     #[case::of_another_operation(task("86other", "901"), None)]
+    #[case::of_our_client(with(task("86new", "901"), "tags", json!([{"name": "Client:Acme"}, {"name": "ops"}])), Some("86new"))]
+    #[case::of_another_client(with(task("86new", "901"), "tags", json!([{"name": "client:zeta"}])), None)]
     #[tokio::test]
     async fn a_lost_task_is_known_by_author_words_and_time(
         #[case] there: Value,

@@ -27,7 +27,7 @@ use turn::{Target, Turn};
 
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
 pub use crate::store::messages::{Conversation, Outgoing};
-pub use crate::store::slack_events::{Heard, Kept, Waiting};
+pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 
@@ -284,9 +284,7 @@ impl Desk {
     ) -> Result<(), StoreTrouble> {
         let heard = &waiting.heard;
         let asked = match may_act(member, team, &self.inner.settings.allowed_users) {
-            Ok(()) => {
-                command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
-            }
+            Ok(()) => meaning(heard),
             Err(why) => Err(Words::new().text(why.to_string())),
         };
         if let Ok(asked) = &asked
@@ -827,6 +825,10 @@ fn answer_to(heard: &Heard) -> Draft {
     Draft {
         channel,
         thread,
+        reply_url: match &heard.gesture {
+            Gesture::Slash { reply_url } => Some(reply_url.clone()),
+            Gesture::Said | Gesture::Pressed(_) => None,
+        },
         ..Draft::default()
     }
 }
@@ -838,13 +840,23 @@ fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
         .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))
 }
 
+/// What somebody asked for, or a hint at what they can ask for.
+fn meaning(heard: &Heard) -> Result<Command, Words> {
+    match &heard.gesture {
+        Gesture::Said | Gesture::Slash { .. } => {
+            command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
+        }
+        Gesture::Pressed(press) => press.command().ok_or_else(reply::not_a_button),
+    }
+}
+
 /// Whether the meaning of a command depends on which task or list its author had been shown.
 fn depends_on_what_was_shown(command: &Command) -> bool {
     match command {
         Command::Done { task, .. } | Command::Comment { task, .. } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
-        Command::Current | Command::Next | Command::List { .. } => true,
+        Command::Current | Command::Next | Command::NextFrom(_) | Command::List { .. } => true,
         Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
     }
 }

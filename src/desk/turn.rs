@@ -10,6 +10,7 @@ use super::{
     answer_to, health_of_sources, person_of, scored,
 };
 use crate::bounds::Bound;
+use crate::domain::card::{Part, card, item};
 use crate::domain::command::{Command, Create, Ref};
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
@@ -17,7 +18,7 @@ use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, ENTITY_MAX, LIST_MAX, Words};
 use crate::domain::score::{Score, score};
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
-use crate::settle::{first_of_queue, queue};
+use crate::settle::{first_of_queue, queue, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::tasks::{self, Stored};
@@ -43,6 +44,7 @@ enum Done {
 #[derive(Default)]
 struct Said {
     words: Words,
+    parts: Vec<Part>,
     pin: Option<i64>,
     list: Option<i64>,
     about: Option<i64>,
@@ -115,6 +117,7 @@ impl Turn<'_> {
             list: said.list,
             about: said.about,
             words: command.is_none().then_some(said.words),
+            parts: said.parts,
             ..answer_to(heard)
         };
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
@@ -141,6 +144,12 @@ impl Turn<'_> {
         {
             said.pin = Some(pin.id);
             said.about = pin.task;
+            if let Some(row) = pin.task
+                && let Some(stored) = tasks::by_row(self.tx, row)?
+            {
+                let lead = reply::refusal(reply::no_current(Words::new()));
+                said.parts = vec![Part::Text(lead), self.whole_card(&stored, person)];
+            }
         }
         Ok(said)
     }
@@ -368,6 +377,7 @@ impl Turn<'_> {
             },
             Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
             Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
+            Command::NextFrom(row) => self.next_from(person, row).map(|said| Ok(Done::Said(said))),
             Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
             Command::Mute(muted) => {
@@ -441,6 +451,7 @@ impl Turn<'_> {
             },
             Some(Ref::Issue(number)) => return self.issue(None, number),
             Some(Ref::Id(id)) => return self.by_id(&id),
+            Some(Ref::Row(row)) => return self.by_own_row(row),
             None => match typed.under {
                 Some(row) => Some(row),
                 None => {
@@ -481,7 +492,14 @@ impl Turn<'_> {
         if !self.inner.settings.has(Source::ClickUp) {
             return Ok(Err(not_configured(Source::ClickUp)));
         }
-        self.by_key(TaskKey::clickup(clickup_id))
+        let key = TaskKey::clickup(clickup_id);
+        if tasks::by_key(self.tx, &key)?.is_none()
+            && let Some(own) = tasks::called(self.tx, clickup_id)?
+        {
+            // One task by two names is one lane (P3).
+            return self.by_key(own);
+        }
+        self.by_key(key)
     }
 
     fn issue(&self, repo: Option<&RepoName>, number: u64) -> DbResult<Result<Target, TurnedDown>> {
@@ -495,6 +513,14 @@ impl Turn<'_> {
                 Ok(Err(TurnedDown::UnknownTask(reply::not_read_yet(repo))))
             }
             None => Ok(Err(TurnedDown::UnknownTask(reply::repo_not_followed(repo)))),
+        }
+    }
+
+    /// What a card is about. Its task may be gone since.
+    fn by_own_row(&self, row: i64) -> DbResult<Result<Target, TurnedDown>> {
+        match tasks::by_row(self.tx, row)? {
+            Some(stored) => self.by_key(stored.task.key),
+            None => Ok(Err(TurnedDown::UnknownTask(reply::not_a_button()))),
         }
     }
 
@@ -603,10 +629,40 @@ impl Turn<'_> {
                 Some(stored) => self.card(&stored.task, person),
                 None => self.empty(person)?,
             },
+            parts: current
+                .iter()
+                .map(|stored| self.whole_card(stored, person))
+                .collect(),
             pin: Some(pin),
             list: None,
             about: current.map(|stored| stored.row),
         })
+    }
+
+    fn whole_card(&self, stored: &Stored, person: &Person) -> Part {
+        Part::Card(shown(
+            stored,
+            person,
+            self.now,
+            &self.inner.settings.weights,
+        ))
+    }
+
+    /// `next` from a card: it moves on from what is current, and from nothing else.
+    fn next_from(&self, person: &Person, row: i64) -> DbResult<Said> {
+        let current = people::pins(self.tx, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        if current == Some(row) {
+            return self.next(person);
+        }
+        let mut said = self.show(person)?;
+        if said.about.is_some() {
+            said.words = reply::not_current_any_more(said.words);
+            said.parts
+                .insert(0, Part::Text(reply::not_current_any_more(Words::new())));
+        }
+        Ok(said)
     }
 
     /// `next`: on to the task behind the current one, without completing it.
@@ -624,16 +680,23 @@ impl Turn<'_> {
             let mut said = self.show(person)?;
             if said.about.is_some() {
                 said.words = reply::no_other(said.words);
+                said.parts
+                    .insert(0, Part::Text(reply::no_other(Words::new())));
             }
             return Ok(said);
         };
         let pin = people::pin(self.tx, person.id, Some(next), self.now, None)?;
-        let words = match ranked.iter().find(|(row, ..)| *row == next) {
-            Some((_, task, score)) => reply::card(task, score, self.now, person.zone),
-            None => Words::new(),
+        let (words, card) = match ranked.iter().find(|(row, ..)| *row == next) {
+            Some((row, task, score)) => (
+                reply::card(task, score, self.now, person.zone),
+                Some(card(*row, task, score, self.now, person.zone)),
+            ),
+            None => (Words::new(), None),
         };
+        let lead = Part::Text(reply::moved_on(Words::new()));
         Ok(Said {
             words: reply::moved_on(words),
+            parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
             pin: Some(pin),
             list: None,
             about: Some(next),
@@ -645,17 +708,25 @@ impl Turn<'_> {
         let limit = limit.unwrap_or(LIST).min(LIST_MAX);
         let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
         let list = people::list(self.tx, person.id, &rows, None)?;
-        let shown: Vec<(&Task, &Score)> = ranked
+        let listed: Vec<(&Task, &Score)> = ranked
             .iter()
             .take(limit)
             .map(|(_, task, score)| (task, score))
             .collect();
-        let words = match shown.is_empty() {
+        let words = match listed.is_empty() {
             true => self.empty(person)?,
-            false => reply::list(&shown, ranked.len(), self.now, person.zone),
+            false => reply::list(&listed, ranked.len(), self.now, person.zone),
         };
+        let mut parts: Vec<Part> = (1..)
+            .zip(ranked.iter().take(limit))
+            .map(|(number, (row, task, _))| {
+                Part::Card(item(number, *row, task, self.now, person.zone))
+            })
+            .collect();
+        parts.extend(reply::more_of(ranked.len(), listed.len()).map(Part::Text));
         Ok(Said {
             words,
+            parts,
             list: Some(list),
             ..Said::default()
         })

@@ -19,6 +19,8 @@ pub enum Command {
     Create(Create),
     Current,
     Next,
+    /// On from this row of the mirror, if it still is the current task: a button's `next`.
+    NextFrom(i64),
     List {
         limit: Option<usize>,
     },
@@ -49,6 +51,8 @@ pub enum Ref {
     Issue(u64),
     /// A task id, or a pasted address.
     Id(TaskId),
+    /// A row of the mirror: what a button or a card is about. Nobody types it.
+    Row(i64),
 }
 
 impl Ref {

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here does IO, reads a clock, or knows Slack, HTTP or SQL. Everything else uses it; it uses nobody.
 
+pub mod card;
 pub mod command;
 pub mod event;
 pub mod operation;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::event::Act;
 use super::task::{RepoName, Source, Status, Task, TaskKey};
 
 /// The longest title that GitHub takes (design 10).
@@ -160,6 +161,13 @@ impl Outcome {
         }
     }
 
+    pub fn task_mut(&mut self) -> &mut Task {
+        match self {
+            Outcome::Applied(written) => &mut written.task,
+            Outcome::AlreadySo { task } | Outcome::Overtaken { task } => task,
+        }
+    }
+
     /// The word in the store, metrics and logs.
     pub fn word(&self) -> &'static str {
         match self {
@@ -239,6 +247,45 @@ pub trait SourceWriter: Send + Sync {
     /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
     /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
+
+    /// Takes the next place in the source's line of writes: how long until it comes up, where the source asks for
+    /// writes to be spread. One that is not used is to be given back ([`SourceWriter::give_back`]).
+    fn take_turn(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// A place in the line was not used: nothing was sent.
+    fn give_back(&self) {}
+
+    /// How the source stands to us, as its last answers told.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
+
+    /// Nothing is sent before then: an earlier run was told to wait, and who goes on all the same may be banned.
+    fn pause_until(&self, _until: DateTime<Utc>) {}
+}
+
+/// How a source stands to us, as its answers told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Its rate limit is used up: nothing is sent before.
+    pub paused_until: Option<DateTime<Utc>>,
+    pub token: TokenStanding,
+}
+
+/// What a source thinks of the token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TokenStanding {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    Taken,
+    /// It is invalid or was revoked. What is queued waits; nobody but a poll asks again before `until`.
+    Refused {
+        why: String,
+        until: DateTime<Utc>,
+    },
 }
 
 /// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
@@ -286,6 +333,40 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// How a source lists comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Those of a whole container together.
+    ByContainer,
+    /// Those of one task at a time.
+    ByTask,
+}
+
+/// Whose comments are asked for; which of them a source can be asked for, its [`Listing`] says.
+#[derive(Debug, Clone, Copy)]
+pub enum Of<'a> {
+    Container(&'a Container),
+    Task(&'a TaskKey),
+}
+
+/// A comment as a listing has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    pub task: TaskKey,
+    /// Who wrote it, when, and what: always `What::Commented`.
+    pub act: Act,
+}
+
+/// A part of a listing of comments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommentPage {
+    pub comments: Vec<Comment>,
+    /// The newest change of any of them, of those on pull requests too: by the source's clock.
+    pub newest: Option<DateTime<Utc>>,
+    /// Where to go on, in the source's own terms; `None` at the end.
+    pub next: Option<String>,
+}
+
 /// The reading twin of [`SourceWriter`]: what a mirror needs. Requests are repeated by the caller, never in here.
 #[async_trait]
 pub trait SourceReader: Send + Sync {
@@ -305,6 +386,27 @@ pub trait SourceReader: Send + Sync {
 
     /// All pages of a walk through the container were read and are kept: what they said need not be said again.
     fn walked(&self, _container: &Container) {}
+
+    fn comments_are_listed(&self) -> Listing;
+
+    /// One page of comments, none of pull requests. Of a container: what changed since `since` (inclusive, the caller
+    /// overlaps), oldest change first; without a `since` the newest page alone, newest change first. Of a task: what was
+    /// written since `since`, newest first. `page` is `None` or what the last page said.
+    async fn comments(
+        &self,
+        of: Of<'_>,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<CommentPage, WriteError>;
+
+    /// All pages of changed comments of the container were read and are kept: what they said need not be said again.
+    fn listened(&self, _container: &Container) {}
+
+    /// The key under which a task lives on that is gone from where it was, if that place is mirrored: a GitHub issue
+    /// that was transferred (contract github 8). Fails as a read does.
+    async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        Ok(None)
+    }
 
     /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
     /// enough for both.
@@ -326,6 +428,9 @@ pub enum NotYet {
 
 /// How long to wait between the two looks for a lost write (contract github 7).
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
+/// say that it never arrived comes after that.
+pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
 /// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
 ///

@@ -35,6 +35,19 @@ pub enum Span {
     },
     /// Something to type, shown as code.
     Code(String),
+    /// A title that is over and done with; without an address it is text.
+    Struck {
+        text: String,
+        url: String,
+    },
+    /// A moment, shown in the reader's own time where a surface can; `text` where it cannot.
+    Time {
+        at: DateTime<Utc>,
+        text: String,
+        /// With its day; else it is soon, and told to the second.
+        #[serde(default)]
+        day: bool,
+    },
 }
 
 impl Words {
@@ -63,6 +76,37 @@ impl Words {
         self
     }
 
+    /// A struck title.
+    pub fn struck(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
+        self.0.push(Span::Struck {
+            text: text.into(),
+            url: url.into(),
+        });
+        self
+    }
+
+    /// A moment soon.
+    pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+        let text = at.with_timezone(&zone).format("%H:%M:%S %Z").to_string();
+        self.0.push(Span::Time {
+            at,
+            text,
+            day: false,
+        });
+        self
+    }
+
+    /// A moment of some day: `22 Nov 10:00`.
+    pub fn moment(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+        let text = moment(at, zone);
+        self.0.push(Span::Time {
+            at,
+            text,
+            day: true,
+        });
+        self
+    }
+
     pub fn then(mut self, more: Words) -> Words {
         self.0.extend(more.0);
         self
@@ -81,7 +125,11 @@ impl Words {
         self.0
             .iter()
             .map(|span| match span {
-                Span::Text(text) | Span::Code(text) | Span::Link { text, .. } => text.as_str(),
+                Span::Text(text)
+                | Span::Code(text)
+                | Span::Link { text, .. }
+                | Span::Struck { text, .. }
+                | Span::Time { text, .. } => text.as_str(),
             })
             .collect()
     }
@@ -158,14 +206,7 @@ impl ReportState {
 impl Report {
     /// As it is said in Slack: mark, what happened, what is next.
     pub fn words(&self) -> Words {
-        let words = Words::new()
-            .text(format!("{} ", self.state.mark()))
-            .then(self.message.clone());
-        // Only where the words can change: an answer over HTTP is given once.
-        let words = match self.state {
-            ReportState::Queued => words.text(" I will say here how it ends."),
-            _ => words,
-        };
+        let words = self.lead();
         let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
             true => "",
             false => ".",
@@ -176,6 +217,18 @@ impl Report {
                 .link(&next.title, &next.url),
             None if self.emptied => words.text(format!("{stop} Nothing is left in your queue.")),
             None => words,
+        }
+    }
+
+    /// The same without what is next: that is a card under it.
+    pub fn lead(&self) -> Words {
+        let words = Words::new()
+            .text(format!("{} ", self.state.mark()))
+            .then(self.message.clone());
+        // Only where the words can change: an answer over HTTP is given once.
+        match self.state {
+            ReportState::Queued => words.text(" I will say here how it ends."),
+            _ => words,
         }
     }
 }
@@ -197,8 +250,11 @@ pub struct Step<'a> {
 /// How an operation stands.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// Not yet; with the last failure, if there was one.
-    Pending(Option<&'a str>),
+    /// Not yet; with the last failure, if there was one, and when its turn comes, if that is certain.
+    Pending {
+        why: Option<&'a str>,
+        turn: Option<DateTime<Utc>>,
+    },
     Well(&'a Outcome),
     Refused(Refusal, &'a str),
     GivenUp {
@@ -228,7 +284,10 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
     let subject = subject(step, task);
     let (state, message) = match step.end {
         End::Well(outcome) => (ReportState::Done, well(step, outcome, subject, zone)),
-        End::Pending(why) => (ReportState::Queued, queued(step.write, subject, why)),
+        End::Pending { why, turn } => (
+            ReportState::Queued,
+            queued(step.write, subject, why, turn, zone),
+        ),
         End::Refused(what, why) => (
             ReportState::Refused(what),
             Words::new()
@@ -309,37 +368,42 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
                 source.name()
             ))
         }
-        (Outcome::AlreadySo { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
-            " was already {} in {}{} (completed externally)",
-            task.source_status,
-            source.name(),
-            by_whom_and_when(task, zone)
-        )),
-        (Outcome::Overtaken { .. }, _) => Words::new().text("Note: ").then(subject).text(format!(
-            " was completed and has been reopened in {} since ({}); I left it as it is",
-            source.name(),
-            moment(task.updated_at, zone)
-        )),
+        (Outcome::AlreadySo { .. }, _) => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(format!(
+                " was already {} in {}",
+                task.source_status,
+                source.name()
+            ))
+            .then(by_whom_and_when(task, zone))
+            .text(" (completed externally)"),
+        (Outcome::Overtaken { .. }, _) => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(format!(
+                " was completed and has been reopened in {} since (",
+                source.name()
+            ))
+            .moment(task.updated_at, zone)
+            .text("); I left it as it is"),
     }
 }
 
 /// As far as the source tells (P5).
-fn by_whom_and_when(task: &Task, zone: Tz) -> String {
-    let Some(closed) = &task.closed else {
-        return String::new();
+fn by_whom_and_when(task: &Task, zone: Tz) -> Words {
+    let (by, at) = match &task.closed {
+        Some(closed) => (closed.by.as_ref(), closed.at),
+        None => (None, None),
     };
-    let by = closed
-        .by
-        .as_ref()
-        .map(|account| format!(" by {}", account.name))
-        .unwrap_or_default();
-    let at = closed
-        .at
-        .map(|at| format!(" on {}", moment(at, zone)))
-        .unwrap_or_default();
-    match (by.as_str(), at.as_str()) {
-        ("", "") => String::new(),
-        _ => format!(",{by}{at}"),
+    let words = match (by, at) {
+        (None, None) => return Words::new(),
+        (Some(by), _) => Words::new().text(format!(", by {}", by.name)),
+        (None, Some(_)) => Words::new().text(","),
+    };
+    match at {
+        Some(at) => words.text(" on ").moment(at, zone),
+        None => words,
     }
 }
 
@@ -347,7 +411,13 @@ fn moment(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%-d %b %H:%M").to_string()
 }
 
-fn queued(write: &Write, subject: Words, why: Option<&str>) -> Words {
+fn queued(
+    write: &Write,
+    subject: Words,
+    why: Option<&str>,
+    turn: Option<DateTime<Utc>>,
+    zone: Tz,
+) -> Words {
     let words = Words::new()
         .text(match write {
             Write::Complete { .. } => "Completion queued: ",
@@ -355,9 +425,20 @@ fn queued(write: &Write, subject: Words, why: Option<&str>) -> Words {
             Write::Create(_) => "Creation queued: ",
         })
         .then(subject);
-    match why {
-        Some(why) => words.text(format!(". {} I keep trying.", sentence(why))),
-        None => words.text(format!(". {} has not answered yet.", write.source().name())),
+    let source = write.source().name();
+    match (why, turn) {
+        (Some(why), None) => words.text(format!(". {} I keep trying.", sentence(why))),
+        (Some(why), Some(turn)) => words
+            .text(format!(". {} I try again at ", sentence(why)))
+            .time(turn, zone)
+            .text("."),
+        (None, Some(turn)) => words
+            .text(format!(
+                ". {source} wants writes one after the other, and its turn comes at "
+            ))
+            .time(turn, zone)
+            .text("."),
+        (None, None) => words.text(format!(". {source} has not answered yet.")),
     }
 }
 
@@ -388,8 +469,8 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
         End::Well(_) => message.text(", with your comment"),
-        End::Pending(_) if report.state == ReportState::Queued => message,
-        End::Pending(why) => {
+        End::Pending { .. } if report.state == ReportState::Queued => message,
+        End::Pending { why, .. } => {
             report.state = ReportState::Queued;
             let why = why
                 .map(|why| format!(". {}", sentence(why)))
@@ -452,7 +533,7 @@ pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
 }
 
 /// `ClickUp · in review`, `GitHub acme/widgets#12 · open`.
-fn place(task: &Task) -> String {
+pub fn place(task: &Task) -> String {
     match task.key.source() {
         Source::ClickUp => format!("ClickUp · {}", task.source_status),
         Source::GitHub => format!("GitHub {} · {}", task.id.short(), task.source_status),
@@ -497,12 +578,22 @@ pub fn list(ranked: &[(&Task, &Score)], total: usize, now: DateTime<Utc>, zone: 
             .link(&task.title, &task.url)
             .text(format!(" · {}{end}", place(task)));
     }
-    match total.saturating_sub(ranked.len()) {
-        0 => words,
-        more if ranked.len() < LIST_MAX => words
-            .text(format!("\n{more} more: "))
-            .code(format!("list {}", total.min(LIST_MAX))),
-        more => words.text(format!("\n{more} more")),
+    match more_of(total, ranked.len()) {
+        Some(more) => words.text("\n").then(more),
+        None => words,
+    }
+}
+
+/// How many a list does not show, and how to see them.
+pub fn more_of(total: usize, listed: usize) -> Option<Words> {
+    match total.saturating_sub(listed) {
+        0 => None,
+        more if listed < LIST_MAX => Some(
+            Words::new()
+                .text(format!("{more} more: "))
+                .code(format!("list {}", total.min(LIST_MAX))),
+        ),
+        more => Some(Words::new().text(format!("{more} more"))),
     }
 }
 
@@ -668,18 +759,13 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
     let source = task.key.source().name();
     let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
     let by = who.map(|who| format!(" by {who}")).unwrap_or_default();
-    let at = moment(act.at, zone);
     let subject = Words::new().link(&task.title, &task.url);
-    let words = match &act.what {
-        What::Completed => subject.text(format!(" was completed in {source}{by}, {at}")),
-        What::Reopened => subject.text(format!(" was reopened in {source}{by}, {at}")),
-        What::Assigned { .. } => {
-            subject.text(format!(" was assigned to you in {source}{by}, {at}"))
-        }
-        What::Unassigned { .. } => subject.text(format!(
-            " is no longer assigned to you in {source}{by}, {at}"
-        )),
-        What::Deleted => subject.text(format!(" was deleted in {source}{by}, {at}")),
+    let done = match &act.what {
+        What::Completed => "was completed",
+        What::Reopened => "was reopened",
+        What::Assigned { .. } => "was assigned to you",
+        What::Unassigned { .. } => "is no longer assigned to you",
+        What::Deleted => "was deleted",
         What::Commented { text, .. } => {
             let who = who.unwrap_or("Somebody");
             return Words::new()
@@ -688,6 +774,9 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
                 .text(format!(" in {source}: “{}”", quote(text)));
         }
     };
+    let words = subject
+        .text(format!(" {done} in {source}{by}, "))
+        .moment(act.at, zone);
     match (&act.what, is_current) {
         (What::Completed, true) => words
             .text(". It stays your current task until you type ")
@@ -710,18 +799,35 @@ pub fn muted(muted: bool) -> Words {
 
 /// What an operator is told when a source has not been readable for a while.
 pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Words {
-    Words::new().text(format!(
-        "✗ {} has not been readable since {}: {why}. What people ask of it is queued; changes made there reach nobody. \
-         I keep trying and say here when it works again.",
-        source.name(),
-        moment(since, zone)
-    ))
+    Words::new()
+        .text(format!("✗ {} has not been readable since ", source.name()))
+        .moment(since, zone)
+        .text(format!(
+            ": {why}. What people ask of it is queued; changes made there reach nobody. I keep trying and say here when \
+             it works again."
+        ))
 }
 
 /// What an operator is told when it is over.
 pub fn source_well(source: Source) -> Words {
     Words::new().text(format!(
         "✓ {} is readable again, and its changes are read.",
+        source.name()
+    ))
+}
+
+/// What an operator is told when a source does not take the token.
+pub fn token_refused(why: &str) -> Words {
+    Words::new().text(format!(
+        "✗ {} I say here when it works again.",
+        sentence(why)
+    ))
+}
+
+/// What an operator is told when it is over.
+pub fn token_well(source: Source) -> Words {
+    Words::new().text(format!(
+        "✓ {} takes the token again, and what was queued is carried out.",
         source.name()
     ))
 }
@@ -776,6 +882,18 @@ pub fn no_current(card: Words) -> Words {
 /// As [`no_current`], where there is nothing to show either.
 pub fn no_current_in(empty: Words) -> Words {
     Words::new().text("No current task. ").then(empty)
+}
+
+/// Next was pressed on a card that is not the current task any more.
+pub fn not_current_any_more(card: Words) -> Words {
+    Words::new()
+        .text("That is not your current task any more. Current: ")
+        .then(card)
+}
+
+/// What was pressed is not known to this version.
+pub fn not_a_button() -> Words {
+    Words::new().text("I do not know that button any more. Type `current` to see where you are.")
 }
 
 pub fn no_list_yet() -> Words {

@@ -48,7 +48,7 @@ impl Default for Weights {
 }
 
 /// What a task earned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
     pub total: i64,
     /// What is worth telling, in the order of design 4's table. The points of a task that is due later or never, and
@@ -183,7 +183,7 @@ fn priority(task: &Task, weights: &Weights) -> Option<(Option<Reason>, i64)> {
 
 /// A source's clock may be ahead of ours: what changed in the future changed just now.
 fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
-    now.signed_duration_since(task.updated_at) < RECENT
+    now.signed_duration_since(task.last_activity()) < RECENT
 }
 
 #[cfg(test)]
@@ -221,7 +221,9 @@ mod tests {
             created_at: at("2026-10-01T00:00:00Z"),
             updated_at: at("2026-11-01T00:00:00Z"),
             closed: None,
+            commented_at: None,
             reopened: false,
+            custom_id: None,
         }
     }
 

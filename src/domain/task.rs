@@ -393,10 +393,16 @@ pub struct Task {
     pub created_at: DateTime<Utc>,
     /// The source's own clock for the last change: what decides which of two accounts of a task is newer (P4).
     pub updated_at: DateTime<Utc>,
+    /// When it was last commented on, as far as was heard: sources leave it to the mirror.
+    #[serde(default)]
+    pub commented_at: Option<DateTime<Utc>>,
     /// Who finished it and when, where the source says so (P5).
     pub closed: Option<Closed>,
     /// GitHub says that an open issue was reopened; with `updated_at` that shows a later hand (design 10).
     pub reopened: bool,
+    /// What people may call it besides its id: ClickUp's custom id, `OPS-12`.
+    #[serde(default)]
+    pub custom_id: Option<String>,
 }
 
 /// How a finished task came to be so, as far as the source tells.
@@ -409,6 +415,24 @@ pub struct Closed {
 }
 
 impl Task {
+    /// When anybody last did something about it: a comment may leave `updated_at` as it is (contract clickup 8.4).
+    pub fn last_activity(&self) -> DateTime<Utc> {
+        self.commented_at
+            .map_or(self.updated_at, |commented| commented.max(self.updated_at))
+    }
+
+    /// An account of a task does not say all that was known of it: who finished it, unless it was finished again since,
+    /// and when it was commented on.
+    pub fn remember(&mut self, known: &Task) {
+        self.commented_at = self.commented_at.max(known.commented_at);
+        if let (Some(closed), Some(known)) = (&mut self.closed, &known.closed)
+            && closed.by.is_none()
+            && closed.at == known.at
+        {
+            closed.clone_from(known);
+        }
+    }
+
     /// Reads the client out of a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
     pub fn entity_of_title(title: &str) -> Option<String> {
         let rest = title.strip_prefix("[CLIENT:")?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
+    ACCEPT, AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +21,7 @@ use url::{Host, Url};
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::operation::{Limits, Refusal, WriteError};
+use crate::domain::operation::{Limits, Refusal, Standing, TokenStanding, WriteError};
 
 use super::Unusable;
 use super::wire::{each, lenient};
@@ -42,6 +42,10 @@ const HOPS_MAX: usize = 3;
 
 /// The window of the rate limit is an hour (contract github 5).
 const WINDOW: Duration = Duration::from_secs(3_660);
+/// No pause is longer: the window, and what is added so that not everybody comes back at once.
+const PAUSE_MAX: Duration = Duration::from_secs(3_670);
+/// Clocks that differ by less agree, for dates are in whole seconds.
+const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
 /// Where GitHub does not say how long: this, doubled each time in a row (contract github 5).
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
@@ -150,6 +154,8 @@ pub(super) enum Verdict {
         why: String,
         wait: Option<Duration>,
     },
+    /// It does not take the token: nothing was done, and nothing will be before an operator mends it.
+    DeadToken(String),
     Failed(WriteError),
 }
 
@@ -177,6 +183,9 @@ pub(super) struct Client {
     limits: Mutex<Limits>,
     /// Refusals in a row that did not say how long to wait.
     blind: Mutex<u32>,
+    token: Mutex<TokenStanding>,
+    /// How far our clock is ahead of GitHub's, as its last answer showed; zero if it is not.
+    ahead: Mutex<TimeDelta>,
 }
 
 impl Client {
@@ -202,6 +211,8 @@ impl Client {
             pace: Pace::new(writes_per_second)?,
             limits: Mutex::default(),
             blind: Mutex::default(),
+            token: Mutex::default(),
+            ahead: Mutex::new(TimeDelta::zero()),
         })
     }
 
@@ -211,6 +222,36 @@ impl Client {
 
     pub(super) fn limits(&self) -> Limits {
         self.lock_limits().clone()
+    }
+
+    /// How GitHub stands to us, as its last answers told.
+    pub(super) fn standing(&self) -> Standing {
+        let now = self.clock.now();
+        Standing {
+            paused_until: self.lock_limits().refused_until.filter(|at| *at > now),
+            token: locked(&self.token).clone(),
+        }
+    }
+
+    /// Nothing is sent before then.
+    pub(super) fn pause_until(&self, until: DateTime<Utc>) {
+        let mut limits = self.lock_limits();
+        limits.refused_until = limits.refused_until.max(Some(until));
+    }
+
+    /// The next place in the line of writes: how long until it comes up.
+    pub(super) fn take_turn(&self) -> Duration {
+        self.pace.reserve(Instant::now())
+    }
+
+    /// A place that was taken was not used.
+    pub(super) fn give_back(&self) {
+        self.pace.give_back();
+    }
+
+    /// How far our clock is ahead of GitHub's: what it dates can be that much older by ours.
+    pub(super) fn ahead(&self) -> TimeDelta {
+        *locked(&self.ahead)
     }
 
     /// A request for an address that GitHub gave us. Refuses any other host: the token would go there.
@@ -285,21 +326,22 @@ impl Client {
                     url = to;
                 }
                 Verdict::Wait { why, wait } => return Err(not_taken(why, wait)),
+                Verdict::DeadToken(why) => return Err(not_taken(why, Some(OPERATOR_WAIT))),
                 Verdict::Failed(error) => return Err(error),
             }
         }
         Err(astray(request))
     }
 
-    /// Writes once, when it is its turn. Follows nothing: a redirected write is the caller's to look at.
+    /// Writes once, at once: whose turn it is, is seen to before ([`Client::take_turn`]). Follows nothing: a redirected
+    /// write is the caller's to look at.
     pub(super) async fn write<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
-        self.check_open()?;
-        self.pace.turn().await;
         let answer = self.exchange(request, self.address(request)).await?;
         match self.judge(request, &answer) {
             Verdict::Taken => Ok(parse(request, &answer.body)?),
             Verdict::Moved => Err(Trouble::Moved),
             Verdict::Wait { why, wait } => Err(not_taken(why, wait).into()),
+            Verdict::DeadToken(why) => Err(not_taken(why, Some(OPERATOR_WAIT)).into()),
             Verdict::Failed(error) => Err(error.into()),
         }
     }
@@ -359,11 +401,23 @@ impl Client {
         }
     }
 
-    /// Classifies, and remembers a refusal for the rate limit.
+    /// Classifies, and remembers a refusal for the rate limit and what became of the token.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         let now = self.clock.now();
-        let verdict = classify(request, answer.status, &answer.headers, &answer.body, now);
-        let mut blind = self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        // How long to wait is told by GitHub's clock: ours may be wrong.
+        let there = date(&answer.headers).unwrap_or(now);
+        let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
+        match &verdict {
+            Verdict::Taken => *locked(&self.token) = TokenStanding::Taken,
+            Verdict::DeadToken(why) => {
+                *locked(&self.token) = TokenStanding::Refused {
+                    why: why.clone(),
+                    until: now + OPERATOR_WAIT,
+                };
+            }
+            _ => {}
+        }
+        let mut blind = locked(&self.blind);
         let Verdict::Wait { why, wait } = verdict else {
             *blind = 0;
             return verdict;
@@ -375,7 +429,7 @@ impl Client {
         });
         // Everybody who waits would come back at once.
         let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
-        self.lock_limits().refused_until = TimeDelta::from_std(wait).ok().map(|wait| now + wait);
+        self.pause_until(now + wait);
         Verdict::Wait {
             why,
             wait: Some(wait),
@@ -384,31 +438,63 @@ impl Client {
 
     /// Nothing is sent while a rate limit holds: who goes on may be banned (contract github 5).
     fn check_open(&self) -> Result<(), WriteError> {
-        let until = self.lock_limits().refused_until;
+        let mut limits = self.lock_limits();
+        let until = limits.refused_until;
         let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
         match wait {
-            Some(wait) if !wait.is_zero() => Err(not_taken(
-                "GitHub's rate limit is used up; I wait until it is open again".to_owned(),
-                Some(wait),
-            )),
-            _ => Ok(()),
+            // No window is as long: the clock was moved meanwhile.
+            Some(wait) if wait > PAUSE_MAX => limits.refused_until = None,
+            Some(wait) if !wait.is_zero() => {
+                return Err(not_taken(
+                    "GitHub's rate limit is used up; I wait until it is open again".to_owned(),
+                    Some(wait),
+                ));
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     fn learn(&self, headers: &HeaderMap) {
-        let mut limits = self.lock_limits();
-        if let Some(remaining) = number(headers, "x-ratelimit-remaining") {
+        let now = self.clock.now();
+        let there = date(headers);
+        if let Some(there) = there {
+            // It counts whole seconds, and the answer has been on its way.
+            let ahead = now - there;
+            *locked(&self.ahead) = if ahead > CLOCKS_AGREE {
+                ahead
+            } else {
+                TimeDelta::zero()
+            };
+        }
+        let Some(remaining) = number(headers, "x-ratelimit-remaining") else {
+            return;
+        };
+        let reset_at = reset(headers);
+        {
+            let mut limits = self.lock_limits();
             limits.remaining = Some(remaining);
             metrics::gauge!("ivan_source_ratelimit_remaining", "source" => "github")
                 .set(remaining as f64);
             limits.limit = number(headers, "x-ratelimit-limit");
-            limits.reset_at = reset(headers);
+            limits.reset_at = reset_at;
+        }
+        // That was the last one of this window: the next would be refused, and counted against us.
+        if remaining == 0
+            && let Some(left) = reset_at.and_then(|at| (at - there.unwrap_or(now)).to_std().ok())
+        {
+            let wait = (left + Duration::from_secs(1)).min(WINDOW);
+            self.pause_until(now + wait);
         }
     }
 
     fn lock_limits(&self) -> MutexGuard<'_, Limits> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.limits)
     }
+}
+
+fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Spreads writes: GitHub asks for a second between them, and allows 80 a minute (contract github 5).
@@ -433,24 +519,24 @@ impl Pace {
         })
     }
 
-    async fn turn(&self) {
-        let wait = self.reserve(Instant::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
-    }
-
     /// Takes the next place in the line: how long until it comes up.
     fn reserve(&self, now: Instant) -> Duration {
         if self.per_second == 0.0 {
             return Duration::ZERO;
         }
-        let mut state = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.tokens);
         let (tokens, since) = state.unwrap_or((BURST, now));
         let grown = now.saturating_duration_since(since).as_secs_f64() * self.per_second;
         let left = (tokens + grown).min(BURST) - 1.0;
         *state = Some((left, now));
         Duration::try_from_secs_f64((-left / self.per_second).max(0.0)).unwrap_or(WINDOW)
+    }
+
+    /// A place was not used: those who come later may have it.
+    fn give_back(&self) {
+        if let Some((tokens, _)) = &mut *locked(&self.tokens) {
+            *tokens = (*tokens + 1.0).min(BURST);
+        }
     }
 }
 
@@ -677,10 +763,15 @@ pub(super) fn classify(
     match status {
         300..=399 => Verdict::Moved,
         // Nothing queued is refused for a dead token: the operator mends it, and it is sent.
-        401 => Verdict::Failed(not_taken(
+        401 => Verdict::DeadToken(format!(
+            "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
+             what is queued is kept until then"
+        )),
+        // The token is good, but not for this organisation: the operator mends that, too.
+        403 if let Some(url) = single_sign_on(headers) => Verdict::Failed(not_taken(
             format!(
-                "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
-                 what is queued is kept until then"
+                "GitHub wants the token to be authorised for the organisation's single sign-on before it shows {thing} \
+                 ({said}). Whoever made github.token authorises it {url}; what is queued is kept until then"
             ),
             Some(OPERATOR_WAIT),
         )),
@@ -727,6 +818,20 @@ pub(super) fn classify(
             ),
         ),
     }
+}
+
+/// Where a token is authorised for single sign-on, of a 403 that asks for it: `X-GitHub-SSO: required; url=https://…`.
+fn single_sign_on(headers: &HeaderMap) -> Option<String> {
+    let asked = headers.get("x-github-sso")?.to_str().ok()?;
+    let rest = asked.trim().strip_prefix("required")?;
+    let url = rest
+        .split_once("url=")
+        .map(|(_, url)| url.trim())
+        .filter(|url| url.starts_with("https://") && url.len() <= 300);
+    Some(match url {
+        Some(url) => format!("at {url}"),
+        None => "in GitHub's settings, under the token's \"Configure SSO\"".to_owned(),
+    })
 }
 
 /// What to do about a 403 that is no rate limit.
@@ -778,6 +883,12 @@ fn limited_for(
 
 fn not_taken(why: String, retry_after: Option<Duration>) -> WriteError {
     WriteError::NotTaken { why, retry_after }
+}
+
+/// When it was answered, by GitHub's clock.
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
 /// `x-ratelimit-reset` is in Unix seconds (contract github 5).
@@ -850,6 +961,7 @@ mod tests {
             Verdict::Taken => ("taken", None),
             Verdict::Moved => ("moved", None),
             Verdict::Wait { wait, .. } => ("wait", wait.map(|wait| wait.as_secs())),
+            Verdict::DeadToken(_) => ("dead token", None),
             Verdict::Failed(WriteError::Refused { what, .. }) => (
                 match what {
                     Refusal::Gone => "gone",
@@ -874,7 +986,7 @@ mod tests {
     #[case::moved_for_now(302, "", ("moved", None), ("moved", None))]
     #[case::moved_with_method(307, "", ("moved", None), ("moved", None))]
     #[case::bad_json(400, &message("Problems parsing JSON"), ("refused", None), ("refused", None))]
-    #[case::bad_token(401, &message("Bad credentials"), ("not taken", Some(60)), ("not taken", Some(60)))]
+    #[case::bad_token(401, &message("Bad credentials"), ("dead token", None), ("dead token", None))]
     #[case::primary(403, &message("API rate limit exceeded for user ID 1."), ("wait", None), ("wait", None))]
     #[case::secondary(403, &message("You have exceeded a secondary rate limit."), ("wait", None), ("wait", None))]
     #[case::too_many(429, "<html>", ("wait", None), ("wait", None))]
@@ -985,6 +1097,67 @@ mod tests {
         }
     }
 
+    #[rstest]
+    #[case(
+        "required; url=https://github.com/orgs/acme/sso?authorization_request=A1",
+        "authorises it at https://github.com/orgs/acme/sso?authorization_request=A1;"
+    )]
+    #[case("required", "authorises it in GitHub's settings")]
+    #[case(
+        "required; url=javascript:alert(1)",
+        "authorises it in GitHub's settings"
+    )]
+    fn a_token_that_single_sign_on_shuts_out_waits_for_its_owner(
+        #[case] header: &str,
+        #[case] remedy: &str,
+    ) {
+        let asked = headers(&[("x-github-sso", header)]);
+        let said = message("Resource protected by organization SAML enforcement.");
+        let verdict = classify(&a_write(), 403, &asked, &said, now());
+        assert_eq!(word(&verdict), ("not taken", Some(60)));
+        let Verdict::Failed(error) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(error.to_string().contains(remedy), "{error}");
+        let partial = headers(&[("x-github-sso", "partial-results; organizations=21")]);
+        let verdict = classify(&a_write(), 403, &partial, &message("No"), now());
+        assert_eq!(word(&verdict).0, "refused");
+    }
+
+    #[test]
+    fn the_last_request_of_a_window_is_followed_by_none() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let now = client.now();
+        // GitHub's clock is an hour behind ours: a minute is left by both.
+        let there = now - TimeDelta::hours(1);
+        let date = there.to_rfc2822().replace("+0000", "GMT");
+        let reset = (there.timestamp() + 60).to_string();
+        let said = |remaining| {
+            headers(&[
+                ("date", &date),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", &reset),
+            ])
+        };
+        client.learn(&said("1"));
+        assert_eq!(client.check_open(), Ok(()));
+        client.learn(&said("0"));
+        let until = client.standing().paused_until.unwrap();
+        assert!((59..=62).contains(&(until - now).num_seconds()), "{until}");
+        assert!(client.check_open().is_err());
+    }
+
+    #[test]
+    fn a_pause_that_no_window_is_as_long_as_is_a_clock_that_was_moved() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        client.pause_until(client.now() + TimeDelta::minutes(59));
+        assert!(client.check_open().is_err());
+        client.pause_until(client.now() + TimeDelta::hours(2));
+        assert_eq!(client.check_open(), Ok(()));
+    }
+
     #[test]
     fn a_failed_validation_names_the_field() {
         let body = json!({"message": "Validation Failed",
@@ -1031,6 +1204,19 @@ mod tests {
         let free = (0..20)
             .filter(|_| pace.reserve(much_later).is_zero())
             .count();
+        assert_eq!(free, 10, "the burst does not grow");
+    }
+
+    #[test]
+    fn a_turn_that_was_given_back_is_anothers() {
+        let pace = Pace::new(1.0).unwrap();
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert!(pace.reserve(start).is_zero());
+            pace.give_back();
+        }
+        pace.give_back();
+        let free = (0..20).filter(|_| pace.reserve(start).is_zero()).count();
         assert_eq!(free, 10, "the burst does not grow");
     }
 

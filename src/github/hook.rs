@@ -281,9 +281,10 @@ impl GitHub {
             // An edit is no new comment.
             ("issue_comment", "created") => payload.comment.as_ref().map(|comment| {
                 at = comment.created_at.or(at);
-                by = by
-                    .take()
-                    .or(comment.user.as_ref().map(|user| self.known(user, false)));
+                by = by.take().or(comment
+                    .user
+                    .as_ref()
+                    .map(|user| self.known(user, user.is_bot())));
                 let (text, operation) = comment.text();
                 What::Commented {
                     id: comment.id.to_string(),
@@ -302,7 +303,7 @@ impl GitHub {
         Some(self.known(&user, payload.sender.is_bot()))
     }
 
-    fn known(&self, user: &User, is_bot: bool) -> Actor {
+    pub(super) fn known(&self, user: &User, is_bot: bool) -> Actor {
         let us = self.known_me().is_some_and(|me| me.id == user.id);
         Actor {
             account: user.account(),
@@ -625,6 +626,7 @@ mod tests {
         let me = me.map(|(id, login)| User {
             id,
             login: login.into(),
+            kind: String::new(),
         });
         github.me.set(me).unwrap();
         github
@@ -983,11 +985,7 @@ mod tests {
 
     #[rstest]
     #[case::ours("shipped ✓\n\n<!-- ivan:op=01JABC -->", "shipped ✓", Some("01JABC"))]
-    #[case::somebodys(
-        "<!-- ivan:op=01JABC --> said Ivan",
-        "<!-- ivan:op=01JABC --> said Ivan",
-        None
-    )]
+    #[case::somebodys("<!-- ivan:op=01JABC -->said Ivan", "said Ivan", None)]
     #[case::empty("", "", None)]
     fn a_comment_names_its_operation(
         #[case] body: &str,

@@ -101,8 +101,8 @@ pub struct GitHub {
     followed: Mutex<Vec<Followed>>,
     /// The account that the token belongs to; `None` where a token has none that it can ask for (an app's).
     me: OnceCell<Option<User>>,
-    /// What polls know of the repositories, by their ids.
-    probes: Mutex<BTreeMap<u64, poll::Probed>>,
+    /// What polls know of the repositories, by their ids and what was listed.
+    probes: Mutex<BTreeMap<(u64, poll::What), poll::Probed>>,
 }
 
 impl GitHub {

@@ -7,17 +7,40 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::domain::operation::{Container, Page, Refusal, SourceReader, WriteError};
-use crate::domain::task::{RepoName, Source};
+use crate::domain::event::{Act, What as Did};
+use crate::domain::operation::{
+    Comment, CommentPage, Container, Listing, Of, Page, Refusal, SourceReader, WriteError,
+};
+use crate::domain::task::{RepoName, Source, TaskKey};
 
 use super::GitHub;
 use super::client::{Got, Request};
-use super::wire::{Issue, Listed};
+use super::wire::{self, Issue, Listed};
 use super::writer::seconds;
 
 /// How long after a change a probe may not show one of the same time or before: `updated_at` is in whole seconds, and
 /// listings lag (contract github 6: two minutes of overlap).
 const SETTLES: TimeDelta = TimeDelta::minutes(2);
+
+/// What a listing of a repository is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Issues,
+    Comments,
+}
+
+impl What {
+    /// Below the repository. Comments have no state.
+    fn listing(self, name: &RepoName, thing: &str) -> Request {
+        match self {
+            What::Issues => {
+                Request::get(format!("/repos/{name}/issues"), thing).with("state", "all")
+            }
+            What::Comments => Request::get(format!("/repos/{name}/issues/comments"), thing),
+        }
+        .with("sort", "updated")
+    }
+}
 
 /// A probe that was answered: an ETag belongs to one address (contract github 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +58,7 @@ pub(super) struct Probed {
     reading: Option<Tag>,
 }
 
-/// The issue that changed last, as far as a probe looks at it.
+/// The issue or comment that changed last, as far as a probe looks at it.
 #[derive(Deserialize)]
 struct Newest {
     updated_at: DateTime<Utc>,
@@ -44,18 +67,17 @@ struct Newest {
 impl GitHub {
     /// Whether something changed since the last poll that was kept; costs nothing of the rate limit if not
     /// (contract github 6). Until [`SourceReader::walked`] it says so again.
-    async fn has_changed(&self, id: u64, thing: &str) -> Result<bool, WriteError> {
+    async fn has_changed(&self, id: u64, what: What, thing: &str) -> Result<bool, WriteError> {
         let name = self.name_of(id).await?;
         let kept = {
             let mut probes = self.lock_probes();
-            let probed = probes.entry(id).or_default();
+            let probed = probes.entry((id, what)).or_default();
             probed.reading = None;
             probed.kept.clone().filter(|tag| tag.name == name)
         };
         // The address stays the same, without a `since` that moves.
-        let request = Request::get(format!("/repos/{name}/issues"), thing)
-            .with("state", "all")
-            .with("sort", "updated")
+        let request = what
+            .listing(&name, thing)
             .with("direction", "desc")
             .with("per_page", 1)
             .unless(kept.map(|tag| tag.etag));
@@ -68,14 +90,53 @@ impl GitHub {
             .iter()
             .all(|newest| newest.updated_at + SETTLES < now);
         if let Some(etag) = etag.filter(|_| settled) {
-            self.lock_probes().entry(id).or_default().reading = Some(Tag { name, etag });
+            let mut probes = self.lock_probes();
+            probes.entry((id, what)).or_default().reading = Some(Tag { name, etag });
         }
         Ok(true)
     }
 
-    fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<u64, Probed>> {
+    /// A poll that a probe had found worth it is kept.
+    fn keep_probe(&self, container: &Container, what: What) {
+        let Ok(id) = container.id.parse::<u64>() else {
+            return;
+        };
+        if let Some(probed) = self.lock_probes().get_mut(&(id, what))
+            && let Some(tag) = probed.reading.take()
+        {
+            probed.kept = Some(tag);
+        }
+    }
+
+    fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<(u64, What), Probed>> {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// In our own types; `None` where it is on a pull request, or does not say when it was written.
+    fn comment(&self, repository: u64, comment: &wire::Comment) -> Option<Comment> {
+        let at = comment.created_at?;
+        let (text, operation) = comment.text();
+        let user = comment.user.as_ref();
+        Some(Comment {
+            task: TaskKey::github(repository, comment.issue()?),
+            act: Act {
+                by: user.map(|user| self.known(user, user.is_bot())),
+                at,
+                what: Did::Commented {
+                    id: comment.id.to_string(),
+                    text,
+                    operation,
+                },
+            },
+        })
+    }
+}
+
+fn repository_of(container: &Container, thing: &str) -> Result<u64, WriteError> {
+    container.id.parse().map_err(|_| WriteError::Refused {
+        what: Refusal::Other,
+        why: format!("{thing} has no GitHub id"),
+    })
 }
 
 #[async_trait]
@@ -85,14 +146,15 @@ impl SourceReader for GitHub {
     }
 
     fn walked(&self, container: &Container) {
-        let Ok(id) = container.id.parse::<u64>() else {
-            return;
-        };
-        if let Some(probed) = self.lock_probes().get_mut(&id)
-            && let Some(tag) = probed.reading.take()
-        {
-            probed.kept = Some(tag);
-        }
+        self.keep_probe(container, What::Issues);
+    }
+
+    fn listened(&self, container: &Container) {
+        self.keep_probe(container, What::Comments);
+    }
+
+    async fn moved_to(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        self.successor(key).await
     }
 
     fn rest_until(&self) -> Option<DateTime<Utc>> {
@@ -130,11 +192,8 @@ impl SourceReader for GitHub {
         page: Option<&str>,
     ) -> Result<Page, WriteError> {
         let thing = format!("the repository {}", container.name);
-        let id: u64 = container.id.parse().map_err(|_| WriteError::Refused {
-            what: Refusal::Other,
-            why: format!("{thing} has no GitHub id"),
-        })?;
-        if page.is_none() && since.is_some() && !self.has_changed(id, &thing).await? {
+        let id = repository_of(container, &thing)?;
+        if page.is_none() && since.is_some() && !self.has_changed(id, What::Issues, &thing).await? {
             return Ok(Page {
                 tasks: Vec::new(),
                 next: None,
@@ -144,9 +203,8 @@ impl SourceReader for GitHub {
             // A name is asked whose it is before a listing begins.
             None => {
                 let name = self.locate(id).await?;
-                let mut request = Request::get(format!("/repos/{name}/issues"), thing.as_str())
-                    .with("state", "all")
-                    .with("sort", "updated")
+                let mut request = What::Issues
+                    .listing(&name, &thing)
                     .with("direction", "asc")
                     .with("per_page", 100);
                 if let Some(since) = since {
@@ -179,6 +237,62 @@ impl SourceReader for GitHub {
         Ok(Page {
             tasks,
             next: got.next,
+        })
+    }
+
+    fn comments_are_listed(&self) -> Listing {
+        Listing::ByContainer
+    }
+
+    async fn comments(
+        &self,
+        of: Of<'_>,
+        since: Option<DateTime<Utc>>,
+        page: Option<&str>,
+    ) -> Result<CommentPage, WriteError> {
+        let container = match of {
+            Of::Container(container) => container,
+            Of::Task(task) => {
+                return Err(WriteError::Refused {
+                    what: Refusal::Other,
+                    why: format!(
+                        "GitHub's comments are asked for by repository, not by {}",
+                        task.as_str()
+                    ),
+                });
+            }
+        };
+        let thing = format!("the comments of {}", container.name);
+        let id = repository_of(container, &thing)?;
+        let what = What::Comments;
+        if page.is_none() && since.is_some() && !self.has_changed(id, what, &thing).await? {
+            return Ok(CommentPage {
+                comments: Vec::new(),
+                newest: None,
+                next: None,
+            });
+        }
+        let request = match page {
+            None => {
+                let request = what.listing(&self.locate(id).await?, &thing);
+                match since {
+                    Some(since) => request
+                        .with("direction", "asc")
+                        .with("per_page", 100)
+                        .with("since", seconds(since)),
+                    None => request.with("direction", "desc").with("per_page", 100),
+                }
+            }
+            Some(link) => self.client.follow(link, thing.as_str())?,
+        };
+        // Without knowing who we are, our own would be somebody's.
+        self.me().await?;
+        let got: Got<Listed<wire::Comment>> = self.client.get(&request).await?;
+        let listed = got.value.items.iter();
+        Ok(CommentPage {
+            newest: listed.clone().filter_map(wire::Comment::changed_at).max(),
+            comments: listed.filter_map(|one| self.comment(id, one)).collect(),
+            next: got.next.filter(|_| since.is_some()),
         })
     }
 }
@@ -453,6 +567,145 @@ mod tests {
         *left.lock().unwrap() = 499;
         github.containers().await;
         assert_eq!(github.rest_until(), DateTime::from_timestamp(reset, 0));
+    }
+
+    fn comment(id: u64, page: &str, by: Value) -> Value {
+        let issue = "https://api.github.com/repos/acme/widgets/issues/7";
+        json!({"id": id, "body": "Seen on 17.4 too", "user": by, "issue_url": issue,
+            "html_url": format!("https://github.com/acme/widgets/{page}/7#issuecomment-{id}"),
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z"})
+    }
+
+    #[tokio::test]
+    async fn comments_are_read_by_their_last_change_and_say_who_wrote_them() {
+        let bo = json!({"login": "bo", "id": 12, "type": "User"});
+        let bot = json!({"login": "builds", "id": 13, "type": "Bot"});
+        let us = json!({"login": "ivan-bot", "id": 40, "type": "User"});
+        let mut ours = comment(904, "issues", us);
+        ours["body"] = json!("shipped\n\n<!-- ivan:op=01JX -->");
+        let mut timeless = comment(905, "issues", bo.clone());
+        timeless["created_at"] = Value::Null;
+        let mut ghosts = comment(906, "issues", Value::Null);
+        ghosts["updated_at"] = Value::Null;
+        let mut of_pull = comment(902, "pull", bo.clone());
+        of_pull["updated_at"] = json!("2026-01-03T00:00:00Z");
+        let listed = json!([
+            comment(901, "issues", bo),
+            of_pull,
+            comment(903, "issues", bot),
+            ours,
+            timeless,
+            ghosts,
+            {"odd": true}
+        ]);
+        let fake = Fake::start(world(move |seen| {
+            let next = format!(
+                "<http://{}/next>; rel=\"next\"",
+                seen.header("host").unwrap()
+            );
+            Reply::Text(200, vec![("Link", next)], listed.to_string())
+        }))
+        .await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let since = DateTime::from_timestamp(1_767_225_600, 0);
+        let container = widgets();
+        let of = Of::Container(&container);
+        let page = github.comments(of, since, None).await.unwrap();
+        assert!(page.next.unwrap().ends_with("/next"));
+        let newest = page.newest.unwrap().to_rfc3339();
+        assert_eq!(newest, "2026-01-03T00:00:00+00:00", "of the pull request");
+        let told: Vec<_> = page
+            .comments
+            .iter()
+            .map(|comment| {
+                assert_eq!(comment.task, TaskKey::github(1001, 7));
+                assert_eq!(Some(comment.act.at), since);
+                let by = comment.act.by.as_ref();
+                let by = by.map(|by| (by.account.name.as_str(), by.bot, by.us));
+                let Did::Commented {
+                    id,
+                    text,
+                    operation,
+                } = &comment.act.what
+                else {
+                    panic!("{comment:?}");
+                };
+                (id.as_str(), by, text.as_str(), operation.as_deref())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("901", Some(("bo", false, false)), "Seen on 17.4 too", None),
+                (
+                    "903",
+                    Some(("builds", true, false)),
+                    "Seen on 17.4 too",
+                    None
+                ),
+                (
+                    "904",
+                    Some(("ivan-bot", true, true)),
+                    "shipped",
+                    Some("01JX")
+                ),
+                ("906", None, "Seen on 17.4 too", None),
+            ]
+        );
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(asked.line(), "GET /repos/acme/widgets/issues/comments");
+        for (key, value) in [
+            ("sort", "updated"),
+            ("direction", "asc"),
+            ("per_page", "100"),
+            ("since", "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(asked.query(key).as_deref(), Some(value));
+        }
+        // To begin with, the newest page is all.
+        let first = github.comments(of, None, None).await.unwrap();
+        assert_eq!((first.comments.len(), first.next), (4, None));
+        let asked = fake.seen().pop().unwrap();
+        assert_eq!(asked.query("direction").as_deref(), Some("desc"));
+        assert_eq!(asked.query("since"), None);
+    }
+
+    #[tokio::test]
+    async fn unchanged_comments_are_asked_for_by_their_etag_apart_from_issues() {
+        let etag = Arc::new(StdMutex::new("W/\"one\""));
+        let fake = tagged(etag, DateTime::from_timestamp(1, 0).unwrap(), || {
+            says(200, json!([]))
+        })
+        .await;
+        let github = github(&fake.url);
+        github.containers().await;
+        let since = DateTime::from_timestamp(1_767_225_600, 0);
+        let container = widgets();
+        let before = fake.lines().len();
+        for _ in 0..2 {
+            let page = github
+                .comments(Of::Container(&container), since, None)
+                .await;
+            assert_eq!(page.unwrap().next, None);
+            github.listened(&container);
+        }
+        let asked: Vec<_> = fake.seen()[before..]
+            .iter()
+            .filter(|seen| seen.line().ends_with("/issues/comments"))
+            .map(|seen| {
+                (
+                    seen.query("per_page"),
+                    seen.header("if-none-match").is_some(),
+                )
+            })
+            .collect();
+        let of = |pages: &str, known| (Some(pages.to_owned()), known);
+        assert_eq!(asked, [of("1", false), of("100", false), of("1", true)]);
+        github.page(&container, since, None).await.unwrap();
+        let issues = fake.seen();
+        let issues = issues.iter().find(|seen| seen.line().ends_with("/issues"));
+        assert_eq!(issues.unwrap().header("if-none-match"), None);
     }
 
     #[tokio::test]

@@ -28,7 +28,28 @@ pub(super) fn marker(operation: &str) -> String {
 pub(super) fn marked(text: &str, operation: &str) -> String {
     let text = disarmed(text);
     let separator = if text.is_empty() { "" } else { "\n\n" };
-    format!("{text}{separator}{}", marker(operation))
+    let closed = open_fence(&text).map(|fence| format!("\n{fence}"));
+    let closed = closed.unwrap_or_default();
+    format!("{text}{closed}{separator}{}", marker(operation))
+}
+
+/// The fence of a code block that the text leaves open, as Slack's ```` ```one\ntwo``` ```` does in GitHub's eyes:
+/// within it our marker would be seen.
+fn open_fence(text: &str) -> Option<&str> {
+    let mut open: Option<&str> = None;
+    for line in text.lines() {
+        let line = line.trim();
+        let length = line.len() - line.trim_start_matches('`').len();
+        let (Some(fence), Some(rest)) = (line.get(..length), line.get(length..)) else {
+            continue;
+        };
+        open = match open {
+            Some(opened) if length >= opened.len() && rest.is_empty() => None,
+            None if length >= 3 && !rest.contains('`') => Some(fence),
+            same => same,
+        };
+    }
+    open
 }
 
 /// Whether a body ends in this operation's marker. One in the middle is somebody's text.
@@ -53,26 +74,36 @@ fn disarmed(text: &str) -> String {
     disarmed
 }
 
-/// A body without the marker at its end.
-fn unmarked(body: &str) -> &str {
-    split_marker(body).0
+/// A body as people see it in GitHub: without any marker, for those in quotes are as invisible there as our own.
+fn unmarked(body: &str) -> String {
+    let mut rest = body;
+    let mut unmarked = String::with_capacity(body.len());
+    while let Some((before, after)) = rest.split_once(MARKER_OPENS) {
+        unmarked.push_str(before);
+        rest = match after.split_once(MARKER_CLOSES) {
+            Some((operation, after)) if is_operation(operation) => after,
+            _ => {
+                unmarked.push_str(MARKER_OPENS);
+                after
+            }
+        };
+    }
+    unmarked.push_str(rest);
+    unmarked.truncate(unmarked.trim_end().len());
+    unmarked
 }
 
-/// A body without the marker at its end, and the operation that the marker names.
-fn split_marker(body: &str) -> (&str, Option<&str>) {
-    let trimmed = body.trim_end();
-    let Some((before, operation)) = trimmed
-        .strip_suffix(MARKER_CLOSES)
-        .and_then(|text| text.rsplit_once(MARKER_OPENS))
-    else {
-        return (trimmed, None);
-    };
-    let is_ours = !operation.is_empty() && operation.chars().all(|c| c.is_ascii_alphanumeric());
-    if is_ours {
-        (before.trim_end(), Some(operation))
-    } else {
-        (trimmed, None)
-    }
+/// The operation that the marker at the end of a body names. A marker in the middle is somebody's quote.
+fn operation_of(body: &str) -> Option<&str> {
+    let (_, operation) = body
+        .trim_end()
+        .strip_suffix(MARKER_CLOSES)?
+        .rsplit_once(MARKER_OPENS)?;
+    is_operation(operation).then_some(operation)
+}
+
+fn is_operation(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 /// Reads a field that may be missing, null or of a surprising type: that is the default then.
@@ -122,6 +153,8 @@ where
 pub(super) struct User {
     pub(super) id: u64,
     pub(super) login: String,
+    #[serde(default, rename = "type", deserialize_with = "lenient")]
+    pub(super) kind: String,
 }
 
 impl User {
@@ -130,6 +163,10 @@ impl User {
             id: self.id.to_string(),
             name: self.login.clone(),
         }
+    }
+
+    pub(super) fn is_bot(&self) -> bool {
+        self.kind == "Bot"
     }
 }
 
@@ -150,14 +187,33 @@ pub(super) struct Comment {
     pub(super) user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) created_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    updated_at: Option<DateTime<Utc>>,
+    #[serde(default, deserialize_with = "lenient")]
+    html_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    issue_url: String,
 }
 
 impl Comment {
+    /// The number of the issue that it is on; `None` on a pull request, which only the page for people tells apart.
+    pub(super) fn issue(&self) -> Option<u64> {
+        let page = self.html_url.split('#').next().unwrap_or_default();
+        let is_of_pull = page.rsplit('/').nth(1) == Some("pull");
+        let number = self.issue_url.rsplit('/').next()?.parse().ok()?;
+        (!is_of_pull && number > 0).then_some(number)
+    }
+
+    /// When it was last edited, or written.
+    pub(super) fn changed_at(&self) -> Option<DateTime<Utc>> {
+        self.updated_at.or(self.created_at)
+    }
+
     /// Its text for showing, at most as long as a description, and the operation that our marker in it names.
     pub(super) fn text(&self) -> (String, Option<String>) {
-        let (text, operation) = split_marker(&self.body);
+        let text = unmarked(&self.body);
         let text = text.chars().take(DESCRIPTION_MAX).collect();
-        (text, operation.map(str::to_owned))
+        (text, operation_of(&self.body).map(str::to_owned))
     }
 }
 
@@ -302,7 +358,9 @@ impl Issue {
             status,
             priority: mapping.priority(&labels),
             labels,
+            commented_at: None,
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
+            custom_id: None,
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own.
@@ -411,6 +469,7 @@ impl Sender {
         Some(User {
             id: self.id?,
             login: self.login.clone()?,
+            kind: self.kind.clone(),
         })
     }
 
@@ -559,6 +618,7 @@ mod tests {
         User {
             id: 40,
             login: "ivan-bot".into(),
+            kind: String::new(),
         }
     }
 
@@ -615,7 +675,9 @@ mod tests {
                 created_at: at("2026-01-01T00:00:00Z"),
                 updated_at: at("2026-01-02T03:04:05Z"),
                 closed: None,
+                commented_at: None,
                 reopened: false,
+                custom_id: None,
             }
         );
     }
@@ -665,7 +727,12 @@ mod tests {
     #[case("text\n\n<!-- ivan:op=01JABC -->", "text")]
     #[case("text\r\n\r\n<!-- ivan:op=01JABC -->\r\n", "text")]
     #[case("<!-- ivan:op=01JABC -->", "")]
-    #[case("<!-- ivan:op=01JABC --> text", "<!-- ivan:op=01JABC --> text")]
+    #[case("<!-- ivan:op=01JABC --> text", " text")]
+    #[case(
+        "> shipped\n>\n> <!-- ivan:op=01JABC -->\n\nthanks\n\n<!-- ivan:op=01JDEF -->",
+        "> shipped\n>\n> \n\nthanks"
+    )]
+    #[case("<!-- ivan:op=<!-- ivan:op=01JABC -->", "<!-- ivan:op=")]
     #[case("text <!-- other -->", "text <!-- other -->")]
     #[case("text <!-- ivan:op= -->", "text <!-- ivan:op= -->")]
     #[case("text <!-- ivan:op=a b -->", "text <!-- ivan:op=a b -->")]
@@ -693,6 +760,19 @@ mod tests {
         assert!(!is_marked(&body, "01J00000000000000000000002"));
         assert_eq!(body.starts_with(text), kept, "{body}");
         assert_eq!(body.matches("<!-- ivan:op=").count(), 1, "{body}");
+    }
+
+    #[rstest]
+    #[case("```one\ntwo```", "```one\ntwo```\n```\n\n")]
+    #[case("````\n```\none", "````\n```\none\n````\n\n")]
+    #[case("```\none\n```", "```\none\n```\n\n")]
+    #[case("```one```", "```one```\n\n")]
+    #[case("a ` and ``", "a ` and ``\n\n")]
+    fn a_marker_is_not_seen_in_a_code_block_that_was_left_open(
+        #[case] text: &str,
+        #[case] before: &str,
+    ) {
+        assert_eq!(marked(text, OP), format!("{before}{}", marker(OP)));
     }
 
     #[test]

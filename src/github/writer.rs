@@ -3,6 +3,8 @@
 //! The domain's `carry_out` decides what is asked and when; this translates. Every body that we write ends in the
 //! operation's invisible marker, by which a lost comment or issue is recognised (design 10, contract github 7).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
@@ -10,7 +12,7 @@ use serde_json::json;
 
 use crate::bounds::Bound;
 use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Write, WriteError, Written,
+    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 
@@ -76,23 +78,44 @@ impl SourceWriter for GitHub {
         let Some(begun_at) = op.begun_at else {
             return Ok(None);
         };
-        let since = begun_at - CLOCK_SLACK;
         match &op.write {
             Write::Complete { .. } => Ok(None),
             Write::Comment { task, .. } => {
                 let now = self.read(task).await?;
+                let since = self.since(begun_at);
                 let found = self.find_comment(op, &now.key, since).await?;
                 Ok(found.map(|comment| Written {
                     task: now,
                     trace: Some(comment.id.to_string()),
                 }))
             }
-            Write::Create(new) => self.find_created(op, new, since).await,
+            Write::Create(new) => self.find_created(op, new, begun_at).await,
         }
+    }
+
+    fn take_turn(&self) -> Duration {
+        self.client.take_turn()
+    }
+
+    fn give_back(&self) {
+        self.client.give_back();
+    }
+
+    fn standing(&self) -> Standing {
+        self.client.standing()
+    }
+
+    fn pause_until(&self, until: DateTime<Utc>) {
+        self.client.pause_until(until);
     }
 }
 
 impl GitHub {
+    /// From when on a trace is looked for, by GitHub's clock, of a write that began then by ours.
+    fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
+        begun_at - CLOCK_SLACK - self.client.ahead()
+    }
+
     /// The task as `carry_out` has just read it.
     async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
         match now {
@@ -166,6 +189,24 @@ impl GitHub {
                 ),
             }
         })
+    }
+
+    /// The key that an issue has since it was transferred to a repository that is followed.
+    pub(super) async fn successor(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
+        let (repository, number) = parts(key)?;
+        let (name, got) = match self.issue(repository, number).await {
+            Ok(found) => found,
+            Err(WriteError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if self.check_here(&got, repository, &name, number).is_ok() {
+            return Ok(None);
+        }
+        let home = got.value.repository();
+        let followed = self.lock_followed();
+        let mut known = followed.iter().filter_map(|one| one.known.as_ref());
+        let here = known.find(|(_, name)| home.as_ref().is_some_and(|home| home.is(name)));
+        Ok(here.map(|(id, _)| TaskKey::github(*id, got.value.number)))
     }
 
     async fn close(&self, now: &Task) -> Result<Task, WriteError> {
@@ -305,30 +346,39 @@ impl GitHub {
         &self,
         op: &Operation,
         new: &NewTask,
-        since: DateTime<Utc>,
+        begun_at: DateTime<Utc>,
     ) -> Result<Option<Written>, WriteError> {
         let (repository, name) = self.place(new).await?;
         let me = self.me().await?;
+        let since = self.since(begun_at);
         let thing = format!("the new issues in {name}");
-        let mut request = Request::get(format!("/repos/{name}/issues"), thing.as_str())
-            .with("state", "all")
-            .with("since", seconds(since))
-            .with("sort", "created")
-            .with("direction", "desc")
-            .with("per_page", 100);
-        if let Some(me) = me {
-            request = request.with("creator", &me.login);
-        }
-        let found = self
-            .search(request, |issue: &Issue| {
-                let key = TaskKey::github(repository, issue.number);
-                is_by(me, issue.user.as_ref())
-                    && !issue.is_pull_request()
-                    && is_marked(issue.body.as_deref().unwrap_or_default(), &op.id)
-                    && is_since(issue.created_at, since)
-                    && !op.claimed.contains(key.as_str())
-            })
-            .await?;
+        let request = || {
+            Request::get(format!("/repos/{name}/issues"), thing.as_str())
+                .with("state", "all")
+                .with("since", seconds(since))
+                .with("sort", "created")
+                .with("direction", "desc")
+                .with("per_page", 100)
+        };
+        let fits = |issue: &Issue| {
+            let key = TaskKey::github(repository, issue.number);
+            is_by(me, issue.user.as_ref())
+                && !issue.is_pull_request()
+                && is_marked(issue.body.as_deref().unwrap_or_default(), &op.id)
+                && is_since(issue.created_at, since)
+                && !op.claimed.contains(key.as_str())
+        };
+        let found = match me {
+            Some(me) => {
+                let by_us = request().with("creator", &me.login);
+                match self.search(by_us, fits).await {
+                    // How GitHub wants an account to be spelled here is not sure for all (contract github 7).
+                    Err(WriteError::Refused { .. }) => self.search(request(), fits).await?,
+                    found => found?,
+                }
+            }
+            None => self.search(request(), fits).await?,
+        };
         found
             .map(|issue| {
                 let task = issue.into_task(&self.mapping, repository, &name, me);
@@ -426,6 +476,7 @@ mod tests {
     use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::{github, name, repository, world};
     use super::*;
+    use crate::clock::Clock;
     use crate::domain::task::Status;
 
     const OP: &str = "01J00000000000000000000001";
@@ -571,6 +622,10 @@ mod tests {
             error.to_string().contains(&format!("github:{to}#3")),
             "{error}"
         );
+        let reader = github(&fake.url);
+        reader.resolve_all().await;
+        let successor = (what == Refusal::Gone).then(|| TaskKey::github(2002, 3));
+        assert_eq!(reader.successor(&key()).await, Ok(successor));
     }
 
     #[tokio::test]
@@ -899,6 +954,45 @@ mod tests {
             Some("2025-12-31T23:59:00Z")
         );
         assert_eq!(listing.query("per_page").as_deref(), Some("100"));
+    }
+
+    /// Our clock is ten minutes ahead of GitHub's.
+    #[tokio::test]
+    async fn a_wrong_clock_hides_no_trace() {
+        let begun = Clock::system().now();
+        let there = begun - TimeDelta::minutes(10);
+        let dated = move |status, body: Value| {
+            let date = there.to_rfc2822().replace("+0000", "GMT");
+            Reply::Text(status, vec![("date", date)], body.to_string())
+        };
+        let fake = Fake::start(world(move |seen| match seen.line().as_str() {
+            "GET /repos/acme/widgets/issues/7/comments" => {
+                let made = json!({"created_at": seconds(there)});
+                dated(200, json!([with(marked_comment(), made)]))
+            }
+            _ => dated(200, issue("acme/widgets", 7)),
+        }))
+        .await;
+        let mut op = comment("shipped");
+        op.begun_at = Some(begun);
+        let found = github(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("900"));
+        let since = fake.seen().pop().unwrap().query("since").unwrap();
+        let since: DateTime<Utc> = since.parse().unwrap();
+        assert!(since <= there - TimeDelta::seconds(59), "{since}");
+    }
+
+    #[tokio::test]
+    async fn an_account_that_no_listing_knows_is_left_out_of_the_search() {
+        let there = with(issue("acme/widgets", 12), json!({"body": MARKER}));
+        let fake = Fake::start(world(move |seen| match seen.query("creator") {
+            Some(_) => says(422, json!({"message": "Validation Failed"})),
+            None => says(200, json!([there])),
+        }))
+        .await;
+        let op = create("acme/widgets");
+        let found = github(&fake.url).find(&op).await.unwrap();
+        assert_eq!(found.unwrap().trace.as_deref(), Some("1001:12"));
     }
 
     #[tokio::test]

@@ -806,8 +806,6 @@ pub struct TaskJson {
 impl TaskJson {
     fn of(scored: &Scored) -> TaskJson {
         let task = &scored.task;
-        // What the sources tell of activity is the time of the last change.
-        let updated_at = Some(rfc3339(task.updated_at));
         TaskJson {
             task_id: Some(task.id.to_string()),
             source: Some(task.key.source()),
@@ -820,8 +818,8 @@ impl TaskJson {
             priority: task.priority.map(|priority| priority.as_str()),
             entity: task.entity.clone(),
             score: Some(scored.score),
-            last_activity: updated_at.clone(),
-            updated_at,
+            updated_at: Some(rfc3339(task.updated_at)),
+            last_activity: Some(rfc3339(task.last_activity())),
         }
     }
 }
@@ -1007,7 +1005,9 @@ mod tests {
                 created_at: at("2026-02-01T08:00:00Z"),
                 updated_at: at("2026-03-01T09:30:00.250Z"),
                 closed: None,
+                commented_at: None,
                 reopened: false,
+                custom_id: None,
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],

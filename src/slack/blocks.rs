@@ -10,16 +10,23 @@ use crate::domain::reply::{Span, Words};
 
 /// The longest text that `chat.update` takes, so that every message can be brought up to date (contract slack 3.3).
 const TEXT_MAX: usize = 4_000;
+/// The longest title that is struck whole; a longer one is cut.
+const STRUCK_MAX: usize = 300;
 
-/// The wire text of a message: at most 4,000 characters, cut between characters, never inside a link or an entity.
+/// The wire text of a message: at most 4,000 characters.
 pub fn mrkdwn(words: &Words) -> String {
+    mrkdwn_within(words, TEXT_MAX)
+}
+
+/// The wire text of some words: at most so many characters, cut between characters, never inside a link or an entity.
+pub fn mrkdwn_within(words: &Words, most: usize) -> String {
     let whole: String = words.spans().iter().map(rendered).collect();
-    if length(&whole) <= TEXT_MAX {
+    if length(&whole) <= most {
         return whole;
     }
     let mut cut = Cut {
         text: String::new(),
-        left: TEXT_MAX - 1,
+        left: most.saturating_sub(1),
     };
     for span in words.spans() {
         let fits = match span {
@@ -28,7 +35,7 @@ pub fn mrkdwn(words: &Words) -> String {
                 Some(url) => cut.push_link(text, &url),
                 None => cut.push_chars(text),
             },
-            Span::Code(_) => cut.push(&rendered(span)),
+            Span::Code(_) | Span::Struck { .. } | Span::Time { .. } => cut.push(&rendered(span)),
         };
         if !fits {
             break;
@@ -44,6 +51,25 @@ fn rendered(span: &Span) -> String {
             Some(url) => format!("<{url}|{}>", escape(&label(text))),
             None => escape(text),
         },
+        Span::Struck { text, url } => {
+            // Slack strikes what stands between two tildes of one line.
+            let text =
+                one_line(&text.chars().take(STRUCK_MAX).collect::<String>()).replace('~', "∼");
+            let link = Span::Link {
+                text,
+                url: url.clone(),
+            };
+            format!("~{}~", rendered(&link))
+        }
+        // Slack shows it in the reader's own time zone and habit.
+        Span::Time { at, text, day } => {
+            let text = escape(&label(text));
+            let shown = match day {
+                true => "{date_short} {time}",
+                false => "{time_secs}",
+            };
+            format!("<!date^{}^{shown}|{text}>", at.timestamp())
+        }
         Span::Code(text) if text.trim().is_empty() => escape(text),
         // A code span ends at the first backtick or line end, and Slack knows no escape for either.
         Span::Code(text) => format!("`{}`", escape(&one_line(text).replace('`', "'"))),
@@ -148,6 +174,17 @@ mod tests {
             mrkdwn(&words),
             "✓ complete: <https://app.clickup.com/t/86a?x=1&amp;y=2|Renew cert>. Type `help`"
         );
+    }
+
+    #[test]
+    fn a_moment_is_a_date_of_slacks() {
+        let at = chrono::DateTime::from_timestamp(1_767_225_620, 0).unwrap();
+        let words = Words::new().text("at ").time(at, chrono_tz::Europe::Madrid);
+        assert_eq!(
+            mrkdwn(&words),
+            "at <!date^1767225620^{time_secs}|01:00:20 CET>"
+        );
+        assert_eq!(words.plain(), "at 01:00:20 CET");
     }
 
     #[test]

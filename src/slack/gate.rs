@@ -5,8 +5,9 @@
 
 use super::ChannelCommands;
 use super::text::{self, is_invisible};
-use super::wire::{Callback, Event};
-use crate::desk::Heard;
+use super::wire::{Callback, Event, Interaction};
+use crate::desk::{Gesture, Heard};
+use crate::domain::card::Press;
 
 /// Who we are, by `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,49 @@ pub fn pass(
         ts: ts.clone(),
         said_at,
         thread: event.thread_ts.clone().filter(|root| root != ts),
+        gesture: Gesture::Said,
+    })
+}
+
+/// A button of a message of ours that was pressed, if it asks for something (contract slack 2.4).
+pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
+    let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
+    let press = action.action_id.as_deref().unwrap_or_default();
+    let press: Press = press.parse().map_err(|_| Ignored::NotForUs)?;
+    if press.command().is_none() {
+        return Err(Ignored::NotForUs);
+    }
+    let message = &interaction.message;
+    let channel = interaction.channel.id.as_ref();
+    let (Some(user), Some(channel), Some(ts), Some(trigger)) = (
+        &interaction.user.id,
+        channel.or(interaction.container.channel_id.as_ref()),
+        interaction
+            .container
+            .message_ts
+            .as_ref()
+            .or(message.ts.as_ref()),
+        &interaction.trigger_id,
+    ) else {
+        return Err(Ignored::Incomplete);
+    };
+    let acted = action.action_ts.as_deref().and_then(text::instant);
+    let root = message.thread_ts.as_ref();
+    Ok(Heard {
+        // A double click is two triggers: what is done twice the desk finds already so.
+        keys: vec![format!("trigger:{trigger}")],
+        user: user.clone(),
+        channel: channel.clone(),
+        direct: channel.starts_with('D')
+            || interaction.channel.name.as_deref() == Some("directmessage"),
+        text: press.to_string(),
+        ts: ts.clone(),
+        said_at: acted.ok_or(Ignored::Incomplete)?,
+        thread: root
+            .or(interaction.container.thread_ts.as_ref())
+            .filter(|root| *root != ts)
+            .cloned(),
+        gesture: Gesture::Pressed(press),
     })
 }
 
@@ -228,6 +272,7 @@ mod tests {
                 ts: "1763800000.123459".into(),
                 said_at: chrono::DateTime::from_timestamp_micros(1_763_800_000_123_459).unwrap(),
                 thread: None,
+                gesture: crate::desk::Gesture::Said,
             }
         );
     }

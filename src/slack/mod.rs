@@ -5,6 +5,7 @@
 //! `text` and `blocks` translate, `web` calls the Web API, `pace` says how long to wait.
 
 mod blocks;
+mod cards;
 mod catch_up;
 mod gate;
 mod listen;
@@ -377,9 +378,11 @@ impl socket::Intake for DeskIntake {
         heard: crate::desk::Heard,
         raw: String,
     ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
+        // Of a command or a button that is not acknowledged Slack itself says so, to that person alone.
+        let is_said = heard.gesture == desk::Gesture::Said;
         let conversation = desk::conversation_of(&heard);
         let kept = self.desk.keep(heard, raw).await;
-        if kept.is_err() {
+        if kept.is_err() && is_said {
             // One too many to be told is not: Slack delivers the message again.
             let _ = self.unkept.try_send(conversation);
         }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::blocks::mrkdwn;
+use super::cards::layout;
 use super::pace::{Backoff, Limiter};
 use super::text::instant;
 use super::web::{POST, Seen, UPDATE, Web, WebError};
@@ -140,7 +141,10 @@ pub async fn run(
 #[derive(Default)]
 struct Work {
     running: JoinSet<(Outgoing, After)>,
-    busy: HashSet<Conversation>,
+    /// Conversations, and whether it is a card there that is made again: that holds up nothing else.
+    busy: HashSet<(Conversation, bool)>,
+    /// The messages themselves: two changes of one must not overtake each other.
+    at_work: HashSet<i64>,
     /// How often a message failed in a row.
     backoffs: HashMap<i64, Backoff>,
     /// Conversations that failed after the stop: not tried again.
@@ -164,8 +168,9 @@ impl Work {
         self.backoffs.retain(|message, _| stands.contains(message));
         for message in outgoing {
             let conversation = &message.conversation;
+            let place = (conversation.clone(), message.redraw);
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
-                if !self.busy.contains(conversation) {
+                if !self.busy.contains(&place) {
                     Bound::ConversationsAtOnce.reached(format_args!(
                         "{CONVERSATIONS_AT_ONCE} conversations are posted to, and the next wait"
                     ));
@@ -173,9 +178,13 @@ impl Work {
                 }
                 continue;
             }
-            if self.given_up.contains(conversation) || !self.busy.insert(conversation.clone()) {
+            if self.given_up.contains(conversation)
+                || self.at_work.contains(&message.id)
+                || !self.busy.insert(place)
+            {
                 continue;
             }
+            self.at_work.insert(message.id);
             let backoff = self
                 .backoffs
                 .entry(message.id)
@@ -192,7 +201,9 @@ impl Work {
         ended: Result<(tokio::task::Id, (Outgoing, After)), tokio::task::JoinError>,
     ) -> Result<(), SlackError> {
         let (_, (message, after)) = ended.map_err(|error| panicked("post", error))?;
-        self.busy.remove(&message.conversation);
+        self.busy
+            .remove(&(message.conversation.clone(), message.redraw));
+        self.at_work.remove(&message.id);
         match after {
             After::Done => {
                 self.backoffs.remove(&message.id);
@@ -313,7 +324,13 @@ impl Pen {
         self.tray.posting(message.id).await?;
         let sent = self
             .web
-            .post(channel, thread.as_deref(), text, &message.uid)
+            .post(
+                channel,
+                thread.as_deref(),
+                text,
+                layout(&message.parts),
+                &message.uid,
+            )
             .await;
         match sent {
             Ok(seen) => self.record(message, &seen.ts, instant(&seen.ts)).await,
@@ -353,7 +370,10 @@ impl Pen {
         let channel = &message.conversation.channel;
         self.turn(UPDATE, channel).await;
         let sent_at = self.clock.now();
-        let seen = self.web.update(channel, ts, text).await?;
+        let seen = self
+            .web
+            .update(channel, ts, text, layout(&message.parts))
+            .await?;
         let edited = seen.edited_ts.as_deref().and_then(instant);
         let since = edited.map_or(sent_at, |edited| edited_at(edited, sent_at));
         self.record(message, ts, Some(since)).await

@@ -21,10 +21,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::gate::Ignored;
+use super::gate::{self, Ignored};
 use super::pace::{Backoff, Reopening};
 use super::web::{Web, WebError};
-use super::wire::{Callback, Frame};
+use super::wire::{Callback, Frame, Interaction};
 use super::{SlackError, Timings, millis, panicked, told_to_stop};
 use crate::bounds::Bound;
 use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
@@ -655,7 +655,24 @@ impl Job {
                 count(&kind, "answered");
                 response = Some(json!({"response_type": "ephemeral", "text": NO_SLASH}));
             }
-            "slash_commands" | "interactive" => {
+            "interactive" => {
+                let interaction = Interaction::read(frame.payload);
+                let of = interaction.kind.as_deref().unwrap_or_default();
+                match of {
+                    "block_actions" => match gate::pressed(&interaction) {
+                        Ok(heard) => keep = Some((heard, raw.to_owned())),
+                        Err(why) => {
+                            count(&kind, why.as_str());
+                            tracing::debug!(envelope, why = why.as_str(), "ignored a button");
+                        }
+                    },
+                    _ => {
+                        count(&kind, "unanswered");
+                        tracing::info!(envelope, of, "an interaction that nothing here answers");
+                    }
+                }
+            }
+            "slash_commands" => {
                 count(&kind, "unanswered");
                 tracing::info!(envelope, kind, "an envelope that nothing here answers");
             }

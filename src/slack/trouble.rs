@@ -100,7 +100,10 @@ impl Trouble {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         for _ in 0..ATTEMPTS_MAX {
             let uid = ulid::Ulid::from_datetime(self.clock.now().into()).to_string();
-            let posted = self.web.post(channel, thread.as_deref(), &text, &uid).await;
+            let posted = self
+                .web
+                .post(channel, thread.as_deref(), &text, Vec::new(), &uid)
+                .await;
             let error = match posted {
                 Ok(_) => return,
                 Err(error) => error,

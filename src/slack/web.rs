@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use slack_morphism::api::{SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest};
+use slack_morphism::blocks::SlackBlock;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::hyper_tokio::{SlackClientHyperConnector, SlackHyperClient};
 use slack_morphism::{
@@ -189,6 +190,7 @@ impl Web {
         channel: &str,
         thread: Option<&str>,
         text: &str,
+        blocks: Vec<SlackBlock>,
         uid: &str,
     ) -> Result<Seen, WebError> {
         let method = POST;
@@ -196,6 +198,7 @@ impl Web {
             .with_event_payload(HashMap::from([("uid".to_owned(), uid.to_owned())]));
         let content = SlackMessageContent::new()
             .with_text(text.to_owned())
+            .opt_blocks(some(blocks))
             .with_metadata(metadata);
         let request = SlackApiChatPostMessageRequest::new(channel.into(), content)
             .opt_thread_ts(thread.map(Into::into))
@@ -206,9 +209,18 @@ impl Web {
     }
 
     /// `chat.update`: may be repeated.
-    pub async fn update(&self, channel: &str, ts: &str, text: &str) -> Result<Seen, WebError> {
+    pub async fn update(
+        &self,
+        channel: &str,
+        ts: &str,
+        text: &str,
+        blocks: Vec<SlackBlock>,
+    ) -> Result<Seen, WebError> {
         let method = UPDATE;
-        let content = SlackMessageContent::new().with_text(text.to_owned());
+        // Without blocks, those that stood there go (contract slack 3.3).
+        let content = SlackMessageContent::new()
+            .with_text(text.to_owned())
+            .opt_blocks(some(blocks));
         let request = SlackApiChatUpdateRequest::new(channel.into(), content, ts.into());
         let posted: Posted = self.send(method, &request).await?;
         seen(method, posted)
@@ -324,6 +336,10 @@ impl Web {
         let call = session.http_session_api.http_post(method, request, None);
         answered(method, self.limit, call).await
     }
+}
+
+fn some(blocks: Vec<SlackBlock>) -> Option<Vec<SlackBlock>> {
+    (!blocks.is_empty()).then_some(blocks)
 }
 
 /// The provider that the whole binary uses (design 9).

@@ -101,6 +101,67 @@ pub struct Event {
     pub client_msg_id: Option<String>,
 }
 
+/// The payload of an `interactive` envelope (contract slack 2.4).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Interaction {
+    /// `block_actions`, `message_action`, `shortcut`, `view_submission`, …
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub user: Named,
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Named,
+    #[serde(deserialize_with = "lenient")]
+    pub container: Container,
+    /// The message that has the button.
+    #[serde(deserialize_with = "lenient")]
+    pub message: Event,
+    #[serde(deserialize_with = "lenient")]
+    pub actions: Vec<Action>,
+    #[serde(deserialize_with = "lenient")]
+    pub trigger_id: Option<String>,
+}
+
+impl Interaction {
+    /// Reads a payload; what is no object has nothing in it.
+    pub fn read(payload: Value) -> Interaction {
+        serde_json::from_value(payload).unwrap_or_default()
+    }
+}
+
+/// A user or a channel in an interaction.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: Option<String>,
+}
+
+/// What an interaction happened in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    #[serde(deserialize_with = "lenient")]
+    pub message_ts: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub thread_ts: Option<String>,
+}
+
+/// A button that was pressed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Action {
+    #[serde(deserialize_with = "lenient")]
+    pub action_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub action_ts: Option<String>,
+}
+
 // ---------------------------------------------------------------- answers of the Web API (contract slack 3.2)
 
 /// `apps.connections.open`. No `Debug`: the address is a bearer secret.

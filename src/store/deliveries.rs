@@ -157,6 +157,15 @@ pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Resu
     )? > 0)
 }
 
+/// Whether an alarm is raised.
+pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM alarms WHERE about = ?1)",
+        [about],
+        |row| row.get(0),
+    )
+}
+
 /// Ends an alarm; since when it was raised, if it was.
 pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
     tx.query_row(

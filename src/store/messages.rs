@@ -6,9 +6,14 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::people;
-use super::tasks::{corrupt, json, micros};
+use super::slack_events::ReplyUrl;
+use super::tasks::{corrupt, from_json, json, micros};
+use crate::domain::card::Part;
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
+
+/// Cards of a task are made again in so many of its newest messages; older ones say what was true then.
+const REDRAWN_MAX: i64 = 20;
 
 /// A message that is owed; its words may not be known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +28,10 @@ pub struct Draft {
     /// The task that it is about.
     pub about: Option<i64>,
     pub words: Option<Words>,
+    /// What stands there besides the words.
+    pub parts: Vec<Part>,
+    /// Only the person sees it, by this address.
+    pub reply_url: Option<ReplyUrl>,
 }
 
 /// Where an answer goes.
@@ -41,19 +50,25 @@ pub struct Outgoing {
     pub uid: String,
     pub conversation: Conversation,
     pub words: Words,
+    pub parts: Vec<Part>,
     /// Counts the texts of this message; hand it back to `posted`.
     pub version: i64,
     /// Already posted under this `ts`: update it.
     pub ts: Option<String>,
     /// A post of it was begun and its answer never recorded: look for it in the history first (contract slack 3.4).
     pub begun_at: Option<DateTime<Utc>>,
+    /// Only its cards are to be made again: nobody waits for it.
+    pub redraw: bool,
+    /// Only one person sees it, by this address: it can be said there, never changed or found again.
+    pub reply_url: Option<ReplyUrl>,
 }
 
 /// Takes the next place in a conversation.
 pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
     tx.execute(
-        "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
+             parts, reply_url, shows_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?10)",
         params![
             uid,
             draft.channel,
@@ -66,9 +81,80 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             draft.words.as_ref().map(json).transpose()?,
             i64::from(draft.words.is_some()),
             now.timestamp_millis(),
+            some_json(&draft.parts)?,
+            draft.reply_url.as_ref().map(ReplyUrl::as_str),
         ],
     )?;
-    Ok(tx.last_insert_rowid())
+    let id = tx.last_insert_rowid();
+    stands(tx, id, &draft.parts)?;
+    Ok(id)
+}
+
+fn some_json(parts: &[Part]) -> rusqlite::Result<Option<String>> {
+    (!parts.is_empty()).then(|| json(&parts)).transpose()
+}
+
+/// Remembers whose cards a message shows.
+fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM message_cards WHERE message_id = ?1")?
+        .execute([id])?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO message_cards (task_id, message_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
+    for part in parts {
+        if let Part::Card(card) = part {
+            insert.execute([card.task, id])?;
+        }
+    }
+    Ok(())
+}
+
+/// A message in which a card of a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub id: i64,
+    /// Who reads it, if it is one person.
+    pub person: Option<PersonId>,
+    pub parts: Vec<Part>,
+}
+
+/// The newest messages in which a card of this task stands.
+pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<Standing>> {
+    connection
+        .prepare_cached(
+            "SELECT id, person_id, parts FROM messages
+             WHERE id IN (SELECT message_id FROM message_cards WHERE task_id = ?1)
+               AND dropped IS NULL AND parts IS NOT NULL AND reply_url IS NULL
+             ORDER BY id DESC LIMIT ?2",
+        )?
+        .query_map([task, REDRAWN_MAX], |row| {
+            Ok(Standing {
+                id: row.get(0)?,
+                person: row.get::<_, Option<i64>>(1)?.map(PersonId),
+                parts: from_json(row, 2)?,
+            })
+        })?
+        .collect()
+}
+
+/// The cards of one task are another's now.
+pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE OR REPLACE message_cards SET task_id = ?2 WHERE task_id = ?1",
+        params![old, new],
+    )?;
+    Ok(())
+}
+
+/// The cards of a message are others now. Its words stay, and what waits for them waits no longer for it.
+pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE messages SET parts = ?2, redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
+             version = version + 1
+         WHERE id = ?1",
+    )?
+    .execute(params![id, some_json(parts)?])?;
+    Ok(())
 }
 
 /// Tells somebody something unasked. A notice about the same task that still stands last in their DM, and is younger
@@ -100,7 +186,7 @@ pub fn notify(
         let said: Words = serde_json::from_str(&said).map_err(|_| corrupt(1))?;
         let both = said.text("\n").then(words.clone());
         tx.execute(
-            "UPDATE messages SET words = ?2, version = version + 1 WHERE id = ?1",
+            "UPDATE messages SET words = ?2, version = version + 1, redraw = 0 WHERE id = ?1",
             params![id, json(&both)?],
         )?;
         return Ok(());
@@ -115,23 +201,32 @@ pub fn say(
     tx: &Connection,
     command: i64,
     words: &Words,
+    parts: &[Part],
     pin: Option<i64>,
     about: Option<i64>,
 ) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE messages SET words = ?2, version = version + 1, pin_id = ifnull(?3, pin_id), about = ifnull(?4, about)
-         WHERE command_id = ?1",
-        params![command, json(words)?, pin, about],
-    )?;
-    Ok(())
+    let message: Option<i64> = tx
+        .query_row(
+            "UPDATE messages SET words = ?2, parts = ?5, version = version + 1, redraw = 0, pin_id = ifnull(?3, pin_id),
+                 shows_version = CASE WHEN ?3 IS NULL THEN shows_version ELSE version + 1 END, about = ifnull(?4, about)
+             WHERE command_id = ?1 RETURNING id",
+            params![command, json(words)?, pin, about, some_json(parts)?],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match message {
+        Some(message) => stands(tx, message, parts),
+        None => Ok(()),
+    }
 }
 
-/// What is to be done next in each conversation: an update of what stands there, else its next message. A message
-/// whose words are not known yet keeps those behind it waiting.
+/// What is to be done next in each conversation: an update of what stands there, else its next message; and beside that a
+/// card to be made again. A message whose words are not known yet keeps those behind it waiting.
 pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, uid, channel, thread, words, version, ts, begun_us FROM messages
-         WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version) ORDER BY ts IS NULL, id",
+        "SELECT id, uid, channel, thread, words, version, ts, begun_us, parts, redraw, reply_url FROM messages
+         WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version)
+         ORDER BY CASE WHEN ts IS NULL THEN 1 WHEN redraw THEN 2 ELSE 0 END, id",
     )?;
     let mut rows = statement.query([])?;
     let mut taken = BTreeSet::new();
@@ -141,7 +236,8 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
             channel: row.get(2)?,
             thread: row.get(3)?,
         };
-        if !taken.insert(conversation.clone()) {
+        let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
+        if !taken.insert((conversation.clone(), redraw)) {
             continue;
         }
         let Some(words) = row.get::<_, Option<String>>(4)? else {
@@ -155,6 +251,12 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
             version: row.get(5)?,
             ts: row.get(6)?,
             begun_at: row.get::<_, Option<i64>>(7)?.map(micros),
+            parts: match row.get::<_, Option<String>>(8)? {
+                Some(parts) => serde_json::from_str(&parts).map_err(|_| corrupt(8))?,
+                None => Vec::new(),
+            },
+            redraw,
+            reply_url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
         });
     }
     Ok(outgoing)
@@ -184,12 +286,14 @@ pub fn posted(
     shown_at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL WHERE id = ?1",
+        "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL,
+             redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END
+         WHERE id = ?1",
         params![id, version, ts],
     )?;
     let shown: Option<(Option<i64>, Option<i64>)> = tx
         .query_row(
-            "SELECT pin_id, list_id FROM messages WHERE id = ?1 AND version = posted_version",
+            "SELECT pin_id, list_id FROM messages WHERE id = ?1 AND posted_version >= shows_version",
             [id],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -218,7 +322,8 @@ pub fn owed(connection: &Connection, person: PersonId, channel: &str) -> rusqlit
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM messages
-             WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version) AND person_id = ?1 AND channel = ?2)",
+             WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw))
+               AND person_id = ?1 AND channel = ?2)",
         )?
         .query_row(params![person.0, channel], |row| row.get(0))
 }

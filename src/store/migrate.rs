@@ -11,6 +11,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_messages.sql"),
     include_str!("../../migrations/0006_deliveries.sql"),
     include_str!("../../migrations/0007_notices.sql"),
+    include_str!("../../migrations/0008_comments.sql"),
+    include_str!("../../migrations/0010_waits.sql"),
+    include_str!("../../migrations/0013_cards.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -3,10 +3,12 @@
 //! [`Store`] is the one concrete type; its methods sit in one file a table and are named for what the caller wants.
 //! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
 
+pub mod comments;
 pub mod deliveries;
 pub mod messages;
 mod migrate;
 pub mod operations;
+pub mod pauses;
 pub mod people;
 mod pool;
 pub mod prune;

@@ -103,13 +103,17 @@ pub struct OperationRow {
     pub refusal: Option<Refusal>,
     pub outcome: Option<Outcome>,
     pub created_at: DateTime<Utc>,
+    /// When its next attempt will be, where that is certain: a rate limit, or its place in the line.
+    pub turn: Option<DateTime<Utc>>,
+    /// When it was last about to be sent.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 /// Searches begin a few minutes before an operation does, for clocks differ: what ended so long before is out of reach.
 const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
-                       why, refusal, outcome, created_ms";
+                       why, refusal, outcome, created_ms, turn_ms, sent_ms";
 
 pub fn add_command(
     tx: &Connection,
@@ -285,20 +289,25 @@ fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<B
 }
 
 /// The request is about to go out: from now on it may have been applied.
-/// `begun_at` is where a search for its trace begins, unless an earlier attempt has said that.
+/// If it `begins` with this, a search for its trace does so too, unless an earlier attempt has said that.
 pub fn about_to_send(
     tx: &Connection,
     seq: i64,
-    begun_at: Option<DateTime<Utc>>,
+    begins: bool,
+    now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), interrupted = 1, looks = 0 WHERE seq = ?1",
-        params![seq, begun_at.map(|begun| begun.timestamp_micros())],
+        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), sent_ms = ?3, interrupted = 1, looks = 0 WHERE seq = ?1",
+        params![
+            seq,
+            begins.then_some(now.timestamp_micros()),
+            now.timestamp_millis()
+        ],
     )?;
     Ok(())
 }
 
-/// An attempt failed; `interrupted` says whether it, or one before, may have been applied. If none was, the next one
+/// An attempt failed, and the next is not before then; `turn` is when it will be, if that is certain. `interrupted` says whether it, or one before, may have been applied. If none was, the next one
 /// that is sent is the first.
 pub fn failed(
     tx: &Connection,
@@ -306,13 +315,44 @@ pub fn failed(
     interrupted: bool,
     why: &str,
     not_before: DateTime<Utc>,
+    turn: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET attempts = attempts + 1, interrupted = ?2, begun_us = iif(?2, begun_us, NULL), why = ?3,
-             not_before_ms = ?4 WHERE seq = ?1",
-        params![seq, interrupted, why, not_before.timestamp_millis()],
+             not_before_ms = ?4, turn_ms = ?5 WHERE seq = ?1",
+        params![
+            seq,
+            interrupted,
+            why,
+            not_before.timestamp_millis(),
+            turn.map(|at| at.timestamp_millis()),
+        ],
     )?;
     Ok(())
+}
+
+/// It stands in its source's line of writes, and this is when its turn comes.
+pub fn has_turn(tx: &Connection, seq: i64, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET turn_ms = ?2 WHERE seq = ?1",
+        params![seq, at.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// Why the first of a lane waits, and until when that is known: for those behind it, which nobody has tried yet.
+pub fn ahead_in_lane(
+    connection: &Connection,
+    lane: &str,
+) -> rusqlite::Result<(Option<String>, Option<DateTime<Utc>>)> {
+    let first = connection
+        .prepare_cached(
+            "SELECT why, turn_ms FROM operations WHERE lane = ?1 AND state = 'pending' ORDER BY seq LIMIT 1",
+        )?
+        .query_row([lane], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
+        .optional()?;
+    let (why, turn) = first.unwrap_or_default();
+    Ok((why, turn.map(millis)))
 }
 
 /// Its trace was looked for and not found.
@@ -460,9 +500,10 @@ pub fn commented(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'comment'
-               AND (id = ?3 OR trace = ?4
-                    OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))",
+             WHERE source = ?1 AND kind = 'comment'
+               AND (trace = ?4 OR (task_key = ?2
+                    AND ((id = ?3 AND trace IS NULL)
+                         OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))))",
         params![key.source().as_str(), key.as_str(), operation, comment, text],
         |row| row.get(0),
     )
@@ -534,6 +575,8 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
         refusal: optional_json(row, 12)?,
         outcome: optional_json(row, 13)?,
         created_at: millis(row.get(14)?),
+        turn: row.get::<_, Option<i64>>(15)?.map(millis),
+        sent_at: row.get::<_, Option<i64>>(16)?.map(millis),
     })
 }
 

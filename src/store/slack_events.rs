@@ -1,12 +1,49 @@
 //! What was said to Ivan in Slack: kept, known under all its keys, worked off in each person's order.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::tasks::{from_json, json, micros};
+use crate::domain::card::Press;
 
-/// A message of a person that passed the gate (contract slack 2.1) and may hold a command.
+/// How something was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gesture {
+    /// A message; its text may hold a command.
+    #[default]
+    Said,
+    /// A slash command; the answer is for this person alone.
+    Slash { reply_url: ReplyUrl },
+    /// A button of ours.
+    Pressed(Press),
+}
+
+/// Where one person is answered so that nobody else sees it: a bearer secret, which does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplyUrl(String);
+
+impl ReplyUrl {
+    pub fn new(url: impl Into<String>) -> ReplyUrl {
+        ReplyUrl(url.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ReplyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyUrl(…)")
+    }
+}
+
+/// What a person said or did that passed the gate (contract slack 2) and may be a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Every key under which the same gesture may arrive again (contract slack 1.6).
@@ -22,6 +59,8 @@ pub struct Heard {
     pub said_at: DateTime<Utc>,
     /// The root of the thread that the message was typed in.
     pub thread: Option<String>,
+    #[serde(default)]
+    pub gesture: Gesture,
 }
 
 /// What became of something that arrived.

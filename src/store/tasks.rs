@@ -37,10 +37,10 @@ pub struct Wanted {
 }
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
-     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away";
+     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms";
 
 /// Tasks of containers that are not followed any more are not open here (design 10).
-const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
+pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
      WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1)";
 
 /// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
@@ -51,15 +51,16 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
     let before = by_key(tx, &task.key)?;
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
-                            assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+                            assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
              source_status = excluded.source_status, assignees = excluded.assignees, labels = excluded.labels,
              entity = excluded.entity, priority = excluded.priority, due_ms = excluded.due_ms,
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
-             closed = excluded.closed, reopened = excluded.reopened, gone = 0, away = 0, missed = 0
+             closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
+             gone = 0, away = 0, missed = 0
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
         params![
             task.key.source().as_str(),
@@ -81,6 +82,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             read_at.timestamp_micros(),
             task.closed.as_ref().map(json).transpose()?,
             task.reopened,
+            task.custom_id,
         ],
     )?;
     let row = tx.query_row(
@@ -88,7 +90,15 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
         params![task.key.source().as_str(), task.key.as_str()],
         |row| row.get(0),
     )?;
-    let differs = before.is_none_or(|before| before.gone || before.task != *task);
+    let differs = before.is_none_or(|before| {
+        // No account says when it was commented on.
+        let commented_at = before.task.commented_at;
+        let task = Task {
+            commented_at,
+            ..task.clone()
+        };
+        before.gone || before.task != task
+    });
     Ok((row, changed > 0 && differs))
 }
 
@@ -107,6 +117,18 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
         "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
     )?;
+    Ok(())
+}
+
+/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message.
+pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    for sql in [
+        "UPDATE pins SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE messages SET about = ?2 WHERE about = ?1",
+    ] {
+        tx.execute(sql, params![old, new])?;
+    }
     Ok(())
 }
 
@@ -173,10 +195,33 @@ pub fn by_key(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option
         .optional()
 }
 
+/// The key of the one ClickUp task that people call so, if the mirror knows it.
+pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Option<TaskKey>> {
+    let mut keys: Vec<String> = connection
+        .prepare_cached(
+            "SELECT source_key FROM tasks
+             WHERE source = 'clickup' AND custom_id = ?1 COLLATE NOCASE AND gone = 0 LIMIT 2",
+        )?
+        .query_map([custom_id], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    // Two can bear it for a while, if ids were given anew: only ClickUp knows then.
+    Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
+}
+
 pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stored>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"))?
         .query_row([row], stored)
+        .optional()
+}
+
+/// By the id that people see.
+pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM tasks WHERE task_id = ?1 ORDER BY gone, id DESC"
+        ))?
+        .query_row([id.to_string()], stored)
         .optional()
 }
 
@@ -267,7 +312,7 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
          WHERE source = ?1",
         params![source.as_str(), configured],
     )?;
-    Ok(())
+    super::comments::forget_unfollowed(tx, source)
 }
 
 /// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
@@ -406,7 +451,9 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 .get::<_, Option<String>>(17)?
                 .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(17)))
                 .transpose()?,
+            commented_at: row.get::<_, Option<i64>>(22)?.map(millis),
             reopened: row.get(18)?,
+            custom_id: row.get(21)?,
         },
     })
 }

@@ -30,7 +30,8 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("clickup", Only(&["bounds", "clock", "domain"])),
     ("github", Only(&["bounds", "clock", "domain"])),
     ("settle", Only(&["clock", "domain", "store"])),
-    ("apply", Only(&["domain", "store"])),
+    ("cards", Only(&["domain", "store"])),
+    ("apply", Only(&["cards", "domain", "store"])),
     (
         "inbox",
         Only(&["bounds", "apply", "clock", "domain", "store"]),
@@ -41,7 +42,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ),
     (
         "outbox",
-        Only(&["bounds", "clock", "domain", "settle", "store"]),
+        Only(&["bounds", "cards", "clock", "domain", "settle", "store"]),
     ),
     (
         "reconcile",

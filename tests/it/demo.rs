@@ -48,10 +48,10 @@ fn any_day(out: &str) -> String {
             }
             None => line,
         };
-        let line = match line.split_once(", on ") {
+        let line = match line.split_once(", by Bo on ") {
             Some((before, after)) => {
                 let rest = after.split_once(" (").map_or("", |(_, rest)| rest);
-                format!("{before}, on [time] ({rest}")
+                format!("{before}, by Bo on [time] ({rest}")
             }
             None => line,
         };
@@ -74,12 +74,14 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
     insta::assert_snapshot!(any_day(&demo.out), @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
     Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `!help` shows how to make the world move, Ctrl-D ends.
+    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+           [1 Done] [2 Next] [3 Comment] [4 Open]
     Ana  › done
     Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
+           [1 Done] [2 Next] [3 Comment] [4 Open]
              ClickUp  PUT /task/86tst0001 → complete
     Ana  › comment shipped in 2.1
     Ivan › ✓ Comment added in GitHub: Login fails on Safari
@@ -102,6 +104,7 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
            9. Explain the retry settings in the docs · GitHub acme/widgets#8 · open
            10. Order a new label printer · ClickUp · to do · due [day]
            2 more: `list 12`
+           [1–10 Done]
 
     What has changed in ClickUp and GitHub:
       ClickUp Inbox            complete   Renew the certificate  #client:acme
@@ -111,6 +114,44 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
       GitHub acme/widgets#12   open       [CLIENT:acme] Fix login
     ");
     assert_eq!(demo.err, "");
+    assert_eq!(demo.exit, 0);
+}
+
+#[tokio::test]
+async fn what_is_shown_can_be_pressed_and_spoken_under() {
+    let demo =
+        demo("press 1\ncurrent\npress 9\npress 4\npress 1\npress next\nthread comment nearly\n")
+            .await;
+    insta::assert_snapshot!(any_day(&demo.out), @r"
+    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
+    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
+    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
+
+    Ana  › press 1
+           (there is nothing to press yet)
+    Ana  › current
+    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+           [1 Done] [2 Next] [3 Comment] [4 Open]
+    Ana  › press 9
+           (there is no such button there, or not any more)
+    Ana  › press 4
+           (opens https://app.clickup.com/t/86tst0001)
+    Ana  › press 1
+    Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
+           [1 Done] [2 Next] [3 Comment] [4 Open]
+             ClickUp  PUT /task/86tst0001 → complete
+    Ana  › press next
+    Ivan › Next: Send the quarterly invoice · ClickUp · to do · overdue [day]
+           [1 Done] [2 Next] [3 Comment] [4 Open]
+    Ana  › thread comment nearly
+    Ivan › ✓ Comment added in ClickUp: Send the quarterly invoice  (in a thread under it)
+             ClickUp  POST /task/86tst0003/comment → 200
+
+    What has changed in ClickUp and GitHub:
+      ClickUp Inbox            complete   Renew the certificate  #client:acme
+      ClickUp Inbox            to do      Send the quarterly invoice  #billing
+          “nearly”
+    ");
     assert_eq!(demo.exit, 0);
 }
 
@@ -125,24 +166,28 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     insta::assert_snapshot!(out, @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
     Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `!help` shows how to make the world move, Ctrl-D ends.
+    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+           [1 Done] [2 Next] [3 Comment] [4 Open]
     Ana  › !close renew
            (Bo has completed: Renew the certificate)
     Ivan › Renew the certificate was completed in ClickUp by Bo, [time]. It stays your current task until you type `done` or `next`
     Ana  › !close renew the cert
            (nothing open has these words in its title)
     Ana  › done
-    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, on [time] (completed externally). Next: Login fails on Safari
+    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally). Next: Login fails on Safari
+           [1 Done] [2 Next] [3 Comment] [4 Open]
     Ana  › !down github
            (GitHub no longer answers; what you ask of it is queued)
     Ana  › done
     Ivan › … Completion queued: Login fails on Safari. [why]
+           [1 Done] [2 Next] [3 Comment] [4 Open]
     Ana  › !up github
            (GitHub answers again)
     Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice
+           [1 Done] [2 Next] [3 Comment] [4 Open]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
            !close WORDS           Bo completes the task with these words in its title, behind your back

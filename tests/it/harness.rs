@@ -138,8 +138,7 @@ impl Setup {
 
     /// The listener alone: webhooks are to be registered.
     pub fn webhooks_without_secrets(mut self) -> Setup {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
+        let port = port_of_our_own();
         self.webhooks = Some(port);
         self.config(&format!("webhooks.bind = \"127.0.0.1:{port}\""))
     }
@@ -975,6 +974,55 @@ impl Ivan {
     }
 }
 
+/// A port that stays the same over restarts. Below those that the system hands out, so that nobody's connection takes it
+/// while the daemon is down, and no two stories of this run get the same.
+fn port_of_our_own() -> u16 {
+    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 11_000).unwrap();
+    (0..11_000)
+        .map(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        .map(|next| 20_000 + first.wrapping_add(next) % 11_000)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("one of them is free")
+}
+
+/// Verbs of hands: what is pressed.
+impl Ivan {
+    /// Somebody presses a button of a message that was an answer in a DM; the answer comes there.
+    #[track_caller]
+    pub fn presses<'a>(&'a self, who: &str, on: &Answer<'_>, label: &str) -> Asked<'a> {
+        let posted = on.posted();
+        let action = posted_buttons(&posted)
+            .into_iter()
+            .find_map(|(name, action)| (name == label).then_some(action))
+            .unwrap_or_else(|| panic!("no button {label} on {posted:#?}"));
+        let channel = on.asked.channel.clone();
+        let place = Place::Dm(self.owes(&channel));
+        self.slack().clicks(who, &channel, &posted.ts, &action);
+        Asked {
+            ivan: self,
+            channel,
+            ts: posted.ts,
+            place,
+        }
+    }
+}
+
+/// The buttons of a message, by label and action.
+fn posted_buttons(posted: &Posted) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for block in posted.blocks.as_array().into_iter().flatten() {
+        let rows = block["elements"].as_array().into_iter().flatten();
+        for element in rows.chain(std::iter::once(&block["accessory"])) {
+            if element["type"] == "button" {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                found.push((text(&element["text"]["text"]), text(&element["action_id"])));
+            }
+        }
+    }
+    found
+}
+
 /// Runs a command to its end.
 pub async fn ran(command: &mut Command) -> Ran {
     let output = command
@@ -1108,7 +1156,36 @@ impl<'a> Answer<'a> {
             .history
             .iter()
             .map(|text| shown(text))
-            .collect()
+            .fold(Vec::new(), |mut said, text| {
+                // A card that was made again says the same.
+                if said.last() != Some(&text) {
+                    said.push(text);
+                }
+                said
+            })
+    }
+
+    /// What can be pressed, in order.
+    pub fn buttons(&self) -> Vec<String> {
+        let buttons = posted_buttons(&self.posted());
+        buttons.into_iter().map(|(label, _)| label).collect()
+    }
+
+    /// Whether these words stand in its blocks, as a person sees them.
+    pub fn shows(&self, words: &str) -> bool {
+        let blocks = self.posted().blocks;
+        let texts = blocks.as_array().into_iter().flatten();
+        texts
+            .filter_map(|block| block["text"]["text"].as_str())
+            .any(|text| shown(text).contains(words))
+    }
+
+    /// Waits until its card is struck and has no buttons.
+    #[track_caller]
+    pub fn becomes_struck(self) -> impl Future<Output = Answer<'a>> + 'a {
+        self.until(|posted| {
+            posted.blocks.to_string().contains("~<") && posted_buttons(posted).is_empty()
+        })
     }
 
     /// Asserts what it says now.

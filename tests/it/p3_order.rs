@@ -154,3 +154,39 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_task_by_two_names_is_one_lane() {
+    let world = Setup::new().clickup_tasks([
+        json!({"name": "Renew cert", "custom_id": "OPS-12"}),
+        json!({"name": "Write the runbook"}),
+    ]);
+    ivan_test(world, async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::Hang).on("POST", "/comment"));
+        ivan.says(ANA, "comment on clickup:OPS-12: one");
+        ivan.asks(front, "POST", "/comment", 1).await;
+        ivan.says(ANA, &format!("comment on clickup:{}: two", cert.id()));
+        ivan.says(ANA, "comment on clickup:ops-12: three");
+        ivan.says(
+            ANA,
+            "comment on https://app.clickup.com/t/9001/OPS-12: four",
+        );
+        // Whatever was typed behind the first waits for it.
+        ivan.answer(ANA, 3)
+            .answers()
+            .await
+            .begins("… Comment queued: Renew cert");
+        cert.has_comments([]);
+        front.cut();
+        for place in 0..4 {
+            ivan.answer(ANA, place)
+                .settles()
+                .await
+                .replies("✓ Comment added in ClickUp: Renew cert");
+        }
+        cert.has_comments(["one", "two", "three", "four"]);
+    })
+    .await;
+}

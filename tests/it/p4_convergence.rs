@@ -133,8 +133,8 @@ async fn step(ivan: &mut Ivan, rng: &mut Rng) -> String {
     format!("{task} {issue} {name}")
 }
 
-/// Title and state of everything that is mirrored, by id.
-type Known = BTreeMap<String, (String, bool)>;
+/// Title, state and last activity (ms) of everything that is mirrored, by id.
+type Known = BTreeMap<String, (String, bool, i64)>;
 
 async fn local(ivan: &Ivan) -> Known {
     let mut known = Known::new();
@@ -145,7 +145,9 @@ async fn local(ivan: &Ivan) -> Known {
         assert_eq!(status, 200, "{page}");
         for task in page["tasks"].as_array().unwrap() {
             let text = |key: &str| task[key].as_str().unwrap_or_default().to_owned();
-            known.insert(text("task_id"), (text("title"), text("status") == "done"));
+            let done = text("status") == "done";
+            let active = millis(&text("last_activity"));
+            known.insert(text("task_id"), (text("title"), done, active));
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -154,20 +156,31 @@ async fn local(ivan: &Ivan) -> Known {
     }
 }
 
+fn millis(time: &str) -> i64 {
+    let time = chrono::DateTime::parse_from_rfc3339(time).unwrap();
+    time.timestamp_millis()
+}
+
 fn truth(ivan: &Ivan) -> Known {
     let tasks = ivan.clickup().tasks().into_iter().map(|task| {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let done = ["done", "closed"].contains(&text(&task["status"]["type"]).as_str());
-        (
-            format!("clickup:{}", text(&task["id"])),
-            (text(&task["name"]), done),
-        )
+        let id = text(&task["id"]);
+        // A comment does not move the task itself.
+        let updated: i64 = text(&task["date_updated"]).parse().unwrap();
+        let commented = ivan.clickup().task(&id).commented_at();
+        let active = updated.max(commented.unwrap_or_default());
+        (format!("clickup:{id}"), (text(&task["name"]), done, active))
     });
     let issues = ivan.github().issues(REPO).into_iter().map(|issue| {
         let title = issue["title"].as_str().unwrap_or_default().to_owned();
         (
             format!("github:{REPO}#{}", issue["number"]),
-            (title, issue["state"] == "closed"),
+            (
+                title,
+                issue["state"] == "closed",
+                millis(issue["updated_at"].as_str().unwrap()),
+            ),
         )
     });
     tasks.chain(issues).collect()

@@ -103,6 +103,9 @@ async fn what_had_been_reopened_before_is_closed_all_the_same() {
         let answer = ivan.answer(ANA, 0).settles().await;
         answer.begins("✓ Issue closed in GitHub: Login fails");
         ivan.github().issue(REPO, 1).is("closed");
+        ivan.sync().await;
+        let notice = ivan.is_told(ANA).answers().await;
+        notice.mentions("bo commented on Login fails in GitHub: “still there”");
     })
     .await;
 }

@@ -2,6 +2,33 @@
 //!
 //! What takes Slack's own time (10 s for an open that hangs, 35 s for a link that is dead) is told of the room itself,
 //! which runs here in the test's process with every limit shortened.
+//!
+//! The scenarios of contract slack 7, and where each is told; without a file, here:
+//!
+//! | | scenario | test |
+//! |---|---|---|
+//! | 1 | acknowledged within 1 s while the worker is stuck | `what_is_typed_is_acknowledged_within_a_second_while_its_source_is_stuck`, `an_envelope_whose_work_is_stuck_holds_up_nobody_else` |
+//! | 2 | killed after the commit, before the acknowledgement | `slack_events.rs`: `a_crash_between_commit_and_acknowledgement_costs_nothing` |
+//! | 3 | killed before the commit | `slack_events.rs`: `a_crash_before_the_commit_costs_nothing` |
+//! | 4 | `warning`, then events on the old link | `a_refreshed_link_serves_on_beside_the_new_one`, `a_refreshed_link_serves_until_the_new_one_has_said_hello` |
+//! | 5 | `disconnect` right behind an event | `what_comes_right_before_a_disconnect_is_acknowledged` |
+//! | 6 | no pong, no pings, half-open: a new link within 45 s | `a_link_that_has_fallen_silent_is_dead_and_what_went_there_comes_again`, `nothing_that_hangs_is_waited_for_longer_than_agreed` |
+//! | 7 | open or upgrade hangs: the next attempt within 15 s | `an_attempt_that_comes_to_nothing_is_followed_by_the_next`, `nothing_that_hangs_is_waited_for_longer_than_agreed` |
+//! | 8 | a 429 on open | `a_pause_that_slack_asks_for_before_a_link_is_kept` |
+//! | 9 | `invalid_auth`: alarm, slow retry | `a_refused_token_is_tried_again_until_it_works`, `a_refused_token_is_an_alarm_that_everybody_can_see` |
+//! | 10 | `too_many_websockets`: no hot loop | `where_ten_others_are_connected_we_wait_until_there_is_room`, `a_link_that_slack_forbids_is_opened_again_after_a_while` |
+//! | 11 | `message` and `app_mention` twins in both orders | `slack_events.rs`: `a_mention_arrives_as_two_events_and_acts_once` |
+//! | 12 | one `client_msg_id`, two `ts` | `slack_events.rs`: `one_gesture_that_arrives_as_two_messages_acts_once` |
+//! | 13 | own message, other bot, edit, deletion, join, unfurl | `slack_events.rs`: `only_a_new_message_of_a_person_acts` |
+//! | 14 | spaces, quotes, entities, links, marks, emoji, mention | `slack_events.rs`: `a_title_is_what_the_person_typed`, `a_bold_done_is_done_and_a_comment_keeps_its_own_characters` |
+//! | 15 | unknown envelope and block, null team, `app_rate_limited`, no JSON, binary | `slack_events.rs`: `frames_that_nobody_expects_break_nothing`, `a_message_is_read_whatever_surrounds_it` |
+//! | 16 | a post that fails after it was applied | `slack_events.rs`: `an_answer_whose_posting_is_unclear_is_posted_once`; `p7_honest.rs`: `a_reply_whose_answer_is_lost_is_posted_once` |
+//! | 17 | a 429 for a channel keeps its order | `slack_events.rs`: `a_pause_in_one_channel_keeps_its_order_and_delays_no_other` |
+//! | 18 | a trigger that is too old | none: nothing that Ivan does uses a trigger; interactions are acknowledged (`slack_events.rs`: `slash_commands_and_interactions_are_acknowledged_and_do_nothing`) |
+//! | 19 | `already_reacted` | none: Ivan adds no reactions |
+//! | 20 | first seen at its last retry | `slack_events.rs`: `a_message_that_is_first_seen_at_its_last_retry_acts` |
+//! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
+//! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
 use std::time::Duration;
 
@@ -21,6 +48,8 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::connect_async;
 
 use crate::harness::*;
+
+const MILK: &str = "create Buy milk";
 
 /// One task of that name, and the person knows of it.
 fn made(title: &str) -> String {
@@ -253,6 +282,57 @@ async fn what_is_typed_while_nobody_is_connected_comes_as_a_retry_and_acts() {
     .await;
 }
 
+/// The daemon runs on, Slack is out of reach for longer than it repeats events, and what it repeats all the same comes
+/// behind the history.
+#[tokio::test]
+async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once() {
+    let world = two_tasks().config("slack.catch_up_after = \"1s\"");
+    ivan_test(world, async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.until_all_is_acked().await;
+        let slack = ivan.slack();
+        let unavailable = Fault::new(What::answer(503, "")).on("POST", "apps.connections.open");
+        slack.front().fault(unavailable.always());
+        slack.lose_next(100);
+        slack.cut();
+        let gone = slack.until(|slack| slack.links() == 0);
+        ivan.within("the link is gone", gone).await;
+        let went = ivan::sandbox::now();
+        let asked = [
+            ivan.says(ANA, "comment its way"),
+            ivan.says(ANA, "done"),
+            ivan.says(ANA, MILK),
+        ];
+        // A second counts as long here.
+        let tried = slack.front().until(|seen| {
+            let mut opens = seen.iter().filter(|one| one.is("POST", "connections.open"));
+            opens
+                .next_back()
+                .is_some_and(|last| last.at_ms >= went + 1_100)
+        });
+        ivan.within("the outage has lasted", tried).await;
+        slack.front().clear_faults();
+        for (asked, said) in asked.into_iter().zip([
+            "✓ Comment added in ClickUp: Renew cert",
+            "✓ Task completed in ClickUp: Renew cert. Next: Write the runbook",
+            &made("Buy milk"),
+        ]) {
+            asked.settles().await.replies(said);
+        }
+        // Now its repetitions arrive as well.
+        slack.lose_next(0);
+        slack.redeliver_unacked();
+        ivan.acknowledges().await;
+        ivan.dm(ANA, "status").await;
+        ivan.until_nothing_is_queued().await;
+        let cert = ivan.clickup().task("Renew cert");
+        cert.is("complete").has_comments(["its way"]);
+        ivan.clickup().task("Write the runbook").is("to do");
+        is_made_once(ivan, "Buy milk");
+    })
+    .await;
+}
+
 // ---------------------------------------------------------------- alarms
 
 #[tokio::test]
@@ -438,6 +518,19 @@ impl Room {
         self.within("an answer", answered).await;
         assert_eq!(self.slack.bot_messages(&dm).len(), times);
     }
+}
+
+/// What the tests below shorten is short enough as it is (contract slack 7.6, 7.7).
+#[test]
+fn nothing_that_hangs_is_waited_for_longer_than_agreed() {
+    let limits = Timings::default();
+    let jitter = Duration::from_secs(1);
+    let next_attempt = limits.retry_first + jitter;
+    for hangs in [limits.open_limit, limits.upgrade_limit, limits.hello_limit] {
+        assert!(hangs + next_attempt <= Duration::from_secs(15), "{hangs:?}");
+    }
+    assert!(limits.ping_every * 2 < limits.dead_after);
+    assert!(limits.dead_after + next_attempt <= Duration::from_secs(45));
 }
 
 #[rstest]

@@ -1,5 +1,6 @@
 //! What others do in the sources reaches the mirror, and those whom it concerns, within a moment of the delivery.
 
+use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::*;
@@ -37,8 +38,48 @@ async fn a_completion_in_clickup_is_told() {
             .mentions("Renew cert was completed in ClickUp by Bo");
         let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
         assert_eq!(tasks["tasks"][0]["title"], "Renew cert");
+        // ClickUp's task does not say by whom; it is remembered, and no poll forgets it.
+        ivan.sync().await;
+        let answer = ivan.dm(ANA, "done").await;
+        answer.begins("✓ Note: Renew cert was already complete in ClickUp, by Bo on ");
     })
     .await;
+}
+
+#[rstest]
+#[case::told_by_webhook(true)]
+#[case::found_by_a_full_walk(false)]
+#[tokio::test]
+async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
+    let setup = two_issues()
+        .webhooks()
+        .config("github.repos = [\"acme/gadgets\"]");
+    let mut ivan = setup.start().await;
+    ivan.github().add_repo("acme/gadgets", 6001);
+    ivan.start().await;
+    if told {
+        ivan.hook_up();
+    }
+    ivan.dm(ANA, "list").await.mentions("2. Update the docs");
+    let current = ivan.dm(ANA, "current").await;
+    current.mentions("Login fails");
+    let login = ivan.github().transfer_issue(REPO, 1, "acme/gadgets");
+    let docs = ivan.github().transfer_issue(REPO, 2, "acme/gadgets");
+    if told {
+        ivan.until_deliveries_are_applied().await;
+    } else {
+        let full = ivan.http("POST", "/sync", Some(json!({"full": true})));
+        assert_eq!(full.await.0, 200);
+    }
+    ivan.dm(ANA, "done 2").await.begins("✓ Issue closed");
+    let current = current.until(|posted| posted.blocks.to_string().contains("gadgets#1"));
+    let done = ivan.presses(ANA, &current.await, "Done").settles().await;
+    done.begins("✓ Issue closed");
+    for number in [login, docs] {
+        ivan.github().issue("acme/gadgets", number).is("closed");
+    }
+    ivan.dm(ANA, "list").await.mentions("Your queue is empty");
+    ivan.finish().await;
 }
 
 #[tokio::test]
@@ -259,7 +300,7 @@ async fn a_delivery_that_failed_is_fetched_after_a_restart() {
             .await;
         assert_eq!(ran.exit, 0, "{ran:?}");
         ivan.dm(ANA, "current").await.mentions("Login fails");
-        // No poll shows a comment: only the delivery says what was said.
+        // The poll at the start finds it, too.
         ivan.github().lose_next(1);
         ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
         ivan.until_deliveries_are_applied().await;

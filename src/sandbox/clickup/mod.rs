@@ -434,6 +434,13 @@ impl TaskView {
             .collect()
     }
 
+    /// When its newest comment was written, in ms.
+    pub fn commented_at(&self) -> Option<i64> {
+        let world = locked(&self.house.world);
+        let task = world.tasks.get(&self.id)?;
+        task.comments.iter().map(|comment| comment.at).max()
+    }
+
     /// Asserts its status.
     #[track_caller]
     pub fn is(&self, status: &str) -> &Self {

@@ -69,7 +69,13 @@ pub(super) fn mentions(wire: &str, user: &str) -> bool {
 /// The `<…>` that the text begins with, if it is one of Slack's, and what follows it.
 fn control(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('<')?.split_once('>')?.0;
-    let ours = inner.starts_with(['@', '#', '!'])
+    // `<!here>`, not `<!-- a comment of HTML -->`.
+    let special = |inner: &str| {
+        let named = inner.strip_prefix('!');
+        named.is_some_and(|name| name.starts_with(|next: char| next.is_ascii_alphabetic()))
+    };
+    let ours = inner.starts_with(['@', '#'])
+        || special(inner)
         || ["http://", "https://", "mailto:"]
             .into_iter()
             .any(|scheme| inner.starts_with(scheme));

@@ -214,6 +214,7 @@ mod working_off {
                 ts: format!("1763800000.{id:06}"),
                 said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
                 thread: None,
+                gesture: crate::desk::Gesture::Said,
             },
         }
     }

@@ -265,6 +265,9 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         version: 1,
         ts: None,
         begun_at: None,
+        parts: Vec::new(),
+        redraw: false,
+        reply_url: None,
     }
 }
 

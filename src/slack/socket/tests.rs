@@ -85,6 +85,7 @@ impl Intake for Ear {
             ts: "1763800000.000100".into(),
             said_at: instant("1763800000.000100").unwrap(),
             thread: None,
+            gesture: crate::desk::Gesture::Said,
         })
     }
 

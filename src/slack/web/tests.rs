@@ -98,7 +98,7 @@ fn code(code: &str) -> Response {
 async fn post_to(answer: Response) -> Result<Seen, WebError> {
     let server = Server::answering([answer]).await;
     let web = server.web(LIMIT);
-    web.post("D0DM001", None, "✓ done", "u1").await
+    web.post("D0DM001", None, "✓ done", Vec::new(), "u1").await
 }
 
 #[tokio::test]
@@ -114,6 +114,7 @@ async fn posts_with_a_mark_and_without_unfurling() {
             "D0DM001",
             Some("1763700000.000100"),
             "✓ <https://x.y|it>",
+            Vec::new(),
             "u1",
         )
         .await
@@ -139,7 +140,10 @@ async fn an_update_says_when_it_was_made() {
         "message": {"text": "✓", "edited": {"user": "U0BOT01", "ts": "2.000000"}}}),
     )])
     .await;
-    let seen = server.web(LIMIT).update("D0DM001", "1.000100", "✓").await;
+    let seen = server
+        .web(LIMIT)
+        .update("D0DM001", "1.000100", "✓", Vec::new())
+        .await;
     assert_eq!(seen.unwrap().edited_ts.as_deref(), Some("2.000000"));
     let asked = server.first();
     let body: Value = serde_json::from_str(&asked.body).unwrap();
@@ -374,7 +378,10 @@ async fn refused_for_good(#[case] word: &str) {
 async fn an_answer_that_does_not_come_is_not_waited_for() {
     let server = Server::answering([]).await;
     let web = server.web(Duration::from_millis(200));
-    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    let error = web
+        .post("D0DM001", None, "✓", Vec::new(), "u1")
+        .await
+        .unwrap_err();
     assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
     assert_eq!(server.asked().len(), 1, "it was sent once");
 }
@@ -390,7 +397,10 @@ async fn a_connection_that_breaks_after_sending_leaves_it_open() {
     });
     let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
     let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
-    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    let error = web
+        .post("D0DM001", None, "✓", Vec::new(), "u1")
+        .await
+        .unwrap_err();
     assert!(matches!(error, WebError::Unknown { .. }), "{error:?}");
     breaking.await.unwrap();
 }
@@ -402,7 +412,10 @@ async fn without_a_connection_nothing_was_sent() {
     drop(listener);
     let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
     let web = Web::new(&url, &app, &bot, LIMIT).unwrap();
-    let error = web.post("D0DM001", None, "✓", "u1").await.unwrap_err();
+    let error = web
+        .post("D0DM001", None, "✓", Vec::new(), "u1")
+        .await
+        .unwrap_err();
     assert!(matches!(error, WebError::NotTaken { .. }), "{error:?}");
 }
 

@@ -1,0 +1,56 @@
+//! Cards that stand in Slack are brought up to date, in the transaction in which their task changes.
+//!
+//! Whoever changes a task in the mirror calls [`refresh`]: a card says what is true, wherever it stands.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::domain::card::{Card, Part};
+use crate::store::tasks::Stored;
+use crate::store::{DbResult, Tx, Wake, messages, people};
+
+/// Makes the cards of a task again where they would look otherwise now.
+pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+    for standing in messages::with_card_of(tx, stored.row)? {
+        let zone = match standing.person {
+            Some(person) => people::by_id(tx, person)?.zone,
+            None => Tz::UTC,
+        };
+        let gone = stored.gone || stored.away;
+        let parts: Vec<Part> = standing
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Card(card) if card.task == stored.row => {
+                    Part::Card(card.again(&stored.task, gone, now, zone))
+                }
+                other => other.clone(),
+            })
+            .collect();
+        if parts != standing.parts {
+            messages::redraw(tx, standing.id, &parts)?;
+            tx.wake(Wake::Messages);
+        }
+    }
+    Ok(())
+}
+
+/// A task lives on in another row: its cards are that one's now.
+pub fn succeed(tx: &Tx<'_>, old: i64, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+    for mut standing in messages::with_card_of(tx, old)? {
+        for part in &mut standing.parts {
+            if let Part::Card(card) = part
+                && card.task == old
+            {
+                *part = Part::Card(Card {
+                    task: new.row,
+                    ..card.clone()
+                });
+            }
+        }
+        messages::redraw(tx, standing.id, &standing.parts)?;
+        tx.wake(Wake::Messages);
+    }
+    messages::cards_succeed(tx, old, new.row)?;
+    refresh(tx, new, now)
+}

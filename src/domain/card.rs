@@ -1,0 +1,217 @@
+//! A task as people see it in a message: a few facts and the buttons under them.
+//!
+//! Cards go beside the [`Words`] of a message, which say the same to whoever cannot see them. They are decided here
+//! and laid out by the surface (`slack/blocks.rs`); a card that stands somewhere is made again when its task changes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, Ref};
+use super::reply::{self, Words};
+use super::score::Score;
+use super::task::{Status, Task};
+
+/// The longest line of a description that a card shows, in characters.
+const LINE_MAX: usize = 140;
+
+/// A piece of a message, from top to bottom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Text(Words),
+    Card(Card),
+    Buttons(Vec<Button>),
+}
+
+/// A task in a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Its row in the mirror.
+    pub task: i64,
+    /// Its number in a list; such a card is one line.
+    pub number: Option<usize>,
+    pub title: String,
+    pub url: String,
+    /// `ClickUp · in review · due today`
+    pub facts: String,
+    /// Why it was first when it was shown: `client 1000, due today 400`.
+    pub why: Option<String>,
+    /// The first line of its description.
+    pub line: Option<String>,
+    /// Done, or not there any more: struck, and without buttons.
+    pub struck: bool,
+    pub buttons: Vec<Button>,
+}
+
+/// Something to press.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    pub label: String,
+    pub press: Press,
+    /// What most people want here.
+    #[serde(default)]
+    pub main: bool,
+}
+
+impl Button {
+    pub fn new(label: &str, press: Press) -> Button {
+        Button {
+            label: label.to_owned(),
+            press,
+            main: false,
+        }
+    }
+
+    fn main(mut self) -> Button {
+        self.main = true;
+        self
+    }
+}
+
+/// What pressing a button asks for. Numbers are rows of the mirror, which nobody types.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Press {
+    Done(i64),
+    /// On from this task, if it still is the current one.
+    Next(i64),
+    /// A form for the comment.
+    Comment(i64),
+    /// An address; nothing is asked of us.
+    Open(String),
+}
+
+impl Press {
+    /// What it asks for; `None` for what asks for nothing, or for a form first.
+    pub fn command(&self) -> Option<Command> {
+        match self {
+            Press::Done(task) => Some(Command::Done {
+                task: Some(Ref::Row(*task)),
+                comment: None,
+            }),
+            Press::Next(task) => Some(Command::NextFrom(*task)),
+            Press::Comment(_) | Press::Open(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Press {
+    /// `done:17`, as it goes into a surface and comes back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Press::Done(task) => write!(f, "done:{task}"),
+            Press::Next(task) => write!(f, "next:{task}"),
+            Press::Comment(task) => write!(f, "comment:{task}"),
+            Press::Open(_) => f.write_str("open:"),
+        }
+    }
+}
+
+/// What a surface brings back is no button of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a button of ours")]
+pub struct NotOurs;
+
+impl FromStr for Press {
+    type Err = NotOurs;
+
+    fn from_str(text: &str) -> Result<Press, NotOurs> {
+        let (verb, of) = text.split_once(':').ok_or(NotOurs)?;
+        let row = of.parse().map_err(|_| NotOurs);
+        match verb {
+            "done" => Ok(Press::Done(row?)),
+            "next" => Ok(Press::Next(row?)),
+            "comment" => Ok(Press::Comment(row?)),
+            "open" => Ok(Press::Open(String::new())),
+            _ => Err(NotOurs),
+        }
+    }
+}
+
+/// A task with everything that can be done about it.
+pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Card {
+    Card {
+        task: row,
+        number: None,
+        title: task.title.clone(),
+        url: task.url.clone(),
+        facts: facts(task, now, zone),
+        why: reply::why(score),
+        line: line(&task.description),
+        struck: task.status == Status::Done,
+        buttons: buttons(row, task),
+    }
+}
+
+/// A task as one line of a list.
+pub fn item(number: usize, row: i64, task: &Task, now: DateTime<Utc>, zone: Tz) -> Card {
+    Card {
+        number: Some(number),
+        why: None,
+        line: None,
+        buttons: vec![Button::new("Done", Press::Done(row))],
+        ..card(row, task, &Score::default(), now, zone)
+    }
+}
+
+impl Card {
+    /// The same card, as its task is now; why it was first is not asked again.
+    pub fn again(&self, task: &Task, gone: bool, now: DateTime<Utc>, zone: Tz) -> Card {
+        let struck = gone || task.status == Status::Done;
+        let buttons = match (struck, self.number) {
+            (true, _) => Vec::new(),
+            (false, Some(_)) => vec![Button::new("Done", Press::Done(self.task))],
+            (false, None) => buttons(self.task, task),
+        };
+        Card {
+            task: self.task,
+            number: self.number,
+            title: task.title.clone(),
+            url: task.url.clone(),
+            facts: facts(task, now, zone),
+            why: self.why.clone().filter(|_| !struck),
+            line: self.line.as_ref().and(line(&task.description)),
+            struck,
+            buttons,
+        }
+    }
+}
+
+fn facts(task: &Task, now: DateTime<Utc>, zone: Tz) -> String {
+    let place = reply::place(task);
+    match reply::due(task, now, zone).filter(|_| task.status != Status::Done) {
+        Some(due) => format!("{place} · {due}"),
+        None => place,
+    }
+}
+
+fn buttons(row: i64, task: &Task) -> Vec<Button> {
+    if task.status == Status::Done {
+        return Vec::new();
+    }
+    let mut buttons = vec![
+        Button::new("Done", Press::Done(row)).main(),
+        Button::new("Next", Press::Next(row)),
+        Button::new("Comment", Press::Comment(row)),
+    ];
+    if !task.url.is_empty() {
+        buttons.push(Button::new("Open", Press::Open(task.url.clone())));
+    }
+    buttons
+}
+
+/// The first line of a description that says something, cut.
+fn line(description: &str) -> Option<String> {
+    let line = description
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())?;
+    Some(match line.char_indices().nth(LINE_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(line).trim_end()),
+        None => line.to_owned(),
+    })
+}

@@ -1,0 +1,308 @@
+//! Comments that no webhook told of: polls → the same apply, which knows those that were heard of before.
+//!
+//! GitHub lists a repository's comments by their last change: read after each walk from where the last poll stopped.
+//! ClickUp lists one task's at a time, and a comment need not move the task (contract clickup 8.4): asked for are those
+//! tasks that somebody would be told about, some at a time, so that most of the rate limit stays for people. An edit is
+//! no new comment, and what was written before Ivan came is no news.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::apply::{self, Account};
+use crate::bounds::Bound;
+use crate::domain::event::What;
+use crate::domain::operation::{Comment, Container, Listing, Of, WriteError};
+use crate::domain::task::{Task, TaskKey};
+use crate::store::comments::{self, Conversation, Place};
+use crate::store::tasks;
+
+use super::{ASKED_FOR, Inner, Mirrored, OVERLAP, in_words};
+
+/// Pages of a container's comments that one poll reads: five thousand. The next goes on from there.
+const PAGES: usize = 50;
+/// Pages of one task's comments: a thousand since the last time.
+const TASK_PAGES: usize = 40;
+/// Tasks whose comments are asked for at once: a fifth of the smallest rate limit (contract clickup 8.5).
+const AT_ONCE: usize = 20;
+/// When the next of them are.
+const GO_ON_AFTER: Duration = Duration::from_secs(60);
+/// Tasks whose comments one poll asks for in all.
+const ROUND: usize = 100;
+/// Comments older than this are no news, however long nobody listened. They are known for longer than that
+/// (`store::prune`).
+const OLD_NEWS: chrono::Duration = chrono::Duration::days(14);
+
+/// Tasks of one poll whose comments are still to be asked for.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    begun: DateTime<Utc>,
+    left: usize,
+}
+
+impl Round {
+    pub(super) fn begin(&mut self, now: DateTime<Utc>) {
+        *self = Round {
+            begun: now,
+            left: ROUND,
+        };
+    }
+}
+
+impl Mirrored {
+    /// Resolves when it is time for the next tasks of a round that was not done with.
+    pub(super) async fn goes_on(&self) {
+        self.unasked.notified().await;
+        tokio::time::sleep(GO_ON_AFTER).await;
+    }
+}
+
+impl Inner {
+    /// After a walk through a container that began at `begun`: reads what was written in it, where that can be had
+    /// together; else its new tasks are among those to ask for from now on.
+    pub(super) async fn comments(
+        &self,
+        mirrored: &Mirrored,
+        container: &Container,
+        begun: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let here = container.clone();
+        match mirrored.mirror.reader.comments_are_listed() {
+            Listing::ByTask => self
+                .store
+                .write(move |tx| comments::follow(tx, &here, begun, OVERLAP))
+                .await
+                .map_err(in_words),
+            Listing::ByContainer => {
+                let place = self
+                    .store
+                    .read(move |connection| comments::place(connection, &here))
+                    .await
+                    .map_err(in_words)?;
+                match place {
+                    Some(place) => self.changed_comments(mirrored, container, place).await,
+                    None => self.first_comments(mirrored, container).await,
+                }
+            }
+        }
+    }
+
+    /// Finds out where to begin: what is there already is told to nobody.
+    async fn first_comments(
+        &self,
+        mirrored: &Mirrored,
+        container: &Container,
+    ) -> Result<(), String> {
+        self.turn(mirrored, false).await?;
+        let reader = &mirrored.mirror.reader;
+        let listed = reader.comments(Of::Container(container), None, None).await;
+        let listed = listed.map_err(|error| error.to_string())?;
+        let newest = listed.newest.unwrap_or_default();
+        let (here, now) = (container.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                // Others of the same second may follow.
+                for comment in listed.comments {
+                    if let What::Commented { id, .. } = &comment.act.what
+                        && comment.act.at >= newest
+                    {
+                        comments::hear(tx, here.source, id, now)?;
+                    }
+                }
+                let place = Place {
+                    read: newest,
+                    news: newest,
+                };
+                comments::move_place(tx, &here, place)
+            })
+            .await
+            .map_err(in_words)
+    }
+
+    async fn changed_comments(
+        &self,
+        mirrored: &Mirrored,
+        container: &Container,
+        place: Place,
+    ) -> Result<(), String> {
+        let reader = &mirrored.mirror.reader;
+        // Of a repository without any there is no newest.
+        let since = (place.read - OVERLAP).max(DateTime::UNIX_EPOCH);
+        let mut read = place.read;
+        let mut page: Option<String> = None;
+        for _ in 0..PAGES {
+            self.turn(mirrored, false).await?;
+            let listed = reader
+                .comments(Of::Container(container), Some(since), page.as_deref())
+                .await
+                .map_err(|error| error.to_string())?;
+            self.hear(mirrored, listed.comments, place.news).await?;
+            read = listed.newest.map_or(read, |newest| newest.max(read));
+            page = listed.next;
+            let is_all = page.is_none();
+            let (here, to) = (
+                container.clone(),
+                Place {
+                    read,
+                    // One that was written before, and edited since, may be on a page that is still to come.
+                    news: match is_all {
+                        true => read - OVERLAP,
+                        false => place.news,
+                    },
+                },
+            );
+            self.store
+                .write(move |tx| comments::move_place(tx, &here, to))
+                .await
+                .map_err(in_words)?;
+            if is_all {
+                reader.listened(container);
+                return Ok(());
+            }
+        }
+        Bound::Pages.reached(format_args!(
+            "{} has more than {PAGES} pages of new comments; the next poll goes on from there",
+            container.name
+        ));
+        Ok(())
+    }
+
+    /// Asks for the comments of the next tasks of a round, where that has to be done one by one; what is left waits for
+    /// [`Mirrored::goes_on`].
+    pub(super) async fn conversations(
+        &self,
+        mirrored: &Mirrored,
+        round: &mut Round,
+    ) -> Result<(), String> {
+        let reader = &mirrored.mirror.reader;
+        if reader.comments_are_listed() != Listing::ByTask {
+            return Ok(());
+        }
+        let (source, begun, lately) = (reader.source(), round.begun, self.clock.now() - OLD_NEWS);
+        let due = self
+            .store
+            .read(move |connection| comments::due(connection, source, begun, lately, AT_ONCE + 1))
+            .await
+            .map_err(in_words)?;
+        let mut is_more = due.len() > AT_ONCE;
+        for conversation in due.iter().take(AT_ONCE.min(round.left)) {
+            if let Err(rests) = self.turn(mirrored, false).await {
+                tracing::debug!(%source, "comments wait: {rests}");
+                is_more = true;
+                break;
+            }
+            round.left -= 1;
+            self.conversation(mirrored, conversation).await?;
+        }
+        if is_more && round.left > 0 {
+            mirrored.unasked.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn conversation(
+        &self,
+        mirrored: &Mirrored,
+        conversation: &Conversation,
+    ) -> Result<(), String> {
+        let mut found = Vec::new();
+        let mut newest: Option<DateTime<Utc>> = None;
+        let mut page: Option<String> = None;
+        for number in 0..TASK_PAGES {
+            if number > 0 {
+                self.turn(mirrored, false).await?;
+            }
+            let reader = &mirrored.mirror.reader;
+            let (of, since) = (Of::Task(&conversation.key), Some(conversation.news));
+            match reader.comments(of, since, page.as_deref()).await {
+                Ok(listed) => {
+                    newest = newest.max(listed.newest);
+                    found.extend(listed.comments);
+                    page = listed.next;
+                }
+                // Gone or out of sight: what has become of the task, the walks find out.
+                Err(WriteError::Refused { why, .. }) => {
+                    tracing::debug!(task = conversation.key.as_str(), "no comments: {why}");
+                    page = None;
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+            if page.is_none() {
+                break;
+            }
+        }
+        if page.is_some() {
+            Bound::Pages.reached(format_args!(
+                "the task {} has more than {TASK_PAGES} pages of new comments; the oldest of them are told to nobody",
+                conversation.key.as_str()
+            ));
+        }
+        found.reverse();
+        self.hear(mirrored, found, conversation.news).await?;
+        let (conversation, now) = (conversation.clone(), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let news = newest.map_or(conversation.news, |newest| newest - OVERLAP);
+                comments::asked(tx, &conversation, news, now)
+            })
+            .await
+            .map_err(in_words)
+    }
+
+    /// Applies comments, oldest first, of which those since `news` are. A task that is not known yet is read before.
+    async fn hear(
+        &self,
+        mirrored: &Mirrored,
+        found: Vec<Comment>,
+        news: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let now = self.clock.now();
+        let news = news.max(now - OLD_NEWS);
+        let (fresh, old): (Vec<Comment>, Vec<Comment>) = found
+            .into_iter()
+            .partition(|comment| comment.act.at >= news);
+        let keys: BTreeSet<TaskKey> = fresh.iter().map(|comment| comment.task.clone()).collect();
+        let unknown = self
+            .store
+            .read(move |connection| {
+                let mut unknown = Vec::new();
+                for key in keys {
+                    if tasks::by_key(connection, &key)?.is_none() {
+                        unknown.push(key);
+                    }
+                }
+                Ok(unknown)
+            })
+            .await
+            .map_err(in_words)?;
+        let mut read: BTreeMap<TaskKey, (DateTime<Utc>, Task)> = BTreeMap::new();
+        for key in unknown.into_iter().take(ASKED_FOR) {
+            self.turn(mirrored, false).await?;
+            let asked_at = self.clock.now();
+            match mirrored.mirror.writer.read(&key).await {
+                Ok(task) => drop(read.insert(key, (asked_at, task))),
+                // Not ours to tell of.
+                Err(WriteError::Refused { .. }) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.store
+            .write(move |tx| {
+                for comment in old {
+                    comments::commented_on(tx, &comment.task, comment.act.at)?;
+                }
+                for Comment { task: key, act } in fresh {
+                    match read.remove(&key) {
+                        Some((asked_at, task)) => {
+                            apply::seen(tx, &task, Account::Asked(asked_at), vec![act], now)?;
+                        }
+                        None => apply::commented(tx, &key, act, now)?,
+                    }
+                }
+                Ok(())
+            })
+            .await
+            .map_err(in_words)
+    }
+}

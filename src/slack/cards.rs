@@ -1,0 +1,213 @@
+//! [`Part`]s of a message → Block Kit (contract slack 3.3).
+//!
+//! `post` sends what is made here, beside the text that says the same. Whatever a title or a description holds, what
+//! comes out is within Slack's limits.
+
+use slack_morphism::prelude::{
+    SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement,
+    SlackBlockButtonStyle, SlackBlockMarkDownText, SlackBlockPlainText, SlackBlockText,
+    SlackContextBlock, SlackContextBlockElement, SlackSectionBlock, SlackSectionBlockElement,
+};
+
+use super::blocks::mrkdwn_within;
+use crate::domain::card::{Button, Card, Part, Press};
+use crate::domain::reply::Words;
+
+/// Blocks of one message.
+const BLOCKS_MAX: usize = 50;
+/// Of a section's text, and of a context's element.
+const SECTION_MAX: usize = 3_000;
+/// Buttons of one row.
+const BUTTONS_MAX: usize = 25;
+/// Of the text on a button.
+const LABEL_MAX: usize = 75;
+/// Of the address that a button opens.
+const URL_MAX: usize = 3_000;
+
+/// The blocks of a message; nothing for one that is only text. Parts that have no room are left out from the end, where
+/// the text still says them.
+pub fn layout(parts: &[Part]) -> Vec<SlackBlock> {
+    let mut blocks = Vec::new();
+    for part in parts {
+        let more: Vec<SlackBlock> = match part {
+            Part::Text(words) => vec![section(words).into()],
+            Part::Card(card) if card.number.is_some() => vec![item(card)],
+            Part::Card(card) => whole(card),
+            Part::Buttons(buttons) => row(buttons).into_iter().collect(),
+        };
+        if blocks.len() + more.len() > BLOCKS_MAX {
+            break;
+        }
+        blocks.extend(more);
+    }
+    blocks
+}
+
+fn section(words: &Words) -> SlackSectionBlock {
+    let text = mrkdwn_within(words, SECTION_MAX);
+    SlackSectionBlock::new().with_text(markdown(match text.trim().is_empty() {
+        true => "…".to_owned(),
+        false => text,
+    }))
+}
+
+/// Links and mentions are written out by us: Slack is not to find more of them in people's text.
+fn markdown(text: String) -> SlackBlockText {
+    SlackBlockText::MarkDown(verbatim(text))
+}
+
+fn verbatim(text: String) -> SlackBlockMarkDownText {
+    SlackBlockMarkDownText::new(text).with_verbatim(true)
+}
+
+fn whole(card: &Card) -> Vec<SlackBlock> {
+    let words = title(card).text(format!("\n{}", card.facts));
+    let mut blocks = vec![section(&words).into()];
+    let notes: Vec<SlackContextBlockElement> = card
+        .line
+        .iter()
+        .cloned()
+        .chain(card.why.iter().map(|why| format!("why: {why}")))
+        .map(|note| verbatim(mrkdwn_within(&Words::new().text(note), SECTION_MAX)).into())
+        .collect();
+    if !notes.is_empty() {
+        blocks.push(SlackContextBlock::new(notes).into());
+    }
+    blocks.extend(row(&card.buttons));
+    blocks
+}
+
+/// `1. <title> · facts`, with a button beside it.
+fn item(card: &Card) -> SlackBlock {
+    let number = card.number.unwrap_or_default();
+    let words = Words::new()
+        .text(format!("{number}. "))
+        .then(title(card))
+        .text(format!(" · {}", card.facts));
+    let section = section(&words);
+    match card.buttons.first() {
+        Some(first) => section
+            .with_accessory(SlackSectionBlockElement::Button(button(first)))
+            .into(),
+        None => section.into(),
+    }
+}
+
+fn title(card: &Card) -> Words {
+    match card.struck {
+        true => Words::new().struck(&card.title, &card.url),
+        false => Words::new().link(&card.title, &card.url),
+    }
+}
+
+fn row(buttons: &[Button]) -> Option<SlackBlock> {
+    let buttons: Vec<SlackActionBlockElement> = buttons
+        .iter()
+        .filter(|button| match &button.press {
+            Press::Open(url) => address(url).is_some(),
+            _ => true,
+        })
+        .take(BUTTONS_MAX)
+        .map(|one| button(one).into())
+        .collect();
+    (!buttons.is_empty()).then(|| SlackActionsBlock::new(buttons).into())
+}
+
+fn button(button: &Button) -> SlackBlockButtonElement {
+    let press = button.press.to_string();
+    let label: String = button.label.chars().take(LABEL_MAX).collect();
+    let element = SlackBlockButtonElement::new(SlackBlockPlainText::new(label).into())
+        .with_action_id(press.clone().into())
+        .with_value(press);
+    let element = match &button.press {
+        Press::Open(url) => element.opt_url(address(url)),
+        _ => element,
+    };
+    match button.main {
+        true => element.with_style(SlackBlockButtonStyle::Primary),
+        false => element,
+    }
+}
+
+/// An address that a button may open; a scheme that is not the web's is none.
+fn address(url: &str) -> Option<url::Url> {
+    let url = url::Url::parse(url).ok()?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= URL_MAX;
+    fits.then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn a_card() -> Card {
+        Card {
+            task: 17,
+            number: None,
+            title: "Renew <cert>".into(),
+            url: "https://app.clickup.com/t/86a".into(),
+            facts: "ClickUp · to do".into(),
+            why: Some("client 1000".into()),
+            line: Some("By <!channel> & co".into()),
+            struck: false,
+            buttons: vec![
+                Button::new("Done", Press::Done(17)),
+                Button::new("Open", Press::Open("https://app.clickup.com/t/86a".into())),
+            ],
+        }
+    }
+
+    fn json_of(parts: &[Part]) -> Value {
+        serde_json::to_value(layout(parts)).unwrap()
+    }
+
+    #[test]
+    fn a_card_is_a_title_its_facts_and_its_buttons() {
+        let blocks = json_of(&[Part::Card(a_card())]);
+        assert_eq!(
+            blocks,
+            json!([
+                {"type": "section", "text": {"type": "mrkdwn", "verbatim": true,
+                    "text": "<https://app.clickup.com/t/86a|Renew &lt;cert&gt;>\nClickUp · to do"}},
+                {"type": "context", "elements": [
+                    {"type": "mrkdwn", "verbatim": true, "text": "By &lt;!channel&gt; &amp; co"},
+                    {"type": "mrkdwn", "verbatim": true, "text": "why: client 1000"}]},
+                {"type": "actions", "elements": [
+                    {"type": "button", "action_id": "done:17", "value": "done:17",
+                        "text": {"type": "plain_text", "text": "Done"}},
+                    {"type": "button", "action_id": "open:", "value": "open:", "url": "https://app.clickup.com/t/86a",
+                        "text": {"type": "plain_text", "text": "Open"}}]},
+            ])
+        );
+    }
+
+    #[test]
+    fn what_is_done_is_struck() {
+        let mut card = a_card();
+        (card.struck, card.number) = (true, Some(2));
+        card.buttons.clear();
+        let blocks = json_of(&[Part::Card(card)]);
+        assert_eq!(
+            blocks[0]["text"]["text"],
+            "2. ~<https://app.clickup.com/t/86a|Renew &lt;cert&gt;>~ · ClickUp · to do"
+        );
+        assert_eq!(blocks[0].get("accessory"), None);
+    }
+
+    #[test]
+    fn an_odd_address_is_no_button() {
+        let mut card = a_card();
+        card.buttons = vec![Button::new("Open", Press::Open("javascript:1".into()))];
+        assert_eq!(json_of(&[Part::Card(card)]).as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_has_no_room_is_left_out() {
+        let mut card = a_card();
+        card.number = Some(1);
+        let parts = vec![Part::Card(card); 80];
+        assert_eq!(layout(&parts).len(), 50);
+    }
+}

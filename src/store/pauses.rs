@@ -1,0 +1,32 @@
+//! Until when each source wants to be left alone, as it last said: a restart must not begin by asking all the same
+//! (contract github 5).
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, params};
+
+use super::tasks::{corrupt, millis};
+use crate::domain::task::Source;
+
+/// Keeps a source's pause; `None` forgets it.
+pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> rusqlite::Result<()> {
+    match until {
+        Some(until) => tx.execute(
+            "INSERT INTO pauses (source, until_ms) VALUES (?1, ?2)
+             ON CONFLICT (source) DO UPDATE SET until_ms = excluded.until_ms",
+            params![source.as_str(), until.timestamp_millis()],
+        ),
+        None => tx.execute("DELETE FROM pauses WHERE source = ?1", [source.as_str()]),
+    }
+    .map(drop)
+}
+
+/// The pauses that are kept, over or not.
+pub fn all(connection: &Connection) -> rusqlite::Result<Vec<(Source, DateTime<Utc>)>> {
+    connection
+        .prepare_cached("SELECT source, until_ms FROM pauses")?
+        .query_map([], |row| {
+            let source = Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?;
+            Ok((source, millis(row.get(1)?)))
+        })?
+        .collect()
+}
