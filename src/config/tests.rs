@@ -533,10 +533,10 @@ mod example {
 
     const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
-    /// The example with the keys that it only shows: lines that begin with `#` and no space.
+    /// The example with the keys and sections that it only shows: lines that begin with `#` and no space.
     fn with_every_key() -> String {
         let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
             _ => line,
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -561,12 +561,13 @@ mod example {
         assert_eq!(shown, known);
     }
 
-    /// Except for files of secrets, the keys that are only shown can be used as they stand.
+    /// Except for files of secrets, and a channel's list beside its repository, the keys that are only shown can be used
+    /// as they stand.
     #[test]
     fn what_it_only_shows_is_valid() {
         let text: Vec<String> = with_every_key()
             .lines()
-            .filter(|line| !line.contains("_file = "))
+            .filter(|line| !line.contains("_file = ") && !line.starts_with("list = "))
             .map(str::to_owned)
             .collect();
         if let Err(errors) = read(&text.join("\n"), &[]) {

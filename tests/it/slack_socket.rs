@@ -3,6 +3,7 @@
 //! What takes Slack's own time (10 s for an open that hangs, 35 s for a link that is dead) is told of the room itself,
 //! which runs here in the test's process with every limit shortened.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ivan::clock::Clock;
@@ -337,6 +338,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         allowed_users: Vec::new(),
         default_person: None,
         slack: true,
+        channels: BTreeMap::new(),
     };
     let desk = Desk::new(store, settings, Clock::system());
     let (stop, shutdown) = watch::channel(false);

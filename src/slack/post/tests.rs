@@ -246,6 +246,26 @@ impl Tray for Rows {
             row.record = Some(Record::Unpostable(why.to_owned()))
         })
     }
+    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            if let Some(whisper) = &mut row.message.whisper {
+                whisper.uses += 1;
+            }
+        })
+    }
+    async fn into_the_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            row.message.whisper = None;
+            row.message.conversation.channel = ANA.to_owned();
+        })?;
+        self.wake.notify_one();
+        Ok(())
+    }
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            row.message.conversation.channel = channel.to_owned();
+        })
+    }
 }
 
 fn now() -> DateTime<Utc> {
@@ -266,7 +286,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         begun_at: None,
         parts: Vec::new(),
         redraw: false,
-        reply_url: None,
+        whisper: None,
     }
 }
 
