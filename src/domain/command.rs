@@ -227,7 +227,8 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
 
 /// Whether the text is `create` and nothing else: where there are forms, it asks for one.
 pub fn is_create_alone(text: &str) -> bool {
-    split_verb(text).is_some_and(|(verb, rest)| verb.name == "create" && is_mere_punctuation(trim(rest)))
+    split_verb(text)
+        .is_some_and(|(verb, rest)| verb.name == "create" && is_mere_punctuation(trim(rest)))
 }
 
 /// Whether the text's verb is `create`: what a channel's message needs in order to be read at all (design 4).

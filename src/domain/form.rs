@@ -139,15 +139,19 @@ pub fn is_entity(entity: &str) -> bool {
     !entity.is_empty() && entity.chars().count() <= ENTITY_MAX && !entity.contains(odd)
 }
 
+/// An `@` that notifies nobody: something that is not seen stands between it and the name.
+pub const QUIET_AT: &str = "@\u{2060}";
+
 /// Somebody else's words as they stand in a task: an `@` before a name notifies nobody there.
 pub fn quiet(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut before = ' ';
     for c in text.chars() {
-        quiet.push(c);
         // Within an address such as a@b.c it is no mention.
         if c == '@' && !before.is_alphanumeric() {
-            quiet.push('\u{2060}');
+            quiet.push_str(QUIET_AT);
+        } else {
+            quiet.push(c);
         }
         before = c;
     }

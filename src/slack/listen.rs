@@ -17,7 +17,7 @@ use super::web::{Web, WebError};
 use super::wire::User;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::desk::{Desk, Gesture, StoreTrouble, Waiting};
-use crate::domain::form::Filled;
+use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::person::Member;
 
 /// So many people's messages are acted on at once; the others wait their turn.
@@ -228,18 +228,33 @@ impl Ear {
         member_of(&self.web, &self.members, id).await
     }
 
-    /// Whose message a task is made from, and where it can be read, as far as Slack tells it now: nothing waits for it.
+    /// Whose message a task is made from, whom it names, and where it can be read, as far as Slack tells it now: nothing
+    /// waits for it.
     async fn complete(&self, gesture: &mut Gesture) {
         let Gesture::Submitted {
             filled:
                 Filled::Create {
-                    from: Some(origin), ..
+                    create,
+                    from: Some(origin),
                 },
             ..
         } = gesture
         else {
             return;
         };
+        let texts = [Some(&mut create.title), create.description.as_mut()];
+        for text in texts.into_iter().flatten() {
+            // Mentions in it are quiet already, and stay so.
+            let loud = text.replace(QUIET_AT, "@");
+            for id in mentioned(&loud) {
+                if let Ok(member) = self.member(id).await {
+                    *text = text.replace(
+                        &format!("{QUIET_AT}{id}"),
+                        &format!("{QUIET_AT}{}", member.name),
+                    );
+                }
+            }
+        }
         if let Some(user) = &origin.user
             && let Ok(member) = self.member(user).await
         {
@@ -248,7 +263,9 @@ impl Ear {
         match self.web.permalink(&origin.channel, &origin.ts).await {
             Ok(link) => origin.link = Some(link),
             Err(error) => {
-                tracing::info!("a message's address is as it usually is, for Slack does not tell it: {error}");
+                tracing::info!(
+                    "a message's address is as it usually is, for Slack does not tell it: {error}"
+                );
             }
         }
     }

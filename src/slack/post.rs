@@ -323,9 +323,11 @@ impl Pen {
         self.tray.whispering(message.id).await?;
         let blocks = layout(&message.parts);
         let said = whisper::Said::new(text, blocks, whisper.public);
+        // Slack says no time of it. What is typed after this moment may have been typed with it in view.
+        let sent_at = self.clock.now();
         match self.web.respond(url, &said).await {
             // It has no `ts`: what stands in its place is no id of Slack's.
-            Ok(()) => self.record(message, &message.uid, None).await,
+            Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
             Err(error) if whisper::is_over(&error) => {
                 tracing::info!(
                     message = message.id,

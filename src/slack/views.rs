@@ -219,8 +219,7 @@ fn in_words(error: &WebError) -> Words {
 
 /// The form for a comment on the task that `about` names.
 pub fn comment_view(about: &Words, note: &Note) -> SlackView {
-    let text =
-        SlackBlockMarkDownText::new(mrkdwn_within(about, SECTION_MAX)).with_verbatim(true);
+    let text = SlackBlockMarkDownText::new(mrkdwn_within(about, SECTION_MAX)).with_verbatim(true);
     let title = SlackSectionBlock::new().with_text(SlackBlockText::MarkDown(text));
     let input = SlackBlockPlainTextInputElement::new()
         .with_action_id(block(Field::Text).into())
@@ -305,17 +304,17 @@ fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
         SlackBlockStaticSelectElement::new()
             .with_action_id(block(Field::Place).into())
             .with_option_groups(groups)
-            .opt_initial_option(
-                chosen
-                    .filter(|chosen| shown.contains(chosen))
-                    .map(choice),
-            )
+            .opt_initial_option(chosen.filter(|chosen| shown.contains(chosen)).map(choice))
     })
 }
 
 fn choice(choice: &PlaceChoice) -> SlackBlockChoiceItem<SlackBlockPlainTextOnly> {
     let name = cut(choice.name.trim(), CHOICE_MAX);
-    let name = if name.is_empty() { "…".to_owned() } else { name };
+    let name = if name.is_empty() {
+        "…".to_owned()
+    } else {
+        name
+    };
     SlackBlockChoiceItem::new(name.into(), value_of(&choice.place))
 }
 
@@ -326,13 +325,7 @@ fn field(of: Field, label: &str, element: SlackInputBlockElement, optional: bool
         .into()
 }
 
-fn modal(
-    title: &str,
-    submit: &str,
-    name: &str,
-    blocks: Vec<SlackBlock>,
-    note: &Note,
-) -> SlackView {
+fn modal(title: &str, submit: &str, name: &str, blocks: Vec<SlackBlock>, note: &Note) -> SlackView {
     SlackView::Modal(
         SlackModalView::new(title.into(), blocks)
             .with_submit(submit.into())

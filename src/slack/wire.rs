@@ -173,7 +173,9 @@ impl View {
     /// What stands in a field: its text, or the value of what was chosen.
     pub fn field(&self, id: &str) -> Option<&str> {
         let field = self.state.values.get(id)?.get(id)?;
-        let chosen = field.get("selected_option").and_then(|one| one.get("value"));
+        let chosen = field
+            .get("selected_option")
+            .and_then(|one| one.get("value"));
         chosen.or_else(|| field.get("value"))?.as_str()
     }
 }

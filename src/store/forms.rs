@@ -73,10 +73,12 @@ pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Resul
     let first = operations::of_command(connection, command)?
         .into_iter()
         .next();
-    Ok(first.and_then(|row| match (row.state, row.operation.write) {
-        (operations::State::Pending, Write::Create(new)) => Some(Made::Asked(new.title)),
-        _ => None,
-    }))
+    Ok(
+        first.and_then(|row| match (row.state, row.operation.write) {
+            (operations::State::Pending, Write::Create(new)) => Some(Made::Asked(new.title)),
+            _ => None,
+        }),
+    )
 }
 
 /// A task is being made from this message.

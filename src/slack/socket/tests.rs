@@ -94,7 +94,10 @@ impl Intake for Ear {
 
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         assert!(raw.contains(&heard.text), "the envelope is kept as it came");
-        assert!(!raw.contains("secret"), "addresses are not kept with it: {raw}");
+        assert!(
+            !raw.contains("secret"),
+            "addresses are not kept with it: {raw}"
+        );
         match heard.text.as_str() {
             "stuck" => self.permits.acquire().await.unwrap().forget(),
             "broken" => {
