@@ -348,3 +348,116 @@ fn cut(text: &str, most: usize) -> String {
     };
     text.chars().take_while(fits).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::task::RepoName;
+    use crate::sandbox::{Sandbox, Seed};
+    use crate::slack::Token;
+
+    fn note() -> Note {
+        Note::Create {
+            channel: Some("C".repeat(64)),
+            public: true,
+            reply: Some("0".repeat(64)),
+            from: None,
+        }
+    }
+
+    fn repo(number: usize) -> PlaceChoice {
+        let name = format!("{}/r{number}", "o".repeat(39));
+        PlaceChoice {
+            place: Place::Repo(RepoName::parse(&name).unwrap()),
+            name,
+        }
+    }
+
+    fn list(number: usize, name: &str) -> PlaceChoice {
+        PlaceChoice {
+            place: Place::List(format!("90{number}")),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Every form goes through a Slack that holds to Slack's limits.
+    async fn opens(views: impl IntoIterator<Item = SlackView>) {
+        let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
+        let slack = &sandbox.slack;
+        let (app, bot) = (Token::new(slack.app_token()), Token::new(slack.bot_token()));
+        let web = Web::new(&slack.api_url(), &app, &bot, Duration::from_secs(10)).unwrap();
+        for view in views {
+            let shown = json!(view).to_string();
+            let opened = web.open_view(&slack.trigger(), view).await;
+            assert_eq!(opened, Ok(()), "{shown}");
+        }
+        sandbox.close().await;
+    }
+
+    #[tokio::test]
+    async fn forms_keep_to_slacks_limits() {
+        let odd = "🦀 שלום <!channel> & `x` ".repeat(400);
+        let no_break = "é".repeat(5_000);
+        let form = |places: Vec<PlaceChoice>| CreateForm {
+            chosen: places.last().map(|last| last.place.clone()),
+            places,
+            entity: Some("👩‍👩‍👧".repeat(20)),
+        };
+        let many: Vec<PlaceChoice> = (0..300)
+            .map(|n| list(n, &odd))
+            .chain((0..300).map(repo))
+            .collect();
+        let places = [
+            vec![],
+            vec![list(1, "Inbox")],
+            vec![list(1, " ")],
+            (0..100).map(|n| list(n, "Inbox")).collect(),
+            (0..101).map(repo).collect(),
+            many,
+        ];
+        let creates = places
+            .into_iter()
+            .flat_map(|places| {
+                let form = form(places);
+                [("", ""), ("x", "y"), (odd.as_str(), no_break.as_str())]
+                    .map(|(title, description)| create_view(&form, title, description, &note()))
+            })
+            .collect::<Vec<_>>();
+        let comments = [String::new(), odd.clone(), no_break.clone()].map(|title| {
+            let about = Words::new()
+                .link(title, "https://app.clickup.com/t/86a")
+                .text(" · ClickUp · to do");
+            comment_view(&about, &note())
+        });
+        opens(creates.into_iter().chain(comments)).await;
+    }
+
+    #[test]
+    fn what_is_chosen_is_shown_among_however_many() {
+        let places: Vec<PlaceChoice> = (0..1_000).map(|n| list(n, &format!("List {n}"))).collect();
+        let form = CreateForm {
+            chosen: Some(Place::List("90999".into())),
+            places,
+            entity: None,
+        };
+        let select = json!(places_of(&form));
+        assert_eq!(select["initial_option"]["value"], "list:90999");
+        let groups = select["option_groups"].as_array().unwrap();
+        assert_eq!(groups.len(), CHOICES_MAX / OPTIONS_MAX);
+        assert_eq!(groups[0]["label"]["text"], "ClickUp (1)");
+    }
+
+    fn places_of(form: &CreateForm) -> SlackBlockStaticSelectElement {
+        places(form).unwrap()
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        // The crab takes two of Slack's characters.
+        assert_eq!(cut("a🦀b", 3), "a…");
+    }
+}
