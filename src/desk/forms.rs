@@ -148,12 +148,12 @@ impl Desk {
     }
 
     /// A whisper cannot be said: it is said in the DM instead.
-    pub async fn into_the_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+    pub async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
         self.inner
             .store
             .write(move |tx| {
                 tx.wake(Wake::Messages);
-                messages::into_the_dm(tx, id)
+                messages::say_in_dm(tx, id)
             })
             .await
     }

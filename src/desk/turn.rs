@@ -780,10 +780,10 @@ fn lane(person: &Person, write: &Write) -> String {
 }
 
 fn fit(new: &NewTask) -> Result<(), TurnedDown> {
-    if let Some(entity) = &new.entity {
-        if !is_entity(entity) {
-            return Err(TurnedDown::Unfit(reply::odd_entity()));
-        }
+    if let Some(entity) = &new.entity
+        && !is_entity(entity)
+    {
+        return Err(TurnedDown::Unfit(reply::odd_entity()));
     }
     let length = new.github_title().chars().count();
     if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {

@@ -17,7 +17,7 @@ pub enum Filled {
     /// A comment on this row of the mirror.
     Comment { task: i64, text: String },
     Create {
-        create: Create,
+        create: Box<Create>,
         /// The message that it was made from.
         from: Option<Origin>,
     },
@@ -61,7 +61,7 @@ impl Filled {
                 task: Some(Ref::Row(*task)),
                 text: text.clone(),
             },
-            Filled::Create { create, .. } => Command::Create(create.clone()),
+            Filled::Create { create, .. } => Command::Create(create.as_ref().clone()),
         }
     }
 
@@ -190,7 +190,10 @@ mod tests {
     }
 
     fn faults(create: Create) -> Vec<Field> {
-        let filled = Filled::Create { create, from: None };
+        let filled = Filled::Create {
+            create: Box::new(create),
+            from: None,
+        };
         filled
             .faults()
             .into_iter()

@@ -356,7 +356,10 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 user: spoken.user,
                 author: None,
             });
-            let filled = Filled::Create { create, from };
+            let filled = Filled::Create {
+                create: Box::new(create),
+                from,
+            };
             (filled, channel, None, false, reply, public)
         }
         _ => return Ok(Asked::Say(back(reply::not_a_form()))),

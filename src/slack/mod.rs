@@ -227,6 +227,7 @@ pub async fn run(
             team: own.team.clone(),
             clock: clock.clone(),
             seen: std::sync::Mutex::default(),
+            opening: tokio::sync::Semaphore::new(views::AT_ONCE),
         }),
     });
     // What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that

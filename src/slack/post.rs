@@ -42,7 +42,7 @@ pub trait Tray: Send + Sync + 'static {
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn into_the_dm(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
 }
 
@@ -75,8 +75,8 @@ impl Tray for Desk {
     async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
         Desk::whispering(self, id).await
     }
-    async fn into_the_dm(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::into_the_dm(self, id).await
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::say_in_dm(self, id).await
     }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
         Desk::stands_in(self, id, channel).await
@@ -317,7 +317,7 @@ impl Pen {
         text: &str,
     ) -> Result<(), Failed> {
         let Some(url) = whisper::address(whisper, self.clock.now()) else {
-            return Ok(self.tray.into_the_dm(message.id).await?);
+            return Ok(self.tray.say_in_dm(message.id).await?);
         };
         // Whatever becomes of it, Slack may count it.
         self.tray.whispering(message.id).await?;
@@ -334,7 +334,7 @@ impl Pen {
                     "message {} goes to the DM, for only its person was to see it, and {error}",
                     message.id
                 );
-                Ok(self.tray.into_the_dm(message.id).await?)
+                Ok(self.tray.say_in_dm(message.id).await?)
             }
             Err(error) => Err(error.into()),
         }

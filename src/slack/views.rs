@@ -15,6 +15,8 @@ use slack_morphism::blocks::{
     SlackView,
 };
 
+use tokio::sync::Semaphore;
+
 use super::blocks::mrkdwn_within;
 use super::forms::{COMMENT_FORM, CREATE_FORM, Note, Opening, Wanted, block, value_of};
 use super::listen::{Members, member_of};
@@ -51,7 +53,12 @@ pub struct Opener {
     pub clock: Clock,
     /// The newest triggers.
     pub seen: Mutex<VecDeque<String>>,
+    /// Forms that are being opened.
+    pub opening: Semaphore,
 }
+
+/// So many forms are opened at once.
+pub const AT_ONCE: usize = 32;
 
 /// Why somebody gets no form.
 enum NoForm {
@@ -73,7 +80,12 @@ impl Opener {
             tracing::debug!("a gesture that asks for a form came twice");
             return;
         }
-        let words = match self.try_to_open(&opening).await {
+        let tried = match self.opening.try_acquire() {
+            Ok(_turn) => self.try_to_open(&opening).await,
+            // Waiting would only make its trigger older.
+            Err(_) => Err(NoForm::Told(reply::press_again())),
+        };
+        let words = match tried {
             Ok(()) => return,
             Err(NoForm::Told(words)) => words,
             Err(NoForm::Store(trouble)) => {

@@ -112,3 +112,60 @@ pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     )?;
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    fn store() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+    }
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + Duration::minutes(minutes)
+    }
+
+    #[test]
+    fn an_address_is_given_once_to_whom_it_belongs_while_it_is_good() {
+        let connection = store();
+        let url = ReplyUrl::new("https://hooks.slack.test/x");
+        for id in ["A", "B"] {
+            keep_url(&connection, id, "U0ANN01", &url, at(0)).unwrap();
+        }
+        let take = |id: &str, user: &str, now| take_url(&connection, id, user, now).unwrap();
+        assert_eq!(take("A", "U0BOB01", at(1)), None);
+        assert_eq!(take("A", "U0ANN01", at(1)), Some(url));
+        assert_eq!(take("A", "U0ANN01", at(1)), None);
+        assert_eq!(take("B", "U0ANN01", at(30)), None);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let connection = store();
+        let url = ReplyUrl::new("https://hooks.slack.test/x");
+        keep_url(&connection, "A", "U0ANN01", &url, at(0)).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO messages (uid, channel, reply_url, whisper_to, created_ms) VALUES ('m', 'C', 'https://x', 'U', 0);
+                 INSERT INTO made_from (channel, ts) VALUES ('C', '1.000001');",
+            )
+            .unwrap();
+        let left = || -> (i64, i64, i64) {
+            connection
+                .query_row(
+                    "SELECT (SELECT count(*) FROM reply_urls), (SELECT count(reply_url) FROM messages),
+                         (SELECT count(*) FROM made_from)",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .unwrap()
+        };
+        prune(&connection, at(28)).unwrap();
+        assert_eq!(left(), (1, 1, 0));
+        prune(&connection, at(30)).unwrap();
+        assert_eq!(left(), (0, 0, 0));
+    }
+}

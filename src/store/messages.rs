@@ -312,7 +312,7 @@ pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 /// A whisper that cannot be said is said in the DM of the one whom it is for.
-pub fn into_the_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     let to: Option<Option<String>> = tx
         .query_row(
             "SELECT whisper_to FROM messages WHERE id = ?1",

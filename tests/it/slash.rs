@@ -213,6 +213,11 @@ async fn what_cannot_be_whispered_is_said_in_the_dm() {
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
         told.becomes_struck().await;
+        let asked = ivan.slack().front().journal();
+        assert_eq!(
+            asked.iter().filter(|one| one.is("POST", "/resp/")).count(),
+            1
+        );
         assert!(whispers(ivan.slack(), ANA).is_empty());
         assert!(ivan.slack().bot_messages(RANDOM).is_empty());
     })

@@ -266,7 +266,7 @@ impl Tray for Rows {
             }
         })
     }
-    async fn into_the_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
         self.row(id, |row| {
             row.message.whisper = None;
             row.message.conversation.channel = ANA.to_owned();
@@ -330,14 +330,10 @@ impl Posting {
         messages: impl IntoIterator<Item = Outgoing>,
     ) -> Posting {
         let url = board.listens().await;
-        Posting::at(timings, &url, messages).await
+        Posting::at(timings, &url, messages)
     }
 
-    async fn at(
-        timings: Timings,
-        url: &str,
-        messages: impl IntoIterator<Item = Outgoing>,
-    ) -> Posting {
+    fn at(timings: Timings, url: &str, messages: impl IntoIterator<Item = Outgoing>) -> Posting {
         let rows = Arc::new(Rows::default());
         *rows.held.lock().unwrap() = messages
             .into_iter()
@@ -467,7 +463,7 @@ fn whisper(board_url: &str, public: bool) -> Outgoing {
 async fn a_whisper_is_said_by_its_address(#[case] public: bool, #[case] kind: &str) {
     let board = Board::default();
     let url = board.listens().await;
-    let posting = Posting::at(timings(), &url, [whisper(&url, public)]).await;
+    let posting = Posting::at(timings(), &url, [whisper(&url, public)]);
     let records = posting.records().await;
     assert!(
         matches!(records.as_slice(), [Record::Posted { ts, .. }] if ts == "uid-1"),
@@ -487,7 +483,7 @@ async fn a_whisper_that_is_never_taken_comes_to_the_dm(
 ) {
     let board = Board::default().faulty("/resp/x", faults);
     let url = board.listens().await;
-    let posting = Posting::at(timings(), &url, [whisper(&url, false)]).await;
+    let posting = Posting::at(timings(), &url, [whisper(&url, false)]);
     posting.records().await;
     let calls = board.calls();
     assert_eq!(
@@ -503,7 +499,7 @@ async fn an_address_that_is_not_slacks_is_told_nothing() {
     let board = Board::default();
     let url = board.listens().await;
     let strange = whisper("https://elsewhere.test", false);
-    let posting = Posting::at(timings(), &url, [strange]).await;
+    let posting = Posting::at(timings(), &url, [strange]);
     posting.records().await;
     assert_eq!(board.calls(), ["chat.postMessage"]);
     posting.stops().await;

@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
 
 use super::*;
+use crate::desk::Gesture;
+use crate::domain::form::Filled;
 use crate::slack::forms;
 use crate::slack::gate::Own;
 use crate::slack::text::instant;
@@ -93,12 +95,19 @@ impl Intake for Ear {
     }
 
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
-        assert!(raw.contains(&heard.text), "the envelope is kept as it came");
+        let text = match heard.gesture {
+            Gesture::Submitted {
+                filled: Filled::Comment { text, .. },
+                ..
+            } => text,
+            _ => heard.text,
+        };
+        assert!(raw.contains(&text), "the envelope is kept as it came");
         assert!(
             !raw.contains("secret"),
             "addresses are not kept with it: {raw}"
         );
-        match heard.text.as_str() {
+        match text.as_str() {
             "stuck" => self.permits.acquire().await.unwrap().forget(),
             "broken" => {
                 return Err(StoreTrouble {
@@ -109,7 +118,7 @@ impl Intake for Ear {
             "panic" => panic!("kept badly"),
             _ => {}
         }
-        self.kept.lock().unwrap().push(heard.text);
+        self.kept.lock().unwrap().push(text);
         Ok(Kept::New)
     }
 
@@ -416,7 +425,22 @@ async fn a_form_is_kept_before_it_is_closed() {
     let mut link = slack.accepts_and_greets().await;
     link.says(submission("shipped")).await;
     assert_eq!(link.acked().await, json!({"envelope_id": "e1"}));
-    assert_eq!(slack.kept().len(), 1);
+    assert_eq!(slack.kept(), ["shipped"]);
+    slack.stops().await;
+}
+
+#[rstest]
+#[case::failed("broken", "✗ I could not write that down")]
+#[case::slow("stuck", "My store is slow")]
+#[tokio::test]
+async fn a_form_that_cannot_be_kept_stays_open(#[case] text: &str, #[case] told: &str) {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(submission(text)).await;
+    let ack = link.acked().await;
+    assert_eq!(ack["payload"]["response_action"], "errors");
+    let why = ack["payload"]["errors"]["text"].as_str().unwrap();
+    assert!(why.starts_with(told), "{why}");
     slack.stops().await;
 }
 
