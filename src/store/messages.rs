@@ -385,6 +385,7 @@ pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
 }
 
 /// Whether an answer to somebody is still on its way, and with it perhaps a new current task; in one channel, or in any.
+/// What goes to them by their own id goes to their DM, whatever that is called.
 pub fn owed(
     connection: &Connection,
     person: PersonId,
@@ -396,7 +397,8 @@ pub fn owed(
              WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw
                    AND (whisper_to IS NULL OR NOT EXISTS
                        (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL))))
-               AND person_id = ?1 AND (?2 IS NULL OR channel = ?2))",
+               AND person_id = ?1
+               AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))",
         )?
         .query_row(params![person.0, channel], |row| row.get(0))
 }

@@ -495,17 +495,6 @@ async fn a_whisper_that_is_never_taken_comes_to_the_dm(
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_slacks_is_told_nothing() {
-    let board = Board::default();
-    let url = board.listens().await;
-    let strange = whisper("https://elsewhere.test", false);
-    let posting = Posting::at(timings(), &url, [strange]);
-    posting.records().await;
-    assert_eq!(board.calls(), ["chat.postMessage"]);
-    posting.stops().await;
-}
-
-#[tokio::test]
 async fn what_is_posted_to_a_person_is_changed_in_their_dm() {
     let board = Board::default();
     let posting = Posting::of(&board, [message(1, "U0ANN01", "✓ one")]).await;
