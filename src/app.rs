@@ -19,7 +19,7 @@ use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::desk::{Desk, DeskSettings};
+use crate::desk::{ChannelDefaults, Desk, DeskSettings};
 use crate::domain::event::{HookKeeper, HookReader};
 use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
@@ -713,8 +713,25 @@ fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Source
     Ok(sources)
 }
 
+/// What `create` means in each channel that has defaults.
+fn channels(config: &Config) -> BTreeMap<String, ChannelDefaults> {
+    let channels = config.slack.iter().flat_map(|slack| &slack.channels);
+    channels
+        .map(|channel| {
+            let defaults = ChannelDefaults {
+                source: channel.source,
+                list: channel.list.clone(),
+                repo: channel.repo.clone(),
+                entity: channel.entity.clone(),
+            };
+            (channel.id.clone(), defaults)
+        })
+        .collect()
+}
+
 fn desk_settings(config: &Config) -> DeskSettings {
     DeskSettings {
+        channels: channels(config),
         default_source: config.queue.default_source,
         lists: config
             .clickup

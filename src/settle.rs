@@ -15,7 +15,7 @@ use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::task::{Status, Task};
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, messages, people};
+use crate::store::{Db, DbResult, Tx, Wake, forms, messages, people};
 
 /// Why a command is looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,9 @@ pub fn settle(
         (None, Some(_), Some(row)) => created(tx, row)?,
         _ => None,
     };
+    if let (None, Some(made)) = (acted_on, about) {
+        forms::is_made(tx, command.id, made)?;
+    }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
         return Ok(());

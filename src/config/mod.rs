@@ -13,6 +13,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::form::is_entity;
+use crate::domain::reply::ENTITY_MAX;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
@@ -58,6 +60,22 @@ pub struct Slack {
     pub operators: Vec<String>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
+    /// What `create` means in a channel where nothing else is said. No two are for the same channel.
+    pub channels: Vec<Channel>,
+}
+
+/// One of `[[slack.channels]]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// Its Slack id.
+    pub id: String,
+    /// As given, or that of its list or repository.
+    pub source: Option<Source>,
+    /// One of those that are mirrored.
+    pub list: Option<String>,
+    /// One of those that are mirrored.
+    pub repo: Option<RepoName>,
+    pub entity: Option<String>,
 }
 
 /// What is read in channels (design 4, 10).
@@ -309,9 +327,13 @@ impl Config {
                 },
             );
         }
-        let slack = slack(&mut reader);
+        let mut slack = slack(&mut reader);
         let clickup = clickup(&mut reader);
         let github = github(&mut reader);
+        let channels = channels(&mut reader, clickup.as_ref(), github.as_ref());
+        if let Some(slack) = &mut slack {
+            slack.channels = channels;
+        }
         let store = store(&mut reader);
         let queue = queue(&mut reader, &configured);
         let people = people(&mut reader);
@@ -390,7 +412,107 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         allowed_users,
         operators,
         catch_up_after,
+        channels: Vec::new(),
     })
+}
+
+/// `[[slack.channels]]`: what they name must be configured.
+fn channels(
+    reader: &mut Reader,
+    clickup: Option<&ClickUp>,
+    github: Option<&GitHub>,
+) -> Vec<Channel> {
+    let mut positions = reader.positions("slack.channels");
+    let none = positions.is_empty();
+    if none {
+        // So that the keys are known, for whoever misspells one.
+        positions.insert(0);
+    }
+    let mut channels: Vec<Channel> = Vec::new();
+    for at in positions {
+        let key = |name: &str| format!("slack.channels.{at}.{name}");
+        let id = reader.required(
+            &key("id"),
+            &CHANNEL_ID,
+            !none,
+            "the channel's id, at the end of its details (click its name)",
+        );
+        let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
+        let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
+        let repo = reader.optional(&key("repo"), &REPO, "github.repo");
+        let entity = reader.optional(&key("entity"), &ENTITY, "no client");
+        if let Some(list) = &list
+            && let Some(clickup) = clickup
+            && !clickup.all_lists().contains(&list.as_str())
+        {
+            reader.error(
+                &key("list"),
+                format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
+            );
+        }
+        if let Some(repo) = &repo
+            && let Some(github) = github
+            && !github.all_repos().iter().any(|known| known.is(repo))
+        {
+            reader.error(
+                &key("repo"),
+                format!("is `{repo}`, which is neither github.repo nor among github.repos"),
+            );
+        }
+        if list.is_some() && repo.is_some() {
+            reader.error(
+                &key("repo"),
+                "is given beside a list; a task is made in one place, so keep one",
+            );
+        }
+        let of_place = match (&list, &repo) {
+            (Some(_), _) => Some((Source::ClickUp, "list")),
+            (None, Some(_)) => Some((Source::GitHub, "repo")),
+            (None, None) => None,
+        };
+        if let (Some(source), Some((other, place))) = (given, of_place)
+            && source != other
+        {
+            reader.error(
+                &key("source"),
+                format!("is `{source}`, and {place} is one of {other}"),
+            );
+        }
+        let source = given.or(of_place.map(|(source, _)| source));
+        let missing = match source {
+            Some(Source::ClickUp) => clickup.is_none() && !reader.has_errors_in("clickup"),
+            Some(Source::GitHub) => github.is_none() && !reader.has_errors_in("github"),
+            None => false,
+        };
+        if let Some(source) = source.filter(|_| missing) {
+            let name = match (given, of_place) {
+                (None, Some((_, place))) => place,
+                _ => "source",
+            };
+            reader.error(
+                &key(name),
+                format!("means {source}, and [{source}] is not configured"),
+            );
+        }
+        let Some(id) = id else { continue };
+        if channels.iter().any(|other| other.id == id) {
+            reader.error(
+                &key("id"),
+                format!("is `{id}`, which another of [[slack.channels]] has; keep one"),
+            );
+        }
+        channels.push(Channel {
+            id,
+            source,
+            list,
+            repo,
+            entity,
+        });
+    }
+    if none {
+        reader.forget("slack.channels.0");
+    }
+    channels
 }
 
 fn clickup(reader: &mut Reader) -> Option<ClickUp> {
@@ -751,6 +873,35 @@ fn slack_id(text: String) -> Result<String, String> {
         ))
     }
 }
+
+const CHANNEL_ID: Kind<String> = Kind {
+    parse: |value| {
+        let id = text(value)?;
+        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+        if id.starts_with(['C', 'G']) && id.len() > 1 && id.chars().all(fits) {
+            Ok(id)
+        } else {
+            Err(format!(
+                "`{id}` is not the id of a channel such as C0GENERAL; click the channel's name, it is at the end"
+            ))
+        }
+    },
+    show: |id| quote(id),
+};
+
+const ENTITY: Kind<String> = Kind {
+    parse: |value| {
+        let entity = text(value)?;
+        if is_entity(&entity) {
+            Ok(entity)
+        } else {
+            Err(format!(
+                "`{entity}` cannot be a client: it has at most {ENTITY_MAX} characters, and no brackets or commas"
+            ))
+        }
+    },
+    show: |entity| quote(entity),
+};
 
 const LOGIN: Kind<String> = Kind {
     parse: |value| {

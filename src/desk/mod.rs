@@ -4,6 +4,7 @@
 //! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
 //! source is to do is a row of the outbox.
 
+mod forms;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -23,9 +24,11 @@ use crate::store::messages::Draft;
 use crate::store::{Db, DbResult, Store, Wake, messages, operations, people, slack_events, tasks};
 use turn::{Target, Turn};
 
+pub use crate::desk::forms::{CreateForm, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
 pub use crate::store::StoreTrouble;
-pub use crate::store::messages::{Conversation, Outgoing};
+pub use crate::store::forms::URL_LIFE;
+pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 
@@ -48,6 +51,17 @@ pub struct DeskSettings {
     /// Who acts where the API is told nobody: a name of `[[people]]`.
     pub default_person: Option<String>,
     pub slack: bool,
+    /// What `create` means in a channel, by its Slack id.
+    pub channels: BTreeMap<String, ChannelDefaults>,
+}
+
+/// What `create` in a channel means where nothing else is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChannelDefaults {
+    pub source: Option<Source>,
+    pub list: Option<String>,
+    pub repo: Option<RepoName>,
+    pub entity: Option<String>,
 }
 
 /// See the module.
@@ -250,7 +264,12 @@ impl Desk {
         if let Ok(asked) = &asked
             && depends_on_what_was_shown(asked)
         {
-            self.until_answers_are_shown(member, &heard.channel).await?;
+            // Somebody who types a slash command has seen what stands in their DM, wherever they type it.
+            let channel = match heard.gesture {
+                Gesture::Slash { .. } => None,
+                _ => Some(heard.channel.as_str()),
+            };
+            self.until_answers_are_shown(member, channel).await?;
         }
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let inner = Arc::clone(&self.inner);
@@ -437,18 +456,18 @@ impl Desk {
     async fn until_answers_are_shown(
         &self,
         member: &Member,
-        channel: &str,
+        channel: Option<&str>,
     ) -> Result<(), StoreTrouble> {
         let mut settled = self.inner.store.signals().settled();
         let shown = async {
             loop {
                 settled.mark_unchanged();
-                let (member, channel) = (member.clone(), channel.to_owned());
+                let (member, channel) = (member.clone(), channel.map(str::to_owned));
                 let owed = self
                     .inner
                     .store
                     .read(move |connection| match person_of(connection, &member)? {
-                        Some(person) => messages::owed(connection, person.id, &channel),
+                        Some(person) => messages::owed(connection, person.id, channel.as_deref()),
                         None => Ok(false),
                     })
                     .await?;
@@ -462,7 +481,7 @@ impl Desk {
             Err(_) => {
                 tracing::warn!(
                     channel,
-                    "an answer in {channel} is still not posted; going on without it"
+                    "an answer is still not posted; going on without it"
                 );
                 Ok(())
             }
@@ -786,7 +805,10 @@ fn meaning(heard: &Heard) -> Result<Command, Words> {
         Gesture::Said | Gesture::Slash { .. } => {
             command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
         }
-        Gesture::Pressed(press) => press.command().ok_or_else(reply::not_a_button),
+        Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
+            press.command().ok_or_else(reply::not_a_button)
+        }
+        Gesture::Submitted { filled, .. } => Ok(filled.command()),
     }
 }
 

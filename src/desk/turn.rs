@@ -11,10 +11,11 @@ use super::{
 };
 use crate::domain::card::{Part, card, item};
 use crate::domain::command::{Command, Create, Ref};
+use crate::domain::form::{Origin, is_entity};
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
-use crate::domain::reply::{self, ENTITY_MAX, LIST_MAX, Words};
+use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::score::{Score, score};
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{first_of_queue, queue, shown};
@@ -33,7 +34,7 @@ pub(super) struct Target {
 }
 
 /// What a command came to within its transaction.
-enum Done {
+pub(super) enum Done {
     /// Operations are in the outbox.
     Accepted { command: i64, operation_id: String },
     /// Words at once; with the pin and the list that they show, and the task that they are about.
@@ -41,21 +42,25 @@ enum Done {
 }
 
 #[derive(Default)]
-struct Said {
-    words: Words,
-    parts: Vec<Part>,
-    pin: Option<i64>,
-    list: Option<i64>,
-    about: Option<i64>,
+pub(super) struct Said {
+    pub(super) words: Words,
+    pub(super) parts: Vec<Part>,
+    pub(super) pin: Option<i64>,
+    pub(super) list: Option<i64>,
+    pub(super) about: Option<i64>,
 }
 
 /// Where and when a command was typed.
-struct Typed {
+pub(super) struct Typed {
     surface: Surface,
     at: DateTime<Utc>,
     /// The task of the message under which it was typed.
     under: Option<i64>,
     once: Option<Once>,
+    /// The channel, whose defaults count for what is not said.
+    pub(super) channel: Option<String>,
+    /// The message that a task is to be made from.
+    pub(super) from: Option<Origin>,
 }
 
 /// One command's turn: everything that it decides is read and written in one transaction.
@@ -74,12 +79,14 @@ impl Turn<'_> {
         asked: Result<Command, Words>,
     ) -> DbResult<Option<i64>> {
         let person = person_of(self.tx, member)?;
+        let mut creates = false;
         let done = match (&person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
             (None, Ok(_)) => Err(TurnedDown::Unfit(
                 Words::new().text(NotAllowed::Unknown.to_string()),
             )),
             (Some(person), Ok(command)) => {
+                creates = matches!(command, Command::Create(_));
                 if let Some(zone) = member.zone
                     && zone != person.zone
                 {
@@ -99,6 +106,15 @@ impl Turn<'_> {
                     at: heard.said_at,
                     under,
                     once: None,
+                    // A form says what it says: where it was opened counted when it was laid out.
+                    channel: match &heard.gesture {
+                        Gesture::Submitted { .. } => None,
+                        _ => Some(heard.channel.clone()),
+                    },
+                    from: match &heard.gesture {
+                        Gesture::Submitted { filled, .. } => filled.origin().cloned(),
+                        _ => None,
+                    },
                 };
                 self.do_it(person, command, &typed)?
             }
@@ -109,12 +125,13 @@ impl Turn<'_> {
             Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
         };
         let said = said.unwrap_or_default();
+        let place = self.place(heard)?;
         let draft = Draft {
-            channel: heard.channel.clone(),
-            thread: match heard.direct {
-                true => heard.thread.clone(),
-                false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
-            },
+            channel: place.channel,
+            thread: place.thread,
+            in_channel: place.public && creates,
+            whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
+            reply_url: place.reply_url,
             person: person.map(|person| person.id),
             command,
             pin: said.pin,
@@ -122,10 +139,6 @@ impl Turn<'_> {
             about: said.about,
             words: command.is_none().then_some(said.words),
             parts: said.parts,
-            reply_url: match &heard.gesture {
-                Gesture::Slash { reply_url } => Some(reply_url.clone()),
-                Gesture::Said | Gesture::Pressed(_) => None,
-            },
         };
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
@@ -175,6 +188,8 @@ impl Turn<'_> {
             at: self.now,
             under: None,
             once: asked.once,
+            channel: None,
+            from: None,
         };
         let moving = matches!(asked.command, Command::Next);
         let before = people::pins(self.tx, person.id)?
@@ -366,12 +381,7 @@ impl Turn<'_> {
                     Err(turned_down) => Ok(Err(turned_down)),
                 }
             }
-            Command::Create(create) => match self.new_task(create)? {
-                Ok(new) => self
-                    .accept(person, typed, "create", vec![Write::Create(new)])
-                    .map(Ok),
-                Err(turned_down) => Ok(Err(turned_down)),
-            },
+            Command::Create(create) => self.create(person, create, typed),
             Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
             Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
             Command::NextFrom(row) => self.next_from(person, row).map(|said| Ok(Done::Said(said))),
@@ -392,7 +402,7 @@ impl Turn<'_> {
     }
 
     /// Makes the writes of a command durable, in one lane and in order (P3).
-    fn accept(
+    pub(super) fn accept(
         &self,
         person: &Person,
         typed: &Typed,
@@ -529,7 +539,7 @@ impl Turn<'_> {
         Ok(Ok(Target { key, stored }))
     }
 
-    fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
+    pub(super) fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
         let settings = &self.inner.settings;
         let wanted = create
             .source
@@ -777,11 +787,10 @@ fn lane(person: &Person, write: &Write) -> String {
 }
 
 fn fit(new: &NewTask) -> Result<(), TurnedDown> {
-    if let Some(entity) = &new.entity {
-        let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
-        if entity.is_empty() || entity.chars().count() > ENTITY_MAX || entity.contains(odd) {
-            return Err(TurnedDown::Unfit(reply::odd_entity()));
-        }
+    if let Some(entity) = &new.entity
+        && !is_entity(entity)
+    {
+        return Err(TurnedDown::Unfit(reply::odd_entity()));
     }
     let length = new.github_title().chars().count();
     if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {

@@ -3,6 +3,8 @@
 //! Slack's escapes are undone before (`slack/text.rs`); what `2` or `#12` refers to is looked up after (the desk).
 //! Every verb is a row of [`VERBS`], which holds its parser too: what `help` lists is what is understood.
 
+use serde::{Deserialize, Serialize};
+
 use super::task::{RepoName, Source, TaskId};
 
 /// A command, parsed (design 4).
@@ -31,7 +33,7 @@ pub enum Command {
 }
 
 /// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Create {
     pub title: String,
     pub description: Option<String>,
@@ -221,6 +223,12 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
             (word, _) => ParseError::UnknownVerb(word.to_owned()),
         }),
     }
+}
+
+/// Whether the text is `create` and nothing else: where there are forms, it asks for one.
+pub fn is_create_alone(text: &str) -> bool {
+    split_verb(text)
+        .is_some_and(|(verb, rest)| verb.name == "create" && is_mere_punctuation(trim(rest)))
 }
 
 /// Whether the text's verb is `create`: what a channel's message needs in order to be read at all (design 4).

@@ -5,6 +5,7 @@
 pub mod card;
 pub mod command;
 pub mod event;
+pub mod form;
 pub mod operation;
 pub mod person;
 pub mod queue;

@@ -854,6 +854,85 @@ pub fn not_a_button() -> Words {
     Words::new().text("I do not know that button any more. Type `current` to see where you are.")
 }
 
+/// A form without a comment in it.
+pub fn no_comment() -> String {
+    "A comment needs text.".to_owned()
+}
+
+/// A form without a title in it.
+pub fn no_title() -> String {
+    "A task needs a title.".to_owned()
+}
+
+/// A form that does not say where the task is to be made.
+pub fn no_place() -> String {
+    "Choose the list or the repository that the task goes into.".to_owned()
+}
+
+/// A form that was made by another version of Ivan, or by nobody.
+pub fn not_a_form() -> String {
+    "I do not know this form any more. Close it and open it anew; nothing was done.".to_owned()
+}
+
+/// A form, or a command, that could not be written down.
+pub fn not_kept() -> String {
+    "✗ I could not write that down, so nothing was done: my store cannot be written to at the moment. Try again in a \
+     minute; if it stays so, whoever runs me finds the reason in my log."
+        .to_owned()
+}
+
+/// A form whose keeping takes longer than Slack waits. Sent again it is the same form.
+pub fn form_is_slow() -> String {
+    "My store is slow, and I do not know yet whether this is written down. Press the button again: it is done once."
+        .to_owned()
+}
+
+/// A command whose keeping takes longer than Slack waits.
+pub fn command_is_slow() -> String {
+    "… My store is slow, and I do not know yet whether this is written down. If I have not answered in a minute, type \
+     it again."
+        .to_owned()
+}
+
+/// Slack's time for opening a form was over.
+pub fn press_again() -> Words {
+    refusal(Words::new().text(
+        "Slack gives me three seconds to open a form, and they were over. Nothing was done: press it again.",
+    ))
+}
+
+/// A form that Slack does not open.
+pub fn form_refused(why: &str) -> Words {
+    refusal(Words::new().text(format!(
+        "The form could not be opened, and nothing was done. {} Until it works, type the command: `help` lists them.",
+        sentence(why)
+    )))
+}
+
+/// The same message, a second time.
+pub fn made_before(task: &Task) -> Words {
+    Words::new()
+        .text("✓ This message is a task already: ")
+        .link(&task.title, &task.url)
+        .text(format!(" · {}", place(task)))
+}
+
+/// The same message, while the task is still being made.
+pub fn being_made(title: &str) -> Words {
+    Words::new().text(format!(
+        "… A task is being made from this message already: {title}"
+    ))
+}
+
+/// What stands under the description of a task that was made from a message.
+pub fn made_from(author: Option<&str>, link: Option<&str>) -> String {
+    let by = author
+        .map(|name| format!(" by {}", super::form::quiet(name)))
+        .unwrap_or_default();
+    let at = link.map(|link| format!(": {link}")).unwrap_or_default();
+    format!("From a message{by} in Slack{at}")
+}
+
 pub fn no_list_yet() -> Words {
     Words::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
 }

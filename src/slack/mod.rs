@@ -7,13 +7,16 @@
 mod blocks;
 mod cards;
 mod catch_up;
+mod forms;
 mod gate;
 mod listen;
 mod pace;
 mod post;
 mod socket;
 mod text;
+mod views;
 mod web;
+mod whisper;
 mod wire;
 
 use std::collections::HashMap;
@@ -33,6 +36,7 @@ use catch_up::Outage;
 use gate::Own;
 use listen::Members;
 use pace::Backoff;
+use views::Opener;
 use web::{Web, WebError};
 
 /// A token of the app: a secret that does not print.
@@ -215,6 +219,16 @@ pub async fn run(
         channel_commands: settings.channel_commands,
         members: Arc::clone(&members),
         outage: Arc::clone(&outage),
+        clock: clock.clone(),
+        opener: Arc::new(Opener {
+            desk: desk.clone(),
+            web: web.clone(),
+            members: Arc::clone(&members),
+            team: own.team.clone(),
+            clock: clock.clone(),
+            seen: std::sync::Mutex::default(),
+            opening: tokio::sync::Semaphore::new(views::AT_ONCE),
+        }),
     });
     // What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
     // the answers still go out.
@@ -341,6 +355,8 @@ struct DeskIntake {
     channel_commands: ChannelCommands,
     members: Arc<Members>,
     outage: Arc<Outage>,
+    clock: Clock,
+    opener: Arc<Opener>,
 }
 
 #[async_trait::async_trait]
@@ -357,6 +373,20 @@ impl socket::Intake for DeskIntake {
         raw: String,
     ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
         self.desk.keep(heard, raw).await
+    }
+
+    fn understand(
+        &self,
+        kind: &str,
+        payload: serde_json::Value,
+    ) -> Result<forms::Asked, gate::Ignored> {
+        let speaks = self.channel_commands != ChannelCommands::Off;
+        let name_of = |id: &str| self.members.name_of(id);
+        forms::understand(kind, payload, &self.own, name_of, speaks, self.clock.now())
+    }
+
+    fn open(&self, opening: forms::Opening) {
+        tokio::spawn(Arc::clone(&self.opener).open(opening));
     }
 
     fn slack_is(&self, health: SlackHealth) {

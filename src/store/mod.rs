@@ -5,6 +5,7 @@
 
 pub mod comments;
 pub mod deliveries;
+pub mod forms;
 pub mod messages;
 mod migrate;
 pub mod operations;

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
 
+use super::forms;
+
 /// Rows of one table that one step takes at most.
 const STEP: i64 = 500;
 /// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
@@ -58,6 +60,7 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
             STEP
         ],
     )?;
+    taken += forms::prune(tx, now)?;
     Ok(taken)
 }
 

@@ -905,10 +905,7 @@ impl Ivan {
     #[track_caller]
     pub fn presses<'a>(&'a self, who: &str, on: &Answer<'_>, label: &str) -> Asked<'a> {
         let posted = on.posted();
-        let action = posted_buttons(&posted)
-            .into_iter()
-            .find_map(|(name, action)| (name == label).then_some(action))
-            .unwrap_or_else(|| panic!("no button {label} on {posted:#?}"));
+        let action = on.action(label);
         let channel = on.asked.channel.clone();
         let place = Place::Dm(self.owes(&channel));
         self.slack().clicks(who, &channel, &posted.ts, &action);
@@ -1082,6 +1079,16 @@ impl<'a> Answer<'a> {
     pub fn buttons(&self) -> Vec<String> {
         let buttons = posted_buttons(&self.posted());
         buttons.into_iter().map(|(label, _)| label).collect()
+    }
+
+    /// What a button of it is called between Slack and us.
+    #[track_caller]
+    pub fn action(&self, label: &str) -> String {
+        let posted = self.posted();
+        let found = posted_buttons(&posted)
+            .into_iter()
+            .find_map(|(name, action)| (name == label).then_some(action));
+        found.unwrap_or_else(|| panic!("no button {label} on {posted:#?}"))
     }
 
     /// Whether these words stand in its blocks, as a person sees them.

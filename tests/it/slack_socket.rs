@@ -30,6 +30,7 @@
 //! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ivan::clock::Clock;
@@ -417,6 +418,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         allowed_users: Vec::new(),
         default_person: None,
         slack: true,
+        channels: BTreeMap::new(),
     };
     let desk = Desk::new(store, settings, Clock::system());
     let (stop, shutdown) = watch::channel(false);
