@@ -5,9 +5,11 @@
 pub mod card;
 pub mod command;
 pub mod event;
+pub mod home;
 pub mod operation;
 pub mod person;
 pub mod queue;
 pub mod reply;
 pub mod score;
+pub mod sign;
 pub mod task;

@@ -688,6 +688,7 @@ impl Job {
         if let Some((heard, raw)) = self.keep {
             match intake.keep(heard, raw).await {
                 Ok(Kept::New) => count(&self.kind, "kept"),
+                Ok(Kept::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
                 Ok(Kept::Duplicate) => {
                     count(&self.kind, "duplicate");
                     tracing::debug!(envelope, "heard that before");

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_deliveries.sql"),
     include_str!("../../migrations/0007_notices.sql"),
     include_str!("../../migrations/0013_cards.sql"),
+    include_str!("../../migrations/0015_gestures.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

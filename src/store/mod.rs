@@ -4,12 +4,14 @@
 //! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
 
 pub mod deliveries;
+pub mod homes;
 pub mod messages;
 mod migrate;
 pub mod operations;
 pub mod people;
 mod pool;
 pub mod prune;
+pub mod reactions;
 pub mod slack_events;
 pub mod tasks;
 

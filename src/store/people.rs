@@ -98,6 +98,13 @@ pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// Whether they want none.
+pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT muted FROM people WHERE id = ?1", [id.0], |row| {
+        row.get(0)
+    })
+}
+
 /// Whose current task this is.
 pub fn pinned_by(connection: &Connection, task: i64) -> rusqlite::Result<Vec<PersonId>> {
     connection
