@@ -10,7 +10,7 @@ use crate::domain::reply::Report;
 use crate::domain::sign;
 use crate::store::messages::{self, Draft};
 use crate::store::reactions::{self, Due};
-use crate::store::{DbResult, StoreTrouble, Tx, Wake, homes, operations};
+use crate::store::{DbResult, StoreTrouble, Tx, Wake, homes, operations, people};
 
 /// Messages that are given out at once.
 const DUE_MAX: usize = 64;
@@ -63,6 +63,22 @@ pub(super) fn whole(
 pub(super) fn is_overheard(heard: &Heard) -> bool {
     let among_people = matches!(heard.gesture, Gesture::Replied | Gesture::Signed { .. });
     among_people && !heard.direct
+}
+
+/// Where messages stand: for the Slack surface.
+impl Desk {
+    /// The conversation that a message was posted to is called so by Slack: the DM of a person, if it was sent to their id.
+    /// That is where they are told more.
+    pub async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        let channel = channel.to_owned();
+        self.inner
+            .store
+            .write(move |tx| {
+                messages::stands_in(tx, id, &channel)?;
+                people::reached_by(tx, id, &channel)
+            })
+            .await
+    }
 }
 
 /// Reactions of ours: for the Slack surface.

@@ -149,13 +149,12 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let in_queue = ranked.iter().any(|(row, ..)| Some(*row) == current_row);
     // A task that was made current by its REF, or taken away from its person since, is none of the queue.
     let besides = usize::from(current.is_some() && !in_queue);
-    let (mut sources, _) = health_of_sources(connection, settings)?;
+    let (sources, _) = health_of_sources(connection, settings)?;
     let unread: Vec<Source> = sources
         .iter()
         .filter(|(_, of_source)| of_source.last_sync.is_none())
         .map(|(source, _)| *source)
         .collect();
-    inner.lock_health().add_errors(&mut sources);
     let (pending, waiting_count) = operations::pending_of(connection, person.id, WAITING_MAX)?;
     let mut waiting = Vec::new();
     for row in &pending {
@@ -194,11 +193,12 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         completed_today: operations::completed_since(connection, person.id, midnight(person, now))?,
         waiting,
         waiting_count,
-        troubles: sources
+        // Why an operation waits stands beside it.
+        troubles: inner
+            .lock_health()
+            .sources
             .iter()
-            .filter_map(|(source, health)| {
-                Some(reply::home_trouble(*source, health.error.as_deref()?))
-            })
+            .map(|(source, why)| reply::home_trouble(*source, why))
             .collect(),
         accounts,
         muted: people::is_muted(connection, person.id)?,

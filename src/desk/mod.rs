@@ -411,6 +411,17 @@ impl Desk {
             .await
     }
 
+    /// The root of its thread is gone: it is said outside of it.
+    pub async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::without_thread(tx, id)
+            })
+            .await
+    }
+
     /// A post that was certainly not taken may be sent again without looking for it.
     pub async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
         self.inner

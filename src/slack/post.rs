@@ -41,6 +41,8 @@ pub trait Tray: Send + Sync + 'static {
     ) -> Result<(), StoreTrouble>;
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
 }
 
 #[async_trait]
@@ -68,6 +70,12 @@ impl Tray for Desk {
     }
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
         Desk::unpostable(self, id, why).await
+    }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::without_thread(self, id).await
+    }
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        Desk::stands_in(self, id, channel).await
     }
 }
 
@@ -269,6 +277,14 @@ impl Pen {
             None => self.post(message, &text).await,
         };
         match brought {
+            // The message that it was to stand under is gone. Among others it is not said outside of its thread.
+            Err(Failed::Web(WebError::Refused { code, .. }))
+                if code == "cannot_reply_to_message"
+                    && message.conversation.thread.is_some()
+                    && is_one_persons(&message.conversation.channel) =>
+            {
+                Ok(self.tray.without_thread(message.id).await?)
+            }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
                 Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
             }
@@ -306,7 +322,13 @@ impl Pen {
             )
             .await;
         match sent {
-            Ok(seen) => self.record(message, &seen.ts, instant(&seen.ts)).await,
+            Ok(seen) => {
+                // One that was posted to a person stands in their DM, and can be changed only there.
+                if let Some(stands_in) = seen.channel.as_ref().filter(|called| *called != channel) {
+                    self.tray.stands_in(message.id, stands_in).await?;
+                }
+                self.record(message, &seen.ts, instant(&seen.ts)).await
+            }
             Err(error) => {
                 if is_certainly_not_posted(&error) {
                     self.tray.not_posted(message.id).await?;
@@ -375,6 +397,11 @@ impl Pen {
     fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A DM, or a person's id, which means theirs.
+fn is_one_persons(channel: &str) -> bool {
+    channel.starts_with(['D', 'U', 'W'])
 }
 
 /// What is counted together for the limiter.

@@ -89,6 +89,8 @@ pub struct Seen {
     pub edited_ts: Option<String>,
     /// As Slack holds it.
     pub text: Option<String>,
+    /// The conversation, as Slack calls it, of what was posted.
+    pub channel: Option<String>,
 }
 
 /// The Web API with the two tokens of one app. Clones share their connections.
@@ -258,6 +260,7 @@ impl Web {
                     ts,
                     edited_ts: found.edited.ts,
                     text: found.text,
+                    channel: None,
                 }));
             }
             cursor = page
@@ -353,6 +356,7 @@ fn seen(method: &'static str, posted: Posted) -> Result<Seen, WebError> {
             ts,
             edited_ts: posted.message.edited.ts,
             text: posted.message.text,
+            channel: posted.channel,
         }),
         _ => Err(unclear(method)),
     }

@@ -266,6 +266,9 @@ pub struct Posted {
     pub ok: bool,
     #[serde(deserialize_with = "lenient")]
     pub ts: Option<String>,
+    /// As Slack calls it: for one that was posted to a person, their DM.
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub message: Message,
 }

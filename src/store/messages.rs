@@ -301,6 +301,24 @@ pub fn posted(
     Ok(())
 }
 
+/// It is said outside of the thread that it was meant for.
+pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
+        [id],
+    )?;
+    Ok(())
+}
+
+/// Slack calls the conversation that a message stands in by this id: one that was posted to a person is in their DM.
+pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET channel = ?2 WHERE id = ?1",
+        params![id, channel],
+    )?;
+    Ok(())
+}
+
 /// Slack refuses it for good.
 pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
@@ -329,7 +347,7 @@ pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
 }
 
 /// The root of the thread in which a person is told more about a task: under the newest message about it that stands
-/// in their DM. `None`: none does.
+/// in their DM. What one person alone sees is no root: it has no id of Slack's. `None`: there is none.
 pub fn thread_about(
     connection: &Connection,
     channel: &str,
@@ -338,7 +356,7 @@ pub fn thread_about(
     connection
         .prepare_cached(
             "SELECT ifnull(thread, ts) FROM messages
-             WHERE about = ?2 AND channel = ?1 AND ts IS NOT NULL AND dropped IS NULL AND reply_url IS NULL
+             WHERE about = ?2 AND channel = ?1 AND ts GLOB '*.*' AND dropped IS NULL
              ORDER BY id DESC LIMIT 1",
         )?
         .query_row(params![channel, task], |row| row.get(0))
@@ -368,7 +386,7 @@ pub fn standing_at(
                         WHEN 1 THEN (SELECT task_id FROM message_cards WHERE message_id = id)
                     END
              FROM messages
-             WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')) AND reply_url IS NULL",
+             WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
         )?
         .query_row(params![channel, user, ts], |row| {
             Ok(Stood {

@@ -246,6 +246,13 @@ impl Tray for Rows {
             row.record = Some(Record::Unpostable(why.to_owned()))
         })
     }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.message.conversation.thread = None)
+    }
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        let channel = channel.to_owned();
+        self.row(id, |row| row.message.conversation.channel = channel)
+    }
 }
 
 fn now() -> DateTime<Utc> {

@@ -227,7 +227,8 @@ async fn finds_a_message_by_its_mark_on_a_later_page() {
         Some(Seen {
             ts: "7.1".into(),
             edited_ts: None,
-            text: Some("✓".into())
+            text: Some("✓".into()),
+            channel: None,
         })
     );
     let asked = server.asked();
