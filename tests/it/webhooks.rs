@@ -63,9 +63,9 @@ async fn what_happens_within_minutes_is_one_message() {
         ivan.hook_up();
         ivan.dm(ANA, "current").await;
         ivan.github().close_as(REPO, 1, "bo");
+        let told = ivan.is_told(ANA).answers().await;
         ivan.github().reopen_as(REPO, 1, "bo");
-        ivan.is_told(ANA)
-            .until(|posted| posted.text.contains("was reopened"))
+        told.until(|posted| posted.text.contains("was reopened"))
             .await
             .mentions("Login fails was completed in GitHub by bo");
     })
