@@ -5,22 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Gesture, Heard, ThreadReplies};
+use super::{Desk, Gesture, Heard, SHOWN_WITHIN, ThreadReplies, Waiting};
 use crate::domain::reply::Report;
 use crate::domain::sign;
 use crate::store::messages::{self, Draft};
 use crate::store::reactions::{self, Due};
-use crate::store::{DbResult, StoreTrouble, Tx, Wake, homes, operations, people};
+use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, operations, people, slack_events};
 
 /// Messages that are given out at once.
 const DUE_MAX: usize = 64;
 
 /// A gesture with what only the store knows of it; `None` if it is not about anything of ours.
-pub(super) fn whole(
-    tx: &Tx<'_>,
-    mut heard: Heard,
-    replies: ThreadReplies,
-) -> DbResult<Option<Heard>> {
+pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResult<Option<Heard>> {
     match &heard.gesture {
         Gesture::Replied => {
             let about = match &heard.thread {
@@ -33,7 +29,9 @@ pub(super) fn whole(
             let (reaction, put) = (reaction.clone(), *put);
             let Some(place) = messages::standing_at(tx, &heard.channel, &heard.user, &heard.ts)?
             else {
-                return Ok(None);
+                // It may be on one whose post is not recorded yet: `Desk::found` asks again.
+                let posting = messages::is_posting(tx, &heard.channel, &heard.user)?;
+                return Ok(posting.then_some(heard));
             };
             let task = place
                 .task
@@ -63,6 +61,51 @@ pub(super) fn whole(
 pub(super) fn is_overheard(heard: &Heard) -> bool {
     let among_people = matches!(heard.gesture, Gesture::Replied | Gesture::Signed { .. });
     among_people && !heard.direct
+}
+
+impl Desk {
+    /// A reaction whose task was not known when it was kept, for a message was on its way: once that stands there, or
+    /// the wait is too long, it is. `None`: it is about nothing of ours.
+    pub(super) async fn found(&self, heard: &Heard) -> Result<Option<Heard>, StoreTrouble> {
+        let replies = self.inner.settings.thread_replies;
+        let mut settled = self.inner.store.signals().settled();
+        let known = async {
+            loop {
+                settled.mark_unchanged();
+                let asked = heard.clone();
+                let now = self
+                    .inner
+                    .store
+                    .read(move |connection| whole(connection, asked, replies))
+                    .await?;
+                match &now {
+                    Some(Heard {
+                        gesture: Gesture::Signed { task: None, .. },
+                        ..
+                    }) => {}
+                    _ => return Ok(now),
+                }
+                if settled.changed().await.is_err() {
+                    return Ok(None);
+                }
+            }
+        };
+        tokio::time::timeout(SHOWN_WITHIN, known)
+            .await
+            .unwrap_or(Ok(None))
+    }
+
+    /// What was kept turns out to ask for nothing.
+    pub(super) async fn nothing_to_do(&self, waiting: &Waiting) -> Result<(), StoreTrouble> {
+        let (id, now) = (waiting.id, self.inner.clock.now());
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Heard);
+                slack_events::handle(tx, id, now).map(|_| ())
+            })
+            .await
+    }
 }
 
 /// Where messages stand: for the Slack surface.

@@ -276,7 +276,13 @@ impl Desk {
         member: &Member,
         team: &str,
     ) -> Result<(), StoreTrouble> {
-        let heard = &waiting.heard;
+        let found = match &waiting.heard.gesture {
+            Gesture::Signed { task: None, .. } => self.found(&waiting.heard).await?,
+            _ => Some(waiting.heard.clone()),
+        };
+        let Some(heard) = &found else {
+            return self.nothing_to_do(waiting).await;
+        };
         let may = may_act(member, team, &self.inner.settings.allowed_users);
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
@@ -863,11 +869,12 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         Command::Done { task, .. } | Command::Comment { task, .. } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
-        Command::Current | Command::Next | Command::NextFrom(_) | Command::List { .. } => true,
+        // Under which message it was typed may not be recorded yet.
         Command::Reply(_)
-        | Command::Create(_)
-        | Command::Status
-        | Command::Mute(_)
-        | Command::Help => false,
+        | Command::Current
+        | Command::Next
+        | Command::NextFrom(_)
+        | Command::List { .. } => true,
+        Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
     }
 }

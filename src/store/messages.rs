@@ -397,6 +397,17 @@ pub fn standing_at(
         .optional()
 }
 
+/// Whether a post is under way there, whose `ts` is not recorded yet; `user` as in [`standing_at`].
+pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+             WHERE dropped IS NULL AND ts IS NULL AND begun_us IS NOT NULL
+               AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')))",
+        )?
+        .query_row([channel, user], |row| row.get(0))
+}
+
 /// The task that a message is about.
 pub fn about(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<i64>> {
     let about: Option<Option<i64>> = connection

@@ -167,6 +167,9 @@ async fn an_hourglass_that_a_crash_left_behind_goes() {
         ivan.applies(front, "POST", "/api/reactions.add", 1).await;
         ivan.kill().await;
         assert_eq!(ivan.our_reactions(&dm, &ts), [QUEUED]);
+        // The outcome is there before the hourglass could be placed, and recorded, again.
+        ivan.slack()
+            .errors("reactions.add", "service_unavailable", 1);
         ivan.clickup().front().up();
         ivan.start().await;
         ivan.carries(&dm, &ts, &[DONE]).await;
