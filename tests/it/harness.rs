@@ -531,7 +531,8 @@ impl Ivan {
             self.slack().until(|slack| slack.unacked().is_empty()),
         )
         .await;
-        self.dm(who, "status").await;
+        // And it is the next thing that is said: an answer to something else would stand in its place.
+        self.dm(who, "status").await.begins("Slack: connected");
     }
 
     /// Something of a person arrives in their DM that is to be answered once; `something` returns its `ts`.
