@@ -19,7 +19,7 @@ use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::desk::{ChannelDefaults, Desk, DeskSettings};
+use crate::desk::{ChannelDefaults, Desk, DeskSettings, Receipts, ThreadReplies};
 use crate::domain::event::{HookKeeper, HookReader};
 use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
@@ -753,6 +753,14 @@ fn desk_settings(config: &Config) -> DeskSettings {
             .collect(),
         default_person: config.api.default_person.clone(),
         slack: config.slack.is_some(),
+        thread_replies: config
+            .slack
+            .as_ref()
+            .map_or(ThreadReplies::Hint, thread_replies),
+        receipts: match config.slack.as_ref().map(|slack| slack.receipts) {
+            Some(config::Receipts::Reactions) => Receipts::Reactions,
+            Some(config::Receipts::Message) | None => Receipts::Message,
+        },
     }
 }
 
@@ -766,9 +774,17 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
             config::ChannelCommands::Mention => ChannelCommands::Mention,
             config::ChannelCommands::Off => ChannelCommands::Off,
         },
+        thread_replies: thread_replies(slack),
         catch_up_after: slack.catch_up_after,
         singleton_dir: None,
         timings: Timings::default(),
+    }
+}
+
+fn thread_replies(slack: &config::Slack) -> ThreadReplies {
+    match slack.thread_replies {
+        config::ThreadReplies::Hint => ThreadReplies::Hint,
+        config::ThreadReplies::Comment => ThreadReplies::Comment,
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Slack {
     /// Without a slash at its end, as all addresses here.
     pub api_url: String,
     pub channel_commands: ChannelCommands,
+    pub thread_replies: ThreadReplies,
+    pub receipts: Receipts,
     /// Slack ids. Empty: every full member of the workspace.
     pub allowed_users: Vec<String>,
     /// Slack ids of those who are told when a source, a webhook or the daemon is in trouble.
@@ -87,6 +89,24 @@ pub enum ChannelCommands {
     Mention,
     /// Nothing.
     Off,
+}
+
+/// What is made of a text in a thread under a message about a task that is no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadReplies {
+    /// A hint at what is understood.
+    Hint,
+    /// A comment on the task.
+    Comment,
+}
+
+/// How people learn what became of what they asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipts {
+    /// By a message.
+    Message,
+    /// By a reaction on their own message as well.
+    Reactions,
 }
 
 /// `[clickup]`
@@ -394,6 +414,8 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         &CHANNEL_COMMANDS,
         ChannelCommands::Bare,
     );
+    let thread_replies = reader.or("slack.thread_replies", &THREAD_REPLIES, ThreadReplies::Hint);
+    let receipts = reader.or("slack.receipts", &RECEIPTS, Receipts::Message);
     let allowed_users = reader.or("slack.allowed_users", &SLACK_IDS, Vec::new());
     let operators = reader.or("slack.operators", &SLACK_IDS, Vec::new());
     let catch_up_after = reader.or(
@@ -409,6 +431,8 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         bot_token: bot_token?,
         api_url,
         channel_commands,
+        thread_replies,
+        receipts,
         allowed_users,
         operators,
         catch_up_after,
@@ -990,6 +1014,34 @@ const CHANNEL_COMMANDS: Kind<ChannelCommands> = Kind {
             ChannelCommands::Bare => "bare",
             ChannelCommands::Mention => "mention",
             ChannelCommands::Off => "off",
+        })
+    },
+};
+
+const THREAD_REPLIES: Kind<ThreadReplies> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "hint" => Ok(ThreadReplies::Hint),
+        "comment" => Ok(ThreadReplies::Comment),
+        other => Err(format!("is `{other}`; it is hint or comment")),
+    },
+    show: |replies| {
+        quote(match replies {
+            ThreadReplies::Hint => "hint",
+            ThreadReplies::Comment => "comment",
+        })
+    },
+};
+
+const RECEIPTS: Kind<Receipts> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "message" => Ok(Receipts::Message),
+        "reactions" => Ok(Receipts::Reactions),
+        other => Err(format!("is `{other}`; it is message or reactions")),
+    },
+    show: |receipts| {
+        quote(match receipts {
+            Receipts::Message => "message",
+            Receipts::Reactions => "reactions",
         })
     },
 };

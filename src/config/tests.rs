@@ -85,6 +85,8 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
     assert_eq!(slack.operators, ["U0ANN01"]);
     assert_eq!(slack.catch_up_after, Duration::from_secs(600));
     assert_eq!(slack.channel_commands, ChannelCommands::Bare);
+    assert_eq!(slack.thread_replies, ThreadReplies::Hint);
+    assert_eq!(slack.receipts, Receipts::Message);
     let repos: Vec<String> = github.all_repos().iter().map(|r| r.to_string()).collect();
     assert_eq!(repos, ["acme/widgets", "acme/api"]);
     assert_eq!(github.priority_labels.urgent, ["sev1", "sev2"]);
@@ -161,6 +163,14 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
 #[case::channel(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nchannel_commands = 'all'",
     "slack.channel_commands: is `all`; it is bare, mention or off (./bot.toml)"
+)]
+#[case::thread_replies(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nthread_replies = 'yes'",
+    "slack.thread_replies: is `yes`; it is hint or comment (./bot.toml)"
+)]
+#[case::receipts(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nreceipts = 'both'",
+    "slack.receipts: is `both`; it is message or reactions (./bot.toml)"
 )]
 #[case::user(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['@ana']",
@@ -498,6 +508,8 @@ fn what_is_in_force_can_be_shown() {
     bot_token = "***"  # ./bot.toml
     api_url = "https://slack.com/api"  # default
     channel_commands = "bare"  # default
+    thread_replies = "hint"  # default
+    receipts = "message"  # default
     allowed_users = ["U0ANN01"]  # ./bot.toml
     operators = []  # default
     catch_up_after = "5m"  # default

@@ -157,15 +157,6 @@ impl Desk {
             })
             .await
     }
-
-    /// The conversation that a message was posted to is called so by Slack.
-    pub async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
-        let channel = channel.to_owned();
-        self.inner
-            .store
-            .write(move |tx| messages::stands_in(tx, id, &channel))
-            .await
-    }
 }
 
 fn create_form(
@@ -287,7 +278,12 @@ impl Turn<'_> {
             },
             // Nowhere in particular: from the shortcut, or the Home tab.
             _ if heard.channel == heard.user => in_the_dm(),
-            Gesture::Submitted { .. } | Gesture::Said | Gesture::Pressed(_) => Ok(AnswerTo {
+            Gesture::Submitted { .. }
+            | Gesture::Said
+            | Gesture::Pressed(_)
+            | Gesture::Replied
+            | Gesture::Signed { .. }
+            | Gesture::OpenedHome => Ok(AnswerTo {
                 channel: heard.channel.clone(),
                 thread: match heard.direct {
                     true => heard.thread.clone(),

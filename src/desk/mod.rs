@@ -5,6 +5,8 @@
 //! source is to do is a row of the outbox.
 
 mod forms;
+mod gestures;
+mod home;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use crate::domain::command::{self, Command, Ref};
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::score::{Score, Weights, score};
+use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
 use crate::settle::{Occasion, queue, settle};
 use crate::store::messages::Draft;
@@ -29,13 +32,35 @@ pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHe
 pub use crate::store::StoreTrouble;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
+pub use crate::store::reactions::Due as ReactionDue;
 pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
+pub use home::HomeTab;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
 const TELL_AFTER: Duration = Duration::from_secs(2);
 /// How long a command that needs to know the current task waits for an answer that may change it to be posted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThreadReplies {
+    /// Not understood: a hint says what is.
+    #[default]
+    Hint,
+    /// A comment on the task.
+    Comment,
+}
+
+/// How people learn what became of what they asked (`slack.receipts`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipts {
+    /// By a message.
+    #[default]
+    Message,
+    /// By a reaction on their own message as well; a comment that arrived, by that alone.
+    Reactions,
+}
 
 /// What the desk knows of `bot.toml`.
 #[derive(Debug, Clone)]
@@ -53,6 +78,8 @@ pub struct DeskSettings {
     pub slack: bool,
     /// What `create` means in a channel, by its Slack id.
     pub channels: BTreeMap<String, ChannelDefaults>,
+    pub thread_replies: ThreadReplies,
+    pub receipts: Receipts,
 }
 
 /// What `create` in a channel means where nothing else is said.
@@ -82,6 +109,8 @@ struct Health {
     slack: Option<SlackHealth>,
     /// What the last sync of a source failed of.
     sources: BTreeMap<Source, String>,
+    /// Why reactions cannot be placed.
+    reactions: Option<String>,
 }
 
 impl Inner {
@@ -217,18 +246,23 @@ impl Desk {
                 clock,
                 health: Mutex::new(Health {
                     slack,
-                    sources: BTreeMap::new(),
+                    ..Health::default()
                 }),
             }),
         }
     }
 
-    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys.
+    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of what turns out to
+    /// be about nothing of ours, nothing is kept.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         let now = self.inner.clock.now();
+        let replies = self.inner.settings.thread_replies;
         self.inner
             .store
             .write(move |tx| {
+                let Some(heard) = gestures::whole(tx, heard, replies)? else {
+                    return Ok(Kept::NotForUs);
+                };
                 let kept = slack_events::keep(tx, &heard, &raw, now)?;
                 if kept == Kept::New {
                     tx.wake(Wake::Heard);
@@ -256,9 +290,19 @@ impl Desk {
         member: &Member,
         team: &str,
     ) -> Result<(), StoreTrouble> {
-        let heard = &waiting.heard;
-        let asked = match may_act(member, team, &self.inner.settings.allowed_users) {
-            Ok(()) => meaning(heard),
+        let found = match &waiting.heard.gesture {
+            Gesture::Signed { task: None, .. } => self.found(&waiting.heard).await?,
+            _ => Some(waiting.heard.clone()),
+        };
+        let Some(heard) = &found else {
+            return self.nothing_to_do(waiting).await;
+        };
+        let may = may_act(member, team, &self.inner.settings.allowed_users);
+        if heard.gesture == Gesture::OpenedHome {
+            return self.opened_home(waiting, member, may.err()).await;
+        }
+        let asked = match may {
+            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
             Err(why) => Err(Words::new().text(why.to_string())),
         };
         if let Ok(asked) = &asked
@@ -392,6 +436,17 @@ impl Desk {
             .await
     }
 
+    /// The root of its thread is gone: it is said outside of it.
+    pub async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::without_thread(tx, id)
+            })
+            .await
+    }
+
     /// A post that was certainly not taken may be sent again without looking for it.
     pub async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
         self.inner
@@ -408,10 +463,13 @@ impl Desk {
     /// How the last sync of a source went, for `status`.
     pub fn source_is(&self, source: Source, error: Option<String>) {
         let mut health = self.lock_health();
-        match error {
+        let before = match error.clone() {
             Some(error) => health.sources.insert(source, error),
             None => health.sources.remove(&source),
         };
+        if before != error {
+            self.inner.store.signals().homes.notify_one();
+        }
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {
@@ -800,15 +858,30 @@ fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
 }
 
 /// What somebody asked for, or a hint at what they can ask for.
-fn meaning(heard: &Heard) -> Result<Command, Words> {
+fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
+    let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
-        Gesture::Said | Gesture::Slash { .. } => {
-            command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
-        }
+        Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {
+            Err(hint) if in_thread && hint.is_prose() => Ok(Command::Reply(heard.text.clone())),
+            read => read.map_err(|hint| Words::new().text(hint.to_string())),
+        },
+        Gesture::Replied => Ok(Command::Reply(match command::parse(&heard.text) {
+            Ok(Command::Comment { task: None, text }) => text,
+            _ => heard.text.clone(),
+        })),
         Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
             press.command().ok_or_else(reply::not_a_button)
         }
         Gesture::Submitted { filled, .. } => Ok(filled.command()),
+        Gesture::Signed {
+            reaction,
+            put,
+            task,
+        } => task
+            .and_then(|row| sign::command(reaction, *put, row))
+            .ok_or_else(reply::not_a_button),
+        // It asks for no command, and is never asked for one.
+        Gesture::OpenedHome => Err(reply::not_a_button()),
     }
 }
 
@@ -818,7 +891,12 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         Command::Done { task, .. } | Command::Comment { task, .. } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
-        Command::Current | Command::Next | Command::NextFrom(_) | Command::List { .. } => true,
+        // Under which message it was typed may not be recorded yet.
+        Command::Reply(_)
+        | Command::Current
+        | Command::Next
+        | Command::NextFrom(_)
+        | Command::List { .. } => true,
         Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
     }
 }

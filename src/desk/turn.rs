@@ -5,22 +5,25 @@
 
 use chrono::{DateTime, Utc};
 
+use super::gestures::is_overheard;
 use super::{
-    Answer, Asked, Brief, Gesture, Heard, Inner, Once, Report, ReportState, Scored, TurnedDown,
-    health_of_sources, person_of, scored,
+    Answer, Asked, Brief, Gesture, Heard, Inner, Once, Receipts, Report, ReportState, Scored,
+    TurnedDown, health_of_sources, person_of, scored,
 };
 use crate::domain::card::{Part, card, item};
-use crate::domain::command::{Command, Create, Ref};
+use crate::domain::command::{self, Command, Create, Ref};
 use crate::domain::form::{Origin, is_entity};
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::score::{Score, score};
+use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{first_of_queue, queue, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
+use crate::store::reactions::{self, NewReaction};
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, Wake, people};
 
@@ -43,6 +46,8 @@ pub(super) enum Done {
 
 #[derive(Default)]
 pub(super) struct Said {
+    /// Nothing was done.
+    pub(super) refused: bool,
     pub(super) words: Words,
     pub(super) parts: Vec<Part>,
     pub(super) pin: Option<i64>,
@@ -80,6 +85,14 @@ impl Turn<'_> {
     ) -> DbResult<Option<i64>> {
         let person = person_of(self.tx, member)?;
         let mut creates = false;
+        if is_overheard(heard) && (person.is_none() || asked.is_err()) {
+            tracing::debug!(
+                person = member.id,
+                "not acted on: whoever did that in a channel may not act"
+            );
+            return Ok(None);
+        }
+        let (is_own, alone) = self.told_by_reaction(heard, &asked);
         let done = match (&person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
             (None, Ok(_)) => Err(TurnedDown::Unfit(
@@ -96,7 +109,13 @@ impl Turn<'_> {
                     people::spoke_in(self.tx, person.id, &heard.channel)?;
                 }
                 let under = match &heard.thread {
-                    Some(root) if heard.direct => messages::about(self.tx, &heard.channel, root)?,
+                    Some(root) if heard.direct => {
+                        let stood =
+                            messages::standing_at(self.tx, &heard.channel, &heard.user, root)?;
+                        let about = messages::about(self.tx, &heard.channel, root)?;
+                        let own_root = messages::first_about(self.tx, &heard.channel, root)?;
+                        about.or(stood.and_then(|stood| stood.task)).or(own_root)
+                    }
                     // In a channel the thread's root is a person's; what we answered it is about the task.
                     Some(root) => messages::first_about(self.tx, &heard.channel, root)?,
                     None => None,
@@ -124,8 +143,28 @@ impl Turn<'_> {
             Ok(Done::Said(said)) => (None, Some(said)),
             Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
         };
+        let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
         let said = said.unwrap_or_default();
         let place = self.place(heard)?;
+        self.tx.wake(Wake::Homes);
+        let reactions_too = self.inner.settings.receipts == Receipts::Reactions;
+        if is_own && (command.is_some() && (alone || reactions_too) || refused && reactions_too) {
+            let new = NewReaction {
+                channel: heard.channel.clone(),
+                ts: heard.ts.clone(),
+                thread: place.thread.clone(),
+                person: person.as_ref().map(|person| person.id),
+                command,
+                alone,
+                refusals: reactions_too,
+                wanted: refused.then_some(sign::REFUSED),
+            };
+            reactions::add(self.tx, &new, self.now)?;
+            self.tx.wake(Wake::Reactions);
+        }
+        if alone && command.is_some() {
+            return Ok(command);
+        }
         let draft = Draft {
             channel: place.channel,
             thread: place.thread,
@@ -145,6 +184,18 @@ impl Turn<'_> {
         Ok(command)
     }
 
+    /// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the
+    /// whole answer if all goes well.
+    fn told_by_reaction(&self, heard: &Heard, asked: &Result<Command, Words>) -> (bool, bool) {
+        let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
+        let needs_no_words = match asked {
+            Ok(Command::Reply(_)) => true,
+            Ok(Command::Comment { .. }) => self.inner.settings.receipts == Receipts::Reactions,
+            _ => false,
+        };
+        (is_own, is_own && needs_no_words)
+    }
+
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
     fn turn_down(&self, person: Option<&Person>, why: TurnedDown) -> DbResult<Said> {
         let shows_current = matches!(why, TurnedDown::NoCurrent(_));
@@ -156,6 +207,7 @@ impl Turn<'_> {
         };
         let mut said = Said {
             words: reply::refusal(words),
+            refused: true,
             ..Said::default()
         };
         if let Some(person) = person.filter(|_| shows_current)
@@ -379,6 +431,20 @@ impl Turn<'_> {
                         )
                         .map(Ok),
                     Err(turned_down) => Ok(Err(turned_down)),
+                }
+            }
+            Command::Reply(text) => {
+                let text = text.trim().to_owned();
+                let on_it = |row| Command::Comment {
+                    task: Some(Ref::Row(row)),
+                    text: text.clone(),
+                };
+                match typed.under {
+                    Some(row) => self.do_it(person, on_it(row), typed),
+                    None => Ok(Err(TurnedDown::Unfit(command::parse(&text).map_or_else(
+                        |hint| Words::new().text(hint.to_string()),
+                        |_| reply::no_task_here(),
+                    )))),
                 }
             }
             Command::Create(create) => self.create(person, create, typed),
@@ -641,8 +707,8 @@ impl Turn<'_> {
                 .map(|stored| self.whole_card(stored, person))
                 .collect(),
             pin: Some(pin),
-            list: None,
             about: current.map(|stored| stored.row),
+            ..Said::default()
         })
     }
 
@@ -705,8 +771,8 @@ impl Turn<'_> {
             words: reply::moved_on(words),
             parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
             pin: Some(pin),
-            list: None,
             about: Some(next),
+            ..Said::default()
         })
     }
 
@@ -743,8 +809,12 @@ impl Turn<'_> {
         let (mut sources, queued) = health_of_sources(self.tx, &self.inner.settings)?;
         let health = self.inner.lock_health();
         health.add_errors(&mut sources);
+        let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
         Ok(Said {
-            words: reply::status(health.slack.as_ref(), &sources, queued, person.zone),
+            words: match health.reactions.as_deref().map(reply::no_reactions) {
+                Some(trouble) => status.text("\n").then(trouble),
+                None => status,
+            },
             ..Said::default()
         })
     }

@@ -18,6 +18,8 @@ pub enum Command {
         task: Option<Ref>,
         text: String,
     },
+    /// Something said in the thread under a task's message, which is to be a comment on it. Nobody types it.
+    Reply(String),
     Create(Create),
     Current,
     Next,
@@ -210,6 +212,32 @@ pub enum ParseError {
     RepoInClickUp,
     #[error("`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out.")]
     ListInGitHub,
+}
+
+impl ParseError {
+    /// Whether the text reads as something that is simply said, though it may begin like a command: "done with the
+    /// first half". What uses a flag, or a verb that wants a text and has none, is a command with a slip in it.
+    pub fn is_prose(&self) -> bool {
+        match self {
+            ParseError::UnknownVerb(_)
+            | ParseError::NothingAfter { .. }
+            | ParseError::NotARef(_)
+            | ParseError::AfterRef { .. }
+            | ParseError::NotACount(_) => true,
+            ParseError::Empty
+            | ParseError::EmptyComment
+            | ParseError::EmptyTitle
+            | ParseError::NoValue(..)
+            | ParseError::Twice(_)
+            | ParseError::UnknownSource(_)
+            | ParseError::NotARepo(_)
+            | ParseError::NotAList(_)
+            | ParseError::NotAnEntity(_)
+            | ParseError::RepoAndList
+            | ParseError::RepoInClickUp
+            | ParseError::ListInGitHub => false,
+        }
+    }
 }
 
 /// Reads a command as typed: in a DM, after a mention, or (`create`) in a channel (design 4, 10).

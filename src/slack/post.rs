@@ -43,6 +43,7 @@ pub trait Tray: Send + Sync + 'static {
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
 }
 
@@ -77,6 +78,9 @@ impl Tray for Desk {
     }
     async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
         Desk::say_in_dm(self, id).await
+    }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::without_thread(self, id).await
     }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
         Desk::stands_in(self, id, channel).await
@@ -302,6 +306,14 @@ impl Pen {
             None => self.post(message, &text).await,
         };
         match brought {
+            // The message that it was to stand under is gone. Among others it is not said outside of its thread.
+            Err(Failed::Web(WebError::Refused { code, .. }))
+                if code == "cannot_reply_to_message"
+                    && message.conversation.thread.is_some()
+                    && is_one_persons(&message.conversation.channel) =>
+            {
+                Ok(self.tray.without_thread(message.id).await?)
+            }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
                 Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
             }
@@ -445,6 +457,11 @@ impl Pen {
     fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A DM, or a person's id, which means theirs.
+fn is_one_persons(channel: &str) -> bool {
+    channel.starts_with(['D', 'U', 'W'])
 }
 
 /// What is counted together for the limiter.

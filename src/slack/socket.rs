@@ -721,6 +721,7 @@ impl Job {
             };
             match kept {
                 Ok(Kept::New) => count(&self.kind, "kept"),
+                Ok(Kept::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
                 Ok(Kept::Duplicate) => {
                     count(&self.kind, "duplicate");
                     tracing::debug!(envelope, "heard that before");

@@ -386,7 +386,7 @@ impl Web {
         answered(method, self.limit, call).await
     }
 
-    async fn send<R, A>(&self, method: &'static str, request: &R) -> Result<A, WebError>
+    pub(super) async fn send<R, A>(&self, method: &'static str, request: &R) -> Result<A, WebError>
     where
         R: Serialize + Send + Sync,
         A: DeserializeOwned + Send,
@@ -424,7 +424,7 @@ fn seen(method: &'static str, posted: Posted) -> Result<Seen, WebError> {
     }
 }
 
-fn unclear(method: &'static str) -> WebError {
+pub(super) fn unclear(method: &'static str) -> WebError {
     WebError::Unknown {
         method,
         why: "an answer without what it must hold".to_owned(),

@@ -101,6 +101,31 @@ pub struct Event {
     pub thread_ts: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub client_msg_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub event_ts: Option<String>,
+    /// Of a reaction: its name, without colons.
+    #[serde(deserialize_with = "lenient")]
+    pub reaction: Option<String>,
+    /// Of a reaction: what it is on, and whose that is.
+    #[serde(deserialize_with = "lenient")]
+    pub item: Item,
+    #[serde(deserialize_with = "lenient")]
+    pub item_user: Option<String>,
+    /// Of `app_home_opened`.
+    #[serde(deserialize_with = "lenient")]
+    pub tab: Option<String>,
+}
+
+/// What a reaction is on.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct Item {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
 }
 
 /// The payload of an `interactive` envelope (contract slack 2.4).
@@ -226,6 +251,9 @@ pub struct Named {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
+    /// `message`, `message_attachment` or `view`.
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub message_ts: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -344,6 +372,31 @@ pub struct Permalink {
 pub struct ViewOpened {
     #[serde(deserialize_with = "lenient")]
     pub ok: bool,
+}
+
+/// `reactions.add` and `reactions.remove`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reacted {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+}
+
+/// `views.publish`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Published {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub view: PublishedView,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PublishedView {
+    #[serde(deserialize_with = "lenient")]
+    pub hash: Option<String>,
 }
 
 /// A message in an answer.

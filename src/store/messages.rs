@@ -176,8 +176,8 @@ pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Tells somebody something unasked. A notice about the same task that still stands last in their DM, and is younger
-/// than `within`, says both; else it is a message of its own.
+/// Tells somebody something unasked. A notice about the same task that still stands last in its conversation, and is
+/// younger than `within`, says both; else it is a message of its own.
 pub fn notify(
     tx: &Connection,
     draft: &Draft,
@@ -189,14 +189,16 @@ pub fn notify(
         .query_row(
             "SELECT id, words FROM messages AS standing
              WHERE notice = 1 AND person_id IS ?1 AND about IS ?2 AND about IS NOT NULL AND dropped IS NULL
-               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4
-               AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel AND later.id > standing.id)
+               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4 AND thread IS ?5
+               AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel
+                                   AND later.thread IS standing.thread AND later.id > standing.id)
              ORDER BY id DESC LIMIT 1",
             params![
                 draft.person.map(|person| person.0),
                 draft.about,
                 (now - within).timestamp_millis(),
                 draft.channel,
+                draft.thread,
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -384,6 +386,15 @@ pub fn posted(
     Ok(())
 }
 
+/// It is said outside of the thread that it was meant for.
+pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
+        [id],
+    )?;
+    Ok(())
+}
+
 /// Slack refuses it for good.
 pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
@@ -410,6 +421,75 @@ pub fn owed(
                AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))",
         )?
         .query_row(params![person.0, channel], |row| row.get(0))
+}
+
+/// Whether a message tells, or is going to tell, the outcome of a command.
+pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)")?
+        .query_row([command], |row| row.get(0))
+}
+
+/// The root of the thread in which a person is told more about a task: under the newest message about it that stands
+/// in their DM. What one person alone sees is no root: it has no id of Slack's. `None`: there is none.
+pub fn thread_about(
+    connection: &Connection,
+    channel: &str,
+    task: i64,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT ifnull(thread, ts) FROM messages
+             WHERE about = ?2 AND channel = ?1 AND ts GLOB '*.*' AND dropped IS NULL
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![channel, task], |row| row.get(0))
+        .optional()
+}
+
+/// A message of ours that stands somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stood {
+    /// The root of the thread that it is in.
+    pub thread: Option<String>,
+    /// The one task whose card it shows, or that it is about; `None` of a list.
+    pub task: Option<i64>,
+}
+
+/// Our message at this place. A notice to somebody who had never spoken to us was sent to their id, which is `user`.
+pub fn standing_at(
+    connection: &Connection,
+    channel: &str,
+    user: &str,
+    ts: &str,
+) -> rusqlite::Result<Option<Stood>> {
+    connection
+        .prepare_cached(
+            "SELECT thread, CASE (SELECT count(*) FROM message_cards WHERE message_id = id)
+                        WHEN 0 THEN about
+                        WHEN 1 THEN (SELECT task_id FROM message_cards WHERE message_id = id)
+                    END
+             FROM messages
+             WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
+        )?
+        .query_row(params![channel, user, ts], |row| {
+            Ok(Stood {
+                thread: row.get(0)?,
+                task: row.get(1)?,
+            })
+        })
+        .optional()
+}
+
+/// Whether a post is under way there, whose `ts` is not recorded yet; `user` as in [`standing_at`].
+pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+             WHERE dropped IS NULL AND ts IS NULL AND begun_us IS NOT NULL
+               AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')))",
+        )?
+        .query_row([channel, user], |row| row.get(0))
 }
 
 /// The task that a message is about.

@@ -35,6 +35,18 @@ pub enum Gesture {
         #[serde(default)]
         public: bool,
     },
+    /// A message in a channel's thread that is not to us: meant for a task's comments if we have answered there.
+    Replied,
+    /// A reaction to a message of ours, put there or taken away.
+    Signed {
+        /// Slack's name of it.
+        reaction: String,
+        put: bool,
+        /// The task of that message, once the store was asked.
+        task: Option<i64>,
+    },
+    /// The Home tab was opened.
+    OpenedHome,
 }
 
 /// Where one person is answered so that nobody else sees it: a bearer secret, which does not print.
@@ -83,6 +95,8 @@ pub struct Heard {
 pub enum Kept {
     New,
     Duplicate,
+    /// It is about nothing of ours: nothing was stored.
+    NotForUs,
 }
 
 /// A kept message that waits for its turn.

@@ -262,7 +262,7 @@ async fn only_a_new_message_of_a_person_acts() {
             (
                 "a tab",
                 Box::new(|slack, _| {
-                    slack.opens_tab(ANA, "home");
+                    slack.opens_tab(ANA, "messages");
                 }),
             ),
             (

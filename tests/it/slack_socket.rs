@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{Desk, DeskSettings, SlackHealth};
+use ivan::desk::{Desk, DeskSettings, Receipts, SlackHealth, ThreadReplies};
 use ivan::domain::score::Weights;
 use ivan::domain::task::Source;
 use ivan::sandbox::Seed;
@@ -419,6 +419,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         default_person: None,
         slack: true,
         channels: BTreeMap::new(),
+        thread_replies: ThreadReplies::Hint,
+        receipts: Receipts::Message,
     };
     let desk = Desk::new(store, settings, Clock::system());
     let (stop, shutdown) = watch::channel(false);
@@ -427,6 +429,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         bot_token: Token::new(slack.bot_token()),
         api_url: slack.api_url(),
         channel_commands: ChannelCommands::Bare,
+        thread_replies: ThreadReplies::Hint,
         catch_up_after: Duration::from_secs(300),
         singleton_dir: Some(folder.path().to_owned()),
         timings,

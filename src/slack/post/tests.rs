@@ -274,10 +274,12 @@ impl Tray for Rows {
         self.wake.notify_one();
         Ok(())
     }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.message.conversation.thread = None)
+    }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
-        self.row(id, |row| {
-            row.message.conversation.channel = channel.to_owned();
-        })
+        let channel = channel.to_owned();
+        self.row(id, |row| row.message.conversation.channel = channel)
     }
 }
 
