@@ -19,7 +19,7 @@ use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::desk::{Desk, DeskSettings};
+use crate::desk::{ChannelDefaults, Desk, DeskSettings, Receipts, ThreadReplies};
 use crate::domain::event::{HookKeeper, HookReader};
 use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
@@ -747,8 +747,25 @@ fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Source
     Ok(sources)
 }
 
+/// What `create` means in each channel that has defaults.
+fn channels(config: &Config) -> BTreeMap<String, ChannelDefaults> {
+    let channels = config.slack.iter().flat_map(|slack| &slack.channels);
+    channels
+        .map(|channel| {
+            let defaults = ChannelDefaults {
+                source: channel.source,
+                list: channel.list.clone(),
+                repo: channel.repo.clone(),
+                entity: channel.entity.clone(),
+            };
+            (channel.id.clone(), defaults)
+        })
+        .collect()
+}
+
 fn desk_settings(config: &Config) -> DeskSettings {
     DeskSettings {
+        channels: channels(config),
         default_source: config.queue.default_source,
         lists: config
             .clickup
@@ -770,6 +787,14 @@ fn desk_settings(config: &Config) -> DeskSettings {
             .collect(),
         default_person: config.api.default_person.clone(),
         slack: config.slack.is_some(),
+        thread_replies: config
+            .slack
+            .as_ref()
+            .map_or(ThreadReplies::Hint, thread_replies),
+        receipts: match config.slack.as_ref().map(|slack| slack.receipts) {
+            Some(config::Receipts::Reactions) => Receipts::Reactions,
+            Some(config::Receipts::Message) | None => Receipts::Message,
+        },
     }
 }
 
@@ -784,9 +809,17 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
             config::ChannelCommands::Off => ChannelCommands::Off,
         },
         operators: slack.operators.clone(),
+        thread_replies: thread_replies(slack),
         catch_up_after: slack.catch_up_after,
         singleton_dir: None,
         timings: Timings::default(),
+    }
+}
+
+fn thread_replies(slack: &config::Slack) -> ThreadReplies {
+    match slack.thread_replies {
+        config::ThreadReplies::Hint => ThreadReplies::Hint,
+        config::ThreadReplies::Comment => ThreadReplies::Comment,
     }
 }
 

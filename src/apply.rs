@@ -198,8 +198,14 @@ fn tell(
             continue;
         };
         for act in news.iter().filter(|act| is_news_to(&person, after, act)) {
+            let thread = match act.what {
+                // What is said about a task goes on where it was said.
+                What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
+                _ => None,
+            };
             let draft = Draft {
                 channel: channel.clone(),
+                thread,
                 person: Some(person.id),
                 about: Some(after.row),
                 words: Some(reply::notice(&after.task, act, is_current, person.zone)),

@@ -40,6 +40,8 @@ pub enum Bound {
     PeopleAtOnce,
     /// Conversations that are posted to at once.
     ConversationsAtOnce,
+    /// Forms that are being opened at once.
+    Forms,
     /// People whose name and standing are remembered.
     Members,
     /// The body of a source's answer.
@@ -69,7 +71,7 @@ static REACHED: [Reached; Bound::ALL.len()] = [const {
 
 impl Bound {
     /// All of them.
-    pub const ALL: [Bound; 18] = [
+    pub const ALL: [Bound; 19] = [
         Bound::Inbox,
         Bound::Heard,
         Bound::Outbox,
@@ -82,6 +84,7 @@ impl Bound {
         Bound::Frame,
         Bound::PeopleAtOnce,
         Bound::ConversationsAtOnce,
+        Bound::Forms,
         Bound::Members,
         Bound::Answer,
         Bound::Pages,
@@ -105,6 +108,7 @@ impl Bound {
             Bound::Frame => "frame",
             Bound::PeopleAtOnce => "people_at_once",
             Bound::ConversationsAtOnce => "conversations_at_once",
+            Bound::Forms => "forms",
             Bound::Members => "members",
             Bound::Answer => "answer",
             Bound::Pages => "pages",

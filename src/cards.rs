@@ -11,6 +11,7 @@ use crate::store::{DbResult, Tx, Wake, messages, people};
 
 /// Makes the cards of a task again where they would look otherwise now.
 pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+    tx.wake(Wake::Homes);
     for standing in messages::with_card_of(tx, stored.row)? {
         let zone = match standing.person {
             Some(person) => people::by_id(tx, person)?.zone,

@@ -242,7 +242,7 @@ impl Inner {
                         Ok(Kept::New) => {
                             tracing::info!(%source, "a delivery of {source} that had failed was fetched");
                         }
-                        Ok(Kept::Duplicate) => {}
+                        Ok(Kept::Duplicate | Kept::NotForUs) => {}
                         // Those that are left are fetched with the next look.
                         Err(NotKept::Full { .. }) => return Ok(()),
                         Err(NotKept::Store(trouble)) => return Err(trouble),

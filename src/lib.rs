@@ -22,14 +22,20 @@
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
 //! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
+//! │   ├── home.rs        what a Home tab shows, from top to bottom
+//! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
+//! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
 //! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
 //! │   ├── operation.rs   Write, Operation, Outcome, WriteError, SourceWriter, SourceReader, carry_out
 //! │   └── reply.rs       Words, Report: all that people read
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
-//! │   └── turn.rs        one command's turn, in one transaction
+//! │   ├── turn.rs        one command's turn, in one transaction
+//! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
+//! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
+//! │   └── home.rs        what the Home tabs show that people have open
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
@@ -41,8 +47,8 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · operations.rs · messages.rs · deliveries.rs · pauses.rs
-//! │                      the tables
+//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
+//! │                      homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      one request, and what its answer means
@@ -53,10 +59,16 @@
 //! ├── slack/         a surface
 //! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
+//! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
+//! │   ├── views.rs       a trigger → an open form
+//! │   ├── gestures.rs    reactions and the Home tab, heard
 //! │   ├── listen.rs      kept messages → the desk, in each person's order
 //! │   ├── catch_up.rs    what was said while nobody was connected
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once
+//! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
+//! │   ├── react.rs       our reactions on people's messages
+//! │   ├── home.rs        Home tabs, published when they look otherwise
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
 //! │                  problem.rs (RFC 9457), openapi.rs

@@ -13,9 +13,10 @@ use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::task::{Status, Task};
+use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, messages, people};
+use crate::store::{Db, DbResult, Tx, Wake, forms, messages, people, reactions};
 
 /// Why a command is looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,15 +93,45 @@ pub fn settle(
         (None, Some(_), Some(row)) => created(tx, row)?,
         _ => None,
     };
+    if let (None, Some(made)) = (acted_on, about) {
+        forms::is_made(tx, command.id, made)?;
+    }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
         return Ok(());
     }
     operations::report(tx, command.id, &json, ended, now)?;
     let parts = parts(tx, &report, &person, now, weights)?;
+    by_reaction(tx, command.id, &report, now)?;
     messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
     tx.wake(Wake::Settled);
+    tx.wake(Wake::Homes);
+    Ok(())
+}
+
+/// Where a reaction tells how far the command is, it is to say this now. What needs words, and has no message that
+/// would say them, gets one.
+fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -> DbResult<()> {
+    let Some(telling) = reactions::of_command(tx, command)? else {
+        return Ok(());
+    };
+    let refused = matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp);
+    if refused && telling.alone && !messages::tells(tx, command)? {
+        let draft = Draft {
+            channel: telling.channel,
+            thread: telling.thread,
+            person: telling.person,
+            command: Some(command),
+            ..Draft::default()
+        };
+        let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+        messages::add(tx, &draft, &uid, now)?;
+    }
+    let wanted = (!refused || telling.refusals).then(|| report.state.sign());
+    if reactions::want(tx, telling.id, wanted)? {
+        tx.wake(Wake::Reactions);
+    }
     Ok(())
 }
 
@@ -172,14 +203,14 @@ fn step<'a>(
 }
 
 /// What people call the task of an operation that the mirror may not have; nothing for one that is to be made.
-fn called(tx: &Tx<'_>, row: &OperationRow) -> DbResult<String> {
+pub fn called(connection: &Db, row: &OperationRow) -> DbResult<String> {
     let Some(key) = row.operation.write.task() else {
         return Ok(String::new());
     };
     let Some((repository, number)) = key.github_parts() else {
         return Ok(key.as_str().to_owned());
     };
-    let name = tasks::container_name(tx, key.source(), &repository.to_string())?;
+    let name = tasks::container_name(connection, key.source(), &repository.to_string())?;
     Ok(format!("{}#{number}", name.unwrap_or_default()))
 }
 

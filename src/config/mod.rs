@@ -13,6 +13,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::form::is_entity;
+use crate::domain::reply::ENTITY_MAX;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
@@ -52,12 +54,30 @@ pub struct Slack {
     /// Without a slash at its end, as all addresses here.
     pub api_url: String,
     pub channel_commands: ChannelCommands,
+    pub thread_replies: ThreadReplies,
+    pub receipts: Receipts,
     /// Slack ids. Empty: every full member of the workspace.
     pub allowed_users: Vec<String>,
     /// Slack ids of those who are told when a source, a webhook or the daemon is in trouble.
     pub operators: Vec<String>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
+    /// What `create` means in a channel where nothing else is said. No two are for the same channel.
+    pub channels: Vec<Channel>,
+}
+
+/// One of `[[slack.channels]]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// Its Slack id.
+    pub id: String,
+    /// As given, or that of its list or repository.
+    pub source: Option<Source>,
+    /// One of those that are mirrored.
+    pub list: Option<String>,
+    /// One of those that are mirrored.
+    pub repo: Option<RepoName>,
+    pub entity: Option<String>,
 }
 
 /// What is read in channels (design 4, 10).
@@ -69,6 +89,24 @@ pub enum ChannelCommands {
     Mention,
     /// Nothing.
     Off,
+}
+
+/// What is made of a text in a thread under a message about a task that is no command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadReplies {
+    /// A hint at what is understood.
+    Hint,
+    /// A comment on the task.
+    Comment,
+}
+
+/// How people learn what became of what they asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipts {
+    /// By a message.
+    Message,
+    /// By a reaction on their own message as well.
+    Reactions,
 }
 
 /// `[clickup]`
@@ -309,9 +347,13 @@ impl Config {
                 },
             );
         }
-        let slack = slack(&mut reader);
+        let mut slack = slack(&mut reader);
         let clickup = clickup(&mut reader);
         let github = github(&mut reader);
+        let channels = channels(&mut reader, clickup.as_ref(), github.as_ref());
+        if let Some(slack) = &mut slack {
+            slack.channels = channels;
+        }
         let store = store(&mut reader);
         let queue = queue(&mut reader, &configured);
         let people = people(&mut reader);
@@ -372,6 +414,8 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         &CHANNEL_COMMANDS,
         ChannelCommands::Bare,
     );
+    let thread_replies = reader.or("slack.thread_replies", &THREAD_REPLIES, ThreadReplies::Hint);
+    let receipts = reader.or("slack.receipts", &RECEIPTS, Receipts::Message);
     let allowed_users = reader.or("slack.allowed_users", &SLACK_IDS, Vec::new());
     let operators = reader.or("slack.operators", &SLACK_IDS, Vec::new());
     let catch_up_after = reader.or(
@@ -387,10 +431,112 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         bot_token: bot_token?,
         api_url,
         channel_commands,
+        thread_replies,
+        receipts,
         allowed_users,
         operators,
         catch_up_after,
+        channels: Vec::new(),
     })
+}
+
+/// `[[slack.channels]]`: what they name must be configured.
+fn channels(
+    reader: &mut Reader,
+    clickup: Option<&ClickUp>,
+    github: Option<&GitHub>,
+) -> Vec<Channel> {
+    let mut positions = reader.positions("slack.channels");
+    let none = positions.is_empty();
+    if none {
+        // So that the keys are known, for whoever misspells one.
+        positions.insert(0);
+    }
+    let mut channels: Vec<Channel> = Vec::new();
+    for at in positions {
+        let key = |name: &str| format!("slack.channels.{at}.{name}");
+        let id = reader.required(
+            &key("id"),
+            &CHANNEL_ID,
+            !none,
+            "the channel's id, at the end of its details (click its name)",
+        );
+        let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
+        let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
+        let repo = reader.optional(&key("repo"), &REPO, "github.repo");
+        let entity = reader.optional(&key("entity"), &ENTITY, "no client");
+        if let Some(list) = &list
+            && let Some(clickup) = clickup
+            && !clickup.all_lists().contains(&list.as_str())
+        {
+            reader.error(
+                &key("list"),
+                format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
+            );
+        }
+        if let Some(repo) = &repo
+            && let Some(github) = github
+            && !github.all_repos().iter().any(|known| known.is(repo))
+        {
+            reader.error(
+                &key("repo"),
+                format!("is `{repo}`, which is neither github.repo nor among github.repos"),
+            );
+        }
+        if list.is_some() && repo.is_some() {
+            reader.error(
+                &key("repo"),
+                "is given beside a list; a task is made in one place, so keep one",
+            );
+        }
+        let of_place = match (&list, &repo) {
+            (Some(_), _) => Some((Source::ClickUp, "list")),
+            (None, Some(_)) => Some((Source::GitHub, "repo")),
+            (None, None) => None,
+        };
+        if let (Some(source), Some((other, place))) = (given, of_place)
+            && source != other
+        {
+            reader.error(
+                &key("source"),
+                format!("is `{source}`, and {place} is one of {other}"),
+            );
+        }
+        let source = given.or(of_place.map(|(source, _)| source));
+        let missing = match source {
+            Some(Source::ClickUp) => clickup.is_none() && !reader.has_errors_in("clickup"),
+            Some(Source::GitHub) => github.is_none() && !reader.has_errors_in("github"),
+            None => false,
+        };
+        if let Some(source) = source.filter(|_| missing) {
+            let name = match (given, of_place) {
+                (None, Some((_, place))) => place,
+                _ => "source",
+            };
+            reader.error(
+                &key(name),
+                format!("means {source}, and [{source}] is not configured"),
+            );
+        }
+        let Some(id) = id else { continue };
+        if channels.iter().any(|other| other.id == id) {
+            reader.error(
+                &key("id"),
+                format!("is `{id}`, which another of [[slack.channels]] has; keep one"),
+            );
+        }
+        channels.push(Channel {
+            id,
+            source,
+            list,
+            repo,
+            entity,
+        });
+    }
+    if none {
+        reader.forget("slack.channels.0");
+    }
+    channels
 }
 
 fn clickup(reader: &mut Reader) -> Option<ClickUp> {
@@ -752,6 +898,35 @@ fn slack_id(text: String) -> Result<String, String> {
     }
 }
 
+const CHANNEL_ID: Kind<String> = Kind {
+    parse: |value| {
+        let id = text(value)?;
+        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+        if id.starts_with(['C', 'G']) && id.len() > 1 && id.chars().all(fits) {
+            Ok(id)
+        } else {
+            Err(format!(
+                "`{id}` is not the id of a channel such as C0GENERAL; click the channel's name, it is at the end"
+            ))
+        }
+    },
+    show: |id| quote(id),
+};
+
+const ENTITY: Kind<String> = Kind {
+    parse: |value| {
+        let entity = text(value)?;
+        if is_entity(&entity) {
+            Ok(entity)
+        } else {
+            Err(format!(
+                "`{entity}` cannot be a client: it has at most {ENTITY_MAX} characters, and no brackets or commas"
+            ))
+        }
+    },
+    show: |entity| quote(entity),
+};
+
 const LOGIN: Kind<String> = Kind {
     parse: |value| {
         let login = text(value)?;
@@ -839,6 +1014,34 @@ const CHANNEL_COMMANDS: Kind<ChannelCommands> = Kind {
             ChannelCommands::Bare => "bare",
             ChannelCommands::Mention => "mention",
             ChannelCommands::Off => "off",
+        })
+    },
+};
+
+const THREAD_REPLIES: Kind<ThreadReplies> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "hint" => Ok(ThreadReplies::Hint),
+        "comment" => Ok(ThreadReplies::Comment),
+        other => Err(format!("is `{other}`; it is hint or comment")),
+    },
+    show: |replies| {
+        quote(match replies {
+            ThreadReplies::Hint => "hint",
+            ThreadReplies::Comment => "comment",
+        })
+    },
+};
+
+const RECEIPTS: Kind<Receipts> = Kind {
+    parse: |value| match text(value)?.as_str() {
+        "message" => Ok(Receipts::Message),
+        "reactions" => Ok(Receipts::Reactions),
+        other => Err(format!("is `{other}`; it is message or reactions")),
+    },
+    show: |receipts| {
+        quote(match receipts {
+            Receipts::Message => "message",
+            Receipts::Reactions => "reactions",
         })
     },
 };

@@ -190,6 +190,26 @@ impl Reader {
         });
     }
 
+    /// Forgets what was to be shown of one that nobody gave of a list of sections.
+    pub fn forget(&mut self, section: &str) {
+        self.shown.retain(|shown| {
+            !shown
+                .key
+                .strip_prefix(section)
+                .is_some_and(|k| k.starts_with('.'))
+        });
+    }
+
+    /// Whether something in this section is wrong already, so that what it lacks needs no second mistake.
+    pub fn has_errors_in(&self, section: &str) -> bool {
+        self.errors.iter().any(|error| {
+            error
+                .key
+                .strip_prefix(section)
+                .is_some_and(|k| k.starts_with('.'))
+        })
+    }
+
     /// Whether somebody gave this key, rather than leaving it to its default.
     pub fn was_given(&self, key: &str) -> bool {
         self.origins

@@ -85,6 +85,8 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
     assert_eq!(slack.operators, ["U0ANN01"]);
     assert_eq!(slack.catch_up_after, Duration::from_secs(600));
     assert_eq!(slack.channel_commands, ChannelCommands::Bare);
+    assert_eq!(slack.thread_replies, ThreadReplies::Hint);
+    assert_eq!(slack.receipts, Receipts::Message);
     let repos: Vec<String> = github.all_repos().iter().map(|r| r.to_string()).collect();
     assert_eq!(repos, ["acme/widgets", "acme/api"]);
     assert_eq!(github.priority_labels.urgent, ["sev1", "sev2"]);
@@ -161,6 +163,14 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
 #[case::channel(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nchannel_commands = 'all'",
     "slack.channel_commands: is `all`; it is bare, mention or off (./bot.toml)"
+)]
+#[case::thread_replies(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nthread_replies = 'yes'",
+    "slack.thread_replies: is `yes`; it is hint or comment (./bot.toml)"
+)]
+#[case::receipts(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nreceipts = 'both'",
+    "slack.receipts: is `both`; it is message or reactions (./bot.toml)"
 )]
 #[case::user(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['@ana']",
@@ -284,6 +294,62 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
 )]
 fn a_bad_value_is_told(#[case] toml: &str, #[case] told: &str) {
     assert_eq!(mistake(toml, &[]), told);
+}
+
+#[rstest]
+#[case::channel_of_another_list(
+    "[[slack.channels]]\nid = 'C0GENERAL'\nlist = '77'",
+    "slack.channels.0.list: is `77`, which is neither clickup.list_id nor among clickup.lists (./bot.toml)"
+)]
+#[case::channel_without_its_source(
+    "[[slack.channels]]\nid = 'C0GENERAL'\nrepo = 'acme/widgets'",
+    "slack.channels.0.repo: means github, and [github] is not configured (./bot.toml)"
+)]
+#[case::channel_with_a_source_that_is_not_there(
+    "[[slack.channels]]\nid = 'C0GENERAL'\nsource = 'github'",
+    "slack.channels.0.source: means github, and [github] is not configured (./bot.toml)"
+)]
+#[case::channel_of_two_minds(
+    "[[slack.channels]]\nid = 'C0GENERAL'\nsource = 'clickup'\nrepo = 'acme/widgets'",
+    "slack.channels.0.source: is `clickup`, and repo is one of github (./bot.toml)"
+)]
+#[case::channel_without_an_id(
+    "[[slack.channels]]\nentity = 'acme'",
+    "slack.channels.0.id: is missing: the channel's id, at the end of its details (click its name) (neither in ./bot.toml nor in \
+     IVAN__SLACK__CHANNELS__0__ID)"
+)]
+#[case::channel_by_its_name(
+    "[[slack.channels]]\nid = '#general'",
+    "slack.channels.0.id: `#general` is not the id of a channel such as C0GENERAL; click the channel's name, it is at \
+     the end (./bot.toml)"
+)]
+#[case::channel_twice(
+    "[[slack.channels]]\nid = 'C1'\n[[slack.channels]]\nid = 'C1'",
+    "slack.channels.1.id: is `C1`, which another of [[slack.channels]] has; keep one (./bot.toml)"
+)]
+#[case::channel_with_an_odd_client(
+    "[[slack.channels]]\nid = 'C1'\nentity = 'a[b]'",
+    "slack.channels.0.entity: `a[b]` cannot be a client: it has at most 64 characters, and no brackets or commas \
+     (./bot.toml)"
+)]
+fn a_channel_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
+    let slack = "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'";
+    assert_eq!(mistake(&format!("{slack}\n{toml}"), &[]), told);
+}
+
+#[test]
+fn a_channel_has_the_source_of_its_place() {
+    let toml = format!(
+        "{CLICKUP}\n[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'
+         [[slack.channels]]\nid = 'C1'\nlist = '901100000001'\nentity = 'acme'
+         [[slack.channels]]\nid = 'C2'"
+    );
+    let config = read(&toml, &[]).unwrap();
+    assert!(config.show().contains("[[slack.channels]]\nid = \"C1\""));
+    let channels = config.slack.unwrap().channels;
+    assert_eq!(channels[0].source, Some(Source::ClickUp));
+    assert_eq!(channels[0].entity.as_deref(), Some("acme"));
+    assert_eq!(channels[1].source, None);
 }
 
 #[rstest]
@@ -442,6 +508,8 @@ fn what_is_in_force_can_be_shown() {
     bot_token = "***"  # ./bot.toml
     api_url = "https://slack.com/api"  # default
     channel_commands = "bare"  # default
+    thread_replies = "hint"  # default
+    receipts = "message"  # default
     allowed_users = ["U0ANN01"]  # ./bot.toml
     operators = []  # default
     catch_up_after = "5m"  # default
@@ -533,10 +601,10 @@ mod example {
 
     const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
-    /// The example with the keys that it only shows: lines that begin with `#` and no space.
+    /// The example with the keys and sections that it only shows: lines that begin with `#` and no space.
     fn with_every_key() -> String {
         let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
             _ => line,
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -561,12 +629,13 @@ mod example {
         assert_eq!(shown, known);
     }
 
-    /// Except for files of secrets, the keys that are only shown can be used as they stand.
+    /// Except for files of secrets, and a channel's list beside its repository, the keys that are only shown can be used
+    /// as they stand.
     #[test]
     fn what_it_only_shows_is_valid() {
         let text: Vec<String> = with_every_key()
             .lines()
-            .filter(|line| !line.contains("_file = "))
+            .filter(|line| !line.contains("_file = ") && !line.starts_with("list = "))
             .map(str::to_owned)
             .collect();
         if let Err(errors) = read(&text.join("\n"), &[]) {

@@ -4,6 +4,9 @@
 //! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
 //! source is to do is a row of the outbox.
 
+mod forms;
+mod gestures;
+mod home;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -19,17 +22,22 @@ use crate::domain::command::{self, Command, Ref};
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::score::{Score, Weights, score};
+use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
 use crate::settle::{Occasion, queue, settle};
 use crate::store::messages::Draft;
 use crate::store::{Db, DbResult, Store, Wake, messages, operations, people, slack_events, tasks};
 use turn::{Target, Turn};
 
+pub use crate::desk::forms::{CreateForm, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
-pub use crate::store::messages::{Conversation, Outgoing};
+pub use crate::store::forms::URL_LIFE;
+pub use crate::store::messages::{Conversation, Outgoing, Whisper};
+pub use crate::store::reactions::Due as ReactionDue;
 pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
+pub use home::HomeTab;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
 const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -40,6 +48,26 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 const HEARD_MAX: i64 = 100;
 /// Writes of one person that may wait for their outcome (P8).
 const OUTBOX_MAX: i64 = 500;
+
+/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThreadReplies {
+    /// Not understood: a hint says what is.
+    #[default]
+    Hint,
+    /// A comment on the task.
+    Comment,
+}
+
+/// How people learn what became of what they asked (`slack.receipts`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipts {
+    /// By a message.
+    #[default]
+    Message,
+    /// By a reaction on their own message as well; a comment that arrived, by that alone.
+    Reactions,
+}
 
 /// What the desk knows of `bot.toml`.
 #[derive(Debug, Clone)]
@@ -55,6 +83,19 @@ pub struct DeskSettings {
     /// Who acts where the API is told nobody: a name of `[[people]]`.
     pub default_person: Option<String>,
     pub slack: bool,
+    /// What `create` means in a channel, by its Slack id.
+    pub channels: BTreeMap<String, ChannelDefaults>,
+    pub thread_replies: ThreadReplies,
+    pub receipts: Receipts,
+}
+
+/// What `create` in a channel means where nothing else is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChannelDefaults {
+    pub source: Option<Source>,
+    pub list: Option<String>,
+    pub repo: Option<RepoName>,
+    pub entity: Option<String>,
 }
 
 /// See the module.
@@ -75,6 +116,8 @@ struct Health {
     slack: Option<SlackHealth>,
     /// What the last sync of a source failed of.
     sources: BTreeMap<Source, String>,
+    /// Why reactions cannot be placed.
+    reactions: Option<String>,
 }
 
 impl Inner {
@@ -213,19 +256,25 @@ impl Desk {
                 clock,
                 health: Mutex::new(Health {
                     slack,
-                    sources: BTreeMap::new(),
+                    ..Health::default()
                 }),
             }),
         }
     }
 
-    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of one whose person
-    /// has too many waiting already is only kept that it was turned down, and said.
+    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of what turns out to
+    /// be about nothing of ours, nothing is kept; of one whose person has too many waiting already only that it was turned
+    /// down, which they are told.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         let now = self.inner.clock.now();
+        let replies = self.inner.settings.thread_replies;
+        let inner = Arc::clone(&self.inner);
         self.inner
             .store
             .write(move |tx| {
+                let Some(heard) = gestures::whole(tx, heard, replies)? else {
+                    return Ok(Kept::NotForUs);
+                };
                 let waiting = slack_events::count_waiting(tx, &heard.user)?;
                 let kept = slack_events::keep(tx, &heard, &raw, now)?;
                 if kept == Kept::Duplicate {
@@ -238,17 +287,15 @@ impl Desk {
                 Bound::Heard.reached(format_args!(
                     "{waiting} messages of one person wait to be acted on, and the next are turned down"
                 ));
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now,
+                };
+                turn.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
                 if let Some(id) = slack_events::known(tx, &heard.keys)? {
                     slack_events::handle(tx, id, now)?;
                 }
-                let words = reply::too_many_messages(waiting, &heard.text);
-                let draft = Draft {
-                    words: Some(reply::refusal(words)),
-                    ..answer_to(&heard)
-                };
-                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-                messages::add(tx, &draft, &uid, now)?;
-                tx.wake(Wake::Messages);
                 Ok(kept)
             })
             .await
@@ -282,15 +329,30 @@ impl Desk {
         member: &Member,
         team: &str,
     ) -> Result<(), StoreTrouble> {
-        let heard = &waiting.heard;
-        let asked = match may_act(member, team, &self.inner.settings.allowed_users) {
-            Ok(()) => meaning(heard),
+        let found = match &waiting.heard.gesture {
+            Gesture::Signed { task: None, .. } => self.found(&waiting.heard).await?,
+            _ => Some(waiting.heard.clone()),
+        };
+        let Some(heard) = &found else {
+            return self.nothing_to_do(waiting).await;
+        };
+        let may = may_act(member, team, &self.inner.settings.allowed_users);
+        if heard.gesture == Gesture::OpenedHome {
+            return self.opened_home(waiting, member, may.err()).await;
+        }
+        let asked = match may {
+            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
             Err(why) => Err(Words::new().text(why.to_string())),
         };
         if let Ok(asked) = &asked
             && depends_on_what_was_shown(asked)
         {
-            self.until_answers_are_shown(member, &heard.channel).await?;
+            // Somebody who types a slash command has seen what stands in their DM, wherever they type it.
+            let channel = match heard.gesture {
+                Gesture::Slash { .. } => None,
+                _ => Some(heard.channel.as_str()),
+            };
+            self.until_answers_are_shown(member, channel).await?;
         }
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
         let inner = Arc::clone(&self.inner);
@@ -413,6 +475,17 @@ impl Desk {
             .await
     }
 
+    /// The root of its thread is gone: it is said outside of it.
+    pub async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::without_thread(tx, id)
+            })
+            .await
+    }
+
     /// A post that was certainly not taken may be sent again without looking for it.
     pub async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
         self.inner
@@ -429,10 +502,13 @@ impl Desk {
     /// How the last sync of a source went, for `status`.
     pub fn source_is(&self, source: Source, error: Option<String>) {
         let mut health = self.lock_health();
-        match error {
+        let before = match error.clone() {
             Some(error) => health.sources.insert(source, error),
             None => health.sources.remove(&source),
         };
+        if before != error {
+            self.inner.store.signals().homes.notify_one();
+        }
     }
 
     fn lock_health(&self) -> MutexGuard<'_, Health> {
@@ -477,18 +553,18 @@ impl Desk {
     async fn until_answers_are_shown(
         &self,
         member: &Member,
-        channel: &str,
+        channel: Option<&str>,
     ) -> Result<(), StoreTrouble> {
         let mut settled = self.inner.store.signals().settled();
         let shown = async {
             loop {
                 settled.mark_unchanged();
-                let (member, channel) = (member.clone(), channel.to_owned());
+                let (member, channel) = (member.clone(), channel.map(str::to_owned));
                 let owed = self
                     .inner
                     .store
                     .read(move |connection| match person_of(connection, &member)? {
-                        Some(person) => messages::owed(connection, person.id, &channel),
+                        Some(person) => messages::owed(connection, person.id, channel.as_deref()),
                         None => Ok(false),
                     })
                     .await?;
@@ -502,7 +578,7 @@ impl Desk {
             Err(_) => {
                 tracing::warn!(
                     channel,
-                    "an answer in {channel} is still not posted; going on without it"
+                    "an answer is still not posted; going on without it"
                 );
                 Ok(())
             }
@@ -809,7 +885,7 @@ fn is_called(person: &Person, name: &str) -> bool {
             .is_some_and(|login| login.eq_ignore_ascii_case(name))
 }
 
-/// Where a message is answered: where it was said, in channels in a thread under it.
+/// Where something that was said is answered: there, in channels in a thread under it.
 pub fn conversation_of(heard: &Heard) -> Conversation {
     Conversation {
         channel: heard.channel.clone(),
@@ -817,19 +893,6 @@ pub fn conversation_of(heard: &Heard) -> Conversation {
             true => heard.thread.clone(),
             false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
         },
-    }
-}
-
-fn answer_to(heard: &Heard) -> Draft {
-    let Conversation { channel, thread } = conversation_of(heard);
-    Draft {
-        channel,
-        thread,
-        reply_url: match &heard.gesture {
-            Gesture::Slash { reply_url } => Some(reply_url.clone()),
-            Gesture::Said | Gesture::Pressed(_) => None,
-        },
-        ..Draft::default()
     }
 }
 
@@ -841,12 +904,30 @@ fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
 }
 
 /// What somebody asked for, or a hint at what they can ask for.
-fn meaning(heard: &Heard) -> Result<Command, Words> {
+fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
+    let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
-        Gesture::Said | Gesture::Slash { .. } => {
-            command::parse(&heard.text).map_err(|hint| Words::new().text(hint.to_string()))
+        Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {
+            Err(hint) if in_thread && hint.is_prose() => Ok(Command::Reply(heard.text.clone())),
+            read => read.map_err(|hint| Words::new().text(hint.to_string())),
+        },
+        Gesture::Replied => Ok(Command::Reply(match command::parse(&heard.text) {
+            Ok(Command::Comment { task: None, text }) => text,
+            _ => heard.text.clone(),
+        })),
+        Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
+            press.command().ok_or_else(reply::not_a_button)
         }
-        Gesture::Pressed(press) => press.command().ok_or_else(reply::not_a_button),
+        Gesture::Submitted { filled, .. } => Ok(filled.command()),
+        Gesture::Signed {
+            reaction,
+            put,
+            task,
+        } => task
+            .and_then(|row| sign::command(reaction, *put, row))
+            .ok_or_else(reply::not_a_button),
+        // It asks for no command, and is never asked for one.
+        Gesture::OpenedHome => Err(reply::not_a_button()),
     }
 }
 
@@ -856,7 +937,12 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         Command::Done { task, .. } | Command::Comment { task, .. } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
-        Command::Current | Command::Next | Command::NextFrom(_) | Command::List { .. } => true,
+        // Under which message it was typed may not be recorded yet.
+        Command::Reply(_)
+        | Command::Current
+        | Command::Next
+        | Command::NextFrom(_)
+        | Command::List { .. } => true,
         Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
     }
 }

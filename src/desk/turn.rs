@@ -5,22 +5,26 @@
 
 use chrono::{DateTime, Utc};
 
+use super::gestures::is_overheard;
 use super::{
-    Answer, Asked, Brief, Heard, Inner, OUTBOX_MAX, Once, Report, ReportState, Scored, TurnedDown,
-    answer_to, health_of_sources, person_of, scored,
+    Answer, Asked, Brief, Gesture, Heard, Inner, OUTBOX_MAX, Once, Receipts, Report, ReportState,
+    Scored, TurnedDown, health_of_sources, person_of, scored,
 };
 use crate::bounds::Bound;
 use crate::domain::card::{Part, card, item};
-use crate::domain::command::{Command, Create, Ref};
+use crate::domain::command::{self, Command, Create, Ref};
+use crate::domain::form::{Origin, is_entity};
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
-use crate::domain::reply::{self, ENTITY_MAX, LIST_MAX, Words};
+use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::score::{Score, score};
+use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{first_of_queue, queue, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
+use crate::store::reactions::{self, NewReaction};
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, Wake, people};
 
@@ -34,7 +38,7 @@ pub(super) struct Target {
 }
 
 /// What a command came to within its transaction.
-enum Done {
+pub(super) enum Done {
     /// Operations are in the outbox.
     Accepted { command: i64, operation_id: String },
     /// Words at once; with the pin and the list that they show, and the task that they are about.
@@ -42,21 +46,27 @@ enum Done {
 }
 
 #[derive(Default)]
-struct Said {
-    words: Words,
-    parts: Vec<Part>,
-    pin: Option<i64>,
-    list: Option<i64>,
-    about: Option<i64>,
+pub(super) struct Said {
+    /// Nothing was done.
+    pub(super) refused: bool,
+    pub(super) words: Words,
+    pub(super) parts: Vec<Part>,
+    pub(super) pin: Option<i64>,
+    pub(super) list: Option<i64>,
+    pub(super) about: Option<i64>,
 }
 
 /// Where and when a command was typed.
-struct Typed {
+pub(super) struct Typed {
     surface: Surface,
     at: DateTime<Utc>,
     /// The task of the message under which it was typed.
     under: Option<i64>,
     once: Option<Once>,
+    /// The channel, whose defaults count for what is not said.
+    pub(super) channel: Option<String>,
+    /// The message that a task is to be made from.
+    pub(super) from: Option<Origin>,
 }
 
 /// One command's turn: everything that it decides is read and written in one transaction.
@@ -75,12 +85,22 @@ impl Turn<'_> {
         asked: Result<Command, Words>,
     ) -> DbResult<Option<i64>> {
         let person = person_of(self.tx, member)?;
+        let mut creates = false;
+        if is_overheard(heard) && (person.is_none() || asked.is_err()) {
+            tracing::debug!(
+                person = member.id,
+                "not acted on: whoever did that in a channel may not act"
+            );
+            return Ok(None);
+        }
+        let (is_own, alone) = self.told_by_reaction(heard, &asked);
         let done = match (&person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
             (None, Ok(_)) => Err(TurnedDown::Unfit(
                 Words::new().text(NotAllowed::Unknown.to_string()),
             )),
             (Some(person), Ok(command)) => {
+                creates = matches!(command, Command::Create(_));
                 if let Some(zone) = member.zone
                     && zone != person.zone
                 {
@@ -90,7 +110,13 @@ impl Turn<'_> {
                     people::spoke_in(self.tx, person.id, &heard.channel)?;
                 }
                 let under = match &heard.thread {
-                    Some(root) if heard.direct => messages::about(self.tx, &heard.channel, root)?,
+                    Some(root) if heard.direct => {
+                        let stood =
+                            messages::standing_at(self.tx, &heard.channel, &heard.user, root)?;
+                        let about = messages::about(self.tx, &heard.channel, root)?;
+                        let own_root = messages::first_about(self.tx, &heard.channel, root)?;
+                        about.or(stood.and_then(|stood| stood.task)).or(own_root)
+                    }
                     // In a channel the thread's root is a person's; what we answered it is about the task.
                     Some(root) => messages::first_about(self.tx, &heard.channel, root)?,
                     None => None,
@@ -100,6 +126,15 @@ impl Turn<'_> {
                     at: heard.said_at,
                     under,
                     once: None,
+                    // A form says what it says: where it was opened counted when it was laid out.
+                    channel: match &heard.gesture {
+                        Gesture::Submitted { .. } => None,
+                        _ => Some(heard.channel.clone()),
+                    },
+                    from: match &heard.gesture {
+                        Gesture::Submitted { filled, .. } => filled.origin().cloned(),
+                        _ => None,
+                    },
                 };
                 self.do_it(person, command, &typed)?
             }
@@ -109,8 +144,34 @@ impl Turn<'_> {
             Ok(Done::Said(said)) => (None, Some(said)),
             Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
         };
+        let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
         let said = said.unwrap_or_default();
+        let place = self.place(heard)?;
+        self.tx.wake(Wake::Homes);
+        let reactions_too = self.inner.settings.receipts == Receipts::Reactions;
+        if is_own && (command.is_some() && (alone || reactions_too) || refused && reactions_too) {
+            let new = NewReaction {
+                channel: heard.channel.clone(),
+                ts: heard.ts.clone(),
+                thread: place.thread.clone(),
+                person: person.as_ref().map(|person| person.id),
+                command,
+                alone,
+                refusals: reactions_too,
+                wanted: refused.then_some(sign::REFUSED),
+            };
+            reactions::add(self.tx, &new, self.now)?;
+            self.tx.wake(Wake::Reactions);
+        }
+        if alone && command.is_some() {
+            return Ok(command);
+        }
         let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            in_channel: place.public && creates,
+            whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
+            reply_url: place.reply_url,
             person: person.map(|person| person.id),
             command,
             pin: said.pin,
@@ -118,11 +179,42 @@ impl Turn<'_> {
             about: said.about,
             words: command.is_none().then_some(said.words),
             parts: said.parts,
-            ..answer_to(heard)
         };
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
         Ok(command)
+    }
+
+    /// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the
+    /// whole answer if all goes well.
+    fn told_by_reaction(&self, heard: &Heard, asked: &Result<Command, Words>) -> (bool, bool) {
+        let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
+        let needs_no_words = match asked {
+            Ok(Command::Reply(_)) => true,
+            Ok(Command::Comment { .. }) => self.inner.settings.receipts == Receipts::Reactions,
+            _ => false,
+        };
+        (is_own, is_own && needs_no_words)
+    }
+
+    /// Says that something is not acted on, where it would have been answered. What was done among people in a channel,
+    /// or is no question at all, is not spoken of.
+    pub(super) fn turn_away(&self, heard: &Heard, why: Words) -> DbResult<()> {
+        if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
+            return Ok(());
+        }
+        let place = self.place(heard)?;
+        let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
+            reply_url: place.reply_url,
+            words: Some(reply::refusal(why)),
+            ..Draft::default()
+        };
+        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+        self.tx.wake(Wake::Messages);
+        Ok(())
     }
 
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
@@ -137,6 +229,7 @@ impl Turn<'_> {
         };
         let mut said = Said {
             words: reply::refusal(words),
+            refused: true,
             ..Said::default()
         };
         if let Some(person) = person.filter(|_| shows_current)
@@ -169,6 +262,8 @@ impl Turn<'_> {
             at: self.now,
             under: None,
             once: asked.once,
+            channel: None,
+            from: None,
         };
         let moving = matches!(asked.command, Command::Next);
         let before = people::pins(self.tx, person.id)?
@@ -369,12 +464,21 @@ impl Turn<'_> {
                     Err(turned_down) => Ok(Err(turned_down)),
                 }
             }
-            Command::Create(create) => match self.new_task(create)? {
-                Ok(new) => self
-                    .accept(person, typed, "create", vec![Write::Create(new)])
-                    .map(Ok),
-                Err(turned_down) => Ok(Err(turned_down)),
-            },
+            Command::Reply(text) => {
+                let text = text.trim().to_owned();
+                let on_it = |row| Command::Comment {
+                    task: Some(Ref::Row(row)),
+                    text: text.clone(),
+                };
+                match typed.under {
+                    Some(row) => self.do_it(person, on_it(row), typed),
+                    None => Ok(Err(TurnedDown::Unfit(command::parse(&text).map_or_else(
+                        |hint| Words::new().text(hint.to_string()),
+                        |_| reply::no_task_here(),
+                    )))),
+                }
+            }
+            Command::Create(create) => self.create(person, create, typed),
             Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
             Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
             Command::NextFrom(row) => self.next_from(person, row).map(|said| Ok(Done::Said(said))),
@@ -395,7 +499,7 @@ impl Turn<'_> {
     }
 
     /// Makes the writes of a command durable, in one lane and in order (P3).
-    fn accept(
+    pub(super) fn accept(
         &self,
         person: &Person,
         typed: &Typed,
@@ -532,7 +636,7 @@ impl Turn<'_> {
         Ok(Ok(Target { key, stored }))
     }
 
-    fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
+    pub(super) fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
         let settings = &self.inner.settings;
         let wanted = create
             .source
@@ -634,8 +738,8 @@ impl Turn<'_> {
                 .map(|stored| self.whole_card(stored, person))
                 .collect(),
             pin: Some(pin),
-            list: None,
             about: current.map(|stored| stored.row),
+            ..Said::default()
         })
     }
 
@@ -698,8 +802,8 @@ impl Turn<'_> {
             words: reply::moved_on(words),
             parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
             pin: Some(pin),
-            list: None,
             about: Some(next),
+            ..Said::default()
         })
     }
 
@@ -736,8 +840,12 @@ impl Turn<'_> {
         let (mut sources, queued) = health_of_sources(self.tx, &self.inner.settings)?;
         let health = self.inner.lock_health();
         health.add_errors(&mut sources);
+        let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
         Ok(Said {
-            words: reply::status(health.slack.as_ref(), &sources, queued, person.zone),
+            words: match health.reactions.as_deref().map(reply::no_reactions) {
+                Some(trouble) => status.text("\n").then(trouble),
+                None => status,
+            },
             ..Said::default()
         })
     }
@@ -772,6 +880,7 @@ fn asks_a_source(command: &Command) -> bool {
         command,
         Command::Current
             | Command::Next
+            | Command::NextFrom(_)
             | Command::List { .. }
             | Command::Status
             | Command::Mute(_)
@@ -793,11 +902,10 @@ fn lane(person: &Person, write: &Write) -> String {
 }
 
 fn fit(new: &NewTask) -> Result<(), TurnedDown> {
-    if let Some(entity) = &new.entity {
-        let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
-        if entity.is_empty() || entity.chars().count() > ENTITY_MAX || entity.contains(odd) {
-            return Err(TurnedDown::Unfit(reply::odd_entity()));
-        }
+    if let Some(entity) = &new.entity
+        && !is_entity(entity)
+    {
+        return Err(TurnedDown::Unfit(reply::odd_entity()));
     }
     let length = new.github_title().chars().count();
     if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {

@@ -22,6 +22,7 @@ const LINE_MAX: usize = 140;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
+    Heading(String),
     Text(Words),
     Card(Card),
     Buttons(Vec<Button>),
@@ -81,6 +82,8 @@ pub enum Press {
     Next(i64),
     /// A form for the comment.
     Comment(i64),
+    /// Whether notices are wanted no more, or again.
+    Mute(bool),
     /// An address; nothing is asked of us.
     Open(String),
 }
@@ -94,6 +97,7 @@ impl Press {
                 comment: None,
             }),
             Press::Next(task) => Some(Command::NextFrom(*task)),
+            Press::Mute(muted) => Some(Command::Mute(*muted)),
             Press::Comment(_) | Press::Open(_) => None,
         }
     }
@@ -106,6 +110,8 @@ impl fmt::Display for Press {
             Press::Done(task) => write!(f, "done:{task}"),
             Press::Next(task) => write!(f, "next:{task}"),
             Press::Comment(task) => write!(f, "comment:{task}"),
+            Press::Mute(true) => f.write_str("mute:on"),
+            Press::Mute(false) => f.write_str("mute:off"),
             Press::Open(_) => f.write_str("open:"),
         }
     }
@@ -126,6 +132,7 @@ impl FromStr for Press {
             "done" => Ok(Press::Done(row?)),
             "next" => Ok(Press::Next(row?)),
             "comment" => Ok(Press::Comment(row?)),
+            "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
             "open" => Ok(Press::Open(String::new())),
             _ => Err(NotOurs),
         }

@@ -3,6 +3,8 @@
 //! Slack's escapes are undone before (`slack/text.rs`); what `2` or `#12` refers to is looked up after (the desk).
 //! Every verb is a row of [`VERBS`], which holds its parser too: what `help` lists is what is understood.
 
+use serde::{Deserialize, Serialize};
+
 use super::task::{RepoName, Source, TaskId};
 
 /// A command, parsed (design 4).
@@ -16,6 +18,8 @@ pub enum Command {
         task: Option<Ref>,
         text: String,
     },
+    /// Something said in the thread under a task's message, which is to be a comment on it. Nobody types it.
+    Reply(String),
     Create(Create),
     Current,
     Next,
@@ -31,7 +35,7 @@ pub enum Command {
 }
 
 /// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Create {
     pub title: String,
     pub description: Option<String>,
@@ -210,6 +214,32 @@ pub enum ParseError {
     ListInGitHub,
 }
 
+impl ParseError {
+    /// Whether the text reads as something that is simply said, though it may begin like a command: "done with the
+    /// first half". What uses a flag, or a verb that wants a text and has none, is a command with a slip in it.
+    pub fn is_prose(&self) -> bool {
+        match self {
+            ParseError::UnknownVerb(_)
+            | ParseError::NothingAfter { .. }
+            | ParseError::NotARef(_)
+            | ParseError::AfterRef { .. }
+            | ParseError::NotACount(_) => true,
+            ParseError::Empty
+            | ParseError::EmptyComment
+            | ParseError::EmptyTitle
+            | ParseError::NoValue(..)
+            | ParseError::Twice(_)
+            | ParseError::UnknownSource(_)
+            | ParseError::NotARepo(_)
+            | ParseError::NotAList(_)
+            | ParseError::NotAnEntity(_)
+            | ParseError::RepoAndList
+            | ParseError::RepoInClickUp
+            | ParseError::ListInGitHub => false,
+        }
+    }
+}
+
 /// Reads a command as typed: in a DM, after a mention, or (`create`) in a channel (design 4, 10).
 ///
 /// Slack's wire form is undone already. Fails with the hint to answer, for any text that is not a command.
@@ -221,6 +251,12 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
             (word, _) => ParseError::UnknownVerb(word.to_owned()),
         }),
     }
+}
+
+/// Whether the text is `create` and nothing else: where there are forms, it asks for one.
+pub fn is_create_alone(text: &str) -> bool {
+    split_verb(text)
+        .is_some_and(|(verb, rest)| verb.name == "create" && is_mere_punctuation(trim(rest)))
 }
 
 /// Whether the text's verb is `create`: what a channel's message needs in order to be read at all (design 4).

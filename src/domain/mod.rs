@@ -5,9 +5,12 @@
 pub mod card;
 pub mod command;
 pub mod event;
+pub mod form;
+pub mod home;
 pub mod operation;
 pub mod person;
 pub mod queue;
 pub mod reply;
 pub mod score;
+pub mod sign;
 pub mod task;

@@ -891,9 +891,93 @@ pub fn not_current_any_more(card: Words) -> Words {
         .then(card)
 }
 
+/// Something was said in a thread under a message about no task.
+pub fn no_task_here() -> Words {
+    Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
+}
+
 /// What was pressed is not known to this version.
 pub fn not_a_button() -> Words {
     Words::new().text("I do not know that button any more. Type `current` to see where you are.")
+}
+
+/// A form without a comment in it.
+pub fn no_comment() -> String {
+    "A comment needs text.".to_owned()
+}
+
+/// A form without a title in it.
+pub fn no_title() -> String {
+    "A task needs a title.".to_owned()
+}
+
+/// A form that does not say where the task is to be made.
+pub fn no_place() -> String {
+    "Choose the list or the repository that the task goes into.".to_owned()
+}
+
+/// A form that was made by another version of Ivan, or by nobody.
+pub fn not_a_form() -> String {
+    "I do not know this form any more. Close it and open it anew; nothing was done.".to_owned()
+}
+
+/// A form, or a command, that could not be written down.
+pub fn not_kept() -> String {
+    "✗ I could not write that down, so nothing was done: my store cannot be written to at the moment. Try again in a \
+     minute; if it stays so, whoever runs me finds the reason in my log."
+        .to_owned()
+}
+
+/// A form whose keeping takes longer than Slack waits. Sent again it is the same form.
+pub fn form_is_slow() -> String {
+    "My store is slow, and I do not know yet whether this is written down. Press the button again: it is done once."
+        .to_owned()
+}
+
+/// A command whose keeping takes longer than Slack waits.
+pub fn command_is_slow() -> String {
+    "… My store is slow, and I do not know yet whether this is written down. If I have not answered in a minute, type \
+     it again."
+        .to_owned()
+}
+
+/// Slack's time for opening a form was over.
+pub fn press_again() -> Words {
+    refusal(Words::new().text(
+        "Slack gives me three seconds to open a form, and they were over. Nothing was done: press it again.",
+    ))
+}
+
+/// A form that Slack does not open.
+pub fn form_refused(why: &str) -> Words {
+    refusal(Words::new().text(format!(
+        "The form could not be opened, and nothing was done. {} Until it works, type the command: `help` lists them.",
+        sentence(why)
+    )))
+}
+
+/// The same message, a second time.
+pub fn made_before(task: &Task) -> Words {
+    Words::new()
+        .text("✓ This message is a task already: ")
+        .link(&task.title, &task.url)
+        .text(format!(" · {}", place(task)))
+}
+
+/// The same message, while the task is still being made.
+pub fn being_made(title: &str) -> Words {
+    Words::new().text(format!(
+        "… A task is being made from this message already: {title}"
+    ))
+}
+
+/// What stands under the description of a task that was made from a message.
+pub fn made_from(author: Option<&str>, link: Option<&str>) -> String {
+    let by = author
+        .map(|name| format!(" by {}", super::form::quiet(name)))
+        .unwrap_or_default();
+    let at = link.map(|link| format!(": {link}")).unwrap_or_default();
+    format!("From a message{by} in Slack{at}")
 }
 
 pub fn no_list_yet() -> Words {
@@ -962,4 +1046,103 @@ pub fn text_too_long(length: usize) -> Words {
         "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
          Nothing was changed: send it in parts."
     ))
+}
+
+/// Reactions cannot be placed: the outcome is said in a message instead.
+pub fn no_reactions(why: &str) -> Words {
+    Words::new().text(format!(
+        "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
+    ))
+}
+
+// ---------------------------------------------------------------- the Home tab
+
+pub const HOME_CURRENT: &str = "Current";
+pub const HOME_QUEUE: &str = "Queue";
+pub const HOME_WAITING: &str = "Waiting";
+pub const HOME_ACCOUNTS: &str = "Accounts";
+pub const HOME_SETTINGS: &str = "Settings";
+pub const HOME_NOBODY: &str = "Nothing here for you yet";
+
+/// How much there is to do, and how much was done.
+pub fn home_lead(open: usize, completed_today: i64) -> Words {
+    let open = match open {
+        0 => "Nothing open".to_owned(),
+        some => format!("{some} open"),
+    };
+    Words::new().text(format!("{open} · {completed_today} completed today"))
+}
+
+/// How many are not shown.
+pub fn home_more(more: usize) -> Option<Words> {
+    (more > 0).then(|| Words::new().text(format!("and {more} more")))
+}
+
+/// The current task is the whole queue.
+pub fn home_nothing_else() -> Words {
+    Words::new().text("Nothing else.")
+}
+
+/// What has no outcome yet. `called` is what the source calls a task that nobody has read yet.
+pub fn home_waiting(
+    write: &Write,
+    known: Option<&Task>,
+    called: &str,
+    why: Option<&str>,
+    turn: Option<DateTime<Utc>>,
+    zone: Tz,
+) -> Words {
+    let subject = match (known, write) {
+        (Some(task), _) => Words::new().link(&task.title, &task.url),
+        (None, Write::Create(new)) => Words::new().text(&new.title),
+        (None, write) => Words::new().text(format!("{} {called}", write.source().noun())),
+    };
+    Words::new()
+        .text("… ")
+        .then(queued(write, subject, why, turn, zone))
+}
+
+/// A source that cannot be read.
+pub fn home_trouble(source: Source, why: &str) -> Words {
+    Words::new().text(format!("✗ {}: {}", source.name(), sentence(why)))
+}
+
+/// Who somebody is in Slack.
+pub fn home_in_slack(name: &str, alone: bool) -> Words {
+    Words::new().text(match alone {
+        true => "Slack: connected. Everybody here shares one queue, of every open task.".to_owned(),
+        false => format!("Slack: you are {name}"),
+    })
+}
+
+/// Who somebody is to a source. `account` is their login or member id, `alone` whether everybody shares one queue.
+pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Words {
+    let name = source.name();
+    let (what, key) = match source {
+        Source::ClickUp => ("member", "clickup"),
+        Source::GitHub => ("login", "github"),
+    };
+    Words::new().text(match (account, alone) {
+        (_, true) => format!("{name}: connected"),
+        (Some(account), false) => format!("{name}: {what} {account}"),
+        (None, false) => format!(
+            "{name}: ✗ not linked, so that nothing there is yours. Whoever runs me can add `{key}` to your [[people]] \
+             in bot.toml."
+        ),
+    })
+}
+
+/// Whether somebody hears what others do.
+pub fn home_notices(muted: bool) -> Words {
+    Words::new().text(match muted {
+        true => "Notices: off. You hear nothing unasked.",
+        false => "Notices: on. You hear what others do to your tasks.",
+    })
+}
+
+/// What is chosen for the whole workspace, in bot.toml.
+pub fn home_setting(key: &str, value: &str) -> Words {
+    Words::new()
+        .code(format!("{key} = \"{value}\""))
+        .text(" for the whole workspace")
 }

@@ -210,6 +210,7 @@ async fn take(State(door): State<Door>, arrived: Result<Verified, Unkept>) -> Re
             let status = match kept {
                 Kept::New => "accepted",
                 Kept::Duplicate => "duplicate",
+                Kept::NotForUs => "ignored",
             };
             count(door.source, status);
             Json(json!({ "status": status })).into_response()

@@ -6,7 +6,8 @@
 use slack_morphism::prelude::{
     SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement,
     SlackBlockButtonStyle, SlackBlockMarkDownText, SlackBlockPlainText, SlackBlockText,
-    SlackContextBlock, SlackContextBlockElement, SlackSectionBlock, SlackSectionBlockElement,
+    SlackContextBlock, SlackContextBlockElement, SlackHeaderBlock, SlackSectionBlock,
+    SlackSectionBlockElement,
 };
 
 use super::blocks::mrkdwn_within;
@@ -19,6 +20,8 @@ const BLOCKS_MAX: usize = 50;
 const SECTION_MAX: usize = 3_000;
 /// Buttons of one row.
 const BUTTONS_MAX: usize = 25;
+/// Of a heading.
+const HEADING_MAX: usize = 150;
 /// Of the text on a button.
 const LABEL_MAX: usize = 75;
 /// Of the address that a button opens.
@@ -27,20 +30,31 @@ const URL_MAX: usize = 3_000;
 /// The blocks of a message; nothing for one that is only text. Parts that have no room are left out from the end, where
 /// the text still says them.
 pub fn layout(parts: &[Part]) -> Vec<SlackBlock> {
+    layout_within(parts, BLOCKS_MAX)
+}
+
+/// The same for what takes more, or fewer, blocks than a message.
+pub fn layout_within(parts: &[Part], most: usize) -> Vec<SlackBlock> {
     let mut blocks = Vec::new();
     for part in parts {
         let more: Vec<SlackBlock> = match part {
+            Part::Heading(text) => vec![heading(text)],
             Part::Text(words) => vec![section(words).into()],
             Part::Card(card) if card.number.is_some() => vec![item(card)],
             Part::Card(card) => whole(card),
             Part::Buttons(buttons) => row(buttons).into_iter().collect(),
         };
-        if blocks.len() + more.len() > BLOCKS_MAX {
+        if blocks.len() + more.len() > most {
             break;
         }
         blocks.extend(more);
     }
     blocks
+}
+
+fn heading(text: &str) -> SlackBlock {
+    let text: String = text.chars().take(HEADING_MAX).collect();
+    SlackHeaderBlock::new(SlackBlockPlainText::new(text).into()).into()
 }
 
 fn section(words: &Words) -> SlackSectionBlock {

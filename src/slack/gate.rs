@@ -8,6 +8,7 @@ use super::text::{self, is_invisible};
 use super::wire::{Callback, Event, Interaction};
 use crate::desk::{Gesture, Heard};
 use crate::domain::card::Press;
+use crate::domain::command::{self, Command};
 
 /// Who we are, by `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +61,55 @@ pub fn pass(
     channel_commands: ChannelCommands,
     name_of: impl Fn(&str) -> Option<String>,
 ) -> Result<Heard, Ignored> {
+    let heard = said(callback, own, name_of)?;
     let event = &callback.event;
-    let mention = match event.kind.as_deref() {
-        Some("message") => false,
-        Some("app_mention") => true,
-        _ => return Err(Ignored::OtherEvent),
+    if !heard.direct {
+        let wire = event.text.as_deref().unwrap_or_default();
+        let mention = event.kind.as_deref() == Some("app_mention");
+        let addressed = mention || text::mentions(wire, &own.user);
+        match channel_commands {
+            ChannelCommands::Off => return Err(Ignored::NotForUs),
+            ChannelCommands::Mention if !addressed => return Err(Ignored::NotForUs),
+            ChannelCommands::Bare if !addressed && !is_create(&heard.text) => {
+                return Err(Ignored::NotForUs);
+            }
+            ChannelCommands::Mention | ChannelCommands::Bare => {}
+        }
+    }
+    Ok(heard)
+}
+
+/// What was said in a thread of a channel, and not to us: a comment on the thread's task, if the store knows of one
+/// (`slack.thread_replies`). In channels no bare verb is read, but for the one that means a comment anyway (design 4).
+pub fn replied(
+    callback: &Callback,
+    own: &Own,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> Result<Heard, Ignored> {
+    let heard = said(callback, own, name_of)?;
+    let is_comment = match command::parse(&heard.text) {
+        Ok(read) => matches!(read, Command::Comment { task: None, .. }),
+        Err(slip) => slip.is_prose(),
     };
+    if heard.direct || heard.thread.is_none() || !is_comment {
+        return Err(Ignored::NotForUs);
+    }
+    Ok(Heard {
+        gesture: Gesture::Replied,
+        ..heard
+    })
+}
+
+/// The new message of a person that an event tells of, wherever it was said.
+fn said(
+    callback: &Callback,
+    own: &Own,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> Result<Heard, Ignored> {
+    let event = &callback.event;
+    if !matches!(event.kind.as_deref(), Some("message" | "app_mention")) {
+        return Err(Ignored::OtherEvent);
+    }
     is_newly_said(callback, own)?;
     let (Some(user), Some(channel), Some(ts)) = (&event.user, &event.channel, &event.ts) else {
         return Err(Ignored::Incomplete);
@@ -80,17 +124,6 @@ pub fn pass(
         }
     });
     let direct = is_direct(event, channel);
-    if !direct {
-        let addressed = mention || text::mentions(wire, &own.user);
-        match channel_commands {
-            ChannelCommands::Off => return Err(Ignored::NotForUs),
-            ChannelCommands::Mention if !addressed => return Err(Ignored::NotForUs),
-            ChannelCommands::Bare if !addressed && !is_create(&typed) => {
-                return Err(Ignored::NotForUs);
-            }
-            ChannelCommands::Mention | ChannelCommands::Bare => {}
-        }
-    }
     Ok(Heard {
         keys: keys(callback, own, channel, ts),
         user: user.clone(),
@@ -113,7 +146,12 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
         return Err(Ignored::NotForUs);
     }
     let message = &interaction.message;
-    let channel = interaction.channel.id.as_ref();
+    // The Home tab is in no channel: the desk knows where its person is answered.
+    let at_home = interaction.container.kind.as_deref() == Some("view");
+    let channel = match at_home {
+        true => interaction.user.id.as_ref(),
+        false => interaction.channel.id.as_ref(),
+    };
     let (Some(user), Some(channel), Some(ts), Some(trigger)) = (
         &interaction.user.id,
         channel.or(interaction.container.channel_id.as_ref()),
@@ -121,7 +159,8 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
             .container
             .message_ts
             .as_ref()
-            .or(message.ts.as_ref()),
+            .or(message.ts.as_ref())
+            .or(action.action_ts.as_ref().filter(|_| at_home)),
         &interaction.trigger_id,
     ) else {
         return Err(Ignored::Incomplete);
@@ -133,7 +172,8 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
         keys: vec![format!("trigger:{trigger}")],
         user: user.clone(),
         channel: channel.clone(),
-        direct: channel.starts_with('D')
+        direct: at_home
+            || channel.starts_with('D')
             || interaction.channel.name.as_deref() == Some("directmessage"),
         text: press.to_string(),
         ts: ts.clone(),

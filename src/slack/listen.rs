@@ -18,7 +18,8 @@ use super::web::{Web, WebError};
 use super::wire::User;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
-use crate::desk::{Desk, StoreTrouble, Waiting};
+use crate::desk::{Desk, Gesture, StoreTrouble, Waiting};
+use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::person::Member;
 
 /// So many people's messages are acted on at once; the others wait their turn.
@@ -70,6 +71,11 @@ impl Members {
     /// The name of a person who was seen here, however long ago.
     pub fn name_of(&self, id: &str) -> Option<String> {
         self.known().get(id).map(|(member, _)| member.name.clone())
+    }
+
+    /// Who somebody was when Slack last said so, however long ago.
+    pub fn last_known(&self, id: &str) -> Option<Member> {
+        self.known().get(id).map(|(member, _)| member.clone())
     }
 
     fn get(&self, id: &str, now: Instant) -> Option<Member> {
@@ -190,6 +196,7 @@ impl Ear {
             };
             if asked.is_ok() {
                 next.heard.text = self.with_names(&next.heard.text).await;
+                self.complete(&mut next.heard.gesture).await;
             }
             let wait = match asked {
                 Ok(member) => match self.actor.act(&next, &member, &self.team).await {
@@ -248,22 +255,69 @@ impl Ear {
 
     /// Who somebody is; an error is one that may pass.
     async fn member(&self, id: &str) -> Result<Member, WebError> {
-        if let Some(member) = self.members.get(id, Instant::now()) {
-            return Ok(member);
-        }
-        match self.web.user(id).await {
-            Ok(user) => {
-                let member = member(id, user);
-                self.members.learn(member.clone(), Instant::now());
-                Ok(member)
+        member_of(&self.web, &self.members, id).await
+    }
+
+    /// Whose message a task is made from, whom it names, and where it can be read, as far as Slack tells it now: nothing
+    /// waits for it.
+    async fn complete(&self, gesture: &mut Gesture) {
+        let Gesture::Submitted {
+            filled:
+                Filled::Create {
+                    create,
+                    from: Some(origin),
+                },
+            ..
+        } = gesture
+        else {
+            return;
+        };
+        let texts = [Some(&mut create.title), create.description.as_mut()];
+        for text in texts.into_iter().flatten() {
+            // Mentions in it are quiet already, and stay so.
+            let loud = text.replace(QUIET_AT, "@");
+            for id in mentioned(&loud) {
+                if let Ok(member) = self.member(id).await {
+                    *text = text.replace(
+                        &format!("{QUIET_AT}{id}"),
+                        &format!("{QUIET_AT}{}", member.name),
+                    );
+                }
             }
-            // Somebody whom Slack does not let us see may not act, and learns so.
-            Err(error @ WebError::Refused { .. }) => {
-                tracing::warn!(person = id, "a sender is not known to Slack: {error}");
-                Ok(nobody(id))
-            }
-            Err(error) => Err(error),
         }
+        if let Some(user) = &origin.user
+            && let Ok(member) = self.member(user).await
+        {
+            origin.author = Some(member.name);
+        }
+        match self.web.permalink(&origin.channel, &origin.ts).await {
+            Ok(link) => origin.link = Some(link),
+            Err(error) => {
+                tracing::info!(
+                    "a message's address is as it usually is, for Slack does not tell it: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// Who somebody is; an error is one that may pass.
+pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<Member, WebError> {
+    if let Some(member) = members.get(id, Instant::now()) {
+        return Ok(member);
+    }
+    match web.user(id).await {
+        Ok(user) => {
+            let member = member(id, user);
+            members.learn(member.clone(), Instant::now());
+            Ok(member)
+        }
+        // Somebody whom Slack does not let us see may not act, and learns so.
+        Err(error @ WebError::Refused { .. }) => {
+            tracing::warn!(person = id, "a sender is not known to Slack: {error}");
+            Ok(nobody(id))
+        }
+        Err(error) => Err(error),
     }
 }
 

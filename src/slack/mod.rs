@@ -1,20 +1,27 @@
 //! Slack, a surface: what is said to Ivan → commands, what Ivan says → messages.
 //!
 //! In: `socket` holds the Socket Mode link, `gate` decides what is meant for us, the desk keeps it, and only then is it
-//! acknowledged; `listen` has kept messages acted on. Out: `post` posts and updates what the desk has to say. `wire`,
+//! acknowledged; `listen` has kept messages acted on. Reactions and the Home tab come the same way, through `gestures`.
+//! Out: `post` posts and updates what the desk has to say, `react` places reactions, `home` publishes Home tabs. `wire`,
 //! `text` and `blocks` translate, `web` calls the Web API, `pace` says how long to wait.
 
 mod blocks;
 mod cards;
 mod catch_up;
+mod forms;
 mod gate;
+mod gestures;
+mod home;
 mod listen;
 mod pace;
 mod post;
+mod react;
 mod socket;
 mod text;
 mod trouble;
+mod views;
 mod web;
+mod whisper;
 mod wire;
 
 use std::collections::HashMap;
@@ -29,11 +36,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::desk::{self, Conversation, Desk, SlackHealth};
+use crate::desk::{self, Conversation, Desk, SlackHealth, ThreadReplies};
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
 use pace::Backoff;
+use views::Opener;
 use web::{Web, WebError};
 
 /// A token of the app: a secret that does not print.
@@ -76,6 +84,7 @@ pub struct SlackSettings {
     pub channel_commands: ChannelCommands,
     /// Who is told when the store takes nothing: that cannot be said through the store.
     pub operators: Vec<String>,
+    pub thread_replies: ThreadReplies,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
     /// Where the lock of the app token is; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
@@ -120,6 +129,12 @@ pub struct Timings {
     pub post_every: Duration,
     /// So many of either go at once.
     pub post_burst: u32,
+    /// Between two reactions, once a burst is used up: Slack allows 50 a minute.
+    pub react_every: Duration,
+    /// Between two publications of Home tabs, once a burst is used up: Slack allows 100 a minute.
+    pub home_every: Duration,
+    /// What changed within this time is published together.
+    pub home_within: Duration,
     /// What Slack says about a person is believed for so long.
     pub member_for: Duration,
     /// After the stop: what still stands to be posted.
@@ -147,6 +162,9 @@ impl Default for Timings {
             call_limit: seconds(10),
             post_every: seconds(1),
             post_burst: 5,
+            react_every: Duration::from_millis(1_200),
+            home_every: Duration::from_millis(600),
+            home_within: Duration::from_millis(500),
             member_for: seconds(3_600),
             finish_limit: seconds(8),
         }
@@ -218,8 +236,19 @@ pub async fn run(
         desk: desk.clone(),
         own: own.clone(),
         channel_commands: settings.channel_commands,
+        thread_replies: settings.thread_replies,
         members: Arc::clone(&members),
         outage: Arc::clone(&outage),
+        clock: clock.clone(),
+        opener: Arc::new(Opener {
+            desk: desk.clone(),
+            web: web.clone(),
+            members: Arc::clone(&members),
+            team: own.team.clone(),
+            clock: clock.clone(),
+            seen: std::sync::Mutex::default(),
+            opening: tokio::sync::Semaphore::new(views::AT_ONCE),
+        }),
     });
     // What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
     // the answers still go out.
@@ -266,6 +295,24 @@ pub async fn run(
             own.team,
             Arc::clone(&timings),
             shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "home",
+        home::run(
+            desk.clone(),
+            web.clone(),
+            Arc::clone(&timings),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "react",
+        react::run(
+            desk.clone(),
+            web.clone(),
+            Arc::clone(&timings),
+            posting_stops.clone(),
         ),
     );
     tasks.spawn(
@@ -361,16 +408,30 @@ struct DeskIntake {
     unkept: mpsc::Sender<Conversation>,
     own: Own,
     channel_commands: ChannelCommands,
+    thread_replies: ThreadReplies,
     members: Arc<Members>,
     outage: Arc<Outage>,
+    clock: Clock,
+    opener: Arc<Opener>,
 }
 
 #[async_trait::async_trait]
 impl socket::Intake for DeskIntake {
     fn judge(&self, callback: &wire::Callback) -> Result<crate::desk::Heard, gate::Ignored> {
-        gate::pass(callback, &self.own, self.channel_commands, |id| {
-            self.members.name_of(id)
-        })
+        let name_of = |id: &str| self.members.name_of(id);
+        match callback.event.kind.as_deref() {
+            Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
+            Some("app_home_opened") => gestures::opened_home(callback),
+            _ => match gate::pass(callback, &self.own, self.channel_commands, name_of) {
+                Err(gate::Ignored::NotForUs)
+                    if self.thread_replies == ThreadReplies::Comment
+                        && self.channel_commands != ChannelCommands::Off =>
+                {
+                    gate::replied(callback, &self.own, name_of)
+                }
+                judged => judged,
+            },
+        }
     }
 
     async fn keep(
@@ -387,6 +448,20 @@ impl socket::Intake for DeskIntake {
             let _ = self.unkept.try_send(conversation);
         }
         kept
+    }
+
+    fn understand(
+        &self,
+        kind: &str,
+        payload: serde_json::Value,
+    ) -> Result<forms::Asked, gate::Ignored> {
+        let speaks = self.channel_commands != ChannelCommands::Off;
+        let name_of = |id: &str| self.members.name_of(id);
+        forms::understand(kind, payload, &self.own, name_of, speaks, self.clock.now())
+    }
+
+    fn open(&self, opening: forms::Opening) {
+        tokio::spawn(Arc::clone(&self.opener).open(opening));
     }
 
     fn slack_is(&self, health: SlackHealth) {

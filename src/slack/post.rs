@@ -20,10 +20,10 @@ use super::cards::layout;
 use super::pace::{Backoff, Limiter};
 use super::text::instant;
 use super::web::{POST, Seen, UPDATE, Web, WebError};
-use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
+use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble};
+use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble, Whisper};
 
 /// So many conversations are posted to at once; the others wait their turn.
 const CONVERSATIONS_AT_ONCE: usize = 32;
@@ -44,6 +44,10 @@ pub trait Tray: Send + Sync + 'static {
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn until_the_store_is_well(&self);
+    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
 }
 
 #[async_trait]
@@ -74,6 +78,18 @@ impl Tray for Desk {
     }
     async fn until_the_store_is_well(&self) {
         Desk::until_the_store_is_well(self).await;
+    }
+    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::whispering(self, id).await
+    }
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::say_in_dm(self, id).await
+    }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::without_thread(self, id).await
+    }
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        Desk::stands_in(self, id, channel).await
     }
 }
 
@@ -142,13 +158,32 @@ pub async fn run(
 struct Work {
     running: JoinSet<(Outgoing, After)>,
     /// Conversations, and whether it is a card there that is made again: that holds up nothing else.
-    busy: HashSet<(Conversation, bool)>,
+    busy: HashSet<Lane>,
     /// The messages themselves: two changes of one must not overtake each other.
     at_work: HashSet<i64>,
     /// How often a message failed in a row.
     backoffs: HashMap<i64, Backoff>,
     /// Conversations that failed after the stop: not tried again.
     given_up: HashSet<Conversation>,
+}
+
+/// What goes one after the other.
+#[derive(PartialEq, Eq, Hash)]
+struct Lane {
+    conversation: Conversation,
+    redraw: bool,
+    /// What one person alone sees waits for nothing but itself.
+    whisper: Option<i64>,
+}
+
+impl Lane {
+    fn of(message: &Outgoing) -> Lane {
+        Lane {
+            conversation: message.conversation.clone(),
+            redraw: message.redraw,
+            whisper: message.whisper.as_ref().map(|_| message.id),
+        }
+    }
 }
 
 /// What came of an attempt.
@@ -168,9 +203,9 @@ impl Work {
         self.backoffs.retain(|message, _| stands.contains(message));
         for message in outgoing {
             let conversation = &message.conversation;
-            let place = (conversation.clone(), message.redraw);
+            let lane = Lane::of(&message);
             if self.running.len() >= CONVERSATIONS_AT_ONCE {
-                if !self.busy.contains(&place) {
+                if !self.busy.contains(&lane) {
                     Bound::ConversationsAtOnce.reached(format_args!(
                         "{CONVERSATIONS_AT_ONCE} conversations are posted to, and the next wait"
                     ));
@@ -180,7 +215,7 @@ impl Work {
             }
             if self.given_up.contains(conversation)
                 || self.at_work.contains(&message.id)
-                || !self.busy.insert(place)
+                || !self.busy.insert(lane)
             {
                 continue;
             }
@@ -201,8 +236,7 @@ impl Work {
         ended: Result<(tokio::task::Id, (Outgoing, After)), tokio::task::JoinError>,
     ) -> Result<(), SlackError> {
         let (_, (message, after)) = ended.map_err(|error| panicked("post", error))?;
-        self.busy
-            .remove(&(message.conversation.clone(), message.redraw));
+        self.busy.remove(&Lane::of(&message));
         self.at_work.remove(&message.id);
         match after {
             After::Done => {
@@ -291,15 +325,57 @@ impl Pen {
     /// Brings one message to where people see it, and records that; or records that it cannot be.
     async fn bring(&self, message: &Outgoing) -> Result<(), Failed> {
         let text = mrkdwn(&message.words);
+        if let Some(whisper) = &message.whisper {
+            return self.whisper(message, whisper, &text).await;
+        }
         let brought = match &message.ts {
             Some(ts) => self.update(message, ts, &text).await,
             None => self.post(message, &text).await,
         };
         match brought {
+            // The message that it was to stand under is gone. Among others it is not said outside of its thread.
+            Err(Failed::Web(WebError::Refused { code, .. }))
+                if code == "cannot_reply_to_message"
+                    && message.conversation.thread.is_some()
+                    && is_one_persons(&message.conversation.channel) =>
+            {
+                Ok(self.tray.without_thread(message.id).await?)
+            }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
                 Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
             }
             brought => brought,
+        }
+    }
+
+    /// Says a message to one person; in their DM if it cannot be said so.
+    async fn whisper(
+        &self,
+        message: &Outgoing,
+        whisper: &Whisper,
+        text: &str,
+    ) -> Result<(), Failed> {
+        let Some(url) = whisper::address(whisper, self.clock.now()) else {
+            return Ok(self.tray.say_in_dm(message.id).await?);
+        };
+        // Whatever becomes of it, Slack may count it.
+        self.tray.whispering(message.id).await?;
+        let blocks = layout(&message.parts);
+        let said = whisper::Said::new(text, blocks, whisper.public);
+        // Slack says no time of it. What is typed after this moment may have been typed with it in view.
+        let sent_at = self.clock.now();
+        match self.web.respond(url, &said).await {
+            // It has no `ts`: what stands in its place is no id of Slack's.
+            Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
+            Err(error) if whisper::is_over(&error) => {
+                tracing::info!(
+                    message = message.id,
+                    "message {} goes to the DM, for only its person was to see it, and {error}",
+                    message.id
+                );
+                Ok(self.tray.say_in_dm(message.id).await?)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -333,7 +409,13 @@ impl Pen {
             )
             .await;
         match sent {
-            Ok(seen) => self.record(message, &seen.ts, instant(&seen.ts)).await,
+            Ok(seen) => {
+                // One that was posted to a person stands in their DM, and can be changed only there.
+                if let Some(stands_in) = seen.channel.as_ref().filter(|called| *called != channel) {
+                    self.tray.stands_in(message.id, stands_in).await?;
+                }
+                self.record(message, &seen.ts, instant(&seen.ts)).await
+            }
             Err(error) => {
                 if is_certainly_not_posted(&error) {
                     self.tray.not_posted(message.id).await?;
@@ -402,6 +484,11 @@ impl Pen {
     fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A DM, or a person's id, which means theirs.
+fn is_one_persons(channel: &str) -> bool {
+    channel.starts_with(['D', 'U', 'W'])
 }
 
 /// What is counted together for the limiter.

@@ -21,10 +21,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::gate::{self, Ignored};
+use super::forms::{Asked, Opening, without_secrets};
+use super::gate::Ignored;
 use super::pace::{Backoff, Reopening};
 use super::web::{Web, WebError};
-use super::wire::{Callback, Frame, Interaction};
+use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked, told_to_stop};
 use crate::bounds::Bound;
 use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
@@ -39,9 +40,8 @@ const COMMITS_MAX: usize = 64;
 const FRAME_MAX: usize = 8 << 20;
 /// Envelopes are small, and the buffer is there as long as the link.
 const READ_BUFFER: usize = 16 << 10;
-/// What somebody reads who types a slash command.
-const NO_SLASH: &str =
-    "I take no slash commands. Type the same words to me in a direct message; `help` lists them.";
+/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3): so long is waited for the store.
+const KEEP_WITHIN: Duration = Duration::from_millis(2_300);
 
 /// Where the loop gets addresses from.
 #[async_trait]
@@ -64,6 +64,10 @@ pub trait Intake: Send + Sync + 'static {
     fn judge(&self, callback: &Callback) -> Result<Heard, Ignored>;
     /// Keeps it; committed when this returns (P1). Calls that were begun in an order are committed in that order.
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble>;
+    /// What a slash command or an interaction asks for. Quick, and stores nothing.
+    fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored>;
+    /// Opens a form; nobody waits for that.
+    fn open(&self, opening: Opening);
     fn slack_is(&self, health: SlackHealth);
 }
 
@@ -613,6 +617,8 @@ struct Job {
     keep: Option<(Heard, String)>,
     /// What the acknowledgement says to the person.
     response: Option<Value>,
+    /// What it says instead where Slack does not deliver it again: if it cannot be kept, and if that takes long.
+    instead: Option<(Value, Value)>,
 }
 
 impl Job {
@@ -621,7 +627,7 @@ impl Job {
         let envelope_id = frame.envelope_id;
         let kind = frame.kind.unwrap_or_default();
         let envelope = envelope_id.as_deref().unwrap_or_default();
-        let (mut keep, mut response) = (None, None);
+        let (mut keep, mut response, mut instead) = (None, None, None);
         match kind.as_str() {
             "events_api" => {
                 let callback = Callback::read(frame.payload);
@@ -650,31 +656,31 @@ impl Job {
                     }
                 }
             }
-            // Neither is delivered twice, so that there is nothing to wait for (contract slack 1.6).
-            "slash_commands" if frame.accepts_response_payload == Some(true) => {
-                count(&kind, "answered");
-                response = Some(json!({"response_type": "ephemeral", "text": NO_SLASH}));
-            }
-            "interactive" => {
-                let interaction = Interaction::read(frame.payload);
-                let of = interaction.kind.as_deref().unwrap_or_default();
-                match of {
-                    "block_actions" => match gate::pressed(&interaction) {
-                        Ok(heard) => keep = Some((heard, raw.to_owned())),
-                        Err(why) => {
-                            count(&kind, why.as_str());
-                            tracing::debug!(envelope, why = why.as_str(), "ignored a button");
-                        }
-                    },
-                    _ => {
-                        count(&kind, "unanswered");
-                        tracing::info!(envelope, of, "an interaction that nothing here answers");
+            // Neither is delivered twice: what cannot be kept is said at once (contract slack 1.6).
+            "slash_commands" | "interactive" => {
+                let says = frame.accepts_response_payload == Some(true);
+                match intake.understand(&kind, frame.payload) {
+                    Ok(Asked::Keep {
+                        heard,
+                        failed,
+                        slow,
+                    }) => {
+                        keep = Some((*heard, without_secrets(raw)));
+                        instead = (says && !failed.is_null()).then_some((failed, slow));
+                    }
+                    Ok(Asked::Open(opening)) => {
+                        count(&kind, "opened");
+                        intake.open(*opening);
+                    }
+                    Ok(Asked::Say(said)) => {
+                        count(&kind, "answered");
+                        response = Some(said).filter(|_| says);
+                    }
+                    Err(why) => {
+                        count(&kind, why.as_str());
+                        tracing::debug!(envelope, kind, why = why.as_str(), "ignored a gesture");
                     }
                 }
-            }
-            "slash_commands" => {
-                count(&kind, "unanswered");
-                tracing::info!(envelope, kind, "an envelope that nothing here answers");
             }
             _ => {
                 count(&kind, "unanswered");
@@ -687,15 +693,43 @@ impl Job {
             kind,
             keep,
             response,
+            instead,
         })
     }
 
     /// Commits what there is to commit; then the acknowledgement, unless that failed.
-    async fn commit(self, intake: &dyn Intake) -> Option<Message> {
+    async fn commit(mut self, intake: &dyn Intake) -> Option<Message> {
         let envelope = self.envelope_id.as_deref().unwrap_or_default();
         if let Some((heard, raw)) = self.keep {
-            match intake.keep(heard, raw).await {
+            let keeping = intake.keep(heard, raw);
+            let kept = match self.instead.take() {
+                None => keeping.await,
+                Some((failed, slow)) => match timeout(KEEP_WITHIN, keeping).await {
+                    Ok(Ok(kept)) => Ok(kept),
+                    Ok(Err(trouble)) => {
+                        count(&self.kind, "not_kept");
+                        tracing::error!(
+                            envelope,
+                            kind = self.kind,
+                            "a gesture is not kept, and its person is told: {trouble}"
+                        );
+                        return acknowledgement(self.envelope_id, Some(failed));
+                    }
+                    // It may still be kept: what is begun is brought to its end.
+                    Err(_) => {
+                        count(&self.kind, "slow");
+                        tracing::warn!(
+                            envelope,
+                            kind = self.kind,
+                            "the store is slow: a gesture is acknowledged before it is known whether it is kept"
+                        );
+                        return acknowledgement(self.envelope_id, Some(slow));
+                    }
+                },
+            };
+            match kept {
                 Ok(Kept::New) => count(&self.kind, "kept"),
+                Ok(Kept::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
                 Ok(Kept::Duplicate) => {
                     count(&self.kind, "duplicate");
                     tracing::debug!(envelope, "heard that before");
@@ -711,12 +745,17 @@ impl Job {
                 }
             }
         }
-        let mut ack = json!({"envelope_id": self.envelope_id?});
-        if let (Some(response), Some(ack)) = (self.response, ack.as_object_mut()) {
-            ack.insert("payload".to_owned(), response);
-        }
-        Some(Message::text(ack.to_string()))
+        acknowledgement(self.envelope_id, self.response)
     }
+}
+
+/// The frame that acknowledges an envelope, with what it says to the person.
+fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<Message> {
+    let mut ack = json!({"envelope_id": envelope_id?});
+    if let (Some(says), Some(ack)) = (says, ack.as_object_mut()) {
+        ack.insert("payload".to_owned(), says);
+    }
+    Some(Message::text(ack.to_string()))
 }
 
 /// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends when there are no more to come.

@@ -14,16 +14,22 @@ use hyper_util::client::legacy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use slack_morphism::api::{SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest};
-use slack_morphism::blocks::SlackBlock;
+use slack_morphism::api::{
+    SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest, SlackApiViewsOpenRequest,
+};
+use slack_morphism::blocks::{SlackBlock, SlackView};
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::hyper_tokio::{SlackClientHyperConnector, SlackHyperClient};
 use slack_morphism::{
-    ClientResult, SlackApiToken, SlackClient, SlackMessageContent, SlackMessageMetadata,
+    ClientResult, SlackApiToken, SlackClient, SlackClientApiCallContext, SlackClientHttpConnector,
+    SlackMessageContent, SlackMessageMetadata,
 };
 
 use super::gate::Own;
-use super::wire::{AuthTested, History, Message, Opened, Posted, Said, User, UserInfo};
+use super::whisper::{METHOD as RESPOND, Said as Whispered};
+use super::wire::{
+    AuthTested, History, Message, Opened, Permalink, Posted, Said, User, UserInfo, ViewOpened,
+};
 use super::{SlackError, Token};
 use crate::bounds::Bound;
 
@@ -90,6 +96,8 @@ pub struct Seen {
     pub edited_ts: Option<String>,
     /// As Slack holds it.
     pub text: Option<String>,
+    /// The conversation, as Slack calls it, of what was posted.
+    pub channel: Option<String>,
 }
 
 /// The Web API with the two tokens of one app. Clones share their connections.
@@ -99,6 +107,8 @@ pub struct Web {
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     limit: Duration,
+    /// Of `api_url`.
+    scheme: String,
 }
 
 impl Web {
@@ -145,6 +155,7 @@ impl Web {
             app_token: SlackApiToken::new(app_token.0.clone().into()),
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
+            scheme: url.scheme().to_owned(),
         })
     }
 
@@ -259,6 +270,7 @@ impl Web {
                     ts,
                     edited_ts: found.edited.ts,
                     text: found.text,
+                    channel: None,
                 }));
             }
             cursor = page
@@ -314,6 +326,59 @@ impl Web {
         Ok(said)
     }
 
+    /// `chat.getPermalink`: where a message can be read.
+    pub async fn permalink(&self, channel: &str, ts: &str) -> Result<String, WebError> {
+        let method = "chat.getPermalink";
+        let query = [("channel", channel), ("message_ts", ts)];
+        let answer: Permalink = self.get(method, &query).await?;
+        let link = answer
+            .permalink
+            .filter(|link| link.starts_with("https://") || link.starts_with("http://"));
+        link.ok_or_else(|| unclear(method))
+    }
+
+    /// `views.open`: a trigger is good for 3 s and one use.
+    pub async fn open_view(&self, trigger: &str, view: SlackView) -> Result<(), WebError> {
+        let method = "views.open";
+        let request = SlackApiViewsOpenRequest::new(trigger.into(), view);
+        let opened: ViewOpened = self.send(method, &request).await?;
+        opened.ok.then_some(()).ok_or_else(|| unclear(method))
+    }
+
+    /// Says something through a `response_url`, which is a bearer secret. Refused: not by this address, and never.
+    pub async fn respond(&self, url: &str, said: &Whispered<'_>) -> Result<(), WebError> {
+        let refused = |code: &str| WebError::Refused {
+            method: RESPOND,
+            code: code.to_owned(),
+        };
+        let url = url::Url::parse(url).map_err(|_| refused("no address"))?;
+        // Slack's own addresses are as safe as the API's; anything less is not Slack's.
+        if url.scheme() != self.scheme {
+            return Err(refused("not an address of Slack's"));
+        }
+        let span = tracing::Span::none();
+        let context = SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let connector = &self.client.http_api.connector;
+        let call = connector.http_post_uri::<_, Value>(url, said, context);
+        match tokio::time::timeout(self.limit, call).await {
+            // A 200 whose body is no JSON is a 200: `ok`.
+            Ok(Ok(_) | Err(SlackClientError::ProtocolError(_))) => Ok(()),
+            Ok(Err(SlackClientError::HttpError(error))) if error.status_code.is_client_error() => {
+                Err(refused(&format!("HTTP {}", error.status_code.as_u16())))
+            }
+            Ok(Err(error)) => Err(meaning(RESPOND, error)),
+            Err(_) => Err(WebError::Unknown {
+                method: RESPOND,
+                why: format!("nothing for {} s", self.limit.as_secs_f32()),
+            }),
+        }
+    }
+
     async fn get<A>(&self, method: &'static str, query: &[(&str, &str)]) -> Result<A, WebError>
     where
         A: DeserializeOwned + Send,
@@ -327,7 +392,7 @@ impl Web {
         answered(method, self.limit, call).await
     }
 
-    async fn send<R, A>(&self, method: &'static str, request: &R) -> Result<A, WebError>
+    pub(super) async fn send<R, A>(&self, method: &'static str, request: &R) -> Result<A, WebError>
     where
         R: Serialize + Send + Sync,
         A: DeserializeOwned + Send,
@@ -359,12 +424,13 @@ fn seen(method: &'static str, posted: Posted) -> Result<Seen, WebError> {
             ts,
             edited_ts: posted.message.edited.ts,
             text: posted.message.text,
+            channel: posted.channel,
         }),
         _ => Err(unclear(method)),
     }
 }
 
-fn unclear(method: &'static str) -> WebError {
+pub(super) fn unclear(method: &'static str) -> WebError {
     WebError::Unknown {
         method,
         why: "an answer without what it must hold".to_owned(),

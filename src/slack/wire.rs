@@ -7,6 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::desk::ReplyUrl;
+
 /// What is of the wrong type is as good as missing: one odd field must not cost a person their message.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -99,6 +101,31 @@ pub struct Event {
     pub thread_ts: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub client_msg_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub event_ts: Option<String>,
+    /// Of a reaction: its name, without colons.
+    #[serde(deserialize_with = "lenient")]
+    pub reaction: Option<String>,
+    /// Of a reaction: what it is on, and whose that is.
+    #[serde(deserialize_with = "lenient")]
+    pub item: Item,
+    #[serde(deserialize_with = "lenient")]
+    pub item_user: Option<String>,
+    /// Of `app_home_opened`.
+    #[serde(deserialize_with = "lenient")]
+    pub tab: Option<String>,
+}
+
+/// What a reaction is on.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct Item {
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub ts: Option<String>,
 }
 
 /// The payload of an `interactive` envelope (contract slack 2.4).
@@ -121,6 +148,86 @@ pub struct Interaction {
     pub actions: Vec<Action>,
     #[serde(deserialize_with = "lenient")]
     pub trigger_id: Option<String>,
+    /// Of shortcuts.
+    #[serde(deserialize_with = "lenient")]
+    pub callback_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub team: Team,
+    /// Of what happened where messages are: a bearer secret.
+    #[serde(deserialize_with = "lenient")]
+    pub response_url: Option<ReplyUrl>,
+    /// A form that was submitted.
+    #[serde(deserialize_with = "lenient")]
+    pub view: View,
+}
+
+/// The workspace of an interaction.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Team {
+    /// `acme`, as in acme.slack.com.
+    #[serde(deserialize_with = "lenient")]
+    pub domain: Option<String>,
+}
+
+/// A form as it comes back (contract slack 2.4).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct View {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub hash: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub callback_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub private_metadata: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub state: Values,
+}
+
+/// What was filled in.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Values {
+    /// By block and action.
+    pub values: Value,
+}
+
+impl View {
+    /// What stands in a field: its text, or the value of what was chosen.
+    pub fn field(&self, id: &str) -> Option<&str> {
+        let field = self.state.values.get(id)?.get(id)?;
+        let chosen = field
+            .get("selected_option")
+            .and_then(|one| one.get("value"));
+        chosen.or_else(|| field.get("value"))?.as_str()
+    }
+}
+
+/// The payload of a `slash_commands` envelope (contract slack 2.3).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Slash {
+    #[serde(deserialize_with = "lenient")]
+    pub user_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub channel_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub text: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub trigger_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub response_url: Option<ReplyUrl>,
+}
+
+impl Slash {
+    /// Reads a payload; what is no object has nothing in it.
+    pub fn read(payload: Value) -> Slash {
+        serde_json::from_value(payload).unwrap_or_default()
+    }
 }
 
 impl Interaction {
@@ -144,12 +251,18 @@ pub struct Named {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
+    /// `message`, `message_attachment` or `view`.
+    #[serde(rename = "type", deserialize_with = "lenient")]
+    pub kind: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub message_ts: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub channel_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub thread_ts: Option<String>,
+    /// Only whoever pressed sees the message.
+    #[serde(deserialize_with = "lenient")]
+    pub is_ephemeral: Option<bool>,
 }
 
 /// A button that was pressed.
@@ -238,8 +351,52 @@ pub struct Posted {
     pub ok: bool,
     #[serde(deserialize_with = "lenient")]
     pub ts: Option<String>,
+    /// As Slack calls it: for one that was posted to a person, their DM.
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub message: Message,
+}
+
+/// `chat.getPermalink`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Permalink {
+    #[serde(deserialize_with = "lenient")]
+    pub permalink: Option<String>,
+}
+
+/// `views.open`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ViewOpened {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+}
+
+/// `reactions.add` and `reactions.remove`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reacted {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+}
+
+/// `views.publish`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Published {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub view: PublishedView,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PublishedView {
+    #[serde(deserialize_with = "lenient")]
+    pub hash: Option<String>,
 }
 
 /// A message in an answer.

@@ -6,8 +6,8 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::people;
-use super::slack_events::ReplyUrl;
-use super::tasks::{corrupt, from_json, json, micros};
+use super::slack_events::{ReplyUrl, dm_of};
+use super::tasks::{corrupt, from_json, json, micros, millis};
 use crate::domain::card::Part;
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
@@ -32,6 +32,23 @@ pub struct Draft {
     pub parts: Vec<Part>,
     /// Only the person sees it, by this address.
     pub reply_url: Option<ReplyUrl>,
+    /// The Slack id of the one who sees it so.
+    pub whisper_to: Option<String>,
+    /// What it says of something made is for the whole channel.
+    pub in_channel: bool,
+}
+
+/// How a message is said so that only one person sees it: by an address, a few times, never changed and never found
+/// again (contract slack 2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whisper {
+    /// `None`: it was forgotten, for it is too old.
+    pub url: Option<ReplyUrl>,
+    /// How often the address was used.
+    pub uses: u32,
+    /// What is said now is for the whole channel all the same.
+    pub public: bool,
+    pub since: DateTime<Utc>,
 }
 
 /// Where an answer goes.
@@ -59,16 +76,16 @@ pub struct Outgoing {
     pub begun_at: Option<DateTime<Utc>>,
     /// Only its cards are to be made again: nobody waits for it.
     pub redraw: bool,
-    /// Only one person sees it, by this address: it can be said there, never changed or found again.
-    pub reply_url: Option<ReplyUrl>,
+    /// Only one person sees it.
+    pub whisper: Option<Whisper>,
 }
 
 /// Takes the next place in a conversation.
 pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
-             parts, reply_url, shows_version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?10)",
+             parts, reply_url, whisper_to, in_channel, shows_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10)",
         params![
             uid,
             draft.channel,
@@ -83,6 +100,8 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             now.timestamp_millis(),
             some_json(&draft.parts)?,
             draft.reply_url.as_ref().map(ReplyUrl::as_str),
+            draft.whisper_to,
+            draft.in_channel,
         ],
     )?;
     let id = tx.last_insert_rowid();
@@ -124,7 +143,7 @@ pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<
         .prepare_cached(
             "SELECT id, person_id, parts FROM messages
              WHERE id IN (SELECT message_id FROM message_cards WHERE task_id = ?1)
-               AND dropped IS NULL AND parts IS NOT NULL AND reply_url IS NULL
+               AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL
              ORDER BY id DESC LIMIT ?2",
         )?
         .query_map([task, REDRAWN_MAX], |row| {
@@ -157,8 +176,8 @@ pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Tells somebody something unasked. A notice about the same task that still stands last in their DM, and is younger
-/// than `within`, says both; else it is a message of its own.
+/// Tells somebody something unasked. A notice about the same task that still stands last in its conversation, and is
+/// younger than `within`, says both; else it is a message of its own.
 pub fn notify(
     tx: &Connection,
     draft: &Draft,
@@ -170,14 +189,16 @@ pub fn notify(
         .query_row(
             "SELECT id, words FROM messages AS standing
              WHERE notice = 1 AND person_id IS ?1 AND about IS ?2 AND about IS NOT NULL AND dropped IS NULL
-               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4
-               AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel AND later.id > standing.id)
+               AND words IS NOT NULL AND created_ms >= ?3 AND channel = ?4 AND thread IS ?5
+               AND NOT EXISTS (SELECT 1 FROM messages later WHERE later.channel = standing.channel
+                                   AND later.thread IS standing.thread AND later.id > standing.id)
              ORDER BY id DESC LIMIT 1",
             params![
                 draft.person.map(|person| person.0),
                 draft.about,
                 (now - within).timestamp_millis(),
                 draft.channel,
+                draft.thread,
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
@@ -221,12 +242,17 @@ pub fn say(
 }
 
 /// What is to be done next in each conversation: an update of what stands there, else its next message; and beside that a
-/// card to be made again. A message whose words are not known yet keeps those behind it waiting.
+/// card to be made again. A message whose words are not known yet keeps those behind it waiting. What one person alone
+/// sees is a conversation of its own; once it has said that something waits, it has to say only how that ends.
 pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, uid, channel, thread, words, version, ts, begun_us, parts, redraw, reply_url FROM messages
-         WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version)
-         ORDER BY CASE WHEN ts IS NULL THEN 1 WHEN redraw THEN 2 ELSE 0 END, id",
+        "SELECT m.id, m.uid, m.channel, m.thread, m.words, m.version, m.ts, m.begun_us, m.parts, m.redraw, m.reply_url,
+             m.whisper_to, m.whispers, m.created_ms,
+             m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done'
+         FROM messages m LEFT JOIN commands c ON c.id = m.command_id
+         WHERE m.dropped IS NULL AND (m.ts IS NULL OR m.version > m.posted_version)
+             AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
+         ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id",
     )?;
     let mut rows = statement.query([])?;
     let mut taken = BTreeSet::new();
@@ -237,9 +263,19 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
             thread: row.get(3)?,
         };
         let redraw = row.get::<_, bool>(9)? && row.get::<_, Option<String>>(6)?.is_some();
-        if !taken.insert((conversation.clone(), redraw)) {
+        let whisper_to: Option<String> = row.get(11)?;
+        if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
             continue;
         }
+        let whisper = match whisper_to {
+            None => None,
+            Some(_) => Some(Whisper {
+                url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
+                uses: row.get(12)?,
+                since: millis(row.get(13)?),
+                public: row.get::<_, Option<bool>>(14)?.unwrap_or_default(),
+            }),
+        };
         let Some(words) = row.get::<_, Option<String>>(4)? else {
             continue;
         };
@@ -256,7 +292,7 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
                 None => Vec::new(),
             },
             redraw,
-            reply_url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
+            whisper,
         });
     }
     Ok(outgoing)
@@ -277,6 +313,45 @@ pub fn not_posted(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The address of a whisper is about to be used.
+pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1",
+        [id],
+    )?;
+    Ok(())
+}
+
+/// A whisper that cannot be said is said in the DM of the one whom it is for.
+pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    let to: Option<Option<String>> = tx
+        .query_row(
+            "SELECT whisper_to FROM messages WHERE id = ?1",
+            [id],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(user) = to.flatten() else {
+        return Ok(());
+    };
+    tx.execute(
+        "UPDATE messages SET channel = ?2, thread = NULL, ts = NULL, begun_us = NULL, reply_url = NULL, whisper_to = NULL,
+             in_channel = 0
+         WHERE id = ?1",
+        params![id, dm_of(tx, &user)?],
+    )?;
+    Ok(())
+}
+
+/// Slack calls the conversation that a message stands in by this id: one that was posted to a person is in their DM.
+pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET channel = ?2 WHERE id = ?1",
+        params![id, channel],
+    )?;
+    Ok(())
+}
+
 /// People see `version` of the message since `shown_at`, and with it the pin or the list that it shows.
 pub fn posted(
     tx: &Connection,
@@ -287,7 +362,10 @@ pub fn posted(
 ) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET ts = ?3, posted_version = ?2, begun_us = NULL,
-             redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END
+             redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
+             reply_url = CASE WHEN version = ?2 AND NOT EXISTS
+                     (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
+                 THEN NULL ELSE reply_url END
          WHERE id = ?1",
         params![id, version, ts],
     )?;
@@ -308,6 +386,15 @@ pub fn posted(
     Ok(())
 }
 
+/// It is said outside of the thread that it was meant for.
+pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
+        [id],
+    )?;
+    Ok(())
+}
+
 /// Slack refuses it for good.
 pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
@@ -317,15 +404,92 @@ pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Whether an answer to somebody is still on its way, and with it perhaps a new current task.
-pub fn owed(connection: &Connection, person: PersonId, channel: &str) -> rusqlite::Result<bool> {
+/// Whether an answer to somebody is still on its way, and with it perhaps a new current task; in one channel, or in any.
+/// What goes to them by their own id goes to their DM, whatever that is called.
+pub fn owed(
+    connection: &Connection,
+    person: PersonId,
+    channel: Option<&str>,
+) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM messages
-             WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw))
-               AND person_id = ?1 AND channel = ?2)",
+             WHERE dropped IS NULL AND (ts IS NULL OR (version > posted_version AND NOT redraw
+                   AND (whisper_to IS NULL OR NOT EXISTS
+                       (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL))))
+               AND person_id = ?1
+               AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))",
         )?
         .query_row(params![person.0, channel], |row| row.get(0))
+}
+
+/// Whether a message tells, or is going to tell, the outcome of a command.
+pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)")?
+        .query_row([command], |row| row.get(0))
+}
+
+/// The root of the thread in which a person is told more about a task: under the newest message about it that stands
+/// in their DM. What one person alone sees is no root: it has no id of Slack's. `None`: there is none.
+pub fn thread_about(
+    connection: &Connection,
+    channel: &str,
+    task: i64,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT ifnull(thread, ts) FROM messages
+             WHERE about = ?2 AND channel = ?1 AND ts GLOB '*.*' AND dropped IS NULL
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![channel, task], |row| row.get(0))
+        .optional()
+}
+
+/// A message of ours that stands somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stood {
+    /// The root of the thread that it is in.
+    pub thread: Option<String>,
+    /// The one task whose card it shows, or that it is about; `None` of a list.
+    pub task: Option<i64>,
+}
+
+/// Our message at this place. A notice to somebody who had never spoken to us was sent to their id, which is `user`.
+pub fn standing_at(
+    connection: &Connection,
+    channel: &str,
+    user: &str,
+    ts: &str,
+) -> rusqlite::Result<Option<Stood>> {
+    connection
+        .prepare_cached(
+            "SELECT thread, CASE (SELECT count(*) FROM message_cards WHERE message_id = id)
+                        WHEN 0 THEN about
+                        WHEN 1 THEN (SELECT task_id FROM message_cards WHERE message_id = id)
+                    END
+             FROM messages
+             WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
+        )?
+        .query_row(params![channel, user, ts], |row| {
+            Ok(Stood {
+                thread: row.get(0)?,
+                task: row.get(1)?,
+            })
+        })
+        .optional()
+}
+
+/// Whether a post is under way there, whose `ts` is not recorded yet; `user` as in [`standing_at`].
+pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages
+             WHERE dropped IS NULL AND ts IS NULL AND begun_us IS NOT NULL
+               AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')))",
+        )?
+        .query_row([channel, user], |row| row.get(0))
 }
 
 /// The task that a message is about.

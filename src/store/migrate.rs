@@ -14,6 +14,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_comments.sql"),
     include_str!("../../migrations/0010_waits.sql"),
     include_str!("../../migrations/0013_cards.sql"),
+    include_str!("../../migrations/0014_forms.sql"),
+    include_str!("../../migrations/0015_gestures.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

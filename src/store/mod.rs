@@ -5,6 +5,8 @@
 
 pub mod comments;
 pub mod deliveries;
+pub mod forms;
+pub mod homes;
 pub mod messages;
 mod migrate;
 pub mod operations;
@@ -12,6 +14,7 @@ pub mod pauses;
 pub mod people;
 mod pool;
 pub mod prune;
+pub mod reactions;
 pub mod slack_events;
 pub mod tasks;
 

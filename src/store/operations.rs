@@ -551,6 +551,46 @@ pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
     )
 }
 
+/// A person's operations without an outcome, oldest first, and how many those are in all.
+pub fn pending_of(
+    connection: &Connection,
+    person: PersonId,
+    most: usize,
+) -> rusqlite::Result<(Vec<OperationRow>, i64)> {
+    let of_person =
+        "state = 'pending' AND command_id IN (SELECT id FROM commands WHERE person_id = ?1)";
+    let rows = connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM operations WHERE {of_person} ORDER BY seq LIMIT ?2"
+        ))?
+        .query_map(
+            params![person.0, i64::try_from(most).unwrap_or(i64::MAX)],
+            operation,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let count = connection
+        .prepare_cached(&format!(
+            "SELECT count(*) FROM operations WHERE {of_person}"
+        ))?
+        .query_row([person.0], |row| row.get(0))?;
+    Ok((rows, count))
+}
+
+/// How many tasks a person has completed here since then.
+pub fn completed_since(
+    connection: &Connection,
+    person: PersonId,
+    since: DateTime<Utc>,
+) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT count(DISTINCT o.source || ':' || o.task_key) FROM commands c JOIN operations o ON o.command_id = c.id
+             WHERE c.person_id = ?1 AND c.settled_ms >= ?2 AND o.kind = 'complete' AND o.state = 'applied'
+               AND o.ended_ms >= ?2",
+        )?
+        .query_row(params![person.0, since.timestamp_millis()], |row| row.get(0))
+}
+
 fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
     let state: String = row.get(5)?;
     Ok(OperationRow {

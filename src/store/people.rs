@@ -89,6 +89,16 @@ pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// Whom a message was for is reached in this DM, where it stands, if nobody knew one.
+pub fn reached_by(tx: &Connection, message: i64, dm: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE people SET dm = ?2
+         WHERE dm IS NULL AND id = (SELECT person_id FROM messages WHERE id = ?1)",
+        params![message, dm],
+    )?;
+    Ok(())
+}
+
 /// They want notices, or none.
 pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> {
     tx.execute(
@@ -96,6 +106,13 @@ pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> 
         params![id.0, muted],
     )?;
     Ok(())
+}
+
+/// Whether they want none.
+pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT muted FROM people WHERE id = ?1", [id.0], |row| {
+        row.get(0)
+    })
 }
 
 /// Whose current task this is.

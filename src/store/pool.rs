@@ -68,6 +68,10 @@ pub enum Wake {
     Messages,
     /// A command has something new to say, or a message was posted.
     Settled,
+    /// A reaction of ours is to be placed or taken away.
+    Reactions,
+    /// What Home tabs show may have changed, or one was opened.
+    Homes,
 }
 
 /// What wakes whom. Nothing in Ivan looks at a table on a timer.
@@ -77,6 +81,8 @@ pub struct Signals {
     pub delivered: Notify,
     pub operations: Notify,
     pub messages: Notify,
+    pub reactions: Notify,
+    pub homes: Notify,
     settled: watch::Sender<u64>,
 }
 
@@ -87,6 +93,8 @@ impl Signals {
             Wake::Delivered => self.delivered.notify_one(),
             Wake::Operations => self.operations.notify_one(),
             Wake::Messages => self.messages.notify_one(),
+            Wake::Reactions => self.reactions.notify_one(),
+            Wake::Homes => self.homes.notify_one(),
             Wake::Settled => self
                 .settled
                 .send_modify(|count| *count = count.wrapping_add(1)),

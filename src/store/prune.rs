@@ -5,6 +5,8 @@
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
 
+use super::forms;
+
 /// Rows of one table that one step takes at most.
 const STEP: i64 = 500;
 /// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
@@ -51,6 +53,21 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
         old,
     )?;
     forget(
+        "reactions",
+        "DELETE FROM reactions WHERE id IN
+             (SELECT r.id FROM reactions r LEFT JOIN commands c ON c.id = r.command_id
+              WHERE r.created_ms < ?1 AND (r.dropped IS NOT NULL OR r.version = r.placed)
+                AND (c.id IS NULL OR c.settled_ms IS NOT NULL)
+              ORDER BY r.id LIMIT ?2)",
+        old,
+    )?;
+    forget(
+        "homes",
+        "DELETE FROM homes WHERE user_id IN
+             (SELECT user_id FROM homes WHERE opened_ms < ?1 ORDER BY opened_ms LIMIT ?2)",
+        old,
+    )?;
+    forget(
         "commands",
         "DELETE FROM commands WHERE id IN
              (SELECT c.id FROM commands c
@@ -72,6 +89,7 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
              (SELECT source, comment_id FROM comments WHERE heard_ms < ?1 LIMIT ?2)",
         (now - retention.max(COMMENTS_AT_LEAST)).timestamp_millis(),
     )?;
+    taken += forms::prune(tx, now)?;
     Ok(taken)
 }
 
@@ -107,7 +125,10 @@ mod tests {
                      ('m1', 'D', 1, '[]', 1, 1, '1.0', 0), ('m2', 'D', 2, NULL, 0, 0, NULL, 0);
                  INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms, handled_ms) VALUES
                      ('U', 'D', 0, '{}', '{}', 0, 0), ('U', 'D', 0, '{}', '{}', 0, NULL);
-                 INSERT INTO slack_event_keys (key, event_id) VALUES ('k', 1);",
+                 INSERT INTO slack_event_keys (key, event_id) VALUES ('k', 1);
+                 INSERT INTO reactions (channel, ts, command_id, version, placed, created_ms) VALUES
+                     ('D', '1.0', 1, 1, 1, 0), ('D', '2.0', 2, 1, 1, 0), ('D', '3.0', NULL, 1, 0, 0);
+                 INSERT INTO homes (user_id, opened_ms) VALUES ('U', 0), ('V', 3456000000);",
             )
             .unwrap();
         let now = DateTime::from_timestamp(40 * 24 * 3600, 0).unwrap();
@@ -118,6 +139,8 @@ mod tests {
             ("messages", 1),
             ("slack_events", 1),
             ("slack_event_keys", 0),
+            ("reactions", 2),
+            ("homes", 1),
         ] {
             assert_eq!(count(&connection, table), left, "{table}");
         }

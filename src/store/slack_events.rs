@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tasks::{from_json, json, micros};
 use crate::domain::card::Press;
+use crate::domain::form::Filled;
 
 /// How something was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,10 +17,36 @@ pub enum Gesture {
     /// A message; its text may hold a command.
     #[default]
     Said,
-    /// A slash command; the answer is for this person alone.
-    Slash { reply_url: ReplyUrl },
+    /// A slash command; the answer is for this person alone, or for the channel where it is `public` and made something.
+    Slash {
+        reply_url: ReplyUrl,
+        #[serde(default)]
+        public: bool,
+    },
     /// A button of ours.
     Pressed(Press),
+    /// A button of an answer that only this person sees, and so is the answer to it.
+    PressedAlone { press: Press, reply_url: ReplyUrl },
+    /// A form that was filled in.
+    Submitted {
+        filled: Filled,
+        /// Under which the address is kept by which it is answered; without one, in the heard channel.
+        reply: Option<String>,
+        #[serde(default)]
+        public: bool,
+    },
+    /// A message in a channel's thread that is not to us: meant for a task's comments if we have answered there.
+    Replied,
+    /// A reaction to a message of ours, put there or taken away.
+    Signed {
+        /// Slack's name of it.
+        reaction: String,
+        put: bool,
+        /// The task of that message, once the store was asked.
+        task: Option<i64>,
+    },
+    /// The Home tab was opened.
+    OpenedHome,
 }
 
 /// Where one person is answered so that nobody else sees it: a bearer secret, which does not print.
@@ -68,6 +95,8 @@ pub struct Heard {
 pub enum Kept {
     New,
     Duplicate,
+    /// It is about nothing of ours: nothing was stored.
+    NotForUs,
 }
 
 /// A kept message that waits for its turn.
@@ -138,10 +167,13 @@ pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i6
         .query_row([user], |row| row.get(0))
 }
 
-/// Marks a message handled; `false` if it already was, and nothing may follow from it again.
+/// Marks a message handled; `false` if it already was, and nothing may follow from it again. The address by which it is
+/// answered is the answer's from now on.
 pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(
-        "UPDATE slack_events SET handled_ms = ?2 WHERE id = ?1 AND handled_ms IS NULL",
+        "UPDATE slack_events SET handled_ms = ?2,
+             heard = json_remove(heard, '$.gesture.slash.reply_url', '$.gesture.pressed_alone.reply_url')
+         WHERE id = ?1 AND handled_ms IS NULL",
         params![id, now.timestamp_millis()],
     )?;
     Ok(handled > 0)
@@ -159,6 +191,22 @@ pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<Date
             Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(micros)))
         })?
         .collect()
+}
+
+/// The DM with somebody: where they last spoke to us, else their Slack id, which opens one.
+pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
+    let spoken = connection
+        .prepare_cached(
+            "SELECT dm FROM people WHERE slack_id = ?1 AND dm IS NOT NULL
+             UNION ALL
+             SELECT channel FROM
+                 (SELECT channel FROM slack_events
+                  WHERE user_id = ?1 AND json_extract(heard, '$.direct') ORDER BY id DESC LIMIT 1)
+             LIMIT 1",
+        )?
+        .query_row([user], |row| row.get(0))
+        .optional()?;
+    Ok(spoken.unwrap_or_else(|| user.to_owned()))
 }
 
 /// The id of a kept message, by one of its keys.

@@ -181,6 +181,37 @@ async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
 }
 
 #[tokio::test]
+async fn one_form_too_many_at_once_is_asked_for_again() {
+    const FORMS: usize = 32;
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let slack = ivan.slack().front();
+        slack.fault(Fault::new(What::Hang).on("POST", "views.open").always());
+        for _ in 0..FORMS {
+            ivan.slack().shortcut(BO, "new_task");
+        }
+        let opening = slack.until(|seen| {
+            let opening = seen.iter().filter(|one| one.is("POST", "views.open"));
+            opening.count() >= FORMS
+        });
+        ivan.within("so many are being opened", opening).await;
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Nothing was done: press it again");
+        ivan.logs("the bound `forms` is reached").await;
+        ivan.counts(&reached("forms")).await;
+        // There is room again when Slack answers.
+        slack.clear_faults();
+        slack.cut();
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.form(1).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_fifth_synchronisation_at_once_is_refused() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.clickup()

@@ -549,7 +549,8 @@ impl Ivan {
             self.slack().until(|slack| slack.unacked().is_empty()),
         )
         .await;
-        self.dm(who, "status").await;
+        // And it is the next thing that is said: an answer to something else would stand in its place.
+        self.dm(who, "status").await.begins("Slack: connected");
     }
 
     /// Something of a person arrives in their DM that is to be answered once; `something` returns its `ts`.
@@ -992,10 +993,7 @@ impl Ivan {
     #[track_caller]
     pub fn presses<'a>(&'a self, who: &str, on: &Answer<'_>, label: &str) -> Asked<'a> {
         let posted = on.posted();
-        let action = posted_buttons(&posted)
-            .into_iter()
-            .find_map(|(name, action)| (name == label).then_some(action))
-            .unwrap_or_else(|| panic!("no button {label} on {posted:#?}"));
+        let action = on.action(label);
         let channel = on.asked.channel.clone();
         let place = Place::Dm(self.owes(&channel));
         self.slack().clicks(who, &channel, &posted.ts, &action);
@@ -1008,10 +1006,145 @@ impl Ivan {
     }
 }
 
+/// Verbs of hands: reactions, and the Home tab.
+impl Ivan {
+    /// Somebody reacts to an answer; the answer to that comes in the same DM.
+    #[track_caller]
+    pub fn signs<'a>(&'a self, who: &str, on: &Answer<'_>, reaction: &str) -> Asked<'a> {
+        let channel = on.asked.channel.clone();
+        let place = Place::Dm(self.owes(&channel));
+        let ts = on.ts();
+        self.slack().reacts(who, &channel, &ts, reaction);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place,
+        }
+    }
+
+    /// Our reactions on a message.
+    pub fn our_reactions(&self, channel: &str, ts: &str) -> Vec<String> {
+        let all = self.slack().reactions(channel, ts);
+        let ours = all.into_iter();
+        ours.filter(|(user, _)| user == self.slack().bot_user())
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    /// Waits until these are our reactions on a message.
+    #[track_caller]
+    pub fn carries<'a>(
+        &'a self,
+        channel: &'a str,
+        ts: &'a str,
+        reactions: &'a [&str],
+    ) -> impl Future<Output = ()> + 'a {
+        let carried = move |_: &Slack| self.our_reactions(channel, ts) == reactions;
+        self.within("its reactions are these", self.slack().until(carried))
+    }
+
+    /// Waits until no reaction is to be placed any more.
+    pub async fn until_reactions_are_placed(&self) {
+        let placed = async {
+            while self.sql::<i64>(
+                "SELECT count(*) FROM reactions WHERE dropped IS NULL AND version > placed",
+            ) > 0
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        self.within("reactions are placed", placed).await;
+    }
+
+    /// The Home tab that is published for somebody.
+    pub fn home(&self, who: &str) -> Option<Value> {
+        let mut views = self.slack().views().into_iter();
+        views.find(|view| view["id"] == format!("V0HOME{who}"))
+    }
+
+    /// Opens the Home tab, and waits until something is published there.
+    pub async fn opens_home(&self, who: &str) -> String {
+        let before = self.home(who).map(|view| view["hash"].clone());
+        self.slack().opens_tab(who, "home");
+        let published = |_: &Slack| {
+            self.home(who)
+                .is_some_and(|view| Some(&view["hash"]) != before.as_ref())
+        };
+        self.within("the Home tab is published", self.slack().until(published))
+            .await;
+        self.at_home(who)
+    }
+
+    /// Everything that stands in a Home tab, as a person sees it, a line each; buttons in brackets.
+    pub fn at_home(&self, who: &str) -> String {
+        let view = self.home(who).unwrap_or_default();
+        let mut text = String::new();
+        for block in view["blocks"].as_array().into_iter().flatten() {
+            if let Some(words) = block["text"]["text"].as_str() {
+                text.push_str(&shown(words));
+                text.push('\n');
+            }
+            let mut line = Vec::new();
+            for element in block["elements"].as_array().into_iter().flatten() {
+                match element["type"].as_str() {
+                    Some("button") => line.push(format!(
+                        "[{}]",
+                        element["text"]["text"].as_str().unwrap_or_default()
+                    )),
+                    _ => line.push(shown(element["text"].as_str().unwrap_or_default())),
+                }
+            }
+            if !line.is_empty() {
+                text.push_str(&line.join(" "));
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    /// Waits until this stands in a Home tab.
+    #[track_caller]
+    pub fn shows_at_home<'a>(
+        &'a self,
+        who: &'a str,
+        words: &'a str,
+    ) -> impl Future<Output = ()> + 'a {
+        let shows = move |_: &Slack| self.at_home(who).contains(words);
+        self.within(words, self.slack().until(shows))
+    }
+
+    /// Somebody presses the n-th button (from 0) of this label in their Home tab; the answer comes in their DM.
+    #[track_caller]
+    pub fn presses_at_home<'a>(&'a self, who: &str, label: &str, n: usize) -> Asked<'a> {
+        let blocks = self.home(who).unwrap_or_default()["blocks"].clone();
+        let of_label = buttons_in(&blocks)
+            .into_iter()
+            .filter(|(name, _)| name == label);
+        let (_, action) = of_label
+            .clone()
+            .nth(n)
+            .unwrap_or_else(|| panic!("no button {label} in {blocks:#}"));
+        let channel = self.slack().dm(who);
+        let place = Place::Dm(self.owes(&channel));
+        self.slack().clicks_home(who, &action);
+        Asked {
+            ivan: self,
+            channel,
+            ts: String::new(),
+            place,
+        }
+    }
+}
+
 /// The buttons of a message, by label and action.
 fn posted_buttons(posted: &Posted) -> Vec<(String, String)> {
+    buttons_in(&posted.blocks)
+}
+
+fn buttons_in(blocks: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for block in posted.blocks.as_array().into_iter().flatten() {
+    for block in blocks.as_array().into_iter().flatten() {
         let rows = block["elements"].as_array().into_iter().flatten();
         for element in rows.chain(std::iter::once(&block["accessory"])) {
             if element["type"] == "button" {
@@ -1125,6 +1258,13 @@ impl<'a> Asked<'a> {
     }
 }
 
+impl Asked<'_> {
+    /// The channel in which it was said.
+    pub fn channel(&self) -> &str {
+        &self.channel
+    }
+}
+
 /// An answer that was given; it may change later.
 pub struct Answer<'a> {
     asked: Asked<'a>,
@@ -1169,6 +1309,16 @@ impl<'a> Answer<'a> {
     pub fn buttons(&self) -> Vec<String> {
         let buttons = posted_buttons(&self.posted());
         buttons.into_iter().map(|(label, _)| label).collect()
+    }
+
+    /// What a button of it is called between Slack and us.
+    #[track_caller]
+    pub fn action(&self, label: &str) -> String {
+        let posted = self.posted();
+        let found = posted_buttons(&posted)
+            .into_iter()
+            .find_map(|(name, action)| (name == label).then_some(action));
+        found.unwrap_or_else(|| panic!("no button {label} on {posted:#?}"))
     }
 
     /// Whether these words stand in its blocks, as a person sees them.

@@ -30,10 +30,11 @@
 //! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{Desk, DeskSettings, SlackHealth};
+use ivan::desk::{Desk, DeskSettings, Receipts, SlackHealth, ThreadReplies};
 use ivan::domain::score::Weights;
 use ivan::domain::task::Source;
 use ivan::sandbox::Seed;
@@ -417,6 +418,9 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         allowed_users: Vec::new(),
         default_person: None,
         slack: true,
+        channels: BTreeMap::new(),
+        thread_replies: ThreadReplies::Hint,
+        receipts: Receipts::Message,
     };
     let desk = Desk::new(store, settings, Clock::system());
     let (stop, shutdown) = watch::channel(false);
@@ -426,6 +430,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         api_url: slack.api_url(),
         channel_commands: ChannelCommands::Bare,
         operators: Vec::new(),
+        thread_replies: ThreadReplies::Hint,
         catch_up_after: Duration::from_secs(300),
         singleton_dir: Some(folder.path().to_owned()),
         timings,

@@ -11,6 +11,11 @@ pub(super) const IN_VIEW: usize = 100;
 /// Characters of all `markdown` blocks of a message together.
 const MARKDOWN: usize = 12_000;
 
+/// Options of one menu, or of one of its groups; groups of one menu. The contract has no number: documented by Slack.
+const OPTIONS: usize = 100;
+/// Characters of a text field.
+const INPUT: usize = 3_000;
+
 /// Why blocks are refused: Slack's code, and the message it puts into `response_metadata`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bad {
@@ -182,6 +187,9 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
         }
         "input" => {
             plain(block, "label", 2_000, at)?;
+            if block.contains_key("hint") {
+                plain(block, "hint", 2_000, at)?;
+            }
             element(
                 block.get("element").unwrap_or(&Value::Null),
                 &format!("{at}/element"),
@@ -210,6 +218,26 @@ fn element(element: &Value, at: &str) -> Checked {
         .ok_or_else(|| bad("must be an object", at))?;
     let kind = required(element, "type", 255, at)?;
     optional(element, "action_id", 255, at)?;
+    if element.contains_key("placeholder") {
+        plain(element, "placeholder", 150, at)?;
+    }
+    match kind {
+        "static_select" => select(element, at)?,
+        "plain_text_input" => {
+            optional(element, "initial_value", INPUT, at)?;
+            if let Some(most) = element.get("max_length")
+                && most
+                    .as_u64()
+                    .is_none_or(|most| most == 0 || most > INPUT as u64)
+            {
+                return Err(bad(
+                    "must be between 1 and 3000",
+                    &format!("{at}/max_length"),
+                ));
+            }
+        }
+        _ => {}
+    }
     if kind == "button" {
         plain(element, "text", 75, at)?;
         optional(element, "value", 2_000, at)?;
@@ -225,6 +253,40 @@ fn element(element: &Value, at: &str) -> Checked {
         }
     }
     Ok(())
+}
+
+/// A menu: its options, alone or in groups, and the one that is chosen, which must be one of them.
+fn select(element: &Map<String, Value>, at: &str) -> Checked {
+    let mut options = Vec::new();
+    match (element.get("options"), element.get("option_groups")) {
+        (Some(flat), None) => options.extend(list(flat, OPTIONS, &format!("{at}/options"))?),
+        (None, Some(groups)) => {
+            let at = format!("{at}/option_groups");
+            for group in list(groups, OPTIONS, &at)? {
+                let group = group
+                    .as_object()
+                    .ok_or_else(|| bad("must be an object", &at))?;
+                plain(group, "label", 75, &at)?;
+                let of_group = group.get("options").unwrap_or(&Value::Null);
+                options.extend(list(of_group, OPTIONS, &format!("{at}/options"))?);
+            }
+        }
+        _ => return Err(bad("options or option_groups, and not both", at)),
+    }
+    for option in &options {
+        let option = option
+            .as_object()
+            .ok_or_else(|| bad("must be an object", at))?;
+        plain(option, "text", 75, &format!("{at}/options"))?;
+        required(option, "value", 150, &format!("{at}/options"))?;
+    }
+    match element.get("initial_option") {
+        Some(chosen) if !options.contains(&chosen) => Err(bad(
+            "must be one of the options",
+            &format!("{at}/initial_option"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn text(holder: &Map<String, Value>, name: &str, most: usize, at: &str) -> Checked {
@@ -359,6 +421,32 @@ mod tests {
         assert_eq!(found["action_id"], "undo");
         assert_eq!(kept[1]["block_id"], block);
         assert!(button(&kept, "redo").is_none());
+    }
+
+    #[rstest]
+    #[case::one_hundred(json!({"options": options(100, 75)}), true)]
+    #[case::one_more(json!({"options": options(101, 1)}), false)]
+    #[case::long_name(json!({"options": options(1, 76)}), false)]
+    #[case::groups(json!({"option_groups": [{"label": {"type": "plain_text", "text": "a"}, "options": options(100, 1)},
+        {"label": {"type": "plain_text", "text": "b"}, "options": options(100, 1)}]}), true)]
+    #[case::empty_group(json!({"option_groups": [{"label": {"type": "plain_text", "text": "a"}, "options": []}]}), false)]
+    #[case::nothing(json!({}), false)]
+    #[case::chosen(json!({"options": options(3, 1), "initial_option": options(3, 1)[2]}), true)]
+    #[case::chosen_elsewhere(json!({"options": options(3, 1), "initial_option": options(4, 1)[3]}), false)]
+    fn a_menu_holds_to_its_limits(#[case] of: Value, #[case] fine: bool) {
+        let mut element = json!({"type": "static_select", "action_id": "a"});
+        element
+            .as_object_mut()
+            .unwrap()
+            .extend(of.as_object().unwrap().clone());
+        let block = json!([{"type": "input", "label": {"type": "plain_text", "text": "x"}, "element": element}]);
+        assert_eq!(check(&block, IN_VIEW).is_ok(), fine);
+    }
+
+    fn options(many: usize, characters: usize) -> Value {
+        (0..many)
+            .map(|n| json!({"text": {"type": "plain_text", "text": "é".repeat(characters)}, "value": n.to_string()}))
+            .collect()
     }
 
     #[test]

@@ -79,6 +79,13 @@ pub enum Happening {
         user: String,
         name: String,
     },
+    /// A reaction was taken away again.
+    Unreacted {
+        channel: String,
+        ts: String,
+        user: String,
+        name: String,
+    },
     /// A modal was opened or a Home tab published.
     Viewed {
         view: Value,

@@ -262,6 +262,24 @@ impl Slack {
         self.inner.deliver_events(events);
     }
 
+    /// A person takes a reaction of theirs away: `reaction_removed`.
+    ///
+    /// # Panics
+    /// When the message is not there, or has no such reaction of theirs.
+    #[track_caller]
+    pub fn unreacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
+        let events = self.inner.world().unreact(channel, ts, user, name);
+        let events = must(events, "cannot take a reaction away");
+        let happening = Happening::Unreacted {
+            channel: channel.to_owned(),
+            ts: ts.to_owned(),
+            user: user.to_owned(),
+            name: name.to_owned(),
+        };
+        self.inner.tell(happening);
+        self.inner.deliver_events(events);
+    }
+
     /// A person sends a slash command; the id of its envelope. What they see of it is in [`Slack::whispers`].
     ///
     /// # Panics

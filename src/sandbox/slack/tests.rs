@@ -1256,6 +1256,47 @@ async fn a_reaction_is_added_once() {
 }
 
 #[tokio::test]
+async fn a_reaction_is_taken_away_once() {
+    let bot = Bot::new().await;
+    let mut link = bot.connect().await;
+    let ts = bot.slack.says(BO, GENERAL, "hello");
+    bot.slack.reacts(BO, GENERAL, &ts, "eyes");
+    bot.slack.unreacts(BO, GENERAL, &ts, "eyes");
+    link.next().await;
+    link.next().await;
+    has_shape_of(
+        &link.next().await,
+        include_str!("../../../fixtures/slack/reaction_removed.json"),
+    );
+    let args = json!({"channel": GENERAL, "timestamp": ts, "name": "eyes"});
+    assert_eq!(bot.call("reactions.add", args.clone()).await["ok"], true);
+    assert_eq!(bot.call("reactions.remove", args.clone()).await["ok"], true);
+    assert_eq!(bot.slack.reactions(GENERAL, &ts), []);
+    assert_eq!(
+        bot.call("reactions.remove", args.clone()).await["error"],
+        "no_reaction"
+    );
+    bot.slack.revoke_scope("reactions:write");
+    assert_eq!(
+        bot.call("reactions.remove", args).await["needed"],
+        "reactions:write"
+    );
+}
+
+#[tokio::test]
+async fn who_may_not_read_reactions_hears_of_none() {
+    let bot = Bot::new().await;
+    let mut link = bot.connect().await;
+    bot.slack.revoke_scope("reactions:read");
+    let ts = bot.slack.says(BO, GENERAL, "hello");
+    bot.slack.reacts(BO, GENERAL, &ts, "eyes");
+    bot.slack.unreacts(BO, GENERAL, &ts, "eyes");
+    bot.slack.says(BO, GENERAL, "again");
+    link.next().await;
+    assert_eq!(link.next().await["payload"]["event"]["text"], "again");
+}
+
+#[tokio::test]
 async fn what_people_do_with_their_messages_arrives() {
     let bot = Bot::new().await;
     let mut link = bot.connect().await;

@@ -171,7 +171,7 @@ fn scope(name: &str) -> Option<&'static str> {
         | "views.open"
         | "views.publish" => "",
         "chat.postMessage" | "chat.update" | "chat.postEphemeral" => "chat:write",
-        "reactions.add" => "reactions:write",
+        "reactions.add" | "reactions.remove" => "reactions:write",
         "users.info" => "users:read",
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
@@ -188,7 +188,8 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "chat.update" => chat_update(inner, args),
         "chat.postEphemeral" => chat_post_ephemeral(inner, args),
         "chat.getPermalink" => chat_get_permalink(inner, args),
-        "reactions.add" => reactions_add(inner, args),
+        "reactions.add" => react(inner, args, true),
+        "reactions.remove" => react(inner, args, false),
         "users.info" => Ok(json!({"user": inner.world().user(&args.need("user")?)?})),
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
@@ -328,7 +329,9 @@ fn chat_get_permalink(inner: &Inner, args: &Args) -> Reply {
     Ok(json!({"channel": channel, "permalink": world.permalink(&channel, &ts)?}))
 }
 
-fn reactions_add(inner: &Arc<Inner>, args: &Args) -> Reply {
+/// `reactions.add`, and `reactions.remove`, which is not in the contract's table: the same arguments, scope and errors,
+/// with `no_reaction` where the other has `already_reacted`.
+fn react(inner: &Arc<Inner>, args: &Args, adds: bool) -> Reply {
     let (channel, name) = (args.need("channel")?, args.need("name")?);
     let ts = args.ts("timestamp")?.ok_or_else(|| missing("timestamp"))?;
     let (emoji, tone) = name.split_once("::").unwrap_or((&name, "skin-tone-2"));
@@ -341,13 +344,25 @@ fn reactions_add(inner: &Arc<Inner>, args: &Args) -> Reply {
     let mut world = inner.world();
     world.bot_in(&channel)?;
     let bot = world.bot.user.clone();
-    let events = world.react(&channel, &ts, &bot, &name)?;
+    let events = match adds {
+        true => world.react(&channel, &ts, &bot, &name)?,
+        false => world.unreact(&channel, &ts, &bot, &name)?,
+    };
     drop(world);
-    inner.tell(Happening::Reacted {
-        channel,
-        ts,
-        user: bot,
-        name,
+    let user = bot;
+    inner.tell(match adds {
+        true => Happening::Reacted {
+            channel,
+            ts,
+            user,
+            name,
+        },
+        false => Happening::Unreacted {
+            channel,
+            ts,
+            user,
+            name,
+        },
     });
     inner.deliver_events(events);
     Ok(json!({}))

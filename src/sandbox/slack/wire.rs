@@ -355,8 +355,9 @@ impl Inner {
             acked.notify_one();
         }
         drop(wire);
-        if let (Some((kind, asked)), Some(Value::Object(payload))) = (answered, payload) {
-            self.take_answer(kind, &asked, &payload);
+        if let Some((kind, asked)) = answered {
+            let answer = payload.and_then(|payload| payload.as_object().cloned());
+            self.take_answer(kind, &asked, &answer.unwrap_or_default());
         }
         self.tell(Happening::Acked(ack));
     }
@@ -370,6 +371,10 @@ impl Inner {
                 .unwrap_or_default()
         };
         match (kind, at("/type")) {
+            // A form closes unless the answer says otherwise; with nothing in it, too (contract 1.3).
+            (Kind::Interactive, "view_submission") if answer.is_empty() => {
+                self.world().close_view(at("/view/id"));
+            }
             (_, _) if answer.is_empty() => {}
             (Kind::SlashCommands, _) => {
                 let (channel, user) = (at("/channel_id"), at("/user_id"));

@@ -652,6 +652,32 @@ impl World {
             "type": "reaction_added", "user": user, "reaction": name, "event_ts": event_ts,
             "item": {"type": "message", "channel": channel, "ts": ts}, "item_user": message.text("user"),
         });
+        let heard = heard && self.app.scopes.contains("reactions:read");
+        Ok(heard.then_some(event).into_iter().collect())
+    }
+
+    /// Takes a reaction away; the event is `reaction_removed`, of the shape of `reaction_added`.
+    ///
+    /// # Errors
+    /// `message_not_found`, `no_reaction`.
+    pub(super) fn unreact(
+        &mut self,
+        channel: &str,
+        ts: &str,
+        user: &str,
+        name: &str,
+    ) -> Result<Vec<Value>, Code> {
+        let event_ts = self.next_ts();
+        let (_, heard) = self.heard(channel)?;
+        let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
+        let reaction = (user.to_owned(), name.to_owned());
+        let there = message.reactions.iter().position(|one| *one == reaction);
+        message.reactions.remove(there.ok_or("no_reaction")?);
+        let event = json!({
+            "type": "reaction_removed", "user": user, "reaction": name, "event_ts": event_ts,
+            "item": {"type": "message", "channel": channel, "ts": ts}, "item_user": message.text("user"),
+        });
+        let heard = heard && self.app.scopes.contains("reactions:read");
         Ok(heard.then_some(event).into_iter().collect())
     }
 

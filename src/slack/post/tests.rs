@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::desk::ReplyUrl;
 use crate::domain::reply::Words;
 use crate::slack::Token;
 
@@ -87,13 +88,13 @@ impl Board {
             .collect()
     }
 
-    async fn serve(&self) -> Web {
+    /// Where it can be called.
+    async fn listens(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/api", listener.local_addr().unwrap());
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
-        Web::new(&url, &app, &bot, Duration::from_millis(500)).unwrap()
+        url
     }
 
     /// Does what a method does, and answers.
@@ -105,7 +106,12 @@ impl Board {
                 let mut message = request.clone();
                 message["ts"] = json!(ts);
                 held.messages.push(message.clone());
-                json!({"ok": true, "channel": request["channel"], "ts": ts, "message": message})
+                // A person is their DM.
+                let called = match request["channel"].as_str() {
+                    Some(person) if person.starts_with('U') => json!(ANA),
+                    _ => request["channel"].clone(),
+                };
+                json!({"ok": true, "channel": called, "ts": ts, "message": message})
             }
             "chat.update" => {
                 let found = held
@@ -126,6 +132,13 @@ impl Board {
                 });
                 json!({"ok": true, "messages": here.rev().collect::<Vec<_>>()})
             }
+            url if url.starts_with("/resp/") => {
+                let mut message = request.clone();
+                message["channel"] = request["response_type"].clone();
+                message["ts"] = json!("");
+                held.messages.push(message);
+                json!({"ok": true})
+            }
             other => panic!("nobody calls {other}"),
         }
     }
@@ -141,7 +154,7 @@ async fn answer(
     let request: Value = serde_json::from_str(&body).unwrap_or_else(|_| json!(query));
     let fault = {
         let mut held = board.0.lock().unwrap();
-        let channel = request["channel"].as_str().unwrap().to_owned();
+        let channel = request["channel"].as_str().unwrap_or_default().to_owned();
         held.calls.push((method.clone(), channel, Instant::now()));
         held.faults.get_mut(&method).and_then(VecDeque::pop_front)
     };
@@ -247,6 +260,28 @@ impl Tray for Rows {
             row.record = Some(Record::Unpostable(why.to_owned()))
         })
     }
+    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            if let Some(whisper) = &mut row.message.whisper {
+                whisper.uses += 1;
+            }
+        })
+    }
+    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            row.message.whisper = None;
+            row.message.conversation.channel = ANA.to_owned();
+        })?;
+        self.wake.notify_one();
+        Ok(())
+    }
+    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.message.conversation.thread = None)
+    }
+    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
+        let channel = channel.to_owned();
+        self.row(id, |row| row.message.conversation.channel = channel)
+    }
 }
 
 fn now() -> DateTime<Utc> {
@@ -267,7 +302,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         begun_at: None,
         parts: Vec::new(),
         redraw: false,
-        reply_url: None,
+        whisper: None,
     }
 }
 
@@ -297,6 +332,11 @@ impl Posting {
         board: &Board,
         messages: impl IntoIterator<Item = Outgoing>,
     ) -> Posting {
+        let url = board.listens().await;
+        Posting::at(timings, &url, messages)
+    }
+
+    fn at(timings: Timings, url: &str, messages: impl IntoIterator<Item = Outgoing>) -> Posting {
         let rows = Arc::new(Rows::default());
         *rows.held.lock().unwrap() = messages
             .into_iter()
@@ -306,7 +346,9 @@ impl Posting {
             })
             .collect();
         let (stop, shutdown) = watch::channel(false);
-        let web = board.serve().await;
+        let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
+        let limit = Duration::from_millis(500);
+        let web = Web::new(&format!("{url}/api"), &app, &bot, limit).unwrap();
         let tray: Arc<dyn Tray> = rows.clone();
         let daemon = tokio::spawn(run(tray, web, Clock::system(), Arc::new(timings), shutdown));
         Posting { rows, stop, daemon }
@@ -414,6 +456,67 @@ async fn a_post_whose_answer_is_lost_is_found(#[case] fault: Fault) {
     assert_eq!(posting.records().await, [posted("1763800000.000001")]);
     assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
     assert_eq!(board.calls(), ["chat.postMessage", "conversations.history"]);
+    posting.stops().await;
+}
+
+/// A message that only one person sees, by an address of that board.
+fn whisper(board_url: &str, public: bool) -> Outgoing {
+    Outgoing {
+        whisper: Some(Whisper {
+            url: Some(ReplyUrl::new(format!("{board_url}/resp/x"))),
+            uses: 0,
+            public,
+            since: Clock::system().now(),
+        }),
+        ..message(1, "C0PROJ1", "✓ one")
+    }
+}
+
+#[rstest]
+#[case::alone(false, "ephemeral")]
+#[case::to_all(true, "in_channel")]
+#[tokio::test]
+async fn a_whisper_is_said_by_its_address(#[case] public: bool, #[case] kind: &str) {
+    let board = Board::default();
+    let url = board.listens().await;
+    let posting = Posting::at(timings(), &url, [whisper(&url, public)]);
+    let records = posting.records().await;
+    assert!(
+        matches!(records.as_slice(), [Record::Posted { ts, .. }] if ts == "uid-1"),
+        "no id of Slack's: {records:?}"
+    );
+    assert_eq!(board.shows(), shown(&[(kind, "✓ one")]));
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::lost_answers(vec![Fault::DoAndFail; 5], 5)]
+#[case::down(vec![Fault::Fail; 9], 5)]
+#[tokio::test]
+async fn a_whisper_that_is_never_taken_comes_to_the_dm(
+    #[case] faults: Vec<Fault>,
+    #[case] times: usize,
+) {
+    let board = Board::default().faulty("/resp/x", faults);
+    let url = board.listens().await;
+    let posting = Posting::at(timings(), &url, [whisper(&url, false)]);
+    posting.records().await;
+    let calls = board.calls();
+    assert_eq!(
+        calls.iter().filter(|call| *call == "/resp/x").count(),
+        times
+    );
+    assert_eq!(board.shows().last(), shown(&[(ANA, "✓ one")]).last());
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn what_is_posted_to_a_person_is_changed_in_their_dm() {
+    let board = Board::default();
+    let posting = Posting::of(&board, [message(1, "U0ANN01", "✓ one")]).await;
+    posting.records().await;
+    let held = posting.rows.held.lock().unwrap().clone();
+    assert_eq!(held[0].message.conversation.channel, ANA);
     posting.stops().await;
 }
 

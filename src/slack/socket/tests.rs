@@ -10,6 +10,10 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
 
 use super::*;
+use crate::desk::Gesture;
+use crate::domain::form::Filled;
+use crate::slack::forms;
+use crate::slack::gate::Own;
 use crate::slack::text::instant;
 
 /// Nothing in these tests takes long: what does not happen soon does not happen.
@@ -65,6 +69,7 @@ impl Door for Front {
 /// Keeps every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
 struct Ear {
     kept: Mutex<Vec<String>>,
+    opened: Mutex<Vec<String>>,
     permits: Semaphore,
     health: watch::Sender<SlackHealth>,
 }
@@ -90,8 +95,19 @@ impl Intake for Ear {
     }
 
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
-        assert!(raw.contains(&heard.text), "the envelope is kept as it came");
-        match heard.text.as_str() {
+        let text = match heard.gesture {
+            Gesture::Submitted {
+                filled: Filled::Comment { text, .. },
+                ..
+            } => text,
+            _ => heard.text,
+        };
+        assert!(raw.contains(&text), "the envelope is kept as it came");
+        assert!(
+            !raw.contains("secret"),
+            "addresses are not kept with it: {raw}"
+        );
+        match text.as_str() {
             "stuck" => self.permits.acquire().await.unwrap().forget(),
             "broken" => {
                 return Err(StoreTrouble {
@@ -102,8 +118,22 @@ impl Intake for Ear {
             "panic" => panic!("kept badly"),
             _ => {}
         }
-        self.kept.lock().unwrap().push(heard.text);
+        self.kept.lock().unwrap().push(text);
         Ok(Kept::New)
+    }
+
+    fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored> {
+        let own = Own {
+            team: "T0TEAM1".into(),
+            user: "U0BOT01".into(),
+            name: None,
+        };
+        let now = instant("1763800000.000100").unwrap();
+        forms::understand(kind, payload, &own, |_| None, true, now)
+    }
+
+    fn open(&self, opening: Opening) {
+        self.opened.lock().unwrap().push(opening.trigger);
     }
 
     fn slack_is(&self, health: SlackHealth) {
@@ -125,6 +155,7 @@ impl Slack {
         let (health_is, health) = watch::channel(SlackHealth::Connecting);
         let ear = Arc::new(Ear {
             kept: Mutex::default(),
+            opened: Mutex::default(),
             permits: Semaphore::new(0),
             health: health_is,
         });
@@ -390,24 +421,101 @@ async fn acknowledges_what_it_has_no_use_for(#[case] envelope: Value) {
     slack.stops().await;
 }
 
+fn slash(text: &str) -> Value {
+    json!({"envelope_id": "e1", "type": "slash_commands", "accepts_response_payload": true,
+        "payload": {"command": "/ivan", "text": text, "user_id": "U0ANN01", "channel_id": "C0PROJ1",
+            "trigger_id": "1.2.abc", "response_url": "https://hooks.slack.com/commands/secret"}})
+}
+
+fn submission(text: &str) -> Value {
+    let note = json!({"comment": {"task": 17, "channel": "D0DM001", "thread": null, "direct": true, "reply": null}});
+    json!({"envelope_id": "e1", "type": "interactive", "accepts_response_payload": true, "payload": {
+        "type": "view_submission", "user": {"id": "U0ANN01"}, "view": {"id": "V0MODAL1", "hash": "1.ab",
+            "callback_id": "ivan_comment", "private_metadata": note.to_string(),
+            "state": {"values": {"text": {"text": {"type": "plain_text_input", "value": text}}}}}}})
+}
+
 #[tokio::test]
-async fn a_slash_command_is_told_where_to_type() {
+async fn a_slash_command_is_kept_before_it_is_acknowledged() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
-    link.says(
-        json!({"envelope_id": "e1", "type": "slash_commands", "accepts_response_payload": true,
-        "payload": {"command": "/ivan", "text": "done"}}),
-    )
-    .await;
+    link.says(slash("done")).await;
+    assert_eq!(link.acked().await, json!({"envelope_id": "e1"}));
+    assert_eq!(slack.kept(), ["done"]);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_slash_command_that_cannot_be_kept_is_answered_with_that() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(slash("broken")).await;
     let ack = link.acked().await;
-    assert_eq!(ack["envelope_id"], "e1");
     assert_eq!(ack["payload"]["response_type"], "ephemeral");
-    assert!(
-        ack["payload"]["text"]
-            .as_str()
-            .unwrap()
-            .contains("direct message")
+    let said = ack["payload"]["text"].as_str().unwrap();
+    assert!(said.starts_with("✗ I could not write that down"), "{said}");
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_slow_store_is_told_before_slack_gives_up() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    let began = Instant::now();
+    link.says(slash("stuck")).await;
+    let ack = link.acked().await;
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let said = ack["payload"]["text"].as_str().unwrap();
+    assert!(said.starts_with("… My store is slow"), "{said}");
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_form_is_kept_before_it_is_closed() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(submission("shipped")).await;
+    assert_eq!(link.acked().await, json!({"envelope_id": "e1"}));
+    assert_eq!(slack.kept(), ["shipped"]);
+    slack.stops().await;
+}
+
+#[rstest]
+#[case::failed("broken", "✗ I could not write that down")]
+#[case::slow("stuck", "My store is slow")]
+#[tokio::test]
+async fn a_form_that_cannot_be_kept_stays_open(#[case] text: &str, #[case] told: &str) {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(submission(text)).await;
+    let ack = link.acked().await;
+    assert_eq!(ack["payload"]["response_action"], "errors");
+    let why = ack["payload"]["errors"]["text"].as_str().unwrap();
+    assert!(why.starts_with(told), "{why}");
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_form_with_a_fault_stays_open_and_is_not_kept() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(submission(" ")).await;
+    assert_eq!(
+        link.acked().await["payload"],
+        json!({"response_action": "errors", "errors": {"text": "A comment needs text."}})
     );
+    assert!(slack.kept().is_empty());
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn create_with_nothing_after_it_asks_for_a_form() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(slash(" create ")).await;
+    assert_eq!(link.acked().await, json!({"envelope_id": "e1"}));
+    assert_eq!(*slack.ear.opened.lock().unwrap(), ["1.2.abc"]);
+    assert!(slack.kept().is_empty());
     slack.stops().await;
 }
 

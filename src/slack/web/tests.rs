@@ -227,7 +227,8 @@ async fn finds_a_message_by_its_mark_on_a_later_page() {
         Some(Seen {
             ts: "7.1".into(),
             edited_ts: None,
-            text: Some("✓".into())
+            text: Some("✓".into()),
+            channel: None,
         })
     );
     let asked = server.asked();
@@ -460,4 +461,56 @@ async fn speaks_tls_to_https() {
     let error = web.who_am_i().await.unwrap_err();
     assert!(matches!(error, WebError::NotTaken { .. }), "{error:?}");
     assert_eq!(hello.await.unwrap(), 22, "a TLS handshake record");
+}
+
+/// What a `response_url` answers is not written down (contract slack 8): a 200 is a yes, whatever it says.
+#[rstest]
+#[case::ok(StatusCode::OK, "text/html", "ok", None)]
+#[case::json(StatusCode::OK, "application/json", r#"{"ok":true}"#, None)]
+#[case::no_json(StatusCode::OK, "application/json", "ok", None)]
+#[case::refused(
+    StatusCode::OK,
+    "application/json",
+    r#"{"ok":false,"error":"used_url"}"#,
+    Some(true)
+)]
+#[case::gone(StatusCode::NOT_FOUND, "text/html", "no", Some(true))]
+#[case::down(StatusCode::BAD_GATEWAY, "text/html", "no", Some(false))]
+#[tokio::test]
+async fn a_whisper_is_taken_refused_or_neither(
+    #[case] status: StatusCode,
+    #[case] kind: &'static str,
+    #[case] body: &'static str,
+    #[case] refused: Option<bool>,
+) {
+    let answer = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+    let server = Server::answering([answer]).await;
+    let url = server.url.replace("/api", "/resp/sesame");
+    let said = Whispered::new("✓", Vec::new(), false);
+    let error = server.web(LIMIT).respond(&url, &said).await.err();
+    let is_refused = error
+        .as_ref()
+        .map(|error| matches!(error, WebError::Refused { .. }));
+    assert_eq!(is_refused, refused, "{error:?}");
+    assert!(!format!("{error:?}").contains("sesame"));
+    let asked = server.first();
+    assert_eq!(asked.line, "POST /resp/sesame");
+    assert_eq!(asked.token, "", "it is no call of the API's");
+    assert_eq!(
+        serde_json::from_str::<Value>(&asked.body).unwrap(),
+        json!({"response_type": "ephemeral", "text": "✓", "replace_original": false})
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_is_less_safe_than_the_api_is_told_nothing() {
+    let server = Server::answering([]).await;
+    let mut web = server.web(LIMIT);
+    web.scheme = "https".to_owned();
+    let said = Whispered::new("✓", Vec::new(), false);
+    let told = web
+        .respond(&server.url.replace("/api", "/resp/x"), &said)
+        .await;
+    assert!(matches!(told, Err(WebError::Refused { .. })), "{told:?}");
+    assert!(server.asked().is_empty());
 }

@@ -1,0 +1,340 @@
+//! Forms: what stands in them before they are filled in, and what is made of them after.
+//!
+//! Whatever a form shows comes from the mirror and the configuration: nothing here waits for a source.
+
+use super::turn::{Done, Said, Turn, Typed};
+use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
+use crate::domain::command::Create;
+use crate::domain::form::Origin;
+use crate::domain::operation::{Place, Write};
+use crate::domain::person::{Member, NotAllowed, Person, may_act};
+use crate::domain::reply::{self, Words};
+use crate::domain::task::Source;
+use crate::store::forms::{self, Made};
+use crate::store::messages::{self, Draft};
+use crate::store::slack_events::{ReplyUrl, dm_of};
+use crate::store::{Db, DbResult, StoreTrouble, Wake, tasks};
+
+/// What a form for a new task offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CreateForm {
+    /// Where it may go, in the order of the configuration.
+    pub places: Vec<PlaceChoice>,
+    /// Where it goes if nobody chooses.
+    pub chosen: Option<Place>,
+    pub entity: Option<String>,
+}
+
+/// A list or a repository to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceChoice {
+    pub place: Place,
+    /// `Inbox`, `acme/widgets`.
+    pub name: String,
+}
+
+/// What forms ask.
+impl Desk {
+    /// Whether somebody may open a form at all; if not, what they are told.
+    pub async fn may_open(
+        &self,
+        member: &Member,
+        team: &str,
+    ) -> Result<Result<(), Words>, StoreTrouble> {
+        let refused = |why: NotAllowed| Err(reply::refusal(Words::new().text(why.to_string())));
+        if let Err(why) = may_act(member, team, &self.inner.settings.allowed_users) {
+            return Ok(refused(why));
+        }
+        let member = member.clone();
+        let person = self
+            .inner
+            .store
+            .read(move |connection| super::person_of(connection, &member))
+            .await?;
+        Ok(match person {
+            Some(_) => Ok(()),
+            None => refused(NotAllowed::Unknown),
+        })
+    }
+
+    /// The title of the task that a comment is for; or why there is none.
+    pub async fn comment_form(&self, row: i64) -> Result<Result<Words, Words>, StoreTrouble> {
+        let stored = self
+            .inner
+            .store
+            .read(move |connection| tasks::by_row(connection, row))
+            .await?;
+        Ok(match stored {
+            None => Err(reply::refusal(reply::not_a_button())),
+            Some(gone) if gone.gone => Err(reply::refusal(reply::deleted(&gone.task))),
+            Some(stored) => Ok(Words::new()
+                .link(&stored.task.title, &stored.task.url)
+                .text(format!(" · {}", reply::place(&stored.task)))),
+        })
+    }
+
+    /// What a new task's form offers to somebody who is in this channel.
+    pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreTrouble> {
+        let settings = self.inner.settings.clone();
+        let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
+        self.inner
+            .store
+            .read(move |connection| create_form(connection, &settings, defaults.as_ref()))
+            .await
+    }
+
+    /// What was made of this message already, if anything was.
+    pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Words>, StoreTrouble> {
+        let (channel, ts) = (channel.to_owned(), ts.to_owned());
+        self.inner
+            .store
+            .read(move |connection| Ok(forms::made(connection, &channel, &ts)?.map(in_words)))
+            .await
+    }
+
+    /// Remembers, under `id`, where a form of somebody's is to be answered.
+    pub async fn keep_reply_url(
+        &self,
+        id: &str,
+        user: &str,
+        url: &ReplyUrl,
+    ) -> Result<(), StoreTrouble> {
+        let (id, user, url) = (id.to_owned(), user.to_owned(), url.clone());
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| forms::keep_url(tx, &id, &user, &url, now))
+            .await
+    }
+
+    /// Says something to one person alone: by that address, else in their DM.
+    pub async fn tell_alone(
+        &self,
+        user: &str,
+        channel: Option<&str>,
+        reply_url: Option<ReplyUrl>,
+        words: Words,
+    ) -> Result<(), StoreTrouble> {
+        let (user, channel) = (user.to_owned(), channel.map(str::to_owned));
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| {
+                let (channel, whisper_to) = match (channel, &reply_url) {
+                    (Some(channel), Some(_)) => (channel, Some(user)),
+                    _ => (dm_of(tx, &user)?, None),
+                };
+                let draft = Draft {
+                    channel,
+                    reply_url: reply_url.filter(|_| whisper_to.is_some()),
+                    whisper_to,
+                    words: Some(words),
+                    ..Draft::default()
+                };
+                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                messages::add(tx, &draft, &uid, now)?;
+                tx.wake(Wake::Messages);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes durable that the address of a whisper is about to be used.
+    pub async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| messages::whispering(tx, id))
+            .await
+    }
+
+    /// A whisper cannot be said: it is said in the DM instead.
+    pub async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::say_in_dm(tx, id)
+            })
+            .await
+    }
+}
+
+fn create_form(
+    connection: &Db,
+    settings: &DeskSettings,
+    defaults: Option<&ChannelDefaults>,
+) -> DbResult<CreateForm> {
+    let mut places = Vec::new();
+    for list in &settings.lists {
+        let name = tasks::container_name(connection, Source::ClickUp, list)?;
+        places.push(PlaceChoice {
+            place: Place::List(list.clone()),
+            name: name.unwrap_or_else(|| format!("List {list}")),
+        });
+    }
+    // Lists may be called alike; their ids are not.
+    let names: Vec<String> = places.iter().map(|choice| choice.name.clone()).collect();
+    for choice in &mut places {
+        let alike = names.iter().filter(|name| **name == choice.name).count();
+        if alike > 1
+            && let Place::List(id) = &choice.place
+        {
+            choice.name = format!("{} ({id})", choice.name);
+        }
+    }
+    places.extend(settings.repos.iter().map(|repo| PlaceChoice {
+        place: Place::Repo(repo.clone()),
+        name: repo.to_string(),
+    }));
+    let usual = with_defaults(Create::default(), defaults);
+    let source = usual.source.unwrap_or(settings.default_source);
+    let wanted = match (usual.list, usual.repo) {
+        (Some(list), _) => Some(Place::List(list)),
+        (None, Some(repo)) => Some(Place::Repo(repo)),
+        (None, None) => None,
+    };
+    let chosen = wanted
+        .or_else(|| {
+            let of_source = places
+                .iter()
+                .find(|choice| choice.place.source() == source)
+                .or(places.first());
+            of_source.map(|choice| choice.place.clone())
+        })
+        .filter(|place| places.iter().any(|choice| is_same(&choice.place, place)));
+    Ok(CreateForm {
+        places,
+        chosen,
+        entity: usual.entity,
+    })
+}
+
+fn is_same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::List(one), Place::List(other)) => one == other,
+        (Place::Repo(one), Place::Repo(other)) => one.is(other),
+        _ => false,
+    }
+}
+
+/// What is not said in a channel is as its defaults say; a place that was named counts before them.
+fn with_defaults(mut create: Create, defaults: Option<&ChannelDefaults>) -> Create {
+    let Some(defaults) = defaults else {
+        return create;
+    };
+    create.entity = create.entity.or_else(|| defaults.entity.clone());
+    let placed = create.repo.is_some() || create.list.is_some();
+    if !placed && (create.source.is_none() || create.source == defaults.source) {
+        create.source = defaults.source;
+        create.repo.clone_from(&defaults.repo);
+        create.list.clone_from(&defaults.list);
+    }
+    create
+}
+
+fn in_words(made: Made) -> Words {
+    match made {
+        Made::Task(stored) => reply::made_before(&stored.task),
+        Made::Asked(title) => reply::being_made(&title),
+    }
+}
+
+/// Where a command is answered.
+pub(super) struct AnswerTo {
+    pub(super) channel: String,
+    pub(super) thread: Option<String>,
+    pub(super) reply_url: Option<ReplyUrl>,
+    /// What it made may be seen by the whole channel.
+    pub(super) public: bool,
+}
+
+impl Turn<'_> {
+    /// Where to answer: there where it was asked, to everybody or to one person, as it was asked.
+    pub(super) fn place(&self, heard: &Heard) -> DbResult<AnswerTo> {
+        let alone = |reply_url: &ReplyUrl, public| AnswerTo {
+            channel: heard.channel.clone(),
+            thread: None,
+            reply_url: Some(reply_url.clone()),
+            public,
+        };
+        let in_the_dm = || -> DbResult<AnswerTo> {
+            Ok(AnswerTo {
+                channel: dm_of(self.tx, &heard.user)?,
+                thread: None,
+                reply_url: None,
+                public: false,
+            })
+        };
+        match &heard.gesture {
+            Gesture::Slash { reply_url, public } => Ok(alone(reply_url, *public)),
+            Gesture::PressedAlone { reply_url, .. } => Ok(alone(reply_url, false)),
+            Gesture::Submitted {
+                reply: Some(key),
+                public,
+                ..
+            } => match forms::take_url(self.tx, key, &heard.user, self.now)? {
+                Some(url) => Ok(alone(&url, *public)),
+                None => in_the_dm(),
+            },
+            // Nowhere in particular: from the shortcut, or the Home tab.
+            _ if heard.channel == heard.user => in_the_dm(),
+            Gesture::Submitted { .. }
+            | Gesture::Said
+            | Gesture::Pressed(_)
+            | Gesture::Replied
+            | Gesture::Signed { .. }
+            | Gesture::OpenedHome => Ok(AnswerTo {
+                channel: heard.channel.clone(),
+                thread: match heard.direct {
+                    true => heard.thread.clone(),
+                    false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
+                },
+                reply_url: None,
+                public: false,
+            }),
+        }
+    }
+
+    /// `create`, with what its channel says, and from a message only once.
+    pub(super) fn create(
+        &self,
+        person: &Person,
+        create: Create,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        let channels = &self.inner.settings.channels;
+        let defaults = typed.channel.as_ref().and_then(|id| channels.get(id));
+        let mut create = with_defaults(create, defaults);
+        if let Some(from) = &typed.from {
+            if let Some(made) = forms::made(self.tx, &from.channel, &from.ts)? {
+                let about = match &made {
+                    Made::Task(stored) => Some(stored.row),
+                    Made::Asked(_) => None,
+                };
+                return Ok(Ok(Done::Said(Said {
+                    words: in_words(made),
+                    about,
+                    ..Said::default()
+                })));
+            }
+            create.description = Some(with_origin(create.description.as_deref(), from));
+        }
+        let new = match self.new_task(create)? {
+            Ok(new) => new,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        let done = self.accept(person, typed, "create", vec![Write::Create(new)])?;
+        if let (Some(from), Done::Accepted { command, .. }) = (&typed.from, &done) {
+            forms::making(self.tx, from, *command)?;
+        }
+        Ok(Ok(done))
+    }
+}
+
+fn with_origin(description: Option<&str>, from: &Origin) -> String {
+    let origin = reply::made_from(from.author.as_deref(), from.link.as_deref());
+    match description.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => format!("{text}\n\n{origin}"),
+        None => origin,
+    }
+}

@@ -1,0 +1,237 @@
+//! The Home tabs that people have open: what each shows now.
+//!
+//! `slack/home.rs` is woken whenever what they show may have changed, fetches them here, and publishes those that look
+//! otherwise than before.
+
+use chrono::{DateTime, Duration, NaiveTime, Utc};
+
+use super::{Desk, Inner, Receipts, ThreadReplies, Waiting, health_of_sources, person_of};
+use crate::domain::card::{Card, Part, card};
+use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
+use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::reply;
+use crate::domain::task::{Source, Status};
+use crate::settle::{called, queue, shown};
+use crate::store::{
+    Db, DbResult, StoreTrouble, Wake, homes, operations, people, slack_events, tasks,
+};
+
+/// A Home tab is kept up to date for so long after it was opened.
+const KEPT_UP_FOR: Duration = Duration::hours(24);
+
+/// A Home tab to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeTab {
+    /// Slack id.
+    pub user: String,
+    pub parts: Vec<Part>,
+    /// To be published whatever it shows: it was opened.
+    pub due: bool,
+    /// Hand it back to `home_published`.
+    pub version: i64,
+    /// As `home_published` was last given them.
+    pub digest: Option<String>,
+    pub hash: Option<String>,
+}
+
+impl Desk {
+    /// Somebody opened their Home tab: it is to be published. `refusal` is why they may not command.
+    pub(super) async fn opened_home(
+        &self,
+        waiting: &Waiting,
+        member: &Member,
+        refusal: Option<NotAllowed>,
+    ) -> Result<(), StoreTrouble> {
+        let now = self.inner.clock.now();
+        let (id, heard, member) = (waiting.id, waiting.heard.clone(), member.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                if !slack_events::handle(tx, id, now)? {
+                    return Ok(());
+                }
+                tx.wake(Wake::Heard);
+                tx.wake(Wake::Homes);
+                if let (Some(person), Some(zone)) = (person_of(tx, &member)?, member.zone)
+                    && refusal.is_none()
+                    && zone != person.zone
+                {
+                    people::moved_to_zone(tx, person.id, zone)?;
+                }
+                let refusal = refusal.map(|why| why.to_string());
+                homes::opened(tx, &heard.user, &heard.channel, refusal.as_deref(), now)
+            })
+            .await
+    }
+
+    /// Resolves when there may be something new in `homes` since the last call. For one publisher.
+    pub async fn something_at_home(&self) {
+        self.inner.store.signals().homes.notified().await;
+    }
+
+    /// The Home tabs that were opened since they were published last, or `all` that are kept up to date.
+    pub async fn homes(&self, all: bool) -> Result<Vec<HomeTab>, StoreTrouble> {
+        let inner = std::sync::Arc::clone(&self.inner);
+        let now = inner.clock.now();
+        self.inner
+            .store
+            .read(move |connection| {
+                homes::since(connection, now - KEPT_UP_FOR)?
+                    .into_iter()
+                    .filter(|home| all || home.due)
+                    .map(|home| {
+                        let parts = match &home.refusal {
+                            Some(why) => home::nothing_for(why),
+                            None => shown_to(connection, &inner, &home.user, now)?,
+                        };
+                        Ok(HomeTab {
+                            user: home.user,
+                            parts,
+                            due: home.due,
+                            version: home.version,
+                            digest: home.digest,
+                            hash: home.hash,
+                        })
+                    })
+                    .collect()
+            })
+            .await
+    }
+
+    /// Records what stands there; without a digest nothing does, for Slack does not take it.
+    pub async fn home_published(
+        &self,
+        user: &str,
+        version: i64,
+        digest: Option<String>,
+        hash: Option<String>,
+    ) -> Result<(), StoreTrouble> {
+        let user = user.to_owned();
+        self.inner
+            .store
+            .write(move |tx| {
+                homes::published(tx, &user, version, digest.as_deref(), hash.as_deref())
+            })
+            .await
+    }
+}
+
+fn shown_to(connection: &Db, inner: &Inner, user: &str, now: DateTime<Utc>) -> DbResult<Vec<Part>> {
+    let person = people::present(connection)?
+        .into_iter()
+        .find(|person| person.alone || person.slack.as_deref() == Some(user));
+    match person {
+        Some(person) => Ok(home::parts(gathered(connection, inner, &person, now)?)),
+        None => Ok(home::nothing_for(&NotAllowed::Unknown.to_string())),
+    }
+}
+
+fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>) -> DbResult<Home> {
+    let settings = &inner.settings;
+    let weights = &settings.weights;
+    let pinned = match people::pins(connection, person.id)?
+        .last()
+        .and_then(|pin| pin.task)
+    {
+        Some(row) => tasks::by_row(connection, row)?,
+        None => None,
+    };
+    let current =
+        pinned.filter(|pinned| pinned.task.status != Status::Done && !pinned.gone && !pinned.away);
+    let ranked = queue(connection, person, now, weights)?;
+    let current_row = current.as_ref().map(|current| current.row);
+    let behind: Vec<Card> = ranked
+        .iter()
+        .filter(|(row, ..)| Some(*row) != current_row)
+        .take(CARDS_MAX)
+        .map(|(row, task, score)| card(*row, task, score, now, person.zone))
+        .collect();
+    let in_queue = ranked.iter().any(|(row, ..)| Some(*row) == current_row);
+    // A task that was made current by its REF, or taken away from its person since, is none of the queue.
+    let besides = usize::from(current.is_some() && !in_queue);
+    let (sources, _) = health_of_sources(connection, settings)?;
+    let unread: Vec<Source> = sources
+        .iter()
+        .filter(|(_, of_source)| of_source.last_sync.is_none())
+        .map(|(source, _)| *source)
+        .collect();
+    let (pending, waiting_count) = operations::pending_of(connection, person.id, WAITING_MAX)?;
+    let mut waiting = Vec::new();
+    for row in &pending {
+        let write = &row.operation.write;
+        let known = match write.task() {
+            Some(key) => tasks::by_key(connection, key)?,
+            None => None,
+        };
+        let known = known.as_ref().map(|stored| &stored.task);
+        let called = called(connection, row)?;
+        waiting.push(reply::home_waiting(
+            write,
+            known,
+            &called,
+            row.why.as_deref(),
+            row.turn,
+            person.zone,
+        ));
+    }
+    let accounts = [reply::home_in_slack(&person.name, person.alone)]
+        .into_iter()
+        .chain([Source::ClickUp, Source::GitHub].map(|source| {
+            let account = match source {
+                Source::ClickUp => person.clickup.as_deref(),
+                Source::GitHub => person.github.as_deref(),
+            };
+            match settings.has(source) {
+                true => reply::home_account(source, account, person.alone),
+                false => reply::not_connected(source),
+            }
+        }))
+        .collect();
+    Ok(Home {
+        current: current.map(|current| shown(&current, person, now, weights)),
+        queue: behind,
+        open: ranked.len() + besides,
+        empty: reply::empty(&unread, person.alone),
+        completed_today: operations::completed_since(connection, person.id, midnight(person, now))?,
+        waiting,
+        waiting_count,
+        // Why an operation waits stands beside it.
+        troubles: inner
+            .lock_health()
+            .sources
+            .iter()
+            .map(|(source, why)| reply::home_trouble(*source, why))
+            .collect(),
+        accounts,
+        muted: people::is_muted(connection, person.id)?,
+        settings: vec![
+            reply::home_setting(
+                "slack.receipts",
+                match settings.receipts {
+                    Receipts::Message => "message",
+                    Receipts::Reactions => "reactions",
+                },
+            ),
+            reply::home_setting(
+                "slack.thread_replies",
+                match settings.thread_replies {
+                    ThreadReplies::Hint => "hint",
+                    ThreadReplies::Comment => "comment",
+                },
+            ),
+        ],
+    })
+}
+
+/// When the person's day began.
+fn midnight(person: &Person, now: DateTime<Utc>) -> DateTime<Utc> {
+    now.with_timezone(&person.zone)
+        .date_naive()
+        .and_time(NaiveTime::MIN)
+        .and_local_timezone(person.zone)
+        // Where the clocks change at midnight there may be none.
+        .earliest()
+        .map_or(now - Duration::hours(24), |midnight| {
+            midnight.with_timezone(&Utc)
+        })
+}

@@ -1,0 +1,255 @@
+//! What a person fills in instead of typing: checked while the form is still open, then a [`Command`].
+//!
+//! A surface lays forms out and brings them back (`slack/forms.rs`); what is wrong with one is decided here, from the
+//! form alone, so that the answer is there at once.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, Create, Ref};
+use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
+use super::reply::{self, ENTITY_MAX};
+use super::task::Source;
+
+/// A form that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filled {
+    /// A comment on this row of the mirror.
+    Comment { task: i64, text: String },
+    Create {
+        create: Box<Create>,
+        /// The message that it was made from.
+        from: Option<Origin>,
+    },
+}
+
+/// Somebody's message that a task is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub channel: String,
+    pub ts: String,
+    /// The author's id; nobody's for what an app posted.
+    pub user: Option<String>,
+    /// The author's name.
+    pub author: Option<String>,
+    /// Where the message can be read.
+    pub link: Option<String>,
+}
+
+/// A field of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    Text,
+    Title,
+    Place,
+    Entity,
+    Description,
+}
+
+/// What is wrong with a field, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub field: Field,
+    pub why: String,
+}
+
+impl Filled {
+    /// What it asks for.
+    pub fn command(&self) -> Command {
+        match self {
+            Filled::Comment { task, text } => Command::Comment {
+                task: Some(Ref::Row(*task)),
+                text: text.clone(),
+            },
+            Filled::Create { create, .. } => Command::Create(create.as_ref().clone()),
+        }
+    }
+
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Filled::Comment { .. } => None,
+            Filled::Create { from, .. } => from.as_ref(),
+        }
+    }
+
+    /// What is wrong with it; nothing if it can be asked for.
+    pub fn faults(&self) -> Vec<Fault> {
+        let fault = |field, why| Fault { field, why };
+        match self {
+            Filled::Comment { text, .. } if text.trim().is_empty() => {
+                vec![fault(Field::Text, reply::no_comment())]
+            }
+            Filled::Comment { text, .. } => over_long(text)
+                .map(|why| fault(Field::Text, why))
+                .into_iter()
+                .collect(),
+            Filled::Create { create, .. } => {
+                let title = title_fault(create).map(|why| fault(Field::Title, why));
+                let place = create
+                    .source
+                    .is_none()
+                    .then(|| fault(Field::Place, reply::no_place()));
+                let entity = create
+                    .entity
+                    .as_deref()
+                    .is_some_and(|entity| !is_entity(entity))
+                    .then(|| fault(Field::Entity, reply::odd_entity().plain()));
+                let description = create
+                    .description
+                    .as_deref()
+                    .and_then(over_long)
+                    .map(|why| fault(Field::Description, why));
+                [title, place, entity, description]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+        }
+    }
+}
+
+fn title_fault(create: &Create) -> Option<String> {
+    let title = create.title.trim();
+    if title.is_empty() {
+        return Some(reply::no_title());
+    }
+    if create.source == Some(Source::GitHub) {
+        let new = NewTask {
+            place: Place::List(String::new()),
+            title: title.to_owned(),
+            description: None,
+            entity: create.entity.clone(),
+        };
+        let length = new.github_title().chars().count();
+        if length > GITHUB_TITLE_MAX {
+            return Some(reply::title_too_long(length).plain());
+        }
+    }
+    over_long(title)
+}
+
+fn over_long(text: &str) -> Option<String> {
+    let length = text.chars().count();
+    (length > super::operation::TEXT_MAX).then(|| reply::text_too_long(length).plain())
+}
+
+/// Whether the name of a client can stand in a tag and in `[CLIENT:…]`.
+pub fn is_entity(entity: &str) -> bool {
+    let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
+    !entity.is_empty() && entity.chars().count() <= ENTITY_MAX && !entity.contains(odd)
+}
+
+/// An `@` that notifies nobody: something that is not seen stands between it and the name.
+pub const QUIET_AT: &str = "@\u{2060}";
+
+/// Somebody else's words as they stand in a task: an `@` before a name notifies nobody there.
+pub fn quiet(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.chars() {
+        // Within an address such as a@b.c it is no mention.
+        if c == '@' && !before.is_alphanumeric() {
+            quiet.push_str(QUIET_AT);
+        } else {
+            quiet.push(c);
+        }
+        before = c;
+    }
+    quiet
+}
+
+/// The longest title that a message is given, in characters; the whole of it is the description then.
+const TITLE_FROM_MESSAGE_MAX: usize = 200;
+
+/// Somebody's message as a form is filled with it: title and description.
+pub fn prefill(said: &str) -> (String, String) {
+    let said = quiet(said.trim());
+    let first = said.lines().next().unwrap_or_default().trim();
+    let (title, whole) = match first.char_indices().nth(TITLE_FROM_MESSAGE_MAX) {
+        Some((end, _)) => (
+            format!("{}…", first.get(..end).unwrap_or(first).trim_end()),
+            false,
+        ),
+        None => (first.to_owned(), said.lines().count() <= 1),
+    };
+    let description = if whole { String::new() } else { said };
+    (title, description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn create(title: &str) -> Create {
+        Create {
+            title: title.to_owned(),
+            source: Some(Source::GitHub),
+            ..Create::default()
+        }
+    }
+
+    fn faults(create: Create) -> Vec<Field> {
+        let filled = Filled::Create {
+            create: Box::new(create),
+            from: None,
+        };
+        filled
+            .faults()
+            .into_iter()
+            .map(|fault| fault.field)
+            .collect()
+    }
+
+    #[rstest]
+    #[case::fine(create("Fix login"), &[])]
+    #[case::no_title(create(" \n"), &[Field::Title])]
+    #[case::longest_title(create(&"é".repeat(256)), &[])]
+    #[case::title_over(create(&"é".repeat(257)), &[Field::Title])]
+    #[case::title_over_with_its_client(Create { entity: Some("acme".into()), ..create(&"é".repeat(250)) }, &[Field::Title])]
+    #[case::clickup_takes_it(Create { source: Some(Source::ClickUp), ..create(&"é".repeat(257)) }, &[])]
+    #[case::odd_client(Create { entity: Some("a]b".into()), ..create("x") }, &[Field::Entity])]
+    #[case::nowhere(Create { source: None, ..create("x") }, &[Field::Place])]
+    #[case::text_over(Create { description: Some("x".repeat(60_001)), ..create("") }, &[Field::Title, Field::Description])]
+    fn names_the_fields_that_are_wrong(#[case] create: Create, #[case] wrong: &[Field]) {
+        assert_eq!(faults(create), wrong);
+    }
+
+    #[rstest]
+    #[case::blank(" \n ", 1)]
+    #[case::over(&"x".repeat(60_001), 1)]
+    #[case::fine("shipped", 0)]
+    fn a_comment_has_text(#[case] text: &str, #[case] wrong: usize) {
+        let filled = Filled::Comment {
+            task: 1,
+            text: text.to_owned(),
+        };
+        assert_eq!(filled.faults().len(), wrong);
+    }
+
+    #[test]
+    fn a_message_is_a_title_and_what_is_more() {
+        assert_eq!(
+            prefill(" Login is broken "),
+            ("Login is broken".into(), String::new())
+        );
+        let (title, description) = prefill("Login is broken\nsince noon");
+        assert_eq!(
+            (title.as_str(), description.as_str()),
+            ("Login is broken", "Login is broken\nsince noon")
+        );
+        let long = "שלום ".repeat(100);
+        let (title, description) = prefill(&long);
+        assert!(title.ends_with('…') && title.chars().count() <= 201);
+        assert_eq!(description, long.trim());
+        assert_eq!(prefill(""), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_name_with_an_at_notifies_nobody() {
+        assert_eq!(
+            quiet("ask @bo, bo@acme.test"),
+            "ask @\u{2060}bo, bo@acme.test"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Signs: what a reaction on a card asks for, and the reactions by which Ivan tells an outcome.
+//!
+//! People react to a message of ours (`slack/gestures.rs` hears it, the desk finds out which task it is about); we react
+//! to a message of theirs (`settle.rs` decides, `slack/react.rs` places it). Names are Slack's, without colons.
+
+use super::command::{Command, Ref};
+use super::reply::ReportState;
+
+/// On a person's message: the source has it.
+pub const DONE: &str = "white_check_mark";
+/// On a person's message: it is queued.
+pub const QUEUED: &str = "hourglass_flowing_sand";
+/// On a person's message: refused or given up.
+pub const REFUSED: &str = "x";
+
+/// What a reaction on a card asks for, by the row of its task.
+struct Sign {
+    names: &'static [&'static str],
+    put: fn(i64) -> Command,
+    /// Taking it away again; `None`: that asks for nothing.
+    taken_away: Option<fn(i64) -> Command>,
+}
+
+/// Every reaction that means something on a card; all others are none of our business.
+const SIGNS: &[Sign] = &[Sign {
+    names: &[DONE, "heavy_check_mark", "ballot_box_with_check"],
+    put: |row| Command::Done {
+        task: Some(Ref::Row(row)),
+        comment: None,
+    },
+    taken_away: None,
+}];
+
+/// What a reaction on a task's card asks for, put there or taken away. In any skin tone.
+pub fn command(reaction: &str, put: bool, row: i64) -> Option<Command> {
+    let name = reaction.split("::").next().unwrap_or(reaction);
+    let sign = SIGNS.iter().find(|sign| sign.names.contains(&name))?;
+    match put {
+        true => Some((sign.put)(row)),
+        false => sign.taken_away.map(|command| command(row)),
+    }
+}
+
+impl ReportState {
+    /// The reaction that says how far a command is.
+    pub fn sign(self) -> &'static str {
+        match self {
+            ReportState::Done => DONE,
+            ReportState::Queued => QUEUED,
+            ReportState::Refused(_) | ReportState::GivenUp => REFUSED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::mark("white_check_mark", true, true)]
+    #[case::heavy("heavy_check_mark", true, true)]
+    #[case::box_with_check("ballot_box_with_check", true, true)]
+    #[case::skin_tone("white_check_mark::skin-tone-4", true, true)]
+    #[case::another("tada", true, false)]
+    #[case::our_own_sign("hourglass_flowing_sand", true, false)]
+    #[case::nothing("", true, false)]
+    #[case::another_taken_away("tada", false, false)]
+    fn only_signs_ask_for_something(#[case] reaction: &str, #[case] put: bool, #[case] asks: bool) {
+        assert_eq!(command(reaction, put, 17).is_some(), asks);
+    }
+
+    #[test]
+    fn a_check_mark_is_about_the_task_of_its_card() {
+        let done = Command::Done {
+            task: Some(Ref::Row(17)),
+            comment: None,
+        };
+        assert_eq!(command("white_check_mark", true, 17), Some(done));
+    }
+}

@@ -1,0 +1,507 @@
+//! What slash commands, shortcuts, buttons and forms ask for (contract slack 2.3, 2.4). Pure.
+//!
+//! The socket asks here before anything is kept. A form that comes back is checked here too, so that what is wrong with
+//! it stands in the acknowledgement; what it was opened for travels in its `private_metadata`, and is believed only if
+//! it reads as we write it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::gate::{self, Ignored, Own};
+use super::text::{self, instant};
+use super::wire::{Interaction, Slash};
+use crate::desk::{Gesture, Heard, ReplyUrl};
+use crate::domain::card::Press;
+use crate::domain::command::{Create, is_create_alone};
+use crate::domain::form::{Fault, Field, Filled, Origin};
+use crate::domain::operation::Place;
+use crate::domain::reply;
+use crate::domain::task::{RepoName, Source};
+
+/// The names of the shortcuts, as `deploy/slack-manifest.yaml` has them.
+const NEW_TASK: &str = "new_task";
+const CREATE_TASK: &str = "create_task";
+/// The names of our forms.
+pub const COMMENT_FORM: &str = "ivan_comment";
+pub const CREATE_FORM: &str = "ivan_create";
+
+/// What a gesture asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Keep it, then acknowledge. Slack does not deliver it again.
+    Keep {
+        heard: Box<Heard>,
+        /// What the acknowledgement says if it cannot be kept, and if that takes too long.
+        failed: Value,
+        slow: Value,
+    },
+    /// A form, at once.
+    Open(Box<Opening>),
+    /// This, in the acknowledgement; nothing is kept.
+    Say(Value),
+}
+
+/// A form that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    pub trigger: String,
+    pub user: String,
+    /// Where they are, if they are where messages are.
+    pub channel: Option<String>,
+    pub reply_url: Option<ReplyUrl>,
+    pub what: Wanted,
+}
+
+/// Which form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A comment on the task of a card.
+    Comment {
+        task: i64,
+        thread: Option<String>,
+        direct: bool,
+        /// Only the one who presses sees the card.
+        alone: bool,
+    },
+    /// A new task; `public` if its channel is to see what comes of it.
+    Create { public: bool },
+    /// A new task from a message.
+    CreateFrom {
+        origin: Spoken,
+        /// Unescaped.
+        text: String,
+    },
+}
+
+/// A message that a task is to be made from, as far as its form has to remember it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spoken {
+    pub channel: String,
+    pub ts: String,
+    pub user: Option<String>,
+    /// Of the workspace, for the message's address where Slack does not tell it.
+    pub domain: Option<String>,
+}
+
+/// What a form was opened for, as it stands in its `private_metadata`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Note {
+    Comment {
+        task: i64,
+        channel: String,
+        thread: Option<String>,
+        direct: bool,
+        reply: Option<String>,
+    },
+    Create {
+        channel: Option<String>,
+        public: bool,
+        /// Under which the address of the answer is kept.
+        reply: Option<String>,
+        from: Option<Spoken>,
+    },
+}
+
+/// What an envelope that is no event asks for. `name_of` is the name of a person by id, where it is known; `speaks` is
+/// whether anything may be said to a whole channel.
+pub fn understand(
+    kind: &str,
+    payload: Value,
+    own: &Own,
+    name_of: impl Fn(&str) -> Option<String>,
+    speaks: bool,
+    now: DateTime<Utc>,
+) -> Result<Asked, Ignored> {
+    if kind == "slash_commands" {
+        return slash(Slash::read(payload), own, name_of, speaks, now);
+    }
+    let interaction = Interaction::read(payload);
+    match interaction.kind.as_deref() {
+        Some("block_actions") => pressed(&interaction),
+        Some("shortcut") if interaction.callback_id.as_deref() == Some(NEW_TASK) => {
+            opening(&interaction, Wanted::Create { public: false })
+        }
+        Some("message_action") if interaction.callback_id.as_deref() == Some(CREATE_TASK) => {
+            from_message(&interaction, own, name_of)
+        }
+        Some("view_submission") => submitted(&interaction, now),
+        _ => Err(Ignored::OtherEvent),
+    }
+}
+
+/// `/ivan …`: the text is read as typed. Names are global: the app has one command, whatever it is called.
+fn slash(
+    slash: Slash,
+    own: &Own,
+    name_of: impl Fn(&str) -> Option<String>,
+    speaks: bool,
+    now: DateTime<Utc>,
+) -> Result<Asked, Ignored> {
+    let (Some(user), Some(channel), Some(trigger), Some(reply_url)) = (
+        slash.user_id,
+        slash.channel_id,
+        slash.trigger_id,
+        slash.response_url,
+    ) else {
+        return Err(Ignored::Incomplete);
+    };
+    let wire = slash.text.unwrap_or_default();
+    let typed = text::heard(&wire, &own.user, |id| {
+        if id == own.user {
+            own.name.clone()
+        } else {
+            name_of(id)
+        }
+    });
+    let with_somebody =
+        channel.starts_with('D') || slash.channel_name.as_deref() == Some("directmessage");
+    let public = speaks && !with_somebody;
+    if is_create_alone(&typed) {
+        return Ok(Asked::Open(Box::new(Opening {
+            trigger,
+            user,
+            channel: Some(channel),
+            reply_url: Some(reply_url),
+            what: Wanted::Create { public },
+        })));
+    }
+    let typed = match typed.trim() {
+        "" => "help".to_owned(),
+        _ => typed,
+    };
+    let heard = Heard {
+        keys: vec![format!("trigger:{trigger}")],
+        user,
+        channel,
+        // It may be a DM with anybody.
+        direct: false,
+        text: typed,
+        ts: trigger,
+        said_at: now,
+        thread: None,
+        gesture: Gesture::Slash { reply_url, public },
+    };
+    let says = |text: String| json!({"response_type": "ephemeral", "text": text});
+    Ok(Asked::Keep {
+        heard: Box::new(heard),
+        failed: says(reply::not_kept()),
+        slow: says(reply::command_is_slow()),
+    })
+}
+
+/// A button: one that asks for a form opens it, any other is kept.
+fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
+    let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
+    let alone = interaction.container.is_ephemeral == Some(true);
+    let press: Result<Press, _> = action.action_id.as_deref().unwrap_or_default().parse();
+    if let Ok(Press::Comment(task)) = press {
+        let container = &interaction.container;
+        let ts = container
+            .message_ts
+            .as_ref()
+            .or(interaction.message.ts.as_ref());
+        let root = interaction.message.thread_ts.as_ref();
+        let thread = root
+            .or(container.thread_ts.as_ref())
+            .filter(|root| Some(*root) != ts);
+        let direct = is_direct(interaction);
+        // In a channel the answer goes under the card, as that of any other button.
+        let under = thread.or(ts.filter(|_| !direct));
+        let what = Wanted::Comment {
+            task,
+            thread: under.cloned(),
+            direct,
+            alone,
+        };
+        return opening(interaction, what);
+    }
+    let mut heard = gate::pressed(interaction)?;
+    if let (true, Gesture::Pressed(press), Some(reply_url)) =
+        (alone, &heard.gesture, &interaction.response_url)
+    {
+        heard.gesture = Gesture::PressedAlone {
+            press: press.clone(),
+            reply_url: reply_url.clone(),
+        };
+        heard.direct = false;
+    }
+    Ok(Asked::Keep {
+        heard: Box::new(heard),
+        failed: Value::Null,
+        slow: Value::Null,
+    })
+}
+
+fn is_direct(interaction: &Interaction) -> bool {
+    let channel = channel_of(interaction).unwrap_or_default();
+    channel.starts_with('D') || interaction.channel.name.as_deref() == Some("directmessage")
+}
+
+fn channel_of(interaction: &Interaction) -> Option<&str> {
+    let channel = interaction.channel.id.as_deref();
+    channel.or(interaction.container.channel_id.as_deref())
+}
+
+fn opening(interaction: &Interaction, what: Wanted) -> Result<Asked, Ignored> {
+    let (Some(user), Some(trigger)) = (&interaction.user.id, &interaction.trigger_id) else {
+        return Err(Ignored::Incomplete);
+    };
+    Ok(Asked::Open(Box::new(Opening {
+        trigger: trigger.clone(),
+        user: user.clone(),
+        channel: channel_of(interaction).map(str::to_owned),
+        reply_url: interaction.response_url.clone(),
+        what,
+    })))
+}
+
+fn from_message(
+    interaction: &Interaction,
+    own: &Own,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> Result<Asked, Ignored> {
+    let message = &interaction.message;
+    let (Some(channel), Some(ts)) = (channel_of(interaction), &message.ts) else {
+        return Err(Ignored::Incomplete);
+    };
+    let wire = message.text.as_deref().unwrap_or_default();
+    let text = text::unescape(wire, |id| {
+        if id == own.user {
+            own.name.clone()
+        } else {
+            name_of(id)
+        }
+    });
+    let origin = Spoken {
+        channel: channel.to_owned(),
+        ts: ts.clone(),
+        user: message.user.clone(),
+        domain: interaction.team.domain.clone(),
+    };
+    opening(interaction, Wanted::CreateFrom { origin, text })
+}
+
+// ---------------------------------------------------------------- forms that come back
+
+/// A form that was submitted: kept if it holds what it must, else given back with what is wrong.
+fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ignored> {
+    let view = &interaction.view;
+    let first = match view.callback_id.as_deref() {
+        Some(COMMENT_FORM) => Field::Text,
+        Some(CREATE_FORM) => Field::Title,
+        _ => return Err(Ignored::OtherEvent),
+    };
+    let (Some(user), Some(id), Some(hash)) = (&interaction.user.id, &view.id, &view.hash) else {
+        return Err(Ignored::Incomplete);
+    };
+    let back = |why: String| errors(&[Fault { field: first, why }]);
+    let Some(note) = view.private_metadata.as_deref().and_then(Note::read) else {
+        return Ok(Asked::Say(back(reply::not_a_form())));
+    };
+    let text = |id| view.field(id).unwrap_or_default().trim().to_owned();
+    let some = |id| Some(text(id)).filter(|text| !text.is_empty());
+    let (filled, channel, thread, direct, reply, public) = match (first, note) {
+        (
+            Field::Text,
+            Note::Comment {
+                task,
+                channel,
+                thread,
+                direct,
+                reply,
+            },
+        ) => {
+            // A comment keeps its author's own characters.
+            let text = view
+                .field(block(Field::Text))
+                .unwrap_or_default()
+                .to_owned();
+            let filled = Filled::Comment { task, text };
+            (filled, Some(channel), thread, direct, reply, false)
+        }
+        (
+            Field::Title,
+            Note::Create {
+                channel,
+                public,
+                reply,
+                from,
+            },
+        ) => {
+            let place = view.field(block(Field::Place)).and_then(place_of);
+            let (list, repo) = match place {
+                Some(Place::List(list)) => (Some(list), None),
+                Some(Place::Repo(repo)) => (None, Some(repo)),
+                None => (None, None),
+            };
+            let create = Create {
+                title: one_line(&text(block(Field::Title))),
+                description: some(block(Field::Description)),
+                source: match (&list, &repo) {
+                    (Some(_), _) => Some(Source::ClickUp),
+                    (None, Some(_)) => Some(Source::GitHub),
+                    (None, None) => None,
+                },
+                entity: some(block(Field::Entity)),
+                repo,
+                list,
+            };
+            let from = from.map(|spoken| Origin {
+                link: spoken.address(),
+                channel: spoken.channel,
+                ts: spoken.ts,
+                user: spoken.user,
+                author: None,
+            });
+            let filled = Filled::Create {
+                create: Box::new(create),
+                from,
+            };
+            (filled, channel, None, false, reply, public)
+        }
+        _ => return Ok(Asked::Say(back(reply::not_a_form()))),
+    };
+    let faults = filled.faults();
+    if !faults.is_empty() {
+        return Ok(Asked::Say(errors(&faults)));
+    }
+    // Without an address the answer to a new task goes to its author's DM, wherever the form was opened.
+    let channel = channel.filter(|_| reply.is_some() || matches!(filled, Filled::Comment { .. }));
+    let heard = Heard {
+        keys: vec![format!("view:{id}:{hash}")],
+        user: user.clone(),
+        channel: channel.unwrap_or_else(|| user.clone()),
+        direct,
+        text: String::new(),
+        ts: format!("{id}:{hash}"),
+        said_at: now,
+        thread,
+        gesture: Gesture::Submitted {
+            filled,
+            reply,
+            public,
+        },
+    };
+    Ok(Asked::Keep {
+        heard: Box::new(heard),
+        failed: back(reply::not_kept()),
+        slow: back(reply::form_is_slow()),
+    })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The acknowledgement that keeps a form open, with what is wrong beside the fields (contract slack 1.3).
+fn errors(faults: &[Fault]) -> Value {
+    let mut errors = Map::new();
+    for fault in faults {
+        errors
+            .entry(block(fault.field))
+            .or_insert_with(|| json!(fault.why));
+    }
+    json!({"response_action": "errors", "errors": errors})
+}
+
+/// The id of a field's block, and of its element.
+pub fn block(field: Field) -> &'static str {
+    match field {
+        Field::Text => "text",
+        Field::Title => "title",
+        Field::Place => "place",
+        Field::Entity => "entity",
+        Field::Description => "description",
+    }
+}
+
+/// A list or a repository as the value of a choice.
+pub fn value_of(place: &Place) -> String {
+    match place {
+        Place::List(list) => format!("list:{list}"),
+        Place::Repo(repo) => format!("repo:{repo}"),
+    }
+}
+
+fn place_of(value: &str) -> Option<Place> {
+    match value.split_once(':')? {
+        ("list", list) if !list.is_empty() => Some(Place::List(list.to_owned())),
+        ("repo", repo) => RepoName::parse(repo).map(Place::Repo),
+        _ => None,
+    }
+}
+
+impl Note {
+    /// As it goes into a view.
+    pub fn written(&self) -> String {
+        json!(self).to_string()
+    }
+
+    /// As it comes back; `None` for what we would not have written.
+    fn read(text: &str) -> Option<Note> {
+        let note: Note = serde_json::from_str(text).ok()?;
+        let (channel, thread, reply, from) = match &note {
+            Note::Comment {
+                channel,
+                thread,
+                reply,
+                ..
+            } => (Some(channel), thread.as_ref(), reply.as_ref(), None),
+            Note::Create {
+                channel,
+                reply,
+                from,
+                ..
+            } => (channel.as_ref(), None, reply.as_ref(), from.as_ref()),
+        };
+        let fits = channel.is_none_or(|id| is_id(id))
+            && thread.is_none_or(|ts| instant(ts).is_some())
+            && reply.is_none_or(|key| is_id(key))
+            && from.is_none_or(Spoken::fits);
+        fits.then_some(note)
+    }
+}
+
+/// Capital letters and digits, as all of Slack's ids and our own are.
+fn is_id(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
+}
+
+impl Spoken {
+    fn fits(&self) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        is_id(&self.channel)
+            && instant(&self.ts).is_some()
+            && self.user.as_deref().is_none_or(is_id)
+            && self
+                .domain
+                .as_deref()
+                .is_none_or(|domain| !domain.is_empty() && domain.chars().all(fits))
+    }
+
+    /// The message's address as Slack makes it, for where it does not tell it.
+    fn address(&self) -> Option<String> {
+        let domain = self.domain.as_ref()?;
+        let ts: String = self.ts.chars().filter(char::is_ascii_digit).collect();
+        Some(format!(
+            "https://{domain}.slack.com/archives/{}/p{ts}",
+            self.channel
+        ))
+    }
+}
+
+/// The envelope as it is kept for audit: without the addresses and tokens in it, which are secrets.
+pub fn without_secrets(raw: &str) -> String {
+    const SECRETS: [&str; 4] = ["response_url", "response_urls", "token", "trigger_id"];
+    let Ok(mut envelope) = serde_json::from_str::<Value>(raw) else {
+        return String::new();
+    };
+    if let Some(payload) = envelope.get_mut("payload").and_then(Value::as_object_mut) {
+        payload.retain(|name, _| !SECRETS.contains(&name.as_str()));
+    }
+    envelope.to_string()
+}

@@ -1,0 +1,158 @@
+//! Events that are no message, and yet ask for something (contract slack 2.1): reactions, and the Home tab. Pure.
+//!
+//! The socket asks here as it asks `gate` about messages; what is heard goes the same way. Whether a reaction is on a
+//! card of ours only the store can say: the desk asks it before anything is kept.
+
+use super::gate::{Ignored, Own};
+use super::text;
+use super::wire::Callback;
+use crate::desk::{Gesture, Heard};
+use crate::domain::sign;
+
+/// A reaction that may be on a card of ours, put there or taken away.
+pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
+    let event = &callback.event;
+    let put = event.kind.as_deref() == Some("reaction_added");
+    let (Some(user), Some(reaction), Some(channel), Some(ts)) = (
+        event.user.as_ref().filter(|user| !user.is_empty()),
+        &event.reaction,
+        &event.item.channel,
+        &event.item.ts,
+    ) else {
+        return Err(Ignored::Incomplete);
+    };
+    if *user == own.user {
+        return Err(Ignored::Own);
+    }
+    // Slack may leave out whose message it is.
+    let on_ours = event.item_user.as_ref().is_none_or(|of| *of == own.user);
+    // Which task it is about comes later; whether it would ask for anything does not depend on that.
+    if !on_ours || sign::command(reaction, put, 0).is_none() {
+        return Err(Ignored::NotForUs);
+    }
+    let event_ts = event.event_ts.as_deref().unwrap_or_default();
+    let said_at = text::instant(event_ts).ok_or(Ignored::Incomplete)?;
+    let what = if put { "put" } else { "taken" };
+    Ok(Heard {
+        keys: event_key(callback)
+            .chain([format!(
+                "reaction:{channel}:{ts}:{user}:{reaction}:{what}:{event_ts}"
+            )])
+            .collect(),
+        user: user.clone(),
+        channel: channel.clone(),
+        direct: channel.starts_with('D'),
+        text: format!(":{reaction}:"),
+        ts: ts.clone(),
+        said_at,
+        thread: None,
+        gesture: Gesture::Signed {
+            reaction: reaction.clone(),
+            put,
+            task: None,
+        },
+    })
+}
+
+/// Somebody opened the Home tab.
+pub fn opened_home(callback: &Callback) -> Result<Heard, Ignored> {
+    let event = &callback.event;
+    if event.tab.as_deref() != Some("home") {
+        return Err(Ignored::NotForUs);
+    }
+    let (Some(user), Some(channel), Some(event_ts)) =
+        (&event.user, &event.channel, &event.event_ts)
+    else {
+        return Err(Ignored::Incomplete);
+    };
+    Ok(Heard {
+        keys: event_key(callback)
+            .chain([format!("home:{user}:{event_ts}")])
+            .collect(),
+        user: user.clone(),
+        channel: channel.clone(),
+        direct: true,
+        text: String::new(),
+        ts: event_ts.clone(),
+        said_at: text::instant(event_ts).ok_or(Ignored::Incomplete)?,
+        thread: None,
+        gesture: Gesture::OpenedHome,
+    })
+}
+
+fn event_key(callback: &Callback) -> impl Iterator<Item = String> {
+    callback.event_id.iter().map(|id| format!("event:{id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn own() -> Own {
+        Own {
+            team: "T0TEAM1".into(),
+            user: "U0BOT01".into(),
+            name: Some("ivan".into()),
+        }
+    }
+
+    fn callback(mut event: Value, changes: Value) -> Callback {
+        for (key, value) in changes.as_object().unwrap() {
+            event[key] = value.clone();
+        }
+        Callback::read(json!({"type": "event_callback", "event_id": "Ev1", "event": event}))
+    }
+
+    /// The contract's event, on a message of ours, with some fields changed; null takes one away.
+    fn reaction(changes: Value) -> Result<Heard, Ignored> {
+        let event = json!({"type": "reaction_added", "user": "U0ANN01", "reaction": "white_check_mark",
+            "item": {"type": "message", "channel": "C0PROJ1", "ts": "1763800000.000100"}, "item_user": "U0BOT01",
+            "event_ts": "1763800800.000900"});
+        reacted(&callback(event, changes), &own())
+    }
+
+    #[test]
+    fn a_reaction_is_heard_where_it_was_put() {
+        let heard = reaction(json!({})).unwrap();
+        assert_eq!(heard.channel, "C0PROJ1");
+        assert_eq!(heard.ts, "1763800000.000100");
+        assert!(!heard.direct);
+        assert_eq!(
+            heard.keys,
+            [
+                "event:Ev1",
+                "reaction:C0PROJ1:1763800000.000100:U0ANN01:white_check_mark:put:1763800800.000900"
+            ]
+        );
+    }
+
+    #[rstest]
+    #[case::skin_tone(json!({"reaction": "white_check_mark::skin-tone-3"}), Ok(()))]
+    #[case::nobody_says_whose(json!({"item_user": null}), Ok(()))]
+    #[case::another(json!({"reaction": "tada"}), Err(Ignored::NotForUs))]
+    #[case::on_a_persons(json!({"item_user": "U0BOB01"}), Err(Ignored::NotForUs))]
+    #[case::our_own(json!({"user": "U0BOT01"}), Err(Ignored::Own))]
+    #[case::nobodys(json!({"user": null}), Err(Ignored::Incomplete))]
+    #[case::on_a_file(json!({"item": {"type": "file", "file": "F0"}}), Err(Ignored::Incomplete))]
+    #[case::of_no_time(json!({"event_ts": null}), Err(Ignored::Incomplete))]
+    fn only_signs_on_ours_count(#[case] changes: Value, #[case] verdict: Result<(), Ignored>) {
+        assert_eq!(reaction(changes).map(|_| ()), verdict);
+    }
+
+    #[rstest]
+    #[case::home(json!({}), Ok(()))]
+    #[case::messages(json!({"tab": "messages"}), Err(Ignored::NotForUs))]
+    #[case::no_tab(json!({"tab": null}), Err(Ignored::NotForUs))]
+    #[case::nobodys(json!({"user": null}), Err(Ignored::Incomplete))]
+    fn only_the_home_tab_is_published(
+        #[case] changes: Value,
+        #[case] verdict: Result<(), Ignored>,
+    ) {
+        let event = json!({"type": "app_home_opened", "user": "U0ANN01", "channel": "D0DM001", "tab": "home",
+            "event_ts": "1763800900.001000"});
+        let heard = opened_home(&callback(event, changes));
+        assert_eq!(heard.map(|_| ()), verdict);
+    }
+}

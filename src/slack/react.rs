@@ -1,0 +1,267 @@
+//! Places our reactions on people's messages, and takes earlier ones away.
+//!
+//! A task of its own, so that no answer waits for a reaction. What is to stand where is in the store; both calls may be
+//! repeated, so that after a crash everything is simply done again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use slack_morphism::api::{SlackApiReactionsAddRequest, SlackApiReactionsRemoveRequest};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::pace::{Backoff, Limiter};
+use super::web::{Web, WebError, unclear};
+use super::wire::Reacted;
+use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
+use crate::desk::{Desk, ReactionDue, StoreTrouble};
+
+const ADD: &str = "reactions.add";
+const REMOVE: &str = "reactions.remove";
+/// So many go at once before they are spaced.
+const BURST: u32 = 10;
+/// So many messages are worked on at once.
+const AT_ONCE: usize = 8;
+
+impl Web {
+    /// `reactions.add`; one that stands there already is as good.
+    async fn react(&self, channel: &str, ts: &str, name: &str) -> Result<(), WebError> {
+        let request = SlackApiReactionsAddRequest::new(channel.into(), name.into(), ts.into());
+        done(ADD, self.send(ADD, &request).await, "already_reacted")
+    }
+
+    /// `reactions.remove`; one that does not stand there is as good.
+    async fn unreact(&self, channel: &str, ts: &str, name: &str) -> Result<(), WebError> {
+        let request = SlackApiReactionsRemoveRequest::new(name.into())
+            .with_channel(channel.into())
+            .with_timestamp(ts.into());
+        done(REMOVE, self.send(REMOVE, &request).await, "no_reaction")
+    }
+}
+
+fn done(
+    method: &'static str,
+    answer: Result<Reacted, WebError>,
+    as_good: &str,
+) -> Result<(), WebError> {
+    match answer {
+        Ok(Reacted { ok: true }) => Ok(()),
+        Ok(Reacted { ok: false }) => Err(unclear(method)),
+        Err(WebError::Refused { code, .. }) if code == as_good => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Places reactions until told to stop; then what is to be placed still is, if Slack takes it at once.
+///
+/// # Errors
+/// A panic while one was placed.
+pub async fn run(
+    desk: Desk,
+    web: Web,
+    timings: Arc<Timings>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let hand = Arc::new(Hand {
+        desk,
+        web,
+        limiter: Mutex::new(Limiter::new(timings.react_every, BURST)),
+        timings,
+    });
+    let mut store_backoff = hand.backoff();
+    let mut running: JoinSet<(i64, bool)> = JoinSet::new();
+    let mut at_work: HashSet<i64> = HashSet::new();
+    let mut backoffs: HashMap<i64, Backoff> = HashMap::new();
+    // Those that failed after the stop: not tried again.
+    let mut given_up: HashSet<i64> = HashSet::new();
+    let mut finish_by: Option<Instant> = None;
+    loop {
+        match hand.desk.reactions_due().await {
+            Ok(due) => {
+                store_backoff.reset();
+                let known: HashSet<i64> = due.iter().map(|one| one.id).collect();
+                backoffs.retain(|id, _| known.contains(id));
+                for one in due {
+                    if running.len() >= AT_ONCE {
+                        break;
+                    }
+                    if given_up.contains(&one.id) || !at_work.insert(one.id) {
+                        continue;
+                    }
+                    let backoff = backoffs.entry(one.id).or_insert_with(|| hand.backoff());
+                    // Taken now, so that the attempt needs nothing of this map; it counts only if it fails.
+                    let wait = backoff.next();
+                    running.spawn(Arc::clone(&hand).try_once(one, wait, shutdown.clone()));
+                }
+            }
+            Err(trouble) => {
+                let wait = store_backoff.next();
+                tracing::error!(
+                    wait_ms = millis(wait),
+                    "which reactions to place cannot be read: {trouble}"
+                );
+                if !slept(wait, &mut shutdown).await {
+                    break;
+                }
+                continue;
+            }
+        }
+        let ended = if let Some(finish_by) = finish_by {
+            match timeout_at(finish_by, running.join_next()).await {
+                Ok(Some(ended)) => Some(ended),
+                Ok(None) | Err(_) => break,
+            }
+        } else {
+            tokio::select! {
+                biased;
+                () = told_to_stop(&mut shutdown) => {
+                    finish_by = Some(Instant::now() + hand.timings.finish_limit);
+                    None
+                }
+                Some(ended) = running.join_next() => Some(ended),
+                () = hand.desk.something_to_react() => None,
+            }
+        };
+        if let Some(ended) = ended {
+            let (id, well) = ended.map_err(|error| panicked("react", error))?;
+            at_work.remove(&id);
+            if well {
+                backoffs.remove(&id);
+            } else if *shutdown.borrow() {
+                given_up.insert(id);
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Hand {
+    desk: Desk,
+    web: Web,
+    limiter: Mutex<Limiter>,
+    timings: Arc<Timings>,
+}
+
+/// Why an attempt did not end in a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
+impl Hand {
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.timings.retry_first, self.timings.retry_max)
+    }
+
+    /// One attempt, and the wait after it if it failed; whether it is recorded.
+    async fn try_once(
+        self: Arc<Self>,
+        due: ReactionDue,
+        backoff: Duration,
+        mut shutdown: watch::Receiver<bool>,
+    ) -> (i64, bool) {
+        let failed = match self.bring(&due).await {
+            Ok(()) => return (due.id, true),
+            Err(failed) => failed,
+        };
+        let wait = match &failed {
+            Failed::Web(WebError::Limited { after, method }) => {
+                let wait = after.map_or(backoff, |after| after.max(self.timings.retry_first));
+                self.limiter().pause(method, Instant::now() + wait);
+                wait
+            }
+            Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
+            Failed::Web(_) | Failed::Store(_) => backoff,
+        };
+        tracing::warn!(
+            reaction = due.id,
+            wait_ms = millis(wait),
+            "reaction {} is not placed yet: {failed}",
+            due.id
+        );
+        slept(wait, &mut shutdown).await;
+        (due.id, false)
+    }
+
+    /// Has what is wanted stand there and nothing else of ours, and records that; or records that it cannot be.
+    async fn bring(&self, due: &ReactionDue) -> Result<(), Failed> {
+        let error = match self.place(due).await {
+            Ok(()) => {
+                self.desk.reactions_are(None);
+                return Ok(());
+            }
+            Err(Failed::Web(error)) if is_for_good(&error) => error,
+            Err(failed) => return Err(failed),
+        };
+        let why = error.to_string();
+        let is_gone =
+            matches!(&error, WebError::Refused { code, .. } if code == "message_not_found");
+        if is_gone {
+            tracing::info!(
+                reaction = due.id,
+                "reaction {} has no message to stand on any more",
+                due.id
+            );
+        } else {
+            tracing::warn!(
+                reaction = due.id,
+                "reaction {} cannot be placed; where it was the whole answer, that is said in a message: {why}",
+                due.id
+            );
+        }
+        if matches!(error, WebError::Credentials { .. }) {
+            self.desk.reactions_are(Some(why.clone()));
+        }
+        Ok(self.desk.unplaceable(due.id, &why, !is_gone).await?)
+    }
+
+    async fn place(&self, due: &ReactionDue) -> Result<(), Failed> {
+        let ReactionDue { channel, ts, .. } = due;
+        let mut stands = due.may_stand.clone();
+        if let Some(wanted) = &due.wanted {
+            if stands.insert(wanted.clone()) {
+                self.desk.placing(due.id, stands.clone()).await?;
+            }
+            self.turn(ADD).await;
+            self.web.react(channel, ts, wanted).await?;
+        }
+        for earlier in &due.may_stand {
+            if Some(earlier) != due.wanted.as_ref() {
+                self.turn(REMOVE).await;
+                self.web.unreact(channel, ts, earlier).await?;
+                stands.remove(earlier);
+            }
+        }
+        Ok(self.desk.placed(due.id, due.version, stands).await?)
+    }
+
+    /// Waits for the method's turn.
+    async fn turn(&self, method: &str) {
+        let turn = self.limiter().take(method, Instant::now());
+        sleep_until(turn).await;
+    }
+
+    fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether trying again would be in vain until somebody gives the app a scope, or at all. A token that does not hold is
+/// another matter: nothing works then, and it will be mended.
+fn is_for_good(error: &WebError) -> bool {
+    match error {
+        WebError::Refused { .. } => true,
+        WebError::Credentials { code, .. } => {
+            matches!(
+                code.as_str(),
+                "missing_scope" | "no_permission" | "access_denied"
+            )
+        }
+        WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => false,
+    }
+}

@@ -1,0 +1,481 @@
+//! Forms as Slack shows them, and the way from a trigger to an open form (contract slack 2.4, 3.2, 3.3).
+//!
+//! A trigger is good for 3 s and one use: a form is opened beside everything else, from what is in the store, and
+//! whoever gets none is told to ask again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use slack_morphism::blocks::{
+    SlackBlock, SlackBlockChoiceItem, SlackBlockMarkDownText, SlackBlockOptionGroup,
+    SlackBlockPlainTextInputElement, SlackBlockPlainTextOnly, SlackBlockStaticSelectElement,
+    SlackBlockText, SlackInputBlock, SlackInputBlockElement, SlackModalView, SlackSectionBlock,
+    SlackView,
+};
+
+use tokio::sync::Semaphore;
+
+use super::blocks::mrkdwn_within;
+use super::forms::{COMMENT_FORM, CREATE_FORM, Note, Opening, Wanted, block, value_of};
+use super::listen::{Members, member_of};
+use super::web::{Web, WebError};
+use crate::bounds::Bound;
+use crate::clock::Clock;
+use crate::desk::{CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
+use crate::domain::form::{Field, prefill};
+use crate::domain::operation::Place;
+use crate::domain::reply::{self, Words};
+use crate::domain::task::Source;
+
+/// How long Slack may take to say who somebody is, where it has not said so before: the trigger gets old meanwhile.
+const WHO_WITHIN: Duration = Duration::from_millis(1_500);
+/// So many triggers are remembered, to know one that Slack delivers twice.
+const TRIGGERS_MAX: usize = 256;
+/// Characters of a text field, in Slack's counting.
+const INPUT_MAX: usize = 3_000;
+/// Of a section.
+const SECTION_MAX: usize = 3_000;
+/// Choices of one group.
+const OPTIONS_MAX: usize = 100;
+/// All choices together: a view is at most 250 kB.
+const CHOICES_MAX: usize = 500;
+/// Characters of a choice, and of its value.
+const CHOICE_MAX: usize = 75;
+const VALUE_MAX: usize = 150;
+
+/// Opens forms.
+pub struct Opener {
+    pub desk: Desk,
+    pub web: Web,
+    pub members: Arc<Members>,
+    pub team: String,
+    pub clock: Clock,
+    /// The newest triggers.
+    pub seen: Mutex<VecDeque<String>>,
+    /// Forms that are being opened.
+    pub opening: Semaphore,
+}
+
+/// So many forms are opened at once.
+pub const AT_ONCE: usize = 32;
+
+/// Why somebody gets no form.
+enum NoForm {
+    /// They are told this.
+    Told(Words),
+    Store(StoreTrouble),
+}
+
+impl From<StoreTrouble> for NoForm {
+    fn from(trouble: StoreTrouble) -> NoForm {
+        NoForm::Store(trouble)
+    }
+}
+
+impl Opener {
+    /// Opens a form, or tells why not.
+    pub async fn open(self: Arc<Self>, opening: Opening) {
+        if !self.is_new(&opening.trigger) {
+            tracing::debug!("a gesture that asks for a form came twice");
+            return;
+        }
+        let tried = match self.opening.try_acquire() {
+            Ok(_turn) => self.try_to_open(&opening).await,
+            // Waiting would only make its trigger older.
+            Err(_) => {
+                Bound::Forms.reached(format_args!(
+                    "{AT_ONCE} forms are being opened, and whoever wants one more is asked to try again"
+                ));
+                Err(NoForm::Told(reply::press_again()))
+            }
+        };
+        let words = match tried {
+            Ok(()) => return,
+            Err(NoForm::Told(words)) => words,
+            Err(NoForm::Store(trouble)) => {
+                tracing::error!("a form cannot be filled from the store: {trouble}");
+                reply::form_refused("My store cannot be read at the moment")
+            }
+        };
+        let (channel, url) = (opening.channel.as_deref(), opening.reply_url.clone());
+        let told = self.desk.tell_alone(&opening.user, channel, url, words);
+        if let Err(trouble) = told.await {
+            tracing::error!(
+                person = opening.user,
+                "somebody was not told why no form opened: {trouble}"
+            );
+        }
+    }
+
+    fn is_new(&self, trigger: &str) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.iter().any(|one| one == trigger) {
+            return false;
+        }
+        if seen.len() >= TRIGGERS_MAX {
+            seen.pop_front();
+        }
+        seen.push_back(trigger.to_owned());
+        true
+    }
+
+    async fn try_to_open(&self, opening: &Opening) -> Result<(), NoForm> {
+        self.may_open(&opening.user).await?;
+        let channel = opening.channel.as_deref();
+        // The address stays here: what goes into a view is seen by the person's client.
+        let key = opening.reply_url.as_ref().map(|_| self.key());
+        let (view, reply) = match &opening.what {
+            Wanted::Comment {
+                task,
+                thread,
+                direct,
+                alone,
+            } => {
+                let about = self.desk.comment_form(*task).await?.map_err(NoForm::Told)?;
+                let reply = key.filter(|_| *alone);
+                let note = Note::Comment {
+                    task: *task,
+                    // In the Home tab there is no channel: the answer goes to the person.
+                    channel: channel.unwrap_or(&opening.user).to_owned(),
+                    thread: thread.clone(),
+                    direct: *direct && !alone,
+                    reply: reply.clone(),
+                };
+                (comment_view(&about, &note), reply)
+            }
+            Wanted::Create { public } => {
+                let form = self.desk.create_form(channel).await?;
+                let note = Note::Create {
+                    channel: channel.map(str::to_owned),
+                    public: *public,
+                    reply: key.clone(),
+                    from: None,
+                };
+                (create_view(&form, "", "", &note), key)
+            }
+            Wanted::CreateFrom { origin, text } => {
+                if let Some(made) = self.desk.made_of(&origin.channel, &origin.ts).await? {
+                    return Err(NoForm::Told(made));
+                }
+                let form = self.desk.create_form(channel).await?;
+                let (title, description) = prefill(text);
+                let note = Note::Create {
+                    channel: channel.map(str::to_owned),
+                    public: false,
+                    reply: key.clone(),
+                    from: Some(origin.clone()),
+                };
+                (create_view(&form, &title, &description, &note), key)
+            }
+        };
+        let (opened, ()) = tokio::join!(
+            self.web.open_view(&opening.trigger, view),
+            self.keep(reply, &opening.user, opening.reply_url.as_ref())
+        );
+        opened.map_err(|error| NoForm::Told(in_words(&error)))
+    }
+
+    /// Whoever may not act gets no form: lists and repositories have names.
+    async fn may_open(&self, user: &str) -> Result<(), NoForm> {
+        // Who somebody was when they last did anything is good enough: the form is judged anew when it comes back.
+        let member = match self.members.last_known(user) {
+            Some(member) => member,
+            None => {
+                let asked = member_of(&self.web, &self.members, user);
+                match tokio::time::timeout(WHO_WITHIN, asked).await {
+                    Ok(Ok(member)) => member,
+                    Ok(Err(error)) => return Err(NoForm::Told(in_words(&error))),
+                    Err(_) => return Err(NoForm::Told(reply::press_again())),
+                }
+            }
+        };
+        let may = self.desk.may_open(&member, &self.team).await?;
+        may.map_err(NoForm::Told)
+    }
+
+    /// Where the form is answered, if it is answered. Not known in the end, it is answered in the DM.
+    async fn keep(&self, key: Option<String>, user: &str, url: Option<&ReplyUrl>) {
+        if let (Some(key), Some(url)) = (key, url)
+            && let Err(trouble) = self.desk.keep_reply_url(&key, user, url).await
+        {
+            tracing::warn!("a form will be answered in the DM: {trouble}");
+        }
+    }
+
+    fn key(&self) -> String {
+        let now: DateTime<Utc> = self.clock.now();
+        ulid::Ulid::from_datetime(now.into()).to_string()
+    }
+}
+
+/// Why Slack opens no form, for the person.
+fn in_words(error: &WebError) -> Words {
+    match error {
+        WebError::Refused { code, .. }
+            if matches!(
+                code.as_str(),
+                "expired_trigger_id" | "exchanged_trigger_id" | "invalid_trigger_id"
+            ) =>
+        {
+            tracing::info!(code, "a form came too late");
+            reply::press_again()
+        }
+        WebError::Refused { .. } | WebError::Credentials { .. } => {
+            tracing::error!("a form could not be opened: {error}");
+            reply::form_refused(&error.to_string())
+        }
+        WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {
+            tracing::warn!("a form could not be opened: {error}");
+            reply::press_again()
+        }
+    }
+}
+
+// ---------------------------------------------------------------- what is shown
+
+/// The form for a comment on the task that `about` names.
+pub fn comment_view(about: &Words, note: &Note) -> SlackView {
+    let text = SlackBlockMarkDownText::new(mrkdwn_within(about, SECTION_MAX)).with_verbatim(true);
+    let title = SlackSectionBlock::new().with_text(SlackBlockText::MarkDown(text));
+    let input = SlackBlockPlainTextInputElement::new()
+        .with_action_id(block(Field::Text).into())
+        .with_multiline(true)
+        .with_max_length(INPUT_MAX as u64)
+        .with_focus_on_load(true);
+    let blocks = vec![
+        title.into(),
+        field(Field::Text, "Comment", input.into(), false),
+    ];
+    modal("Comment", "Comment", COMMENT_FORM, blocks, note)
+}
+
+/// The form for a new task.
+pub fn create_view(form: &CreateForm, title: &str, description: &str, note: &Note) -> SlackView {
+    let input = |of: Field, value: &str| {
+        let value = cut(value, INPUT_MAX);
+        SlackBlockPlainTextInputElement::new()
+            .with_action_id(block(of).into())
+            .with_max_length(INPUT_MAX as u64)
+            .opt_initial_value(Some(value).filter(|value| !value.is_empty()))
+    };
+    let title = input(Field::Title, title).with_focus_on_load(true);
+    let description = input(Field::Description, description).with_multiline(true);
+    let entity = input(Field::Entity, form.entity.as_deref().unwrap_or_default());
+    let mut blocks = vec![
+        field(Field::Title, "Title", title.into(), false),
+        field(Field::Description, "Description", description.into(), true),
+    ];
+    blocks.extend(
+        places(form).map(|select| field(Field::Place, "List or repository", select.into(), false)),
+    );
+    blocks.push(field(Field::Entity, "Client", entity.into(), true));
+    modal("New task", "Create", CREATE_FORM, blocks, note)
+}
+
+/// The lists and repositories in groups, as many as a choice holds; the one that is chosen always is among them.
+fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
+    let chosen = form.places.iter().find(|choice| {
+        form.chosen.as_ref() == Some(&choice.place)
+            || matches!((&form.chosen, &choice.place),
+                (Some(Place::Repo(one)), Place::Repo(other)) if one.is(other))
+    });
+    let mut shown: Vec<&PlaceChoice> = form
+        .places
+        .iter()
+        .filter(|choice| value_of(&choice.place).len() <= VALUE_MAX)
+        .take(CHOICES_MAX)
+        .collect();
+    if let Some(chosen) = chosen
+        && !shown.contains(&chosen)
+        && value_of(&chosen.place).len() <= VALUE_MAX
+    {
+        shown.pop();
+        shown.push(chosen);
+    }
+    if shown.len() < form.places.len() {
+        tracing::warn!(
+            places = form.places.len(),
+            shown = shown.len(),
+            "a form cannot show every list and repository; the others can be typed: `create TITLE -l LIST`"
+        );
+    }
+    let mut groups = Vec::new();
+    for source in Source::ALL {
+        let of_source: Vec<&PlaceChoice> = shown
+            .iter()
+            .copied()
+            .filter(|choice| choice.place.source() == source)
+            .collect();
+        let several = of_source.len() > OPTIONS_MAX;
+        for (number, part) in (1..).zip(of_source.chunks(OPTIONS_MAX)) {
+            let label = match several {
+                true => format!("{} ({number})", source.name()),
+                false => source.name().to_owned(),
+            };
+            let options = part.iter().copied().map(choice).collect();
+            groups.push(SlackBlockOptionGroup::new(label.into(), options));
+        }
+    }
+    (!groups.is_empty()).then(|| {
+        SlackBlockStaticSelectElement::new()
+            .with_action_id(block(Field::Place).into())
+            .with_option_groups(groups)
+            .opt_initial_option(chosen.filter(|chosen| shown.contains(chosen)).map(choice))
+    })
+}
+
+fn choice(choice: &PlaceChoice) -> SlackBlockChoiceItem<SlackBlockPlainTextOnly> {
+    let name = cut(choice.name.trim(), CHOICE_MAX);
+    let name = if name.is_empty() {
+        "…".to_owned()
+    } else {
+        name
+    };
+    SlackBlockChoiceItem::new(name.into(), value_of(&choice.place))
+}
+
+fn field(of: Field, label: &str, element: SlackInputBlockElement, optional: bool) -> SlackBlock {
+    SlackInputBlock::new(label.into(), element)
+        .with_block_id(block(of).into())
+        .with_optional(optional)
+        .into()
+}
+
+fn modal(title: &str, submit: &str, name: &str, blocks: Vec<SlackBlock>, note: &Note) -> SlackView {
+    SlackView::Modal(
+        SlackModalView::new(title.into(), blocks)
+            .with_submit(submit.into())
+            .with_close("Cancel".into())
+            .with_callback_id(name.into())
+            .with_private_metadata(note.written()),
+    )
+}
+
+/// At most so many characters, in the counting of whoever counts most: UTF-16.
+fn cut(text: &str, most: usize) -> String {
+    if text.encode_utf16().count() <= most {
+        return text.to_owned();
+    }
+    let mut left = most.saturating_sub(1);
+    let fits = |c: &char| {
+        let fits = c.len_utf16() <= left;
+        left = left.saturating_sub(c.len_utf16());
+        fits
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::task::RepoName;
+    use crate::sandbox::{Sandbox, Seed};
+    use crate::slack::Token;
+
+    fn note() -> Note {
+        Note::Create {
+            channel: Some("C".repeat(64)),
+            public: true,
+            reply: Some("0".repeat(64)),
+            from: None,
+        }
+    }
+
+    fn repo(number: usize) -> PlaceChoice {
+        let name = format!("{}/r{number}", "o".repeat(39));
+        PlaceChoice {
+            place: Place::Repo(RepoName::parse(&name).unwrap()),
+            name,
+        }
+    }
+
+    fn list(number: usize, name: &str) -> PlaceChoice {
+        PlaceChoice {
+            place: Place::List(format!("90{number}")),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Every form goes through a Slack that holds to Slack's limits.
+    async fn opens(views: impl IntoIterator<Item = SlackView>) {
+        let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
+        let slack = &sandbox.slack;
+        let (app, bot) = (Token::new(slack.app_token()), Token::new(slack.bot_token()));
+        let web = Web::new(&slack.api_url(), &app, &bot, Duration::from_secs(10)).unwrap();
+        for view in views {
+            let shown = json!(view).to_string();
+            let opened = web.open_view(&slack.trigger(), view).await;
+            assert_eq!(opened, Ok(()), "{shown}");
+        }
+        sandbox.close().await;
+    }
+
+    #[tokio::test]
+    async fn forms_keep_to_slacks_limits() {
+        let odd = "🦀 שלום <!channel> & `x` ".repeat(400);
+        let no_break = "é".repeat(5_000);
+        let form = |places: Vec<PlaceChoice>| CreateForm {
+            chosen: places.last().map(|last| last.place.clone()),
+            places,
+            entity: Some("👩‍👩‍👧".repeat(20)),
+        };
+        let many: Vec<PlaceChoice> = (0..300)
+            .map(|n| list(n, &odd))
+            .chain((0..300).map(repo))
+            .collect();
+        let places = [
+            vec![],
+            vec![list(1, "Inbox")],
+            vec![list(1, " ")],
+            (0..100).map(|n| list(n, "Inbox")).collect(),
+            (0..101).map(repo).collect(),
+            many,
+        ];
+        let creates = places
+            .into_iter()
+            .flat_map(|places| {
+                let form = form(places);
+                [("", ""), ("x", "y"), (odd.as_str(), no_break.as_str())]
+                    .map(|(title, description)| create_view(&form, title, description, &note()))
+            })
+            .collect::<Vec<_>>();
+        let comments = [String::new(), odd.clone(), no_break.clone()].map(|title| {
+            let about = Words::new()
+                .link(title, "https://app.clickup.com/t/86a")
+                .text(" · ClickUp · to do");
+            comment_view(&about, &note())
+        });
+        opens(creates.into_iter().chain(comments)).await;
+    }
+
+    #[test]
+    fn what_is_chosen_is_shown_among_however_many() {
+        let places: Vec<PlaceChoice> = (0..1_000).map(|n| list(n, &format!("List {n}"))).collect();
+        let form = CreateForm {
+            chosen: Some(Place::List("90999".into())),
+            places,
+            entity: None,
+        };
+        let select = json!(places_of(&form));
+        assert_eq!(select["initial_option"]["value"], "list:90999");
+        let groups = select["option_groups"].as_array().unwrap();
+        assert_eq!(groups.len(), CHOICES_MAX / OPTIONS_MAX);
+        assert_eq!(groups[0]["label"]["text"], "ClickUp (1)");
+    }
+
+    fn places_of(form: &CreateForm) -> SlackBlockStaticSelectElement {
+        places(form).unwrap()
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        // The crab takes two of Slack's characters.
+        assert_eq!(cut("a🦀b", 3), "a…");
+    }
+}

@@ -1,0 +1,88 @@
+//! What one person alone sees, said through a `response_url` (contract slack 2.4): five times within half an hour, never
+//! changed and never found again. What cannot be said so is said in the person's DM.
+//!
+//! `post` comes here with every message that has such an address. The address is a bearer secret: no error of this file
+//! holds it.
+
+use serde::Serialize;
+use slack_morphism::blocks::SlackBlock;
+
+use super::web::WebError;
+use crate::desk::{URL_LIFE, Whisper};
+use chrono::{DateTime, Utc};
+
+/// How often Slack takes anything through one address.
+const USES_MAX: u32 = 5;
+
+/// The name of such a call in logs.
+pub const METHOD: &str = "response_url";
+
+/// What goes to the address.
+#[derive(Serialize)]
+pub struct Said<'a> {
+    response_type: &'static str,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<SlackBlock>,
+    /// What the person pressed stays.
+    replace_original: bool,
+}
+
+impl<'a> Said<'a> {
+    pub fn new(text: &'a str, blocks: Vec<SlackBlock>, public: bool) -> Said<'a> {
+        Said {
+            response_type: if public { "in_channel" } else { "ephemeral" },
+            text,
+            blocks,
+            replace_original: false,
+        }
+    }
+}
+
+/// The address to say it by; `None` if it is used up or too old.
+pub fn address(whisper: &Whisper, now: DateTime<Utc>) -> Option<&str> {
+    let fresh = now - whisper.since < URL_LIFE && whisper.uses < USES_MAX;
+    whisper
+        .url
+        .as_ref()
+        .filter(|_| fresh)
+        .map(crate::desk::ReplyUrl::as_str)
+}
+
+/// Whether it will never work by this address: Slack refuses it, or will not know it any more.
+pub fn is_over(error: &WebError) -> bool {
+    matches!(error, WebError::Refused { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::ReplyUrl;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::fresh(0, 0, true)]
+    #[case::last_use(4, 28, true)]
+    #[case::used_up(5, 0, false)]
+    #[case::too_old(0, 29, false)]
+    fn an_address_is_good_a_few_times_for_a_while(
+        #[case] uses: u32,
+        #[case] minutes: i64,
+        #[case] good: bool,
+    ) {
+        let since = DateTime::UNIX_EPOCH;
+        let whisper = Whisper {
+            url: Some(ReplyUrl::new("https://hooks.slack.test/x")),
+            uses,
+            public: false,
+            since,
+        };
+        let now = since + chrono::Duration::minutes(minutes);
+        assert_eq!(address(&whisper, now).is_some(), good);
+        let forgotten = Whisper {
+            url: None,
+            ..whisper
+        };
+        assert_eq!(address(&forgotten, now), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Forms that are open, and the messages that tasks were made from.
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::operations;
+use super::slack_events::ReplyUrl;
+use super::tasks::{self, Stored};
+use crate::domain::form::Origin;
+use crate::domain::operation::Write;
+
+/// How long Slack takes anything through a `response_url` (contract slack 2.4); a little less, for clocks differ.
+pub const URL_LIFE: Duration = Duration::minutes(29);
+
+/// Remembers where a form is to be answered.
+pub fn keep_url(
+    tx: &Connection,
+    id: &str,
+    user: &str,
+    url: &ReplyUrl,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO reply_urls (id, user_id, url, kept_ms) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        params![id, user, url.as_str(), now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// Where a form of this person's is to be answered, once; `None` if that is not known, or over.
+pub fn take_url(
+    tx: &Connection,
+    id: &str,
+    user: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Option<ReplyUrl>> {
+    tx.query_row(
+        "DELETE FROM reply_urls WHERE id = ?1 AND user_id = ?2 AND kept_ms >= ?3 RETURNING url",
+        params![id, user, (now - URL_LIFE).timestamp_millis()],
+        |row| row.get::<_, String>(0).map(ReplyUrl::new),
+    )
+    .optional()
+}
+
+/// What became of a message that a task was made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// It is there.
+    Task(Box<Stored>),
+    /// It is asked for; its title.
+    Asked(String),
+}
+
+/// What was made of this message; `None` if nothing was, or it is not there any more.
+pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
+    let row: Option<(Option<i64>, Option<i64>)> = connection
+        .query_row(
+            "SELECT task_id, command_id FROM made_from WHERE channel = ?1 AND ts = ?2",
+            params![channel, ts],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((task, command)) = row else {
+        return Ok(None);
+    };
+    if let Some(row) = task {
+        let stored = tasks::by_row(connection, row)?.filter(|stored| !stored.gone);
+        return Ok(stored.map(|stored| Made::Task(Box::new(stored))));
+    }
+    let Some(command) = command else {
+        return Ok(None);
+    };
+    let first = operations::of_command(connection, command)?
+        .into_iter()
+        .next();
+    Ok(
+        first.and_then(|row| match (row.state, row.operation.write) {
+            (operations::State::Pending, Write::Create(new)) => Some(Made::Asked(new.title)),
+            _ => None,
+        }),
+    )
+}
+
+/// A task is being made from this message.
+pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO made_from (channel, ts, command_id) VALUES (?1, ?2, ?3)
+         ON CONFLICT (channel, ts) DO UPDATE SET command_id = excluded.command_id, task_id = NULL",
+        params![of.channel, of.ts, command],
+    )?;
+    Ok(())
+}
+
+/// What a command has made, if it was asked for from a message.
+pub fn is_made(tx: &Connection, command: i64, task: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE made_from SET task_id = ?2 WHERE command_id = ?1")?
+        .execute([command, task])?;
+    Ok(())
+}
+
+/// Forgets addresses that Slack does not take any more, and messages that came to nothing.
+pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+    let old = (now - URL_LIFE).timestamp_millis();
+    let mut taken = tx.execute("DELETE FROM reply_urls WHERE kept_ms < ?1", [old])?;
+    taken += tx.execute(
+        "UPDATE messages SET reply_url = NULL WHERE reply_url IS NOT NULL AND created_ms < ?1",
+        [old],
+    )?;
+    taken += tx.execute(
+        "DELETE FROM made_from WHERE command_id IS NULL AND task_id IS NULL",
+        [],
+    )?;
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    fn store() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+    }
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + Duration::minutes(minutes)
+    }
+
+    #[test]
+    fn an_address_is_given_once_to_whom_it_belongs_while_it_is_good() {
+        let connection = store();
+        let url = ReplyUrl::new("https://hooks.slack.test/x");
+        for id in ["A", "B"] {
+            keep_url(&connection, id, "U0ANN01", &url, at(0)).unwrap();
+        }
+        let take = |id: &str, user: &str, now| take_url(&connection, id, user, now).unwrap();
+        assert_eq!(take("A", "U0BOB01", at(1)), None);
+        assert_eq!(take("A", "U0ANN01", at(1)), Some(url));
+        assert_eq!(take("A", "U0ANN01", at(1)), None);
+        assert_eq!(take("B", "U0ANN01", at(30)), None);
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let connection = store();
+        let url = ReplyUrl::new("https://hooks.slack.test/x");
+        keep_url(&connection, "A", "U0ANN01", &url, at(0)).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO messages (uid, channel, reply_url, whisper_to, created_ms) VALUES ('m', 'C', 'https://x', 'U', 0);
+                 INSERT INTO made_from (channel, ts) VALUES ('C', '1.000001');",
+            )
+            .unwrap();
+        let left = || -> (i64, i64, i64) {
+            connection
+                .query_row(
+                    "SELECT (SELECT count(*) FROM reply_urls), (SELECT count(reply_url) FROM messages),
+                         (SELECT count(*) FROM made_from)",
+                    [],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .unwrap()
+        };
+        prune(&connection, at(28)).unwrap();
+        assert_eq!(left(), (1, 1, 0));
+        prune(&connection, at(30)).unwrap();
+        assert_eq!(left(), (0, 0, 0));
+    }
+}

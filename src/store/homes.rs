@@ -1,0 +1,82 @@
+//! Home tabs: who has opened theirs, and what was published there last.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A Home tab as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    pub user: String,
+    /// Why this person may not command.
+    pub refusal: Option<String>,
+    /// It is to be published whatever it shows.
+    pub due: bool,
+    /// Hand it back to [`published`].
+    pub version: i64,
+    /// Of what was published last.
+    pub digest: Option<String>,
+    /// Slack's, of the same.
+    pub hash: Option<String>,
+}
+
+/// Somebody opened their Home tab.
+pub fn opened(
+    tx: &Connection,
+    user: &str,
+    dm: &str,
+    refusal: Option<&str>,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO homes (user_id, dm, refusal, opened_ms) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (user_id) DO UPDATE SET dm = excluded.dm, refusal = excluded.refusal,
+             opened_ms = excluded.opened_ms, wanted = wanted + 1",
+        params![user, dm, refusal, at.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// The DM of somebody who has opened their Home tab.
+pub fn dm(connection: &Connection, user: &str) -> rusqlite::Result<Option<String>> {
+    let dm = connection
+        .query_row("SELECT dm FROM homes WHERE user_id = ?1", [user], |row| {
+            row.get::<_, Option<String>>(0)
+        })
+        .optional()?;
+    Ok(dm.flatten())
+}
+
+/// The Home tabs that were opened since then.
+pub fn since(connection: &Connection, since: DateTime<Utc>) -> rusqlite::Result<Vec<Home>> {
+    connection
+        .prepare_cached(
+            "SELECT user_id, refusal, wanted > published, wanted, digest, hash FROM homes
+             WHERE opened_ms >= ?1 ORDER BY opened_ms",
+        )?
+        .query_map([since.timestamp_millis()], |row| {
+            Ok(Home {
+                user: row.get(0)?,
+                refusal: row.get(1)?,
+                due: row.get(2)?,
+                version: row.get(3)?,
+                digest: row.get(4)?,
+                hash: row.get(5)?,
+            })
+        })?
+        .collect()
+}
+
+/// What was asked for up to `version` stands there. Without a digest nothing does: Slack does not take it.
+pub fn published(
+    tx: &Connection,
+    user: &str,
+    version: i64,
+    digest: Option<&str>,
+    hash: Option<&str>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE homes SET published = ?2, digest = ?3, hash = ?4 WHERE user_id = ?1",
+        params![user, version, digest, hash],
+    )?;
+    Ok(())
+}

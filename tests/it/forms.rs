@@ -1,0 +1,477 @@
+//! Forms: opened at once from what is in the store, checked while they are open, done once.
+
+use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::slack::Slack;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::gestures::*;
+use crate::harness::*;
+
+const RANDOM: &str = "C0RND01";
+const GENERAL: &str = "C0GEN01";
+
+#[tokio::test]
+async fn a_comment_is_written_in_a_form() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        press(ivan, &card, "Comment");
+        let form = ivan.form(1).await;
+        assert!(form.shows("Renew cert"));
+        assert_eq!(
+            form.submits(ANA, &[("text", " \n ")]).await,
+            json!({"response_action": "errors", "errors": {"text": "A comment needs text."}})
+        );
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("text", "two\nlines")]).await.is_null());
+        answer
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        ivan.clickup()
+            .task("Renew cert")
+            .has_comments(["two\nlines"]);
+        assert!(modals(ivan.slack()).is_empty(), "it is closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_comment_form_means_its_card_whatever_is_current() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        press(ivan, &card, "Comment");
+        let form = ivan.form(1).await;
+        ivan.dm(ANA, "next").await.begins("Next: Write the runbook");
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("text", "shipped")]).await.is_null());
+        answer
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_shortcut_opens_a_form_for_a_new_task() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        assert_eq!(form.choices("place"), ["Inbox", "acme/widgets"]);
+        assert_eq!(form.holds("place"), "Inbox");
+        let answer = ivan.is_told(ANA);
+        let fields = [
+            ("title", "Fix login"),
+            ("description", "It fails"),
+            ("place", "repo:acme/widgets"),
+            ("entity", "acme"),
+        ];
+        assert!(form.submits(ANA, &fields).await.is_null());
+        answer
+            .settles()
+            .await
+            .replies("✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#1)");
+        assert!(
+            ivan.github().issue(REPO, 1).json()["body"]
+                .as_str()
+                .unwrap()
+                .starts_with("It fails")
+        );
+    })
+    .await;
+}
+
+#[rstest]
+#[case::no_title(&[("title", "  ")], &["title"])]
+#[case::long_title(&[("title", TITLE_OVER), ("place", "repo:acme/widgets")], &["title"])]
+#[case::odd_client(&[("title", "x"), ("entity", "a[b]")], &["entity"])]
+#[case::nowhere(&[("title", "x"), ("place", "repo:nowhere")], &["place"])]
+#[case::all_at_once(&[("title", ""), ("entity", "a,b")], &["title", "entity"])]
+#[tokio::test]
+async fn a_field_that_is_wrong_is_told_beside_it(
+    #[case] fields: &'static [(&'static str, &'static str)],
+    #[case] wrong: &'static [&'static str],
+) {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let told = form.submits(ANA, fields).await;
+        assert_eq!(told["response_action"], "errors");
+        let errors = told["errors"].as_object().unwrap();
+        let mut wrong = wrong.to_vec();
+        wrong.sort_unstable();
+        assert!(errors.keys().eq(wrong), "{errors:?}");
+        assert_eq!(modals(ivan.slack()).len(), 1, "it stays open");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
+    })
+    .await;
+}
+
+const TITLE_OVER: &str = "אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי \
+    אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי \
+    אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי אבגדהוזחטי";
+
+#[tokio::test]
+async fn create_alone_opens_the_form_of_its_channel() {
+    let setup = Setup::new()
+        .config("[[slack.channels]]\nid = \"C0RND01\"\nsource = \"github\"\nentity = \"acme\"");
+    ivan_test(setup, async |ivan| {
+        ivan.slack().commands(ANA, RANDOM, "/ivan", "create");
+        let form = ivan.form(1).await;
+        assert_eq!(form.holds("place"), "acme/widgets");
+        assert_eq!(form.holds("entity"), "acme");
+        // What is cleared is meant to be.
+        let fields = [("title", "Fix login"), ("entity", "")];
+        assert!(form.submits(ANA, &fields).await.is_null());
+        let said = |slack: &Slack| !slack.bot_messages(RANDOM).is_empty();
+        ivan.within("the channel sees it", ivan.slack().until(said))
+            .await;
+        assert_eq!(
+            shown(&ivan.slack().bot_messages(RANDOM)[0].text),
+            "✓ Issue created in GitHub: Fix login (acme/widgets#1)"
+        );
+        assert!(whispers(ivan.slack(), ANA).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_becomes_one_task() {
+    ivan_test(Setup::new(), async |ivan| {
+        let ts = ivan
+            .slack()
+            .says(BO, GENERAL, "Login is broken\nask <@U0ANN01> & <!channel>");
+        ivan.slack()
+            .message_action(ANA, GENERAL, &ts, "create_task");
+        let form = ivan.form(1).await;
+        assert_eq!(form.holds("title"), "Login is broken");
+        ivan.clickup().front().down();
+        assert!(
+            form.submits(ANA, &[("place", "repo:acme/widgets")])
+                .await
+                .is_null()
+        );
+        let made = ivan
+            .is_whispered(ANA, 0, |text| text.starts_with('✓'))
+            .await;
+        assert_eq!(
+            made,
+            "✓ Issue created in GitHub: Login is broken (acme/widgets#1)"
+        );
+        let body = ivan.github().issue(REPO, 1).json()["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(body.contains("From a message by bo in Slack"), "{body}");
+        let link = format!("/archives/{GENERAL}/p{}", ts.replace('.', ""));
+        assert!(body.contains(&link), "{body}");
+        // Whoever is named there is named here, and nobody is notified.
+        assert!(
+            body.contains("ask @\u{2060}ana & @\u{2060}channel"),
+            "{body}"
+        );
+        // The same message, by anybody.
+        let before = whispers(ivan.slack(), BO).len();
+        ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
+        let again = ivan.is_whispered(BO, before, |_| true).await;
+        assert!(
+            again.starts_with("✓ This message is a task already: Login is broken"),
+            "{again}"
+        );
+        assert!(modals(ivan.slack()).is_empty());
+        ivan.clickup().front().up();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_forms_of_one_message_make_one_task() {
+    ivan_test(Setup::new(), async |ivan| {
+        let ts = ivan.slack().says(BO, GENERAL, "Login is broken");
+        ivan.slack()
+            .message_action(ANA, GENERAL, &ts, "create_task");
+        let first = ivan.form(1).await.view["id"].clone();
+        ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
+        ivan.form(2).await;
+        let forms = modals(ivan.slack());
+        let form_of = |mine: bool| {
+            let view = forms.iter().find(|view| (view["id"] == first) == mine);
+            view.unwrap().clone()
+        };
+        ivan.clickup().front().down();
+        for (who, mine) in [(ANA, true), (BO, false)] {
+            let form = Form::of(ivan, form_of(mine));
+            assert!(form.submits(who, &[]).await.is_null());
+            if mine {
+                let asked = "SELECT count(*) FROM made_from";
+                ivan.within("it is asked for", async {
+                    while ivan.sql::<i64>(asked) == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
+            }
+        }
+        let being_made = ivan.is_whispered(BO, 0, |_| true).await;
+        assert_eq!(
+            being_made,
+            "… A task is being made from this message already: Login is broken"
+        );
+        // So is a third gesture answered, which gets no form.
+        ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
+        ivan.is_whispered(BO, 1, |text| text.starts_with("… A task is being made"))
+            .await;
+        ivan.clickup().front().up();
+        ivan.is_whispered(ANA, 0, |text| text.starts_with("✓ Task created"))
+            .await;
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_slack_does_not_show_us_still_has_its_address() {
+    ivan_test(Setup::new(), async |ivan| {
+        let ts = ivan.slack().says(BO, RANDOM, "Login is broken");
+        ivan.slack()
+            .errors("chat.getPermalink", "channel_not_found", 1);
+        ivan.slack().message_action(ANA, RANDOM, &ts, "create_task");
+        let form = ivan.form(1).await;
+        assert!(
+            form.submits(ANA, &[("place", "repo:acme/widgets")])
+                .await
+                .is_null()
+        );
+        ivan.is_whispered(ANA, 0, |text| text.starts_with('✓'))
+            .await;
+        let body = ivan.github().issue(REPO, 1).json()["body"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let link = format!(".slack.com/archives/{RANDOM}/p{}", ts.replace('.', ""));
+        assert!(body.contains(&link), "{body}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kill_right_after_a_form_closed_loses_nothing() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        let envelope = form.submit(ANA, &[("title", "Call Bo")]);
+        ivan.answered(&envelope).await;
+        drop(answer);
+        ivan.kill_and_restart().await;
+        ivan.answer(ANA, 0)
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Call Bo");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_that_arrives_twice_is_done_once() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        let envelope = form.submit(ANA, &[("title", "Call Bo")]);
+        ivan.slack().repeat(&envelope);
+        answer
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Call Bo");
+        ivan.until_all_is_acked().await;
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_holds_up_no_form() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(What::Hang).always());
+        press(ivan, &card, "Comment");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("text", "shipped")]).await.is_null());
+        let answer = answer.answers().await;
+        answer.begins("… Comment queued: Renew cert");
+        ivan.clickup().front().clear_faults();
+        ivan.clickup().front().cut();
+        answer
+            .becomes("✓ Comment added in ClickUp: Renew cert")
+            .await;
+    })
+    .await;
+}
+
+#[rstest]
+#[case::expired("expired_trigger_id", "✗ Slack gives me three seconds")]
+#[case::exchanged("exchanged_trigger_id", "✗ Slack gives me three seconds")]
+#[case::refused("view_too_large", "✗ The form could not be opened")]
+#[tokio::test]
+async fn a_form_that_does_not_open_is_told_in_the_dm(
+    #[case] code: &'static str,
+    #[case] told: &'static str,
+) {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.forgive("a form could not be opened");
+        ivan.slack().errors("views.open", code, 1);
+        let answer = ivan.is_told(ANA);
+        ivan.slack().shortcut(ANA, "new_task");
+        answer.answers().await.begins(told);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shortcut_that_arrives_twice_opens_one_form() {
+    ivan_test(Setup::new(), async |ivan| {
+        let envelope = ivan.slack().shortcut(ANA, "new_task");
+        ivan.slack().repeat(&envelope);
+        ivan.form(1).await;
+        ivan.until_all_is_acked().await;
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(modals(ivan.slack()).len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_act_gets_no_form() {
+    ivan_test(two_tasks(), async |ivan| {
+        let answer = ivan.is_told(GUEST);
+        ivan.slack().shortcut(GUEST, "new_task");
+        answer.answers().await.begins("✗ I only take commands");
+        assert!(modals(ivan.slack()).is_empty());
+        // Not even one that somebody else has open.
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(GUEST);
+        form.submits(GUEST, &[("title", "Mine")]).await;
+        answer.answers().await.begins("✗ I only take commands");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 0);
+    })
+    .await;
+}
+
+#[rstest]
+#[case::nothing("")]
+#[case::no_json("{")]
+#[case::of_another_kind(r#"{"comment": {"task": 1, "channel": "D0DM001", "thread": null, "direct": true, "reply": null}}"#)]
+#[case::odd_channel(
+    r#"{"create": {"channel": "../x", "public": true, "reply": null, "from": null}}"#
+)]
+#[case::more(
+    r#"{"create": {"channel": null, "public": true, "reply": null, "from": null, "as": "Bo"}}"#
+)]
+#[tokio::test]
+async fn a_form_that_is_not_as_we_wrote_it_does_nothing(#[case] note: &'static str) {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let mut view = form.view.clone();
+        view["private_metadata"] = json!(note);
+        view["state"] = json!({"values": {"title": {"title": {"value": "Mine"}},
+            "place": {"place": {"selected_option": {"value": "repo:acme/widgets"}}}}});
+        let payload = json!({"type": "view_submission", "team": {"id": "T0TEAM1"}, "user": {"id": ANA},
+            "trigger_id": "1.2.x", "view": view, "response_urls": []});
+        let envelope = ivan
+            .slack()
+            .send_payload(ivan::sandbox::slack::Kind::Interactive, payload);
+        let told = ivan.answered(&envelope).await;
+        assert!(told["errors"]["title"].as_str().unwrap().starts_with("I do not know this form"));
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_leaves_the_form_open() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let held = ivan.holds_the_store();
+        let told = form.submits(ANA, &[("title", "Call Bo")]).await;
+        let why = told["errors"]["title"].as_str().unwrap();
+        assert!(why.starts_with("My store is slow"), "{why}");
+        drop(held);
+        // Pressed again it is the same form.
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("title", "Call Bo")]).await.is_null());
+        answer
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Call Bo");
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM operations"), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn titles_of_any_kind_fit_into_their_form() {
+    let long = format!("🦀 שלום <!channel> `{}`", "x".repeat(4_000));
+    let setup = Setup::new().clickup_tasks([json!({"name": long})]);
+    ivan_test(setup, async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        press(ivan, &card, "Comment");
+        let form = ivan.form(1).await;
+        assert!(form.view["blocks"].to_string().contains("&lt;!channel&gt;"));
+        let said = format!("{}\n{}", "שלום 🦀 ".repeat(60), "é".repeat(5_000));
+        let ts = ivan.slack().says(BO, GENERAL, &said);
+        ivan.slack()
+            .message_action(ANA, GENERAL, &ts, "create_task");
+        let forms = ivan.slack().until(|slack| modals(slack).len() == 2);
+        ivan.within("the second form", forms).await;
+        // The bot is in #general, where nothing of this is read aloud.
+        assert!(ivan.slack().bot_messages(GENERAL).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_whispered_card_is_answered_in_whispers() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slash(ANA, RANDOM, "current").await;
+        let ephemeral = |action: &str, trigger: &str| {
+            let url = ivan.slack().envelopes();
+            let url = url.iter().find_map(|one| one.payload["response_url"].as_str().map(str::to_owned));
+            json!({"type": "block_actions", "team": {"id": "T0TEAM1", "domain": "acme"}, "user": {"id": ANA},
+                "trigger_id": trigger, "response_url": url, "channel": {"id": RANDOM, "name": "random"},
+                "container": {"type": "message", "message_ts": "1763800700.000800", "channel_id": RANDOM,
+                    "is_ephemeral": true},
+                "actions": [{"type": "button", "action_id": action, "action_ts": "1963800710.000100"}]})
+        };
+        let row: i64 = ivan.sql("SELECT id FROM tasks WHERE title = 'Renew cert'");
+        let interactive = ivan::sandbox::slack::Kind::Interactive;
+        let trigger = ivan.slack().trigger();
+        ivan.slack()
+            .send_payload(interactive, ephemeral(&format!("comment:{row}"), &trigger));
+        let form = ivan.form(1).await;
+        assert!(form.submits(ANA, &[("text", "shipped")]).await.is_null());
+        ivan.is_whispered(ANA, 1, |text| text == "✓ Comment added in ClickUp: Renew cert").await;
+        ivan.slack()
+            .send_payload(interactive, ephemeral(&format!("done:{row}"), "1.2.y"));
+        ivan.is_whispered(ANA, 2, |text| text.starts_with("✓ Task completed in ClickUp: Renew cert")).await;
+        assert!(ivan.slack().bot_messages(RANDOM).is_empty());
+    })
+    .await;
+}
+
+/// Presses a button that opens a form: nothing is answered yet.
+fn press(ivan: &Ivan, on: &Answer<'_>, label: &str) {
+    let action = on.action(label);
+    let dm = ivan.slack().dm(ANA);
+    ivan.slack().clicks(ANA, &dm, &on.ts(), &action);
+}

@@ -1,0 +1,195 @@
+//! Reactions on Ivan's cards: a check mark is `done`.
+
+use serde_json::json;
+
+use crate::harness::*;
+
+const DONE: &str = "white_check_mark";
+
+fn completions(ivan: &Ivan) -> usize {
+    let puts = ivan.clickup().front().journal().into_iter();
+    puts.filter(|seen| seen.is("PUT", "/task/")).count()
+}
+
+#[tokio::test]
+async fn a_check_mark_on_a_card_completes_its_task() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE)
+            .settles()
+            .await
+            .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+        ivan.clickup().task("Renew cert").is("complete");
+        card.becomes_struck().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_check_mark_in_every_skin_tone_counts_and_nothing_else() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let (dm, ts) = (ivan.slack().dm(ANA), card.ts());
+        for other in ["tada", "x", "hourglass_flowing_sand", "+1::skin-tone-2"] {
+            ivan.slack().reacts(ANA, &dm, &ts, other);
+        }
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(completions(ivan), 0);
+        ivan.signs(ANA, &card, "heavy_check_mark::skin-tone-5")
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        ivan.signs(ANA, &card, "ballot_box_with_check")
+            .settles()
+            .await
+            .begins("✓ Note: Renew cert is already complete");
+        assert_eq!(completions(ivan), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_reaction_acts_once() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE)
+            .settles()
+            .await
+            .begins("✓ Task completed");
+        let of_the_reaction = |kind: &str| {
+            let sent = ivan.slack().envelopes().into_iter();
+            let mut sent = sent.filter(|one| one.payload["event"]["type"] == kind);
+            sent.next().unwrap()
+        };
+        let sent = of_the_reaction("reaction_added");
+        ivan.slack().redeliver(&sent.id);
+        ivan.slack().repeat(&sent.id);
+        // Slack may give the same event another id.
+        ivan.slack().send_event(sent.payload["event"].clone());
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(completions(ivan), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_under_an_outcome_is_the_one_that_is_meant() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let outcome = ivan.dm(ANA, "done").await;
+        ivan.signs(ANA, &outcome, DONE)
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Write the runbook");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_and_what_is_about_no_task_ask_for_nothing() {
+    ivan_test(two_tasks(), async |ivan| {
+        let dm = ivan.slack().dm(ANA);
+        let list = ivan.dm(ANA, "list").await.ts();
+        let asked = ivan.says(ANA, "help");
+        let own = asked.ts.clone();
+        let help = asked.settles().await.ts();
+        let kept = || ivan.sql::<i64>("SELECT count(*) FROM slack_events");
+        let before = kept();
+        for ts in [&list, &help, &own] {
+            ivan.slack().reacts(ANA, &dm, ts, DONE);
+        }
+        // Slack may leave out whose message it is.
+        ivan.slack()
+            .send_event(json!({"type": "reaction_added", "user": ANA, "reaction": DONE,
+            "item": {"type": "message", "channel": dm, "ts": own}, "event_ts": "1763800800.000900"}));
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(completions(ivan), 0);
+        assert_eq!(kept() - before, 1, "nothing is kept but the question");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn our_own_reactions_ask_for_nothing() {
+    ivan_test(
+        two_tasks().config("slack.receipts = \"reactions\""),
+        async |ivan| {
+            ivan.dm(ANA, "current").await;
+            let asked = ivan.says(ANA, "done");
+            let (dm, ts) = (asked.channel().to_owned(), asked.ts.clone());
+            let outcome = asked.settles().await.ts();
+            ivan.carries(&dm, &ts, &[DONE]).await;
+            let bot = ivan.slack().bot_user().to_owned();
+            ivan.slack().reacts(&bot, &dm, &outcome, DONE);
+            ivan.is_silent_after(ANA, |_, _| {}).await;
+            assert_eq!(completions(ivan), 1);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn in_a_channel_whoever_may_act_can_and_the_answer_is_in_the_thread() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        let general = ivan.slack().channel("general");
+        let asked = ivan.says_in("general", ANA, "create Fix login");
+        let root = asked.ts.clone();
+        let made = asked.settles().await.ts();
+        // Among people a check mark of somebody who may not act is just that.
+        for who in [GUEST, STRANGER] {
+            ivan.slack().reacts(who, &general, &made, DONE);
+        }
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        ivan.clickup().task("Fix login").is("to do");
+        assert_eq!(ivan.slack().replies_to(&general, &root).len(), 1);
+        ivan.slack().reacts(BO, &general, &made, DONE);
+        let answered = |slack: &ivan::sandbox::slack::Slack| {
+            let replies = slack.replies_to(&general, &root);
+            replies.len() == 2 && replies[1].text.starts_with('✓')
+        };
+        ivan.within("it is answered", ivan.slack().until(answered))
+            .await;
+        ivan.clickup().task("Fix login").is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reaction_to_a_message_that_is_deleted_by_now_still_counts() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let (dm, ts) = (ivan.slack().dm(ANA), card.ts());
+        ivan.slack().lose_next(1);
+        ivan.slack().reacts(ANA, &dm, &ts, DONE);
+        ivan.slack().deletes(&dm, &ts);
+        ivan.slack().redeliver_unacked();
+        // The card is gone, and with it one of the two messages: what is there is the answer.
+        let answered = |slack: &ivan::sandbox::slack::Slack| {
+            let said = slack.bot_messages(&dm);
+            said.len() == 1 && said[0].text.starts_with("✓ Task completed")
+        };
+        ivan.within("it is answered", ivan.slack().until(answered))
+            .await;
+        ivan.clickup().task("Renew cert").is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_mark_on_a_notice_to_somebody_who_never_spoke_counts() {
+    let setup = Setup::new()
+        .webhooks()
+        .people()
+        .github_issues([json!({"title": "Hers", "assignees": ["ana"]})]);
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.github().comment_as(REPO, 1, "bo", "Still?");
+        let told = ivan.is_told(ANA).answers().await;
+        ivan.signs(ANA, &told, DONE)
+            .settles()
+            .await
+            .begins("✓ Issue closed in GitHub: Hers");
+        ivan.until_deliveries_are_applied().await;
+    })
+    .await;
+}
