@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
 
 use super::forms;
+use super::snoozes;
 
 /// Rows of one table that one step takes at most.
 const STEP: i64 = 500;
@@ -74,6 +75,7 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
         ],
     )?;
     taken += forms::prune(tx, now)?;
+    taken += snoozes::forget(tx, old, STEP)?;
     Ok(taken)
 }
 
