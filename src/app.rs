@@ -887,6 +887,7 @@ mod tests {
     };
     use crate::domain::score::Weights;
     use crate::domain::task::{Task, TaskKey};
+    use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};
 
     const WITHIN: Duration = Duration::from_millis(200);
@@ -983,6 +984,9 @@ mod tests {
             panic!("boom")
         }
         async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
+            panic!("boom")
+        }
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
             panic!("boom")
         }
     }

@@ -12,7 +12,7 @@ use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, comments, messages, operations, people};
+use crate::store::{DbResult, Tx, Wake, comments, effects, messages, operations, people};
 
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -237,6 +237,7 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
     }
     match &act.what {
         What::Completed => operations::completes(tx, &task.task.key, act.at),
+        What::Reopened => effects::reopens(tx, &task.task.key, act.at),
         What::Commented {
             id,
             text,

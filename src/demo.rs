@@ -300,6 +300,11 @@ impl Dm {
         if let Some(url) = &button.url {
             return self.print(&format!("       (opens {url})"));
         }
+        if button.action.starts_with("comment:") {
+            return self.print(
+                "       (in Slack a form opens; here type `comment …` or `thread comment …`)",
+            );
+        }
         let asked = self.behind_all(channel, &shown);
         let slack = &self.sandbox.slack;
         slack.clicks(ANA, &asked.channel, &shown.ts, &button.action);
@@ -440,7 +445,7 @@ impl Dm {
             }
             "lost" => {
                 front.clear_faults();
-                for method in ["POST", "PUT", "PATCH"] {
+                for method in ["POST", "PUT", "PATCH", "DELETE"] {
                     front.fault(Fault::new(What::ApplyThenDrop).on(method, "/"));
                 }
             }

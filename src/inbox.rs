@@ -430,7 +430,7 @@ fn found(
             Refusal::Gone => apply::gone(tx, key, *asked_at).map(drop),
             Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
             // Out of sight is not deleted (contract clickup 4): the reconciler decides in time.
-            Refusal::Invisible | Refusal::Other => Ok(()),
+            Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),
         },
         _ => Ok(()),
     }

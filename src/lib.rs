@@ -28,6 +28,8 @@
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
 //! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
 //! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
+//! │   ├── undo.rs        what is to be taken back, and whether it is as we left it
+//! │   ├── when.rs        a time as people type it → an instant in their zone
 //! │   ├── operation.rs   Write, Operation, Outcome, WriteError, SourceWriter, SourceReader, carry_out
 //! │   └── reply.rs       Words, Report: all that people read
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
@@ -35,7 +37,9 @@
 //! │   ├── turn.rs        one command's turn, in one transaction
 //! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
-//! │   └── home.rs        what the Home tabs show that people have open
+//! │   ├── home.rs        what the Home tabs show that people have open
+//! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
+//! │   └── why.rs         the points of a task and its place
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
@@ -53,6 +57,7 @@
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      one request, and what its answer means
 //! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
+//! │   ├── undo.rs        starting, reopening, and taking back
 //! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
 //! │   └── poll.rs        SourceReader: listings → tasks
 //! ├── github/        a source: the same five files

@@ -346,15 +346,20 @@ impl Inner {
         }
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
-        let result = carry_out(at.writer.as_ref(), &row.operation, async |begins| {
-            let (seq, now) = (row.seq, self.clock.now());
-            self.store
-                .write(move |tx| operations::about_to_send(tx, seq, begins, now))
+        let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
+            let (seq, begins, now) = (row.seq, sending.begins, self.clock.now());
+            let before = sending.now.map(|now| now.source_status.clone());
+            let wanted = self
+                .store
+                .write(move |tx| operations::about_to_send(tx, seq, begins, before.as_deref(), now))
                 .await
                 .map_err(|trouble| WriteError::NotTaken {
                     why: trouble.to_string(),
                     retry_after: None,
                 })?;
+            if !wanted {
+                return Err(NotYet::TakenBack);
+            }
             sent.store(true, Ordering::Release);
             Ok(())
         })
@@ -388,6 +393,17 @@ impl Inner {
                     .write(move |tx| operations::looked(tx, seq, not_before))
                     .await?;
                 Ok(Next::Obliged)
+            }
+            Err(NotYet::TakenBack) => {
+                at.answers();
+                tracing::info!(operation = %id, %source, kind, "operation {id}: taken back before it was sent");
+                let ended = Ended {
+                    state: State::Cancelled,
+                    outcome: None,
+                    why: None,
+                    refusal: None,
+                };
+                self.end(&row, ended, self.clock.now()).await
             }
             Err(NotYet::Failed(WriteError::Refused { what, why })) => {
                 at.answers();
@@ -435,10 +451,7 @@ impl Inner {
             Outcome::Overtaken { .. } => State::Overtaken,
         };
         // An answer to a change describes the task after it; what was only read, as it was when that was asked.
-        let known_at = match (
-            &outcome,
-            row.operation.write.is_repeatable() || row.operation.write.task().is_none(),
-        ) {
+        let known_at = match (&outcome, row.operation.write.is_answered_with_its_task()) {
             (Outcome::Applied(_), true) => self.clock.now(),
             _ => begun,
         };
@@ -463,16 +476,24 @@ impl Inner {
             row.operation.write.task().cloned(),
             row.operation.interrupted,
         );
+        let removes = row.operation.write.removes();
         let again = now + back_off(&self.settings, row.attempts);
         let outcome = ended.state.as_str();
         let (has_ended, cancelled, still_pending) = self
             .store
             .write(move |tx| {
+                if !operations::is_pending(tx, seq)? {
+                    // It was taken back while this was under way.
+                    return Ok((false, Vec::new(), operations::count_pending(tx)?));
+                }
                 if let Some(outcome) = &mut ended.outcome {
                     if let Some(known) = tasks::by_key(tx, &outcome.task().key)? {
                         outcome.task_mut().remember(&known.task);
                     }
-                    tasks::keep(tx, outcome.task(), known_at)?;
+                    match removes {
+                        true => tasks::mark_gone(tx, &outcome.task().key, now)?,
+                        false => drop(tasks::keep(tx, outcome.task(), known_at)?),
+                    }
                 }
                 match (ended.refusal, &task) {
                     (Some(Refusal::Gone), Some(key)) => tasks::mark_gone(tx, key, now)?,
@@ -607,6 +628,7 @@ mod tests {
     use super::*;
     use crate::domain::operation::{Operation, Written};
     use crate::domain::task::{Task, TaskKey};
+    use crate::domain::undo::Stands;
     use crate::store::operations::{NewCommand, Surface};
     use crate::store::people;
 
@@ -639,6 +661,9 @@ mod tests {
         }
         async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
             Ok(None)
+        }
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
+            panic!("nothing is taken back")
         }
     }
 

@@ -465,7 +465,7 @@ impl Inner {
                     Refusal::Invisible | Refusal::Other if missed >= MISSED_WALKS => {
                         apply::away(tx, &key, asked_at)
                     }
-                    Refusal::Invisible | Refusal::Other => Ok(Applied::Same),
+                    Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(Applied::Same),
                 },
                 // It will be asked for again after the next full walk.
                 Err(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => Ok(Applied::Same),
@@ -500,6 +500,7 @@ mod tests {
     use crate::domain::event::{Act, What};
     use crate::domain::operation::{Comment, CommentPage, Listing, Of, Operation, Page, Written};
     use crate::domain::task::{RepoName, Status, Task, TaskId};
+    use crate::domain::undo::Stands;
 
     use super::*;
 
@@ -658,6 +659,10 @@ mod tests {
 
         async fn find(&self, _: &Operation) -> Result<Option<Written>, WriteError> {
             panic!("the reconciler writes nothing")
+        }
+
+        async fn still_as_left(&self, _: &Operation, _: &Task) -> Result<Stands, WriteError> {
+            panic!("the reconciler undoes nothing")
         }
     }
 

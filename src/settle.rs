@@ -3,11 +3,13 @@
 //! The outbox settles a command whenever one of its operations got an outcome; the desk, when the person has waited
 //! long enough to be told that it is queued. What is said is rendered here from what is committed, never before.
 
+pub mod pins;
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::card::{Card, Part, card};
+use crate::domain::card::{Button, Card, Part, Press, card};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
@@ -16,7 +18,7 @@ use crate::domain::task::{Status, Task};
 use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, forms, messages, people, reactions};
+use crate::store::{Db, DbResult, Tx, Wake, effects, forms, messages, people, reactions, snoozes};
 
 /// Why a command is looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,10 @@ pub fn settle(
             // A task that was named by its custom id is kept under its own.
             (Some(_), Some(outcome)) => tasks::by_key(tx, &outcome.task().key),
             (Some(key), None) => tasks::by_key(tx, key),
+            // What took back a creation that was still under way learns only by its outcome of what task.
+            (None, Some(outcome)) if matches!(row.operation.write, Write::Undo(_)) => {
+                tasks::by_key(tx, &outcome.task().key)
+            }
             (None, _) => Ok(None),
         })
         .collect::<DbResult<Vec<_>>>()?;
@@ -96,12 +102,20 @@ pub fn settle(
     if let (None, Some(made)) = (acted_on, about) {
         forms::is_made(tx, command.id, made)?;
     }
+    if ended && matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp) {
+        effects::give_back(tx, command.id)?;
+    }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
         return Ok(());
     }
     operations::report(tx, command.id, &json, ended, now)?;
-    let parts = parts(tx, &report, &person, now, weights)?;
+    let changed = rows.first().is_some_and(|row| {
+        row.state == State::Applied && !matches!(row.operation.write, Write::Undo(_))
+    });
+    let can_undo = ended && changed && report.state == ReportState::Done;
+    let undo = can_undo.then_some(command.id);
+    let parts = parts(tx, &report, undo, &person, now, weights)?;
     by_reaction(tx, command.id, &report, now)?;
     messages::say(tx, command.id, &report.words(), &parts, pin, about)?;
     tx.wake(Wake::Messages);
@@ -135,10 +149,11 @@ fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -
     Ok(())
 }
 
-/// What was done, and the next task as a card.
-fn parts(
+/// What was done, the next task as a card, and how to take back what `undo` names.
+pub fn parts(
     connection: &Db,
     report: &Report,
+    undo: Option<i64>,
     person: &Person,
     now: DateTime<Utc>,
     weights: &Weights,
@@ -147,13 +162,16 @@ fn parts(
         Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
         None => None,
     };
-    Ok(match next {
+    let undo = undo.map(|command| Part::Buttons(vec![Button::new("Undo", Press::Undo(command))]));
+    let told = match next {
         Some(next) => vec![
             Part::Text(report.lead().text("\nNext:")),
             Part::Card(shown(&next, person, now, weights)),
         ],
+        None if undo.is_some() => vec![Part::Text(report.words())],
         None => Vec::new(),
-    })
+    };
+    Ok(told.into_iter().chain(undo).collect())
 }
 
 /// A task as a person is shown it now.
@@ -247,6 +265,13 @@ fn move_on(
             | ReportState::Queued
             | ReportState::Refused(Refusal::Gone | Refusal::NotMirrored)
     );
+    let taken_back = rows.first().is_some_and(|row| {
+        row.state == State::Cancelled && !matches!(row.operation.write, Write::Undo(_))
+    });
+    if taken_back {
+        // Taken back: where the person is then, the undo says.
+        return Ok(None);
+    }
     if command.moved {
         // The message has said what is next; it stays, whatever the outcome turns out to be.
         if let Some(Ok(said)) = command
@@ -258,6 +283,24 @@ fn move_on(
             report.emptied = said.emptied;
         }
         return Ok(None);
+    }
+    let mover = pins::Mover {
+        tx,
+        person,
+        command: command.id,
+        surface: command.surface,
+        now,
+        weights,
+    };
+    match rows.first().map(|row| &row.operation.write) {
+        Some(Write::Start { .. }) => return mover.start(acted_on, report),
+        Some(Write::Undo(_)) if report.state == ReportState::Done => {
+            return match effects::undone_by(tx, command.id)? {
+                Some(undone) => mover.back(&undone, acted_on, report),
+                None => Ok(None),
+            };
+        }
+        _ => {}
     }
     if !asked_to_complete || !moves {
         return Ok(None);
@@ -294,14 +337,15 @@ fn move_on(
     Ok(Some(pin))
 }
 
-/// A person's queue in order, without what is being completed.
+/// A person's queue in order, without what is being completed and what they have put off.
 pub fn queue(
     connection: &Db,
     person: &Person,
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<Vec<(i64, Task, Score)>> {
-    let leaving: BTreeSet<i64> = operations::being_completed(connection)?;
+    let mut leaving: BTreeSet<i64> = operations::being_completed(connection)?;
+    leaving.extend(snoozes::hidden(connection, person.id, now)?);
     let mut rows = std::collections::BTreeMap::new();
     let mut open = Vec::new();
     for stored in tasks::open(connection)? {

@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::domain::command::split_on;
+use crate::domain::command::{split_on, split_snooze};
 use client::{Client, Trouble};
 use print::{Printed, What};
 use webhooks::WebhooksCommand;
@@ -173,6 +174,36 @@ pub enum TaskCommand {
     /// Move on to the next task without completing
     #[command(visible_aliases = ["skip", "later"])]
     Next,
+    /// Make REF, or the current task, current and in progress
+    #[command(after_help = REF_HELP)]
+    Start {
+        /// Another task than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+    },
+    /// Hide the current task, or REF, from your queue until WHEN
+    #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan snooze [REF] WHEN")]
+    Snooze {
+        /// Another task than the current one, and until when
+        #[arg(required = true, value_name = "[REF] WHEN")]
+        words: Vec<String>,
+    },
+    /// Open REF again
+    #[command(after_help = REF_HELP)]
+    Reopen {
+        /// What to open
+        #[arg(value_name = "REF")]
+        task: String,
+    },
+    /// Take back what you did last, within 15 minutes
+    Undo,
+    /// Show why the current task, or REF, is where it is in your queue
+    #[command(after_help = REF_HELP)]
+    Why {
+        /// Another task than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+    },
     /// List the queue, numbered; the numbers work as REF until the next list
     #[command(visible_alias = "tasks")]
     List {
@@ -192,6 +223,9 @@ pub enum TaskCommand {
 
 const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), \
                         '#12' for an issue of the default repository, or the address of a task's page.";
+
+const WHEN_AND_REF_HELP: &str = "WHEN is 2h, 3d, 1w, 15:30, tomorrow, tomorrow 14:00, mon 9:00, 1 dec or 2026-12-01, in \
+                                 your time zone. REF is as for `ivan done`.";
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CreateArgs {
@@ -274,7 +308,12 @@ impl TaskCommand {
             TaskCommand::Done { .. }
             | TaskCommand::Comment { .. }
             | TaskCommand::Create(_)
+            | TaskCommand::Start { .. }
+            | TaskCommand::Snooze { .. }
+            | TaskCommand::Reopen { .. }
+            | TaskCommand::Undo
             | TaskCommand::Next => What::Write,
+            TaskCommand::Why { .. } => What::Why,
             TaskCommand::Current => What::Current,
             TaskCommand::List { .. } => What::List,
             TaskCommand::Sync { .. } => What::Sync,
@@ -308,6 +347,22 @@ impl Call {
             }
             TaskCommand::Create(args) => Call::post("/tasks", args.body(), WRITE_WAIT),
             TaskCommand::Next => Call::post("/next", json!({}), WRITE_WAIT),
+            TaskCommand::Start { task } => Call::post("/start", json!({ "ref": task }), WRITE_WAIT),
+            TaskCommand::Snooze { words } => {
+                let words = words.join(" ");
+                let (task, until) = split_snooze(&words);
+                let body = json!({ "ref": task, "until": until });
+                Call::post("/snooze", body, WRITE_WAIT)
+            }
+            TaskCommand::Reopen { task } => {
+                Call::post("/reopen", json!({ "ref": task }), WRITE_WAIT)
+            }
+            TaskCommand::Undo => Call::post("/undo", json!({}), WRITE_WAIT),
+            TaskCommand::Why { task: None } => Call::get("/why"),
+            TaskCommand::Why { task: Some(task) } => {
+                let task = utf8_percent_encode(task, NON_ALPHANUMERIC);
+                Call::get(&format!("/why?ref={task}"))
+            }
             TaskCommand::Sync { full } => {
                 let path = format!("/sync?wait={}", SYNC_WAIT.as_secs());
                 Call::post(&path, json!({ "full": full }), SYNC_WAIT)
@@ -405,6 +460,12 @@ mod tests {
     #[case(&["comment", "--", "- item"], "/comment", json!({ "text": "- item" }))]
     #[case(&["comment", "on", "2:", "all", "good"], "/comment", json!({ "ref": "2", "text": "all good" }))]
     #[case(&["next"], "/next", json!({}))]
+    #[case(&["start"], "/start", json!({}))]
+    #[case(&["start", "2"], "/start", json!({ "ref": "2" }))]
+    #[case(&["snooze", "tomorrow", "14:00"], "/snooze", json!({ "until": "tomorrow 14:00" }))]
+    #[case(&["snooze", "#12", "2h"], "/snooze", json!({ "ref": "#12", "until": "2h" }))]
+    #[case(&["reopen", "#12"], "/reopen", json!({ "ref": "#12" }))]
+    #[case(&["undo"], "/undo", json!({}))]
     #[case(&["sync", "--full"], "/sync?wait=300", json!({ "full": true }))]
     fn a_line_becomes_a_request(#[case] line: &[&str], #[case] path: &str, #[case] body: Value) {
         let call = Call::of(&task(line));
@@ -417,6 +478,8 @@ mod tests {
     #[case(&["list"], "/queue")]
     #[case(&["tasks", "5"], "/queue?limit=5")]
     #[case(&["status"], "/status")]
+    #[case(&["why"], "/why")]
+    #[case(&["why", "#12"], "/why?ref=%2312")]
     fn reading_has_no_body(#[case] line: &[&str], #[case] path: &str) {
         let call = Call::of(&task(line));
         assert_eq!((call.path.as_str(), call.body), (path, None));

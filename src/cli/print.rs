@@ -17,6 +17,7 @@ pub enum What {
     Write,
     Current,
     List,
+    Why,
     Sync,
     Status,
 }
@@ -56,6 +57,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
         (What::Write, 202) => queued(json),
         (What::Current, 200) => current(json, zone),
         (What::List, 200) => list(json, zone),
+        (What::Why, 200) => why(json),
         (What::Sync, 200) => synced(json),
         (What::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,
@@ -144,6 +146,19 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     for task in tasks {
         let number = task.get("number")?.as_u64()?;
         let _ = writeln!(out, "{number:>width$}. {}", line(task, zone)?);
+    }
+    Some(Printed::ok(out))
+}
+
+/// What the daemon says, line by line, and the address.
+fn why(json: &Value) -> Option<Printed> {
+    let message = json.get("message")?.as_str()?;
+    let mut out = String::new();
+    for line in message.lines() {
+        let _ = writeln!(out, "{}", clean(line));
+    }
+    if let Some(task) = json.get("task").filter(|task| !task.is_null()) {
+        let _ = writeln!(out, "{}  {}", text(task, "task_id")?, text(task, "url")?);
     }
     Some(Printed::ok(out))
 }

@@ -463,6 +463,11 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<String, String>
 }
 
 fn parse<T: DeserializeOwned>(request: &Request, body: &str) -> Result<T, WriteError> {
+    // What is deleted leaves nothing to say.
+    let body = match body.is_empty() && request.method == Method::DELETE {
+        true => "null",
+        false => body,
+    };
     serde_json::from_str(body).map_err(|error| {
         lost(
             request,
@@ -746,7 +751,7 @@ mod tests {
                     Refusal::Gone => "gone",
                     Refusal::Invisible => "invisible",
                     Refusal::NotMirrored => "not mirrored",
-                    Refusal::Other => "refused",
+                    Refusal::Changed | Refusal::Other => "refused",
                 },
                 None,
             ),

@@ -11,6 +11,7 @@ mod damage;
 mod fake;
 mod hook;
 mod poll;
+mod undo;
 mod wire;
 mod writer;
 

@@ -133,6 +133,13 @@ pub(super) struct TaskPage {
     pub(super) last_page: Option<bool>,
 }
 
+/// `GET /task/{id}` with its subtasks.
+#[derive(Debug, Deserialize)]
+pub(super) struct Family {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) subtasks: Vec<Value>,
+}
+
 /// `GET /task/{id}/comment`: newest first, 25 a page (contract clickup 5.5).
 #[derive(Debug, Deserialize)]
 pub(super) struct CommentPage {

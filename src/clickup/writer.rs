@@ -12,6 +12,7 @@ use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{Source, Task, TaskKey};
+use crate::domain::undo::Stands;
 
 use super::ClickUp;
 use super::client::{Request, Trouble, segment};
@@ -21,12 +22,12 @@ use super::wire::{
 };
 
 /// A trace is looked for from this long before the write began: clocks differ (contract clickup 6.4).
-const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
+pub(super) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
 /// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
 const TASKS_A_PAGE: usize = 100;
 pub(super) const COMMENTS_A_PAGE: usize = 25;
 /// How many pages a search reads: a thousand comments, two thousand new tasks.
-const COMMENT_PAGES_MAX: usize = 40;
+pub(super) const COMMENT_PAGES_MAX: usize = 40;
 const TASK_PAGES_MAX: usize = 20;
 
 #[async_trait]
@@ -64,7 +65,22 @@ impl SourceWriter for ClickUp {
                 })
             }
             Write::Create(new) => self.create(new).await,
+            Write::Start { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.start(&now).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Reopen { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.open(&now, op.reopens_as(&now)).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Undo(_) => self.undo(op, now).await,
         }
+    }
+
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+        self.stands(op, now).await
     }
 
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
@@ -72,7 +88,10 @@ impl SourceWriter for ClickUp {
             return Ok(None);
         };
         match &op.write {
-            Write::Complete { .. } => Ok(None),
+            Write::Complete { .. }
+            | Write::Start { .. }
+            | Write::Reopen { .. }
+            | Write::Undo(_) => Ok(None),
             Write::Comment { task, text } => {
                 let now = self.read(task).await?;
                 let since = self.since(begun_at);
@@ -120,18 +139,30 @@ impl ClickUp {
         }
     }
 
-    /// Sets the finishing status of the task's own list. A list whose statuses were renamed is read anew, once.
+    /// Sets the finishing status of the task's own list.
     async fn complete(&self, now: &Task) -> Result<Task, WriteError> {
+        self.set(now, |list| self.finishing(list, now).map(Some))
+            .await
+    }
+
+    /// Sets a status that is chosen from those of the task's own list; where none is, nothing is changed. A list whose
+    /// statuses were renamed is read anew, once.
+    pub(super) async fn set(
+        &self,
+        now: &Task,
+        choose: impl for<'a> Fn(&'a List) -> Result<Option<&'a str>, WriteError>,
+    ) -> Result<Task, WriteError> {
         let list = self.list(&now.container).await?;
-        let status = self.finishing(&list, now)?;
+        let Some(status) = choose(&list)? else {
+            return Ok(now.clone());
+        };
         match self.set_status(now, status).await {
             Err(Trouble::UnknownStatus(why)) => {
                 let list = self.read_list(&now.container).await?;
-                let renamed = self.finishing(&list, now)?;
-                if renamed == status {
-                    return Err(Trouble::UnknownStatus(why).into());
+                match choose(&list)? {
+                    Some(renamed) if renamed != status => Ok(self.set_status(now, renamed).await?),
+                    _ => Err(Trouble::UnknownStatus(why).into()),
                 }
-                Ok(self.set_status(now, renamed).await?)
             }
             done => Ok(done?),
         }
@@ -153,7 +184,7 @@ impl ClickUp {
 
     /// The status that completes a task of this list, in ClickUp's own spelling: the configured one if the list has
     /// it, else its `closed`, else its `done` status (design 5, contract clickup 10).
-    fn finishing<'a>(&self, list: &'a List, now: &Task) -> Result<&'a str, WriteError> {
+    pub(super) fn finishing<'a>(&self, list: &'a List, now: &Task) -> Result<&'a str, WriteError> {
         let find = |wanted: &dyn Fn(&TaskStatus) -> bool| {
             let status = list.statuses.iter().find(|status| wanted(status))?;
             Some(status.status.as_str())
@@ -324,15 +355,15 @@ fn created(task: Task) -> Written {
     }
 }
 
-fn path(key: &TaskKey, below: &str) -> String {
+pub(super) fn path(key: &TaskKey, below: &str) -> String {
     format!("/task/{}{below}", segment(key.as_str()))
 }
 
-fn named(key: &TaskKey) -> String {
+pub(super) fn named(key: &TaskKey) -> String {
     format!("the task {}", key.as_str())
 }
 
-fn unreadable(thing: &str, why: &str) -> WriteError {
+pub(super) fn unreadable(thing: &str, why: &str) -> WriteError {
     WriteError::NotTaken {
         why: format!("ClickUp's answer about {thing} cannot be used: {why}"),
         retry_after: None,
@@ -346,7 +377,7 @@ fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
 }
 
 /// The search had no end: it is not known that the trace is absent.
-fn too_much(thing: &str) -> WriteError {
+pub(super) fn too_much(thing: &str) -> WriteError {
     Bound::Pages.reached(
         "all pages of ClickUp that a search reads do not show whether a write has arrived, which is looked for again",
     );
@@ -370,6 +401,7 @@ mod tests {
     use super::super::tests::clickup;
     use super::*;
     use crate::clock::Clock;
+    use crate::domain::operation::Past;
     use crate::domain::task::Status;
 
     /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
@@ -402,6 +434,7 @@ mod tests {
             interrupted: false,
             looks: 0,
             claimed: BTreeSet::new(),
+            past: Past::default(),
         }
     }
 

@@ -8,6 +8,8 @@ mod forms;
 mod gestures;
 mod home;
 mod turn;
+mod undo;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +28,9 @@ use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
 use crate::settle::{Occasion, queue, settle};
 use crate::store::messages::Draft;
-use crate::store::{Db, DbResult, Store, Wake, messages, operations, people, slack_events, tasks};
+use crate::store::{
+    Db, DbResult, Store, Wake, messages, operations, people, slack_events, snoozes, tasks,
+};
 use turn::{Target, Turn};
 
 pub use crate::desk::forms::{CreateForm, PlaceChoice};
@@ -38,6 +42,7 @@ pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
+pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
 const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -160,6 +165,9 @@ pub enum TurnedDown {
     /// A REF or a task id that names nothing here: 404.
     #[error("{}", .0.plain())]
     UnknownTask(Words),
+    /// An `undo`, and nothing of the person's that could be taken back: 409.
+    #[error("{}", .0.plain())]
+    NothingToUndo(Words),
     /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
     #[error("{}", .0.plain())]
     Unfit(Words),
@@ -178,6 +186,8 @@ pub enum TurnedDown {
 pub enum Answer {
     /// It is durable in the outbox; [`Desk::outcome`] waits for it.
     Accepted { command: i64, operation_id: String },
+    /// It had its effect here; nothing had to be asked of a source (`snooze`, some an `undo`).
+    Settled(Box<Report>),
     /// Nothing had to be asked of a source (`next`).
     Moved {
         message: Words,
@@ -205,6 +215,8 @@ pub struct Scored {
     pub score: i64,
     /// What it earned points for, most first.
     pub reasons: Vec<(String, i64)>,
+    /// Until when it is put off, of a single task that was asked for.
+    pub snoozed_until: Option<DateTime<Utc>>,
 }
 
 /// Which tasks `GET /tasks` lists.
@@ -761,7 +773,10 @@ impl Desk {
                     Ok(Target {
                         stored: Some(stored),
                         ..
-                    }) => Ok(turn.scored(stored.task, &person)),
+                    }) => Ok(Scored {
+                        snoozed_until: snoozes::until(tx, person.id, stored.row, turn.now)?,
+                        ..turn.scored(stored.task, &person)
+                    }),
                     Ok(Target { .. }) => Err(TurnedDown::UnknownTask(reply::names_no_task(&id))),
                     Err(turned_down) => Err(turned_down),
                 })
@@ -867,6 +882,7 @@ impl From<(Task, Score)> for Scored {
                 .iter()
                 .map(|(reason, points)| (reason.to_string(), *points))
                 .collect(),
+            snoozed_until: None,
         }
     }
 }
@@ -934,9 +950,15 @@ fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
 /// Whether the meaning of a command depends on which task or list its author had been shown.
 fn depends_on_what_was_shown(command: &Command) -> bool {
     match command {
-        Command::Done { task, .. } | Command::Comment { task, .. } => {
+        Command::Done { task, .. }
+        | Command::Comment { task, .. }
+        | Command::Start { task }
+        | Command::Snooze { task, .. }
+        | Command::Reopen { task }
+        | Command::Why { task } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
+        Command::Undo { .. } => false,
         // Under which message it was typed may not be recorded yet.
         Command::Reply(_)
         | Command::Current

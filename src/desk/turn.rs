@@ -43,6 +43,8 @@ pub(super) enum Done {
     Accepted { command: i64, operation_id: String },
     /// Words at once; with the pin and the list that they show, and the task that they are about.
     Said(Said),
+    /// An effect that asked nothing of a source, with its report and its words.
+    Settled { said: Said, report: Box<Report> },
 }
 
 #[derive(Default)]
@@ -54,15 +56,17 @@ pub(super) struct Said {
     pub(super) pin: Option<i64>,
     pub(super) list: Option<i64>,
     pub(super) about: Option<i64>,
+    /// The command that it is the answer to, if that can be undone.
+    pub(super) command: Option<i64>,
 }
 
 /// Where and when a command was typed.
 pub(super) struct Typed {
-    surface: Surface,
-    at: DateTime<Utc>,
+    pub(super) surface: Surface,
+    pub(super) at: DateTime<Utc>,
     /// The task of the message under which it was typed.
-    under: Option<i64>,
-    once: Option<Once>,
+    pub(super) under: Option<i64>,
+    pub(super) once: Option<Once>,
     /// The channel, whose defaults count for what is not said.
     pub(super) channel: Option<String>,
     /// The message that a task is to be made from.
@@ -84,7 +88,7 @@ impl Turn<'_> {
         member: &Member,
         asked: Result<Command, Words>,
     ) -> DbResult<Option<i64>> {
-        let person = person_of(self.tx, member)?;
+        let mut person = person_of(self.tx, member)?;
         let mut creates = false;
         if is_overheard(heard) && (person.is_none() || asked.is_err()) {
             tracing::debug!(
@@ -94,7 +98,7 @@ impl Turn<'_> {
             return Ok(None);
         }
         let (is_own, alone) = self.told_by_reaction(heard, &asked);
-        let done = match (&person, asked) {
+        let done = match (&mut person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
             (None, Ok(_)) => Err(TurnedDown::Unfit(
                 Words::new().text(NotAllowed::Unknown.to_string()),
@@ -105,6 +109,7 @@ impl Turn<'_> {
                     && zone != person.zone
                 {
                     people::moved_to_zone(self.tx, person.id, zone)?;
+                    person.zone = zone;
                 }
                 if heard.direct {
                     people::spoke_in(self.tx, person.id, &heard.channel)?;
@@ -141,7 +146,7 @@ impl Turn<'_> {
         };
         let (command, said) = match done {
             Ok(Done::Accepted { command, .. }) => (Some(command), None),
-            Ok(Done::Said(said)) => (None, Some(said)),
+            Ok(Done::Said(said) | Done::Settled { said, .. }) => (None, Some(said)),
             Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
         };
         let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
@@ -173,7 +178,7 @@ impl Turn<'_> {
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
             reply_url: place.reply_url,
             person: person.map(|person| person.id),
-            command,
+            command: command.or(said.command),
             pin: said.pin,
             list: said.list,
             about: said.about,
@@ -224,6 +229,7 @@ impl Turn<'_> {
             TurnedDown::NoCurrent(words)
             | TurnedDown::Full(words)
             | TurnedDown::UnknownTask(words)
+            | TurnedDown::NothingToUndo(words)
             | TurnedDown::Unfit(words) => words,
             other => Words::new().text(other.to_string()),
         };
@@ -289,6 +295,7 @@ impl Turn<'_> {
                 command,
                 operation_id,
             },
+            Done::Settled { report, .. } => Answer::Settled(report),
             Done::Said(mut said) => {
                 self.shown_by_the_answer(person)?;
                 said.words = reply::moved(said.about, before);
@@ -354,6 +361,27 @@ impl Turn<'_> {
         self.remember(person, once, "none", &report)
     }
 
+    /// An `undo` that found nothing must not, when it is repeated, find what was done since.
+    pub(super) fn remember_nothing(
+        &self,
+        person: &Person,
+        once: Once,
+        words: &Words,
+    ) -> DbResult<()> {
+        let report = Report {
+            state: ReportState::Refused(Refusal::Changed),
+            message: words.clone(),
+            task: None,
+            current_state: None,
+            conflict: false,
+            completed: false,
+            operation_id: None,
+            emptied: false,
+            next: None,
+        };
+        self.remember(person, once, "none", &report)
+    }
+
     /// Keeps the answer to a request that asked nothing of a source, under its key.
     fn remember(
         &self,
@@ -393,6 +421,12 @@ impl Turn<'_> {
         };
         if report.state == ReportState::Refused(Refusal::Other) {
             return Ok(Err(TurnedDown::NoCurrent(report.message)));
+        }
+        if report.state == ReportState::Refused(Refusal::Changed) {
+            return Ok(Err(TurnedDown::NothingToUndo(report.message)));
+        }
+        if report.task.is_some() {
+            return Ok(Ok(Answer::Settled(Box::new(report))));
         }
         let current = match report
             .next
@@ -436,6 +470,7 @@ impl Turn<'_> {
                     Ok(target) => target,
                     Err(turned_down) => return Ok(Err(turned_down)),
                 };
+                self.end_snooze(person, &target)?;
                 let mut writes = vec![Write::Complete {
                     task: target.key.clone(),
                 }];
@@ -482,6 +517,11 @@ impl Turn<'_> {
             Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
             Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
             Command::NextFrom(row) => self.next_from(person, row).map(|said| Ok(Done::Said(said))),
+            Command::Start { task } => self.start(person, task, typed),
+            Command::Snooze { task, until } => self.snooze(person, task, &until, typed),
+            Command::Reopen { task } => self.reopen(person, task, typed),
+            Command::Undo { of } => self.undo(person, of, typed),
+            Command::Why { task } => self.why(person, task, typed),
             Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
             Command::Mute(muted) => {
@@ -535,7 +575,7 @@ impl Turn<'_> {
     }
 
     /// The task that a command is about (design 4: REF, the thread, the pin that its author saw).
-    fn target(
+    pub(super) fn target(
         &self,
         person: &Person,
         task: Option<Ref>,
@@ -850,7 +890,7 @@ impl Turn<'_> {
         })
     }
 
-    fn empty(&self, person: &Person) -> DbResult<Words> {
+    pub(super) fn empty(&self, person: &Person) -> DbResult<Words> {
         let (sources, _) = health_of_sources(self.tx, &self.inner.settings)?;
         let unread: Vec<Source> = sources
             .iter()
@@ -869,12 +909,12 @@ impl Turn<'_> {
         scored(task, self.now, person, &self.inner.settings.weights)
     }
 
-    fn ulid(&self) -> String {
+    pub(super) fn ulid(&self) -> String {
         ulid::Ulid::from_datetime(self.now.into()).to_string()
     }
 }
 
-/// Whether a command may make operations.
+/// Whether a command may make operations, more than there are effects to take back.
 fn asks_a_source(command: &Command) -> bool {
     !matches!(
         command,
@@ -882,6 +922,9 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Next
             | Command::NextFrom(_)
             | Command::List { .. }
+            | Command::Snooze { .. }
+            | Command::Undo { .. }
+            | Command::Why { .. }
             | Command::Status
             | Command::Mute(_)
             | Command::Help
@@ -889,15 +932,14 @@ fn asks_a_source(command: &Command) -> bool {
 }
 
 /// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.
-fn lane(person: &Person, write: &Write) -> String {
-    match write {
-        Write::Complete { task } | Write::Comment { task, .. } => {
-            format!("{}/{}:{}", person.id.0, task.source(), task.as_str())
-        }
-        Write::Create(new) => match &new.place {
+pub(super) fn lane(person: &Person, write: &Write) -> String {
+    match (write, write.task()) {
+        (_, Some(task)) => format!("{}/{}:{}", person.id.0, task.source(), task.as_str()),
+        (Write::Create(new), None) => match &new.place {
             Place::List(list) => format!("{}/new/clickup:{list}", person.id.0),
             Place::Repo(repo) => format!("{}/new/github:{repo}", person.id.0),
         },
+        (write, None) => format!("{}/new/{}", person.id.0, write.source()),
     }
 }
 

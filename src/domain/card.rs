@@ -14,6 +14,7 @@ use super::command::{Command, Ref};
 use super::reply::{self, Words};
 use super::score::Score;
 use super::task::{Status, Task};
+use super::when::When;
 
 /// The longest line of a description that a card shows, in characters.
 const LINE_MAX: usize = 140;
@@ -84,6 +85,10 @@ pub enum Press {
     Comment(i64),
     /// Whether notices are wanted no more, or again.
     Mute(bool),
+    /// Out of the way until tomorrow.
+    Snooze(i64),
+    /// What this command did is to be taken back.
+    Undo(i64),
     /// An address; nothing is asked of us.
     Open(String),
 }
@@ -97,6 +102,11 @@ impl Press {
                 comment: None,
             }),
             Press::Next(task) => Some(Command::NextFrom(*task)),
+            Press::Snooze(task) => Some(Command::Snooze {
+                task: Some(Ref::Row(*task)),
+                until: When::tomorrow(),
+            }),
+            Press::Undo(command) => Some(Command::Undo { of: Some(*command) }),
             Press::Mute(muted) => Some(Command::Mute(*muted)),
             Press::Comment(_) | Press::Open(_) => None,
         }
@@ -109,6 +119,8 @@ impl fmt::Display for Press {
         match self {
             Press::Done(task) => write!(f, "done:{task}"),
             Press::Next(task) => write!(f, "next:{task}"),
+            Press::Snooze(task) => write!(f, "snooze:{task}"),
+            Press::Undo(command) => write!(f, "undo:{command}"),
             Press::Comment(task) => write!(f, "comment:{task}"),
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),
@@ -131,6 +143,8 @@ impl FromStr for Press {
         match verb {
             "done" => Ok(Press::Done(row?)),
             "next" => Ok(Press::Next(row?)),
+            "snooze" => Ok(Press::Snooze(row?)),
+            "undo" => Ok(Press::Undo(row?)),
             "comment" => Ok(Press::Comment(row?)),
             "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
             "open" => Ok(Press::Open(String::new())),
@@ -204,6 +218,7 @@ fn buttons(row: i64, task: &Task) -> Vec<Button> {
         Button::new("Done", Press::Done(row)).main(),
         Button::new("Next", Press::Next(row)),
         Button::new("Comment", Press::Comment(row)),
+        Button::new("Snooze", Press::Snooze(row)),
     ];
     if !task.url.is_empty() {
         buttons.push(Button::new("Open", Press::Open(task.url.clone())));

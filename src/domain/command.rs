@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::task::{RepoName, Source, TaskId};
+use super::when::{WHEN_HELP, When};
 
 /// A command, parsed (design 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,27 @@ pub enum Command {
     NextFrom(i64),
     List {
         limit: Option<usize>,
+    },
+    /// `start [REF]`: make it current, and in progress in its source.
+    Start {
+        task: Option<Ref>,
+    },
+    /// `snooze [REF] WHEN`: hide it from the person's queue until then.
+    Snooze {
+        task: Option<Ref>,
+        until: When,
+    },
+    /// `reopen REF`; under a message about a task REF may be left out.
+    Reopen {
+        task: Option<Ref>,
+    },
+    /// `undo`: take back the person's last effect; or what their command of this number did, which nobody types.
+    Undo {
+        of: Option<i64>,
+    },
+    /// `why [REF]`: why the task is where it is in the queue.
+    Why {
+        task: Option<Ref>,
     },
     Status,
     /// `mute` and `unmute`: whether the person wants notices.
@@ -117,6 +139,41 @@ pub const VERBS: &[Verb] = &[
         read: |rest| nothing_after("next", rest, Command::Next),
     },
     Verb {
+        name: "start",
+        aliases: &[],
+        usage: "start [REF]",
+        effect: "make REF current and, where the source has such a status, in progress",
+        read: |rest| optional_ref("start", rest).map(|task| Command::Start { task }),
+    },
+    Verb {
+        name: "snooze",
+        aliases: &[],
+        usage: "snooze [REF] WHEN",
+        effect: "hide the current task, or REF, from your queue until then",
+        read: snooze,
+    },
+    Verb {
+        name: "reopen",
+        aliases: &[],
+        usage: "reopen [REF]",
+        effect: "open REF again, as it was before it was completed",
+        read: |rest| optional_ref("reopen", rest).map(|task| Command::Reopen { task }),
+    },
+    Verb {
+        name: "undo",
+        aliases: &[],
+        usage: "undo",
+        effect: "take back what you did last, within 15 minutes",
+        read: |rest| nothing_after("undo", rest, Command::Undo { of: None }),
+    },
+    Verb {
+        name: "why",
+        aliases: &["why?"],
+        usage: "why [REF]",
+        effect: "show why the current task, or REF, is where it is in your queue",
+        read: |rest| optional_ref("why", rest).map(|task| Command::Why { task }),
+    },
+    Verb {
         name: "list",
         aliases: &["tasks", "show my tasks"],
         usage: "list [N]",
@@ -179,6 +236,12 @@ pub enum ParseError {
         excerpt(.task), excerpt(.found)
     )]
     AfterRef { task: String, found: String },
+    #[error("`{}` does not name a task. After `{verb}` comes {REF_HELP}.", excerpt(.found))]
+    NotARefOf { verb: &'static str, found: String },
+    #[error("Until when? Type `snooze [REF] WHEN`. WHEN is {WHEN_HELP}.")]
+    NoWhen,
+    #[error("`{}` is no time that I understand. WHEN is {WHEN_HELP}.", excerpt(.0))]
+    NotAWhen(String),
     #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
     #[error(
@@ -223,9 +286,12 @@ impl ParseError {
             | ParseError::NothingAfter { .. }
             | ParseError::NotARef(_)
             | ParseError::AfterRef { .. }
-            | ParseError::NotACount(_) => true,
+            | ParseError::NotACount(_)
+            | ParseError::NotARefOf { .. }
+            | ParseError::NotAWhen(_) => true,
             ParseError::Empty
             | ParseError::EmptyComment
+            | ParseError::NoWhen
             | ParseError::EmptyTitle
             | ParseError::NoValue(..)
             | ParseError::Twice(_)
@@ -417,6 +483,48 @@ pub fn split_on(text: &str) -> Option<(&str, &str)> {
             at_boundary(after).then_some((before, after))
         })?;
     parse_ref(task).map(|_| (task, after))
+}
+
+/// `start [REF]` and its like: a REF and nothing else, or nothing.
+fn optional_ref(verb: &'static str, rest: &str) -> Result<Option<Ref>, ParseError> {
+    let rest = trim(rest);
+    if is_mere_punctuation(rest) {
+        return Ok(None);
+    }
+    parse_ref(rest.trim_end_matches(['.', '!']))
+        .map(Some)
+        .ok_or_else(|| ParseError::NotARefOf {
+            verb,
+            found: rest.to_owned(),
+        })
+}
+
+/// `snooze [REF] WHEN`
+fn snooze(rest: &str) -> Result<Command, ParseError> {
+    let (task, when) = split_snooze(rest);
+    if is_mere_punctuation(when) {
+        return Err(ParseError::NoWhen);
+    }
+    Ok(Command::Snooze {
+        task: task.and_then(parse_ref),
+        until: When::parse(when).ok_or_else(|| ParseError::NotAWhen(when.to_owned()))?,
+    })
+}
+
+/// Splits `[REF] WHEN`. What is a time as a whole is one: `2 dec` is a day, and no task.
+pub fn split_snooze(text: &str) -> (Option<&str>, &str) {
+    let text = trim(text);
+    if When::parse(text).is_some() {
+        return (None, text);
+    }
+    let (word, after) = split_word(text);
+    if parse_ref(word).is_some() {
+        return (Some(word), trim(after));
+    }
+    match labelled(text) {
+        Some((_, after)) => (Some(before(text, after)), trim(after)),
+        None => (None, text),
+    }
 }
 
 /// `list [N]`
@@ -816,6 +924,11 @@ mod tests {
         Some(Ref::Id(TaskId::parse(text).unwrap()))
     }
 
+    fn snoozed(task: Option<Ref>, until: &str) -> Command {
+        let until = When::parse(until).unwrap();
+        Command::Snooze { task, until }
+    }
+
     const NTH_2: Option<Ref> = Some(Ref::Nth(2));
 
     #[rstest]
@@ -989,6 +1102,27 @@ mod tests {
     #[case("list.", Command::List { limit: None })]
     #[case("tasks 5", Command::List { limit: Some(5) })]
     #[case("Show my tasks", Command::List { limit: None })]
+    #[case("start", Command::Start { task: None })]
+    #[case("Start 2", Command::Start { task: NTH_2 })]
+    #[case("reopen #12.", Command::Reopen { task: Some(Ref::Issue(12)) })]
+    #[case("reopen", Command::Reopen { task: None })]
+    #[case("undo!", Command::Undo { of: None })]
+    #[case("why", Command::Why { task: None })]
+    #[case("Why?", Command::Why { task: None })]
+    #[case("why clickup:86tst0001", Command::Why { task: id("clickup:86tst0001") })]
+    #[case("snooze 2h", snoozed(None, "2h"))]
+    #[case("snooze 2 2h", snoozed(NTH_2, "2h"))]
+    #[case("snooze 2 hours", snoozed(None, "2 hours"))]
+    #[case("snooze 2 dec", snoozed(None, "2 dec"))]
+    #[case("snooze 2 mon 9:00", snoozed(NTH_2, "mon 9:00"))]
+    #[case(
+        "snooze #12 until tomorrow.",
+        snoozed(Some(Ref::Issue(12)), "tomorrow")
+    )]
+    #[case(
+        "snooze Login (https://github.com/acme/widgets/issues/7) 3d",
+        snoozed(id("github:acme/widgets#7"), "3d")
+    )]
     #[case("status", Command::Status)]
     #[case("help", Command::Help)]
     #[case("help me please", Command::Help)]
@@ -1115,6 +1249,22 @@ mod tests {
         "`0` is not a number of tasks. Type `list`, or `list 5` for the first five."
     )]
     #[case(
+        "start the engine",
+        "`the engine` does not name a task. After `start` comes a number of the last list, a task id, `#12` or the link of a task."
+    )]
+    #[case(
+        "snooze 2",
+        "Until when? Type `snooze [REF] WHEN`. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    )]
+    #[case(
+        "snooze for a bit",
+        "`for a bit` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    )]
+    #[case(
+        "undo that",
+        "`undo` takes nothing after it, but I read `that`. Type only `undo`."
+    )]
+    #[case(
         "next week\nwe ship",
         "`next` takes nothing after it, but I read `week we ship`. Type only `next`."
     )]
@@ -1168,7 +1318,8 @@ mod tests {
                 let (read, rest) = split_verb(name).expect(name);
                 assert_eq!((read.name, rest), (verb.name, ""), "{name}");
             }
-            let usage = verb.usage.split(" · ").next().unwrap();
+            let usage = verb.usage.replace("[REF] WHEN", "tomorrow");
+            let usage = usage.split(" · ").next().unwrap();
             let example = usage.split(" [").next().unwrap();
             assert!(parse(example).is_ok(), "{example}");
         }

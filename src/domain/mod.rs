@@ -14,3 +14,5 @@ pub mod reply;
 pub mod score;
 pub mod sign;
 pub mod task;
+pub mod undo;
+pub mod when;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Act;
 use super::task::{RepoName, Source, Status, Task, TaskKey};
+use super::undo::{Stands, ToUndo, Undo, Undoes, take_back};
 
 /// The longest title that GitHub takes (design 10).
 pub const GITHUB_TITLE_MAX: usize = 256;
@@ -22,9 +23,24 @@ pub const TEXT_MAX: usize = 60_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Write {
-    Complete { task: TaskKey },
-    Comment { task: TaskKey, text: String },
+    Complete {
+        task: TaskKey,
+    },
+    Comment {
+        task: TaskKey,
+        text: String,
+    },
     Create(NewTask),
+    /// Make it a task that is being worked on, where the source has a word for that.
+    Start {
+        task: TaskKey,
+    },
+    /// Open again: as it was before we finished it, or as the source begins its tasks.
+    Reopen {
+        task: TaskKey,
+    },
+    /// Take back what an earlier operation did.
+    Undo(Undo),
 }
 
 /// A task that is to be made.
@@ -76,16 +92,24 @@ impl NewTask {
 impl Write {
     pub fn source(&self) -> Source {
         match self {
-            Write::Complete { task } | Write::Comment { task, .. } => task.source(),
+            Write::Complete { task }
+            | Write::Comment { task, .. }
+            | Write::Start { task }
+            | Write::Reopen { task } => task.source(),
             Write::Create(new) => new.place.source(),
+            Write::Undo(undo) => undo.source,
         }
     }
 
-    /// The task that is written to; a creation has none yet.
+    /// The task that is written to; a creation has none yet, nor has what takes back one that is still under way.
     pub fn task(&self) -> Option<&TaskKey> {
         match self {
-            Write::Complete { task } | Write::Comment { task, .. } => Some(task),
+            Write::Complete { task }
+            | Write::Comment { task, .. }
+            | Write::Start { task }
+            | Write::Reopen { task } => Some(task),
             Write::Create(_) => None,
+            Write::Undo(undo) => undo.task.as_ref(),
         }
     }
 
@@ -93,13 +117,45 @@ impl Write {
     pub fn holds_in(&self, task: &Task) -> bool {
         match self {
             Write::Complete { .. } => task.status == Status::Done,
-            Write::Comment { .. } | Write::Create(_) => false,
+            Write::Start { .. } => task.status == Status::InProgress,
+            Write::Reopen { .. } => task.status != Status::Done,
+            Write::Comment { .. } | Write::Create(_) | Write::Undo(_) => false,
         }
+    }
+
+    /// Why it makes no sense for the task as the source has it now.
+    fn unfit_for(&self, task: &Task) -> Option<WriteError> {
+        let is_over = matches!(self, Write::Start { .. }) && task.status == Status::Done;
+        is_over.then(|| WriteError::Refused {
+            what: Refusal::Changed,
+            why: format!(
+                "It is {} in {}. `reopen` opens it again",
+                task.source_status,
+                self.source().name()
+            ),
+        })
     }
 
     /// Sending it twice has the effect of sending it once, so that a lost answer needs no search.
     pub fn is_repeatable(&self) -> bool {
-        matches!(self, Write::Complete { .. })
+        !matches!(self, Write::Comment { .. } | Write::Create(_))
+    }
+
+    /// Whether its answer describes the task after it. A comment's does not, nor does that of deleting one.
+    pub fn is_answered_with_its_task(&self) -> bool {
+        match self {
+            Write::Comment { .. } => false,
+            Write::Undo(undo) => undo.what != Undoes::Comment,
+            Write::Complete { .. }
+            | Write::Create(_)
+            | Write::Start { .. }
+            | Write::Reopen { .. } => true,
+        }
+    }
+
+    /// Done, the task is not there any more. GitHub keeps what it has; ours is closed there.
+    pub fn removes(&self) -> bool {
+        matches!(self, Write::Undo(undo) if undo.what == Undoes::Creation && undo.source == Source::ClickUp)
     }
 
     /// The word in metrics and logs.
@@ -108,6 +164,9 @@ impl Write {
             Write::Complete { .. } => "complete",
             Write::Comment { .. } => "comment",
             Write::Create(_) => "create",
+            Write::Start { .. } => "start",
+            Write::Reopen { .. } => "reopen",
+            Write::Undo(_) => "undo",
         }
     }
 }
@@ -127,6 +186,36 @@ pub struct Operation {
     pub looks: u32,
     /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace (design 10).
     pub claimed: BTreeSet<String>,
+    pub past: Past,
+}
+
+/// What other operations, and this one's earlier attempts, mean for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Past {
+    /// What the source called the task's state right before this was last sent.
+    pub before: Option<String>,
+    /// Of a reopening: how we finished the task.
+    pub finished: Option<Finished>,
+    /// Of an undo: what is to be taken back.
+    pub to_undo: Option<ToUndo>,
+}
+
+/// A completion of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The state that it ended.
+    pub before: String,
+    /// When it was, as the source says: a task that was finished at another time was finished anew.
+    pub at: Option<DateTime<Utc>>,
+}
+
+impl Operation {
+    /// The state to which a task goes back that is opened again, in the source's words; `None`: as it begins its tasks.
+    pub fn reopens_as(&self, now: &Task) -> Option<&str> {
+        let finished = self.past.finished.as_ref()?;
+        let at = now.closed.as_ref().and_then(|closed| closed.at);
+        (finished.at == at).then_some(finished.before.as_str())
+    }
 }
 
 /// What a source said about a write that it took.
@@ -223,6 +312,8 @@ pub enum Refusal {
     Invisible,
     /// It exists, in a list or repository that is not configured here.
     NotMirrored,
+    /// It is not any more as what was asked takes it to be: nothing was changed, and what changed is said.
+    Changed,
     /// Anything else: permission, validation, locked, archived.
     Other,
 }
@@ -247,6 +338,10 @@ pub trait SourceWriter: Send + Sync {
     /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
     /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
+
+    /// Of an undo: how what is to be taken back stands, as far as the task itself does not show it (a comment, what
+    /// hangs on a task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError>;
 
     /// Takes the next place in the source's line of writes: how long until it comes up, where the source asks for
     /// writes to be spread. One that is not used is to be given back ([`SourceWriter::give_back`]).
@@ -424,6 +519,9 @@ pub enum NotYet {
     /// (contract github 7, clickup 6.4).
     #[error("not there at the first look")]
     LookAgain,
+    /// It was taken back before it was sent, and certainly was not applied: it has ended.
+    #[error("taken back before it was sent")]
+    TakenBack,
 }
 
 /// How long to wait between the two looks for a lost write (contract github 7).
@@ -432,18 +530,30 @@ pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
 /// say that it never arrived comes after that.
 pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
+/// What is made durable right before a request goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// A search for its trace begins here, unless an earlier attempt has said that.
+    pub begins: bool,
+    /// The task as it was just read; `None` for a creation.
+    pub now: Option<&'a Task>,
+}
+
 /// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
 ///
-/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent; and
-/// when, if it is called with `true` and this was not known before.
+/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent, and
+/// what [`Sending`] says. It fails with [`NotYet::TakenBack`] for an operation that is not to be sent any more.
 pub async fn carry_out<F>(
     writer: &dyn SourceWriter,
     op: &Operation,
     about_to_send: F,
 ) -> Result<Outcome, NotYet>
 where
-    F: AsyncFnOnce(bool) -> Result<(), WriteError>,
+    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
 {
+    if let Write::Undo(_) = &op.write {
+        return take_back(writer, op, about_to_send).await;
+    }
     if op.interrupted && !op.write.is_repeatable() {
         match writer.find(op).await? {
             Some(written) => return Ok(Outcome::Applied(written)),
@@ -463,18 +573,34 @@ where
                 Outcome::AlreadySo { task }
             });
         }
-        if op.interrupted && op.write.is_repeatable() && undone_since(&task, op.begun_at) {
+        if op.interrupted && undone_since(&op.write, &task, op.begun_at) {
             return Ok(Outcome::Overtaken { task });
+        }
+        if let Some(unfit) = op.write.unfit_for(&task) {
+            return Err(unfit.into());
         }
         now = Some(task);
     }
     // That a task is reopened tells nothing later if it was so before.
     let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
-    about_to_send(!(op.write.is_repeatable() && reopened_before)).await?;
+    let completes = matches!(op.write, Write::Complete { .. });
+    about_to_send(Sending {
+        begins: !(completes && reopened_before),
+        now: now.as_ref(),
+    })
+    .await?;
     Ok(Outcome::Applied(writer.send(op, now.as_ref()).await?))
 }
 
-/// Somebody reopened the task after we began: the source's clock counts whole seconds, ours does not.
-fn undone_since(task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
-    task.reopened && begun_at.is_some_and(|begun| task.updated_at.timestamp() >= begun.timestamp())
+/// Somebody did the opposite after we began: the source's clock counts whole seconds, ours does not.
+fn undone_since(write: &Write, task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
+    let since = match write {
+        Write::Complete { .. } => task.reopened.then_some(task.updated_at),
+        Write::Reopen { .. } => task.closed.as_ref().and_then(|closed| closed.at),
+        _ => None,
+    };
+    match (since, begun_at) {
+        (Some(since), Some(begun)) => since.timestamp() >= begun.timestamp(),
+        _ => false,
+    }
 }

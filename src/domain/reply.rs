@@ -3,6 +3,8 @@
 //! [`Words`] carry links without knowing how a surface writes them: Slack renders them with its escapes
 //! (`slack/blocks.rs`), the API and the CLI as plain text.
 
+mod acts;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +16,13 @@ use super::event::{Act, What};
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::score::Score;
 use super::task::{RepoName, Source, Status, Task, TaskId};
+use super::when::WHEN_HELP;
+
+pub use acts::{
+    Hidden, Rank, cannot_be_undone, cannot_snooze, current_again, hidden_because, not_mirrored,
+    not_sent, not_started, nothing_to_snooze, nothing_to_undo, reopen_which, snoozed,
+    undone_already, unsnoozed, why_here,
+};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;
@@ -302,12 +311,16 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
             ReportState::GivenUp,
             given_up(step.write, subject, why, perhaps_applied),
         ),
-        End::Cancelled => (
-            ReportState::GivenUp,
-            Words::new()
-                .text(format!("{}: ", not_done(step.write)))
-                .then(subject),
-        ),
+        End::Cancelled => match step.write {
+            Write::Undo(undo) => (ReportState::Done, not_sent(subject, undo.source)),
+            write => (
+                ReportState::GivenUp,
+                Words::new()
+                    .text(format!("{}: ", not_done(write)))
+                    .then(subject)
+                    .text(". You took it back in time, and nothing was changed."),
+            ),
+        },
     };
     let well = match step.end {
         End::Well(outcome) => Some(outcome),
@@ -330,8 +343,13 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
 /// What is acted on: the title as a link; of a task that nobody has read yet, its id; of one to be made, its title.
 fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
     match (task, step.write) {
+        // There is nothing any more that a link could lead to.
+        (Some(task), write) if write.removes() && matches!(step.end, End::Well(_)) => {
+            Words::new().text(&task.title)
+        }
         (Some(task), _) => Words::new().link(&task.title, &task.url),
         (None, Write::Create(new)) => Words::new().text(&new.title),
+        (None, Write::Undo(undo)) => Words::new().text(&undo.title),
         (None, write) => Words::new().text(format!("{} {}", write.source().noun(), step.called)),
     }
 }
@@ -340,6 +358,9 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     let source = step.write.source();
     let task = outcome.task();
     match (outcome, step.write) {
+        (_, Write::Start { .. }) => acts::started(outcome, subject),
+        (_, Write::Reopen { .. }) => acts::reopened(outcome, subject, zone),
+        (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
         (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
             .text(match source {
                 Source::ClickUp => "Task completed in ClickUp: ",
@@ -423,6 +444,9 @@ fn queued(
             Write::Complete { .. } => "Completion queued: ",
             Write::Comment { .. } => "Comment queued: ",
             Write::Create(_) => "Creation queued: ",
+            Write::Start { .. } => "Start queued: ",
+            Write::Reopen { .. } => "Reopening queued: ",
+            Write::Undo(_) => "Undo queued: ",
         })
         .then(subject);
     let source = write.source().name();
@@ -447,6 +471,9 @@ fn not_done(write: &Write) -> &'static str {
         Write::Complete { .. } => "Not completed",
         Write::Comment { .. } => "Comment not added",
         Write::Create(_) => "Not created",
+        Write::Start { .. } => "Not started",
+        Write::Reopen { .. } => "Not reopened",
+        Write::Undo(_) => "Not undone",
     }
 }
 
@@ -466,6 +493,9 @@ fn given_up(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> 
 }
 
 fn second_step(report: &mut Report, step: &Step<'_>) {
+    if matches!(step.write, Write::Undo(_)) {
+        return acts::also_undone(report, step);
+    }
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
         End::Well(_) => message.text(", with your comment"),
@@ -609,7 +639,7 @@ pub fn help() -> Words {
         words = words.text(format!(": {}", verb.effect));
     }
     words.text(format!(
-        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out."
+        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\nWHEN is {WHEN_HELP}."
     ))
 }
 

@@ -56,6 +56,24 @@ pub struct Score {
     pub reasons: Vec<(Reason, i64)>,
 }
 
+impl Score {
+    /// All of the points with their reasons: they add up to `total`.
+    pub fn points(&self) -> Vec<(String, i64)> {
+        let told = self.reasons.iter();
+        let mut points: Vec<(String, i64)> = told
+            .map(|(reason, points)| (reason.to_string(), *points))
+            .collect();
+        let told = points
+            .iter()
+            .fold(0_i64, |sum, (_, points)| sum.saturating_add(*points));
+        let rest = self.total.saturating_sub(told);
+        if rest != 0 || points.is_empty() {
+            points.push(("due later or never".to_owned(), rest));
+        }
+        points
+    }
+}
+
 /// Why a task earned points. `Display` is the word that people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -293,6 +311,8 @@ mod tests {
             .map(|(reason, points)| format!("{reason} {points}"))
             .collect();
         assert_eq!((score.total, told.join(", ").as_str()), (total, why));
+        let points: i64 = score.points().iter().map(|(_, points)| points).sum();
+        assert_eq!(points, total);
     }
 
     const OVERDUE: Option<Reason> = Some(Reason::Overdue);

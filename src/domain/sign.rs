@@ -5,6 +5,7 @@
 
 use super::command::{Command, Ref};
 use super::reply::ReportState;
+use super::when::When;
 
 /// On a person's message: the source has it.
 pub const DONE: &str = "white_check_mark";
@@ -22,14 +23,31 @@ struct Sign {
 }
 
 /// Every reaction that means something on a card; all others are none of our business.
-const SIGNS: &[Sign] = &[Sign {
-    names: &[DONE, "heavy_check_mark", "ballot_box_with_check"],
-    put: |row| Command::Done {
-        task: Some(Ref::Row(row)),
-        comment: None,
+const SIGNS: &[Sign] = &[
+    Sign {
+        names: &[DONE, "heavy_check_mark", "ballot_box_with_check"],
+        put: |row| Command::Done {
+            task: Some(Ref::Row(row)),
+            comment: None,
+        },
+        taken_away: None,
     },
-    taken_away: None,
-}];
+    Sign {
+        names: &["zzz"],
+        put: |row| Command::Snooze {
+            task: Some(Ref::Row(row)),
+            until: When::tomorrow(),
+        },
+        taken_away: None,
+    },
+    Sign {
+        names: &["eyes"],
+        put: |row| Command::Start {
+            task: Some(Ref::Row(row)),
+        },
+        taken_away: None,
+    },
+];
 
 /// What a reaction on a task's card asks for, put there or taken away. In any skin tone.
 pub fn command(reaction: &str, put: bool, row: i64) -> Option<Command> {

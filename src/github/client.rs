@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
@@ -53,6 +54,14 @@ const DOUBLINGS_MAX: u32 = 4;
 const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 /// So many writes go at once before they are spread (design 5, `github.writes_per_second`).
 const BURST: f64 = 10.0;
+
+/// A path segment: everything but unreserved characters is escaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Escapes a name for use in a path.
+pub(super) fn segment(name: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(name, SEGMENT)
+}
 
 /// One request, and the words for the thing that it is about.
 pub(super) struct Request {
@@ -100,6 +109,13 @@ impl Request {
         Request {
             method: Method::POST,
             body: Some(body),
+            ..Request::get(path, thing)
+        }
+    }
+
+    pub(super) fn delete(path: impl Into<String>, thing: impl Into<String>) -> Request {
+        Request {
+            method: Method::DELETE,
             ..Request::get(path, thing)
         }
     }
@@ -616,6 +632,11 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<String, String>
 }
 
 fn parse<T: DeserializeOwned>(request: &Request, body: &str) -> Result<T, WriteError> {
+    // What is deleted leaves nothing to say.
+    let body = match body.is_empty() && request.method == Method::DELETE {
+        true => "null",
+        false => body,
+    };
     serde_json::from_str(body).map_err(|error| {
         lost(
             request,
@@ -967,7 +988,7 @@ mod tests {
                     Refusal::Gone => "gone",
                     Refusal::Invisible => "invisible",
                     Refusal::NotMirrored => "not mirrored",
-                    Refusal::Other => "refused",
+                    Refusal::Changed | Refusal::Other => "refused",
                 },
                 None,
             ),

@@ -57,6 +57,13 @@ pub(super) fn is_marked(body: &str, operation: &str) -> bool {
     body.trim_end().ends_with(&marker(operation))
 }
 
+/// Whether a body still is a person's text with this operation's marker after it, whatever line breaks GitHub makes.
+pub(super) fn is_still(body: &str, text: &str, operation: &str) -> bool {
+    let body = body.replace("\r\n", "\n");
+    let written = marked(text, operation).replace("\r\n", "\n");
+    body.trim() == written.trim()
+}
+
 /// A person may type what looks like our marker: shown as text, it claims nothing.
 fn disarmed(text: &str) -> String {
     let mut rest = text;
@@ -253,13 +260,13 @@ pub(super) struct Issue {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Label {
+pub(super) enum Label {
     Object { name: String },
     Text(String),
 }
 
 impl Label {
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         match self {
             Label::Object { name } | Label::Text(name) => name,
         }
@@ -303,7 +310,7 @@ impl Mapping {
 }
 
 /// GitHub compares names of labels without case.
-fn same_name(one: &str, other: &str) -> bool {
+pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bounds::Bound;
 use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
+use crate::domain::undo::Stands;
 
 use super::client::{Got, Request, Trouble};
 use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
@@ -71,7 +72,22 @@ impl SourceWriter for GitHub {
                 })
             }
             Write::Create(new) => self.create(op, new).await,
+            Write::Start { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.start(&now).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Reopen { task } => {
+                let now = self.present(task, now).await?;
+                let task = self.change(&now, json!({"state": "open"})).await?;
+                Ok(Written { task, trace: None })
+            }
+            Write::Undo(_) => self.undo(op, now).await,
         }
+    }
+
+    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+        self.stands(op, now).await
     }
 
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
@@ -79,7 +95,10 @@ impl SourceWriter for GitHub {
             return Ok(None);
         };
         match &op.write {
-            Write::Complete { .. } => Ok(None),
+            Write::Complete { .. }
+            | Write::Start { .. }
+            | Write::Reopen { .. }
+            | Write::Undo(_) => Ok(None),
             Write::Comment { task, .. } => {
                 let now = self.read(task).await?;
                 let since = self.since(begun_at);
@@ -210,12 +229,17 @@ impl GitHub {
     }
 
     async fn close(&self, now: &Task) -> Result<Task, WriteError> {
+        let completed = json!({"state": "closed", "state_reason": "completed"});
+        self.change(now, completed).await
+    }
+
+    /// Changes fields of an issue.
+    pub(super) async fn change(&self, now: &Task, fields: Value) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let patch = |name: &RepoName| {
-            let body = json!({"state": "closed", "state_reason": "completed"});
             let path = format!("/repos/{name}/issues/{number}");
-            Request::patch(path, named(name, number), body)
+            Request::patch(path, named(name, number), fields.clone())
         };
         let (issue, name): (Issue, _) = self.write(repository, name, patch).await?;
         let me = self.me().await.unwrap_or(None);
@@ -440,14 +464,14 @@ pub(super) fn seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn parts(key: &TaskKey) -> Result<(u64, u64), WriteError> {
+pub(super) fn parts(key: &TaskKey) -> Result<(u64, u64), WriteError> {
     key.github_parts().ok_or_else(|| WriteError::Refused {
         what: Refusal::Invisible,
         why: format!("`{}` is no issue in GitHub", key.as_str()),
     })
 }
 
-fn named(name: &RepoName, number: u64) -> String {
+pub(super) fn named(name: &RepoName, number: u64) -> String {
     format!("the issue {name}#{number}")
 }
 
@@ -477,6 +501,7 @@ mod tests {
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
+    use crate::domain::operation::Past;
     use crate::domain::task::Status;
 
     const OP: &str = "01J00000000000000000000001";
@@ -513,6 +538,7 @@ mod tests {
             interrupted: false,
             looks: 0,
             claimed: BTreeSet::new(),
+            past: Past::default(),
         }
     }
 

@@ -25,13 +25,14 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, HealthView, Once, OperationView, Report, ReportState, Scored,
+    Answer, Asked, Brief, Explained, HealthView, Once, OperationView, Report, ReportState, Scored,
     SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Command, Create, Ref};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::task::{RepoName, Source, Status, Task, TaskId};
+use crate::domain::when::{WHEN_HELP, When};
 
 /// How long a write is waited for without `?wait=`.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
@@ -56,19 +57,27 @@ pub(super) struct Route {
     pub handler: MethodRouter<Api>,
 }
 
-/// All of them, as design 5 lists them; `/comment`, `/queue` and `/status` are what the CLI needs besides.
+/// All of them, as design 5 lists them; those with a `ref` in their body, `/queue` and `/status` are what the CLI needs besides.
 pub(super) fn routes() -> Vec<Route> {
     vec![
         reads("/current", current),
         writes("/done", done),
         writes("/comment", comment),
         writes("/next", next),
+        writes("/start", start),
+        writes("/snooze", snooze),
+        writes("/reopen", reopen),
+        writes("/undo", undo),
+        reads("/why", why),
         reads("/queue", queue),
         reads("/tasks", tasks),
         writes("/tasks", create),
         reads("/tasks/{task_id}", task),
         writes("/tasks/{task_id}/complete", complete),
         writes("/tasks/{task_id}/comment", comment_on),
+        writes("/tasks/{task_id}/start", start_task),
+        writes("/tasks/{task_id}/snooze", snooze_task),
+        writes("/tasks/{task_id}/reopen", reopen_task),
         reads("/operations/{operation_id}", operation),
         writes("/sync", sync),
         reads("/status", status),
@@ -142,6 +151,106 @@ async fn comment(State(api): State<Api>, sent: Sent) -> Result<Response, Problem
 async fn next(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
     write(&api, sent, Command::Next).await
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefBody {
+    r#ref: Option<String>,
+}
+
+impl RefBody {
+    fn task(&self) -> Result<Option<Ref>, Problem> {
+        self.r#ref.as_deref().map(read_ref).transpose()
+    }
+}
+
+async fn start(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let task = sent.json_or_default::<RefBody>()?.task()?;
+    write(&api, sent, Command::Start { task }).await
+}
+
+async fn start_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let _: Nothing = sent.json_or_default()?;
+    let task = Some(Ref::Id(id));
+    write(&api, sent, Command::Start { task }).await
+}
+
+async fn reopen(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let task = sent.json_or_default::<RefBody>()?.task()?;
+    write(&api, sent, Command::Reopen { task }).await
+}
+
+async fn reopen_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let _: Nothing = sent.json_or_default()?;
+    let task = Some(Ref::Id(id));
+    write(&api, sent, Command::Reopen { task }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnoozeBody {
+    r#ref: Option<String>,
+    until: String,
+}
+
+async fn snooze(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: SnoozeBody = sent.json()?;
+    let command = Command::Snooze {
+        task: body.r#ref.as_deref().map(read_ref).transpose()?,
+        until: read_when(&body.until)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnoozeTaskBody {
+    until: String,
+}
+
+async fn snooze_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let body: SnoozeTaskBody = sent.json()?;
+    let command = Command::Snooze {
+        task: Some(Ref::Id(id)),
+        until: read_when(&body.until)?,
+    };
+    write(&api, sent, command).await
+}
+
+async fn undo(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let _: Nothing = sent.json_or_default()?;
+    write(&api, sent, Command::Undo { of: None }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhyQuery {
+    r#ref: Option<String>,
+}
+
+async fn why(
+    State(api): State<Api>,
+    Actor(actor): Actor,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
+    let WhyQuery { r#ref } = query(&uri)?;
+    let task = r#ref.as_deref().map(read_ref).transpose()?;
+    let person = api.desk.who(actor.as_deref()).await??;
+    let explained = api.desk.why(&person, task).await?;
+    Ok(Json(explained_json(&explained)))
 }
 
 /// A body that may be absent or `{}`.
@@ -344,6 +453,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
         Answer::Moved { message, current } => {
             return Ok(Json(Answered::moved(message.plain(), current.as_deref())).into_response());
         }
+        Answer::Settled(report) => return answer(&report),
     };
     let wait = sent.wait.unwrap_or(WRITE_WAIT);
     let mut report = tokio::select! {
@@ -636,6 +746,16 @@ fn read_ref(text: &str) -> Result<Ref, Problem> {
     })
 }
 
+fn read_when(text: &str) -> Result<When, Problem> {
+    When::parse(text).ok_or_else(|| {
+        let why = format!(
+            "`until`: `{}` is no time that I understand. It is {WHEN_HELP}, or an RFC 3339 time with its offset",
+            start_of(text)
+        );
+        Problem::new(Kind::BadBody, why)
+    })
+}
+
 /// A text that must say something; it is kept as it was written.
 fn written(field: &str, text: String) -> Result<String, Problem> {
     if text.trim().is_empty() {
@@ -772,6 +892,7 @@ fn answer(report: &Report) -> Result<Response, Problem> {
             return Ok((StatusCode::ACCEPTED, Json(answered)).into_response());
         }
         ReportState::Refused(Refusal::Gone) => Kind::Gone,
+        ReportState::Refused(Refusal::Changed) => Kind::Changed,
         ReportState::Refused(Refusal::Invisible | Refusal::NotMirrored | Refusal::Other) => {
             Kind::SourceRefused
         }
@@ -801,6 +922,9 @@ pub struct TaskJson {
     score: Option<i64>,
     updated_at: Option<String>,
     last_activity: Option<String>,
+    /// Only there of one task that was asked for, while whoever asks has put it off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snoozed_until: Option<String>,
 }
 
 impl TaskJson {
@@ -820,6 +944,7 @@ impl TaskJson {
             score: Some(scored.score),
             updated_at: Some(rfc3339(task.updated_at)),
             last_activity: Some(rfc3339(task.last_activity())),
+            snoozed_until: scored.snoozed_until.map(rfc3339),
         }
     }
 }
@@ -871,6 +996,21 @@ impl Shown {
             ..self
         }
     }
+}
+
+fn explained_json(explained: &Explained) -> Value {
+    let points = explained.points.iter().map(|(reason, points)| Reason {
+        reason: reason.clone(),
+        points: *points,
+    });
+    json!({
+        "message": explained.message.plain(),
+        "task": explained.task.as_ref().map(Shown::of),
+        "points": points.collect::<Vec<_>>(),
+        "place": explained.place,
+        "of": explained.of,
+        "hidden": explained.hidden,
+    })
 }
 
 fn operation_json(view: &OperationView) -> Value {
@@ -1011,6 +1151,7 @@ mod tests {
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],
+            snoozed_until: None,
         }
     }
 

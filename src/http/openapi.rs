@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem::{Kind, PROBLEM_JSON};
 use super::{BODY_MAX, WAIT_MAX};
+use crate::domain::when::WHEN_HELP;
 
 /// The whole document, for a daemon of this version.
 pub fn document(version: &str) -> Value {
@@ -51,11 +52,19 @@ fn paths() -> Value {
         "/done": { "post": done() },
         "/comment": { "post": comment() },
         "/next": { "post": next() },
+        "/start": { "post": start() },
+        "/snooze": { "post": snooze() },
+        "/reopen": { "post": reopen() },
+        "/undo": { "post": undo() },
+        "/why": { "get": why() },
         "/queue": { "get": queue() },
         "/tasks": { "get": tasks(), "post": create() },
         "/tasks/{task_id}": { "get": task(), "parameters": [parameter("task_id")] },
         "/tasks/{task_id}/complete": { "post": complete(), "parameters": [parameter("task_id")] },
         "/tasks/{task_id}/comment": { "post": comment_on(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/start": { "post": start_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/snooze": { "post": snooze_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/reopen": { "post": reopen_task(), "parameters": [parameter("task_id")] },
         "/operations/{operation_id}": { "get": operation(), "parameters": [parameter("operation_id")] },
         "/sync": { "post": sync() },
         "/status": { "get": status() },
@@ -114,6 +123,109 @@ fn next() -> Value {
         body(false, json!({}), &[]),
         &[422],
     )
+}
+
+const START: &str = "Makes it the current task and, where its source has such a status or label, in progress. Already so \
+                     there: success, and `conflict`.";
+const SNOOZE: &str =
+    "Hides it from the person's own queue until then; from nobody else's. The source is not asked.";
+const REOPEN: &str = "Opens it in its source: as it was before it was completed from here, or as its source begins its \
+                      tasks. Open already: success, and `conflict`.";
+
+fn start() -> Value {
+    write(
+        "start",
+        "Start the current task, or another",
+        START,
+        body(false, json!({ "ref": schema("Ref") }), &[]),
+        &[404, 409, 422, 502],
+    )
+}
+
+fn start_task() -> Value {
+    write(
+        "startTask",
+        "Start a task",
+        START,
+        body(false, json!({}), &[]),
+        &[400, 404, 409, 422, 502],
+    )
+}
+
+fn snooze() -> Value {
+    write(
+        "snooze",
+        "Put off the current task, or another",
+        SNOOZE,
+        body(
+            true,
+            json!({ "ref": schema("Ref"), "until": schema("When") }),
+            &["until"],
+        ),
+        &[404, 422],
+    )
+}
+
+fn snooze_task() -> Value {
+    write(
+        "snoozeTask",
+        "Put a task off",
+        SNOOZE,
+        body(true, json!({ "until": schema("When") }), &["until"]),
+        &[400, 404, 422],
+    )
+}
+
+fn reopen() -> Value {
+    write(
+        "reopen",
+        "Open a task again",
+        REOPEN,
+        body(true, json!({ "ref": schema("Ref") }), &["ref"]),
+        &[404, 422, 502],
+    )
+}
+
+fn reopen_task() -> Value {
+    write(
+        "reopenTask",
+        "Open a task again",
+        REOPEN,
+        body(false, json!({}), &[]),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn undo() -> Value {
+    write(
+        "undo",
+        "Take back what was done last",
+        "Takes back the person's last effect of the last 15 minutes that is not undone, if its source still is as it was \
+         left; else 409, and nothing is changed. What is still queued is cancelled, or looked for and taken back.",
+        body(false, json!({}), &[]),
+        &[404, 409, 422, 502],
+    )
+}
+
+fn why() -> Value {
+    json!({
+        "operationId": "why",
+        "summary": "Why a task is where it is in the queue",
+        "description": "Of the current task (with nothing pinned the first of the queue is pinned), or of the one that \
+                        `ref` names, hidden ones too. The points add up to its score.",
+        "parameters": [parameter("actor"), in_query("ref", schema("Ref"))],
+        "responses": answers(200, "The points and the place", object(json!({
+            "message": { "type": "string" },
+            "task": maybe_schema("ShownTask"),
+            "points": { "type": "array", "items": object(json!({
+                "reason": { "type": "string" },
+                "points": { "type": "integer" },
+            })) },
+            "place": { "type": ["integer", "null"], "minimum": 1, "description": "Null: it is not in the queue." },
+            "of": { "type": "integer", "minimum": 0 },
+            "hidden": { "type": ["string", "null"], "description": "Why it is not in the queue." },
+        })), &[400, 404, 422]),
+    })
 }
 
 fn queue() -> Value {
@@ -497,6 +609,13 @@ fn schemas() -> Value {
                             id, or the address of a task's page.",
             "examples": ["2", "#12", "clickup:86tst0001"],
         },
+        "When": {
+            "type": "string",
+            "description": format!(
+                "{WHEN_HELP}, in the person's time zone; or an RFC 3339 time. Ahead, and within a year."
+            ),
+            "examples": ["2h", "tomorrow 14:00", "mon", "2026-12-01T10:00:00+01:00"],
+        },
         "Source": { "type": "string", "enum": ["clickup", "github"] },
         "Problem": problem(),
         "Task": task_schema(),
@@ -533,21 +652,29 @@ fn problem() -> Value {
 }
 
 fn task_schema() -> Value {
-    object(json!({
-        "task_id": maybe_schema("TaskId"),
-        "source": maybe_schema("Source"),
-        "source_id": { "type": ["string", "null"], "description": "ClickUp's task id; GitHub's issue number." },
-        "title": maybe("string"),
-        "status": { "enum": ["todo", "in_progress", "done", null] },
-        "url": { "type": ["string", "null"], "format": "uri" },
-        "assignees": { "type": ["array", "null"], "items": { "type": "string" } },
-        "due": maybe_time(),
-        "priority": { "enum": ["urgent", "high", "normal", "low", null] },
-        "entity": maybe("string"),
-        "score": maybe("integer"),
-        "updated_at": maybe_time(),
-        "last_activity": maybe_time(),
-    }))
+    let snoozed_until = json!({
+        "type": "string",
+        "format": "date-time",
+        "description": "Of one task that was asked for, while whoever asks has put it off.",
+    });
+    object_with(
+        json!({ "snoozed_until": snoozed_until }),
+        json!({
+            "task_id": maybe_schema("TaskId"),
+            "source": maybe_schema("Source"),
+            "source_id": { "type": ["string", "null"], "description": "ClickUp's task id; GitHub's issue number." },
+            "title": maybe("string"),
+            "status": { "enum": ["todo", "in_progress", "done", null] },
+            "url": { "type": ["string", "null"], "format": "uri" },
+            "assignees": { "type": ["array", "null"], "items": { "type": "string" } },
+            "due": maybe_time(),
+            "priority": { "enum": ["urgent", "high", "normal", "low", null] },
+            "entity": maybe("string"),
+            "score": maybe("integer"),
+            "updated_at": maybe_time(),
+            "last_activity": maybe_time(),
+        }),
+    )
 }
 
 fn shown_task() -> Value {
@@ -586,7 +713,7 @@ fn answer_schema() -> Value {
 fn operation_schema() -> Value {
     object(json!({
         "operation_id": { "type": "string" },
-        "kind": { "type": "string", "examples": ["complete", "comment", "create"] },
+        "kind": { "type": "string", "examples": ["complete", "comment", "create", "start", "reopen", "undo"] },
         "source": schema("Source"),
         "task_id": maybe_schema("TaskId"),
         "state": {

@@ -32,6 +32,8 @@ pub enum Kind {
     NoActor,
     Unfit,
     KeyReused,
+    Changed,
+    NothingToUndo,
     Gone,
     SourceRefused,
     GivenUp,
@@ -44,7 +46,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for the API's description.
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 25] = [
         Kind::MalformedTaskId,
         Kind::BadQuery,
         Kind::BadHeader,
@@ -60,6 +62,8 @@ impl Kind {
         Kind::NoActor,
         Kind::Unfit,
         Kind::KeyReused,
+        Kind::Changed,
+        Kind::NothingToUndo,
         Kind::Gone,
         Kind::SourceRefused,
         Kind::GivenUp,
@@ -109,6 +113,8 @@ impl Kind {
                 "key-reused",
                 "Idempotency-Key used for another request",
             ),
+            Kind::Changed => (S::CONFLICT, "changed", "Changed in its source since"),
+            Kind::NothingToUndo => (S::CONFLICT, "nothing-to-undo", "Nothing to undo"),
             Kind::Gone => (S::NOT_FOUND, "gone", "Gone from its source"),
             Kind::SourceRefused => (S::BAD_GATEWAY, "source-refused", "Refused by the source"),
             Kind::GivenUp => (S::BAD_GATEWAY, "given-up", "Given up"),
@@ -203,6 +209,7 @@ impl From<TurnedDown> for Problem {
             TurnedDown::Full(_) => Kind::Busy,
             TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) => Kind::UnknownTask,
             TurnedDown::Unfit(_) => Kind::Unfit,
+            TurnedDown::NothingToUndo(_) => Kind::NothingToUndo,
             TurnedDown::KeyReused => Kind::KeyReused,
             TurnedDown::Store(trouble) => return trouble.into(),
         };
@@ -265,6 +272,7 @@ mod tests {
     #[rstest]
     #[case::unknown(TurnedDown::UnknownTask(Words::new().text("No task 9.")), 404, "No task 9.")]
     #[case::no_current(TurnedDown::NoCurrent(Words::new().text("No current task")), 404, "No current task")]
+    #[case::nothing_to_undo(TurnedDown::NothingToUndo(Words::new().text("Nothing")), 409, "Nothing")]
     #[case::unfit(TurnedDown::Unfit(Words::new().text("The title is too long")), 422, "The title is too long")]
     fn what_the_desk_turns_down_keeps_its_words(
         #[case] turned_down: TurnedDown,

@@ -12,10 +12,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_deliveries.sql"),
     include_str!("../../migrations/0007_notices.sql"),
     include_str!("../../migrations/0008_comments.sql"),
-    include_str!("../../migrations/0010_waits.sql"),
-    include_str!("../../migrations/0013_cards.sql"),
-    include_str!("../../migrations/0014_forms.sql"),
-    include_str!("../../migrations/0015_gestures.sql"),
+    include_str!("../../migrations/0009_waits.sql"),
+    include_str!("../../migrations/0010_undo.sql"),
+    include_str!("../../migrations/0011_cards.sql"),
+    include_str!("../../migrations/0012_forms.sql"),
+    include_str!("../../migrations/0013_gestures.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

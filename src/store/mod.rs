@@ -5,6 +5,7 @@
 
 pub mod comments;
 pub mod deliveries;
+pub mod effects;
 pub mod forms;
 pub mod homes;
 pub mod messages;
@@ -16,6 +17,7 @@ mod pool;
 pub mod prune;
 pub mod reactions;
 pub mod slack_events;
+pub mod snoozes;
 pub mod tasks;
 
 pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::effects;
 use super::tasks::{corrupt, from_json, json, micros, millis};
-use crate::domain::operation::{Operation, Outcome, Refusal, Write};
+use crate::domain::operation::{Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, TaskKey};
 
@@ -59,7 +60,7 @@ pub enum State {
     Overtaken,
     Refused,
     GivenUp,
-    /// It followed another of its command that did not succeed.
+    /// It followed another of its command that did not succeed, or was taken back before it was sent.
     Cancelled,
 }
 
@@ -113,7 +114,7 @@ pub struct OperationRow {
 const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
-                       why, refusal, outcome, created_ms, turn_ms, sent_ms";
+                       why, refusal, outcome, created_ms, turn_ms, sent_ms, before";
 
 pub fn add_command(
     tx: &Connection,
@@ -262,6 +263,7 @@ pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Opt
     if next.operation.interrupted {
         next.operation.claimed = claimed(connection, &next.operation)?;
     }
+    next.operation.past = effects::past(connection, &next)?;
     Ok(Some(next))
 }
 
@@ -289,22 +291,35 @@ fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<B
 }
 
 /// The request is about to go out: from now on it may have been applied.
-/// If it `begins` with this, a search for its trace does so too, unless an earlier attempt has said that.
+/// If it `begins` with this, a search for its trace does so too, unless an earlier attempt has said that. `before` is what
+/// the source calls the task's state now. `false` if it was taken back: it is not to be sent.
 pub fn about_to_send(
     tx: &Connection,
     seq: i64,
     begins: bool,
+    before: Option<&str>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), sent_ms = ?3, interrupted = 1, looks = 0 WHERE seq = ?1",
+) -> rusqlite::Result<bool> {
+    let wanted = tx.execute(
+        "UPDATE operations SET begun_us = ifnull(begun_us, ?2), sent_ms = ?3, interrupted = 1, looks = 0, before = ?4
+         WHERE seq = ?1 AND state = 'pending' AND withdrawn = 0",
         params![
             seq,
             begins.then_some(now.timestamp_micros()),
-            now.timestamp_millis()
+            now.timestamp_millis(),
+            before
         ],
     )?;
-    Ok(())
+    Ok(wanted > 0)
+}
+
+/// Whether an operation has no end yet: it may have been taken back since it was read.
+pub fn is_pending(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations WHERE seq = ?1 AND state = 'pending')",
+        [seq],
+        |row| row.get(0),
+    )
 }
 
 /// An attempt failed, and the next is not before then; `turn` is when it will be, if that is certain. `interrupted` says whether it, or one before, may have been applied. If none was, the next one
@@ -319,7 +334,7 @@ pub fn failed(
 ) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET attempts = attempts + 1, interrupted = ?2, begun_us = iif(?2, begun_us, NULL), why = ?3,
-             not_before_ms = ?4, turn_ms = ?5 WHERE seq = ?1",
+             not_before_ms = ?4, turn_ms = ?5 WHERE seq = ?1 AND state = 'pending'",
         params![
             seq,
             interrupted,
@@ -392,7 +407,7 @@ pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusq
     }
     tx.execute(
         "UPDATE operations SET state = ?2, outcome = ?3, trace = ?4, why = ?5, refusal = ?6, ended_ms = ?7,
-             attempts = attempts + 1, interrupted = 0 WHERE seq = ?1",
+             attempts = attempts + 1, interrupted = 0 WHERE seq = ?1 AND state = 'pending'",
         params![
             seq,
             ended.state.as_str(),
@@ -457,18 +472,22 @@ pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64
         .collect()
 }
 
-/// Whether Ivan itself completed this task before, so that "already complete" is no surprise.
+/// Whether Ivan itself completed this task before and has not opened it again, so that "already complete" is no
+/// surprise.
 pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
     connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied')",
+        "SELECT EXISTS (SELECT 1 FROM operations done
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied'
+               AND NOT EXISTS (SELECT 1 FROM operations later
+                   WHERE later.source = ?1 AND later.task_key = ?2 AND later.kind IN ('reopen', 'undo')
+                     AND later.state = 'applied' AND later.seq > done.seq))",
         params![key.source().as_str(), key.as_str()],
         |row| row.get(0),
     )
 }
 
 /// How far the source's clock and ours may be apart.
-const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
+pub(super) const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
 
 /// Whether a completion of this task at `at`, by the source's clock, is ours: done here around then, or under way.
 pub fn completes(
@@ -478,7 +497,9 @@ pub fn completes(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete'
+             WHERE source = ?1 AND task_key = ?2
+               AND (kind = 'complete'
+                    OR (kind = 'undo' AND json_extract(write, '$.what') IN ('reopening', 'creation')))
                AND ((state = 'applied' AND ended_ms >= ?3) OR (state = 'pending' AND begun_us IS NOT NULL)))",
         params![
             key.source().as_str(),
@@ -604,6 +625,10 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
             interrupted: row.get(8)?,
             looks: row.get(9)?,
             claimed: BTreeSet::new(),
+            past: Past {
+                before: row.get(17)?,
+                ..Past::default()
+            },
         },
         state: State::ALL
             .into_iter()

@@ -6,6 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
 
 use super::forms;
+use super::snoozes;
 
 /// Rows of one table that one step takes at most.
 const STEP: i64 = 500;
@@ -90,6 +91,7 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
         (now - retention.max(COMMENTS_AT_LEAST)).timestamp_millis(),
     )?;
     taken += forms::prune(tx, now)?;
+    taken += snoozes::forget(tx, old, STEP)?;
     Ok(taken)
 }
 

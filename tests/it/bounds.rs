@@ -205,6 +205,8 @@ async fn one_form_too_many_at_once_is_asked_for_again() {
         // There is room again when Slack answers.
         slack.clear_faults();
         slack.cut();
+        ivan.logs_times("a form could not be opened", FORMS).await;
+        ivan.logs_times("Slack is connected", 2).await;
         ivan.slack().shortcut(ANA, "new_task");
         ivan.form(1).await;
     })

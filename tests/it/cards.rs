@@ -8,7 +8,10 @@ use crate::harness::*;
 async fn a_card_is_done_by_its_button() {
     ivan_test(two_tasks(), async |ivan| {
         let card = ivan.dm(ANA, "current").await;
-        assert_eq!(card.buttons(), ["Done", "Next", "Comment", "Open"]);
+        assert_eq!(
+            card.buttons(),
+            ["Done", "Next", "Comment", "Snooze", "Open"]
+        );
         ivan.presses(ANA, &card, "Done")
             .settles()
             .await
@@ -108,7 +111,10 @@ async fn whatever_a_task_is_called_its_cards_are_within_slacks_limits() {
         assert_eq!(list.buttons().len(), 50);
         for _ in 0..odd_titles().len() {
             let card = ivan.dm(IN_TURN[0], "next").await;
-            assert_eq!(card.buttons(), ["Done", "Next", "Comment", "Open"]);
+            assert_eq!(
+                card.buttons(),
+                ["Done", "Next", "Comment", "Snooze", "Open"]
+            );
             let blocks = card.posted().blocks.to_string();
             assert!(!blocks.contains("<!") && !blocks.contains("<@"), "{blocks}");
         }

@@ -78,19 +78,22 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › done
     Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
              ClickUp  PUT /task/86tst0001 → complete
     Ana  › comment shipped in 2.1
     Ivan › ✓ Comment added in GitHub: Login fails on Safari
+           [1 Undo]
              GitHub   POST /repos/acme/widgets/issues/7/comments → 201
     Ana  › create Buy milk
     Ivan › ✓ Task created in ClickUp: Buy milk
+           [1 Undo]
              ClickUp  POST /list/901100000001/task → 200
     Ana  › create Fix login -s github -e acme
     Ivan › ✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#12)
+           [1 Undo]
              GitHub   POST /repos/acme/widgets/issues → 201
     Ana  › list
     Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open
@@ -120,7 +123,7 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
 #[tokio::test]
 async fn what_is_shown_can_be_pressed_and_spoken_under() {
     let demo =
-        demo("press 1\ncurrent\npress 9\npress 4\npress 1\npress next\nthread comment nearly\n")
+        demo("press 1\ncurrent\npress 9\npress open\npress 1\npress undo\ncurrent\nthread comment nearly\n")
             .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
@@ -131,25 +134,28 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
            (there is nothing to press yet)
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › press 9
            (there is no such button there, or not any more)
-    Ana  › press 4
+    Ana  › press open
            (opens https://app.clickup.com/t/86tst0001)
     Ana  › press 1
     Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
              ClickUp  PUT /task/86tst0001 → complete
-    Ana  › press next
-    Ivan › Next: Send the quarterly invoice · ClickUp · to do · overdue [day]
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+    Ana  › press undo
+    Ivan › ✓ Undone: Renew the certificate is in review again in ClickUp. It is your current task again
+             ClickUp  PUT /task/86tst0001 → in review
+    Ana  › current
+    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400, active today 1
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › thread comment nearly
-    Ivan › ✓ Comment added in ClickUp: Send the quarterly invoice  (in a thread under it)
-             ClickUp  POST /task/86tst0003/comment → 200
+    Ivan › ✓ Comment added in ClickUp: Renew the certificate  (in a thread under it)
+           [1 Undo]
+             ClickUp  POST /task/86tst0001/comment → 200
 
     What has changed in ClickUp and GitHub:
-      ClickUp Inbox            complete   Renew the certificate  #client:acme
-      ClickUp Inbox            to do      Send the quarterly invoice  #billing
+      ClickUp Inbox            in review  Renew the certificate  #client:acme
           “nearly”
     ");
     assert_eq!(demo.exit, 0);
@@ -170,7 +176,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !close renew
            (Bo has completed: Renew the certificate)
     Ivan › Renew the certificate was completed in ClickUp by Bo, [time]. It stays your current task until you type `done` or `next`
@@ -178,16 +184,16 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            (nothing open has these words in its title)
     Ana  › done
     Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally). Next: Login fails on Safari
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !down github
            (GitHub no longer answers; what you ask of it is queued)
     Ana  › done
     Ivan › … Completion queued: Login fails on Safari. [why]
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !up github
            (GitHub answers again)
     Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice
-           [1 Done] [2 Next] [3 Comment] [4 Open]
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
            !close WORDS           Bo completes the task with these words in its title, behind your back
@@ -199,6 +205,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            (not for Ivan: in channels it hears mentions, and `create`)
     Ana  › #general create Fix login
     Ivan › ✓ Task created in ClickUp: Fix login  (in a thread under it)
+           [1 Undo]
              ClickUp  POST /list/901100000001/task → 200
     Ana  › exit
 

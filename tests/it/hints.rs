@@ -94,12 +94,18 @@ async fn help_lists_every_verb() {
         • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`: create a task; the lines after the first are its description
         • `current`: show the current task
         • `next`: move on to the next task without completing this one
+        • `start [REF]`: make REF current and, where the source has such a status, in progress
+        • `snooze [REF] WHEN`: hide the current task, or REF, from your queue until then
+        • `reopen [REF]`: open REF again, as it was before it was completed
+        • `undo`: take back what you did last, within 15 minutes
+        • `why [REF]`: show why the current task, or REF, is where it is in your queue
         • `list [N]`: show your tasks in order; their numbers work as REF until the next list
         • `status`: show connections, the last sync and what is queued
         • `mute`: tell me nothing unasked
         • `unmute`: tell me again what others do to my tasks
         • `help`: show this
         REF is a number of the last list, a task id, `#12` or the link of a task; in a thread under a task's message it can be left out.
+        WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
         ");
         for typed in ["?", "Commands!"] {
             ivan.dm(ANA, typed).await.replies(&help);

@@ -24,12 +24,12 @@ async fn home_shows_the_queue_the_accounts_and_the_settings() {
         Renew cert
         ClickUp · to do
         why: client 1000, active today 1
-        [Done] [Next] [Comment] [Open]
+        [Done] [Next] [Comment] [Snooze] [Open]
         Queue
         Write the runbook
         ClickUp · to do
         why: active today 1
-        [Done] [Comment] [Open]
+        [Done] [Comment] [Snooze] [Open]
         Accounts
         Slack: connected. Everybody here shares one queue, of every open task.
         ClickUp: connected

@@ -5,7 +5,7 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::world::{COMMENTS, Change, Gone, Hook, ISSUES, Repo, World};
+use super::world::{COMMENTS, Change, Gone, Hook, ISSUES, Repo, World, label_json};
 use crate::sandbox::courier::is_loopback;
 use crate::sandbox::now;
 use crate::sandbox::wire::{Call, digest};
@@ -283,6 +283,14 @@ impl World {
         }
         match (method, rest) {
             ("GET", []) => Ok(Reply::new(200, self.repo_json(repo))),
+            ("GET", ["labels", name]) => {
+                let label = known
+                    .labels
+                    .iter()
+                    .find(|(label, _)| label.eq_ignore_ascii_case(name));
+                let (name, id) = label.ok_or_else(not_found)?;
+                Ok(Reply::new(200, label_json(name, *id)))
+            }
             ("GET", ["issues"]) => self.list_issues(call, repo),
             ("POST", ["issues"]) => self.create_issue(call, repo),
             ("GET", ["issues", "comments"]) => self.list_comments(call, repo, None),
@@ -376,7 +384,7 @@ impl World {
                 }
                 let mut names = self.names_in(repo, number, "labels", "name");
                 let before = names.len();
-                names.retain(|known| known != name);
+                names.retain(|known| !known.eq_ignore_ascii_case(name));
                 if names.len() == before {
                     return Err(no(404, "Label does not exist"));
                 }

@@ -84,6 +84,14 @@ impl GitHub {
                 repo["id"].as_u64().unwrap_or_default(),
             );
         }
+        for repo in seed["repos"].as_array().into_iter().flatten() {
+            for label in repo["labels"].as_array().into_iter().flatten() {
+                github.add_label(
+                    repo["full_name"].as_str().unwrap_or_default(),
+                    label.as_str().unwrap_or_default(),
+                );
+            }
+        }
         for issue in seed["issues"].as_array().into_iter().flatten() {
             github.add_issue(issue["repo"].as_str().unwrap_or_default(), issue.clone());
         }
@@ -172,6 +180,13 @@ impl GitHub {
     /// A repository of that full name and id. If one was called so before it was renamed, its redirect ends.
     pub fn add_repo(&self, full_name: &str, id: u64) {
         self.house.with(|world| world.add_repo(full_name, id));
+    }
+
+    /// A label that issues of the repository can have; one that an issue gets is there from then on.
+    #[track_caller]
+    pub fn add_label(&self, repo: &str, label: &str) {
+        let id = self.repo(repo);
+        self.house.with(|world| world.add_label(id, label));
     }
 
     /// A new issue, as if a person had opened it: `title`, and optionally `body`, `labels`, `assignees` (logins),

@@ -73,7 +73,7 @@ pub(super) struct Repo {
     pub admin: bool,
     pub issues: BTreeMap<u64, Issue>,
     /// Label → its id.
-    labels: BTreeMap<String, u64>,
+    pub labels: BTreeMap<String, u64>,
     pub hooks: Vec<Hook>,
 }
 
@@ -249,6 +249,11 @@ impl World {
         self.repos.insert(id, repo);
     }
 
+    /// A label that issues of the repository can have.
+    pub fn add_label(&mut self, id: u64, name: &str) {
+        self.labels_of(id, &[name.to_owned()]);
+    }
+
     pub fn settings(&mut self, id: u64, set: impl FnOnce(&mut Repo)) {
         if let Some(repo) = self.repos.get_mut(&id) {
             set(repo);
@@ -420,7 +425,7 @@ impl World {
                 continue;
             };
             let id = *known.labels.entry(name.clone()).or_insert(new);
-            let label = json!({ "id": id, "name": name, "color": "ededed", "default": false, "description": null });
+            let label = label_json(name, id);
             if !labels.contains(&label) {
                 labels.push(label);
             }
@@ -907,6 +912,11 @@ impl World {
             hook.log.push((delivery, parcel.clone()));
         }
     }
+}
+
+/// A label as on the wire (contract 4.1).
+pub(super) fn label_json(name: &str, id: u64) -> Value {
+    json!({ "id": id, "name": name, "color": "ededed", "default": false, "description": null })
 }
 
 /// Contract 9.2 and 9.3.

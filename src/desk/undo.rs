@@ -1,0 +1,414 @@
+//! `start`, `snooze` and `reopen`; and `undo`, which finds out what a person did last and makes the opposite of it.
+//!
+//! As all of a turn, this is one transaction: what was certainly not sent yet is cancelled in it; for what was, or may
+//! have been, an undo is put behind it in its own lane, and learns there what became of it.
+
+use super::turn::{Done, Said, Target, Turn, Typed, lane};
+use super::{Brief, Report, ReportState, TurnedDown};
+use crate::domain::command::Ref;
+use crate::domain::operation::{Outcome, Write};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Status, Task, TaskKey};
+use crate::domain::undo::{UNDO_WITHIN, Undo, Undoes};
+use crate::domain::when::{NotThen, When};
+use crate::settle::pins::Mover;
+use crate::settle::{Occasion, parts, settle};
+use crate::store::effects::{self, Doing, Snoozed};
+use crate::store::operations::{self, NewCommand, OperationRow, State};
+use crate::store::tasks::{self, Stored};
+use crate::store::{DbResult, Wake, snoozes};
+
+/// What a command came to, or why it was turned down.
+type Decided = DbResult<Result<Done, TurnedDown>>;
+
+impl Turn<'_> {
+    /// `start [REF]`
+    pub(super) fn start(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
+        let target = match self.target(person, task, typed)? {
+            Ok(target) => target,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        self.end_snooze(person, &target)?;
+        let start = Write::Start { task: target.key };
+        self.accept(person, typed, "start", vec![start]).map(Ok)
+    }
+
+    /// `reopen REF`; nothing but a thread under its message names a task without REF: the current one is open.
+    pub(super) fn reopen(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
+        if task.is_none() && typed.under.is_none() {
+            return Ok(Err(TurnedDown::Unfit(reply::reopen_which())));
+        }
+        let target = match self.target(person, task, typed)? {
+            Ok(target) => target,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        self.end_snooze(person, &target)?;
+        let reopen = Write::Reopen { task: target.key };
+        self.accept(person, typed, "reopen", vec![reopen]).map(Ok)
+    }
+
+    /// `snooze [REF] WHEN`
+    pub(super) fn snooze(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        until: &When,
+        typed: &Typed,
+    ) -> Decided {
+        let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
+        let until = match until.after(typed.at, person.zone) {
+            Ok(until) if until <= self.now => {
+                return unfit(reply::cannot_snooze(&NotThen::NoTime));
+            }
+            Ok(until) => until,
+            Err(why) => return unfit(reply::cannot_snooze(&why)),
+        };
+        let stored = match self.known(person, task, typed)? {
+            Ok(stored) => stored,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        if stored.task.status == Status::Done {
+            return unfit(reply::nothing_to_snooze(&stored.task));
+        }
+        let snoozed = Snoozed {
+            task: stored.row,
+            until,
+            before: snoozes::until(self.tx, person.id, stored.row, self.now)?,
+        };
+        snoozes::set(self.tx, person.id, stored.row, Some(until))?;
+        let command = self.command(person, typed, "snooze")?;
+        effects::snoozed(self.tx, command, &snoozed)?;
+        let words = reply::snoozed(&stored.task, until, person.zone);
+        let mut report = local(words, Some(&stored.task));
+        let pin = self
+            .mover(person, command, typed)
+            .leave(stored.row, &mut report)?;
+        self.settled(person, command, report, pin, Some(stored.row))
+            .map(Ok)
+    }
+
+    /// A task that a command is about and that the mirror has.
+    pub(super) fn known(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> DbResult<Result<Stored, TurnedDown>> {
+        Ok(match self.target(person, task, typed)? {
+            Ok(Target {
+                stored: Some(stored),
+                ..
+            }) => Ok(stored),
+            Ok(Target { key, .. }) => {
+                let called = match key.github_parts() {
+                    Some((_, number)) => format!("#{number}"),
+                    None => key.as_str().to_owned(),
+                };
+                Err(TurnedDown::UnknownTask(reply::not_mirrored(
+                    key.source(),
+                    &called,
+                )))
+            }
+            Err(turned_down) => Err(turned_down),
+        })
+    }
+
+    /// Whoever acts on a task has not put it off any more.
+    pub(super) fn end_snooze(&self, person: &Person, target: &Target) -> DbResult<()> {
+        match &target.stored {
+            Some(stored) => snoozes::set(self.tx, person.id, stored.row, None),
+            None => Ok(()),
+        }
+    }
+
+    /// `undo`: the last effect of the person's commands that is not undone; or that of the command `of`.
+    pub(super) fn undo(&self, person: &Person, of: Option<i64>, typed: &Typed) -> Decided {
+        let found = match of {
+            Some(command) => self.named_effect(person, command)?,
+            None => self.last_effect(person)?,
+        };
+        let doing = match found {
+            Ok(doing) => doing,
+            Err(words) => {
+                if let Some(once) = typed.once.clone() {
+                    self.remember_nothing(person, once, &words)?;
+                }
+                return Ok(Err(TurnedDown::NothingToUndo(words)));
+            }
+        };
+        let command = self.command(person, typed, "undo")?;
+        effects::take(self.tx, doing.command, command)?;
+        if let Some(snoozed) = &doing.snoozed {
+            return self
+                .unsnooze(person, typed, command, &doing, snoozed)
+                .map(Ok);
+        }
+        let cancelled = effects::withdraw(self.tx, doing.command, self.now)? > 0;
+        let rows = operations::of_command(self.tx, doing.command)?;
+        if cancelled {
+            settle(
+                self.tx,
+                doing.command,
+                Occasion::Ended,
+                self.now,
+                &self.inner.settings.weights,
+            )?;
+        }
+        let mut first = None;
+        for row in rows.iter().filter(|row| leaves_something(row)) {
+            let Some(undo) = self.opposite(row)? else {
+                continue;
+            };
+            let id = self.ulid();
+            let lane = match (&row.operation.write, &undo.task) {
+                // A task has a lane of its own from its creation on.
+                (Write::Create(_), Some(_)) => lane(person, &Write::Undo(undo.clone())),
+                _ => row.lane.clone(),
+            };
+            operations::add(self.tx, command, &id, &lane, &Write::Undo(undo), self.now)?;
+            first.get_or_insert(id);
+        }
+        if let Some(operation_id) = first {
+            self.tx.wake(Wake::Operations);
+            return Ok(Ok(Done::Accepted {
+                command,
+                operation_id,
+            }));
+        }
+        self.undone_here(person, typed, command, &doing, &rows)
+            .map(Ok)
+    }
+
+    /// The newest command of somebody's that had an effect, within the time.
+    fn last_effect(&self, person: &Person) -> DbResult<Result<Doing, Words>> {
+        let mut too_old = false;
+        for doing in effects::newest(self.tx, person.id)? {
+            if !self.has_effect(person, &doing)? {
+                continue;
+            }
+            if self.is_recent(&doing) {
+                return Ok(Ok(doing));
+            }
+            too_old = true;
+        }
+        let undone_before = effects::has_undone(self.tx, person.id, self.now - UNDO_WITHIN)?;
+        Ok(Err(reply::nothing_to_undo(undone_before, too_old)))
+    }
+
+    /// The command that a button names.
+    fn named_effect(&self, person: &Person, command: i64) -> DbResult<Result<Doing, Words>> {
+        let Some(doing) = effects::of(self.tx, person.id, command)? else {
+            return Ok(Err(reply::cannot_be_undone(false)));
+        };
+        if doing.undone {
+            return Ok(Err(reply::undone_already()));
+        }
+        if !self.has_effect(person, &doing)? {
+            return Ok(Err(reply::cannot_be_undone(false)));
+        }
+        match self.is_recent(&doing) {
+            true => Ok(Ok(doing)),
+            false => Ok(Err(reply::cannot_be_undone(true))),
+        }
+    }
+
+    fn is_recent(&self, doing: &Doing) -> bool {
+        doing
+            .settled_at
+            .is_none_or(|settled| self.now - settled <= UNDO_WITHIN)
+    }
+
+    /// Whether there is anything left to take back, as far as it is known here.
+    fn has_effect(&self, person: &Person, doing: &Doing) -> DbResult<bool> {
+        if let Some(snoozed) = &doing.snoozed {
+            let until = snoozes::until(self.tx, person.id, snoozed.task, self.now)?;
+            return Ok(until.map(|until| until.timestamp_millis())
+                == Some(snoozed.until.timestamp_millis()));
+        }
+        let rows = operations::of_command(self.tx, doing.command)?;
+        Ok(rows
+            .iter()
+            .any(|row| matches!(row.state, State::Applied | State::Pending)))
+    }
+
+    /// The undo of one operation.
+    fn opposite(&self, row: &OperationRow) -> DbResult<Option<Undo>> {
+        let write = &row.operation.write;
+        let Some(what) = Undoes::of(write) else {
+            return Ok(None);
+        };
+        let task = match &row.outcome {
+            Some(outcome) => Some(outcome.task().key.clone()),
+            None => write.task().cloned(),
+        };
+        Ok(Some(Undo {
+            operation: row.operation.id.clone(),
+            what,
+            source: write.source(),
+            title: self.title(row, task.as_ref())?,
+            task,
+        }))
+    }
+
+    fn title(&self, row: &OperationRow, task: Option<&TaskKey>) -> DbResult<String> {
+        let stored = match task {
+            Some(key) => tasks::by_key(self.tx, key)?,
+            None => None,
+        };
+        Ok(match (stored, &row.operation.write) {
+            (Some(stored), _) => stored.task.title,
+            (None, Write::Create(new)) => new.title.clone(),
+            (None, write) => write.source().noun().to_owned(),
+        })
+    }
+
+    fn unsnooze(
+        &self,
+        person: &Person,
+        typed: &Typed,
+        command: i64,
+        doing: &Doing,
+        snoozed: &Snoozed,
+    ) -> DbResult<Done> {
+        let before = snoozed.before.filter(|before| *before > self.now);
+        snoozes::set(self.tx, person.id, snoozed.task, before)?;
+        let stored = tasks::by_row(self.tx, snoozed.task)?;
+        let task = stored.as_ref().map(|stored| &stored.task);
+        let words = match task {
+            Some(task) => reply::unsnoozed(task, before, person.zone),
+            None => Words::new(),
+        };
+        let mut report = local(words, task);
+        let pin = match before {
+            None => {
+                let mover = self.mover(person, command, typed);
+                mover.back(doing, Some(snoozed.task), &mut report)?
+            }
+            Some(_) => None,
+        };
+        self.settled(person, command, report, pin, Some(snoozed.task))
+    }
+
+    /// Nothing had reached the source: what is to be put back is here.
+    fn undone_here(
+        &self,
+        person: &Person,
+        typed: &Typed,
+        command: i64,
+        doing: &Doing,
+        rows: &[OperationRow],
+    ) -> DbResult<Done> {
+        let Some(row) = rows.first() else {
+            return self.settled(person, command, local(Words::new(), None), None, None);
+        };
+        let key = match &row.outcome {
+            Some(outcome) => Some(outcome.task().key.clone()),
+            None => row.operation.write.task().cloned(),
+        };
+        let stored = match &key {
+            Some(key) => tasks::by_key(self.tx, key)?,
+            None => None,
+        };
+        let task = stored.as_ref().map(|stored| &stored.task);
+        let words = match (row.state, task) {
+            (State::Applied, Some(task)) => reply::not_started(task),
+            (_, Some(task)) => {
+                let subject = Words::new().link(&task.title, &task.url);
+                reply::not_sent(subject, row.operation.write.source())
+            }
+            (_, None) => {
+                let subject = Words::new().text(self.title(row, key.as_ref())?);
+                reply::not_sent(subject, row.operation.write.source())
+            }
+        };
+        let about = stored.as_ref().map(|stored| stored.row);
+        let mut report = local(words, task);
+        let mover = self.mover(person, command, typed);
+        let pin = mover.back(doing, about, &mut report)?;
+        self.settled(person, command, report, pin, about)
+    }
+
+    fn mover<'a>(&'a self, person: &'a Person, command: i64, typed: &Typed) -> Mover<'a> {
+        Mover {
+            tx: self.tx,
+            person,
+            command,
+            surface: typed.surface,
+            now: self.now,
+            weights: &self.inner.settings.weights,
+        }
+    }
+
+    /// A command that asks nothing of a source, or not yet.
+    fn command(&self, person: &Person, typed: &Typed, verb: &'static str) -> DbResult<i64> {
+        let command = NewCommand {
+            person: person.id,
+            surface: typed.surface,
+            verb,
+            typed_at: typed.at,
+            once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
+        };
+        operations::add_command(self.tx, &command, self.now)
+    }
+
+    /// A command that had its whole effect in here.
+    fn settled(
+        &self,
+        person: &Person,
+        command: i64,
+        report: Report,
+        pin: Option<i64>,
+        about: Option<i64>,
+    ) -> DbResult<Done> {
+        let json = tasks::json(&report)?;
+        operations::report(self.tx, command, &json, true, self.now)?;
+        let snoozed = effects::of(self.tx, person.id, command)?.and_then(|doing| doing.snoozed);
+        let said = Said {
+            words: report.words(),
+            parts: parts(
+                self.tx,
+                &report,
+                snoozed.map(|_| command),
+                person,
+                self.now,
+                &self.inner.settings.weights,
+            )?,
+            pin,
+            about,
+            command: Some(command),
+            ..Said::default()
+        };
+        Ok(Done::Settled {
+            said,
+            report: Box::new(report),
+        })
+    }
+}
+
+/// What is left to be taken back in a source: what was applied, and what may have been.
+fn leaves_something(row: &OperationRow) -> bool {
+    match (row.state, &row.operation.write, &row.outcome) {
+        // Its source has no word for work in progress.
+        (State::Applied, Write::Start { .. }, Some(Outcome::Applied(written))) => {
+            written.task.status == Status::InProgress
+        }
+        (State::Applied | State::Pending, ..) => true,
+        _ => false,
+    }
+}
+
+/// The report of a command that asks nothing of a source.
+fn local(message: Words, task: Option<&Task>) -> Report {
+    Report {
+        state: ReportState::Done,
+        message,
+        task: task.map(Brief::from),
+        current_state: task.map(|task| task.source_status.clone()),
+        conflict: false,
+        completed: false,
+        operation_id: None,
+        next: None,
+        emptied: false,
+    }
+}

@@ -1,0 +1,189 @@
+//! `why`: where a task is in its person's queue, and the points that put it there.
+
+use super::turn::{Done, Said, Turn, Typed};
+use super::{Desk, Scored, TurnedDown};
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Hidden, Rank, Words};
+use crate::domain::score::{Score, score};
+use crate::domain::task::{Status, Task};
+use crate::settle::queue;
+use crate::store::operations::{self, Surface};
+use crate::store::tasks::Stored;
+use crate::store::{DbResult, people, snoozes};
+
+/// What `GET /why` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// The same in words.
+    pub message: Words,
+    /// `None`: there is nothing in the queue.
+    pub task: Option<Scored>,
+    /// They add up to the task's score.
+    pub points: Vec<(String, i64)>,
+    /// Its place in the queue, from 1; `None` for a task that is not in it.
+    pub place: Option<usize>,
+    /// How many tasks are in the queue.
+    pub of: usize,
+    /// Why it is not in the queue.
+    pub hidden: Option<String>,
+}
+
+impl Desk {
+    /// Why the current task, or the one that is named, is where it is. With nothing pinned the first of the queue is
+    /// pinned, as showing does.
+    pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, TurnedDown> {
+        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let typed = Typed {
+                    surface: Surface::Api,
+                    at: turn.now,
+                    under: None,
+                    once: None,
+                    channel: None,
+                    from: None,
+                };
+                let explained = turn.explain(&person, task, &typed)?;
+                Ok(explained.map(|(explained, _)| explained))
+            })
+            .await?
+    }
+}
+
+impl Turn<'_> {
+    /// `why [REF]`
+    pub(super) fn why(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        Ok(self.explain(person, task, typed)?.map(|(explained, said)| {
+            Done::Said(Said {
+                words: explained.message,
+                ..said
+            })
+        }))
+    }
+
+    /// The explanation; and what a message with it shows.
+    fn explain(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> DbResult<Result<(Explained, Said), TurnedDown>> {
+        let mut said = Said::default();
+        let stored = if task.is_none() && typed.under.is_none() {
+            let (pin, current) = self.show_current(person)?;
+            if typed.surface == Surface::Api {
+                people::pin_shown(self.tx, pin, self.now)?;
+            }
+            said.pin = Some(pin);
+            match current {
+                Some(stored) => stored,
+                None => return Ok(Ok((nothing(self.empty(person)?), said))),
+            }
+        } else {
+            match self.known(person, task, typed)? {
+                Ok(stored) => stored,
+                Err(turned_down) => return Ok(Err(turned_down)),
+            }
+        };
+        said.about = Some(stored.row);
+        let weights = &self.inner.settings.weights;
+        let ranked = queue(self.tx, person, self.now, weights)?;
+        let points = score(&stored.task, self.now, person.zone, weights);
+        let place = ranked.iter().position(|(row, ..)| *row == stored.row);
+        let rank = match place {
+            Some(place) => Rank::At {
+                place: place + 1,
+                of: ranked.len(),
+                tie: ranked
+                    .get(place + 1)
+                    .filter(|(_, _, behind)| behind.total == points.total)
+                    .map(|(_, behind, _)| tie(&stored.task, behind)),
+            },
+            None => {
+                let hidden = self.hidden(person, &stored)?;
+                Rank::Hidden(reply::hidden_because(&hidden, person.zone))
+            }
+        };
+        let current = people::pins(self.tx, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        let first = ranked
+            .first()
+            .map(|(_, task, score): &(i64, Task, Score)| (task, score.total));
+        let message = reply::why_here(
+            &stored.task,
+            &points,
+            &rank,
+            current == Some(stored.row),
+            first,
+        );
+        let explained = Explained {
+            message,
+            points: points.points(),
+            place: place.map(|place| place + 1),
+            of: ranked.len(),
+            hidden: match rank {
+                Rank::Hidden(why) => Some(why),
+                Rank::At { .. } => None,
+            },
+            task: Some(Scored {
+                snoozed_until: snoozes::until(self.tx, person.id, stored.row, self.now)?,
+                ..Scored::from((stored.task, points))
+            }),
+        };
+        Ok(Ok((explained, said)))
+    }
+
+    /// Why a task is not in the queue.
+    fn hidden(&self, person: &Person, stored: &Stored) -> DbResult<Hidden> {
+        if stored.gone {
+            return Ok(Hidden::Gone);
+        }
+        if stored.task.status == Status::Done {
+            return Ok(Hidden::Done(stored.task.source_status.clone()));
+        }
+        if !person.is_concerned(&stored.task) {
+            return Ok(Hidden::NotTheirs);
+        }
+        if let Some(until) = snoozes::until(self.tx, person.id, stored.row, self.now)? {
+            return Ok(Hidden::Snoozed(until));
+        }
+        Ok(
+            match operations::being_completed(self.tx)?.contains(&stored.row) {
+                true => Hidden::BeingCompleted,
+                false => Hidden::Away,
+            },
+        )
+    }
+}
+
+/// Equal points go by age, then by id.
+fn tie(ahead: &Task, behind: &Task) -> String {
+    match ahead.created_at < behind.created_at {
+        true => "it is older".to_owned(),
+        false => "its id comes first".to_owned(),
+    }
+}
+
+fn nothing(message: Words) -> Explained {
+    Explained {
+        message,
+        task: None,
+        points: Vec::new(),
+        place: None,
+        of: 0,
+        hidden: None,
+    }
+}

@@ -1,0 +1,348 @@
+//! The words of `start`, `snooze`, `reopen`, `undo` and `why`.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::{End, Report, ReportState, Step, Words, moment, place, sentence};
+use crate::domain::operation::Outcome;
+use crate::domain::score::Score;
+use crate::domain::task::{Source, Status, Task};
+use crate::domain::undo::{Undo, Undoes};
+use crate::domain::when::NotThen;
+
+/// After a `start`; it was made current, too.
+pub(super) fn started(outcome: &Outcome, subject: Words) -> Words {
+    let task = outcome.task();
+    let source = task.key.source();
+    let words = match (outcome, source) {
+        (Outcome::Applied(_), _) if task.status != Status::InProgress => {
+            let words = Words::new()
+                .text("It is your current task now: ")
+                .then(subject);
+            return words.text(match source {
+                Source::ClickUp => {
+                    ". Its list in ClickUp has no status for work in progress, so nothing was changed there"
+                }
+                Source::GitHub => {
+                    ". Its repository in GitHub has no label for work in progress, so nothing was changed there"
+                }
+            });
+        }
+        (Outcome::Applied(_), Source::ClickUp) => Words::new()
+            .text("Task started in ClickUp: ")
+            .then(subject)
+            .text(format!(" ({})", task.source_status)),
+        (Outcome::Applied(_), Source::GitHub) => {
+            Words::new().text("Issue started in GitHub: ").then(subject)
+        }
+        (_, Source::ClickUp) => Words::new().text("Note: ").then(subject).text(format!(
+            " was already in progress in ClickUp ({})",
+            task.source_status
+        )),
+        (_, Source::GitHub) => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(" was already in progress in GitHub"),
+    };
+    words.text(". It is your current task")
+}
+
+/// After a `reopen`.
+pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
+    let task = outcome.task();
+    let source = task.key.source();
+    match outcome {
+        Outcome::Applied(_) => {
+            let words = Words::new()
+                .text(match source {
+                    Source::ClickUp => "Task reopened in ClickUp: ",
+                    Source::GitHub => "Issue reopened in GitHub: ",
+                })
+                .then(subject);
+            match source {
+                Source::ClickUp => words.text(format!(" ({})", task.source_status)),
+                Source::GitHub => words,
+            }
+        }
+        Outcome::AlreadySo { .. } => Words::new().text("Note: ").then(subject).text(format!(
+            " is open already in {} ({})",
+            source.name(),
+            task.source_status
+        )),
+        Outcome::Overtaken { .. } => {
+            let at = task.closed.as_ref().and_then(|closed| closed.at);
+            Words::new().text("Note: ").then(subject).text(format!(
+                " was reopened and has been completed in {} since ({}); I left it as it is",
+                source.name(),
+                moment(at.unwrap_or(task.updated_at), zone)
+            ))
+        }
+    }
+}
+
+/// After an `undo`: which effect of which task is gone.
+pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
+    let task = outcome.task();
+    let (source, status) = (undo.source.name(), &task.source_status);
+    let applied = matches!(outcome, Outcome::Applied(_));
+    let words = Words::new().text(if applied { "Undone: " } else { "Note: " });
+    match (undo.what, applied) {
+        (Undoes::Completion | Undoes::Reopening, true) => words
+            .then(subject)
+            .text(format!(" is {status} again in {source}")),
+        (Undoes::Completion | Undoes::Reopening, false) => words
+            .then(subject)
+            .text(format!(" is {status} again in {source} already")),
+        (Undoes::Start, true) => match undo.source {
+            Source::ClickUp => words
+                .then(subject)
+                .text(format!(" is {status} again in {source}")),
+            Source::GitHub => words
+                .then(subject)
+                .text(format!(" is not in progress any more in {source}")),
+        },
+        (Undoes::Start, false) => words
+            .then(subject)
+            .text(format!(" is not in progress any more in {source} already")),
+        (Undoes::Comment, true) => words
+            .text("your comment on ")
+            .then(subject)
+            .text(format!(" was deleted in {source}")),
+        (Undoes::Comment, false) => words
+            .text("your comment on ")
+            .then(subject)
+            .text(format!(" is not there any more in {source}")),
+        (Undoes::Creation, true) => words.then(subject).text(match undo.source {
+            Source::ClickUp => " was deleted in ClickUp",
+            Source::GitHub => " was closed in GitHub, as not planned",
+        }),
+        (Undoes::Creation, false) => words.then(subject).text(match undo.source {
+            Source::ClickUp => " is deleted in ClickUp already",
+            Source::GitHub => " is closed in GitHub already",
+        }),
+    }
+}
+
+/// It was taken back in time.
+pub fn not_sent(subject: Words, source: Source) -> Words {
+    Words::new()
+        .text("Taken back in time: ")
+        .then(subject)
+        .text(format!(". Nothing was changed in {}", source.name()))
+}
+
+/// The comment that a `done -c` left besides.
+pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
+    let message = std::mem::take(&mut report.message);
+    report.message = match step.end {
+        End::Well(Outcome::Applied(_)) => message.text(", and your comment was deleted"),
+        End::Well(_) => message.text("; your comment is not there any more"),
+        End::Pending { .. } if report.state == ReportState::Queued => message,
+        End::Pending { why, .. } => {
+            report.state = ReportState::Queued;
+            let why = why
+                .map(|why| format!(". {}", sentence(why)))
+                .unwrap_or_default();
+            message.text(format!("; your comment is still to be deleted{why}"))
+        }
+        End::Refused(_, why) => message.text(format!(
+            ". ✗ Your comment was not deleted. {}",
+            sentence(why)
+        )),
+        End::GivenUp { why, .. } => message.text(format!(
+            ". ✗ Deleting your comment was given up; look whether it is there. {}",
+            sentence(why)
+        )),
+        End::Cancelled if report.state == ReportState::Done => {
+            message.text("; your comment was never sent")
+        }
+        End::Cancelled => message.text(" Your comment was not deleted either."),
+    };
+}
+
+/// What was undone had moved the person on.
+pub fn current_again(message: Words) -> Words {
+    let stop = match message.plain().ends_with(['.', '!', '?', '…']) {
+        true => "",
+        false => ".",
+    };
+    message.text(format!("{stop} It is your current task again"))
+}
+
+/// A `start` that had changed nothing in the source was taken back.
+pub fn not_started(task: &Task) -> Words {
+    Words::new()
+        .text("Undone: ")
+        .link(&task.title, &task.url)
+        .text(" is not your current task any more")
+}
+
+/// After a `snooze`.
+pub fn snoozed(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
+    Words::new()
+        .text(format!("Snoozed until {}: ", full_date(until, zone)))
+        .link(&task.title, &task.url)
+}
+
+/// A `snooze` was taken back; what was put off before is so again.
+pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    let words = Words::new().text("Undone: ").link(&task.title, &task.url);
+    words.text(match before {
+        Some(before) => format!(" is snoozed until {} again", full_date(before, zone)),
+        None => " is back in your queue".to_owned(),
+    })
+}
+
+/// `Tue 1 Dec 2026 09:00`
+fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone)
+        .format("%a %-d %b %Y %H:%M")
+        .to_string()
+}
+
+pub fn cannot_snooze(why: &NotThen) -> Words {
+    Words::new().text(format!(
+        "Not snoozed: {why}. Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`."
+    ))
+}
+
+pub fn nothing_to_snooze(task: &Task) -> Words {
+    Words::new()
+        .text("Not snoozed: ")
+        .link(&task.title, &task.url)
+        .text(format!(
+            " is {} in {}, and in nobody's queue.",
+            task.source_status,
+            task.key.source().name()
+        ))
+}
+
+/// A task that nobody has read yet cannot be put off or explained.
+pub fn not_mirrored(source: Source, called: &str) -> Words {
+    Words::new().text(format!(
+        "I have not read {} {called} from {} yet. It comes with the next sync; `status` tells how that goes.",
+        source.noun(),
+        source.name()
+    ))
+}
+
+pub fn reopen_which() -> Words {
+    Words::new().text(
+        "Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did last.",
+    )
+}
+
+/// Nothing that the person did can be taken back.
+pub fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
+    Words::new().text(match (undone_before, too_old) {
+        (true, _) => {
+            "There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the command \
+             again."
+        }
+        (false, true) => {
+            "There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again."
+        }
+        (false, false) => "There is nothing of yours to undo within the last 15 minutes.",
+    })
+}
+
+/// What a button is to undo was undone before.
+pub fn undone_already() -> Words {
+    Words::new().text("That was undone already. To have it again, type the command again.")
+}
+
+/// Of a command that a button names: why there is nothing to take back.
+pub fn cannot_be_undone(too_old: bool) -> Words {
+    Words::new().text(match too_old {
+        true => "That is more than 15 minutes ago and cannot be undone from here any more.",
+        false => "There is nothing to undo there: it changed nothing, or was not yours.",
+    })
+}
+
+/// How a task stands in its person's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rank {
+    /// From 1, of so many; and how it is ahead of the one behind it, where their points do not tell.
+    At {
+        place: usize,
+        of: usize,
+        tie: Option<String>,
+    },
+    /// Not there, and why: the end of a sentence about it.
+    Hidden(String),
+}
+
+/// Why a task is where it is: its points, which add up to its score, and its place.
+pub fn why_here(
+    task: &Task,
+    score: &Score,
+    rank: &Rank,
+    is_current: bool,
+    first: Option<(&Task, i64)>,
+) -> Words {
+    let points: Vec<String> = score
+        .points()
+        .into_iter()
+        .map(|(reason, points)| format!("{reason} {points}"))
+        .collect();
+    let words = Words::new()
+        .link(&task.title, &task.url)
+        .text(format!(" · {}", place(task)))
+        .text(format!("\n{} points: {}.", score.total, points.join(" + ")));
+    let words = match rank {
+        Rank::At {
+            place: 1, of: 1, ..
+        } => words.text("\nIt is the only task in your queue."),
+        Rank::At { place: 1, of, tie } => {
+            let words = words.text(format!("\nIt is first of the {of} tasks in your queue"));
+            match tie {
+                Some(tie) => words.text(format!(", before one with as many points: {tie}.")),
+                None => words.text("."),
+            }
+        }
+        Rank::At { place, of, .. } => {
+            let words = words.text(format!(
+                "\nIt is number {place} of the {of} tasks in your queue"
+            ));
+            match first {
+                Some((first, points)) => words
+                    .text("; first is ")
+                    .link(&first.title, &first.url)
+                    .text(format!(" with {points} points.")),
+                None => words.text("."),
+            }
+        }
+        Rank::Hidden(why) => words.text(format!("\nIt is not in your queue: it {why}.")),
+    };
+    let leads = matches!(rank, Rank::At { place: 1, .. });
+    match is_current && !leads {
+        true => {
+            words.text(" It is your current task because it was shown to you; `next` moves on.")
+        }
+        false => words,
+    }
+}
+
+/// Why a task is not in somebody's queue.
+pub fn hidden_because(hidden: &Hidden, zone: Tz) -> String {
+    match hidden {
+        Hidden::Snoozed(until) => format!("is snoozed until {}", full_date(*until, zone)),
+        Hidden::Done(word) => format!("is {word}"),
+        Hidden::BeingCompleted => "is being completed".to_owned(),
+        Hidden::Gone => "was deleted".to_owned(),
+        Hidden::Away => "is in a place that I do not follow".to_owned(),
+        Hidden::NotTheirs => "is not assigned to you".to_owned(),
+    }
+}
+
+/// Why a task is not offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hidden {
+    Snoozed(DateTime<Utc>),
+    /// In the source's own word.
+    Done(String),
+    BeingCompleted,
+    Gone,
+    Away,
+    NotTheirs,
+}

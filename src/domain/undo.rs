@@ -1,0 +1,447 @@
+//! Taking back what an operation did: what that was, whether the source still is as it was left, and the one decision
+//! about sending the opposite.
+//!
+//! The desk makes a [`Write::Undo`] for each operation that is to be taken back; what that operation came to is looked
+//! up when its turn comes ([`ToUndo`]), behind it in the same lane. As for every write, each source only translates.
+
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::operation::{
+    NotYet, Operation, Outcome, Refusal, Sending, SourceWriter, Write, WriteError, Written,
+};
+use super::task::{Source, Status, Task, TaskKey};
+
+/// How far back `undo` reaches, from the outcome of what it takes back (design 4).
+pub const UNDO_WITHIN: Duration = Duration::minutes(15);
+
+/// What an undo asks of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The operation whose work is taken back.
+    pub operation: String,
+    pub what: Undoes,
+    pub source: Source,
+    /// `None` for a task whose creation is still under way.
+    pub task: Option<TaskKey>,
+    /// What people call the task, where the mirror does not know it yet.
+    pub title: String,
+}
+
+/// Which kind of work that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undoes {
+    Completion,
+    Comment,
+    Creation,
+    Start,
+    Reopening,
+}
+
+impl Undoes {
+    /// The kind of a write; an undo has none, for it is not undone.
+    pub fn of(write: &Write) -> Option<Undoes> {
+        Some(match write {
+            Write::Complete { .. } => Undoes::Completion,
+            Write::Comment { .. } => Undoes::Comment,
+            Write::Create(_) => Undoes::Creation,
+            Write::Start { .. } => Undoes::Start,
+            Write::Reopen { .. } => Undoes::Reopening,
+            Write::Undo(_) => return None,
+        })
+    }
+}
+
+/// What became of the operation that is to be taken back, as it is known when the undo's turn comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToUndo {
+    /// It had an effect: this.
+    Effect(Effect),
+    /// It was taken back before it was sent.
+    NotSent,
+    /// It had none, and why.
+    Nothing(&'static str),
+}
+
+/// What an operation left in its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Completed {
+        before: Option<String>,
+        left: String,
+        at: Option<DateTime<Utc>>,
+    },
+    Reopened {
+        before: Option<String>,
+        left: String,
+    },
+    Started {
+        before: Option<String>,
+        left: String,
+    },
+    Commented {
+        id: String,
+        text: String,
+        /// The operation in its marker.
+        operation: String,
+        /// Not written before that.
+        since: DateTime<Utc>,
+    },
+    Created {
+        left: Box<Task>,
+    },
+}
+
+/// How what is to be taken back stands in its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    AsLeft,
+    /// It is not there any more: taken back already, by us or by another.
+    Gone,
+    /// Somebody has changed it: how, as the end of a sentence about it.
+    Changed(String),
+}
+
+impl Effect {
+    /// What a write that was applied has left.
+    pub fn of(
+        operation: &str,
+        write: &Write,
+        before: Option<&str>,
+        written: &Written,
+        since: DateTime<Utc>,
+    ) -> Option<Effect> {
+        let (before, task) = (before.map(str::to_owned), &written.task);
+        let left = task.source_status.clone();
+        Some(match write {
+            Write::Complete { .. } => Effect::Completed {
+                before,
+                left,
+                at: task.closed.as_ref().and_then(|closed| closed.at),
+            },
+            Write::Reopen { .. } => Effect::Reopened { before, left },
+            Write::Start { .. } => Effect::Started { before, left },
+            Write::Comment { text, .. } => Effect::Commented {
+                id: written.trace.clone()?,
+                text: text.clone(),
+                operation: operation.to_owned(),
+                since,
+            },
+            Write::Create(_) => Effect::Created {
+                left: Box::new(task.clone()),
+            },
+            Write::Undo(_) => return None,
+        })
+    }
+
+    /// As far as the task itself shows it.
+    fn stands(&self, now: &Task) -> Stands {
+        let is_now = || Stands::Changed(format!("it is {} now", now.source_status));
+        match self {
+            Effect::Completed { left, at, .. } => {
+                let closed = now.closed.as_ref();
+                let again = at.is_some() && closed.and_then(|closed| closed.at) != *at
+                    || closed.and_then(|closed| closed.by_us) == Some(false);
+                match now.status {
+                    Status::Done if !same(left, &now.source_status) => is_now(),
+                    Status::Done if again => {
+                        let by = closed.and_then(|closed| closed.by.as_ref());
+                        Stands::Changed(match by {
+                            Some(by) => format!("it was completed again, by {}", by.name),
+                            None => "it was completed again".to_owned(),
+                        })
+                    }
+                    Status::Done => Stands::AsLeft,
+                    Status::Todo | Status::InProgress => Stands::Gone,
+                }
+            }
+            Effect::Reopened { left, .. } => match now.status {
+                Status::Done => Stands::Gone,
+                _ if same(left, &now.source_status) => Stands::AsLeft,
+                _ => is_now(),
+            },
+            Effect::Started { before, left } => match now.status {
+                Status::InProgress if same(left, &now.source_status) => Stands::AsLeft,
+                Status::Todo | Status::InProgress
+                    if before
+                        .as_ref()
+                        .is_none_or(|before| same(before, &now.source_status)) =>
+                {
+                    Stands::Gone
+                }
+                _ => is_now(),
+            },
+            Effect::Commented { .. } => Stands::AsLeft,
+            Effect::Created { left } => match difference(left, now) {
+                // Somebody has closed what is to be closed.
+                _ if now.status == Status::Done && now.key.source() == Source::GitHub => {
+                    Stands::Gone
+                }
+                None => Stands::AsLeft,
+                Some(difference) => Stands::Changed(difference),
+            },
+        }
+    }
+}
+
+/// What somebody has done to a task since we made it.
+fn difference(left: &Task, now: &Task) -> Option<String> {
+    let said = |words: &str| Some(words.to_owned());
+    if left.title != now.title {
+        said("it has another title now")
+    } else if left.description != now.description {
+        said("its description was changed")
+    } else if !same(&left.source_status, &now.source_status) {
+        Some(format!("it is {} now", now.source_status))
+    } else if left.assignees != now.assignees {
+        said("it was assigned to somebody else")
+    } else if left.labels != now.labels {
+        said(match now.key.source() {
+            Source::ClickUp => "its tags were changed",
+            Source::GitHub => "its labels were changed",
+        })
+    } else if left.due != now.due {
+        said("its due date was changed")
+    } else if left.priority != now.priority {
+        said("its priority was changed")
+    } else {
+        None
+    }
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// Brings an undo forward: reads how things stand, and sends the opposite only if they are as we left them.
+///
+/// What is gone after an interrupted attempt was taken back by that; deleting what is not there any more is success.
+pub(super) async fn take_back<F>(
+    writer: &dyn SourceWriter,
+    op: &Operation,
+    about_to_send: F,
+) -> Result<Outcome, NotYet>
+where
+    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
+{
+    let effect = match &op.past.to_undo {
+        Some(ToUndo::Effect(effect)) => effect,
+        Some(ToUndo::NotSent) => return Err(NotYet::TakenBack),
+        Some(ToUndo::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
+        None => return Err(refused("What it did is not known any more".to_owned()).into()),
+    };
+    let gone = |task: Task| match op.interrupted {
+        true => Outcome::Applied(Written { task, trace: None }),
+        false => Outcome::AlreadySo { task },
+    };
+    let key = match (effect, op.write.task()) {
+        (Effect::Created { left }, _) => &left.key,
+        (_, Some(key)) => key,
+        (_, None) => return Err(refused("Its task is not known".to_owned()).into()),
+    };
+    let now = match (writer.read(key).await, effect) {
+        (Ok(now), _) => now,
+        (
+            Err(WriteError::Refused {
+                what: Refusal::Gone,
+                ..
+            }),
+            Effect::Created { left },
+        ) => return Ok(gone((**left).clone())),
+        (Err(error), _) => return Err(error.into()),
+    };
+    let standing = match effect.stands(&now) {
+        Stands::AsLeft => writer.still_as_left(op, &now).await?,
+        other => other,
+    };
+    match standing {
+        Stands::AsLeft => {}
+        Stands::Gone => return Ok(gone(now)),
+        Stands::Changed(how) => {
+            return Err(refused(format!(
+                "It has changed in {} since: {how}. I left it as it is",
+                op.write.source().name()
+            ))
+            .into());
+        }
+    }
+    about_to_send(Sending {
+        begins: true,
+        now: Some(&now),
+    })
+    .await?;
+    Ok(Outcome::Applied(writer.send(op, Some(&now)).await?))
+}
+
+fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Changed,
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::{Account, Closed, TaskId};
+    use rstest::rstest;
+
+    fn at(second: i64) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(second, 0)
+    }
+
+    fn issue(status: Status, word: &str) -> Task {
+        Task {
+            key: TaskKey::github(1001, 7),
+            id: TaskId::parse("github:acme/widgets#7").unwrap(),
+            container: "1001".into(),
+            title: "Login fails".into(),
+            description: String::new(),
+            url: String::new(),
+            status,
+            source_status: word.into(),
+            assignees: Vec::new(),
+            labels: Vec::new(),
+            entity: None,
+            priority: None,
+            due: None,
+            created_at: at(0).unwrap(),
+            updated_at: at(0).unwrap(),
+            closed: None,
+            reopened: false,
+            commented_at: None,
+            custom_id: None,
+        }
+    }
+
+    fn task(status: Status, word: &str) -> Task {
+        Task {
+            key: TaskKey::clickup("86a"),
+            ..issue(status, word)
+        }
+    }
+
+    fn done(second: i64, by_us: Option<bool>) -> Task {
+        Task {
+            closed: Some(Closed {
+                by: Some(Account {
+                    id: "32".into(),
+                    name: "bo".into(),
+                }),
+                at: at(second),
+                by_us,
+            }),
+            ..task(Status::Done, "Complete")
+        }
+    }
+
+    fn completed() -> Effect {
+        Effect::Completed {
+            before: Some("in review".into()),
+            left: "complete".into(),
+            at: at(10),
+        }
+    }
+
+    fn started() -> Effect {
+        Effect::Started {
+            before: Some("to do".into()),
+            left: "in review".into(),
+        }
+    }
+
+    fn labelled() -> Effect {
+        Effect::Started {
+            before: Some("open".into()),
+            left: "open".into(),
+        }
+    }
+
+    fn reopened() -> Effect {
+        Effect::Reopened {
+            before: Some("complete".into()),
+            left: "to do".into(),
+        }
+    }
+
+    fn created(left: Task) -> Effect {
+        Effect::Created {
+            left: Box::new(left),
+        }
+    }
+
+    fn changed(how: &str) -> Stands {
+        Stands::Changed(how.into())
+    }
+
+    #[rstest]
+    #[case::done(completed(), done(10, None), Stands::AsLeft)]
+    #[case::done_by_us(completed(), done(10, Some(true)), Stands::AsLeft)]
+    #[case::done_anew(completed(), done(11, None), changed("it was completed again, by bo"))]
+    #[case::done_by_another(
+        completed(),
+        done(10, Some(false)),
+        changed("it was completed again, by bo")
+    )]
+    #[case::done_otherwise(
+        completed(),
+        Task { source_status: "shipped".into(), ..done(10, None) },
+        changed("it is shipped now")
+    )]
+    #[case::open_again(completed(), task(Status::Todo, "to do"), Stands::Gone)]
+    #[case::started(started(), task(Status::InProgress, "In Review"), Stands::AsLeft)]
+    #[case::stopped(started(), task(Status::Todo, "to do"), Stands::Gone)]
+    #[case::moved_on(
+        started(),
+        task(Status::InProgress, "testing"),
+        changed("it is testing now")
+    )]
+    #[case::started_and_done(
+        started(),
+        task(Status::Done, "complete"),
+        changed("it is complete now")
+    )]
+    #[case::labelled(labelled(), issue(Status::InProgress, "open"), Stands::AsLeft)]
+    #[case::label_removed(labelled(), issue(Status::Todo, "open"), Stands::Gone)]
+    #[case::labelled_and_closed(
+        labelled(),
+        issue(Status::Done, "closed"),
+        changed("it is closed now")
+    )]
+    #[case::reopened(reopened(), task(Status::Todo, "to do"), Stands::AsLeft)]
+    #[case::reopened_and_started(
+        reopened(),
+        task(Status::InProgress, "in review"),
+        changed("it is in review now")
+    )]
+    #[case::done_again(reopened(), task(Status::Done, "complete"), Stands::Gone)]
+    #[case::created(
+        created(issue(Status::Todo, "open")),
+        issue(Status::Todo, "open"),
+        Stands::AsLeft
+    )]
+    #[case::created_and_closed(
+        created(issue(Status::Todo, "open")),
+        issue(Status::Done, "closed"),
+        Stands::Gone
+    )]
+    #[case::created_and_done(
+        created(task(Status::Todo, "to do")),
+        task(Status::Done, "complete"),
+        changed("it is complete now")
+    )]
+    #[case::created_and_renamed(
+        created(task(Status::Todo, "to do")),
+        Task { title: "Login works".into(), ..task(Status::Todo, "to do") },
+        changed("it has another title now")
+    )]
+    #[case::created_and_tagged(
+        created(task(Status::Todo, "to do")),
+        Task { labels: vec!["ops".into()], ..task(Status::Todo, "to do") },
+        changed("its tags were changed")
+    )]
+    fn stands(#[case] effect: Effect, #[case] now: Task, #[case] expected: Stands) {
+        assert_eq!(effect.stands(&now), expected);
+    }
+}

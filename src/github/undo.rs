@@ -1,0 +1,154 @@
+//! Starting issues in GitHub, and taking back what we did there.
+//!
+//! `domain::undo` decides whether something is taken back; this says how a comment stands, and sends the opposite: a
+//! state, a label taken off, a deletion (contract github 4.2). Nothing but comments is ever deleted.
+
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::domain::operation::{Operation, Refusal, WriteError, Written};
+use crate::domain::task::{RepoName, Status, Task};
+use crate::domain::undo::{Effect, Stands, ToUndo};
+
+use super::GitHub;
+use super::client::{Request, segment};
+use super::wire::{Comment, Label, Listed, is_still, same_name};
+use super::writer::{named, parts};
+
+impl GitHub {
+    /// Adds the label of work in progress, if the repository has it: a label that GitHub would make on the fly is not
+    /// wanted by its people.
+    pub(super) async fn start(&self, now: &Task) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let label = &self.mapping.in_progress_label;
+        let name = self.name_of(repository).await?;
+        let path = format!("/repos/{name}/labels/{}", segment(label));
+        let thing = format!("the label {label} of {name}");
+        match self
+            .client
+            .get::<IgnoredAny>(&Request::get(path, thing))
+            .await
+        {
+            Ok(_) => {}
+            Err(WriteError::Refused { .. }) => return Ok(now.clone()),
+            Err(error) => return Err(error),
+        }
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/labels");
+            Request::post(path, named(name, number), json!({"labels": [label]}))
+        };
+        let (labels, _): (Listed<Label>, _) = self.write(repository, name, post).await?;
+        Ok(self.labelled(now, labels))
+    }
+
+    /// Sends the opposite of what was done.
+    pub(super) async fn undo(
+        &self,
+        op: &Operation,
+        now: Option<&Task>,
+    ) -> Result<Written, WriteError> {
+        let (Some(ToUndo::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
+            return Err(WriteError::Refused {
+                what: Refusal::Other,
+                why: "there is nothing to take back in GitHub".to_owned(),
+            });
+        };
+        let task = match effect {
+            Effect::Completed { .. } => self.change(now, json!({"state": "open"})).await?,
+            Effect::Reopened { .. } => {
+                let completed = json!({"state": "closed", "state_reason": "completed"});
+                self.change(now, completed).await?
+            }
+            Effect::Created { .. } => {
+                let dropped = json!({"state": "closed", "state_reason": "not_planned"});
+                self.change(now, dropped).await?
+            }
+            Effect::Started { .. } => self.stop(now).await?,
+            Effect::Commented { id, .. } => {
+                self.delete_comment(op, now, id).await?;
+                now.clone()
+            }
+        };
+        Ok(Written { task, trace: None })
+    }
+
+    /// Takes the label of work in progress off again.
+    async fn stop(&self, now: &Task) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let wanted = &self.mapping.in_progress_label;
+        // In the repository's own spelling.
+        let label = now.labels.iter().find(|label| same_name(label, wanted));
+        let Some(label) = label else {
+            return Ok(now.clone());
+        };
+        let name = self.name_of(repository).await?;
+        let delete = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/labels/{}", segment(label));
+            Request::delete(path, named(name, number))
+        };
+        let (labels, _): (Listed<Label>, _) = self.write(repository, name, delete).await?;
+        Ok(self.labelled(now, labels))
+    }
+
+    /// Deletes our comment. GitHub's word for "not there" may also mean that it may not be seen: it is looked for.
+    async fn delete_comment(&self, op: &Operation, now: &Task, id: &str) -> Result<(), WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let delete = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/comments/{}", segment(id));
+            Request::delete(path, format!("your comment on {}", named(name, number)))
+        };
+        match self.write::<IgnoredAny>(repository, name, delete).await {
+            Ok(_) => Ok(()),
+            Err(refused @ WriteError::Refused { .. }) => match self.stands(op, now).await {
+                Ok(Stands::Gone) => Ok(()),
+                _ => Err(refused),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How a comment of ours stands.
+    pub(super) async fn stands(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+        let Some(ToUndo::Effect(Effect::Commented {
+            id,
+            text,
+            operation,
+            ..
+        })) = &op.past.to_undo
+        else {
+            return Ok(Stands::AsLeft);
+        };
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let path = format!("/repos/{name}/issues/comments/{}", segment(id));
+        let thing = format!("your comment on {}", named(&name, number));
+        match self.client.get::<Comment>(&Request::get(path, thing)).await {
+            Ok(got) if is_still(&got.value.body, text, operation) => Ok(Stands::AsLeft),
+            Ok(_) => Ok(Stands::Changed(
+                "the comment says something else now".to_owned(),
+            )),
+            // The issue was read just now: what is not shown of it is not there.
+            Err(WriteError::Refused {
+                what: Refusal::Invisible | Refusal::Gone,
+                ..
+            }) => Ok(Stands::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The issue with the labels that it has now.
+    fn labelled(&self, now: &Task, labels: Listed<Label>) -> Task {
+        let labels: Vec<String> = labels.items.into_iter().map(Label::name).collect();
+        let wanted = &self.mapping.in_progress_label;
+        let is_in_progress = labels.iter().any(|label| same_name(label, wanted));
+        Task {
+            status: match is_in_progress {
+                true => Status::InProgress,
+                false => Status::Todo,
+            },
+            labels,
+            ..now.clone()
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What people's commands had for an effect, and which of them was taken back: what `undo` looks through.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::operations::{self, OperationRow, State};
+use super::tasks::{from_json, json, millis};
+use crate::domain::operation::{Finished, Outcome, Past, Write};
+use crate::domain::person::PersonId;
+use crate::domain::task::TaskKey;
+use crate::domain::undo::{Effect, ToUndo};
+
+/// How many of somebody's newest commands are looked through.
+const LOOKED_THROUGH: i64 = 50;
+/// No undo is looked up that lies further back: its operations may have been pruned.
+const NOT_KNOWN: ToUndo = ToUndo::Nothing("What it did is not known any more");
+
+/// A snooze, as its command keeps it for `undo`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snoozed {
+    /// The row of the task.
+    pub task: i64,
+    pub until: DateTime<Utc>,
+    /// Until when it was put off before.
+    pub before: Option<DateTime<Utc>>,
+}
+
+/// A command that may have had an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doing {
+    pub command: i64,
+    pub verb: String,
+    /// When it had its outcome; `None` while it has none.
+    pub settled_at: Option<DateTime<Utc>>,
+    pub snoozed: Option<Snoozed>,
+    /// The pin that it moved on to.
+    pub next_pin: Option<i64>,
+    pub undone: bool,
+    /// Its newest report, as JSON.
+    pub report: Option<String>,
+}
+
+const COLUMNS: &str = "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report";
+
+fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
+    let snoozed = match row.get_ref(3)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(from_json(row, 3)?),
+    };
+    Ok(Doing {
+        command: row.get(0)?,
+        verb: row.get(1)?,
+        settled_at: row.get::<_, Option<i64>>(2)?.map(millis),
+        snoozed,
+        next_pin: row.get(4)?,
+        undone: row.get(5)?,
+        report: row.get(6)?,
+    })
+}
+
+/// Somebody's newest commands that are not undone, newest first.
+pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec<Doing>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM commands
+             WHERE person_id = ?1 AND undone_by IS NULL AND verb NOT IN ('next', 'none', 'undo')
+             ORDER BY id DESC LIMIT ?2"
+        ))?
+        .query_map(params![person.0, LOOKED_THROUGH], doing)?
+        .collect()
+}
+
+/// One command of somebody's.
+pub fn of(
+    connection: &Connection,
+    person: PersonId,
+    command: i64,
+) -> rusqlite::Result<Option<Doing>> {
+    connection
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM commands WHERE id = ?1 AND person_id = ?2"),
+            params![command, person.0],
+            doing,
+        )
+        .optional()
+}
+
+/// What a command of undoing takes back.
+pub fn undone_by(connection: &Connection, undo: i64) -> rusqlite::Result<Option<Doing>> {
+    connection
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM commands WHERE undone_by = ?1"),
+            [undo],
+            doing,
+        )
+        .optional()
+}
+
+/// Whether somebody has undone anything since.
+pub fn has_undone(
+    connection: &Connection,
+    person: PersonId,
+    since: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM commands
+             WHERE person_id = ?1 AND verb = 'undo' AND report IS NOT NULL AND created_ms >= ?2
+               AND EXISTS (SELECT 1 FROM commands undone WHERE undone.undone_by = commands.id))",
+        params![person.0, since.timestamp_millis()],
+        |row| row.get(0),
+    )
+}
+
+/// `undo` takes `command` back; it is found no more by the next one.
+pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET undone_by = ?2 WHERE id = ?1",
+        [command, undo],
+    )?;
+    Ok(())
+}
+
+/// It could not be taken back.
+pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1",
+        [undo],
+    )?;
+    Ok(())
+}
+
+/// A command that put a task off.
+pub fn snoozed(tx: &Connection, command: i64, snoozed: &Snoozed) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET snoozed = ?2 WHERE id = ?1",
+        params![command, json(snoozed)?],
+    )?;
+    Ok(())
+}
+
+/// What other operations mean for this one, which is about to be carried out.
+pub fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
+    let mut past = row.operation.past.clone();
+    match &row.operation.write {
+        Write::Reopen { task } => past.finished = finished(connection, task)?,
+        Write::Undo(undo) => past.to_undo = Some(to_undo(connection, &undo.operation)?),
+        Write::Complete { .. } | Write::Comment { .. } | Write::Create(_) | Write::Start { .. } => {
+        }
+    }
+    Ok(past)
+}
+
+/// Our last completion of a task, by whomever it was asked.
+fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
+    let last: Option<(String, Outcome)> = connection
+        .query_row(
+            "SELECT before, outcome FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied'
+               AND before IS NOT NULL AND outcome IS NOT NULL
+             ORDER BY seq DESC LIMIT 1",
+            params![task.source().as_str(), task.as_str()],
+            |row| Ok((row.get(0)?, from_json(row, 1)?)),
+        )
+        .optional()?;
+    Ok(last.map(|(before, outcome)| Finished {
+        before,
+        at: outcome.task().closed.as_ref().and_then(|closed| closed.at),
+    }))
+}
+
+/// What became of an operation that is to be taken back.
+fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
+    let Some(row) = operations::by_id(connection, operation)? else {
+        return Ok(NOT_KNOWN);
+    };
+    let written = match (&row.state, &row.outcome) {
+        (State::Applied, Some(Outcome::Applied(written))) => written,
+        (State::Cancelled, _) => return Ok(ToUndo::NotSent),
+        (State::AlreadySo | State::Overtaken, _) => {
+            return Ok(ToUndo::Nothing("It had changed nothing"));
+        }
+        (State::Refused, _) => return Ok(ToUndo::Nothing("It was refused and changed nothing")),
+        (State::GivenUp, _) => {
+            return Ok(ToUndo::Nothing(
+                "It was given up, and it is not known whether it took effect",
+            ));
+        }
+        (State::Pending | State::Applied, _) => return Ok(NOT_KNOWN),
+    };
+    let effect = Effect::of(
+        &row.operation.id,
+        &row.operation.write,
+        row.operation.past.before.as_deref(),
+        written,
+        row.operation.begun_at.unwrap_or(row.created_at),
+    );
+    Ok(effect.map_or(NOT_KNOWN, ToUndo::Effect))
+}
+
+/// Cancels what of a command was certainly never sent; what may have been is only looked for any more. How many were
+/// cancelled.
+pub fn withdraw(tx: &Connection, command: i64, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+    tx.execute(
+        "UPDATE operations SET withdrawn = 1 WHERE command_id = ?1 AND state = 'pending' AND interrupted = 1",
+        [command],
+    )?;
+    tx.execute(
+        "UPDATE operations SET state = 'cancelled', withdrawn = 1, ended_ms = ?2
+         WHERE command_id = ?1 AND state = 'pending' AND interrupted = 0",
+        params![command, now.timestamp_millis()],
+    )
+}
+
+/// Whether an opening of this task at `at`, by the source's clock, is ours: done here around then, or under way.
+pub fn reopens(
+    connection: &Connection,
+    key: &TaskKey,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE source = ?1 AND task_key = ?2
+               AND (kind = 'reopen' OR (kind = 'undo' AND json_extract(write, '$.what') = 'completion'))
+               AND ((state = 'applied' AND ended_ms >= ?3) OR (state = 'pending' AND begun_us IS NOT NULL)))",
+        params![
+            key.source().as_str(),
+            key.as_str(),
+            (at - operations::CLOCKS_APART).timestamp_millis()
+        ],
+        |row| row.get(0),
+    )
+}

@@ -1,0 +1,707 @@
+//! `undo`: the person's own last effect is taken back, once, if its source still is as it was left.
+
+use std::time::Duration;
+
+use ivan::sandbox::front::{Fault, Front, What};
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::*;
+
+/// Two tasks and two issues: `Renew cert` is first, then `Login fails`.
+fn both() -> Setup {
+    two_tasks().github_issues([
+        json!({"title": "Login fails", "labels": ["P0"]}),
+        json!({"title": "Update the docs", "labels": ["P1"]}),
+    ])
+}
+
+const NOTHING_MORE: &str = "✗ There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: \
+                            type the command again.";
+const NOTHING: &str = "✗ There is nothing of yours to undo within the last 15 minutes.";
+
+fn writes(front: &Front) -> usize {
+    let seen = front.journal();
+    seen.iter()
+        .filter(|one| one.method != "GET" && one.applied)
+        .count()
+}
+
+/// What was done so far was done that long ago.
+fn minutes_pass(ivan: &Ivan, minutes: i64) {
+    let sql = "UPDATE commands SET settled_ms = settled_ms - ?1, created_ms = created_ms - ?1";
+    ivan.store().execute(sql, [minutes * 60_000]).unwrap();
+}
+
+// ------------------------------------------------------------ each effect
+
+#[tokio::test]
+async fn a_completion_is_taken_back_to_the_status_before() {
+    let setup = Setup::new()
+        .clickup_tasks([
+            json!({"name": "Renew cert", "priority": 1, "status": "in review"}),
+            json!({"name": "Write the runbook"}),
+        ])
+        .github_issues([json!({"title": "Login fails", "labels": ["bug"]})]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await.begins("✓ Task completed");
+        ivan.dm(ANA, "undo").await.replies(
+            "✓ Undone: Renew cert is in review again in ClickUp. It is your current task again",
+        );
+        ivan.clickup().task("Renew cert").is("in review");
+        ivan.dm(BO, "done #1").await.begins("✓ Issue closed");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: Login fails is open again in GitHub");
+        let issue = ivan.github().issue(REPO, 1);
+        issue.is("open");
+        assert_eq!(issue.labels(), ["bug"]);
+        // The pin is where it was, and a `done` is about it.
+        ivan.dm(BO, "done")
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert. Next: ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_comment_is_deleted() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "shipped");
+        ivan.dm(ANA, "comment shipped").await.begins("✓ Comment");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: your comment on Renew cert was deleted in ClickUp");
+        // Bo's of the same words stays.
+        ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+        ivan.dm(BO, "comment on #1: a\n\nb & c")
+            .await
+            .begins("✓ Comment");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: your comment on Login fails was deleted in GitHub");
+        ivan.github().issue(REPO, 1).has_comments([]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_creation_is_deleted_or_closed() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "create Buy milk -e acme\ntwo litres")
+            .await
+            .begins("✓ Task created");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Buy milk was deleted in ClickUp");
+        assert!(ivan.clickup().tasks_named("Buy milk").is_empty());
+        ivan.dm(BO, "create Fix login -s github")
+            .await
+            .begins("✓ Issue created");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+        let issue = ivan.github().issue(REPO, 3);
+        issue.is("closed");
+        assert_eq!(issue.json()["state_reason"], "not_planned");
+        // Neither is offered any more.
+        ivan.dm(BO, "list").await.replies(
+            "1. Renew cert · ClickUp · to do\n2. Login fails · GitHub acme/widgets#1 · open\n\
+             3. Update the docs · GitHub acme/widgets#2 · open\n4. Write the runbook · ClickUp · to do",
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_start_is_taken_back_with_its_pin() {
+    let mut ivan = both().start().await;
+    ivan.start().await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    let runbook = ivan.clickup().task("Write the runbook");
+    ivan.dm(ANA, &format!("start clickup:{}", runbook.id()))
+        .await
+        .begins("✓ Task started");
+    ivan.dm(BO, "start #2").await.begins("✓ Issue started");
+    ivan.dm(BO, "undo").await.replies(
+        "✓ Undone: Update the docs is not in progress any more in GitHub. Next: Write the runbook",
+    );
+    assert_eq!(ivan.github().issue(REPO, 2).labels(), ["P1"]);
+    runbook.is("in review");
+    ivan.dm(ANA, "undo")
+        .await
+        .replies("✓ Undone: Write the runbook is to do again in ClickUp. Next: Renew cert");
+    runbook.is("to do");
+    ivan.finish().await;
+}
+
+#[tokio::test]
+async fn a_reopening_is_taken_back() {
+    let setup = Setup::new()
+        .clickup_tasks([json!({"name": "Renew cert", "status": "shipped"})])
+        .github_issues([json!({"title": "Login fails", "state": "closed"})]);
+    ivan_test(setup, async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        ivan.dm(ANA, &format!("reopen clickup:{}", cert.id()))
+            .await
+            .begins("✓ Task reopened");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Renew cert is shipped again in ClickUp");
+        cert.is("shipped");
+        ivan.dm(BO, "reopen #1").await.begins("✓ Issue reopened");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: Login fails is closed again in GitHub");
+        ivan.github().issue(REPO, 1).is("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_completion_goes_back_with_its_comment() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done -c shipped").await.begins("✓ Task completed");
+        ivan.dm(ANA, "undo").await.replies(
+            "✓ Undone: Renew cert is to do again in ClickUp, and your comment was deleted. It is your current task again",
+        );
+        ivan.clickup().task("Renew cert").is("to do").has_comments([]);
+        ivan.dm(BO, "done #1 -c shipped").await.begins("✓ Issue closed");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: Login fails is open again in GitHub, and your comment was deleted");
+        ivan.github().issue(REPO, 1).is("open").has_comments([]);
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ which one
+
+#[tokio::test]
+async fn undo_after_undo_takes_back_the_one_before_and_then_nothing() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "undo").await.replies(NOTHING);
+        ivan.dm(BO, "current").await;
+        ivan.dm(ANA, "comment on #1: shipped").await.begins("✓ ");
+        ivan.dm(BO, "done").await.begins("✓ Task completed");
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Renew cert is to do again");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Undone: your comment on Login fails was deleted in GitHub");
+        ivan.dm(ANA, "undo").await.replies(NOTHING_MORE);
+        ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_undo_in_a_row_are_two() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "comment on #1: first").await;
+        ivan.dm(ANA, "comment on #1: second").await;
+        let (one, other) = (ivan.says(ANA, "undo"), ivan.says(ANA, "undo"));
+        one.settles()
+            .await
+            .begins("✓ Undone: your comment on Login fails");
+        other
+            .settles()
+            .await
+            .begins("✓ Undone: your comment on Login fails");
+        ivan.github().issue(REPO, 1).has_comments([]);
+        let seen = ivan.github().front().journal();
+        let deleted = seen.iter().filter(|one| one.method == "DELETE");
+        assert_eq!(deleted.count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_changed_nothing_is_passed_over() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        ivan.dm(ANA, "comment on #2: shipped").await.begins("✓ ");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.dm(BO, "done #1").await.begins("✓ Note: ");
+        ivan.dm(BO, "done #99").await.begins("✗ Not completed");
+        ivan.dm(ANA, "next").await;
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: your comment on Update the docs was deleted in GitHub");
+        ivan.github().issue(REPO, 1).is("closed");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn undo_reaches_fifteen_minutes_back() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "comment on #1: first").await;
+        minutes_pass(ivan, 2);
+        ivan.dm(ANA, "comment on #1: second").await;
+        minutes_pass(ivan, 14);
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        ivan.github().issue(REPO, 1).has_comments(["first"]);
+        minutes_pass(ivan, 2);
+        ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
+        minutes_pass(ivan, 15);
+        ivan.dm(BO, "undo").await.replies(
+            "✗ There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again.",
+        );
+        ivan.github().issue(REPO, 1).has_comments(["first"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_persons_effects_are_not_ones_own() {
+    let setup = Setup::new().people().clickup_tasks([
+        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP, BO_CLICKUP]}),
+        json!({"name": "Write the runbook", "assignees": [ANA_CLICKUP, BO_CLICKUP]}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "comment shipped").await.begins("✓ ");
+        ivan.dm(BO, "undo").await.replies(NOTHING);
+        let (status, problem) = ivan
+            .http_with("POST", "/undo", None, &[("X-Ivan-Actor", "Bo")])
+            .await;
+        assert_eq!(
+            (status, &problem["type"]),
+            (409, &json!("urn:ivan:problem:nothing-to-undo"))
+        );
+        ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+        let (status, answer) = ivan
+            .http_with("POST", "/undo", None, &[("X-Ivan-Actor", "Ana")])
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            answer["message"],
+            "Undone: your comment on Renew cert was deleted in ClickUp"
+        );
+        ivan.clickup().task("Renew cert").has_comments([]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_moved_on_since_stays_there() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await.mentions("Next: Login fails");
+        ivan.dm(ANA, "next").await.begins("Next: Update the docs");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Renew cert is to do again in ClickUp");
+        ivan.dm(BO, "current").await.begins("Update the docs");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ not as we left it
+
+#[tokio::test]
+async fn what_others_changed_since_is_said_and_left_alone() {
+    ivan_test(both(), async |ivan| {
+        let (clickup, github) = (ivan.clickup(), ivan.github());
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await.begins("✓ Task completed");
+        clickup.set_status("Renew cert", "shipped", BO_CLICKUP);
+        ivan.dm(ANA, "undo").await.replies(
+            "✗ Not undone: Renew cert. It has changed in ClickUp since: it is shipped now. I left it as it is.",
+        );
+        clickup.task("Renew cert").is("shipped");
+        // It is no less the last effect for that.
+        clickup.set_status("Renew cert", "complete", BO_CLICKUP);
+        ivan.dm(BO, "undo").await.begins(
+            "✗ Not undone: Renew cert. It has changed in ClickUp since: it was completed again. ",
+        );
+        ivan.dm(BO, "comment on #1: shipped").await.begins("✓ ");
+        let comment = github.issue(REPO, 1).json()["comments"].as_u64();
+        assert_eq!(comment, Some(1));
+        let id = ivan.sql::<String>("SELECT trace FROM operations WHERE kind = 'comment'");
+        github.edit_comment_as(id.parse().unwrap(), "bo", "shipped, I think");
+        ivan.dm(ANA, "undo").await.replies(
+            "✗ Not undone: Login fails. It has changed in GitHub since: the comment says something else now. I left it \
+             as it is.",
+        );
+        github.issue(REPO, 1).has_comments(["shipped, I think"]);
+    })
+    .await;
+}
+
+#[rstest]
+#[case::commented(|ivan: &Ivan| drop(ivan.clickup().comment_by("Buy milk", BO_CLICKUP, "two?")), "somebody has commented on it")]
+#[case::renamed(|ivan: &Ivan| ivan.clickup().rename_task("Buy milk", "Buy oat milk"), "it has another title now")]
+#[case::assigned(|ivan: &Ivan| ivan.clickup().as_person("Buy milk", BO_CLICKUP, &json!({"assignees": {"add": [BO_CLICKUP]}})), "it was assigned to somebody else")]
+#[case::tagged(|ivan: &Ivan| ivan.clickup().tag("Buy milk", "ops", true, BO_CLICKUP), "its tags were changed")]
+#[case::completed(|ivan: &Ivan| ivan.clickup().set_status("Buy milk", "complete", BO_CLICKUP), "it is complete now")]
+#[case::divided(|ivan: &Ivan| { let id = ivan.clickup().task("Buy milk").id().to_owned(); ivan.clickup().add_task(json!({"name": "Pay", "parent": id})); }, "it has subtasks now")]
+#[tokio::test]
+async fn a_task_that_others_have_touched_is_not_deleted(
+    #[case] touch: fn(&Ivan),
+    #[case] how: &str,
+) {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "create Buy milk")
+            .await
+            .begins("✓ Task created");
+        let id = ivan.clickup().task("Buy milk").id().to_owned();
+        touch(ivan);
+        let answer = ivan.dm(ANA, "undo").await;
+        answer.begins("✗ Not undone: ");
+        answer.mentions(&format!(
+            ". It has changed in ClickUp since: {how}. I left it as it is."
+        ));
+        assert!(!ivan.clickup().task(&id).json().is_null());
+        let seen = ivan.clickup().front().journal();
+        assert!(!seen.iter().any(|one| one.method == "DELETE"), "{seen:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_others_took_back_already_is_a_success() {
+    ivan_test(both(), async |ivan| {
+        let (clickup, github) = (ivan.clickup(), ivan.github());
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await.begins("✓ Task completed");
+        clickup.set_status("Renew cert", "in review", BO_CLICKUP);
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Note: Renew cert is in review again in ClickUp already");
+        ivan.dm(BO, "create Buy milk").await.begins("✓ ");
+        clickup.delete_task("Buy milk");
+        ivan.dm(BO, "undo")
+            .await
+            .replies("✓ Note: Buy milk is deleted in ClickUp already");
+        ivan.dm(ANA, "comment on #1: shipped").await.begins("✓ ");
+        let id = ivan.sql::<String>("SELECT trace FROM operations WHERE kind = 'comment'");
+        github.delete_comment_as(id.parse().unwrap(), "bo");
+        let (status, answer) = ivan.http("POST", "/undo", None).await;
+        assert_eq!((status, &answer["conflict"]), (200, &json!(true)));
+        assert_eq!(
+            answer["message"],
+            "Note: your comment on Login fails is not there any more in GitHub"
+        );
+        // A completion, a creation, a comment, and nothing else.
+        assert_eq!((writes(clickup.front()), writes(github.front())), (2, 1));
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ queued, and under way
+
+#[tokio::test]
+async fn what_was_never_sent_is_cancelled() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.clickup().front().down();
+        let done = ivan.says(ANA, "done -c shipped").answers().await;
+        done.begins("… Completion queued: Renew cert");
+        ivan.dm(ANA, "undo").await.replies(
+            "✓ Taken back in time: Renew cert. Nothing was changed in ClickUp. It is your current task again",
+        );
+        done.becomes(
+            "✗ Not completed: Renew cert. You took it back in time, and nothing was changed. Your comment was not added \
+             either.",
+        )
+        .await;
+        let create = ivan.says(BO, "create Buy milk").answers().await;
+        create.begins("… Creation queued: Buy milk");
+        // Of this one the request itself broke: whether it arrived can only be found out there.
+        let undo = ivan.says(BO, "undo").answers().await;
+        undo.begins("… Undo queued: Buy milk. ");
+        ivan.clickup().front().up();
+        undo.settles()
+            .await
+            .replies("✓ Taken back in time: Buy milk. Nothing was changed in ClickUp");
+        create
+            .settles()
+            .await
+            .begins("✗ Not created: Buy milk. You took it back in time");
+        ivan.until_nothing_is_queued().await;
+        ivan.dm(ANA, "current").await.begins("Renew cert");
+        assert_eq!(writes(ivan.clickup().front()), 0);
+        ivan.clickup().task("Renew cert").is("to do").has_comments([]);
+    })
+    .await;
+}
+
+/// The outbox has read the task, or is about to, while the undo is typed.
+#[rstest]
+#[case::it_was_open(false)]
+#[case::it_was_done_by_another(true)]
+#[tokio::test]
+async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool) {
+    ivan_test(both(), async |ivan| {
+        let (cert, front) = (ivan.clickup().task("Renew cert"), ivan.clickup().front());
+        if done {
+            ivan.clickup().set_status(cert.id(), "complete", BO_CLICKUP);
+        }
+        let slow = What::Delay(Duration::from_millis(700));
+        front.fault(Fault::new(slow).on("GET", cert.id()));
+        let asked = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
+        ivan.asks(front, "GET", cert.id(), 1).await;
+        let (status, answer) = ivan.http("POST", "/undo", None).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            answer["message"],
+            "Taken back in time: Renew cert. Nothing was changed in ClickUp"
+        );
+        let cancelled =
+            "✗ Not completed: Renew cert. You took it back in time, and nothing was changed.";
+        asked.answers().await.replies(cancelled);
+        // The reading ends, and the lane goes on to the next.
+        ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
+            .await
+            .begins("✓ Comment added");
+        ivan.answer(ANA, 0).answers().await.replies(cancelled);
+        assert_eq!(
+            ivan.sql::<String>("SELECT state FROM operations WHERE kind = 'complete'"),
+            "cancelled"
+        );
+        assert_eq!(writes(front), 1);
+        cert.is(if done { "complete" } else { "to do" });
+    })
+    .await;
+}
+
+/// What is sent and gets no answer: applied or not, it is looked for, and taken back if it is there.
+#[rstest]
+#[case::done("done clickup:{}", What::ApplyThenHang, "PUT", "/task/", true)]
+#[case::done_in_vain("done clickup:{}", What::Hang, "PUT", "/task/", false)]
+#[case::comment(
+    "comment on clickup:{}: shipped",
+    What::ApplyThenHang,
+    "POST",
+    "/comment",
+    true
+)]
+#[case::comment_in_vain(
+    "comment on clickup:{}: shipped",
+    What::Hang,
+    "POST",
+    "/comment",
+    false
+)]
+#[case::create("create Buy milk", What::ApplyThenHang, "POST", "/list/", true)]
+#[case::create_in_vain("create Buy milk", What::Hang, "POST", "/list/", false)]
+#[case::close("done #1", What::ApplyThenHang, "PATCH", "/issues/1", true)]
+#[case::close_in_vain("done #1", What::Hang, "PATCH", "/issues/1", false)]
+#[tokio::test]
+async fn what_is_under_way_is_looked_for_and_taken_back(
+    #[case] typed: &str,
+    #[case] what: What,
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] applied: bool,
+    #[values(false, true)] killed: bool,
+) {
+    ivan_test(both(), async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        let on_github = typed.contains('#');
+        let front = match on_github {
+            true => ivan.github().front(),
+            false => ivan.clickup().front(),
+        };
+        front.fault(Fault::new(what).on(method, path));
+        ivan.says(ANA, &typed.replace("{}", cert.id()));
+        ivan.asks(front, method, path, 1).await;
+        if applied {
+            ivan.applies(front, method, path, 1).await;
+        }
+        let (status, queued) = ivan.http("POST", "/undo?wait=0", None).await;
+        assert_eq!(status, 202, "{queued}");
+        match killed {
+            true => ivan.kill_and_restart().await,
+            false => front.cut(),
+        }
+        ivan.until_nothing_is_queued().await;
+        let operation = queued["operation_id"].as_str().unwrap();
+        let (_, undo) = ivan
+            .http("GET", &format!("/operations/{operation}"), None)
+            .await;
+        let said = undo["answer"]["message"].as_str().unwrap();
+        let says = match applied {
+            true => "Undone: ",
+            false => "Taken back in time: ",
+        };
+        assert!(said.starts_with(says), "{undo}");
+        let first = ivan.answer(ANA, 0).settles().await;
+        match applied {
+            true => first.begins("✓ "),
+            false => first.begins("✗ ").mentions("You took it back in time"),
+        };
+        cert.is("to do").has_comments([]);
+        ivan.github().issue(REPO, 1).is("open");
+        assert!(ivan.clickup().tasks_named("Buy milk").is_empty());
+        let front = match on_github {
+            true => ivan.github().front(),
+            false => ivan.clickup().front(),
+        };
+        assert_eq!(writes(front), if applied { 2 } else { 0 });
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ exactly once
+
+/// One effect to undo: what is typed for it, and the request that takes it back.
+const UNDOS: [(&str, bool, &str, &str); 6] = [
+    ("done clickup:{}", true, "PUT", "/task/"),
+    (
+        "comment on clickup:{}: shipped",
+        true,
+        "DELETE",
+        "/comment/",
+    ),
+    ("create Buy milk", true, "DELETE", "/task/"),
+    ("done #1", false, "PATCH", "/issues/1"),
+    (
+        "comment on #1: shipped",
+        false,
+        "DELETE",
+        "/issues/comments/",
+    ),
+    ("create Fix login -s github", false, "PATCH", "/issues/3"),
+];
+
+#[rstest]
+#[case::lost(What::ApplyThenDrop, false)]
+#[case::a_proxy_answers(What::ApplyThenAnswer { status: 502, headers: Vec::new(), body: "<html>Bad Gateway</html>".into() }, false)]
+#[case::never_arrived(What::Drop, false)]
+#[case::killed(What::ApplyThenHang, true)]
+#[tokio::test]
+async fn an_undo_happens_once(
+    #[case] what: What,
+    #[case] killed: bool,
+    #[values(0, 1, 2, 3, 4, 5)] deed: usize,
+) {
+    let (typed, on_clickup, method, path) = UNDOS[deed];
+    ivan_test(both(), async |ivan| {
+        let typed = typed.replace("{}", ivan.clickup().task("Renew cert").id());
+        ivan.dm(ANA, &typed).await.begins("✓ ");
+        let front = match on_clickup {
+            true => ivan.clickup().front(),
+            false => ivan.github().front(),
+        };
+        let applied = |front: &Front| {
+            let seen = front.journal();
+            let seen = seen
+                .iter()
+                .filter(|one| one.applied && one.is(method, path));
+            seen.count()
+        };
+        let before = applied(front);
+        front.fault(Fault::new(what.clone()).on(method, path));
+        ivan.says(ANA, "undo");
+        if killed {
+            ivan.applies(front, method, path, before + 1).await;
+            ivan.kill_and_restart().await;
+        }
+        ivan.answer(ANA, 1).settles().await.begins("✓ Undone: ");
+        let front = match on_clickup {
+            true => ivan.clickup().front(),
+            false => ivan.github().front(),
+        };
+        assert_eq!(applied(front), before + 1);
+        ivan.clickup()
+            .task("Renew cert")
+            .is("to do")
+            .has_comments([]);
+        assert!(ivan.clickup().tasks_named("Buy milk").is_empty());
+        ivan.github().issue(REPO, 1).is("open").has_comments([]);
+        let made = ivan.github().issues_titled(REPO, "Fix login");
+        assert!(
+            made.iter().all(|issue| issue["state"] == "closed"),
+            "{made:#?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_its_turn_on_its_task() {
+    ivan_test(both(), async |ivan| {
+        let front = ivan.github().front();
+        ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
+        // A comment of Bo, who is nobody else here, is on its way to the same issue.
+        ivan.dm(BO, "comment on #2: shipped").await.begins("✓ ");
+        front.fault(Fault::new(What::Hang).on("DELETE", "/issues/comments/"));
+        let first = ivan.says(BO, "undo");
+        ivan.asks(front, "DELETE", "/issues/comments/", 1).await;
+        // Another task's is not held up.
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Login fails is open again");
+        front.cut();
+        first
+            .settles()
+            .await
+            .begins("✓ Undone: your comment on Update the docs");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_of_a_down_source_is_queued_and_happens_later() {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
+        ivan.github().front().down();
+        let undo = ivan.says(ANA, "undo").answers().await;
+        undo.begins("… Undo queued: Login fails. GitHub ");
+        ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
+        ivan.github().front().up();
+        undo.settles()
+            .await
+            .replies("✓ Undone: Login fails is open again in GitHub");
+        ivan.github().issue(REPO, 1).is("open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_undoes_once() {
+    ivan_test(both(), async |ivan| {
+        let key = [("Idempotency-Key", "once")];
+        let (status, nothing) = ivan.http_with("POST", "/undo", None, &key).await;
+        assert_eq!(status, 409, "{nothing}");
+        ivan.dm(ANA, "comment on #1: first").await;
+        ivan.dm(ANA, "comment on #1: second").await;
+        // What found nothing finds nothing, whatever was done since.
+        assert_eq!(
+            ivan.http_with("POST", "/undo", None, &key).await,
+            (409, nothing)
+        );
+        let key = [("Idempotency-Key", "another")];
+        let (status, first) = ivan.http_with("POST", "/undo", None, &key).await;
+        assert_eq!(status, 200, "{first}");
+        assert_eq!(
+            ivan.http_with("POST", "/undo", None, &key).await,
+            (200, first)
+        );
+        ivan.github().issue(REPO, 1).has_comments(["first"]);
+        let ran = ivan.cli(&["undo"]).await;
+        assert_eq!(
+            (ran.exit, ran.out.as_str()),
+            (
+                0,
+                "✓ Undone: your comment on Login fails was deleted in GitHub\n"
+            ),
+            "{ran:?}"
+        );
+        let ran = ivan.cli(&["undo"]).await;
+        assert_eq!(ran.exit, 1, "{ran:?}");
+        assert!(
+            ran.err.starts_with("✗ There is nothing more to undo"),
+            "{ran:?}"
+        );
+    })
+    .await;
+}
