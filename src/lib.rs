@@ -53,9 +53,10 @@
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
 //! │                      homes.rs · deliveries.rs · pauses.rs: the tables
+//! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
-//! │   ├── client.rs      one request, and what its answer means
+//! │   ├── client.rs      requests, and what their answers mean
 //! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
 //! │   ├── undo.rs        starting, reopening, and taking back
 //! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
@@ -105,6 +106,7 @@
 //! - [`inbox`]: webhook deliveries, kept and worked off
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
+//! - `rest`: one exchange with a source over HTTP
 //! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
 //! - [`settle`]: what became of a command, in words and pins
 //! - [`slack`]: Slack, a surface
@@ -127,6 +129,7 @@ pub mod http;
 pub mod inbox;
 pub mod outbox;
 pub mod reconcile;
+mod rest;
 pub mod sandbox;
 pub mod settle;
 pub mod slack;

@@ -360,13 +360,13 @@ mod tests {
     use rstest::rstest;
 
     use super::super::ClickUpSettings;
-    use super::super::damage::{damaged, fixtures};
-    use super::super::fake::{Fake, Reply, json as says, provider};
     use super::super::tests::settings;
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Refusal;
     use crate::domain::task::Account;
+    use crate::rest::damage::{damaged, fixtures};
+    use crate::rest::fake::{Fake, Reply, json as says, provider};
     use crate::sandbox::Seed;
     use crate::sandbox::clickup::ClickUp as Sandbox;
     use crate::sandbox::front::{Fault, Front, What as Goes};

@@ -5,10 +5,6 @@
 //! `wire.rs`. Facts are those of contract clickup.
 
 mod client;
-#[cfg(test)]
-mod damage;
-#[cfg(test)]
-mod fake;
 mod hook;
 mod poll;
 mod undo;
@@ -110,7 +106,7 @@ impl ClickUp {
 
     /// What ClickUp last said about its rate limit (contract clickup 3).
     pub fn limits(&self) -> Limits {
-        self.client.limits()
+        self.client.rest.limits()
     }
 
     /// The id of the member that we write as; asked for once.
@@ -172,6 +168,7 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::fake;
 
     pub(super) fn settings(url: &str) -> ClickUpSettings {
         ClickUpSettings {

@@ -255,10 +255,10 @@ fn behind(token: &str) -> Option<(Millis, String)> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::fake::{Fake, Seen, json as says};
     use super::super::tests::clickup;
     use super::*;
     use crate::domain::task::Status;
+    use crate::rest::fake::{Fake, Seen, json as says};
 
     fn inbox() -> Container {
         Container {

@@ -106,18 +106,18 @@ impl SourceWriter for ClickUp {
     }
 
     fn standing(&self) -> Standing {
-        self.client.standing()
+        self.client.rest.standing()
     }
 
     fn pause_until(&self, until: DateTime<Utc>) {
-        self.client.pause_until(until);
+        self.client.rest.pause_until(until);
     }
 }
 
 impl ClickUp {
     /// From when on a trace is looked for, by ClickUp's clock, of a write that began then by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
-        begun_at - CLOCK_SLACK - self.client.ahead()
+        begun_at - CLOCK_SLACK - self.client.rest.ahead()
     }
 
     /// The task as `carry_out` has just read it.
@@ -397,12 +397,12 @@ mod tests {
     use rstest::rstest;
     use serde_json::Value;
 
-    use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::clickup;
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Past;
     use crate::domain::task::Status;
+    use crate::rest::fake::{Fake, Reply, Seen, json as says};
 
     /// 2026-01-01 00:00:00 UTC, in ms: when the write began.
     const BEGUN: i64 = 1_767_225_600_000;

@@ -5,37 +5,31 @@
 //! sent once and never redirected from in here (contract github 1.5, 8).
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, DATE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
+    ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
-use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::operation::{Limits, Refusal, Standing, TokenStanding, WriteError};
+use crate::domain::operation::{Refusal, WriteError};
+pub(super) use crate::rest::segment;
+use crate::rest::{Answer, Asked, OPERATOR_WAIT, Rest, System, locked, not_taken, number, reset};
 
 use super::Unusable;
 use super::wire::{each, lenient};
 
-const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 /// The version that every GitHub Enterprise server knows, too; what we read is the same in `2026-03-10`
 /// (contract github 2).
 const API_VERSION: &str = "2022-11-28";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a whole request, its answer included. GitHub itself gives up after ten seconds (contract github 2).
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest answer that is read: a page of a hundred issues is at most 6.5 MB.
-const BODY_MAX: usize = 10 * 1024 * 1024;
 /// The answer is the one whose ETag was sent (contract github 6).
 const NOT_MODIFIED: u16 = 304;
 /// How many redirects a read follows (contract github 8).
@@ -43,25 +37,17 @@ const HOPS_MAX: usize = 3;
 
 /// The window of the rate limit is an hour (contract github 5).
 const WINDOW: Duration = Duration::from_secs(3_660);
-/// No pause is longer: the window, and what is added so that not everybody comes back at once.
-const PAUSE_MAX: Duration = Duration::from_secs(3_670);
-/// Clocks that differ by less agree, for dates are in whole seconds.
-const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
+const SYSTEM: System = System {
+    name: "GitHub",
+    label: "github",
+    window: WINDOW,
+    pause_max: Duration::from_secs(3_670),
+};
 /// Where GitHub does not say how long: this, doubled each time in a row (contract github 5).
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
-/// How long to leave alone what only an operator can mend: a dead token, a wrong address.
-const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 /// So many writes go at once before they are spread (design 5, `github.writes_per_second`).
 const BURST: f64 = 10.0;
-
-/// A path segment: everything but unreserved characters is escaped.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-
-/// Escapes a name for use in a path.
-pub(super) fn segment(name: &str) -> impl fmt::Display + '_ {
-    utf8_percent_encode(name, SEGMENT)
-}
 
 /// One request, and the words for the thing that it is about.
 pub(super) struct Request {
@@ -140,14 +126,13 @@ impl Request {
     fn is_write(&self) -> bool {
         self.method != Method::GET
     }
-}
 
-/// What came back, before it is known what it means.
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    /// Text first, JSON second: the edge answers in HTML.
-    body: String,
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: &self.method,
+            thing: &self.thing,
+        }
+    }
 }
 
 /// What a read gave.
@@ -191,17 +176,12 @@ impl From<WriteError> for Trouble {
 
 /// The way to GitHub, with the token.
 pub(super) struct Client {
-    http: reqwest::Client,
-    base: Url,
+    /// Also what was learned on it: limits, the token, the clock there.
+    pub(super) rest: Rest,
     authorization: HeaderValue,
-    clock: Clock,
     pace: Pace,
-    limits: Mutex<Limits>,
     /// Refusals in a row that did not say how long to wait.
     blind: Mutex<u32>,
-    token: Mutex<TokenStanding>,
-    /// How far our clock is ahead of GitHub's, as its last answer showed; zero if it is not.
-    ahead: Mutex<TimeDelta>,
 }
 
 impl Client {
@@ -211,48 +191,15 @@ impl Client {
         writes_per_second: f64,
         clock: Clock,
     ) -> Result<Client, Unusable> {
-        let base = parse_base(api_url).map_err(|why| Unusable {
-            key: "github.api_url",
-            why,
-        })?;
-        let http = connector(&base).build().map_err(|error| Unusable {
-            key: "github.api_url",
-            why: format!("no HTTP client can be made: {}", reason(&error)),
-        })?;
         Ok(Client {
-            http,
-            base,
+            rest: Rest::new(SYSTEM, api_url, clock).map_err(|why| Unusable {
+                key: "github.api_url",
+                why,
+            })?,
             authorization: authorization(token)?,
-            clock,
             pace: Pace::new(writes_per_second)?,
-            limits: Mutex::default(),
             blind: Mutex::default(),
-            token: Mutex::default(),
-            ahead: Mutex::new(TimeDelta::zero()),
         })
-    }
-
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.lock_limits().clone()
-    }
-
-    /// How GitHub stands to us, as its last answers told.
-    pub(super) fn standing(&self) -> Standing {
-        let now = self.clock.now();
-        Standing {
-            paused_until: self.lock_limits().refused_until.filter(|at| *at > now),
-            token: locked(&self.token).clone(),
-        }
-    }
-
-    /// Nothing is sent before then.
-    pub(super) fn pause_until(&self, until: DateTime<Utc>) {
-        let mut limits = self.lock_limits();
-        limits.refused_until = limits.refused_until.max(Some(until));
     }
 
     /// The next place in the line of writes: how long until it comes up.
@@ -265,11 +212,6 @@ impl Client {
         self.pace.give_back();
     }
 
-    /// How far our clock is ahead of GitHub's: what it dates can be that much older by ours.
-    pub(super) fn ahead(&self) -> TimeDelta {
-        *locked(&self.ahead)
-    }
-
     /// A request for an address that GitHub gave us. Refuses any other host: the token would go there.
     pub(super) fn follow(
         &self,
@@ -277,7 +219,7 @@ impl Client {
         thing: impl Into<String>,
     ) -> Result<Request, WriteError> {
         let thing = thing.into();
-        let own = Url::parse(url).ok().filter(|url| self.is_own(url));
+        let own = Url::parse(url).ok().filter(|url| self.rest.is_own(url));
         let url = own.ok_or_else(|| WriteError::Refused {
             what: Refusal::Other,
             why: format!(
@@ -297,7 +239,7 @@ impl Client {
     ) -> Result<Got<T>, WriteError> {
         let (answer, url) = self.reach(request).await?;
         Ok(Got {
-            value: parse(request, &answer.body)?,
+            value: self.rest.parse(request.asked(), &answer.body)?,
             next: next_link(&answer.headers),
             url,
         })
@@ -315,7 +257,7 @@ impl Client {
         }
         let tag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok());
         Ok(Some((
-            parse(request, &answer.body)?,
+            self.rest.parse(request.asked(), &answer.body)?,
             tag.map(str::to_owned),
         )))
     }
@@ -334,7 +276,7 @@ impl Client {
                     let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
                     let to = location.and_then(|to| url.join(to).ok());
                     let mut to = to
-                        .filter(|to| self.is_own(to))
+                        .filter(|to| self.rest.is_own(to))
                         .ok_or_else(|| astray(request))?;
                     if to.query().is_none() {
                         to.set_query(url.query());
@@ -354,7 +296,7 @@ impl Client {
     pub(super) async fn write<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
         let answer = self.exchange(request, self.address(request)).await?;
         match self.judge(request, &answer) {
-            Verdict::Taken => Ok(parse(request, &answer.body)?),
+            Verdict::Taken => Ok(self.rest.parse(request.asked(), &answer.body)?),
             Verdict::Moved => Err(Trouble::Moved),
             Verdict::Wait { why, wait } => Err(not_taken(why, wait).into()),
             Verdict::DeadToken(why) => Err(not_taken(why, Some(OPERATOR_WAIT)).into()),
@@ -365,11 +307,7 @@ impl Client {
     fn address(&self, request: &Request) -> Url {
         let mut url = match &request.target {
             Target::Url(url) => url.clone(),
-            Target::Path(path) => {
-                let mut url = self.base.clone();
-                url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-                url
-            }
+            Target::Path(path) => self.rest.at(path),
         };
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
@@ -377,15 +315,10 @@ impl Client {
         url
     }
 
-    fn is_own(&self, url: &Url) -> bool {
-        url.origin() == self.base.origin()
-    }
-
     async fn exchange(&self, request: &Request, url: Url) -> Result<Answer, WriteError> {
-        self.check_open()?;
         let mut sending = self
-            .http
-            .request(request.method.clone(), url)
+            .rest
+            .request(&request.method, url)
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/vnd.github+json")
             .header("X-GitHub-Api-Version", API_VERSION);
@@ -395,42 +328,16 @@ impl Client {
         if let Some(body) = &request.body {
             sending = sending.json(body);
         }
-        let sent = sending.send().await;
-        count(&request.method, sent.as_ref().ok());
-        let response = sent.map_err(|error| unanswered(request, &error))?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        self.learn(&headers);
-        match read_bounded(response).await {
-            Ok(body) => Ok(Answer {
-                status,
-                headers,
-                body,
-            }),
-            // A refusal stands without its body; what was taken must be looked at.
-            Err(_) if status >= 300 => Ok(Answer {
-                status,
-                headers,
-                body: String::new(),
-            }),
-            Err(why) => Err(lost(request, &why)),
-        }
+        self.rest.exchange(request.asked(), sending).await
     }
 
     /// Classifies, and remembers a refusal for the rate limit and what became of the token.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
-        let now = self.clock.now();
-        // How long to wait is told by GitHub's clock: ours may be wrong.
-        let there = date(&answer.headers).unwrap_or(now);
+        let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         match &verdict {
-            Verdict::Taken => *locked(&self.token) = TokenStanding::Taken,
-            Verdict::DeadToken(why) => {
-                *locked(&self.token) = TokenStanding::Refused {
-                    why: why.clone(),
-                    until: now + OPERATOR_WAIT,
-                };
-            }
+            Verdict::Taken => self.rest.token_is_taken(),
+            Verdict::DeadToken(why) => self.rest.token_is_refused(why.clone()),
             _ => {}
         }
         let mut blind = locked(&self.blind);
@@ -443,74 +350,11 @@ impl Client {
             *blind += 1;
             wait
         });
-        // Everybody who waits would come back at once.
-        let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
-        self.pause_until(now + wait);
         Verdict::Wait {
             why,
-            wait: Some(wait),
+            wait: Some(self.rest.pause_for(wait)),
         }
     }
-
-    /// Nothing is sent while a rate limit holds: who goes on may be banned (contract github 5).
-    fn check_open(&self) -> Result<(), WriteError> {
-        let mut limits = self.lock_limits();
-        let until = limits.refused_until;
-        let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
-        match wait {
-            // No window is as long: the clock was moved meanwhile.
-            Some(wait) if wait > PAUSE_MAX => limits.refused_until = None,
-            Some(wait) if !wait.is_zero() => {
-                return Err(not_taken(
-                    "GitHub's rate limit is used up; I wait until it is open again".to_owned(),
-                    Some(wait),
-                ));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn learn(&self, headers: &HeaderMap) {
-        let now = self.clock.now();
-        let there = date(headers);
-        if let Some(there) = there {
-            // It counts whole seconds, and the answer has been on its way.
-            let ahead = now - there;
-            *locked(&self.ahead) = if ahead > CLOCKS_AGREE {
-                ahead
-            } else {
-                TimeDelta::zero()
-            };
-        }
-        let Some(remaining) = number(headers, "x-ratelimit-remaining") else {
-            return;
-        };
-        let reset_at = reset(headers);
-        {
-            let mut limits = self.lock_limits();
-            limits.remaining = Some(remaining);
-            metrics::gauge!("ivan_source_ratelimit_remaining", "source" => "github")
-                .set(remaining as f64);
-            limits.limit = number(headers, "x-ratelimit-limit");
-            limits.reset_at = reset_at;
-        }
-        // That was the last one of this window: the next would be refused, and counted against us.
-        if remaining == 0
-            && let Some(left) = reset_at.and_then(|at| (at - there.unwrap_or(now)).to_std().ok())
-        {
-            let wait = (left + Duration::from_secs(1)).min(WINDOW);
-            self.pause_until(now + wait);
-        }
-    }
-
-    fn lock_limits(&self) -> MutexGuard<'_, Limits> {
-        locked(&self.limits)
-    }
-}
-
-fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Spreads writes: GitHub asks for a second between them, and allows 80 a minute (contract github 5).
@@ -556,55 +400,6 @@ impl Pace {
     }
 }
 
-/// `none`: there was no answer.
-fn count(method: &Method, response: Option<&reqwest::Response>) {
-    let status = response.map_or("none".to_owned(), |response| {
-        response.status().as_str().to_owned()
-    });
-    metrics::counter!(
-        "ivan_source_requests_total",
-        "source" => "github", "method" => method.as_str().to_owned(), "status" => status
-    )
-    .increment(1);
-}
-
-/// Reads the address of the API: http or https, no query; a slash at its end is dropped.
-fn parse_base(api_url: &str) -> Result<Url, String> {
-    let base = Url::parse(api_url.trim_end_matches('/'))
-        .map_err(|error| format!("is not an address ({error}); it begins with https://"))?;
-    if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
-        return Err("must be an http or https address without a query".to_owned());
-    }
-    Ok(base)
-}
-
-fn connector(base: &Url) -> reqwest::ClientBuilder {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TOTAL_TIMEOUT)
-        .http1_only();
-    if base.scheme() == "http" {
-        // No certificate will be asked for: works where none are installed.
-        builder = builder.tls_certs_only([]);
-    }
-    if is_loopback(base) {
-        builder = builder.no_proxy();
-    }
-    builder
-}
-
-fn is_loopback(base: &Url) -> bool {
-    match base.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
     let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| Unusable {
         key: "github.token",
@@ -612,90 +407,6 @@ fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
     })?;
     header.set_sensitive(true);
     Ok(header)
-}
-
-async fn read_bounded(mut response: reqwest::Response) -> Result<String, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
-        if body.len() + chunk.len() > BODY_MAX {
-            Bound::Answer.reached(format_args!(
-                "an answer of GitHub is longer than {BODY_MAX} bytes and counts as none"
-            ));
-            return Err(format!("it is longer than {BODY_MAX} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(match String::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
-}
-
-fn parse<T: DeserializeOwned>(request: &Request, body: &str) -> Result<T, WriteError> {
-    // What is deleted leaves nothing to say.
-    let body = match body.is_empty() && request.method == Method::DELETE {
-        true => "null",
-        false => body,
-    };
-    serde_json::from_str(body).map_err(|error| {
-        lost(
-            request,
-            &format!(
-                "it is not what I expect (line {}, column {})",
-                error.line(),
-                error.column()
-            ),
-        )
-    })
-}
-
-/// The answer was a success, and cannot be read.
-fn lost(request: &Request, why: &str) -> WriteError {
-    let why = format!("GitHub's answer about {} was lost: {why}", request.thing);
-    if request.is_write() {
-        WriteError::Unknown { why }
-    } else {
-        not_taken(why, None)
-    }
-}
-
-/// No answer at all. Without a connection nothing was sent; after that nobody knows (contract github 7).
-fn unanswered(request: &Request, error: &reqwest::Error) -> WriteError {
-    let thing = &request.thing;
-    let reason = reason(error);
-    if error.is_connect() {
-        return not_taken(format!("GitHub cannot be reached ({reason})"), None);
-    }
-    if request.is_write() && !error.is_builder() {
-        return WriteError::Unknown {
-            why: format!("GitHub did not answer about {thing} ({reason})"),
-        };
-    }
-    not_taken(
-        format!("GitHub did not answer about {thing} ({reason})"),
-        None,
-    )
-}
-
-/// The innermost cause, without the address.
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        let limit = if error.is_connect() {
-            CONNECT_TIMEOUT
-        } else {
-            TOTAL_TIMEOUT
-        };
-        return format!("nothing for {} s", limit.as_secs());
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    // Only the outermost error prints the address.
-    if std::ptr::addr_eq(cause, error) {
-        return "the request failed".to_owned();
-    }
-    cause.to_string()
 }
 
 /// A read that was sent in circles or away from GitHub: a proxy in between, or a wrong address.
@@ -902,26 +613,6 @@ fn limited_for(
     (status == 429 || remaining == Some(0) || said.mentions("rate limit")).then_some(None)
 }
 
-fn not_taken(why: String, retry_after: Option<Duration>) -> WriteError {
-    WriteError::NotTaken { why, retry_after }
-}
-
-/// When it was answered, by GitHub's clock.
-fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
-}
-
-/// `x-ratelimit-reset` is in Unix seconds (contract github 5).
-fn reset(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let seconds = i64::try_from(number(headers, "x-ratelimit-reset")?).ok()?;
-    DateTime::from_timestamp(seconds, 0)
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
 /// The address of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
 fn next_link(headers: &HeaderMap) -> Option<String> {
     let links = headers.get_all(LINK).into_iter();
@@ -940,8 +631,8 @@ fn next_link(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake;
     use super::*;
+    use crate::rest::fake;
     use rstest::rstest;
     use serde_json::json;
 
@@ -1146,40 +837,6 @@ mod tests {
     }
 
     #[test]
-    fn the_last_request_of_a_window_is_followed_by_none() {
-        fake::provider();
-        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
-        let now = client.now();
-        // GitHub's clock is an hour behind ours: a minute is left by both.
-        let there = now - TimeDelta::hours(1);
-        let date = there.to_rfc2822().replace("+0000", "GMT");
-        let reset = (there.timestamp() + 60).to_string();
-        let said = |remaining| {
-            headers(&[
-                ("date", &date),
-                ("x-ratelimit-remaining", remaining),
-                ("x-ratelimit-reset", &reset),
-            ])
-        };
-        client.learn(&said("1"));
-        assert_eq!(client.check_open(), Ok(()));
-        client.learn(&said("0"));
-        let until = client.standing().paused_until.unwrap();
-        assert!((59..=62).contains(&(until - now).num_seconds()), "{until}");
-        assert!(client.check_open().is_err());
-    }
-
-    #[test]
-    fn a_pause_that_no_window_is_as_long_as_is_a_clock_that_was_moved() {
-        fake::provider();
-        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
-        client.pause_until(client.now() + TimeDelta::minutes(59));
-        assert!(client.check_open().is_err());
-        client.pause_until(client.now() + TimeDelta::hours(2));
-        assert_eq!(client.check_open(), Ok(()));
-    }
-
-    #[test]
     fn a_failed_validation_names_the_field() {
         let body = json!({"message": "Validation Failed",
             "errors": [{"resource": "Issue", "field": "title", "code": "missing_field"}]});
@@ -1269,43 +926,5 @@ mod tests {
         let header = authorization("ghs_1_a.b-c").unwrap();
         assert_eq!(header.to_str().unwrap(), "Bearer ghs_1_a.b-c");
         assert!(!format!("{header:?}").contains("ghs"));
-    }
-
-    /// The connection is taken and nothing is ever said.
-    #[tokio::test]
-    async fn silence_after_a_write_is_unknown_and_after_a_read_not_taken() {
-        fake::provider();
-        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", silent.local_addr().unwrap());
-        let mut client = Client::new(&url, "t", 0.0, Clock::system()).unwrap();
-        let impatient = connector(&client.base).timeout(Duration::from_millis(100));
-        client.http = impatient.build().unwrap();
-        let write = client.write::<Value>(&a_write()).await.unwrap_err();
-        let Trouble::Failed(write) = write else {
-            panic!("{write:?}");
-        };
-        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
-        let read = client.get::<Value>(&a_read()).await.err().unwrap();
-        assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
-    }
-
-    #[tokio::test]
-    async fn an_answer_without_end_counts_as_none() {
-        let before = Bound::Answer.times();
-        let fake =
-            fake::Fake::start(|_| fake::Reply::Text(200, vec![], " ".repeat(BODY_MAX + 1))).await;
-        fake::provider();
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .build()
-            .unwrap()
-            .get(&fake.url)
-            .send()
-            .await
-            .unwrap();
-        let read = read_bounded(answer).await;
-        assert_eq!(read, Err(format!("it is longer than {BODY_MAX} bytes")));
-        assert!(Bound::Answer.times() > before);
     }
 }

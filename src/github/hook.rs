@@ -362,7 +362,7 @@ impl HookKeeper for GitHub {
     /// are duplicates there.
     async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
         let (_, name) = self.place_of(hook).await?;
-        let since = since.max(self.client.now() - DELIVERIES_KEPT);
+        let since = since.max(self.client.rest.now() - DELIVERIES_KEPT);
         let mut failed = self.attempts(&name, hook, "failure", since).await?;
         failed.retain(|one| !one.is_delivered() && EVENTS.contains(&one.event.as_str()));
         let Some(oldest) = failed.iter().map(|one| one.delivered_at).min() else {
@@ -598,9 +598,9 @@ fn is_same(one: &str, other: &str) -> bool {
 mod tests {
     use rstest::rstest;
 
-    use super::super::damage::{damaged, fixtures};
-    use super::super::fake::{Fake, Reply, Seen, json as says, provider};
     use super::super::tests::{github, name, repository, settings, world};
+    use crate::rest::damage::{damaged, fixtures};
+    use crate::rest::fake::{Fake, Reply, Seen, json as says, provider};
     use serde::Deserialize as _;
 
     use super::super::{GitHubSettings, wire};

@@ -8,20 +8,6 @@
 //! trusted, `locate` asks whose it is, so that a reused name reaches nobody else's repository.
 
 mod client;
-#[cfg(test)]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "sources do not use each other, and their tests need the same damage"
-)]
-#[path = "../clickup/damage.rs"]
-mod damage;
-#[cfg(test)]
-#[allow(
-    clippy::duplicate_mod,
-    reason = "sources do not use each other, and their tests need the same service"
-)]
-#[path = "../clickup/fake.rs"]
-mod fake;
 mod hook;
 mod poll;
 mod undo;
@@ -133,7 +119,7 @@ impl GitHub {
 
     /// What GitHub last said about its rate limit (contract github 5).
     pub fn limits(&self) -> Limits {
-        self.client.limits()
+        self.client.rest.limits()
     }
 
     /// Reminds of what earlier runs found behind the configured names, before anything is asked: a name that has
@@ -308,8 +294,8 @@ fn not_followed(thing: &str) -> WriteError {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::fake::{Fake, Reply, Seen, json as says};
     use super::*;
+    use crate::rest::fake::{self, Fake, Reply, Seen, json as says};
 
     pub(super) fn settings(url: &str) -> GitHubSettings {
         GitHubSettings {

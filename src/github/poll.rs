@@ -81,7 +81,7 @@ impl GitHub {
             .with("direction", "desc")
             .with("per_page", 1)
             .unless(kept.map(|tag| tag.etag));
-        let now = self.client.now();
+        let now = self.client.rest.now();
         let Some((newest, etag)) = self.client.get_if_new::<Listed<Newest>>(&request).await? else {
             return Ok(false);
         };
@@ -158,7 +158,7 @@ impl SourceReader for GitHub {
     }
 
     fn rest_until(&self) -> Option<DateTime<Utc>> {
-        self.limits().rest_until(self.client.now())
+        self.limits().rest_until(self.client.rest.now())
     }
 
     async fn containers(&self) -> Vec<Result<Container, WriteError>> {
@@ -306,9 +306,9 @@ mod tests {
 
     use crate::clock::Clock;
 
-    use super::super::fake::{Fake, Reply, json as says};
     use super::super::tests::{github, repository, world};
     use super::*;
+    use crate::rest::fake::{Fake, Reply, json as says};
 
     fn widgets() -> Container {
         Container {

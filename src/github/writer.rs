@@ -121,18 +121,18 @@ impl SourceWriter for GitHub {
     }
 
     fn standing(&self) -> Standing {
-        self.client.standing()
+        self.client.rest.standing()
     }
 
     fn pause_until(&self, until: DateTime<Utc>) {
-        self.client.pause_until(until);
+        self.client.rest.pause_until(until);
     }
 }
 
 impl GitHub {
     /// From when on a trace is looked for, by GitHub's clock, of a write that began then by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
-        begun_at - CLOCK_SLACK - self.client.ahead()
+        begun_at - CLOCK_SLACK - self.client.rest.ahead()
     }
 
     /// The task as `carry_out` has just read it.
@@ -497,12 +497,12 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Past;
     use crate::domain::task::Status;
+    use crate::rest::fake::{Fake, Reply, Seen, json as says};
 
     const OP: &str = "01J00000000000000000000001";
     const MARKER: &str = "<!-- ivan:op=01J00000000000000000000001 -->";

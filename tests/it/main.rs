@@ -10,7 +10,7 @@ mod cli;
 mod comment;
 mod comments_of_others;
 mod create;
-#[path = "../../src/clickup/damage.rs"]
+#[path = "../../src/rest/damage.rs"]
 mod damage;
 mod damaged;
 mod deeds;

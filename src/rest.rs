@@ -1,0 +1,533 @@
+//! One exchange with a source over HTTP, as both have it: sent once, following no redirect, with a bounded answer; and
+//! what the answers told about the rate limit, the token and the source's clock.
+//!
+//! `clickup::client` and `github::client` say what to send, and what an answer means; between them and the wire stands
+//! [`Rest`]. It repeats nothing, and nothing leaves while a rate limit holds.
+
+#[cfg(test)]
+pub(crate) mod damage;
+#[cfg(test)]
+pub(crate) mod fake;
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{DATE, HeaderMap};
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use url::{Host, Url};
+
+use crate::bounds::Bound;
+use crate::clock::Clock;
+use crate::domain::operation::{Limits, Standing, TokenStanding, WriteError};
+
+const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a whole request, its answer included. GitHub itself gives up after ten seconds (contract github 2).
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest answer that is read: a page of a hundred issues is at most 6.5 MB (contract github 6).
+const BODY_MAX: usize = 10 * 1024 * 1024;
+/// Clocks that differ by less agree, for dates are in whole seconds.
+const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
+/// How long to leave alone what only an operator can mend: a dead token, a wrong address.
+pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
+
+/// A path segment: everything but unreserved characters is escaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Escapes an id or a name for use in a path.
+pub(crate) fn segment(id: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(id, SEGMENT)
+}
+
+/// A source, as far as talking to it goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct System {
+    /// As people read it.
+    pub(crate) name: &'static str,
+    /// As metrics have it.
+    pub(crate) label: &'static str,
+    /// The window of its rate limit, and a little more.
+    pub(crate) window: Duration,
+    /// No pause is longer: that, and what is added so that not everybody comes back at once.
+    pub(crate) pause_max: Duration,
+}
+
+/// What is asked, as far as a missing answer goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    /// As it is named in errors: `the task 86tst0001`.
+    pub(crate) thing: &'a str,
+}
+
+impl Asked<'_> {
+    fn is_write(&self) -> bool {
+        *self.method != Method::GET
+    }
+}
+
+/// What came back, before it is known what it means.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Text first, JSON second: the edge answers in HTML.
+    pub(crate) body: String,
+}
+
+/// The way to a source.
+pub(crate) struct Rest {
+    system: System,
+    http: reqwest::Client,
+    base: Url,
+    clock: Clock,
+    limits: Mutex<Limits>,
+    token: Mutex<TokenStanding>,
+    /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
+    ahead: Mutex<TimeDelta>,
+}
+
+impl Rest {
+    /// Errors: why the address is none.
+    pub(crate) fn new(system: System, api_url: &str, clock: Clock) -> Result<Rest, String> {
+        let base = parse_base(api_url)?;
+        let http = connector(&base)
+            .build()
+            .map_err(|error| format!("no HTTP client can be made: {}", reason(&error)))?;
+        Ok(Rest {
+            system,
+            http,
+            base,
+            clock,
+            limits: Mutex::default(),
+            token: Mutex::default(),
+            ahead: Mutex::new(TimeDelta::zero()),
+        })
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        locked(&self.limits).clone()
+    }
+
+    /// How the source stands to us, as its last answers told.
+    pub(crate) fn standing(&self) -> Standing {
+        let now = self.clock.now();
+        let until = locked(&self.limits).refused_until;
+        Standing {
+            paused_until: until.filter(|at| *at > now),
+            token: locked(&self.token).clone(),
+        }
+    }
+
+    /// Nothing is sent before then.
+    pub(crate) fn pause_until(&self, until: DateTime<Utc>) {
+        let mut limits = locked(&self.limits);
+        limits.refused_until = limits.refused_until.max(Some(until));
+    }
+
+    /// Remembers a refusal for the rate limit; how long nothing is sent.
+    pub(crate) fn pause_for(&self, wait: Duration) -> Duration {
+        // Everybody who waits would come back at once.
+        let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
+        self.pause_until(self.clock.now() + wait);
+        wait
+    }
+
+    /// How far our clock is ahead of the source's: what it dates can be that much older by ours.
+    pub(crate) fn ahead(&self) -> TimeDelta {
+        *locked(&self.ahead)
+    }
+
+    pub(crate) fn token_is_taken(&self) {
+        *locked(&self.token) = TokenStanding::Taken;
+    }
+
+    pub(crate) fn token_is_refused(&self, why: String) {
+        *locked(&self.token) = TokenStanding::Refused {
+            why,
+            until: self.clock.now() + OPERATOR_WAIT,
+        };
+    }
+
+    /// The address below the API's base; `path` is escaped, with a slash in front.
+    pub(crate) fn at(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Whether the token may go there.
+    pub(crate) fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    pub(crate) fn request(&self, method: &Method, url: Url) -> RequestBuilder {
+        self.http.request(method.clone(), url)
+    }
+
+    /// Sends a request, once, and reads the answer.
+    pub(crate) async fn exchange(
+        &self,
+        asked: Asked<'_>,
+        sending: RequestBuilder,
+    ) -> Result<Answer, WriteError> {
+        self.check_open()?;
+        let sent = sending.send().await;
+        self.count(asked.method, sent.as_ref().ok());
+        let response = sent.map_err(|error| self.unanswered(asked, &error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        self.learn(&headers);
+        match self.read_bounded(response).await {
+            Ok(body) => Ok(Answer {
+                status,
+                headers,
+                body,
+            }),
+            // A refusal stands without its body; what was taken must be looked at.
+            Err(_) if status >= 300 => Ok(Answer {
+                status,
+                headers,
+                body: String::new(),
+            }),
+            Err(why) => Err(self.lost(asked, &why)),
+        }
+    }
+
+    /// Reads the body of a success.
+    pub(crate) fn parse<T: DeserializeOwned>(
+        &self,
+        asked: Asked<'_>,
+        body: &str,
+    ) -> Result<T, WriteError> {
+        // What is deleted leaves nothing to say.
+        let body = match body.is_empty() && *asked.method == Method::DELETE {
+            true => "null",
+            false => body,
+        };
+        serde_json::from_str(body).map_err(|error| {
+            self.lost(
+                asked,
+                &format!(
+                    "it is not what I expect (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ),
+            )
+        })
+    }
+
+    /// When it was answered, by the source's clock, which also says how long to wait: ours may be wrong.
+    pub(crate) fn answered_at(&self, answer: &Answer) -> DateTime<Utc> {
+        date(&answer.headers).unwrap_or_else(|| self.clock.now())
+    }
+
+    /// Nothing is sent while a rate limit holds: it would be refused and counted, and who goes on may be banned
+    /// (contract github 5).
+    fn check_open(&self) -> Result<(), WriteError> {
+        let mut limits = locked(&self.limits);
+        let until = limits.refused_until;
+        let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
+        match wait {
+            // No window is as long: the clock was moved meanwhile.
+            Some(wait) if wait > self.system.pause_max => limits.refused_until = None,
+            Some(wait) if !wait.is_zero() => {
+                let why = format!(
+                    "{}'s rate limit is used up; I wait until it is open again",
+                    self.system.name
+                );
+                return Err(not_taken(why, Some(wait)));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Both sources have these headers (contract clickup 3, github 5).
+    fn learn(&self, headers: &HeaderMap) {
+        let now = self.clock.now();
+        let there = date(headers);
+        if let Some(there) = there {
+            // It counts whole seconds, and the answer has been on its way.
+            let ahead = now - there;
+            *locked(&self.ahead) = if ahead > CLOCKS_AGREE {
+                ahead
+            } else {
+                TimeDelta::zero()
+            };
+        }
+        let Some(remaining) = number(headers, "x-ratelimit-remaining") else {
+            return;
+        };
+        let reset_at = reset(headers);
+        {
+            let mut limits = locked(&self.limits);
+            limits.remaining = Some(remaining);
+            metrics::gauge!("ivan_source_ratelimit_remaining", "source" => self.system.label)
+                .set(remaining as f64);
+            limits.limit = number(headers, "x-ratelimit-limit");
+            limits.reset_at = reset_at;
+        }
+        // That was the last one of this window: the next would be refused, and counted against us.
+        if remaining == 0
+            && let Some(left) = reset_at.and_then(|at| (at - there.unwrap_or(now)).to_std().ok())
+        {
+            let wait = (left + Duration::from_secs(1)).min(self.system.window);
+            self.pause_until(now + wait);
+        }
+    }
+
+    /// `none`: there was no answer.
+    fn count(&self, method: &Method, response: Option<&reqwest::Response>) {
+        let status = response.map_or("none".to_owned(), |response| {
+            response.status().as_str().to_owned()
+        });
+        metrics::counter!(
+            "ivan_source_requests_total",
+            "source" => self.system.label, "method" => method.as_str().to_owned(), "status" => status
+        )
+        .increment(1);
+    }
+
+    async fn read_bounded(&self, mut response: reqwest::Response) -> Result<String, String> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
+            if body.len() + chunk.len() > BODY_MAX {
+                Bound::Answer.reached(format_args!(
+                    "an answer of {} is longer than {BODY_MAX} bytes and counts as none",
+                    self.system.name
+                ));
+                return Err(format!("it is longer than {BODY_MAX} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(match String::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        })
+    }
+
+    /// The answer was a success, and cannot be read.
+    fn lost(&self, asked: Asked<'_>, why: &str) -> WriteError {
+        let name = self.system.name;
+        let why = format!("{name}'s answer about {} was lost: {why}", asked.thing);
+        if asked.is_write() {
+            WriteError::Unknown { why }
+        } else {
+            not_taken(why, None)
+        }
+    }
+
+    /// No answer at all. Without a connection nothing was sent; after that nobody knows (contract clickup 6.4,
+    /// github 7).
+    fn unanswered(&self, asked: Asked<'_>, error: &reqwest::Error) -> WriteError {
+        let name = self.system.name;
+        let reason = reason(error);
+        if error.is_connect() {
+            return not_taken(format!("{name} cannot be reached ({reason})"), None);
+        }
+        let why = format!("{name} did not answer about {} ({reason})", asked.thing);
+        if asked.is_write() && !error.is_builder() {
+            return WriteError::Unknown { why };
+        }
+        not_taken(why, None)
+    }
+}
+
+pub(crate) fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn not_taken(why: String, retry_after: Option<Duration>) -> WriteError {
+    WriteError::NotTaken { why, retry_after }
+}
+
+/// The number in a header.
+pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// When the window of the rate limit ends, in Unix seconds on the wire.
+pub(crate) fn reset(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let seconds = i64::try_from(number(headers, "x-ratelimit-reset")?).ok()?;
+    DateTime::from_timestamp(seconds, 0)
+}
+
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+}
+
+/// Reads the address of the API: http or https, no query; a slash at its end is dropped.
+fn parse_base(api_url: &str) -> Result<Url, String> {
+    let base = Url::parse(api_url.trim_end_matches('/'))
+        .map_err(|error| format!("is not an address ({error}); it begins with https://"))?;
+    if !matches!(base.scheme(), "http" | "https") || base.query().is_some() {
+        return Err("must be an http or https address without a query".to_owned());
+    }
+    Ok(base)
+}
+
+fn connector(base: &Url) -> reqwest::ClientBuilder {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        .http1_only();
+    if base.scheme() == "http" {
+        // No certificate will be asked for: works where none are installed.
+        builder = builder.tls_certs_only([]);
+    }
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder
+}
+
+fn is_loopback(base: &Url) -> bool {
+    match base.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The innermost cause, without the address.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        let limit = if error.is_connect() {
+            CONNECT_TIMEOUT
+        } else {
+            TOTAL_TIMEOUT
+        };
+        return format!("nothing for {} s", limit.as_secs());
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    // Only the outermost error prints the address.
+    if std::ptr::addr_eq(cause, error) {
+        return "the request failed".to_owned();
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderName;
+    use rstest::rstest;
+
+    use super::fake::{Fake, Reply};
+    use super::*;
+
+    const SYSTEM: System = System {
+        name: "GitHub",
+        label: "github",
+        window: Duration::from_secs(3_660),
+        pause_max: Duration::from_secs(3_670),
+    };
+
+    fn rest(url: &str) -> Rest {
+        fake::provider();
+        Rest::new(SYSTEM, url, Clock::system()).unwrap()
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    async fn ask(rest: &Rest, method: Method) -> Result<Answer, WriteError> {
+        let asked = Asked {
+            method: &method,
+            thing: "the issue acme/widgets#7",
+        };
+        rest.exchange(asked, rest.request(&method, rest.at("/issue")))
+            .await
+    }
+
+    #[rstest]
+    #[case("https://api.clickup.com/api/v2", Some("/api/v2"))]
+    #[case("http://127.0.0.1:1/api/v2/", Some("/api/v2"))]
+    #[case("api.clickup.com", None)]
+    #[case("https://api.clickup.com/?a=b", None)]
+    fn the_address_is_checked(#[case] url: &str, #[case] path: Option<&str>) {
+        let base = parse_base(url).ok();
+        assert_eq!(base.as_ref().map(Url::path), path);
+    }
+
+    #[test]
+    fn the_last_request_of_a_window_is_followed_by_none() {
+        let rest = rest("http://127.0.0.1:1");
+        let now = rest.now();
+        // The source's clock is an hour behind ours: a minute is left by both.
+        let there = now - TimeDelta::hours(1);
+        let date = there.to_rfc2822().replace("+0000", "GMT");
+        let reset = (there.timestamp() + 60).to_string();
+        let said = |remaining| {
+            headers(&[
+                ("date", &date),
+                ("x-ratelimit-remaining", remaining),
+                ("x-ratelimit-reset", &reset),
+            ])
+        };
+        rest.learn(&said("1"));
+        assert_eq!(rest.check_open(), Ok(()));
+        rest.learn(&said("0"));
+        let until = rest.standing().paused_until.unwrap();
+        assert!((59..=62).contains(&(until - now).num_seconds()), "{until}");
+        assert!(rest.check_open().is_err());
+    }
+
+    #[test]
+    fn a_pause_that_no_window_is_as_long_as_is_a_clock_that_was_moved() {
+        let rest = rest("http://127.0.0.1:1");
+        rest.pause_until(rest.now() + TimeDelta::minutes(59));
+        assert!(rest.check_open().is_err());
+        rest.pause_until(rest.now() + TimeDelta::hours(2));
+        assert_eq!(rest.check_open(), Ok(()));
+    }
+
+    /// The connection is taken and nothing is ever said.
+    #[tokio::test]
+    async fn silence_after_a_write_is_unknown_and_after_a_read_not_taken() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut rest = rest(&format!("http://{}", silent.local_addr().unwrap()));
+        let impatient = connector(&rest.base).timeout(Duration::from_millis(100));
+        rest.http = impatient.build().unwrap();
+        let write = ask(&rest, Method::POST).await.err().unwrap();
+        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
+        let read = ask(&rest, Method::GET).await.err().unwrap();
+        assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_counts_as_none() {
+        let before = Bound::Answer.times();
+        let fake = Fake::start(|_| Reply::Text(200, vec![], " ".repeat(BODY_MAX + 1))).await;
+        let rest = rest(&fake.url);
+        let write = ask(&rest, Method::POST).await.err().unwrap();
+        let words = write.to_string();
+        assert!(
+            words.contains(
+                "GitHub's answer about the issue acme/widgets#7 was lost: it is longer than"
+            ),
+            "{words}"
+        );
+        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
+        assert!(Bound::Answer.times() > before);
+    }
+}
