@@ -521,6 +521,7 @@ impl Watched {
         let refused = |standing: &Standing| matches!(standing.token, TokenStanding::Refused { .. });
         let same = now.paused_until == seen.paused_until
             && refused(&now) == refused(&seen)
+            && now.token_ends == seen.token_ends
             && (now.token == TokenStanding::Unknown) == (seen.token == TokenStanding::Unknown);
         if same {
             return;

@@ -322,6 +322,17 @@ impl Alarms {
         self.store
             .write(move |tx| pauses::keep(tx, source, until))
             .await?;
+        match (standing.token_ends, &standing.token) {
+            (Some(ends), TokenStanding::Taken) => {
+                let words = reply::token_ends(source, ends, Tz::UTC);
+                self.raise(&about_its_end(source), words).await?;
+            }
+            (None, TokenStanding::Taken) => {
+                self.over(&about_its_end(source), reply::token_stays(source))
+                    .await?;
+            }
+            _ => {}
+        }
         match &standing.token {
             TokenStanding::Unknown => Ok(()),
             TokenStanding::Taken => {
@@ -366,6 +377,10 @@ impl Alarms {
 
 fn about_token(source: Source) -> String {
     format!("{source} token")
+}
+
+fn about_its_end(source: Source) -> String {
+    format!("{source} token ends")
 }
 
 fn say(
@@ -504,8 +519,8 @@ mod tests {
         let clock = Clock::system();
         let alarms = Alarms::new(store.clone(), clock.clone(), vec!["U1".to_owned()]);
         let standing = |token| Standing {
-            paused_until: None,
             token,
+            ..Standing::default()
         };
         let refused = standing(TokenStanding::Refused {
             why: "GitHub refuses the token (Bad credentials)".to_owned(),
@@ -545,6 +560,7 @@ mod tests {
         let paused = Standing {
             paused_until: until,
             token: TokenStanding::Taken,
+            token_ends: None,
         };
         alarms.stands(Source::ClickUp, &paused).await.unwrap();
         let kept = store.read(pauses::all).await.unwrap();

@@ -32,6 +32,8 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 const BODY_MAX: usize = 10 * 1024 * 1024;
 /// Clocks that differ by less agree, for dates are in whole seconds.
 const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
+/// How long before its end somebody is told that a token ends: time to find whoever can make another.
+const ENDS_SOON: TimeDelta = TimeDelta::days(7);
 /// How long to leave alone what only an operator can mend: a dead token, a wrong address.
 pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 
@@ -86,6 +88,8 @@ pub(crate) struct Rest {
     clock: Clock,
     limits: Mutex<Limits>,
     token: Mutex<TokenStanding>,
+    /// When the token ends, as the last answer to it told.
+    token_ends: Mutex<Option<DateTime<Utc>>>,
     /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
     ahead: Mutex<TimeDelta>,
 }
@@ -104,6 +108,7 @@ impl Rest {
             clock,
             limits: Mutex::default(),
             token: Mutex::default(),
+            token_ends: Mutex::default(),
             ahead: Mutex::new(TimeDelta::zero()),
         })
     }
@@ -120,9 +125,11 @@ impl Rest {
     pub(crate) fn standing(&self) -> Standing {
         let now = self.clock.now();
         let until = locked(&self.limits).refused_until;
+        let ends = *locked(&self.token_ends);
         Standing {
             paused_until: until.filter(|at| *at > now),
             token: locked(&self.token).clone(),
+            token_ends: ends.filter(|at| *at - now <= ENDS_SOON),
         }
     }
 
@@ -145,8 +152,10 @@ impl Rest {
         *locked(&self.ahead)
     }
 
-    pub(crate) fn token_is_taken(&self) {
+    /// `ends`: when it will not be taken any more, where the answer told.
+    pub(crate) fn token_is_taken(&self, ends: Option<DateTime<Utc>>) {
         *locked(&self.token) = TokenStanding::Taken;
+        *locked(&self.token_ends) = ends;
     }
 
     pub(crate) fn token_is_refused(&self, why: String) {

@@ -223,7 +223,7 @@ impl Client {
                 Verdict::DeadToken(why)
             }
             Verdict::Taken => {
-                self.rest.token_is_taken();
+                self.rest.token_is_taken(None);
                 Verdict::Taken
             }
             other => other,

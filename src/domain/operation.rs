@@ -367,6 +367,8 @@ pub struct Standing {
     /// Its rate limit is used up: nothing is sent before.
     pub paused_until: Option<DateTime<Utc>>,
     pub token: TokenStanding,
+    /// The token ends soon, and when: somebody has to make another before.
+    pub token_ends: Option<DateTime<Utc>>,
 }
 
 /// What a source thinks of the token.

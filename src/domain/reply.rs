@@ -862,6 +862,26 @@ pub fn token_well(source: Source) -> Words {
     ))
 }
 
+/// What an operator is told of a token that ends soon.
+pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
+    let (name, key) = (source.name(), source.as_str());
+    Words::new()
+        .text(format!("✗ {name} takes its token only until "))
+        .moment(ends, zone)
+        .text(format!(
+            ". Make a new one, put it into {key}.token and restart me before then: what people ask after that waits. I \
+             say here when it is done."
+        ))
+}
+
+/// What an operator is told when there is another token, or a later end.
+pub fn token_stays(source: Source) -> Words {
+    Words::new().text(format!(
+        "✓ The token of {} does not end soon any more.",
+        source.name()
+    ))
+}
+
 /// What an operator is told about a webhook that its source had stopped serving.
 pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Words {
     let name = source.name();

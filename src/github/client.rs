@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
@@ -336,7 +336,7 @@ impl Client {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         match &verdict {
-            Verdict::Taken => self.rest.token_is_taken(),
+            Verdict::Taken => self.rest.token_is_taken(token_ends(&answer.headers)),
             Verdict::DeadToken(why) => self.rest.token_is_refused(why.clone()),
             _ => {}
         }
@@ -613,6 +613,16 @@ fn limited_for(
     (status == 429 || remaining == Some(0) || said.mentions("rate limit")).then_some(None)
 }
 
+/// When a fine-grained token ends (contract github 2): `2027-01-31 09:00:00 UTC`. With an offset instead it is
+/// understood, too.
+fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let ends = headers.get("github-authentication-token-expiration")?;
+    let ends = ends.to_str().ok()?.trim();
+    let utc = NaiveDateTime::parse_from_str(ends, "%Y-%m-%d %H:%M:%S UTC").map(|at| at.and_utc());
+    utc.or_else(|_| DateTime::parse_from_str(ends, "%Y-%m-%d %H:%M:%S %z").map(|at| at.to_utc()))
+        .ok()
+}
+
 /// The address of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
 fn next_link(headers: &HeaderMap) -> Option<String> {
     let links = headers.get_all(LINK).into_iter();
@@ -868,6 +878,16 @@ mod tests {
     #[case::odd("rel=next", None)]
     fn the_next_page_is_linked(#[case] link: &str, #[case] url: Option<&str>) {
         assert_eq!(next_link(&headers(&[("link", link)])).as_deref(), url);
+    }
+
+    #[rstest]
+    #[case("2027-01-31 09:00:00 UTC", Some("2027-01-31T09:00:00Z"))]
+    #[case("2027-01-31 10:00:00 +0100", Some("2027-01-31T09:00:00Z"))]
+    #[case("in a while", None)]
+    fn the_end_of_a_token_is_told(#[case] said: &str, #[case] ends: Option<&str>) {
+        let said = headers(&[("github-authentication-token-expiration", said)]);
+        let ends = ends.map(|ends| ends.parse().unwrap());
+        assert_eq!(token_ends(&said), ends);
     }
 
     #[test]

@@ -22,6 +22,8 @@
 //! | permission lost                    | refused       | refused       | refused       |
 //! | token revoked                      | waits         | waits         | waits         |
 
+use std::time::Duration;
+
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
 use serde_json::json;
@@ -319,6 +321,32 @@ async fn what_befalls_in_clickup(#[case] befalls: fn(&Ivan), #[case] said: [Said
 
 /// Both sources, with the words by which each names what is wrong.
 const KEYS: [&str; 2] = ["github.token", "clickup.token"];
+
+#[tokio::test]
+async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is_another() {
+    let world = two_issues()
+        .before(|sandbox| {
+            let days = 3 * 24 * 60 * 60;
+            sandbox
+                .github
+                .token_expires_in(Some(Duration::from_secs(days)));
+        })
+        .config("slack.operators = [\"U0BOB01\"]");
+    ivan_test(world, async |ivan| {
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("✗ GitHub takes its token only until ")
+            .mentions("put it into github.token and restart me");
+        // What is known stays known.
+        ivan.kill_and_restart().await;
+        ivan.sync().await;
+        ivan.github().token_expires_in(None);
+        ivan.sync().await;
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("✓ The token of GitHub does not end soon any more");
+        ivan.dm(ANA, "done github:1").await.begins("✓ ");
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_when_it_is_well() {
