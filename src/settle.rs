@@ -189,7 +189,9 @@ fn step<'a>(
 ) -> DbResult<Step<'a>> {
     let why = row.why.as_deref();
     let completed_here = match row.operation.write.task() {
-        Some(key) if row.state == State::AlreadySo => operations::completed_here(tx, key)?,
+        Some(key) if row.state == State::AlreadySo && !by_another(row) => {
+            operations::completed_here(tx, key)?
+        }
         _ => false,
     };
     Ok(Step {
@@ -218,6 +220,15 @@ fn step<'a>(
             | (State::Applied | State::AlreadySo | State::Overtaken, None) => End::Cancelled,
         },
     })
+}
+
+/// Whether the source says that somebody else completed it.
+fn by_another(row: &OperationRow) -> bool {
+    let closed = row
+        .outcome
+        .as_ref()
+        .and_then(|outcome| outcome.task().closed.as_ref());
+    closed.and_then(|closed| closed.by_us) == Some(false)
 }
 
 /// What people call the task of an operation that the mirror may not have; nothing for one that is to be made.

@@ -278,7 +278,7 @@ impl Desk {
     /// be about nothing of ours, nothing is kept; of one whose person has too many waiting already only that it was turned
     /// down, which they are told.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
-        let now = self.inner.clock.now();
+        let clock = self.inner.clock.clone();
         let replies = self.inner.settings.thread_replies;
         let inner = Arc::clone(&self.inner);
         self.inner
@@ -287,6 +287,8 @@ impl Desk {
                 let Some(heard) = gestures::whole(tx, heard, replies)? else {
                     return Ok(Kept::NotForUs);
                 };
+                // The time of the commit, not of the arrival: there may be a queue.
+                let now = clock.now();
                 let waiting = slack_events::count_waiting(tx, &heard.user)?;
                 let kept = slack_events::keep(tx, &heard, &raw, now)?;
                 if kept == Kept::Duplicate {
@@ -334,7 +336,8 @@ impl Desk {
     }
 
     /// Acts on a kept message, once: answers it or makes its operations durable, in the transaction that marks it
-    /// handled. `member` is what Slack says about the sender, `team` our workspace.
+    /// handled. `member` is what Slack says about the sender, `team` our workspace. If something that the sender said
+    /// earlier was kept in the meantime, it goes first (P3): this one stays among those that wait.
     pub async fn act(
         &self,
         waiting: &Waiting,
@@ -373,10 +376,10 @@ impl Desk {
             .store
             .write(move |tx| {
                 let now = inner.clock.now();
-                if !slack_events::handle(tx, id, now)? {
+                tx.wake(Wake::Heard);
+                if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, now)? {
                     return Ok(None);
                 }
-                tx.wake(Wake::Heard);
                 Turn {
                     inner: &inner,
                     tx,

@@ -58,6 +58,11 @@ pub struct Seen {
     /// Whether the service did what was asked (it was reached, and its own answer was below 400), whatever of that
     /// answer the client got to see.
     pub applied: bool,
+    /// The how-manieth request of this front it is among those applied: where some are held, they are applied in
+    /// another order than they came in. `None` while it is not applied.
+    pub turn: Option<u64>,
+    /// The fault that it met, by its name.
+    pub fault: Option<&'static str>,
     /// Whether it has ended: answered or dropped.
     pub done: bool,
 }
@@ -114,6 +119,35 @@ pub enum What {
     },
     /// Applied, and then no answer until the client goes away.
     ApplyThenHang,
+    /// Handled once the gate is open, even if the client has left by then.
+    Wait(Gate),
+    /// Applied, and then answered once the gate is open.
+    ApplyThenWait(Gate),
+}
+
+/// Holds the requests of a fault until a test has seen and done what it wants. Clones are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    /// A gate that is closed.
+    #[expect(
+        clippy::new_without_default,
+        reason = "whether a gate is open or closed is not to be guessed"
+    )]
+    pub fn new() -> Gate {
+        Gate(watch::Sender::new(false))
+    }
+
+    /// Lets go of what it holds, and holds nothing any more.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn passed(&self) {
+        // Its sender lives as long as `self`.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
 }
 
 impl What {
@@ -123,6 +157,22 @@ impl What {
             status,
             headers: Vec::new(),
             body: body.into(),
+        }
+    }
+
+    /// The word for it in the journal.
+    pub fn name(&self) -> &'static str {
+        match self {
+            What::Delay(_) => "handled late",
+            What::Answer { status: 429, .. } => "rate limited",
+            What::Answer { .. } => "answered in its place",
+            What::Drop => "dropped",
+            What::Hang => "left hanging",
+            What::ApplyThenDrop => "applied, then dropped",
+            What::ApplyThenAnswer { .. } => "applied, then answered otherwise",
+            What::ApplyThenHang => "applied, then left hanging",
+            What::Wait(_) => "held before it was applied",
+            What::ApplyThenWait(_) => "applied, and its answer held",
         }
     }
 }
@@ -282,6 +332,8 @@ struct Shared {
 struct State {
     journal: Vec<Seen>,
     faults: Vec<Fault>,
+    /// How many requests were applied.
+    applied: u64,
     down: bool,
 }
 
@@ -310,6 +362,8 @@ impl Shared {
                 .collect(),
             status: None,
             applied: false,
+            turn: None,
+            fault: None,
             done: false,
         };
         let mut state = self.state();
@@ -327,9 +381,23 @@ impl Shared {
                     fault.what.clone()
                 })
         };
+        if let (Some(what), Some(seen)) = (&what, state.journal.get_mut(number)) {
+            seen.fault = Some(what.name());
+        }
         drop(state);
         self.changed.send_modify(|count| *count += 1);
         (number, what)
+    }
+
+    fn applied(&self, number: usize) {
+        let mut state = self.state();
+        state.applied += 1;
+        let turn = state.applied;
+        drop(state);
+        self.update(number, |seen| {
+            seen.applied = true;
+            seen.turn = Some(turn);
+        });
     }
 
     fn update(&self, number: usize, change: impl FnOnce(&mut Seen)) {
@@ -458,16 +526,21 @@ async fn handle(
             body,
         }) => return Some(made_up(*status, headers, body)),
         Some(What::Delay(delay)) => tokio::time::sleep(*delay).await,
+        Some(What::Wait(gate)) => gate.passed().await,
         _ => {}
     }
     let request = request.map(Body::from);
     let Ok::<_, Infallible>(answer) = TowerToHyperService::new(router).call(request).await;
     if answer.status().as_u16() < 400 {
-        shared.update(number, |seen| seen.applied = true);
+        shared.applied(number);
     }
     match what {
         Some(What::ApplyThenDrop) => None,
         Some(What::ApplyThenHang) => hang(&shared).await,
+        Some(What::ApplyThenWait(gate)) => {
+            gate.passed().await;
+            Some(answer)
+        }
         Some(What::ApplyThenAnswer {
             status,
             headers,
@@ -746,6 +819,45 @@ mod tests {
         front.up();
         count(&front, &client).await.unwrap();
         assert_eq!(reached.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_gate_holds_a_request_and_its_answer() {
+        let (front, reached, client) = counter().await;
+        let (before, after) = (Gate::new(), Gate::new());
+        front.fault(Fault::new(What::Wait(before.clone())));
+        front.fault(Fault::new(What::ApplyThenWait(after.clone())));
+        let ask = || {
+            let (front, client) = (front.clone(), client.clone());
+            tokio::spawn(async move { count(&front, &client).await })
+        };
+        // The first is held before it does anything, and its client leaves.
+        let held = ask();
+        front.until(|journal| !journal.is_empty()).await;
+        held.abort();
+        // The second is done at once.
+        let unanswered = ask();
+        front
+            .until(|journal| journal.iter().any(|seen| seen.applied))
+            .await;
+        assert_eq!(reached.load(Ordering::SeqCst), 1);
+        assert!(!front.journal()[1].done);
+        after.open();
+        assert_eq!(unanswered.await.unwrap().unwrap().0, 200);
+        before.open();
+        front
+            .until(|journal| journal.iter().all(|seen| seen.applied))
+            .await;
+        assert_eq!(reached.load(Ordering::SeqCst), 2);
+        let journal = front.journal();
+        let turns: Vec<_> = journal.iter().map(|seen| (seen.turn, seen.fault)).collect();
+        assert_eq!(
+            turns,
+            [
+                (Some(2), Some("held before it was applied")),
+                (Some(1), Some("applied, and its answer held"))
+            ]
+        );
     }
 
     #[tokio::test]

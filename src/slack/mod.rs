@@ -135,6 +135,8 @@ pub struct Timings {
     pub home_every: Duration,
     /// What changed within this time is published together.
     pub home_within: Duration,
+    /// A post whose sender has left, or has died, may still stand in Slack so long after it was sent.
+    pub arrives_within: Duration,
     /// What Slack says about a person is believed for so long.
     pub member_for: Duration,
     /// After the stop: what still stands to be posted.
@@ -165,6 +167,7 @@ impl Default for Timings {
             react_every: Duration::from_millis(1_200),
             home_every: Duration::from_millis(600),
             home_within: Duration::from_millis(500),
+            arrives_within: seconds(2),
             member_for: seconds(3_600),
             finish_limit: seconds(8),
         }
@@ -372,10 +375,16 @@ async fn introduce(
         };
         let wait = wait_after(&error, &mut backoff, timings);
         slack_is(desk, SlackHealth::Trouble(error.to_string()));
-        tracing::error!(
-            wait_ms = millis(wait),
-            "Slack does not tell us who we are: {error}"
-        );
+        let wait_ms = millis(wait);
+        match &error {
+            // Nothing will change until somebody mends it.
+            WebError::Credentials { .. } | WebError::Refused { .. } => {
+                tracing::error!(wait_ms, "Slack does not tell us who we are: {error}");
+            }
+            WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {
+                tracing::warn!(wait_ms, "Slack does not tell us who we are: {error}");
+            }
+        }
         if !slept(wait, &mut shutdown).await {
             return None;
         }

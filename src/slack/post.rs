@@ -251,6 +251,23 @@ impl Work {
     }
 }
 
+/// What came of a look for a post.
+enum Looked {
+    Found(Seen),
+    Absent,
+    /// There is no right to look.
+    MayNot,
+}
+
+impl Looked {
+    fn found(self) -> Option<Seen> {
+        match self {
+            Looked::Found(seen) => Some(seen),
+            Looked::Absent | Looked::MayNot => None,
+        }
+    }
+}
+
 struct Pen {
     tray: Arc<dyn Tray>,
     web: Web,
@@ -381,8 +398,8 @@ impl Pen {
 
     async fn post(&self, message: &Outgoing, text: &str) -> Result<(), Failed> {
         let Conversation { channel, thread } = &message.conversation;
-        if message.begun_at.is_some()
-            && let Some(seen) = self.look(message).await?
+        if let Some(begun_at) = message.begun_at
+            && let Some(seen) = self.look_twice(message, begun_at).await?
         {
             tracing::info!(
                 message = message.id,
@@ -425,15 +442,37 @@ impl Pen {
         }
     }
 
-    /// Looks for a post that was begun. `None`: it is not there, or there is no right to look.
-    async fn look(&self, message: &Outgoing) -> Result<Option<Seen>, Failed> {
+    /// Looks for a post that was begun, and once more if it may have been on its way at the first look: whoever sent it
+    /// may have died a moment ago. `None`: it is not there, or there is no right to look.
+    async fn look_twice(
+        &self,
+        message: &Outgoing,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<Seen>, Failed> {
+        let looked = self.look(message).await?;
+        let Looked::Absent = looked else {
+            return Ok(looked.found());
+        };
+        // Of a clock that was put back, nothing is known.
+        let since = (self.clock.now() - begun_at).to_std().unwrap_or_default();
+        let rest = self.timings.arrives_within.saturating_sub(since);
+        if rest.is_zero() {
+            return Ok(None);
+        }
+        tokio::time::sleep(rest).await;
+        Ok(self.look(message).await?.found())
+    }
+
+    /// Looks once.
+    async fn look(&self, message: &Outgoing) -> Result<Looked, Failed> {
         let Conversation { channel, thread } = &message.conversation;
         match self
             .web
             .find(channel, thread.as_deref(), &message.uid)
             .await
         {
-            Ok(seen) => Ok(seen),
+            Ok(Some(seen)) => Ok(Looked::Found(seen)),
+            Ok(None) => Ok(Looked::Absent),
             // The message matters more than a possible second copy of it (contract slack 3.4).
             Err(error) if may_not_look(&error) => {
                 tracing::warn!(
@@ -441,7 +480,7 @@ impl Pen {
                     "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
                     message.id
                 );
-                Ok(None)
+                Ok(Looked::MayNot)
             }
             Err(error) => Err(error.into()),
         }

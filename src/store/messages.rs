@@ -72,7 +72,8 @@ pub struct Outgoing {
     pub version: i64,
     /// Already posted under this `ts`: update it.
     pub ts: Option<String>,
-    /// A post of it was begun and its answer never recorded: look for it in the history first (contract slack 3.4).
+    /// A post of it was begun, last then, and its answer never recorded: look for it in the history first (contract
+    /// slack 3.4).
     pub begun_at: Option<DateTime<Utc>>,
     /// Only its cards are to be made again: nobody waits for it.
     pub redraw: bool,
@@ -301,7 +302,7 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
 /// A first post is about to be sent.
 pub fn posting(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE messages SET begun_us = ifnull(begun_us, ?2) WHERE id = ?1",
+        "UPDATE messages SET begun_us = ?2 WHERE id = ?1",
         params![id, now.timestamp_micros()],
     )?;
     Ok(())

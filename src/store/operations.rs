@@ -473,11 +473,13 @@ pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64
 }
 
 /// Whether Ivan itself completed this task before and has not opened it again, so that "already complete" is no
-/// surprise.
+/// surprise; or is about to record that it did, or has given up not knowing.
 pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations done
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied'
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete'
+               AND (state = 'applied' OR (state = 'pending' AND begun_us IS NOT NULL)
+                    OR (state = 'given_up' AND interrupted))
                AND NOT EXISTS (SELECT 1 FROM operations later
                    WHERE later.source = ?1 AND later.task_key = ?2 AND later.kind IN ('reopen', 'undo')
                      AND later.state = 'applied' AND later.seq > done.seq))",

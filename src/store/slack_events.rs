@@ -158,6 +158,18 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
         .collect()
 }
 
+/// Whether the same person has said something before this message that is not handled either. It may have come after this
+/// one: Slack brings again later what was not acknowledged.
+pub fn follows_another(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM slack_events AS this JOIN slack_events AS other
+                 ON other.user_id = this.user_id AND other.handled_ms IS NULL
+                 WHERE this.id = ?1 AND this.handled_ms IS NULL AND (other.said_us, other.id) < (this.said_us, this.id))",
+        )?
+        .query_row([id], |row| row.get(0))
+}
+
 /// How many messages of a person wait to be acted on.
 pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i64> {
     connection

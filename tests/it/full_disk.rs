@@ -18,8 +18,7 @@ const FULL: &str = "ivan_store_writable 0";
 const WELL: &str = "ivan_store_writable 1";
 
 async fn on_a_small_disk(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
-    let mut ivan = setup.start().await;
-    ivan.on_a_disk_that_can_be_full();
+    let mut ivan = setup.disk_can_fill().start().await;
     ivan.start().await;
     for part_of_the_story in [
         "takes no writes",
@@ -55,7 +54,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         ivan.hook_up();
         ivan.dm(ANA, "current").await.mentions("Login fails");
         assert_eq!(readiness(ivan).await.0, 200);
-        ivan.fills_the_disk();
+        ivan.fills_the_disk(1);
         // It shows at the first look, before anybody asked for anything.
         let (status, ready) = readiness(ivan).await;
         assert_eq!((status, &ready["ready"]), (503, &json!(false)), "{ready}");
@@ -148,7 +147,7 @@ async fn a_disk_that_is_full_when_the_answers_come_doubles_and_loses_nothing(#[c
         for deed in &DEEDS {
             deed.arrives(ivan).await;
         }
-        ivan.fills_the_disk();
+        ivan.fills_the_disk(1);
         for deed in &DEEDS {
             deed.is_applied(ivan).await;
         }
@@ -181,7 +180,7 @@ async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
             delivered.iter().all(|one| one.ended.is_ok()),
             "{delivered:?}"
         );
-        ivan.fills_the_disk();
+        ivan.fills_the_disk(1);
         ivan.logs("deliveries wait: ").await;
         ivan.frees_the_disk();
         ivan.until_deliveries_are_applied().await;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Setup {
     /// The port of the webhook listener.
     webhooks: Option<u16>,
     changed: Vec<(&'static str, String)>,
+    /// Its files can be kept from growing.
+    disk_can_fill: bool,
     /// What the sandbox's world has besides.
     world: Vec<fn(&Sandbox)>,
 }
@@ -85,6 +88,7 @@ impl Setup {
             token: true,
             webhooks: None,
             changed: Vec::new(),
+            disk_can_fill: false,
             world: Vec::new(),
         }
     }
@@ -138,7 +142,7 @@ impl Setup {
 
     /// The listener alone: webhooks are to be registered.
     pub fn webhooks_without_secrets(mut self) -> Setup {
-        let port = port_of_our_own();
+        let port = lasting_port();
         self.webhooks = Some(port);
         self.config(&format!("webhooks.bind = \"127.0.0.1:{port}\""))
     }
@@ -170,6 +174,13 @@ impl Setup {
         self
     }
 
+    /// The daemon survives a write past the limit that [`Ivan::fills_the_disk`] sets, as it survives a disk without room:
+    /// by an error of the write, not by a signal.
+    pub fn disk_can_fill(mut self) -> Setup {
+        self.disk_can_fill = true;
+        self
+    }
+
     /// Starts everything and hands it out unfinished; most stories want [`ivan_test`].
     pub async fn start(self) -> Ivan {
         let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
@@ -193,7 +204,7 @@ impl Setup {
             expected: Mutex::default(),
             forgiven: Mutex::default(),
             env: Vec::new(),
-            disk: false,
+            past: Vec::new(),
         };
         std::fs::write(ivan.config_path(), &ivan.config).unwrap();
         ivan
@@ -271,8 +282,8 @@ pub struct Ivan {
     forgiven: Mutex<Vec<String>>,
     /// What the daemon finds in its environment.
     env: Vec<(String, PathBuf)>,
-    /// Its disk can be full: see `fills_the_disk`.
-    disk: bool,
+    /// What those that were killed wrote.
+    past: Vec<Arc<Log>>,
 }
 
 /// Runs a story against a daemon that is ready, and finishes it.
@@ -339,6 +350,7 @@ impl Ivan {
     pub async fn kill(&mut self) {
         let mut daemon = self.daemon.take().expect("it runs");
         daemon.child.kill().await.unwrap();
+        self.past.push(daemon.log);
         let gone = self.slack().until(|slack| slack.links() == 0);
         self.within("Slack has noticed", gone).await;
     }
@@ -364,6 +376,7 @@ impl Ivan {
     /// Waits for the end of a daemon that was told to stop.
     pub async fn ends(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("it runs");
+        self.past.push(Arc::clone(&daemon.log));
         tokio::time::timeout(PATIENCE, daemon.child.wait())
             .await
             .expect("it ends when it is told to")
@@ -656,17 +669,49 @@ impl Ivan {
 
     /// Starts the daemon and waits until it listens, but for nothing else.
     pub async fn launch(&mut self) {
-        let daemon = Daemon::spawn(
+        self.spawn();
+        let log = Arc::clone(&self.daemon().log);
+        log.until("it listens", |line| line.field("api").is_some())
+            .await;
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn spawn(&mut self) {
+        self.daemon = Some(Daemon::spawn(
             &self.config_path(),
             self.folder.path(),
             &self.env,
-            self.disk,
-        );
-        daemon
-            .log
-            .until("it listens", |line| line.field("api").is_some())
-            .await;
-        self.daemon = Some(daemon);
+            self.setup.disk_can_fill,
+        ));
+    }
+
+    /// Whether the daemon that was started last has not ended.
+    pub fn is_running(&mut self) -> bool {
+        let daemon = self.daemon.as_mut();
+        daemon.is_some_and(|daemon| matches!(daemon.child.try_wait(), Ok(None)))
+    }
+
+    /// Lines of `error!` that this daemon and those before it wrote.
+    pub fn errors(&self) -> Vec<String> {
+        let logs = self
+            .past
+            .iter()
+            .chain(self.daemon.iter().map(|daemon| &daemon.log));
+        logs.flat_map(|log| log.lines())
+            .filter(|line| line.0["level"] == "ERROR")
+            .map(|line| line.message().to_owned())
+            .collect()
+    }
+
+    /// Everything that this daemon and those before it wrote.
+    pub fn logs_of_all(&self) -> String {
+        let logs = self
+            .past
+            .iter()
+            .chain(self.daemon.iter().map(|daemon| &daemon.log));
+        logs.map(|log| log.text())
+            .collect::<Vec<_>>()
+            .join("-------- killed --------\n")
     }
 
     // ------------------------------------------------------------ HTTP and the command line
@@ -923,16 +968,11 @@ impl Ivan {
         other
     }
 
-    /// The daemon's disk can be filled, from the next start on.
-    pub fn on_a_disk_that_can_be_full(&mut self) {
-        self.disk = true;
-    }
-
-    /// From now on no file of the daemon may grow: what it writes fails.
+    /// From now on no file of the daemon can be written past so many bytes.
     #[cfg(target_os = "linux")]
-    pub fn fills_the_disk(&self) {
-        assert!(self.disk, "on_a_disk_that_can_be_full");
-        self.limits_files(Some(1));
+    pub fn fills_the_disk(&self, at: u64) {
+        assert!(self.setup.disk_can_fill);
+        self.limits_files(Some(at));
     }
 
     /// There is room again.
@@ -973,18 +1013,6 @@ impl Ivan {
         self.config = self.setup.bot_toml(&self.sandbox);
         std::fs::write(self.config_path(), &self.config).unwrap();
     }
-}
-
-/// A port that stays the same over restarts. Below those that the system hands out, so that nobody's connection takes it
-/// while the daemon is down, and no two stories of this run get the same.
-fn port_of_our_own() -> u16 {
-    static NEXT: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 11_000).unwrap();
-    (0..11_000)
-        .map(|_| NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-        .map(|next| 20_000 + first.wrapping_add(next) % 11_000)
-        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("one of them is free")
 }
 
 /// Verbs of hands: what is pressed.
@@ -1181,6 +1209,21 @@ pub struct Ran {
     pub exit: i32,
     pub out: String,
     pub err: String,
+}
+
+/// A free port that nobody is given by the system while its daemon is down: below those that connections come from.
+fn lasting_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    loop {
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start);
+        let port = FIRST + nth % COUNT;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A client for the tests' own requests: loopback only, so that no certificates are read.
@@ -1418,9 +1461,9 @@ impl Daemon {
         config: &std::path::Path,
         folder: &std::path::Path,
         env: &[(String, PathBuf)],
-        disk: bool,
+        disk_can_fill: bool,
     ) -> Daemon {
-        let mut command = match disk {
+        let mut command = match disk_can_fill {
             false => Command::new(env!("CARGO_BIN_EXE_ivan")),
             // A write over the limit on the size of files is then an error, as on a full disk, and no signal that kills.
             true => {

@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod bounds;
+mod campaign;
 mod cards;
 mod channels;
 mod cli;
@@ -17,7 +18,6 @@ mod deeds;
 mod demo;
 mod done;
 mod forms;
-#[cfg(target_os = "linux")]
 mod full_disk;
 mod gaps;
 mod gestures;
@@ -35,6 +35,7 @@ mod p5_conflict;
 mod p7_honest;
 mod people;
 mod pin;
+mod power_loss;
 mod queue;
 mod receipts;
 mod replies;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, Seen, What};
+use ivan::sandbox::front::{Fault, Gate, Seen, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -264,6 +264,32 @@ async fn a_crash_between_recording_and_reply_says_it_once(#[case] what: What) {
             .await;
         ivan.kill_and_restart().await;
         comment.happens_once(ivan, 0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_that_is_posted_after_the_crash_of_its_sender_stands_there_once() {
+    ivan_test(six_deeds(), async |ivan| {
+        let gate = Gate::new();
+        let slack = ivan.slack().front().clone();
+        slack.fault(Fault::new(What::Wait(gate.clone())).on("POST", "chat.postMessage"));
+        let [comment, ..] = DEEDS;
+        comment.is_typed(ivan);
+        ivan.asks(&slack, "POST", "chat.postMessage", 1).await;
+        ivan.kill_and_restart().await;
+        let looked = slack.until(|seen| {
+            seen.iter()
+                .any(|one| one.done && one.query.contains("include_all_metadata=true"))
+        });
+        ivan.within("it looks for its reply", looked).await;
+        gate.open();
+        comment.happens_once(ivan, 0).await;
+        let posts = slack.journal();
+        let posts = posts
+            .iter()
+            .filter(|one| one.is("POST", "chat.postMessage"));
+        assert_eq!(posts.count(), 1);
     })
     .await;
 }

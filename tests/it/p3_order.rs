@@ -1,6 +1,6 @@
 //! P3: one person's commands on one task take effect in the order they were typed; a slow source delays nobody else.
 
-use ivan::sandbox::front::{Fault, Front, What};
+use ivan::sandbox::front::{Fault, Front, Gate, What};
 use serde_json::json;
 
 use crate::harness::*;
@@ -187,6 +187,31 @@ async fn a_task_by_two_names_is_one_lane() {
                 .replies("✓ Comment added in ClickUp: Renew cert");
         }
         cert.has_comments(["one", "two", "three", "four"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_typed_first_and_arrives_later_goes_first_while_that_is_possible() {
+    ivan_test(two_issues(), async |ivan| {
+        // Slack takes its time to say who Ana is.
+        let gate = Gate::new();
+        let front = ivan.slack().front();
+        front.fault(Fault::new(What::Wait(gate.clone())).on("GET", "users.info"));
+        ivan.slack().lose_next(1);
+        ivan.says(ANA, "comment on #1: first");
+        ivan.says(ANA, "comment on #1: second");
+        ivan.asks(front, "GET", "users.info", 1).await;
+        ivan.slack().redeliver_unacked();
+        ivan.acknowledges().await;
+        gate.open();
+        for place in [0, 1] {
+            let answer = ivan.answer(ANA, place).settles().await;
+            answer.replies("✓ Comment added in GitHub: Login fails");
+        }
+        ivan.github()
+            .issue(REPO, 1)
+            .has_comments(["first", "second"]);
     })
     .await;
 }

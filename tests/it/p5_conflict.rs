@@ -1,6 +1,6 @@
 //! P5: the source is right. What it says now decides, and the person is told what happened there.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -336,6 +336,43 @@ async fn a_restart_with_a_valid_token_carries_out_what_waited_at_once() {
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
         cert.is("complete");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_ivan_has_just_done_for_somebody_else_is_not_called_external() {
+    let world = Setup::new()
+        .people()
+        .github_issues([json!({"title": "Login fails", "assignees": ["ana", "bo"]})]);
+    ivan_test(world, async |ivan| {
+        // GitHub has closed it for Ana, and its answer is on the way.
+        let gate = Gate::new();
+        let front = ivan.github().front();
+        front.fault(Fault::new(What::ApplyThenWait(gate.clone())).on("PATCH", "/issues/1"));
+        let anas = ivan.says(ANA, "done #1");
+        ivan.applies(front, "PATCH", "/issues/1", 1).await;
+        ivan.dm(BO, "done #1")
+            .await
+            .begins("✓ Note: Login fails is already closed in GitHub");
+        gate.open();
+        anas.settles()
+            .await
+            .begins("✓ Issue closed in GitHub: Login fails");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_did_after_ivan_is_called_theirs() {
+    ivan_test(two_issues(), async |ivan| {
+        ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
+        ivan.github().reopen_as(REPO, 1, "bo");
+        ivan.github().close_as(REPO, 1, "bo");
+        ivan.dm(ANA, "done #1")
+            .await
+            .begins("✓ Note: Login fails was already closed in GitHub, by bo on ")
+            .mentions("(completed externally)");
     })
     .await;
 }

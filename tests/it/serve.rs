@@ -436,3 +436,15 @@ async fn nothing_that_a_person_wrote_is_logged_at_info() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_slack_that_does_not_answer_at_the_start_is_waited_for_without_alarm() {
+    let mut ivan = two_tasks().start().await;
+    let front = ivan.slack().front();
+    front.fault(Fault::new(What::Drop).on("GET", "auth.test"));
+    ivan.start().await;
+    ivan.logs("Slack does not tell us who we are").await;
+    // An `error!` in the log would end this story.
+    ivan.dm(ANA, "status").await;
+    ivan.finish().await;
+}

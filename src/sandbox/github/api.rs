@@ -123,7 +123,10 @@ impl World {
                 "x-ratelimit-used",
                 (rate.limit - rate.remaining.min(rate.limit)).to_string(),
             ),
-            ("x-ratelimit-reset", ((rate.ends + 999) / 1000).to_string()),
+            (
+                "x-ratelimit-reset",
+                ((rate.ends + self.ahead + 999) / 1000).to_string(),
+            ),
             ("x-ratelimit-resource", "core".to_owned()),
             ("x-github-media-type", "github.v3; format=json".to_owned()),
             ("x-github-api-version-selected", version(call).to_owned()),
@@ -217,7 +220,7 @@ impl World {
             ("GET", ["rate_limit"]) => {
                 let core = json!({
                     "limit": self.rate.limit, "remaining": self.rate.remaining,
-                    "used": self.rate.limit - self.rate.remaining.min(self.rate.limit), "reset": (self.rate.ends + 999) / 1000,
+                    "used": self.rate.limit - self.rate.remaining.min(self.rate.limit), "reset": (self.rate.ends + self.ahead + 999) / 1000,
                 });
                 let mut body = json!({ "resources": { "core": core } });
                 if old(call) {

@@ -438,6 +438,11 @@ impl GitHub {
         locked(&self.house.world).enforce_secondary = on;
     }
 
+    /// Sets its clock so far ahead of everybody else's, or back if negative; what it has said stays said.
+    pub fn clock_is_ahead(&self, by_ms: i64) {
+        locked(&self.house.world).ahead = by_ms;
+    }
+
     /// Whether listings lag behind: of issues and comments they show only those that were there when it was set. How
     /// long GitHub takes to list what was written is unknown (contract 11).
     pub fn lag(&self, on: bool) {

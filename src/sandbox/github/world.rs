@@ -42,6 +42,8 @@ pub(super) struct World {
     pub allow_loopback: bool,
     /// The last number given out before listings began to lag: they do not show what came after.
     pub lag: Option<u64>,
+    /// How far its clock is ahead of everybody else's, in milliseconds.
+    pub ahead: i64,
     number: u64,
 }
 
@@ -169,8 +171,14 @@ impl World {
             allow_loopback: false,
             lag: None,
             // A store outlives the sandbox that it was filled from: what it has seen must not come again.
+            ahead: 0,
             number: fastrand::u64(..1_000_000) * 1000,
         })
+    }
+
+    /// What its clock says.
+    pub fn time(&self) -> i64 {
+        now() + self.ahead
     }
 
     /// Listings show from now on what there is now, or again everything.
@@ -446,7 +454,7 @@ impl World {
         let by = wish["user"]
             .as_str()
             .map_or_else(|| self.somebody(), str::to_owned);
-        let at = now();
+        let at = self.time();
         let ago = |key: &str| wish[key].as_i64().map(|days| iso(at - days * DAY));
         let created = ago("created_days_ago").unwrap_or_else(|| iso(at));
         let updated = ago("updated_days_ago").unwrap_or_else(|| created.clone());
@@ -518,6 +526,7 @@ impl World {
             .as_ref()
             .map(|logins| logins.iter().map(|login| self.user(login)).collect());
         let closer = self.user(by);
+        let at = iso(self.time());
         let Some(issue) = self.issue_mut(repo, number) else {
             return;
         };
@@ -540,7 +549,6 @@ impl World {
         if !edited.is_empty() {
             told.push(("edited", json!({ "changes": edited })));
         }
-        let at = iso(now());
         if let Some((state, reason)) = &change.state
             && json["state"] != **state
         {
@@ -619,6 +627,7 @@ impl World {
             return 0;
         };
         let (mut json, comments) = (issue.json.clone(), issue.comments.clone());
+        let at = iso(self.time());
         let target = self.repos.get_mut(&to);
         let there = target
             .as_ref()
@@ -628,7 +637,7 @@ impl World {
         json["id"] = json!(id);
         json["node_id"] = json!(format!("I_{id}"));
         json["number"] = json!(there);
-        json["updated_at"] = json!(iso(now()));
+        json["updated_at"] = json!(at);
         if let Some(repo) = target {
             repo.issues.insert(
                 there,
@@ -667,7 +676,7 @@ impl World {
     /// The new comment's id, and itself as on the wire.
     pub fn comment(&mut self, repo: u64, number: u64, by: &str, body: &str) -> (u64, Value) {
         let id = COMMENTS + self.next();
-        let at = iso(now());
+        let at = iso(self.time());
         let comment = json!({
             "id": id, "node_id": format!("IC_{id}"), "body": body, "user": self.user(by), "created_at": at,
             "updated_at": at, "author_association": "MEMBER",
@@ -700,12 +709,13 @@ impl World {
 
     pub fn edit_comment(&mut self, comment: u64, by: &str, body: &str) -> Option<Value> {
         let (repo, number, place) = self.where_is(comment)?;
+        let at = iso(self.time());
         let known = self.issue_mut(repo, number)?.comments.get_mut(place)?;
         let changes = json!({ "body": { "from": known["body"] } });
         let changed = known["body"] != *body;
         if changed {
             known["body"] = json!(body);
-            known["updated_at"] = json!(iso(now()));
+            known["updated_at"] = json!(at);
         }
         let known = known.clone();
         let shown = self.show_comment(repo, number, &known);
@@ -817,7 +827,7 @@ impl World {
             form,
             secret,
             log: Vec::new(),
-            created_at: iso(now()),
+            created_at: iso(self.time()),
         };
         if let Some(repo) = self.repos.get_mut(&repo) {
             repo.hooks.push(hook);
@@ -899,7 +909,7 @@ impl World {
             .header("x-github-hook-installation-target-id")
             .and_then(|id| id.parse::<u64>().ok());
         let delivery = json!({
-            "id": id, "guid": parcel.header("x-github-delivery"), "delivered_at": iso(now()),
+            "id": id, "guid": parcel.header("x-github-delivery"), "delivered_at": iso(self.time()),
             "redelivery": parcel.attempt > 1, "duration": duration, "status": status, "status_code": code,
             "event": event, "action": if action.is_empty() { Value::Null } else { json!(action) },
             "installation_id": null, "repository_id": repository, "throttled_at": null,

@@ -526,6 +526,12 @@ impl Slack {
         self.inner.world().app.refusing = error.map(str::to_owned);
     }
 
+    /// Sets its clock so far ahead of everybody else's, or back if negative; a message's `ts` is never before an earlier
+    /// one's.
+    pub fn clock_is_ahead(&self, by_ms: i64) {
+        self.inner.world().ahead_ms = by_ms;
+    }
+
     /// Takes a scope from the app.
     pub fn revoke_scope(&self, scope: &str) {
         self.inner.world().app.scopes.remove(scope);

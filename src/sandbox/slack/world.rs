@@ -23,6 +23,8 @@ pub(super) struct World {
     people: BTreeMap<String, Person>,
     pub(super) channels: BTreeMap<String, Channel>,
     last_ts: i64,
+    /// How far its clock is ahead of everybody else's.
+    pub(super) ahead_ms: i64,
     pub(super) whispers: Vec<Whisper>,
     pub(super) triggers: BTreeMap<String, Trigger>,
     pub(super) responses: BTreeMap<String, Response>,
@@ -188,6 +190,7 @@ impl World {
             people: BTreeMap::new(),
             channels: BTreeMap::new(),
             last_ts: 0,
+            ahead_ms: 0,
             whispers: Vec::new(),
             triggers: BTreeMap::new(),
             responses: BTreeMap::new(),
@@ -228,7 +231,8 @@ impl World {
 
     /// A new `ts`: now, and later than every other.
     pub(super) fn next_ts(&mut self) -> String {
-        self.last_ts = now().saturating_mul(1_000).max(self.last_ts + 1);
+        let time = now() + self.ahead_ms;
+        self.last_ts = time.saturating_mul(1_000).max(self.last_ts + 1);
         ids::ts(self.last_ts)
     }
 

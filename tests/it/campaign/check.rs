@@ -1,0 +1,809 @@
+//! Whether a history came out right: read off the sandbox, which is the truth, with the store asked only for what was
+//! heard when.
+//!
+//! It does not know how Ivan works. For each command it reads what its person was told in the end, and then asks of the
+//! sources: what was said to be done is there exactly once; what was given up is not there, or its person was told that
+//! it may be; nothing else is there; and the effects of one person on one task came in the order of typing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ivan::sandbox::front::Seen;
+use ivan::sandbox::slack::Posted;
+use serde_json::Value;
+
+use super::driver::{ByHand, Drive, Typed, envelope, lane};
+use super::history::{Asks, History, On, Surface, System, Who};
+use crate::harness::*;
+
+/// What is wrong, in words; nothing when all is well.
+pub struct Check<'a> {
+    history: &'a History,
+    typed: &'a [Typed],
+    by_hand: &'a [ByHand],
+    put_right: bool,
+    things: BTreeMap<String, Thing>,
+    heard: Vec<Heard>,
+    dms: BTreeMap<Who, Vec<Posted>>,
+    journal: BTreeMap<System, Vec<Seen>>,
+    wrong: Vec<String>,
+}
+
+/// A task or an issue as it is in its source in the end.
+#[derive(Debug, Clone)]
+struct Thing {
+    /// `clickup:…` or `github:…`, as the API has it.
+    id: String,
+    /// What paths of requests about it have in them.
+    path: String,
+    system: System,
+    title: String,
+    description: String,
+    complete: bool,
+    comments: Vec<String>,
+}
+
+/// A message of a person as the store knows it, in the order of its answers.
+#[derive(Debug)]
+pub struct Heard {
+    id: i64,
+    /// Slack's id of what was typed, and of the answer.
+    ts: String,
+    answer: String,
+    kept: i64,
+    handled: i64,
+}
+
+/// What a person was told of a command in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    what: Verdict,
+    /// The task that it says it was about: its address in Slack, its id over HTTP.
+    about: Option<String>,
+    comment: Comment,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Done by Ivan.
+    Done,
+    /// It was complete already, by Ivan.
+    Already,
+    /// It was complete already, by somebody else.
+    Externally,
+    GivenUp,
+    GivenUpPerhapsDone,
+    NoCurrent,
+    /// A task was shown.
+    Shown,
+}
+
+/// What it says about the comment of a `done -c`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comment {
+    None,
+    Added,
+    NotAdded,
+    PerhapsAdded,
+}
+
+/// An effect that must be there between so and so many times.
+#[derive(Debug, Default, Clone, Copy)]
+struct Times {
+    surely: usize,
+    perhaps: usize,
+    by_hand: usize,
+}
+
+impl<'a> Check<'a> {
+    pub fn new(drive: &'a Drive<'_>, history: &'a History) -> Check<'a> {
+        let ivan = &*drive.ivan;
+        let dms = Who::ALL.map(|who| {
+            let channel = ivan.slack().dm(who.slack());
+            (who, ivan.slack().bot_messages(&channel))
+        });
+        let journal = [
+            (System::ClickUp, ivan.clickup().front().journal()),
+            (System::GitHub, ivan.github().front().journal()),
+        ];
+        Check {
+            history,
+            typed: &drive.typed,
+            by_hand: &drive.by_hand,
+            put_right: drive.put_right,
+            things: things(ivan),
+            heard: heard(ivan),
+            dms: dms.into_iter().collect(),
+            journal: journal.into_iter().collect(),
+            wrong: Vec::new(),
+        }
+    }
+
+    /// Everything that is wrong.
+    pub fn wrong(mut self, drive: &Drive<'_>) -> Vec<String> {
+        self.one_answer_each();
+        let told = self.told();
+        self.effects(&told);
+        self.order(&told, drive);
+        self.wrong
+    }
+
+    fn says(&mut self, wrong: impl Into<String>) {
+        self.wrong.push(wrong.into());
+    }
+
+    // ------------------------------------------------------------ answers
+
+    /// Each message in a DM has one answer there, and there are no others.
+    fn one_answer_each(&mut self) {
+        for who in Who::ALL {
+            let asked: Vec<&Typed> = self
+                .typed
+                .iter()
+                .filter(|typed| typed.command.by == Surface::Dm && typed.command.who == who)
+                .collect();
+            let answers = &self.dms[&who];
+            if asked.len() != answers.len() {
+                let texts: Vec<&str> = answers.iter().map(|one| one.text.as_str()).collect();
+                let wrong = format!(
+                    "{} was answered {} times and had asked {} times: {texts:#?}",
+                    who.name(),
+                    answers.len(),
+                    asked.len()
+                );
+                self.says(wrong);
+            }
+        }
+    }
+
+    fn answer_to(&self, typed: &Typed) -> Option<&Posted> {
+        let heard = self.heard.iter().find(|heard| heard.ts == typed.ts)?;
+        let answers = &self.dms[&typed.command.who];
+        answers.iter().find(|posted| posted.ts == heard.answer)
+    }
+
+    /// What each command's person was told in the end; `None` where that cannot be read, which is wrong.
+    fn told(&mut self) -> Vec<Option<Told>> {
+        let typed = self.typed;
+        typed
+            .iter()
+            .map(|typed| {
+                let told = match typed.command.by {
+                    Surface::Dm => self.told_in_slack(typed),
+                    Surface::Http => told_over_http(typed),
+                };
+                let told = told.and_then(|told| self.fits(typed, told));
+                told.map_err(|why| self.says(format!("{}: {why}", typed.command)))
+                    .ok()
+            })
+            .collect()
+    }
+
+    fn told_in_slack(&self, typed: &Typed) -> Result<Told, String> {
+        let posted = self
+            .answer_to(typed)
+            .ok_or_else(|| "it has no answer".to_owned())?;
+        let mut history = posted.history.clone();
+        history.dedup();
+        let last = history.pop().unwrap_or_default();
+        if let Some(early) = history.iter().find(|text| !text.starts_with('…')) {
+            return Err(format!("it was answered `{early}` before `{last}`"));
+        }
+        read(&last)
+    }
+
+    /// Whether what was told can be an answer to what was asked; with the task's address made its id.
+    fn fits(&self, typed: &Typed, told: Told) -> Result<Told, String> {
+        let about = match &told.about {
+            Some(about) => Some(
+                self.things
+                    .get(about)
+                    .or_else(|| self.things.values().find(|thing| thing.id == *about))
+                    .ok_or_else(|| format!("it was about {about}, which is not there"))?,
+            ),
+            None => None,
+        };
+        let given_up = matches!(told.what, Verdict::GivenUp | Verdict::GivenUpPerhapsDone);
+        if (given_up || matches!(told.comment, Comment::NotAdded | Comment::PerhapsAdded))
+            && !self.history.gives_up
+        {
+            return Err(format!("it was given up: {told:?}"));
+        }
+        let is_on = |on: On| about.is_some_and(|thing| thing.title == on.title());
+        let right = match &typed.command.what {
+            Asks::Comment { on, .. } => is_on(*on) && (given_up || told.what == Verdict::Done),
+            Asks::Done { on, comment } => {
+                is_on(*on)
+                    && (given_up
+                        || matches!(
+                            told.what,
+                            Verdict::Done | Verdict::Already | Verdict::Externally
+                        ))
+                    && comment.is_some() == (told.comment != Comment::None)
+            }
+            Asks::Create {
+                title,
+                system,
+                description,
+            } => match about {
+                Some(thing) => {
+                    thing.title == *title
+                        && thing.system == *system
+                        && thing.description.trim() == description.as_deref().unwrap_or_default()
+                        && told.what == Verdict::Done
+                }
+                None => given_up,
+            },
+            Asks::Current | Asks::Next => told.what == Verdict::Shown,
+            Asks::CommentHere { .. } | Asks::DoneHere { .. } => match told.what {
+                Verdict::NoCurrent => !self.has_been_shown_something(typed),
+                Verdict::Shown => false,
+                _ => about.is_some_and(|thing| self.had_been_shown(typed, thing)),
+            },
+        };
+        match right {
+            true => Ok(Told {
+                about: about.map(|thing| thing.id.clone()),
+                ..told
+            }),
+            false => Err(format!("it was told {told:?}")),
+        }
+    }
+
+    /// What could be seen as current in the DMs that share this one's pin, when it was typed.
+    fn shown_before(&self, typed: &Typed) -> impl Iterator<Item = &str> {
+        let own = lane(self.history, typed.command.who);
+        let dms = self
+            .dms
+            .iter()
+            .filter(move |(who, _)| lane(self.history, **who) == own);
+        dms.flat_map(|(_, posted)| posted)
+            .filter(|posted| posted.ts < typed.ts)
+            .flat_map(|posted| &posted.history)
+            .map(String::as_str)
+    }
+
+    fn had_been_shown(&self, typed: &Typed, thing: &Thing) -> bool {
+        self.shown_before(typed).any(|text| {
+            shown_as_current(text)
+                .any(|url| self.things.get(url).is_some_and(|one| one.id == thing.id))
+        })
+    }
+
+    /// Whether something must have been current: it was shown, in this very DM, and the queue was never empty. Only the
+    /// first text of a message counts, for nobody knows when it was replaced.
+    fn has_been_shown_something(&self, typed: &Typed) -> bool {
+        let emptied =
+            |text: &str| text.contains("Nothing is left") || text.contains("queue is empty");
+        let mut shown = self.dms[&typed.command.who]
+            .iter()
+            .filter(|posted| posted.ts < typed.ts)
+            .filter_map(|posted| posted.history.first());
+        shown.any(|text| shown_as_current(text).next().is_some())
+            && !self.shown_before(typed).any(emptied)
+    }
+
+    // ------------------------------------------------------------ effects
+
+    /// What was said to be done is there once, and nothing else is.
+    fn effects(&mut self, told: &[Option<Told>]) {
+        let mut comments: BTreeMap<(String, String), Times> = BTreeMap::new();
+        let mut completions: BTreeMap<String, Times> = BTreeMap::new();
+        let mut created: BTreeMap<(System, String), Times> = BTreeMap::new();
+        let mut made = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for act in self.by_hand {
+            match act {
+                ByHand::Commented(on, text) => {
+                    let key = (self.at(*on).id.clone(), text.clone());
+                    comments.entry(key).or_default().by_hand += 1;
+                }
+                ByHand::Completed(on) => {
+                    let key = self.at(*on).id.clone();
+                    completions.entry(key).or_default().by_hand += 1;
+                }
+            }
+        }
+        for (typed, told) in self.typed.iter().zip(told) {
+            let Some(told) = told else { continue };
+            let count = |times: &mut Times| match told.what {
+                Verdict::GivenUpPerhapsDone => times.perhaps += 1,
+                Verdict::Done | Verdict::Already | Verdict::Externally => times.surely += 1,
+                Verdict::GivenUp | Verdict::NoCurrent | Verdict::Shown => {}
+            };
+            let about = told.about.clone().unwrap_or_default();
+            match &typed.command.what {
+                Asks::Comment { text, .. } | Asks::CommentHere { text } => {
+                    count(comments.entry((about, text.clone())).or_default());
+                }
+                Asks::Done { comment, .. } | Asks::DoneHere { comment } => {
+                    if !about.is_empty() {
+                        let times = completions.entry(about.clone()).or_default();
+                        count(times);
+                    }
+                    if let Some(text) = comment {
+                        let times = comments.entry((about, text.clone())).or_default();
+                        match told.comment {
+                            Comment::Added => times.surely += 1,
+                            Comment::PerhapsAdded => times.perhaps += 1,
+                            Comment::NotAdded | Comment::None => {}
+                        }
+                    }
+                }
+                Asks::Create { system, title, .. } => {
+                    count(created.entry((*system, title.clone())).or_default());
+                    if !about.is_empty() && !made.insert(about.clone()) {
+                        wrong.push(format!("{about} is the answer to two creations"));
+                    }
+                }
+                Asks::Current | Asks::Next => {}
+            }
+        }
+        for thing in self.things.values() {
+            let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
+            for text in &thing.comments {
+                *texts.entry(text.as_str()).or_default() += 1;
+            }
+            for ((about, text), times) in &comments {
+                if *about == thing.id {
+                    let there = texts.remove(text.as_str()).unwrap_or_default();
+                    wrong.extend(times.differ(there, &format!("`{text}` on {}", thing.title)));
+                }
+            }
+            for (text, there) in texts {
+                wrong.push(format!(
+                    "`{text}` is {there} times on {} and nobody has said it",
+                    thing.title
+                ));
+            }
+            let times = completions.get(&thing.id).copied().unwrap_or_default();
+            let may = times.surely + times.perhaps + times.by_hand > 0;
+            let must = times.surely + times.by_hand > 0;
+            if thing.complete && !may || !thing.complete && must {
+                wrong.push(format!(
+                    "{} is {}complete, and was completed {times:?}",
+                    thing.title,
+                    if thing.complete { "" } else { "not " }
+                ));
+            }
+        }
+        wrong.extend(self.who_completed(told, &completions));
+        let ours = |thing: &&Thing| {
+            let first = |titles: &[&str]| titles.contains(&thing.title.as_str());
+            !first(&super::history::TASKS) && !first(&super::history::ISSUES)
+        };
+        let mut there: BTreeMap<(System, String), usize> = BTreeMap::new();
+        for thing in self.things.values().filter(ours) {
+            *there
+                .entry((thing.system, thing.title.clone()))
+                .or_default() += 1;
+        }
+        for ((system, title), times) in &created {
+            let there = there.remove(&(*system, title.clone())).unwrap_or_default();
+            wrong.extend(times.differ(there, &format!("`{title}` in {system:?}")));
+        }
+        for ((system, title), there) in there {
+            wrong.push(format!(
+                "`{title}` is {there} times in {system:?} and nobody has asked for it"
+            ));
+        }
+        self.wrong.extend(wrong);
+    }
+
+    /// `completed externally` is said only where somebody did it by hand, `already` only where Ivan has done it.
+    fn who_completed(
+        &self,
+        told: &[Option<Told>],
+        completions: &BTreeMap<String, Times>,
+    ) -> Vec<String> {
+        let mut by_ivan: BTreeMap<&str, usize> = BTreeMap::new();
+        let told: Vec<(&Typed, &Told, &str)> = self
+            .typed
+            .iter()
+            .zip(told)
+            .filter(|(typed, _)| {
+                matches!(
+                    typed.command.what,
+                    Asks::Done { .. } | Asks::DoneHere { .. }
+                )
+            })
+            .filter_map(|(typed, told)| {
+                let told = told.as_ref()?;
+                Some((typed, told, told.about.as_deref()?))
+            })
+            .collect();
+        for (_, told, id) in &told {
+            if matches!(told.what, Verdict::Done | Verdict::GivenUpPerhapsDone) {
+                *by_ivan.entry(id).or_default() += 1;
+            }
+        }
+        let mut wrong = Vec::new();
+        for (typed, told, id) in told {
+            let times = completions.get(id).copied().unwrap_or_default();
+            let by_ivan = by_ivan.get(id).copied().unwrap_or_default();
+            let is_true = match told.what {
+                Verdict::Externally => times.by_hand > 0,
+                Verdict::Already => by_ivan > 0,
+                _ => true,
+            };
+            if !is_true {
+                wrong.push(format!(
+                    "{}: it was told {:?}; by hand it was completed {} times, by Ivan {by_ivan} times",
+                    typed.command, told.what, times.by_hand
+                ));
+            }
+        }
+        wrong
+    }
+
+    fn at(&self, on: On) -> &Thing {
+        self.things
+            .values()
+            .find(|thing| thing.title == on.title())
+            .expect("what a history begins with stays")
+    }
+
+    // ------------------------------------------------------------ order
+
+    /// Effects of one person on one task came in the order of typing, and so did the answers.
+    fn order(&mut self, told: &[Option<Told>], drive: &Drive<'_>) {
+        let mut wrong = Vec::new();
+        let effects: Vec<(usize, Effect)> = self
+            .typed
+            .iter()
+            .zip(told)
+            .enumerate()
+            .filter_map(|(place, (_, told))| Some((place, told.as_ref()?)))
+            .flat_map(|(place, told)| self.effects_of(place, told).map(move |one| (place, one)))
+            .collect();
+        for (first, one) in &effects {
+            for (second, other) in &effects {
+                if first >= second || one.lane != other.lane || one.turn <= other.turn {
+                    continue;
+                }
+                if self.surely_before(*first, *second, drive, &mut wrong) {
+                    wrong.push(format!(
+                        "`{}` took effect before `{}`, which was typed earlier",
+                        self.typed[*second].command, self.typed[*first].command
+                    ));
+                }
+            }
+        }
+        for who in Who::ALL {
+            let of_dm: Vec<(usize, usize)> = self
+                .typed
+                .iter()
+                .enumerate()
+                .filter(|(_, typed)| typed.command.who == who && typed.command.by == Surface::Dm)
+                .filter_map(|(place, typed)| {
+                    let heard = self.heard.iter().position(|heard| heard.ts == typed.ts)?;
+                    Some((place, heard))
+                })
+                .collect();
+            for (first, one) in &of_dm {
+                for (second, other) in &of_dm {
+                    if first < second
+                        && one > other
+                        && self.surely_before(*first, *second, drive, &mut wrong)
+                    {
+                        wrong.push(format!(
+                            "`{}` was answered before `{}`, which was typed earlier",
+                            self.typed[*second].command, self.typed[*first].command
+                        ));
+                    }
+                }
+            }
+        }
+        self.wrong.extend(wrong);
+    }
+
+    /// Whether Ivan had to know of the first before it dealt with the second.
+    fn surely_before(
+        &self,
+        first: usize,
+        second: usize,
+        drive: &Drive<'_>,
+        wrong: &mut Vec<String>,
+    ) -> bool {
+        let (one, other) = (&self.typed[first], &self.typed[second]);
+        match (one.command.by, other.command.by) {
+            // Its answer was there before the other was typed.
+            (Surface::Http, _) => one.accepted.is_some_and(|accepted| accepted <= second),
+            (Surface::Dm, Surface::Http) => false,
+            (Surface::Dm, Surface::Dm) if one.command.who != other.command.who => false,
+            (Surface::Dm, Surface::Dm) => {
+                let find = |ts: &str| self.heard.iter().find(|heard| heard.ts == ts);
+                let (Some(one_heard), Some(other_heard)) = (find(&one.ts), find(&other.ts)) else {
+                    return false;
+                };
+                // Slack had brought the second first, and it was dealt with before the first came.
+                // Where times were moved in between, only that it came second can be told.
+                let late = one_heard.id > other_heard.id
+                    && (self.put_right || one_heard.kept >= other_heard.handled);
+                if late && envelope(drive.ivan.slack(), &one.ts).is_some_and(|one| one.attempt == 0)
+                {
+                    wrong.push(format!(
+                        "`{}` was kept late, and Slack had brought it in time",
+                        one.command
+                    ));
+                }
+                !late
+            }
+        }
+    }
+
+    /// The effects of a command whose moment is known: those that nobody else can have made.
+    fn effects_of(&self, place: usize, told: &Told) -> impl Iterator<Item = Effect> + use<> {
+        let typed = &self.typed[place];
+        let own = lane(self.history, typed.command.who);
+        let thing = told
+            .about
+            .as_ref()
+            .and_then(|id| self.things.values().find(|thing| thing.id == *id));
+        let mut effects = Vec::new();
+        let mut is_there = |thing: &Thing, turn: Option<u64>, lane: String| {
+            if let Some(turn) = turn {
+                effects.push(Effect {
+                    lane: format!("{own:?} {lane} {:?}", thing.system),
+                    turn,
+                });
+            }
+        };
+        let is_done = told.what == Verdict::Done;
+        if let Some(thing) = thing {
+            match &typed.command.what {
+                Asks::Comment { .. } | Asks::CommentHere { .. } | Asks::Create { .. }
+                    if !is_done => {}
+                Asks::Comment { text, .. } | Asks::CommentHere { text } => {
+                    is_there(thing, self.turn_of_comment(thing, text), thing.id.clone());
+                }
+                Asks::Done { comment, .. } | Asks::DoneHere { comment } => {
+                    if is_done {
+                        is_there(thing, self.turn_of_completion(thing), thing.id.clone());
+                    }
+                    if let Some(text) = comment
+                        && told.comment == Comment::Added
+                    {
+                        is_there(thing, self.turn_of_comment(thing, text), thing.id.clone());
+                    }
+                }
+                Asks::Create { title, .. } => {
+                    is_there(thing, self.turn_of_creation(thing, title), "new".to_owned());
+                }
+                Asks::Current | Asks::Next => {}
+            }
+        }
+        effects.into_iter()
+    }
+
+    fn applied(&self, system: System) -> impl Iterator<Item = (&Seen, u64, Value)> {
+        self.journal[&system].iter().filter_map(|seen| {
+            let turn = seen.turn?;
+            Some((seen, turn, serde_json::from_str(&seen.body).ok()?))
+        })
+    }
+
+    fn only(mut turns: impl Iterator<Item = u64>) -> Option<u64> {
+        let first = turns.next()?;
+        turns.next().is_none().then_some(first)
+    }
+
+    fn turn_of_comment(&self, thing: &Thing, text: &str) -> Option<u64> {
+        let turns = self.applied(thing.system).filter(|(seen, _, body)| {
+            let said = body["body"].as_str().or(body["comment_text"].as_str());
+            let is_there = [
+                format!("{}/comment", thing.path),
+                format!("{}/comments", thing.path),
+            ]
+            .iter()
+            .any(|path| seen.path.ends_with(path));
+            let marked = format!("{text}\n\n<!--");
+            is_there && said.is_some_and(|said| said == text || said.starts_with(&marked))
+        });
+        let said_by_hand = self.by_hand.iter().any(|act| match act {
+            ByHand::Commented(on, words) => on.title() == thing.title && words == text,
+            ByHand::Completed(_) => false,
+        });
+        match said_by_hand {
+            false => Self::only(turns.map(|(_, turn, _)| turn)),
+            true => None,
+        }
+    }
+
+    /// Only where one command alone asked for it, and nobody did it by hand.
+    fn turn_of_completion(&self, thing: &Thing) -> Option<u64> {
+        let asked = self.typed.iter().filter(|typed| match &typed.command.what {
+            Asks::Done { on, .. } => on.title() == thing.title,
+            Asks::DoneHere { .. } => true,
+            _ => false,
+        });
+        let by_hand = self.by_hand.iter().any(|act| match act {
+            ByHand::Completed(on) => on.title() == thing.title,
+            ByHand::Commented(..) => false,
+        });
+        if asked.count() != 1 || by_hand {
+            return None;
+        }
+        self.applied(thing.system)
+            .filter(|(seen, ..)| {
+                matches!(seen.method.as_str(), "PUT" | "PATCH") && seen.path.ends_with(&thing.path)
+            })
+            .map(|(_, turn, _)| turn)
+            .min()
+    }
+
+    fn turn_of_creation(&self, thing: &Thing, title: &str) -> Option<u64> {
+        let key = match thing.system {
+            System::GitHub => "title",
+            _ => "name",
+        };
+        Self::only(
+            self.applied(thing.system)
+                .filter(|(seen, _, body)| seen.method == "POST" && body[key] == *title)
+                .map(|(_, turn, _)| turn),
+        )
+    }
+}
+
+/// Something that came to pass in a source, and when among all that came to pass there.
+#[derive(Debug)]
+struct Effect {
+    lane: String,
+    turn: u64,
+}
+
+impl Times {
+    fn differ(self, there: usize, what: &str) -> Option<String> {
+        let least = self.surely + self.by_hand;
+        let most = least + self.perhaps;
+        (!(least..=most).contains(&there))
+            .then(|| format!("{what} is there {there} times, and was done {self:?}"))
+    }
+}
+
+/// Everything in the sources, by its address.
+fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tasks = ivan.clickup().tasks().into_iter().map(|task| {
+        let id = text(&task["id"]);
+        let done = ["done", "closed"].contains(&text(&task["status"]["type"]).as_str());
+        let thing = Thing {
+            id: format!("clickup:{id}"),
+            path: format!("/task/{id}"),
+            system: System::ClickUp,
+            title: text(&task["name"]),
+            description: text(&task["description"]),
+            complete: done,
+            comments: ivan.clickup().task(&id).comments(),
+        };
+        (text(&task["url"]), thing)
+    });
+    let issues = ivan.github().issues(REPO).into_iter().map(|issue| {
+        let number = issue["number"].as_u64().unwrap_or_default();
+        let body = text(&issue["body"]);
+        let thing = Thing {
+            id: format!("github:{REPO}#{number}"),
+            path: format!("/issues/{number}"),
+            system: System::GitHub,
+            title: text(&issue["title"]),
+            description: body.split("<!--").next().unwrap_or_default().to_owned(),
+            complete: issue["state"] == "closed",
+            comments: ivan.github().issue(REPO, number).comments(),
+        };
+        (text(&issue["html_url"]), thing)
+    });
+    tasks.chain(issues).collect()
+}
+
+/// What the store has heard, in the order of the answers. A message is handled, and the place of its answer taken, in one
+/// transaction and at one time.
+pub fn heard(ivan: &Ivan) -> Vec<Heard> {
+    let store = ivan.store();
+    let mut heard = store
+        .prepare(
+            "WITH events AS (SELECT *, row_number() OVER (PARTITION BY channel, handled_ms ORDER BY said_us, id) AS nth
+                             FROM slack_events),
+                  answers AS (SELECT *, row_number() OVER (PARTITION BY channel, created_ms ORDER BY id) AS nth
+                              FROM messages)
+             SELECT events.id, json_extract(events.heard, '$.ts'), ifnull(answers.ts, ''), events.kept_ms, events.handled_ms
+             FROM events JOIN answers ON answers.channel = events.channel AND answers.created_ms = events.handled_ms
+                  AND answers.nth = events.nth
+             ORDER BY answers.id",
+        )
+        .unwrap();
+    let heard = heard.query_map([], |row| {
+        Ok(Heard {
+            id: row.get(0)?,
+            ts: row.get(1)?,
+            answer: row.get(2)?,
+            kept: row.get(3)?,
+            handled: row.get(4)?,
+        })
+    });
+    heard.unwrap().map(Result::unwrap).collect()
+}
+
+/// A final answer in Slack.
+fn read(wire: &str) -> Result<Told, String> {
+    let text = shown(wire);
+    let what = match text.split_once(' ') {
+        Some(("✓", _)) => done(&text),
+        Some(("✗", rest)) if rest.starts_with("No current task") => Verdict::NoCurrent,
+        Some(("✗", rest)) if rest.starts_with("Given up.") => given_up(&text),
+        Some(("✗" | "…", _)) => return Err(format!("in the end it was told `{text}`")),
+        _ => Verdict::Shown,
+    };
+    let about = match what {
+        Verdict::NoCurrent | Verdict::Shown => None,
+        // Behind the colon and before what is next.
+        _ => links(wire.split("Next: ").next().unwrap_or_default()).next(),
+    };
+    Ok(Told {
+        what,
+        about: about.map(str::to_owned),
+        comment: comment_of(&text),
+    })
+}
+
+fn told_over_http(typed: &Typed) -> Result<Told, String> {
+    let answer = &typed.outcome["answer"];
+    let message = answer["message"].as_str().unwrap_or_default();
+    let what = match typed.outcome["state"].as_str().unwrap_or_default() {
+        "applied" | "already_so" => done(message),
+        "given_up" => given_up(message),
+        _ => return Err(format!("in the end it was told {}", typed.outcome)),
+    };
+    let about = answer["task_id"].as_str();
+    Ok(Told {
+        what,
+        about: about.map(str::to_owned),
+        comment: comment_of(message),
+    })
+}
+
+fn done(text: &str) -> Verdict {
+    if text.contains("(completed externally)") {
+        Verdict::Externally
+    } else if text.contains(" is already ") {
+        Verdict::Already
+    } else {
+        Verdict::Done
+    }
+}
+
+fn given_up(text: &str) -> Verdict {
+    match text.contains("It may have worked all the same") {
+        true => Verdict::GivenUpPerhapsDone,
+        false => Verdict::GivenUp,
+    }
+}
+
+fn comment_of(text: &str) -> Comment {
+    if text.contains(", with your comment") {
+        Comment::Added
+    } else if text.contains("Your comment was given up, and may be there") {
+        Comment::PerhapsAdded
+    } else if text.contains("Your comment was") {
+        Comment::NotAdded
+    } else {
+        Comment::None
+    }
+}
+
+/// The addresses that a text links to.
+fn links(wire: &str) -> impl Iterator<Item = &str> {
+    wire.split('<')
+        .skip(1)
+        .filter_map(|link| Some(link.split_once('|')?.0))
+}
+
+/// The tasks that a text shows as current.
+fn shown_as_current(wire: &str) -> impl Iterator<Item = &str> {
+    let part = match wire.chars().next() {
+        Some('✓' | '…' | '✗') => ["Next: ", "Current now: "]
+            .iter()
+            .find_map(|words| Some(wire.split_once(words)?.1))
+            .unwrap_or_default(),
+        _ => wire,
+    };
+    links(part)
+}

@@ -1,0 +1,233 @@
+//! Exactly once, in order, through anything: histories drawn from a seed, in which people type at the real binary with a
+//! real store while it is killed at named instants and everything around it fails. `docs/reliability.md` tells the method.
+//!
+//! `cargo test` runs the first few hundred; `IVAN_CAMPAIGN=10000` runs so many, `IVAN_CAMPAIGN_FROM=n` begins with that
+//! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` so many beside each other. What a seed says
+//! happens is always the same; in which order things meet is not, so that a failure may need a few repetitions.
+
+mod check;
+mod driver;
+mod history;
+
+use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use ivan::sandbox::front::Seen;
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::harness::*;
+use check::Check;
+use driver::{Drive, Tally};
+use history::{History, ISSUES, TASKS, Who};
+
+/// Histories that run where nothing is said.
+const HISTORIES: u64 = 200;
+/// Histories beside each other: most of their time is waiting.
+const AT_ONCE: u64 = 24;
+
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_takes_effect_once_and_in_order_through_anything() {
+    let all = given("IVAN_CAMPAIGN");
+    let from = given("IVAN_CAMPAIGN_FROM").unwrap_or(0);
+    let seeds = match given("IVAN_CAMPAIGN_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => from..from + all.unwrap_or(HISTORIES),
+    };
+    let at_once = given("IVAN_CAMPAIGN_AT_ONCE").unwrap_or(AT_ONCE);
+    let turns = Arc::new(Semaphore::new(usize::try_from(at_once).unwrap()));
+    let tally = Arc::new(Tally::default());
+    let began = Instant::now();
+    let mut running = JoinSet::new();
+    let mut failed = Vec::new();
+    let mut done = 0_u64;
+    for seed in seeds {
+        let turn = Arc::clone(&turns).acquire_owned().await.unwrap();
+        while let Some(ended) = running.try_join_next() {
+            failed.extend(ended.unwrap());
+            done += 1;
+            if all.is_some() && done.is_multiple_of(500) {
+                let (ran, failures) = (began.elapsed(), failed.len());
+                println!("{done} histories after {ran:?}, {failures} failed");
+            }
+        }
+        if !failed.is_empty() && all.is_none() {
+            break;
+        }
+        let tally = Arc::clone(&tally);
+        running.spawn(async move {
+            let _turn = turn;
+            let history = History::of(seed);
+            let report = comes_out(&history, &tally).await.err()?;
+            eprintln!("{report}");
+            Some(seed)
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        failed.extend(ended.unwrap());
+        done += 1;
+    }
+    println!(
+        "{done} histories in {:?}\n{}",
+        began.elapsed(),
+        tally.words()
+    );
+    failed.sort_unstable();
+    assert!(
+        failed.is_empty(),
+        "{} of {done} histories failed, reported above: seeds {failed:?}",
+        failed.len()
+    );
+}
+
+/// What a history begins with.
+fn setup(history: &History) -> Setup {
+    let mut setup = Setup::new().disk_can_fill();
+    for title in TASKS.iter().take(history.tasks) {
+        let everybody = Who::ALL.map(Who::clickup);
+        setup = setup.clickup_tasks([json!({"name": title, "assignees": everybody})]);
+    }
+    for title in ISSUES.iter().take(history.issues) {
+        let everybody = Who::ALL.map(Who::github);
+        setup = setup.github_issues([json!({"title": title, "assignees": everybody})]);
+    }
+    if history.gives_up {
+        setup = setup.config("outbox.give_up_after = \"1s\"");
+    }
+    if history.hooks {
+        setup = setup.webhooks();
+    }
+    match history.people {
+        true => setup.people(),
+        false => setup,
+    }
+}
+
+/// Lets a history happen and checks it; what was wrong, with everything that is needed to see why.
+async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
+    let mut ivan = setup(history).start().await;
+    let happened = AssertUnwindSafe(async {
+        ivan.start().await;
+        let mut drive = Drive::new(&mut ivan, history, tally);
+        drive.happens().await;
+        drive.counts_faults();
+        let mut wrong = Vec::new();
+        let status = drive.ivan.stop().await;
+        if !status.success() {
+            wrong.push(format!("SIGTERM is a success, not {status}"));
+        }
+        wrong.extend(Check::new(&drive, history).wrong(&drive));
+        wrong.extend(unexpected_errors(&drive, history));
+        wrong.extend(damage(drive.ivan));
+        wrong
+    });
+    let wrong = match happened.catch_unwind().await {
+        Ok(wrong) => wrong,
+        Err(panic) => vec![in_words(panic.as_ref())],
+    };
+    if wrong.is_empty() {
+        ivan.sandbox.close().await;
+        return Ok(());
+    }
+    let report = report(&ivan, history, &wrong);
+    ivan.sandbox.close().await;
+    Err(report)
+}
+
+fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or(panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic".to_owned())
+}
+
+/// Errors in the log that nothing in the history explains.
+fn unexpected_errors(drive: &Drive<'_>, history: &History) -> Vec<String> {
+    /// What is said while the store takes nothing.
+    const OF_THE_STORE: [&str; 1] = ["the store at "];
+    let explained = |line: &str| {
+        (drive.store_failed && OF_THE_STORE.iter().any(|words| line.contains(words)))
+            || (history.gives_up && line.contains("is given up"))
+    };
+    let errors = drive.ivan.errors().into_iter();
+    errors
+        .filter(|line| !explained(line))
+        .map(|line| format!("in the log: {line}"))
+        .collect()
+}
+
+/// The store after the end.
+fn damage(ivan: &Ivan) -> Vec<String> {
+    let integrity: String = ivan.sql("SELECT * FROM pragma_integrity_check");
+    let dangling: i64 = ivan.sql("SELECT count(*) FROM pragma_foreign_key_check");
+    let mut wrong = Vec::new();
+    if integrity != "ok" || dangling > 0 {
+        wrong.push(format!("the store: {integrity}, {dangling} dangling rows"));
+    }
+    wrong
+}
+
+fn report(ivan: &Ivan, history: &History, wrong: &[String]) -> String {
+    let seed = history.seed;
+    let mut text = format!("==== seed {seed} failed:\n");
+    for wrong in wrong {
+        let _ = writeln!(text, "  ✗ {wrong}");
+    }
+    let _ = writeln!(
+        text,
+        "---- what was to happen\n{history}---- what was heard"
+    );
+    for heard in check::heard(ivan) {
+        let _ = writeln!(text, "{heard:?}");
+    }
+    text.push_str("---- the DMs\n");
+    for who in Who::ALL {
+        for message in ivan.slack().messages(&ivan.slack().dm(who.slack())) {
+            let _ = writeln!(
+                text,
+                "{} {}: {}",
+                message["ts"], message["user"], message["text"]
+            );
+        }
+    }
+    for (name, front) in [
+        ("Slack", ivan.slack().front()),
+        ("ClickUp", ivan.clickup().front()),
+        ("GitHub", ivan.github().front()),
+    ] {
+        let _ = writeln!(text, "---- the journal of {name}");
+        for seen in front.journal() {
+            let _ = writeln!(text, "{}", line(&seen));
+        }
+    }
+    let _ = writeln!(
+        text,
+        "---- the log\n{}---- to repeat it: IVAN_CAMPAIGN_SEED={seed} cargo test --test it campaign -- --nocapture",
+        ivan.logs_of_all()
+    );
+    text
+}
+
+fn line(seen: &Seen) -> String {
+    let status = seen
+        .status
+        .map_or("—".to_owned(), |status| status.to_string());
+    let turn = seen.turn.map(|turn| format!(" applied as {turn}"));
+    let fault = seen.fault.map(|fault| format!(" ({fault})"));
+    format!(
+        "{} {} {} {status}{}{} {}",
+        seen.at_ms,
+        seen.method,
+        seen.path,
+        turn.unwrap_or_default(),
+        fault.unwrap_or_default(),
+        seen.body
+    )
+}
