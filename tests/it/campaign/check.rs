@@ -15,15 +15,21 @@ use super::driver::{ByHand, Drive, Typed, envelope, lane};
 use super::history::{Asks, History, On, Surface, System, Who};
 use crate::harness::*;
 
+/// What is said of a message that cannot be kept: not its answer, which it still gets.
+const NOT_STORED: &str = "✗ I cannot store anything at the moment, so nothing has been done yet.";
+
 /// What is wrong, in words; nothing when all is well.
 pub struct Check<'a> {
     history: &'a History,
     typed: &'a [Typed],
     by_hand: &'a [ByHand],
     put_right: bool,
+    store_failed: usize,
     things: BTreeMap<String, Thing>,
     heard: Vec<Heard>,
+    /// Answers; what was said past the store is not among them.
     dms: BTreeMap<Who, Vec<Posted>>,
+    unkept: BTreeMap<Who, Vec<Posted>>,
     journal: BTreeMap<System, Vec<Seen>>,
     wrong: Vec<String>,
 }
@@ -97,10 +103,15 @@ struct Times {
 impl<'a> Check<'a> {
     pub fn new(drive: &'a Drive<'_>, history: &'a History) -> Check<'a> {
         let ivan = &*drive.ivan;
-        let dms = Who::ALL.map(|who| {
+        let (mut dms, mut unkept) = (BTreeMap::new(), BTreeMap::new());
+        for who in Who::ALL {
             let channel = ivan.slack().dm(who.slack());
-            (who, ivan.slack().bot_messages(&channel))
-        });
+            let posted = ivan.slack().bot_messages(&channel).into_iter();
+            let (past_the_store, answers): (Vec<_>, Vec<_>) =
+                posted.partition(|posted| posted.text.starts_with(NOT_STORED));
+            dms.insert(who, answers);
+            unkept.insert(who, past_the_store);
+        }
         let journal = [
             (System::ClickUp, ivan.clickup().front().journal()),
             (System::GitHub, ivan.github().front().journal()),
@@ -110,9 +121,11 @@ impl<'a> Check<'a> {
             typed: &drive.typed,
             by_hand: &drive.by_hand,
             put_right: drive.put_right,
+            store_failed: drive.store_failed,
             things: things(ivan),
             heard: heard(ivan),
-            dms: dms.into_iter().collect(),
+            dms,
+            unkept,
             journal: journal.into_iter().collect(),
             wrong: Vec::new(),
         }
@@ -121,6 +134,7 @@ impl<'a> Check<'a> {
     /// Everything that is wrong.
     pub fn wrong(mut self, drive: &Drive<'_>) -> Vec<String> {
         self.one_answer_each();
+        self.told_of_the_store();
         let told = self.told();
         self.effects(&told);
         self.order(&told, drive);
@@ -151,6 +165,30 @@ impl<'a> Check<'a> {
                     asked.len()
                 );
                 self.says(wrong);
+            }
+        }
+    }
+
+    /// That a message could not be kept is said once in a DM for each time that the store failed, never of what was
+    /// said before, and it stays as it was said.
+    fn told_of_the_store(&mut self) {
+        for who in Who::ALL {
+            let asked = self
+                .typed
+                .iter()
+                .filter(|typed| typed.command.by == Surface::Dm && typed.command.who == who);
+            let first = asked.map(|typed| typed.ts.as_str()).min();
+            let said = &self.unkept[&who];
+            let changed = said.iter().any(|posted| posted.history.len() != 1);
+            let unasked = said
+                .iter()
+                .any(|posted| first.is_none_or(|ts| posted.ts.as_str() < ts));
+            let (times, failed) = (said.len(), self.store_failed);
+            if times > failed || changed || unasked {
+                self.says(format!(
+                    "{} was told {times} times that the store takes nothing, which it did {failed} times",
+                    who.name()
+                ));
             }
         }
     }

@@ -100,8 +100,8 @@ pub struct Drive<'a> {
     gates: Vec<Gate>,
     pub typed: Vec<Typed>,
     pub by_hand: Vec<ByHand>,
-    /// The store could not be written for a while: its errors are part of the story.
-    pub store_failed: bool,
+    /// How often the store could not be written for a while: its errors are part of the story, and that people are told.
+    pub store_failed: usize,
     /// Times in the store were moved.
     pub put_right: bool,
 }
@@ -117,7 +117,7 @@ impl<'a> Drive<'a> {
             gates: Vec::new(),
             typed: Vec::new(),
             by_hand: Vec::new(),
-            store_failed: false,
+            store_failed: 0,
             put_right: false,
         }
     }
@@ -243,7 +243,7 @@ impl<'a> Drive<'a> {
                     .max();
                 let at = longest.unwrap_or_default().saturating_sub(*back);
                 self.ivan.fills_the_disk(at);
-                self.store_failed = true;
+                self.store_failed += 1;
                 self.tally.fault("disk full", 1);
                 self.types(command, None).await;
                 tokio::time::sleep(ms(*for_ms)).await;
@@ -599,7 +599,7 @@ impl<'a> Drive<'a> {
 
     /// Another process writes to the store: nothing can be committed until this is dropped.
     fn holds_the_store(&mut self) -> Connection {
-        self.store_failed = true;
+        self.store_failed += 1;
         self.ivan.holds_the_store()
     }
 

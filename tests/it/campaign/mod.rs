@@ -153,7 +153,7 @@ fn unexpected_errors(drive: &Drive<'_>, history: &History) -> Vec<String> {
     /// What is said while the store takes nothing.
     const OF_THE_STORE: [&str; 1] = ["the store at "];
     let explained = |line: &str| {
-        (drive.store_failed && OF_THE_STORE.iter().any(|words| line.contains(words)))
+        (drive.store_failed > 0 && OF_THE_STORE.iter().any(|words| line.contains(words)))
             || (history.gives_up && line.contains("is given up"))
     };
     let errors = drive.ivan.errors().into_iter();
