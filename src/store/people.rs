@@ -168,10 +168,11 @@ pub fn pin(
     Ok(pin)
 }
 
-/// People can see a pin now; the first time counts.
+/// People can see a pin; the earliest time counts, which is not always the first that is heard of: a message that was
+/// posted just before a crash is found after it, when another has shown the same.
 pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE pins SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",
+        "UPDATE pins SET shown_us = min(ifnull(shown_us, ?2), ?2) WHERE id = ?1",
         params![pin, shown_at.timestamp_micros()],
     )?;
     Ok(())
@@ -279,5 +280,21 @@ mod tests {
         }
         let newest = pins(&connection, me).unwrap().last().unwrap().shown_at;
         assert_eq!(newest, Some(at(KEPT * 3 - 1)));
+    }
+
+    #[test]
+    fn a_pin_is_seen_since_the_earliest_message_that_shows_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        configure(&connection, &[]).unwrap();
+        let me = present(&connection).unwrap().remove(0).id;
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let shown = pin(&connection, me, None, at(1), None).unwrap();
+        // In the order in which it is learned.
+        for second in [7, 3, 9] {
+            pin_shown(&connection, shown, at(second)).unwrap();
+        }
+        let since = pins(&connection, me).unwrap().last().unwrap().shown_at;
+        assert_eq!(since, Some(at(3)));
     }
 }
