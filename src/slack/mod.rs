@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::desk::{self, Conversation, Desk, SlackHealth, ThreadReplies};
+use crate::desk::{self, Desk, SlackHealth, ThreadReplies};
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
@@ -413,8 +413,7 @@ fn millis(duration: Duration) -> u64 {
 /// The socket's way to the desk.
 struct DeskIntake {
     desk: Desk,
-    /// Conversations of which something was not kept.
-    unkept: mpsc::Sender<Conversation>,
+    unkept: mpsc::Sender<trouble::Unkept>,
     own: Own,
     channel_commands: ChannelCommands,
     thread_replies: ThreadReplies,
@@ -454,7 +453,10 @@ impl socket::Intake for DeskIntake {
         let kept = self.desk.keep(heard, raw).await;
         if kept.is_err() && is_said {
             // One too many to be told is not: Slack delivers the message again.
-            let _ = self.unkept.try_send(conversation);
+            let _ = self.unkept.try_send(trouble::Unkept {
+                conversation,
+                at: tokio::time::Instant::now(),
+            });
         }
         kept
     }

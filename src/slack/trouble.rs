@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::blocks::mrkdwn;
 use super::catch_up::Outage;
@@ -22,6 +23,12 @@ pub const UNKEPT_MAX: usize = 64;
 /// Attempts at one such message: Slack may be in trouble as well.
 const ATTEMPTS_MAX: u32 = 5;
 
+/// Somebody said something that could not be kept.
+pub struct Unkept {
+    pub conversation: Conversation,
+    pub at: Instant,
+}
+
 /// What is needed to say it.
 pub struct Trouble {
     pub health: watch::Receiver<StoreHealth>,
@@ -36,12 +43,12 @@ pub struct Trouble {
 /// Says it, until `shutdown`.
 pub async fn run(
     mut trouble: Trouble,
-    mut unkept: mpsc::Receiver<Conversation>,
+    mut unkept: mpsc::Receiver<Unkept>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
     let mut told = BTreeSet::new();
-    // Since when, while it lasts.
-    let mut since = None;
+    // Since when, while it lasts; and when the last one was seen to be over.
+    let (mut since, mut over) = (None, None);
     loop {
         let health = trouble.health.borrow_and_update().clone();
         match (&health, since) {
@@ -53,6 +60,7 @@ pub async fn run(
             }
             (StoreHealth::Well, Some(begun)) => {
                 since = None;
+                over = Some(Instant::now());
                 told.clear();
                 trouble.outage.nothing_was_kept_since(begun);
                 trouble.operators(&reply::store_well(), &mut shutdown).await;
@@ -67,8 +75,10 @@ pub async fn run(
                 told_to_stop(&mut shutdown).await;
                 return Ok(());
             },
-            Some(conversation) = unkept.recv() => {
-                let is_news = told.len() < UNKEPT_MAX && told.insert(conversation.clone());
+            Some(Unkept { conversation, at }) = unkept.recv() => {
+                // What had to wait here until there was room again would not be true any more.
+                let is_past = over.is_some_and(|over| at < over);
+                let is_news = !is_past && told.len() < UNKEPT_MAX && told.insert(conversation.clone());
                 if is_news {
                     let words = reply::not_stored();
                     trouble.say(&conversation, &words, &mut shutdown).await;

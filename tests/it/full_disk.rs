@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use ivan::sandbox::courier::Ended;
-use ivan::sandbox::front::What;
+use ivan::sandbox::front::{Fault, Gate, What};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -134,6 +134,45 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
 }
 
 /// The sources have taken the writes, and then there is no room for what they answered.
+#[tokio::test]
+async fn what_could_not_be_said_until_there_was_room_is_not_said_any_more() {
+    on_a_small_disk(two_issues(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        let gate = Gate::new();
+        let post = Fault::new(What::Wait(gate.clone())).on("POST", "chat.postMessage");
+        ivan.slack().front().fault(post);
+        ivan.fills_the_disk(1);
+        let said = ivan.says(ANA, "comment shipped");
+        ivan.within(
+            "the first is being said",
+            ivan.slack().front().until(|journal| {
+                let posts = journal
+                    .iter()
+                    .filter(|seen| seen.is("POST", "chat.postMessage"));
+                posts.count() == 2
+            }),
+        )
+        .await;
+        // It comes again, and waits behind that.
+        ivan.slack().redeliver_unacked();
+        ivan.logs_times("a message is not kept and not acknowledged", 2)
+            .await;
+        ivan.frees_the_disk();
+        until_it_is_well(ivan).await;
+        gate.open();
+        said.answers()
+            .await
+            .begins("✗ I cannot store anything at the moment");
+        ivan.slack().redeliver_unacked();
+        ivan.is_told(ANA)
+            .settles()
+            .await
+            .replies("✓ Comment added in GitHub: Login fails");
+        ivan.acknowledges().await;
+    })
+    .await;
+}
+
 #[rstest]
 #[case::answered(What::Delay(Duration::from_millis(400)))]
 #[case::and_the_answer_is_lost(What::ApplyThenHang)]

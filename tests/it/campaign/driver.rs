@@ -23,8 +23,13 @@ const SOON: Duration = Duration::from_millis(1500);
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 /// How long after its command a post may be on its way: less than the daemon waits for one.
 const POSTED_WITHIN: Duration = Duration::from_millis(1500);
-/// Between two looks at the store, which tells nobody outside that it has changed.
+/// Between two looks at the store, which tells nobody outside that it has changed; and while it settles, for long.
 const LOOK: Duration = Duration::from_millis(15);
+const SETTLING_LOOK: Duration = Duration::from_millis(60);
+/// How long after its sender's death a write may be applied: with the time until then less than the daemon waits before
+/// it takes it for lost. Where its clock is put right, the wait is shorter.
+const APPLIED_WITHIN_MS: u64 = 7000;
+const APPLIED_WITHIN_MS_OF_ANOTHER_CLOCK: u64 = 800;
 
 /// What was done to the daemon, over all histories.
 #[derive(Debug, Default)]
@@ -625,8 +630,14 @@ impl<'a> Drive<'a> {
                 let reached = self
                     .at_the_source(command, What::Wait(gate.clone()), |seen| !seen.done)
                     .await;
-                // Well before the second look at the source.
-                let after = self.rng.u64(20..800);
+                let most = match self.history.puts_right() {
+                    true => APPLIED_WITHIN_MS_OF_ANOTHER_CLOCK,
+                    false => APPLIED_WITHIN_MS,
+                };
+                let after = match self.rng.bool() {
+                    true => self.rng.u64(20..800),
+                    false => self.rng.u64(20..most),
+                };
                 self.later(after, move || gate.open());
                 reached
             }
@@ -954,11 +965,12 @@ impl<'a> Drive<'a> {
             settled.is_ok(),
             "not settled after {:?}: {}",
             began.elapsed(),
-            self.pending()
+            pending(&self.ivan.store())
         );
     }
 
     async fn until_settled(&mut self) {
+        let store = self.ivan.store();
         loop {
             assert!(self.ivan.is_running(), "the daemon ended by itself");
             self.connected().await;
@@ -969,19 +981,20 @@ impl<'a> Drive<'a> {
                 }
             }
             let slack = self.ivan.slack();
-            if !slack.unacked().is_empty() {
+            if is_unacked(slack) {
                 slack.redeliver_unacked();
-                soon(slack.until(|slack| slack.unacked().is_empty())).await;
+                soon(slack.until(|slack| !is_unacked(slack))).await;
             }
             let asked = self
                 .typed
                 .iter()
                 .all(|typed| typed.command.by == Surface::Dm || typed.operation.is_some());
-            if asked && self.ivan.slack().unacked().is_empty() && self.pending() == "nothing" {
+            if asked && pending(&store) == "nothing" && !is_unacked(self.ivan.slack()) {
                 break;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(SETTLING_LOOK).await;
         }
+        drop(store);
         self.ivan.clickup().settled().await;
         self.ivan.github().settled().await;
         for place in 0..self.typed.len() {
@@ -993,40 +1006,6 @@ impl<'a> Drive<'a> {
                     }
                 };
             }
-        }
-    }
-
-    /// What the daemon still has to do, by its own store.
-    fn pending(&self) -> String {
-        let counts = [
-            (
-                "operations",
-                "SELECT count(*) FROM operations WHERE state = 'pending'",
-            ),
-            (
-                "messages heard",
-                "SELECT count(*) FROM slack_events WHERE handled_ms IS NULL",
-            ),
-            (
-                "messages to post",
-                "SELECT count(*) FROM messages WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version)",
-            ),
-            (
-                "deliveries",
-                "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
-            ),
-        ];
-        let store = self.ivan.store();
-        let mut pending = Vec::new();
-        for (what, count) in counts {
-            let count: i64 = store.query_row(count, [], |row| row.get(0)).unwrap();
-            if count > 0 {
-                pending.push(format!("{count} {what}"));
-            }
-        }
-        match pending.as_slice() {
-            [] => "nothing".to_owned(),
-            some => some.join(", "),
         }
     }
 
@@ -1044,6 +1023,43 @@ impl<'a> Drive<'a> {
 
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
+
+/// What the daemon still has to do, by its own store.
+fn pending(store: &Connection) -> String {
+    let counts = [
+        (
+            "operations",
+            "SELECT count(*) FROM operations WHERE state = 'pending'",
+        ),
+        (
+            "messages heard",
+            "SELECT count(*) FROM slack_events WHERE handled_ms IS NULL",
+        ),
+        (
+            "messages to post",
+            "SELECT count(*) FROM messages WHERE dropped IS NULL AND (ts IS NULL OR version > posted_version)",
+        ),
+        (
+            "deliveries",
+            "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
+        ),
+    ];
+    let mut pending = Vec::new();
+    for (what, count) in counts {
+        let count: i64 = store.query_row(count, [], |row| row.get(0)).unwrap();
+        if count > 0 {
+            pending.push(format!("{count} {what}"));
+        }
+    }
+    match pending.as_slice() {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    }
+}
+
+fn is_unacked(slack: &Slack) -> bool {
+    !slack.unacked().is_empty()
+}
 
 /// The number of an issue by its place.
 pub fn number(place: usize) -> u64 {

@@ -379,6 +379,14 @@ impl History {
     }
 }
 
+impl History {
+    /// Whether the daemon's clock is put right in it.
+    pub fn puts_right(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| matches!(step, Step::OwnClock(_)))
+    }
+}
+
 struct Draw {
     rng: Rng,
     said: usize,
