@@ -31,7 +31,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
-use crate::store::{Store, StoreTrouble, deliveries, pauses, people, prune, tasks};
+use crate::store::{Store, StoreTrouble, deliveries, log, pauses, people, prune, tasks};
 
 /// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -74,6 +74,7 @@ pub struct App {
     slack: Option<SlackSettings>,
     clock: Clock,
     retention: chrono::Duration,
+    log_retention: chrono::Duration,
 }
 
 impl App {
@@ -182,8 +183,8 @@ impl App {
             api,
             slack: config.slack.as_ref().map(slack_settings),
             clock,
-            retention: chrono::Duration::from_std(config.store.retention)
-                .unwrap_or(chrono::Duration::MAX),
+            retention: at_most_ages(config.store.retention),
+            log_retention: at_most_ages(config.store.log_retention),
         })
     }
 
@@ -267,7 +268,8 @@ impl App {
             let (store, clock, stopping) =
                 (self.store.clone(), self.clock.clone(), stopping.clone());
             async move {
-                housekeeping(store, clock, self.retention, stopping).await;
+                let keeping = (self.retention, self.log_retention);
+                housekeeping(store, clock, keeping, stopping).await;
                 Ok(())
             }
         });
@@ -554,20 +556,32 @@ impl Synchronize for Syncs {
     }
 }
 
+/// Of what is kept for longer than anybody can count, nothing is forgotten.
+fn at_most_ages(time: Duration) -> chrono::Duration {
+    const AGES: chrono::Duration = chrono::Duration::days(365 * 1000);
+    chrono::Duration::from_std(time).map_or(AGES, |time| time.min(AGES))
+}
+
 async fn housekeeping(
     store: Store,
     clock: Clock,
-    retention: chrono::Duration,
+    (retention, log_retention): (chrono::Duration, chrono::Duration),
     mut stopping: watch::Receiver<bool>,
 ) {
     while !*stopping.borrow() {
         let now = clock.now();
-        match store.write(move |tx| prune::step(tx, now, retention)).await {
+        let step = store
+            .write(move |tx| {
+                let done_with = prune::step(tx, now, retention)?;
+                Ok(done_with + log::forget(tx, now - log_retention, prune::STEP)?)
+            })
+            .await;
+        match step {
             Ok(0) => {}
             Ok(rows) => {
                 tracing::info!(
                     rows,
-                    "forgot {rows} rows that were done with before store.retention"
+                    "forgot {rows} rows that were done with before store.retention, or older than store.log_retention"
                 );
                 continue;
             }

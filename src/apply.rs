@@ -7,12 +7,13 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::cards;
 use crate::domain::event::{Act, What, acts};
+use crate::domain::log::{Came, Via, done_elsewhere};
 use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, comments, effects, messages, operations, people};
+use crate::store::{DbResult, Tx, Wake, comments, effects, log, messages, operations, people};
 
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -183,6 +184,7 @@ fn tell(
     if news.is_empty() {
         return Ok(());
     }
+    write_down(tx, before, after, &news, now)?;
     let pinned = people::pinned_by(tx, after.row)?;
     let creator = operations::creator(tx, &after.task.key)?;
     for person in people::present(tx)? {
@@ -215,6 +217,48 @@ fn tell(
             messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
             tx.wake(Wake::Messages);
         }
+    }
+    Ok(())
+}
+
+/// What others did goes into the task's history as theirs: under the name that the source gives them, and where that is
+/// one of our people's, as that person's.
+fn write_down(
+    tx: &Tx<'_>,
+    before: Option<&Stored>,
+    after: &Stored,
+    news: &[Act],
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let source = after.task.key.source();
+    let people = people::present(tx)?;
+    let status = |stored: &Stored| stored.task.source_status.clone();
+    for act in news {
+        let account = act.by.as_ref().map(|actor| &actor.account);
+        let person = account.and_then(|account| {
+            let ours = people.iter().find(|one| is_account(one, source, account));
+            ours.map(|person| person.id)
+        });
+        let (verb, change) = done_elsewhere(
+            &act.what,
+            &before.map(status).unwrap_or_default(),
+            &status(after),
+        );
+        let entry = log::NewEntry {
+            at: act.at,
+            person,
+            account: account.map(|account| account.name.as_str()),
+            via: Via::In(source),
+            verb,
+            came: Came::Done,
+            source: Some(source),
+            row: Some(after.row),
+            title: &after.task.title,
+            task: Some(&after.task),
+            change,
+            detail: None,
+        };
+        log::keep(tx, &entry, now)?;
     }
     Ok(())
 }

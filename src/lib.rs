@@ -23,6 +23,7 @@
 //! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
+//! │   ├── log.rs         who did what, from where, what came of it and what it changed
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
@@ -39,6 +40,7 @@
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
 //! │   ├── home.rs        what the Home tabs show that people have open
 //! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
+//! │   ├── log.rs         what was done, for those who may see it
 //! │   └── why.rs         the points of a task and its place
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
@@ -51,7 +53,7 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
+//! │   └── tasks.rs · comments.rs · log.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
 //! │                      homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source

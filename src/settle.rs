@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::domain::card::{Button, Card, Part, Press, card};
+use crate::domain::log::{Came, Change, change};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
@@ -18,7 +19,9 @@ use crate::domain::task::{Status, Task};
 use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, effects, forms, messages, people, reactions, snoozes};
+use crate::store::{
+    Db, DbResult, Tx, Wake, effects, forms, log, messages, people, reactions, snoozes,
+};
 
 /// Why a command is looked at again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +113,9 @@ pub fn settle(
         return Ok(());
     }
     operations::report(tx, command.id, &json, ended, now)?;
+    if ended {
+        record(tx, &command, &report, changed_by(&rows), about, now)?;
+    }
     let changed = rows.first().is_some_and(|row| {
         row.state == State::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
@@ -122,6 +128,71 @@ pub fn settle(
     tx.wake(Wake::Settled);
     tx.wake(Wake::Homes);
     Ok(())
+}
+
+/// Writes down what a command came to, in the transaction in which it has its outcome.
+pub fn record(
+    tx: &Tx<'_>,
+    command: &CommandRow,
+    report: &Report,
+    (change, cancelled): (Change, bool),
+    about: Option<i64>,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let stored = match about {
+        Some(row) => tasks::by_row(tx, row)?,
+        None => None,
+    };
+    let first = operations::of_command(tx, command.id)?.into_iter().next();
+    let came = Came::of(report, cancelled);
+    let (title, source) = match &first {
+        Some(row) => (
+            match &row.operation.write {
+                Write::Create(new) => new.title.clone(),
+                Write::Undo(undo) => undo.title.clone(),
+                _ => called(tx, row)?,
+            },
+            Some(row.operation.write.source()),
+        ),
+        None => (String::new(), None),
+    };
+    let task = stored.as_ref().map(|stored| &stored.task);
+    let detail = report.message.plain();
+    let entry = log::NewEntry {
+        at: command.typed_at,
+        person: Some(command.person),
+        account: None,
+        via: command.via,
+        verb: &command.verb,
+        came,
+        source: task.map(|task| task.key.source()).or(source),
+        row: stored.as_ref().map(|stored| stored.row),
+        title: &title,
+        task,
+        change,
+        detail: matches!(came, Came::Refused | Came::GivenUp).then_some(detail.as_str()),
+    };
+    log::keep(tx, &entry, now)
+}
+
+/// What the operations of a command changed; and whether what it asked for was taken back before it was sent.
+fn changed_by(rows: &[OperationRow]) -> (Change, bool) {
+    let Some((first, rest)) = rows.split_first() else {
+        return (Change::default(), false);
+    };
+    let of = |row: &OperationRow| {
+        change(
+            &row.operation.write,
+            row.operation.past.before.as_deref(),
+            row.outcome.as_ref(),
+        )
+    };
+    let mut changed = of(first);
+    // The comment of a `done -c`, if it is there.
+    for row in rest.iter().filter(|row| row.state == State::Applied) {
+        changed.text = changed.text.or(of(row).text);
+    }
+    (changed, first.state == State::Cancelled)
 }
 
 /// Where a reaction tells how far the command is, it is to say this now. What needs words, and has no message that

@@ -70,6 +70,8 @@ impl Client {
             let actor = header("the name of --as", actor)?;
             headers.insert(HeaderName::from_static("x-ivan-actor"), actor);
         }
+        let cli = HeaderValue::from_static("cli");
+        headers.insert(HeaderName::from_static("x-ivan-surface"), cli);
         let key = header("the key", &fresh_key()?)?;
         headers.insert(HeaderName::from_static("idempotency-key"), key);
         let mut builder = reqwest::Client::builder()

@@ -20,8 +20,8 @@ use clap_complete::Shell;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::domain::command::{split_on, split_snooze};
-use client::{Client, Trouble};
+use crate::domain::command::{split_log, split_on, split_snooze};
+use client::{Client, Reply, Trouble};
 use print::{Printed, What};
 use webhooks::WebhooksCommand;
 
@@ -42,6 +42,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a synchronisation is waited for: as long as the daemon grants.
 const SYNC_WAIT: Duration = Duration::from_secs(300);
+/// Entries of the log that are shown where no number is given.
+const LOG: usize = 50;
+/// Entries that are asked for at once where all are wanted: as many as the daemon grants.
+const PAGE: usize = 200;
 
 /// `done`, `comment` and `create`, made true in ClickUp and GitHub.
 #[derive(Debug, Parser)]
@@ -204,6 +208,16 @@ pub enum TaskCommand {
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
+    /// Show what was done, newest first: by everybody, with --as by one person, or to REF
+    #[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
+    Log {
+        /// How many entries, and of which task
+        #[arg(value_name = "[N] [REF]")]
+        words: Vec<String>,
+        /// Everything that is kept, not only the newest
+        #[arg(long)]
+        all: bool,
+    },
     /// List the queue, numbered; the numbers work as REF until the next list
     #[command(visible_alias = "tasks")]
     List {
@@ -226,6 +240,9 @@ const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id
 
 const WHEN_AND_REF_HELP: &str = "WHEN is 2h, 3d, 1w, 15:30, tomorrow, tomorrow 14:00, mon 9:00, 1 dec or 2026-12-01, in \
                                  your time zone. REF is as for `ivan done`.";
+
+const LOG_HELP: &str = "N is how many, 50 unless told. REF is as for `ivan done`, but no bare number. For an export: \
+                        `ivan log --all --json`.";
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CreateArgs {
@@ -278,7 +295,12 @@ pub fn completions(shell: Shell, out: &mut dyn Write) {
 async fn perform(command: &TaskCommand, target: &Target) -> Printed {
     let asked = async {
         let client = Client::new(target)?;
-        client.send(&Call::of(command)).await
+        let call = Call::of(command);
+        let reply = client.send(&call).await?;
+        match command {
+            TaskCommand::Log { all: true, .. } => all_pages(&client, &call, reply).await,
+            _ => Ok(reply),
+        }
     };
     match asked.await {
         Ok(reply) => {
@@ -291,6 +313,32 @@ async fn perform(command: &TaskCommand, target: &Target) -> Printed {
         }
         Err(trouble) => failed(&trouble),
     }
+}
+
+/// The first page of a log with those behind it, as one answer.
+async fn all_pages(client: &Client, call: &Call, first: Reply) -> Result<Reply, Trouble> {
+    let mut whole = first;
+    let next = |reply: &Reply| {
+        let cursor = reply.json.get("next_cursor").and_then(Value::as_str);
+        cursor.map(ToOwned::to_owned)
+    };
+    while let Some(cursor) = next(&whole) {
+        let page = Call::get(&format!("{}&cursor={cursor}", call.path));
+        let mut page = client.send(&page).await?;
+        let (Some(entries), Some(more)) = (
+            whole.json.get_mut("entries").and_then(Value::as_array_mut),
+            page.json.get_mut("entries").and_then(Value::as_array_mut),
+        ) else {
+            return Ok(page);
+        };
+        entries.append(more);
+        let next = page.json.get("next_cursor").cloned().unwrap_or_default();
+        if let Some(cursor) = whole.json.get_mut("next_cursor") {
+            *cursor = next;
+        }
+    }
+    whole.text = whole.json.to_string();
+    Ok(whole)
 }
 
 fn failed(trouble: &Trouble) -> Printed {
@@ -314,6 +362,7 @@ impl TaskCommand {
             | TaskCommand::Undo
             | TaskCommand::Next => What::Write,
             TaskCommand::Why { .. } => What::Why,
+            TaskCommand::Log { .. } => What::Log,
             TaskCommand::Current => What::Current,
             TaskCommand::List { .. } => What::List,
             TaskCommand::Sync { .. } => What::Sync,
@@ -362,6 +411,20 @@ impl Call {
             TaskCommand::Why { task: Some(task) } => {
                 let task = utf8_percent_encode(task, NON_ALPHANUMERIC);
                 Call::get(&format!("/why?ref={task}"))
+            }
+            TaskCommand::Log { words, all } => {
+                let words = words.join(" ");
+                let (limit, task) = split_log(&words);
+                let task = utf8_percent_encode(task, NON_ALPHANUMERIC).to_string();
+                let limit = limit.filter(|_| !all).unwrap_or(match all {
+                    true => PAGE,
+                    false => LOG,
+                });
+                let of = match task.is_empty() {
+                    true => String::new(),
+                    false => format!("&task={task}"),
+                };
+                Call::get(&format!("/log?limit={limit}{of}"))
             }
             TaskCommand::Sync { full } => {
                 let path = format!("/sync?wait={}", SYNC_WAIT.as_secs());

@@ -18,6 +18,7 @@ pub enum What {
     Current,
     List,
     Why,
+    Log,
     Sync,
     Status,
 }
@@ -58,6 +59,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
         (What::Current, 200) => current(json, zone),
         (What::List, 200) => list(json, zone),
         (What::Why, 200) => why(json),
+        (What::Log, 200) => log(json, zone),
         (What::Sync, 200) => synced(json),
         (What::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,
@@ -159,6 +161,48 @@ fn why(json: &Value) -> Option<Printed> {
     }
     if let Some(task) = json.get("task").filter(|task| !task.is_null()) {
         let _ = writeln!(out, "{}  {}", text(task, "task_id")?, text(task, "url")?);
+    }
+    Some(Printed::ok(out))
+}
+
+/// `✓ 2026-03-03 10:00  Ana  done  Renew the certificate  in review → complete  (dm)`
+fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
+    let entries = json.get("entries")?.as_array()?;
+    if entries.is_empty() {
+        return Some(Printed::ok(
+            "Nothing was done, that is still known of.\n".into(),
+        ));
+    }
+    let mut out = String::new();
+    for entry in entries {
+        let outcome = text(entry, "outcome")?;
+        let mark = match outcome.as_str() {
+            "done" | "already_so" => "✓",
+            _ => "✗",
+        };
+        let at = time(entry, "at")?.with_timezone(zone);
+        let who = text(entry, "person")
+            .or_else(|| text(entry, "account"))
+            .unwrap_or_else(|| "somebody".to_owned());
+        let mut line = vec![
+            format!("{mark} {}", at.format("%Y-%m-%d %H:%M")),
+            who,
+            text(entry, "verb")?,
+            text(entry, "title")?,
+        ];
+        match (text(entry, "before"), text(entry, "after")) {
+            (Some(before), Some(after)) => line.push(format!("{before} → {after}")),
+            (None, Some(after)) => line.push(format!("→ {after}")),
+            (Some(before), None) => line.push(format!("{before} →")),
+            (None, None) => {}
+        }
+        line.extend(text(entry, "text").map(|said| format!("“{said}”")));
+        if outcome != "done" {
+            line.push(outcome.replace('_', " "));
+        }
+        line.extend(text(entry, "detail"));
+        line.push(format!("({})", text(entry, "surface")?));
+        let _ = writeln!(out, "{}", line.join("  "));
     }
     Some(Printed::ok(out))
 }
@@ -401,6 +445,25 @@ mod tests {
         assert_snapshot!(printed.out, @r"
         1. Renew the certificate · ClickUp · in review · due 3 Mar 2026
         2. Login fails on Safari · GitHub · open
+        ");
+    }
+
+    #[test]
+    fn a_log_is_a_line_each() {
+        let done = json!({
+            "id": 2, "at": "2026-03-03T10:00:00Z", "person": "Ana", "account": null, "surface": "dm", "verb": "done",
+            "outcome": "done", "title": "Renew the certificate", "before": "in review", "after": "complete",
+            "text": "shipped", "detail": null,
+        });
+        let refused = json!({
+            "id": 1, "at": "2026-03-03T09:00:00Z", "person": null, "account": "bo", "surface": "github",
+            "verb": "comment", "outcome": "refused", "title": "Login\u{1b}[31m fails", "before": null, "after": null,
+            "text": null, "detail": "It is locked.",
+        });
+        let printed = print(What::Log, 200, json!({ "entries": [done, refused] }));
+        assert_snapshot!(printed.out, @r"
+        ✓ 2026-03-03 10:00  Ana  done  Renew the certificate  in review → complete  “shipped”  (dm)
+        ✗ 2026-03-03 09:00  bo  comment  Login[31m fails  refused  It is locked.  (github)
         ");
     }
 

@@ -182,6 +182,8 @@ pub struct Store {
     pub path: PathBuf,
     /// How long raw payloads are kept.
     pub retention: Duration,
+    /// How long it is known who did what.
+    pub log_retention: Duration,
 }
 
 /// `[queue]`
@@ -635,6 +637,7 @@ fn store(reader: &mut Reader) -> Store {
     Store {
         path: reader.or("store.path", &PATH, "ivan.db".into()),
         retention: reader.or("store.retention", &DURATION, days(30)),
+        log_retention: reader.or("store.log_retention", &DURATION, days(365)),
     }
 }
 

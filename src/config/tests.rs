@@ -45,6 +45,7 @@ fn what_is_left_out_has_its_default() {
     assert!(config.slack.is_none() && config.github.is_none() && config.people.is_empty());
     assert_eq!(config.store.path, Path::new("ivan.db"));
     assert_eq!(config.store.retention, days(30));
+    assert_eq!(config.store.log_retention, days(365));
     assert_eq!(config.queue.default_source, Source::ClickUp);
     assert_eq!(config.queue.score, Weights::default());
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:8787");
@@ -529,6 +530,7 @@ fn what_is_in_force_can_be_shown() {
     [store]
     path = "ivan.db"  # default
     retention = "90m"  # environment variable IVAN__STORE__RETENTION
+    log_retention = "365d"  # default
 
     [queue]
     default_source = "clickup"  # default

@@ -7,6 +7,7 @@
 mod forms;
 mod gestures;
 mod home;
+mod log;
 mod turn;
 mod undo;
 mod why;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::command::{self, Command, Ref};
+use crate::domain::log::Via;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::score::{Score, Weights, score};
@@ -42,6 +44,7 @@ pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
+pub use log::{LogAsked, LogPage};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -147,6 +150,8 @@ pub struct Asked {
     pub person: Person,
     pub command: Command,
     pub once: Option<Once>,
+    /// Over HTTP itself, or by the command line.
+    pub via: Via,
 }
 
 /// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
@@ -958,6 +963,7 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Start { task }
         | Command::Snooze { task, .. }
         | Command::Reopen { task }
+        | Command::Log { task, .. }
         | Command::Why { task } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }

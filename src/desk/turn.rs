@@ -14,6 +14,7 @@ use crate::bounds::Bound;
 use crate::domain::card::{Part, card, item};
 use crate::domain::command::{self, Command, Create, Ref};
 use crate::domain::form::{Origin, is_entity};
+use crate::domain::log::Via;
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
@@ -63,6 +64,8 @@ pub(super) struct Said {
 /// Where and when a command was typed.
 pub(super) struct Typed {
     pub(super) surface: Surface,
+    /// By which of its ways.
+    pub(super) via: Via,
     pub(super) at: DateTime<Utc>,
     /// The task of the message under which it was typed.
     pub(super) under: Option<i64>,
@@ -128,6 +131,7 @@ impl Turn<'_> {
                 };
                 let typed = Typed {
                     surface: Surface::Slack,
+                    via: via(heard),
                     at: heard.said_at,
                     under,
                     once: None,
@@ -265,6 +269,7 @@ impl Turn<'_> {
         }
         let typed = Typed {
             surface: Surface::Api,
+            via: asked.via,
             at: self.now,
             under: None,
             once: asked.once,
@@ -522,6 +527,7 @@ impl Turn<'_> {
             Command::Reopen { task } => self.reopen(person, task, typed),
             Command::Undo { of } => self.undo(person, of, typed),
             Command::Why { task } => self.why(person, task, typed),
+            Command::Log { task, limit } => self.log(person, task, limit, typed),
             Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
             Command::Mute(muted) => {
@@ -554,6 +560,7 @@ impl Turn<'_> {
             once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
         };
         let command = operations::add_command(self.tx, &command, self.now)?;
+        operations::came_by(self.tx, command, typed.via)?;
         let mut first = None;
         for write in writes {
             let id = self.ulid();
@@ -925,10 +932,23 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Snooze { .. }
             | Command::Undo { .. }
             | Command::Why { .. }
+            | Command::Log { .. }
             | Command::Status
             | Command::Mute(_)
             | Command::Help
     )
+}
+
+/// By which way something was asked for in Slack.
+fn via(heard: &Heard) -> Via {
+    match &heard.gesture {
+        Gesture::Said | Gesture::Replied | Gesture::OpenedHome if heard.direct => Via::Dm,
+        Gesture::Said | Gesture::Replied | Gesture::OpenedHome => Via::Channel,
+        Gesture::Slash { .. } => Via::Slash,
+        Gesture::Pressed(_) | Gesture::PressedAlone { .. } => Via::Button,
+        Gesture::Submitted { .. } => Via::Form,
+        Gesture::Signed { .. } => Via::Reaction,
+    }
 }
 
 /// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.

@@ -3,9 +3,12 @@
 //! As all of a turn, this is one transaction: what was certainly not sent yet is cancelled in it; for what was, or may
 //! have been, an undo is put behind it in its own lane, and learns there what became of it.
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use super::turn::{Done, Said, Target, Turn, Typed, lane};
 use super::{Brief, Report, ReportState, TurnedDown};
 use crate::domain::command::Ref;
+use crate::domain::log::Change;
 use crate::domain::operation::{Outcome, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
@@ -13,7 +16,7 @@ use crate::domain::task::{Status, Task, TaskKey};
 use crate::domain::undo::{UNDO_WITHIN, Undo, Undoes};
 use crate::domain::when::{NotThen, When};
 use crate::settle::pins::Mover;
-use crate::settle::{Occasion, parts, settle};
+use crate::settle::{Occasion, parts, record, settle};
 use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, NewCommand, OperationRow, State};
 use crate::store::tasks::{self, Stored};
@@ -349,7 +352,9 @@ impl Turn<'_> {
             typed_at: typed.at,
             once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
         };
-        operations::add_command(self.tx, &command, self.now)
+        let command = operations::add_command(self.tx, &command, self.now)?;
+        operations::came_by(self.tx, command, typed.via)?;
+        Ok(command)
     }
 
     /// A command that had its whole effect in here.
@@ -364,6 +369,15 @@ impl Turn<'_> {
         let json = tasks::json(&report)?;
         operations::report(self.tx, command, &json, true, self.now)?;
         let snoozed = effects::of(self.tx, person.id, command)?.and_then(|doing| doing.snoozed);
+        let change = snoozed.as_ref().map(|snoozed| Change {
+            before: snoozed.before.map(rfc3339),
+            after: Some(rfc3339(snoozed.until)),
+            text: None,
+        });
+        if let Some(row) = operations::command(self.tx, command)? {
+            let change = (change.unwrap_or_default(), false);
+            record(self.tx, &row, &report, change, about, self.now)?;
+        }
         let said = Said {
             words: report.words(),
             parts: parts(
@@ -384,6 +398,11 @@ impl Turn<'_> {
             report: Box::new(report),
         })
     }
+}
+
+/// A time as the log keeps it.
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// What is left to be taken back in a source: what was applied, and what may have been.

@@ -3,6 +3,7 @@
 use super::turn::{Done, Said, Turn, Typed};
 use super::{Desk, Scored, TurnedDown};
 use crate::domain::command::Ref;
+use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Hidden, Rank, Words};
 use crate::domain::score::{Score, score};
@@ -44,6 +45,7 @@ impl Desk {
                 };
                 let typed = Typed {
                     surface: Surface::Api,
+                    via: Via::Http,
                     at: turn.now,
                     under: None,
                     once: None,

@@ -50,6 +50,11 @@ pub enum Command {
     Why {
         task: Option<Ref>,
     },
+    /// `log [N] [REF]`: what the person did last; or what was done to a task.
+    Log {
+        task: Option<Ref>,
+        limit: Option<usize>,
+    },
     Status,
     /// `mute` and `unmute`: whether the person wants notices.
     Mute(bool),
@@ -179,6 +184,13 @@ pub const VERBS: &[Verb] = &[
         usage: "list [N]",
         effect: "show your tasks in order; their numbers work as REF until the next list",
         read: list,
+    },
+    Verb {
+        name: "log",
+        aliases: &[],
+        usage: "log [N] [REF]",
+        effect: "show what you did last, or what was done to REF",
+        read: log,
     },
     Verb {
         name: "status",
@@ -539,6 +551,29 @@ fn list(rest: &str) -> Result<Command, ParseError> {
             limit: Some(number),
         })
         .ok_or_else(|| ParseError::NotACount(rest.to_owned()))
+}
+
+/// `log [N] [REF]`. A bare number is how many; an issue of the default repo is `#12`.
+fn log(rest: &str) -> Result<Command, ParseError> {
+    let (limit, task) = split_log(rest);
+    if is_mere_punctuation(task) {
+        return Ok(Command::Log { task: None, limit });
+    }
+    Ok(Command::Log {
+        task: optional_ref("log", task)?,
+        limit,
+    })
+}
+
+/// Splits `[N] [REF]`.
+pub fn split_log(text: &str) -> (Option<usize>, &str) {
+    let text = trim(text);
+    let (word, after) = split_word(text);
+    match digits(word.trim_end_matches(['.', '!'])).and_then(|number| usize::try_from(number).ok())
+    {
+        Some(number) => (Some(number), trim(after)),
+        None => (None, text),
+    }
 }
 
 fn nothing_after(verb: &'static str, rest: &str, command: Command) -> Result<Command, ParseError> {
@@ -1123,6 +1158,10 @@ mod tests {
         "snooze Login (https://github.com/acme/widgets/issues/7) 3d",
         snoozed(id("github:acme/widgets#7"), "3d")
     )]
+    #[case("log", Command::Log { task: None, limit: None })]
+    #[case("log 3.", Command::Log { task: None, limit: Some(3) })]
+    #[case("Log #12", Command::Log { task: Some(Ref::Issue(12)), limit: None })]
+    #[case("log 5 clickup:86tst0001", Command::Log { task: id("clickup:86tst0001"), limit: Some(5) })]
     #[case("status", Command::Status)]
     #[case("help", Command::Help)]
     #[case("help me please", Command::Help)]
@@ -1259,6 +1298,10 @@ mod tests {
     #[case(
         "snooze for a bit",
         "`for a bit` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    )]
+    #[case(
+        "log of yesterday",
+        "`of yesterday` does not name a task. After `log` comes a number of the last list, a task id, `#12` or the link of a task."
     )]
     #[case(
         "undo that",

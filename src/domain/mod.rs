@@ -7,6 +7,7 @@ pub mod command;
 pub mod event;
 pub mod form;
 pub mod home;
+pub mod log;
 pub mod operation;
 pub mod person;
 pub mod queue;

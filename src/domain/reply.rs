@@ -4,6 +4,7 @@
 //! (`slack/blocks.rs`), the API and the CLI as plain text.
 
 mod acts;
+mod log;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub use acts::{
     not_sent, not_started, nothing_to_snooze, nothing_to_undo, reopen_which, snoozed,
     undone_already, unsnoozed, why_here,
 };
+
+pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;

@@ -25,10 +25,11 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, Explained, HealthView, Once, OperationView, Report, ReportState, Scored,
-    SlackHealth, Wanted, WantedStatus,
+    Answer, Asked, Brief, Explained, HealthView, LogAsked, Once, OperationView, Report,
+    ReportState, Scored, SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Command, Create, Ref};
+use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::task::{RepoName, Source, Status, Task, TaskId};
@@ -43,6 +44,8 @@ const TASKS_LIMIT: usize = 50;
 const TASKS_MAX: usize = 200;
 /// How many tasks `GET /queue` shows without `?limit=`.
 const QUEUE_LIMIT: usize = 20;
+/// How many entries `GET /log` shows without `?limit=`.
+const LOG_LIMIT: usize = 50;
 /// The longest `Idempotency-Key`, in bytes.
 const KEY_MAX: usize = 255;
 
@@ -69,6 +72,7 @@ pub(super) fn routes() -> Vec<Route> {
         writes("/reopen", reopen),
         writes("/undo", undo),
         reads("/why", why),
+        reads("/log", log),
         reads("/queue", queue),
         reads("/tasks", tasks),
         writes("/tasks", create),
@@ -251,6 +255,40 @@ async fn why(
     let person = api.desk.who(actor.as_deref()).await??;
     let explained = api.desk.why(&person, task).await?;
     Ok(Json(explained_json(&explained)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+    task: Option<String>,
+}
+
+/// Whoever names nobody has the operator's token, and sees what everybody did.
+async fn log(
+    State(api): State<Api>,
+    Actor(actor): Actor,
+    uri: Uri,
+) -> Result<Json<Value>, Problem> {
+    let asked: LogQuery = query(&uri)?;
+    let task = asked.task.as_deref().map(read_ref).transpose()?;
+    let limit = asked.limit.as_deref().map_or(Ok(LOG_LIMIT), read_limit)?;
+    let person = match &actor {
+        Some(actor) => Some(api.desk.who(Some(actor)).await??),
+        None => None,
+    };
+    let asked = LogAsked {
+        person,
+        task,
+        limit,
+        cursor: asked.cursor,
+    };
+    let page = api.desk.log(asked).await?;
+    let entries: Vec<Value> = page.entries.iter().map(entry_json).collect();
+    Ok(Json(
+        json!({ "entries": entries, "next_cursor": page.next_cursor }),
+    ))
 }
 
 /// A body that may be absent or `{}`.
@@ -444,6 +482,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
         person,
         command,
         once,
+        via: sent.via,
     };
     let (command, operation_id) = match api.desk.ask(asked).await? {
         Answer::Accepted {
@@ -499,6 +538,7 @@ pub(super) struct Sent {
     /// As it was on the wire.
     pub path: String,
     actor: Option<String>,
+    via: Via,
     key: Option<String>,
     wait: Option<Duration>,
     is_json: bool,
@@ -520,6 +560,10 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
         let WaitQuery { wait } = query(request.uri())?;
         let wait = wait.as_deref().map(read_wait).transpose()?;
         let actor = text_header(headers, "x-ivan-actor")?;
+        let via = match text_header(headers, "x-ivan-surface")?.as_deref() {
+            Some("cli") => Via::Cli,
+            _ => Via::Http,
+        };
         let key = idempotency_key(headers)?;
         let is_json = is_json(headers);
         let method = request.method().clone();
@@ -536,6 +580,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
             method,
             path,
             actor,
+            via,
             key,
             wait,
             is_json,
@@ -1010,6 +1055,26 @@ fn explained_json(explained: &Explained) -> Value {
         "place": explained.place,
         "of": explained.of,
         "hidden": explained.hidden,
+    })
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    json!({
+        "id": entry.id,
+        "at": rfc3339(entry.at),
+        "person": entry.person,
+        "account": entry.account,
+        "surface": entry.via.as_str(),
+        "verb": entry.verb,
+        "outcome": entry.came.as_str(),
+        "source": entry.source,
+        "task_id": entry.task,
+        "title": entry.title,
+        "url": entry.url,
+        "before": entry.change.before,
+        "after": entry.change.after,
+        "text": entry.change.text,
+        "detail": entry.detail,
     })
 }
 

@@ -57,6 +57,7 @@ fn paths() -> Value {
         "/reopen": { "post": reopen() },
         "/undo": { "post": undo() },
         "/why": { "get": why() },
+        "/log": { "get": log() },
         "/queue": { "get": queue() },
         "/tasks": { "get": tasks(), "post": create() },
         "/tasks/{task_id}": { "get": task(), "parameters": [parameter("task_id")] },
@@ -224,6 +225,30 @@ fn why() -> Value {
             "place": { "type": ["integer", "null"], "minimum": 1, "description": "Null: it is not in the queue." },
             "of": { "type": "integer", "minimum": 0 },
             "hidden": { "type": ["string", "null"], "description": "Why it is not in the queue." },
+        })), &[400, 404, 422]),
+    })
+}
+
+fn log() -> Value {
+    json!({
+        "operationId": "log",
+        "summary": "Who did what, newest first",
+        "description": "What was asked of Ivan and has its outcome, and what others did in the sources. Without an actor \
+                        what everybody did; with one what that person did, or with `task` what was done to a task of \
+                        theirs. Entries are never changed, and kept for `store.log_retention`.",
+        "parameters": [
+            parameter("actor"),
+            limit(50),
+            in_query("cursor", json!({
+                "type": "string", "description": "`next_cursor` of the page before.",
+            })),
+            in_query("task", schema("Ref")),
+        ],
+        "responses": answers(200, "One page of the log", object(json!({
+            "entries": { "type": "array", "items": schema("LogEntry") },
+            "next_cursor": {
+                "type": ["string", "null"], "description": "Where to go on; null on the last page.",
+            },
         })), &[400, 404, 422]),
     })
 }
@@ -628,6 +653,7 @@ fn schemas() -> Value {
         })),
         "Answer": answer_schema(),
         "Operation": operation_schema(),
+        "LogEntry": log_entry(),
         "SyncReport": sync_report(),
         "Status": status_schema(),
         "Readiness": readiness(),
@@ -727,6 +753,38 @@ fn operation_schema() -> Value {
         "next_attempt_at": maybe_time(),
         "detail": maybe("string"),
         "answer": maybe_schema("Answer"),
+    }))
+}
+
+fn log_entry() -> Value {
+    object(json!({
+        "id": { "type": "integer", "minimum": 1, "description": "Counts what was written down." },
+        "at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When it was asked for; of what was done in a source, by its clock.",
+        },
+        "person": { "type": ["string", "null"], "description": "Whoever of `[[people]]` it was." },
+        "account": { "type": ["string", "null"], "description": "Who did it to the source, where it was done there." },
+        "surface": {
+            "type": "string",
+            "enum": [
+                "dm", "channel", "button", "reaction", "slash", "form", "http", "cli", "slack", "clickup", "github",
+            ],
+        },
+        "verb": {
+            "type": "string",
+            "examples": ["done", "comment", "create", "start", "snooze", "reopen", "undo", "completed", "commented"],
+        },
+        "outcome": { "type": "string", "enum": ["done", "already_so", "refused", "given_up", "taken_back"] },
+        "source": maybe_schema("Source"),
+        "task_id": maybe_schema("TaskId"),
+        "title": { "type": "string" },
+        "url": { "type": "string" },
+        "before": { "type": ["string", "null"], "description": "In the source's words." },
+        "after": { "type": ["string", "null"], "description": "In the source's words; of a snooze, until when." },
+        "text": { "type": ["string", "null"], "description": "What was said, cut after 300 characters." },
+        "detail": { "type": ["string", "null"], "description": "Why it came to nothing." },
     }))
 }
 

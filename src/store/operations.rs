@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::effects;
 use super::tasks::{corrupt, from_json, json, micros, millis};
+use crate::domain::log::Via;
 use crate::domain::operation::{Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, TaskKey};
@@ -44,6 +45,10 @@ pub struct CommandRow {
     pub id: i64,
     pub person: PersonId,
     pub surface: Surface,
+    /// By which of its ways; of what was written before that was kept, the surface alone.
+    pub via: Via,
+    pub verb: String,
+    pub typed_at: DateTime<Utc>,
     pub queued: bool,
     pub settled: bool,
     pub moved: bool,
@@ -138,6 +143,15 @@ pub fn add_command(
     Ok(tx.last_insert_rowid())
 }
 
+/// By which way a command came.
+pub fn came_by(tx: &Connection, command: i64, via: Via) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE commands SET via = ?2 WHERE id = ?1",
+        params![command, via.as_str()],
+    )?;
+    Ok(())
+}
+
 /// The command that came with this `Idempotency-Key`, and the fingerprint of its request.
 pub fn once(
     connection: &Connection,
@@ -156,17 +170,28 @@ pub fn once(
 pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<CommandRow>> {
     connection
         .query_row(
-            "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report
+            "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, verb,
+                 typed_us
              FROM commands WHERE id = ?1",
             [id],
             |row| {
+                let surface = match row.get::<_, String>(2)?.as_str() {
+                    "slack" => Surface::Slack,
+                    _ => Surface::Api,
+                };
+                let via = row.get::<_, Option<String>>(7)?;
                 Ok(CommandRow {
                     id: row.get(0)?,
                     person: PersonId(row.get(1)?),
-                    surface: match row.get::<_, String>(2)?.as_str() {
-                        "slack" => Surface::Slack,
-                        _ => Surface::Api,
-                    },
+                    surface,
+                    via: via
+                        .and_then(|word| Via::parse(&word))
+                        .unwrap_or(match surface {
+                            Surface::Slack => Via::Slack,
+                            Surface::Api => Via::Http,
+                        }),
+                    verb: row.get(8)?,
+                    typed_at: micros(row.get(9)?),
                     queued: row.get(3)?,
                     settled: row.get(4)?,
                     moved: row.get(5)?,

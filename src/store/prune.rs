@@ -9,7 +9,7 @@ use super::forms;
 use super::snoozes;
 
 /// Rows of one table that one step takes at most.
-const STEP: i64 = 500;
+pub const STEP: i64 = 500;
 /// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
 const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 

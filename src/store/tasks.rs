@@ -126,6 +126,7 @@ pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
         "UPDATE pins SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE messages SET about = ?2 WHERE about = ?1",
+        "UPDATE log SET task_id = ?2 WHERE task_id = ?1",
     ] {
         tx.execute(sql, params![old, new])?;
     }

@@ -26,6 +26,7 @@ mod hints;
 mod home;
 mod limits;
 mod list;
+mod log;
 mod markers;
 mod p1_durable;
 mod p2_exactly_once;

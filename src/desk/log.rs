@@ -1,0 +1,247 @@
+//! `log`: what a person did last, and what was done to a task that they may see.
+//!
+//! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
+//! they did to it themselves. The API without an actor is the operator's, who sees everything.
+
+use super::turn::{Done, Said, Turn, Typed};
+use super::{Desk, TurnedDown};
+use crate::domain::card::Part;
+use crate::domain::command::Ref;
+use crate::domain::log::{Came, Change, Entry, Via};
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::settle::called;
+use crate::store::log::{Wanted, listed};
+use crate::store::operations::{self, Surface};
+use crate::store::tasks::{self, Stored};
+use crate::store::{DbResult, people};
+
+/// Entries that `log` shows where no number is given.
+const LOG: usize = 10;
+/// Entries that share one block of a message, so that none is cut off.
+const BLOCK: usize = 10;
+
+/// What `GET /log` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogAsked {
+    /// Whose log; `None` is the operator's, of everybody.
+    pub person: Option<Person>,
+    pub task: Option<Ref>,
+    pub limit: usize,
+    /// As the last answer gave it.
+    pub cursor: Option<String>,
+}
+
+/// A page of it, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    pub entries: Vec<Entry>,
+    pub next_cursor: Option<String>,
+}
+
+impl Desk {
+    /// What was done, page by page.
+    pub async fn log(&self, asked: LogAsked) -> Result<LogPage, TurnedDown> {
+        let before = match &asked.cursor {
+            None => None,
+            Some(cursor) => Some(cursor.parse().map_err(|_| {
+                TurnedDown::Unfit(
+                    Words::new()
+                        .text("cursor is not one that an answer of GET /log gave as next_cursor"),
+                )
+            })?),
+        };
+        let inner = std::sync::Arc::clone(&self.inner);
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let mut wanted = Wanted {
+                    before,
+                    limit: asked.limit + 1,
+                    ..Wanted::default()
+                };
+                let found = match (&asked.person, asked.task) {
+                    (Some(person), task) => {
+                        turn.wanted(person, task, &typed(&turn), &mut wanted)?
+                    }
+                    (None, Some(task)) => turn.whose(task)?.map(|stored| {
+                        wanted.task = Some(stored.row);
+                    }),
+                    (None, None) => Ok(()),
+                };
+                if let Err(turned_down) = found {
+                    return Ok(Err(turned_down));
+                }
+                let mut entries = listed(tx, &wanted)?;
+                let more = entries.len() > asked.limit;
+                entries.truncate(asked.limit);
+                let last = entries.last().filter(|_| more);
+                Ok(Ok(LogPage {
+                    next_cursor: last.map(|last| last.id.to_string()),
+                    entries,
+                }))
+            })
+            .await?
+    }
+}
+
+impl Turn<'_> {
+    /// `log [N] [REF]`; in a thread under a task's message it is that task's.
+    pub(super) fn log(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        limit: Option<usize>,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        let limit = limit.unwrap_or(LOG).min(LIST_MAX);
+        let task = task.or(typed.under.map(Ref::Row));
+        let of_task = task.is_some();
+        let mut wanted = Wanted {
+            limit: limit + 1,
+            ..Wanted::default()
+        };
+        if let Err(turned_down) = self.wanted(person, task, typed, &mut wanted)? {
+            return Ok(Err(turned_down));
+        }
+        let mut entries = match of_task {
+            // What waits is in its person's own log.
+            true => Vec::new(),
+            false => self.without_outcome(person, limit)?,
+        };
+        entries.extend(listed(self.tx, &wanted)?);
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let lines: Vec<Words> = entries
+            .iter()
+            .map(|entry| reply::log_line(entry, of_task, person.zone))
+            .collect();
+        let lead = reply::log_lead(lines.is_empty(), of_task);
+        if lines.is_empty() {
+            return Ok(Ok(Done::Said(Said {
+                words: lead,
+                about: wanted.task,
+                ..Said::default()
+            })));
+        }
+        let blocks = lines.chunks(BLOCK).enumerate().map(|(number, lines)| {
+            let last = (number + 1) * BLOCK >= entries.len();
+            Part::Text(reply::log(lines, more && last))
+        });
+        let words = lead.clone().text("\n").then(reply::log(&lines, more));
+        Ok(Ok(Done::Said(Said {
+            words,
+            parts: [Part::Text(lead)].into_iter().chain(blocks).collect(),
+            about: wanted.task,
+            ..Said::default()
+        })))
+    }
+
+    /// Narrows what is wanted to what this person may see.
+    fn wanted(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+        wanted: &mut Wanted,
+    ) -> DbResult<Result<(), TurnedDown>> {
+        let Some(task) = task else {
+            wanted.person = Some(person.id);
+            return Ok(Ok(()));
+        };
+        let stored = match self.known(person, Some(task), typed)? {
+            Ok(stored) => stored,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        wanted.task = Some(stored.row);
+        if self.is_theirs(person, &stored)? {
+            return Ok(Ok(()));
+        }
+        wanted.person = Some(person.id);
+        let own = Wanted {
+            limit: 1,
+            ..wanted.clone()
+        };
+        Ok(match listed(self.tx, &own)?.is_empty() {
+            true => Err(TurnedDown::UnknownTask(reply::not_your_history())),
+            false => Ok(()),
+        })
+    }
+
+    /// Whether a task is this person's business: assigned to them, their current one, or made by them.
+    fn is_theirs(&self, person: &Person, stored: &Stored) -> DbResult<bool> {
+        Ok(person.is_concerned(&stored.task)
+            || people::pinned_by(self.tx, stored.row)?.contains(&person.id)
+            || operations::creator(self.tx, &stored.task.key)? == Some(person.id))
+    }
+
+    /// The task of a REF that nobody in particular names: a number of a list is somebody's.
+    fn whose(&self, task: Ref) -> DbResult<Result<Stored, TurnedDown>> {
+        let present = people::present(self.tx)?;
+        match (&task, present.as_slice()) {
+            (Ref::Nth(_), [only]) => self.known(only, Some(task), &typed(self)),
+            (Ref::Nth(_), _) => Ok(Err(TurnedDown::Unfit(reply::whose_list()))),
+            (_, [anybody, ..]) => self.known(anybody, Some(task), &typed(self)),
+            (_, []) => Ok(Err(TurnedDown::UnknownTask(reply::not_your_history()))),
+        }
+    }
+
+    /// What a person asked for that has no outcome yet, newest first.
+    fn without_outcome(&self, person: &Person, limit: usize) -> DbResult<Vec<Entry>> {
+        let (rows, _) = operations::pending_of(self.tx, person.id, limit)?;
+        let mut entries = Vec::new();
+        for row in rows.iter().rev() {
+            let Some(command) = operations::command(self.tx, row.command)? else {
+                continue;
+            };
+            let write = &row.operation.write;
+            let known = match write.task() {
+                Some(key) => tasks::by_key(self.tx, key)?,
+                None => None,
+            };
+            let title = match (&known, write) {
+                (Some(stored), _) => stored.task.title.clone(),
+                (None, Write::Create(new)) => new.title.clone(),
+                (None, _) => called(self.tx, row)?,
+            };
+            entries.push(Entry {
+                id: 0,
+                at: command.typed_at,
+                person: Some(person.name.clone()),
+                account: None,
+                via: command.via,
+                verb: match write {
+                    // The comment of a `done -c`, which waits by itself.
+                    Write::Comment { .. } => "comment".to_owned(),
+                    _ => command.verb,
+                },
+                came: Came::Pending,
+                source: Some(write.source()),
+                task: known.as_ref().map(|stored| stored.task.id.to_string()),
+                title,
+                url: known.map(|stored| stored.task.url).unwrap_or_default(),
+                change: Change::default(),
+                detail: row.why.clone(),
+            });
+        }
+        Ok(entries)
+    }
+}
+
+fn typed(turn: &Turn<'_>) -> Typed {
+    Typed {
+        surface: Surface::Api,
+        via: Via::Http,
+        at: turn.now,
+        under: None,
+        once: None,
+        channel: None,
+        from: None,
+    }
+}

@@ -1,0 +1,246 @@
+//! The log: who did what, when, from where, and what came of it.
+//!
+//! `settle` writes down what a command came to, `apply` what others did in the sources; the desk reads it for those whom
+//! it concerns, and `reply` makes it words.
+
+use chrono::{DateTime, Utc};
+
+use super::event::What;
+use super::operation::{Outcome, Write};
+use super::reply::{Report, ReportState};
+use super::task::Source;
+
+/// The longest part of a text that is kept, in characters.
+const TEXT_MAX: usize = 300;
+
+/// By which way something was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Typed in a direct message.
+    Dm,
+    Channel,
+    Button,
+    Reaction,
+    Slash,
+    Form,
+    Http,
+    Cli,
+    /// In Slack, before it was written down by which way.
+    Slack,
+    /// Not by us: in the source itself.
+    In(Source),
+}
+
+impl Via {
+    const ALL: [Via; 11] = [
+        Via::Dm,
+        Via::Channel,
+        Via::Button,
+        Via::Reaction,
+        Via::Slash,
+        Via::Form,
+        Via::Http,
+        Via::Cli,
+        Via::Slack,
+        Via::In(Source::ClickUp),
+        Via::In(Source::GitHub),
+    ];
+
+    /// The word in the table and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Via::Dm => "dm",
+            Via::Channel => "channel",
+            Via::Button => "button",
+            Via::Reaction => "reaction",
+            Via::Slash => "slash",
+            Via::Form => "form",
+            Via::Http => "http",
+            Via::Cli => "cli",
+            Via::Slack => "slack",
+            Via::In(source) => source.as_str(),
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Via> {
+        Via::ALL.into_iter().find(|via| via.as_str() == word)
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// It has no outcome yet. Shown, and not written down before it has one.
+    Pending,
+    Done,
+    /// It already was so, by another hand.
+    AlreadySo,
+    Refused,
+    GivenUp,
+    /// Undone before it was sent.
+    TakenBack,
+}
+
+impl Came {
+    const ALL: [Came; 6] = [
+        Came::Pending,
+        Came::Done,
+        Came::AlreadySo,
+        Came::Refused,
+        Came::GivenUp,
+        Came::TakenBack,
+    ];
+
+    /// The word in the table and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Came::Pending => "pending",
+            Came::Done => "done",
+            Came::AlreadySo => "already_so",
+            Came::Refused => "refused",
+            Came::GivenUp => "given_up",
+            Came::TakenBack => "taken_back",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Came> {
+        Came::ALL.into_iter().find(|came| came.as_str() == word)
+    }
+
+    /// From the report of a command that has its outcome; `cancelled` if what it asked was never sent.
+    pub fn of(report: &Report, cancelled: bool) -> Came {
+        match report.state {
+            ReportState::Queued => Came::Pending,
+            ReportState::Done if report.conflict => Came::AlreadySo,
+            ReportState::Done => Came::Done,
+            ReportState::Refused(_) => Came::Refused,
+            ReportState::GivenUp if cancelled => Came::TakenBack,
+            ReportState::GivenUp => Came::GivenUp,
+        }
+    }
+}
+
+/// What was otherwise afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// In the source's words.
+    pub before: Option<String>,
+    pub after: Option<String>,
+    /// What was said, cut.
+    pub text: Option<String>,
+}
+
+/// What an operation changed; `before` is what the source called the task's state right before it was sent.
+pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) -> Change {
+    let after = outcome.map(|outcome| outcome.task().source_status.clone());
+    let before = match outcome {
+        Some(Outcome::Applied(_)) => before.map(ToOwned::to_owned),
+        _ => None,
+    };
+    match write {
+        Write::Comment { text, .. } => Change {
+            text: Some(cut(text)),
+            ..Change::default()
+        },
+        Write::Create(_) => Change {
+            after,
+            ..Change::default()
+        },
+        _ => Change {
+            before,
+            after,
+            text: None,
+        },
+    }
+}
+
+/// What others did, as the log calls it, with what it changed.
+pub fn done_elsewhere(what: &What, before: &str, after: &str) -> (&'static str, Change) {
+    let states = || Change {
+        before: Some(before.to_owned()),
+        after: Some(after.to_owned()),
+        text: None,
+    };
+    match what {
+        What::Completed => ("completed", states()),
+        What::Reopened => ("reopened", states()),
+        What::Assigned { to } => (
+            "assigned",
+            Change {
+                after: Some(to.name.clone()),
+                ..Change::default()
+            },
+        ),
+        What::Unassigned { from } => (
+            "unassigned",
+            Change {
+                before: Some(from.name.clone()),
+                ..Change::default()
+            },
+        ),
+        What::Commented { text, .. } => (
+            "commented",
+            Change {
+                text: Some(cut(text)),
+                ..Change::default()
+            },
+        ),
+        What::Deleted => ("deleted", Change::default()),
+    }
+}
+
+fn cut(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text).trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// One thing that somebody did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Counts what was written down; 0 of what has no outcome yet.
+    pub id: i64,
+    /// When it was asked for; of what others did, by the source's clock.
+    pub at: DateTime<Utc>,
+    /// Whoever of ours it was, by the name that they have now.
+    pub person: Option<String>,
+    /// Who it was to the source, of what was done there.
+    pub account: Option<String>,
+    pub via: Via,
+    pub verb: String,
+    pub came: Came,
+    pub source: Option<Source>,
+    /// The task's id, title and address as they were then.
+    pub task: Option<String>,
+    pub title: String,
+    pub url: String,
+    pub change: Change,
+    /// Why it came to nothing.
+    pub detail: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_itself() {
+        for via in Via::ALL {
+            assert_eq!(Via::parse(via.as_str()), Some(via));
+        }
+        for came in Came::ALL {
+            assert_eq!(Came::parse(came.as_str()), Some(came));
+        }
+        assert_eq!(Via::parse("telephone"), None);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_a_short_one_whole() {
+        assert_eq!(cut(" shipped \n"), "shipped");
+        let long = cut(&"ü".repeat(TEXT_MAX + 1));
+        assert_eq!(long.chars().count(), TEXT_MAX + 1);
+        assert!(long.ends_with('…'));
+    }
+}

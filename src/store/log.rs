@@ -1,0 +1,221 @@
+//! The log's table: rows are added, read, and forgotten by age.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Row, params};
+
+use super::tasks::{corrupt, millis};
+use crate::domain::log::{Came, Change, Entry, Via};
+use crate::domain::person::PersonId;
+use crate::domain::task::{Source, Task};
+
+/// Something to write down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry<'a> {
+    pub at: DateTime<Utc>,
+    pub person: Option<PersonId>,
+    pub account: Option<&'a str>,
+    pub via: Via,
+    pub verb: &'a str,
+    pub came: Came,
+    pub source: Option<Source>,
+    /// The row of its task.
+    pub row: Option<i64>,
+    /// Of a task that the mirror does not have, what it is called.
+    pub title: &'a str,
+    pub task: Option<&'a Task>,
+    pub change: Change,
+    pub detail: Option<&'a str>,
+}
+
+/// What of it is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only what this person did.
+    pub person: Option<PersonId>,
+    /// Only of the task of this row.
+    pub task: Option<i64>,
+    /// Only what was written down before the entry of this number.
+    pub before: Option<i64>,
+    pub limit: usize,
+}
+
+pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    let task = entry.task;
+    tx.prepare_cached(
+        "INSERT INTO log (kept_ms, at_ms, person_id, account, surface, verb, outcome, source, task_id, task, title, url,
+             before, after, text, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?
+    .execute(params![
+        now.timestamp_millis(),
+        entry.at.timestamp_millis(),
+        entry.person.map(|person| person.0),
+        entry.account,
+        entry.via.as_str(),
+        entry.verb,
+        entry.came.as_str(),
+        entry.source.map(Source::as_str),
+        entry.row,
+        task.map(|task| task.id.to_string()),
+        task.map_or(entry.title, |task| &task.title),
+        task.map_or("", |task| &task.url),
+        entry.change.before,
+        entry.change.after,
+        entry.change.text,
+        entry.detail,
+    ])?;
+    Ok(())
+}
+
+/// What was done, newest first.
+pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
+    connection
+        .prepare_cached(
+            "SELECT log.id, at_ms, people.name, account, surface, verb, outcome, source, task, title, url, before, after,
+                 text, detail
+             FROM log LEFT JOIN people ON people.id = log.person_id
+             WHERE (?1 IS NULL OR log.person_id = ?1) AND (?2 IS NULL OR log.task_id = ?2) AND (?3 IS NULL OR log.id < ?3)
+             ORDER BY log.id DESC LIMIT ?4",
+        )?
+        .query_map(
+            params![
+                wanted.person.map(|person| person.0),
+                wanted.task,
+                wanted.before,
+                i64::try_from(wanted.limit).unwrap_or(i64::MAX)
+            ],
+            entry,
+        )?
+        .collect()
+}
+
+/// Forgets what was written down before then, and for good: the horizon says since when the log is whole.
+pub fn forget(tx: &Connection, before: DateTime<Utc>, at_most: i64) -> rusqlite::Result<usize> {
+    tx.execute(
+        "UPDATE log_horizon SET before_ms = ?1 WHERE before_ms < ?1",
+        [before.timestamp_millis()],
+    )?;
+    let rows = tx.execute(
+        "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE kept_ms < ?1 ORDER BY kept_ms LIMIT ?2)",
+        params![before.timestamp_millis(), at_most],
+    )?;
+    if rows > 0 {
+        metrics::counter!("ivan_rows_forgotten_total", "table" => "log").increment(rows as u64);
+    }
+    Ok(rows)
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        id: row.get(0)?,
+        at: millis(row.get(1)?),
+        person: row.get(2)?,
+        account: row.get(3)?,
+        via: Via::parse(&row.get::<_, String>(4)?).ok_or_else(|| corrupt(4))?,
+        verb: row.get(5)?,
+        came: Came::parse(&row.get::<_, String>(6)?).ok_or_else(|| corrupt(6))?,
+        source: row
+            .get::<_, Option<String>>(7)?
+            .and_then(|word| Source::parse(&word)),
+        task: row.get(8)?,
+        title: row.get(9)?,
+        url: row.get(10)?,
+        change: Change {
+            before: row.get(11)?,
+            after: row.get(12)?,
+            text: row.get(13)?,
+        },
+        detail: row.get(14)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn with_entries(seconds: &[i64]) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        for second in seconds {
+            let entry = NewEntry {
+                at: at(*second),
+                person: None,
+                account: Some("bo"),
+                via: Via::In(Source::GitHub),
+                verb: "completed",
+                came: Came::Done,
+                source: Some(Source::GitHub),
+                row: None,
+                title: "Login fails",
+                task: None,
+                change: Change::default(),
+                detail: None,
+            };
+            keep(&connection, &entry, at(*second)).unwrap();
+        }
+        connection
+    }
+
+    fn count(connection: &Connection) -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM log", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    #[test]
+    fn no_row_is_changed_or_taken_out() {
+        let connection = with_entries(&[10, 20]);
+        connection.execute_batch("INSERT INTO tasks (id, source, source_key, task_id, container, title, created_ms, seen_ms, read_us) VALUES (7, 'github', '1:1', 'github:a/b#1', '1', 't', 0, 0, 0)").unwrap();
+        for sql in [
+            "UPDATE log SET verb = 'undo'",
+            "UPDATE log SET detail = 'x', task_id = 7",
+            "UPDATE log SET at_ms = at_ms + 1 WHERE id = 1",
+            "DELETE FROM log",
+            "DELETE FROM log WHERE id = 2",
+            "DELETE FROM log_horizon",
+        ] {
+            let refusal = connection.execute(sql, []).unwrap_err().to_string();
+            assert!(refusal.contains("the log"), "{sql}: {refusal}");
+        }
+        assert_eq!(count(&connection), 2);
+        let moved = connection.execute("UPDATE log SET task_id = 7", []);
+        assert_eq!(moved, Ok(2), "a task's history goes where the task goes");
+    }
+
+    #[test]
+    fn it_is_forgotten_by_age_in_small_steps_and_says_how_far() {
+        let connection = with_entries(&[10, 20, 30, 40]);
+        assert_eq!(forget(&connection, at(35), 2).unwrap(), 2);
+        assert_eq!(forget(&connection, at(35), 2).unwrap(), 1);
+        assert_eq!(forget(&connection, at(35), 2).unwrap(), 0);
+        // A retention that was made longer brings nothing back.
+        assert_eq!(forget(&connection, at(5), 2).unwrap(), 0);
+        let horizon: i64 = connection
+            .query_row("SELECT before_ms FROM log_horizon", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!((count(&connection), horizon), (1, 35_000));
+        let back = connection.execute("UPDATE log_horizon SET before_ms = 0", []);
+        assert!(back.is_err());
+    }
+
+    #[test]
+    fn pages_follow_each_other() {
+        let connection = with_entries(&[10, 20, 30]);
+        let page = |before| {
+            let wanted = Wanted {
+                before,
+                limit: 2,
+                ..Wanted::default()
+            };
+            let ids = listed(&connection, &wanted).unwrap();
+            ids.iter().map(|entry| entry.id).collect::<Vec<_>>()
+        };
+        assert_eq!(page(None), [3, 2]);
+        assert_eq!(page(Some(2)), [1]);
+    }
+}
