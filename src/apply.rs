@@ -13,7 +13,9 @@ use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, comments, effects, log, messages, operations, people};
+use crate::store::{
+    DbResult, Tx, Wake, comments, effects, log, messages, operations, people, rhythms,
+};
 
 /// Notices about one task within this time are one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
@@ -199,7 +201,15 @@ fn tell(
         let Some(channel) = people::told_in(tx, person.id)? else {
             continue;
         };
+        let chosen = rhythms::of(tx, person.id)?;
+        let is_quiet = chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone));
         for act in news.iter().filter(|act| is_news_to(&person, after, act)) {
+            let words = reply::notice(&after.task, act, is_current, person.zone);
+            if is_quiet.is_some() {
+                rhythms::hold(tx, person.id, Some(after.row), &words, now)?;
+                tx.wake(Wake::Rhythms);
+                continue;
+            }
             let thread = match act.what {
                 // What is said about a task goes on where it was said.
                 What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
@@ -210,7 +220,7 @@ fn tell(
                 thread,
                 person: Some(person.id),
                 about: Some(after.row),
-                words: Some(reply::notice(&after.task, act, is_current, person.zone)),
+                words: Some(words),
                 ..Draft::default()
             };
             let uid = ulid::Ulid::from_datetime(now.into()).to_string();

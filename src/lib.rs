@@ -24,6 +24,8 @@
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
 //! │   ├── log.rs         who did what, from where, what came of it and what it changed
+//! │   ├── morning.rs     the briefing: what to know before one begins
+//! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
@@ -41,6 +43,8 @@
 //! │   ├── home.rs        what the Home tabs show that people have open
 //! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
 //! │   ├── log.rs         what was done, for those who may see it
+//! │   ├── morning.rs     the briefing, gathered
+//! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
 //! │   └── why.rs         the points of a task and its place
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
@@ -53,7 +57,7 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · log.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
+//! │   └── tasks.rs · comments.rs · log.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs · rhythms.rs ·
 //! │                      homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
@@ -76,6 +80,7 @@
 //! │   ├── post.rs        what the desk has to say → messages, each once
 //! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
 //! │   ├── react.rs       our reactions on people's messages
+//! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
 //! │   ├── home.rs        Home tabs, published when they look otherwise
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,

@@ -85,7 +85,7 @@ async fn serve(config: &Config) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
     };
-    let app = match App::build(config, Clock::system()).await {
+    let app = match App::build(config, clock()).await {
         Ok(app) => app,
         Err(error) => return fail(&error.to_string()),
     };
@@ -93,6 +93,24 @@ async fn serve(config: &Config) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
+}
+
+/// The system's time; in a rehearsal, as many seconds ahead of it (or behind, if negative) as `IVAN_CLOCK_SHIFT_S` says.
+fn clock() -> Clock {
+    let clock = Clock::system();
+    let shift = std::env::var("IVAN_CLOCK_SHIFT_S")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok())
+        .and_then(chrono::Duration::try_seconds);
+    if let Some(shift) = shift {
+        clock.shift(shift);
+        tracing::warn!(
+            shift_s = shift.num_seconds(),
+            "IVAN_CLOCK_SHIFT_S is set: this daemon takes it to be {}",
+            clock.now().to_rfc3339()
+        );
+    }
+    clock
 }
 
 /// Listens for SIGTERM and SIGINT from now on; resolves on either.

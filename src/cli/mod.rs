@@ -208,6 +208,20 @@ pub enum TaskCommand {
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
+    /// Show the first three of your queue, what is due and what is stuck
+    Morning,
+    /// Have `morning` sent to you in Slack on working days at that time, or no more; alone it shows it now
+    Briefing {
+        /// 8:30, 9am or off
+        #[arg(value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Hold notices in some hours, 20:00-8:00, or with `off` no more; alone it shows how it is
+    Quiet {
+        /// 20:00-8:00 or off
+        #[arg(value_name = "HOURS")]
+        hours: Option<String>,
+    },
     /// Show what was done, newest first: by everybody, with --as by one person, or to REF
     #[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
     Log {
@@ -363,6 +377,9 @@ impl TaskCommand {
             | TaskCommand::Next => What::Write,
             TaskCommand::Why { .. } => What::Why,
             TaskCommand::Log { .. } => What::Log,
+            TaskCommand::Morning | TaskCommand::Briefing { .. } | TaskCommand::Quiet { .. } => {
+                What::Words
+            }
             TaskCommand::Current => What::Current,
             TaskCommand::List { .. } => What::List,
             TaskCommand::Sync { .. } => What::Sync,
@@ -411,6 +428,14 @@ impl Call {
             TaskCommand::Why { task: Some(task) } => {
                 let task = utf8_percent_encode(task, NON_ALPHANUMERIC);
                 Call::get(&format!("/why?ref={task}"))
+            }
+            TaskCommand::Morning | TaskCommand::Briefing { at: None } => Call::get("/morning"),
+            TaskCommand::Briefing { at } => {
+                Call::post("/briefing", json!({ "at": at }), WRITE_WAIT)
+            }
+            TaskCommand::Quiet { hours: None } => Call::get("/rhythm"),
+            TaskCommand::Quiet { hours } => {
+                Call::post("/quiet", json!({ "hours": hours }), WRITE_WAIT)
             }
             TaskCommand::Log { words, all } => {
                 let words = words.join(" ");

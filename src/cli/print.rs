@@ -19,6 +19,8 @@ pub enum What {
     List,
     Why,
     Log,
+    /// The daemon's own words, line by line.
+    Words,
     Sync,
     Status,
 }
@@ -60,6 +62,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
         (What::List, 200) => list(json, zone),
         (What::Why, 200) => why(json),
         (What::Log, 200) => log(json, zone),
+        (What::Words, 200) => message(json),
         (What::Sync, 200) => synced(json),
         (What::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,
@@ -152,13 +155,19 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     Some(Printed::ok(out))
 }
 
-/// What the daemon says, line by line, and the address.
-fn why(json: &Value) -> Option<Printed> {
+/// What the daemon says, line by line.
+fn message(json: &Value) -> Option<Printed> {
     let message = json.get("message")?.as_str()?;
     let mut out = String::new();
     for line in message.lines() {
         let _ = writeln!(out, "{}", clean(line));
     }
+    Some(Printed::ok(out))
+}
+
+/// What the daemon says, and the address.
+fn why(json: &Value) -> Option<Printed> {
+    let mut out = message(json)?.out;
     if let Some(task) = json.get("task").filter(|task| !task.is_null()) {
         let _ = writeln!(out, "{}  {}", text(task, "task_id")?, text(task, "url")?);
     }

@@ -9,11 +9,11 @@ use super::{Desk, Inner, Receipts, ThreadReplies, Waiting, health_of_sources, pe
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
-use crate::domain::reply;
+use crate::domain::reply::{self, Words};
 use crate::domain::task::{Source, Status};
 use crate::settle::{called, queue, shown};
 use crate::store::{
-    Db, DbResult, StoreTrouble, Wake, homes, operations, people, slack_events, tasks,
+    Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
 };
 
 /// A Home tab is kept up to date for so long after it was opened.
@@ -57,6 +57,7 @@ impl Desk {
                     && zone != person.zone
                 {
                     people::moved_to_zone(tx, person.id, zone)?;
+                    tx.wake(Wake::Rhythms);
                 }
                 let refusal = refusal.map(|why| why.to_string());
                 homes::opened(tx, &heard.user, &heard.channel, refusal.as_deref(), now)
@@ -155,25 +156,8 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         .filter(|(_, of_source)| of_source.last_sync.is_none())
         .map(|(source, _)| *source)
         .collect();
-    let (pending, waiting_count) = operations::pending_of(connection, person.id, WAITING_MAX)?;
-    let mut waiting = Vec::new();
-    for row in &pending {
-        let write = &row.operation.write;
-        let known = match write.task() {
-            Some(key) => tasks::by_key(connection, key)?,
-            None => None,
-        };
-        let known = known.as_ref().map(|stored| &stored.task);
-        let called = called(connection, row)?;
-        waiting.push(reply::home_waiting(
-            write,
-            known,
-            &called,
-            row.why.as_deref(),
-            row.turn,
-            person.zone,
-        ));
-    }
+    let (waiting, waiting_count) = waiting(connection, person, WAITING_MAX)?;
+    let rhythm = rhythms::of(connection, person.id)?;
     let accounts = [reply::home_in_slack(&person.name, person.alone)]
         .into_iter()
         .chain([Source::ClickUp, Source::GitHub].map(|source| {
@@ -196,14 +180,12 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         waiting,
         waiting_count,
         // Why an operation waits stands beside it.
-        troubles: inner
-            .lock_health()
-            .sources
-            .iter()
-            .map(|(source, why)| reply::home_trouble(*source, why))
-            .collect(),
+        troubles: troubles(inner),
         accounts,
         muted: people::is_muted(connection, person.id)?,
+        briefing: rhythm.briefing,
+        quiet: rhythm.quiet,
+        rhythm: reply::home_rhythm(rhythm.briefing, rhythm.quiet, person.zone),
         settings: vec![
             reply::home_setting(
                 "slack.receipts",
@@ -221,6 +203,43 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
             ),
         ],
     })
+}
+
+/// What a person asked for and has no outcome yet, the oldest few; and how many those are in all.
+pub(super) fn waiting(
+    connection: &Db,
+    person: &Person,
+    most: usize,
+) -> DbResult<(Vec<Words>, i64)> {
+    let (pending, count) = operations::pending_of(connection, person.id, most)?;
+    let mut waiting = Vec::new();
+    for row in &pending {
+        let write = &row.operation.write;
+        let known = match write.task() {
+            Some(key) => tasks::by_key(connection, key)?,
+            None => None,
+        };
+        let known = known.as_ref().map(|stored| &stored.task);
+        let called = called(connection, row)?;
+        waiting.push(reply::home_waiting(
+            write,
+            known,
+            &called,
+            row.why.as_deref(),
+            row.turn,
+            person.zone,
+        ));
+    }
+    Ok((waiting, count))
+}
+
+/// Sources that cannot be read, and why.
+pub(super) fn troubles(inner: &Inner) -> Vec<Words> {
+    let health = inner.lock_health();
+    let sources = health.sources.iter();
+    sources
+        .map(|(source, why)| reply::home_trouble(*source, why))
+        .collect()
 }
 
 /// When the person's day began.

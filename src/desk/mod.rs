@@ -8,6 +8,8 @@ mod forms;
 mod gestures;
 mod home;
 mod log;
+mod morning;
+mod rhythm;
 mod turn;
 mod undo;
 mod why;
@@ -45,6 +47,8 @@ pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
 pub use log::{LogAsked, LogPage};
+pub use morning::MorningView;
+pub use rhythm::{Change as RhythmChange, Due, RhythmView, Rhythms};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -971,9 +975,16 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         // Under which message it was typed may not be recorded yet.
         Command::Reply(_)
         | Command::Current
+        | Command::Morning
         | Command::Next
         | Command::NextFrom(_)
         | Command::List { .. } => true,
-        Command::Create(_) | Command::Status | Command::Mute(_) | Command::Help => false,
+        Command::Create(_)
+        | Command::Briefing(_)
+        | Command::QuietHours
+        | Command::Quiet(_)
+        | Command::Status
+        | Command::Mute(_)
+        | Command::Help => false,
     }
 }

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::gestures::is_overheard;
+use super::rhythm::Change;
 use super::{
     Answer, Asked, Brief, Gesture, Heard, Inner, OUTBOX_MAX, Once, Receipts, Report, ReportState,
     Scored, TurnedDown, health_of_sources, person_of, scored,
@@ -112,6 +113,7 @@ impl Turn<'_> {
                     && zone != person.zone
                 {
                     people::moved_to_zone(self.tx, person.id, zone)?;
+                    self.tx.wake(Wake::Rhythms);
                     person.zone = zone;
                 }
                 if heard.direct {
@@ -529,6 +531,13 @@ impl Turn<'_> {
             Command::Why { task } => self.why(person, task, typed),
             Command::Log { task, limit } => self.log(person, task, limit, typed),
             Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
+            Command::Morning => self.morning(person),
+            Command::Briefing(at) => self.rhythm(person, Change::Briefing(at)),
+            Command::Quiet(hours) => self.rhythm(person, Change::Quiet(hours)),
+            Command::QuietHours => Ok(Ok(Done::Said(Said {
+                words: self.quiet_is(person)?,
+                ..Said::default()
+            }))),
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
             Command::Mute(muted) => {
                 people::mute(self.tx, person.id, muted)?;
@@ -933,6 +942,10 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Undo { .. }
             | Command::Why { .. }
             | Command::Log { .. }
+            | Command::Morning
+            | Command::Briefing(_)
+            | Command::QuietHours
+            | Command::Quiet(_)
             | Command::Status
             | Command::Mute(_)
             | Command::Help

@@ -6,12 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Ref};
 use super::reply::{self, Words};
+use super::rhythm::{Quiet, time_of_day};
 use super::score::Score;
 use super::task::{Status, Task};
 use super::when::When;
@@ -85,6 +86,10 @@ pub enum Press {
     Comment(i64),
     /// Whether notices are wanted no more, or again.
     Mute(bool),
+    /// A briefing on working days at this time, or none.
+    Briefing(Option<NaiveTime>),
+    /// Quiet hours, or none.
+    Quiet(Option<Quiet>),
     /// Out of the way until tomorrow.
     Snooze(i64),
     /// What this command did is to be taken back.
@@ -108,6 +113,8 @@ impl Press {
             }),
             Press::Undo(command) => Some(Command::Undo { of: Some(*command) }),
             Press::Mute(muted) => Some(Command::Mute(*muted)),
+            Press::Briefing(at) => Some(Command::Briefing(*at)),
+            Press::Quiet(hours) => Some(Command::Quiet(*hours)),
             Press::Comment(_) | Press::Open(_) => None,
         }
     }
@@ -122,6 +129,10 @@ impl fmt::Display for Press {
             Press::Snooze(task) => write!(f, "snooze:{task}"),
             Press::Undo(command) => write!(f, "undo:{command}"),
             Press::Comment(task) => write!(f, "comment:{task}"),
+            Press::Briefing(Some(at)) => write!(f, "briefing:{}", at.format("%H:%M")),
+            Press::Briefing(None) => f.write_str("briefing:off"),
+            Press::Quiet(Some(hours)) => write!(f, "quiet:{hours}"),
+            Press::Quiet(None) => f.write_str("quiet:off"),
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),
             Press::Open(_) => f.write_str("open:"),
@@ -146,6 +157,14 @@ impl FromStr for Press {
             "snooze" => Ok(Press::Snooze(row?)),
             "undo" => Ok(Press::Undo(row?)),
             "comment" => Ok(Press::Comment(row?)),
+            "briefing" if of == "off" => Ok(Press::Briefing(None)),
+            "briefing" => time_of_day(of)
+                .map(|at| Press::Briefing(Some(at)))
+                .ok_or(NotOurs),
+            "quiet" if of == "off" => Ok(Press::Quiet(None)),
+            "quiet" => Quiet::parse(of)
+                .map(|hours| Press::Quiet(Some(hours)))
+                .ok_or(NotOurs),
             "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
             "open" => Ok(Press::Open(String::new())),
             _ => Err(NotOurs),

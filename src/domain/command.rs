@@ -3,8 +3,10 @@
 //! Slack's escapes are undone before (`slack/text.rs`); what `2` or `#12` refers to is looked up after (the desk).
 //! Every verb is a row of [`VERBS`], which holds its parser too: what `help` lists is what is understood.
 
+use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
+use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use super::task::{RepoName, Source, TaskId};
 use super::when::{WHEN_HELP, When};
 
@@ -55,6 +57,14 @@ pub enum Command {
         task: Option<Ref>,
         limit: Option<usize>,
     },
+    /// `morning`: what to know before one begins.
+    Morning,
+    /// `briefing 8:30`, `briefing off`: the same on working days at that time.
+    Briefing(Option<NaiveTime>),
+    /// `quiet`: how it is.
+    QuietHours,
+    /// `quiet 20:00-8:00`, `quiet off`: when notices are held.
+    Quiet(Option<Quiet>),
     Status,
     /// `mute` and `unmute`: whether the person wants notices.
     Mute(bool),
@@ -186,6 +196,27 @@ pub const VERBS: &[Verb] = &[
         read: list,
     },
     Verb {
+        name: "morning",
+        aliases: &["brief me"],
+        usage: "morning",
+        effect: "show your first three tasks, what is due and what is stuck",
+        read: |rest| nothing_after("morning", rest, Command::Morning),
+    },
+    Verb {
+        name: "briefing",
+        aliases: &[],
+        usage: "briefing 8:30 · briefing off",
+        effect: "have `morning` sent to you on working days at that time, or no more",
+        read: briefing,
+    },
+    Verb {
+        name: "quiet",
+        aliases: &[],
+        usage: "quiet 20:00-8:00 · quiet off",
+        effect: "hold notices in those hours and tell them in one message when they end",
+        read: quiet,
+    },
+    Verb {
         name: "log",
         aliases: &[],
         usage: "log [N] [REF]",
@@ -254,6 +285,10 @@ pub enum ParseError {
     NoWhen,
     #[error("`{}` is no time that I understand. WHEN is {WHEN_HELP}.", excerpt(.0))]
     NotAWhen(String),
+    #[error("`{}` is no time of day. Type `briefing` with {TIME_HELP} after it, or `briefing off`.", excerpt(.0))]
+    NotATime(String),
+    #[error("`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, or `quiet off`.", excerpt(.0))]
+    NotHours(String),
     #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
     #[error(
@@ -300,6 +335,8 @@ impl ParseError {
             | ParseError::AfterRef { .. }
             | ParseError::NotACount(_)
             | ParseError::NotARefOf { .. }
+            | ParseError::NotATime(_)
+            | ParseError::NotHours(_)
             | ParseError::NotAWhen(_) => true,
             ParseError::Empty
             | ParseError::EmptyComment
@@ -551,6 +588,30 @@ fn list(rest: &str) -> Result<Command, ParseError> {
             limit: Some(number),
         })
         .ok_or_else(|| ParseError::NotACount(rest.to_owned()))
+}
+
+/// `briefing 8:30`, `briefing off`; alone it is `morning`.
+fn briefing(rest: &str) -> Result<Command, ParseError> {
+    let rest = trim(rest).trim_end_matches(['.', '!']);
+    match rest.to_lowercase().as_str() {
+        "" => Ok(Command::Morning),
+        "off" | "never" => Ok(Command::Briefing(None)),
+        _ => time_of_day(rest)
+            .map(|at| Command::Briefing(Some(at)))
+            .ok_or_else(|| ParseError::NotATime(rest.to_owned())),
+    }
+}
+
+/// `quiet 20:00-8:00`, `quiet off`; alone it shows how it is.
+fn quiet(rest: &str) -> Result<Command, ParseError> {
+    let rest = trim(rest).trim_end_matches(['.', '!']);
+    match rest.to_lowercase().as_str() {
+        "" => Ok(Command::QuietHours),
+        "off" | "never" => Ok(Command::Quiet(None)),
+        _ => Quiet::parse(rest)
+            .map(|hours| Command::Quiet(Some(hours)))
+            .ok_or_else(|| ParseError::NotHours(rest.to_owned())),
+    }
 }
 
 /// `log [N] [REF]`. A bare number is how many; an issue of the default repo is `#12`.
@@ -1162,6 +1223,18 @@ mod tests {
     #[case("log 3.", Command::Log { task: None, limit: Some(3) })]
     #[case("Log #12", Command::Log { task: Some(Ref::Issue(12)), limit: None })]
     #[case("log 5 clickup:86tst0001", Command::Log { task: id("clickup:86tst0001"), limit: Some(5) })]
+    #[case("morning", Command::Morning)]
+    #[case("Brief me!", Command::Morning)]
+    #[case("briefing", Command::Morning)]
+    #[case("briefing 8:30", Command::Briefing(NaiveTime::from_hms_opt(8, 30, 0)))]
+    #[case(
+        "Briefing at 9 am.",
+        Command::Briefing(NaiveTime::from_hms_opt(9, 0, 0))
+    )]
+    #[case("briefing OFF", Command::Briefing(None))]
+    #[case("quiet", Command::QuietHours)]
+    #[case("quiet 20:00 – 8:00", Command::Quiet(Some(Quiet::NIGHT)))]
+    #[case("quiet off!", Command::Quiet(None))]
     #[case("status", Command::Status)]
     #[case("help", Command::Help)]
     #[case("help me please", Command::Help)]
@@ -1302,6 +1375,14 @@ mod tests {
     #[case(
         "log of yesterday",
         "`of yesterday` does not name a task. After `log` comes a number of the last list, a task id, `#12` or the link of a task."
+    )]
+    #[case(
+        "briefing tomorrow",
+        "`tomorrow` is no time of day. Type `briefing` with `8:30` or `9am` after it, or `briefing off`."
+    )]
+    #[case(
+        "quiet please",
+        "`please` are no hours. Type `quiet` with `20:00-8:00` or `8pm-8am` after it, or `quiet off`."
     )]
     #[case(
         "undo that",

@@ -2,11 +2,16 @@
 //!
 //! The desk gathers what is in a [`Home`], here it becomes [`Part`]s, and `slack/home.rs` publishes them.
 
+use chrono::NaiveTime;
+
 use super::card::{Button, Card, Part, Press};
 use super::reply::{self, Words};
+use super::rhythm::Quiet;
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;
+/// Hours at which a button offers a briefing; any other time is typed.
+const BRIEFINGS: [u32; 3] = [7, 8, 9];
 /// Operations that are named; of more, only how many.
 pub const WAITING_MAX: usize = 5;
 
@@ -32,6 +37,11 @@ pub struct Home {
     /// Who the person is to each system.
     pub accounts: Vec<Words>,
     pub muted: bool,
+    /// At what time they want a briefing.
+    pub briefing: Option<NaiveTime>,
+    pub quiet: Option<Quiet>,
+    /// Both in words.
+    pub rhythm: Vec<Words>,
     /// What bot.toml has chosen for all.
     pub settings: Vec<Words>,
 }
@@ -69,6 +79,7 @@ pub fn parts(home: Home) -> Vec<Part> {
     parts.push(Part::Text(lines(
         [reply::home_notices(home.muted)]
             .into_iter()
+            .chain(home.rhythm)
             .chain(home.settings)
             .collect(),
     )));
@@ -76,10 +87,24 @@ pub fn parts(home: Home) -> Vec<Part> {
         true => "Unmute",
         false => "Mute",
     };
-    parts.push(Part::Buttons(vec![Button::new(
-        label,
-        Press::Mute(!home.muted),
-    )]));
+    let mut buttons = vec![Button::new(label, Press::Mute(!home.muted))];
+    for hour in BRIEFINGS {
+        let at = NaiveTime::from_hms_opt(hour, 0, 0);
+        if at.is_some() && at != home.briefing {
+            buttons.push(Button::new(
+                &format!("Briefing {hour}:00"),
+                Press::Briefing(at),
+            ));
+        }
+    }
+    if home.briefing.is_some() {
+        buttons.push(Button::new("No briefing", Press::Briefing(None)));
+    }
+    buttons.push(match home.quiet {
+        None => Button::new("Quiet nights", Press::Quiet(Some(Quiet::NIGHT))),
+        Some(_) => Button::new("No quiet hours", Press::Quiet(None)),
+    });
+    parts.push(Part::Buttons(buttons));
     parts
 }
 
@@ -159,7 +184,17 @@ mod tests {
         let parts = parts(home);
         assert_eq!(
             labels(&parts),
-            [vec!["Done", "Next"], vec!["Done"], vec!["Mute"]]
+            [
+                vec!["Done", "Next"],
+                vec!["Done"],
+                vec![
+                    "Mute",
+                    "Briefing 7:00",
+                    "Briefing 8:00",
+                    "Briefing 9:00",
+                    "Quiet nights"
+                ]
+            ]
         );
     }
 

@@ -5,6 +5,7 @@
 
 mod acts;
 mod log;
+mod morning;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,11 @@ pub use acts::{
 };
 
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
+
+pub use morning::{
+    HELD_BLOCK, briefing_set, held, home_rhythm, morning_lead, morning_rest, nowhere_to_tell,
+    quiet_is, quiet_set,
+};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;

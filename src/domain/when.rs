@@ -172,7 +172,7 @@ impl When {
 }
 
 /// The wall clock at an instant. At the ends of what chrono can count it is UTC's.
-fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
+pub(super) fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     let utc = at.naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
     utc.checked_add_offset(offset).unwrap_or(utc)
@@ -180,7 +180,7 @@ fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
 
 /// When a wall clock shows this. A time that the clocks skip is as far behind the gap as it would be into it; of one
 /// that they show twice, it is the first that is still ahead of `now`.
-fn instant(wall: NaiveDateTime, zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn instant(wall: NaiveDateTime, zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         chrono::LocalResult::Single(then) => then.to_utc(),
         chrono::LocalResult::Ambiguous(first, second) if first.to_utc() <= now => second.to_utc(),
@@ -261,7 +261,7 @@ fn split_time<'a>(words: &'a [&'a str]) -> Option<(&'a [&'a str], Option<NaiveTi
 }
 
 /// `9:00`, `09:30`, `9am`, `9:30pm`. A bare number is no time: it may be a day.
-fn clock(text: &str) -> Option<NaiveTime> {
+pub(super) fn clock(text: &str) -> Option<NaiveTime> {
     let half = ["am", "pm"].into_iter().find(|half| text.ends_with(half));
     let bare = half.map_or(text, |half| text.trim_end_matches(half));
     let (hour, minute) = match bare.split_once(':') {

@@ -25,13 +25,15 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, Explained, HealthView, LogAsked, Once, OperationView, Report,
-    ReportState, Scored, SlackHealth, Wanted, WantedStatus,
+    Answer, Asked, Brief, Explained, HealthView, LogAsked, MorningView, Once, OperationView,
+    Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Command, Create, Ref};
 use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
+use crate::domain::reply::Words;
+use crate::domain::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use crate::domain::task::{RepoName, Source, Status, Task, TaskId};
 use crate::domain::when::{WHEN_HELP, When};
 
@@ -73,6 +75,10 @@ pub(super) fn routes() -> Vec<Route> {
         writes("/undo", undo),
         reads("/why", why),
         reads("/log", log),
+        reads("/morning", morning),
+        reads("/rhythm", rhythm),
+        writes("/briefing", briefing),
+        writes("/quiet", quiet),
         reads("/queue", queue),
         reads("/tasks", tasks),
         writes("/tasks", create),
@@ -289,6 +295,68 @@ async fn log(
     Ok(Json(
         json!({ "entries": entries, "next_cursor": page.next_cursor }),
     ))
+}
+
+async fn morning(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
+    let person = api.desk.who(actor.as_deref()).await??;
+    let view = api.desk.morning(&person).await?;
+    Ok(Json(morning_json(&view)))
+}
+
+async fn rhythm(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
+    let person = api.desk.who(actor.as_deref()).await??;
+    let view = api.desk.rhythm(&person, None).await?;
+    Ok(Json(rhythm_json(&view)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BriefingBody {
+    at: String,
+}
+
+async fn briefing(State(api): State<Api>, sent: Sent) -> Result<Json<Value>, Problem> {
+    let body: BriefingBody = sent.json()?;
+    let at = match body.at.trim() {
+        "off" => None,
+        time => Some(time_of_day(time).ok_or_else(|| {
+            let why = format!("`at` is {TIME_HELP}, or `off`; not `{}`", start_of(time));
+            Problem::new(Kind::BadBody, why)
+        })?),
+    };
+    change_rhythm(&api, &sent, RhythmChange::Briefing(at)).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuietBody {
+    hours: String,
+}
+
+async fn quiet(State(api): State<Api>, sent: Sent) -> Result<Json<Value>, Problem> {
+    let body: QuietBody = sent.json()?;
+    let hours = match body.hours.trim() {
+        "off" => None,
+        hours => Some(Quiet::parse(hours).ok_or_else(|| {
+            let why = format!(
+                "`hours` are {HOURS_HELP}, or `off`; not `{}`",
+                start_of(hours)
+            );
+            Problem::new(Kind::BadBody, why)
+        })?),
+    };
+    change_rhythm(&api, &sent, RhythmChange::Quiet(hours)).await
+}
+
+/// Asked twice, it is so all the same.
+async fn change_rhythm(
+    api: &Api,
+    sent: &Sent,
+    change: RhythmChange,
+) -> Result<Json<Value>, Problem> {
+    let person = api.desk.who(sent.actor.as_deref()).await??;
+    let view = api.desk.rhythm(&person, Some(change)).await?;
+    Ok(Json(rhythm_json(&view)))
 }
 
 /// A body that may be absent or `{}`.
@@ -1055,6 +1123,53 @@ fn explained_json(explained: &Explained) -> Value {
         "place": explained.place,
         "of": explained.of,
         "hidden": explained.hidden,
+    })
+}
+
+fn morning_json(view: &MorningView) -> Value {
+    let morning = &view.morning;
+    let task = |task: &Task| {
+        json!({
+            "task_id": task.id.to_string(),
+            "title": task.title,
+            "url": task.url,
+            "source": task.key.source(),
+        })
+    };
+    let tasks = |tasks: &[Task]| tasks.iter().map(task).collect::<Vec<_>>();
+    let plain = |words: &[Words]| words.iter().map(Words::plain).collect::<Vec<_>>();
+    let top: Vec<Shown> = view
+        .top
+        .iter()
+        .zip(1..)
+        .map(|(scored, number)| Shown::of(scored).numbered(number))
+        .collect();
+    let waits = morning.waits.iter();
+    let waits: Vec<Value> = waits
+        .map(|waits| json!({ "who": waits.who, "task": task(&waits.task) }))
+        .collect();
+    json!({
+        "message": view.message.plain(),
+        "open": morning.open,
+        "top": top,
+        "current": morning.current.as_ref().map(task),
+        "overdue": tasks(&morning.overdue),
+        "due_today": tasks(&morning.due_today),
+        "waiting": waits,
+        "queued": plain(&morning.queued),
+        "queued_count": morning.queued_count,
+        "troubles": plain(&morning.troubles),
+    })
+}
+
+fn rhythm_json(view: &RhythmView) -> Value {
+    json!({
+        "message": view.message.plain(),
+        "briefing": view.briefing.map(|at| at.format("%H:%M").to_string()),
+        "next_briefing": view.next_briefing.map(rfc3339),
+        "quiet": view.quiet.map(|quiet| quiet.to_string()),
+        "zone": view.zone.name(),
+        "held": view.held,
     })
 }
 

@@ -58,6 +58,10 @@ fn paths() -> Value {
         "/undo": { "post": undo() },
         "/why": { "get": why() },
         "/log": { "get": log() },
+        "/morning": { "get": morning() },
+        "/rhythm": { "get": rhythm() },
+        "/briefing": { "post": briefing() },
+        "/quiet": { "post": quiet() },
         "/queue": { "get": queue() },
         "/tasks": { "get": tasks(), "post": create() },
         "/tasks/{task_id}": { "get": task(), "parameters": [parameter("task_id")] },
@@ -250,6 +254,74 @@ fn log() -> Value {
                 "type": ["string", "null"], "description": "Where to go on; null on the last page.",
             },
         })), &[400, 404, 422]),
+    })
+}
+
+fn morning() -> Value {
+    let tasks = || json!({ "type": "array", "items": schema("NextTask") });
+    let lines = || json!({ "type": "array", "items": { "type": "string" } });
+    json!({
+        "operationId": "morning",
+        "summary": "The briefing",
+        "description": "The first three of the queue with their reasons, what is overdue and due today, who waits, and \
+                        what is queued or stuck. The numbers of `top` name their tasks in a `ref` until the queue is \
+                        shown again; with nothing pinned the first of the queue is pinned, as showing does.",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "The briefing, now", object(json!({
+            "message": { "type": "string" },
+            "open": { "type": "integer", "minimum": 0, "description": "How many tasks are in the queue." },
+            "top": { "type": "array", "items": { "allOf": [
+                schema("ShownTask"),
+                { "type": "object", "properties": { "number": { "type": "integer", "minimum": 1 } }, "required": ["number"] },
+            ] } },
+            "current": maybe_schema("NextTask"),
+            "overdue": tasks(),
+            "due_today": tasks(),
+            "waiting": { "type": "array", "items": object(json!({
+                "who": { "type": "string" },
+                "task": schema("NextTask"),
+            })) },
+            "queued": lines(),
+            "queued_count": { "type": "integer", "minimum": 0 },
+            "troubles": lines(),
+        })), &[422]),
+    })
+}
+
+fn rhythm() -> Value {
+    json!({
+        "operationId": "rhythm",
+        "summary": "When somebody is told what they have not just asked for",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "What they have chosen", schema("Rhythm"), &[422]),
+    })
+}
+
+fn briefing() -> Value {
+    json!({
+        "operationId": "setBriefing",
+        "summary": "Have the briefing sent on working days, or no more",
+        "parameters": [parameter("actor")],
+        "requestBody": body(true, json!({ "at": {
+            "type": "string",
+            "description": "A time of day in the person's zone, or `off`.",
+            "examples": ["8:30", "9am", "off"],
+        } }), &["at"]),
+        "responses": answers(200, "What they have chosen now", schema("Rhythm"), &[400, 413, 415, 422]),
+    })
+}
+
+fn quiet() -> Value {
+    json!({
+        "operationId": "setQuietHours",
+        "summary": "Hold notices in some hours, or no more",
+        "parameters": [parameter("actor")],
+        "requestBody": body(true, json!({ "hours": {
+            "type": "string",
+            "description": "Hours of the day in the person's zone, or `off`.",
+            "examples": ["20:00-8:00", "off"],
+        } }), &["hours"]),
+        "responses": answers(200, "What they have chosen now", schema("Rhythm"), &[400, 413, 415, 422]),
     })
 }
 
@@ -654,6 +726,14 @@ fn schemas() -> Value {
         "Answer": answer_schema(),
         "Operation": operation_schema(),
         "LogEntry": log_entry(),
+        "Rhythm": object(json!({
+            "message": { "type": "string" },
+            "briefing": { "type": ["string", "null"], "examples": ["08:30"] },
+            "next_briefing": maybe_time(),
+            "quiet": { "type": ["string", "null"], "examples": ["20:00-08:00"] },
+            "zone": { "type": "string", "description": "The person's, as Slack last told it.", "examples": ["Europe/Madrid"] },
+            "held": { "type": "integer", "minimum": 0, "description": "Notices that wait for the end of quiet hours." },
+        })),
         "SyncReport": sync_report(),
         "Status": status_schema(),
         "Readiness": readiness(),

@@ -340,7 +340,7 @@ fn mentioned(text: &str) -> Vec<&str> {
 }
 
 /// Slack's words about a person → ours (contract slack 3.2).
-fn member(id: &str, user: User) -> Member {
+pub(super) fn member(id: &str, user: User) -> Member {
     let yes = |flag: Option<bool>| flag == Some(true);
     let name = [
         user.profile.display_name,
@@ -366,7 +366,7 @@ fn member(id: &str, user: User) -> Member {
 }
 
 /// A member that may not act, whoever is named in the configuration.
-fn nobody(id: &str) -> Member {
+pub(super) fn nobody(id: &str) -> Member {
     Member {
         id: id.to_owned(),
         team: None,

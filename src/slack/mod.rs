@@ -16,6 +16,7 @@ mod listen;
 mod pace;
 mod post;
 mod react;
+mod rhythm;
 mod socket;
 mod text;
 mod trouble;
@@ -286,6 +287,17 @@ pub async fn run(
                 timings: Arc::clone(&timings),
             },
             to_be_told,
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "rhythm",
+        rhythm::run(
+            desk.clone(),
+            web.clone(),
+            own.team.clone(),
+            clock.clone(),
+            Arc::clone(&timings),
             shutdown.clone(),
         ),
     );

@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0012_forms.sql"),
     include_str!("../../migrations/0013_gestures.sql"),
     include_str!("../../migrations/0014_log.sql"),
+    include_str!("../../migrations/0015_rhythms.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

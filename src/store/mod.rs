@@ -17,6 +17,7 @@ pub mod people;
 mod pool;
 pub mod prune;
 pub mod reactions;
+pub mod rhythms;
 pub mod slack_events;
 pub mod snoozes;
 pub mod tasks;

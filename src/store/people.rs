@@ -80,6 +80,15 @@ pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option
     )
 }
 
+/// Where somebody is told what they have asked to be told, notices wanted or not.
+pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
+    connection.query_row(
+        "SELECT ifnull(dm, slack_id) FROM people WHERE id = ?1",
+        [id.0],
+        |row| row.get(0),
+    )
+}
+
 /// They have spoken to us in this DM.
 pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<()> {
     tx.execute(

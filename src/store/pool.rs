@@ -72,6 +72,8 @@ pub enum Wake {
     Reactions,
     /// What Home tabs show may have changed, or one was opened.
     Homes,
+    /// When somebody is told what they have not just asked for may be another time now.
+    Rhythms,
 }
 
 /// What wakes whom. Nothing in Ivan looks at a table on a timer.
@@ -83,6 +85,7 @@ pub struct Signals {
     pub messages: Notify,
     pub reactions: Notify,
     pub homes: Notify,
+    pub rhythms: Notify,
     settled: watch::Sender<u64>,
 }
 
@@ -95,6 +98,7 @@ impl Signals {
             Wake::Messages => self.messages.notify_one(),
             Wake::Reactions => self.reactions.notify_one(),
             Wake::Homes => self.homes.notify_one(),
+            Wake::Rhythms => self.rhythms.notify_one(),
             Wake::Settled => self
                 .settled
                 .send_modify(|count| *count = count.wrapping_add(1)),

@@ -127,6 +127,7 @@ pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
         "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE messages SET about = ?2 WHERE about = ?1",
         "UPDATE log SET task_id = ?2 WHERE task_id = ?1",
+        "UPDATE held SET task_id = ?2 WHERE task_id = ?1",
     ] {
         tx.execute(sql, params![old, new])?;
     }

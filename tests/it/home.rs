@@ -36,9 +36,11 @@ async fn home_shows_the_queue_the_accounts_and_the_settings() {
         GitHub is not connected here. Whoever runs me can add [github] to bot.toml.
         Settings
         Notices: on. You hear what others do to your tasks.
+        Briefing: off. Any other: `briefing 8:30`
+        Quiet hours: none. Any other: `quiet 20:00-8:00`
         `slack.receipts = "message"` for the whole workspace
         `slack.thread_replies = "hint"` for the whole workspace
-        [Mute]
+        [Mute] [Briefing 7:00] [Briefing 8:00] [Briefing 9:00] [Quiet nights]
         "#);
     })
     .await;

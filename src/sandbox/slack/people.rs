@@ -38,6 +38,16 @@ impl Slack {
         must(found.ok_or("no channel of that name"), name)
     }
 
+    /// A person's profile says that they are in another time zone from now on.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[track_caller]
+    pub fn moves_to(&self, user: &str, zone: &str) {
+        let moved = self.inner.world().moves_to(user, zone);
+        assert!(moved, "nobody is {user}");
+    }
+
     /// Makes a channel with these members; the bot is in it only when it is named.
     pub fn add_channel(&self, id: &str, name: &str, private: bool, members: &[&str]) {
         self.inner.world().add_channel(id, name, private, members);

@@ -238,6 +238,14 @@ impl World {
 
     // Who is there.
 
+    /// Puts somebody into another time zone; `false` if there is nobody.
+    pub(super) fn moves_to(&mut self, user: &str, zone: &str) -> bool {
+        let person = self.people.get_mut(user);
+        person
+            .map(|person| person.seed.insert("tz".to_owned(), json!(zone)))
+            .is_some()
+    }
+
     /// A user as `users.info` shows it; the address only where the scope allows it and there is one (contract 3.2).
     pub(super) fn user(&self, id: &str) -> Result<Value, Code> {
         let person = self.people.get(id).ok_or("user_not_found")?;

@@ -1,0 +1,108 @@
+//! `morning`: the briefing, on demand; `desk/rhythm.rs` has it sent on working days.
+
+use super::turn::{Done, Said, Turn};
+use super::{Desk, Scored, TurnedDown, home};
+use crate::domain::home::WAITING_MAX;
+use crate::domain::morning::{Morning, TOP, Waits, due};
+use crate::domain::person::Person;
+use crate::domain::reply::Words;
+use crate::domain::score::Score;
+use crate::domain::task::Task;
+use crate::settle::queue;
+use crate::store::{DbResult, StoreTrouble, people};
+
+/// What `GET /morning` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MorningView {
+    /// The same in words.
+    pub message: Words,
+    pub morning: Morning,
+    /// The first of the queue, numbered from 1; the numbers work as REF until the next list.
+    pub top: Vec<Scored>,
+}
+
+impl Desk {
+    /// The briefing now. With nothing pinned the first of the queue is pinned, as showing does.
+    pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreTrouble> {
+        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let (morning, said) = turn.gather_morning(&person)?;
+                if let Some(pin) = said.pin {
+                    people::pin_shown(tx, pin, turn.now)?;
+                }
+                if let Some(list) = said.list {
+                    people::list_shown(tx, list, turn.now)?;
+                }
+                let top = morning.top.iter().cloned();
+                Ok(MorningView {
+                    message: said.words,
+                    top: top
+                        .map(|(_, task, score)| Scored::from((task, score)))
+                        .collect(),
+                    morning,
+                })
+            })
+            .await
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn morning(&self, person: &Person) -> DbResult<Result<Done, TurnedDown>> {
+        Ok(Ok(Done::Said(self.gather_morning(person)?.1)))
+    }
+
+    /// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
+    pub(super) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Said)> {
+        let inner = self.inner;
+        let (pin, current) = self.show_current(person)?;
+        let ranked = queue(self.tx, person, self.now, &inner.settings.weights)?;
+        let (overdue, due_today) = due(&ranked, self.now, person.zone);
+        let is_in_top = |row| ranked.iter().take(TOP).any(|(other, ..)| *other == row);
+        let current = current
+            .filter(|current| !is_in_top(current.row))
+            .map(|current| current.task);
+        let waits = self.who_waits(&ranked)?;
+        let (queued, queued_count) = home::waiting(self.tx, person, WAITING_MAX)?;
+        let open = ranked.len();
+        let top: Vec<_> = ranked.into_iter().take(TOP).collect();
+        let rows: Vec<i64> = top.iter().map(|(row, ..)| *row).collect();
+        let list = match rows.is_empty() {
+            true => None,
+            false => Some(people::list(self.tx, person.id, &rows, None)?),
+        };
+        let morning = Morning {
+            now: self.now,
+            zone: person.zone,
+            open,
+            top,
+            current,
+            overdue,
+            due_today,
+            waits,
+            queued,
+            queued_count: usize::try_from(queued_count).unwrap_or_default(),
+            troubles: home::troubles(inner),
+            empty: self.empty(person)?,
+        };
+        let said = Said {
+            words: morning.words(),
+            parts: morning.parts(),
+            pin: Some(pin),
+            list,
+            ..Said::default()
+        };
+        Ok((morning, said))
+    }
+
+    /// Who waits for tasks of a queue. Nothing says yet which task waits for which.
+    fn who_waits(&self, _ranked: &[(i64, Task, Score)]) -> DbResult<Vec<Waits>> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,299 @@
+//! What people are told without asking just then: the briefing of working days, and what quiet hours held back.
+//!
+//! `slack/rhythm.rs` asks here who is due and waits for the next instant. What is said is decided once more here, in the
+//! transaction that claims it, so that a briefing is owed once a day however often the daemon dies (P2), and a held
+//! notice goes from the table into a message in one piece.
+
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::Tz;
+
+use super::turn::{Done, Said, Turn};
+use super::{Desk, TurnedDown};
+use crate::domain::card::Part;
+use crate::domain::person::{Member, Person, PersonId, may_act};
+use crate::domain::reply;
+use crate::domain::rhythm::{Briefing, Quiet, briefing, over_with};
+use crate::store::messages::{self, Draft};
+use crate::store::rhythms::{self, Rhythm};
+use crate::store::{Db, DbResult, StoreTrouble, Wake, people};
+
+/// Blocks of one message of what was held; what is left goes into a next one.
+const BLOCKS: usize = 40;
+
+/// Somebody who is to be told something now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub person: PersonId,
+    /// Their Slack id, where they have one of their own.
+    pub slack: Option<String>,
+}
+
+/// Who is due, and when somebody will be next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rhythms {
+    pub due: Vec<Due>,
+    pub next: Option<DateTime<Utc>>,
+}
+
+/// What somebody has chosen, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RhythmView {
+    /// What was changed, or how it is.
+    pub message: reply::Words,
+    pub briefing: Option<NaiveTime>,
+    pub next_briefing: Option<DateTime<Utc>>,
+    pub quiet: Option<Quiet>,
+    pub zone: Tz,
+    /// Notices that wait for the end of quiet hours.
+    pub held: i64,
+}
+
+/// A change of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Briefing(Option<NaiveTime>),
+    Quiet(Option<Quiet>),
+}
+
+/// For the Slack surface.
+impl Desk {
+    /// Resolves when there may be something new in `rhythms` since the last call. For one listener.
+    pub async fn something_in_rhythms(&self) {
+        self.inner.store.signals().rhythms.notified().await;
+    }
+
+    /// Who is to be told something now, and when the next are.
+    pub async fn rhythms(&self) -> Result<Rhythms, StoreTrouble> {
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .read(move |connection| {
+                let mut all = Rhythms::default();
+                for id in rhythms::concerned(connection)? {
+                    let person = people::by_id(connection, id)?;
+                    let (is_due, next) = when(connection, &person, now)?;
+                    if is_due {
+                        all.due.push(Due {
+                            person: id,
+                            slack: person.slack,
+                        });
+                    }
+                    all.next = all.next.into_iter().chain(next).min();
+                }
+                Ok(all)
+            })
+            .await
+    }
+
+    /// Tells somebody who is due what there is to tell; nothing, if it turns out that they are not, or may not be told.
+    /// `member` is what Slack says about them now: they may be in another zone, or have left.
+    pub async fn tell_due(
+        &self,
+        person: PersonId,
+        member: Option<(Member, String)>,
+    ) -> Result<(), StoreTrouble> {
+        let inner = std::sync::Arc::clone(&self.inner);
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let mut person = people::by_id(tx, person)?;
+                let mut may = true;
+                if let Some((member, team)) = &member {
+                    may = may_act(member, team, &inner.settings.allowed_users).is_ok();
+                    if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
+                        people::moved_to_zone(tx, person.id, zone)?;
+                        person.zone = zone;
+                    }
+                }
+                turn.tell_due(&person, may)
+            })
+            .await
+    }
+
+    /// What somebody has chosen; after a change, if there is one.
+    pub async fn rhythm(
+        &self,
+        person: &Person,
+        change: Option<Change>,
+    ) -> Result<RhythmView, TurnedDown> {
+        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let message = match change {
+                    Some(change) => match turn.change_rhythm(&person, change)? {
+                        Ok(words) => words,
+                        Err(turned_down) => return Ok(Err(turned_down)),
+                    },
+                    None => turn.quiet_is(&person)?,
+                };
+                let chosen = rhythms::of(tx, person.id)?;
+                Ok(Ok(RhythmView {
+                    message,
+                    briefing: chosen.briefing,
+                    next_briefing: next_briefing(&chosen, turn.now, person.zone),
+                    quiet: chosen.quiet,
+                    zone: person.zone,
+                    held: rhythms::count_held(tx, person.id)?,
+                }))
+            })
+            .await?
+    }
+}
+
+impl Turn<'_> {
+    /// `briefing 8:30`, `quiet 20:00-8:00` and their `off`.
+    pub(super) fn rhythm(
+        &self,
+        person: &Person,
+        change: Change,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        let words = self.change_rhythm(person, change)?;
+        Ok(words.map(|words| {
+            Done::Said(Said {
+                words,
+                ..Said::default()
+            })
+        }))
+    }
+
+    /// `quiet`
+    pub(super) fn quiet_is(&self, person: &Person) -> DbResult<reply::Words> {
+        let chosen = rhythms::of(self.tx, person.id)?;
+        let held = rhythms::count_held(self.tx, person.id)?;
+        Ok(reply::quiet_is(chosen.quiet, held, person.zone))
+    }
+
+    fn change_rhythm(
+        &self,
+        person: &Person,
+        change: Change,
+    ) -> DbResult<Result<reply::Words, TurnedDown>> {
+        let mut chosen = rhythms::of(self.tx, person.id)?;
+        let wants_something = matches!(change, Change::Briefing(Some(_)) | Change::Quiet(Some(_)));
+        if wants_something && people::reached_in(self.tx, person.id)?.is_none() {
+            return Ok(Err(TurnedDown::Unfit(reply::nowhere_to_tell())));
+        }
+        let words = match change {
+            Change::Briefing(at) => {
+                chosen.briefing = at;
+                // Today's is over with if its time is, and what was sent is sent.
+                let over = at.and_then(|at| over_with(at, self.now, person.zone));
+                chosen.briefed_on = chosen.briefed_on.max(over);
+                let next = next_briefing(&chosen, self.now, person.zone);
+                reply::briefing_set(at, next, person.zone)
+            }
+            Change::Quiet(quiet) => {
+                chosen.quiet = quiet;
+                reply::quiet_set(quiet, person.zone)
+            }
+        };
+        rhythms::set(self.tx, person.id, &chosen)?;
+        self.tx.wake(Wake::Rhythms);
+        self.tx.wake(Wake::Homes);
+        Ok(Ok(words))
+    }
+
+    /// What was held comes first, then the briefing: each is claimed in this transaction.
+    fn tell_due(&self, person: &Person, may: bool) -> DbResult<()> {
+        let chosen = rhythms::of(self.tx, person.id)?;
+        let is_quiet = chosen
+            .quiet
+            .and_then(|quiet| quiet.ends(self.now, person.zone))
+            .is_some();
+        if !is_quiet {
+            let held = rhythms::take_held(self.tx, person.id)?;
+            // Whoever wants no notices any more wants none of these.
+            if let Some(channel) = people::told_in(self.tx, person.id)?.filter(|_| may)
+                && !held.is_empty()
+            {
+                self.tell_held(person, &channel, &held)?;
+            }
+        }
+        let Some(at) = chosen.briefing else {
+            return Ok(());
+        };
+        let Some(Briefing::Now(day)) = briefing(at, chosen.briefed_on, self.now, person.zone)
+        else {
+            return Ok(());
+        };
+        if !rhythms::claim(self.tx, person.id, day)? || !may {
+            return Ok(());
+        }
+        if let Some(channel) = people::reached_in(self.tx, person.id)? {
+            let (_, said) = self.gather_morning(person)?;
+            self.post(Draft {
+                channel,
+                person: Some(person.id),
+                pin: said.pin,
+                list: said.list,
+                words: Some(said.words),
+                parts: said.parts,
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Words]) -> DbResult<()> {
+        for held in held.chunks(BLOCKS * reply::HELD_BLOCK) {
+            let (words, parts) = reply::held(held);
+            self.post(Draft {
+                channel: channel.to_owned(),
+                person: Some(person.id),
+                words: Some(words),
+                parts: parts.into_iter().map(Part::Text).collect(),
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn post(&self, draft: Draft) -> DbResult<()> {
+        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+        self.tx.wake(Wake::Messages);
+        Ok(())
+    }
+}
+
+fn next_briefing(chosen: &Rhythm, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+    match briefing(chosen.briefing?, chosen.briefed_on, now, zone)? {
+        Briefing::Now(_) => Some(now),
+        Briefing::At(then) => Some(then),
+    }
+}
+
+/// Whether somebody is due now; and when they are next.
+fn when(
+    connection: &Db,
+    person: &Person,
+    now: DateTime<Utc>,
+) -> DbResult<(bool, Option<DateTime<Utc>>)> {
+    let chosen = rhythms::of(connection, person.id)?;
+    let mut due = false;
+    let mut next = None;
+    if rhythms::count_held(connection, person.id)? > 0 {
+        match chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone)) {
+            Some(ends) => next = Some(ends),
+            None => due = true,
+        }
+    }
+    if let Some(at) = chosen.briefing {
+        match briefing(at, chosen.briefed_on, now, person.zone) {
+            Some(Briefing::Now(_)) => due = true,
+            Some(Briefing::At(then)) => next = next.into_iter().chain([then]).min(),
+            None => {}
+        }
+    }
+    Ok((due, next))
+}

@@ -1,0 +1,159 @@
+//! The words of the briefing and of quiet hours.
+
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::Tz;
+
+use super::Words;
+use crate::domain::morning::{Morning, NAMED_MAX};
+use crate::domain::rhythm::Quiet;
+use crate::domain::task::Task;
+
+/// What stands over what was held.
+const HELD: &str = "While it was quiet:";
+/// So many held notices share one block of a message.
+pub const HELD_BLOCK: usize = 5;
+
+/// `Mon 23 Nov: 5 open`; with an empty queue, why.
+pub fn morning_lead(morning: &Morning) -> Words {
+    let day = morning.now.with_timezone(&morning.zone).format("%a %-d %b");
+    let words = Words::new().text(format!("{day}: "));
+    match morning.open {
+        0 => words.then(morning.empty.clone()),
+        open => words.text(format!("{open} open")),
+    }
+}
+
+/// The lines under the first tasks; none for what there is nothing of.
+pub fn morning_rest(morning: &Morning) -> Vec<Words> {
+    let mut lines = Vec::new();
+    if let Some(current) = &morning.current {
+        let words = Words::new().text("Current: ");
+        lines.push(words.link(&current.title, &current.url));
+    }
+    lines.extend(titles("Overdue", &morning.overdue));
+    lines.extend(titles("Due today", &morning.due_today));
+    for waits in morning.waits.iter().take(NAMED_MAX) {
+        let words = Words::new().text(format!("{} waits for ", waits.who));
+        lines.push(words.link(&waits.task.title, &waits.task.url));
+    }
+    lines.extend(and_more(morning.waits.len(), NAMED_MAX, "wait"));
+    lines.extend(morning.queued.iter().cloned());
+    lines.extend(and_more(
+        morning.queued_count,
+        morning.queued.len(),
+        "are queued",
+    ));
+    lines.extend(morning.troubles.iter().cloned());
+    lines
+}
+
+fn titles(what: &str, tasks: &[Task]) -> Option<Words> {
+    let mut words = Words::new().text(format!("{what}: "));
+    for (number, task) in tasks.iter().take(NAMED_MAX).enumerate() {
+        if number > 0 {
+            words = words.text(", ");
+        }
+        words = words.link(&task.title, &task.url);
+    }
+    let words = match tasks.len().saturating_sub(NAMED_MAX) {
+        0 => words,
+        more => words.text(format!(" and {more} more")),
+    };
+    (!tasks.is_empty()).then_some(words)
+}
+
+fn and_more(all: usize, named: usize, what: &str) -> Option<Words> {
+    let more = all.saturating_sub(named);
+    (more > 0).then(|| Words::new().text(format!("{more} more {what}")))
+}
+
+/// After `briefing 8:30` or `briefing off`.
+pub fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    match (at, next) {
+        (Some(at), Some(next)) => Words::new()
+            .text(format!(
+                "✓ Briefing at {} on working days ({}). The next one is on ",
+                at.format("%-H:%M"),
+                zone.name()
+            ))
+            .text(next.with_timezone(&zone).format("%a %-d %b %Y").to_string()),
+        _ => Words::new().text("✓ No briefing any more. `morning` shows it whenever you like."),
+    }
+}
+
+/// After `quiet 20:00-8:00` or `quiet off`.
+pub fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
+    Words::new().text(match quiet {
+        Some(quiet) => format!(
+            "✓ Quiet from {quiet} ({}): what others do meanwhile is told in one message when it ends. What you ask is \
+             answered at any time.",
+            zone.name()
+        ),
+        None => "✓ No quiet hours any more.".to_owned(),
+    })
+}
+
+/// What `quiet` alone shows.
+pub fn quiet_is(quiet: Option<Quiet>, held: i64, zone: Tz) -> Words {
+    let words = match quiet {
+        Some(quiet) => Words::new()
+            .text(format!("Quiet from {quiet} ({}). ", zone.name()))
+            .code("quiet off")
+            .text(" ends that."),
+        None => Words::new()
+            .text("No quiet hours. ")
+            .code("quiet 20:00-8:00")
+            .text(" sets some."),
+    };
+    match held {
+        0 => words,
+        held => words.text(format!(" Held until it ends: {held}.")),
+    }
+}
+
+/// Whoever has no DM with us cannot be told anything.
+pub fn nowhere_to_tell() -> Words {
+    Words::new().text(
+        "I have no direct message with you in which I could tell you that, so nothing was changed. Write to me in Slack \
+         once.",
+    )
+}
+
+/// The lines of a Home tab about it.
+pub fn home_rhythm(briefing: Option<NaiveTime>, quiet: Option<Quiet>, zone: Tz) -> Vec<Words> {
+    let briefing = match briefing {
+        Some(at) => format!(
+            "Briefing: {} on working days ({}).",
+            at.format("%-H:%M"),
+            zone.name()
+        ),
+        None => "Briefing: off.".to_owned(),
+    };
+    let quiet = match quiet {
+        Some(quiet) => format!("Quiet hours: {quiet} ({}).", zone.name()),
+        None => "Quiet hours: none.".to_owned(),
+    };
+    let other = |text: String, typed| Words::new().text(text).text(" Any other: ").code(typed);
+    vec![
+        other(briefing, "briefing 8:30"),
+        other(quiet, "quiet 20:00-8:00"),
+    ]
+}
+
+/// Everything that was held, as one message: its words, and its pieces.
+pub fn held(notices: &[Words]) -> (Words, Vec<Words>) {
+    let line = |notice: &Words| Words::new().text("\n• ").then(notice.clone());
+    let lead = Words::new().text(HELD);
+    let words = notices
+        .iter()
+        .fold(lead.clone(), |words, notice| words.then(line(notice)));
+    let blocks = notices.chunks(HELD_BLOCK).map(|notices| {
+        let mut words = Words::new();
+        for (number, notice) in notices.iter().enumerate() {
+            let mark = if number == 0 { "• " } else { "\n• " };
+            words = words.text(mark).then(notice.clone());
+        }
+        words
+    });
+    (words, [lead].into_iter().chain(blocks).collect())
+}

@@ -1,0 +1,456 @@
+//! What people are told without asking just then: the briefing of working days, and what quiet hours held back.
+//!
+//! Stories begin at a time of theirs: the daemon's clock is set at its start, and Ana is in Madrid.
+
+use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Utc, Weekday};
+use chrono_tz::Tz;
+use ivan::sandbox::front::{Fault, Gate, What};
+use serde_json::json;
+
+use crate::harness::*;
+
+const MADRID: Tz = chrono_tz::Europe::Madrid;
+
+/// A Monday that is ahead, however long the tests take.
+fn monday() -> NaiveDate {
+    let mut day = Utc::now().date_naive() + Days::new(3);
+    while day.weekday() != Weekday::Mon {
+        day = day.succ_opt().unwrap();
+    }
+    day
+}
+
+fn on(day: NaiveDate, time: &str, zone: Tz) -> DateTime<Utc> {
+    let time = time.parse().unwrap();
+    zone.from_local_datetime(&day.and_time(time))
+        .unwrap()
+        .to_utc()
+}
+
+/// The daemon's clock says this, about, when it starts next.
+fn it_will_be(ivan: &mut Ivan, then: DateTime<Utc>) {
+    let shift = (then - Utc::now()).num_seconds();
+    ivan.env("IVAN_CLOCK_SHIFT_S", shift.to_string());
+}
+
+/// It is killed, and started again at that time.
+async fn is_back(ivan: &mut Ivan, then: DateTime<Utc>) {
+    ivan.kill().await;
+    it_will_be(ivan, then);
+    ivan.start().await;
+}
+
+/// A story that begins at that time.
+async fn story_at(setup: Setup, then: DateTime<Utc>, story: impl AsyncFnOnce(&mut Ivan)) {
+    let mut ivan = setup.start().await;
+    it_will_be(&mut ivan, then);
+    ivan.start().await;
+    story(&mut ivan).await;
+    ivan.finish().await;
+}
+
+fn task() -> Setup {
+    Setup::new()
+        .people()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
+}
+
+/// Says when the next briefing is.
+fn asked_for(day: NaiveDate, time: &str) -> String {
+    format!(
+        "✓ Briefing at {time} on working days (Europe/Madrid). The next one is on {}",
+        day.format("%a %-d %b %Y")
+    )
+}
+
+// ------------------------------------------------------------ the briefing
+
+#[tokio::test]
+async fn a_briefing_comes_once_a_working_day_at_its_time_and_survives_kills() {
+    let monday = monday();
+    story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30")
+            .await
+            .replies(&asked_for(monday, "8:30"));
+        // It is waited for, not looked for.
+        is_back(ivan, on(monday, "08:29:58", MADRID)).await;
+        let told = ivan.is_told(ANA).answers().await;
+        told.mentions(": 1 open\n1. Renew cert · ClickUp");
+        for later in ["08:30:01", "09:00:00", "11:29:00"] {
+            is_back(ivan, on(monday, later, MADRID)).await;
+        }
+        let tuesday = monday.succ_opt().unwrap();
+        is_back(ivan, on(tuesday, "08:31:00", MADRID)).await;
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+        // Its card is good, and what it showed is current.
+        ivan.dm(ANA, "done")
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_down_sends_it_while_it_is_still_the_morning() {
+    let monday = monday();
+    let tuesday = monday.succ_opt().unwrap();
+    story_at(task(), on(monday, "08:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        is_back(ivan, on(monday, "11:00:00", MADRID)).await;
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+        // Three hours and a half later nobody wants to be told what to begin with: not a word.
+        is_back(ivan, on(tuesday, "12:00:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        assert_eq!(
+            ivan.sql::<String>("SELECT briefed_on FROM rhythms"),
+            monday.to_string()
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_gets_one_on_a_day_that_is_free_or_without_having_asked() {
+    let monday = monday();
+    let saturday = monday + Days::new(5);
+    story_at(task(), on(monday, "09:00:00", MADRID), async |ivan| {
+        // Its time is over today: the next one is tomorrow's.
+        ivan.dm(ANA, "briefing 8:30")
+            .await
+            .replies(&asked_for(monday.succ_opt().unwrap(), "8:30"));
+        ivan.dm(BO, "status").await;
+        for day in [saturday, saturday.succ_opt().unwrap()] {
+            is_back(ivan, on(day, "08:30:01", MADRID)).await;
+            ivan.dm(ANA, "status").await.begins("Slack: connected");
+        }
+        ivan.dm(ANA, "briefing off")
+            .await
+            .begins("✓ No briefing any more.");
+        is_back(ivan, on(monday + Days::new(7), "08:30:01", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kill_while_it_is_being_posted_makes_no_second_one_and_loses_none() {
+    let monday = monday();
+    story_at(task(), on(monday, "08:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        // Slack takes it, and never says so.
+        ivan.slack()
+            .front()
+            .fault(Fault::new(What::ApplyThenHang).on("POST", "chat.postMessage"));
+        is_back(ivan, on(monday, "08:30:00", MADRID)).await;
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+        is_back(ivan, on(monday, "08:31:00", MADRID)).await;
+        ivan.logs("read clickup:").await;
+        ivan.dm(ANA, "status").await;
+        // It is claimed, and the daemon dies before Slack has it.
+        let gate = Gate::new();
+        ivan.slack()
+            .front()
+            .fault(Fault::new(What::Wait(gate)).on("POST", "chat.postMessage"));
+        let tuesday = monday.succ_opt().unwrap();
+        is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
+        ivan.asks(ivan.slack().front(), "POST", "chat.postMessage", 4)
+            .await;
+        ivan.slack().front().clear_faults();
+        is_back(ivan, on(tuesday, "08:32:00", MADRID)).await;
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_travels_gets_it_at_their_new_time() {
+    let monday = monday();
+    story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        // She says nothing in New York, where it is half past two when her time comes.
+        ivan.slack().moves_to(ANA, "America/New_York");
+        is_back(ivan, on(monday, "08:30:01", MADRID)).await;
+        ivan.within("Slack was asked", async {
+            while ivan.sql::<String>("SELECT zone FROM people WHERE name = 'Ana'")
+                != "America/New_York"
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        is_back(ivan, on(monday, "08:29:59", chrono_tz::America::New_York)).await;
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_set_over_http_and_from_the_command_line_too() {
+    let monday = monday();
+    story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "status").await;
+        let ran = ivan.cli(&["--as", "Ana", "briefing", "8:30"]).await;
+        assert_eq!(
+            (ran.exit, ran.out.trim()),
+            (0, asked_for(monday, "8:30").as_str()),
+            "{}",
+            ran.err
+        );
+        let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+        let (status, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
+        assert_eq!(status, 200);
+        let next = on(monday, "08:30:00", MADRID)
+            .format("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
+        assert_eq!(
+            (&chosen["briefing"], &chosen["next_briefing"]),
+            (&json!("08:30"), &json!(next))
+        );
+        assert_eq!(chosen["zone"], "Europe/Madrid");
+        let (_, chosen) = ivan
+            .http_with("POST", "/quiet", Some(json!({"hours": "22:00-7:00"})), ana)
+            .await;
+        assert_eq!(chosen["quiet"], "22:00-07:00");
+        let ran = ivan.cli(&["--as", "Ana", "quiet"]).await;
+        assert!(
+            ran.out
+                .starts_with("Quiet from 22:00-07:00 (Europe/Madrid)"),
+            "{}",
+            ran.out
+        );
+        let ran = ivan.cli(&["--as", "Ana", "quiet", "off"]).await;
+        assert_eq!(ran.exit, 0);
+        let (_, chosen) = ivan
+            .http_with("POST", "/briefing", Some(json!({"at": "off"})), ana)
+            .await;
+        assert_eq!(
+            (&chosen["briefing"], &chosen["quiet"]),
+            (&json!(null), &json!(null))
+        );
+        for (path, body) in [
+            ("/briefing", json!({"at": "soon"})),
+            ("/quiet", json!({"hours": "8:00-8:00"})),
+            ("/briefing", json!({})),
+        ] {
+            let (status, problem) = ivan.http_with("POST", path, Some(body), ana).await;
+            assert_eq!(status, 422, "{problem}");
+        }
+        // Bo's is Bo's.
+        let (_, chosen) = ivan
+            .http_with("GET", "/rhythm", None, &[("X-Ivan-Actor", "Bo")])
+            .await;
+        assert_eq!(chosen["briefing"], json!(null));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_cannot_be_told_is_told_so() {
+    ivan_test(two_tasks(), async |ivan| {
+        let ran = ivan.cli(&["briefing", "8:30"]).await;
+        assert_eq!(ran.exit, 1);
+        assert!(ran.err.contains("Write to me in Slack once"), "{}", ran.err);
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM rhythms"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_chosen_at_home_with_buttons() {
+    let monday = monday();
+    story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
+        let home = ivan.opens_home(ANA).await;
+        assert!(home.contains("Briefing: off."), "{home}");
+        assert!(home.contains("Quiet hours: none."), "{home}");
+        ivan.presses_at_home(ANA, "Briefing 8:00", 0)
+            .settles()
+            .await
+            .replies(&asked_for(monday, "8:00"));
+        ivan.shows_at_home(ANA, "Briefing: 8:00 on working days (Europe/Madrid).")
+            .await;
+        ivan.presses_at_home(ANA, "Quiet nights", 0)
+            .settles()
+            .await
+            .begins("✓ Quiet from 20:00-08:00");
+        ivan.shows_at_home(ANA, "Quiet hours: 20:00-08:00 (Europe/Madrid).")
+            .await;
+        ivan.presses_at_home(ANA, "No quiet hours", 0)
+            .settles()
+            .await
+            .begins("✓ No quiet hours");
+        ivan.presses_at_home(ANA, "No briefing", 0)
+            .settles()
+            .await
+            .begins("✓ No briefing");
+        ivan.shows_at_home(ANA, "Briefing: off.").await;
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ quiet hours
+
+/// Ana's tasks, with webhooks.
+fn hooked() -> Setup {
+    Setup::new().webhooks().people().clickup_tasks([
+        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]}),
+        json!({"name": "Write the runbook", "assignees": [ANA_CLICKUP]}),
+    ])
+}
+
+/// Waits until so many notices are held.
+async fn holds(ivan: &Ivan, notices: i64) {
+    ivan.until_deliveries_are_applied().await;
+    ivan.within("they are held", async {
+        while ivan.sql::<i64>("SELECT count(*) FROM held") != notices {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
+    let monday = monday();
+    let tuesday = monday.succ_opt().unwrap();
+    story_at(hooked(), on(monday, "21:00:00", MADRID), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "quiet 20:00-8:00")
+            .await
+            .begins("✓ Quiet from 20:00-08:00 (Europe/Madrid)");
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "how far is it?");
+        holds(ivan, 1).await;
+        ivan.clickup()
+            .set_status("Write the runbook", "complete", BO_CLICKUP);
+        holds(ivan, 2).await;
+        // What she asks is answered at any time.
+        ivan.dm(ANA, "quiet")
+            .await
+            .mentions("Held until it ends: 2.");
+        ivan.dm(ANA, "list")
+            .await
+            .replies("1. Renew cert · ClickUp · to do");
+        is_back(ivan, on(tuesday, "03:00:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        is_back(ivan, on(tuesday, "07:59:58", MADRID)).await;
+        let told = ivan.is_told(ANA).answers().await;
+        let text = told.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], "While it was quiet:");
+        assert_eq!(
+            lines[1],
+            "• Bo commented on Renew cert in ClickUp: “how far is it?”"
+        );
+        assert!(
+            lines[2].starts_with("• Write the runbook was completed in ClickUp by Bo, "),
+            "{text}"
+        );
+        // Nothing twice; and by day they come at once.
+        is_back(ivan, on(tuesday, "08:10:00", MADRID)).await;
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "hello?");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("Bo commented on Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_held_comes_before_the_briefing() {
+    let monday = monday();
+    let tuesday = monday.succ_opt().unwrap();
+    story_at(hooked(), on(monday, "21:00:00", MADRID), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "quiet 20:00-8:00").await.begins("✓");
+        ivan.dm(ANA, "briefing 8:00").await.begins("✓");
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "how far is it?");
+        holds(ivan, 1).await;
+        is_back(ivan, on(tuesday, "08:00:00", MADRID)).await;
+        let held = ivan.is_told(ANA);
+        let briefing = ivan.is_told(ANA);
+        held.answers().await.begins("While it was quiet:");
+        briefing.answers().await.mentions(": 2 open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn quiet_off_tells_at_once_what_was_held_and_mute_tells_nothing() {
+    story_at(hooked(), on(monday(), "21:00:00", MADRID), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "quiet 20:00-8:00").await.begins("✓");
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "how far is it?");
+        holds(ivan, 1).await;
+        ivan.dm(ANA, "quiet off")
+            .await
+            .begins("✓ No quiet hours any more.");
+        ivan.is_told(ANA).answers().await.mentions("how far is it?");
+        ivan.dm(ANA, "quiet 8pm-8am").await.begins("✓");
+        ivan.clickup()
+            .comment_by("Renew cert", BO_CLICKUP, "hello?");
+        holds(ivan, 1).await;
+        ivan.dm(ANA, "mute").await.begins("✓");
+        ivan.dm(ANA, "quiet off").await.begins("✓");
+        holds(ivan, 0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operators_alarms_are_not_held() {
+    let setup = two_tasks().config("slack.operators = [\"U0ANN01\"]");
+    story_at(setup, on(monday(), "21:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "quiet 20:00-8:00").await.begins("✓");
+        ivan.clickup().revoke_token();
+        let (status, _) = ivan.http("POST", "/sync", None).await;
+        assert_eq!(status, 200);
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("refuses the token");
+        ivan.clickup().accept_token();
+        ivan.sync().await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("takes the token again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_held_notices_are_one_message_that_slack_takes() {
+    let monday = monday();
+    story_at(hooked(), on(monday, "21:00:00", MADRID), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "quiet 20:00-8:00").await.begins("✓");
+        let long = "ü".repeat(400);
+        for _ in 0..30 {
+            ivan.clickup().comment_by("Renew cert", BO_CLICKUP, &long);
+        }
+        holds(ivan, 30).await;
+        is_back(ivan, on(monday, "20:00:00", MADRID) + Duration::hours(13)).await;
+        let told = ivan.is_told(ANA).answers().await;
+        let blocks = told.posted().blocks;
+        let said: usize = blocks
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|block| {
+                block["text"]["text"]
+                    .as_str()
+                    .unwrap()
+                    .matches("commented on")
+                    .count()
+            })
+            .sum();
+        assert_eq!(said, 30);
+    })
+    .await;
+}
