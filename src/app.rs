@@ -20,7 +20,9 @@ use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::desk::{ChannelDefaults, Desk, DeskSettings, Receipts, ThreadReplies};
+use crate::domain::entity::Entities;
 use crate::domain::event::{HookKeeper, HookReader};
+use crate::domain::link::Accounts;
 use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
 use crate::domain::task::Source;
 use crate::gaps::{Alarms, Gaps};
@@ -93,9 +95,14 @@ impl App {
             config.webhooks.bind,
         )
         .await?;
-        let desk = Desk::new(store.clone(), desk_settings(config), clock.clone());
         let known = store.read(tasks::containers).await?;
         let sources = sources(config, &known, &clock)?;
+        let desk = Desk::new(
+            store.clone(),
+            desk_settings(config),
+            sources.accounts.clone(),
+            clock.clone(),
+        );
         let pauses = store.read(pauses::all).await?;
         for (source, until) in pauses {
             let mut writers = sources.writers.iter();
@@ -603,16 +610,18 @@ struct Sources {
     mirrors: Vec<Mirror>,
     hook_readers: Vec<Arc<dyn HookReader>>,
     hook_keepers: Vec<Arc<dyn HookKeeper>>,
+    accounts: Vec<Arc<dyn Accounts>>,
 }
 
 impl Sources {
     fn add<S>(&mut self, source: Arc<S>, configured: Vec<String>)
     where
-        S: SourceWriter + SourceReader + HookReader + HookKeeper + 'static,
+        S: SourceWriter + SourceReader + HookReader + HookKeeper + Accounts + 'static,
     {
         self.writers.push(Arc::clone(&source) as _);
         self.hook_readers.push(Arc::clone(&source) as _);
         self.hook_keepers.push(Arc::clone(&source) as _);
+        self.accounts.push(Arc::clone(&source) as _);
         self.mirrors.push(Mirror {
             writer: Arc::clone(&source) as _,
             reader: source,
@@ -810,6 +819,8 @@ fn desk_settings(config: &Config) -> DeskSettings {
             Some(config::Receipts::Reactions) => Receipts::Reactions,
             Some(config::Receipts::Message) | None => Receipts::Message,
         },
+        signature: config.outbox.signature,
+        entities: Entities::new(config.entities.clone()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::event::{Act, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
 use crate::domain::person::Person;
 use crate::domain::reply;
-use crate::domain::task::{Source, Task, TaskKey};
+use crate::domain::task::{Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
 use crate::store::{
@@ -305,7 +305,7 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
 fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
     let source = task.task.key.source();
     if let Some(actor) = &act.by {
-        let themselves = is_account(person, source, &actor.account) || (person.alone && actor.us);
+        let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
         let addressed = match &act.what {
             What::Commented { text, .. } => mentions(person, text),
             _ => false,
@@ -315,27 +315,20 @@ fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
         }
     }
     match &act.what {
-        What::Assigned { to } => !person.alone && is_account(person, source, to),
-        What::Unassigned { from } => !person.alone && is_account(person, source, from),
+        What::Assigned { to } => !person.alone && person.has(source, to),
+        What::Unassigned { from } => !person.alone && person.has(source, from),
         What::Completed | What::Reopened | What::Commented { .. } => true,
         What::Deleted => false,
     }
 }
 
-fn is_account(person: &Person, source: Source, account: &crate::domain::task::Account) -> bool {
-    match source {
-        Source::ClickUp => person.clickup.as_deref() == Some(account.id.as_str()),
-        Source::GitHub => person
-            .github
-            .as_deref()
-            .is_some_and(|login| login.eq_ignore_ascii_case(&account.name)),
-    }
-}
-
 fn mentions(person: &Person, text: &str) -> bool {
     let text = text.to_lowercase();
-    [person.github.as_deref(), Some(person.name.as_str())]
+    let names = [&person.github, &person.clickup_name];
+    names
         .into_iter()
+        .map(Option::as_deref)
+        .chain([Some(person.name.as_str())])
         .flatten()
         .any(|name| text.contains(&format!("@{}", name.to_lowercase())))
 }

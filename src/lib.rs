@@ -20,6 +20,9 @@
 //! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
+//! │   ├── link.rs        Link, Accounts: which account at a source is whose
+//! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names
+//! │   ├── prose.rs       a person's text as it is written to a source: signed
 //! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
@@ -45,6 +48,7 @@
 //! │   ├── log.rs         what was done, for those who may see it
 //! │   ├── morning.rs     the briefing, gathered
 //! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
+//! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
 //! │   └── why.rs         the points of a task and its place
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
@@ -58,6 +62,7 @@
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   └── tasks.rs · comments.rs · log.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs · rhythms.rs ·
+//! │   └── tasks.rs · comments.rs · people.rs · links.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
 //! │                      homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
@@ -66,8 +71,9 @@
 //! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
 //! │   ├── undo.rs        starting, reopening, and taking back
 //! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
-//! │   └── poll.rs        SourceReader: listings → tasks
-//! ├── github/        a source: the same five files
+//! │   ├── poll.rs        SourceReader: listings → tasks
+//! │   └── accounts.rs    Accounts: whose account is whose
+//! ├── github/        a source: the same files
 //! ├── slack/         a surface
 //! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us

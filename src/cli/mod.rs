@@ -239,6 +239,21 @@ pub enum TaskCommand {
         #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: Option<u16>,
     },
+    /// Show which accounts are yours, where that comes from, and what is missing
+    Whoami,
+    /// Make an account yours, so that what is assigned to it is in your queue
+    Link {
+        #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
+        source: String,
+        /// A GitHub login; a ClickUp name, e-mail address or member id
+        #[arg(required = true, value_name = "ACCOUNT")]
+        account: Vec<String>,
+    },
+    /// Make the account you linked nobody's again
+    Unlink {
+        #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
+        source: String,
+    },
     /// Ask the sources what changed
     Sync {
         /// Ask for everything, not only for what changed
@@ -278,6 +293,9 @@ pub struct CreateArgs {
     /// A ClickUp list other than the default one, by its id
     #[arg(short, long)]
     pub list: Option<String>,
+    /// Whose it is to be: somebody of [[people]], or `nobody` [default: yours]
+    #[arg(short, long, value_name = "PERSON")]
+    pub assignee: Option<String>,
 }
 
 /// Where the daemon is and who asks it.
@@ -374,12 +392,15 @@ impl TaskCommand {
             | TaskCommand::Snooze { .. }
             | TaskCommand::Reopen { .. }
             | TaskCommand::Undo
+            | TaskCommand::Link { .. }
+            | TaskCommand::Unlink { .. }
             | TaskCommand::Next => What::Write,
             TaskCommand::Why { .. } => What::Why,
             TaskCommand::Log { .. } => What::Log,
             TaskCommand::Morning | TaskCommand::Briefing { .. } | TaskCommand::Quiet { .. } => {
                 What::Words
             }
+            TaskCommand::Whoami => What::Whoami,
             TaskCommand::Current => What::Current,
             TaskCommand::List { .. } => What::List,
             TaskCommand::Sync { .. } => What::Sync,
@@ -424,6 +445,14 @@ impl Call {
                 Call::post("/reopen", json!({ "ref": task }), WRITE_WAIT)
             }
             TaskCommand::Undo => Call::post("/undo", json!({}), WRITE_WAIT),
+            TaskCommand::Whoami => Call::get("/whoami"),
+            TaskCommand::Link { source, account } => {
+                let body = json!({ "source": source, "account": account.join(" ") });
+                Call::post("/link", body, WRITE_WAIT)
+            }
+            TaskCommand::Unlink { source } => {
+                Call::post("/unlink", json!({ "source": source }), WRITE_WAIT)
+            }
             TaskCommand::Why { task: None } => Call::get("/why"),
             TaskCommand::Why { task: Some(task) } => {
                 let task = utf8_percent_encode(task, NON_ALPHANUMERIC);
@@ -502,6 +531,7 @@ impl CreateArgs {
             "entity_id": self.entity,
             "repo": self.repo,
             "list": self.list,
+            "assignee": self.assignee,
         })
     }
 }

@@ -21,6 +21,7 @@ pub enum What {
     Log,
     /// The daemon's own words, line by line.
     Words,
+    Whoami,
     Sync,
     Status,
 }
@@ -60,9 +61,9 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
         (What::Write, 202) => queued(json),
         (What::Current, 200) => current(json, zone),
         (What::List, 200) => list(json, zone),
-        (What::Why, 200) => why(json),
         (What::Log, 200) => log(json, zone),
         (What::Words, 200) => message(json),
+        (What::Why | What::Whoami, 200) => why(json),
         (What::Sync, 200) => synced(json),
         (What::Sync, 202) => Some(Printed {
             exit: EXIT_QUEUED,

@@ -1,9 +1,10 @@
 //! ClickUp, a source: what is written to it and read from it, in our own types.
 //!
 //! [`ClickUp`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
+//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
 //! `wire.rs`. Facts are those of contract clickup.
 
+mod accounts;
 mod client;
 mod hook;
 mod poll;
@@ -79,6 +80,8 @@ pub struct ClickUp {
     known: Mutex<BTreeMap<String, (DateTime<Utc>, List)>>,
     /// The member that the token belongs to.
     me: OnceCell<String>,
+    /// The members of the workspace, and when they were read.
+    members: Mutex<Option<(DateTime<Utc>, Vec<wire::Member>)>>,
 }
 
 impl ClickUp {
@@ -101,6 +104,7 @@ impl ClickUp {
             },
             known: Mutex::default(),
             me: OnceCell::new(),
+            members: Mutex::default(),
         })
     }
 

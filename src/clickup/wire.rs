@@ -93,6 +93,42 @@ impl User {
     }
 }
 
+/// `GET /team`: the workspaces that the token may see, with their members (contract clickup 5.1).
+#[derive(Debug, Deserialize)]
+pub(super) struct Teams {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) teams: Vec<Team>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Team {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) members: Vec<OfTeam>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct OfTeam {
+    pub(super) user: Member,
+}
+
+/// `GET /list/{id}/member`
+#[derive(Debug, Deserialize)]
+pub(super) struct ListMembers {
+    #[serde(default, deserialize_with = "each")]
+    pub(super) members: Vec<User>,
+}
+
+/// A member as only the workspace shows one: with the e-mail address.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Member {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) username: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) email: Option<String>,
+}
+
 /// `GET /user`
 #[derive(Debug, Deserialize)]
 pub(super) struct Me {

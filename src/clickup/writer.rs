@@ -217,12 +217,29 @@ impl ClickUp {
             body.insert("tags".to_owned(), json!([tag]));
         }
         let thing = format!("a new task in the list {list}");
-        let request = Request::post(
-            format!("/list/{}/task", segment(list)),
-            thing.as_str(),
-            body.into(),
-        );
-        let task: WireTask = self.client.send(&request).await?;
+        let post = |body: Map<String, serde_json::Value>| {
+            let path = format!("/list/{}/task", segment(list));
+            Request::post(path, thing.as_str(), body.into())
+        };
+        let member = new
+            .assignee
+            .as_ref()
+            .and_then(|who| who.id.parse::<i64>().ok());
+        if let Some(member) = member {
+            body.insert("assignees".to_owned(), json!([member]));
+        }
+        let task: WireTask = match self.client.send(&post(body.clone())).await {
+            Ok(task) => task,
+            // Nothing was made. If that is for who is to do it, it is made without them.
+            Err(Trouble::Failed(WriteError::Refused { what, why })) => match member {
+                Some(member) if !self.is_in_list(list, member).await? => {
+                    body.remove("assignees");
+                    self.client.send(&post(body)).await?
+                }
+                _ => return Err(WriteError::Refused { what, why }),
+            },
+            Err(trouble) => return Err(trouble.into()),
+        };
         let task = task
             .into_task(&self.mapping, Some(list))
             .map_err(|why| unreadable_after_write(&thing, &why))?;
@@ -457,6 +474,7 @@ mod tests {
             title: "Renew\u{a0}cert".into(),
             description: Some("body".into()),
             entity: Some("acme".into()),
+            assignee: None,
         }))
     }
 

@@ -13,6 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
 use crate::domain::reply::ENTITY_MAX;
 use crate::domain::score::Weights;
@@ -23,7 +24,7 @@ pub use reader::ConfigError;
 pub use secret::Secret;
 
 use layers::Layers;
-use reader::{Kind, Reader, integer, quote, quote_all, text, texts};
+use reader::{Kind, Reader, boolean, integer, quote, quote_all, text, texts};
 
 /// The whole configuration. Sources and surfaces that are not configured are `None`.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// Empty: Ivan is one person's.
     pub people: Vec<Person>,
+    /// The clients that tasks may be for. Empty: any.
+    pub entities: Vec<Entity>,
     pub log: Log,
     file: Option<PathBuf>,
     shown: String,
@@ -226,6 +229,8 @@ pub struct Outbox {
     pub retry_initial: Duration,
     pub retry_max: Duration,
     pub give_up_after: Duration,
+    /// Whether comments and creations carry their author's name, where there are several of [[people]].
+    pub signature: bool,
 }
 
 /// One of `[[people]]`. No two share a name or an id.
@@ -359,6 +364,9 @@ impl Config {
         let store = store(&mut reader);
         let queue = queue(&mut reader, &configured);
         let people = people(&mut reader);
+        let entities = entities(&mut reader, clickup.as_ref(), github.as_ref());
+        let channels = slack.iter().flat_map(|slack| &slack.channels);
+        known_to_channels(&mut reader, &entities, channels);
         let api = api(&mut reader, &people);
         let webhooks = webhooks(&mut reader, api.bind);
         let sync = sync(&mut reader);
@@ -377,6 +385,7 @@ impl Config {
                 sync,
                 outbox,
                 people,
+                entities,
                 log,
                 file: path,
                 shown,
@@ -541,6 +550,135 @@ fn channels(
     channels
 }
 
+/// `[[entities]]`: no two share a name, and their places must be mirrored.
+fn entities(
+    reader: &mut Reader,
+    clickup: Option<&ClickUp>,
+    github: Option<&GitHub>,
+) -> Vec<Entity> {
+    let mut positions = reader.positions("entities");
+    let none = positions.is_empty();
+    if none {
+        // So that the keys are known, for whoever misspells one.
+        positions.insert(0);
+    }
+    let mut entities: Vec<Entity> = Vec::new();
+    for at in positions {
+        let key = |name: &str| format!("entities.{at}.{name}");
+        let id = reader.required(
+            &key("id"),
+            &ENTITY,
+            !none,
+            "what stands in the tag client:<id> and in [CLIENT:<id>]",
+        );
+        let name = reader.optional(&key("name"), &TEXT, "the id");
+        let aliases = reader.or(&key("aliases"), &TEXTS, Vec::new());
+        let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
+        let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
+        let repo = reader.optional(&key("repo"), &REPO, "github.repo");
+        if let Some(list) = &list
+            && let Some(clickup) = clickup
+            && !clickup.all_lists().contains(&list.as_str())
+        {
+            reader.error(
+                &key("list"),
+                format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
+            );
+        }
+        if let Some(repo) = &repo
+            && let Some(github) = github
+            && !github.all_repos().iter().any(|known| known.is(repo))
+        {
+            reader.error(
+                &key("repo"),
+                format!("is `{repo}`, which is neither github.repo nor among github.repos"),
+            );
+        }
+        if list.is_some() && repo.is_some() && given.is_none() {
+            reader.error(
+                &key("source"),
+                "is missing beside a list and a repo: it says in which of them a task is made",
+            );
+        }
+        let source = match (given, &list, &repo) {
+            (Some(given), ..) => Some(given),
+            (None, Some(_), _) => Some(Source::ClickUp),
+            (None, None, Some(_)) => Some(Source::GitHub),
+            (None, None, None) => None,
+        };
+        for (part, wanted, there) in [
+            (
+                "clickup",
+                list.is_some() || source == Some(Source::ClickUp),
+                clickup.is_some(),
+            ),
+            (
+                "github",
+                repo.is_some() || source == Some(Source::GitHub),
+                github.is_some(),
+            ),
+        ] {
+            if wanted && !there && !reader.has_errors_in(part) {
+                let name = match (part, &list, &repo) {
+                    ("clickup", Some(_), _) => "list",
+                    ("github", _, Some(_)) => "repo",
+                    _ => "source",
+                };
+                reader.error(
+                    &key(name),
+                    format!("means {part}, and [{part}] is not configured"),
+                );
+            }
+        }
+        let Some(id) = id else { continue };
+        let entity = Entity {
+            id,
+            name,
+            aliases,
+            source,
+            list,
+            repo,
+        };
+        let names = std::iter::once(("id", &entity.id))
+            .chain(entity.name.iter().map(|name| ("name", name)))
+            .chain(entity.aliases.iter().map(|alias| ("aliases", alias)));
+        for (name, text) in names {
+            if entities.iter().any(|other| other.is_called(text)) {
+                reader.error(
+                    &key(name),
+                    format!(
+                        "has `{text}`, as another of [[entities]] is called; each needs its own"
+                    ),
+                );
+            }
+        }
+        entities.push(entity);
+    }
+    if none {
+        reader.hide("entities.0");
+    }
+    entities
+}
+
+/// A channel's client is one of those that are known, where any are.
+fn known_to_channels<'a>(
+    reader: &mut Reader,
+    entities: &[Entity],
+    channels: impl Iterator<Item = &'a Channel>,
+) {
+    for (at, channel) in channels.enumerate() {
+        if let Some(named) = &channel.entity
+            && !entities.is_empty()
+            && !entities.iter().any(|entity| entity.is_called(named))
+        {
+            reader.error(
+                &format!("slack.channels.{at}.entity"),
+                format!("is `{named}`, which none of [[entities]] is called"),
+            );
+        }
+    }
+}
+
 fn clickup(reader: &mut Reader) -> Option<ClickUp> {
     let here = reader.has("clickup");
     let token = reader.required_secret(
@@ -700,12 +838,12 @@ fn people(reader: &mut Reader) -> Vec<Person> {
         let github = reader.optional(
             &format!("{section}.github"),
             &LOGIN,
-            "no GitHub issues are theirs",
+            "none, unless they link one",
         );
         let clickup = reader.optional(
             &format!("{section}.clickup"),
             &CLICKUP_ID,
-            "no ClickUp tasks are theirs",
+            "by their e-mail address, or whom they link",
         );
         let usual = github.as_ref().or(slack.as_ref()).or(clickup.as_ref());
         if let Some(name) = name.or(usual.cloned()) {
@@ -825,6 +963,7 @@ fn outbox(reader: &mut Reader) -> Outbox {
         retry_initial: reader.or("outbox.retry_initial", &DURATION, Duration::from_secs(1)),
         retry_max: reader.or("outbox.retry_max", &DURATION, Duration::from_secs(60)),
         give_up_after: reader.or("outbox.give_up_after", &DURATION, days(1)),
+        signature: reader.or("outbox.signature", &SWITCH, true),
     };
     if outbox.retry_max < outbox.retry_initial {
         let initial = show_duration(&outbox.retry_initial);
@@ -842,6 +981,11 @@ fn log(reader: &mut Reader) -> Log {
         level: reader.or("log.level", &LOG_LEVEL, "info".into()),
     }
 }
+
+const SWITCH: Kind<bool> = Kind {
+    parse: boolean,
+    show: bool::to_string,
+};
 
 const TEXT: Kind<String> = Kind {
     parse: text,

@@ -391,6 +391,17 @@ pub fn texts(value: &Value) -> Result<Vec<String>, String> {
 }
 
 /// A whole number.
+pub fn boolean(value: &Value) -> Result<bool, String> {
+    match &value.kind {
+        ValueKind::Boolean(on) => Ok(*on),
+        ValueKind::String(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| format!("is `{text}`; write true or false")),
+        other => Err(format!("is {}; write true or false", noun(other))),
+    }
+}
+
 pub fn integer(value: &Value) -> Result<i64, String> {
     match &value.kind {
         ValueKind::I64(number) => Ok(*number),

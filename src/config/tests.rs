@@ -549,14 +549,16 @@ fn what_is_in_force_can_be_shown() {
     [[people]]
     name = "Ana"  # ./bot.toml
     slack = "U0ANN01"  # ./bot.toml
-    # github is not set: no GitHub issues are theirs
-    # clickup is not set: no ClickUp tasks are theirs
+    # github is not set: none, unless they link one
+    # clickup is not set: by their e-mail address, or whom they link
 
     [[people]]
     # name is not set: the GitHub login or an id
     # slack is not set: this person cannot command from Slack
     github = "bo"  # ./bot.toml
-    # clickup is not set: no ClickUp tasks are theirs
+    # clickup is not set: by their e-mail address, or whom they link
+
+    # [[entities]] is not configured
 
     [api]
     bind = "127.0.0.1:8787"  # default
@@ -574,6 +576,7 @@ fn what_is_in_force_can_be_shown() {
     retry_initial = "1s"  # default
     retry_max = "60s"  # default
     give_up_after = "24h"  # default
+    signature = true  # default
 
     [log]
     format = "pretty"  # default

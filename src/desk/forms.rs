@@ -5,6 +5,7 @@
 use super::turn::{Done, Said, Turn, Typed};
 use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
 use crate::domain::command::Create;
+use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::Origin;
 use crate::domain::operation::{Place, Write};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
@@ -187,6 +188,11 @@ fn create_form(
         name: repo.to_string(),
     }));
     let usual = with_defaults(Create::default(), defaults);
+    let client = usual.entity.as_deref();
+    let usual = match client.and_then(|named| settings.entities.resolve(named)) {
+        Some(entity) => placed_for(usual, entity),
+        None => usual,
+    };
     let source = usual.source.unwrap_or(settings.default_source);
     let wanted = match (usual.list, usual.repo) {
         (Some(list), _) => Some(Place::List(list)),
@@ -228,6 +234,51 @@ fn with_defaults(mut create: Create, defaults: Option<&ChannelDefaults>) -> Crea
         create.source = defaults.source;
         create.repo.clone_from(&defaults.repo);
         create.list.clone_from(&defaults.list);
+    }
+    create
+}
+
+/// The client that a task is for, by its id, from `-e` or from the title; and where tasks for it go, where neither the
+/// person nor the channel has said. Where clients are listed, others are refused.
+fn for_client(mut create: Create, known: &Entities) -> Result<Create, Words> {
+    let (in_title, title) = split_title(&create.title, known);
+    if let Some(in_title) = in_title {
+        let same = |named: &String| match (known.resolve(named), known.resolve(&in_title)) {
+            (Some(one), Some(other)) => one == other,
+            _ => named.eq_ignore_ascii_case(&in_title),
+        };
+        if create.entity.as_ref().is_some_and(|named| !same(named)) {
+            let named = create.entity.unwrap_or_default();
+            return Err(reply::two_clients(&named, &in_title));
+        }
+        if title.is_empty() {
+            return Err(Words::new().text(reply::no_title()));
+        }
+        create.entity.get_or_insert(in_title);
+        create.title = title;
+    }
+    if known.is_empty() {
+        return Ok(create);
+    }
+    let Some(named) = &create.entity else {
+        return Ok(create);
+    };
+    let Some(entity) = known.resolve(named) else {
+        return Err(reply::unknown_client(named, &known.near(named)));
+    };
+    Ok(placed_for(create, entity))
+}
+
+/// A client's own list or repository, where no other was said.
+fn placed_for(mut create: Create, entity: &Entity) -> Create {
+    create.entity = Some(entity.id.clone());
+    if create.repo.is_none() && create.list.is_none() {
+        create.source = create.source.or(entity.source);
+        match create.source {
+            Some(Source::ClickUp) => create.list.clone_from(&entity.list),
+            Some(Source::GitHub) => create.repo.clone_from(&entity.repo),
+            None => {}
+        }
     }
     create
 }
@@ -319,10 +370,26 @@ impl Turn<'_> {
             }
             create.description = Some(with_origin(create.description.as_deref(), from));
         }
-        let new = match self.new_task(create)? {
+        create = match for_client(create, &self.inner.settings.entities) {
+            Ok(create) => create,
+            Err(words) => return Ok(Err(TurnedDown::Unfit(words))),
+        };
+        let whose = create.assignee.take();
+        let mut new = match self.new_task(create)? {
             Ok(new) => new,
             Err(turned_down) => return Ok(Err(turned_down)),
         };
+        let source = new.place.source();
+        new.assignee = match self.assignee(person, whose.as_deref(), source)? {
+            Ok(assignee) => assignee,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        // A title mentions nobody, wherever it stands.
+        new.title = self.named(&new.title)?;
+        if new.description.is_some() || self.signs(person)? {
+            let description = new.description.as_deref().unwrap_or_default();
+            new.description = Some(self.signed(person, source, description)?);
+        }
         let done = self.accept(person, typed, "create", vec![Write::Create(new)])?;
         if let (Some(from), Done::Accepted { command, .. }) = (&typed.from, &done) {
             forms::making(self.tx, from, *command)?;

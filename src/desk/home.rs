@@ -161,12 +161,9 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let accounts = [reply::home_in_slack(&person.name, person.alone)]
         .into_iter()
         .chain([Source::ClickUp, Source::GitHub].map(|source| {
-            let account = match source {
-                Source::ClickUp => person.clickup.as_deref(),
-                Source::GitHub => person.github.as_deref(),
-            };
+            let account = person.account(source).map(|account| account.name);
             match settings.has(source) {
-                true => reply::home_account(source, account, person.alone),
+                true => reply::home_account(source, account.as_deref(), person.alone),
                 false => reply::not_connected(source),
             }
         }))

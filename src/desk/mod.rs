@@ -7,6 +7,7 @@
 mod forms;
 mod gestures;
 mod home;
+mod identity;
 mod log;
 mod morning;
 mod rhythm;
@@ -24,6 +25,8 @@ use tokio::sync::watch;
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::command::{self, Command, Ref};
+use crate::domain::entity::Entities;
+use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
@@ -46,6 +49,7 @@ pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
+pub use identity::Identity;
 pub use log::{LogAsked, LogPage};
 pub use morning::MorningView;
 pub use rhythm::{Change as RhythmChange, Due, RhythmView, Rhythms};
@@ -99,6 +103,10 @@ pub struct DeskSettings {
     pub channels: BTreeMap<String, ChannelDefaults>,
     pub thread_replies: ThreadReplies,
     pub receipts: Receipts,
+    /// The clients that tasks may be for; empty: any.
+    pub entities: Entities,
+    /// Whether comments and creations carry their author's name where several people are configured.
+    pub signature: bool,
 }
 
 /// What `create` in a channel means where nothing else is said.
@@ -121,6 +129,9 @@ struct Inner {
     settings: DeskSettings,
     clock: Clock,
     health: Mutex<Health>,
+    /// What the sources tell of people's accounts.
+    accounts: BTreeMap<Source, Arc<dyn Accounts>>,
+    introduced: identity::Introduced,
 }
 
 #[derive(Debug, Default)]
@@ -180,6 +191,9 @@ pub enum TurnedDown {
     /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
     #[error("{}", .0.plain())]
     Unfit(Words),
+    /// A source that has to confirm it does not answer: 503.
+    #[error("{}", .0.plain())]
+    NoAnswer(Words),
     /// Too much of this person waits for an outcome: 503.
     #[error("{}", .0.plain())]
     Full(Words),
@@ -268,7 +282,12 @@ pub struct HealthView {
 
 /// Kept messages, worked off; messages owed, posted: for the Slack surface.
 impl Desk {
-    pub fn new(store: Store, settings: DeskSettings, clock: Clock) -> Desk {
+    pub fn new(
+        store: Store,
+        settings: DeskSettings,
+        accounts: Vec<Arc<dyn Accounts>>,
+        clock: Clock,
+    ) -> Desk {
         let slack = settings.slack.then_some(SlackHealth::Connecting);
         Desk {
             inner: Arc::new(Inner {
@@ -279,6 +298,11 @@ impl Desk {
                     slack,
                     ..Health::default()
                 }),
+                accounts: accounts
+                    .into_iter()
+                    .map(|accounts| (accounts.source(), accounts))
+                    .collect(),
+                introduced: identity::Introduced::default(),
             }),
         }
     }
@@ -361,11 +385,17 @@ impl Desk {
             return self.nothing_to_do(waiting).await;
         };
         let may = may_act(member, team, &self.inner.settings.allowed_users);
+        if may.is_ok() {
+            self.introduce(member).await?;
+        }
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
         }
         let asked = match may {
-            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
+            Ok(()) => match meaning(heard, self.inner.settings.thread_replies) {
+                Ok(command) => self.found_out_for(member, command).await?,
+                Err(hint) => Err(hint),
+            },
             Err(why) => Err(Words::new().text(why.to_string())),
         };
         if let Ok(asked) = &asked
@@ -629,7 +659,8 @@ impl Desk {
     }
 
     /// Acts on a command; whatever it asks of a source is committed when this returns (P1).
-    pub async fn ask(&self, asked: Asked) -> Result<Answer, TurnedDown> {
+    pub async fn ask(&self, mut asked: Asked) -> Result<Answer, TurnedDown> {
+        asked.command = self.found_out(&asked.person, asked.command).await?;
         let inner = Arc::clone(&self.inner);
         self.inner
             .store
@@ -984,6 +1015,10 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::QuietHours
         | Command::Quiet(_)
         | Command::Status
+        | Command::Whoami
+        | Command::Link { .. }
+        | Command::Linked { .. }
+        | Command::Unlink { .. }
         | Command::Mute(_)
         | Command::Help => false,
     }

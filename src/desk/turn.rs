@@ -75,6 +75,8 @@ pub(super) struct Typed {
     pub(super) channel: Option<String>,
     /// The message that a task is to be made from.
     pub(super) from: Option<Origin>,
+    /// In Slack: whether it shows the person's e-mail address.
+    pub(super) email: Option<bool>,
 }
 
 /// One command's turn: everything that it decides is read and written in one transaction.
@@ -146,6 +148,7 @@ impl Turn<'_> {
                         Gesture::Submitted { filled, .. } => filled.origin().cloned(),
                         _ => None,
                     },
+                    email: Some(member.email.is_some()),
                 };
                 self.do_it(person, command, &typed)?
             }
@@ -235,6 +238,7 @@ impl Turn<'_> {
             TurnedDown::NoCurrent(words)
             | TurnedDown::Full(words)
             | TurnedDown::UnknownTask(words)
+            | TurnedDown::NoAnswer(words)
             | TurnedDown::NothingToUndo(words)
             | TurnedDown::Unfit(words) => words,
             other => Words::new().text(other.to_string()),
@@ -277,6 +281,7 @@ impl Turn<'_> {
             once: asked.once,
             channel: None,
             from: None,
+            email: None,
         };
         let moving = matches!(asked.command, Command::Next);
         let before = people::pins(self.tx, person.id)?
@@ -481,7 +486,8 @@ impl Turn<'_> {
                 let mut writes = vec![Write::Complete {
                     task: target.key.clone(),
                 }];
-                writes.extend(comment.map(|text| Write::Comment {
+                let signed = comment.map(|text| self.signed(person, target.key.source(), &text));
+                writes.extend(signed.transpose()?.map(|text| Write::Comment {
                     task: target.key.clone(),
                     text,
                 }));
@@ -491,20 +497,15 @@ impl Turn<'_> {
                 if let Some(too_long) = over_long(&text) {
                     return Ok(Err(too_long));
                 }
-                match self.target(person, task, typed)? {
-                    Ok(target) => self
-                        .accept(
-                            person,
-                            typed,
-                            "comment",
-                            vec![Write::Comment {
-                                task: target.key,
-                                text,
-                            }],
-                        )
-                        .map(Ok),
-                    Err(turned_down) => Ok(Err(turned_down)),
-                }
+                let target = match self.target(person, task, typed)? {
+                    Ok(target) => target,
+                    Err(turned_down) => return Ok(Err(turned_down)),
+                };
+                let comment = Write::Comment {
+                    text: self.signed(person, target.key.source(), &text)?,
+                    task: target.key,
+                };
+                self.accept(person, typed, "comment", vec![comment]).map(Ok)
             }
             Command::Reply(text) => {
                 let text = text.trim().to_owned();
@@ -539,6 +540,13 @@ impl Turn<'_> {
                 ..Said::default()
             }))),
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
+            Command::Whoami => self.whoami(person, typed).map(Ok),
+            Command::Linked { source, account } => self.link(person, source, &account, typed),
+            Command::Unlink { source } => self.unlink(person, source, typed),
+            // Not looked up, for it cannot be.
+            Command::Link { source, .. } => Ok(Err(self
+                .cannot_link(person, source)?
+                .unwrap_or_else(|| TurnedDown::NoAnswer(reply::not_confirmed(source, ""))))),
             Command::Mute(muted) => {
                 people::mute(self.tx, person.id, muted)?;
                 Ok(Ok(Done::Said(Said {
@@ -718,6 +726,7 @@ impl Turn<'_> {
             title: create.title,
             description: create.description,
             entity: create.entity,
+            assignee: None,
         };
         Ok(fit(&new).map(|()| new))
     }
@@ -947,6 +956,10 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::QuietHours
             | Command::Quiet(_)
             | Command::Status
+            | Command::Whoami
+            | Command::Link { .. }
+            | Command::Linked { .. }
+            | Command::Unlink { .. }
             | Command::Mute(_)
             | Command::Help
     )

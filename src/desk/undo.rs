@@ -344,7 +344,12 @@ impl Turn<'_> {
     }
 
     /// A command that asks nothing of a source, or not yet.
-    fn command(&self, person: &Person, typed: &Typed, verb: &'static str) -> DbResult<i64> {
+    pub(super) fn command(
+        &self,
+        person: &Person,
+        typed: &Typed,
+        verb: &'static str,
+    ) -> DbResult<i64> {
         let command = NewCommand {
             person: person.id,
             surface: typed.surface,
@@ -358,7 +363,7 @@ impl Turn<'_> {
     }
 
     /// A command that had its whole effect in here.
-    fn settled(
+    pub(super) fn settled(
         &self,
         person: &Person,
         command: i64,
@@ -418,7 +423,7 @@ fn leaves_something(row: &OperationRow) -> bool {
 }
 
 /// The report of a command that asks nothing of a source.
-fn local(message: Words, task: Option<&Task>) -> Report {
+pub(super) fn local(message: Words, task: Option<&Task>) -> Report {
     Report {
         state: ReportState::Done,
         message,

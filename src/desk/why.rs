@@ -51,6 +51,7 @@ impl Desk {
                     once: None,
                     channel: None,
                     from: None,
+                    email: None,
                 };
                 let explained = turn.explain(&person, task, &typed)?;
                 Ok(explained.map(|(explained, _)| explained))

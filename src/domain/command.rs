@@ -7,7 +7,7 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 
 use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
-use super::task::{RepoName, Source, TaskId};
+use super::task::{Account, RepoName, Source, TaskId};
 use super::when::{WHEN_HELP, When};
 
 /// A command, parsed (design 4).
@@ -66,12 +66,28 @@ pub enum Command {
     /// `quiet 20:00-8:00`, `quiet off`: when notices are held.
     Quiet(Option<Quiet>),
     Status,
+    /// `whoami`: who the person is in each system.
+    Whoami,
+    /// `link SOURCE ACCOUNT`: that account is theirs, if the source confirms it.
+    Link {
+        source: Source,
+        account: String,
+    },
+    /// The same, confirmed. Nobody types it.
+    Linked {
+        source: Source,
+        account: Account,
+    },
+    /// `unlink SOURCE`
+    Unlink {
+        source: Source,
+    },
     /// `mute` and `unmute`: whether the person wants notices.
     Mute(bool),
     Help,
 }
 
-/// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`
+/// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Create {
     pub title: String,
@@ -81,7 +97,13 @@ pub struct Create {
     pub repo: Option<RepoName>,
     /// A ClickUp list id.
     pub list: Option<String>,
+    /// Whose task it is to be: somebody's name, or [`NOBODY`]; without it the creator's.
+    #[serde(default)]
+    pub assignee: Option<String>,
 }
+
+/// What is typed for `-a` where a task is to be assigned to no one.
+pub const NOBODY: &str = "nobody";
 
 /// How a person names a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +157,8 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "create",
         aliases: &[],
-        usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]",
-        effect: "create a task; the lines after the first are its description",
+        usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]",
+        effect: "create a task, yours unless you say whose; the lines after the first are its description",
         read: create,
     },
     Verb {
@@ -231,6 +253,27 @@ pub const VERBS: &[Verb] = &[
         read: |rest| nothing_after("status", rest, Command::Status),
     },
     Verb {
+        name: "whoami",
+        aliases: &["who am i?"],
+        usage: "whoami",
+        effect: "show which accounts are yours, and what is missing",
+        read: |rest| nothing_after("whoami", rest, Command::Whoami),
+    },
+    Verb {
+        name: "link",
+        aliases: &[],
+        usage: "link github LOGIN · link clickup NAME-OR-EMAIL",
+        effect: "make that account yours, so that what is assigned to it is in your queue",
+        read: link,
+    },
+    Verb {
+        name: "unlink",
+        aliases: &[],
+        usage: "unlink github · unlink clickup",
+        effect: "make the account you linked there nobody's again",
+        read: unlink,
+    },
+    Verb {
         name: "mute",
         aliases: &[],
         usage: "mute",
@@ -295,6 +338,12 @@ pub enum ParseError {
         "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
     )]
     EmptyTitle,
+    #[error(
+        "`link` needs a source and your account there: `link github LOGIN`, or `link clickup NAME-OR-EMAIL`."
+    )]
+    NotALink,
+    #[error("`unlink` needs a source and nothing else: `unlink github` or `unlink clickup`.")]
+    NotAnUnlink,
     #[error("`{}` is not a number of tasks. Type `list`, or `list 5` for the first five.", excerpt(.0))]
     NotACount(String),
     #[error("`{0}` needs a value after it: `{0} {1}`.")]
@@ -337,7 +386,9 @@ impl ParseError {
             | ParseError::NotARefOf { .. }
             | ParseError::NotATime(_)
             | ParseError::NotHours(_)
-            | ParseError::NotAWhen(_) => true,
+            | ParseError::NotAWhen(_)
+            | ParseError::NotALink
+            | ParseError::NotAnUnlink => true,
             ParseError::Empty
             | ParseError::EmptyComment
             | ParseError::NoWhen
@@ -576,6 +627,31 @@ pub fn split_snooze(text: &str) -> (Option<&str>, &str) {
     }
 }
 
+/// `link SOURCE ACCOUNT`; a ClickUp name may have spaces.
+fn link(rest: &str) -> Result<Command, ParseError> {
+    let (source, account) = split_word(trim(rest));
+    let account = trim(account).trim_matches('`');
+    let account = match quoted(account, false) {
+        Some((inside, "")) => trim(inside),
+        _ => account,
+    };
+    match Source::parse(&source.to_lowercase()) {
+        Some(source) if !account.is_empty() => Ok(Command::Link {
+            source,
+            account: account.to_owned(),
+        }),
+        _ => Err(ParseError::NotALink),
+    }
+}
+
+/// `unlink SOURCE`
+fn unlink(rest: &str) -> Result<Command, ParseError> {
+    let source = trim(rest).trim_end_matches(['.', '!']).to_lowercase();
+    Source::parse(&source)
+        .map(|source| Command::Unlink { source })
+        .ok_or(ParseError::NotAnUnlink)
+}
+
 /// `list [N]`
 fn list(rest: &str) -> Result<Command, ParseError> {
     let rest = trim(rest);
@@ -654,9 +730,10 @@ const ENTITY: Flag = Flag::new("-e", "--entity", "ENTITY");
 const DESCRIPTION: Flag = Flag::new("-d", "--description", "TEXT");
 const REPO: Flag = Flag::new("-r", "--repo", "owner/repo");
 const LIST: Flag = Flag::new("-l", "--list", "LIST");
-const OF_CREATE: &[Flag] = &[SOURCE, ENTITY, DESCRIPTION, REPO, LIST];
+const ASSIGNEE: Flag = Flag::new("-a", "--assignee", "PERSON` or `-a nobody");
+const OF_CREATE: &[Flag] = &[SOURCE, ENTITY, DESCRIPTION, ASSIGNEE, REPO, LIST];
 
-/// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`, the options in any order and
+/// `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON] [-r owner/repo | -l LIST]`, the options in any order and
 /// place of the first line; what is no known option is title. `-r` implies GitHub and `-l` ClickUp.
 fn create(rest: &str) -> Result<Command, ParseError> {
     let mut new = Create::default();
@@ -702,6 +779,7 @@ fn create(rest: &str) -> Result<Command, ParseError> {
                 set_once(&mut new.source, source, flag)?;
             }
             ENTITY => set_once(&mut new.entity, entity(value)?, flag)?,
+            ASSIGNEE => set_once(&mut new.assignee, value.to_owned(), flag)?,
             REPO => {
                 let repo =
                     RepoName::parse(value).ok_or_else(|| ParseError::NotARepo(value.to_owned()))?;
@@ -1203,6 +1281,11 @@ mod tests {
     #[case("reopen #12.", Command::Reopen { task: Some(Ref::Issue(12)) })]
     #[case("reopen", Command::Reopen { task: None })]
     #[case("undo!", Command::Undo { of: None })]
+    #[case("who am I", Command::Whoami)]
+    #[case("link GitHub ana-lee", Command::Link { source: Source::GitHub, account: "ana-lee".into() })]
+    #[case("link clickup Ana Lee", Command::Link { source: Source::ClickUp, account: "Ana Lee".into() })]
+    #[case("link clickup “Ana Lee”", Command::Link { source: Source::ClickUp, account: "Ana Lee".into() })]
+    #[case("unlink GitHub.", Command::Unlink { source: Source::GitHub })]
     #[case("why", Command::Why { task: None })]
     #[case("Why?", Command::Why { task: None })]
     #[case("why clickup:86tst0001", Command::Why { task: id("clickup:86tst0001") })]

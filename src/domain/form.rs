@@ -119,6 +119,7 @@ fn title_fault(create: &Create) -> Option<String> {
             title: title.to_owned(),
             description: None,
             entity: create.entity.clone(),
+            assignee: None,
         };
         let length = new.github_title().chars().count();
         if length > GITHUB_TITLE_MAX {

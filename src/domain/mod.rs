@@ -4,13 +4,16 @@
 
 pub mod card;
 pub mod command;
+pub mod entity;
 pub mod event;
 pub mod form;
 pub mod home;
+pub mod link;
 pub mod log;
 pub mod morning;
 pub mod operation;
 pub mod person;
+pub mod prose;
 pub mod queue;
 pub mod reply;
 pub mod rhythm;

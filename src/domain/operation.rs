@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::Act;
-use super::task::{RepoName, Source, Status, Task, TaskKey};
+use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Stands, ToUndo, Undo, Undoes, take_back};
 
 /// The longest title that GitHub takes (design 10).
@@ -51,6 +51,9 @@ pub struct NewTask {
     pub title: String,
     pub description: Option<String>,
     pub entity: Option<String>,
+    /// Who is to do it. A source that cannot assign it to them makes the task all the same.
+    #[serde(default)]
+    pub assignee: Option<Account>,
 }
 
 /// Where a task is to be made.
@@ -79,6 +82,17 @@ impl NewTask {
             Some(entity) => format!("[CLIENT:{entity}] {}", self.title),
             None => self.title.clone(),
         }
+    }
+
+    /// Whether the task that was made is assigned as it was to be.
+    pub fn is_assigned_in(&self, made: &Task) -> bool {
+        let Some(wanted) = &self.assignee else {
+            return true;
+        };
+        made.assignees.iter().any(|account| {
+            account.id == wanted.id
+                || (wanted.id.is_empty() && account.name.eq_ignore_ascii_case(&wanted.name))
+        })
     }
 
     /// The tag that ClickUp gets for the client (design 4).

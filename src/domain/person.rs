@@ -5,7 +5,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::task::{Source, Task};
+use super::task::{Account, Source, Task};
 
 /// The store's number for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,10 +17,15 @@ pub struct Person {
     pub id: PersonId,
     pub name: String,
     pub slack: Option<String>,
-    /// GitHub login.
+    /// GitHub login, as GitHub showed it last.
     pub github: Option<String>,
+    /// GitHub's own id of that account, which stays when the login changes; not known yet of a login of bot.toml that
+    /// GitHub was not heard to speak of.
+    pub github_id: Option<String>,
     /// ClickUp member id, as text.
     pub clickup: Option<String>,
+    /// That member's name, as ClickUp showed it last.
+    pub clickup_name: Option<String>,
     /// From Slack; UTC until it is known.
     pub zone: Tz,
     /// Without `[[people]]` Ivan is one person's, who is concerned by every task (design 4).
@@ -34,13 +39,33 @@ impl Person {
             || task
                 .assignees
                 .iter()
-                .any(|account| match task.key.source() {
-                    Source::ClickUp => self.clickup.as_deref() == Some(account.id.as_str()),
-                    Source::GitHub => self
-                        .github
-                        .as_deref()
-                        .is_some_and(|login| login.eq_ignore_ascii_case(&account.name)),
-                })
+                .any(|account| self.has(task.key.source(), account))
+    }
+
+    /// Whether an account is theirs. The id decides; a login does only while no id is known, for it may become another's.
+    pub fn has(&self, source: Source, account: &Account) -> bool {
+        let (id, login) = match source {
+            Source::ClickUp => (&self.clickup, &None),
+            Source::GitHub => (&self.github_id, &self.github),
+        };
+        match (id, login) {
+            (Some(id), _) => *id == account.id,
+            (None, Some(login)) => login.eq_ignore_ascii_case(&account.name),
+            (None, None) => false,
+        }
+    }
+
+    /// Their account at a source, as far as it is known.
+    pub fn account(&self, source: Source) -> Option<Account> {
+        let (id, name) = match source {
+            Source::ClickUp => (self.clickup.clone(), self.clickup_name.clone()),
+            Source::GitHub => (self.github_id.clone(), self.github.clone()),
+        };
+        let name = name.or_else(|| id.clone())?;
+        Some(Account {
+            id: id.unwrap_or_default(),
+            name,
+        })
     }
 }
 
@@ -50,6 +75,8 @@ pub struct Member {
     pub id: String,
     pub team: Option<String>,
     pub name: String,
+    /// Where the app may see it, and the person has confirmed it (contract slack 3.2).
+    pub email: Option<String>,
     pub zone: Option<Tz>,
     pub deactivated: bool,
     pub bot: bool,
@@ -103,6 +130,7 @@ mod tests {
             id: "U0ANN01".into(),
             team: Some("T0TEAM1".into()),
             name: "Ana".into(),
+            email: None,
             zone: None,
             deactivated: false,
             bot: false,

@@ -4,6 +4,7 @@
 //! (`slack/blocks.rs`), the API and the CLI as plain text.
 
 mod acts;
+mod identity;
 mod log;
 mod morning;
 
@@ -31,6 +32,11 @@ pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 pub use morning::{
     HELD_BLOCK, briefing_set, held, home_rhythm, morning_lead, morning_rest, nowhere_to_tell,
     quiet_is, quiet_set,
+};
+
+pub use identity::{
+    linked, linked_by_config, linked_to_another, nobody_called, nobody_to_assign, nobody_to_link,
+    not_confirmed, not_linked, not_linked_there, nothing_linked, unlinked, whoami,
 };
 
 /// The longest name of a client.
@@ -379,16 +385,22 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
         (Outcome::Applied(_), Write::Comment { .. }) => Words::new()
             .text(format!("Comment added in {}: ", source.name()))
             .then(subject),
-        (Outcome::Applied(_), Write::Create(_)) => {
+        (Outcome::Applied(_), Write::Create(new)) => {
             let words = Words::new()
                 .text(match source {
                     Source::ClickUp => "Task created in ClickUp: ",
                     Source::GitHub => "Issue created in GitHub: ",
                 })
                 .then(subject);
-            match source {
+            let words = match source {
                 Source::ClickUp => words,
                 Source::GitHub => words.text(format!(" ({})", task.id.short())),
+            };
+            match &new.assignee {
+                Some(wanted) if !new.is_assigned_in(task) => {
+                    words.then(identity::not_assigned(source, wanted))
+                }
+                _ => words,
             }
         }
         (Outcome::AlreadySo { .. }, _) if step.completed_here => {
@@ -1093,6 +1105,29 @@ pub fn odd_entity() -> Words {
     ))
 }
 
+/// `-e`, or the title, names a client that is not listed.
+pub fn unknown_client(named: &str, near: &[&str]) -> Words {
+    let named: String = named.chars().take(80).collect();
+    let mut words = Words::new().text(format!("I know no client `{named}`. "));
+    words = words.text(match near.len() {
+        1 => "Did you mean ",
+        _ => "Those that I know are like ",
+    });
+    for (place, id) in near.iter().enumerate() {
+        words = words.text(if place == 0 { "" } else { ", " }).code(*id);
+    }
+    words
+        .text(if near.len() == 1 { "? " } else { ". " })
+        .text("Nothing was created. Whoever runs me can add it to [[entities]] in bot.toml.")
+}
+
+/// `-e` and the title name two.
+pub fn two_clients(one: &str, other: &str) -> Words {
+    Words::new().text(format!(
+        "A task is for one client, and this names `{one}` and `{other}`. Leave one of them out. Nothing was created."
+    ))
+}
+
 pub fn title_too_long(length: usize) -> Words {
     Words::new().text(format!(
         "GitHub takes titles of at most {GITHUB_TITLE_MAX} characters, and this one has {length}. \
@@ -1174,21 +1209,14 @@ pub fn home_in_slack(name: &str, alone: bool) -> Words {
     })
 }
 
-/// Who somebody is to a source. `account` is their login or member id, `alone` whether everybody shares one queue.
+/// Who somebody is to a source. `account` is their login or name there, `alone` whether everybody shares one queue.
 pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Words {
     let name = source.name();
-    let (what, key) = match source {
-        Source::ClickUp => ("member", "clickup"),
-        Source::GitHub => ("login", "github"),
-    };
-    Words::new().text(match (account, alone) {
-        (_, true) => format!("{name}: connected"),
-        (Some(account), false) => format!("{name}: {what} {account}"),
-        (None, false) => format!(
-            "{name}: ✗ not linked, so that nothing there is yours. Whoever runs me can add `{key}` to your [[people]] \
-             in bot.toml."
-        ),
-    })
+    match (account, alone) {
+        (_, true) => Words::new().text(format!("{name}: connected")),
+        (Some(account), false) => Words::new().text(format!("{name}: {account}")),
+        (None, false) => identity::home_unlinked(source),
+    }
 }
 
 /// Whether somebody hears what others do.

@@ -245,6 +245,18 @@ impl Client {
         })
     }
 
+    /// Asks what GitHub answers with 204 or 404 and no words.
+    pub(super) async fn is_so(&self, request: &Request) -> Result<bool, WriteError> {
+        match self.reach(request).await {
+            Ok(_) => Ok(true),
+            Err(WriteError::Refused {
+                what: Refusal::Invisible,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads what may be known already: the answer and its ETag, or `None` where it is the one that is known
     /// (contract github 6).
     pub(super) async fn get_if_new<T: DeserializeOwned>(

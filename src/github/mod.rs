@@ -1,12 +1,13 @@
 //! GitHub, a source: what is written to it and read from it, in our own types.
 //!
 //! [`GitHub`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
+//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
 //! `wire.rs`. Facts are those of contract github.
 //!
 //! Repositories are kept by their id and spoken to by their name (contract github 8): whenever a name is about to be
 //! trusted, `locate` asks whose it is, so that a reused name reaches nobody else's repository.
 
+mod accounts;
 mod client;
 mod hook;
 mod poll;

@@ -249,10 +249,16 @@ impl GitHub {
 
     async fn create(&self, op: &Operation, new: &NewTask) -> Result<Written, WriteError> {
         let (repository, name) = self.place(new).await?;
-        let body = json!({
+        let mut body = json!({
             "title": plain_title(&new.github_title()),
             "body": marked(new.description.as_deref().unwrap_or_default(), &op.id),
         });
+        // Somebody without access would have the whole issue refused (422).
+        if let Some(who) = &new.assignee
+            && self.can_be_assigned(&name, &who.name).await?
+        {
+            body["assignees"] = json!([who.name]);
+        }
         let post = |name: &RepoName| {
             let path = format!("/repos/{name}/issues");
             Request::post(path, format!("a new issue in {name}"), body.clone())
@@ -559,6 +565,7 @@ mod tests {
             title: "Fix\u{a0}login".into(),
             description: Some("It fails".into()),
             entity: Some("acme".into()),
+            assignee: None,
         }))
     }
 

@@ -25,10 +25,12 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, Explained, HealthView, LogAsked, MorningView, Once, OperationView,
-    Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted, WantedStatus,
+    Answer, Asked, Brief, Explained, HealthView, Identity, LogAsked, MorningView, Once,
+    OperationView, Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted,
+    WantedStatus,
 };
 use crate::domain::command::{Command, Create, Ref};
+use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
@@ -79,6 +81,9 @@ pub(super) fn routes() -> Vec<Route> {
         reads("/rhythm", rhythm),
         writes("/briefing", briefing),
         writes("/quiet", quiet),
+        reads("/whoami", whoami),
+        writes("/link", link),
+        writes("/unlink", unlink),
         reads("/queue", queue),
         reads("/tasks", tasks),
         writes("/tasks", create),
@@ -359,6 +364,40 @@ async fn change_rhythm(
     Ok(Json(rhythm_json(&view)))
 }
 
+async fn whoami(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
+    let person = api.desk.who(actor.as_deref()).await??;
+    let identity = api.desk.identity(&person).await?;
+    Ok(Json(identity_json(&identity)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkBody {
+    source: String,
+    account: String,
+}
+
+async fn link(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: LinkBody = sent.json()?;
+    let command = Command::Link {
+        source: read_source(&body.source)?,
+        account: written("account", body.account)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnlinkBody {
+    source: String,
+}
+
+async fn unlink(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: UnlinkBody = sent.json()?;
+    let source = read_source(&body.source)?;
+    write(&api, sent, Command::Unlink { source }).await
+}
+
 /// A body that may be absent or `{}`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -373,6 +412,7 @@ struct CreateBody {
     entity_id: Option<String>,
     repo: Option<String>,
     list: Option<String>,
+    assignee: Option<String>,
 }
 
 async fn create(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
@@ -859,6 +899,13 @@ fn read_ref(text: &str) -> Result<Ref, Problem> {
     })
 }
 
+fn read_source(text: &str) -> Result<Source, Problem> {
+    Source::parse(text.trim()).ok_or_else(|| {
+        let why = format!("`source` is clickup or github; not `{}`", start_of(text));
+        Problem::new(Kind::BadBody, why)
+    })
+}
+
 fn read_when(text: &str) -> Result<When, Problem> {
     When::parse(text).ok_or_else(|| {
         let why = format!(
@@ -890,15 +937,7 @@ fn read_create(body: CreateBody) -> Result<Create, Problem> {
     }
     let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let short = |text| said(text).map(|text| text.trim().to_owned());
-    let read_source = |text: String| {
-        let wrong = || {
-            bad(format!(
-                "`source` is clickup or github; not `{}`",
-                start_of(&text)
-            ))
-        };
-        Source::parse(&text).ok_or_else(wrong)
-    };
+    let read_source = |text: String| read_source(&text);
     let read_repo = |text: String| {
         let wrong = || bad(format!("`repo` is owner/name; not `{}`", start_of(&text)));
         RepoName::parse(&text).ok_or_else(wrong)
@@ -910,6 +949,37 @@ fn read_create(body: CreateBody) -> Result<Create, Problem> {
         entity: short(body.entity_id),
         repo: short(body.repo).map(read_repo).transpose()?,
         list: short(body.list),
+        assignee: short(body.assignee),
+    })
+}
+
+/// Who somebody is, for machines and in words.
+fn identity_json(identity: &Identity) -> Value {
+    let time = |at: Option<DateTime<Utc>>| at.map(rfc3339);
+    let account = |(source, link): &(Source, Option<Link>)| {
+        let known = link.as_ref();
+        let linked = known.filter(|link| link.origin != Origin::Unlinked);
+        json!({
+            "source": source,
+            "id": linked.and_then(|link| link.id.as_deref()),
+            "name": linked.map(Link::shown),
+            "origin": known.map(|link| link.origin.as_str()),
+            "linked_by": known.and_then(|link| link.by.as_deref()),
+            "linked_at": time(known.and_then(|link| link.at)),
+            "confirmed_at": time(linked.and_then(|link| link.seen_at)),
+            "gone": linked.is_some_and(|link| link.gone),
+        })
+    };
+    let accounts: Vec<Value> = match identity.person.alone {
+        true => Vec::new(),
+        false => identity.accounts.iter().map(account).collect(),
+    };
+    json!({
+        "message": identity.message.plain(),
+        "name": identity.person.name,
+        "slack": identity.person.slack,
+        "alone": identity.person.alone,
+        "accounts": accounts,
     })
 }
 
@@ -1382,7 +1452,9 @@ mod tests {
             name: "Ana".into(),
             slack: None,
             github: None,
+            github_id: None,
             clickup: None,
+            clickup_name: None,
             zone: chrono_tz::UTC,
             alone: true,
         }
@@ -1798,6 +1870,7 @@ mod tests {
             entity_id: None,
             repo: None,
             list: None,
+            assignee: None,
         }
     }
 
@@ -1819,6 +1892,7 @@ mod tests {
                 entity: Some("acme".into()),
                 repo: RepoName::parse("acme/gadgets"),
                 list: None,
+                assignee: None,
             }
         );
     }

@@ -62,6 +62,9 @@ fn paths() -> Value {
         "/rhythm": { "get": rhythm() },
         "/briefing": { "post": briefing() },
         "/quiet": { "post": quiet() },
+        "/whoami": { "get": whoami() },
+        "/link": { "post": link() },
+        "/unlink": { "post": unlink() },
         "/queue": { "get": queue() },
         "/tasks": { "get": tasks(), "post": create() },
         "/tasks/{task_id}": { "get": task(), "parameters": [parameter("task_id")] },
@@ -325,6 +328,67 @@ fn quiet() -> Value {
     })
 }
 
+fn whoami() -> Value {
+    let text = || json!({ "type": ["string", "null"] });
+    let time = || json!({ "type": ["string", "null"], "format": "date-time" });
+    json!({
+        "operationId": "whoami",
+        "summary": "Which accounts are the person's",
+        "description": "Each configured source with the person's account there: where the link comes from, what it is \
+                        called now, and when the source confirmed that. Without `[[people]]` Ivan is one person's \
+                        (`alone`), and nobody has accounts.",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "Who the person is", object(json!({
+            "message": { "type": "string", "description": "The same in words, with what is missing." },
+            "name": { "type": "string" },
+            "slack": text(),
+            "alone": { "type": "boolean" },
+            "accounts": { "type": "array", "items": object(json!({
+                "source": schema("Source"),
+                "id": text(),
+                "name": text(),
+                "origin": { "enum": ["bot.toml", "email", "typed", "unlinked", null] },
+                "linked_by": text(),
+                "linked_at": time(),
+                "confirmed_at": time(),
+                "gone": { "type": "boolean", "description": "The source has no such account any more." },
+            })) },
+        })), &[422]),
+    })
+}
+
+fn link() -> Value {
+    write(
+        "link",
+        "Make an account the person's",
+        "The source confirms it first: the login exists and can be assigned in a mirrored repository; the member is one of \
+         the workspace. What is assigned to it is in the person's queue at once. 503 if the source does not answer.",
+        body(
+            true,
+            json!({
+                "source": schema("Source"),
+                "account": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "GitHub login; ClickUp name, e-mail address or member id.",
+                },
+            }),
+            &["source", "account"],
+        ),
+        &[422, 503],
+    )
+}
+
+fn unlink() -> Value {
+    write(
+        "unlink",
+        "Take an account off the person",
+        "What is assigned to it is not in the person's queue any more. One that bot.toml gives stays.",
+        body(true, json!({ "source": schema("Source") }), &["source"]),
+        &[422],
+    )
+}
+
 fn queue() -> Value {
     json!({
         "operationId": "queue",
@@ -384,6 +448,12 @@ fn create() -> Value {
                 },
                 "repo": { "type": "string", "pattern": "^[^/]+/[^/]+$", "description": "GitHub `owner/name`." },
                 "list": { "type": "string", "description": "ClickUp list id." },
+                "assignee": {
+                    "type": "string",
+                    "description": "Whose it is to be: a name of `[[people]]`, a Slack id, a GitHub login, or `nobody`. \
+                                    Default: whoever creates it, as far as their account is known. A source that does \
+                                    not assign it says so in `message`.",
+                },
             }),
             &["title"],
         ),

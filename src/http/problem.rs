@@ -207,6 +207,7 @@ impl From<TurnedDown> for Problem {
     fn from(turned_down: TurnedDown) -> Problem {
         let kind = match turned_down {
             TurnedDown::Full(_) => Kind::Busy,
+            TurnedDown::NoAnswer(_) => Kind::NotReady,
             TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) => Kind::UnknownTask,
             TurnedDown::Unfit(_) => Kind::Unfit,
             TurnedDown::NothingToUndo(_) => Kind::NothingToUndo,

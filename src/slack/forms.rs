@@ -348,6 +348,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 entity: some(block(Field::Entity)),
                 repo,
                 list,
+                assignee: None,
             };
             let from = from.map(|spoken| Origin {
                 link: spoken.address(),

@@ -35,6 +35,8 @@ pub trait Actor: Send + Sync + 'static {
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble>;
     async fn something_heard(&self);
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble>;
+    /// Slack ids of those whom the desk knows: in texts it wants their ids.
+    async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble>;
     async fn until_the_store_is_well(&self);
 }
 
@@ -48,6 +50,9 @@ impl Actor for Desk {
     }
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble> {
         Desk::act(self, next, member, team).await
+    }
+    async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
+        Desk::known_in_slack(self).await
     }
     async fn until_the_store_is_well(&self) {
         Desk::until_the_store_is_well(self).await;
@@ -241,12 +246,19 @@ impl Ear {
         }
     }
 
-    /// With the names of those whom the gate knew by their id only. A name that cannot be had now stays an id: nothing
-    /// waits for it.
+    /// With the names of those whom the gate knew by their id only, unless the desk knows them. A name that cannot be had
+    /// now stays an id: nothing waits for it.
     async fn with_names(&self, text: &str) -> String {
         let mut named = text.to_owned();
-        for id in mentioned(text) {
-            if let Ok(member) = self.member(id).await {
+        let ids = mentioned(text);
+        let known = match ids.is_empty() {
+            true => Vec::new(),
+            false => self.actor.known_in_slack().await.unwrap_or_default(),
+        };
+        for id in ids {
+            if !known.iter().any(|known| known == id)
+                && let Ok(member) = self.member(id).await
+            {
                 named = named.replace(&format!("@{id}"), &format!("@{}", member.name));
             }
         }
@@ -354,6 +366,10 @@ pub(super) fn member(id: &str, user: User) -> Member {
     Member {
         id: id.to_owned(),
         name: name.unwrap_or_else(|| id.to_owned()),
+        email: user
+            .profile
+            .email
+            .filter(|_| user.is_email_confirmed != Some(false)),
         zone: user.tz.and_then(|zone| zone.parse().ok()),
         deactivated: yes(user.deleted),
         bot: yes(user.is_bot),
@@ -371,6 +387,7 @@ pub(super) fn nobody(id: &str) -> Member {
         id: id.to_owned(),
         team: None,
         name: id.to_owned(),
+        email: None,
         zone: None,
         deactivated: true,
         bot: false,

@@ -330,6 +330,9 @@ pub struct User {
     /// Somebody of another workspace, met through Slack Connect.
     #[serde(deserialize_with = "lenient")]
     pub is_stranger: Option<bool>,
+    /// False of an address that was only typed in.
+    #[serde(deserialize_with = "lenient")]
+    pub is_email_confirmed: Option<bool>,
     #[serde(deserialize_with = "lenient")]
     pub profile: Profile,
 }
@@ -337,6 +340,9 @@ pub struct User {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {
+    /// Only with the scope `users:read.email`.
+    #[serde(deserialize_with = "lenient")]
+    pub email: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub display_name: Option<String>,
     #[serde(deserialize_with = "lenient")]

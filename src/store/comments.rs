@@ -160,7 +160,7 @@ pub fn due(
                AND (pinned
                     OR EXISTS (SELECT 1 FROM people WHERE present = 1 AND alone = 1)
                     OR EXISTS (SELECT 1 FROM json_each(tasks.assignees) assignee
-                               JOIN people ON people.present = 1 AND people.clickup_id = assignee.value ->> '$.id')
+                               JOIN linked_people linked ON linked.present = 1 AND linked.clickup_id = assignee.value ->> '$.id')
                     OR EXISTS (SELECT 1 FROM operations made
                                WHERE made.source = tasks.source AND made.kind = 'create' AND made.trace = tasks.source_key))
              ORDER BY pinned DESC, seen_ms > talk_seen_ms DESC, talk_asked_ms, id LIMIT ?4"

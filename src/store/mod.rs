@@ -8,6 +8,7 @@ pub mod deliveries;
 pub mod effects;
 pub mod forms;
 pub mod homes;
+pub mod links;
 pub mod log;
 pub mod messages;
 mod migrate;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::links;
 use super::tasks::micros;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
@@ -20,7 +21,8 @@ pub struct Configured {
     pub clickup: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, slack_id, github, clickup_id, zone, alone";
+const COLUMNS: &str =
+    "id, name, slack_id, github, clickup_id, zone, alone, github_id, clickup_name";
 
 /// The one person's name where `bot.toml` has no `[[people]]`.
 const ALONE: &str = "me";
@@ -43,13 +45,13 @@ pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()>
             params![person.name, person.slack, person.github, person.clickup],
         )?;
     }
-    Ok(())
+    links::configure(tx)
 }
 
 pub fn present(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM people WHERE present = 1 ORDER BY id"
+            "SELECT {COLUMNS} FROM linked_people WHERE present = 1 ORDER BY id"
         ))?
         .query_map([], person)?
         .collect()
@@ -57,7 +59,9 @@ pub fn present(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
 
 pub fn by_id(connection: &Connection, id: PersonId) -> rusqlite::Result<Person> {
     connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM people WHERE id = ?1"))?
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM linked_people WHERE id = ?1"
+        ))?
         .query_row([id.0], person)
 }
 
@@ -263,6 +267,8 @@ fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
         clickup: row.get(4)?,
         zone: row.get::<_, String>(5)?.parse().unwrap_or(Tz::UTC),
         alone: row.get(6)?,
+        github_id: row.get(7)?,
+        clickup_name: row.get(8)?,
     })
 }
 

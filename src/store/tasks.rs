@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::links;
 use crate::domain::operation::Container;
 use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 
@@ -48,6 +49,9 @@ pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FR
 /// `read_at` is when the account was asked for, by our clock: among equal times of the source, the later question wins.
 /// Returns the row, and whether anything changed.
 pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(i64, bool)> {
+    for account in &task.assignees {
+        links::seen(tx, task.key.source(), account)?;
+    }
     let before = by_key(tx, &task.key)?;
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,

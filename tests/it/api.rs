@@ -1427,6 +1427,14 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/briefing", Some(json!({ "at": "off" })), 200),
             ("POST", "/briefing", Some(json!({ "at": "soon" })), 422),
             ("POST", "/quiet", Some(json!({ "hours": "off" })), 200),
+            ("GET", "/whoami", None, 200),
+            (
+                "POST",
+                "/link",
+                Some(json!({ "source": "github", "account": "ana" })),
+                422,
+            ),
+            ("POST", "/unlink", Some(json!({ "source": "github" })), 422),
             ("POST", "/snooze", Some(json!({ "until": "2h" })), 200),
             (
                 "POST",

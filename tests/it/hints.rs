@@ -91,7 +91,7 @@ async fn help_lists_every_verb() {
         What I understand:
         • `done [REF] [-c TEXT]`: complete the current task, or REF, with a comment if you like
         • `comment TEXT` or `comment on REF: TEXT`: comment on the current task, or on REF
-        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-r owner/repo | -l LIST]`: create a task; the lines after the first are its description
+        • `create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]`: create a task, yours unless you say whose; the lines after the first are its description
         • `current`: show the current task
         • `next`: move on to the next task without completing this one
         • `start [REF]`: make REF current and, where the source has such a status, in progress
@@ -105,6 +105,9 @@ async fn help_lists_every_verb() {
         • `quiet 20:00-8:00` or `quiet off`: hold notices in those hours and tell them in one message when they end
         • `log [N] [REF]`: show what you did last, or what was done to REF
         • `status`: show connections, the last sync and what is queued
+        • `whoami`: show which accounts are yours, and what is missing
+        • `link github LOGIN` or `link clickup NAME-OR-EMAIL`: make that account yours, so that what is assigned to it is in your queue
+        • `unlink github` or `unlink clickup`: make the account you linked there nobody's again
         • `mute`: tell me nothing unasked
         • `unmute`: tell me again what others do to my tasks
         • `help`: show this

@@ -145,8 +145,8 @@ async fn who_may_not_command_or_is_unknown_reads_why() {
             );
         }
         let home = ivan.opens_home(ANA).await;
-        assert!(home.contains("GitHub: login ana"), "{home}");
-        assert!(home.contains("ClickUp: ✗ not linked"), "{home}");
+        assert!(home.contains("GitHub: ana"), "{home}");
+        assert!(home.contains("ClickUp: Ana"), "{home}");
     })
     .await;
 }

@@ -143,8 +143,8 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
         ivan.says(BO, &format!("comment on clickup:{}: from Bo", cert.id()))
             .settles()
             .await;
-        runbook.has_comments(["from Bo"]);
-        cert.has_comments(["from Bo"]);
+        runbook.has_comments(["from Bo\n\n— Bo"]);
+        cert.has_comments(["from Bo\n\n— Bo"]);
         front.cut();
         ivan.answer(ANA, 0)
             .settles()

@@ -259,7 +259,7 @@ async fn in_a_channel_only_the_threads_that_ivan_answered_in_are_his() {
         ivan.clickup()
             .task("Fix login")
             .is("to do")
-            .has_comments(["Only on Safari", "and on iOS"]);
+            .has_comments(["Only on Safari\n\n— Bo", "and on iOS\n\n— Bo"]);
         assert_eq!(ivan.slack().replies_to(&general, &root).len(), 1);
         // The two comments, the two of those who may not act, and the question behind them.
         assert_eq!(kept() - before, 5);

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use ivan::clock::Clock;
 use ivan::desk::{Desk, DeskSettings, Receipts, SlackHealth, ThreadReplies};
+use ivan::domain::entity::Entities;
 use ivan::domain::score::Weights;
 use ivan::domain::task::Source;
 use ivan::sandbox::Seed;
@@ -421,8 +422,10 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         channels: BTreeMap::new(),
         thread_replies: ThreadReplies::Hint,
         receipts: Receipts::Message,
+        signature: true,
+        entities: Entities::default(),
     };
-    let desk = Desk::new(store, settings, Clock::system());
+    let desk = Desk::new(store, settings, Vec::new(), Clock::system());
     let (stop, shutdown) = watch::channel(false);
     let settings = SlackSettings {
         app_token: Token::new(slack.app_token()),

@@ -275,7 +275,9 @@ async fn another_persons_effects_are_not_ones_own() {
             (status, &problem["type"]),
             (409, &json!("urn:ivan:problem:nothing-to-undo"))
         );
-        ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+        ivan.clickup()
+            .task("Renew cert")
+            .has_comments(["shipped\n\n— Ana"]);
         let (status, answer) = ivan
             .http_with("POST", "/undo", None, &[("X-Ivan-Actor", "Ana")])
             .await;

@@ -217,6 +217,17 @@ impl World {
         let steps = call.steps();
         match (call.method.as_str(), steps.as_slice()) {
             ("GET", ["user"]) => Ok(Reply::new(200, self.user(&self.me))),
+            ("GET", ["users", login]) => {
+                let known = self.spelled(login).ok_or_else(not_found)?;
+                Ok(Reply::new(200, self.user(&known)))
+            }
+            ("GET", ["user", id]) => {
+                let known = self
+                    .users
+                    .values()
+                    .find(|user| user["id"].to_string() == *id);
+                Ok(Reply::new(200, known.ok_or_else(not_found)?.clone()))
+            }
             ("GET", ["rate_limit"]) => {
                 let core = json!({
                     "limit": self.rate.limit, "remaining": self.rate.remaining,
@@ -293,6 +304,13 @@ impl World {
                     .find(|(label, _)| label.eq_ignore_ascii_case(name));
                 let (name, id) = label.ok_or_else(not_found)?;
                 Ok(Reply::new(200, label_json(name, *id)))
+            }
+            ("GET", ["assignees", login]) => {
+                let known = self
+                    .spelled(login)
+                    .filter(|login| self.may_be_assigned(login));
+                known.ok_or_else(not_found)?;
+                Ok(Reply::empty(204))
             }
             ("GET", ["issues"]) => self.list_issues(call, repo),
             ("POST", ["issues"]) => self.create_issue(call, repo),
@@ -413,7 +431,7 @@ impl World {
                     names.extend(
                         wanted
                             .into_iter()
-                            .filter(|login| !names.contains(login) && self.is_user(login))
+                            .filter(|login| !names.contains(login) && self.may_be_assigned(login))
                             .collect::<Vec<_>>(),
                     );
                     names.truncate(ASSIGNEES);
@@ -529,7 +547,7 @@ impl World {
         }
         let labels = labels(body.get("labels"))?;
         let assignees = logins(body.get("assignees"))?;
-        let known = |login: &String| self.is_user(login);
+        let known = |login: &String| self.may_be_assigned(login);
         if assignees.iter().flatten().count() > ASSIGNEES || !assignees.iter().flatten().all(known)
         {
             return Err(invalid("Issue", "assignees", "invalid", None));

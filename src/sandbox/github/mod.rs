@@ -384,6 +384,14 @@ impl GitHub {
             .with(|world| world.settings(id, |repo| (repo.push, repo.admin) = (push, admin)));
     }
 
+    /// A user of GitHub who has no access to any repository here: no issue can be assigned to them.
+    pub fn add_outsider(&self, login: &str, id: u64) {
+        let mut world = locked(&self.house.world);
+        let user = serde_json::json!({"login": login, "id": id, "node_id": format!("U_{id}"), "type": "User", "site_admin": false});
+        world.users.insert(login.to_owned(), user);
+        world.outside.insert(login.to_owned());
+    }
+
     /// The token stops being valid: 401.
     pub fn revoke_token(&self) {
         locked(&self.house.world).revoked = true;

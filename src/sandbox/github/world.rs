@@ -1,6 +1,6 @@
 //! What there is on the sandbox's GitHub, how it changes, and who is told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
 use chrono::DateTime;
@@ -28,7 +28,9 @@ pub(super) struct World {
     pub token_expires: Option<i64>,
     /// The login that the token acts as.
     pub me: String,
-    users: BTreeMap<String, Value>,
+    pub users: BTreeMap<String, Value>,
+    /// Those to whom no issue can be assigned.
+    pub outside: BTreeSet<String>,
     pub repos: BTreeMap<u64, Repo>,
     /// Full names that a repository once had, in lower case.
     moved: BTreeMap<String, u64>,
@@ -157,6 +159,7 @@ impl World {
             token_expires: Some(now() + 90 * DAY),
             me: seed["me"].as_str().ok_or_else(|| missing("me"))?.to_owned(),
             users: users.iter().filter_map(named).collect(),
+            outside: BTreeSet::new(),
             repos: BTreeMap::new(),
             moved: BTreeMap::new(),
             outgoing: Vec::new(),
@@ -201,6 +204,23 @@ impl World {
 
     pub fn is_user(&self, login: &str) -> bool {
         self.users.contains_key(login)
+    }
+
+    /// A login as GitHub spells it: it is the same in any case.
+    pub fn spelled(&self, login: &str) -> Option<String> {
+        let mut known = self.users.keys();
+        known
+            .find(|known| known.eq_ignore_ascii_case(login))
+            .cloned()
+    }
+
+    /// A person who has access: issues can be assigned to them.
+    pub fn may_be_assigned(&self, login: &str) -> bool {
+        !self.outside.contains(login)
+            && self
+                .users
+                .get(login)
+                .is_some_and(|user| user["type"] == "User")
     }
 
     /// Somebody who is not the bot.

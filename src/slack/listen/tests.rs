@@ -22,12 +22,22 @@ fn reads_what_slack_says() {
             id: "U0ANN01".into(),
             team: Some("T0TEAM1".into()),
             name: "Ann Lee".into(),
+            email: None,
             zone: Some(chrono_tz::Europe::Berlin),
             deactivated: false,
             bot: false,
             guest: false,
         }
     );
+}
+
+#[rstest]
+#[case::without_the_scope(json!({"profile": {}}), None)]
+#[case::told(json!({"profile": {"email": "ann@acme.test"}}), Some("ann@acme.test"))]
+#[case::confirmed(json!({"is_email_confirmed": true, "profile": {"email": "ann@acme.test"}}), Some("ann@acme.test"))]
+#[case::only_typed_in(json!({"is_email_confirmed": false, "profile": {"email": "ann@acme.test"}}), None)]
+fn an_address_counts_if_it_is_confirmed(#[case] user: Value, #[case] email: Option<&str>) {
+    assert_eq!(read(user).email.as_deref(), email);
 }
 
 #[rstest]
@@ -167,6 +177,9 @@ mod working_off {
             self.heard.notified().await;
         }
         async fn until_the_store_is_well(&self) {}
+        async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
+            Ok(Vec::new())
+        }
         async fn act(
             &self,
             next: &Waiting,

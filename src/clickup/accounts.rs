@@ -1,0 +1,221 @@
+//! Members of the workspace: whose e-mail address is whose, and what they are called now.
+//!
+//! There is no listing of members but the one inside of `GET /team` (contract clickup 5.1). An invitation that nobody has
+//! accepted is a member without a name: its address is what somebody typed, and confirms nothing.
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use chrono::Duration;
+
+use crate::domain::link::Accounts;
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::task::{Account, Source};
+
+use super::ClickUp;
+use super::client::{Request, segment};
+use super::wire::{ListMembers, Member, Teams};
+
+/// How long the members are believed, where nobody has just typed the name of one.
+const MEMBERS_TTL: Duration = Duration::minutes(10);
+
+#[async_trait]
+impl Accounts for ClickUp {
+    fn source(&self) -> Source {
+        Source::ClickUp
+    }
+
+    async fn confirm(&self, called: &str) -> Result<Account, WriteError> {
+        let called = called.trim().trim_start_matches('@');
+        let members = self.read_members().await?;
+        let by = |is: &dyn Fn(&Member) -> bool| -> Vec<Account> {
+            let found = members.iter().filter(|member| is(member));
+            found.filter_map(Member::account).collect()
+        };
+        let same = |known: &Option<String>| known.as_deref().is_some_and(|known| is(known, called));
+        let found = [
+            by(&|member| member.id.to_string() == called),
+            by(&|member| same(&member.email)),
+            by(&|member| same(&member.username)),
+        ]
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default();
+        let shown: String = called.chars().take(80).collect();
+        match found.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(refused(format!(
+                "ClickUp's workspace {} has no member `{shown}`. Type the name as ClickUp shows it, the member's e-mail \
+                 address or id; an invitation has to be accepted first",
+                self.team_id
+            ))),
+            several => Err(refused(format!(
+                "ClickUp has {} members called `{shown}`. Type the e-mail address instead",
+                several.len()
+            ))),
+        }
+    }
+
+    async fn look_up(&self, id: Option<&str>, _: &str) -> Result<Option<Account>, WriteError> {
+        let members = self.members().await?;
+        let found = members
+            .iter()
+            .find(|member| Some(member.id.to_string().as_str()) == id);
+        Ok(found.and_then(Member::account))
+    }
+
+    async fn by_email(&self, email: &str) -> Result<Option<Account>, WriteError> {
+        let members = self.members().await?;
+        let mut found = members
+            .iter()
+            .filter(|member| {
+                member
+                    .email
+                    .as_deref()
+                    .is_some_and(|theirs| is(theirs, email))
+            })
+            .filter_map(Member::account);
+        Ok(match (found.next(), found.next()) {
+            (only, None) => only,
+            (_, Some(_)) => None,
+        })
+    }
+}
+
+impl ClickUp {
+    /// The members, as remembered for a while or read anew.
+    async fn members(&self) -> Result<Vec<Member>, WriteError> {
+        let remembered = {
+            let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+            members.clone()
+        };
+        match remembered {
+            Some((read_at, members)) if self.clock.now() - read_at < MEMBERS_TTL => Ok(members),
+            _ => self.read_members().await,
+        }
+    }
+
+    /// Whether a member can be given tasks of the list.
+    pub(super) async fn is_in_list(&self, list: &str, member: i64) -> Result<bool, WriteError> {
+        let path = format!("/list/{}/member", segment(list));
+        let request = Request::get(path, format!("the members of the list {list}"));
+        let answer: ListMembers = self.client.send(&request).await?;
+        let mut members = answer.members.iter();
+        Ok(members.any(|one| one.id.to_string() == member.to_string()))
+    }
+
+    async fn read_members(&self) -> Result<Vec<Member>, WriteError> {
+        let request = Request::get("/team", format!("the workspace {}", self.team_id));
+        let answer: Teams = self.client.send(&request).await?;
+        let mut teams = answer.teams.into_iter();
+        let Some(team) = teams.find(|team| team.id.to_string() == self.team_id) else {
+            return Err(refused(format!(
+                "ClickUp does not show the workspace {} to the account of clickup.token. Correct clickup.team_id",
+                self.team_id
+            )));
+        };
+        let members: Vec<Member> = team.members.into_iter().map(|one| one.user).collect();
+        let mut remembered = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        *remembered = Some((self.clock.now(), members.clone()));
+        Ok(members)
+    }
+}
+
+impl Member {
+    /// `None` of an invitation that was not accepted.
+    fn account(&self) -> Option<Account> {
+        Some(Account {
+            id: self.id.to_string(),
+            name: self.username.clone()?,
+        })
+    }
+}
+
+/// Addresses and names are the same in any case.
+fn is(one: &str, other: &str) -> bool {
+    one.trim().to_lowercase() == other.trim().to_lowercase()
+}
+
+fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Other,
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::super::fake::{Fake, json as says};
+    use super::super::tests::clickup;
+    use super::*;
+
+    fn workspace() -> Value {
+        let member = |id: i64, name: Value, email: &str| json!({"user": {"id": id, "username": name, "email": email}});
+        json!({"teams": [
+            {"id": "1", "members": [member(1, json!("Ana"), "elsewhere@x.test")]},
+            {"id": "9001", "members": [
+                member(4242, json!("Ana"), "ana@acme.test"),
+                member(4243, json!("Bo"), "bo@acme.test"),
+                member(4244, json!("Bo"), "bo.two@acme.test"),
+                member(4245, Value::Null, "invited@acme.test"),
+                member(4246, json!("One"), "shared@acme.test"),
+                member(4247, json!("Two"), "shared@acme.test"),
+                "odd",
+            ]},
+        ]})
+    }
+
+    #[rstest]
+    #[case::by_name(" ana ", Ok("4242"))]
+    #[case::by_address("BO@acme.test", Ok("4243"))]
+    #[case::by_id("4244", Ok("4244"))]
+    #[case::two_of_a_name("Bo", Err("ClickUp has 2 members called `Bo`"))]
+    #[case::an_invitation("invited@acme.test", Err("no member `invited@acme.test`"))]
+    #[case::of_another_workspace("elsewhere@x.test", Err("no member"))]
+    #[tokio::test]
+    async fn a_member_is_confirmed(#[case] called: &str, #[case] found: Result<&str, &str>) {
+        let fake = Fake::start(|_| says(200, workspace())).await;
+        let confirmed = clickup(&fake.url).confirm(called).await;
+        match (confirmed, found) {
+            (Ok(account), Ok(id)) => assert_eq!(account.id, id),
+            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{error}"),
+            (confirmed, _) => panic!("{confirmed:?}"),
+        }
+    }
+
+    #[rstest]
+    #[case::one("Ana@Acme.test", Some("4242"))]
+    #[case::shared("shared@acme.test", None)]
+    #[case::an_invitation("invited@acme.test", None)]
+    #[case::nobody("zoe@acme.test", None)]
+    #[tokio::test]
+    async fn an_address_is_one_members_or_nobodys(#[case] email: &str, #[case] id: Option<&str>) {
+        let fake = Fake::start(|_| says(200, workspace())).await;
+        let clickup = clickup(&fake.url);
+        let found = clickup.by_email(email).await.unwrap();
+        assert_eq!(found.map(|account| account.id).as_deref(), id);
+        // It is not asked for again at once.
+        clickup.by_email(email).await.unwrap();
+        assert_eq!(
+            clickup
+                .look_up(Some("4243"), "")
+                .await
+                .unwrap()
+                .unwrap()
+                .name,
+            "Bo"
+        );
+        assert_eq!(clickup.look_up(Some("9"), "").await.unwrap(), None);
+        assert_eq!(fake.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_workspace_that_is_not_shown_is_named() {
+        let fake = Fake::start(|_| says(200, json!({"teams": []}))).await;
+        let error = clickup(&fake.url).confirm("Ana").await.unwrap_err();
+        assert!(error.to_string().contains("clickup.team_id"), "{error}");
+    }
+}

@@ -1,0 +1,459 @@
+//! Who somebody is in each system: `whoami`, `link`, `unlink`, and the link that an e-mail address makes.
+//!
+//! The desk asks a source here, as `dyn Accounts`, before a command has its turn: a link that its source does not
+//! confirm is none. What was found out is kept in the turn's transaction, or beside it where nobody asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::timeout;
+
+use super::turn::{Done, Said, Turn, Typed};
+use super::undo::local;
+use super::{Desk, StoreTrouble, TurnedDown, is_called, person_of};
+use crate::domain::command::{Command, NOBODY};
+use crate::domain::link::{Accounts, Link, Origin};
+use crate::domain::operation::WriteError;
+use crate::domain::person::{Member, Person, PersonId};
+use crate::domain::prose::{self, Addressee};
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Account, Source};
+use crate::settle::queue;
+use crate::store::operations::Surface;
+use crate::store::{Db, DbResult, Wake, links, people, tasks};
+
+/// How long a person who types `link` waits for the source.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// How long anything else waits for what a source says of accounts: it goes on without.
+const ASIDE_WITHIN: Duration = Duration::from_secs(3);
+/// A person whose address nobody has in ClickUp is not looked for again for so long; after trouble for a minute.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
+const AFTER_TROUBLE: TimeDelta = TimeDelta::minutes(1);
+
+/// Whom an e-mail address was looked for, and when that makes sense again.
+#[derive(Debug, Default)]
+pub(super) struct Introduced(Mutex<HashMap<PersonId, DateTime<Utc>>>);
+
+impl Introduced {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PersonId, DateTime<Utc>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who somebody is: what `whoami` shows and `GET /whoami` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub person: Person,
+    /// The configured sources, and what the person has there.
+    pub accounts: Vec<(Source, Option<Link>)>,
+    pub message: Words,
+}
+
+impl Desk {
+    /// The Slack ids of `[[people]]`: what is said about them is written as each source calls them.
+    pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
+        let present = self.inner.store.read(people::present).await?;
+        Ok(present.into_iter().filter_map(|one| one.slack).collect())
+    }
+
+    /// Who a person is, as fresh as the sources tell it now.
+    pub async fn identity(&self, person: &Person) -> Result<Identity, StoreTrouble> {
+        self.refresh(person).await?;
+        let (inner, id) = (Arc::clone(&self.inner), person.id);
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .read(move |connection| {
+                let person = people::by_id(connection, id)?;
+                let accounts = accounts_of(connection, &person, inner.settings.sources())?;
+                let message = reply::whoami(&person, &accounts, None, now);
+                Ok(Identity {
+                    person,
+                    accounts,
+                    message,
+                })
+            })
+            .await
+    }
+
+    /// What a command needs to know of a source before its turn, found out: a link is confirmed, accounts are shown with
+    /// their present names. Whatever else may be wrong with it, the turn says.
+    pub(super) async fn found_out(
+        &self,
+        person: &Person,
+        command: Command,
+    ) -> Result<Command, TurnedDown> {
+        match command {
+            Command::Whoami => {
+                self.refresh(person).await?;
+                Ok(Command::Whoami)
+            }
+            Command::Link { source, account } => {
+                let id = person.id;
+                let link = self
+                    .inner
+                    .store
+                    .read(move |connection| links::of(connection, id, source))
+                    .await?;
+                let open = !person.alone && !is_configured(link.as_ref());
+                let Some(accounts) = self.accounts(source).filter(|_| open) else {
+                    return Ok(Command::Link { source, account });
+                };
+                match timeout(CONFIRM_WITHIN, accounts.confirm(&account)).await {
+                    Ok(Ok(account)) => Ok(Command::Linked { source, account }),
+                    Ok(Err(WriteError::Refused { why, .. })) => {
+                        Err(TurnedDown::Unfit(reply::not_linked(&why)))
+                    }
+                    Ok(Err(WriteError::NotTaken { why, .. } | WriteError::Unknown { why })) => {
+                        Err(TurnedDown::NoAnswer(reply::not_confirmed(source, &why)))
+                    }
+                    Err(_) => Err(TurnedDown::NoAnswer(reply::not_confirmed(
+                        source,
+                        "it did not answer in time",
+                    ))),
+                }
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The same for somebody in Slack. Who nobody knows learns that in the turn.
+    pub(super) async fn found_out_for(
+        &self,
+        member: &Member,
+        command: Command,
+    ) -> Result<Result<Command, Words>, StoreTrouble> {
+        if !matches!(command, Command::Whoami | Command::Link { .. }) {
+            return Ok(Ok(command));
+        }
+        let asking = member.clone();
+        let person = self
+            .inner
+            .store
+            .read(move |connection| person_of(connection, &asking))
+            .await?;
+        let Some(person) = person else {
+            return Ok(Ok(command));
+        };
+        match self.found_out(&person, command).await {
+            Ok(command) => Ok(Ok(command)),
+            Err(TurnedDown::Store(trouble)) => Err(trouble),
+            Err(TurnedDown::Unfit(words) | TurnedDown::NoAnswer(words)) => Ok(Err(words)),
+            Err(other) => Ok(Err(Words::new().text(other.to_string()))),
+        }
+    }
+
+    /// Links somebody to the ClickUp member with the e-mail address of their Slack profile, if there is exactly one, it is
+    /// nobody else's, and nothing else was said about ClickUp. Whoever waits for this goes on without it before long.
+    pub async fn introduce(&self, member: &Member) -> Result<(), StoreTrouble> {
+        let source = Source::ClickUp;
+        let (Some(email), Some(accounts)) = (&member.email, self.accounts(source)) else {
+            return Ok(());
+        };
+        let asking = member.clone();
+        let unlinked = move |connection: &Db| {
+            let person = person_of(connection, &asking)?.filter(|person| !person.alone);
+            match person {
+                Some(person) if links::of(connection, person.id, source)?.is_none() => {
+                    Ok(Some(person))
+                }
+                _ => Ok(None),
+            }
+        };
+        let Some(person) = self.inner.store.read(unlinked).await? else {
+            return Ok(());
+        };
+        let now = self.inner.clock.now();
+        let later = self.inner.introduced.lock().get(&person.id).copied();
+        if later.is_some_and(|later| now < later) {
+            return Ok(());
+        }
+        let again = |after| {
+            self.inner.introduced.lock().insert(person.id, now + after);
+        };
+        let account = match timeout(ASIDE_WITHIN, accounts.by_email(email)).await {
+            Ok(Ok(Some(account))) => account,
+            Ok(Ok(None)) => {
+                again(LOOK_AGAIN);
+                return Ok(());
+            }
+            Ok(Err(error)) => {
+                again(AFTER_TROUBLE);
+                tracing::info!(person = %person.name, "{} is looked for in ClickUp later: {error}", person.name);
+                return Ok(());
+            }
+            Err(_) => {
+                again(AFTER_TROUBLE);
+                tracing::info!(person = %person.name, "{} is looked for in ClickUp later: no answer in time", person.name);
+                return Ok(());
+            }
+        };
+        let id = person.id;
+        let linked = self
+            .inner
+            .store
+            .write(move |tx| {
+                let taken = links::owner_besides(tx, id, source, &account)?.is_some();
+                if taken || links::of(tx, id, source)?.is_some() {
+                    return Ok(false);
+                }
+                links::set(tx, id, source, Origin::Email, &account, None, now)?;
+                tx.wake(Wake::Homes);
+                Ok(true)
+            })
+            .await?;
+        match linked {
+            true => {
+                tracing::info!(person = %person.name, "{} is linked to the ClickUp member with their e-mail address", person.name);
+            }
+            false => again(LOOK_AGAIN),
+        }
+        Ok(())
+    }
+
+    /// Asks the sources what a person's accounts are called now. One that does not answer changes nothing.
+    async fn refresh(&self, person: &Person) -> Result<(), StoreTrouble> {
+        let id = person.id;
+        let asked = Source::ALL.map(async |source| {
+            let Some(accounts) = self.accounts(source) else {
+                return Ok(());
+            };
+            let link = self
+                .inner
+                .store
+                .read(move |connection| links::of(connection, id, source))
+                .await?;
+            let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
+                return Ok(());
+            };
+            let answer = accounts.look_up(link.id.as_deref(), link.shown());
+            let found = match timeout(ASIDE_WITHIN, answer).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    tracing::info!(%source, "an account is shown as it was known: {error}");
+                    return Ok(());
+                }
+                Err(_) => return Ok(()),
+            };
+            let now = self.inner.clock.now();
+            self.inner
+                .store
+                .write(move |tx| links::told(tx, id, source, found.as_ref(), now))
+                .await
+        });
+        for answered in futures_util::future::join_all(asked).await {
+            answered?;
+        }
+        Ok(())
+    }
+
+    fn accounts(&self, source: Source) -> Option<&dyn Accounts> {
+        self.inner.accounts.get(&source).map(Arc::as_ref)
+    }
+}
+
+/// How somebody is mentioned in a source; their mere name where they have no account there, for an `@` before it would
+/// call a stranger.
+fn mention(person: &Person, source: Source) -> String {
+    match (source, person.account(source)) {
+        (Source::GitHub, Some(account)) => format!("@{}", account.name),
+        (Source::ClickUp, Some(account)) if account.name != account.id => account.name,
+        _ => person.name.clone(),
+    }
+}
+
+/// What a person has at the configured sources.
+fn accounts_of(
+    connection: &Db,
+    person: &Person,
+    sources: impl Iterator<Item = Source>,
+) -> DbResult<Vec<(Source, Option<Link>)>> {
+    sources
+        .map(|source| Ok((source, links::of(connection, person.id, source)?)))
+        .collect()
+}
+
+fn is_configured(link: Option<&Link>) -> bool {
+    link.is_some_and(|link| link.origin == Origin::Config)
+}
+
+impl Turn<'_> {
+    /// `whoami`
+    pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Done> {
+        let accounts = accounts_of(self.tx, person, self.inner.settings.sources())?;
+        Ok(Done::Said(Said {
+            words: reply::whoami(person, &accounts, typed.email, self.now),
+            ..Said::default()
+        }))
+    }
+
+    /// Why there is nothing to link or unlink; `None`: there is.
+    pub(super) fn cannot_link(
+        &self,
+        person: &Person,
+        source: Source,
+    ) -> DbResult<Option<TurnedDown>> {
+        let words = if !self.inner.settings.has(source) {
+            reply::not_connected(source)
+        } else if person.alone {
+            reply::nobody_to_link()
+        } else {
+            match links::of(self.tx, person.id, source)? {
+                Some(link) if link.origin == Origin::Config => reply::linked_by_config(&link),
+                _ => return Ok(None),
+            }
+        };
+        Ok(Some(TurnedDown::Unfit(words)))
+    }
+
+    /// `link`, confirmed by the source: what is assigned to the account is in the person's queue from now on.
+    pub(super) fn link(
+        &self,
+        person: &Person,
+        source: Source,
+        account: &Account,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        if let Some(no) = self.cannot_link(person, source)? {
+            return Ok(Err(no));
+        }
+        if let Some(owner) = links::owner_besides(self.tx, person.id, source, account)? {
+            let words = reply::linked_to_another(source, account, &owner);
+            return Ok(Err(TurnedDown::Unfit(words)));
+        }
+        let by = Some(person.id);
+        links::set(
+            self.tx,
+            person.id,
+            source,
+            Origin::Typed,
+            account,
+            by,
+            self.now,
+        )?;
+        let (person, pin) = self.as_linked_now(person, typed)?;
+        let ranked = queue(self.tx, &person, self.now, &self.inner.settings.weights)?;
+        let theirs = ranked
+            .iter()
+            .filter(|(_, task, _)| task.key.source() == source);
+        let report = local(reply::linked(source, account, theirs.count()), None);
+        let command = self.command(&person, typed, "link")?;
+        self.settled(&person, command, report, pin, None).map(Ok)
+    }
+
+    /// `unlink`
+    pub(super) fn unlink(
+        &self,
+        person: &Person,
+        source: Source,
+        typed: &Typed,
+    ) -> DbResult<Result<Done, TurnedDown>> {
+        if let Some(no) = self.cannot_link(person, source)? {
+            return Ok(Err(no));
+        }
+        let link = links::of(self.tx, person.id, source)?;
+        let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
+            return Ok(Err(TurnedDown::Unfit(reply::nothing_linked(source))));
+        };
+        links::unlink(self.tx, person.id, source, self.now)?;
+        let (person, pin) = self.as_linked_now(person, typed)?;
+        let report = local(reply::unlinked(&link), None);
+        let command = self.command(&person, typed, "unlink")?;
+        self.settled(&person, command, report, pin, None).map(Ok)
+    }
+
+    /// Whether what somebody writes is signed: where several people write by one account, and bot.toml does not say no.
+    pub(super) fn signs(&self, person: &Person) -> DbResult<bool> {
+        let asked = self.inner.settings.signature && !person.alone;
+        Ok(asked && people::present(self.tx)?.len() > 1)
+    }
+
+    /// A text of theirs as it is written to a source: with those whom it addresses as they are mentioned there, and with
+    /// their own name under it.
+    pub(super) fn signed(&self, person: &Person, source: Source, text: &str) -> DbResult<String> {
+        let text = &self.addressed(text, |one| mention(one, source))?;
+        Ok(match self.signs(person)? {
+            true => {
+                let account = person.account(source);
+                // A member id is no name.
+                let name = account.filter(|account| account.name != account.id);
+                let name = name.map_or_else(|| person.name.clone(), |account| account.name);
+                prose::signed(text, &name)
+            }
+            false => text.to_owned(),
+        })
+    }
+
+    /// A text with people by their names, where nobody can be mentioned.
+    pub(super) fn named(&self, text: &str) -> DbResult<String> {
+        self.addressed(text, |one| one.name.clone())
+    }
+
+    fn addressed(&self, text: &str, written: impl Fn(&Person) -> String) -> DbResult<String> {
+        if !text.contains('@') {
+            return Ok(text.to_owned());
+        }
+        let addressees: Vec<Addressee> = people::present(self.tx)?
+            .iter()
+            .filter(|one| !one.alone)
+            .map(|one| Addressee {
+                called: one.slack.iter().chain([&one.name]).cloned().collect(),
+                written: written(one),
+            })
+            .collect();
+        Ok(prose::addressed(text, &addressees))
+    }
+
+    /// To whom a new task is assigned: its creator, as far as they have an account there, or whom they name.
+    pub(super) fn assignee(
+        &self,
+        person: &Person,
+        whose: Option<&str>,
+        source: Source,
+    ) -> DbResult<Result<Option<Account>, TurnedDown>> {
+        let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
+        let Some(named) = whose.map(|named| named.trim().trim_start_matches('@')) else {
+            return Ok(Ok(person.account(source)));
+        };
+        if named.eq_ignore_ascii_case(NOBODY) {
+            return Ok(Ok(None));
+        }
+        if person.alone {
+            return unfit(reply::nobody_to_assign());
+        }
+        let people = people::present(self.tx)?;
+        let Some(other) = people.iter().find(|other| is_called(other, named)) else {
+            let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
+            return unfit(reply::nobody_called(named, &names));
+        };
+        match other.account(source) {
+            Some(account) => Ok(Ok(Some(account))),
+            None => unfit(reply::not_linked_there(&other.name, source)),
+        }
+    }
+
+    /// The person after a change of their accounts. What was pinned, and was theirs only by an account that is not theirs
+    /// any more, is their current task no longer from when they see the answer: that pin of nothing comes with the person.
+    fn as_linked_now(&self, before: &Person, typed: &Typed) -> DbResult<(Person, Option<i64>)> {
+        let person = Person {
+            zone: before.zone,
+            ..people::by_id(self.tx, before.id)?
+        };
+        let mut pin = None;
+        let pinned = people::pins(self.tx, person.id)?
+            .last()
+            .and_then(|pin| pin.task);
+        if let Some(row) = pinned
+            && let Some(stored) = tasks::by_row(self.tx, row)?
+            && before.is_concerned(&stored.task)
+            && !person.is_concerned(&stored.task)
+        {
+            let shown_at = (typed.surface == Surface::Api).then_some(self.now);
+            pin = Some(people::pin(self.tx, person.id, None, self.now, shown_at)?);
+        }
+        self.tx.wake(Wake::Homes);
+        Ok((person, pin))
+    }
+}

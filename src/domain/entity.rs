@@ -1,0 +1,234 @@
+//! Clients that tasks are for: what each is called, and where tasks for it go where nobody says otherwise.
+//!
+//! `[[entities]]` of bot.toml lists them. Where it lists none, any name is one: so it was typed, so it is kept.
+
+use super::task::{RepoName, Source, Task};
+
+/// One of `[[entities]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entity {
+    /// As it stands in the sources: tag `client:<id>`, prefix `[CLIENT:<id>] `.
+    pub id: String,
+    /// What people call it.
+    pub name: Option<String>,
+    pub aliases: Vec<String>,
+    pub source: Option<Source>,
+    pub list: Option<String>,
+    pub repo: Option<RepoName>,
+}
+
+/// All that are known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entities(Vec<Entity>);
+
+/// So many names are offered instead of one that is not known.
+const OFFERED: usize = 5;
+
+impl Entity {
+    /// Whether it is this that somebody means, or that a source has.
+    pub fn is_called(&self, text: &str) -> bool {
+        let wanted = plain(text);
+        self.names().any(|name| plain(name) == wanted)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let own = std::iter::once(self.id.as_str()).chain(self.name.as_deref());
+        own.chain(self.aliases.iter().map(String::as_str))
+    }
+}
+
+impl Entities {
+    pub fn new(entities: Vec<Entity>) -> Entities {
+        Entities(entities)
+    }
+
+    /// Nobody listed any: every name is one.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The one that is meant by its id, its name or an alias, in any case and with any spaces.
+    pub fn resolve(&self, text: &str) -> Option<&Entity> {
+        self.0.iter().find(|entity| entity.is_called(text))
+    }
+
+    /// Ids of those that may have been meant, the nearest first; some of all where nothing is near.
+    pub fn near(&self, text: &str) -> Vec<&str> {
+        let wanted = plain(text);
+        let mut by_distance: Vec<(usize, &str)> = self
+            .0
+            .iter()
+            .filter_map(|entity| {
+                let near = entity
+                    .names()
+                    .filter_map(|name| nearness(&wanted, &plain(name)));
+                Some((near.min()?, entity.id.as_str()))
+            })
+            .collect();
+        by_distance.sort();
+        if by_distance.is_empty() {
+            by_distance = self
+                .0
+                .iter()
+                .map(|entity| (0, entity.id.as_str()))
+                .collect();
+        }
+        by_distance
+            .into_iter()
+            .map(|(_, id)| id)
+            .take(OFFERED)
+            .collect()
+    }
+}
+
+/// A title and the client that it names itself, as sources write it: `[CLIENT:acme] Fix login`, or a tag `client:acme` as
+/// its first or last word. Without `[[entities]]` a tag has to be said with `-e`: a colon may mean anything.
+pub fn split_title(title: &str, known: &Entities) -> (Option<String>, String) {
+    let unsplit = || (None, title.to_owned());
+    let trimmed = title.trim();
+    if let Some((prefix, rest)) = trimmed.split_once(']')
+        && let Some(upper) = prefix.get(.."[CLIENT:".len())
+        && upper.eq_ignore_ascii_case("[CLIENT:")
+    {
+        // Read as it will be read back.
+        let entity = Task::entity_of_title(&format!(
+            "[CLIENT:{}]",
+            prefix.get(upper.len()..).unwrap_or_default()
+        ));
+        return match entity {
+            Some(entity) => (Some(entity), rest.trim().to_owned()),
+            None => unsplit(),
+        };
+    }
+    let tag = |word: &str| {
+        let (kind, entity) = word.trim_start_matches('#').split_once(':')?;
+        let named = kind.eq_ignore_ascii_case("client") && known.resolve(entity).is_some();
+        named.then(|| entity.to_owned())
+    };
+    let first = trimmed.split_once(char::is_whitespace);
+    let last = trimmed.rsplit_once(char::is_whitespace);
+    if let Some((word, rest)) = first
+        && let Some(entity) = tag(word)
+    {
+        return (Some(entity), rest.trim().to_owned());
+    }
+    if let Some((rest, word)) = last
+        && let Some(entity) = tag(word)
+    {
+        return (Some(entity), rest.trim().to_owned());
+    }
+    unsplit()
+}
+
+fn plain(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.join(" ")
+}
+
+/// How near a name is: one begins like the other, or a slip or two lie between them. `None`: it is another.
+fn nearness(wanted: &str, name: &str) -> Option<usize> {
+    if wanted.is_empty() {
+        return None;
+    }
+    let slips = distance(wanted, name);
+    let begins = name.starts_with(wanted) || wanted.starts_with(name);
+    (begins || slips <= 2 && slips < wanted.chars().count()).then_some(slips)
+}
+
+/// How many characters have to be put in, left out or changed to make one of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, a) in (1..).zip(one.chars()) {
+        let mut next = vec![line];
+        for (b, pair) in other.iter().zip(row.windows(2)) {
+            let (&[diagonal, above], Some(&left)) = (pair, next.last()) else {
+                continue;
+            };
+            next.push(
+                (diagonal + usize::from(a != *b))
+                    .min(above + 1)
+                    .min(left + 1),
+            );
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn known() -> Entities {
+        let entity = |id: &str, name: Option<&str>, aliases: &[&str]| Entity {
+            id: id.into(),
+            name: name.map(Into::into),
+            aliases: aliases.iter().map(|&alias| alias.into()).collect(),
+            ..Entity::default()
+        };
+        Entities::new(vec![
+            entity("acme", Some("Acme  Corporation"), &["ac", "Roadrunner"]),
+            entity("globex", None, &[]),
+            entity("initech", None, &[]),
+        ])
+    }
+
+    #[rstest]
+    #[case::id("acme", Some("acme"))]
+    #[case::shouted(" ACME ", Some("acme"))]
+    #[case::name("acme corporation", Some("acme"))]
+    #[case::alias("AC", Some("acme"))]
+    #[case::part_of_a_name("corporation", None)]
+    #[case::nothing("", None)]
+    fn one_is_known_by_all_its_names(#[case] text: &str, #[case] id: Option<&str>) {
+        let entities = known();
+        assert_eq!(entities.resolve(text).map(|entity| entity.id.as_str()), id);
+    }
+
+    #[rstest]
+    #[case::slip("acmee", &["acme"])]
+    #[case::beginning("glo", &["globex"])]
+    #[case::alias("roadruner", &["acme"])]
+    #[case::far("zzz", &["acme", "globex", "initech"])]
+    #[case::nothing("", &["acme", "globex", "initech"])]
+    fn what_may_have_been_meant_is_offered(#[case] text: &str, #[case] ids: &[&str]) {
+        assert_eq!(known().near(text), ids);
+    }
+
+    #[rstest]
+    #[case::prefix("[CLIENT:acme] Fix login", Some("acme"), "Fix login")]
+    #[case::prefix_in_small_letters("[client: Acme ]Fix login", Some("Acme"), "Fix login")]
+    #[case::unknown_prefix("[CLIENT:zoe] Fix", Some("zoe"), "Fix")]
+    #[case::empty_prefix("[CLIENT:] Fix", None, "[CLIENT:] Fix")]
+    #[case::tag_first("client:AC Fix login", Some("AC"), "Fix login")]
+    #[case::tag_last("Fix login #client:globex", Some("globex"), "Fix login")]
+    #[case::unknown_tag("Fix client:port", None, "Fix client:port")]
+    #[case::tag_within("Fix client:acme now", None, "Fix client:acme now")]
+    #[case::no_title("client:acme", None, "client:acme")]
+    #[case::brackets("[WIP] Fix", None, "[WIP] Fix")]
+    #[case::short("é]x", None, "é]x")]
+    fn a_title_may_name_its_client(
+        #[case] title: &str,
+        #[case] entity: Option<&str>,
+        #[case] rest: &str,
+    ) {
+        let (found, left) = split_title(title, &known());
+        assert_eq!((found.as_deref(), left.as_str()), (entity, rest));
+        if !title.starts_with('[') {
+            assert_eq!(
+                split_title(title, &Entities::default()),
+                (None, title.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn slips_are_counted() {
+        for (one, other, slips) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
+            assert_eq!(distance(one, other), slips);
+            assert_eq!(distance(other, one), slips);
+        }
+    }
+}

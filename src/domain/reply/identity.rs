@@ -1,0 +1,259 @@
+//! The words of `whoami`, `link` and `unlink`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Words, sentence};
+use crate::domain::link::{Link, Origin};
+use crate::domain::person::Person;
+use crate::domain::task::{Account, Source};
+
+/// An account that its source confirmed so long ago is shown with that time.
+const FRESH: TimeDelta = TimeDelta::minutes(1);
+
+/// What to type to be linked.
+fn to_type(source: Source) -> &'static str {
+    match source {
+        Source::ClickUp => "link clickup NAME-OR-EMAIL",
+        Source::GitHub => "link github LOGIN",
+    }
+}
+
+/// The key of `[[people]]`.
+fn key(source: Source) -> &'static str {
+    source.as_str()
+}
+
+/// Who somebody is in each system, where that comes from, what is missing and what to do about it. `email`: whether Slack
+/// shows their address, where it is asked from Slack.
+pub fn whoami(
+    person: &Person,
+    accounts: &[(Source, Option<Link>)],
+    email: Option<bool>,
+    now: DateTime<Utc>,
+) -> Words {
+    if person.alone {
+        let words = Words::new().text(
+            "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of \
+             all open tasks, and there is nothing to link.",
+        );
+        return accounts.iter().fold(words, |words, (source, _)| {
+            words.text(format!("\n{}: connected", source.name()))
+        });
+    }
+    let mut words = Words::new()
+        .text(format!("You are {}.", person.name))
+        .text(match &person.slack {
+        Some(id) => format!("\nSlack: {id}, from bot.toml"),
+        None => {
+            "\nSlack: ✗ not linked. Whoever runs me can add `slack` to your [[people]] in bot.toml."
+                .to_owned()
+        }
+    });
+    for (source, link) in accounts {
+        words = words.text(format!("\n{}: ", source.name()));
+        words = match link {
+            Some(link) if link.origin != Origin::Unlinked => words.then(account(link, person, now)),
+            other => words
+                .then(missing(*source, other.as_ref(), email, person))
+                .text(" Type ")
+                .code(to_type(*source))
+                .text("."),
+        };
+    }
+    words
+}
+
+fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
+    let name = link.source.name();
+    let mut words = Words::new().text(link.shown());
+    words = match link.origin {
+        Origin::Config => words.text(", from bot.toml"),
+        Origin::Email => words.text(", found by the e-mail address of your Slack profile"),
+        Origin::Typed | Origin::Unlinked => words.text(match &link.by {
+            Some(by) => format!(", linked by {by}"),
+            None => ", linked".to_owned(),
+        }),
+    };
+    if let Some(at) = link.at {
+        words = words.text(" on ").moment(at, person.zone);
+    }
+    if link.gone {
+        words = words.text(format!(
+            ". ✗ {name} has no such account any more, so that nothing there is yours. "
+        ));
+        return match link.origin {
+            Origin::Config => words.text(format!(
+                "Whoever runs me can correct `{}` in your [[people]] in bot.toml.",
+                key(link.source)
+            )),
+            _ => words.text("Type ").code(to_type(link.source)).text("."),
+        };
+    }
+    match link.seen_at {
+        Some(at) if now - at > FRESH => words
+            .text(format!(". {name} does not answer; it was so on "))
+            .moment(at, person.zone)
+            .text("."),
+        Some(_) => words,
+        None => words.text(format!(
+            ". {name} has not confirmed it yet: it does not answer."
+        )),
+    }
+}
+
+fn missing(source: Source, link: Option<&Link>, email: Option<bool>, person: &Person) -> Words {
+    let words = Words::new().text("✗ not linked, so that nothing there is yours");
+    if let Some(Link { at: Some(at), .. }) = link {
+        return words
+            .text("; you unlinked it on ")
+            .moment(*at, person.zone)
+            .text(".");
+    }
+    words.text(match (source, email) {
+        (Source::ClickUp, Some(true)) => {
+            "; no member there, or more than one, has the e-mail address of your Slack profile."
+        }
+        (Source::ClickUp, Some(false)) => {
+            "; Slack does not show me your e-mail address to find you by, for which its app needs the scope \
+             users:read.email."
+        }
+        _ => ".",
+    })
+}
+
+/// After `link`.
+pub fn linked(source: Source, account: &Account, tasks: usize) -> Words {
+    let noun = match source {
+        Source::ClickUp => "task",
+        Source::GitHub => "issue",
+    };
+    let of_it = match tasks {
+        0 => format!("no open {noun} is assigned to it"),
+        1 => format!("1 open {noun} assigned to it is in your queue"),
+        many => format!("{many} open {noun}s assigned to it are in your queue"),
+    };
+    Words::new().text(format!(
+        "{}'s {} is yours now; {of_it}.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// After `unlink`.
+pub fn unlinked(link: &Link) -> Words {
+    Words::new()
+        .text(format!(
+            "{}'s {} is not yours any more, and what is assigned to it is not in your queue. ",
+            link.source.name(),
+            link.shown()
+        ))
+        .code(to_type(link.source))
+        .text(" links another.")
+}
+
+/// The source says no.
+pub fn not_linked(why: &str) -> Words {
+    Words::new().text(format!("Not linked. {}", sentence(why)))
+}
+
+/// The source does not say.
+pub fn not_confirmed(source: Source, why: &str) -> Words {
+    let why = match why {
+        "" => String::new(),
+        why => format!(" ({})", why.trim_end_matches('.')),
+    };
+    Words::new().text(format!(
+        "Not linked: {} has to confirm the account, and does not answer{why}. Nothing was changed; type it again when \
+         `status` shows that it does.",
+        source.name()
+    ))
+}
+
+/// The account is somebody else's.
+pub fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
+    Words::new().text(format!(
+        "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
+         your [[people]] in bot.toml.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// bot.toml has the last word.
+pub fn linked_by_config(link: &Link) -> Words {
+    Words::new().text(format!(
+        "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
+         there.",
+        link.source.name(),
+        link.shown(),
+        key(link.source)
+    ))
+}
+
+pub fn nothing_linked(source: Source) -> Words {
+    Words::new()
+        .text(format!("You have no account in {}. Type ", source.name()))
+        .code(to_type(source))
+        .text(" to link one.")
+}
+
+/// Without `[[people]]`.
+pub fn nobody_to_link() -> Words {
+    Words::new().text(
+        "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of all open \
+         tasks, and there is nothing to link. Whoever runs me can add [[people]] there.",
+    )
+}
+
+/// `-a` where everybody is one person.
+pub fn nobody_to_assign() -> Words {
+    Words::new().text(
+        "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
+    )
+}
+
+/// `-a` with a name that nobody has.
+pub fn nobody_called(named: &str, people: &[&str]) -> Words {
+    let named: String = named.chars().take(80).collect();
+    Words::new().text(format!(
+        "I know nobody called `{named}`. After `-a` comes {}, or `nobody`.",
+        people.join(", ")
+    ))
+}
+
+/// `-a` with somebody who has no account where the task is made.
+pub fn not_linked_there(name: &str, source: Source) -> Words {
+    Words::new()
+        .text(format!(
+            "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
+            source.name()
+        ))
+        .code(to_type(source))
+        .text(".")
+}
+
+/// After a creation whose source did not assign it as it was to be.
+pub fn not_assigned(source: Source, wanted: &Account) -> Words {
+    Words::new().text(format!(
+        ". {} did not assign it to {}: {}",
+        source.name(),
+        wanted.name,
+        match source {
+            Source::ClickUp => "they have no access to the list.",
+            Source::GitHub => {
+                "they have no access to the repository, or the account of github.token may not assign there."
+            }
+        }
+    ))
+}
+
+/// What a Home tab says where somebody has no account.
+pub fn home_unlinked(source: Source) -> Words {
+    Words::new()
+        .text(format!(
+            "{}: ✗ not linked, so that nothing there is yours. Type ",
+            source.name()
+        ))
+        .code(to_type(source))
+        .text(" here in Messages.")
+}

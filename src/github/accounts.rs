@@ -1,0 +1,192 @@
+//! Logins of GitHub: whether there is such a person, and whether issues can be assigned to them.
+//!
+//! `GET /users/{login}` tells the id, which stays when the login changes; `GET /user/{id}` what it is called now;
+//! `GET /repos/{o}/{r}/assignees/{login}` answers 204 where issues may be assigned to that account, else 404.
+
+use async_trait::async_trait;
+
+use crate::domain::link::Accounts;
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::task::{Account, RepoName, Source};
+
+use super::GitHub;
+use super::client::{Got, Request, segment};
+use super::wire::User;
+
+/// The longest login.
+const LOGIN_MAX: usize = 39;
+
+#[async_trait]
+impl Accounts for GitHub {
+    fn source(&self) -> Source {
+        Source::GitHub
+    }
+
+    async fn confirm(&self, called: &str) -> Result<Account, WriteError> {
+        let login = called.trim().trim_start_matches('@');
+        if !is_login(login) {
+            return Err(refused(format!(
+                "`{}` is no GitHub login: it has letters, digits and hyphens, as in the address of the profile, \
+                 https://github.com/LOGIN",
+                called.chars().take(80).collect::<String>()
+            )));
+        }
+        let Some(user) = self
+            .user_at(format!("/users/{}", segment(login)), login)
+            .await?
+        else {
+            return Err(refused(format!(
+                "GitHub has no user {login}. The login is in the address of the profile, https://github.com/LOGIN"
+            )));
+        };
+        if user.kind != "User" {
+            return Err(refused(format!(
+                "GitHub's {} is no person ({}). Type the login of your own account",
+                user.login,
+                user.kind.to_lowercase()
+            )));
+        }
+        let mut here = Vec::new();
+        let mut trouble = None;
+        for (_, resolved) in self.resolve_all().await {
+            let asked = match resolved {
+                Ok((_, name)) => self
+                    .can_be_assigned(&name, &user.login)
+                    .await
+                    .map(|can| (can, name)),
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok((true, _)) => return Ok(user.account()),
+                Ok((false, name)) => here.push(name.to_string()),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        // One of those that could not be asked may be where they work.
+        Err(trouble.unwrap_or_else(|| {
+            refused(format!(
+                "GitHub does not let issues be assigned to {} in any repository that I follow ({}). Have them added to \
+                 one there, then link again",
+                user.login,
+                here.join(", ")
+            ))
+        }))
+    }
+
+    async fn look_up(&self, id: Option<&str>, name: &str) -> Result<Option<Account>, WriteError> {
+        let path = match id {
+            Some(id) => format!("/user/{}", segment(id)),
+            None => format!("/users/{}", segment(name)),
+        };
+        let user = self.user_at(path, name).await?;
+        Ok(user.map(|user| user.account()))
+    }
+
+    async fn by_email(&self, _: &str) -> Result<Option<Account>, WriteError> {
+        // GitHub shows an address only where its owner publishes it, confirmed or not.
+        Ok(None)
+    }
+}
+
+impl GitHub {
+    async fn user_at(&self, path: String, called: &str) -> Result<Option<User>, WriteError> {
+        let request = Request::get(path, format!("the user {called}"));
+        match self.client.get(&request).await {
+            Ok(Got { value, .. }) => Ok(Some(value)),
+            Err(WriteError::Refused {
+                what: Refusal::Invisible | Refusal::Gone,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether GitHub takes this login as an assignee in the repository.
+    pub(super) async fn can_be_assigned(
+        &self,
+        name: &RepoName,
+        login: &str,
+    ) -> Result<bool, WriteError> {
+        let path = format!("/repos/{name}/assignees/{}", segment(login));
+        let thing = format!("{login} as an assignee in {name}");
+        self.client.is_so(&Request::get(path, thing)).await
+    }
+}
+
+/// Also that of accounts which their company manages (`ana_acme`).
+fn is_login(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !text.is_empty() && text.len() <= LOGIN_MAX && text.chars().all(fits)
+}
+
+fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Other,
+        why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::super::fake::{Fake, Reply, Seen, json as says};
+    use super::super::tests::{github, world};
+    use super::*;
+
+    fn users(seen: &Seen) -> Reply {
+        let user = |login: &str, id: u64, kind: &str| {
+            says(200, json!({"login": login, "id": id, "type": kind}))
+        };
+        match seen.line().as_str() {
+            "GET /users/Ana" | "GET /users/ana" | "GET /user/31" => user("ana", 31, "User"),
+            "GET /users/outside" => user("outside", 33, "User"),
+            "GET /users/acme" => user("acme", 21, "Organization"),
+            "GET /users/busy" => says(502, json!({"message": "Server Error"})),
+            "GET /repos/acme/gadgets/assignees/ana" => Reply::Text(204, Vec::new(), String::new()),
+            _ => says(404, json!({"message": "Not Found"})),
+        }
+    }
+
+    #[rstest]
+    #[case::as_it_is("ana", Ok("31 ana"))]
+    #[case::in_another_case_with_an_at(" @Ana ", Ok("31 ana"))]
+    #[case::nobody("nobody", Err("GitHub has no user nobody."))]
+    #[case::no_login("../repos", Err("`../repos` is no GitHub login"))]
+    #[case::an_organisation("acme", Err("GitHub's acme is no person (organization)"))]
+    #[case::not_from_here(
+        "outside",
+        Err("assigned to outside in any repository that I follow (acme/widgets, acme/gadgets)")
+    )]
+    #[case::no_answer("busy", Err("502"))]
+    #[tokio::test]
+    async fn a_login_is_confirmed(#[case] called: &str, #[case] found: Result<&str, &str>) {
+        let fake = Fake::start(world(users)).await;
+        let confirmed = github(&fake.url).confirm(called).await;
+        match (confirmed, found) {
+            (Ok(account), Ok(shown)) => {
+                assert_eq!(format!("{} {}", account.id, account.name), shown)
+            }
+            (Err(error), Err(why)) => {
+                assert!(error.to_string().contains(why), "{error}");
+                let passes = matches!(error, WriteError::NotTaken { .. });
+                assert_eq!(passes, called == "busy", "{error:?}");
+            }
+            (confirmed, _) => panic!("{confirmed:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_is_looked_up_by_its_id_and_without_one_by_its_name() {
+        let fake = Fake::start(world(users)).await;
+        let github = github(&fake.url);
+        let by_id = github.look_up(Some("31"), "ana-old").await.unwrap();
+        assert_eq!(by_id.map(|account| account.name).as_deref(), Some("ana"));
+        let by_name = github.look_up(None, "Ana").await.unwrap();
+        assert_eq!(by_name.map(|account| account.id).as_deref(), Some("31"));
+        assert_eq!(github.look_up(Some("99"), "ana").await, Ok(None));
+        assert!(github.look_up(None, "busy").await.is_err());
+        assert_eq!(github.by_email("ana@acme.test").await, Ok(None));
+    }
+}

@@ -1,0 +1,366 @@
+//! Accounts at the sources and whose they are; `linked_people` shows them beside the people.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::tasks::millis;
+use crate::domain::link::{Link, Origin};
+use crate::domain::person::PersonId;
+use crate::domain::task::{Account, Source};
+
+/// Makes the table agree with what `people` has from `bot.toml`, which wins: over what was typed, and over what another
+/// person has of it. Ids and names that were learned stay where the configuration did.
+pub fn configure(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "DELETE FROM links WHERE origin = 'bot.toml' AND configured IS NOT
+             (SELECT CASE links.source WHEN 'github' THEN github ELSE clickup_id END
+              FROM people WHERE people.id = links.person_id AND present = 1 AND alone = 0);
+         DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
+             (SELECT 1 FROM people WHERE people.id = links.person_id AND present = 1
+              AND CASE links.source WHEN 'github' THEN github ELSE clickup_id END IS NOT NULL);
+         DELETE FROM links WHERE origin <> 'bot.toml' AND EXISTS
+             (SELECT 1 FROM people WHERE present = 1
+              AND CASE links.source WHEN 'github' THEN github = links.name COLLATE NOCASE
+                                    ELSE clickup_id = links.account_id END);
+         INSERT OR IGNORE INTO links (person_id, source, origin, configured, account_id)
+             SELECT id, 'clickup', 'bot.toml', clickup_id, clickup_id FROM people
+             WHERE present = 1 AND alone = 0 AND clickup_id IS NOT NULL;
+         INSERT OR IGNORE INTO links (person_id, source, origin, configured, name)
+             SELECT id, 'github', 'bot.toml', github, github FROM people
+             WHERE present = 1 AND alone = 0 AND github IS NOT NULL;",
+    )
+}
+
+/// What a person has at a source; `None`: nobody ever said anything.
+pub fn of(
+    connection: &Connection,
+    person: PersonId,
+    source: Source,
+) -> rusqlite::Result<Option<Link>> {
+    connection
+        .prepare_cached(
+            "SELECT links.source, origin, account_id, links.name, people.name, linked_ms, seen_ms, gone
+             FROM links LEFT JOIN people ON people.id = linked_by WHERE person_id = ?1 AND source = ?2",
+        )?
+        .query_row(params![person.0, source.as_str()], |row| link(source, row))
+        .optional()
+}
+
+fn link(source: Source, row: &Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link {
+        source,
+        origin: Origin::parse(&row.get::<_, String>(1)?).unwrap_or(Origin::Unlinked),
+        id: row.get(2)?,
+        name: row.get(3)?,
+        by: row.get(4)?,
+        at: row.get::<_, Option<i64>>(5)?.map(millis),
+        seen_at: row.get::<_, Option<i64>>(6)?.map(millis),
+        gone: row.get(7)?,
+    })
+}
+
+/// The name of somebody else who has this account.
+pub fn owner_besides(
+    connection: &Connection,
+    person: PersonId,
+    source: Source,
+    account: &Account,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT people.name FROM links JOIN people ON people.id = person_id AND present = 1
+             WHERE source = ?1 AND person_id <> ?2 AND origin <> 'unlinked'
+               AND (account_id = ?3 OR (account_id IS NULL AND links.name = ?4 COLLATE NOCASE))",
+        )?
+        .query_row(
+            params![source.as_str(), person.0, account.id, account.name],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+/// Gives an account to a person. Whoever had it and is not in `bot.toml` any more loses it.
+pub fn set(
+    tx: &Connection,
+    person: PersonId,
+    source: Source,
+    origin: Origin,
+    account: &Account,
+    by: Option<PersonId>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "DELETE FROM links WHERE source = ?1 AND account_id = ?2 AND person_id <> ?3",
+        params![source.as_str(), account.id, person.0],
+    )?;
+    tx.execute(
+        "INSERT OR REPLACE INTO links
+             (person_id, source, origin, account_id, name, linked_by, linked_ms, seen_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        params![
+            person.0,
+            source.as_str(),
+            origin.as_str(),
+            account.id,
+            account.name,
+            by.map(|by| by.0),
+            now.timestamp_millis()
+        ],
+    )?;
+    Ok(())
+}
+
+/// A person wants no account there.
+pub fn unlink(
+    tx: &Connection,
+    person: PersonId,
+    source: Source,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO links (person_id, source, origin, linked_by, linked_ms)
+         VALUES (?1, ?2, 'unlinked', ?1, ?3)",
+        params![person.0, source.as_str(), now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// The source was asked about a person's account, and told this of it.
+pub fn told(
+    tx: &Connection,
+    person: PersonId,
+    source: Source,
+    found: Option<&Account>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE OR IGNORE links SET seen_ms = ?3, gone = ?4, account_id = ifnull(account_id, ?5), name = ifnull(?6, name)
+         WHERE person_id = ?1 AND source = ?2 AND origin <> 'unlinked'",
+        params![
+            person.0,
+            source.as_str(),
+            now.timestamp_millis(),
+            found.is_none(),
+            found.map(|account| &account.id),
+            found.map(|account| &account.name)
+        ],
+    )?;
+    Ok(())
+}
+
+/// An account was seen at its source: what it is called now, and the id behind a login that bot.toml gives.
+pub fn seen(tx: &Connection, source: Source, account: &Account) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
+    )?
+    .execute(params![source.as_str(), account.id, account.name])?;
+    tx.prepare_cached(
+        "UPDATE OR IGNORE links SET account_id = ?2
+         WHERE source = ?1 AND account_id IS NULL AND origin = 'bot.toml' AND name = ?3 COLLATE NOCASE",
+    )?
+    .execute(params![source.as_str(), account.id, account.name])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::super::people::{self, Configured};
+    use super::*;
+    use crate::domain::person::Person;
+
+    fn store() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+    }
+
+    fn someone(name: &str, github: Option<&str>, clickup: Option<&str>) -> Configured {
+        Configured {
+            name: name.into(),
+            slack: None,
+            github: github.map(Into::into),
+            clickup: clickup.map(Into::into),
+        }
+    }
+
+    fn account(id: &str, name: &str) -> Account {
+        Account {
+            id: id.into(),
+            name: name.into(),
+        }
+    }
+
+    fn called(connection: &Connection, name: &str) -> Person {
+        let people = people::present(connection).unwrap();
+        people.into_iter().find(|one| one.name == name).unwrap()
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+    }
+
+    #[test]
+    fn bot_toml_wins_over_what_was_typed_and_over_what_another_typed() {
+        let tx = store();
+        people::configure(
+            &tx,
+            &[someone("Ana", None, None), someone("Bo", None, None)],
+        )
+        .unwrap();
+        let (ana, bo) = (called(&tx, "Ana").id, called(&tx, "Bo").id);
+        let typed = Origin::Typed;
+        set(
+            &tx,
+            ana,
+            Source::GitHub,
+            typed,
+            &account("31", "ana"),
+            Some(ana),
+            now(),
+        )
+        .unwrap();
+        set(
+            &tx,
+            bo,
+            Source::ClickUp,
+            typed,
+            &account("4242", "Ana"),
+            Some(bo),
+            now(),
+        )
+        .unwrap();
+        assert_eq!(called(&tx, "Ana").github.as_deref(), Some("ana"));
+        assert_eq!(called(&tx, "Bo").clickup.as_deref(), Some("4242"));
+        let configured = [
+            someone("Ana", Some("ana-work"), Some("4242")),
+            someone("Bo", None, None),
+        ];
+        people::configure(&tx, &configured).unwrap();
+        let (ana, bo) = (called(&tx, "Ana"), called(&tx, "Bo"));
+        assert_eq!(ana.github.as_deref(), Some("ana-work"));
+        assert_eq!(ana.github_id, None);
+        assert_eq!(ana.clickup.as_deref(), Some("4242"));
+        assert_eq!(bo.clickup, None);
+        let link = of(&tx, ana.id, Source::ClickUp).unwrap().unwrap();
+        assert_eq!(link.origin, Origin::Config);
+    }
+
+    #[test]
+    fn what_was_learned_stays_until_bot_toml_says_otherwise() {
+        let tx = store();
+        let ana = [someone("Ana", Some("ana"), None)];
+        people::configure(&tx, &ana).unwrap();
+        seen(&tx, Source::GitHub, &account("31", "Ana")).unwrap();
+        // Renamed, and somebody else has the old login.
+        seen(&tx, Source::GitHub, &account("31", "ana-lee")).unwrap();
+        seen(&tx, Source::GitHub, &account("99", "ana")).unwrap();
+        people::configure(&tx, &ana).unwrap();
+        let known = called(&tx, "Ana");
+        assert_eq!(known.github_id.as_deref(), Some("31"));
+        assert_eq!(known.github.as_deref(), Some("ana-lee"));
+        people::configure(&tx, &[someone("Ana", Some("other"), None)]).unwrap();
+        assert_eq!(called(&tx, "Ana").github_id, None);
+        people::configure(&tx, &[someone("Ana", None, None)]).unwrap();
+        assert_eq!(called(&tx, "Ana").github, None);
+        // Without [[people]] nobody has accounts of their own.
+        people::configure(&tx, &[]).unwrap();
+        assert!(
+            people::present(&tx)
+                .unwrap()
+                .iter()
+                .all(|one| one.github.is_none())
+        );
+    }
+
+    #[test]
+    fn an_account_belongs_to_one_person() {
+        let tx = store();
+        let both = [someone("Ana", Some("Ana"), None), someone("Bo", None, None)];
+        people::configure(&tx, &both).unwrap();
+        let (ana, bo) = (called(&tx, "Ana").id, called(&tx, "Bo").id);
+        let owner = |who, id: &str, name: &str| {
+            owner_besides(&tx, who, Source::GitHub, &account(id, name)).unwrap()
+        };
+        assert_eq!(owner(bo, "31", "ana").as_deref(), Some("Ana"));
+        assert_eq!(owner(ana, "31", "ana"), None);
+        assert_eq!(owner(bo, "32", "bo"), None);
+        set(
+            &tx,
+            bo,
+            Source::GitHub,
+            Origin::Typed,
+            &account("32", "bo"),
+            Some(bo),
+            now(),
+        )
+        .unwrap();
+        assert_eq!(owner(ana, "32", "renamed").as_deref(), Some("Bo"));
+        unlink(&tx, bo, Source::GitHub, now()).unwrap();
+        assert_eq!(owner(ana, "32", "bo"), None);
+        assert_eq!(called(&tx, "Bo").github, None);
+        let link = of(&tx, bo, Source::GitHub).unwrap().unwrap();
+        assert_eq!(
+            (link.origin, link.by.as_deref()),
+            (Origin::Unlinked, Some("Bo"))
+        );
+        // Who is gone from bot.toml keeps no account from those who are there.
+        set(
+            &tx,
+            bo,
+            Source::GitHub,
+            Origin::Typed,
+            &account("32", "bo"),
+            Some(bo),
+            now(),
+        )
+        .unwrap();
+        people::configure(&tx, &[someone("Ana", None, None)]).unwrap();
+        assert_eq!(owner(ana, "32", "bo"), None);
+        set(
+            &tx,
+            ana,
+            Source::GitHub,
+            Origin::Typed,
+            &account("32", "bo"),
+            Some(ana),
+            now(),
+        )
+        .unwrap();
+        assert_eq!(called(&tx, "Ana").github_id.as_deref(), Some("32"));
+    }
+
+    #[test]
+    fn an_account_that_is_gone_is_known_as_such_until_it_is_there_again() {
+        let tx = store();
+        people::configure(&tx, &[someone("Ana", None, Some("4242"))]).unwrap();
+        let ana = called(&tx, "Ana").id;
+        let of_ana = || of(&tx, ana, Source::ClickUp).unwrap().unwrap();
+        told(
+            &tx,
+            ana,
+            Source::ClickUp,
+            Some(&account("4242", "Ana Lee")),
+            now(),
+        )
+        .unwrap();
+        assert_eq!(
+            (of_ana().shown().to_owned(), of_ana().gone),
+            ("Ana Lee".to_owned(), false)
+        );
+        told(&tx, ana, Source::ClickUp, None, now()).unwrap();
+        assert_eq!(
+            (of_ana().shown().to_owned(), of_ana().gone),
+            ("Ana Lee".to_owned(), true)
+        );
+        told(
+            &tx,
+            ana,
+            Source::ClickUp,
+            Some(&account("4242", "Ana")),
+            now(),
+        )
+        .unwrap();
+        assert!(!of_ana().gone);
+    }
+}

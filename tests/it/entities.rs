@@ -1,0 +1,110 @@
+//! Clients: what `-e` and titles name, and where tasks for them go.
+
+use ivan::sandbox::Sandbox;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::*;
+
+/// Acme goes to GitHub, Globex wherever it is said.
+fn two_clients() -> Setup {
+    Setup::new().config(
+        "[[entities]]\nid = \"acme\"\nname = \"Acme Corporation\"\naliases = [\"ac\"]\nsource = \"github\"\n\
+         [[entities]]\nid = \"globex\"",
+    )
+}
+
+#[rstest]
+#[case::by_alias("create Fix login -e AC")]
+#[case::by_name("create Fix login -e \"acme corporation\"")]
+#[case::by_its_prefix("create [CLIENT:Ac] Fix login")]
+#[case::by_its_tag("create Fix login client:acme")]
+#[case::by_both("create [client:acme] Fix login -e ac")]
+#[tokio::test]
+async fn a_client_is_known_by_all_its_names_and_has_its_place(#[case] typed: &str) {
+    ivan_test(two_clients(), async |ivan| {
+        ivan.dm(ANA, typed)
+            .await
+            .replies("✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#1)");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_said_comes_before_the_channel_and_the_channel_before_the_client() {
+    let setup = two_clients().config(
+        "[[slack.channels]]\nid = \"C0COMMON1\"\nsource = \"clickup\"\n\
+         [[slack.channels]]\nid = \"C0PROJ77\"\nentity = \"ac\"",
+    );
+    let channels = |sandbox: &Sandbox| {
+        for (id, name) in [("C0COMMON1", "common"), ("C0PROJ77", "project")] {
+            sandbox
+                .slack
+                .add_channel(id, name, false, &[ANA, "U0BOT01"]);
+        }
+    };
+    ivan_test(setup.before(channels), async |ivan| {
+        let said = |channel, text| ivan.says_in(channel, ANA, text);
+        said("common", "create One -e acme")
+            .settles()
+            .await
+            .begins("✓ Task created in ClickUp: One");
+        assert_eq!(ivan.clickup().task("One").tags(), ["client:acme"]);
+        said("project", "create Two")
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: [CLIENT:acme] Two");
+        said("project", "create Three -s clickup")
+            .settles()
+            .await
+            .begins("✓ Task created in ClickUp: Three");
+        said("project", "create Four -e globex")
+            .settles()
+            .await
+            .begins("✓ Task created in ClickUp: Four");
+        assert_eq!(ivan.clickup().task("Four").tags(), ["client:globex"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_client_is_refused_with_those_that_are_near() {
+    ivan_test(two_clients(), async |ivan| {
+        for typed in ["create Fix -e acmee", "create [CLIENT:acmee] Fix"] {
+            ivan.dm(ANA, typed).await.replies(
+                "✗ I know no client `acmee`. Did you mean `acme`? Nothing was created. Whoever runs me can add it to \
+                 [[entities]] in bot.toml.",
+            );
+        }
+        ivan.dm(ANA, "create Fix -e zzz").await.replies(
+            "✗ I know no client `zzz`. Those that I know are like `acme`, `globex`. Nothing was created. Whoever runs me \
+             can add it to [[entities]] in bot.toml.",
+        );
+        ivan.dm(ANA, "create [CLIENT:acme] Fix -e globex")
+            .await
+            .begins("✗ A task is for one client, and this names `globex` and `acme`.");
+        let body = Some(json!({"title": "Fix", "entity_id": "acmee"}));
+        let (status, problem) = ivan.http("POST", "/tasks", body).await;
+        assert_eq!(status, 422, "{problem}");
+        assert_eq!(ivan.clickup().tasks().len(), 0);
+    })
+    .await;
+}
+
+/// Without `[[entities]]` every name is one; a title's prefix is understood, and not doubled.
+#[tokio::test]
+async fn where_no_clients_are_listed_every_name_is_one() {
+    ivan_test(Setup::new(), async |ivan| {
+        ivan.dm(ANA, "create [CLIENT:zoe] Fix login -s github")
+            .await
+            .replies("✓ Issue created in GitHub: [CLIENT:zoe] Fix login (acme/widgets#1)");
+        ivan.dm(ANA, "create [CLIENT:zoe] Fix logout -e Zoe")
+            .await
+            .replies("✓ Task created in ClickUp: Fix logout");
+        assert_eq!(ivan.clickup().task("Fix logout").tags(), ["client:Zoe"]);
+        ivan.dm(ANA, "create Open client:port")
+            .await
+            .replies("✓ Task created in ClickUp: Open client:port");
+    })
+    .await;
+}

@@ -1,0 +1,435 @@
+//! Who is who: links that bot.toml gives, that an e-mail address makes, that people type; and what they write in their name.
+
+use ivan::sandbox::Sandbox;
+use ivan::sandbox::front::{Fault, What};
+use serde_json::json;
+
+use crate::harness::*;
+
+/// Ana and Bo, known by their Slack ids alone. What is theirs in the sources overlaps.
+fn strangers_to_the_sources() -> Setup {
+    Setup::new()
+        .config(
+            "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\n\
+             [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"",
+        )
+        .clickup_tasks([
+            json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]}),
+            json!({"name": "Pay the rent", "assignees": [BO_CLICKUP]}),
+            json!({"name": "Plan the party", "assignees": [ANA_CLICKUP, BO_CLICKUP], "priority": 4}),
+        ])
+        .github_issues([
+            json!({"title": "Login fails", "assignees": ["ana"]}),
+            json!({"title": "Update the docs", "assignees": ["bo"]}),
+        ])
+}
+
+fn without_addresses(sandbox: &Sandbox) {
+    sandbox.slack.revoke_scope("users:read.email");
+}
+
+#[tokio::test]
+async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
+    let setup = strangers_to_the_sources().before(without_addresses);
+    ivan_test(setup, async |ivan| {
+        let empty = "Your queue is empty: no open task is assigned to you.";
+        ivan.dm(ANA, "list").await.replies(empty);
+        ivan.dm(ANA, "link github @ANA")
+            .await
+            .replies("✓ GitHub's ana is yours now; 1 open issue assigned to it is in your queue.");
+        ivan.dm(ANA, "list")
+            .await
+            .replies("1. Login fails · GitHub acme/widgets#1 · open");
+        ivan.dm(BO, "link github ana").await.replies(
+            "✗ Not linked: GitHub's ana is Ana's here. If it is yours, Ana can unlink it, or whoever runs me can put it \
+             into your [[people]] in bot.toml.",
+        );
+        ivan.dm(BO, "list").await.replies(empty);
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        ivan.dm(ANA, "unlink github").await.replies(
+            "✓ GitHub's ana is not yours any more, and what is assigned to it is not in your queue. \
+             `link github LOGIN` links another.",
+        );
+        ivan.dm(ANA, "done")
+            .await
+            .replies(&format!("✗ No current task. {empty}"));
+        ivan.github().issue(REPO, 1).is("open");
+        ivan.dm(BO, "link github ana")
+            .await
+            .begins("✓ GitHub's ana is yours now");
+        ivan.kill_and_restart().await;
+        ivan.dm(BO, "current").await.mentions("Login fails");
+        ivan.dm(ANA, "list").await.replies(empty);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_an_account_that_can_work_here_is_linked() {
+    let setup = strangers_to_the_sources()
+        .before(without_addresses)
+        .before(|sandbox| sandbox.github.add_outsider("outside", 77));
+    ivan_test(setup, async |ivan| {
+        for (typed, why) in [
+            ("link github nobody-at-all", "✗ Not linked. GitHub has no user nobody-at-all."),
+            ("link github acme", "✗ Not linked. GitHub's acme is no person"),
+            (
+                "link github outside",
+                "✗ Not linked. GitHub does not let issues be assigned to outside in any repository that I follow \
+                 (acme/widgets).",
+            ),
+            ("link github a/../b", "✗ Not linked. `a/../b` is no GitHub login"),
+            ("link clickup Zoe", "✗ Not linked. ClickUp's workspace 9001 has no member `Zoe`."),
+            ("unlink clickup", "✗ You have no account in ClickUp."),
+        ] {
+            let who = if typed.contains("github") { ANA } else { BO };
+            ivan.dm(who, typed).await.begins(why);
+        }
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links"), 0);
+        ivan.dm(BO, "link clickup bo@acme.test")
+            .await
+            .replies("✓ ClickUp's Bo is yours now; 2 open tasks assigned to it are in your queue.");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_answer_links_nobody() {
+    let setup = strangers_to_the_sources().before(without_addresses);
+    ivan_test(setup, async |ivan| {
+        ivan.github()
+            .front()
+            .fault(Fault::new(What::Drop).on("GET", "/users/ana"));
+        ivan.dm(ANA, "link github ana")
+            .await
+            .begins("✗ Not linked: GitHub has to confirm the account, and does not answer");
+        ivan.dm(ANA, "link github ana")
+            .await
+            .begins("✓ GitHub's ana");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_address_in_slack_and_clickup_is_the_same_person() {
+    ivan_test(strangers_to_the_sources(), async |ivan| {
+        ivan.dm(ANA, "list").await.replies(
+            "1. Renew cert · ClickUp · to do\n\
+             2. Plan the party · ClickUp · to do",
+        );
+        let who = ivan.dm(ANA, "whoami").await;
+        who.begins("You are Ana.\nSlack: U0ANN01, from bot.toml\nClickUp: Ana, found by the e-mail address of your Slack profile on ");
+        who.mentions("GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.");
+        // Who takes it off is not linked again.
+        ivan.dm(ANA, "unlink clickup").await.begins("✓ ClickUp's Ana is not yours any more");
+        ivan.dm(ANA, "list").await.replies("Your queue is empty: no open task is assigned to you.");
+        ivan.dm(ANA, "whoami").await.mentions("; you unlinked it on ");
+        // What is another's, nobody is given.
+        ivan.dm(BO, "link clickup Ana").await.begins("✓ ClickUp's Ana is yours now");
+        ivan.dm(BO, "list").await.mentions("1. Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_scope_nobody_is_found_by_address_and_whoami_says_so() {
+    let setup = strangers_to_the_sources().before(without_addresses);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "whoami").await.replies(
+            "You are Ana.\nSlack: U0ANN01, from bot.toml\n\
+             ClickUp: ✗ not linked, so that nothing there is yours; Slack does not show me your e-mail address to find \
+             you by, for which its app needs the scope users:read.email. Type `link clickup NAME-OR-EMAIL`.\n\
+             GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.",
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bot_toml_has_the_last_word_and_names_are_fresh() {
+    ivan_test(two_tasks().people(), async |ivan| {
+        ivan.dm(ANA, "whoami").await.replies(
+            "You are Ana.\nSlack: U0ANN01, from bot.toml\nClickUp: Ana, from bot.toml\nGitHub: ana, from bot.toml",
+        );
+        for typed in ["link github bo", "unlink github"] {
+            ivan.dm(ANA, typed).await.replies(
+                "✗ bot.toml says that GitHub's ana is yours, and has the last word. Whoever runs me can change `github` \
+                 in your [[people]] there.",
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_is_said_to_be() {
+    let setup = two_tasks().config(
+        "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"left-us\"\nclickup = \"9999\"",
+    );
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "whoami").await.replies(
+            "You are Ana.\nSlack: U0ANN01, from bot.toml\n\
+             ClickUp: 9999, from bot.toml. ✗ ClickUp has no such account any more, so that nothing there is yours. \
+             Whoever runs me can correct `clickup` in your [[people]] in bot.toml.\n\
+             GitHub: left-us, from bot.toml. ✗ GitHub has no such account any more, so that nothing there is yours. \
+             Whoever runs me can correct `github` in your [[people]] in bot.toml.",
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_people_there_is_nobody_to_link() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "whoami")
+            .await
+            .begins("I am one person's here: bot.toml has no [[people]]");
+        ivan.dm(ANA, "link github ana")
+            .await
+            .begins("✗ I am one person's here");
+        let (status, who) = ivan.http("GET", "/whoami", None).await;
+        assert_eq!(
+            (status, &who["alone"], &who["accounts"]),
+            (200, &json!(true), &json!([]))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_api_and_the_command_line_link_too() {
+    let setup = strangers_to_the_sources().before(without_addresses);
+    ivan_test(setup, async |ivan| {
+        let linked = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
+        assert_eq!(
+            linked.out,
+            "✓ GitHub's ana is yours now; 1 open issue assigned to it is in your queue.\n"
+        );
+        let listed = ivan.cli(&["--as", "ana", "list"]).await;
+        assert!(listed.out.starts_with("1. Login fails"), "{}", listed.out);
+        let who = ivan.cli(&["--as", "U0ANN01", "whoami"]).await;
+        assert!(who.out.starts_with("You are Ana.\n"), "{}", who.out);
+        assert!(
+            who.out.contains("GitHub: ana, linked by Ana on "),
+            "{}",
+            who.out
+        );
+        let whoami = ivan.cli(&["--as", "Ana", "--json", "whoami"]).await;
+        let whoami: serde_json::Value = serde_json::from_str(&whoami.out).unwrap();
+        let github = &whoami["accounts"][1];
+        assert_eq!(github["id"], "31");
+        assert_eq!(
+            (&github["origin"], &github["linked_by"]),
+            (&json!("typed"), &json!("Ana"))
+        );
+        assert_eq!(whoami["accounts"][0]["origin"], json!(null));
+        let refused = ivan.cli(&["--as", "Bo", "link", "github", "ana"]).await;
+        assert_eq!(refused.exit, 1);
+        assert!(
+            refused.err.contains("GitHub's ana is Ana's here"),
+            "{}",
+            refused.err
+        );
+        let unlinked = ivan.cli(&["--as", "Ana", "unlink", "github"]).await;
+        assert_eq!(unlinked.exit, 0);
+        let listed = ivan.cli(&["--as", "Ana", "list"]).await;
+        assert_eq!(listed.out, "Nothing to do: the queue is empty.\n");
+        ivan.github().front().down();
+        let unsure = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
+        assert_eq!(unsure.exit, 1);
+        assert!(unsure.err.contains("does not answer"), "{}", unsure.err);
+        ivan.github().front().up();
+    })
+    .await;
+}
+
+/// Who may not command is asked about nowhere, and linked to nothing, though bot.toml names them.
+#[tokio::test]
+async fn guests_are_linked_to_nothing() {
+    let setup =
+        strangers_to_the_sources().config("[[people]]\nname = \"Gil\"\nslack = \"U0GST01\"");
+    ivan_test(setup, async |ivan| {
+        for typed in ["whoami", "link github ana", "list"] {
+            ivan.dm(GUEST, typed)
+                .await
+                .begins("✗ I only take commands from full members of this workspace.");
+        }
+        let sources = [ivan.github().front(), ivan.clickup().front()];
+        let asked = sources.iter().flat_map(|front| front.journal());
+        let paths: Vec<String> = asked.map(|seen| seen.path).collect();
+        let about_people = |path: &&String| path.contains("/users/") || path.ends_with("/team");
+        assert_eq!(paths.iter().find(about_people), None);
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM links"), 0);
+    })
+    .await;
+}
+
+// ---------------------------------------------------------------- in their name
+
+#[tokio::test]
+async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
+    ivan_test(two_issues().people(), async |ivan| {
+        ivan.dm(ANA, "create Buy milk\ntwo litres")
+            .await
+            .begins("✓ Task created in ClickUp: Buy milk");
+        let milk = ivan.clickup().task("Buy milk").json();
+        assert_eq!(milk["assignees"][0]["id"], ANA_CLICKUP);
+        assert_eq!(milk["text_content"], "two litres\n\n— Ana\n");
+        ivan.dm(ANA, "create Fix login -s github")
+            .await
+            .replies("✓ Issue created in GitHub: Fix login (acme/widgets#3)");
+        assert_eq!(ivan.github().issue(REPO, 3).assignees(), ["ana"]);
+        ivan.dm(ANA, "comment on #3: shipped")
+            .await
+            .begins("✓ Comment added");
+        let said = ivan.github().issue(REPO, 3).raw_comments();
+        assert!(
+            said[0].starts_with("shipped\n\n— ana\n\n<!-- ivan:op="),
+            "{said:?}"
+        );
+        ivan.dm(ANA, "list").await.mentions("Fix login");
+        // Bo has nothing of it, and hears nothing of it.
+        ivan.dm(BO, "list")
+            .await
+            .replies("Your queue is empty: no open task is assigned to you.");
+        ivan.dm(BO, "create Sweep -a Ana")
+            .await
+            .begins("✓ Task created");
+        assert_eq!(
+            ivan.clickup().task("Sweep").json()["assignees"][0]["id"],
+            ANA_CLICKUP
+        );
+        ivan.dm(BO, "create Wash up -a nobody")
+            .await
+            .begins("✓ Task created");
+        assert_eq!(
+            ivan.clickup().task("Wash up").json()["assignees"],
+            json!([])
+        );
+        ivan.dm(BO, "create Dry -a Zoe")
+            .await
+            .replies("✗ I know nobody called `Zoe`. After `-a` comes Ana, Bo, or `nobody`.");
+    })
+    .await;
+}
+
+/// A mention of somebody in Slack is one in the source, if they are somebody there; whoever is not is named, and no
+/// stranger of that name is called.
+#[tokio::test]
+async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
+    let setup = two_issues()
+        .clickup_tasks([json!({"name": "Renew cert"})])
+        .config(
+            "outbox.signature = false\n[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\n\
+         [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"\ngithub = \"bo\"\nclickup = \"9999\"",
+        );
+    ivan_test(setup, async |ivan| {
+        let says =
+            |text: &'static str| ivan.hears(ANA, move |slack, dm| slack.says_wire(ANA, dm, text));
+        says("comment on #1: <@U0BOB01>, ask <@U0ANN01> or @octocat; `@bo` is code, @BO is not")
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        let said = ivan.github().issue(REPO, 1).raw_comments();
+        assert!(
+            said[0].starts_with("@bo, ask Ana or @octocat; `@bo` is code, @bo is not\n"),
+            "{said:?}"
+        );
+        says("create Ask <@U0BOB01> -s github\nfor <@U0BOB01>")
+            .settles()
+            .await
+            .begins("✓ Issue created in GitHub: Ask Bo (");
+        assert!(
+            ivan.github().issue(REPO, 3).json()["body"]
+                .as_str()
+                .unwrap()
+                .starts_with("for @bo\n")
+        );
+        says("create Ask them -a <@U0BOB01> -s github")
+            .settles()
+            .await
+            .begins("✓ Issue created");
+        assert_eq!(ivan.github().issue(REPO, 4).assignees(), ["bo"]);
+        let cert = ivan.clickup().task("Renew cert");
+        let text = format!("comment on clickup:{}: <@U0BOB01> knows", cert.id());
+        ivan.hears(ANA, |slack, dm| slack.says_wire(ANA, dm, &text))
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        cert.has_comments(["Bo knows"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_signature_can_be_switched_off() {
+    ivan_test(
+        two_tasks().config("outbox.signature = false").people(),
+        async |ivan| {
+            let id = ivan.clickup().task("Renew cert").id().to_owned();
+            ivan.dm(ANA, &format!("comment on clickup:{id}: shipped"))
+                .await
+                .begins("✓ Comment added");
+            ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+            ivan.dm(ANA, "create Buy milk")
+                .await
+                .begins("✓ Task created");
+            assert_eq!(ivan.clickup().task("Buy milk").json()["description"], "");
+        },
+    )
+    .await;
+}
+
+/// What is looked for, recognised and taken back is what was written, name and all.
+#[tokio::test]
+async fn a_signed_comment_and_creation_are_found_after_a_lost_answer_and_taken_back() {
+    ivan_test(two_tasks().webhooks().people(), async |ivan| {
+        ivan.hook_up();
+        let cert = ivan.clickup().task("Renew cert");
+        let front = ivan.clickup().front();
+        for path in ["/comment", "/list/"] {
+            front.fault(Fault::new(What::ApplyThenDrop).on("POST", path));
+        }
+        ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
+            .await
+            .begins("✓ Comment added");
+        ivan.dm(BO, "create Buy milk")
+            .await
+            .begins("✓ Task created");
+        cert.has_comments(["shipped\n\n— Ana"]);
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+        ivan.until_deliveries_are_applied().await;
+        ivan.dm(ANA, "undo").await.begins("✓ ");
+        cert.has_comments([]);
+        ivan.dm(BO, "undo").await.begins("✓ ");
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_assign_makes_the_task_and_the_answer_says_so() {
+    let setup = two_issues()
+        .config(
+            "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"ana\"\nclickup = \"9999\"\n\
+             [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"\ngithub = \"outside\"",
+        )
+        .before(|sandbox| {
+            sandbox.github.add_outsider("outside", 77);
+            sandbox.github.permit(REPO, false, false);
+        });
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "create Fix login -s github").await.replies(
+            "✓ Issue created in GitHub: Fix login (acme/widgets#3). GitHub did not assign it to ana: they have no access \
+             to the repository, or the account of github.token may not assign there.",
+        );
+        ivan.dm(BO, "create Fix logout -s github").await.begins(
+            "✓ Issue created in GitHub: Fix logout (acme/widgets#4). GitHub did not assign it to outside",
+        );
+        ivan.dm(ANA, "create Buy milk").await.replies(
+            "✓ Task created in ClickUp: Buy milk. ClickUp did not assign it to 9999: they have no access to the list.",
+        );
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+    })
+    .await;
+}
