@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::bounds::Bound;
 use crate::domain::operation::{
@@ -249,16 +249,18 @@ impl GitHub {
 
     async fn create(&self, op: &Operation, new: &NewTask) -> Result<Written, WriteError> {
         let (repository, name) = self.place(new).await?;
-        let mut body = json!({
-            "title": plain_title(&new.github_title()),
-            "body": marked(new.description.as_deref().unwrap_or_default(), &op.id),
-        });
+        let mut body = Map::new();
+        let title = plain_title(&new.github_title());
+        body.insert("title".to_owned(), title.into());
+        let text = marked(new.description.as_deref().unwrap_or_default(), &op.id);
+        body.insert("body".to_owned(), text.into());
         // Somebody without access would have the whole issue refused (422).
         if let Some(who) = &new.assignee
             && self.can_be_assigned(&name, &who.name).await?
         {
-            body["assignees"] = json!([who.name]);
+            body.insert("assignees".to_owned(), json!([who.name]));
         }
+        let body = Value::Object(body);
         let post = |name: &RepoName| {
             let path = format!("/repos/{name}/issues");
             Request::post(path, format!("a new issue in {name}"), body.clone())

@@ -150,7 +150,7 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
             .settles()
             .await
             .begins("✓ Comment added");
-        cert.has_comments(["from Bo", "from Ana"]);
+        cert.has_comments(["from Bo\n\n— Bo", "from Ana\n\n— Ana"]);
     })
     .await;
 }

@@ -225,7 +225,7 @@ impl World {
                 let known = self
                     .users
                     .values()
-                    .find(|user| user["id"].to_string() == *id);
+                    .find(|user| user["id"].as_u64() == id.parse().ok());
                 Ok(Reply::new(200, known.ok_or_else(not_found)?.clone()))
             }
             ("GET", ["rate_limit"]) => {
