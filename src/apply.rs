@@ -246,7 +246,7 @@ fn write_down(
     for act in news {
         let account = act.by.as_ref().map(|actor| &actor.account);
         let person = account.and_then(|account| {
-            let ours = people.iter().find(|one| is_account(one, source, account));
+            let ours = people.iter().find(|one| one.has(source, account));
             ours.map(|person| person.id)
         });
         let (verb, change) = done_elsewhere(

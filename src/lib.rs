@@ -61,9 +61,8 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · log.rs · people.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs · rhythms.rs ·
-//! │   └── tasks.rs · comments.rs · people.rs · links.rs · slack_events.rs · forms.rs · operations.rs · messages.rs · reactions.rs ·
-//! │                      homes.rs · deliveries.rs · pauses.rs: the tables
+//! │   └── tasks.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
+//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types

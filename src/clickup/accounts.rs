@@ -148,9 +148,9 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::super::fake::{Fake, json as says};
     use super::super::tests::clickup;
     use super::*;
+    use crate::rest::fake::{Fake, json as says};
 
     fn workspace() -> Value {
         let member = |id: i64, name: Value, email: &str| json!({"user": {"id": id, "username": name, "email": email}});

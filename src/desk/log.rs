@@ -243,5 +243,6 @@ fn typed(turn: &Turn<'_>) -> Typed {
         once: None,
         channel: None,
         from: None,
+        email: None,
     }
 }

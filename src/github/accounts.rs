@@ -131,9 +131,9 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::super::fake::{Fake, Reply, Seen, json as says};
     use super::super::tests::{github, world};
     use super::*;
+    use crate::rest::fake::{Fake, Reply, Seen, json as says};
 
     fn users(seen: &Seen) -> Reply {
         let user = |login: &str, id: u64, kind: &str| {
