@@ -1,13 +1,14 @@
 //! `morning`: the first three with their reasons, what is due, what is stuck; to each person their own.
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
+use ivan::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::*;
 
 /// Four tasks: two that are overdue, one of today, and one that may wait.
 fn some() -> Setup {
-    let ms = |days| (Utc::now() + Duration::days(days)).timestamp_millis();
+    let ms = |days| (Clock::system().now() + Duration::days(days)).timestamp_millis();
     Setup::new().clickup_tasks([
         json!({"name": "Renew cert", "tags": ["client:acme"], "due_date": ms(0)}),
         json!({"name": "Write the runbook", "priority": 1, "due_date": ms(-3)}),
@@ -112,7 +113,7 @@ async fn with_nothing_to_do_it_says_so() {
 #[tokio::test]
 async fn it_is_the_same_over_http_and_from_the_command_line() {
     let setup = Setup::new().people().clickup_tasks([
-        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "tags": ["deal"], "due_date": (Utc::now() - Duration::days(3)).timestamp_millis()}),
+        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "tags": ["deal"], "due_date": (Clock::system().now() - Duration::days(3)).timestamp_millis()}),
         json!({"name": "Plan the party", "assignees": [ANA_CLICKUP, BO_CLICKUP]}),
         json!({"name": "Pay the rent", "assignees": [BO_CLICKUP]}),
     ]);

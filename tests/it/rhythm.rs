@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
+use ivan::clock::Clock;
 use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ const MADRID: Tz = chrono_tz::Europe::Madrid;
 
 /// A Monday that is ahead, however long the tests take.
 fn monday() -> NaiveDate {
-    let mut day = Utc::now().date_naive() + Days::new(3);
+    let mut day = Clock::system().now().date_naive() + Days::new(3);
     while day.weekday() != Weekday::Mon {
         day = day.succ_opt().unwrap();
     }
@@ -29,7 +30,7 @@ fn on(day: NaiveDate, time: &str, zone: Tz) -> DateTime<Utc> {
 
 /// The daemon's clock says this, about, when it starts next.
 fn it_will_be(ivan: &mut Ivan, then: DateTime<Utc>) {
-    let shift = (then - Utc::now()).num_seconds();
+    let shift = (then - Clock::system().now()).num_seconds();
     ivan.env("IVAN_CLOCK_SHIFT_S", shift.to_string());
 }
 
