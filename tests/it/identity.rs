@@ -326,13 +326,13 @@ async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
     ivan_test(setup, async |ivan| {
         let says =
             |text: &'static str| ivan.hears(ANA, move |slack, dm| slack.says_wire(ANA, dm, text));
-        says("comment on #1: <@U0BOB01>, ask <@U0ANN01> or @octocat; `@bo` is code, @BO is not")
+        says("comment on #1: <@U0BOB01>, ask <@U0ANN01> or @octocat; `@BO` is code, @BO is not")
             .settles()
             .await
             .begins("✓ Comment added");
         let said = ivan.github().issue(REPO, 1).raw_comments();
         assert!(
-            said[0].starts_with("@bo, ask Ana or @octocat; `@bo` is code, @bo is not\n"),
+            said[0].starts_with("@bo, ask Ana or @octocat; `@BO` is code, @bo is not\n"),
             "{said:?}"
         );
         says("create Ask <@U0BOB01> -s github\nfor <@U0BOB01>")
