@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::card::{Button, Card, Part, Press, card};
+use crate::domain::card::{Card, Part, card, undo_button};
 use crate::domain::log::{Came, Change, change};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
@@ -106,7 +106,10 @@ pub fn settle(
         forms::is_made(tx, command.id, made)?;
     }
     if ended && matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp) {
-        effects::give_back(tx, command.id)?;
+        // Nothing was taken back, and it can be tried again.
+        if let Some(stands) = effects::give_back(tx, command.id)? {
+            messages::offers_undo(tx, stands, true)?;
+        }
     }
     let json = tasks::json(&report)?;
     if !ended && command.report.as_ref() == Some(&json) {
@@ -119,7 +122,10 @@ pub fn settle(
     let changed = rows.first().is_some_and(|row| {
         row.state == State::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
-    let can_undo = ended && changed && report.state == ReportState::Done;
+    let can_undo = ended
+        && changed
+        && report.state == ReportState::Done
+        && !effects::is_undone(tx, command.id)?;
     let undo = can_undo.then_some(command.id);
     let parts = parts(tx, &report, undo, &person, now, weights)?;
     by_reaction(tx, command.id, &report, now)?;
@@ -233,7 +239,7 @@ pub fn parts(
         Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
         None => None,
     };
-    let undo = undo.map(|command| Part::Buttons(vec![Button::new("Undo", Press::Undo(command))]));
+    let undo = undo.map(undo_button);
     let told = match next {
         Some(next) => vec![
             Part::Text(report.lead().text("\nNext:")),

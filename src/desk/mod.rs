@@ -1002,7 +1002,7 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Why { task } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }
-        Command::Undo { .. } => false,
+        Command::Undo { .. } | Command::NotDone(_) => false,
         // Under which message it was typed may not be recorded yet.
         Command::Reply(_)
         | Command::Current

@@ -529,6 +529,7 @@ impl Turn<'_> {
             Command::Snooze { task, until } => self.snooze(person, task, &until, typed),
             Command::Reopen { task } => self.reopen(person, task, typed),
             Command::Undo { of } => self.undo(person, of, typed),
+            Command::NotDone(row) => self.not_done(person, row, typed),
             Command::Why { task } => self.why(person, task, typed),
             Command::Log { task, limit } => self.log(person, task, limit, typed),
             Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
@@ -685,7 +686,7 @@ impl Turn<'_> {
     }
 
     /// What a card is about. Its task may be gone since.
-    fn by_own_row(&self, row: i64) -> DbResult<Result<Target, TurnedDown>> {
+    pub(super) fn by_own_row(&self, row: i64) -> DbResult<Result<Target, TurnedDown>> {
         match tasks::by_row(self.tx, row)? {
             Some(stored) => self.by_key(stored.task.key),
             None => Ok(Err(TurnedDown::UnknownTask(reply::not_a_button()))),
@@ -949,6 +950,7 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::List { .. }
             | Command::Snooze { .. }
             | Command::Undo { .. }
+            | Command::NotDone(_)
             | Command::Why { .. }
             | Command::Log { .. }
             | Command::Morning

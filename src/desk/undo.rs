@@ -20,7 +20,7 @@ use crate::settle::{Occasion, parts, record, settle};
 use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, NewCommand, OperationRow, State};
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Wake, snoozes};
+use crate::store::{DbResult, Wake, messages, snoozes};
 
 /// What a command came to, or why it was turned down.
 type Decided = DbResult<Result<Done, TurnedDown>>;
@@ -142,6 +142,7 @@ impl Turn<'_> {
         };
         let command = self.command(person, typed, "undo")?;
         effects::take(self.tx, doing.command, command)?;
+        self.take_button(doing.command)?;
         if let Some(snoozed) = &doing.snoozed {
             return self
                 .unsnooze(person, typed, command, &doing, snoozed)
@@ -183,6 +184,35 @@ impl Turn<'_> {
             .map(Ok)
     }
 
+    /// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
+    pub(super) fn not_done(&self, person: &Person, row: i64, typed: &Typed) -> Decided {
+        let target = match self.by_own_row(row)? {
+            Ok(target) => target,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        let doing = effects::completion(self.tx, person.id, &target.key)?;
+        let too_old = doing.as_ref().is_some_and(|doing| !self.is_recent(doing));
+        let undone = doing.as_ref().is_some_and(|doing| doing.undone);
+        match (doing, target.stored) {
+            (Some(doing), _) if !too_old && !undone => {
+                self.undo(person, Some(doing.command), typed)
+            }
+            (_, Some(stored)) if stored.task.status != Status::Done => Ok(Ok(Done::Said(Said {
+                words: reply::not_complete(&stored.task),
+                about: Some(stored.row),
+                ..Said::default()
+            }))),
+            (Some(_), _) if undone => Ok(Err(TurnedDown::NothingToUndo(reply::undone_already()))),
+            (_, Some(stored)) => Ok(Err(TurnedDown::NothingToUndo(reply::stays_complete(
+                &stored.task,
+                too_old,
+            )))),
+            (_, None) => Ok(Err(TurnedDown::NothingToUndo(reply::cannot_be_undone(
+                too_old,
+            )))),
+        }
+    }
+
     /// The newest command of somebody's that had an effect, within the time.
     fn last_effect(&self, person: &Person) -> DbResult<Result<Doing, Words>> {
         let mut too_old = false;
@@ -204,16 +234,25 @@ impl Turn<'_> {
         let Some(doing) = effects::of(self.tx, person.id, command)? else {
             return Ok(Err(reply::cannot_be_undone(false)));
         };
-        if doing.undone {
-            return Ok(Err(reply::undone_already()));
+        let why_not = if doing.undone {
+            reply::undone_already()
+        } else if !self.has_effect(person, &doing)? {
+            reply::cannot_be_undone(false)
+        } else if !self.is_recent(&doing) {
+            reply::cannot_be_undone(true)
+        } else {
+            return Ok(Ok(doing));
+        };
+        self.take_button(command)?;
+        Ok(Err(why_not))
+    }
+
+    /// The answer to a command offers no undo any more.
+    fn take_button(&self, command: i64) -> DbResult<()> {
+        if messages::offers_undo(self.tx, command, false)? {
+            self.tx.wake(Wake::Messages);
         }
-        if !self.has_effect(person, &doing)? {
-            return Ok(Err(reply::cannot_be_undone(false)));
-        }
-        match self.is_recent(&doing) {
-            true => Ok(Ok(doing)),
-            false => Ok(Err(reply::cannot_be_undone(true))),
-        }
+        Ok(())
     }
 
     fn is_recent(&self, doing: &Doing) -> bool {

@@ -75,6 +75,11 @@ impl Button {
     }
 }
 
+/// How to take back what this command did: under its answer.
+pub fn undo_button(command: i64) -> Part {
+    Part::Buttons(vec![Button::new("Undo", Press::Undo(command))])
+}
+
 /// What pressing a button asks for. Numbers are rows of the mirror, which nobody types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -48,6 +48,8 @@ pub enum Command {
     Undo {
         of: Option<i64>,
     },
+    /// Take back the person's completion of the task in this row, where it still can be: a check mark taken off its card.
+    NotDone(i64),
     /// `why [REF]`: why the task is where it is in the queue.
     Why {
         task: Option<Ref>,

@@ -22,9 +22,9 @@ use super::task::{RepoName, Source, Status, Task, TaskId};
 use super::when::WHEN_HELP;
 
 pub use acts::{
-    Hidden, Rank, cannot_be_undone, cannot_snooze, current_again, hidden_because, not_mirrored,
-    not_sent, not_started, nothing_to_snooze, nothing_to_undo, reopen_which, snoozed,
-    undone_already, unsnoozed, why_here,
+    Hidden, Rank, cannot_be_undone, cannot_snooze, current_again, hidden_because, not_complete,
+    not_mirrored, not_sent, not_started, nothing_to_snooze, nothing_to_undo, reopen_which, snoozed,
+    stays_complete, undone_already, unsnoozed, why_here,
 };
 
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};

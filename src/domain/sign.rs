@@ -30,7 +30,7 @@ const SIGNS: &[Sign] = &[
             task: Some(Ref::Row(row)),
             comment: None,
         },
-        taken_away: None,
+        taken_away: Some(Command::NotDone),
     },
     Sign {
         names: &["zzz"],
@@ -84,6 +84,9 @@ mod tests {
     #[case::our_own_sign("hourglass_flowing_sand", true, false)]
     #[case::nothing("", true, false)]
     #[case::another_taken_away("tada", false, false)]
+    #[case::mark_taken_away("white_check_mark::skin-tone-2", false, true)]
+    #[case::snooze_taken_away("zzz", false, false)]
+    #[case::start_taken_away("eyes", false, false)]
     fn only_signs_ask_for_something(#[case] reaction: &str, #[case] put: bool, #[case] asks: bool) {
         assert_eq!(command(reaction, put, 17).is_some(), asks);
     }
@@ -95,5 +98,7 @@ mod tests {
             comment: None,
         };
         assert_eq!(command("white_check_mark", true, 17), Some(done));
+        let taken_away = command("white_check_mark", false, 17);
+        assert_eq!(taken_away, Some(Command::NotDone(17)));
     }
 }

@@ -86,6 +86,27 @@ pub fn of(
         .optional()
 }
 
+/// Somebody's last command that completed this task, or is about to, undone or not.
+pub fn completion(
+    connection: &Connection,
+    person: PersonId,
+    key: &TaskKey,
+) -> rusqlite::Result<Option<Doing>> {
+    connection
+        .query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM commands
+                 WHERE person_id = ?1 AND id IN
+                     (SELECT command_id FROM operations
+                      WHERE source = ?2 AND task_key = ?3 AND kind = 'complete' AND state IN ('applied', 'pending'))
+                 ORDER BY id DESC LIMIT 1"
+            ),
+            params![person.0, key.source().as_str(), key.as_str()],
+            doing,
+        )
+        .optional()
+}
+
 /// What a command of undoing takes back.
 pub fn undone_by(connection: &Connection, undo: i64) -> rusqlite::Result<Option<Doing>> {
     connection
@@ -121,13 +142,23 @@ pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// It could not be taken back.
-pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<()> {
-    tx.execute(
-        "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1",
+/// It could not be taken back: the command that stands as it was, if it was one that can be undone.
+pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<Option<i64>> {
+    tx.query_row(
+        "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1 RETURNING id",
         [undo],
-    )?;
-    Ok(())
+        |row| row.get(0),
+    )
+    .optional()
+}
+
+/// Whether a command was taken back, or is about to be.
+pub fn is_undone(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND undone_by IS NOT NULL)",
+        [command],
+        |row| row.get(0),
+    )
 }
 
 /// A command that put a task off.

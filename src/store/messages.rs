@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::people;
 use super::slack_events::{ReplyUrl, dm_of};
 use super::tasks::{corrupt, from_json, json, micros, millis};
-use crate::domain::card::Part;
+use crate::domain::card::{Part, undo_button};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
@@ -175,6 +175,32 @@ pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> 
     )?
     .execute(params![id, some_json(parts)?])?;
     Ok(())
+}
+
+/// Whether the answer to a command has a button to undo it: from now on it has, or has not. What one person alone sees
+/// stays as it is. Whether anything is to be changed there.
+pub fn offers_undo(tx: &Connection, command: i64, offers: bool) -> rusqlite::Result<bool> {
+    let answer: Option<(i64, Vec<Part>)> = tx
+        .query_row(
+            "SELECT id, parts FROM messages
+             WHERE command_id = ?1 AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL",
+            [command],
+            |row| Ok((row.get(0)?, from_json(row, 1)?)),
+        )
+        .optional()?;
+    let Some((id, mut parts)) = answer else {
+        return Ok(false);
+    };
+    let button = undo_button(command);
+    if parts.contains(&button) == offers {
+        return Ok(false);
+    }
+    match offers {
+        true => parts.push(button),
+        false => parts.retain(|part| *part != button),
+    }
+    redraw(tx, id, &parts)?;
+    Ok(true)
 }
 
 /// Tells somebody something unasked. A notice about the same task that still stands last in its conversation, and is

@@ -124,3 +124,147 @@ async fn whatever_a_task_is_called_its_cards_are_within_slacks_limits() {
     })
     .await;
 }
+
+// ------------------------------------------------------------ buttons of their own
+
+#[tokio::test]
+async fn undo_is_one_button_away_and_goes_once_it_is_pressed() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let done = ivan.presses(ANA, &card, "Done").settles().await;
+        assert_eq!(
+            done.buttons(),
+            ["Done", "Next", "Comment", "Snooze", "Open", "Undo"]
+        );
+        // Pressed twice, before it has gone.
+        let (first, second) = (
+            ivan.presses(ANA, &done, "Undo"),
+            ivan.presses(ANA, &done, "Undo"),
+        );
+        first.settles().await.replies(
+            "✓ Undone: Renew cert is to do again in ClickUp. It is your current task again",
+        );
+        second
+            .settles()
+            .await
+            .begins("✗ That was undone already. To have it again, type the command again.");
+        ivan.clickup().task("Renew cert").is("to do");
+        let done = offers_no_undo(done).await;
+        done.begins("✓ Task completed in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_in_words_takes_the_button_away_too() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let said = ivan.dm(ANA, "comment shipped").await;
+        assert_eq!(said.buttons(), ["Undo"]);
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: your comment");
+        offers_no_undo(said)
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_button_that_is_pressed_too_late_says_so_and_goes() {
+    ivan_test(two_tasks(), async |ivan| {
+        let made = ivan.dm(ANA, "create Buy milk").await;
+        ivan.minutes_pass(16);
+        ivan.presses(ANA, &made, "Undo")
+            .settles()
+            .await
+            .replies("✗ That is more than 15 minutes ago and cannot be undone from here any more.");
+        offers_no_undo(made).await;
+        ivan.clickup().task("Buy milk").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_that_was_refused_can_be_pressed_again() {
+    ivan_test(two_tasks(), async |ivan| {
+        let made = ivan.dm(ANA, "create Buy milk").await;
+        ivan.clickup()
+            .set_status("Buy milk", "in review", BO_CLICKUP);
+        ivan.presses(ANA, &made, "Undo")
+            .settles()
+            .await
+            .mentions("It has changed in ClickUp since: it is in review now");
+        let made = made
+            .until(|posted| posted.blocks.to_string().contains("undo:"))
+            .await;
+        ivan.clickup().set_status("Buy milk", "to do", BO_CLICKUP);
+        ivan.presses(ANA, &made, "Undo")
+            .settles()
+            .await
+            .replies("✓ Undone: Buy milk was deleted in ClickUp");
+        offers_no_undo(made).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_button_is_for_whoever_did_it() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        let general = ivan.slack().channel("general");
+        let asked = ivan.says_in("general", ANA, "create Fix login");
+        let root = asked.ts.clone();
+        let made = asked.settles().await;
+        let press = |who: &str| {
+            let (posted, action) = (made.posted(), made.action("Undo"));
+            ivan.slack().clicks(who, &general, &posted.ts, &action);
+        };
+        let answered = async |replies: usize, begins: &str| {
+            let event = ivan.slack().until(|slack| {
+                let said = slack.replies_to(&general, &root);
+                said.len() == replies && shown(&said[replies - 1].text).starts_with(begins)
+            });
+            ivan.within(begins, event).await;
+        };
+        press(BO);
+        answered(
+            2,
+            "✗ There is nothing to undo there: it changed nothing, or was not yours.",
+        )
+        .await;
+        assert_eq!(made.buttons().last().unwrap(), "Undo");
+        ivan.clickup().task("Fix login").is("to do");
+        press(ANA);
+        answered(3, "✓ Undone: Fix login was deleted in ClickUp").await;
+        assert!(ivan.clickup().tasks_named("Fix login").is_empty());
+        offers_no_undo(made).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_snooze_button_puts_its_task_off_until_tomorrow_for_whoever_presses_it() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let answer = ivan.presses(ANA, &card, "Snooze").settles().await;
+        answer.begins("✓ Snoozed until ");
+        answer.mentions(": Renew cert. Next: Write the runbook");
+        assert_eq!(answer.buttons().last().unwrap(), "Undo");
+        ivan.dm(BO, "list")
+            .await
+            .replies("1. Write the runbook · ClickUp · to do");
+        ivan.presses(ANA, &answer, "Undo")
+            .settles()
+            .await
+            .mentions("Renew cert");
+        offers_no_undo(answer).await;
+        ivan.dm(BO, "list").await.begins("1. Renew cert");
+    })
+    .await;
+}
+
+/// Waits until an answer has no Undo any more.
+async fn offers_no_undo(answer: Answer<'_>) -> Answer<'_> {
+    answer
+        .until(|posted| !posted.blocks.to_string().contains("undo:"))
+        .await
+}

@@ -1051,6 +1051,27 @@ impl Ivan {
         }
     }
 
+    /// Somebody takes their reaction to an answer away; the answer to that comes in the same DM.
+    #[track_caller]
+    pub fn unsigns<'a>(&'a self, who: &str, on: &Answer<'_>, reaction: &str) -> Asked<'a> {
+        let channel = on.asked.channel.clone();
+        let place = Place::Dm(self.owes(&channel));
+        let ts = on.ts();
+        self.slack().unreacts(who, &channel, &ts, reaction);
+        Asked {
+            ivan: self,
+            channel,
+            ts,
+            place,
+        }
+    }
+
+    /// What was done so far was done so many minutes earlier.
+    pub fn minutes_pass(&self, minutes: i64) {
+        let sql = "UPDATE commands SET settled_ms = settled_ms - ?1, created_ms = created_ms - ?1";
+        self.store().execute(sql, [minutes * 60_000]).unwrap();
+    }
+
     /// Our reactions on a message.
     pub fn our_reactions(&self, channel: &str, ts: &str) -> Vec<String> {
         let all = self.slack().reactions(channel, ts);

@@ -193,3 +193,187 @@ async fn a_check_mark_on_a_notice_to_somebody_who_never_spoke_counts() {
     })
     .await;
 }
+
+// ------------------------------------------------------------ taken away
+
+#[tokio::test]
+async fn taking_the_check_mark_away_takes_the_completion_back() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE)
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        ivan.unsigns(ANA, &card, DONE).settles().await.replies(
+            "✓ Undone: Renew cert is to do again in ClickUp. It is your current task again",
+        );
+        ivan.clickup().task("Renew cert").is("to do");
+        let sent = ivan.slack().envelopes().into_iter();
+        let mut sent = sent.filter(|one| one.payload["event"]["type"] == "reaction_removed");
+        ivan.slack().repeat(&sent.next().unwrap().id);
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        let card = card
+            .until(|posted| !posted.blocks.to_string().contains("~<"))
+            .await;
+        assert_eq!(
+            card.buttons(),
+            ["Done", "Next", "Comment", "Snooze", "Open"]
+        );
+        // Put there once more, it is done once more.
+        ivan.signs(BO, &card, DONE)
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        assert_eq!(completions(ivan), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_mark_that_is_taken_away_too_late_leaves_the_task_complete() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE).settles().await.begins("✓ ");
+        ivan.minutes_pass(16);
+        let cert = ivan.clickup().task("Renew cert");
+        ivan.unsigns(ANA, &card, DONE).settles().await.replies(&format!(
+            "✗ Renew cert stays complete in ClickUp: you completed it more than 15 minutes ago. \
+             Type `reopen clickup:{}` to open it again.",
+            cert.id()
+        ));
+        cert.is("complete");
+        assert_eq!(completions(ivan), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_mark_on_what_another_completed_takes_nothing_back() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        let general = ivan.slack().channel("general");
+        let asked = ivan.says_in("general", ANA, "create Fix login");
+        let root = asked.ts.clone();
+        let made = asked.settles().await.ts();
+        let answered = async |replies: usize, begins: &str| {
+            let said = |slack: &ivan::sandbox::slack::Slack| slack.replies_to(&general, &root);
+            let event = ivan.slack().until(|slack| {
+                let said = said(slack);
+                said.len() == replies && shown(&said[replies - 1].text).starts_with(begins)
+            });
+            ivan.within(begins, event).await;
+        };
+        ivan.slack().reacts(ANA, &general, &made, DONE);
+        answered(2, "✓ Task completed in ClickUp: Fix login").await;
+        ivan.slack().reacts(BO, &general, &made, DONE);
+        answered(3, "✓ Note: Fix login is already complete").await;
+        ivan.slack().unreacts(BO, &general, &made, DONE);
+        answered(
+            4,
+            "✗ Fix login stays complete in ClickUp: it was not you who completed it. Type `reopen ",
+        )
+        .await;
+        ivan.clickup().task("Fix login").is("complete");
+        // And hers does.
+        ivan.slack().unreacts(ANA, &general, &made, DONE);
+        answered(5, "✓ Undone: Fix login is to do again").await;
+        ivan.clickup().task("Fix login").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_mark_taken_off_what_has_changed_since_changes_nothing() {
+    let setup = Setup::new()
+        .clickup_tasks([
+            json!({"name": "Renew cert", "priority": 1}),
+            json!({"name": "Write the runbook"}),
+        ])
+        .github_issues([json!({"title": "Login fails"})]);
+    ivan_test(setup, async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE).settles().await.begins("✓ ");
+        // Somebody has completed it otherwise since.
+        ivan.clickup()
+            .set_status("Renew cert", "shipped", BO_CLICKUP);
+        ivan.unsigns(ANA, &card, DONE)
+            .settles()
+            .await
+            .mentions("It has changed in ClickUp since: it is shipped now. I left it as it is");
+        ivan.clickup().task("Renew cert").is("shipped");
+        let (card, dm) = (ivan.dm(BO, "current").await, ivan.slack().dm(BO));
+        ivan.signs(BO, &card, DONE).settles().await.begins("✓ ");
+        let title = card.text();
+        ivan.dm(BO, "undo").await.begins("✓ Undone: ");
+        // What was undone in words is not undone again by the check mark.
+        ivan.unsigns(BO, &card, DONE)
+            .settles()
+            .await
+            .begins("✓ Note: ")
+            .mentions("There is nothing to undo");
+        assert!(
+            ivan.slack().reactions(&dm, &card.ts()).is_empty(),
+            "{title}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_mark_is_taken_away_while_its_completion_waits() {
+    ivan_test(two_issues(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.github().front().down();
+        let waits = ivan.signs(ANA, &card, DONE).answers().await;
+        waits.begins("… ");
+        ivan.unsigns(ANA, &card, DONE)
+            .settles()
+            .await
+            .begins("✓ Taken back in time: Login fails. Nothing was changed in GitHub");
+        ivan.github().front().up();
+        waits.settles().await.mentions("You took it back in time");
+        ivan.github().issue(REPO, 1).is("open");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ other signs
+
+#[tokio::test]
+async fn a_zzz_puts_a_task_off_until_tomorrow_and_taking_it_away_asks_for_nothing() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let answer = ivan.signs(ANA, &card, "zzz").settles().await;
+        answer.begins("✓ Snoozed until ");
+        answer.mentions(": Renew cert. Next: Write the runbook");
+        let until: i64 = ivan.sql("SELECT until_ms FROM snoozes");
+        let hours = |ms: i64| (until - ms) / 3_600_000;
+        let now: i64 = ivan.sql("SELECT max(created_ms) FROM commands");
+        assert!((1..48).contains(&hours(now)), "{} hours", hours(now));
+        let (dm, ts) = (ivan.slack().dm(ANA), card.ts());
+        ivan.slack().unreacts(ANA, &dm, &ts, "zzz");
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 1);
+        let seen = ivan.clickup().front().journal();
+        assert!(seen.iter().all(|one| one.method == "GET"), "{seen:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn eyes_start_a_task_and_taking_them_away_asks_for_nothing() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let outcome = ivan.dm(ANA, "next").await;
+        ivan.signs(ANA, &outcome, "eyes")
+            .settles()
+            .await
+            .begins("✓ Task started in ClickUp: Write the runbook");
+        ivan.clickup().task("Write the runbook").is("in review");
+        let (dm, ts) = (ivan.slack().dm(ANA), outcome.ts());
+        ivan.slack().unreacts(ANA, &dm, &ts, "eyes");
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        ivan.clickup().task("Write the runbook").is("in review");
+        ivan.dm(BO, "current").await.mentions("Write the runbook");
+    })
+    .await;
+}

@@ -27,12 +27,6 @@ fn writes(front: &Front) -> usize {
         .count()
 }
 
-/// What was done so far was done that long ago.
-fn minutes_pass(ivan: &Ivan, minutes: i64) {
-    let sql = "UPDATE commands SET settled_ms = settled_ms - ?1, created_ms = created_ms - ?1";
-    ivan.store().execute(sql, [minutes * 60_000]).unwrap();
-}
-
 // ------------------------------------------------------------ each effect
 
 #[tokio::test]
@@ -242,14 +236,14 @@ async fn what_changed_nothing_is_passed_over() {
 async fn undo_reaches_fifteen_minutes_back() {
     ivan_test(both(), async |ivan| {
         ivan.dm(ANA, "comment on #1: first").await;
-        minutes_pass(ivan, 2);
+        ivan.minutes_pass(2);
         ivan.dm(ANA, "comment on #1: second").await;
-        minutes_pass(ivan, 14);
+        ivan.minutes_pass(14);
         ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
         ivan.github().issue(REPO, 1).has_comments(["first"]);
-        minutes_pass(ivan, 2);
+        ivan.minutes_pass(2);
         ivan.dm(BO, "undo").await.replies(NOTHING_MORE);
-        minutes_pass(ivan, 15);
+        ivan.minutes_pass(15);
         ivan.dm(BO, "undo").await.replies(
             "✗ There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again.",
         );

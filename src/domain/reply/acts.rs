@@ -259,6 +259,35 @@ pub fn cannot_be_undone(too_old: bool) -> Words {
     })
 }
 
+/// A check mark was taken off the card of a task that is not complete.
+pub fn not_complete(task: &Task) -> Words {
+    Words::new()
+        .text("✓ Note: ")
+        .link(&task.title, &task.url)
+        .text(format!(
+            " is {} in {}. There is nothing to undo",
+            task.source_status,
+            task.key.source().name()
+        ))
+}
+
+/// A check mark was taken off the card of a task that stays complete all the same, and why.
+pub fn stays_complete(task: &Task, too_old: bool) -> Words {
+    let why = match too_old {
+        true => "you completed it more than 15 minutes ago",
+        false => "it was not you who completed it",
+    };
+    Words::new()
+        .link(&task.title, &task.url)
+        .text(format!(
+            " stays {} in {}: {why}. Type ",
+            task.source_status,
+            task.key.source().name()
+        ))
+        .code(format!("reopen {}", task.id))
+        .text(" to open it again.")
+}
+
 /// How a task stands in its person's queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rank {
