@@ -29,6 +29,7 @@
 //! │   ├── log.rs         who did what, from where, what came of it and what it changed
 //! │   ├── morning.rs     the briefing: what to know before one begins
 //! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
+//! │   ├── scope.rs       what does not work in Slack for want of a scope
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
@@ -86,6 +87,7 @@
 //! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
 //! │   ├── react.rs       our reactions on people's messages
 //! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
+//! │   ├── scopes.rs      which scopes the app has
 //! │   ├── home.rs        Home tabs, published when they look otherwise
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,

@@ -269,6 +269,14 @@ fn status(json: &Value) -> Option<Printed> {
         (Some(state), None) => state,
     };
     rows.push(("Slack".to_owned(), slack));
+    let missing = json.get("slack")?.get("missing_scopes");
+    for one in missing.and_then(Value::as_array).into_iter().flatten() {
+        let (scope, without) = (text(one, "scope")?, text(one, "without")?);
+        rows.push((
+            String::new(),
+            format!("✗ without the scope {scope}, {without}"),
+        ));
+    }
     for (source, health) in json.get("sources")?.as_object()? {
         let tasks = count(health.get("tasks")?.as_u64()?, "task");
         let synced = match time(health, "last_sync") {
@@ -497,7 +505,13 @@ mod tests {
             "version": "0.1.0",
             "now": "2026-03-03T12:00:00Z",
             "store": { "writable": true },
-            "slack": { "state": "trouble", "detail": "Slack refuses slack.app_token" },
+            "slack": {
+                "state": "trouble",
+                "detail": "Slack refuses slack.app_token",
+                "missing_scopes": [
+                    { "scope": "reactions:read", "without": "✅, 💤 and 👀 on a card do nothing" },
+                ],
+            },
             "sources": {
                 "clickup": { "last_sync": "2026-03-03T11:57:30Z", "error": null, "tasks": 6 },
                 "github": { "last_sync": null, "error": "no answer", "tasks": 1 },
@@ -510,6 +524,7 @@ mod tests {
         ivan     0.1.0
         store    writable
         Slack    ✗ Slack refuses slack.app_token
+                 ✗ without the scope reactions:read, ✅, 💤 and 👀 on a card do nothing
         ClickUp  6 tasks, synced 2 min ago
         GitHub   1 task, never synced; ✗ no answer
         queued   2 operations

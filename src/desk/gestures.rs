@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{Desk, Gesture, Heard, SHOWN_WITHIN, ThreadReplies, Waiting};
 use crate::domain::reply::Report;
+use crate::domain::scope::{self, REACT};
 use crate::domain::sign;
 use crate::store::messages::{self, Draft};
 use crate::store::reactions::{self, Due};
@@ -204,8 +205,20 @@ impl Desk {
             .await
     }
 
+    /// Slack takes no reaction of ours, for want of a scope.
+    pub fn cannot_react(&self) {
+        let mut health = self.lock_health();
+        if health.missing_scopes.iter().all(|one| one.scope != REACT) {
+            health.missing_scopes.extend(scope::only(REACT));
+        }
+    }
+
     /// Whether reactions can be placed, for `status`: why not, and what to do about it.
     pub fn reactions_are(&self, trouble: Option<String>) {
-        self.lock_health().reactions = trouble;
+        let mut health = self.lock_health();
+        if trouble.is_none() {
+            health.missing_scopes.retain(|one| one.scope != REACT);
+        }
+        health.reactions = trouble;
     }
 }

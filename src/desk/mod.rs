@@ -30,6 +30,7 @@ use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
+use crate::domain::scope::{self, Uses};
 use crate::domain::score::{Score, Weights, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
@@ -42,6 +43,7 @@ use turn::{Target, Turn};
 
 pub use crate::desk::forms::{CreateForm, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
+pub use crate::domain::scope::Missing;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::reactions::Due as ReactionDue;
@@ -141,6 +143,8 @@ struct Health {
     sources: BTreeMap<Source, String>,
     /// Why reactions cannot be placed.
     reactions: Option<String>,
+    /// Scopes that the Slack app has not.
+    missing_scopes: Vec<Missing>,
 }
 
 impl Inner {
@@ -278,6 +282,17 @@ pub struct HealthView {
     pub slack: Option<SlackHealth>,
     pub sources: BTreeMap<Source, SourceHealth>,
     pub queued_operations: i64,
+    /// What does not work in Slack for want of a scope.
+    pub missing_scopes: Vec<Missing>,
+}
+
+/// What is read in channels, as far as scopes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listens {
+    /// Mentions.
+    pub mentions: bool,
+    /// `create` without one.
+    pub bare: bool,
 }
 
 /// Kept messages, worked off; messages owed, posted: for the Slack surface.
@@ -551,6 +566,20 @@ impl Desk {
     /// How the connection to Slack is, for `status` and `/readyz`.
     pub fn slack_is(&self, health: SlackHealth) {
         self.lock_health().slack = Some(health);
+    }
+
+    /// Which scopes the Slack app has, for `status`: those that are missed.
+    pub fn scopes_are(&self, granted: impl Fn(&str) -> bool, listens: Listens) -> Vec<Missing> {
+        let settings = &self.inner.settings;
+        let uses = Uses {
+            mentions: listens.mentions,
+            bare: listens.bare,
+            reacts: settings.receipts == Receipts::Reactions
+                || settings.thread_replies == ThreadReplies::Comment,
+        };
+        let missing = scope::missing(granted, uses);
+        self.lock_health().missing_scopes.clone_from(&missing);
+        missing
     }
 
     /// How the last sync of a source went, for `status`.
@@ -881,6 +910,7 @@ impl Desk {
             slack: health.slack.clone(),
             sources,
             queued_operations,
+            missing_scopes: health.missing_scopes.clone(),
         }
     }
 }

@@ -907,11 +907,12 @@ impl Turn<'_> {
         let health = self.inner.lock_health();
         health.add_errors(&mut sources);
         let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
+        let missing = &health.missing_scopes;
+        let reactions = health.reactions.as_deref();
+        let trouble = reactions.map(reply::no_reactions).into_iter();
+        let trouble = trouble.chain(reply::missing_scopes(missing));
         Ok(Said {
-            words: match health.reactions.as_deref().map(reply::no_reactions) {
-                Some(trouble) => status.text("\n").then(trouble),
-                None => status,
-            },
+            words: trouble.fold(status, |words, trouble| words.text("\n").then(trouble)),
             ..Said::default()
         })
     }

@@ -17,6 +17,7 @@ pub mod prose;
 pub mod queue;
 pub mod reply;
 pub mod rhythm;
+pub mod scope;
 pub mod score;
 pub mod sign;
 pub mod task;

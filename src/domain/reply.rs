@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{REF_HELP, VERBS};
 use super::event::{Act, What};
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::scope::Missing;
 use super::score::Score;
 use super::task::{RepoName, Source, Status, Task, TaskId};
 use super::when::WHEN_HELP;
@@ -1147,6 +1148,20 @@ pub fn no_reactions(why: &str) -> Words {
     Words::new().text(format!(
         "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
     ))
+}
+
+/// What does not work in Slack for want of a scope, and what to do about it.
+pub fn missing_scopes(missing: &[Missing]) -> Option<Words> {
+    let lines = missing
+        .iter()
+        .map(|one| format!("✗ Slack scope {} is missing: {}.", one.scope, one.without));
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| {
+        Words::new().text(format!(
+            "{}\nWhoever runs me can give the app the scopes of deploy/slack-manifest.yaml and install it again.",
+            lines.join("\n")
+        ))
+    })
 }
 
 // ---------------------------------------------------------------- the Home tab

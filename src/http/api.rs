@@ -1284,7 +1284,13 @@ fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value 
             SlackHealth::Trouble(why) => Some(why),
             SlackHealth::Connecting | SlackHealth::Connected => None,
         };
-        json!({ "state": slack_word(slack), "detail": detail })
+        let missing = health.missing_scopes.iter();
+        let missing = missing.map(|one| json!({ "scope": one.scope, "without": one.without }));
+        json!({
+            "state": slack_word(slack),
+            "detail": detail,
+            "missing_scopes": missing.collect::<Vec<_>>(),
+        })
     });
     let sources = health.sources.iter().map(|(source, health)| {
         let health = json!({
@@ -1662,6 +1668,7 @@ mod tests {
             tasks: 0,
         };
         HealthView {
+            missing_scopes: Vec::new(),
             store_writable,
             slack,
             sources: BTreeMap::from([(Source::GitHub, trouble)]),
@@ -1701,7 +1708,7 @@ mod tests {
         let status = status_json(&health, "0.1.0", at("2026-03-03T12:00:00Z"));
         assert_eq!(
             status["slack"],
-            json!({ "state": "trouble", "detail": "Slack refuses" })
+            json!({ "state": "trouble", "detail": "Slack refuses", "missing_scopes": [] })
         );
         assert_eq!(
             status["sources"]["github"]["error"],

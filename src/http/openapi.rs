@@ -959,7 +959,18 @@ fn status_schema() -> Value {
         "store": object(json!({ "writable": { "type": "boolean" } })),
         "slack": { "anyOf": [
             { "type": "null" },
-            object(json!({ "state": slack_state(), "detail": maybe("string") })),
+            object(json!({
+                "state": slack_state(),
+                "detail": maybe("string"),
+                "missing_scopes": {
+                    "type": "array",
+                    "description": "Scopes that the Slack app has not, and that something configured needs.",
+                    "items": object(json!({
+                        "scope": { "type": "string" },
+                        "without": { "type": "string", "description": "What does not work." },
+                    })),
+                },
+            })),
         ] },
         "sources": {
             "type": "object",

@@ -17,6 +17,7 @@ mod pace;
 mod post;
 mod react;
 mod rhythm;
+mod scopes;
 mod socket;
 mod text;
 mod trouble;
@@ -37,7 +38,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::desk::{self, Desk, SlackHealth, ThreadReplies};
+use crate::desk::{self, Conversation, Desk, Listens, SlackHealth, ThreadReplies};
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
@@ -140,6 +141,8 @@ pub struct Timings {
     pub arrives_within: Duration,
     /// What Slack says about a person is believed for so long.
     pub member_for: Duration,
+    /// Between two questions which scopes the app has; while one is missed, `alarm_retry`.
+    pub scopes_every: Duration,
     /// After the stop: what still stands to be posted.
     pub finish_limit: Duration,
 }
@@ -170,6 +173,7 @@ impl Default for Timings {
             home_within: Duration::from_millis(500),
             arrives_within: seconds(2),
             member_for: seconds(3_600),
+            scopes_every: seconds(3_600),
             finish_limit: seconds(8),
         }
     }
@@ -317,6 +321,19 @@ pub async fn run(
         home::run(
             desk.clone(),
             web.clone(),
+            Arc::clone(&timings),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
+        "scopes",
+        scopes::run(
+            desk.clone(),
+            web.clone(),
+            Listens {
+                mentions: settings.channel_commands != ChannelCommands::Off,
+                bare: settings.channel_commands == ChannelCommands::Bare,
+            },
             Arc::clone(&timings),
             shutdown.clone(),
         ),

@@ -214,8 +214,12 @@ impl Hand {
                 due.id
             );
         }
-        if matches!(error, WebError::Credentials { .. }) {
-            self.desk.reactions_are(Some(why.clone()));
+        match &error {
+            WebError::Credentials { code, .. } if code == "missing_scope" => {
+                self.desk.cannot_react();
+            }
+            WebError::Credentials { .. } => self.desk.reactions_are(Some(why.clone())),
+            _ => {}
         }
         Ok(self.desk.unplaceable(due.id, &why, !is_gone).await?)
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -106,9 +107,13 @@ pub struct Web {
     client: Arc<SlackHyperClient>,
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
-    limit: Duration,
+    pub(super) limit: Duration,
     /// Of `api_url`.
     scheme: String,
+    /// Without a trailing slash.
+    pub(super) api_url: String,
+    /// For the one call of which only the head counts.
+    pub(super) heads: legacy::Client<HttpsConnector<legacy::connect::HttpConnector>, String>,
 }
 
 impl Web {
@@ -148,15 +153,24 @@ impl Web {
         .https_or_http()
         .enable_http1()
         .build();
-        let connector = SlackClientHyperConnector::with_connector(connector)
-            .with_slack_api_url(api_url.trim_end_matches('/'));
+        let heads = legacy::Client::builder(TokioExecutor::new()).build(connector.clone());
+        let api_url = api_url.trim_end_matches('/');
+        let connector =
+            SlackClientHyperConnector::with_connector(connector).with_slack_api_url(api_url);
         Ok(Web {
             client: Arc::new(SlackClient::new(connector)),
             app_token: SlackApiToken::new(app_token.0.clone().into()),
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
             scheme: url.scheme().to_owned(),
+            api_url: api_url.to_owned(),
+            heads,
         })
+    }
+
+    /// How the bot shows who it is.
+    pub(super) fn bearer(&self) -> String {
+        format!("Bearer {}", self.bot_token.token_value.0)
     }
 
     /// `apps.connections.open`: a fresh address for one Socket Mode link. It is a secret.

@@ -44,6 +44,7 @@ mod queue;
 mod receipts;
 mod replies;
 mod rhythm;
+mod scopes;
 mod serve;
 mod signs;
 mod situations;

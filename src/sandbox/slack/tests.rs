@@ -1455,3 +1455,26 @@ fn every_fixture_is_json() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_said_is_heard_as_the_scopes_allow() {
+    let bot = Bot::new().await;
+    let kinds = |events: Vec<Value>| -> Vec<String> {
+        events
+            .iter()
+            .filter_map(|event| event["type"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let said = bot.slack.says(ANA, GENERAL, "@ivan create Fix login");
+    let announced = || kinds(bot.slack.events_of(GENERAL, &said));
+    assert_eq!(announced(), ["message", "app_mention"]);
+    bot.slack.revoke_scope("channels:history");
+    assert_eq!(announced(), ["app_mention"]);
+    bot.slack.revoke_scope("app_mentions:read");
+    assert!(announced().is_empty());
+    let dm = bot.slack.dm(ANA);
+    let said = bot.slack.says(ANA, &dm, "done");
+    assert_eq!(kinds(bot.slack.events_of(&dm, &said)), ["message"]);
+    bot.slack.revoke_scope("im:history");
+    assert!(bot.slack.events_of(&dm, &said).is_empty());
+}

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
 use super::pages::Page;
-use super::world::{Code, Draft, Whisper, World};
+use super::world::{Code, Draft, Whisper, World, history_scope};
 use super::{Happening, Inner, blocks, ids, merge, text};
 
 /// Longest text of `chat.update`, in characters; more is refused (contract 3.3).
@@ -145,12 +145,10 @@ fn gate(
     }
     let needed = match scope(name) {
         // History has a scope for each kind of channel.
-        Some("*:history") => match world.channel_kind(args.given("channel").unwrap_or_default()) {
-            Some("im") => "im:history",
-            Some("group") => "groups:history",
-            Some("mpim") => "mpim:history",
-            _ => "channels:history",
-        },
+        Some("*:history") => {
+            let kind = world.channel_kind(args.given("channel").unwrap_or_default());
+            history_scope(kind.unwrap_or_default())
+        }
         scope => scope.unwrap_or_default(),
     };
     if !needed.is_empty() && !world.app.scopes.contains(needed) {

@@ -158,6 +158,16 @@ pub(super) struct Changed {
     pub(super) events: Vec<Value>,
 }
 
+/// The scope with which what is said in a conversation of this kind is heard and read (contract 4).
+pub(super) fn history_scope(kind: &str) -> &'static str {
+    match kind {
+        "im" => "im:history",
+        "group" => "groups:history",
+        "mpim" => "mpim:history",
+        _ => "channels:history",
+    }
+}
+
 impl World {
     /// The workspace of a seed (`fixtures/seed/slack.json`).
     ///
@@ -535,10 +545,12 @@ impl World {
             Value::Object(mention)
         });
         event.insert("channel_type".to_owned(), json!(held.kind));
-        [Some(Value::Object(event)), mention]
-            .into_iter()
-            .flatten()
-            .collect()
+        let scopes = &self.app.scopes;
+        let message = scopes
+            .contains(history_scope(&held.kind))
+            .then_some(Value::Object(event));
+        let mention = mention.filter(|_| scopes.contains("app_mentions:read"));
+        [message, mention].into_iter().flatten().collect()
     }
 
     /// The events that announced a message, made again.
@@ -653,7 +665,7 @@ impl World {
         name: &str,
     ) -> Result<Vec<Value>, Code> {
         let event_ts = self.next_ts();
-        let (_, heard) = self.heard(channel)?;
+        let (_, heard) = self.membership(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
         let reaction = (user.to_owned(), name.to_owned());
         if message.reactions.contains(&reaction) {
@@ -680,7 +692,7 @@ impl World {
         name: &str,
     ) -> Result<Vec<Value>, Code> {
         let event_ts = self.next_ts();
-        let (_, heard) = self.heard(channel)?;
+        let (_, heard) = self.membership(channel)?;
         let message = self.message_mut(channel, ts).ok_or("message_not_found")?;
         let reaction = (user.to_owned(), name.to_owned());
         let there = message.reactions.iter().position(|one| *one == reaction);
@@ -700,8 +712,16 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// A channel's kind, and whether the bot hears what happens in it.
+    /// A channel's kind, and whether the bot hears what is said in it: as a member, and with the scope for that kind
+    /// (contract 4).
     fn heard(&self, channel: &str) -> Result<(String, bool), Code> {
+        let (kind, member) = self.membership(channel)?;
+        let heard = member && self.app.scopes.contains(history_scope(&kind));
+        Ok((kind, heard))
+    }
+
+    /// A channel's kind, and whether the bot is in it.
+    fn membership(&self, channel: &str) -> Result<(String, bool), Code> {
         let held = self.channels.get(channel).ok_or("channel_not_found")?;
         Ok((held.kind.clone(), held.members.contains(&self.bot.user)))
     }

@@ -1,0 +1,166 @@
+//! Scopes: what Slack lets the app hear and do, and what does not work without each.
+//!
+//! The Slack surface asks Slack which ones there are (`slack/scopes.rs`); which of the others are missed depends on
+//! what is configured, and is decided here. `deploy/slack-manifest.yaml` has all of them, `docs/slack.md` says what
+//! they are for.
+
+/// What of the configuration decides which scopes are of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uses {
+    /// Mentions in channels are read.
+    pub mentions: bool,
+    /// Channels are listened to without a mention.
+    pub bare: bool,
+    /// Our own reactions stand on people's messages.
+    pub reacts: bool,
+}
+
+/// A scope.
+struct Scope {
+    name: &'static str,
+    is_used: fn(Uses) -> bool,
+    without: &'static str,
+}
+
+/// Every scope of the bot.
+const SCOPES: &[Scope] = &[
+    Scope {
+        name: "im:history",
+        is_used: |_| true,
+        without: "what is typed to me directly is not heard; `/ivan` still is",
+    },
+    Scope {
+        name: "app_mentions:read",
+        is_used: |uses| uses.mentions,
+        without: "mentions in channels are not heard",
+    },
+    Scope {
+        name: "chat:write",
+        is_used: |_| true,
+        without: "nothing can be answered, and nobody is told anything",
+    },
+    Scope {
+        name: "commands",
+        is_used: |_| true,
+        without: "there is no `/ivan`, and there are no shortcuts",
+    },
+    Scope {
+        name: "reactions:read",
+        is_used: |_| true,
+        without: "✅, 💤 and 👀 on a card do nothing",
+    },
+    Scope {
+        name: REACT,
+        is_used: |uses| uses.reacts,
+        without: "⏳, ✅ and ❌ do not stand on your messages; a message says the same",
+    },
+    Scope {
+        name: "users:read",
+        is_used: |_| true,
+        without: "nobody is recognised, so that nobody may command",
+    },
+    Scope {
+        name: "channels:history",
+        is_used: |uses| uses.bare,
+        without: "in public channels only mentions are heard: no `create` without one, and no replies in threads",
+    },
+    Scope {
+        name: "groups:history",
+        is_used: |uses| uses.bare,
+        without: "in private channels only mentions are heard: no `create` without one, and no replies in threads",
+    },
+];
+
+/// With this one reactions of ours are placed.
+pub const REACT: &str = "reactions:write";
+
+/// A scope that the app has not, and what does not work for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    pub scope: &'static str,
+    pub without: &'static str,
+}
+
+/// What is missed, in the order of the table; a scope that nothing configured needs is not.
+pub fn missing(granted: impl Fn(&str) -> bool, uses: Uses) -> Vec<Missing> {
+    SCOPES
+        .iter()
+        .filter(|scope| (scope.is_used)(uses) && !granted(scope.name))
+        .map(|scope| Missing {
+            scope: scope.name,
+            without: scope.without,
+        })
+        .collect()
+}
+
+/// One scope as missing, whatever it is used for.
+pub fn only(name: &str) -> Option<Missing> {
+    let scope = SCOPES.iter().find(|scope| scope.name == name)?;
+    Some(Missing {
+        scope: scope.name,
+        without: scope.without,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const ALL: Uses = Uses {
+        mentions: true,
+        bare: true,
+        reacts: true,
+    };
+
+    fn missed(granted: &[&str], uses: Uses) -> Vec<&'static str> {
+        let missing = missing(|scope| granted.contains(&scope), uses);
+        missing.iter().map(|one| one.scope).collect()
+    }
+
+    #[rstest]
+    #[case::all(ALL, &[])]
+    #[case::mentions_only(Uses { bare: false, ..ALL }, &["channels:history", "groups:history"])]
+    #[case::no_channels(Uses { bare: false, mentions: false, ..ALL }, &["app_mentions:read", "channels:history", "groups:history"])]
+    #[case::no_receipts(Uses { reacts: false, ..ALL }, &["reactions:write"])]
+    fn what_nothing_needs_is_not_missed(#[case] uses: Uses, #[case] not_missed: &[&str]) {
+        let all = missed(&[], ALL);
+        assert_eq!(all.len(), SCOPES.len());
+        let expected: Vec<&str> = all
+            .into_iter()
+            .filter(|scope| !not_missed.contains(scope))
+            .collect();
+        assert_eq!(missed(&[], uses), expected);
+    }
+
+    #[test]
+    fn what_is_granted_is_not_missed() {
+        assert_eq!(missed(&["im:history"], ALL).len(), SCOPES.len() - 1);
+        let every: Vec<&str> = SCOPES.iter().map(|scope| scope.name).collect();
+        assert!(missed(&every, ALL).is_empty());
+    }
+
+    /// The manifest, the table above and the guide name the same scopes.
+    #[test]
+    fn the_manifest_and_the_guide_have_every_scope_and_no_other() {
+        let manifest = include_str!("../../deploy/slack-manifest.yaml");
+        let (_, scopes) = manifest.split_once("    bot:\n").unwrap();
+        let (scopes, _) = scopes.split_once("\nsettings:").unwrap();
+        let mut in_manifest: Vec<&str> = scopes
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- ")?.split_whitespace().next())
+            .collect();
+        in_manifest.sort_unstable();
+        let mut here = missed(&[], ALL);
+        here.sort_unstable();
+        assert_eq!(in_manifest, here);
+        let guide = include_str!("../../docs/slack.md");
+        let mut in_guide: Vec<&str> = guide
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .filter(|name| name.contains(':') || *name == "commands")
+            .collect();
+        in_guide.sort_unstable();
+        assert_eq!(in_guide, here, "docs/slack.md");
+    }
+}

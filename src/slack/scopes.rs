@@ -1,0 +1,104 @@
+//! Asks Slack which scopes the app has, now and then, so that `status` can say what does not work for want of one.
+//!
+//! Slack says it with every answer, in a header (contract slack 3.2) that slack-morphism does not hand on: this is the
+//! one call of ours that looks at nothing else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hyper::Request;
+use tokio::sync::watch;
+
+use super::pace::Backoff;
+use super::web::{Web, WebError};
+use super::{SlackError, Timings, millis, slept, wait_after};
+use crate::desk::{Desk, Listens};
+
+const METHOD: &str = "auth.test";
+const HEADER: &str = "x-oauth-scopes";
+
+impl Web {
+    /// The scopes of the bot's token; `None` if Slack does not say.
+    pub async fn scopes(&self) -> Result<Option<BTreeSet<String>>, WebError> {
+        let not_taken = |why: String| WebError::NotTaken {
+            method: METHOD,
+            why,
+        };
+        let request = Request::post(format!("{}/{METHOD}", self.api_url))
+            .header("authorization", self.bearer())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(String::new())
+            .map_err(|_| not_taken("slack.api_url is no address".to_owned()))?;
+        let answer = match tokio::time::timeout(self.limit, self.heads.request(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(not_taken(error.to_string())),
+            Err(_) => {
+                return Err(not_taken(format!(
+                    "nothing for {} s",
+                    self.limit.as_secs_f32()
+                )));
+            }
+        };
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(not_taken(format!("HTTP {}", status.as_u16())));
+        }
+        let named = answer
+            .headers()
+            .get(HEADER)
+            .and_then(|names| names.to_str().ok());
+        Ok(named.filter(|names| !names.is_empty()).map(|names| {
+            let names = names.split(',').map(str::trim);
+            names.map(str::to_owned).collect()
+        }))
+    }
+}
+
+/// Keeps the desk informed until told to stop. While something is missed it asks more often: somebody may be mending it.
+///
+/// # Errors
+/// None: what fails is tried again.
+pub async fn run(
+    desk: Desk,
+    web: Web,
+    listens: Listens,
+    timings: Arc<Timings>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    let mut missed: Option<String> = None;
+    loop {
+        let wait = match web.scopes().await {
+            Ok(None) => timings.scopes_every,
+            Ok(Some(granted)) => {
+                backoff.reset();
+                let missing = desk.scopes_are(|scope| granted.contains(scope), listens);
+                let names: Vec<&str> = missing.iter().map(|one| one.scope).collect();
+                let names = names.join(", ");
+                if missed.as_ref() != Some(&names) && !names.is_empty() {
+                    tracing::warn!(
+                        scopes = names,
+                        "the Slack app lacks {names}: `ivan status` says what does not work for it, docs/slack.md what to do"
+                    );
+                }
+                let wait = match names.is_empty() {
+                    true => timings.scopes_every,
+                    false => timings.alarm_retry,
+                };
+                missed = Some(names);
+                wait
+            }
+            Err(error) => {
+                let wait = wait_after(&error, &mut backoff, &timings);
+                tracing::info!(
+                    wait_ms = millis(wait),
+                    "which scopes the Slack app has is not known yet: {error}"
+                );
+                wait
+            }
+        };
+        if !slept(wait, &mut shutdown).await {
+            return Ok(());
+        }
+    }
+}
