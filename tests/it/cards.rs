@@ -119,8 +119,93 @@ async fn whatever_a_task_is_called_its_cards_are_within_slacks_limits() {
             assert!(!blocks.contains("<!") && !blocks.contains("<@"), "{blocks}");
         }
         ivan.presses(ANA, &list, "Done").settles().await.begins("✓");
+        // Whoever is shown no blocks, in a notification or read aloud, is told the same.
+        for message in ivan.slack().bot_messages(&ivan.slack().dm(ANA)) {
+            assert!(!message.text.trim().is_empty(), "{message:#?}");
+        }
         list.until(|posted| posted.blocks.to_string().contains("~<"))
             .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_button_in_a_channel_acts_for_whoever_presses_it_if_they_may() {
+    let task = json!({"name": "Renew cert", "assignees": [ANA_CLICKUP, BO_CLICKUP]});
+    let setup = Setup::new().people().clickup_tasks([task]);
+    ivan_test(setup, async |ivan| {
+        let general = ivan.slack().channel("general");
+        let asked = ivan.says_in("general", ANA, "@ivan current");
+        let root = asked.ts.clone();
+        let card = asked.settles().await;
+        let press = |who: &str| {
+            let (posted, action) = (card.posted(), card.action("Done"));
+            ivan.slack().clicks(who, &general, &posted.ts, &action);
+        };
+        let answered = async |replies: usize, begins: &str| {
+            let event = ivan.slack().until(|slack| {
+                let said = slack.replies_to(&general, &root);
+                said.len() == replies && shown(&said[replies - 1].text).starts_with(begins)
+            });
+            ivan.within(begins, event).await;
+        };
+        press(GUEST);
+        answered(
+            2,
+            "✗ I only take commands from full members of this workspace.",
+        )
+        .await;
+        ivan.clickup().task("Renew cert").is("to do");
+        press(BO);
+        answered(3, "✓ Task completed in ClickUp: Renew cert").await;
+        ivan.clickup().task("Renew cert").is("complete");
+        // It is Bo's: Ana has nothing to undo.
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✗ There is nothing of yours");
+        card.becomes_struck().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_that_was_deleted_holds_nothing_up() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        let (dm, ts) = (ivan.slack().dm(ANA), card.ts());
+        ivan.slack().deletes(&dm, &ts);
+        // Of two messages one is gone: what stands there is the answer.
+        ivan.slack().says(ANA, &dm, "done");
+        let answered = |slack: &ivan::sandbox::slack::Slack| {
+            let said = slack.bot_messages(&dm);
+            said.len() == 1 && said[0].text.starts_with("✓ Task completed")
+        };
+        ivan.within("it is answered", ivan.slack().until(answered))
+            .await;
+        ivan.asks(ivan.slack().front(), "POST", "/api/chat.update", 1)
+            .await;
+        ivan.dm(BO, "current").await.begins("Write the runbook");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_that_slack_does_not_change_holds_nothing_up() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.slack().errors("chat.update", "cant_update_message", 1);
+        ivan.presses(ANA, &card, "Done")
+            .settles()
+            .await
+            .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+        ivan.asks(ivan.slack().front(), "POST", "/api/chat.update", 1)
+            .await;
+        // It stands as it was, and pressed it says what is true now.
+        ivan.presses(ANA, &card, "Done")
+            .settles()
+            .await
+            .begins("✓ Note: Renew cert is already complete in ClickUp");
+        ivan.clickup().task("Write the runbook").is("to do");
     })
     .await;
 }
