@@ -4,7 +4,7 @@
 //! wrote: a lost comment or task is recognised by its author, exact text and time (design 10, contract clickup 6.4).
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde_json::{Map, json};
 
 use crate::bounds::Bound;
@@ -212,6 +212,22 @@ impl ClickUp {
         body.insert("name".to_owned(), plain_title(&new.title).into());
         if let Some(description) = &new.description {
             body.insert("description".to_owned(), description.as_str().into());
+        }
+        if let Some(due) = new.due {
+            // A day, which ClickUp counts where the token's owner is (clickup 5): at noon it is the same almost anywhere.
+            let noon = due.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(12);
+            body.insert("due_date".to_owned(), noon.timestamp_millis().into());
+            body.insert("due_date_time".to_owned(), false.into());
+        }
+        if let Some(account) = &new.assignee {
+            let member: i64 = account.id.parse().map_err(|_| WriteError::Refused {
+                what: Refusal::Other,
+                why: format!(
+                    "`{}` is no member of ClickUp: its members have numbers. Whoever runs me can mend it in [[people]]",
+                    account.id
+                ),
+            })?;
+            body.insert("assignees".to_owned(), json!([member]));
         }
         if let Some(tag) = new.clickup_tag() {
             body.insert("tags".to_owned(), json!([tag]));
@@ -474,6 +490,7 @@ mod tests {
             title: "Renew\u{a0}cert".into(),
             description: Some("body".into()),
             entity: Some("acme".into()),
+            due: None,
             assignee: None,
         }))
     }

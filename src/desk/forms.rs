@@ -6,7 +6,7 @@ use super::turn::{Done, Said, Turn, Typed};
 use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
 use crate::domain::command::Create;
 use crate::domain::entity::{Entities, Entity, split_title};
-use crate::domain::form::Origin;
+use crate::domain::form::{Assignable, Origin};
 use crate::domain::operation::{Place, Write};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
 use crate::domain::reply::{self, Words};
@@ -14,7 +14,7 @@ use crate::domain::task::Source;
 use crate::store::forms::{self, Made};
 use crate::store::messages::{self, Draft};
 use crate::store::slack_events::{ReplyUrl, dm_of};
-use crate::store::{Db, DbResult, StoreTrouble, Wake, tasks};
+use crate::store::{Db, DbResult, StoreTrouble, Wake, people, tasks};
 
 /// What a form for a new task offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +24,17 @@ pub struct CreateForm {
     /// Where it goes if nobody chooses.
     pub chosen: Option<Place>,
     pub entity: Option<String>,
+    /// Who may be assigned; nobody where Ivan is one person's.
+    pub people: Vec<PersonChoice>,
+    /// Whether any of the places has due dates.
+    pub due: bool,
+}
+
+/// Somebody to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonChoice {
+    pub who: Assignable,
+    pub name: String,
 }
 
 /// A list or a repository to choose.
@@ -187,6 +198,24 @@ fn create_form(
         place: Place::Repo(repo.clone()),
         name: repo.to_string(),
     }));
+    let mut who = Vec::new();
+    for person in people::present(connection)? {
+        let mut has = Vec::new();
+        for source in settings.sources() {
+            if person.account(source).is_some() {
+                has.push(source);
+            }
+        }
+        if !person.alone && !has.is_empty() {
+            who.push(PersonChoice {
+                who: Assignable {
+                    person: person.id,
+                    sources: has,
+                },
+                name: person.name,
+            });
+        }
+    }
     let usual = with_defaults(Create::default(), defaults);
     let client = usual.entity.as_deref();
     let usual = match client.and_then(|named| settings.entities.resolve(named)) {
@@ -212,6 +241,8 @@ fn create_form(
         places,
         chosen,
         entity: usual.entity,
+        people: who,
+        due: settings.has(Source::ClickUp),
     })
 }
 
@@ -380,7 +411,7 @@ impl Turn<'_> {
             Err(turned_down) => return Ok(Err(turned_down)),
         };
         let source = new.place.source();
-        new.assignee = match self.assignee(person, whose.as_deref(), source)? {
+        new.assignee = match self.assignee(person, whose.as_ref(), source)? {
             Ok(assignee) => assignee,
             Err(turned_down) => return Ok(Err(turned_down)),
         };

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::turn::{Done, Said, Turn, Typed};
 use super::undo::local;
 use super::{Desk, StoreTrouble, TurnedDown, is_called, person_of};
-use crate::domain::command::{Command, NOBODY};
+use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
 use crate::domain::operation::WriteError;
 use crate::domain::person::{Member, Person, PersonId};
@@ -410,12 +410,25 @@ impl Turn<'_> {
     pub(super) fn assignee(
         &self,
         person: &Person,
-        whose: Option<&str>,
+        whose: Option<&Assignee>,
         source: Source,
     ) -> DbResult<Result<Option<Account>, TurnedDown>> {
         let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
-        let Some(named) = whose.map(|named| named.trim().trim_start_matches('@')) else {
-            return Ok(Ok(person.account(source)));
+        let named = match whose {
+            None => return Ok(Ok(person.account(source))),
+            Some(Assignee::Person(chosen)) => {
+                // They may have gone since the form was opened, or have no account any more.
+                let people = people::present(self.tx)?;
+                let chosen = people.iter().find(|other| other.id == *chosen);
+                return Ok(match chosen.and_then(|one| one.account(source)) {
+                    Some(account) => Ok(Some(account)),
+                    None => {
+                        let name = chosen.map(|one| one.name.as_str());
+                        Err(TurnedDown::Unfit(reply::not_assignable(name, source)))
+                    }
+                });
+            }
+            Some(Assignee::Called(named)) => named.trim().trim_start_matches('@'),
         };
         if named.eq_ignore_ascii_case(NOBODY) {
             return Ok(Ok(None));

@@ -41,7 +41,7 @@ use crate::store::{
 };
 use turn::{Target, Turn};
 
-pub use crate::desk::forms::{CreateForm, PlaceChoice};
+pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
 pub use crate::domain::scope::Missing;
 pub use crate::store::forms::URL_LIFE;

@@ -722,11 +722,15 @@ impl Turn<'_> {
                 Err(turned_down) => return Ok(Err(turned_down)),
             },
         };
+        if create.due.is_some() && source == Source::GitHub {
+            return Ok(Err(TurnedDown::Unfit(reply::no_due_date())));
+        }
         let new = NewTask {
             place,
             title: create.title,
             description: create.description,
             entity: create.entity,
+            due: create.due,
             assignee: None,
         };
         Ok(fit(&new).map(|()| new))

@@ -3,9 +3,10 @@
 //! Slack's escapes are undone before (`slack/text.rs`); what `2` or `#12` refers to is looked up after (the desk).
 //! Every verb is a row of [`VERBS`], which holds its parser too: what `help` lists is what is understood.
 
-use chrono::NaiveTime;
+use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
+use super::person::PersonId;
 use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use super::task::{Account, RepoName, Source, TaskId};
 use super::when::{WHEN_HELP, When};
@@ -99,9 +100,21 @@ pub struct Create {
     pub repo: Option<RepoName>,
     /// A ClickUp list id.
     pub list: Option<String>,
-    /// Whose task it is to be: somebody's name, or [`NOBODY`]; without it the creator's.
+    /// The day it is due. Only a form says it.
     #[serde(default)]
-    pub assignee: Option<String>,
+    pub due: Option<NaiveDate>,
+    /// Without it the task is its creator's.
+    #[serde(default)]
+    pub assignee: Option<Assignee>,
+}
+
+/// Whose task a new one is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Assignee {
+    /// As it was typed: somebody's name, or [`NOBODY`].
+    Called(String),
+    /// Chosen in a form.
+    Person(PersonId),
 }
 
 /// What is typed for `-a` where a task is to be assigned to no one.
@@ -781,7 +794,7 @@ fn create(rest: &str) -> Result<Command, ParseError> {
                 set_once(&mut new.source, source, flag)?;
             }
             ENTITY => set_once(&mut new.entity, entity(value)?, flag)?,
-            ASSIGNEE => set_once(&mut new.assignee, value.to_owned(), flag)?,
+            ASSIGNEE => set_once(&mut new.assignee, Assignee::Called(value.to_owned()), flag)?,
             REPO => {
                 let repo =
                     RepoName::parse(value).ok_or_else(|| ParseError::NotARepo(value.to_owned()))?;

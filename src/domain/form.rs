@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Create, Ref};
 use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
+use super::person::PersonId;
 use super::reply::{self, ENTITY_MAX};
 use super::task::Source;
 
@@ -44,6 +45,43 @@ pub enum Field {
     Place,
     Entity,
     Description,
+    Due,
+    Assignee,
+}
+
+/// Somebody whom a form offers to assign a task to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignable {
+    pub person: PersonId,
+    /// Where they have an account.
+    pub sources: Vec<Source>,
+}
+
+impl Assignable {
+    /// `17:clickup,github`, as it goes into a form and comes back.
+    pub fn value(&self) -> String {
+        let sources: Vec<&str> = self.sources.iter().map(|source| source.as_str()).collect();
+        format!("{}:{}", self.person.0, sources.join(","))
+    }
+
+    /// `None` for what we would not have written.
+    pub fn read(value: &str) -> Option<Assignable> {
+        let (person, sources) = value.split_once(':')?;
+        let sources = sources.split(',').filter(|name| !name.is_empty());
+        Some(Assignable {
+            person: PersonId(person.parse().ok()?),
+            sources: sources.map(Source::parse).collect::<Option<_>>()?,
+        })
+    }
+
+    /// What is wrong with assigning them a task of this source. The desk asks again: what came back may be anything.
+    pub fn fault(&self, source: Option<Source>) -> Option<Fault> {
+        let source = source?;
+        (!self.sources.contains(&source)).then(|| Fault {
+            field: Field::Assignee,
+            why: reply::not_assignable(None, source).plain(),
+        })
+    }
 }
 
 /// What is wrong with a field, in words.
@@ -99,7 +137,9 @@ impl Filled {
                     .as_deref()
                     .and_then(over_long)
                     .map(|why| fault(Field::Description, why));
-                [title, place, entity, description]
+                let due = (create.due.is_some() && create.source == Some(Source::GitHub))
+                    .then(|| fault(Field::Due, reply::no_due_date().plain()));
+                [title, place, entity, description, due]
                     .into_iter()
                     .flatten()
                     .collect()
@@ -119,6 +159,7 @@ fn title_fault(create: &Create) -> Option<String> {
             title: title.to_owned(),
             description: None,
             entity: create.entity.clone(),
+            due: None,
             assignee: None,
         };
         let length = new.github_title().chars().count();
@@ -180,6 +221,7 @@ pub fn prefill(said: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::NaiveDate;
     use rstest::rstest;
 
     fn create(title: &str) -> Create {
@@ -211,6 +253,8 @@ mod tests {
     #[case::clickup_takes_it(Create { source: Some(Source::ClickUp), ..create(&"é".repeat(257)) }, &[])]
     #[case::odd_client(Create { entity: Some("a]b".into()), ..create("x") }, &[Field::Entity])]
     #[case::nowhere(Create { source: None, ..create("x") }, &[Field::Place])]
+    #[case::due_in_github(Create { due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[Field::Due])]
+    #[case::due_in_clickup(Create { source: Some(Source::ClickUp), due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[])]
     #[case::text_over(Create { description: Some("x".repeat(60_001)), ..create("") }, &[Field::Title, Field::Description])]
     fn names_the_fields_that_are_wrong(#[case] create: Create, #[case] wrong: &[Field]) {
         assert_eq!(faults(create), wrong);
@@ -226,6 +270,30 @@ mod tests {
             text: text.to_owned(),
         };
         assert_eq!(filled.faults().len(), wrong);
+    }
+
+    #[rstest]
+    #[case::both("17:clickup,github", Some(Source::GitHub), false)]
+    #[case::one("17:clickup", Some(Source::GitHub), true)]
+    #[case::none("17:", Some(Source::ClickUp), true)]
+    #[case::nowhere_yet("17:", None, false)]
+    fn who_has_no_account_there_is_not_assigned(
+        #[case] value: &str,
+        #[case] source: Option<Source>,
+        #[case] wrong: bool,
+    ) {
+        let one = Assignable::read(value).unwrap();
+        assert_eq!(one.value(), value);
+        assert_eq!(one.fault(source).is_some(), wrong);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("17")]
+    #[case("x:clickup")]
+    #[case("17:jira")]
+    fn what_we_would_not_have_written_is_nobody(#[case] value: &str) {
+        assert_eq!(Assignable::read(value), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::Act;
@@ -51,6 +51,9 @@ pub struct NewTask {
     pub title: String,
     pub description: Option<String>,
     pub entity: Option<String>,
+    /// The day it is due; GitHub has no such thing.
+    #[serde(default)]
+    pub due: Option<NaiveDate>,
     /// Who is to do it. A source that cannot assign it to them makes the task all the same.
     #[serde(default)]
     pub assignee: Option<Account>,

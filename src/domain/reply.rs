@@ -988,6 +988,22 @@ pub fn no_place() -> String {
     "Choose the list or the repository that the task goes into.".to_owned()
 }
 
+/// Somebody who has no account in a source, as far as it is known here.
+pub fn not_assignable(name: Option<&str>, source: Source) -> Words {
+    let who = name.unwrap_or("that person");
+    let system = source.name();
+    Words::new().text(format!(
+        "I know no {system} account of {who}, so the task cannot be assigned to them. Choose somebody else or nobody; \
+         whoever runs me can add the account to [[people]]."
+    ))
+}
+
+/// A due date for what has none.
+pub fn no_due_date() -> Words {
+    Words::new()
+        .text("An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.")
+}
+
 /// A form that was made by another version of Ivan, or by nobody.
 pub fn not_a_form() -> String {
     "I do not know this form any more. Close it and open it anew; nothing was done.".to_owned()

@@ -567,6 +567,7 @@ mod tests {
             title: "Fix\u{a0}login".into(),
             description: Some("It fails".into()),
             entity: Some("acme".into()),
+            due: None,
             assignee: None,
         }))
     }

@@ -29,7 +29,7 @@ use crate::desk::{
     OperationView, Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted,
     WantedStatus,
 };
-use crate::domain::command::{Command, Create, Ref};
+use crate::domain::command::{Assignee, Command, Create, Ref};
 use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
@@ -949,7 +949,8 @@ fn read_create(body: CreateBody) -> Result<Create, Problem> {
         entity: short(body.entity_id),
         repo: short(body.repo).map(read_repo).transpose()?,
         list: short(body.list),
-        assignee: short(body.assignee),
+        due: None,
+        assignee: short(body.assignee).map(Assignee::Called),
     })
 }
 
@@ -1899,6 +1900,10 @@ mod tests {
                 entity: Some("acme".into()),
                 repo: RepoName::parse("acme/gadgets"),
                 list: None,
+<<<<<<< HEAD
+=======
+                due: None,
+>>>>>>> 94ba8ee (Let the form for a new task say when and for whom)
                 assignee: None,
             }
         );

@@ -14,7 +14,7 @@ use super::wire::{Interaction, Slash};
 use crate::desk::{Gesture, Heard, ReplyUrl};
 use crate::domain::card::Press;
 use crate::domain::command::{Create, is_create_alone};
-use crate::domain::form::{Fault, Field, Filled, Origin};
+use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, Source};
@@ -303,6 +303,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
     };
     let text = |id| view.field(id).unwrap_or_default().trim().to_owned();
     let some = |id| Some(text(id)).filter(|text| !text.is_empty());
+    let mut not_there = None;
     let (filled, channel, thread, direct, reply, public) = match (first, note) {
         (
             Field::Text,
@@ -337,7 +338,17 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 Some(Place::Repo(repo)) => (None, Some(repo)),
                 None => (None, None),
             };
+            let chosen = view.field(block(Field::Assignee)).map(Assignable::read);
+            // What we did not offer is nobody.
+            let Some(chosen) = chosen.map_or(Some(None), |one| one.map(Some)) else {
+                return Ok(Asked::Say(back(reply::not_a_form())));
+            };
+            let due = view.field(block(Field::Due)).map(str::parse);
+            let Ok(due) = due.transpose() else {
+                return Ok(Asked::Say(back(reply::not_a_form())));
+            };
             let create = Create {
+                due,
                 title: one_line(&text(block(Field::Title))),
                 description: some(block(Field::Description)),
                 source: match (&list, &repo) {
@@ -348,7 +359,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 entity: some(block(Field::Entity)),
                 repo,
                 list,
-                assignee: None,
+                assignee: chosen.as_ref().map(|one| Assignee::Person(one.person)),
             };
             let from = from.map(|spoken| Origin {
                 link: spoken.address(),
@@ -357,6 +368,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 user: spoken.user,
                 author: None,
             });
+            not_there = chosen.and_then(|one| one.fault(create.source));
             let filled = Filled::Create {
                 create: Box::new(create),
                 from,
@@ -365,7 +377,8 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
         }
         _ => return Ok(Asked::Say(back(reply::not_a_form()))),
     };
-    let faults = filled.faults();
+    let mut faults = filled.faults();
+    faults.extend(not_there);
     if !faults.is_empty() {
         return Ok(Asked::Say(errors(&faults)));
     }
@@ -416,6 +429,8 @@ pub fn block(field: Field) -> &'static str {
         Field::Place => "place",
         Field::Entity => "entity",
         Field::Description => "description",
+        Field::Due => "due",
+        Field::Assignee => "assignee",
     }
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use slack_morphism::blocks::{
-    SlackBlock, SlackBlockChoiceItem, SlackBlockMarkDownText, SlackBlockOptionGroup,
-    SlackBlockPlainTextInputElement, SlackBlockPlainTextOnly, SlackBlockStaticSelectElement,
-    SlackBlockText, SlackInputBlock, SlackInputBlockElement, SlackModalView, SlackSectionBlock,
-    SlackView,
+    SlackBlock, SlackBlockChoiceItem, SlackBlockDatePickerElement, SlackBlockMarkDownText,
+    SlackBlockOptionGroup, SlackBlockPlainTextInputElement, SlackBlockPlainTextOnly,
+    SlackBlockStaticSelectElement, SlackBlockText, SlackInputBlock, SlackInputBlockElement,
+    SlackModalView, SlackSectionBlock, SlackView,
 };
 
 use tokio::sync::Semaphore;
@@ -270,6 +270,17 @@ pub fn create_view(form: &CreateForm, title: &str, description: &str, note: &Not
     blocks.extend(
         places(form).map(|select| field(Field::Place, "List or repository", select.into(), false)),
     );
+    blocks.extend(
+        assignees(form).map(|select| field(Field::Assignee, "Assignee", select.into(), true)),
+    );
+    if form.due {
+        let date = SlackBlockDatePickerElement::new().with_action_id(block(Field::Due).into());
+        let input = SlackInputBlock::new("Due".into(), date.into())
+            .with_block_id(block(Field::Due).into())
+            .with_hint("Tasks in ClickUp only".into())
+            .with_optional(true);
+        blocks.push(input.into());
+    }
     blocks.push(field(Field::Entity, "Client", entity.into(), true));
     modal("New task", "Create", CREATE_FORM, blocks, note)
 }
@@ -326,6 +337,33 @@ fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
     })
 }
 
+/// Those who can be assigned, as many as a choice holds.
+fn assignees(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
+    let options: Vec<_> = form
+        .people
+        .iter()
+        .filter(|one| !one.name.trim().is_empty())
+        .take(OPTIONS_MAX)
+        .map(|one| {
+            let name = cut(one.name.trim(), CHOICE_MAX);
+            SlackBlockChoiceItem::new(name.into(), one.who.value())
+        })
+        .collect();
+    if options.len() < form.people.len() {
+        tracing::warn!(
+            people = form.people.len(),
+            shown = options.len(),
+            "a form cannot show everybody whom a task can be assigned to"
+        );
+    }
+    (!options.is_empty()).then(|| {
+        SlackBlockStaticSelectElement::new()
+            .with_action_id(block(Field::Assignee).into())
+            .with_placeholder("You".into())
+            .with_options(options)
+    })
+}
+
 fn choice(choice: &PlaceChoice) -> SlackBlockChoiceItem<SlackBlockPlainTextOnly> {
     let name = cut(choice.name.trim(), CHOICE_MAX);
     let name = if name.is_empty() {
@@ -372,6 +410,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::desk::PersonChoice;
+    use crate::domain::form::Assignable;
+    use crate::domain::person::PersonId;
     use crate::domain::task::RepoName;
     use crate::sandbox::{Sandbox, Seed};
     use crate::slack::Token;
@@ -418,10 +459,21 @@ mod tests {
     async fn forms_keep_to_slacks_limits() {
         let odd = "🦀 שלום <!channel> & `x` ".repeat(400);
         let no_break = "é".repeat(5_000);
+        let people: Vec<PersonChoice> = (0..150)
+            .map(|n| PersonChoice {
+                who: Assignable {
+                    person: PersonId(i64::MAX - n),
+                    sources: Source::ALL.to_vec(),
+                },
+                name: odd.clone(),
+            })
+            .collect();
         let form = |places: Vec<PlaceChoice>| CreateForm {
             chosen: places.last().map(|last| last.place.clone()),
             places,
             entity: Some("👩‍👩‍👧".repeat(20)),
+            people: people.clone(),
+            due: true,
         };
         let many: Vec<PlaceChoice> = (0..300)
             .map(|n| list(n, &odd))
@@ -458,7 +510,7 @@ mod tests {
         let form = CreateForm {
             chosen: Some(Place::List("90999".into())),
             places,
-            entity: None,
+            ..CreateForm::default()
         };
         let select = json!(places_of(&form));
         assert_eq!(select["initial_option"]["value"], "list:90999");

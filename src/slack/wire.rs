@@ -195,13 +195,14 @@ pub struct Values {
 }
 
 impl View {
-    /// What stands in a field: its text, or the value of what was chosen.
+    /// What stands in a field: its text, its date, or the value of what was chosen.
     pub fn field(&self, id: &str) -> Option<&str> {
         let field = self.state.values.get(id)?.get(id)?;
         let chosen = field
             .get("selected_option")
             .and_then(|one| one.get("value"));
-        chosen.or_else(|| field.get("value"))?.as_str()
+        let date = field.get("selected_date");
+        chosen.or(date).or_else(|| field.get("value"))?.as_str()
     }
 }
 

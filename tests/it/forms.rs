@@ -475,3 +475,168 @@ fn press(ivan: &Ivan, on: &Answer<'_>, label: &str) {
     let dm = ivan.slack().dm(ANA);
     ivan.slack().clicks(ANA, &dm, &on.ts(), &action);
 }
+
+// ------------------------------------------------------------ due dates and assignees
+
+#[tokio::test]
+async fn a_task_is_made_with_its_day_and_its_assignee() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        assert_eq!(
+            form.fields(),
+            ["title", "description", "place", "assignee", "due", "entity"]
+        );
+        assert_eq!(form.choices("assignee"), ["Ana", "Bo"]);
+        let answer = ivan.is_told(ANA);
+        let fields = [
+            ("title", "Fix login"),
+            ("assignee", "Bo"),
+            ("due", "2031-12-01"),
+        ];
+        assert!(form.submits(ANA, &fields).await.is_null());
+        let answer = answer.settles().await;
+        answer.replies("✓ Task created in ClickUp: Fix login");
+        let task = ivan.clickup().task("Fix login");
+        assert_eq!(task.json()["assignees"][0]["id"], BO_CLICKUP);
+        // 1 December where the token's owner is.
+        assert_eq!(task.json()["due_date"], "1953860400000");
+        assert_eq!(task.json()["assignees"].as_array().unwrap().len(), 1);
+        ivan.dm(BO, "list")
+            .await
+            .begins("1. Fix login · ClickUp · to do · due ");
+        // What was asked for is no change by others.
+        ivan.presses(ANA, &answer, "Undo")
+            .settles()
+            .await
+            .replies("✓ Undone: Fix login was deleted in ClickUp");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_issue_is_made_with_its_assignee() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        let fields = [
+            ("title", "Fix login"),
+            ("place", "acme/widgets"),
+            ("assignee", "Bo"),
+        ];
+        assert!(form.submits(ANA, &fields).await.is_null());
+        let answer = answer.settles().await;
+        answer.replies("✓ Issue created in GitHub: Fix login (acme/widgets#1)");
+        let issue = ivan.github().issue(REPO, 1);
+        assert_eq!(issue.json()["assignees"][0]["login"], "bo");
+        ivan.presses(ANA, &answer, "Undo")
+            .settles()
+            .await
+            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_creation_with_day_and_assignee_whose_answer_is_lost_is_made_once() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/task"));
+        ivan.github()
+            .front()
+            .fault(Fault::new(What::ApplyThenDrop).on("POST", "/issues"));
+        for (place, due) in [("Inbox", Some("2031-12-01")), ("acme/widgets", None)] {
+            ivan.slack().shortcut(ANA, "new_task");
+            let form = ivan.form(1).await;
+            let answer = ivan.is_told(ANA);
+            let fields = [("title", "Fix login"), ("place", place), ("assignee", "Bo")];
+            let fields: Vec<(&str, &str)> = fields
+                .into_iter()
+                .chain(due.map(|due| ("due", due)))
+                .collect();
+            assert!(form.submits(ANA, &fields).await.is_null());
+            answer.settles().await.mentions("created in ");
+        }
+        assert_eq!(ivan.clickup().tasks_named("Fix login").len(), 1);
+        assert_eq!(ivan.github().issues_titled(REPO, "Fix login").len(), 1);
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Fix login was closed in GitHub, as not planned");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Fix login was deleted in ClickUp");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_source_cannot_have_is_told_beside_its_field() {
+    let setup = Setup::new().config(
+        "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\nclickup = \"4242\"\n\
+         [[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"",
+    );
+    ivan_test(setup, async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        // Bo has no account anywhere.
+        assert_eq!(form.choices("assignee"), ["Ana"]);
+        let fields = [
+            ("title", "Fix login"),
+            ("place", "acme/widgets"),
+            ("assignee", "Ana"),
+            ("due", "2031-12-01"),
+        ];
+        assert_eq!(
+            form.submits(ANA, &fields).await,
+            json!({"response_action": "errors", "errors": {
+                "due": "An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.",
+                "assignee": "I know no GitHub account of that person, so the task cannot be assigned to them. \
+                    Choose somebody else or nobody; whoever runs me can add the account to [[people]].",
+            }})
+        );
+        // What was not offered is no form of ours.
+        for odd in [("assignee", "2:github"), ("assignee", "x"), ("due", "soon")] {
+            let told = form.submits(ANA, &[("title", "Fix login"), odd]).await;
+            assert_eq!(told["response_action"], "errors", "{odd:?}: {told}");
+        }
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
+        assert!(ivan.clickup().tasks_named("Fix login").is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_person_alone_is_not_asked_who() {
+    ivan_test(Setup::new().without_clickup(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        // And GitHub alone has no due dates.
+        assert_eq!(form.fields(), ["title", "description", "place", "entity"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_assignee_whom_github_leaves_out_is_told_of() {
+    let setup = Setup::new()
+        .people()
+        .before(|sandbox| sandbox.github.permit(REPO, false, false));
+    ivan_test(setup, async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        let fields = [
+            ("title", "Fix login"),
+            ("place", "acme/widgets"),
+            ("assignee", "Bo"),
+        ];
+        assert!(form.submits(ANA, &fields).await.is_null());
+        answer.settles().await.replies(
+            "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: the account I use \
+             may not do that there",
+        );
+    })
+    .await;
+}

@@ -52,6 +52,15 @@ impl Ivan {
     }
 }
 
+/// What a menu offers, of whatever group.
+fn options(menu: &Value) -> Vec<Value> {
+    let groups = menu["option_groups"].as_array().into_iter().flatten();
+    groups
+        .chain([menu])
+        .flat_map(|group| group["options"].as_array().cloned().unwrap_or_default())
+        .collect()
+}
+
 /// The forms that are open.
 pub fn modals(slack: &Slack) -> Vec<Value> {
     let views = slack.views().into_iter();
@@ -75,6 +84,15 @@ impl<'a> Form<'a> {
         block.map(|block| block["element"].clone()).unwrap()
     }
 
+    /// Its fields, from top to bottom.
+    pub fn fields(&self) -> Vec<String> {
+        let blocks = self.view["blocks"].as_array().unwrap();
+        let fields = blocks.iter().filter(|block| block["type"] == "input");
+        fields
+            .map(|block| block["block_id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// What stands in a field before anybody touches it.
     pub fn holds(&self, field: &str) -> String {
         let element = self.element(field);
@@ -86,10 +104,8 @@ impl<'a> Form<'a> {
     /// What can be chosen.
     pub fn choices(&self, field: &str) -> Vec<String> {
         let element = self.element(field);
-        let groups = element["option_groups"].as_array().unwrap();
-        groups
+        options(&element)
             .iter()
-            .flat_map(|group| group["options"].as_array().unwrap())
             .map(|option| option["text"]["text"].as_str().unwrap().to_owned())
             .collect()
     }
@@ -118,10 +134,17 @@ impl<'a> Form<'a> {
             let typed = typed.map(|(_, value)| json!(value));
             let value = if element["type"] == "static_select" {
                 let chosen = match typed {
-                    Some(value) => json!({"value": value}),
+                    // By its name, if it is one of those that stand there.
+                    Some(value) => options(element)
+                        .into_iter()
+                        .find(|option| option["text"]["text"] == value)
+                        .unwrap_or_else(|| json!({"value": value})),
                     None => element["initial_option"].clone(),
                 };
                 json!({"type": "static_select", "selected_option": chosen})
+            } else if element["type"] == "datepicker" {
+                let value = typed.unwrap_or_else(|| element["initial_date"].clone());
+                json!({"type": "datepicker", "selected_date": value})
             } else {
                 let value = typed.unwrap_or_else(|| element["initial_value"].clone());
                 json!({"type": "plain_text_input", "value": value})

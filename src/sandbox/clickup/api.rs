@@ -373,6 +373,12 @@ impl World {
         ] {
             body.remove(own);
         }
+        // Without a time it is a day where its setter is (contract 5.4).
+        if body.get("due_date_time") != Some(&json!(true))
+            && let Some(due) = body.get("due_date").and_then(Value::as_i64)
+        {
+            body.insert("due_date".to_owned(), json!(super::world::day_of(due)));
+        }
         let id = self.add(&Value::Object(body))?;
         Ok(self
             .tasks

@@ -936,6 +936,11 @@ fn date_string(date: &Value, key: &str) -> Answer {
 }
 
 /// A date-only due date: 04:00 of that day where its setter is (contract 5.4), here Madrid.
+pub(super) fn day_of(at: i64) -> i64 {
+    due_in_days(at, 0)
+}
+
+/// The same, so many days later.
 fn due_in_days(at: i64, days: i64) -> i64 {
     let day = chrono::DateTime::from_timestamp_millis(at + days * DAY).unwrap_or_default();
     let day = day.with_timezone(&chrono_tz::Europe::Madrid).date_naive();

@@ -223,6 +223,17 @@ fn element(element: &Value, at: &str) -> Checked {
     }
     match kind {
         "static_select" => select(element, at)?,
+        "datepicker" => {
+            // Not in the contract: documented by Slack.
+            if let Some(date) = optional(element, "initial_date", 10, at)?
+                && date.parse::<chrono::NaiveDate>().is_err()
+            {
+                return Err(bad(
+                    "must be a date YYYY-MM-DD",
+                    &format!("{at}/initial_date"),
+                ));
+            }
+        }
         "plain_text_input" => {
             optional(element, "initial_value", INPUT, at)?;
             if let Some(most) = element.get("max_length")
