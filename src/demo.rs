@@ -8,6 +8,8 @@
     reason = "what is indexed is JSON, which answers null where there is nothing"
 )]
 
+mod forms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -27,11 +29,13 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::desk::{Desk, SlackHealth};
 use crate::domain::command::is_bare_create;
+use crate::domain::sign;
 use crate::domain::task::Source;
 use crate::http::Synchronize;
 use crate::sandbox::front::{Fault, Seen, What};
 use crate::sandbox::slack::{Happening, Posted};
 use crate::sandbox::{Sandbox, Seed};
+use forms::Form;
 
 /// Whose DM the terminal is.
 const ANA: &str = "U0ANN01";
@@ -162,6 +166,14 @@ struct Dm {
     pending: Vec<Pending>,
     /// What `press`, `react` and `thread` are about: the message that was shown last, and where it stands.
     last: Option<(String, Posted)>,
+    /// The Home tab was shown last: `press` is about that.
+    at_home: bool,
+    /// The form that is open.
+    form: Option<Form>,
+    /// Reactions that were put, where and which.
+    reactions: Vec<(String, Posted, String)>,
+    /// The conversation that Ana spoke in last.
+    place: String,
     /// Who was told not to answer.
     down: BTreeSet<String>,
     /// The next webhook gets lost, so that nothing is told of what it would have said.
@@ -199,6 +211,10 @@ impl Dm {
             before: holdings(&sandbox),
             pending: Vec::new(),
             last: None,
+            at_home: false,
+            form: None,
+            reactions: Vec::new(),
+            place: sandbox.slack.dm(ANA),
             down: BTreeSet::new(),
             lost: false,
             sync,
@@ -213,7 +229,8 @@ impl Dm {
         self.print(&format!(
             "Sandbox on loopback: Slack, ClickUp ({LIST}, {} tasks), GitHub ({REPO}, {} issues). You are Ana.\n\
              Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,\n\
-             `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.\n",
+             `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and\n\
+             `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.\n",
             open(Source::ClickUp),
             open(Source::GitHub),
         ));
@@ -251,6 +268,13 @@ impl Dm {
                 (Some(trouble), _) => self.make(trouble).await,
                 (None, ("press", button)) => self.press(button.trim()).await,
                 (None, ("react", name)) => self.react(name.trim()).await,
+                (None, ("unreact", name)) => self.unreact(name.trim()).await,
+                (None, ("shortcut", which)) => self.shortcut(which.trim()).await,
+                (None, ("fill", what)) => self.fill(what.trim()),
+                (None, ("submit", "")) => self.submit().await,
+                (None, ("cancel", "")) => self.cancel(),
+                (None, ("home", "")) => self.show_home().await,
+                (None, ("/ivan", text)) => self.slash(text.trim()).await,
                 (None, ("thread", text)) => self.say_under(text.trim()).await,
                 (None, _) => self.say(line).await,
             }
@@ -270,6 +294,7 @@ impl Dm {
         }
         let heard = direct || text.contains("@ivan") || is_bare_create(&text);
         let asked = self.sandbox.slack.says(ANA, &channel, &text);
+        self.place.clone_from(&channel);
         if !heard {
             return self
                 .print("       (not for Ivan: in channels it hears mentions, and `create`)");
@@ -284,10 +309,13 @@ impl Dm {
 
     /// Presses a button of the message that was shown last, by its number or its name.
     async fn press(&mut self, which: &str) {
-        let Some((channel, shown)) = self.last.clone() else {
+        let Some((channel, shown)) = self.stood() else {
             return self.print("       (there is nothing to press yet)");
         };
-        let buttons = self.buttons_now(&channel, &shown.ts);
+        let buttons = match &shown {
+            Some(shown) => self.buttons_now(&channel, &shown.ts),
+            None => buttons_in(&self.home_view().unwrap_or_default()["blocks"]),
+        };
         let found = match which.parse::<usize>() {
             Ok(number) => number.checked_sub(1).and_then(|at| buttons.get(at)),
             Err(_) => buttons
@@ -301,14 +329,27 @@ impl Dm {
             return self.print(&format!("       (opens {url})"));
         }
         if button.action.starts_with("comment:") {
-            return self.print(
-                "       (in Slack a form opens; here type `comment …` or `thread comment …`)",
-            );
+            let ts = shown.as_ref().map(|shown| shown.ts.as_str());
+            return self.press_for_a_form(&channel, ts, &button.action).await;
         }
-        let asked = self.behind_all(channel, &shown);
+        let asked = self.behind_all(channel, shown.as_ref());
         let slack = &self.sandbox.slack;
-        slack.clicks(ANA, &asked.channel, &shown.ts, &button.action);
+        match &shown {
+            Some(shown) => slack.clicks(ANA, &asked.channel, &shown.ts, &button.action),
+            None => slack.clicks_home(ANA, &button.action),
+        };
         self.show_answer(asked).await;
+    }
+
+    /// Where something was shown last: a message and its conversation, or the Home tab, whose answers come in the DM.
+    fn stood(&self) -> Option<(String, Option<Posted>)> {
+        match self.at_home {
+            true => Some((self.sandbox.slack.dm(ANA), None)),
+            false => {
+                let (channel, shown) = self.last.clone()?;
+                Some((channel, Some(shown)))
+            }
+        }
     }
 
     /// Puts a reaction on the message that was shown last.
@@ -317,9 +358,36 @@ impl Dm {
         let Some((channel, shown)) = self.last.clone().filter(|_| !name.is_empty()) else {
             return self.print("       (react to what, and with what? `react white_check_mark`)");
         };
-        let asked = self.behind_all(channel, &shown);
         let slack = &self.sandbox.slack;
+        let stands = slack.reactions(&channel, &shown.ts);
+        if stands.contains(&(ANA.to_owned(), name.to_owned())) {
+            return self.print("       (it stands there already)");
+        }
+        let asked = self.behind_all(channel, Some(&shown));
         slack.reacts(ANA, &asked.channel, &shown.ts, name);
+        let put = (asked.channel.clone(), shown, name.to_owned());
+        self.reactions.push(put);
+        self.show_answer_to_sign(asked, name, true).await;
+    }
+
+    /// Takes away the reaction of that name that was put somewhere last.
+    async fn unreact(&mut self, name: &str) {
+        let name = name.trim_matches(':');
+        let of_name = |(_, _, put): &(String, Posted, String)| put == name;
+        let Some(at) = self.reactions.iter().rposition(of_name) else {
+            return self.print("       (there is no such reaction of yours)");
+        };
+        let (channel, shown, name) = self.reactions.remove(at);
+        let asked = self.behind_all(channel, Some(&shown));
+        let slack = &self.sandbox.slack;
+        slack.unreacts(ANA, &asked.channel, &shown.ts, &name);
+        self.show_answer_to_sign(asked, &name, false).await;
+    }
+
+    async fn show_answer_to_sign(&mut self, asked: Asked, name: &str, put: bool) {
+        if sign::command(name, put, 0).is_none() {
+            return self.print("       (that asks for nothing)");
+        }
         self.show_answer(asked).await;
     }
 
@@ -340,15 +408,14 @@ impl Dm {
     }
 
     /// What comes from now on, where a message stands.
-    fn behind_all(&self, channel: String, shown: &Posted) -> Asked {
+    fn behind_all(&self, channel: String, shown: Option<&Posted>) -> Asked {
         let newest = self.sandbox.slack.messages(&channel).pop();
         let newest = newest.and_then(|message| message["ts"].as_str().map(str::to_owned));
         Asked {
-            after: newest.unwrap_or_else(|| shown.ts.clone()),
-            thread: match channel.starts_with('D') {
-                true => None,
-                false => Some(shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone()),
-            },
+            after: newest.unwrap_or_default(),
+            thread: shown
+                .filter(|_| !channel.starts_with('D'))
+                .map(|shown| shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone()),
             channel,
         }
     }
@@ -618,11 +685,12 @@ impl Dm {
         };
         let name = self.paint(BOLD, "Ivan › ");
         self.print(&format!("{name}{}{place}", text.replace('\n', "\n       ")));
-        if let Some(row) = row_of(&buttons(posted)) {
+        if let Some(row) = row_of(1, &buttons(posted)) {
             let row = self.paint(DIM, &format!("       {row}"));
             self.print(&row);
         }
         self.last = Some((channel.to_owned(), posted.clone()));
+        self.at_home = false;
     }
 
     /// What ClickUp and GitHub were asked to change since the last time.
@@ -713,8 +781,12 @@ struct Button {
 
 /// What can be pressed in a message, from top to bottom.
 fn buttons(posted: &Posted) -> Vec<Button> {
+    buttons_in(&posted.blocks)
+}
+
+fn buttons_in(blocks: &Value) -> Vec<Button> {
     let mut found = Vec::new();
-    for block in posted.blocks.as_array().into_iter().flatten() {
+    for block in blocks.as_array().into_iter().flatten() {
         let row = block["elements"].as_array().into_iter().flatten();
         for element in row.chain([&block["accessory"]]) {
             if element["type"] == "button" {
@@ -732,14 +804,14 @@ fn buttons(posted: &Posted) -> Vec<Button> {
     found
 }
 
-/// `[1 Done] [2 Next]`, as they are pressed here; `[1–10 Done]` where all of many say the same.
-fn row_of(buttons: &[Button]) -> Option<String> {
+/// `[1 Done] [2 Next]`, as they are pressed here, from that number on; `[1–10 Done]` where all of many say the same.
+fn row_of(from: usize, buttons: &[Button]) -> Option<String> {
     let first = buttons.first()?;
     let alike = buttons.iter().all(|button| button.label == first.label);
     Some(match (alike, buttons.len()) {
-        (true, many @ 2..) => format!("[1–{many} {}]", first.label),
+        (true, many @ 2..) => format!("[{from}–{} {}]", from + many - 1, first.label),
         _ => {
-            let numbered: Vec<String> = (1..)
+            let numbered: Vec<String> = (from..)
                 .zip(buttons)
                 .map(|(number, button)| format!("[{number} {}]", button.label))
                 .collect();

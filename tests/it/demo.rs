@@ -74,7 +74,8 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
     insta::assert_snapshot!(any_day(&demo.out), @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
     Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
+    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
+    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
@@ -128,7 +129,8 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
     insta::assert_snapshot!(any_day(&demo.out), @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
     Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
+    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
+    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › press 1
            (there is nothing to press yet)
@@ -162,6 +164,180 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
 }
 
 #[tokio::test]
+async fn forms_open_as_text_and_can_be_filled_in() {
+    let demo = demo(
+        "submit\nshortcut new_task\nsubmit\nfill title Fix login\nfill 3 acme/widgets\nfill due 2031-12-01\nsubmit\n\
+         fill place nowhere\nfill due\nsubmit\ncurrent\npress comment\nfill text nearly\nsubmit\n\
+         #random The door squeaks\nshortcut message\nsubmit\nshortcut message\nshortcut new_task\ncancel\ncancel\n",
+    )
+    .await;
+    insta::assert_snapshot!(any_day(&demo.out), @r"
+    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
+    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
+    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
+    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
+
+    Ana  › submit
+           (no form is open: `shortcut new_task`, or press Comment on a card)
+    Ana  › shortcut new_task
+           ── New task ──
+           1 title:
+           2 description:
+           3 place: Inbox  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › submit
+           ── New task ──
+           1 title:
+             ✗ A task needs a title.
+           2 description:
+           3 place: Inbox  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › fill title Fix login
+           ── New task ──
+           1 title: Fix login
+           2 description:
+           3 place: Inbox  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › fill 3 acme/widgets
+           ── New task ──
+           1 title: Fix login
+           2 description:
+           3 place: acme/widgets  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › fill due [day]
+           ── New task ──
+           1 title: Fix login
+           2 description:
+           3 place: acme/widgets  (Inbox, acme/widgets)
+           4 due: 2031-12-01  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › submit
+           ── New task ──
+           1 title: Fix login
+           2 description:
+           3 place: acme/widgets  (Inbox, acme/widgets)
+           4 due: 2031-12-01  (YYYY-MM-DD)
+             ✗ An issue in GitHub has no due [day]
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › fill place nowhere
+           (that cannot be chosen there  (Inbox, acme/widgets))
+    Ana  › fill due
+           ── New task ──
+           1 title: Fix login
+           2 description:
+           3 place: acme/widgets  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › submit
+    Ivan › ✓ Issue created in GitHub: Fix login (acme/widgets#12)
+           [1 Undo]
+             GitHub   POST /repos/acme/widgets/issues → 201
+    Ana  › current
+    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
+    Ana  › press comment
+           ── Comment ──
+           Renew the certificate · ClickUp · in review
+           1 text:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › fill text nearly
+           ── Comment ──
+           Renew the certificate · ClickUp · in review
+           1 text: nearly
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › submit
+    Ivan › ✓ Comment added in ClickUp: Renew the certificate
+           [1 Undo]
+             ClickUp  POST /task/86tst0001/comment → 200
+    Ana  › #random The door squeaks
+           (not for Ivan: in channels it hears mentions, and `create`)
+    Ana  › shortcut message
+           ── New task ──
+           1 title: The door squeaks
+           2 description:
+           3 place: Inbox  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › submit
+    Ivan › ✓ Task created in ClickUp: The door squeaks  (only you see this)
+             ClickUp  POST /list/901100000001/task → 200
+    Ana  › shortcut message
+    Ivan › ✓ This message is a task already: The door squeaks · ClickUp · to do  (only you see this)
+    Ana  › shortcut new_task
+           ── New task ──
+           1 title:
+           2 description:
+           3 place: Inbox  (Inbox, acme/widgets)
+           4 due:  (YYYY-MM-DD)
+           5 entity:
+           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+    Ana  › cancel
+           (closed; nothing was done)
+    Ana  › cancel
+           (no form is open: `shortcut new_task`, or press Comment on a card)
+
+    What has changed in ClickUp and GitHub:
+      ClickUp Inbox            in review  Renew the certificate  #client:acme
+          “nearly”
+      ClickUp Inbox            to do      The door squeaks
+      GitHub acme/widgets#12   open       Fix login
+    ");
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+}
+
+#[tokio::test]
+async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
+    let demo = demo(
+        "current\nreact tada\nreact white_check_mark\nunreact x\ncurrent\nreact eyes\n/ivan why\nhome\npress 1\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    let mut rest = demo.out.as_str();
+    for words in [
+        "(that asks for nothing)",
+        "Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari",
+        "(there is no such reaction of yours)",
+        "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It is your current task",
+        "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open\n       1101 points: ",
+        "queue.  (only you see this)",
+        "Ana  › home\n       10 open · 1 completed today\n       Current\n       Login fails on Safari\n",
+        "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
+        "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
+        "       Settings\n",
+        "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice",
+    ] {
+        let found = rest.split_once(words);
+        (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{}", demo.out));
+    }
+}
+
+#[tokio::test]
+async fn a_check_mark_can_be_taken_away_again() {
+    let demo = demo("current\nreact white_check_mark\nunreact white_check_mark\ncurrent\n").await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    let undone = "Ana  › unreact white_check_mark\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp";
+    assert!(demo.out.contains(undone), "{}", demo.out);
+    assert!(
+        demo.out
+            .ends_with("Nothing has changed in ClickUp and GitHub.\n"),
+        "{}",
+        demo.out
+    );
+}
+
+#[tokio::test]
 async fn trouble_can_be_made_and_is_told_as_it_goes() {
     let demo = demo(
         "current\n!close renew\n!close renew the cert\ndone\n!down github\ndone\n!up github\n!clickup away\n#random hello\n\
@@ -172,7 +348,8 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     insta::assert_snapshot!(out, @r"
     Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
     Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `thread …` speaks under what was said last, `!help` makes the world move, Ctrl-D ends.
+    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
+    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400

@@ -410,6 +410,11 @@ impl Slack {
         self.inner.deliver(Kind::Interactive, payload, 0)
     }
 
+    /// A person closes a modal without submitting it; the app is not told.
+    pub fn closes(&self, view_id: &str) {
+        self.inner.world().close_view(view_id);
+    }
+
     /// A person opens a tab of the app, `home` or `messages`: `app_home_opened`; the id of the envelope.
     ///
     /// # Panics
