@@ -607,9 +607,14 @@ impl Desk {
     }
 
     fn tell_if_it_takes_long(&self, command: i64) {
-        let desk = self.clone();
+        // Nothing is held meanwhile: when the daemon has ended, nobody is told any more.
+        let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             tokio::time::sleep(TELL_AFTER).await;
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
+            let desk = Desk { inner };
             if let Err(trouble) = desk.tell_it_waits(command).await {
                 tracing::error!(command, error = %trouble, "nobody was told that command {command} is queued: {trouble}");
             }

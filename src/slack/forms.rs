@@ -13,7 +13,7 @@ use super::text::{self, instant};
 use super::wire::{Interaction, Slash};
 use crate::desk::{Gesture, Heard, ReplyUrl};
 use crate::domain::card::Press;
-use crate::domain::command::{Create, is_create_alone};
+use crate::domain::command::{Assignee, Create, is_create_alone};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
