@@ -1900,10 +1900,7 @@ mod tests {
                 entity: Some("acme".into()),
                 repo: RepoName::parse("acme/gadgets"),
                 list: None,
-<<<<<<< HEAD
-=======
                 due: None,
->>>>>>> 94ba8ee (Let the form for a new task say when and for whom)
                 assignee: None,
             }
         );

@@ -38,7 +38,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::desk::{self, Conversation, Desk, Listens, SlackHealth, ThreadReplies};
+use crate::desk::{self, Desk, Listens, SlackHealth, ThreadReplies};
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
