@@ -38,11 +38,14 @@ async fn without_channel_history_a_bare_create_goes_and_the_rest_stays() {
         let line = "         ✗ without the scope channels:history, in public channels only mentions are heard";
         assert!(ran.out.contains(line), "{}", ran.out);
 
-        ivan.says_in_vain("general", ANA, ["create Fix login"]).await;
+        ivan.says_in_vain("general", ANA, ["create Fix logout"])
+            .await;
         ivan.says_in("general", ANA, "@ivan create Fix login")
             .settles()
             .await
             .begins("✓ Task created in ClickUp: Fix login");
+        // What one person creates in one list is made in order.
+        assert!(ivan.clickup().tasks_named("Fix logout").is_empty());
         let general = ivan.slack().channel("general");
         let told = ivan.slash(BO, &general, "list").await;
         assert!(told.starts_with("1. Renew cert"), "{told}");
