@@ -810,6 +810,8 @@ fn desk_settings(config: &Config) -> DeskSettings {
             .flat_map(|slack| slack.allowed_users.clone())
             .collect(),
         default_person: config.api.default_person.clone(),
+        finds_by_email: config.clickup.is_some()
+            && config.people.iter().any(|person| person.clickup.is_none()),
         slack: config.slack.is_some(),
         thread_replies: config
             .slack

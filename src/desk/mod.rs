@@ -109,6 +109,8 @@ pub struct DeskSettings {
     pub entities: Entities,
     /// Whether comments and creations carry their author's name where several people are configured.
     pub signature: bool,
+    /// There is somebody whose ClickUp account nothing but their e-mail address can tell.
+    pub finds_by_email: bool,
 }
 
 /// What `create` in a channel means where nothing else is said.
@@ -576,6 +578,7 @@ impl Desk {
             bare: listens.bare,
             reacts: settings.receipts == Receipts::Reactions
                 || settings.thread_replies == ThreadReplies::Comment,
+            emails: settings.finds_by_email,
         };
         let missing = scope::missing(granted, uses);
         self.lock_health().missing_scopes.clone_from(&missing);

@@ -13,6 +13,8 @@ pub struct Uses {
     pub bare: bool,
     /// Our own reactions stand on people's messages.
     pub reacts: bool,
+    /// People's accounts are found by their e-mail address.
+    pub emails: bool,
 }
 
 /// A scope.
@@ -58,6 +60,11 @@ const SCOPES: &[Scope] = &[
         name: "users:read",
         is_used: |_| true,
         without: "nobody is recognised, so that nobody may command",
+    },
+    Scope {
+        name: "users:read.email",
+        is_used: |uses| uses.emails,
+        without: "nobody's ClickUp account is found by their e-mail address; they type `link clickup NAME-OR-EMAIL`",
     },
     Scope {
         name: "channels:history",
@@ -111,6 +118,7 @@ mod tests {
         mentions: true,
         bare: true,
         reacts: true,
+        emails: true,
     };
 
     fn missed(granted: &[&str], uses: Uses) -> Vec<&'static str> {
@@ -122,6 +130,7 @@ mod tests {
     #[case::all(ALL, &[])]
     #[case::mentions_only(Uses { bare: false, ..ALL }, &["channels:history", "groups:history"])]
     #[case::no_channels(Uses { bare: false, mentions: false, ..ALL }, &["app_mentions:read", "channels:history", "groups:history"])]
+    #[case::no_emails(Uses { emails: false, ..ALL }, &["users:read.email"])]
     #[case::no_receipts(Uses { reacts: false, ..ALL }, &["reactions:write"])]
     fn what_nothing_needs_is_not_missed(#[case] uses: Uses, #[case] not_missed: &[&str]) {
         let all = missed(&[], ALL);

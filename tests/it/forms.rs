@@ -634,8 +634,8 @@ async fn an_assignee_whom_github_leaves_out_is_told_of() {
         ];
         assert!(form.submits(ANA, &fields).await.is_null());
         answer.settles().await.replies(
-            "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: the account I use \
-             may not do that there",
+            "✓ Issue created in GitHub: Fix login (acme/widgets#1). GitHub did not assign it to bo: they have no access to \
+             the repository, or the account of github.token may not assign there.",
         );
     })
     .await;

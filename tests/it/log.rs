@@ -200,7 +200,7 @@ async fn what_others_did_in_the_source_is_in_a_tasks_history_as_theirs() {
             [
                 "✓ Bo completed (to do → complete), in ClickUp",
                 "✓ Bo commented “yes, cake”, in ClickUp",
-                "✓ Ana comment “cake?”, in the DM",
+                "✓ Ana comment “cake? — Ana”, in the DM",
             ]
         );
         // Our own comment, coming back, is no second entry; and it is Bo's doing in his own log.
@@ -260,7 +260,7 @@ async fn nobody_is_told_what_is_the_others_business() {
             .await
             .begins("✓");
         let own = ivan.dm(BO, &format!("log {cert}")).await.text();
-        assert_eq!(lines(&own), ["✓ Bo comment “hello”, in the DM"]);
+        assert_eq!(lines(&own), ["✓ Bo comment “hello — Bo”, in the DM"]);
         ivan.dm(ANA, &format!("log {cert}"))
             .await
             .mentions("Bo comment “hello”");

@@ -423,6 +423,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         thread_replies: ThreadReplies::Hint,
         receipts: Receipts::Message,
         signature: true,
+        finds_by_email: false,
         entities: Entities::default(),
     };
     let desk = Desk::new(store, settings, Vec::new(), Clock::system());
