@@ -31,6 +31,9 @@
 //! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
 //! │   ├── scope.rs       what does not work in Slack for want of a scope
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
+//! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
+//! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
+//! │   ├── filter.rs      what a list is narrowed to
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
 //! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
@@ -50,6 +53,7 @@
 //! │   ├── morning.rs     the briefing, gathered
 //! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
 //! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
+//! │   ├── change.rs      assign, claim, due and prio
 //! │   └── why.rs         the points of a task and its place
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
@@ -62,7 +66,7 @@
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   └── tasks.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
+//! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
@@ -73,7 +77,7 @@
 //! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
 //! │   ├── poll.rs        SourceReader: listings → tasks
 //! │   └── accounts.rs    Accounts: whose account is whose
-//! ├── github/        a source: the same files
+//! ├── github/        a source: the same files; links.rs: what an issue says of others; change.rs: assignees, priority
 //! ├── slack/         a surface
 //! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us

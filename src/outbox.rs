@@ -348,7 +348,10 @@ impl Inner {
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
             let (seq, begins, now) = (row.seq, sending.begins, self.clock.now());
-            let before = sending.now.map(|now| now.source_status.clone());
+            let before = sending.now.map(|now| match &row.operation.write {
+                Write::Change { change, .. } => operations::back(&change.back_to(now)),
+                _ => now.source_status.clone(),
+            });
             let wanted = self
                 .store
                 .write(move |tx| operations::about_to_send(tx, seq, begins, before.as_deref(), now))

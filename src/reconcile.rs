@@ -557,6 +557,8 @@ mod tests {
             commented_at: None,
             reopened: false,
             custom_id: None,
+            creator: None,
+            links: Vec::new(),
         }
     }
 

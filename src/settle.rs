@@ -10,17 +10,19 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::domain::card::{Card, Part, card, undo_button};
+use crate::domain::change::{self, is_handle};
+use crate::domain::event::{Act, Actor, What};
 use crate::domain::log::{Came, Change, change};
 use crate::domain::operation::{Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
-use crate::domain::task::{Status, Task};
+use crate::domain::task::{Account, Status, Task};
 use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
 use crate::store::{
-    Db, DbResult, Tx, Wake, effects, forms, log, messages, people, reactions, snoozes,
+    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions, snoozes,
 };
 
 /// Why a command is looked at again.
@@ -122,6 +124,9 @@ pub fn settle(
     let changed = rows.first().is_some_and(|row| {
         row.state == State::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
+    if ended && report.state == ReportState::Done {
+        tell_whom_it_was_given(tx, &person, &rows, now)?;
+    }
     let can_undo = ended
         && changed
         && report.state == ReportState::Done
@@ -201,6 +206,65 @@ fn changed_by(rows: &[OperationRow]) -> (Change, bool) {
     (changed, first.state == State::Cancelled)
 }
 
+/// Whoever was assigned by another's command hears of it: by webhook or poll it would be no news, for the mirror knows.
+fn tell_whom_it_was_given(
+    tx: &Tx<'_>,
+    giver: &Person,
+    rows: &[OperationRow],
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let Some(row) = rows.first().filter(|row| row.state == State::Applied) else {
+        return Ok(());
+    };
+    let (
+        Write::Change {
+            change: change::Change::Assign { add, .. },
+            ..
+        },
+        Some(outcome),
+    ) = (&row.operation.write, &row.outcome)
+    else {
+        return Ok(());
+    };
+    let task = outcome.task();
+    let source = task.key.source();
+    let by = Actor {
+        account: Account {
+            id: String::new(),
+            name: giver.name.clone(),
+        },
+        bot: false,
+        us: false,
+    };
+    for person in people::present(tx)? {
+        let account = task.assignees.iter().find(|account| {
+            person.has(source, account)
+                && add.iter().any(|handle| is_handle(source, account, handle))
+        });
+        let (Some(to), false) = (account, person.id == giver.id) else {
+            continue;
+        };
+        let Some(channel) = people::told_in(tx, person.id)? else {
+            continue;
+        };
+        let act = Act {
+            by: Some(by.clone()),
+            at: now,
+            what: What::Assigned { to: to.clone() },
+        };
+        let draft = Draft {
+            channel,
+            person: Some(person.id),
+            about: tasks::by_key(tx, &task.key)?.map(|stored| stored.row),
+            words: Some(reply::notice(task, &act, false, person.zone)),
+            ..Draft::default()
+        };
+        let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+        messages::notify(tx, &draft, &uid, now, chrono::Duration::zero())?;
+    }
+    Ok(())
+}
+
 /// Where a reaction tells how far the command is, it is to say this now. What needs words, and has no message that
 /// would say them, gets one.
 fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -> DbResult<()> {
@@ -243,7 +307,7 @@ pub fn parts(
     let told = match next {
         Some(next) => vec![
             Part::Text(report.lead().text("\nNext:")),
-            Part::Card(shown(&next, person, now, weights)),
+            Part::Card(shown(connection, &next, person, now, weights)?),
         ],
         None if undo.is_some() => vec![Part::Text(report.words())],
         None => Vec::new(),
@@ -252,9 +316,27 @@ pub fn parts(
 }
 
 /// A task as a person is shown it now.
-pub fn shown(stored: &Stored, person: &Person, now: DateTime<Utc>, weights: &Weights) -> Card {
-    let points = score(&stored.task, now, person.zone, weights);
-    card(stored.row, &stored.task, &points, now, person.zone)
+pub fn shown(
+    connection: &Db,
+    stored: &Stored,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Card> {
+    let points = points(connection, stored, person, now, weights)?;
+    Ok(card(stored.row, &stored.task, &points, now, person.zone))
+}
+
+/// The points of one task.
+pub fn points(
+    connection: &Db,
+    stored: &Stored,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Score> {
+    let waiting = blocking::waits(connection)?.people_waiting_for(stored.row);
+    Ok(score(&stored.task, waiting, now, person.zone, weights))
 }
 
 fn step<'a>(
@@ -425,27 +507,63 @@ fn move_on(
     Ok(Some(pin))
 }
 
-/// A person's queue in order, without what is being completed and what they have put off.
+/// A person's queue in order: without what is being completed, what is blocked, and what they have put off.
 pub fn queue(
     connection: &Db,
     person: &Person,
     now: DateTime<Utc>,
     weights: &Weights,
-) -> DbResult<Vec<(i64, Task, Score)>> {
-    let mut leaving: BTreeSet<i64> = operations::being_completed(connection)?;
-    leaving.extend(snoozes::hidden(connection, person.id, now)?);
+) -> DbResult<Ranked> {
+    Ok(open(connection, person, now, weights)?.offered)
+}
+
+/// Tasks in their order, with their rows and points.
+pub type Ranked = Vec<(i64, Task, Score)>;
+
+/// A person's open tasks, in order.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// Their queue.
+    pub offered: Ranked,
+    /// What is not offered, because something has to be finished before it, or because they have put it off.
+    pub held_back: Ranked,
+    /// Rows of `held_back`; a task may be in both.
+    pub blocked: BTreeSet<i64>,
+    pub snoozed: BTreeSet<i64>,
+}
+
+/// What a person has to do, but for what is being completed: offered or not.
+pub fn open(
+    connection: &Db,
+    person: &Person,
+    now: DateTime<Utc>,
+    weights: &Weights,
+) -> DbResult<Open> {
+    let leaving: BTreeSet<i64> = operations::being_completed(connection)?;
+    let put_off = snoozes::hidden(connection, person.id, now)?;
+    let waits = blocking::waits(connection)?;
     let mut rows = std::collections::BTreeMap::new();
-    let mut open = Vec::new();
+    let mut found = Vec::new();
+    let mut open = Open::default();
     for stored in tasks::open(connection)? {
-        if !leaving.contains(&stored.row) && person.is_concerned(&stored.task) {
-            rows.insert(stored.task.key.clone(), stored.row);
-            open.push(stored.task);
+        if leaving.contains(&stored.row) || !person.is_concerned(&stored.task) {
+            continue;
         }
+        if waits.is_blocked(stored.row) {
+            open.blocked.insert(stored.row);
+        }
+        if put_off.contains(&stored.row) {
+            open.snoozed.insert(stored.row);
+        }
+        rows.insert(stored.task.key.clone(), stored.row);
+        found.push((stored.task, waits.people_waiting_for(stored.row)));
     }
-    Ok(rank(open, now, person.zone, weights)
+    let ranked = rank(found, now, person.zone, weights)
         .into_iter()
-        .filter_map(|(task, score)| Some((*rows.get(&task.key)?, task, score)))
-        .collect())
+        .filter_map(|(task, score)| Some((*rows.get(&task.key)?, task, score)));
+    (open.held_back, open.offered) =
+        ranked.partition(|(row, ..)| open.blocked.contains(row) || open.snoozed.contains(row));
+    Ok(open)
 }
 
 /// The first of a person's queue that is not `besides`.

@@ -20,7 +20,7 @@ use clap_complete::Shell;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::domain::command::{split_log, split_on, split_snooze};
+use crate::domain::command::{Ref, split_due, split_log, split_on, split_snooze};
 use client::{Client, Reply, Trouble};
 use print::{Printed, What};
 use webhooks::WebhooksCommand;
@@ -199,6 +199,34 @@ pub enum TaskCommand {
         #[arg(value_name = "REF")]
         task: String,
     },
+    /// Give the current task, or REF, to somebody else
+    #[command(after_help = REF_HELP, override_usage = "ivan assign [REF] PERSON")]
+    Assign {
+        /// Another task than the current one, and who is to have it
+        #[arg(required = true, value_name = "[REF] PERSON")]
+        words: Vec<String>,
+    },
+    /// Assign the current task, or REF, to yourself
+    #[command(after_help = REF_HELP)]
+    Claim {
+        /// Another task than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+    },
+    /// Set when the current task, or REF, is due in ClickUp
+    #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan due [REF] WHEN|none")]
+    Due {
+        /// Another task than the current one, and when it is due
+        #[arg(required = true, value_name = "[REF] WHEN")]
+        words: Vec<String>,
+    },
+    /// Set the priority of the current task, or of REF: urgent, high, normal, low or none
+    #[command(after_help = REF_HELP, override_usage = "ivan prio [REF] LEVEL", visible_alias = "priority")]
+    Prio {
+        /// Another task than the current one, and how urgent it is
+        #[arg(required = true, num_args = 1..=2, value_name = "[REF] LEVEL")]
+        words: Vec<String>,
+    },
     /// Take back what you did last, within 15 minutes
     Undo,
     /// Show why the current task, or REF, is where it is in your queue
@@ -235,9 +263,9 @@ pub enum TaskCommand {
     /// List the queue, numbered; the numbers work as REF until the next list
     #[command(visible_alias = "tasks")]
     List {
-        /// How many tasks
-        #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
-        limit: Option<u16>,
+        /// How many tasks, and what to narrow the list to: overdue, blocked, snoozed, clickup, github, or a client
+        #[arg(value_name = "N|FILTER")]
+        words: Vec<ListWord>,
     },
     /// Show which accounts are yours, where that comes from, and what is missing
     Whoami,
@@ -262,6 +290,28 @@ pub enum TaskCommand {
     },
     /// Show the daemon's health: connections, last sync, queued operations
     Status,
+}
+
+/// A word after `ivan list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListWord {
+    Limit(u16),
+    Filter(String),
+}
+
+impl FromStr for ListWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ListWord, String> {
+        match text.parse::<i64>() {
+            Err(_) => Ok(ListWord::Filter(text.to_owned())),
+            Ok(number) => u16::try_from(number)
+                .ok()
+                .filter(|number| (1..=200).contains(number))
+                .map(ListWord::Limit)
+                .ok_or_else(|| format!("{number} is not in 1..=200")),
+        }
+    }
 }
 
 const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), \
@@ -391,6 +441,10 @@ impl TaskCommand {
             | TaskCommand::Start { .. }
             | TaskCommand::Snooze { .. }
             | TaskCommand::Reopen { .. }
+            | TaskCommand::Assign { .. }
+            | TaskCommand::Claim { .. }
+            | TaskCommand::Due { .. }
+            | TaskCommand::Prio { .. }
             | TaskCommand::Undo
             | TaskCommand::Link { .. }
             | TaskCommand::Unlink { .. }
@@ -444,6 +498,32 @@ impl Call {
             TaskCommand::Reopen { task } => {
                 Call::post("/reopen", json!({ "ref": task }), WRITE_WAIT)
             }
+            TaskCommand::Assign { words } => {
+                let (task, person) = match words.as_slice() {
+                    // A name may be of several words; a REF is one.
+                    [task, person @ ..] if !person.is_empty() && Ref::parse(task).is_some() => {
+                        (Some(task), person)
+                    }
+                    person => (None, person),
+                };
+                let body = json!({ "ref": task, "person": person.join(" ") });
+                Call::post("/assign", body, WRITE_WAIT)
+            }
+            TaskCommand::Claim { task } => Call::post("/claim", json!({ "ref": task }), WRITE_WAIT),
+            TaskCommand::Due { words } => {
+                let words = words.join(" ");
+                let (task, due) = split_due(&words);
+                Call::post("/due", json!({ "ref": task, "due": due }), WRITE_WAIT)
+            }
+            TaskCommand::Prio { words } => {
+                let (task, level) = match words.as_slice() {
+                    [task, level] => (Some(task), Some(level)),
+                    [level] => (None, Some(level)),
+                    _ => (None, None),
+                };
+                let body = json!({ "ref": task, "priority": level });
+                Call::post("/priority", body, WRITE_WAIT)
+            }
             TaskCommand::Undo => Call::post("/undo", json!({}), WRITE_WAIT),
             TaskCommand::Whoami => Call::get("/whoami"),
             TaskCommand::Link { source, account } => {
@@ -485,8 +565,21 @@ impl Call {
                 Call::post(&path, json!({ "full": full }), SYNC_WAIT)
             }
             TaskCommand::Current => Call::get("/current"),
-            TaskCommand::List { limit: None } => Call::get("/queue"),
-            TaskCommand::List { limit: Some(limit) } => Call::get(&format!("/queue?limit={limit}")),
+            TaskCommand::List { words } => {
+                let filters = words.iter().filter_map(|word| match word {
+                    ListWord::Filter(word) => Some(word.as_str()),
+                    ListWord::Limit(_) => None,
+                });
+                let filter = filters.collect::<Vec<_>>().join(" ");
+                let filter = (!filter.is_empty())
+                    .then(|| format!("filter={}", utf8_percent_encode(&filter, NON_ALPHANUMERIC)));
+                let limit = words.iter().find_map(|word| match word {
+                    ListWord::Limit(limit) => Some(format!("limit={limit}")),
+                    ListWord::Filter(_) => None,
+                });
+                let asked: Vec<String> = limit.into_iter().chain(filter).collect();
+                Call::get(format!("/queue?{}", asked.join("&")).trim_end_matches('?'))
+            }
             TaskCommand::Status => Call::get("/status"),
         }
     }
@@ -583,6 +676,14 @@ mod tests {
     #[case(&["snooze", "tomorrow", "14:00"], "/snooze", json!({ "until": "tomorrow 14:00" }))]
     #[case(&["snooze", "#12", "2h"], "/snooze", json!({ "ref": "#12", "until": "2h" }))]
     #[case(&["reopen", "#12"], "/reopen", json!({ "ref": "#12" }))]
+    #[case(&["assign", "bo"], "/assign", json!({ "person": "bo" }))]
+    #[case(&["assign", "2", "Ana", "Lima"], "/assign", json!({ "ref": "2", "person": "Ana Lima" }))]
+    #[case(&["assign", "Ana", "Lima"], "/assign", json!({ "person": "Ana Lima" }))]
+    #[case(&["claim", "#12"], "/claim", json!({ "ref": "#12" }))]
+    #[case(&["due", "2", "fri", "17:00"], "/due", json!({ "ref": "2", "due": "fri 17:00" }))]
+    #[case(&["due", "none"], "/due", json!({ "due": "none" }))]
+    #[case(&["prio", "2", "high"], "/priority", json!({ "ref": "2", "priority": "high" }))]
+    #[case(&["prio", "none"], "/priority", json!({ "priority": "none" }))]
     #[case(&["undo"], "/undo", json!({}))]
     #[case(&["sync", "--full"], "/sync?wait=300", json!({ "full": true }))]
     fn a_line_becomes_a_request(#[case] line: &[&str], #[case] path: &str, #[case] body: Value) {
@@ -594,6 +695,7 @@ mod tests {
     #[rstest]
     #[case(&["current"], "/current")]
     #[case(&["list"], "/queue")]
+    #[case(&["list", "overdue", "5", "Müller"], "/queue?limit=5&filter=overdue%20M%C3%BCller")]
     #[case(&["tasks", "5"], "/queue?limit=5")]
     #[case(&["status"], "/status")]
     #[case(&["why"], "/why")]
@@ -718,7 +820,6 @@ mod tests {
     #[case::two_places(&["create", "a", "-r", "acme/widgets", "-l", "901"])]
     #[case::unknown_source(&["create", "a", "-s", "jira"])]
     #[case::two_refs(&["done", "1", "2"])]
-    #[case::no_number(&["list", "many"])]
     #[case::none_at_all(&["list", "0"])]
     fn a_line_that_cannot_be_meant_so_is_a_usage_error(#[case] line: &[&str]) {
         assert_eq!(parse(line).unwrap_err().exit_code(), i32::from(EXIT_USAGE));

@@ -126,7 +126,11 @@ fn queued(json: &Value) -> Option<Printed> {
 
 fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
     if json.get("task_id")?.is_null() {
-        return Some(Printed::ok("Nothing to do: the queue is empty.\n".into()));
+        let why = match text(json, "message") {
+            Some(why) => clean(&why),
+            None => "Nothing to do: the queue is empty.".to_owned(),
+        };
+        return Some(Printed::ok(format!("{why}\n")));
     }
     let mut out = format!("{}\n", line(json, zone)?);
     let reason = |reason: &Value| {
@@ -230,6 +234,7 @@ fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> 
             due.with_timezone(zone).format("%-d %b %Y")
         ));
     }
+    parts.extend(text(task, "hidden"));
     Some(parts.join(" · "))
 }
 

@@ -71,6 +71,7 @@ impl ClickUp {
                 })
                 .await?
             }
+            Effect::Changed { back, .. } => self.change(now, back).await?,
             Effect::Commented { id, .. } => {
                 let thing = format!("your comment on {}", named(&now.key));
                 let request = Request::delete(format!("/comment/{}", segment(id)), thing);

@@ -3,6 +3,7 @@
 //! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are welcome
 //! (contract clickup 4.0). Nothing of this leaves the module's parent.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
 use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
 
 /// How much of a description the mirror keeps.
@@ -246,6 +248,31 @@ pub(super) struct WireTask {
     url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     list: Option<Ref>,
+    #[serde(default, deserialize_with = "each")]
+    dependencies: Vec<Dependency>,
+}
+
+/// `task_id` waits for `depends_on`. Either of the two tasks may list it.
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    task_id: Id,
+    depends_on: Id,
+}
+
+impl Dependency {
+    /// What it says about the task with this id.
+    fn link(&self, id: &str) -> Option<Link> {
+        let (waits, first) = (self.task_id.to_string(), self.depends_on.to_string());
+        let (way, other) = match (waits == id, first == id) {
+            (true, false) => (Way::BlockedBy, first),
+            (false, true) => (Way::Blocks, waits),
+            _ => return None,
+        };
+        Some(Link {
+            way,
+            to: Linked::Task(TaskKey::clickup(other)),
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -482,6 +509,8 @@ impl WireTask {
             by_us: None,
         });
         let text = self.text_content.or(self.description).unwrap_or_default();
+        let links = self.dependencies.iter().filter_map(|d| d.link(&id));
+        let links = links.collect::<BTreeSet<Link>>();
         Ok(Task {
             title: plain_title(&self.name),
             description: text.trim_end().chars().take(DESCRIPTION_MAX).collect(),
@@ -513,6 +542,8 @@ impl WireTask {
             commented_at: None,
             reopened: false,
             custom_id: self.custom_id.filter(|custom| !custom.is_empty()),
+            creator: self.creator.as_ref().map(User::account),
+            links: links.into_iter().take(LINKS_MAX).collect(),
         })
     }
 }
@@ -594,6 +625,11 @@ mod tests {
                 commented_at: None,
                 reopened: false,
                 custom_id: Some("OPS-12".into()),
+                creator: Some(Account {
+                    id: "4242".into(),
+                    name: "Ana".into()
+                }),
+                links: Vec::new(),
             }
         );
     }
@@ -640,6 +676,32 @@ mod tests {
         task["status"] = json!({"status": name, "type": kind});
         let task = read(task);
         assert_eq!((task.status, task.source_status.as_str()), (status, name));
+    }
+
+    #[test]
+    fn dependencies_are_read_from_either_side() {
+        let mut task = renew_cert();
+        task["dependencies"] = json!([
+            {"task_id": "86tst0001", "depends_on": "86tst0009", "type": 1, "date_created": "1767225600000", "userid": "4242"},
+            {"task_id": "86tst0008", "depends_on": "86tst0001", "type": 1},
+            {"task_id": 8600007, "depends_on": "86tst0001"},
+            {"task_id": "86tst0008", "depends_on": "86tst0001", "type": 0},
+            {"task_id": "86tst0001", "depends_on": "86tst0001"},
+            {"task_id": "86tst0003", "depends_on": "86tst0004"},
+            {"task_id": null}, "odd",
+        ]);
+        let link = |way, other: &str| Link {
+            way,
+            to: Linked::Task(TaskKey::clickup(other)),
+        };
+        assert_eq!(
+            read(task).links,
+            [
+                link(Way::Blocks, "8600007"),
+                link(Way::Blocks, "86tst0008"),
+                link(Way::BlockedBy, "86tst0009"),
+            ]
+        );
     }
 
     #[test]

@@ -5,13 +5,14 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::bounds::Bound;
+use crate::domain::change::Change;
 use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
-use crate::domain::task::{Source, Task, TaskKey};
+use crate::domain::task::{Priority, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
 
 use super::ClickUp;
@@ -75,6 +76,11 @@ impl SourceWriter for ClickUp {
                 let task = self.open(&now, op.reopens_as(&now)).await?;
                 Ok(Written { task, trace: None })
             }
+            Write::Change { task, change, .. } => {
+                let now = self.present(task, now).await?;
+                let task = self.change(&now, change).await?;
+                Ok(Written { task, trace: None })
+            }
             Write::Undo(_) => self.undo(op, now).await,
         }
     }
@@ -91,6 +97,7 @@ impl SourceWriter for ClickUp {
             Write::Complete { .. }
             | Write::Start { .. }
             | Write::Reopen { .. }
+            | Write::Change { .. }
             | Write::Undo(_) => Ok(None),
             Write::Comment { task, text } => {
                 let now = self.read(task).await?;
@@ -169,12 +176,27 @@ impl ClickUp {
     }
 
     async fn set_status(&self, now: &Task, status: &str) -> Result<Task, Trouble> {
+        self.put(now, json!({"status": status})).await
+    }
+
+    /// Changes whose a task is, when it is due, or its priority (contract clickup 6.1).
+    pub(super) async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+        let fields = match change {
+            Change::Assign { add, remove } => {
+                json!({"assignees": {"add": members(add)?, "rem": members(remove)?}})
+            }
+            Change::Due(None) => json!({"due_date": null}),
+            Change::Due(Some(due)) => {
+                json!({"due_date": due.timestamp_millis(), "due_date_time": true})
+            }
+            Change::Priority(priority) => json!({"priority": priority.map(level)}),
+        };
+        Ok(self.put(now, fields).await?)
+    }
+
+    async fn put(&self, now: &Task, fields: Value) -> Result<Task, Trouble> {
         let thing = named(&now.key);
-        let request = Request::put(
-            path(&now.key, ""),
-            thing.as_str(),
-            json!({"status": status}),
-        );
+        let request = Request::put(path(&now.key, ""), thing.as_str(), fields);
         let task: WireTask = self.client.send(&request).await?;
         let task = task
             .into_task(&self.mapping, Some(&now.container))
@@ -419,6 +441,29 @@ pub(super) fn too_much(thing: &str) -> WriteError {
             "there is too much new in ClickUp about {thing} to find out whether the write arrived"
         ),
         retry_after: None,
+    }
+}
+
+/// The ids of members, which are numbers in ClickUp.
+fn members(handles: &[String]) -> Result<Vec<i64>, WriteError> {
+    let number = |handle: &String| {
+        handle.parse().map_err(|_| WriteError::Refused {
+            what: Refusal::Other,
+            why: format!(
+                "`{handle}` is not the id of a member of ClickUp, which is a number. Put that into [[people]] of bot.toml"
+            ),
+        })
+    };
+    handles.iter().map(number).collect()
+}
+
+/// A priority in ClickUp's numbers.
+fn level(priority: Priority) -> u8 {
+    match priority {
+        Priority::Urgent => 1,
+        Priority::High => 2,
+        Priority::Normal => 3,
+        Priority::Low => 4,
     }
 }
 

@@ -3,15 +3,16 @@
 //! `slack/home.rs` is woken whenever what they show may have changed, fetches them here, and publishes those that look
 //! otherwise than before.
 
-use chrono::{DateTime, Duration, NaiveTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::{Desk, Inner, Receipts, ThreadReplies, Waiting, health_of_sources, person_of};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::reply::{self, Words};
+use crate::domain::score::day_begins;
 use crate::domain::task::{Source, Status};
-use crate::settle::{called, queue, shown};
+use crate::settle::{called, open, shown};
 use crate::store::{
     Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
 };
@@ -139,7 +140,8 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     };
     let current =
         pinned.filter(|pinned| pinned.task.status != Status::Done && !pinned.gone && !pinned.away);
-    let ranked = queue(connection, person, now, weights)?;
+    let open = open(connection, person, now, weights)?;
+    let ranked = open.offered;
     let current_row = current.as_ref().map(|current| current.row);
     let behind: Vec<Card> = ranked
         .iter()
@@ -169,11 +171,19 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         }))
         .collect();
     Ok(Home {
-        current: current.map(|current| shown(&current, person, now, weights)),
+        current: current
+            .map(|current| shown(connection, &current, person, now, weights))
+            .transpose()?,
         queue: behind,
         open: ranked.len() + besides,
-        empty: reply::empty(&unread, person.alone),
-        completed_today: operations::completed_since(connection, person.id, midnight(person, now))?,
+        empty: reply::held_back(open.blocked.len(), open.snoozed.len())
+            .filter(|_| unread.is_empty())
+            .unwrap_or_else(|| reply::empty(&unread, person.alone)),
+        completed_today: operations::completed_since(
+            connection,
+            person.id,
+            day_begins(now, person.zone),
+        )?,
         waiting,
         waiting_count,
         // Why an operation waits stands beside it.
@@ -237,17 +247,4 @@ pub(super) fn troubles(inner: &Inner) -> Vec<Words> {
     sources
         .map(|(source, why)| reply::home_trouble(*source, why))
         .collect()
-}
-
-/// When the person's day began.
-fn midnight(person: &Person, now: DateTime<Utc>) -> DateTime<Utc> {
-    now.with_timezone(&person.zone)
-        .date_naive()
-        .and_time(NaiveTime::MIN)
-        .and_local_timezone(person.zone)
-        // Where the clocks change at midnight there may be none.
-        .earliest()
-        .map_or(now - Duration::hours(24), |midnight| {
-            midnight.with_timezone(&Utc)
-        })
 }

@@ -4,6 +4,7 @@
 //! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
 //! source is to do is a row of the outbox.
 
+mod change;
 mod forms;
 mod gestures;
 mod home;
@@ -15,7 +16,7 @@ mod turn;
 mod undo;
 mod why;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,20 +27,21 @@ use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::command::{self, Command, Ref};
 use crate::domain::entity::Entities;
+use crate::domain::filter::Filter;
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
-use crate::domain::score::{Score, Weights, score};
+use crate::domain::score::{Score, Weights, day_begins, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
-use crate::settle::{Occasion, queue, settle};
+use crate::settle::{Occasion, settle};
 use crate::store::messages::Draft;
 use crate::store::{
-    Db, DbResult, Store, Wake, messages, operations, people, slack_events, snoozes, tasks,
+    Db, DbResult, Store, Wake, blocking, messages, operations, people, slack_events, snoozes, tasks,
 };
-use turn::{Target, Turn};
+use turn::{Target, Turn, with_clients};
 
 pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
@@ -246,6 +248,16 @@ pub struct Scored {
     pub reasons: Vec<(String, i64)>,
     /// Until when it is put off, of a single task that was asked for.
     pub snoozed_until: Option<DateTime<Utc>>,
+    /// Why the queue leaves it out, in a list of such.
+    pub hidden: Option<String>,
+}
+
+/// What `GET /queue` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub tasks: Vec<Scored>,
+    /// Why there is none, where that is not simply that there is nothing to do.
+    pub message: Option<Words>,
 }
 
 /// Which tasks `GET /tasks` lists.
@@ -253,6 +265,7 @@ pub struct Scored {
 pub struct Wanted {
     pub status: WantedStatus,
     pub source: Option<Source>,
+    pub filter: Filter,
     pub limit: usize,
     /// As the last answer gave it.
     pub cursor: Option<String>,
@@ -773,7 +786,9 @@ impl Desk {
                 };
                 let (pin, current) = turn.show_current(&person)?;
                 people::pin_shown(tx, pin, turn.now)?;
-                Ok(current.map(|stored| turn.scored(stored.task, &person)))
+                current
+                    .map(|stored| turn.scored(stored, &person))
+                    .transpose()
             })
             .await
     }
@@ -794,17 +809,50 @@ impl Desk {
             })?,
         };
         let limit = wanted.limit;
-        let query = tasks::Wanted {
-            status: wanted.status,
-            source: wanted.source,
-            after,
-            limit: limit + 1,
-        };
-        let mut found = self
+        let (inner, who, asked) = (Arc::clone(&self.inner), person.clone(), wanted.clone());
+        let found = self
             .inner
             .store
-            .read(move |connection| tasks::listed(connection, &query))
+            .read(move |connection| {
+                let now = inner.clock.now();
+                let filter =
+                    match with_clients(connection, &inner.settings.entities, &asked.filter)? {
+                        Ok(filter) => filter,
+                        Err(turned_down) => return Ok(Err(turned_down)),
+                    };
+                let waits = blocking::waits(connection)?;
+                let mut sources = filter.sources;
+                if let Some(source) = asked.source {
+                    let fits = sources.is_empty() || sources.contains(&source);
+                    sources.clear();
+                    if !fits {
+                        return Ok(Ok((Vec::new(), waits)));
+                    }
+                    sources.insert(source);
+                }
+                let held_back = [
+                    filter.blocked.then(|| waits.blocked().collect()),
+                    match filter.snoozed {
+                        true => Some(snoozes::hidden(connection, who.id, now)?),
+                        false => None,
+                    },
+                ];
+                let query = tasks::Wanted {
+                    status: asked.status,
+                    sources,
+                    entities: filter.entities,
+                    due_before: filter.overdue.then(|| day_begins(now, who.zone)),
+                    rows: held_back
+                        .into_iter()
+                        .flatten()
+                        .reduce(|one: BTreeSet<i64>, other| &one & &other),
+                    after,
+                    limit: limit + 1,
+                };
+                Ok(Ok((tasks::listed(connection, &query)?, waits)))
+            })
             .await?;
+        let (mut found, waits) = found?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found
@@ -814,28 +862,55 @@ impl Desk {
         let now = self.inner.clock.now();
         let scored = found
             .into_iter()
-            .map(|stored| scored(stored.task, now, person, &self.inner.settings.weights))
+            .map(|stored| {
+                let waiting = waits.people_waiting_for(stored.row);
+                let weights = &self.inner.settings.weights;
+                let points = score(&stored.task, waiting, now, person.zone, weights);
+                Scored::from((stored.task, points))
+            })
             .collect();
         Ok((scored, next))
     }
 
     /// The first `limit` of the queue in order, numbered from 1; the numbers work as REF until the next list.
-    pub async fn list(&self, person: &Person, limit: usize) -> Result<Vec<Scored>, StoreTrouble> {
-        let (inner, person) = (Arc::clone(&self.inner), person.clone());
+    pub async fn list(
+        &self,
+        person: &Person,
+        limit: usize,
+        filter: &Filter,
+    ) -> Result<Listed, TurnedDown> {
+        let (inner, person, filter) = (Arc::clone(&self.inner), person.clone(), filter.clone());
         self.inner
             .store
             .write(move |tx| {
-                let now = inner.clock.now();
-                let mut ranked = queue(tx, &person, now, &inner.settings.weights)?;
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let mut ranked = match turn.filtered(&person, &filter)? {
+                    Ok(ranked) => ranked,
+                    Err(turned_down) => return Ok(Err(turned_down)),
+                };
                 ranked.truncate(limit);
                 let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
-                people::list(tx, person.id, &rows, Some(now))?;
-                Ok(ranked
+                people::list(tx, person.id, &rows, Some(turn.now))?;
+                let mut notes = turn.notes(&person, &rows, &filter)?;
+                let message = match (rows.is_empty(), filter.is_empty()) {
+                    (true, false) => Some(reply::nothing_to_list(&filter)),
+                    (true, true) => turn.held_back(&person)?,
+                    (false, _) => None,
+                };
+                let tasks = ranked
                     .into_iter()
-                    .map(|(_, task, score)| Scored::from((task, score)))
-                    .collect())
+                    .map(|(row, task, score)| Scored {
+                        hidden: notes.remove(&row),
+                        ..Scored::from((task, score))
+                    })
+                    .collect();
+                Ok(Ok(Listed { tasks, message }))
             })
-            .await
+            .await?
     }
 
     /// One task of the mirror.
@@ -855,7 +930,7 @@ impl Desk {
                         ..
                     }) => Ok(Scored {
                         snoozed_until: snoozes::until(tx, person.id, stored.row, turn.now)?,
-                        ..turn.scored(stored.task, &person)
+                        ..turn.scored(stored, &person)?
                     }),
                     Ok(Target { .. }) => Err(TurnedDown::UnknownTask(reply::names_no_task(&id))),
                     Err(turned_down) => Err(turned_down),
@@ -964,13 +1039,9 @@ impl From<(Task, Score)> for Scored {
                 .map(|(reason, points)| (reason.to_string(), *points))
                 .collect(),
             snoozed_until: None,
+            hidden: None,
         }
     }
-}
-
-fn scored(task: Task, now: DateTime<Utc>, person: &Person, weights: &Weights) -> Scored {
-    let score = score(&task, now, person.zone, weights);
-    Scored::from((task, score))
 }
 
 fn is_called(person: &Person, name: &str) -> bool {
@@ -1037,6 +1108,10 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Snooze { task, .. }
         | Command::Reopen { task }
         | Command::Log { task, .. }
+        | Command::Assign { task, .. }
+        | Command::Claim { task }
+        | Command::Due { task, .. }
+        | Command::Prioritise { task, .. }
         | Command::Why { task } => {
             matches!(task, None | Some(Ref::Nth(_)))
         }

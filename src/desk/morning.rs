@@ -2,6 +2,7 @@
 
 use super::turn::{Done, Said, Turn};
 use super::{Desk, Scored, TurnedDown, home};
+use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::morning::{Morning, TOP, Waits, due};
 use crate::domain::person::Person;
@@ -9,7 +10,7 @@ use crate::domain::reply::Words;
 use crate::domain::score::Score;
 use crate::domain::task::Task;
 use crate::settle::queue;
-use crate::store::{DbResult, StoreTrouble, people};
+use crate::store::{DbResult, StoreTrouble, blocking, people};
 
 /// What `GET /morning` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ impl Turn<'_> {
         let current = current
             .filter(|current| !is_in_top(current.row))
             .map(|current| current.task);
-        let waits = self.who_waits(&ranked)?;
+        let waits = self.who_waits(person, &ranked)?;
         let (queued, queued_count) = home::waiting(self.tx, person, WAITING_MAX)?;
         let open = ranked.len();
         let top: Vec<_> = ranked.into_iter().take(TOP).collect();
@@ -101,8 +102,30 @@ impl Turn<'_> {
         Ok((morning, said))
     }
 
-    /// Who waits for tasks of a queue. Nothing says yet which task waits for which.
-    fn who_waits(&self, _ranked: &[(i64, Task, Score)]) -> DbResult<Vec<Waits>> {
-        Ok(Vec::new())
+    /// Who waits for tasks of a queue, but for the person themselves.
+    fn who_waits(&self, person: &Person, ranked: &[(i64, Task, Score)]) -> DbResult<Vec<Waits>> {
+        let waits = blocking::waits(self.tx)?;
+        let people = people::present(self.tx)?;
+        let named = |who: &Who| match who {
+            Who::Person(id) if *id == person.id => None,
+            Who::Person(id) => people
+                .iter()
+                .find(|one| one.id == *id)
+                .map(|one| one.name.clone()),
+            Who::Account(source, _) => Some(format!("Somebody in {}", source.name())),
+        };
+        let mut waiting = Vec::new();
+        for (row, task, _) in ranked {
+            waiting.extend(
+                waits
+                    .who_waits_for(*row)
+                    .filter_map(named)
+                    .map(|who| Waits {
+                        who,
+                        task: task.clone(),
+                    }),
+            );
+        }
+        Ok(waiting)
     }
 }

@@ -3,32 +3,35 @@
 //! Everything that is decided here is read and written in one transaction, so that a command has happened whole or
 //! not at all (P1, P2).
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::gestures::is_overheard;
 use super::rhythm::Change;
 use super::{
     Answer, Asked, Brief, Gesture, Heard, Inner, OUTBOX_MAX, Once, Receipts, Report, ReportState,
-    Scored, TurnedDown, health_of_sources, person_of, scored,
+    Scored, TurnedDown, health_of_sources, person_of,
 };
 use crate::bounds::Bound;
 use crate::domain::card::{Part, card, item};
 use crate::domain::command::{self, Command, Create, Ref};
+use crate::domain::entity::Entities;
+use crate::domain::filter::Filter;
 use crate::domain::form::{Origin, is_entity};
 use crate::domain::log::Via;
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
-use crate::domain::score::{Score, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
-use crate::settle::{first_of_queue, queue, shown};
+use crate::settle::{Ranked, first_of_queue, open, points, queue, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::reactions::{self, NewReaction};
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, Wake, people};
+use crate::store::{Db, DbResult, Tx, Wake, blocking, people, snoozes};
 
 /// Tasks that `list` shows where no number is given.
 const LIST: usize = 10;
@@ -257,7 +260,7 @@ impl Turn<'_> {
                 && let Some(stored) = tasks::by_row(self.tx, row)?
             {
                 let lead = reply::refusal(reply::no_current(Words::new()));
-                said.parts = vec![Part::Text(lead), self.whole_card(&stored, person)];
+                said.parts = vec![Part::Text(lead), self.whole_card(&stored, person)?];
             }
         }
         Ok(said)
@@ -315,9 +318,9 @@ impl Turn<'_> {
                     self.remember_move(person, once, &said)?;
                 }
                 let current = match said.about {
-                    Some(row) => {
-                        tasks::by_row(self.tx, row)?.map(|stored| self.scored(stored.task, person))
-                    }
+                    Some(row) => tasks::by_row(self.tx, row)?
+                        .map(|stored| self.scored(stored, person))
+                        .transpose()?,
                     None => None,
                 };
                 Answer::Moved {
@@ -449,7 +452,7 @@ impl Turn<'_> {
             Some(Ok(Target {
                 stored: Some(stored),
                 ..
-            })) => Some(self.scored(stored.task, person)),
+            })) => Some(self.scored(stored, person)?),
             _ => None,
         };
         Ok(Ok(Answer::Moved {
@@ -528,11 +531,16 @@ impl Turn<'_> {
             Command::Start { task } => self.start(person, task, typed),
             Command::Snooze { task, until } => self.snooze(person, task, &until, typed),
             Command::Reopen { task } => self.reopen(person, task, typed),
+            Command::Assign { task, to } => self.assign(person, task, &to, typed),
+            Command::Claim { task } => self.claim(person, task, typed),
+            Command::Due { task, at } => self.due(person, task, at.as_ref(), typed),
+            Command::Prioritise { task, priority } => {
+                self.prioritise(person, task, priority, typed)
+            }
             Command::Undo { of } => self.undo(person, of, typed),
             Command::NotDone(row) => self.not_done(person, row, typed),
             Command::Why { task } => self.why(person, task, typed),
             Command::Log { task, limit } => self.log(person, task, limit, typed),
-            Command::List { limit } => self.list(person, limit).map(|said| Ok(Done::Said(said))),
             Command::Morning => self.morning(person),
             Command::Briefing(at) => self.rhythm(person, Change::Briefing(at)),
             Command::Quiet(hours) => self.rhythm(person, Change::Quiet(hours)),
@@ -540,6 +548,9 @@ impl Turn<'_> {
                 words: self.quiet_is(person)?,
                 ..Said::default()
             }))),
+            Command::List { limit, filter } => {
+                Ok(self.list(person, limit, &filter)?.map(Done::Said))
+            }
             Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
             Command::Whoami => self.whoami(person, typed).map(Ok),
             Command::Linked { source, account } => self.link(person, source, &account, typed),
@@ -646,7 +657,7 @@ impl Turn<'_> {
     fn no_current(&self, person: &Person) -> DbResult<TurnedDown> {
         let (_, current) = self.show_current(person)?;
         Ok(TurnedDown::NoCurrent(match current {
-            Some(stored) => reply::no_current(self.card(&stored.task, person)),
+            Some(stored) => reply::no_current(self.card(&stored, person)?),
             None => reply::no_current_in(self.empty(person)?),
         }))
     }
@@ -800,26 +811,22 @@ impl Turn<'_> {
         let (pin, current) = self.show_current(person)?;
         Ok(Said {
             words: match &current {
-                Some(stored) => self.card(&stored.task, person),
+                Some(stored) => self.card(stored, person)?,
                 None => self.empty(person)?,
             },
             parts: current
                 .iter()
                 .map(|stored| self.whole_card(stored, person))
-                .collect(),
+                .collect::<DbResult<_>>()?,
             pin: Some(pin),
             about: current.map(|stored| stored.row),
             ..Said::default()
         })
     }
 
-    fn whole_card(&self, stored: &Stored, person: &Person) -> Part {
-        Part::Card(shown(
-            stored,
-            person,
-            self.now,
-            &self.inner.settings.weights,
-        ))
+    fn whole_card(&self, stored: &Stored, person: &Person) -> DbResult<Part> {
+        let weights = &self.inner.settings.weights;
+        shown(self.tx, stored, person, self.now, weights).map(Part::Card)
     }
 
     /// `next` from a card: it moves on from what is current, and from nothing else.
@@ -877,33 +884,98 @@ impl Turn<'_> {
         })
     }
 
-    fn list(&self, person: &Person, limit: Option<usize>) -> DbResult<Said> {
-        let ranked = queue(self.tx, person, self.now, &self.inner.settings.weights)?;
+    /// `list [N] [FILTER…]`
+    fn list(
+        &self,
+        person: &Person,
+        limit: Option<usize>,
+        filter: &Filter,
+    ) -> DbResult<Result<Said, TurnedDown>> {
+        let ranked = match self.filtered(person, filter)? {
+            Ok(ranked) => ranked,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
         let limit = limit.unwrap_or(LIST).min(LIST_MAX);
         let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
         let list = people::list(self.tx, person.id, &rows, None)?;
-        let listed: Vec<(&Task, &Score)> = ranked
+        let notes = self.notes(person, &rows, filter)?;
+        let note = |row: &i64| notes.get(row).map(String::as_str);
+        let listed: Vec<(&Task, Option<&str>)> = ranked
             .iter()
             .take(limit)
-            .map(|(_, task, score)| (task, score))
+            .map(|(row, task, _)| (task, note(row)))
             .collect();
-        let words = match listed.is_empty() {
-            true => self.empty(person)?,
-            false => reply::list(&listed, ranked.len(), self.now, person.zone),
+        let words = match (listed.is_empty(), filter.is_empty()) {
+            (true, true) => self.empty(person)?,
+            (true, false) => reply::nothing_to_list(filter),
+            (false, _) => reply::list(&listed, ranked.len(), filter, self.now, person.zone),
         };
         let mut parts: Vec<Part> = (1..)
             .zip(ranked.iter().take(limit))
             .map(|(number, (row, task, _))| {
-                Part::Card(item(number, *row, task, self.now, person.zone))
+                let mut item = item(number, *row, task, self.now, person.zone);
+                if let Some(note) = note(row) {
+                    item.facts = format!("{} · {note}", item.facts);
+                }
+                Part::Card(item)
             })
             .collect();
-        parts.extend(reply::more_of(ranked.len(), listed.len()).map(Part::Text));
-        Ok(Said {
+        parts.extend(reply::more_of(ranked.len(), listed.len(), filter).map(Part::Text));
+        Ok(Ok(Said {
             words,
             parts,
             list: Some(list),
             ..Said::default()
-        })
+        }))
+    }
+
+    /// A person's tasks in order, narrowed: the queue, or what it leaves out if that is asked for.
+    pub(super) fn filtered(
+        &self,
+        person: &Person,
+        filter: &Filter,
+    ) -> DbResult<Result<Ranked, TurnedDown>> {
+        let filter = match with_clients(self.tx, &self.inner.settings.entities, filter)? {
+            Ok(filter) => filter,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        let open = open(self.tx, person, self.now, &self.inner.settings.weights)?;
+        let mut ranked = match filter.is_of_what_is_held_back() {
+            true => open.held_back,
+            false => open.offered,
+        };
+        ranked.retain(|(row, task, _)| {
+            (!filter.blocked || open.blocked.contains(row))
+                && (!filter.snoozed || open.snoozed.contains(row))
+                && filter.fits(task, self.now, person.zone)
+        });
+        Ok(Ok(ranked))
+    }
+
+    /// What a list says beside what the queue leaves out: for what it waits, until when it is put off.
+    pub(super) fn notes(
+        &self,
+        person: &Person,
+        rows: &[i64],
+        filter: &Filter,
+    ) -> DbResult<BTreeMap<i64, String>> {
+        let mut notes = BTreeMap::new();
+        if !filter.is_of_what_is_held_back() {
+            return Ok(notes);
+        }
+        let waits = blocking::waits(self.tx)?;
+        for &row in rows {
+            let blockers = self.tasks(&waits.blockers_of(row))?;
+            let until = snoozes::until(self.tx, person.id, row, self.now)?;
+            let note = [
+                (!blockers.is_empty())
+                    .then(|| reply::waits_for(&blockers.iter().collect::<Vec<_>>())),
+                until.map(|until| reply::snoozed_until(until, person.zone)),
+            ];
+            let note: Vec<String> = note.into_iter().flatten().collect();
+            notes.insert(row, note.join(" · "));
+        }
+        Ok(notes)
     }
 
     fn status(&self, person: &Person) -> DbResult<Said> {
@@ -928,21 +1000,67 @@ impl Turn<'_> {
             .filter(|(_, of_source)| of_source.last_sync.is_none())
             .map(|(source, _)| *source)
             .collect();
+        if unread.is_empty()
+            && let Some(held_back) = self.held_back(person)?
+        {
+            return Ok(held_back);
+        }
         Ok(reply::empty(&unread, person.alone))
     }
 
-    fn card(&self, task: &Task, person: &Person) -> Words {
-        let score = score(task, self.now, person.zone, &self.inner.settings.weights);
-        reply::card(task, &score, self.now, person.zone)
+    /// That all there is to do is held back, if it is so.
+    pub(super) fn held_back(&self, person: &Person) -> DbResult<Option<Words>> {
+        let open = open(self.tx, person, self.now, &self.inner.settings.weights)?;
+        Ok(reply::held_back(open.blocked.len(), open.snoozed.len()))
     }
 
-    pub(super) fn scored(&self, task: Task, person: &Person) -> Scored {
-        scored(task, self.now, person, &self.inner.settings.weights)
+    fn card(&self, stored: &Stored, person: &Person) -> DbResult<Words> {
+        let weights = &self.inner.settings.weights;
+        let points = points(self.tx, stored, person, self.now, weights)?;
+        Ok(reply::card(&stored.task, &points, self.now, person.zone))
+    }
+
+    pub(super) fn scored(&self, stored: Stored, person: &Person) -> DbResult<Scored> {
+        let weights = &self.inner.settings.weights;
+        let points = points(self.tx, &stored, person, self.now, weights)?;
+        Ok(Scored::from((stored.task, points)))
     }
 
     pub(super) fn ulid(&self) -> String {
         ulid::Ulid::from_datetime(self.now.into()).to_string()
     }
+}
+
+/// The same, with clients as tasks name them; a word that is no client is refused.
+pub(super) fn with_clients(
+    connection: &Db,
+    entities: &Entities,
+    filter: &Filter,
+) -> DbResult<Result<Filter, TurnedDown>> {
+    let mut known = filter.clone();
+    known.entities.clear();
+    if filter.entities.is_empty() {
+        return Ok(Ok(known));
+    }
+    let clients = tasks::entities(connection)?;
+    for word in &filter.entities {
+        let entity = entities.resolve(word).map(|entity| &entity.id);
+        match entity.or_else(|| client_called(word, &clients)) {
+            Some(client) => known.entities.insert(client.to_lowercase()),
+            None => {
+                let words = reply::not_a_filter(word, &clients);
+                return Ok(Err(TurnedDown::Unfit(words)));
+            }
+        };
+    }
+    Ok(Ok(known))
+}
+
+/// The client that a word means, as tasks name it.
+fn client_called<'a>(word: &str, clients: &'a [String]) -> Option<&'a String> {
+    clients
+        .iter()
+        .find(|client| client.to_lowercase() == word.to_lowercase())
 }
 
 /// Whether a command may make operations, more than there are effects to take back.

@@ -6,12 +6,12 @@ use crate::domain::command::Ref;
 use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Hidden, Rank, Words};
-use crate::domain::score::{Score, score};
+use crate::domain::score::Score;
 use crate::domain::task::{Status, Task};
-use crate::settle::queue;
+use crate::settle::{points, queue};
 use crate::store::operations::{self, Surface};
-use crate::store::tasks::Stored;
-use crate::store::{DbResult, people, snoozes};
+use crate::store::tasks::{self, Stored};
+use crate::store::{DbResult, blocking, people, snoozes};
 
 /// What `GET /why` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,8 @@ impl Turn<'_> {
         said.about = Some(stored.row);
         let weights = &self.inner.settings.weights;
         let ranked = queue(self.tx, person, self.now, weights)?;
-        let points = score(&stored.task, self.now, person.zone, weights);
+        let points = points(self.tx, &stored, person, self.now, weights)?;
+        let waits = blocking::waits(self.tx)?;
         let place = ranked.iter().position(|(row, ..)| *row == stored.row);
         let rank = match place {
             Some(place) => Rank::At {
@@ -115,7 +116,8 @@ impl Turn<'_> {
                     .map(|(_, behind, _)| tie(&stored.task, behind)),
             },
             None => {
-                let hidden = self.hidden(person, &stored)?;
+                let blockers = self.tasks(&waits.blockers_of(stored.row))?;
+                let hidden = self.hidden(person, &stored, blockers)?;
                 Rank::Hidden(reply::hidden_because(&hidden, person.zone))
             }
         };
@@ -125,12 +127,14 @@ impl Turn<'_> {
         let first = ranked
             .first()
             .map(|(_, task, score): &(i64, Task, Score)| (task, score.total));
+        let circle = self.tasks(&waits.in_a_circle_with(stored.row))?;
         let message = reply::why_here(
             &stored.task,
             &points,
             &rank,
             current == Some(stored.row),
             first,
+            &circle.iter().collect::<Vec<_>>(),
         );
         let explained = Explained {
             message,
@@ -150,25 +154,43 @@ impl Turn<'_> {
     }
 
     /// Why a task is not in the queue.
-    fn hidden(&self, person: &Person, stored: &Stored) -> DbResult<Hidden> {
+    fn hidden(
+        &self,
+        person: &Person,
+        stored: &Stored,
+        blockers: Vec<Task>,
+    ) -> DbResult<Vec<Hidden>> {
         if stored.gone {
-            return Ok(Hidden::Gone);
+            return Ok(vec![Hidden::Gone]);
         }
         if stored.task.status == Status::Done {
-            return Ok(Hidden::Done(stored.task.source_status.clone()));
+            return Ok(vec![Hidden::Done(stored.task.source_status.clone())]);
         }
         if !person.is_concerned(&stored.task) {
-            return Ok(Hidden::NotTheirs);
+            return Ok(vec![Hidden::NotTheirs]);
         }
+        let mut hidden = Vec::new();
         if let Some(until) = snoozes::until(self.tx, person.id, stored.row, self.now)? {
-            return Ok(Hidden::Snoozed(until));
+            hidden.push(Hidden::Snoozed(until));
         }
-        Ok(
-            match operations::being_completed(self.tx)?.contains(&stored.row) {
-                true => Hidden::BeingCompleted,
-                false => Hidden::Away,
-            },
-        )
+        if !blockers.is_empty() {
+            hidden.push(Hidden::Blocked(blockers));
+        }
+        if operations::being_completed(self.tx)?.contains(&stored.row) {
+            hidden.push(Hidden::BeingCompleted);
+        }
+        if hidden.is_empty() {
+            hidden.push(Hidden::Away);
+        }
+        Ok(hidden)
+    }
+
+    /// Tasks by their rows.
+    pub(super) fn tasks(&self, rows: &[i64]) -> DbResult<Vec<Task>> {
+        rows.iter()
+            .filter_map(|&row| tasks::by_row(self.tx, row).transpose())
+            .map(|stored| stored.map(|stored| stored.task))
+            .collect()
     }
 }
 

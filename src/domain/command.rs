@@ -6,9 +6,10 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
+use super::filter::Filter;
 use super::person::PersonId;
 use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
-use super::task::{Account, RepoName, Source, TaskId};
+use super::task::{Account, Priority, RepoName, Source, TaskId};
 use super::when::{WHEN_HELP, When};
 
 /// A command, parsed (design 4).
@@ -31,6 +32,7 @@ pub enum Command {
     NextFrom(i64),
     List {
         limit: Option<usize>,
+        filter: Filter,
     },
     /// `start [REF]`: make it current, and in progress in its source.
     Start {
@@ -44,6 +46,26 @@ pub enum Command {
     /// `reopen REF`; under a message about a task REF may be left out.
     Reopen {
         task: Option<Ref>,
+    },
+    /// `assign [REF] @PERSON`
+    Assign {
+        task: Option<Ref>,
+        /// As typed, without the `@`.
+        to: String,
+    },
+    /// `claim [REF]`: assign it to whoever asks.
+    Claim {
+        task: Option<Ref>,
+    },
+    /// `due [REF] WHEN`; without a time: never.
+    Due {
+        task: Option<Ref>,
+        at: Option<When>,
+    },
+    /// `prio [REF] urgent|high|normal|low|none`
+    Prioritise {
+        task: Option<Ref>,
+        priority: Option<Priority>,
     },
     /// `undo`: take back the person's last effect; or what their command of this number did, which nobody types.
     Undo {
@@ -212,6 +234,34 @@ pub const VERBS: &[Verb] = &[
         read: |rest| optional_ref("reopen", rest).map(|task| Command::Reopen { task }),
     },
     Verb {
+        name: "assign",
+        aliases: &[],
+        usage: "assign [REF] @PERSON",
+        effect: "give the current task, or REF, to somebody else",
+        read: assign,
+    },
+    Verb {
+        name: "claim",
+        aliases: &[],
+        usage: "claim [REF]",
+        effect: "assign the current task, or REF, to yourself",
+        read: |rest| optional_ref("claim", rest).map(|task| Command::Claim { task }),
+    },
+    Verb {
+        name: "due",
+        aliases: &[],
+        usage: "due [REF] WHEN|none",
+        effect: "set when the current task, or REF, is due in ClickUp",
+        read: due,
+    },
+    Verb {
+        name: "prio",
+        aliases: &["priority"],
+        usage: "prio [REF] urgent|high|normal|low|none",
+        effect: "set the priority of the current task, or of REF",
+        read: prioritise,
+    },
+    Verb {
         name: "undo",
         aliases: &[],
         usage: "undo",
@@ -228,7 +278,7 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "list",
         aliases: &["tasks", "show my tasks"],
-        usage: "list [N]",
+        usage: "list [N] [FILTER]",
         effect: "show your tasks in order; their numbers work as REF until the next list",
         read: list,
     },
@@ -347,6 +397,14 @@ pub enum ParseError {
     NotATime(String),
     #[error("`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, or `quiet off`.", excerpt(.0))]
     NotHours(String),
+    #[error("Who is to have it? Type `assign [REF] @PERSON`.")]
+    NoPerson,
+    #[error("When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is {WHEN_HELP}.")]
+    NoDue,
+    #[error("`{}` is no time that I understand. WHEN is {WHEN_HELP}, or `none`.", excerpt(.0))]
+    NotADue(String),
+    #[error("`{}` is no priority. Type `prio [REF]` and urgent, high, normal, low or none.", excerpt(.0))]
+    NotAPriority(String),
     #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
     #[error(
@@ -359,8 +417,12 @@ pub enum ParseError {
     NotALink,
     #[error("`unlink` needs a source and nothing else: `unlink github` or `unlink clickup`.")]
     NotAnUnlink,
-    #[error("`{}` is not a number of tasks. Type `list`, or `list 5` for the first five.", excerpt(.0))]
-    NotACount(String),
+    #[error(
+        "I do not understand `{}` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: {}, \
+         or a client.",
+        excerpt(.0), Filter::WORDS.join(", ")
+    )]
+    NotAFilter(String),
     #[error("`{0}` needs a value after it: `{0} {1}`.")]
     NoValue(&'static str, &'static str),
     #[error("`{0}` was given twice; once is enough.")]
@@ -397,16 +459,20 @@ impl ParseError {
             | ParseError::NothingAfter { .. }
             | ParseError::NotARef(_)
             | ParseError::AfterRef { .. }
-            | ParseError::NotACount(_)
+            | ParseError::NotAFilter(_)
             | ParseError::NotARefOf { .. }
             | ParseError::NotATime(_)
             | ParseError::NotHours(_)
+            | ParseError::NotADue(_)
+            | ParseError::NotAPriority(_)
             | ParseError::NotAWhen(_)
             | ParseError::NotALink
             | ParseError::NotAnUnlink => true,
             ParseError::Empty
             | ParseError::EmptyComment
             | ParseError::NoWhen
+            | ParseError::NoPerson
+            | ParseError::NoDue
             | ParseError::EmptyTitle
             | ParseError::NoValue(..)
             | ParseError::Twice(_)
@@ -626,6 +692,90 @@ fn snooze(rest: &str) -> Result<Command, ParseError> {
     })
 }
 
+/// Whether the text is a command that names a person, who is to stay as they were typed.
+pub fn names_a_person(text: &str) -> bool {
+    split_verb(text).is_some_and(|(verb, _)| verb.name == "assign")
+}
+
+/// `assign [REF] @PERSON`; a single word is the person.
+fn assign(rest: &str) -> Result<Command, ParseError> {
+    let rest = trim(rest).trim_end_matches(['.', '!']);
+    let (task, to) = match rest.split_once('@') {
+        Some((task, to)) => (trim(task), to),
+        None => match split_word(rest) {
+            (to, after) if trim(after).is_empty() => ("", to),
+            (task, to) => (task, to),
+        },
+    };
+    let task = trim(task.strip_suffix(" to").unwrap_or(task));
+    let to = trim(to.trim_start().strip_prefix("to ").unwrap_or(to));
+    if to.is_empty() {
+        return Err(ParseError::NoPerson);
+    }
+    let task = match task {
+        "" | "to" => None,
+        named => Some(parse_ref(named).ok_or_else(|| ParseError::NotARefOf {
+            verb: "assign",
+            found: named.to_owned(),
+        })?),
+    };
+    Ok(Command::Assign {
+        task,
+        to: to.to_owned(),
+    })
+}
+
+/// `due [REF] WHEN|none`
+fn due(rest: &str) -> Result<Command, ParseError> {
+    let (task, when) = split_due(rest);
+    if is_mere_punctuation(when) {
+        return Err(ParseError::NoDue);
+    }
+    let at = match is_none(when) {
+        true => None,
+        false => Some(When::parse(when).ok_or_else(|| ParseError::NotADue(when.to_owned()))?),
+    };
+    Ok(Command::Due {
+        task: task.and_then(parse_ref),
+        at,
+    })
+}
+
+/// Splits `[REF] WHEN|none`.
+pub fn split_due(text: &str) -> (Option<&str>, &str) {
+    split_snooze(text)
+}
+
+/// Whether the word takes away what another would set.
+pub fn is_none(word: &str) -> bool {
+    let word = trim(word).trim_end_matches(['.', '!']);
+    word.eq_ignore_ascii_case("none") || word.eq_ignore_ascii_case("never")
+}
+
+/// `prio [REF] LEVEL`
+fn prioritise(rest: &str) -> Result<Command, ParseError> {
+    let rest = trim(rest).trim_end_matches(['.', '!']);
+    let (before, level) = match rest.rsplit_once(char::is_whitespace) {
+        Some((before, level)) => (trim(before), level),
+        None => ("", rest),
+    };
+    let priority = match level {
+        none if is_none(none) => None,
+        level => Some(
+            Priority::parse(&level.to_lowercase())
+                .ok_or_else(|| ParseError::NotAPriority(level.to_owned()))?,
+        ),
+    };
+    let task = match before {
+        "" => None,
+        named => Some(parse_ref(named).ok_or_else(|| ParseError::NotARefOf {
+            verb: "prio",
+            found: named.to_owned(),
+        })?),
+    };
+    Ok(Command::Prioritise { task, priority })
+}
+
 /// Splits `[REF] WHEN`. What is a time as a whole is one: `2 dec` is a day, and no task.
 pub fn split_snooze(text: &str) -> (Option<&str>, &str) {
     let text = trim(text);
@@ -667,18 +817,31 @@ fn unlink(rest: &str) -> Result<Command, ParseError> {
         .ok_or(ParseError::NotAnUnlink)
 }
 
-/// `list [N]`
+/// `list [N] [FILTER…]`, in any order. One word may be a client, which the desk knows; several unknown ones are prose.
 fn list(rest: &str) -> Result<Command, ParseError> {
     let rest = trim(rest);
-    if is_mere_punctuation(rest) {
-        return Ok(Command::List { limit: None });
+    let unclear = || ParseError::NotAFilter(rest.to_owned());
+    let (mut limit, mut words) = (None, String::new());
+    if !is_mere_punctuation(rest) {
+        for word in rest.trim_end_matches(['.', '!']).split_whitespace() {
+            match digits(word) {
+                Some(number) if limit.is_none() => {
+                    limit = Some(usize::try_from(number).map_err(|_| unclear())?);
+                }
+                Some(_) => return Err(unclear()),
+                None if word.bytes().all(|b| b.is_ascii_digit()) => return Err(unclear()),
+                None => {
+                    words.push_str(word);
+                    words.push(' ');
+                }
+            }
+        }
     }
-    digits(rest)
-        .and_then(|number| usize::try_from(number).ok())
-        .map(|number| Command::List {
-            limit: Some(number),
-        })
-        .ok_or_else(|| ParseError::NotACount(rest.to_owned()))
+    let filter = Filter::read(&words);
+    match filter.entities.len() {
+        0 | 1 => Ok(Command::List { limit, filter }),
+        _ => Err(unclear()),
+    }
 }
 
 /// `briefing 8:30`, `briefing off`; alone it is `morning`.
@@ -1279,6 +1442,20 @@ mod tests {
         assert!(is_bare_create(typed));
     }
 
+    fn assigned(task: Option<Ref>, to: &str) -> Command {
+        Command::Assign {
+            task,
+            to: to.to_owned(),
+        }
+    }
+
+    fn listed(limit: Option<usize>, filter: &str) -> Command {
+        Command::List {
+            limit,
+            filter: Filter::read(filter),
+        }
+    }
+
     #[rstest]
     #[case("current", Command::Current)]
     #[case("What should I work on?", Command::Current)]
@@ -1287,14 +1464,32 @@ mod tests {
     #[case("Skip!", Command::Next)]
     #[case("later.", Command::Next)]
     #[case("Not\u{a0}now!", Command::Next)]
-    #[case("list", Command::List { limit: None })]
-    #[case("list.", Command::List { limit: None })]
-    #[case("tasks 5", Command::List { limit: Some(5) })]
-    #[case("Show my tasks", Command::List { limit: None })]
+    #[case("list", listed(None, ""))]
+    #[case("list.", listed(None, ""))]
+    #[case("tasks 5", listed(Some(5), ""))]
+    #[case("Show my tasks", listed(None, ""))]
+    #[case("list overdue", listed(None, "overdue"))]
+    #[case("List GitHub, overdue 3.", listed(Some(3), "overdue github"))]
+    #[case("list 3 snoozed clickup Acme", listed(Some(3), "snoozed clickup acme"))]
+    #[case("list blocked!", listed(None, "blocked"))]
     #[case("start", Command::Start { task: None })]
     #[case("Start 2", Command::Start { task: NTH_2 })]
     #[case("reopen #12.", Command::Reopen { task: Some(Ref::Issue(12)) })]
     #[case("reopen", Command::Reopen { task: None })]
+    #[case("assign @bo", assigned(None, "bo"))]
+    #[case("assign Bo", assigned(None, "Bo"))]
+    #[case("Assign 2 @Ana Lima.", assigned(NTH_2, "Ana Lima"))]
+    #[case("assign 2 to @U0BOB01", assigned(NTH_2, "U0BOB01"))]
+    #[case("assign 2 to bo", assigned(NTH_2, "bo"))]
+    #[case("assign 2 me", assigned(NTH_2, "me"))]
+    #[case("claim #12", Command::Claim { task: Some(Ref::Issue(12)) })]
+    #[case("claim", Command::Claim { task: None })]
+    #[case("due fri", Command::Due { task: None, at: When::parse("fri") })]
+    #[case("due 2 1 dec 17:00", Command::Due { task: NTH_2, at: When::parse("1 dec 17:00") })]
+    #[case("due 2 None.", Command::Due { task: NTH_2, at: None })]
+    #[case("prio high", Command::Prioritise { task: None, priority: Some(Priority::High) })]
+    #[case("Priority 2 URGENT!", Command::Prioritise { task: NTH_2, priority: Some(Priority::Urgent) })]
+    #[case("prio acme/widgets#7 none", Command::Prioritise { task: id("github:acme/widgets#7"), priority: None })]
     #[case("undo!", Command::Undo { of: None })]
     #[case("who am I", Command::Whoami)]
     #[case("link GitHub ana-lee", Command::Link { source: Source::GitHub, account: "ana-lee".into() })]
@@ -1451,12 +1646,12 @@ mod tests {
         "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out."
     )]
     #[case(
-        "list five",
-        "`five` is not a number of tasks. Type `list`, or `list 5` for the first five."
+        "list five things",
+        "I do not understand `five things` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: overdue, blocked, snoozed, clickup, github, or a client."
     )]
     #[case(
         "list 0",
-        "`0` is not a number of tasks. Type `list`, or `list 5` for the first five."
+        "I do not understand `0` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: overdue, blocked, snoozed, clickup, github, or a client."
     )]
     #[case(
         "start the engine",
@@ -1469,6 +1664,23 @@ mod tests {
     #[case(
         "snooze for a bit",
         "`for a bit` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    )]
+    #[case("assign 2 @", "Who is to have it? Type `assign [REF] @PERSON`.")]
+    #[case(
+        "assign the rest @bo",
+        "`the rest` does not name a task. After `assign` comes a number of the last list, a task id, `#12` or the link of a task."
+    )]
+    #[case(
+        "due 2",
+        "When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`."
+    )]
+    #[case(
+        "due soon",
+        "`soon` is no time that I understand. WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`, or `none`."
+    )]
+    #[case(
+        "prio 2 higher",
+        "`higher` is no priority. Type `prio [REF]` and urgent, high, normal, low or none."
     )]
     #[case(
         "log of yesterday",
@@ -1540,7 +1752,12 @@ mod tests {
                 let (read, rest) = split_verb(name).expect(name);
                 assert_eq!((read.name, rest), (verb.name, ""), "{name}");
             }
-            let usage = verb.usage.replace("[REF] WHEN", "tomorrow");
+            let usage = verb
+                .usage
+                .replace("[REF] WHEN|none", "none")
+                .replace("[REF] WHEN", "tomorrow")
+                .replace("[REF] @PERSON", "@bo")
+                .replace("[REF] urgent|high|normal|low|none", "high");
             let usage = usage.split(" · ").next().unwrap();
             let example = usage.split(" [").next().unwrap();
             assert!(parse(example).is_ok(), "{example}");

@@ -146,6 +146,10 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
             after,
             ..Change::default()
         },
+        Write::Change { said, .. } => Change {
+            after: outcome.map(|_| said.clone()),
+            ..Change::default()
+        },
         _ => Change {
             before,
             after,

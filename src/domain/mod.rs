@@ -2,10 +2,13 @@
 //!
 //! Nothing in here does IO, reads a clock, or knows Slack, HTTP or SQL. Everything else uses it; it uses nobody.
 
+pub mod blocking;
 pub mod card;
+pub mod change;
 pub mod command;
 pub mod entity;
 pub mod event;
+pub mod filter;
 pub mod form;
 pub mod home;
 pub mod link;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::event::Act;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Stands, ToUndo, Undo, Undoes, take_back};
@@ -38,6 +39,13 @@ pub enum Write {
     /// Open again: as it was before we finished it, or as the source begins its tasks.
     Reopen {
         task: TaskKey,
+    },
+    /// Make one thing about it otherwise: whose it is, when it is due, how urgent.
+    Change {
+        task: TaskKey,
+        change: Change,
+        /// As it is said of the task when it is so: `assigned to Bo`.
+        said: String,
     },
     /// Take back what an earlier operation did.
     Undo(Undo),
@@ -112,7 +120,8 @@ impl Write {
             Write::Complete { task }
             | Write::Comment { task, .. }
             | Write::Start { task }
-            | Write::Reopen { task } => task.source(),
+            | Write::Reopen { task }
+            | Write::Change { task, .. } => task.source(),
             Write::Create(new) => new.place.source(),
             Write::Undo(undo) => undo.source,
         }
@@ -124,7 +133,8 @@ impl Write {
             Write::Complete { task }
             | Write::Comment { task, .. }
             | Write::Start { task }
-            | Write::Reopen { task } => Some(task),
+            | Write::Reopen { task }
+            | Write::Change { task, .. } => Some(task),
             Write::Create(_) => None,
             Write::Undo(undo) => undo.task.as_ref(),
         }
@@ -136,6 +146,7 @@ impl Write {
             Write::Complete { .. } => task.status == Status::Done,
             Write::Start { .. } => task.status == Status::InProgress,
             Write::Reopen { .. } => task.status != Status::Done,
+            Write::Change { change, .. } => change.holds_in(task),
             Write::Comment { .. } | Write::Create(_) | Write::Undo(_) => false,
         }
     }
@@ -166,7 +177,8 @@ impl Write {
             Write::Complete { .. }
             | Write::Create(_)
             | Write::Start { .. }
-            | Write::Reopen { .. } => true,
+            | Write::Reopen { .. }
+            | Write::Change { .. } => true,
         }
     }
 
@@ -183,6 +195,7 @@ impl Write {
             Write::Create(_) => "create",
             Write::Start { .. } => "start",
             Write::Reopen { .. } => "reopen",
+            Write::Change { change, .. } => change.kind(),
             Write::Undo(_) => "undo",
         }
     }

@@ -35,11 +35,12 @@ pub struct Person {
 impl Person {
     /// Whether a task belongs into this person's queue: it is assigned to them, or they are the only one.
     pub fn is_concerned(&self, task: &Task) -> bool {
+        let source = task.key.source();
         self.alone
             || task
                 .assignees
                 .iter()
-                .any(|account| self.has(task.key.source(), account))
+                .any(|account| self.has(source, account))
     }
 
     /// Whether an account is theirs. The id decides; a login does only while no id is known, for it may become another's.

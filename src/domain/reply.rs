@@ -14,8 +14,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::command::{REF_HELP, VERBS};
 use super::event::{Act, What};
+use super::filter::Filter;
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::scope::Missing;
 use super::score::Score;
@@ -23,9 +25,11 @@ use super::task::{RepoName, Source, Status, Task, TaskId};
 use super::when::WHEN_HELP;
 
 pub use acts::{
-    Hidden, Rank, cannot_be_undone, cannot_snooze, current_again, hidden_because, not_complete,
-    not_mirrored, not_sent, not_started, nothing_to_snooze, nothing_to_undo, reopen_which, snoozed,
-    stays_complete, undone_already, unsnoozed, why_here,
+    Hidden, Rank, assigned_to, cannot_be_undone, cannot_snooze, current_again, due_on,
+    hidden_because, no_account, no_due_in_github, no_such_person, no_such_priority_in_github,
+    not_complete, not_due_then, not_mirrored, not_sent, not_started, nothing_to_snooze,
+    nothing_to_undo, of_priority, reopen_which, snoozed, snoozed_until, stays_complete,
+    undone_already, unsnoozed, waits_for, why_here,
 };
 
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
@@ -376,6 +380,7 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     match (outcome, step.write) {
         (_, Write::Start { .. }) => acts::started(outcome, subject),
         (_, Write::Reopen { .. }) => acts::reopened(outcome, subject, zone),
+        (_, Write::Change { said, .. }) => acts::changed(said, outcome, subject),
         (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
         (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
             .text(match source {
@@ -468,6 +473,11 @@ fn queued(
             Write::Create(_) => "Creation queued: ",
             Write::Start { .. } => "Start queued: ",
             Write::Reopen { .. } => "Reopening queued: ",
+            Write::Change { change, .. } => match change {
+                Change::Assign { .. } => "Assignment queued: ",
+                Change::Due(_) => "Due date queued: ",
+                Change::Priority(_) => "Priority queued: ",
+            },
             Write::Undo(_) => "Undo queued: ",
         })
         .then(subject);
@@ -495,6 +505,11 @@ fn not_done(write: &Write) -> &'static str {
         Write::Create(_) => "Not created",
         Write::Start { .. } => "Not started",
         Write::Reopen { .. } => "Not reopened",
+        Write::Change { change, .. } => match change {
+            Change::Assign { .. } => "Not assigned",
+            Change::Due(_) => "Due date not set",
+            Change::Priority(_) => "Priority not set",
+        },
         Write::Undo(_) => "Not undone",
     }
 }
@@ -619,34 +634,77 @@ pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
 }
 
 /// The queue, numbered.
-pub fn list(ranked: &[(&Task, &Score)], total: usize, now: DateTime<Utc>, zone: Tz) -> Words {
+pub fn list(
+    ranked: &[(&Task, Option<&str>)],
+    total: usize,
+    filter: &Filter,
+    now: DateTime<Utc>,
+    zone: Tz,
+) -> Words {
     let mut words = Words::new();
-    for (number, (task, _)) in (1..).zip(ranked) {
-        let end = due(task, now, zone)
-            .map(|due| format!(" · {due}"))
-            .unwrap_or_default();
+    for (number, (task, note)) in (1..).zip(ranked) {
+        let end: String = [due(task, now, zone), note.map(str::to_owned)]
+            .into_iter()
+            .flatten()
+            .map(|end| format!(" · {end}"))
+            .collect();
         words = words
             .text(format!("{}{number}. ", if number == 1 { "" } else { "\n" }))
             .link(&task.title, &task.url)
             .text(format!(" · {}{end}", place(task)));
     }
-    match more_of(total, ranked.len()) {
+    match more_of(total, ranked.len(), filter) {
         Some(more) => words.text("\n").then(more),
         None => words,
     }
 }
 
 /// How many a list does not show, and how to see them.
-pub fn more_of(total: usize, listed: usize) -> Option<Words> {
+pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
     match total.saturating_sub(listed) {
         0 => None,
         more if listed < LIST_MAX => Some(
-            Words::new()
-                .text(format!("{more} more: "))
-                .code(format!("list {}", total.min(LIST_MAX))),
+            Words::new().text(format!("{more} more: ")).code(
+                format!("list {} {filter}", total.min(LIST_MAX))
+                    .trim_end()
+                    .to_owned(),
+            ),
         ),
         more => Some(Words::new().text(format!("{more} more"))),
     }
+}
+
+/// What a list is narrowed to, there is not.
+pub fn nothing_to_list(filter: &Filter) -> Words {
+    let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
+    let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
+    let said = [
+        filter.overdue.then(|| "overdue".to_owned()),
+        filter.blocked.then(|| "waiting for another one".to_owned()),
+        filter.snoozed.then(|| "snoozed".to_owned()),
+        (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
+        (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    let of = match filter.is_of_what_is_held_back() {
+        true => "None of your tasks is",
+        false => "No task in your queue is",
+    };
+    Words::new().text(format!("{of} {}.", said.join(" and ")))
+}
+
+/// A word that a list cannot be narrowed to; and what it can.
+pub fn not_a_filter(word: &str, clients: &[String]) -> Words {
+    const FEW: usize = 12;
+    let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
+    let clients = match clients.as_slice() {
+        [] => "a client, of which no task names any yet".to_owned(),
+        clients => format!("a client: {}", clients.join(", ")),
+    };
+    Words::new().text(format!(
+        "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
+        Filter::WORDS.join(", ")
+    ))
 }
 
 /// All verbs, short; written from the parser's own table.
@@ -661,7 +719,9 @@ pub fn help() -> Words {
         words = words.text(format!(": {}", verb.effect));
     }
     words.text(format!(
-        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\nWHEN is {WHEN_HELP}."
+        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\nWHEN is {WHEN_HELP}.\n\
+         FILTER is {}, or a client; several narrow further.",
+        Filter::WORDS.join(", ")
     ))
 }
 
@@ -718,6 +778,27 @@ pub fn status(
         more => format!("Queued: {more} operations"),
     });
     Words::new().text(lines.join("\n"))
+}
+
+/// That nothing is offered, because all of it waits; `None` if nothing does.
+pub fn held_back(blocked: usize, snoozed: usize) -> Option<Words> {
+    let held_back = [
+        (blocked > 0).then(|| match blocked {
+            1 => "1 task waits for another (`list blocked`)".to_owned(),
+            more => format!("{more} tasks wait for others (`list blocked`)"),
+        }),
+        (snoozed > 0).then(|| match snoozed {
+            1 => "1 task is snoozed (`list snoozed`)".to_owned(),
+            more => format!("{more} tasks are snoozed (`list snoozed`)"),
+        }),
+    ];
+    let held_back: Vec<String> = held_back.into_iter().flatten().collect();
+    (!held_back.is_empty()).then(|| {
+        Words::new().text(format!(
+            "Nothing in your queue can be worked on now: {}.",
+            held_back.join(", and ")
+        ))
+    })
 }
 
 /// Why there is nothing in a queue: truly nothing, or nothing read yet.

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use chrono::{DateTime, Days, Duration, NaiveDate, Offset, TimeZone, Utc};
+use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use super::task::{Priority, Task};
@@ -80,6 +80,8 @@ pub enum Reason {
     Client,
     Revenue,
     Deal,
+    /// How many people wait for it.
+    Blocking(usize),
     Overdue,
     DueToday,
     DueThisWeek,
@@ -91,6 +93,8 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Reason::Blocking(1) => "blocks 1 person",
+            Reason::Blocking(people) => return write!(f, "blocks {people} people"),
             Reason::Client => "client",
             Reason::Revenue => "revenue",
             Reason::Deal => "deal",
@@ -104,10 +108,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The points of a task at `now`, for a person who lives in `zone`.
-pub fn score(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> Score {
+/// The points of a task for which so many people wait, at `now`, for a person who lives in `zone`.
+pub fn score(
+    task: &Task,
+    waiting: usize,
+    now: DateTime<Utc>,
+    zone: Tz,
+    weights: &Weights,
+) -> Score {
     let earned = [
         revenue(task).map(|reason| (Some(reason), weights.revenue)),
+        blocking(waiting, weights),
         Some(urgency(task, now, zone, weights)),
         priority(task, weights),
         is_recent(task, now).then_some((Some(Reason::ActiveToday), weights.recent)),
@@ -125,17 +136,18 @@ pub fn score(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> Sc
     score
 }
 
-/// A queue in its order: most points first, then oldest, then by id. The same tasks give the same order.
+/// A queue in its order: most points first, then oldest, then by id. The same tasks give the same order. With each task
+/// comes how many people wait for it.
 pub fn rank(
-    tasks: impl IntoIterator<Item = Task>,
+    tasks: impl IntoIterator<Item = (Task, usize)>,
     now: DateTime<Utc>,
     zone: Tz,
     weights: &Weights,
 ) -> Vec<(Task, Score)> {
     let mut ranked: Vec<(Task, Score)> = tasks
         .into_iter()
-        .map(|task| {
-            let score = score(&task, now, zone, weights);
+        .map(|(task, waiting)| {
+            let score = score(&task, waiting, now, zone, weights);
             (task, score)
         })
         .collect();
@@ -168,6 +180,12 @@ fn revenue(task: &Task) -> Option<Reason> {
     }
 }
 
+fn blocking(waiting: usize, weights: &Weights) -> Option<(Option<Reason>, i64)> {
+    let people = i64::try_from(waiting).unwrap_or(i64::MAX);
+    let points = weights.blocking.saturating_mul(people);
+    (waiting > 0).then_some((Some(Reason::Blocking(waiting)), points))
+}
+
 /// Days count, not hours: ClickUp keeps a date without time as 04:00 and does not tell (contract clickup 5.4), so that
 /// a task is overdue on the day after.
 fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Option<Reason>, i64) {
@@ -181,6 +199,21 @@ fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Opt
         }
         _ => (None, weights.due_later),
     }
+}
+
+/// Whether the day on which a task is due is over.
+pub fn is_overdue(task: &Task, now: DateTime<Utc>, zone: Tz) -> bool {
+    let today = day(now, zone);
+    task.due.is_some_and(|due| day(due, zone) < today)
+}
+
+/// When the day of an instant began in a zone. Where the clocks go forward at midnight, it begins when they have.
+pub fn day_begins(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+    let today = day(now, zone);
+    (0..=8)
+        .filter_map(|half_hours| NaiveTime::from_hms_opt(half_hours / 2, half_hours % 2 * 30, 0))
+        .find_map(|time| today.and_time(time).and_local_timezone(zone).earliest())
+        .map_or(now, |begins| begins.to_utc())
 }
 
 /// The calendar day of an instant in a zone. At the ends of what chrono can count, where its own conversion would
@@ -208,7 +241,9 @@ fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
 mod tests {
     use super::*;
     use crate::domain::task::{Status, TaskId, TaskKey};
-    use chrono_tz::{America::New_York, Europe::Berlin, Pacific::Apia, UTC};
+    use chrono_tz::{
+        America::Havana, America::New_York, Asia::Beirut, Europe::Berlin, Pacific::Apia, UTC,
+    };
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -242,6 +277,8 @@ mod tests {
             commented_at: None,
             reopened: false,
             custom_id: None,
+            creator: None,
+            links: Vec::new(),
         }
     }
 
@@ -304,7 +341,7 @@ mod tests {
         "client 1000, due today 400, urgent 200, active today 1"
     )]
     fn earns(#[case] task: Task, #[case] total: i64, #[case] why: &str) {
-        let score = score(&task, now(), UTC, &Weights::default());
+        let score = score(&task, 0, now(), UTC, &Weights::default());
         let told: Vec<String> = score
             .reasons
             .iter()
@@ -313,6 +350,81 @@ mod tests {
         assert_eq!((score.total, told.join(", ").as_str()), (total, why));
         let points: i64 = score.points().iter().map(|(_, points)| points).sum();
         assert_eq!(points, total);
+    }
+
+    #[rstest]
+    #[case::nobody(0, 100, "")]
+    #[case::one(1, 600, "blocks 1 person 500")]
+    #[case::three(3, 1600, "blocks 3 people 1500")]
+    fn earns_for_each_who_waits(#[case] waiting: usize, #[case] total: i64, #[case] why: &str) {
+        let score = score(&task(), waiting, now(), UTC, &Weights::default());
+        let told: Vec<String> = score
+            .reasons
+            .iter()
+            .map(|(reason, points)| format!("{reason} {points}"))
+            .collect();
+        assert_eq!((score.total, told.join(", ").as_str()), (total, why));
+    }
+
+    /// Each factor alone and all together, with numbers that tell which of them were added.
+    #[rstest]
+    #[case::none(task(), 0, 1_000)]
+    #[case::revenue(labelled("deal"), 0, 1_001)]
+    #[case::blocking(task(), 2, 1_020)]
+    #[case::overdue(due("2026-11-22T12:00:00Z"), 0, 100)]
+    #[case::due_today(due("2026-11-23T12:00:00Z"), 0, 200)]
+    #[case::due_this_week(due("2026-11-24T12:00:00Z"), 0, 300)]
+    #[case::due_later(due("2026-12-24T12:00:00Z"), 0, 1_000)]
+    #[case::urgent(with_priority(Priority::Urgent), 0, 11_000)]
+    #[case::high(with_priority(Priority::High), 0, 21_000)]
+    #[case::recent(updated("2026-11-23T11:00:00Z"), 0, 101_000)]
+    #[case::all(
+        Task {
+            priority: Some(Priority::High),
+            due: Some(at("2026-11-22T12:00:00Z")),
+            updated_at: now(),
+            ..labelled("client")
+        },
+        4,
+        120_141
+    )]
+    fn every_factor_has_its_weight(#[case] task: Task, #[case] waiting: usize, #[case] total: i64) {
+        let weights = Weights {
+            revenue: 1,
+            blocking: 10,
+            overdue: 100,
+            due_today: 200,
+            due_week: 300,
+            due_later: 1_000,
+            urgent: 10_000,
+            high: 20_000,
+            recent: 100_000,
+        };
+        let score = score(&task, waiting, now(), UTC, &weights);
+        assert_eq!(score.total, total);
+        let points: i64 = score.points().iter().map(|(_, points)| points).sum();
+        assert_eq!(points, total);
+    }
+
+    #[rstest]
+    #[case::utc(UTC, "2026-11-23T12:00:00Z", "2026-11-23T00:00:00Z")]
+    #[case::berlin(Berlin, "2026-11-23T23:30:00Z", "2026-11-23T23:00:00Z")]
+    #[case::long_day(Berlin, "2026-10-25T22:30:00Z", "2026-10-24T22:00:00Z")]
+    #[case::short_day(Berlin, "2026-03-29T21:30:00Z", "2026-03-28T23:00:00Z")]
+    // In Beirut the clocks go forward at midnight: the day begins at 01:00, and is preceded by 23:59.
+    #[case::no_midnight(Beirut, "2026-03-29T10:00:00Z", "2026-03-28T22:00:00Z")]
+    // In Havana they go back at 01:00: midnight comes twice, and the first counts.
+    #[case::two_midnights(Havana, "2026-11-01T12:00:00Z", "2026-11-01T04:00:00Z")]
+    fn a_day_begins(#[case] zone: Tz, #[case] now: &str, #[case] begins: &str) {
+        assert_eq!(day_begins(at(now), zone), at(begins));
+        let before = at(begins) - Duration::milliseconds(1);
+        for (due, overdue) in [(before, true), (at(begins), false)] {
+            let task = Task {
+                due: Some(due),
+                ..task()
+            };
+            assert_eq!(is_overdue(&task, at(now), zone), overdue);
+        }
     }
 
     const OVERDUE: Option<Reason> = Some(Reason::Overdue);
@@ -348,7 +460,7 @@ mod tests {
         #[case] day: &str,
         #[case] reason: Option<Reason>,
     ) {
-        let score = score(&due(day), at(now), zone, &Weights::default());
+        let score = score(&due(day), 0, at(now), zone, &Weights::default());
         let mut told = score.reasons.iter().map(|(reason, _)| *reason);
         let urgency = told.find(|&reason| reason != Reason::ActiveToday);
         assert_eq!(urgency, reason);
@@ -370,7 +482,7 @@ mod tests {
             entity: Some("acme".into()),
             ..task
         };
-        let score = score(&client, now(), Berlin, &weights);
+        let score = score(&client, usize::MAX, now(), Berlin, &weights);
         assert_eq!(score.total, i64::MAX);
     }
 
@@ -380,7 +492,7 @@ mod tests {
             urgent: 0,
             ..Weights::default()
         };
-        let score = score(&with_priority(Priority::Urgent), now(), UTC, &weights);
+        let score = score(&with_priority(Priority::Urgent), 0, now(), UTC, &weights);
         assert_eq!((score.total, score.reasons), (100, Vec::new()));
     }
 
@@ -402,7 +514,7 @@ mod tests {
             urgent,
             named("a", "2026-10-03T00:00:00Z"),
         ];
-        let order: Vec<String> = rank(tasks, now(), UTC, &Weights::default())
+        let order: Vec<String> = rank(tasks.map(|task| (task, 0)), now(), UTC, &Weights::default())
             .into_iter()
             .map(|(task, _)| task.id.short())
             .collect();
@@ -410,18 +522,21 @@ mod tests {
     }
 
     /// Tasks that differ in little, so that many are equal in all but their key.
-    fn tasks() -> impl Strategy<Value = Vec<Task>> {
-        let one = (0..3u8, 0..3i64, 0..2u8);
+    fn tasks() -> impl Strategy<Value = Vec<(Task, usize)>> {
+        let one = (0..3u8, 0..3i64, 0..2u8, 0..3usize);
         proptest::collection::vec(one, 0..12).prop_map(|drawn| {
             let tasks = drawn.into_iter().zip(1u64..);
             tasks
-                .map(|((priority, days, same_id), number)| Task {
-                    key: TaskKey::github(1001, number),
-                    id: TaskId::github(None, if same_id == 1 { 1 } else { number }).unwrap(),
-                    priority: [None, Some(Priority::High), Some(Priority::Urgent)]
-                        [usize::from(priority)],
-                    created_at: at("2026-10-01T00:00:00Z") + Duration::days(days),
-                    ..task()
+                .map(|((priority, days, same_id, waiting), number)| {
+                    let task = Task {
+                        key: TaskKey::github(1001, number),
+                        id: TaskId::github(None, if same_id == 1 { 1 } else { number }).unwrap(),
+                        priority: [None, Some(Priority::High), Some(Priority::Urgent)]
+                            [usize::from(priority)],
+                        created_at: at("2026-10-01T00:00:00Z") + Duration::days(days),
+                        ..task()
+                    };
+                    (task, waiting)
                 })
                 .collect()
         })

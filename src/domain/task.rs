@@ -7,6 +7,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::blocking::Link;
+
 /// A system of record for tasks (design 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -403,6 +405,12 @@ pub struct Task {
     /// What people may call it besides its id: ClickUp's custom id, `OPS-12`.
     #[serde(default)]
     pub custom_id: Option<String>,
+    /// Who made it, where the source says so.
+    #[serde(default)]
+    pub creator: Option<Account>,
+    /// What it says about which task comes before which: ClickUp's dependencies, GitHub's body.
+    #[serde(default)]
+    pub links: Vec<Link>,
 }
 
 /// How a finished task came to be so, as far as the source tells.

@@ -7,6 +7,7 @@
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::change::Change;
 use super::operation::{
     NotYet, Operation, Outcome, Refusal, Sending, SourceWriter, Write, WriteError, Written,
 };
@@ -37,6 +38,7 @@ pub enum Undoes {
     Creation,
     Start,
     Reopening,
+    Change,
 }
 
 impl Undoes {
@@ -48,6 +50,7 @@ impl Undoes {
             Write::Create(_) => Undoes::Creation,
             Write::Start { .. } => Undoes::Start,
             Write::Reopen { .. } => Undoes::Reopening,
+            Write::Change { .. } => Undoes::Change,
             Write::Undo(_) => return None,
         })
     }
@@ -91,6 +94,11 @@ pub enum Effect {
     Created {
         left: Box<Task>,
     },
+    Changed {
+        left: Change,
+        /// What makes it as it was.
+        back: Change,
+    },
 }
 
 /// How what is to be taken back stands in its source.
@@ -131,7 +139,8 @@ impl Effect {
             Write::Create(_) => Effect::Created {
                 left: Box::new(task.clone()),
             },
-            Write::Undo(_) => return None,
+            // What it was before stands beside it, and not in the task.
+            Write::Change { .. } | Write::Undo(_) => return None,
         })
     }
 
@@ -173,6 +182,9 @@ impl Effect {
                 _ => is_now(),
             },
             Effect::Commented { .. } => Stands::AsLeft,
+            Effect::Changed { left, .. } if left.holds_in(now) => Stands::AsLeft,
+            Effect::Changed { back, .. } if back.holds_in(now) => Stands::Gone,
+            Effect::Changed { left, .. } => Stands::Changed(left.difference().to_owned()),
             Effect::Created { left } => match difference(left, now) {
                 // Somebody has closed what is to be closed.
                 _ if now.status == Status::Done && now.key.source() == Source::GitHub => {
@@ -312,6 +324,8 @@ mod tests {
             reopened: false,
             commented_at: None,
             custom_id: None,
+            creator: None,
+            links: Vec::new(),
         }
     }
 

@@ -106,6 +106,12 @@ impl Request {
         }
     }
 
+    /// A deletion that says in its body of what.
+    pub(super) fn with_body(mut self, body: Value) -> Request {
+        self.body = Some(body);
+        self
+    }
+
     pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Request {
         self.query.push((key, value.to_string()));
         self

@@ -1075,7 +1075,7 @@ mod tests {
         }
         assert!(counted.iter().all(|&count| count > 100), "{counted:?}");
 
-        /// By whom it was closed is the one thing that a payload may leave open.
+        /// By whom it was closed, and by whom made, is all that a payload may leave open.
         fn is_same(told: &SourceEvent, task: &Task) -> bool {
             let SourceEvent::Seen { task: told, .. } = told else {
                 return false;
@@ -1083,6 +1083,9 @@ mod tests {
             let mut task = task.clone();
             if let (Some(closed), Some(told)) = (&mut task.closed, &told.closed) {
                 (closed.by, closed.by_us) = (told.by.clone(), told.by_us);
+            }
+            if task.creator.is_none() {
+                task.creator.clone_from(&told.creator);
             }
             task == *told
         }

@@ -8,8 +8,10 @@
 //! trusted, `locate` asks whose it is, so that a reused name reaches nobody else's repository.
 
 mod accounts;
+mod change;
 mod client;
 mod hook;
+mod links;
 mod poll;
 mod undo;
 mod wire;

@@ -64,6 +64,7 @@ impl GitHub {
                 self.change(now, dropped).await?
             }
             Effect::Started { .. } => self.stop(now).await?,
+            Effect::Changed { back, .. } => self.make(now, back).await?,
             Effect::Commented { id, .. } => {
                 self.delete_comment(op, now, id).await?;
                 now.clone()
@@ -138,11 +139,12 @@ impl GitHub {
     }
 
     /// The issue with the labels that it has now.
-    fn labelled(&self, now: &Task, labels: Listed<Label>) -> Task {
+    pub(super) fn labelled(&self, now: &Task, labels: Listed<Label>) -> Task {
         let labels: Vec<String> = labels.items.into_iter().map(Label::name).collect();
         let wanted = &self.mapping.in_progress_label;
         let is_in_progress = labels.iter().any(|label| same_name(label, wanted));
         Task {
+            priority: self.mapping.priority(&labels),
             status: match is_in_progress {
                 true => Status::InProgress,
                 false => Status::Todo,

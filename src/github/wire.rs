@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, TaskId, TaskKey};
 
 use super::PriorityLabels;
+use super::links::links;
 
 /// How much of a description the mirror keeps.
 const DESCRIPTION_MAX: usize = 4_000;
@@ -292,7 +293,7 @@ impl Mapping {
         }
     }
 
-    fn priority(&self, labels: &[String]) -> Option<Priority> {
+    pub(super) fn priority(&self, labels: &[String]) -> Option<Priority> {
         let among = |wanted: &[String]| {
             let mut pairs = wanted
                 .iter()
@@ -368,6 +369,8 @@ impl Issue {
             commented_at: None,
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
             custom_id: None,
+            creator: self.user.as_ref().map(User::account),
+            links: links(&body, repository),
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own.
@@ -394,6 +397,8 @@ struct Whole {
     _title: String,
     #[serde(rename = "body", deserialize_with = "Option::deserialize")]
     _body: Option<String>,
+    #[serde(rename = "user", deserialize_with = "Option::deserialize")]
+    _user: Option<User>,
     #[serde(rename = "labels")]
     _labels: Vec<Named>,
     #[serde(rename = "assignees")]
@@ -685,6 +690,11 @@ mod tests {
                 commented_at: None,
                 reopened: false,
                 custom_id: None,
+                creator: Some(Account {
+                    id: "11".into(),
+                    name: "octo".into()
+                }),
+                links: Vec::new(),
             }
         );
     }

@@ -82,6 +82,11 @@ impl SourceWriter for GitHub {
                 let task = self.change(&now, json!({"state": "open"})).await?;
                 Ok(Written { task, trace: None })
             }
+            Write::Change { task, change, .. } => {
+                let now = self.present(task, now).await?;
+                let task = self.make(&now, change).await?;
+                Ok(Written { task, trace: None })
+            }
             Write::Undo(_) => self.undo(op, now).await,
         }
     }
@@ -98,6 +103,7 @@ impl SourceWriter for GitHub {
             Write::Complete { .. }
             | Write::Start { .. }
             | Write::Reopen { .. }
+            | Write::Change { .. }
             | Write::Undo(_) => Ok(None),
             Write::Comment { task, .. } => {
                 let now = self.read(task).await?;
@@ -490,7 +496,7 @@ fn unreadable(thing: &str, why: &str) -> WriteError {
     }
 }
 
-fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
+pub(super) fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
     WriteError::Unknown {
         why: format!("GitHub's answer about {thing} cannot be used: {why}"),
     }

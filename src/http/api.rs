@@ -29,14 +29,15 @@ use crate::desk::{
     OperationView, Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted,
     WantedStatus,
 };
-use crate::domain::command::{Assignee, Command, Create, Ref};
+use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
+use crate::domain::filter::Filter;
 use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
-use crate::domain::task::{RepoName, Source, Status, Task, TaskId};
+use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId};
 use crate::domain::when::{WHEN_HELP, When};
 
 /// How long a write is waited for without `?wait=`.
@@ -74,6 +75,10 @@ pub(super) fn routes() -> Vec<Route> {
         writes("/start", start),
         writes("/snooze", snooze),
         writes("/reopen", reopen),
+        writes("/assign", assign),
+        writes("/claim", claim),
+        writes("/due", due),
+        writes("/priority", priority),
         writes("/undo", undo),
         reads("/why", why),
         reads("/log", log),
@@ -93,6 +98,10 @@ pub(super) fn routes() -> Vec<Route> {
         writes("/tasks/{task_id}/start", start_task),
         writes("/tasks/{task_id}/snooze", snooze_task),
         writes("/tasks/{task_id}/reopen", reopen_task),
+        writes("/tasks/{task_id}/assign", assign_task),
+        writes("/tasks/{task_id}/claim", claim_task),
+        writes("/tasks/{task_id}/due", due_task),
+        writes("/tasks/{task_id}/priority", priority_task),
         reads("/operations/{operation_id}", operation),
         writes("/sync", sync),
         reads("/status", status),
@@ -241,6 +250,126 @@ async fn snooze_task(
     let command = Command::Snooze {
         task: Some(Ref::Id(id)),
         until: read_when(&body.until)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssignBody {
+    r#ref: Option<String>,
+    person: String,
+}
+
+async fn assign(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: AssignBody = sent.json()?;
+    let command = Command::Assign {
+        task: body.r#ref.as_deref().map(read_ref).transpose()?,
+        to: read_person(&body.person)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssignTaskBody {
+    person: String,
+}
+
+async fn assign_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let body: AssignTaskBody = sent.json()?;
+    let command = Command::Assign {
+        task: Some(Ref::Id(id)),
+        to: read_person(&body.person)?,
+    };
+    write(&api, sent, command).await
+}
+
+async fn claim(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let task = sent.json_or_default::<RefBody>()?.task()?;
+    write(&api, sent, Command::Claim { task }).await
+}
+
+async fn claim_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let _: Nothing = sent.json_or_default()?;
+    let task = Some(Ref::Id(id));
+    write(&api, sent, Command::Claim { task }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DueBody {
+    r#ref: Option<String>,
+    due: String,
+}
+
+async fn due(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: DueBody = sent.json()?;
+    let command = Command::Due {
+        task: body.r#ref.as_deref().map(read_ref).transpose()?,
+        at: read_due(&body.due)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DueTaskBody {
+    due: String,
+}
+
+async fn due_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let body: DueTaskBody = sent.json()?;
+    let command = Command::Due {
+        task: Some(Ref::Id(id)),
+        at: read_due(&body.due)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriorityBody {
+    r#ref: Option<String>,
+    priority: String,
+}
+
+async fn priority(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: PriorityBody = sent.json()?;
+    let command = Command::Prioritise {
+        task: body.r#ref.as_deref().map(read_ref).transpose()?,
+        priority: read_priority(&body.priority)?,
+    };
+    write(&api, sent, command).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriorityTaskBody {
+    priority: String,
+}
+
+async fn priority_task(
+    State(api): State<Api>,
+    TaskPath(id): TaskPath,
+    sent: Sent,
+) -> Result<Response, Problem> {
+    let body: PriorityTaskBody = sent.json()?;
+    let command = Command::Prioritise {
+        task: Some(Ref::Id(id)),
+        priority: read_priority(&body.priority)?,
     };
     write(&api, sent, command).await
 }
@@ -489,15 +618,17 @@ async fn queue(
     Actor(actor): Actor,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
-    let limit = read_queue_limit(&uri)?;
+    let (limit, filter) = read_queue(&uri)?;
     let person = api.desk.who(actor.as_deref()).await??;
-    let listed = api.desk.list(&person, limit).await?;
+    let listed = api.desk.list(&person, limit, &filter).await?;
     let tasks: Vec<Shown> = listed
+        .tasks
         .iter()
         .zip(1..)
         .map(|(scored, number)| Shown::of(scored).numbered(number))
         .collect();
-    Ok(Json(json!({ "tasks": tasks })))
+    let message = listed.message.as_ref().map(Words::plain);
+    Ok(Json(json!({ "tasks": tasks, "message": message })))
 }
 
 async fn operation(
@@ -842,11 +973,13 @@ fn read_limit(text: &str) -> Result<usize, Problem> {
 #[serde(deny_unknown_fields)]
 struct QueueQuery {
     limit: Option<String>,
+    filter: Option<String>,
 }
 
-fn read_queue_limit(uri: &Uri) -> Result<usize, Problem> {
-    let QueueQuery { limit } = query(uri)?;
-    limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)
+fn read_queue(uri: &Uri) -> Result<(usize, Filter), Problem> {
+    let QueueQuery { limit, filter } = query(uri)?;
+    let limit = limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)?;
+    Ok((limit, Filter::read(&filter.unwrap_or_default())))
 }
 
 #[derive(Debug, Deserialize)]
@@ -854,6 +987,7 @@ fn read_queue_limit(uri: &Uri) -> Result<usize, Problem> {
 struct TasksQuery {
     status: Option<String>,
     source: Option<String>,
+    filter: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -883,6 +1017,7 @@ fn read_wanted(uri: &Uri) -> Result<Wanted, Problem> {
     Ok(Wanted {
         status,
         source: asked.source.as_deref().map(read_source).transpose()?,
+        filter: Filter::read(&asked.filter.unwrap_or_default()),
         limit: asked.limit.as_deref().map_or(Ok(TASKS_LIMIT), read_limit)?,
         cursor: asked.cursor,
     })
@@ -910,6 +1045,37 @@ fn read_when(text: &str) -> Result<When, Problem> {
     When::parse(text).ok_or_else(|| {
         let why = format!(
             "`until`: `{}` is no time that I understand. It is {WHEN_HELP}, or an RFC 3339 time with its offset",
+            start_of(text)
+        );
+        Problem::new(Kind::BadBody, why)
+    })
+}
+
+fn read_person(text: &str) -> Result<String, Problem> {
+    let name = text.trim().trim_start_matches('@');
+    written("person", name.to_owned())
+}
+
+fn read_due(text: &str) -> Result<Option<When>, Problem> {
+    if is_none(text) {
+        return Ok(None);
+    }
+    When::parse(text).map(Some).ok_or_else(|| {
+        let why = format!(
+            "`due`: `{}` is no time that I understand. It is {WHEN_HELP}, an RFC 3339 time with its offset, or none",
+            start_of(text)
+        );
+        Problem::new(Kind::BadBody, why)
+    })
+}
+
+fn read_priority(text: &str) -> Result<Option<Priority>, Problem> {
+    if is_none(text) {
+        return Ok(None);
+    }
+    Priority::parse(text).map(Some).ok_or_else(|| {
+        let why = format!(
+            "`priority` is urgent, high, normal, low or none; not `{}`",
             start_of(text)
         );
         Problem::new(Kind::BadBody, why)
@@ -1151,6 +1317,9 @@ pub struct Shown {
     /// The source's own word for `status`.
     source_status: Option<String>,
     reasons: Option<Vec<Reason>>,
+    /// In a list of what the queue leaves out: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden: Option<String>,
 }
 
 /// What earned how many points.
@@ -1171,6 +1340,7 @@ impl Shown {
             task: TaskJson::of(scored),
             source_status: Some(scored.task.source_status.clone()),
             reasons: Some(scored.reasons.iter().map(reason).collect()),
+            hidden: scored.hidden.clone(),
         }
     }
 
@@ -1405,10 +1575,13 @@ mod tests {
                 commented_at: None,
                 reopened: false,
                 custom_id: None,
+                creator: None,
+                links: Vec::new(),
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],
             snoozed_until: None,
+            hidden: None,
         }
     }
 
@@ -1749,15 +1922,19 @@ mod tests {
             Wanted {
                 status: WantedStatus::Open,
                 source: None,
+                filter: Filter::default(),
                 limit: 50,
                 cursor: None,
             }
         );
         assert_eq!(
-            wanted("/tasks?status=in_progress&source=github&limit=200&cursor=a%20b"),
+            wanted(
+                "/tasks?status=in_progress&source=github&filter=overdue+acme&limit=200&cursor=a%20b"
+            ),
             Wanted {
                 status: WantedStatus::Is(Status::InProgress),
                 source: Some(Source::GitHub),
+                filter: Filter::read("acme overdue"),
                 limit: 200,
                 cursor: Some("a b".into()),
             }

@@ -55,6 +55,10 @@ fn paths() -> Value {
         "/start": { "post": start() },
         "/snooze": { "post": snooze() },
         "/reopen": { "post": reopen() },
+        "/assign": { "post": assign() },
+        "/claim": { "post": claim() },
+        "/due": { "post": due() },
+        "/priority": { "post": priority() },
         "/undo": { "post": undo() },
         "/why": { "get": why() },
         "/log": { "get": log() },
@@ -73,6 +77,10 @@ fn paths() -> Value {
         "/tasks/{task_id}/start": { "post": start_task(), "parameters": [parameter("task_id")] },
         "/tasks/{task_id}/snooze": { "post": snooze_task(), "parameters": [parameter("task_id")] },
         "/tasks/{task_id}/reopen": { "post": reopen_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/assign": { "post": assign_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/claim": { "post": claim_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/due": { "post": due_task(), "parameters": [parameter("task_id")] },
+        "/tasks/{task_id}/priority": { "post": priority_task(), "parameters": [parameter("task_id")] },
         "/operations/{operation_id}": { "get": operation(), "parameters": [parameter("operation_id")] },
         "/sync": { "post": sync() },
         "/status": { "get": status() },
@@ -200,6 +208,118 @@ fn reopen_task() -> Value {
         "Open a task again",
         REOPEN,
         body(false, json!({}), &[]),
+        &[400, 404, 422, 502],
+    )
+}
+
+const ASSIGN: &str = "Assigns it in its source to `person`: a name of [[people]], a Slack id or a GitHub login, whose \
+                      account there is known. Whoever gives it away is not assigned any more; others are still. So \
+                      already: success, and `conflict`.";
+const CLAIM: &str = "Assigns it in its source to whoever acts, besides those who are.";
+const DUE: &str = "Sets when it is due in ClickUp; `none`: never. GitHub has no due dates for issues, and 422 says so.";
+const PRIORITY: &str =
+    "Sets its priority in ClickUp, or in GitHub its label of `github.priority_labels`.";
+
+fn assign() -> Value {
+    write(
+        "assign",
+        "Assign the current task, or another",
+        ASSIGN,
+        body(
+            true,
+            json!({ "ref": schema("Ref"), "person": { "type": "string", "minLength": 1 } }),
+            &["person"],
+        ),
+        &[404, 422, 502],
+    )
+}
+
+fn assign_task() -> Value {
+    write(
+        "assignTask",
+        "Assign a task",
+        ASSIGN,
+        body(
+            true,
+            json!({ "person": { "type": "string", "minLength": 1 } }),
+            &["person"],
+        ),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn claim() -> Value {
+    write(
+        "claim",
+        "Assign the current task, or another, to oneself",
+        CLAIM,
+        body(false, json!({ "ref": schema("Ref") }), &[]),
+        &[404, 422, 502],
+    )
+}
+
+fn claim_task() -> Value {
+    write(
+        "claimTask",
+        "Assign a task to oneself",
+        CLAIM,
+        body(false, json!({}), &[]),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn due_date() -> Value {
+    json!({ "anyOf": [schema("When"), { "const": "none" }] })
+}
+
+fn due() -> Value {
+    write(
+        "due",
+        "Set when the current task, or another, is due",
+        DUE,
+        body(
+            true,
+            json!({ "ref": schema("Ref"), "due": due_date() }),
+            &["due"],
+        ),
+        &[404, 422, 502],
+    )
+}
+
+fn due_task() -> Value {
+    write(
+        "dueTask",
+        "Set when a task is due",
+        DUE,
+        body(true, json!({ "due": due_date() }), &["due"]),
+        &[400, 404, 422, 502],
+    )
+}
+
+fn level() -> Value {
+    json!({ "enum": ["urgent", "high", "normal", "low", "none"] })
+}
+
+fn priority() -> Value {
+    write(
+        "priority",
+        "Set the priority of the current task, or of another",
+        PRIORITY,
+        body(
+            true,
+            json!({ "ref": schema("Ref"), "priority": level() }),
+            &["priority"],
+        ),
+        &[404, 422, 502],
+    )
+}
+
+fn priority_task() -> Value {
+    write(
+        "priorityTask",
+        "Set the priority of a task",
+        PRIORITY,
+        body(true, json!({ "priority": level() }), &["priority"]),
         &[400, 404, 422, 502],
     )
 }
@@ -393,15 +513,33 @@ fn queue() -> Value {
     json!({
         "operationId": "queue",
         "summary": "The queue in order, numbered",
-        "description": "Showing binds the numbers: each names its task in a `ref` until the queue is shown again.",
-        "parameters": [parameter("actor"), limit(20)],
+        "description": "Showing binds the numbers: each names its task in a `ref` until the queue is shown again. What is \
+                        blocked or snoozed is not in the queue; `filter` asks for that instead, and narrows.",
+        "parameters": [parameter("actor"), limit(20), filter()],
         "responses": answers(200, "The first tasks of the queue", object(json!({
             "tasks": { "type": "array", "items": { "allOf": [
                 schema("ShownTask"),
-                { "type": "object", "properties": { "number": { "type": "integer", "minimum": 1 } }, "required": ["number"] },
+                { "type": "object", "properties": {
+                    "number": { "type": "integer", "minimum": 1 },
+                    "hidden": { "type": "string", "description": "Only there where `filter` asks for what the queue \
+                                leaves out: why it does." },
+                }, "required": ["number"] },
             ] } },
+            "message": { "type": ["string", "null"], "description": "Why there are none, if something is held back or \
+                         was filtered out." },
         })), &[400, 422]),
     })
+}
+
+fn filter() -> Value {
+    in_query(
+        "filter",
+        json!({
+            "type": "string",
+            "description": "Words with spaces between them, all of which have to hold: `overdue`, `blocked`, `snoozed`, \
+                            `clickup`, `github`, or the name of a client. Two sources or two clients mean either.",
+        }),
+    )
 }
 
 fn tasks() -> Value {
@@ -415,6 +553,7 @@ fn tasks() -> Value {
                 "enum": ["open", "todo", "in_progress", "done", "all"], "default": "open",
             })),
             in_query("source", schema("Source")),
+            filter(),
             limit(50),
             in_query("cursor", json!({
                 "type": "string", "description": "`next_cursor` of the page before.",

@@ -116,13 +116,18 @@ fn said(
     };
     let said_at = text::instant(ts).ok_or(Ignored::Incomplete)?;
     let wire = event.text.as_deref().unwrap_or_default();
-    let typed = text::heard(wire, &own.user, |id| {
-        if id == own.user {
-            own.name.clone()
-        } else {
-            name_of(id)
-        }
-    });
+    // Whom a command names is looked up by their id, not by what they call themselves in Slack.
+    let by_ids = text::heard(wire, &own.user, |_| None);
+    let typed = match command::names_a_person(&by_ids) {
+        true => by_ids,
+        false => text::heard(wire, &own.user, |id| {
+            if id == own.user {
+                own.name.clone()
+            } else {
+                name_of(id)
+            }
+        }),
+    };
     let direct = is_direct(event, channel);
     Ok(Heard {
         keys: keys(callback, own, channel, ts),

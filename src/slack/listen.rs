@@ -19,6 +19,7 @@ use super::wire::User;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
 use crate::desk::{Desk, Gesture, StoreTrouble, Waiting};
+use crate::domain::command;
 use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::person::Member;
 
@@ -250,6 +251,9 @@ impl Ear {
     /// now stays an id: nothing waits for it.
     async fn with_names(&self, text: &str) -> String {
         let mut named = text.to_owned();
+        if command::names_a_person(text) {
+            return named;
+        }
         let ids = mentioned(text);
         let known = match ids.is_empty() {
             true => Vec::new(),

@@ -176,8 +176,11 @@ pub fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Pas
     match &row.operation.write {
         Write::Reopen { task } => past.finished = finished(connection, task)?,
         Write::Undo(undo) => past.to_undo = Some(to_undo(connection, &undo.operation)?),
-        Write::Complete { .. } | Write::Comment { .. } | Write::Create(_) | Write::Start { .. } => {
-        }
+        Write::Complete { .. }
+        | Write::Comment { .. }
+        | Write::Create(_)
+        | Write::Start { .. }
+        | Write::Change { .. } => {}
     }
     Ok(past)
 }
@@ -219,6 +222,14 @@ fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo>
         }
         (State::Pending | State::Applied, _) => return Ok(NOT_KNOWN),
     };
+    if let Write::Change { change, .. } = &row.operation.write {
+        let before = row.operation.past.before.as_deref();
+        let back = before.and_then(|before| serde_json::from_str(before).ok());
+        return Ok(back.map_or(NOT_KNOWN, |back| {
+            let left = change.clone();
+            ToUndo::Effect(Effect::Changed { left, back })
+        }));
+    }
     let effect = Effect::of(
         &row.operation.id,
         &row.operation.write,

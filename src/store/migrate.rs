@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0014_log.sql"),
     include_str!("../../migrations/0015_rhythms.sql"),
     include_str!("../../migrations/0016_links.sql"),
+    include_str!("../../migrations/0017_blocking.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

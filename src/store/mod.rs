@@ -3,6 +3,7 @@
 //! [`Store`] is the one concrete type; its methods sit in one file a table and are named for what the caller wants.
 //! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
 
+pub mod blocking;
 pub mod comments;
 pub mod deliveries;
 pub mod effects;

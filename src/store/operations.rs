@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::effects;
 use super::tasks::{corrupt, from_json, json, micros, millis};
+use crate::domain::change::Change;
 use crate::domain::log::Via;
 use crate::domain::operation::{Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
@@ -313,6 +314,12 @@ fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<B
             |row| row.get(0),
         )?
         .collect()
+}
+
+/// What makes a task again as it was before a change, as it is kept beside the operation.
+pub fn back(change: &Change) -> String {
+    // It has no maps and no foreign types: there is nothing in it that JSON could not say.
+    json(change).unwrap_or_default()
 }
 
 /// The request is about to go out: from now on it may have been applied.

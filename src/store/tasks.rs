@@ -1,5 +1,7 @@
 //! The mirror: containers and tasks as their sources last said they were.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -31,14 +33,21 @@ pub enum WantedStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub status: WantedStatus,
-    pub source: Option<Source>,
+    pub sources: BTreeSet<Source>,
+    /// In lower case.
+    pub entities: BTreeSet<String>,
+    /// Due before this moment.
+    pub due_before: Option<DateTime<Utc>>,
+    /// Nothing but these rows.
+    pub rows: Option<BTreeSet<i64>>,
     /// Rows after this one.
     pub after: i64,
     pub limit: usize,
 }
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
-     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms";
+     assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
+     creator, links";
 
 /// Tasks of containers that are not followed any more are not open here (design 10).
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
@@ -55,8 +64,9 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
     let before = by_key(tx, &task.key)?;
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
-                            assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+                            assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
+                            creator, links)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -64,7 +74,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
              entity = excluded.entity, priority = excluded.priority, due_ms = excluded.due_ms,
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
-             gone = 0, away = 0, missed = 0
+             creator = excluded.creator, links = excluded.links,
+             gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
         params![
             task.key.source().as_str(),
@@ -87,6 +98,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             task.closed.as_ref().map(json).transpose()?,
             task.reopened,
             task.custom_id,
+            task.creator.as_ref().map(json).transpose()?,
+            json(&task.links)?,
         ],
     )?;
     let row = tx.query_row(
@@ -124,9 +137,13 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
     Ok(())
 }
 
-/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message.
+/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message, put off;
+/// and whatever is said about `old` means it.
 pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+    tx.execute("UPDATE tasks SET successor = NULL WHERE id = ?1", [new])?;
     for sql in [
+        "UPDATE tasks SET successor = ?2 WHERE (id = ?1 OR successor = ?1) AND id <> ?2",
+        "UPDATE OR REPLACE snoozes SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE pins SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE list_items SET task_id = ?2 WHERE task_id = ?1",
         "UPDATE messages SET about = ?2 WHERE about = ?1",
@@ -235,7 +252,7 @@ pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Opt
 pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM tasks WHERE status <> 'done' AND {FOLLOWED} ORDER BY id"
+            "SELECT {COLUMNS} FROM tasks INDEXED BY tasks_to_do WHERE status <> 'done' AND {FOLLOWED} ORDER BY id"
         ))?
         .query_map([], stored)?
         .collect()
@@ -252,7 +269,11 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM tasks
              WHERE {FOLLOWED} AND id > ?1
-               AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR source = ?4)
+               AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3)
+               AND (?4 IS NULL OR source IN (SELECT value FROM json_each(?4)))
+               AND (?6 IS NULL OR lower(entity) IN (SELECT value FROM json_each(?6)))
+               AND (?7 IS NULL OR due_ms < ?7)
+               AND (?8 IS NULL OR id IN (SELECT value FROM json_each(?8)))
              ORDER BY id LIMIT ?5"
         ))?
         .query_map(
@@ -260,11 +281,29 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
                 wanted.after,
                 open,
                 status,
-                wanted.source.map(Source::as_str),
+                some(&wanted.sources).map(json).transpose()?,
                 i64::try_from(wanted.limit).unwrap_or(i64::MAX),
+                some(&wanted.entities).map(json).transpose()?,
+                wanted.due_before.map(|before| before.timestamp_millis()),
+                wanted.rows.as_ref().map(json).transpose()?,
             ],
             stored,
         )?
+        .collect()
+}
+
+/// A set that narrows; an empty one does not.
+fn some<T>(set: &BTreeSet<T>) -> Option<&BTreeSet<T>> {
+    Some(set).filter(|set| !set.is_empty())
+}
+
+/// The clients that tasks are for, by the names that their sources give them.
+pub fn entities(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT DISTINCT entity FROM tasks WHERE entity IS NOT NULL AND {FOLLOWED} ORDER BY lower(entity), entity"
+        ))?
+        .query_map([], |row| row.get(0))?
         .collect()
 }
 
@@ -460,6 +499,11 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             commented_at: row.get::<_, Option<i64>>(22)?.map(millis),
             reopened: row.get(18)?,
             custom_id: row.get(21)?,
+            creator: row
+                .get::<_, Option<String>>(23)?
+                .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(23)))
+                .transpose()?,
+            links: from_json(row, 24)?,
         },
     })
 }

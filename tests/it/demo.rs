@@ -99,15 +99,15 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
     Ana  › list
     Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open
            2. [CLIENT:acme] Fix login · GitHub acme/widgets#12 · open
-           3. Send the quarterly invoice · ClickUp · to do · overdue [day]
-           4. Write the runbook for the new cluster · ClickUp · to do · due [day]
-           5. Update the base image · GitHub acme/widgets#5 · open
+           3. Update the base image · GitHub acme/widgets#5 · open
+           4. Send the quarterly invoice · ClickUp · to do · overdue [day]
+           5. Write the runbook for the new cluster · ClickUp · to do · due [day]
            6. Buy milk · ClickUp · to do
-           7. Export to CSV loses the time zone · GitHub acme/widgets#2 · open
-           8. Tidy the team wiki · ClickUp · to do
-           9. Explain the retry settings in the docs · GitHub acme/widgets#8 · open
-           10. Order a new label printer · ClickUp · to do · due [day]
-           2 more: `list 12`
+           7. Tidy the team wiki · ClickUp · to do
+           8. Explain the retry settings in the docs · GitHub acme/widgets#8 · open
+           9. Order a new label printer · ClickUp · to do · due [day]
+           10. Book the room for the review · ClickUp · to do
+           1 more: `list 11`
            [1–10 Done]
 
     What has changed in ClickUp and GitHub:
@@ -369,7 +369,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !up github
            (GitHub answers again)
-    Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice
+    Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Update the base image
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away

@@ -37,7 +37,7 @@ async fn what_is_no_command_gets_a_hint_and_no_effect() {
             ),
             (
                 "list all",
-                "✗ `all` is not a number of tasks. Type `list`, or `list 5` for the first five.",
+                "✗ I cannot narrow the list to `all`. It can be overdue, blocked, snoozed, clickup, github, or a client: acme.",
             ),
         ];
         for ((typed, hint), who) in hints.into_iter().zip(IN_TURN.into_iter().cycle()) {
@@ -97,9 +97,13 @@ async fn help_lists_every_verb() {
         • `start [REF]`: make REF current and, where the source has such a status, in progress
         • `snooze [REF] WHEN`: hide the current task, or REF, from your queue until then
         • `reopen [REF]`: open REF again, as it was before it was completed
+        • `assign [REF] @PERSON`: give the current task, or REF, to somebody else
+        • `claim [REF]`: assign the current task, or REF, to yourself
+        • `due [REF] WHEN|none`: set when the current task, or REF, is due in ClickUp
+        • `prio [REF] urgent|high|normal|low|none`: set the priority of the current task, or of REF
         • `undo`: take back what you did last, within 15 minutes
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
-        • `list [N]`: show your tasks in order; their numbers work as REF until the next list
+        • `list [N] [FILTER]`: show your tasks in order; their numbers work as REF until the next list
         • `morning`: show your first three tasks, what is due and what is stuck
         • `briefing 8:30` or `briefing off`: have `morning` sent to you on working days at that time, or no more
         • `quiet 20:00-8:00` or `quiet off`: hold notices in those hours and tell them in one message when they end
@@ -113,6 +117,7 @@ async fn help_lists_every_verb() {
         • `help`: show this
         REF is a number of the last list, a task id, `#12` or the link of a task; in a thread under a task's message it can be left out.
         WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
+        FILTER is overdue, blocked, snoozed, clickup, github, or a client; several narrow further.
         ");
         for typed in ["?", "Commands!"] {
             ivan.dm(ANA, typed).await.replies(&help);

@@ -263,7 +263,7 @@ async fn nobody_is_told_what_is_the_others_business() {
         assert_eq!(lines(&own), ["✓ Bo comment “hello — Bo”, in the DM"]);
         ivan.dm(ANA, &format!("log {cert}"))
             .await
-            .mentions("Bo comment “hello”");
+            .mentions("Bo comment “hello — Bo”");
         // The operator's token sees all, with names.
         let all = entries(ivan, "", None).await;
         let names: Vec<&str> = all

@@ -3,9 +3,11 @@
 
 mod api;
 mod architecture;
+mod blocking;
 mod bounds;
 mod campaign;
 mod cards;
+mod changes;
 mod channels;
 mod cli;
 mod comment;
@@ -18,6 +20,7 @@ mod deeds;
 mod demo;
 mod done;
 mod entities;
+mod filters;
 mod forms;
 mod full_disk;
 mod gaps;

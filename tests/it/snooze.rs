@@ -175,7 +175,7 @@ async fn the_last_task_put_off_leaves_an_empty_queue() {
             .mentions(": Renew cert. Nothing is left in your queue.");
         ivan.dm(ANA, "done")
             .await
-            .replies("✗ No current task. Your queue is empty. `create TITLE` adds a task.");
+            .replies("✗ No current task. Nothing in your queue can be worked on now: 1 task is snoozed (`list snoozed`).");
         ivan.dm(ANA, "undo").await.replies(
             "✓ Undone: Renew cert is back in your queue. It is your current task again",
         );

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::{End, Report, ReportState, Step, Words, moment, place, sentence};
 use crate::domain::operation::Outcome;
 use crate::domain::score::Score;
-use crate::domain::task::{Source, Status, Task};
+use crate::domain::task::{Priority, Source, Status, Task};
 use crate::domain::undo::{Undo, Undoes};
 use crate::domain::when::NotThen;
 
@@ -104,6 +104,12 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
         (Undoes::Start, false) => words
             .then(subject)
             .text(format!(" is not in progress any more in {source} already")),
+        (Undoes::Change, true) => words
+            .then(subject)
+            .text(format!(" is as it was before in {source}")),
+        (Undoes::Change, false) => words
+            .then(subject)
+            .text(format!(" is as it was before in {source} already")),
         (Undoes::Comment, true) => words
             .text("your comment on ")
             .then(subject)
@@ -121,6 +127,82 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
             Source::GitHub => " is closed in GitHub already",
         }),
     }
+}
+
+/// After an `assign`, `claim`, `due` or `prio`; `said` is what was asked for.
+pub(super) fn changed(said: &str, outcome: &Outcome, subject: Words) -> Words {
+    let source = outcome.task().key.source().name();
+    match outcome {
+        Outcome::Applied(_) => Words::new()
+            .text(format!("Now {said} in {source}: "))
+            .then(subject),
+        _ => Words::new()
+            .text("Note: ")
+            .then(subject)
+            .text(format!(" was already {said} in {source}")),
+    }
+}
+
+/// What was asked for, as it is said of the task.
+pub fn assigned_to(name: &str) -> String {
+    format!("assigned to {name}")
+}
+
+/// When it is due, as it is said of the task.
+pub fn due_on(due: Option<DateTime<Utc>>, zone: Tz) -> String {
+    match due {
+        Some(due) => format!("due {}", full_date(due, zone)),
+        None => "without a due date".to_owned(),
+    }
+}
+
+/// Its priority, as it is said of the task.
+pub fn of_priority(priority: Option<Priority>) -> String {
+    match priority {
+        Some(priority) => format!("of {} priority", priority.as_str()),
+        None => "without a priority".to_owned(),
+    }
+}
+
+pub fn not_due_then(why: &NotThen) -> Words {
+    Words::new().text(format!(
+        "The due date was not set: {why}. Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or \
+         `due none`."
+    ))
+}
+
+pub fn no_due_in_github() -> Words {
+    Words::new().text(
+        "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for yourself.",
+    )
+}
+
+pub fn no_such_priority_in_github(priority: Priority) -> Words {
+    Words::new().text(format!(
+        "In GitHub a priority is a label of github.priority_labels, and there is none for {}. It can be urgent, high or none.",
+        priority.as_str()
+    ))
+}
+
+/// Nobody of that name is known.
+pub fn no_such_person(name: &str, known: &[String]) -> Words {
+    let who = match known {
+        [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
+        known => format!("I know {}.", known.join(", ")),
+    };
+    Words::new().text(format!("I do not know who `{name}` is. {who}"))
+}
+
+/// Somebody has no account in a source, as far as is known.
+pub fn no_account(name: Option<&str>, source: Source) -> Words {
+    let whose = match name {
+        Some(name) => format!("{name}'s"),
+        None => "your".to_owned(),
+    };
+    Words::new().text(format!(
+        "I do not know {whose} account in {}. Whoever runs me can add it to [[people]] in bot.toml.",
+        source.name()
+    ))
 }
 
 /// It was taken back in time.
@@ -308,6 +390,7 @@ pub fn why_here(
     rank: &Rank,
     is_current: bool,
     first: Option<(&Task, i64)>,
+    circle: &[&Task],
 ) -> Words {
     let points: Vec<String> = score
         .points()
@@ -343,6 +426,13 @@ pub fn why_here(
         }
         Rank::Hidden(why) => words.text(format!("\nIt is not in your queue: it {why}.")),
     };
+    let words = match circle {
+        [] => words,
+        circle => words.text(format!(
+            " It and {} wait for each other in a circle, so that is no reason to hide any of them.",
+            names(circle)
+        )),
+    };
     let leads = matches!(rank, Rank::At { place: 1, .. });
     match is_current && !leads {
         true => {
@@ -352,9 +442,44 @@ pub fn why_here(
     }
 }
 
-/// Why a task is not in somebody's queue.
-pub fn hidden_because(hidden: &Hidden, zone: Tz) -> String {
+/// Some tasks by their titles and ids; of many the first few.
+fn names(tasks: &[&Task]) -> String {
+    const FEW: usize = 3;
+    let more = tasks.len().saturating_sub(FEW);
+    let mut names: Vec<String> = tasks
+        .iter()
+        .take(FEW)
+        .map(|task| format!("{} ({})", task.title, task.id.short()))
+        .collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    let last = names.pop().unwrap_or_default();
+    match names.is_empty() {
+        true => last,
+        false => format!("{} and {last}", names.join(", ")),
+    }
+}
+
+/// What has to be finished before a task, as a list says it beside it.
+pub fn waits_for(blockers: &[&Task]) -> String {
+    format!("waits for {}", names(blockers))
+}
+
+/// Until when it is put off, as a list says it beside it.
+pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> String {
+    format!("snoozed until {}", full_date(until, zone))
+}
+
+/// Why a task is not in somebody's queue, with all reasons that there are.
+pub fn hidden_because(hidden: &[Hidden], zone: Tz) -> String {
+    let reasons: Vec<String> = hidden.iter().map(|one| hidden_by(one, zone)).collect();
+    reasons.join(", and ")
+}
+
+fn hidden_by(hidden: &Hidden, zone: Tz) -> String {
     match hidden {
+        Hidden::Blocked(by) => waits_for(&by.iter().collect::<Vec<_>>()),
         Hidden::Snoozed(until) => format!("is snoozed until {}", full_date(*until, zone)),
         Hidden::Done(word) => format!("is {word}"),
         Hidden::BeingCompleted => "is being completed".to_owned(),
@@ -367,6 +492,8 @@ pub fn hidden_because(hidden: &Hidden, zone: Tz) -> String {
 /// Why a task is not offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hidden {
+    /// These have to be finished before it.
+    Blocked(Vec<Task>),
     Snoozed(DateTime<Utc>),
     /// In the source's own word.
     Done(String),

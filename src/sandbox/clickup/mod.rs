@@ -258,6 +258,13 @@ impl ClickUp {
         }
     }
 
+    /// One task waits for another from now on, or no longer. Both list it.
+    #[track_caller]
+    pub fn wait_for(&self, task: &str, first: &str, waits: bool) {
+        let (task, first) = (self.task(task).id, self.task(first).id);
+        self.house.with(|world| world.depend(&task, &first, waits));
+    }
+
     /// That user sets or removes a tag.
     #[track_caller]
     pub fn tag(&self, task: &str, tag: &str, on: bool, by: i64) {

@@ -516,6 +516,34 @@ impl World {
         }
     }
 
+    /// `waits` for `first`, or no longer. Both tasks change, and `taskUpdated` tells it: no event is the change's own.
+    pub fn depend(&mut self, waits: &str, first: &str, on: bool) {
+        let at = self.tick();
+        let by = self.somebody();
+        let is_it = |known: &Value| known["task_id"] == *waits && known["depends_on"] == *first;
+        for id in [waits, first] {
+            let Some(task) = self.tasks.get_mut(id) else {
+                continue;
+            };
+            let mut known = task.json["dependencies"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            known.retain(|known| !is_it(known));
+            if on {
+                known.push(json!({
+                    "task_id": waits, "depends_on": first, "type": 1, "date_created": at.to_string(),
+                    "userid": by.to_string(),
+                }));
+            }
+            task.json["dependencies"] = json!(known);
+            task.json["date_updated"] = json!(at.to_string());
+            let list = text(&task.json["list"]["id"]);
+            let item = self.item("dependency", &list, by, at, Value::Null, json!(first));
+            self.tell_both(id, None, item);
+        }
+    }
+
     pub fn tag(&mut self, id: &str, tag: &str, on: bool, by: i64) {
         let at = self.tick();
         let Some(task) = self.tasks.get_mut(id) else {

@@ -282,6 +282,20 @@ impl GitHub {
         );
     }
 
+    /// That person writes another text into the issue.
+    #[track_caller]
+    pub fn edit_issue_as(&self, repo: &str, number: u64, login: &str, body: &str) {
+        self.change(
+            repo,
+            number,
+            login,
+            Change {
+                body: Some(Some(body.to_owned())),
+                ..Change::default()
+            },
+        );
+    }
+
     /// That person replaces the issue's labels.
     #[track_caller]
     pub fn label_as(&self, repo: &str, number: u64, login: &str, labels: &[&str]) {

@@ -1,0 +1,142 @@
+//! `assign`, `claim`, `due` and `prio`: what is asked of a source for them.
+//!
+//! People are named as everywhere: by their name in `[[people]]`, their Slack id or their GitHub login. Who is to be
+//! assigned in a source has an account there that is known here.
+
+use super::turn::{Done, Turn, Typed};
+use super::{TurnedDown, is_called};
+use crate::domain::change::Change;
+use crate::domain::command::Ref;
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::{Priority, Source};
+use crate::domain::when::When;
+use crate::store::{DbResult, people};
+
+/// What a command came to, or why it was turned down.
+type Decided = DbResult<Result<Done, TurnedDown>>;
+
+impl Turn<'_> {
+    /// `assign [REF] @person`: theirs from now on, and not any more that of whoever gives it away. Others keep it.
+    pub(super) fn assign(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        to: &str,
+        typed: &Typed,
+    ) -> Decided {
+        if to.eq_ignore_ascii_case("me") {
+            return self.claim(person, task, typed);
+        }
+        let present = people::present(self.tx)?;
+        let Some(other) = present.iter().find(|other| is_called(other, to)) else {
+            let known: Vec<String> = present
+                .iter()
+                .filter(|one| !one.alone)
+                .map(|one| one.name.clone())
+                .collect();
+            return Ok(Err(TurnedDown::Unfit(reply::no_such_person(to, &known))));
+        };
+        if other.id == person.id {
+            return self.claim(person, task, typed);
+        }
+        self.change(person, task, typed, "assign", |source| {
+            let Some(add) = handle(other, source) else {
+                let words = reply::no_account(Some(&other.name), source);
+                return Err(TurnedDown::Unfit(words));
+            };
+            let change = Change::Assign {
+                add: vec![add],
+                remove: handle(person, source).into_iter().collect(),
+            };
+            Ok((change, reply::assigned_to(&other.name)))
+        })
+    }
+
+    /// `claim [REF]`: theirs too, who ask for it.
+    pub(super) fn claim(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
+        self.change(person, task, typed, "claim", |source| {
+            let Some(add) = handle(person, source) else {
+                return Err(TurnedDown::Unfit(reply::no_account(None, source)));
+            };
+            let change = Change::Assign {
+                add: vec![add],
+                remove: Vec::new(),
+            };
+            Ok((change, reply::assigned_to("you")))
+        })
+    }
+
+    /// `due [REF] WHEN`; `None`: never.
+    pub(super) fn due(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        at: Option<&When>,
+        typed: &Typed,
+    ) -> Decided {
+        let due = match at.map(|at| at.after(typed.at, person.zone)).transpose() {
+            Ok(due) => due,
+            Err(why) => return Ok(Err(TurnedDown::Unfit(reply::not_due_then(&why)))),
+        };
+        self.change(person, task, typed, "due", |source| match source {
+            Source::ClickUp => Ok((Change::Due(due), reply::due_on(due, person.zone))),
+            Source::GitHub => Err(TurnedDown::Unfit(reply::no_due_in_github())),
+        })
+    }
+
+    /// `prio [REF] LEVEL`; `None`: none. GitHub knows no more than labels tell.
+    pub(super) fn prioritise(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        priority: Option<Priority>,
+        typed: &Typed,
+    ) -> Decided {
+        self.change(person, task, typed, "prio", |source| {
+            let wanted = match (source, priority) {
+                (Source::GitHub, Some(Priority::Normal)) => None,
+                (Source::GitHub, Some(low @ Priority::Low)) => {
+                    let words = reply::no_such_priority_in_github(low);
+                    return Err(TurnedDown::Unfit(words));
+                }
+                (_, priority) => priority,
+            };
+            Ok((Change::Priority(wanted), reply::of_priority(wanted)))
+        })
+    }
+
+    /// Makes a change durable, with what is said of the task when it is made.
+    fn change(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+        verb: &'static str,
+        what: impl FnOnce(Source) -> Result<(Change, String), TurnedDown>,
+    ) -> Decided {
+        let target = match self.target(person, task, typed)? {
+            Ok(target) => target,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        let (change, said) = match what(target.key.source()) {
+            Ok(what) => what,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
+        let write = Write::Change {
+            task: target.key,
+            change,
+            said,
+        };
+        self.accept(person, typed, verb, vec![write]).map(Ok)
+    }
+}
+
+/// What a source knows somebody by.
+fn handle(person: &Person, source: Source) -> Option<String> {
+    match source {
+        Source::ClickUp => person.clickup.clone(),
+        Source::GitHub => person.github.clone(),
+    }
+}

@@ -1,0 +1,257 @@
+//! Which task has to be finished before which, and who waits for it (design 4).
+//!
+//! Sources read [`Link`]s out of what they are told of a task, and they are kept with it. The store makes pairs of open
+//! tasks of them; [`Waits`] says who is held up: `score` gives points for that, and the queue leaves out what is blocked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::person::{Person, PersonId};
+use super::task::{Account, RepoName, Source, TaskKey};
+
+/// How many links of one task are read.
+pub const LINKS_MAX: usize = 50;
+
+/// What a task says about another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    pub way: Way,
+    pub to: Linked,
+}
+
+/// Which of the two comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// The other one waits for this one.
+    Blocks,
+    /// This one waits for the other one.
+    BlockedBy,
+}
+
+/// How the other task is named.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Linked {
+    Task(TaskKey),
+    /// An issue by its repository's name, which says which repository that is only where it is looked up.
+    Issue {
+        repo: RepoName,
+        number: u64,
+    },
+}
+
+/// Two open tasks, by their rows, of which one has to be finished before the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    pub first: i64,
+    pub then: i64,
+}
+
+/// Somebody who waits: a person, whichever of their accounts a task names, or an account that is nobody's here.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    Person(PersonId),
+    Account(Source, String),
+}
+
+impl Who {
+    /// Whose an account is.
+    pub fn of(people: &[Person], source: Source, account: &Account) -> Who {
+        match people.iter().find(|person| person.has(source, account)) {
+            Some(person) => Who::Person(person.id),
+            None => Who::Account(source, account.id.clone()),
+        }
+    }
+}
+
+/// Who waits for whom among the open tasks.
+///
+/// Tasks that wait for each other in a circle would all be hidden, each for the sake of the next, and nobody would be
+/// told to begin anywhere. So what holds within a circle hides nothing and earns nothing; it is only told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waits {
+    blockers: BTreeMap<i64, BTreeSet<i64>>,
+    people: BTreeMap<i64, BTreeSet<Who>>,
+    circles: BTreeMap<i64, BTreeSet<i64>>,
+}
+
+impl Waits {
+    /// From all pairs of open tasks, and whose the tasks are that come second.
+    pub fn of(pairs: &BTreeSet<Pair>, whose: &BTreeMap<i64, BTreeSet<Who>>) -> Waits {
+        let circle_of = circles(pairs);
+        let mut waits = Waits::default();
+        for &Pair { first, then } in pairs {
+            if first == then {
+                continue;
+            }
+            if circle_of.get(&first) == circle_of.get(&then) {
+                waits.circles.entry(first).or_default().insert(then);
+                waits.circles.entry(then).or_default().insert(first);
+                continue;
+            }
+            waits.blockers.entry(then).or_default().insert(first);
+            let people = whose.get(&then).into_iter().flatten().cloned();
+            waits.people.entry(first).or_default().extend(people);
+        }
+        waits
+    }
+
+    /// How many people wait for a task: each counts once, however many tasks of theirs do.
+    pub fn people_waiting_for(&self, task: i64) -> usize {
+        self.people.get(&task).map_or(0, BTreeSet::len)
+    }
+
+    /// Those people.
+    pub fn who_waits_for(&self, task: i64) -> impl Iterator<Item = &Who> {
+        self.people.get(&task).into_iter().flatten()
+    }
+
+    /// Whether something has to be finished before it.
+    pub fn is_blocked(&self, task: i64) -> bool {
+        self.blockers.contains_key(&task)
+    }
+
+    /// All that is blocked.
+    pub fn blocked(&self) -> impl Iterator<Item = i64> + '_ {
+        self.blockers.keys().copied()
+    }
+
+    /// What has to be finished before it.
+    pub fn blockers_of(&self, task: i64) -> Vec<i64> {
+        self.blockers
+            .get(&task)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// What it waits for, and what waits for it, in a circle.
+    pub fn in_a_circle_with(&self, task: i64) -> Vec<i64> {
+        self.circles
+            .get(&task)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+}
+
+/// Which tasks reach each other along the pairs: those have the same number. Walks, and calls nothing again, so that a
+/// long chain is no trouble.
+fn circles(pairs: &BTreeSet<Pair>) -> BTreeMap<i64, i64> {
+    let mut ahead: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    let mut back: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for &Pair { first, then } in pairs {
+        ahead.entry(first).or_default().push(then);
+        back.entry(then).or_default().push(first);
+    }
+    let mut seen = BTreeSet::new();
+    let mut left = Vec::new();
+    for &task in ahead.keys() {
+        let mut stack = vec![(task, false)];
+        while let Some((task, leaves)) = stack.pop() {
+            if leaves {
+                left.push(task);
+            } else if seen.insert(task) {
+                stack.push((task, true));
+                let next = ahead.get(&task).into_iter().flatten();
+                stack.extend(next.map(|&next| (next, false)));
+            }
+        }
+    }
+    let mut circles = BTreeMap::new();
+    for &circle in left.iter().rev() {
+        let mut stack = vec![circle];
+        while let Some(task) = stack.pop() {
+            if circles.contains_key(&task) {
+                continue;
+            }
+            circles.insert(task, circle);
+            stack.extend(back.get(&task).into_iter().flatten());
+        }
+    }
+    circles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn pairs(of: &[(i64, i64)]) -> BTreeSet<Pair> {
+        of.iter()
+            .map(|&(first, then)| Pair { first, then })
+            .collect()
+    }
+
+    fn person(id: i64) -> Who {
+        Who::Person(PersonId(id))
+    }
+
+    #[rstest]
+    #[case::nothing(&[], &[])]
+    #[case::one(&[(1, 2)], &[2])]
+    #[case::a_chain(&[(1, 2), (2, 3)], &[2, 3])]
+    #[case::itself(&[(1, 1)], &[])]
+    #[case::each_other(&[(1, 2), (2, 1)], &[])]
+    #[case::a_circle_of_three(&[(1, 2), (2, 3), (3, 1)], &[])]
+    #[case::before_a_circle(&[(9, 1), (1, 2), (2, 1)], &[1])]
+    #[case::behind_a_circle(&[(1, 2), (2, 1), (2, 9)], &[9])]
+    #[case::two_ways_to_one(&[(1, 2), (1, 3), (2, 4), (3, 4)], &[2, 3, 4])]
+    #[case::two_circles(&[(1, 2), (2, 1), (2, 3), (3, 4), (4, 3)], &[3])]
+    fn blocks(#[case] of: &[(i64, i64)], #[case] blocked: &[i64]) {
+        let waits = Waits::of(&pairs(of), &BTreeMap::new());
+        assert_eq!(waits.blocked().collect::<Vec<_>>(), blocked);
+    }
+
+    #[test]
+    fn each_person_who_waits_counts_once() {
+        let whose = BTreeMap::from([
+            (2, BTreeSet::from([person(1), person(2)])),
+            (3, BTreeSet::from([person(2)])),
+            (4, BTreeSet::new()),
+            (5, BTreeSet::from([person(3)])),
+        ]);
+        // 5 waits for 1 only through 2, and in a circle with 6.
+        let of = pairs(&[(1, 2), (1, 3), (1, 4), (2, 5), (5, 6), (6, 5)]);
+        let waits = Waits::of(&of, &whose);
+        let counted: Vec<usize> = (1..=6).map(|task| waits.people_waiting_for(task)).collect();
+        assert_eq!(counted, [2, 1, 0, 0, 0, 0]);
+        assert_eq!(waits.in_a_circle_with(5), [6]);
+        assert_eq!(waits.blockers_of(5), [2]);
+    }
+
+    #[test]
+    fn a_long_chain_is_no_trouble() {
+        let of: Vec<(i64, i64)> = (0..50_000).map(|task| (task, task + 1)).collect();
+        let waits = Waits::of(&pairs(&of), &BTreeMap::new());
+        assert_eq!(waits.blocked().count(), 50_000);
+    }
+
+    proptest! {
+        /// However tasks wait for each other: where there are any, there is one to begin with.
+        #[test]
+        fn never_is_everything_blocked(of in proptest::collection::btree_set((0..12i64, 0..12i64), 1..40)) {
+            let of: Vec<(i64, i64)> = of.into_iter().collect();
+            let waits = Waits::of(&pairs(&of), &BTreeMap::new());
+            let tasks: BTreeSet<i64> = of.iter().flat_map(|&(first, then)| [first, then]).collect();
+            prop_assert!(tasks.iter().any(|&task| !waits.is_blocked(task)));
+            // And finishing what may be begun, again and again, finishes all.
+            let mut open = tasks;
+            while !open.is_empty() {
+                let left: BTreeSet<Pair> = pairs(&of)
+                    .into_iter()
+                    .filter(|pair| open.contains(&pair.first) && open.contains(&pair.then))
+                    .collect();
+                let waits = Waits::of(&left, &BTreeMap::new());
+                let before = open.len();
+                open.retain(|&task| waits.is_blocked(task));
+                prop_assert!(open.len() < before);
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What `assign`, `claim`, `due` and `prio` make different in a task, and the opposite of it.
+//!
+//! Such a change is repeatable: sent twice it is made once, and whether it holds can be seen in the task. So a lost answer
+//! needs no search, and `undo` compares with the same two questions: does what we left hold, or what was before it?
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::task::{Account, Priority, Source, Task};
+
+/// One change of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// People by what their source knows them by: a ClickUp member id, a GitHub login.
+    Assign {
+        add: Vec<String>,
+        remove: Vec<String>,
+    },
+    /// When it is due; `None`: never.
+    Due(Option<DateTime<Utc>>),
+    /// `None`: as a source without a priority has it.
+    Priority(Option<Priority>),
+}
+
+impl Change {
+    /// Whether the task, as the source has it now, already is so.
+    pub fn holds_in(&self, task: &Task) -> bool {
+        let source = task.key.source();
+        let has = |handle: &String| {
+            let mut assignees = task.assignees.iter();
+            assignees.any(|account| is_handle(source, account, handle))
+        };
+        match self {
+            Change::Assign { add, remove } => add.iter().all(has) && !remove.iter().any(has),
+            // ClickUp counts milliseconds, a person minutes.
+            Change::Due(due) => {
+                due.map(|due| due.timestamp_millis()) == task.due.map(|due| due.timestamp_millis())
+            }
+            Change::Priority(priority) => *priority == task.priority,
+        }
+    }
+
+    /// What makes the task again as it is now.
+    pub fn back_to(&self, now: &Task) -> Change {
+        let source = now.key.source();
+        let has = |handle: &&String| {
+            let mut assignees = now.assignees.iter();
+            assignees.any(|account| is_handle(source, account, handle))
+        };
+        match self {
+            Change::Assign { add, remove } => Change::Assign {
+                add: remove.iter().filter(has).cloned().collect(),
+                remove: add.iter().filter(|handle| !has(handle)).cloned().collect(),
+            },
+            Change::Due(_) => Change::Due(now.due),
+            Change::Priority(_) => Change::Priority(now.priority),
+        }
+    }
+
+    /// The word in metrics and logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Change::Assign { .. } => "assign",
+            Change::Due(_) => "due",
+            Change::Priority(_) => "priority",
+        }
+    }
+
+    /// How the task differs from what was left, as the end of a sentence about it.
+    pub fn difference(&self) -> &'static str {
+        match self {
+            Change::Assign { .. } => "it is assigned otherwise now",
+            Change::Due(_) => "it has another due date now",
+            Change::Priority(_) => "it has another priority now",
+        }
+    }
+}
+
+/// Whether a source knows this account by that.
+pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
+    match source {
+        Source::ClickUp => account.id == handle,
+        Source::GitHub => account.name.eq_ignore_ascii_case(handle),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::{Status, TaskId, TaskKey};
+    use rstest::rstest;
+
+    fn task(key: TaskKey, assignees: &[(&str, &str)]) -> Task {
+        Task {
+            key,
+            id: TaskId::clickup("86a").unwrap(),
+            container: String::new(),
+            title: String::new(),
+            description: String::new(),
+            url: String::new(),
+            status: Status::Todo,
+            source_status: String::new(),
+            assignees: assignees
+                .iter()
+                .map(|(id, name)| Account {
+                    id: (*id).into(),
+                    name: (*name).into(),
+                })
+                .collect(),
+            labels: Vec::new(),
+            entity: None,
+            priority: Some(Priority::Low),
+            due: None,
+            created_at: DateTime::default(),
+            updated_at: DateTime::default(),
+            closed: None,
+            commented_at: None,
+            reopened: false,
+            custom_id: None,
+            creator: None,
+            links: Vec::new(),
+        }
+    }
+
+    fn assign(add: &[&str], remove: &[&str]) -> Change {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Change::Assign {
+            add: all(add),
+            remove: all(remove),
+        }
+    }
+
+    #[rstest]
+    #[case::there(assign(&["4243"], &[]), true, assign(&[], &[]))]
+    #[case::not_there(assign(&["4242"], &[]), false, assign(&[], &["4242"]))]
+    #[case::handed_over(assign(&["4242"], &["4243"]), false, assign(&["4243"], &["4242"]))]
+    #[case::nothing_to_take_off(assign(&["4243"], &["4242"]), true, assign(&[], &[]))]
+    #[case::a_name_is_no_id(assign(&["Bo"], &[]), false, assign(&[], &["Bo"]))]
+    #[case::due(Change::Due(DateTime::from_timestamp(60, 0)), false, Change::Due(None))]
+    #[case::never_due(Change::Due(None), true, Change::Due(None))]
+    #[case::priority(
+        Change::Priority(Some(Priority::High)),
+        false,
+        Change::Priority(Some(Priority::Low))
+    )]
+    #[case::same_priority(
+        Change::Priority(Some(Priority::Low)),
+        true,
+        Change::Priority(Some(Priority::Low))
+    )]
+    fn what_holds_and_what_was(#[case] change: Change, #[case] holds: bool, #[case] back: Change) {
+        let task = task(TaskKey::clickup("86a"), &[("4243", "Bo")]);
+        assert_eq!(change.holds_in(&task), holds);
+        assert_eq!(change.back_to(&task), back);
+        // What is so already need not be put back; what is put back holds as it was.
+        assert!(change.back_to(&task).holds_in(&task));
+    }
+
+    #[test]
+    fn github_knows_people_by_their_login_in_any_case() {
+        let task = task(TaskKey::github(1001, 7), &[("12", "Bo")]);
+        assert!(assign(&["bo"], &["12"]).holds_in(&task));
+    }
+}

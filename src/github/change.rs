@@ -1,0 +1,152 @@
+//! Whose an issue is, and its priority, which is a label here (contract github 4.2: deltas, never the whole set).
+//!
+//! GitHub drops without a word whom it does not let be assigned: its answer is looked at. Issues have no due date.
+
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use crate::domain::change::Change;
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::task::{Priority, RepoName, Task};
+
+use super::GitHub;
+use super::client::{Request, segment};
+use super::wire::{Issue, Label, Listed, same_name};
+use super::writer::{named, parts, unreadable_after_write};
+
+impl GitHub {
+    /// Makes a change, with as many requests as it takes; each may be repeated.
+    pub(super) async fn make(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+        match change {
+            Change::Assign { add, remove } => {
+                let mut task = now.clone();
+                if !add.is_empty() {
+                    task = self.assignees(&task, add, true).await?;
+                    let added = Change::Assign {
+                        add: add.clone(),
+                        remove: Vec::new(),
+                    };
+                    if !added.holds_in(&task) {
+                        return Err(refused(format!(
+                            "GitHub does not let {} be assigned to {}. Give them access to the repository first",
+                            now.id.short(),
+                            add.join(" and ")
+                        )));
+                    }
+                }
+                if !remove.is_empty() {
+                    task = self.assignees(&task, remove, false).await?;
+                }
+                Ok(task)
+            }
+            Change::Priority(priority) => self.prioritise(now, *priority).await,
+            Change::Due(_) => Err(refused("GitHub has no due dates for issues".to_owned())),
+        }
+    }
+
+    async fn assignees(
+        &self,
+        now: &Task,
+        logins: &[String],
+        adds: bool,
+    ) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let request = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/assignees");
+            let (thing, body) = (named(name, number), json!({ "assignees": logins }));
+            match adds {
+                true => Request::post(path, thing, body),
+                false => Request::delete(path, thing).with_body(body),
+            }
+        };
+        let (issue, name): (Issue, _) = self.write(repository, name, request).await?;
+        let me = self.me().await.unwrap_or(None);
+        let task = issue.into_task(&self.mapping, repository, &name, me);
+        task.map_err(|why| unreadable_after_write(&named(&name, number), &why))
+    }
+
+    /// Puts the label of a priority on, if the repository has one of those configured, and takes those of others off.
+    async fn prioritise(&self, now: &Task, priority: Option<Priority>) -> Result<Task, WriteError> {
+        let labels = &self.mapping.priority_labels;
+        let wanted: &[String] = match priority {
+            Some(Priority::Urgent) => &labels.urgent,
+            Some(Priority::High) => &labels.high,
+            Some(Priority::Normal | Priority::Low) | None => &[],
+        };
+        let is_on = |wanted: &String| now.labels.iter().any(|label| same_name(label, wanted));
+        let missing = match priority {
+            Some(_) if !wanted.iter().any(is_on) => Some(self.first_label(now, wanted).await?),
+            _ => None,
+        };
+        // In this order, so that wherever it is interrupted the issue does not look as if all were done.
+        let mut task = now.clone();
+        let others = labels.urgent.iter().chain(&labels.high);
+        for other in others.filter(|other| !wanted.iter().any(|label| same_name(label, other))) {
+            // In the repository's own spelling.
+            let found = task.labels.iter().find(|label| same_name(label, other));
+            if let Some(label) = found.cloned() {
+                task = self.take_off(&task, &label).await?;
+            }
+        }
+        if let Some(label) = missing {
+            task = self.put_on(&task, &label).await?;
+        }
+        Ok(task)
+    }
+
+    /// The first of some labels that the repository has: one that GitHub would make on the fly is not wanted by its people.
+    async fn first_label(&self, now: &Task, wanted: &[String]) -> Result<String, WriteError> {
+        let (repository, _) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        for label in wanted {
+            let path = format!("/repos/{name}/labels/{}", segment(label));
+            let thing = format!("the label {label} of {name}");
+            match self
+                .client
+                .get::<IgnoredAny>(&Request::get(path, thing))
+                .await
+            {
+                Ok(_) => return Ok(label.clone()),
+                Err(WriteError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused(match wanted {
+            [] => "github.priority_labels names no label for that priority".to_owned(),
+            wanted => format!(
+                "{name} has no label {} in GitHub. Make it there first, or name another in github.priority_labels",
+                wanted.join(" or ")
+            ),
+        }))
+    }
+
+    async fn put_on(&self, now: &Task, label: &str) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/labels");
+            Request::post(path, named(name, number), json!({ "labels": [label] }))
+        };
+        let (labels, _): (Listed<Label>, _) = self.write(repository, name, post).await?;
+        Ok(self.labelled(now, labels))
+    }
+
+    async fn take_off(&self, now: &Task, label: &str) -> Result<Task, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let delete = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/labels/{}", segment(label));
+            Request::delete(path, named(name, number))
+        };
+        let (labels, _): (Listed<Label>, _) = self.write(repository, name, delete).await?;
+        Ok(self.labelled(now, labels))
+    }
+}
+
+fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Other,
+        why,
+    }
+}

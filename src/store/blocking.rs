@@ -1,0 +1,340 @@
+//! What open tasks say about which comes before which → who waits for whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::tasks::{FOLLOWED, corrupt, from_json};
+use super::{operations, people, tasks};
+use crate::domain::blocking::{Link, Linked, Pair, Waits, Way, Who};
+use crate::domain::person::Person;
+use crate::domain::task::{Account, RepoName, Source, TaskKey};
+
+/// Who waits for whom now. Counted are tasks that are open, in a place that is followed, and not just being completed:
+/// of what is not mirrored nobody knows when it is finished, so it blocks nothing. An issue that was transferred is meant
+/// by its old name, too.
+pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
+    let told = told(connection)?;
+    if told.is_empty() {
+        return Ok(Waits::default());
+    }
+    let mut lookup = Lookup {
+        connection,
+        leaving: operations::being_completed(connection)?,
+        people: people::present(connection)?,
+        repositories: BTreeMap::new(),
+        whose: BTreeMap::new(),
+    };
+    let mut pairs = BTreeSet::new();
+    for (row, links) in told {
+        if lookup.leaving.contains(&row) {
+            continue;
+        }
+        for link in links {
+            let Some(other) = lookup.open(&link.to)? else {
+                continue;
+            };
+            let (first, then) = match link.way {
+                Way::Blocks => (row, other),
+                Way::BlockedBy => (other, row),
+            };
+            lookup.whose(then)?;
+            pairs.insert(Pair { first, then });
+        }
+    }
+    Ok(Waits::of(&pairs, &lookup.whose))
+}
+
+/// The open tasks that say something about others.
+fn told(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<Link>)>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT id, links FROM tasks INDEXED BY tasks_linked
+             WHERE links <> '[]' AND status <> 'done' AND {FOLLOWED} ORDER BY id"
+        ))?
+        .query_map([], |row| Ok((row.get(0)?, from_json(row, 1)?)))?
+        .collect()
+}
+
+struct Lookup<'a> {
+    connection: &'a Connection,
+    leaving: BTreeSet<i64>,
+    people: Vec<Person>,
+    repositories: BTreeMap<RepoName, Option<u64>>,
+    whose: BTreeMap<i64, BTreeSet<Who>>,
+}
+
+impl Lookup<'_> {
+    /// The row of a task, if it is open here.
+    fn open(&mut self, linked: &Linked) -> rusqlite::Result<Option<i64>> {
+        let key = match linked {
+            Linked::Task(key) => key.clone(),
+            Linked::Issue { repo, number } => {
+                let repository = match self.repositories.get(repo) {
+                    Some(known) => *known,
+                    None => {
+                        let found = tasks::repository(self.connection, repo)?;
+                        self.repositories.insert(repo.clone(), found);
+                        found
+                    }
+                };
+                match repository {
+                    Some(repository) => TaskKey::github(repository, *number),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let row: Option<i64> = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT id FROM tasks
+                 WHERE id = (SELECT ifnull(successor, id) FROM tasks WHERE source = ?1 AND source_key = ?2)
+                   AND status <> 'done' AND {FOLLOWED}"
+            ))?
+            .query_row(params![key.source().as_str(), key.as_str()], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(row.filter(|row| !self.leaving.contains(row)))
+    }
+
+    /// Who waits if this task does: whoever it is assigned to, and where that is nobody, who made it.
+    fn whose(&mut self, row: i64) -> rusqlite::Result<()> {
+        if self.whose.contains_key(&row) {
+            return Ok(());
+        }
+        let (source, assignees, creator): (String, Vec<Account>, Option<String>) = self
+            .connection
+            .prepare_cached("SELECT source, assignees, creator FROM tasks WHERE id = ?1")?
+            .query_row([row], |row| {
+                Ok((row.get(0)?, from_json(row, 1)?, row.get(2)?))
+            })?;
+        let source = Source::parse(&source).ok_or_else(|| corrupt(0))?;
+        let creator: Option<Account> = creator
+            .map(|json| serde_json::from_str(&json).map_err(|_| corrupt(2)))
+            .transpose()?;
+        let accounts = match assignees.is_empty() {
+            true => creator.into_iter().collect(),
+            false => assignees,
+        };
+        let who = accounts
+            .iter()
+            .map(|account| Who::of(&self.people, source, account))
+            .collect();
+        self.whose.insert(row, who);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use rstest::rstest;
+
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+    use crate::domain::operation::Container;
+    use crate::domain::task::{Status, Task, TaskId};
+
+    fn at(second: i64) -> chrono::DateTime<chrono::Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn account(id: &str, name: &str) -> Account {
+        Account {
+            id: id.into(),
+            name: name.into(),
+        }
+    }
+
+    /// Ana, who is 4242 in ClickUp and `ana` in GitHub; a list, and two repositories.
+    fn mirror() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let ana = people::Configured {
+            name: "Ana".into(),
+            slack: None,
+            github: Some("ana".into()),
+            clickup: Some("4242".into()),
+        };
+        people::configure(&connection, &[ana]).unwrap();
+        for (source, id, name) in [
+            (Source::ClickUp, "901", "Inbox"),
+            (Source::GitHub, "1001", "acme/widgets"),
+            (Source::GitHub, "1002", "acme/api"),
+        ] {
+            let container = Container {
+                source,
+                id: id.into(),
+                name: name.into(),
+                configured: name.into(),
+            };
+            tasks::keep_container(&connection, &container).unwrap();
+        }
+        connection
+    }
+
+    fn task(key: TaskKey, container: &str) -> Task {
+        Task {
+            id: match key.github_parts() {
+                Some((_, number)) => TaskId::github(None, number).unwrap(),
+                None => TaskId::clickup(key.as_str()).unwrap(),
+            },
+            key,
+            container: container.into(),
+            title: String::new(),
+            description: String::new(),
+            url: String::new(),
+            status: Status::Todo,
+            source_status: String::new(),
+            assignees: Vec::new(),
+            labels: Vec::new(),
+            entity: None,
+            priority: None,
+            due: None,
+            created_at: at(1),
+            updated_at: at(1),
+            closed: None,
+            commented_at: None,
+            reopened: false,
+            custom_id: None,
+            creator: None,
+            links: Vec::new(),
+        }
+    }
+
+    fn issue(number: u64) -> Task {
+        task(TaskKey::github(1001, number), "1001")
+    }
+
+    fn in_clickup(id: &str) -> Task {
+        task(TaskKey::clickup(id), "901")
+    }
+
+    fn keep(connection: &Connection, task: &Task) -> i64 {
+        tasks::keep(connection, task, at(2)).unwrap().0
+    }
+
+    fn link(way: Way, to: Linked) -> Link {
+        Link { way, to }
+    }
+
+    fn number(number: u64) -> Linked {
+        Linked::Task(TaskKey::github(1001, number))
+    }
+
+    fn named(repo: &str, number: u64) -> Linked {
+        Linked::Issue {
+            repo: RepoName::parse(repo).unwrap(),
+            number,
+        }
+    }
+
+    #[test]
+    fn each_who_waits_counts_once_over_both_sources() {
+        let connection = mirror();
+        let issue_of_ana = Task {
+            assignees: vec![account("12", "Ana")],
+            links: vec![link(Way::BlockedBy, number(7))],
+            ..issue(8)
+        };
+        // Assigned to nobody: whoever made it waits.
+        let issue_of_bo = Task {
+            creator: Some(account("13", "bo")),
+            links: vec![link(Way::BlockedBy, named("Acme/Widgets", 7))],
+            ..issue(9)
+        };
+        let seven = Task {
+            links: vec![link(Way::Blocks, named("acme/api", 3))],
+            ..issue(7)
+        };
+        let of_ana_too = Task {
+            assignees: vec![account("12", "ana"), account("14", "cem")],
+            creator: Some(account("15", "dee")),
+            ..task(TaskKey::github(1002, 3), "1002")
+        };
+        let [eight, nine, seven, three] =
+            [issue_of_ana, issue_of_bo, seven, of_ana_too].map(|task| keep(&connection, &task));
+        let waits = waits(&connection).unwrap();
+        assert_eq!(waits.people_waiting_for(seven), 3);
+        assert_eq!(waits.blocked().collect::<Vec<_>>(), [eight, nine, three]);
+        assert_eq!(waits.blockers_of(three), [seven]);
+    }
+
+    #[test]
+    fn a_dependency_of_clickup_counts_whichever_of_the_two_tells_it() {
+        let connection = mirror();
+        let to = |id| Linked::Task(TaskKey::clickup(id));
+        let first = Task {
+            links: vec![link(Way::Blocks, to("86b"))],
+            ..in_clickup("86a")
+        };
+        let third = Task {
+            assignees: vec![account("4242", "Ana")],
+            links: vec![link(Way::BlockedBy, to("86a"))],
+            ..in_clickup("86c")
+        };
+        let [a, b, c] = [first, in_clickup("86b"), third].map(|task| keep(&connection, &task));
+        let waits = waits(&connection).unwrap();
+        assert_eq!(waits.blocked().collect::<Vec<_>>(), [b, c]);
+        assert_eq!(waits.people_waiting_for(a), 1);
+    }
+
+    /// What is done to number 7, by which number 8 says that it is blocked; and whether it still is.
+    #[rstest]
+    #[case::nothing(|_: &Connection, _: Task| (), true)]
+    #[case::finished(|c: &Connection, seven: Task| { keep(c, &Task { status: Status::Done, ..seven }); }, false)]
+    #[case::deleted(|c: &Connection, seven: Task| tasks::mark_gone(c, &seven.key, at(3)).unwrap(), false)]
+    #[case::moved_out_of_sight(|c: &Connection, seven: Task| tasks::mark_away(c, &seven.key, at(3)).unwrap(), false)]
+    #[case::not_followed_any_more(|c: &Connection, _: Task| tasks::follow_only(c, Source::GitHub, &["acme/api".into()]).unwrap(), false)]
+    #[case::transferred(|c: &Connection, seven: Task| transfer(c, &seven, Status::Todo), true)]
+    #[case::transferred_and_finished(|c: &Connection, seven: Task| transfer(c, &seven, Status::Done), false)]
+    #[case::there_and_back(|c: &Connection, seven: Task| {
+        transfer(c, &seven, Status::Done);
+        tasks::keep(c, &Task { updated_at: at(9), ..seven }, at(9)).unwrap();
+    }, true)]
+    #[case::renamed(|c: &Connection, _: Task| tasks::rename_repository(c, "1001", &RepoName::parse("acme/gadgets").unwrap()).unwrap(), true)]
+    fn what_was_blocked_is_free_when_the_other_is_not_open_here(
+        #[case] change: fn(&Connection, Task),
+        #[case] blocked: bool,
+    ) {
+        let connection = mirror();
+        keep(&connection, &issue(7));
+        let by_name = Task {
+            links: vec![link(Way::BlockedBy, named("acme/widgets", 7))],
+            ..task(TaskKey::github(1002, 8), "1002")
+        };
+        let eight = keep(&connection, &by_name);
+        change(&connection, issue(7));
+        assert_eq!(waits(&connection).unwrap().is_blocked(eight), blocked);
+    }
+
+    /// It lives on in acme/api as number 5.
+    fn transfer(connection: &Connection, old: &Task, status: Status) {
+        let new = Task {
+            status,
+            ..task(TaskKey::github(1002, 5), "1002")
+        };
+        let old_row = keep(connection, old);
+        let new_row = keep(connection, &new);
+        tasks::succeed(connection, old_row, new_row).unwrap();
+        tasks::mark_away(connection, &old.key, at(3)).unwrap();
+    }
+
+    #[test]
+    fn what_names_nothing_here_blocks_nothing() {
+        let connection = mirror();
+        let told = Task {
+            links: vec![
+                link(Way::BlockedBy, named("acme/secret", 1)),
+                link(Way::BlockedBy, number(99)),
+                link(Way::BlockedBy, number(8)),
+            ],
+            ..issue(8)
+        };
+        let eight = keep(&connection, &told);
+        let waits = waits(&connection).unwrap();
+        assert!(!waits.is_blocked(eight));
+        assert_eq!(waits.people_waiting_for(eight), 0);
+    }
+}

@@ -1,0 +1,291 @@
+//! `assign`, `claim`, `due` and `prio`: true in the source, once, and taken back if it still is as it was left.
+//!
+//! | situation                        | outcome                                                   |
+//! |----------------------------------|-----------------------------------------------------------|
+//! | plain                            | changed                                                   |
+//! | so already                       | success, said to be so, and nothing is sent               |
+//! | answer lost after it was applied | changed, by one request                                   |
+//! | source down                      | queued, and changed when it is back                       |
+//! | refused by the source            | refused with its reason, nothing changed                  |
+//! | source without the notion        | refused before anything is asked                          |
+//! | undone                           | as it was, unless somebody changed it since               |
+
+use ivan::sandbox::front::{Fault, What};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// One task and one issue of Ana's, and one of nobody's in each source.
+fn of_two() -> Setup {
+    Setup::new()
+        .people()
+        .clickup_tasks([
+            json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 3}),
+            json!({"name": "Nobody's"}),
+        ])
+        .github_issues([
+            json!({"title": "Login fails", "assignees": ["ana"], "labels": ["P1"]}),
+            json!({"title": "Update the docs"}),
+        ])
+        .before(|sandbox| {
+            for label in ["P0", "P1"] {
+                sandbox.github.add_label(REPO, label);
+            }
+        })
+}
+
+fn cert(ivan: &Ivan) -> String {
+    format!("clickup:{}", ivan.clickup().task("Renew cert").id())
+}
+
+fn assigned_in_clickup(ivan: &Ivan, task: &str) -> Vec<i64> {
+    let json = ivan.clickup().task(task).json();
+    let assignees = json["assignees"].as_array().unwrap().iter();
+    assignees.map(|user| user["id"].as_i64().unwrap()).collect()
+}
+
+fn in_github(ivan: &Ivan, number: u64, what: &str, name: &str) -> Vec<String> {
+    let issues = ivan.github().issues(REPO);
+    let issue = issues
+        .iter()
+        .find(|issue| issue["number"] == number)
+        .unwrap();
+    let items = issue[what].as_array().unwrap().iter();
+    items
+        .map(|item| item[name].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn priority(ivan: &Ivan) -> Value {
+    ivan.clickup().task("Renew cert").json()["priority"]["priority"].clone()
+}
+
+fn due(ivan: &Ivan) -> Value {
+    ivan.clickup().task("Renew cert").json()["due_date"].clone()
+}
+
+/// How many writes went out.
+fn writes(ivan: &Ivan) -> usize {
+    let seen = [
+        ivan.clickup().front().journal(),
+        ivan.github().front().journal(),
+    ];
+    seen.iter()
+        .flatten()
+        .filter(|seen| seen.method != "GET")
+        .count()
+}
+
+#[tokio::test]
+async fn a_task_is_given_to_somebody_else_and_taken_back() {
+    ivan_test(of_two(), async |ivan| {
+        let cert = cert(ivan);
+        ivan.says_wire(ANA, &format!("assign {cert} <@{BO}>"))
+            .answers()
+            .await
+            .replies("✓ Now assigned to Bo in ClickUp: Renew cert");
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .begins("Renew cert was assigned to you in ClickUp by Ana, ");
+        assert_eq!(assigned_in_clickup(ivan, "Renew cert"), [BO_CLICKUP]);
+        ivan.dm(BO, "mute").await;
+        ivan.dm(BO, "list").await.begins("1. Renew cert");
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Renew cert is as it was before in ClickUp");
+        assert_eq!(assigned_in_clickup(ivan, "Renew cert"), [ANA_CLICKUP]);
+        ivan.dm(ANA, "assign #1 @bo")
+            .await
+            .replies("✓ Now assigned to Bo in GitHub: Login fails");
+        assert_eq!(in_github(ivan, 1, "assignees", "login"), ["bo"]);
+        ivan.dm(ANA, "undo")
+            .await
+            .replies("✓ Undone: Login fails is as it was before in GitHub");
+        assert_eq!(in_github(ivan, 1, "assignees", "login"), ["ana"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_claims_has_it_too() {
+    ivan_test(of_two(), async |ivan| {
+        ivan.dm(BO, "claim #1")
+            .await
+            .replies("✓ Now assigned to you in GitHub: Login fails");
+        assert_eq!(in_github(ivan, 1, "assignees", "login"), ["ana", "bo"]);
+        ivan.dm(BO, "claim #1")
+            .await
+            .replies("✓ Note: Login fails was already assigned to you in GitHub");
+        let id = ivan.clickup().task("Nobody's").id().to_owned();
+        let ran = ivan
+            .cli(&["--as", "Bo", "claim", &format!("clickup:{id}")])
+            .await;
+        assert_eq!(
+            (ran.exit, ran.out.trim()),
+            (0, "✓ Now assigned to you in ClickUp: Nobody's")
+        );
+        assert_eq!(assigned_in_clickup(ivan, "Nobody's"), [BO_CLICKUP]);
+        assert_eq!(writes(ivan), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_due_date_is_set_in_the_persons_zone_and_taken_away() {
+    ivan_test(of_two(), async |ivan| {
+        let cert = cert(ivan);
+        let typed = format!("due {cert} tomorrow 17:00");
+        let answer = ivan.dm(ANA, &typed).await;
+        answer.begins("✓ Now due ");
+        answer.mentions(" 17:00 in ClickUp: Renew cert");
+        let set: i64 = due(ivan).as_str().unwrap().parse().unwrap();
+        // Madrid is ahead of UTC by an hour or two.
+        let hour = set / 3_600_000 % 24;
+        assert!((15..=16).contains(&hour), "{hour}");
+        let path = format!("/tasks/{}/due", cert.replace(':', "%3A"));
+        let (status, answer) = ivan
+            .http_with(
+                "POST",
+                &path,
+                Some(json!({"due": "none"})),
+                &[("X-Ivan-Actor", "Ana")],
+            )
+            .await;
+        assert_eq!(
+            (status, &answer["success"]),
+            (200, &json!(true)),
+            "{answer}"
+        );
+        assert_eq!(due(ivan), Value::Null);
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Renew cert is as it was");
+        assert_eq!(due(ivan), json!(set.to_string()));
+        ivan.dm(ANA, "due #1 fri").await.begins(
+            "✗ GitHub has no due dates for issues. Put the date into its milestone in GitHub",
+        );
+        ivan.dm(ANA, "due 1 jan 2020")
+            .await
+            .begins("✗ The due date was not set: 1 Jan 2020 09:00 is over");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_priority_is_set_and_taken_back() {
+    ivan_test(of_two(), async |ivan| {
+        let cert = cert(ivan);
+        ivan.dm(ANA, &format!("prio {cert} urgent"))
+            .await
+            .replies("✓ Now of urgent priority in ClickUp: Renew cert");
+        assert_eq!(priority(ivan), "urgent");
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Renew cert is as it was");
+        assert_eq!(priority(ivan), "normal");
+        ivan.dm(ANA, &format!("prio {cert} none"))
+            .await
+            .replies("✓ Now without a priority in ClickUp: Renew cert");
+        assert_eq!(priority(ivan), Value::Null);
+        ivan.dm(ANA, "prio #1 urgent")
+            .await
+            .replies("✓ Now of urgent priority in GitHub: Login fails");
+        assert_eq!(in_github(ivan, 1, "labels", "name"), ["P0"]);
+        let ran = ivan.cli(&["--as", "Ana", "undo"]).await;
+        assert_eq!(ran.exit, 0, "{}", ran.err);
+        assert_eq!(in_github(ivan, 1, "labels", "name"), ["P1"]);
+        ivan.dm(ANA, "prio #1 normal")
+            .await
+            .replies("✓ Now without a priority in GitHub: Login fails");
+        assert_eq!(in_github(ivan, 1, "labels", "name"), Vec::<String>::new());
+        ivan.dm(ANA, "prio #1 low")
+            .await
+            .begins("✗ In GitHub a priority is a label of github.priority_labels");
+    })
+    .await;
+}
+
+/// Of each verb in each source that has the notion: what is typed, and how often it is sent.
+#[rstest]
+#[case::assign_in_clickup("assign CERT Bo", "PUT", "/task/")]
+#[case::claim_in_clickup("claim NOBODYS", "PUT", "/task/")]
+#[case::due("due CERT 1 dec", "PUT", "/task/")]
+#[case::prio_in_clickup("prio CERT high", "PUT", "/task/")]
+#[case::assign_in_github("assign #2 Bo", "POST", "/assignees")]
+#[case::prio_in_github("prio #2 urgent", "POST", "/labels")]
+#[tokio::test]
+async fn a_lost_answer_is_looked_for_and_a_source_that_is_down_is_waited_for(
+    #[case] typed: &str,
+    #[case] method: &str,
+    #[case] path: &str,
+) {
+    ivan_test(of_two(), async |ivan| {
+        ivan.dm(BO, "mute").await;
+        let nobodys = format!("clickup:{}", ivan.clickup().task("Nobody's").id());
+        let typed = typed
+            .replace("CERT", &cert(ivan))
+            .replace("NOBODYS", &nobodys);
+        let of_github = typed.contains('#');
+        let front = match of_github {
+            true => ivan.github().front().clone(),
+            false => ivan.clickup().front().clone(),
+        };
+        front.fault(Fault::new(What::ApplyThenDrop).on(method, path));
+        ivan.dm(ANA, &typed).await.begins("✓ Now ");
+        let sent = front.journal();
+        let sent = sent.iter().filter(|seen| seen.method == method).count();
+        assert_eq!(sent, 1, "sent once");
+        // Taken back while the source does not answer: done when it does.
+        front.down();
+        let undo = ivan.says(ANA, "undo").answers().await;
+        undo.begins("… Undo queued");
+        front.up();
+        undo.settles().await.begins("✓ Undone: ");
+        front.down();
+        let again = ivan.says(ANA, &typed).answers().await;
+        again.begins("… ");
+        front.up();
+        again.settles().await.begins("✓ Now ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_somebody_changed_since_is_left_as_it_is() {
+    ivan_test(of_two(), async |ivan| {
+        let cert = cert(ivan);
+        ivan.dm(ANA, &format!("prio {cert} urgent")).await.begins("✓ Now of urgent");
+        ivan.clickup()
+            .as_person("Renew cert", BO_CLICKUP, &json!({"priority": 4}));
+        ivan.dm(ANA, "undo").await.replies(
+            "✗ Not undone: Renew cert. It has changed in ClickUp since: it has another priority now. I left it as it is.",
+        );
+        assert_eq!(priority(ivan), "low");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_what_to_do() {
+    let setup =
+        of_two().config("[[people]]\nname = \"Cem\"\nslack = \"U0CEM01\"\ngithub = \"stranger\"");
+    ivan_test(setup, async |ivan| {
+        for (typed, begins) in [
+            (format!("assign {} @Dee", cert(ivan)), "✗ I do not know who `Dee` is. I know Ana, Bo, Cem."),
+            (
+                format!("assign {} Cem", cert(ivan)),
+                "✗ I do not know Cem's account in ClickUp. Whoever runs me can add it to [[people]]",
+            ),
+            (
+                "assign #2 Cem".into(),
+                "✗ Not assigned: Update the docs. GitHub does not let acme/widgets#2 be assigned to stranger. Give them",
+            ),
+        ] {
+            ivan.dm(ANA, &typed).await.begins(begins);
+        }
+        assert_eq!(assigned_in_clickup(ivan, "Renew cert"), [ANA_CLICKUP]);
+    })
+    .await;
+}
