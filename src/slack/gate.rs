@@ -437,6 +437,15 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_command_is_about_keeps_their_id() {
+        let event = dm(json!({"text": "<@U0BOT01> Assign 2 <@U0BOB01>"}));
+        let heard = pass(&callback(event), &own(), ChannelCommands::Bare, |id| {
+            (id == "U0BOB01").then(|| "Robert".to_owned())
+        });
+        assert_eq!(heard.unwrap().text, "Assign 2 @U0BOB01");
+    }
+
+    #[test]
     fn an_org_wide_install_names_no_team() {
         let mut callback = callback(dm(json!({})));
         callback.event_id = None;
