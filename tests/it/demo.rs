@@ -312,11 +312,11 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
         "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It is your current task",
         "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open\n       1101 points: ",
         "queue.  (only you see this)",
-        "Ana  › home\n       10 open · 1 completed today\n       Current\n       Login fails on Safari\n",
+        "Ana  › home\n       9 open · 1 completed today\n       Current\n       Login fails on Safari\n",
         "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
         "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
         "       Settings\n",
-        "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Send the quarterly invoice",
+        "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Update the base image",
     ] {
         let found = rest.split_once(words);
         (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{}", demo.out));

@@ -336,8 +336,9 @@ async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is
         let told = ivan.is_told(BO).answers().await;
         told.begins("✗ GitHub takes its token only until ")
             .mentions("put it into github.token and restart me");
-        // What is known stays known.
-        ivan.kill_and_restart().await;
+        // What was said stays said.
+        ivan.stop().await;
+        ivan.start().await;
         ivan.sync().await;
         ivan.github().token_expires_in(None);
         ivan.sync().await;
