@@ -286,7 +286,7 @@ pub const VERBS: &[Verb] = &[
         name: "morning",
         aliases: &["brief me"],
         usage: "morning",
-        effect: "show your first three tasks, what is due and what is stuck",
+        effect: "show your first three tasks, what is due, who waits for you and what is stuck",
         read: |rest| nothing_after("morning", rest, Command::Morning),
     },
     Verb {

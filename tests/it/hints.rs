@@ -104,7 +104,7 @@ async fn help_lists_every_verb() {
         • `undo`: take back what you did last, within 15 minutes
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
         • `list [N] [FILTER]`: show your tasks in order; their numbers work as REF until the next list
-        • `morning`: show your first three tasks, what is due and what is stuck
+        • `morning`: show your first three tasks, what is due, who waits for you and what is stuck
         • `briefing 8:30` or `briefing off`: have `morning` sent to you on working days at that time, or no more
         • `quiet 20:00-8:00` or `quiet off`: hold notices in those hours and tell them in one message when they end
         • `log [N] [REF]`: show what you did last, or what was done to REF

@@ -154,3 +154,21 @@ async fn it_is_the_same_over_http_and_from_the_command_line() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn it_says_who_waits_for_whom() {
+    let world = Setup::new().people().github_issues([
+        json!({"title": "Fix the build", "assignees": ["ana"]}),
+        json!({"title": "Deploy", "assignees": ["bo"], "body": "Blocked by #1"}),
+    ]);
+    ivan_test(world, async |ivan| {
+        ivan.dm(ANA, "morning")
+            .await
+            .mentions("\nBo waits for Fix the build");
+        // It is not Bo's business that somebody waits for Ana, and what he waits for is not his to begin.
+        let told = ivan.dm(BO, "morning").await;
+        assert!(!told.text().contains("waits for"), "{}", told.text());
+        assert!(!told.text().contains("Deploy"), "{}", told.text());
+    })
+    .await;
+}
