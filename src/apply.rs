@@ -9,8 +9,9 @@ use crate::cards;
 use crate::domain::event::{Act, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
 use crate::domain::person::Person;
+use crate::domain::prose::Prose;
 use crate::domain::reply;
-use crate::domain::task::{Task, TaskKey};
+use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::messages::Draft;
 use crate::store::tasks::{self, Stored};
 use crate::store::{
@@ -307,7 +308,7 @@ fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
     if let Some(actor) = &act.by {
         let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
         let addressed = match &act.what {
-            What::Commented { text, .. } => mentions(person, text),
+            What::Commented { text, .. } => mentions(person, source, text),
             _ => false,
         };
         if themselves || (actor.bot && !actor.us && !addressed) {
@@ -322,8 +323,12 @@ fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
     }
 }
 
-fn mentions(person: &Person, text: &str) -> bool {
-    let text = text.to_lowercase();
+fn mentions(person: &Person, source: Source, text: &Prose) -> bool {
+    let account = person.account(source);
+    if account.is_some_and(|account| text.mentions().any(|mentioned| mentioned == account.id)) {
+        return true;
+    }
+    let text = text.to_string().to_lowercase();
     let names = [&person.github, &person.clickup_name];
     names
         .into_iter()

@@ -104,7 +104,7 @@ impl ClickUp {
         Ok(members.any(|one| one.id.to_string() == member.to_string()))
     }
 
-    async fn read_members(&self) -> Result<Vec<Member>, WriteError> {
+    pub(super) async fn read_members(&self) -> Result<Vec<Member>, WriteError> {
         let request = Request::get("/team", format!("the workspace {}", self.team_id));
         let answer: Teams = self.client.send(&request).await?;
         let mut teams = answer.teams.into_iter();

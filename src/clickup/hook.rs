@@ -525,6 +525,7 @@ mod tests {
     #[case::its_parts(json!({"id": "90110000000001", "comment": [{"text": "h"}, {"text": "i\n"}]}))]
     #[case::an_array(json!([{"id": "90110000000001", "text_content": "hi"}]))]
     #[case::an_array_of_parts(json!([{"text": "hi"}, {"text": "\n"}]))]
+    #[case::with_no_text(json!({"id": "90110000000001", "comment": [{"text": "h"}, {"text": null}, {"text": "i"}, 7]}))]
     fn a_comment_comes_in_several_shapes(#[case] comment: Value) {
         let payload =
             changed(json!({"field": "comment", "after": "90110000000001", "comment": comment}));
@@ -534,6 +535,23 @@ mod tests {
         );
         // The same item comes with other events, and is no second comment.
         assert_eq!(acts("taskUpdated", &payload), []);
+    }
+
+    #[rstest]
+    #[case::with_its_text(json!({"type": "tag", "user": {"id": 4243, "username": "Bo"}, "text": "@Bo Lind"}), "@Bo Lind, look")]
+    #[case::with_the_member(json!({"type": "tag", "user": {"id": 4243, "username": "Bo"}}), "@Bo, look")]
+    #[case::with_the_id(json!({"type": "tag", "user": {"id": 4243}}), "@4243, look")]
+    fn a_mention_in_a_comment_is_read(#[case] tag: Value, #[case] shown: &str) {
+        let parts = json!([tag, {"text": ", look"}, {"text": "\n"}]);
+        let comment = json!({"id": "90110000000001", "text_content": ", look\n", "comment": parts});
+        let payload =
+            changed(json!({"field": "comment", "after": "90110000000001", "comment": comment}));
+        let acts = acts("taskCommentPosted", &payload);
+        let What::Commented { text, .. } = &acts[0].what else {
+            panic!("{acts:?}");
+        };
+        let mentions: Vec<&str> = text.mentions().collect();
+        assert_eq!((text.to_string().as_str(), mentions), (shown, vec!["4243"]));
     }
 
     #[test]

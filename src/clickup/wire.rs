@@ -9,9 +9,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
+use crate::domain::prose::{Piece, Prose, same_text};
 use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
 
 /// How much of a description the mirror keeps.
@@ -189,7 +190,9 @@ pub(super) struct CommentPage {
 pub(super) struct WireComment {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) comment_text: String,
+    comment_text: String,
+    #[serde(default, deserialize_with = "each")]
+    comment: Vec<CommentPart>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) user: Option<User>,
     #[serde(default, deserialize_with = "lenient")]
@@ -197,11 +200,60 @@ pub(super) struct WireComment {
 }
 
 impl WireComment {
-    /// Without the line break that ClickUp ends it with; at most as long as a description.
-    pub(super) fn text(&self) -> String {
-        let text = self.comment_text.trim_end();
-        text.chars().take(DESCRIPTION_MAX).collect()
+    /// Without the line break that ClickUp ends it with.
+    pub(super) fn text(&self) -> Prose {
+        text_of(Some(&self.comment_text), &self.comment)
     }
+}
+
+/// A part of a comment: text, or a mention (contract clickup 6.3).
+#[derive(Debug, Deserialize)]
+struct CommentPart {
+    #[serde(default, deserialize_with = "lenient")]
+    text: String,
+    #[serde(default, deserialize_with = "lenient", rename = "type")]
+    kind: String,
+    #[serde(default, deserialize_with = "lenient")]
+    user: Option<User>,
+}
+
+impl CommentPart {
+    fn piece(&self) -> Piece {
+        match &self.user {
+            Some(user) if self.kind == "tag" => Piece::Mention {
+                account: user.id.to_string(),
+                name: match self.text.trim().trim_start_matches('@') {
+                    "" => user.account().name,
+                    name => name.to_owned(),
+                },
+            },
+            _ => Piece::Text(self.text.clone()),
+        }
+    }
+}
+
+/// A comment without the line break that ClickUp ends it with. It is told by its parts where it mentions somebody, for how
+/// its flat text shows that is nowhere said.
+fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> Prose {
+    let whole: Prose = parts.iter().map(CommentPart::piece).collect();
+    let text = match flat {
+        Some(flat) if whole.mentions().next().is_none() => flat.into(),
+        _ => whole,
+    };
+    text.trim_end()
+}
+
+/// What is sent for a text that mentions people.
+pub(super) fn rich(text: &Prose) -> Value {
+    let parts = text.pieces().iter().map(|piece| match piece {
+        Piece::Text(text) => json!({"text": text}),
+        Piece::Mention { account, name } => match account.parse::<i64>() {
+            Ok(member) => json!({"type": "tag", "user": {"id": member}}),
+            // Members have numbers.
+            Err(_) => json!({"text": name}),
+        },
+    });
+    parts.collect()
 }
 
 /// The answer to `POST /task/{id}/comment`.
@@ -393,11 +445,6 @@ pub(super) struct HookComment {
     comment: Vec<CommentPart>,
 }
 
-#[derive(Deserialize)]
-struct CommentPart {
-    text: String,
-}
-
 impl HistoryItem {
     /// The comment: an object, or in some samples an array, of comments or of the parts of one (contract clickup 7.3).
     pub(super) fn comment(&self) -> HookComment {
@@ -419,13 +466,9 @@ impl HistoryItem {
 }
 
 impl HookComment {
-    /// Without the line break that ClickUp ends it with; at most as long as a description.
-    pub(super) fn text(&self) -> String {
-        let text = match &self.text_content {
-            Some(text) => text.clone(),
-            None => self.comment.iter().map(|part| part.text.as_str()).collect(),
-        };
-        text.trim_end().chars().take(DESCRIPTION_MAX).collect()
+    /// Without the line break that ClickUp ends it with.
+    pub(super) fn text(&self) -> Prose {
+        text_of(self.text_content.as_deref(), &self.comment)
     }
 }
 
@@ -458,17 +501,6 @@ pub(super) fn same_name(one: &str, other: &str) -> bool {
 /// A no-break space in a title is a space (design 10).
 pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
-}
-
-/// Whether a text is the one that we wrote. ClickUp ends it with a line break, and its editor knows one kind of those
-/// and nothing invisible before them.
-pub(super) fn same_text(one: &str, other: &str) -> bool {
-    let lines = |text: &'_ str| -> Vec<String> {
-        let text = text.replace("\r\n", "\n").replace('\r', "\n");
-        let lines = text.trim().split('\n');
-        lines.map(|line| line.trim_end().to_owned()).collect()
-    };
-    lines(one) == lines(other)
 }
 
 impl WireTask {

@@ -12,6 +12,7 @@ use crate::domain::change::Change;
 use crate::domain::operation::{
     NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
 };
+use crate::domain::prose::Prose;
 use crate::domain::task::{Priority, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
 
@@ -19,7 +20,7 @@ use super::ClickUp;
 use super::client::{Request, Trouble, segment};
 use super::wire::{
     CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
-    same_name, same_text,
+    rich, same_name,
 };
 
 /// A trace is looked for from this long before the write began: clocks differ (contract clickup 6.4).
@@ -57,9 +58,7 @@ impl SourceWriter for ClickUp {
             }
             Write::Comment { task, text } => {
                 let now = self.present(task, now).await?;
-                let body = json!({"comment_text": text, "notify_all": false});
-                let request = Request::post(path(&now.key, "/comment"), named(&now.key), body);
-                let posted: Posted = self.client.send(&request).await?;
+                let posted = self.post_comment(&now, text).await?;
                 Ok(Written {
                     task: now,
                     trace: Some(posted.id.to_string()),
@@ -143,6 +142,40 @@ impl ClickUp {
                 .with("team_id", &self.team_id)
         } else {
             request
+        }
+    }
+
+    /// Where it is refused for people whom it mentions and who have left the workspace, it is written without mentioning
+    /// them.
+    async fn post_comment(&self, now: &Task, text: &Prose) -> Result<Posted, WriteError> {
+        let post = |text: &Prose| {
+            let body = match text.mentions().next() {
+                None => json!({"comment_text": text.to_string(), "notify_all": false}),
+                Some(_) => json!({"comment": rich(text), "notify_all": false}),
+            };
+            Request::post(path(&now.key, "/comment"), named(&now.key), body)
+        };
+        match self.client.send(&post(text)).await {
+            Ok(posted) => Ok(posted),
+            // Nothing was written.
+            Err(Trouble::Failed(WriteError::Refused { what, why })) => {
+                let known = match text.mentions().next() {
+                    None => text.clone(),
+                    Some(_) => {
+                        let members = self.read_members().await?;
+                        text.unmentioned_but(|account| {
+                            members
+                                .iter()
+                                .any(|member| member.id.to_string() == account)
+                        })
+                    }
+                };
+                if known == *text {
+                    return Err(WriteError::Refused { what, why });
+                }
+                Ok(self.client.send(&post(&known)).await?)
+            }
+            Err(trouble) => Err(trouble.into()),
         }
     }
 
@@ -303,7 +336,7 @@ impl ClickUp {
         &self,
         op: &Operation,
         key: &TaskKey,
-        text: &str,
+        text: &Prose,
         since: DateTime<Utc>,
     ) -> Result<Option<WireComment>, WriteError> {
         let me = self.me().await?;
@@ -320,7 +353,7 @@ impl ClickUp {
             for comment in page.comments {
                 let fresh = comment.date.is_some_and(|date| date.0 >= since);
                 let ours = comment.user.as_ref().is_some_and(|user| user.id() == me)
-                    && same_text(&comment.comment_text, text);
+                    && text.is_shown_as(&comment.text());
                 if fresh && ours && !op.claimed.contains(&comment.id.to_string()) {
                     found = Some(comment);
                 }
@@ -479,6 +512,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::domain::operation::Past;
+    use crate::domain::prose::Piece;
     use crate::domain::task::Status;
     use crate::rest::fake::{Fake, Reply, Seen, json as says};
 
@@ -808,6 +842,117 @@ mod tests {
         clickup.clock.shift(TimeDelta::seconds(30));
         let _limited_again = clickup.send(&create("901"), None).await;
         assert_eq!(fake.lines().len(), 2, "asked again after the wait");
+    }
+
+    /// `ask @Bo and @Zoe, now`
+    fn mentioning() -> Operation {
+        let mention = |account: &str, name: &str| Piece::Mention {
+            account: account.into(),
+            name: name.into(),
+        };
+        let text = |text: &str| Piece::Text(text.into());
+        let text: Prose = [
+            text("ask "),
+            mention("4243", "Bo"),
+            text(" and "),
+            mention("4244", "Zoe"),
+            text(", now"),
+        ]
+        .into_iter()
+        .collect();
+        operation(Write::Comment {
+            task: TaskKey::clickup("86a"),
+            text,
+        })
+    }
+
+    fn tag(id: u64) -> Value {
+        json!({"type": "tag", "user": {"id": id}})
+    }
+
+    #[tokio::test]
+    async fn a_mention_is_a_part_of_its_own() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "POST /task/86a/comment" => says(200, json!({"id": "7"})),
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        clickup(&fake.url).send(&mentioning(), None).await.unwrap();
+        assert_eq!(
+            fake.seen().last().unwrap().json(),
+            json!({"comment": [{"text": "ask "}, tag(4243), {"text": " and "}, tag(4244), {"text": ", now"}],
+                "notify_all": false})
+        );
+    }
+
+    /// Zoe has left the workspace.
+    #[tokio::test]
+    async fn who_is_no_member_any_more_is_named() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "POST /task/86a/comment" if seen.body.contains("4244") => {
+                says(400, json!({"err": "User 4244 is no member"}))
+            }
+            "POST /task/86a/comment" => says(200, json!({"id": "7"})),
+            "GET /team" => {
+                let members = json!([{"user": {"id": 4243, "username": "Bo"}}]);
+                says(200, json!({"teams": [{"id": "9001", "members": members}]}))
+            }
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        clickup(&fake.url).send(&mentioning(), None).await.unwrap();
+        assert_eq!(
+            fake.seen().last().unwrap().json(),
+            json!({"comment": [{"text": "ask "}, tag(4243), {"text": " and Zoe, now"}], "notify_all": false})
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_for_another_reason_stands() {
+        let fake = Fake::start(|seen| match seen.line().as_str() {
+            "POST /task/86a/comment" => says(400, json!({"err": "Too long"})),
+            "GET /team" => {
+                let member = |id: i64| json!({"user": {"id": id, "username": "x"}});
+                says(
+                    200,
+                    json!({"teams": [{"id": "9001", "members": [member(4243), member(4244)]}]}),
+                )
+            }
+            _ => says(200, task("86a", "901")),
+        })
+        .await;
+        let error = clickup(&fake.url)
+            .send(&mentioning(), None)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("Too long"), "{error}");
+        let posts = fake
+            .lines()
+            .iter()
+            .filter(|line| line.starts_with("POST"))
+            .count();
+        assert_eq!(posts, 1);
+    }
+
+    #[rstest]
+    #[case::parts(json!([{"text": "ask "}, tag(4243), {"text": " and "}, tag(4244), {"text": ", now\n"}]), "whatever", Some("7"))]
+    #[case::parts_with_names(json!([{"text": "ask ", "attributes": {}}, {"type": "tag", "user": {"id": "4243", "username": "Bob"}, "text": "@Bob"},
+        {"text": " and "}, tag(4244), {"text": ", "}, {"text": "now"}, {"text": "\n", "attributes": {"block-id": "b"}}]), "", Some("7"))]
+    #[case::one_that_was_only_named(json!([{"text": "ask "}, tag(4243), {"text": " and Zoe, now"}]), "ask @Bo and Zoe, now", Some("7"))]
+    #[case::flat(json!([]), "ask @Bo and @Zoe, now", Some("7"))]
+    #[case::no_parts(Value::Null, "ask Bo and Zoe, now\n", Some("7"))]
+    #[case::somebody_else(json!([{"text": "ask "}, tag(4243), {"text": " and "}, tag(4245), {"text": ", now"}]), "ask @Bo and @Zoe, now", None)]
+    #[case::others_in_text(json!([]), "ask @Zoe and @Bo, now", None)]
+    #[tokio::test]
+    async fn a_lost_comment_is_known_by_whom_it_mentions(
+        #[case] parts: Value,
+        #[case] flat: &str,
+        #[case] trace: Option<&str>,
+    ) {
+        let there = with(comment_by(7, 4200, flat, BEGUN + 5), "comment", parts);
+        let fake = Fake::start(search(move |_| vec![there.clone()])).await;
+        let found = clickup(&fake.url).find(&mentioning()).await.unwrap();
+        assert_eq!(found.and_then(|written| written.trace).as_deref(), trace);
     }
 
     fn comment_by(id: u64, user: u64, text: &str, at: i64) -> Value {

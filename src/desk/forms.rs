@@ -419,7 +419,9 @@ impl Turn<'_> {
         new.title = self.named(&new.title)?;
         if new.description.is_some() || self.signs(person)? {
             let description = new.description.as_deref().unwrap_or_default();
-            new.description = Some(self.signed(person, source, description)?);
+            // A description is mere text (contract clickup 6.2).
+            let description = self.signed(person, source, description)?;
+            new.description = Some(description.unmentioned_but(|_| false).to_string());
         }
         let done = self.accept(person, typed, "create", vec![Write::Create(new)])?;
         if let (Some(from), Done::Accepted { command, .. }) = (&typed.from, &done) {

@@ -17,7 +17,7 @@ use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
 use crate::domain::operation::WriteError;
 use crate::domain::person::{Member, Person, PersonId};
-use crate::domain::prose::{self, Addressee};
+use crate::domain::prose::{self, Addressee, Piece, Prose};
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Account, Source};
 use crate::settle::queue;
@@ -256,12 +256,21 @@ impl Desk {
 
 /// How somebody is mentioned in a source; their mere name where they have no account there, for an `@` before it would
 /// call a stranger.
-fn mention(person: &Person, source: Source) -> String {
+fn mention(person: &Person, source: Source) -> Piece {
     match (source, person.account(source)) {
-        (Source::GitHub, Some(account)) => format!("@{}", account.name),
-        (Source::ClickUp, Some(account)) if account.name != account.id => account.name,
-        _ => person.name.clone(),
+        (Source::GitHub, Some(account)) => Piece::Text(format!("@{}", account.name)),
+        (Source::ClickUp, Some(account)) if !account.id.is_empty() => Piece::Mention {
+            name: called(person, Some(&account)),
+            account: account.id,
+        },
+        _ => Piece::Text(person.name.clone()),
     }
+}
+
+/// What people call somebody who has this account: a member id is no name.
+fn called(person: &Person, account: Option<&Account>) -> String {
+    let named = account.filter(|account| account.name != account.id);
+    named.map_or_else(|| person.name.clone(), |account| account.name.clone())
 }
 
 /// What a person has at the configured sources.
@@ -372,28 +381,23 @@ impl Turn<'_> {
 
     /// A text of theirs as it is written to a source: with those whom it addresses as they are mentioned there, and with
     /// their own name under it.
-    pub(super) fn signed(&self, person: &Person, source: Source, text: &str) -> DbResult<String> {
-        let text = &self.addressed(text, |one| mention(one, source))?;
+    pub(super) fn signed(&self, person: &Person, source: Source, text: &str) -> DbResult<Prose> {
+        let text = self.addressed(text, |one| mention(one, source))?;
         Ok(match self.signs(person)? {
-            true => {
-                let account = person.account(source);
-                // A member id is no name.
-                let name = account.filter(|account| account.name != account.id);
-                let name = name.map_or_else(|| person.name.clone(), |account| account.name);
-                prose::signed(text, &name)
-            }
-            false => text.to_owned(),
+            true => prose::signed(text, &called(person, person.account(source).as_ref())),
+            false => text,
         })
     }
 
     /// A text with people by their names, where nobody can be mentioned.
     pub(super) fn named(&self, text: &str) -> DbResult<String> {
-        self.addressed(text, |one| one.name.clone())
+        let named = self.addressed(text, |one| Piece::Text(one.name.clone()))?;
+        Ok(named.to_string())
     }
 
-    fn addressed(&self, text: &str, written: impl Fn(&Person) -> String) -> DbResult<String> {
+    fn addressed(&self, text: &str, written: impl Fn(&Person) -> Piece) -> DbResult<Prose> {
         if !text.contains('@') {
-            return Ok(text.to_owned());
+            return Ok(text.into());
         }
         let addressees: Vec<Addressee> = people::present(self.tx)?
             .iter()

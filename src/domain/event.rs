@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::operation::WriteError;
+use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 
 /// What a delivery or a poll says.
@@ -68,7 +69,7 @@ pub enum What {
     /// `operation` is in our own marker at the end of the text, which is left out of `text`.
     Commented {
         id: String,
-        text: String,
+        text: Prose,
         operation: Option<String>,
     },
     Deleted,

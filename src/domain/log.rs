@@ -139,7 +139,7 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
     };
     match write {
         Write::Comment { text, .. } => Change {
-            text: Some(cut(text)),
+            text: Some(cut(&text.to_string())),
             ..Change::default()
         },
         Write::Create(_) => Change {
@@ -185,7 +185,7 @@ pub fn done_elsewhere(what: &What, before: &str, after: &str) -> (&'static str, 
         What::Commented { text, .. } => (
             "commented",
             Change {
-                text: Some(cut(text)),
+                text: Some(cut(&text.to_string())),
                 ..Change::default()
             },
         ),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::event::Act;
+use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Stands, ToUndo, Undo, Undoes, take_back};
 
@@ -29,7 +30,7 @@ pub enum Write {
     },
     Comment {
         task: TaskKey,
-        text: String,
+        text: Prose,
     },
     Create(NewTask),
     /// Make it a task that is being worked on, where the source has a word for that.

@@ -4,35 +4,224 @@
 //! The desk makes it before the operation is committed, so that one and the same text is sent, looked for after a lost
 //! answer, recognised when it comes back, and compared before it is taken back.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A text with the people whom it mentions, where a source has mentions that are more than text (contract clickup 6.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
+pub struct Prose(Vec<Piece>);
+
+/// A part of a [`Prose`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    Text(String),
+    Mention {
+        /// The stable id.
+        account: String,
+        /// What people read after the `@`.
+        name: String,
+    },
+}
+
+/// As it is kept: what mentions nobody is a mere text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Text(String),
+    Pieces(Vec<Piece>),
+}
+
+impl From<Kept> for Prose {
+    fn from(kept: Kept) -> Prose {
+        match kept {
+            Kept::Text(text) => Prose::from(text),
+            Kept::Pieces(pieces) => pieces.into_iter().collect(),
+        }
+    }
+}
+
+impl From<Prose> for Kept {
+    fn from(prose: Prose) -> Kept {
+        let mentions = prose.mentions().next().is_some();
+        match mentions {
+            true => Kept::Pieces(prose.0),
+            false => Kept::Text(prose.to_string()),
+        }
+    }
+}
+
+impl From<&str> for Prose {
+    fn from(text: &str) -> Prose {
+        Prose::from(text.to_owned())
+    }
+}
+
+impl From<String> for Prose {
+    fn from(text: String) -> Prose {
+        std::iter::once(Piece::Text(text)).collect()
+    }
+}
+
+impl FromIterator<Piece> for Prose {
+    fn from_iter<I: IntoIterator<Item = Piece>>(pieces: I) -> Prose {
+        let mut prose = Prose::default();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => prose.push(&text),
+                mention @ Piece::Mention { .. } => prose.0.push(mention),
+            }
+        }
+        prose
+    }
+}
+
+/// As people read it.
+impl fmt::Display for Prose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Mention { name, .. } => write!(f, "@{name}"),
+        })
+    }
+}
+
+impl Prose {
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// The accounts that it mentions.
+    pub fn mentions(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Mention { account, .. } => Some(account.as_str()),
+        })
+    }
+
+    /// With the names of those whom it mentions, who are not called by that; but these accounts stay mentioned.
+    pub fn unmentioned_but(&self, stays: impl Fn(&str) -> bool) -> Prose {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Mention { account, name } if !stays(account) => Piece::Text(name.clone()),
+            other => other.clone(),
+        });
+        pieces.collect()
+    }
+
+    fn push(&mut self, more: &str) {
+        match self.0.last_mut() {
+            _ if more.is_empty() => {}
+            Some(Piece::Text(text)) => text.push_str(more),
+            _ => self.0.push(Piece::Text(more.to_owned())),
+        }
+    }
+
+    /// Without white space at its end.
+    pub fn trim_end(mut self) -> Prose {
+        if let Some(Piece::Text(text)) = self.0.last_mut() {
+            text.truncate(text.trim_end().len());
+            if text.is_empty() {
+                self.0.pop();
+            }
+        }
+        self
+    }
+
+    /// Whether what a source shows is this text. Sources end texts with a line break, and their editors know one kind of
+    /// those and nothing invisible before them; a mention may be shown as the name of whoever is mentioned, but never as
+    /// somebody else.
+    pub fn is_shown_as(&self, shown: &Prose) -> bool {
+        let wanted = plain_lines(&self.encoded());
+        let shown = plain_lines(&shown.encoded());
+        is_spelled(&wanted, &shown)
+    }
+
+    /// As one text, in which a mention begins and ends with a character that no text has, and that divides its account
+    /// from its name.
+    fn encoded(&self) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text.replace(MARK, ""),
+            Piece::Mention { account, name } => {
+                let [account, name] = [account, name].map(|text| one_line(text).replace(MARK, ""));
+                format!("{MARK}{account}{MARK}{name}{MARK}")
+            }
+        });
+        pieces.collect()
+    }
+}
+
+const MARK: char = '\u{1}';
+
+/// The lines of a text, without what cannot be seen.
+fn plain_lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = text.trim().split('\n').map(str::trim_end).collect();
+    lines.join("\n")
+}
+
+/// Whether one encoded text is another, or that with names for mentions.
+fn is_spelled(wanted: &str, shown: &str) -> bool {
+    let Some((text, rest)) = wanted.split_once(MARK) else {
+        return wanted == shown;
+    };
+    let mut parts = rest.splitn(3, MARK);
+    let (Some(account), Some(name), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let Some(shown) = shown.strip_prefix(text) else {
+        return false;
+    };
+    let mentioned = shown
+        .strip_prefix(&format!("{MARK}{account}{MARK}"))
+        .and_then(|shown| shown.split_once(MARK));
+    let named = [format!("@{name}"), name.to_owned()];
+    let named = named
+        .iter()
+        .filter_map(|named| shown.strip_prefix(named.as_str()));
+    let mut ways = mentioned.map(|(_, after)| after).into_iter().chain(named);
+    ways.any(|after| is_spelled(rest, after))
+}
+
+/// Whether a text is another, but for what cannot be seen.
+pub fn same_text(one: &str, other: &str) -> bool {
+    plain_lines(one) == plain_lines(other)
+}
+
 /// Somebody whom a text may address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
     /// What may stand after the `@`, in any case: a name, a Slack id.
     pub called: Vec<String>,
     /// What is written instead, the `@` too.
-    pub written: String,
+    pub written: Piece,
 }
 
 /// A text in which each `@` with one of these people after it is what is written for them. Code is left alone, and so is
 /// an `@` within an address.
-pub fn addressed(text: &str, people: &[Addressee]) -> String {
-    let mut whole = String::with_capacity(text.len());
+pub fn addressed(text: &str, people: &[Addressee]) -> Prose {
+    let mut whole = Vec::new();
     let mut before = ' ';
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let (written, after) = match c {
             '`' => code(rest),
             '@' if !before.is_alphanumeric() => match addressee(rest, people) {
-                Some((written, after)) => (written, after),
+                Some((written, after)) => {
+                    whole.push(written.clone());
+                    rest = after;
+                    continue;
+                }
                 None => split_at(rest, 1),
             },
             c => split_at(rest, c.len_utf8()),
         };
-        whole.push_str(written);
+        whole.push(Piece::Text(written.to_owned()));
         before = written.chars().next_back().unwrap_or(before);
         rest = after;
     }
-    whole
+    whole.into_iter().collect()
 }
 
 fn split_at(text: &str, at: usize) -> (&str, &str) {
@@ -59,14 +248,14 @@ fn code(text: &str) -> (&str, &str) {
 }
 
 /// The longest name after the `@` counts.
-fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a str, &'a str)> {
+fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a Piece, &'a str)> {
     let after_at = text.strip_prefix('@')?;
     let found = people.iter().flat_map(|one| {
         let named = one
             .called
             .iter()
             .filter_map(|name| after_name(after_at, name));
-        named.map(|after| (one.written.as_str(), after))
+        named.map(|after| (&one.written, after))
     });
     found.min_by_key(|(_, after)| after.len())
 }
@@ -90,15 +279,20 @@ fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A text with the name of whoever wrote it under it.
-pub fn signed(text: &str, name: &str) -> String {
-    let text = text.trim_end();
+pub fn signed(text: Prose, name: &str) -> Prose {
     let name = one_line(name);
-    if text.is_empty() {
-        return format!("— {name}");
-    }
-    // Within a block of code that was left open the name would be code.
-    let closed = if has_open_fence(text) { "\n```" } else { "" };
-    format!("{text}{closed}\n\n— {name}")
+    let mut text = text.trim_end();
+    let before = text.to_string();
+    let signature = if before.is_empty() {
+        format!("— {name}")
+    } else if has_open_fence(&before) {
+        // Within a block of code that was left open the name would be code.
+        format!("\n```\n\n— {name}")
+    } else {
+        format!("\n\n— {name}")
+    };
+    text.push(&signature);
+    text
 }
 
 /// Names come from elsewhere: theirs is one line, and no markup.
@@ -130,7 +324,7 @@ mod tests {
     #[case::open_block("see\n```\ncode", "see\n```\ncode\n```\n\n— Ana")]
     #[case::code_in_a_line("```one``` two", "```one``` two\n\n— Ana")]
     fn a_name_stands_under_a_text(#[case] text: &str, #[case] whole: &str) {
-        assert_eq!(signed(text, "Ana"), whole);
+        assert_eq!(signed(text.into(), "Ana"), whole.into());
     }
 
     #[rstest]
@@ -150,17 +344,109 @@ mod tests {
     fn people_are_addressed_as_the_source_has_them(#[case] text: &str, #[case] written: &str) {
         let someone = |called: &[&str], written: &str| Addressee {
             called: called.iter().map(|&name| name.into()).collect(),
-            written: written.into(),
+            written: Piece::Text(written.into()),
         };
         let people = [
             someone(&["Bo", "U0BOB01"], "@bo-lind"),
             someone(&["Bo Derek"], "Bo Derek"),
         ];
-        assert_eq!(addressed(text, &people), written);
+        assert_eq!(addressed(text, &people), written.into());
+    }
+
+    fn bo() -> Piece {
+        Piece::Mention {
+            account: "4243".into(),
+            name: "Bo Lind".into(),
+        }
+    }
+
+    fn prose(pieces: &[Result<&str, Piece>]) -> Prose {
+        let pieces = pieces.iter().cloned();
+        pieces
+            .map(|piece| piece.map_or_else(|mention| mention, |text| Piece::Text(text.into())))
+            .collect()
+    }
+
+    #[test]
+    fn a_mention_stands_between_texts() {
+        let people = [Addressee {
+            called: vec!["Bo".into()],
+            written: bo(),
+        }];
+        let asked = signed(addressed("ask @Bo, `@Bo`\n", &people), "Ana");
+        assert_eq!(
+            asked,
+            prose(&[Ok("ask "), Err(bo()), Ok(", `@Bo`\n\n— Ana")])
+        );
+        assert_eq!(asked.to_string(), "ask @Bo Lind, `@Bo`\n\n— Ana");
+        assert_eq!(asked.mentions().collect::<Vec<_>>(), ["4243"]);
+        assert_eq!(
+            asked.unmentioned_but(|_| false),
+            "ask Bo Lind, `@Bo`\n\n— Ana".into()
+        );
+        assert_eq!(asked.unmentioned_but(|account| account == "4243"), asked);
+        let ends = signed(addressed("@Bo", &people), "Ana");
+        assert_eq!(ends, prose(&[Err(bo()), Ok("\n\n— Ana")]));
+    }
+
+    #[rstest]
+    #[case::text("two\n\"lines\"".into())]
+    #[case::mention(prose(&[Ok("ask "), Err(bo()), Ok("")]))]
+    #[case::mention_alone(prose(&[Err(bo())]))]
+    fn it_is_kept_as_it_is(#[case] text: Prose) {
+        let kept = serde_json::to_string(&text).unwrap();
+        assert_eq!(serde_json::from_str::<Prose>(&kept).unwrap(), text);
+    }
+
+    /// What was kept before anybody could be mentioned is read as ever.
+    #[test]
+    fn a_mere_text_is_kept_as_one() {
+        assert_eq!(serde_json::to_string(&Prose::from("hi")).unwrap(), "\"hi\"");
+    }
+
+    fn zoe() -> Piece {
+        Piece::Mention {
+            account: "4244".into(),
+            name: "Bo Lind".into(),
+        }
+    }
+
+    #[rstest]
+    #[case::mention(prose(&[Ok("ask "), Err(bo()), Ok(" now\n")]), true)]
+    #[case::of_a_changed_name(prose(&[Ok("ask "), Err(Piece::Mention { account: "4243".into(), name: "Bob".into() }), Ok(" now")]), true)]
+    #[case::named("ask @Bo Lind now".into(), true)]
+    #[case::name_alone("ask Bo Lind now\r\n".into(), true)]
+    #[case::somebody_else(prose(&[Ok("ask "), Err(zoe()), Ok(" now")]), false)]
+    #[case::another_name("ask @Bo now".into(), false)]
+    #[case::nobody("ask  now".into(), false)]
+    #[case::another_text(prose(&[Ok("tell "), Err(bo()), Ok(" now")]), false)]
+    #[case::more(prose(&[Ok("ask "), Err(bo()), Ok(" now or never")]), false)]
+    #[case::twice(prose(&[Ok("ask "), Err(bo()), Err(bo()), Ok(" now")]), false)]
+    fn a_shown_mention_is_the_one_that_was_written(#[case] shown: Prose, #[case] same: bool) {
+        let written = prose(&[Ok("ask "), Err(bo()), Ok(" now")]);
+        assert_eq!(written.is_shown_as(&shown), same);
+    }
+
+    #[test]
+    fn several_mentions_are_shown_each_in_its_own_way() {
+        let written = prose(&[Err(bo()), Ok(" "), Err(zoe()), Ok("  \n— Ana")]);
+        assert!(written.is_shown_as(&prose(&[Ok("Bo Lind "), Err(zoe()), Ok("\n— Ana\n")])));
+        assert!(!written.is_shown_as(&prose(&[Err(zoe()), Ok(" "), Err(bo()), Ok("\n— Ana")])));
+    }
+
+    /// A name of somebody who is not mentioned is text.
+    #[test]
+    fn a_text_is_not_shown_as_a_mention() {
+        let shown = prose(&[Ok("ask "), Err(bo())]);
+        assert!(!Prose::from("ask @Bo Lind").is_shown_as(&shown));
+        assert!(Prose::from("ask @Bo Lind").is_shown_as(&"ask @Bo Lind ".into()));
     }
 
     #[test]
     fn a_name_is_one_plain_line() {
-        assert_eq!(signed("x", "A\nna <!-- `*"), "x\n\n— A na !--");
+        assert_eq!(
+            signed("x".into(), "A\nna <!-- `*"),
+            "x\n\n— A na !--".into()
+        );
     }
 }

@@ -904,7 +904,7 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
             return Words::new()
                 .text(format!("{who} commented on "))
                 .then(subject)
-                .text(format!(" in {source}: “{}”", quote(text)));
+                .text(format!(" in {source}: “{}”", quote(&text.to_string())));
         }
     };
     let words = subject

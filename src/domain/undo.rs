@@ -11,6 +11,7 @@ use super::change::Change;
 use super::operation::{
     NotYet, Operation, Outcome, Refusal, Sending, SourceWriter, Write, WriteError, Written,
 };
+use super::prose::Prose;
 use super::task::{Source, Status, Task, TaskKey};
 
 /// How far back `undo` reaches, from the outcome of what it takes back (design 4).
@@ -85,7 +86,7 @@ pub enum Effect {
     },
     Commented {
         id: String,
-        text: String,
+        text: Prose,
         /// The operation in its marker.
         operation: String,
         /// Not written before that.

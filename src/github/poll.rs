@@ -124,7 +124,7 @@ impl GitHub {
                 at,
                 what: Did::Commented {
                     id: comment.id.to_string(),
-                    text,
+                    text: text.into(),
                     operation,
                 },
             },
@@ -631,11 +631,13 @@ mod tests {
                 else {
                     panic!("{comment:?}");
                 };
-                (id.as_str(), by, text.as_str(), operation.as_deref())
+                (id.as_str(), by, text.to_string(), operation.clone())
             })
             .collect();
         assert_eq!(
-            told,
+            told.iter()
+                .map(|(id, by, text, operation)| (*id, *by, text.as_str(), operation.as_deref()))
+                .collect::<Vec<_>>(),
             [
                 ("901", Some(("bo", false, false)), "Seen on 17.4 too", None),
                 (

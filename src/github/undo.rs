@@ -125,7 +125,9 @@ impl GitHub {
         let path = format!("/repos/{name}/issues/comments/{}", segment(id));
         let thing = format!("your comment on {}", named(&name, number));
         match self.client.get::<Comment>(&Request::get(path, thing)).await {
-            Ok(got) if is_still(&got.value.body, text, operation) => Ok(Stands::AsLeft),
+            Ok(got) if is_still(&got.value.body, &text.to_string(), operation) => {
+                Ok(Stands::AsLeft)
+            }
             Ok(_) => Ok(Stands::Changed(
                 "the comment says something else now".to_owned(),
             )),

@@ -60,7 +60,7 @@ impl SourceWriter for GitHub {
                 let now = self.present(task, now).await?;
                 let (repository, number) = parts(&now.key)?;
                 let name = self.name_of(repository).await?;
-                let body = json!({"body": marked(text, &op.id)});
+                let body = json!({"body": marked(&text.to_string(), &op.id)});
                 let post = |name: &RepoName| {
                     let path = format!("/repos/{name}/issues/{number}/comments");
                     Request::post(path, named(name, number), body.clone())

@@ -11,6 +11,7 @@ use crate::domain::change::Change;
 use crate::domain::log::Via;
 use crate::domain::operation::{Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
+use crate::domain::prose::Prose;
 use crate::domain::task::{Source, TaskKey};
 
 /// Where a command came from.
@@ -545,23 +546,37 @@ pub fn completes(
 }
 
 /// Whether a comment that the source tells of is ours: by the operation in its marker, by its id, or, where the answer
-/// to it is not recorded yet, by its exact text.
+/// to it is not recorded yet, by its text.
 pub fn commented(
     connection: &Connection,
     key: &TaskKey,
     comment: &str,
     operation: Option<&str>,
-    text: &str,
+    shown: &Prose,
 ) -> rusqlite::Result<bool> {
-    connection.query_row(
+    let known: bool = connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations
              WHERE source = ?1 AND kind = 'comment'
-               AND (trace = ?4 OR (task_key = ?2
-                    AND ((id = ?3 AND trace IS NULL)
-                         OR (state = 'pending' AND begun_us IS NOT NULL AND trim(json_extract(write, '$.text'), ' ' || char(10)) = trim(?5, ' ' || char(10)))))))",
-        params![key.source().as_str(), key.as_str(), operation, comment, text],
+               AND (trace = ?4 OR (task_key = ?2 AND id = ?3 AND trace IS NULL)))",
+        params![key.source().as_str(), key.as_str(), operation, comment],
         |row| row.get(0),
-    )
+    )?;
+    if known {
+        return Ok(true);
+    }
+    let mut sent = connection.prepare_cached(
+        "SELECT write FROM operations
+         WHERE source = ?1 AND task_key = ?2 AND kind = 'comment' AND state = 'pending' AND begun_us IS NOT NULL",
+    )?;
+    let mut sent = sent.query(params![key.source().as_str(), key.as_str()])?;
+    while let Some(row) = sent.next()? {
+        if let Write::Comment { text, .. } = from_json(row, 0)?
+            && text.is_shown_as(shown)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who had a task made through Ivan.

@@ -1,7 +1,9 @@
 //! Who is who: links that bot.toml gives, that an e-mail address makes, that people type; and what they write in their name.
 
 use ivan::sandbox::Sandbox;
+use ivan::sandbox::clickup::MentionsAs;
 use ivan::sandbox::front::{Fault, What};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::*;
@@ -357,6 +359,93 @@ async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
             .await
             .begins("✓ Comment added");
         cert.has_comments(["Bo knows"]);
+    })
+    .await;
+}
+
+/// ClickUp's own mention, which calls them; known again after a lost answer and when it comes back, however it is shown, and
+/// taken back.
+#[rstest]
+#[case::called(MentionsAs::Called)]
+#[case::named(MentionsAs::Named)]
+#[case::nothing(MentionsAs::Nothing)]
+#[tokio::test]
+async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
+    let both = json!([ANA_CLICKUP, BO_CLICKUP]);
+    let setup = Setup::new()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": both})])
+        .webhooks()
+        .people();
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        // He would be told of it, were it not known as ours.
+        ivan.dm(BO, "current").await.mentions("Renew cert");
+        ivan.clickup().shows_mentions(way);
+        let cert = ivan.clickup().task("Renew cert");
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        let text = format!("comment on clickup:{}: <@U0BOB01> knows", cert.id());
+        let says = |text: String| ivan.hears(ANA, move |slack, dm| slack.says_wire(ANA, dm, &text));
+        says(text)
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        assert_eq!(
+            (cert.mentions(), cert.comments().len()),
+            (vec![BO_CLICKUP], 1)
+        );
+        ivan.dm(ANA, "undo").await.begins("✓ ");
+        cert.has_comments([]);
+    })
+    .await;
+}
+
+/// Somebody changed it in ClickUp: it calls another now.
+#[tokio::test]
+async fn a_mention_that_was_changed_since_is_not_taken_back() {
+    ivan_test(two_tasks().people(), async |ivan| {
+        let cert = ivan.clickup().task("Renew cert");
+        let text = format!("comment on clickup:{}: <@U0BOB01> knows", cert.id());
+        ivan.hears(ANA, |slack, dm| slack.says_wire(ANA, dm, &text))
+            .settles()
+            .await
+            .begins("✓ Comment added");
+        let parts = [
+            json!({"type": "tag", "user": {"id": ANA_CLICKUP}}),
+            json!({"text": " knows\n\n— Ana"}),
+        ];
+        ivan.clickup()
+            .rich_edit_comment(&cert.comment_ids()[0], ANA_CLICKUP, &parts);
+        ivan.dm(ANA, "undo")
+            .await
+            .mentions("the comment says something else now");
+        assert_eq!(cert.mentions(), [ANA_CLICKUP]);
+    })
+    .await;
+}
+
+/// Others' mentions are read by their names, whatever the flat text says.
+#[rstest]
+#[case::called(MentionsAs::Called)]
+#[case::nothing(MentionsAs::Nothing)]
+#[tokio::test]
+async fn a_mention_by_somebody_in_clickup_is_told_by_name(#[case] way: MentionsAs) {
+    let setup = Setup::new()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
+        .webhooks()
+        .people();
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.clickup().shows_mentions(way);
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let tag = json!({"type": "tag", "user": {"id": ANA_CLICKUP}});
+        let parts = [tag, json!({"text": ", <!channel> *now*?"})];
+        ivan.clickup()
+            .rich_comment_by("Renew cert", BO_CLICKUP, &parts);
+        let told = ivan.is_told(ANA).answers().await;
+        told.replies("Bo commented on Renew cert in ClickUp: “@Ana, <!channel> *now*?”");
     })
     .await;
 }

@@ -337,10 +337,10 @@ impl World {
 
     /// Contract 6.3.
     fn create_comment(&mut self, id: &str, body: &Map<String, Value>) -> Answer {
-        let text = comment_text(body)?;
+        let parts = self.comment_parts(body)?;
         let _: bool = required(body, "notify_all", "a boolean", Value::as_bool)?;
         let assignee = self.optional_user(body, "assignee")?;
-        let (comment, history, at) = self.comment(id, self.me, &text, assignee);
+        let (comment, history, at) = self.comment(id, self.me, &parts, assignee);
         // The id has been seen as a number (contract 6.3).
         let number: u64 = comment.parse().unwrap_or_default();
         Ok(json!({ "id": number, "hist_id": history, "date": at }))
@@ -348,14 +348,39 @@ impl World {
 
     fn put_comment(&mut self, comment: &str, body: &Map<String, Value>) -> Answer {
         self.where_is_comment(comment).ok_or_else(No::invisible)?;
-        let text = comment_text(body)?;
+        let parts = self.comment_parts(body)?;
         if !body.contains_key("assignee") {
             return Err(No::bad("assignee is required"));
         }
         self.optional_user(body, "assignee")?;
         let resolved = required(body, "resolved", "a boolean", Value::as_bool)?;
-        self.edit_comment(comment, self.me, Some(&text), Some(resolved));
+        self.edit_comment(comment, self.me, Some(&parts), Some(resolved));
         Ok(json!({}))
+    }
+
+    /// `comment_text`, or the parts of a rich `comment`: texts, and mentions of members (contract 6.3).
+    fn comment_parts(&self, body: &Map<String, Value>) -> Result<Vec<Value>, No> {
+        let parts = match (body.get("comment_text"), body.get("comment")) {
+            (Some(words), None) => vec![json!({ "text": string(words, "comment_text")? })],
+            (None, Some(Value::Array(parts))) => parts.clone(),
+            (Some(_), Some(_)) => return Err(No::bad("comment_text or comment, not both")),
+            _ => return Err(No::bad("comment_text is required")),
+        };
+        let mut says_something = false;
+        for part in &parts {
+            match (part.get("type").and_then(Value::as_str), &part["text"]) {
+                (Some("tag"), _) => {
+                    self.member(&part["user"]["id"])?;
+                    says_something = true;
+                }
+                (None, Value::String(words)) => says_something |= !words.trim().is_empty(),
+                _ => return Err(No::bad("a part of a comment is neither text nor tag")),
+            }
+        }
+        match says_something {
+            true => Ok(parts),
+            false => Err(No::bad("comment_text is empty")),
+        }
     }
 
     /// Contract 6.2.
@@ -620,20 +645,6 @@ fn required<T>(
         .get(key)
         .ok_or_else(|| No::bad(format!("{key} is required")))?;
     read(value).ok_or_else(|| No::bad(format!("{key} must be {kind}")))
-}
-
-/// `comment_text`, or the texts of a rich `comment` one after the other.
-fn comment_text(body: &Map<String, Value>) -> Result<String, No> {
-    let words = match (body.get("comment_text"), body.get("comment")) {
-        (Some(words), _) => string(words, "comment_text")?.to_owned(),
-        (None, Some(Value::Array(parts))) => parts.iter().map(|part| text(&part["text"])).collect(),
-        _ => return Err(No::bad("comment_text is required")),
-    };
-    if words.trim().is_empty() {
-        Err(No::bad("comment_text is empty"))
-    } else {
-        Ok(words)
-    }
 }
 
 /// Without a scheme, https is meant (contract 7.1).

@@ -30,7 +30,8 @@ use super::courier::{Carry, Courier, Delivery, Ended, Parcel};
 use super::front::Front;
 use super::wire::Call;
 use super::{locked, now};
-use world::{Place, RATE_WINDOW, Rate, World, text};
+pub use world::MentionsAs;
+use world::{Place, RATE_WINDOW, Rate, World, list, text};
 
 /// How long an endpoint has to answer a delivery (contract 7.5).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(7);
@@ -203,13 +204,27 @@ impl ClickUp {
     pub fn comment_by(&self, task: &str, by: i64, text: &str) -> String {
         let id = self.task(task).id;
         self.house
-            .with(|world| world.comment(&id, by, text, None).0)
+            .with(|world| world.comment(&id, by, &[json!({ "text": text })], None).0)
+    }
+
+    /// The same with its parts: `{"text": …}` and `{"type": "tag", "user": {"id": …}}`.
+    #[track_caller]
+    pub fn rich_comment_by(&self, task: &str, by: i64, parts: &[Value]) -> String {
+        let id = self.task(task).id;
+        self.house
+            .with(|world| world.comment(&id, by, parts, None).0)
     }
 
     /// That user changes the text of a comment.
     pub fn edit_comment(&self, comment: &str, by: i64, text: &str) {
         self.house
-            .with(|world| world.edit_comment(comment, by, Some(text), None));
+            .with(|world| world.edit_comment(comment, by, Some(&[json!({ "text": text })]), None));
+    }
+
+    /// The same with its parts.
+    pub fn rich_edit_comment(&self, comment: &str, by: i64, parts: &[Value]) {
+        self.house
+            .with(|world| world.edit_comment(comment, by, Some(parts), None));
     }
 
     /// The task goes to the trash, where it keeps its id for [`ClickUp::restore_task`].
@@ -308,6 +323,11 @@ impl ClickUp {
     /// Whether a new comment moves `date_updated`; the contract does not know (8.4). Not, unless set here.
     pub fn comments_touch_tasks(&self, touch: bool) {
         locked(&self.house.world).comments_touch = touch;
+    }
+
+    /// How mentions in comments that are written from now on are shown; the contract does not know (6.3).
+    pub fn shows_mentions(&self, way: MentionsAs) {
+        locked(&self.house.world).mentions_as = way;
     }
 
     /// Whether listings lag behind: of tasks and comments they show only those that were there when it was set.
@@ -444,6 +464,36 @@ impl TaskView {
         comments
             .iter()
             .map(|comment| text(&comment.json["comment_text"]))
+            .collect()
+    }
+
+    /// The members whom its comments mention, oldest first.
+    pub fn mentions(&self) -> Vec<i64> {
+        let world = locked(&self.house.world);
+        let comments = world
+            .tasks
+            .get(&self.id)
+            .map(|task| task.comments.as_slice());
+        let parts = comments
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|comment| list(&comment.json["comment"]));
+        parts
+            .filter(|part| part["type"] == "tag")
+            .filter_map(|part| part["user"]["id"].as_i64())
+            .collect()
+    }
+
+    /// The ids of its comments, oldest first.
+    pub fn comment_ids(&self) -> Vec<String> {
+        let world = locked(&self.house.world);
+        let task = world.tasks.get(&self.id);
+        let comments = task
+            .map(|task| task.comments.as_slice())
+            .unwrap_or_default();
+        comments
+            .iter()
+            .map(|comment| text(&comment.json["id"]))
             .collect()
     }
 

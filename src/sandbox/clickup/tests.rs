@@ -145,6 +145,10 @@ async fn refuses_a_token_that_is_not_its_own(#[case] token: Option<&str>, #[case
 #[case::no_json("PUT", "/task/86tst0001", None, 400, None)]
 #[case::no_notify_all("POST", "/task/86tst0001/comment", Some(json!({"comment_text": "x"})), 400, None)]
 #[case::no_text("POST", "/task/86tst0001/comment", Some(json!({"notify_all": false})), 400, None)]
+#[case::no_parts("POST", "/task/86tst0001/comment", Some(json!({"comment": [], "notify_all": false})), 400, None)]
+#[case::a_strangers_tag("POST", "/task/86tst0001/comment", Some(json!({"comment": [{"type": "tag", "user": {"id": 1}}], "notify_all": false})), 400, None)]
+#[case::a_tag_by_text("POST", "/task/86tst0001/comment", Some(json!({"comment": [{"type": "tag", "user": {"id": "4243"}}], "notify_all": false})), 400, None)]
+#[case::an_odd_part("POST", "/task/86tst0001/comment", Some(json!({"comment": [{"type": "mention", "text": "@Bo"}], "notify_all": false})), 400, None)]
 #[case::half_a_cursor("GET", "/task/86tst0001/comment?start=1", None, 400, None)]
 #[case::order_by_closed(
     "GET",
@@ -355,6 +359,34 @@ async fn a_comment_that_was_applied_and_lost_is_there() {
         clickup.task("Talk").json()["date_updated"],
         clickup.task("Talk").json()["date_created"]
     );
+}
+
+/// What is written reads back by its parts, however the flat text shows a mention.
+#[rstest]
+#[case::called(MentionsAs::Called, json!("@Bo"), "ask @Bo, now")]
+#[case::named(MentionsAs::Named, Value::Null, "ask Bo, now")]
+#[case::nothing(MentionsAs::Nothing, Value::Null, "ask , now")]
+#[tokio::test]
+async fn a_mention_reads_back(#[case] way: MentionsAs, #[case] inside: Value, #[case] flat: &str) {
+    let clickup = clickup().await;
+    clickup.shows_mentions(way);
+    let id = clickup.add_task(json!({"name": "Talk"}));
+    let path = format!("/task/{id}/comment");
+    let parts = json!([{"text": "ask "}, {"type": "tag", "user": {"id": 4243}}, {"text": ", now"}]);
+    let body = json!({"comment": parts, "notify_all": false});
+    let (status, _) = clickup.ask("POST", &path, Some(body)).await;
+    assert_eq!(status, 200);
+    let comments = clickup.get(&path).await;
+    let comment = &comments["comments"][0];
+    assert_eq!(comment["comment_text"], flat);
+    let parts = &comment["comment"];
+    assert_eq!([&parts[0]["text"], &parts[2]["text"]], ["ask ", ", now"]);
+    let tag = &parts[1];
+    assert_eq!(
+        (&tag["type"], &tag["user"]["id"], &tag["text"]),
+        (&json!("tag"), &json!(4243), &inside)
+    );
+    assert_eq!(clickup.task("Talk").mentions(), [4243]);
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(super) struct World {
     pub outgoing: Vec<Parcel>,
     pub rate: Rate,
     pub comments_touch: bool,
+    pub mentions_as: MentionsAs,
     /// The time since when listings lag: they do not show what is newer.
     pub lag: Option<i64>,
     /// The last time given out: no two changes share one.
@@ -51,6 +52,18 @@ pub(super) struct Task {
     pub hidden: bool,
     /// Oldest first.
     pub comments: Vec<Comment>,
+}
+
+/// How a mention in a comment reads back. The contract has what is written (6.3), and not this.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum MentionsAs {
+    /// `@Name`, in the part and in the flat text.
+    #[default]
+    Called,
+    /// The member alone in the part, the mere name in the flat text.
+    Named,
+    /// The member alone in the part, nothing in the flat text.
+    Nothing,
 }
 
 pub(super) struct Comment {
@@ -158,6 +171,7 @@ impl World {
                 ends: now() + RATE_WINDOW,
             },
             comments_touch: false,
+            mentions_as: MentionsAs::default(),
             lag: None,
             last: 0,
             ahead: 0,
@@ -619,14 +633,15 @@ impl World {
         &mut self,
         id: &str,
         by: i64,
-        words: &str,
+        parts: &[Value],
         assignee: Option<i64>,
     ) -> (String, String, i64) {
         let at = self.tick();
+        let (parts, words) = self.shown(parts);
         let comment = (90_110_000_000_000 + self.next()).to_string();
         let history = self.next_history();
         let json = json!({
-            "id": comment, "comment": [{ "text": words }], "comment_text": words, "user": self.user(by),
+            "id": comment, "comment": parts, "comment_text": words, "user": self.user(by),
             "resolved": false, "assignee": assignee.map(|id| self.user(id)),
             "assigned_by": assignee.map(|_| self.user(by)), "reactions": [], "date": at.to_string(), "reply_count": "0",
         });
@@ -646,13 +661,37 @@ impl World {
         (comment, history, at)
     }
 
+    /// The parts of a comment as they are read, and its flat text.
+    fn shown(&self, parts: &[Value]) -> (Vec<Value>, String) {
+        let shown = parts.iter().map(|part| {
+            if part["type"] != "tag" {
+                return (part.clone(), text(&part["text"]));
+            }
+            let user = self.user(part["user"]["id"].as_i64().unwrap_or_default());
+            let name = text(&user["username"]);
+            let (inside, flat) = match self.mentions_as {
+                MentionsAs::Called => (Some(format!("@{name}")), format!("@{name}")),
+                MentionsAs::Named => (None, name),
+                MentionsAs::Nothing => (None, String::new()),
+            };
+            let mut tag = json!({ "type": "tag", "user": user });
+            if let Some(inside) = inside {
+                tag["text"] = json!(inside);
+            }
+            (tag, flat)
+        });
+        let (parts, flat): (Vec<Value>, Vec<String>) = shown.unzip();
+        (parts, flat.concat())
+    }
+
     pub fn edit_comment(
         &mut self,
         comment: &str,
         by: i64,
-        words: Option<&str>,
+        parts: Option<&[Value]>,
         resolved: Option<bool>,
     ) {
+        let shown = parts.map(|parts| self.shown(parts));
         let Some((id, place)) = self.where_is_comment(comment) else {
             return;
         };
@@ -664,10 +703,10 @@ impl World {
             return;
         };
         let mut changed = false;
-        if let Some(words) = words {
-            changed = known.json["comment_text"] != *words;
+        if let Some((parts, words)) = shown {
+            changed = known.json["comment"] != json!(parts);
             known.json["comment_text"] = json!(words);
-            known.json["comment"] = json!([{ "text": words }]);
+            known.json["comment"] = json!(parts);
         }
         if let Some(resolved) = resolved {
             known.json["resolved"] = json!(resolved);
@@ -719,15 +758,22 @@ impl World {
             return Value::Null;
         };
         let words = text(&known.json["comment_text"]);
+        let mut parts: Vec<Value> = list(&known.json["comment"]);
+        for part in &mut parts {
+            if part["type"] != "tag" && part["attributes"].is_null() {
+                part["attributes"] = json!({});
+            }
+        }
+        parts.push(
+            json!({ "text": "\n", "attributes": { "block-id": format!("block-{comment}") } }),
+        );
         json!({
             "id": known.history, "type": 1, "date": known.at.to_string(), "field": "comment",
             "parent_id": task.json["list"]["id"], "data": {}, "source": null, "user": self.user(by),
             "before": null, "after": comment,
             "comment": {
                 "id": comment, "date": known.at.to_string(), "parent": id, "type": 1,
-                "comment": [{ "text": words, "attributes": {} },
-                            { "text": "\n", "attributes": { "block-id": format!("block-{comment}") } }],
-                "text_content": format!("{words}\n"), "user": known.json["user"], "threaded_replies": 0,
+                "comment": parts, "text_content": format!("{words}\n"), "user": known.json["user"], "threaded_replies": 0,
                 "assignee": null, "reactions": [], "resolved": known.json["resolved"],
             },
         })
@@ -854,6 +900,10 @@ impl World {
 }
 
 /// A string as it is, a number in digits, anything else as nothing.
+pub(super) fn list(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
