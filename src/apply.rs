@@ -6,9 +6,10 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::cards;
-use crate::domain::event::{Act, What, acts};
+use crate::domain::change::{Change, is_handle};
+use crate::domain::event::{Act, Field, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
-use crate::domain::person::Person;
+use crate::domain::person::{Person, PersonId};
 use crate::domain::prose::Prose;
 use crate::domain::reply;
 use crate::domain::task::{Source, Task, TaskKey};
@@ -73,7 +74,7 @@ pub fn seen(
                 .into_iter()
                 .filter(|act| matches!(act.what, What::Commented { .. }))
                 .collect();
-            tell(tx, Some(kept), kept, comments, now)?;
+            tell(tx, Some(kept), kept, comments, None, now)?;
             return Ok(Applied::Same);
         }
     };
@@ -85,7 +86,7 @@ pub fn seen(
     if changed {
         cards::refresh(tx, &after, now)?;
     }
-    tell(tx, before.as_ref(), &after, news, now)?;
+    tell(tx, before.as_ref(), &after, news, None, now)?;
     Ok(match changed {
         true => Applied::Changed,
         false => Applied::Same,
@@ -95,7 +96,9 @@ pub fn seen(
 /// A poll has found a comment: told, if the task is kept and the comment was not heard of before.
 pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> DbResult<()> {
     match tasks::by_key(tx, key)? {
-        Some(kept) if !kept.gone && !kept.away => tell(tx, Some(&kept), &kept, vec![act], now),
+        Some(kept) if !kept.gone && !kept.away => {
+            tell(tx, Some(&kept), &kept, vec![act], None, now)
+        }
         _ => Ok(()),
     }
 }
@@ -123,11 +126,45 @@ fn closed_by(task: &mut Task, told: &[Act]) {
     }
 }
 
+/// A source has answered a request of ours with its task, as it was at `known_at`. What others did to it before, which
+/// no webhook and no poll will show as news any more, is told now; not to whoever asked, who has the answer.
+pub fn answered(
+    tx: &Tx<'_>,
+    task: &Task,
+    known_at: DateTime<Utc>,
+    asked_by: Option<PersonId>,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    let before = tasks::by_key(tx, &task.key)?;
+    let (row, _) = tasks::keep(tx, task, known_at)?;
+    let Some(after) = tasks::by_row(tx, row)? else {
+        return Ok(());
+    };
+    let news = acts(
+        before.as_ref().map(|kept| &kept.task),
+        &after.task,
+        Vec::new(),
+    );
+    tell(tx, before.as_ref(), &after, news, asked_by, now)
+}
+
 /// The source says that a task was deleted.
-pub fn gone(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
+pub fn gone(
+    tx: &Tx<'_>,
+    key: &TaskKey,
+    told: Vec<Act>,
+    known_at: DateTime<Utc>,
+) -> DbResult<Applied> {
     match tasks::by_key(tx, key)? {
         Some(kept) if !kept.gone => {
             tasks::mark_gone(tx, key, known_at)?;
+            let told = told.into_iter().find(|act| act.what == What::Deleted);
+            let deleted = told.unwrap_or(Act {
+                by: None,
+                at: known_at,
+                what: What::Deleted,
+            });
+            tell(tx, Some(&kept), &kept, vec![deleted], None, known_at)?;
             redrawn(tx, key, known_at)
         }
         _ => Ok(Applied::Same),
@@ -170,12 +207,14 @@ fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> 
     Ok(Applied::Changed)
 }
 
-/// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made.
+/// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made; but not
+/// `except`, who learns it otherwise.
 fn tell(
     tx: &Tx<'_>,
     before: Option<&Stored>,
     after: &Stored,
     acts: Vec<Act>,
+    except: Option<PersonId>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     let mut news = Vec::new();
@@ -196,7 +235,7 @@ fn tell(
             || creator == Some(person.id)
             || person.is_concerned(&after.task)
             || before.is_some_and(|before| person.is_concerned(&before.task));
-        if !concerned {
+        if !concerned || except == Some(person.id) {
             continue;
         }
         let Some(channel) = people::told_in(tx, person.id)? else {
@@ -243,18 +282,14 @@ fn write_down(
 ) -> DbResult<()> {
     let source = after.task.key.source();
     let people = people::present(tx)?;
-    let status = |stored: &Stored| stored.task.source_status.clone();
     for act in news {
         let account = act.by.as_ref().map(|actor| &actor.account);
         let person = account.and_then(|account| {
             let ours = people.iter().find(|one| one.has(source, account));
             ours.map(|person| person.id)
         });
-        let (verb, change) = done_elsewhere(
-            &act.what,
-            &before.map(status).unwrap_or_default(),
-            &status(after),
-        );
+        let before = before.map(|kept| &kept.task);
+        let (verb, change) = done_elsewhere(&act.what, before, &after.task);
         let entry = log::NewEntry {
             at: act.at,
             person,
@@ -290,15 +325,36 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
     if by_us == Some(false) {
         return Ok(false);
     }
+    let (key, source) = (&task.task.key, task.task.key.source());
+    let has = |handles: &[String], account| {
+        let mut handles = handles.iter();
+        handles.any(|handle| is_handle(source, account, handle))
+    };
+    let made = |is_it: &dyn Fn(&Change) -> bool| effects::changes(tx, key, act.at, is_it);
     match &act.what {
-        What::Completed => operations::completes(tx, &task.task.key, act.at),
-        What::Reopened => effects::reopens(tx, &task.task.key, act.at),
+        What::Completed => operations::completes(tx, key, act.at),
+        What::Reopened => effects::reopens(tx, key, act.at),
+        What::Assigned { to } => {
+            made(&|change| matches!(change, Change::Assign { add, .. } if has(add, to)))
+        }
+        What::Unassigned { from } => {
+            made(&|change| matches!(change, Change::Assign { remove, .. } if has(remove, from)))
+        }
+        What::Changed { field } => match field {
+            Field::Title => Ok(false),
+            Field::Due => {
+                made(&|change| matches!(change, Change::Due(_)) && change.holds_in(&task.task))
+            }
+            Field::Priority => {
+                made(&|change| matches!(change, Change::Priority(_)) && change.holds_in(&task.task))
+            }
+        },
+        What::Deleted => effects::deletes(tx, key, act.at),
         What::Commented {
             id,
             text,
             operation,
-        } => operations::commented(tx, &task.task.key, id, operation.as_deref(), text),
-        _ => Ok(false),
+        } => operations::commented(tx, key, id, operation.as_deref(), text),
     }
 }
 
@@ -319,7 +375,9 @@ fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
         What::Assigned { to } => !person.alone && person.has(source, to),
         What::Unassigned { from } => !person.alone && person.has(source, from),
         What::Completed | What::Reopened | What::Commented { .. } => true,
-        What::Deleted => false,
+        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
+        What::Changed { field: Field::Due } => act.by.is_some(),
+        What::Changed { .. } | What::Deleted => false,
     }
 }
 

@@ -398,7 +398,7 @@ fn one(
             Ok((applied == Applied::Ask).then_some(task.key))
         }
         SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),
-        SourceEvent::Gone { key, .. } => apply::gone(tx, &key, now).map(|_| None),
+        SourceEvent::Gone { key, acts } => apply::gone(tx, &key, acts, now).map(|_| None),
         SourceEvent::Moved { key, to, acts } => {
             if let Some((asked_at, Ok(task))) = to.as_ref().and_then(|to| looked.get(to)) {
                 return apply::moved(tx, &key, task, *asked_at, acts, now).map(|_| None);
@@ -427,7 +427,7 @@ fn found(
             apply::seen(tx, task, Account::Asked(*asked_at), acts, now).map(drop)
         }
         Some((asked_at, Err(WriteError::Refused { what, .. }))) => match what {
-            Refusal::Gone => apply::gone(tx, key, *asked_at).map(drop),
+            Refusal::Gone => apply::gone(tx, key, acts, *asked_at).map(drop),
             Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
             // Out of sight is not deleted (contract clickup 4): the reconciler decides in time.
             Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),

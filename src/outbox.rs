@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::apply;
 use crate::bounds::Bound;
 use crate::cards;
 use crate::clock::Clock;
@@ -489,17 +490,20 @@ impl Inner {
                     // It was taken back while this was under way.
                     return Ok((false, Vec::new(), operations::count_pending(tx)?));
                 }
+                let asked_by = operations::command(tx, command)?.map(|command| command.person);
                 if let Some(outcome) = &mut ended.outcome {
                     if let Some(known) = tasks::by_key(tx, &outcome.task().key)? {
                         outcome.task_mut().remember(&known.task);
                     }
                     match removes {
                         true => tasks::mark_gone(tx, &outcome.task().key, now)?,
-                        false => drop(tasks::keep(tx, outcome.task(), known_at)?),
+                        false => apply::answered(tx, outcome.task(), known_at, asked_by, now)?,
                     }
                 }
                 match (ended.refusal, &task) {
-                    (Some(Refusal::Gone), Some(key)) => tasks::mark_gone(tx, key, now)?,
+                    (Some(Refusal::Gone), Some(key)) => {
+                        apply::gone(tx, key, Vec::new(), now)?;
+                    }
                     (Some(Refusal::NotMirrored), Some(key)) => tasks::mark_away(tx, key, now)?,
                     _ => {}
                 }

@@ -460,7 +460,7 @@ impl Inner {
             .write(move |tx| match read {
                 Ok(task) => apply::seen(tx, &task, Account::Asked(asked_at), Vec::new(), asked_at),
                 Err(WriteError::Refused { what, .. }) => match what {
-                    Refusal::Gone => apply::gone(tx, &key, asked_at),
+                    Refusal::Gone => apply::gone(tx, &key, Vec::new(), asked_at),
                     Refusal::NotMirrored => apply::away(tx, &key, asked_at),
                     Refusal::Invisible | Refusal::Other if missed >= MISSED_WALKS => {
                         apply::away(tx, &key, asked_at)

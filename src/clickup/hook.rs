@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::domain::event::{
-    Act, Actor, Delivery, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable, What,
+    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable,
+    What,
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Source, TaskId, TaskKey};
@@ -112,6 +113,13 @@ impl ClickUp {
             },
             "assignee_rem" => What::Unassigned {
                 from: assignee(item)?.account(),
+            },
+            "name" => What::Changed {
+                field: Field::Title,
+            },
+            "due_date" => What::Changed { field: Field::Due },
+            "priority" => What::Changed {
+                field: Field::Priority,
             },
             // An edit is no new comment.
             "comment" if event == "taskCommentPosted" => return self.comment(item),
@@ -437,6 +445,10 @@ mod tests {
         }
     }
 
+    fn changed_in(field: Field) -> What {
+        What::Changed { field }
+    }
+
     /// A payload with one change of the field, by Ana.
     fn changed(item: Value) -> Value {
         let mut whole = json!({"id": "4100000000000000001", "date": "1767229200123", "parent_id": INBOX,
@@ -463,15 +475,18 @@ mod tests {
             ("taskCommentUpdated", vec![]),
             ("taskCreated", vec![]),
             ("taskDeleted", vec![]),
-            ("taskDueDateUpdated", vec![]),
+            ("taskDueDateUpdated", vec![by_ana(changed_in(Field::Due))]),
             ("taskMoved", vec![]),
-            ("taskPriorityUpdated", vec![]),
+            (
+                "taskPriorityUpdated",
+                vec![by_ana(changed_in(Field::Priority))],
+            ),
             ("taskStatusUpdated", vec![by_ana(What::Completed)]),
             ("taskStatusUpdated__by_automation", vec![]),
             ("taskStatusUpdated__of_creation", vec![]),
             ("taskTagUpdated", vec![]),
             ("taskUpdated__content", vec![]),
-            ("taskUpdated__name", vec![]),
+            ("taskUpdated__name", vec![by_ana(changed_in(Field::Title))]),
             ("taskUpdated__status", vec![by_ana(What::Completed)]),
             // The shape of design 5 says neither when nor of which type.
             ("task_in_event__unreal", vec![]),

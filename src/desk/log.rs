@@ -11,6 +11,7 @@ use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::domain::task::Source;
 use crate::settle::called;
 use crate::store::log::{Wanted, listed};
 use crate::store::operations::{self, Surface};
@@ -67,9 +68,9 @@ impl Desk {
                     ..Wanted::default()
                 };
                 let found = match (&asked.person, asked.task) {
-                    (Some(person), task) => {
-                        turn.wanted(person, task, &typed(&turn), &mut wanted)?
-                    }
+                    (Some(person), task) => turn
+                        .wanted(person, task, &typed(&turn), &mut wanted)?
+                        .map(drop),
                     (None, Some(task)) => turn.whose(task)?.map(|stored| {
                         wanted.task = Some(stored.row);
                     }),
@@ -107,9 +108,10 @@ impl Turn<'_> {
             limit: limit + 1,
             ..Wanted::default()
         };
-        if let Err(turned_down) = self.wanted(person, task, typed, &mut wanted)? {
-            return Ok(Err(turned_down));
-        }
+        let deleted = match self.wanted(person, task, typed, &mut wanted)? {
+            Ok(deleted) => deleted,
+            Err(turned_down) => return Ok(Err(turned_down)),
+        };
         let mut entries = match of_task {
             // What waits is in its person's own log.
             true => Vec::new(),
@@ -122,7 +124,7 @@ impl Turn<'_> {
             .iter()
             .map(|entry| reply::log_line(entry, of_task, person.zone))
             .collect();
-        let lead = reply::log_lead(lines.is_empty(), of_task);
+        let lead = reply::log_lead(lines.is_empty(), of_task, deleted);
         if lines.is_empty() {
             return Ok(Ok(Done::Said(Said {
                 words: lead,
@@ -143,25 +145,26 @@ impl Turn<'_> {
         })))
     }
 
-    /// Narrows what is wanted to what this person may see.
+    /// Narrows what is wanted to what this person may see; where the task was, if it was deleted.
     fn wanted(
         &self,
         person: &Person,
         task: Option<Ref>,
         typed: &Typed,
         wanted: &mut Wanted,
-    ) -> DbResult<Result<(), TurnedDown>> {
+    ) -> DbResult<Result<Option<Source>, TurnedDown>> {
         let Some(task) = task else {
             wanted.person = Some(person.id);
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         };
-        let stored = match self.known(person, Some(task), typed)? {
+        let stored = match self.remembered(person, task, typed)? {
             Ok(stored) => stored,
             Err(turned_down) => return Ok(Err(turned_down)),
         };
         wanted.task = Some(stored.row);
+        let deleted = stored.gone.then(|| stored.task.key.source());
         if self.is_theirs(person, &stored)? {
-            return Ok(Ok(()));
+            return Ok(Ok(deleted));
         }
         wanted.person = Some(person.id);
         let own = Wanted {
@@ -170,8 +173,23 @@ impl Turn<'_> {
         };
         Ok(match listed(self.tx, &own)?.is_empty() {
             true => Err(TurnedDown::UnknownTask(reply::not_your_history())),
-            false => Ok(()),
+            false => Ok(deleted),
         })
+    }
+
+    /// A task that the mirror has, deleted or not: its history stays.
+    fn remembered(
+        &self,
+        person: &Person,
+        task: Ref,
+        typed: &Typed,
+    ) -> DbResult<Result<Stored, TurnedDown>> {
+        match self.known(person, Some(task), typed)? {
+            Err(TurnedDown::Deleted { row, words }) => {
+                Ok(tasks::by_row(self.tx, row)?.ok_or(TurnedDown::UnknownTask(words)))
+            }
+            known => Ok(known),
+        }
     }
 
     /// Whether a task is this person's business: assigned to them, their current one, or made by them.
@@ -185,9 +203,9 @@ impl Turn<'_> {
     fn whose(&self, task: Ref) -> DbResult<Result<Stored, TurnedDown>> {
         let present = people::present(self.tx)?;
         match (&task, present.as_slice()) {
-            (Ref::Nth(_), [only]) => self.known(only, Some(task), &typed(self)),
+            (Ref::Nth(_), [only]) => self.remembered(only, task, &typed(self)),
             (Ref::Nth(_), _) => Ok(Err(TurnedDown::Unfit(reply::whose_list()))),
-            (_, [anybody, ..]) => self.known(anybody, Some(task), &typed(self)),
+            (_, [anybody, ..]) => self.remembered(anybody, task, &typed(self)),
             (_, []) => Ok(Err(TurnedDown::UnknownTask(reply::not_your_history()))),
         }
     }

@@ -193,6 +193,9 @@ pub enum TurnedDown {
     /// A REF or a task id that names nothing here: 404.
     #[error("{}", .0.plain())]
     UnknownTask(Words),
+    /// A task that was deleted in its source: 404. Its row is here still.
+    #[error("{}", .words.plain())]
+    Deleted { row: i64, words: Words },
     /// An `undo`, and nothing of the person's that could be taken back: 409.
     #[error("{}", .0.plain())]
     NothingToUndo(Words),

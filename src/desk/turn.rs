@@ -241,6 +241,7 @@ impl Turn<'_> {
             TurnedDown::NoCurrent(words)
             | TurnedDown::Full(words)
             | TurnedDown::UnknownTask(words)
+            | TurnedDown::Deleted { words, .. }
             | TurnedDown::NoAnswer(words)
             | TurnedDown::NothingToUndo(words)
             | TurnedDown::Unfit(words) => words,
@@ -707,7 +708,10 @@ impl Turn<'_> {
     fn by_key(&self, key: TaskKey) -> DbResult<Result<Target, TurnedDown>> {
         let stored = tasks::by_key(self.tx, &key)?;
         if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
-            return Ok(Err(TurnedDown::UnknownTask(reply::deleted(&gone.task))));
+            return Ok(Err(TurnedDown::Deleted {
+                row: gone.row,
+                words: reply::deleted(&gone.task),
+            }));
         }
         Ok(Ok(Target { key, stored }))
     }

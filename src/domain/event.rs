@@ -73,6 +73,35 @@ pub enum What {
         operation: Option<String>,
     },
     Deleted,
+    /// Something that people go by besides. What it was and is now is in the task.
+    Changed {
+        field: Field,
+    },
+}
+
+/// What of a task people go by, besides whose it is and whether it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Field {
+    Title,
+    Due,
+    Priority,
+}
+
+impl Field {
+    const ALL: [Field; 3] = [Field::Title, Field::Due, Field::Priority];
+
+    fn differs(self, before: &Task, after: &Task) -> bool {
+        match self {
+            Field::Title => before.title != after.title,
+            Field::Due => before.due != after.due,
+            // At GitHub a label is one by our configuration: that may have changed, and not the issue.
+            Field::Priority => {
+                before.priority != after.priority
+                    && (after.key.source() != Source::GitHub || before.labels != after.labels)
+            }
+        }
+    }
 }
 
 /// A payload that cannot be understood. It is counted, logged, and answered like any other.
@@ -171,6 +200,16 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
             from: account.clone(),
         })
     }));
+    for field in Field::ALL {
+        let what = What::Changed { field };
+        if field.differs(before, after) {
+            acts.push(by(&|told| *told == what).unwrap_or(Act {
+                by: None,
+                at: after.updated_at,
+                what,
+            }));
+        }
+    }
     acts.extend(
         told.into_iter()
             .filter(|act| matches!(act.what, What::Commented { .. })),

@@ -3,12 +3,12 @@
 //! `settle` writes down what a command came to, `apply` what others did in the sources; the desk reads it for those whom
 //! it concerns, and `reply` makes it words.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::event::What;
+use super::event::{Field, What};
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
-use super::task::Source;
+use super::task::{Priority, Source, Task};
 
 /// The longest part of a text that is kept, in characters.
 const TEXT_MAX: usize = 300;
@@ -159,12 +159,15 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
 }
 
 /// What others did, as the log calls it, with what it changed.
-pub fn done_elsewhere(what: &What, before: &str, after: &str) -> (&'static str, Change) {
-    let states = || Change {
-        before: Some(before.to_owned()),
-        after: Some(after.to_owned()),
+///
+/// A time stands as RFC 3339 has it, for whoever reads it to see in their own zone.
+pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'static str, Change) {
+    let both = |of: &dyn Fn(&Task) -> Option<String>| Change {
+        before: before.and_then(of),
+        after: of(after),
         text: None,
     };
+    let states = || both(&|task| Some(task.source_status.clone()));
     match what {
         What::Completed => ("completed", states()),
         What::Reopened => ("reopened", states()),
@@ -190,7 +193,22 @@ pub fn done_elsewhere(what: &What, before: &str, after: &str) -> (&'static str, 
             },
         ),
         What::Deleted => ("deleted", Change::default()),
+        What::Changed { field } => match field {
+            Field::Title => ("renamed", both(&|task| Some(cut(&task.title)))),
+            Field::Due => ("rescheduled", both(&|task| task.due.map(rfc3339))),
+            Field::Priority => (
+                "prioritized",
+                both(&|task| {
+                    task.priority
+                        .map(|priority| Priority::as_str(priority).to_owned())
+                }),
+            ),
+        },
     }
+}
+
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn cut(text: &str) -> String {

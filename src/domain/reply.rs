@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Change;
 use super::command::{REF_HELP, VERBS};
-use super::event::{Act, What};
+use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::scope::Missing;
@@ -899,6 +899,25 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
         What::Assigned { .. } => "was assigned to you",
         What::Unassigned { .. } => "is no longer assigned to you",
         What::Deleted => "was deleted",
+        What::Changed { field } => {
+            let (what, now) = match field {
+                Field::Title => ("title", None),
+                Field::Due => ("due date", task.due.map(|due| acts::full_date(due, zone))),
+                Field::Priority => ("priority", task.priority.map(|it| it.as_str().to_owned())),
+            };
+            let words = Words::new()
+                .text(format!(
+                    "{} changed the {what} of ",
+                    who.unwrap_or("Somebody")
+                ))
+                .then(subject)
+                .text(format!(" in {source}"));
+            return match (field, now) {
+                (Field::Title, _) => words,
+                (_, Some(now)) => words.text(format!(": it is {now} now")),
+                (_, None) => words.text(": it has none now"),
+            };
+        }
         What::Commented { text, .. } => {
             let who = who.unwrap_or("Somebody");
             return Words::new()

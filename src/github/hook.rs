@@ -14,7 +14,8 @@ use url::Url;
 
 use crate::bounds::Bound;
 use crate::domain::event::{
-    Act, Actor, Delivery, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable, What,
+    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable,
+    What,
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
@@ -22,8 +23,8 @@ use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use super::GitHub;
 use super::client::{Got, Request};
 use super::wire::{
-    Attempt, AttemptDetail, HookPayload, HookRepository, LastResponse, Listed, Numbered, User,
-    WireHook, whole_issue,
+    Attempt, AttemptDetail, HookPayload, HookRepository, Label, LastResponse, Listed, Numbered,
+    User, WireHook, whole_issue,
 };
 
 /// What we ask for, and read.
@@ -277,6 +278,16 @@ impl GitHub {
             ("issues", "unassigned") => {
                 let from = payload.assignee.as_ref().map(User::account);
                 from.map(|from| What::Unassigned { from })
+            }
+            ("issues", "edited") => payload.changes.is_of_title().then_some(What::Changed {
+                field: Field::Title,
+            }),
+            ("issues", "labeled" | "unlabeled") => {
+                let label = payload.label.clone().map(Label::name);
+                let ranks = label.and_then(|label| self.mapping.priority(&[label]));
+                ranks.map(|_| What::Changed {
+                    field: Field::Priority,
+                })
             }
             // An edit is no new comment.
             ("issue_comment", "created") => payload.comment.as_ref().map(|comment| {
@@ -735,6 +746,7 @@ mod tests {
             text: "thanks ✓".into(),
             operation: None,
         };
+        let changed = |field: Field| What::Changed { field };
         let looks = |name: &str| seen(name, vec![]);
         let expected: Vec<(&str, Vec<SourceEvent>)> = vec![
             (
@@ -760,7 +772,10 @@ mod tests {
                     acts: vec![ana(What::Deleted)],
                 }],
             ),
-            ("issues__edited", looks("issues__edited")),
+            (
+                "issues__edited",
+                seen("issues__edited", vec![ana(changed(Field::Title))]),
+            ),
             ("issues__labeled", looks("issues__labeled")),
             ("issues__locked", looks("issues__locked")),
             ("issues__opened", looks("issues__opened")),

@@ -259,7 +259,7 @@ pub(super) struct Issue {
     pull_request: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Label {
     Object { name: String },
@@ -449,6 +449,8 @@ pub(super) struct HookPayload {
     pub(super) comment: Option<Comment>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) changes: Changes,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) label: Option<Label>,
 }
 
 #[derive(Default, Deserialize)]
@@ -490,9 +492,11 @@ impl Sender {
     }
 }
 
-/// The two halves of a transfer (contract github 8).
+/// What an edit changed (contract github 9.4), and the two halves of a transfer (8).
 #[derive(Default, Deserialize)]
 pub(super) struct Changes {
+    #[serde(default)]
+    title: Value,
     #[serde(default, deserialize_with = "lenient")]
     new_issue: Numbered,
     #[serde(default, deserialize_with = "lenient")]
@@ -504,6 +508,10 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    pub(super) fn is_of_title(&self) -> bool {
+        !self.title.is_null()
+    }
+
     /// The repository's id, and the number there, that it was transferred to.
     pub(super) fn to(&self) -> Option<(u64, u64)> {
         Some((self.new_repository.id?, self.new_issue.number?))

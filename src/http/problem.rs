@@ -208,7 +208,9 @@ impl From<TurnedDown> for Problem {
         let kind = match turned_down {
             TurnedDown::Full(_) => Kind::Busy,
             TurnedDown::NoAnswer(_) => Kind::NotReady,
-            TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) => Kind::UnknownTask,
+            TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) | TurnedDown::Deleted { .. } => {
+                Kind::UnknownTask
+            }
             TurnedDown::Unfit(_) => Kind::Unfit,
             TurnedDown::NothingToUndo(_) => Kind::NothingToUndo,
             TurnedDown::KeyReused => Kind::KeyReused,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::operations::{self, OperationRow, State};
 use super::tasks::{from_json, json, millis};
+use crate::domain::change::Change;
 use crate::domain::operation::{Finished, Outcome, Past, Write};
 use crate::domain::person::PersonId;
 use crate::domain::task::TaskKey;
@@ -251,6 +252,56 @@ pub fn withdraw(tx: &Connection, command: i64, now: DateTime<Utc>) -> rusqlite::
         "UPDATE operations SET state = 'cancelled', withdrawn = 1, ended_ms = ?2
          WHERE command_id = ?1 AND state = 'pending' AND interrupted = 0",
         params![command, now.timestamp_millis()],
+    )
+}
+
+/// Whether a change of this task at `at`, by the source's clock, is ours: one that `is_it` knows was made here around
+/// then, or is under way; or it takes one back.
+pub fn changes(
+    connection: &Connection,
+    key: &TaskKey,
+    at: DateTime<Utc>,
+    is_it: &dyn Fn(&Change) -> bool,
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "SELECT own.write, undone.before FROM operations own
+         LEFT JOIN operations undone ON own.kind = 'undo' AND undone.id = json_extract(own.write, '$.operation')
+         WHERE own.source = ?1 AND own.task_key = ?2 AND own.kind IN ('assign', 'due', 'priority', 'undo')
+           AND ((own.state = 'applied' AND own.ended_ms >= ?3) OR (own.state = 'pending' AND own.begun_us IS NOT NULL))",
+    )?;
+    let since = (at - operations::CLOCKS_APART).timestamp_millis();
+    let mut rows = statement.query(params![key.source().as_str(), key.as_str(), since])?;
+    while let Some(row) = rows.next()? {
+        let change = match from_json(row, 0)? {
+            Write::Change { change, .. } => Some(change),
+            // What stands beside a change is what makes it as it was.
+            _ => row
+                .get::<_, Option<String>>(1)?
+                .and_then(|back| serde_json::from_str(&back).ok()),
+        };
+        if change.as_ref().is_some_and(is_it) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the deletion of this task at `at` is ours: of one that we had made.
+pub fn deletes(
+    connection: &Connection,
+    key: &TaskKey,
+    at: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'undo' AND json_extract(write, '$.what') = 'creation'
+               AND ((state = 'applied' AND ended_ms >= ?3) OR (state = 'pending' AND begun_us IS NOT NULL)))",
+        params![
+            key.source().as_str(),
+            key.as_str(),
+            (at - operations::CLOCKS_APART).timestamp_millis()
+        ],
+        |row| row.get(0),
     )
 }
 

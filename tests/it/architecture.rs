@@ -43,7 +43,9 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ),
     (
         "outbox",
-        Only(&["bounds", "cards", "clock", "domain", "settle", "store"]),
+        Only(&[
+            "apply", "bounds", "cards", "clock", "domain", "settle", "store",
+        ]),
     ),
     (
         "reconcile",

@@ -352,3 +352,233 @@ async fn it_survives_a_kill_and_has_one_entry_for_one_effect() {
     })
     .await;
 }
+
+/// A task of Ana's, with a due date and a priority.
+fn dated(setup: Setup) -> Setup {
+    setup.people().clickup_tasks([
+        json!({"name": "Renew cert", "assignees": [ANA_CLICKUP], "priority": 3, "due_date": 1_893_495_600_000_i64}),
+    ])
+}
+
+/// What Bo does to it in ClickUp itself.
+const CHANGES: [&str; 3] = [
+    r#"{"priority": 1}"#,
+    r#"{"due_date": 1893679200000, "due_date_time": true}"#,
+    r#"{"name": "Renew the cert"}"#,
+];
+
+#[tokio::test]
+async fn what_others_change_is_there_once_with_what_it_was() {
+    ivan_test(dated(Setup::new().webhooks()), async |ivan| {
+        ivan.hook_up();
+        let cert = id(ivan, "Renew cert");
+        let card = ivan.dm(ANA, "current").await;
+        card.mentions("due 1 Jan 2030");
+        // A day that moves is worth a word; the rest is on the card.
+        let told = ivan.is_told(ANA);
+        for change in CHANGES {
+            let change = serde_json::from_str(change).unwrap();
+            ivan.clickup().as_person("Renew cert", BO_CLICKUP, &change);
+            ivan.until_deliveries_are_applied().await;
+        }
+        told.answers().await.replies(
+            "Bo changed the due date of Renew cert in ClickUp: it is Thu 3 Jan 2030 15:00 now",
+        );
+        card.until(|posted| {
+            let blocks = posted.blocks.to_string();
+            blocks.contains("Renew the cert") && blocks.contains("due 3 Jan 2030")
+        })
+        .await;
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        let told = ivan.dm(ANA, &format!("log {cert}")).await.text();
+        assert_eq!(
+            lines(&told),
+            [
+                "✓ Bo renamed (Renew cert → Renew the cert), in ClickUp",
+                "✓ Bo rescheduled (1 Jan 12:00 → 3 Jan 15:00), in ClickUp",
+                "✓ Bo prioritized (normal → urgent), in ClickUp",
+            ]
+        );
+        let of_bo = entries(ivan, "?limit=1", Some("Bo")).await;
+        let entry = json!([
+            of_bo[0]["verb"],
+            of_bo[0]["before"],
+            of_bo[0]["after"],
+            of_bo[0]["surface"]
+        ]);
+        assert_eq!(
+            entry,
+            json!(["renamed", "Renew cert", "Renew the cert", "clickup"])
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_poll_brings_it_once_too_and_does_not_know_by_whom() {
+    ivan_test(dated(Setup::new()), async |ivan| {
+        let cert = id(ivan, "Renew cert");
+        ivan.dm(ANA, "current").await;
+        for change in CHANGES {
+            let change = serde_json::from_str(change).unwrap();
+            ivan.clickup().as_person("Renew cert", BO_CLICKUP, &change);
+        }
+        ivan.sync().await;
+        ivan.sync().await;
+        // It may have been Ana herself: nobody is told.
+        let told = ivan.dm(ANA, &format!("log {cert}")).await.text();
+        assert_eq!(
+            lines(&told),
+            [
+                "✓ somebody prioritized (normal → urgent), in ClickUp",
+                "✓ somebody rescheduled (1 Jan 12:00 → 3 Jan 15:00), in ClickUp",
+                "✓ somebody renamed (Renew cert → Renew the cert), in ClickUp",
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_github_a_title_and_a_label_that_ranks_are_changes_too() {
+    let setup = Setup::new()
+        .webhooks()
+        .people()
+        .github_issues([json!({"title": "Update the docs", "assignees": ["ana"]})])
+        .before(|sandbox| {
+            for label in ["P0", "ops"] {
+                sandbox.github.add_label(REPO, label);
+            }
+        });
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await;
+        ivan.github().label_as(REPO, 1, "bo", &["ops"]);
+        ivan.github().label_as(REPO, 1, "bo", &["ops", "P0"]);
+        ivan.until_deliveries_are_applied().await;
+        ivan.github().rename_issue(REPO, 1, "Update all docs");
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        let told = ivan.dm(ANA, "log #1").await.text();
+        let told = lines(&told);
+        assert_eq!(told.len(), 2, "{told:?}");
+        let renamed = " renamed (Update the docs → Update all docs), in GitHub";
+        assert!(
+            told[0].ends_with(renamed) && !told[0].contains("somebody"),
+            "{told:?}"
+        );
+        assert_eq!(told[1], "✓ Bo prioritized (none → urgent), in GitHub");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
+    ivan_test(dated(Setup::new().webhooks()), async |ivan| {
+        ivan.hook_up();
+        let cert = id(ivan, "Renew cert");
+        ivan.dm(BO, "mute").await;
+        for (typed, kept) in [
+            (format!("due {cert} 2 dec 17:00"), "now due"),
+            (format!("prio {cert} high"), "now of high priority"),
+            (format!("assign {cert} Bo"), "now assigned to Bo"),
+            ("undo".to_owned(), ""),
+        ] {
+            // The webhook is here long before the answer is looked for.
+            ivan.clickup()
+                .front()
+                .fault(Fault::new(What::ApplyThenDrop).on("PUT", "/task/"));
+            let asked = ivan.says(ANA, &typed);
+            ivan.asks(ivan.clickup().front(), "PUT", "/task/", 1).await;
+            ivan.until_deliveries_are_applied().await;
+            asked.settles().await.begins("✓ ");
+            let newest = ivan.dm(ANA, "log 1").await.text();
+            assert!(newest.contains(kept), "{newest}");
+        }
+        let all = entries(ivan, "", None).await;
+        let verbs: Vec<&str> = all
+            .iter()
+            .map(|one| one["verb"].as_str().unwrap())
+            .collect();
+        assert_eq!(verbs, ["undo", "assign", "prio", "due"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_did_right_before_our_write_is_in_the_history() {
+    ivan_test(shared(Setup::new()), async |ivan| {
+        let party = id(ivan, "Plan the party");
+        ivan.dm(BO, "list").await;
+        ivan.clickup()
+            .as_person("Plan the party", BO_CLICKUP, &json!({"priority": 2}));
+        // The answer to our own write is the first to show it: no poll will.
+        ivan.dm(ANA, &format!("start {party}")).await.begins("✓");
+        ivan.sync().await;
+        let told = ivan.dm(ANA, &format!("log {party}")).await.text();
+        let told = lines(&told);
+        assert!(told[0].starts_with("✓ Ana start"), "{told:?}");
+        assert_eq!(
+            told[1..],
+            ["✓ somebody prioritized (low → high), in ClickUp"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deleted_task_keeps_its_history_and_ends_with_the_deletion() {
+    ivan_test(shared(Setup::new().webhooks()), async |ivan| {
+        ivan.hook_up();
+        let cert = id(ivan, "Renew cert");
+        ivan.dm(ANA, &format!("comment on {cert}: shipped"))
+            .await
+            .begins("✓");
+        ivan.clickup().delete_task("Renew cert");
+        ivan.until_deliveries_are_applied().await;
+        ivan.github().delete_issue(REPO, 1);
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        let told = ivan.dm(ANA, &format!("log {cert}")).await.text();
+        assert!(
+            told.starts_with("This task was deleted in ClickUp. What was done"),
+            "{told}"
+        );
+        assert_eq!(
+            lines(&told),
+            [
+                "✓ somebody deleted, in ClickUp",
+                "✓ Ana comment “shipped — Ana”, in the DM",
+            ]
+        );
+        let told = ivan.dm(BO, "log #1").await.text();
+        assert!(lines(&told)[0].ends_with(" deleted, in GitHub"), "{told}");
+        // It is nobody else's business for being deleted.
+        ivan.dm(BO, &format!("log {cert}"))
+            .await
+            .begins("✗ That is not a task of yours");
+        let path = format!("?task={}", cert.replace(':', "%3A"));
+        assert_eq!(entries(ivan, &path, None).await.len(), 2);
+        // Whatever else is asked of it is still refused.
+        ivan.dm(ANA, &format!("done {cert}"))
+            .await
+            .begins("✗ Renew cert was deleted in ClickUp");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_is_a_way_of_its_own() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("title", "Fix login")]).await.is_null());
+        answer.settles().await.begins("✓ Task created in ClickUp");
+        let told = ivan.dm(ANA, "log").await.text();
+        assert_eq!(lines(&told), ["✓ create: Fix login, by a form"]);
+        assert_eq!(entries(ivan, "", None).await[0]["surface"], "form");
+    })
+    .await;
+}

@@ -276,7 +276,7 @@ pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words 
 }
 
 /// `Tue 1 Dec 2026 09:00`
-fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
+pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%a %-d %b %Y %H:%M")
         .to_string()

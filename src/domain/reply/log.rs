@@ -11,8 +11,14 @@ use crate::domain::task::Source;
 const QUOTED: usize = 80;
 
 /// What stands over the lines: an answer that began with the mark of its first line would look like its outcome.
-pub fn log_lead(empty: bool, of_task: bool) -> Words {
-    Words::new().text(match (empty, of_task) {
+///
+/// `deleted` is where the task was, if it is not there any more.
+pub fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Words {
+    let words = match deleted {
+        Some(source) => Words::new().text(format!("This task was deleted in {}. ", source.name())),
+        None => Words::new(),
+    };
+    words.text(match (empty, of_task) {
         (true, true) => "Nothing was done to this task since I know it.",
         (true, false) => "You have done nothing through me yet, that I still know of.",
         (false, true) => "What was done to this task, newest first:",
@@ -62,6 +68,19 @@ pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
             Ok(until) => words.text(" until ").moment(until, zone),
             Err(_) => words,
         },
+        ("rescheduled", before, after) => words
+            .text(" (")
+            .then(time(before.as_deref(), zone))
+            .text(" → ")
+            .then(time(after.as_deref(), zone))
+            .text(")"),
+        ("prioritized", before, after) => {
+            let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "none".to_owned());
+            words.text(format!(" ({} → {})", level(before), level(after)))
+        }
+        ("assign" | "claim" | "due" | "prio", _, Some(now)) if entry.came == Came::Done => {
+            words.text(format!(" (now {now})"))
+        }
         ("assigned", _, Some(to)) => words.text(format!(" to {to}")),
         ("unassigned", Some(from), _) => words.text(format!(" from {from}")),
         (_, Some(before), Some(after)) if before != after && !before.is_empty() => {
@@ -80,6 +99,17 @@ pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
         Came::TakenBack => ", taken back before it was sent",
     });
     words.text(format!(", {}", from_where(entry.via)))
+}
+
+/// A time as the log keeps it, in the reader's zone.
+fn time(kept: Option<&str>, zone: Tz) -> Words {
+    let Some(kept) = kept else {
+        return Words::new().text("none");
+    };
+    match kept.parse::<DateTime<Utc>>() {
+        Ok(at) => Words::new().moment(at, zone),
+        Err(_) => Words::new().text(kept),
+    }
 }
 
 fn who(entry: &Entry) -> String {
