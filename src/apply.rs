@@ -9,18 +9,11 @@ use crate::cards;
 use crate::domain::change::{Change, is_handle};
 use crate::domain::event::{Act, Field, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
-use crate::domain::person::{Person, PersonId};
-use crate::domain::prose::Prose;
-use crate::domain::reply;
-use crate::domain::task::{Source, Task, TaskKey};
-use crate::store::messages::Draft;
+use crate::domain::person::PersonId;
+use crate::domain::task::{Task, TaskKey};
+use crate::notices;
 use crate::store::tasks::{self, Stored};
-use crate::store::{
-    DbResult, Tx, Wake, comments, effects, log, messages, operations, people, rhythms,
-};
-
-/// Notices about one task within this time are one message.
-const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
+use crate::store::{DbResult, Tx, comments, effects, log, operations, people};
 
 /// A task and its history may give one act two times, so far apart.
 const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
@@ -207,8 +200,7 @@ fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> 
     Ok(Applied::Changed)
 }
 
-/// Tells what others did to those whom it concerns: assignees, whose current task it is, and who had it made; but not
-/// `except`, who learns it otherwise.
+/// Keeps in the log what others did, and tells it to those whom it concerns; but not to `except`, who learns it otherwise.
 fn tell(
     tx: &Tx<'_>,
     before: Option<&Stored>,
@@ -223,52 +215,8 @@ fn tell(
             news.push(act);
         }
     }
-    if news.is_empty() {
-        return Ok(());
-    }
     write_down(tx, before, after, &news, now)?;
-    let pinned = people::pinned_by(tx, after.row)?;
-    let creator = operations::creator(tx, &after.task.key)?;
-    for person in people::present(tx)? {
-        let is_current = pinned.contains(&person.id);
-        let concerned = is_current
-            || creator == Some(person.id)
-            || person.is_concerned(&after.task)
-            || before.is_some_and(|before| person.is_concerned(&before.task));
-        if !concerned || except == Some(person.id) {
-            continue;
-        }
-        let Some(channel) = people::told_in(tx, person.id)? else {
-            continue;
-        };
-        let chosen = rhythms::of(tx, person.id)?;
-        let is_quiet = chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone));
-        for act in news.iter().filter(|act| is_news_to(&person, after, act)) {
-            let words = reply::notice(&after.task, act, is_current, person.zone);
-            if is_quiet.is_some() {
-                rhythms::hold(tx, person.id, Some(after.row), &words, now)?;
-                tx.wake(Wake::Rhythms);
-                continue;
-            }
-            let thread = match act.what {
-                // What is said about a task goes on where it was said.
-                What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
-                _ => None,
-            };
-            let draft = Draft {
-                channel: channel.clone(),
-                thread,
-                person: Some(person.id),
-                about: Some(after.row),
-                words: Some(words),
-                ..Draft::default()
-            };
-            let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-            messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
-            tx.wake(Wake::Messages);
-        }
-    }
-    Ok(())
+    notices::tell(tx, before, after, &news, except, now)
 }
 
 /// What others did goes into the task's history as theirs: under the name that the source gives them, and where that is
@@ -319,7 +267,7 @@ fn is_news(tx: &Tx<'_>, task: &Stored, act: &Act, now: DateTime<Utc>) -> DbResul
     comments::hear(tx, key.source(), id, now)
 }
 
-/// Our own write coming back is told to nobody: whoever asked for it has had an answer.
+/// Our own write coming back is told to nobody: whoever asked for it has had an answer, and `settle` told the others.
 fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
     let by_us = act.by.as_ref().map(|actor| actor.us);
     if by_us == Some(false) {
@@ -356,42 +304,4 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
             operation,
         } => operations::commented(tx, key, id, operation.as_deref(), text),
     }
-}
-
-/// Whether this person should hear of it: not their own act, not the chatter of bots, and of assignments only their own.
-fn is_news_to(person: &Person, task: &Stored, act: &Act) -> bool {
-    let source = task.task.key.source();
-    if let Some(actor) = &act.by {
-        let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
-        let addressed = match &act.what {
-            What::Commented { text, .. } => mentions(person, source, text),
-            _ => false,
-        };
-        if themselves || (actor.bot && !actor.us && !addressed) {
-            return false;
-        }
-    }
-    match &act.what {
-        What::Assigned { to } => !person.alone && person.has(source, to),
-        What::Unassigned { from } => !person.alone && person.has(source, from),
-        What::Completed | What::Reopened | What::Commented { .. } => true,
-        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
-        What::Changed { field: Field::Due } => act.by.is_some(),
-        What::Changed { .. } | What::Deleted => false,
-    }
-}
-
-fn mentions(person: &Person, source: Source, text: &Prose) -> bool {
-    let account = person.account(source);
-    if account.is_some_and(|account| text.mentions().any(|mentioned| mentioned == account.id)) {
-        return true;
-    }
-    let text = text.to_string().to_lowercase();
-    let names = [&person.github, &person.clickup_name];
-    names
-        .into_iter()
-        .map(Option::as_deref)
-        .chain([Some(person.name.as_str())])
-        .flatten()
-        .any(|name| text.contains(&format!("@{}", name.to_lowercase())))
 }

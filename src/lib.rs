@@ -55,6 +55,7 @@
 //! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
 //! │   ├── change.rs      assign, claim, due and prio
 //! │   └── why.rs         the points of a task and its place
+//! ├── notices.rs     what was done to a task → notices to those whom it concerns
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
@@ -122,6 +123,7 @@
 //! - [`github`]: GitHub, a source
 //! - [`http`]: the HTTP API and the webhook listener, surfaces
 //! - [`inbox`]: webhook deliveries, kept and worked off
+//! - [`notices`]: who is told of what was done
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
 //! - `rest`: one exchange with a source over HTTP
@@ -145,6 +147,7 @@ pub mod gaps;
 pub mod github;
 pub mod http;
 pub mod inbox;
+pub mod notices;
 pub mod outbox;
 pub mod reconcile;
 mod rest;

@@ -10,14 +10,17 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::domain::card::{Card, Part, card, undo_button};
-use crate::domain::change::{self, is_handle};
-use crate::domain::event::{Act, Actor, What};
-use crate::domain::log::{Came, Change, change};
-use crate::domain::operation::{Refusal, Write};
+use crate::domain::change::{Change, is_handle};
+use crate::domain::event::{Act, Actor, Field, What};
+use crate::domain::log::{self as entry, Came, Via};
+use crate::domain::operation::{Outcome, Refusal, Write, Written};
 use crate::domain::person::Person;
+use crate::domain::prose;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::task::{Account, Status, Task};
+use crate::domain::undo::{Effect, ToUndo};
+use crate::notices;
 use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
@@ -124,8 +127,8 @@ pub fn settle(
     let changed = rows.first().is_some_and(|row| {
         row.state == State::Applied && !matches!(row.operation.write, Write::Undo(_))
     });
-    if ended && report.state == ReportState::Done {
-        tell_whom_it_was_given(tx, &person, &rows, now)?;
+    if ended {
+        tell_others(tx, &person, command.via, &rows, now)?;
     }
     let can_undo = ended
         && changed
@@ -146,7 +149,7 @@ pub fn record(
     tx: &Tx<'_>,
     command: &CommandRow,
     report: &Report,
-    (change, cancelled): (Change, bool),
+    (change, cancelled): (entry::Change, bool),
     about: Option<i64>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
@@ -187,12 +190,12 @@ pub fn record(
 }
 
 /// What the operations of a command changed; and whether what it asked for was taken back before it was sent.
-fn changed_by(rows: &[OperationRow]) -> (Change, bool) {
+fn changed_by(rows: &[OperationRow]) -> (entry::Change, bool) {
     let Some((first, rest)) = rows.split_first() else {
-        return (Change::default(), false);
+        return (entry::Change::default(), false);
     };
     let of = |row: &OperationRow| {
-        change(
+        entry::change(
             &row.operation.write,
             row.operation.past.before.as_deref(),
             row.outcome.as_ref(),
@@ -206,63 +209,115 @@ fn changed_by(rows: &[OperationRow]) -> (Change, bool) {
     (changed, first.state == State::Cancelled)
 }
 
-/// Whoever was assigned by another's command hears of it: by webhook or poll it would be no news, for the mirror knows.
-fn tell_whom_it_was_given(
+/// What somebody did through us is told to the others whom it concerns: from its source it comes back as our own.
+fn tell_others(
     tx: &Tx<'_>,
-    giver: &Person,
+    author: &Person,
+    via: Via,
     rows: &[OperationRow],
     now: DateTime<Utc>,
 ) -> DbResult<()> {
-    let Some(row) = rows.first().filter(|row| row.state == State::Applied) else {
-        return Ok(());
-    };
-    let (
-        Write::Change {
-            change: change::Change::Assign { add, .. },
-            ..
-        },
-        Some(outcome),
-    ) = (&row.operation.write, &row.outcome)
-    else {
-        return Ok(());
-    };
-    let task = outcome.task();
-    let source = task.key.source();
-    let by = Actor {
-        account: Account {
-            id: String::new(),
-            name: giver.name.clone(),
-        },
-        bot: false,
-        us: false,
-    };
-    for person in people::present(tx)? {
-        let account = task.assignees.iter().find(|account| {
-            person.has(source, account)
-                && add.iter().any(|handle| is_handle(source, account, handle))
-        });
-        let (Some(to), false) = (account, person.id == giver.id) else {
+    for row in rows {
+        // What is said in a channel, its people read there.
+        if via == Via::Channel && matches!(row.operation.write, Write::Comment { .. }) {
+            continue;
+        }
+        let Some(Outcome::Applied(written)) = &row.outcome else {
             continue;
         };
-        let Some(channel) = people::told_in(tx, person.id)? else {
+        let Some(stored) = tasks::by_key(tx, &written.task.key)? else {
             continue;
         };
-        let act = Act {
-            by: Some(by.clone()),
-            at: now,
-            what: What::Assigned { to: to.clone() },
+        let account = author.account(stored.task.key.source());
+        let by = Actor {
+            account: Account {
+                id: account.map(|account| account.id).unwrap_or_default(),
+                name: author.name.clone(),
+            },
+            bot: false,
+            us: false,
         };
-        let draft = Draft {
-            channel,
-            person: Some(person.id),
-            about: tasks::by_key(tx, &task.key)?.map(|stored| stored.row),
-            words: Some(reply::notice(task, &act, false, person.zone)),
-            ..Draft::default()
-        };
-        let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-        messages::notify(tx, &draft, &uid, now, chrono::Duration::zero())?;
+        let news: Vec<Act> = deeds(tx, author, row, written)?
+            .into_iter()
+            .map(|what| Act {
+                by: Some(by.clone()),
+                at: now,
+                what,
+            })
+            .collect();
+        notices::tell(tx, None, &stored, &news, Some(author.id), now)?;
     }
     Ok(())
+}
+
+/// What people are told about an operation that was applied.
+fn deeds(
+    tx: &Tx<'_>,
+    author: &Person,
+    row: &OperationRow,
+    written: &Written,
+) -> DbResult<Vec<What>> {
+    let task = &written.task;
+    Ok(match &row.operation.write {
+        Write::Complete { .. } => vec![What::Completed],
+        Write::Reopen { .. } => vec![What::Reopened],
+        Write::Comment { text, .. } => {
+            let text = text.to_string();
+            let account = author.account(task.key.source());
+            let names = [
+                Some(author.name.clone()),
+                account.map(|account| account.name),
+            ];
+            let text = names
+                .iter()
+                .flatten()
+                .fold(text.as_str(), |text, name| prose::unsigned(text, name));
+            vec![What::Commented {
+                id: written.trace.clone().unwrap_or_default(),
+                text: text.into(),
+                operation: None,
+            }]
+        }
+        Write::Create(new) => {
+            let given = new.assignee.iter().filter_map(|wanted| {
+                let same = |account: &&Account| {
+                    account.id == wanted.id || account.name.eq_ignore_ascii_case(&wanted.name)
+                };
+                task.assignees.iter().find(same)
+            });
+            given.map(|to| What::Assigned { to: to.clone() }).collect()
+        }
+        Write::Change { change, .. } => changed(tx, task, change)?,
+        Write::Undo(undo) => match effects::to_undo(tx, &undo.operation)? {
+            ToUndo::Effect(Effect::Completed { .. }) => vec![What::Reopened],
+            ToUndo::Effect(Effect::Reopened { .. }) => vec![What::Completed],
+            ToUndo::Effect(Effect::Changed { back, .. }) => changed(tx, task, &back)?,
+            _ => Vec::new(),
+        },
+        Write::Start { .. } => Vec::new(),
+    })
+}
+
+fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
+    let source = task.key.source();
+    Ok(match change {
+        Change::Assign { add, remove } => {
+            let is_one_of = |account: &Account, handles: &[String]| {
+                let mut handles = handles.iter();
+                handles.any(|handle| is_handle(source, account, handle))
+            };
+            let given = task.assignees.iter().filter(|one| is_one_of(one, add));
+            let given = given.map(|to| What::Assigned { to: to.clone() });
+            let people = people::present(tx)?;
+            let taken = people.iter().filter_map(|person| person.account(source));
+            let taken = taken
+                .filter(|account| is_one_of(account, remove))
+                .map(|from| What::Unassigned { from });
+            given.chain(taken).collect()
+        }
+        Change::Due(_) => vec![What::Changed { field: Field::Due }],
+        Change::Priority(_) => Vec::new(),
+    })
 }
 
 /// Where a reaction tells how far the command is, it is to say this now. What needs words, and has no message that

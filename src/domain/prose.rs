@@ -224,6 +224,18 @@ pub fn addressed(text: &str, people: &[Addressee]) -> Prose {
     whole.into_iter().collect()
 }
 
+/// Whether a text addresses somebody by one of these names.
+pub fn addresses<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> bool {
+    let one = Addressee {
+        called: names.map(str::to_owned).collect(),
+        written: Piece::Mention {
+            account: String::new(),
+            name: String::new(),
+        },
+    };
+    addressed(text, &[one]).mentions().next().is_some()
+}
+
 fn split_at(text: &str, at: usize) -> (&str, &str) {
     text.split_at_checked(at).unwrap_or((text, ""))
 }
@@ -295,6 +307,16 @@ pub fn signed(text: Prose, name: &str) -> Prose {
     text
 }
 
+/// A text without the name that [`signed`] put under it.
+pub fn unsigned<'a>(text: &'a str, name: &str) -> &'a str {
+    let signature = format!("— {}", one_line(name));
+    match text.strip_suffix(&signature) {
+        Some("") => "",
+        Some(text) if text.ends_with("\n\n") => text.trim_end(),
+        _ => text,
+    }
+}
+
 /// Names come from elsewhere: theirs is one line, and no markup.
 fn one_line(name: &str) -> String {
     let plain = name
@@ -324,7 +346,10 @@ mod tests {
     #[case::open_block("see\n```\ncode", "see\n```\ncode\n```\n\n— Ana")]
     #[case::code_in_a_line("```one``` two", "```one``` two\n\n— Ana")]
     fn a_name_stands_under_a_text(#[case] text: &str, #[case] whole: &str) {
-        assert_eq!(signed(text.into(), "Ana"), whole.into());
+        let whole_prose = signed(text.into(), "Ana");
+        assert_eq!(whole_prose, whole.into());
+        assert!(text.starts_with(unsigned(whole, "Ana").trim_end_matches("\n```")));
+        assert_eq!(unsigned(whole, "Bo"), whole);
     }
 
     #[rstest]

@@ -205,7 +205,7 @@ fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<
 }
 
 /// What became of an operation that is to be taken back.
-fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
+pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
     let Some(row) = operations::by_id(connection, operation)? else {
         return Ok(NOT_KNOWN);
     };

@@ -30,9 +30,10 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("rest", Only(&["bounds", "clock", "domain"])),
     ("clickup", Only(&["bounds", "clock", "domain", "rest"])),
     ("github", Only(&["bounds", "clock", "domain", "rest"])),
-    ("settle", Only(&["clock", "domain", "store"])),
+    ("notices", Only(&["domain", "store"])),
+    ("settle", Only(&["clock", "domain", "notices", "store"])),
     ("cards", Only(&["domain", "store"])),
-    ("apply", Only(&["cards", "domain", "store"])),
+    ("apply", Only(&["cards", "domain", "notices", "store"])),
     (
         "inbox",
         Only(&["bounds", "apply", "clock", "domain", "store"]),

@@ -159,6 +159,10 @@ async fn a_button_in_a_channel_acts_for_whoever_presses_it_if_they_may() {
         press(BO);
         answered(3, "✓ Task completed in ClickUp: Renew cert").await;
         ivan.clickup().task("Renew cert").is("complete");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("Renew cert was completed in ClickUp by Bo, ");
         // It is Bo's: Ana has nothing to undo.
         ivan.dm(ANA, "undo")
             .await

@@ -502,6 +502,10 @@ async fn a_task_is_made_with_its_day_and_its_assignee() {
         // 1 December where the token's owner is.
         assert_eq!(task.json()["due_date"], "1953860400000");
         assert_eq!(task.json()["assignees"].as_array().unwrap().len(), 1);
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .begins("Fix login was assigned to you in ClickUp by Ana, ");
         ivan.dm(BO, "list")
             .await
             .begins("1. Fix login · ClickUp · to do · due ");

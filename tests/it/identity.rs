@@ -297,6 +297,10 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
         ivan.dm(BO, "create Sweep -a Ana")
             .await
             .begins("✓ Task created");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("Sweep was assigned to you in ClickUp by Bo, ");
         assert_eq!(
             ivan.clickup().task("Sweep").json()["assignees"][0]["id"],
             ANA_CLICKUP
@@ -378,7 +382,6 @@ async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
         .people();
     ivan_test(setup, async |ivan| {
         ivan.hook_up();
-        // He would be told of it, were it not known as ours.
         ivan.dm(BO, "current").await.mentions("Renew cert");
         ivan.clickup().shows_mentions(way);
         let cert = ivan.clickup().task("Renew cert");
@@ -390,6 +393,9 @@ async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
             .settles()
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
+        // He is told of it once, and not again as of something that Ivan wrote.
+        let told = ivan.is_told(BO).answers().await;
+        told.replies("Ana commented on Renew cert in ClickUp: “@Bo knows”");
         ivan.until_deliveries_are_applied().await;
         ivan.sync().await;
         assert_eq!(

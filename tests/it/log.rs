@@ -187,6 +187,7 @@ async fn what_others_did_in_the_source_is_in_a_tasks_history_as_theirs() {
         ivan.dm(ANA, &format!("comment on {party}: cake?"))
             .await
             .begins("✓");
+        ivan.is_told(BO).answers().await.mentions("“cake?”");
         // Bo, in ClickUp itself.
         ivan.clickup()
             .comment_by("Plan the party", BO_CLICKUP, "yes, cake");
@@ -259,6 +260,10 @@ async fn nobody_is_told_what_is_the_others_business() {
         ivan.dm(BO, &format!("comment on {cert}: hello"))
             .await
             .begins("✓");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .replies("Bo commented on Renew cert in ClickUp: “hello”");
         let own = ivan.dm(BO, &format!("log {cert}")).await.text();
         assert_eq!(lines(&own), ["✓ Bo comment “hello — Bo”, in the DM"]);
         ivan.dm(ANA, &format!("log {cert}"))

@@ -429,6 +429,11 @@ async fn two_people_who_say_the_same_are_both_heard() {
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
         cert.has_comments(["shipped", "shipped"]);
+        // And each hears of the other's.
+        for (who, by) in [(ANA, "Bo"), (BO, "Ana")] {
+            let said = format!("{by} commented on Renew cert in ClickUp: “shipped”");
+            ivan.is_told(who).answers().await.replies(&said);
+        }
     })
     .await;
 }

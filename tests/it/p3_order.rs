@@ -137,12 +137,14 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
         front.fault(Fault::new(What::Hang).on("GET", cert.id()));
         ivan.says(ANA, &format!("comment on clickup:{}: from Ana", cert.id()));
         ivan.asks(front, "GET", cert.id(), 1).await;
-        ivan.says(BO, &format!("comment on clickup:{}: from Bo", runbook.id()))
-            .settles()
-            .await;
-        ivan.says(BO, &format!("comment on clickup:{}: from Bo", cert.id()))
-            .settles()
-            .await;
+        for (task, title) in [(&runbook, "Write the runbook"), (&cert, "Renew cert")] {
+            ivan.says(BO, &format!("comment on clickup:{}: from Bo", task.id()))
+                .settles()
+                .await;
+            // Ana's own answer is outstanding still.
+            let said = format!("Bo commented on {title} in ClickUp: “from Bo”");
+            ivan.is_told(ANA).answers().await.replies(&said);
+        }
         runbook.has_comments(["from Bo\n\n— Bo"]);
         cert.has_comments(["from Bo\n\n— Bo"]);
         front.cut();
@@ -151,6 +153,10 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
             .await
             .begins("✓ Comment added");
         cert.has_comments(["from Bo\n\n— Bo", "from Ana\n\n— Ana"]);
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .replies("Ana commented on Renew cert in ClickUp: “from Ana”");
     })
     .await;
 }

@@ -359,6 +359,10 @@ async fn what_ivan_has_just_done_for_somebody_else_is_not_called_external() {
         anas.settles()
             .await
             .begins("✓ Issue closed in GitHub: Login fails");
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .begins("Login fails was completed in GitHub by Ana, ");
     })
     .await;
 }

@@ -67,6 +67,10 @@ async fn one_task_of_two_people_is_done_once() {
         ivan.dm(ANA, "done 3")
             .await
             .mentions("✓ Task completed in ClickUp: Plan the party");
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .begins("Plan the party was completed in ClickUp by Ana, ");
         ivan.dm(BO, "done 3")
             .await
             .mentions("✓ Note: Plan the party is already complete in ClickUp");

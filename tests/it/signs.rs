@@ -150,6 +150,10 @@ async fn in_a_channel_whoever_may_act_can_and_the_answer_is_in_the_thread() {
         ivan.within("it is answered", ivan.slack().until(answered))
             .await;
         ivan.clickup().task("Fix login").is("complete");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("Fix login was completed in ClickUp by Bo, ");
     })
     .await;
 }

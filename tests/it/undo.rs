@@ -261,6 +261,10 @@ async fn another_persons_effects_are_not_ones_own() {
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "comment shipped").await.begins("✓ ");
+        ivan.is_told(BO)
+            .answers()
+            .await
+            .replies("Ana commented on Renew cert in ClickUp: “shipped”");
         ivan.dm(BO, "undo").await.replies(NOTHING);
         let (status, problem) = ivan
             .http_with("POST", "/undo", None, &[("X-Ivan-Actor", "Bo")])

@@ -1,0 +1,135 @@
+//! What was done to a task → notices to those whom it concerns.
+//!
+//! [`apply`](crate::apply) brings what others did in a source, [`settle`](crate::settle) what a colleague did through us:
+//! that comes back from the source as our own write, and would be told to nobody. Whoever did it had an answer.
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::domain::event::{Act, Field, What};
+use crate::domain::person::{Person, PersonId};
+use crate::domain::prose::{self, Prose};
+use crate::domain::reply;
+use crate::domain::task::Source;
+use crate::store::messages::Draft;
+use crate::store::tasks::Stored;
+use crate::store::{DbResult, Tx, Wake, messages, operations, people, rhythms};
+
+/// Notices about one task within this time are one message.
+const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
+
+/// Tells what was done to those whom it concerns: assignees, whose current task it is, who had it made, and whom a comment
+/// mentions; but not `except`, who learns it otherwise.
+pub fn tell(
+    tx: &Tx<'_>,
+    before: Option<&Stored>,
+    after: &Stored,
+    news: &[Act],
+    except: Option<PersonId>,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let source = after.task.key.source();
+    let pinned = people::pinned_by(tx, after.row)?;
+    let creator = operations::creator(tx, &after.task.key)?;
+    for person in people::present(tx)? {
+        let is_current = pinned.contains(&person.id);
+        let concerned = is_current
+            || creator == Some(person.id)
+            || person.is_concerned(&after.task)
+            || before.is_some_and(|before| person.is_concerned(&before.task));
+        if except == Some(person.id) {
+            continue;
+        }
+        let theirs: Vec<&Act> = news
+            .iter()
+            .filter(|act| concerned || is_about(&person, source, act))
+            .filter(|act| is_news_to(&person, source, act))
+            .collect();
+        let (Some(channel), false) = (people::told_in(tx, person.id)?, theirs.is_empty()) else {
+            continue;
+        };
+        let chosen = rhythms::of(tx, person.id)?;
+        let is_quiet = chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone));
+        for act in theirs {
+            let words = reply::notice(&after.task, act, is_current, person.zone);
+            if is_quiet.is_some() {
+                rhythms::hold(tx, person.id, Some(after.row), &words, now)?;
+                tx.wake(Wake::Rhythms);
+                continue;
+            }
+            let thread = match act.what {
+                // What is said about a task goes on where it was said.
+                What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
+                _ => None,
+            };
+            let draft = Draft {
+                channel: channel.clone(),
+                thread,
+                person: Some(person.id),
+                about: Some(after.row),
+                words: Some(words),
+                ..Draft::default()
+            };
+            let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+            messages::notify(tx, &draft, &uid, now, ONE_MESSAGE_WITHIN)?;
+            tx.wake(Wake::Messages);
+        }
+    }
+    Ok(())
+}
+
+/// Whose task it is now, or is no longer; and who is called by the source's own mention.
+fn is_about(person: &Person, source: Source, act: &Act) -> bool {
+    match &act.what {
+        What::Assigned { to: account } | What::Unassigned { from: account } => {
+            person.has(source, account)
+        }
+        What::Commented { text, .. } => is_mentioned(person, source, text),
+        _ => false,
+    }
+}
+
+fn is_mentioned(person: &Person, source: Source, text: &Prose) -> bool {
+    match (source, person.account(source)) {
+        (Source::ClickUp, Some(account)) => {
+            text.mentions().any(|mentioned| mentioned == account.id)
+        }
+        (Source::GitHub, Some(account)) => {
+            prose::addresses(&text.to_string(), [account.name.as_str()].into_iter())
+        }
+        (_, None) => false,
+    }
+}
+
+/// Whether this person should hear of it: not their own act, not the chatter of bots, and of assignments only their own.
+fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
+    if let Some(actor) = &act.by {
+        let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
+        let addressed = match &act.what {
+            What::Commented { text, .. } => addresses(text, person, source),
+            _ => false,
+        };
+        if themselves || (actor.bot && !actor.us && !addressed) {
+            return false;
+        }
+    }
+    match &act.what {
+        What::Assigned { .. } | What::Unassigned { .. } => {
+            !person.alone && is_about(person, source, act)
+        }
+        What::Completed | What::Reopened | What::Commented { .. } => true,
+        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
+        What::Changed { field: Field::Due } => act.by.is_some(),
+        What::Changed { .. } | What::Deleted => false,
+    }
+}
+
+/// By a mention, or by a name with an `@` before it.
+fn addresses(text: &Prose, person: &Person, source: Source) -> bool {
+    let names = [&person.github, &person.clickup_name];
+    let names = names.into_iter().flatten().chain([&person.name]);
+    is_mentioned(person, source, text)
+        || prose::addresses(&text.to_string(), names.map(String::as_str))
+}
