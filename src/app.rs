@@ -33,7 +33,7 @@ use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
-use crate::store::{Store, StoreTrouble, deliveries, log, pauses, people, prune, tasks};
+use crate::store::{Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks};
 
 /// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -84,8 +84,13 @@ impl App {
     pub async fn build(config: &Config, clock: Clock) -> Result<App, AppError> {
         let store = Store::open(&config.store.path)?;
         let configured: Vec<Configured> = config.people.iter().map(configured).collect();
+        let slack = config.slack.as_ref();
+        let defaults = slack.map(|slack| slack.rhythm).unwrap_or_default();
         store
-            .write(move |tx| people::configure(tx, &configured))
+            .write(move |tx| {
+                rhythms::set_defaults(tx, &defaults)?;
+                people::configure(tx, &configured)
+            })
             .await?;
         let token = api_token(config)?;
         let listener = bind("The API", "api.bind", config.api.bind).await?;

@@ -25,7 +25,8 @@ use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
 use crate::store::{
-    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions, snoozes,
+    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions,
+    snoozes,
 };
 
 /// Why a command is looked at again.

@@ -13,9 +13,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chrono::NaiveTime;
+
 use crate::domain::entity::Entity;
 use crate::domain::form::is_entity;
 use crate::domain::reply::ENTITY_MAX;
+use crate::domain::rhythm::{Defaults, Quiet, time_of_day};
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
@@ -65,6 +68,8 @@ pub struct Slack {
     pub operators: Vec<String>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
+    /// When people get a briefing and are left in peace, as long as they say nothing else.
+    pub rhythm: Defaults,
     /// What `create` means in a channel where nothing else is said. No two are for the same channel.
     pub channels: Vec<Channel>,
 }
@@ -434,6 +439,10 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         &DURATION,
         Duration::from_secs(5 * 60),
     );
+    let rhythm = Defaults {
+        briefing: reader.or("slack.briefing", &BRIEFING, None),
+        quiet: reader.or("slack.quiet", &QUIET, None),
+    };
     if !here {
         reader.hide("slack");
     }
@@ -447,6 +456,7 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         allowed_users,
         operators,
         catch_up_after,
+        rhythm,
         channels: Vec::new(),
     })
 }
@@ -1190,6 +1200,40 @@ const RECEIPTS: Kind<Receipts> = Kind {
             Receipts::Message => "message",
             Receipts::Reactions => "reactions",
         })
+    },
+};
+
+const BRIEFING: Kind<Option<NaiveTime>> = Kind {
+    parse: |value| {
+        let typed = text(value)?;
+        match typed.as_str() {
+            "off" => Ok(None),
+            time => time_of_day(time).map(Some).ok_or_else(|| {
+                format!("is `{time}`; it is a time of day such as 8:30 or 9am, or off")
+            }),
+        }
+    },
+    show: |at| match at {
+        Some(at) => quote(&at.format("%H:%M").to_string()),
+        None => quote("off"),
+    },
+};
+
+const QUIET: Kind<Option<Quiet>> = Kind {
+    parse: |value| {
+        let typed = text(value)?;
+        match typed.as_str() {
+            "off" => Ok(None),
+            hours => Quiet::parse(hours).map(Some).ok_or_else(|| {
+                format!(
+                    "is `{hours}`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off"
+                )
+            }),
+        }
+    },
+    show: |quiet| match quiet {
+        Some(quiet) => quote(&quiet.to_string()),
+        None => quote("off"),
     },
 };
 

@@ -173,6 +173,22 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nreceipts = 'both'",
     "slack.receipts: is `both`; it is message or reactions (./bot.toml)"
 )]
+#[case::briefing(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 'early'",
+    "slack.briefing: is `early`; it is a time of day such as 8:30 or 9am, or off (./bot.toml)"
+)]
+#[case::briefing_as_a_number(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nbriefing = 8",
+    "slack.briefing: is `8`; it is a time of day such as 8:30 or 9am, or off (./bot.toml)"
+)]
+#[case::quiet(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '20:00'",
+    "slack.quiet: is `20:00`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off (./bot.toml)"
+)]
+#[case::quiet_of_no_length(
+    "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nquiet = '8:00-8am'",
+    "slack.quiet: is `8:00-8am`; it is two times of day that differ, such as 20:00-8:00 or 8pm-8am, or off (./bot.toml)"
+)]
 #[case::user(
     "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\nallowed_users = ['@ana']",
     "slack.allowed_users: `@ana` is not a Slack id such as U0ANN01; it is under ⋮ → Copy member ID in the person's profile (./bot.toml)"
@@ -514,6 +530,8 @@ fn what_is_in_force_can_be_shown() {
     allowed_users = ["U0ANN01"]  # ./bot.toml
     operators = []  # default
     catch_up_after = "5m"  # default
+    briefing = "off"  # default
+    quiet = "off"  # default
 
     [clickup]
     token = "***"  # environment variable IVAN__CLICKUP__TOKEN

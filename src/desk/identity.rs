@@ -22,7 +22,7 @@ use crate::domain::reply::{self, Words};
 use crate::domain::task::{Account, Source};
 use crate::settle::queue;
 use crate::store::operations::Surface;
-use crate::store::{Db, DbResult, Wake, links, people, tasks};
+use crate::store::{Db, DbResult, Wake, links, people, rhythms, tasks};
 
 /// How long a person who types `link` waits for the source.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
@@ -68,7 +68,8 @@ impl Desk {
             .read(move |connection| {
                 let person = people::by_id(connection, id)?;
                 let accounts = accounts_of(connection, &person, inner.settings.sources())?;
-                let message = reply::whoami(&person, &accounts, None, now);
+                let rhythm = rhythm_of(connection, person.id)?;
+                let message = reply::whoami(&person, &accounts, None, now).then(rhythm);
                 Ok(Identity {
                     person,
                     accounts,
@@ -293,7 +294,8 @@ impl Turn<'_> {
     pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Done> {
         let accounts = accounts_of(self.tx, person, self.inner.settings.sources())?;
         Ok(Done::Said(Said {
-            words: reply::whoami(person, &accounts, typed.email, self.now),
+            words: reply::whoami(person, &accounts, typed.email, self.now)
+                .then(rhythm_of(self.tx, person.id)?),
             ..Said::default()
         }))
     }
@@ -473,4 +475,11 @@ impl Turn<'_> {
         self.tx.wake(Wake::Homes);
         Ok((person, pin))
     }
+}
+
+/// When somebody is told what they have not just asked for, and who has set that.
+fn rhythm_of(connection: &Db, person: PersonId) -> DbResult<Words> {
+    let now = rhythms::of(connection, person)?;
+    let lines = reply::rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);
+    Ok(lines.map_or_else(Words::new, |lines| Words::new().text("\n").then(lines)))
 }

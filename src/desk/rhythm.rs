@@ -15,7 +15,7 @@ use crate::domain::reply;
 use crate::domain::rhythm::{Briefing, Quiet, briefing, over_with};
 use crate::store::messages::{self, Draft};
 use crate::store::rhythms::{self, Rhythm};
-use crate::store::{Db, DbResult, StoreTrouble, Wake, people};
+use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people};
 
 /// Blocks of one message of what was held; what is left goes into a next one.
 const BLOCKS: usize = 40;
@@ -35,7 +35,7 @@ pub struct Rhythms {
     pub next: Option<DateTime<Utc>>,
 }
 
-/// What somebody has chosen, as the API shows it.
+/// What is in force for somebody, as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RhythmView {
     /// What was changed, or how it is.
@@ -43,6 +43,9 @@ pub struct RhythmView {
     pub briefing: Option<NaiveTime>,
     pub next_briefing: Option<DateTime<Utc>>,
     pub quiet: Option<Quiet>,
+    /// Whether they have chosen each themselves; else it is as bot.toml has it.
+    pub own_briefing: bool,
+    pub own_quiet: bool,
     pub zone: Tz,
     /// Notices that wait for the end of quiet hours.
     pub held: i64,
@@ -65,6 +68,13 @@ impl Desk {
     /// Who is to be told something now, and when the next are.
     pub async fn rhythms(&self) -> Result<Rhythms, StoreTrouble> {
         let now = self.inner.clock.now();
+        let beginners = self.inner.store.read(rhythms::beginners).await?;
+        if !beginners.is_empty() {
+            self.inner
+                .store
+                .write(move |tx| beginners.iter().try_for_each(|one| begin(tx, *one, now)))
+                .await?;
+        }
         self.inner
             .store
             .read(move |connection| {
@@ -143,6 +153,8 @@ impl Desk {
                     briefing: chosen.briefing,
                     next_briefing: next_briefing(&chosen, turn.now, person.zone),
                     quiet: chosen.quiet,
+                    own_briefing: chosen.own_briefing,
+                    own_quiet: chosen.own_quiet,
                     zone: person.zone,
                     held: rhythms::count_held(tx, person.id)?,
                 }))
@@ -171,7 +183,12 @@ impl Turn<'_> {
     pub(super) fn quiet_is(&self, person: &Person) -> DbResult<reply::Words> {
         let chosen = rhythms::of(self.tx, person.id)?;
         let held = rhythms::count_held(self.tx, person.id)?;
-        Ok(reply::quiet_is(chosen.quiet, held, person.zone))
+        Ok(reply::quiet_is(
+            chosen.quiet,
+            chosen.own_quiet,
+            held,
+            person.zone,
+        ))
     }
 
     fn change_rhythm(
@@ -186,7 +203,7 @@ impl Turn<'_> {
         }
         let words = match change {
             Change::Briefing(at) => {
-                chosen.briefing = at;
+                (chosen.briefing, chosen.own_briefing) = (at, true);
                 // Today's is over with if its time is, and what was sent is sent.
                 let over = at.and_then(|at| over_with(at, self.now, person.zone));
                 chosen.briefed_on = chosen.briefed_on.max(over);
@@ -194,7 +211,7 @@ impl Turn<'_> {
                 reply::briefing_set(at, next, person.zone)
             }
             Change::Quiet(quiet) => {
-                chosen.quiet = quiet;
+                (chosen.quiet, chosen.own_quiet) = (quiet, true);
                 reply::quiet_set(quiet, person.zone)
             }
         };
@@ -231,7 +248,13 @@ impl Turn<'_> {
             return Ok(());
         }
         if let Some(channel) = people::reached_in(self.tx, person.id)? {
-            let (_, said) = self.gather_morning(person)?;
+            let (_, mut said) = self.gather_morning(person)?;
+            if !chosen.own_briefing {
+                // Whoever has not asked for it learns where it comes from, and how to end it.
+                let words = reply::briefing_by_config();
+                said.words = said.words.text("\n").then(words.clone());
+                said.parts.push(Part::Text(words));
+            }
             self.post(Draft {
                 channel,
                 person: Some(person.id),
@@ -264,6 +287,14 @@ impl Turn<'_> {
         self.tx.wake(Wake::Messages);
         Ok(())
     }
+}
+
+/// The first briefing that somebody has by bot.toml is the next one, not that of a morning which has begun.
+fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
+    let zone = people::by_id(tx, person)?.zone;
+    let mut chosen = rhythms::of(tx, person)?;
+    chosen.briefed_on = chosen.briefing.and_then(|at| over_with(at, now, zone));
+    rhythms::set(tx, person, &chosen)
 }
 
 fn next_briefing(chosen: &Rhythm, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {

@@ -122,7 +122,10 @@ impl Turn<'_> {
                     person.zone = zone;
                 }
                 if heard.direct {
-                    people::spoke_in(self.tx, person.id, &heard.channel)?;
+                    if people::spoke_in(self.tx, person.id, &heard.channel)? {
+                        // Whoever can be told has a briefing, if bot.toml gives one to everybody.
+                        self.tx.wake(Wake::Rhythms);
+                    }
                 }
                 let under = match &heard.thread {
                     Some(root) if heard.direct => {

@@ -35,8 +35,8 @@ pub use acts::{
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 
 pub use morning::{
-    HELD_BLOCK, briefing_set, held, home_rhythm, morning_lead, morning_rest, nowhere_to_tell,
-    quiet_is, quiet_set,
+    HELD_BLOCK, briefing_by_config, briefing_set, held, home_rhythm, morning_lead, morning_rest,
+    nowhere_to_tell, quiet_is, quiet_set, rhythm_of,
 };
 
 pub use identity::{

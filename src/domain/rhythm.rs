@@ -118,6 +118,14 @@ impl Quiet {
     }
 }
 
+/// What bot.toml chooses for those who have not chosen for themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// At what time of theirs they get a briefing on working days.
+    pub briefing: Option<NaiveTime>,
+    pub quiet: Option<Quiet>,
+}
+
 impl fmt::Display for Quiet {
     /// `20:00-08:00`, as it is kept and typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1409,6 +1409,7 @@ fn rhythm_json(view: &RhythmView) -> Value {
         "briefing": view.briefing.map(|at| at.format("%H:%M").to_string()),
         "next_briefing": view.next_briefing.map(rfc3339),
         "quiet": view.quiet.map(|quiet| quiet.to_string()),
+        "own": { "briefing": view.own_briefing, "quiet": view.own_quiet },
         "zone": view.zone.name(),
         "held": view.held,
     })

@@ -416,7 +416,7 @@ fn rhythm() -> Value {
         "operationId": "rhythm",
         "summary": "When somebody is told what they have not just asked for",
         "parameters": [parameter("actor")],
-        "responses": answers(200, "What they have chosen", schema("Rhythm"), &[422]),
+        "responses": answers(200, "What is in force for them", schema("Rhythm"), &[422]),
     })
 }
 
@@ -430,7 +430,7 @@ fn briefing() -> Value {
             "description": "A time of day in the person's zone, or `off`.",
             "examples": ["8:30", "9am", "off"],
         } }), &["at"]),
-        "responses": answers(200, "What they have chosen now", schema("Rhythm"), &[400, 413, 415, 422]),
+        "responses": answers(200, "What is in force now", schema("Rhythm"), &[400, 413, 415, 422]),
     })
 }
 
@@ -444,7 +444,7 @@ fn quiet() -> Value {
             "description": "Hours of the day in the person's zone, or `off`.",
             "examples": ["20:00-8:00", "off"],
         } }), &["hours"]),
-        "responses": answers(200, "What they have chosen now", schema("Rhythm"), &[400, 413, 415, 422]),
+        "responses": answers(200, "What is in force now", schema("Rhythm"), &[400, 413, 415, 422]),
     })
 }
 
@@ -940,6 +940,10 @@ fn schemas() -> Value {
             "briefing": { "type": ["string", "null"], "examples": ["08:30"] },
             "next_briefing": maybe_time(),
             "quiet": { "type": ["string", "null"], "examples": ["20:00-08:00"] },
+            "own": object(json!({
+                "briefing": { "type": "boolean", "description": "They have chosen it themselves; else it is `slack.briefing`." },
+                "quiet": { "type": "boolean", "description": "They have chosen it themselves; else it is `slack.quiet`." },
+            })),
             "zone": { "type": "string", "description": "The person's, as Slack last told it.", "examples": ["Europe/Madrid"] },
             "held": { "type": "integer", "minimum": 0, "description": "Notices that wait for the end of quiet hours." },
         })),

@@ -93,13 +93,13 @@ pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Opt
     )
 }
 
-/// They have spoken to us in this DM.
-pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<()> {
-    tx.execute(
+/// They have spoken to us in this DM; `true` if it is news.
+pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
+    let rows = tx.execute(
         "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
         params![id.0, dm],
     )?;
-    Ok(())
+    Ok(rows > 0)
 }
 
 /// Whom a message was for is reached in this DM, where it stands, if nobody knew one.

@@ -1,74 +1,123 @@
 //! When people are told what they have not just asked for, and the notices that wait for the end of quiet hours.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::tasks::{from_json, json};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
-use crate::domain::rhythm::Quiet;
+use crate::domain::rhythm::{Defaults, Quiet};
 
 /// How a time of day is kept.
 const TIME: &str = "%H:%M";
 
-/// What somebody has chosen.
+/// What is in force for somebody: their own choice, else that of bot.toml.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rhythm {
-    /// At what time of theirs they want a briefing on working days.
+    /// At what time of theirs they get a briefing on working days.
     pub briefing: Option<NaiveTime>,
+    /// They have chosen that themselves, be it that they get none.
+    pub own_briefing: bool,
     /// The last day of theirs that is over with.
     pub briefed_on: Option<NaiveDate>,
     pub quiet: Option<Quiet>,
+    pub own_quiet: bool,
 }
 
-pub fn of(connection: &Connection, person: PersonId) -> rusqlite::Result<Rhythm> {
-    let found = connection
-        .prepare_cached("SELECT briefing, briefed_on, quiet FROM rhythms WHERE person_id = ?1")?
-        .query_row([person.0], rhythm)
-        .optional()?;
-    Ok(found.unwrap_or_default())
-}
-
-fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
-    let text = |column| row.get::<_, Option<String>>(column);
-    Ok(Rhythm {
-        briefing: text(0)?.and_then(|time| NaiveTime::parse_from_str(&time, TIME).ok()),
-        briefed_on: text(1)?.and_then(|day| day.parse().ok()),
-        quiet: text(2)?.and_then(|hours| Quiet::parse(&hours)),
-    })
-}
-
-pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Result<()> {
+/// The choices of bot.toml, from now on.
+pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT INTO rhythms (person_id, briefing, briefed_on, quiet) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET briefing = excluded.briefing, briefed_on = excluded.briefed_on, quiet = excluded.quiet",
+        "UPDATE rhythm_defaults SET briefing = ?1, quiet = ?2",
         params![
-            person.0,
-            rhythm.briefing.map(|time| time.format(TIME).to_string()),
-            rhythm.briefed_on.map(|day| day.to_string()),
-            rhythm.quiet.map(|quiet| quiet.to_string()),
+            defaults.briefing.map(|time| time.format(TIME).to_string()),
+            defaults.quiet.map(|quiet| quiet.to_string()),
         ],
     )?;
     Ok(())
 }
 
+pub fn of(connection: &Connection, person: PersonId) -> rusqlite::Result<Rhythm> {
+    connection
+        .prepare_cached(
+            "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet
+             FROM rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = ?1",
+        )?
+        .query_row([person.0], rhythm)
+}
+
+fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
+    let text = |column| row.get::<_, Option<String>>(column);
+    let time = |column| {
+        let time = text(column)?;
+        Ok::<_, rusqlite::Error>(time.and_then(|time| NaiveTime::parse_from_str(&time, TIME).ok()))
+    };
+    let quiet =
+        |column| Ok::<_, rusqlite::Error>(text(column)?.and_then(|hours| Quiet::parse(&hours)));
+    let wants_none = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<bool>>(column)?);
+    let (briefing, own_quiet) = (time(0)?, quiet(3)?);
+    let own_briefing = briefing.is_some() || wants_none(1)? == Some(true);
+    let has_own_quiet = own_quiet.is_some() || wants_none(4)? == Some(true);
+    Ok(Rhythm {
+        briefing: if own_briefing { briefing } else { time(5)? },
+        own_briefing,
+        briefed_on: text(2)?.and_then(|day| day.parse().ok()),
+        quiet: if has_own_quiet { own_quiet } else { quiet(6)? },
+        own_quiet: has_own_quiet,
+    })
+}
+
+/// Keeps what somebody has chosen themselves; what bot.toml chose for them is not made theirs.
+pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Result<()> {
+    let briefing = rhythm.briefing.filter(|_| rhythm.own_briefing);
+    let quiet = rhythm.quiet.filter(|_| rhythm.own_quiet);
+    tx.execute(
+        "INSERT INTO rhythms (person_id, briefing, no_briefing, briefed_on, quiet, no_quiet) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET briefing = excluded.briefing, no_briefing = excluded.no_briefing,
+             briefed_on = excluded.briefed_on, quiet = excluded.quiet, no_quiet = excluded.no_quiet",
+        params![
+            person.0,
+            briefing.map(|time| time.format(TIME).to_string()),
+            rhythm.own_briefing && briefing.is_none(),
+            rhythm.briefed_on.map(|day| day.to_string()),
+            quiet.map(|quiet| quiet.to_string()),
+            rhythm.own_quiet && quiet.is_none(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Those who have a briefing by bot.toml alone and never had one: theirs begin with the next one.
+pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
+    connection
+        .prepare_cached(
+            "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
+             WHERE present = 1 AND ifnull(dm, slack_id) IS NOT NULL AND own.briefed_on IS NULL AND own.briefing IS NULL
+               AND ifnull(own.no_briefing, 0) = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL
+             ORDER BY people.id",
+        )?
+        .query_map([], |row| Ok(PersonId(row.get(0)?)))?
+        .collect()
+}
+
 /// This day's briefing is sent, or will not be; `false` if it was already.
 pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool> {
     let claimed = tx.execute(
-        "UPDATE rhythms SET briefed_on = ?2
-         WHERE person_id = ?1 AND briefing IS NOT NULL AND (briefed_on IS NULL OR briefed_on < ?2)",
+        "UPDATE rhythms SET briefed_on = ?2 WHERE person_id = ?1 AND (briefed_on IS NULL OR briefed_on < ?2)",
         params![person.0, day.to_string()],
     )?;
     Ok(claimed > 0)
 }
 
-/// Those who want a briefing, or for whom something is held.
+/// Those who get a briefing, or for whom something is held.
 pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
     connection
         .prepare_cached(
-            "SELECT id FROM people WHERE present = 1
-               AND (id IN (SELECT person_id FROM rhythms WHERE briefing IS NOT NULL) OR id IN (SELECT person_id FROM held))
-             ORDER BY id",
+            "SELECT people.id FROM people LEFT JOIN rhythms own ON own.person_id = people.id
+             WHERE present = 1
+               AND (own.briefing IS NOT NULL
+                    OR (own.no_briefing = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL)
+                    OR people.id IN (SELECT person_id FROM held))
+             ORDER BY people.id",
         )?
         .query_map([], |row| Ok(PersonId(row.get(0)?)))?
         .collect()
@@ -112,4 +161,76 @@ pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<us
         "DELETE FROM held WHERE id IN (SELECT id FROM held WHERE held_ms < ?1 ORDER BY held_ms LIMIT ?2)",
         params![old_ms, at_most],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+    use rstest::rstest;
+
+    const EIGHT: Option<NaiveTime> = NaiveTime::from_hms_opt(8, 0, 0);
+    const NINE: Option<NaiveTime> = NaiveTime::from_hms_opt(9, 0, 0);
+
+    fn store() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let somebody = "INSERT INTO people (id, name, dm) VALUES (7, 'Ana', 'D1')";
+        connection.execute_batch(somebody).unwrap();
+        connection
+    }
+
+    const ANA: PersonId = PersonId(7);
+
+    #[rstest]
+    #[case::nobody_chose(None, None, None)]
+    #[case::bot_toml_chose(None, EIGHT, EIGHT)]
+    #[case::they_chose(Some(NINE), EIGHT, NINE)]
+    #[case::they_want_none(Some(None), EIGHT, None)]
+    fn an_own_choice_goes_first(
+        #[case] own: Option<Option<NaiveTime>>,
+        #[case] usual: Option<NaiveTime>,
+        #[case] in_force: Option<NaiveTime>,
+    ) {
+        let store = store();
+        let usual = Defaults {
+            briefing: usual,
+            quiet: usual.map(|_| Quiet::NIGHT),
+        };
+        set_defaults(&store, &usual).unwrap();
+        let mut rhythm = of(&store, ANA).unwrap();
+        if let Some(briefing) = own {
+            (rhythm.briefing, rhythm.own_briefing) = (briefing, true);
+            set(&store, ANA, &rhythm).unwrap();
+        }
+        let found = of(&store, ANA).unwrap();
+        assert_eq!(
+            (found.briefing, found.own_briefing),
+            (in_force, own.is_some())
+        );
+        // The other choice has not become theirs with it: it goes with bot.toml.
+        assert_eq!((found.quiet, found.own_quiet), (usual.quiet, false));
+        set_defaults(&store, &Defaults::default()).unwrap();
+        let found = of(&store, ANA).unwrap();
+        assert_eq!((found.briefing, found.quiet), (own.flatten(), None));
+    }
+
+    #[test]
+    fn whoever_never_had_a_briefing_begins_once() {
+        let store = store();
+        assert_eq!(beginners(&store).unwrap(), []);
+        let usual = Defaults {
+            briefing: EIGHT,
+            quiet: None,
+        };
+        set_defaults(&store, &usual).unwrap();
+        assert_eq!(beginners(&store).unwrap(), [ANA]);
+        assert_eq!(concerned(&store).unwrap(), []);
+        let mut rhythm = of(&store, ANA).unwrap();
+        rhythm.briefed_on = NaiveDate::from_ymd_opt(2026, 11, 23);
+        set(&store, ANA, &rhythm).unwrap();
+        assert_eq!(beginners(&store).unwrap(), []);
+        assert_eq!(concerned(&store).unwrap(), [ANA]);
+        assert!(!of(&store, ANA).unwrap().own_briefing);
+    }
 }

@@ -51,7 +51,13 @@ async fn story_at(setup: Setup, then: DateTime<Utc>, story: impl AsyncFnOnce(&mu
 }
 
 fn task() -> Setup {
+    task_with("")
+}
+
+/// The same, with further lines of bot.toml.
+fn task_with(lines: &str) -> Setup {
     Setup::new()
+        .config(lines)
         .people()
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
 }
@@ -182,6 +188,78 @@ async fn whoever_travels_gets_it_at_their_new_time() {
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         is_back(ivan, on(monday, "08:29:59", chrono_tz::America::New_York)).await;
         ivan.is_told(ANA).answers().await.mentions("1 open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bot_toml_chooses_for_those_who_have_not() {
+    let monday = monday();
+    let setup = task_with("slack.briefing = \"8:30\"\nslack.quiet = \"22:00-7:00\"");
+    story_at(setup, on(monday, "12:00:00", MADRID), async |ivan| {
+        ivan.dm(BO, "briefing off").await.begins("✓ No briefing any more");
+        ivan.dm(ANA, "whoami").await.mentions(
+            "\nBriefing: at 8:30 on working days, as bot.toml sets.\nQuiet hours: 22:00-07:00, as bot.toml sets.",
+        );
+        ivan.dm(ANA, "quiet").await.replies(
+            "Quiet from 22:00-07:00 (Europe/Madrid), as bot.toml has it for everybody. `quiet off` ends that for you.",
+        );
+        // As if bot.toml had been changed on a morning that has begun: the first briefing is the next one.
+        ivan.kill().await;
+        ivan.store()
+            .execute("DELETE FROM rhythms WHERE no_briefing = 0", [])
+            .unwrap();
+        it_will_be(ivan, on(monday, "09:00:00", MADRID));
+        ivan.start().await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        let tuesday = monday.succ_opt().unwrap();
+        is_back(ivan, on(tuesday, "08:29:58", MADRID)).await;
+        let told = ivan.is_told(ANA).answers().await;
+        told.mentions(": 1 open\n1. Renew cert · ClickUp");
+        told.mentions("\nYou get this as bot.toml has it for everybody. For yourself `briefing off` ends it");
+        is_back(ivan, on(tuesday, "08:31:00", MADRID)).await;
+        // What somebody chooses goes first, and off is a choice.
+        ivan.dm(ANA, "quiet off").await.replies("✓ No quiet hours any more.");
+        ivan.dm(ANA, "briefing 9:30")
+            .await
+            .replies(&asked_for(tuesday, "9:30").replace(
+                &tuesday.format("%a %-d %b %Y").to_string(),
+                &tuesday.succ_opt().unwrap().format("%a %-d %b %Y").to_string(),
+            ));
+        let whoami = ivan.dm(ANA, "whoami").await.text();
+        assert!(whoami.ends_with("\nBriefing: at 9:30 on working days, as you set."), "{whoami}");
+        let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+        let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
+        assert_eq!(chosen["own"], json!({"briefing": true, "quiet": true}));
+        let wednesday = tuesday.succ_opt().unwrap();
+        is_back(ivan, on(wednesday, "08:31:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        is_back(ivan, on(wednesday, "09:30:00", MADRID)).await;
+        let told = ivan.is_told(ANA).answers().await.text();
+        assert!(told.contains(": 1 open") && !told.contains("bot.toml"), "{told}");
+        // Bo, who wants none, was told nothing all the while.
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn quiet_hours_of_bot_toml_hold_what_another_gives_through_ivan_too() {
+    let monday = monday();
+    let setup = task_with("slack.quiet = \"22:00-7:00\"");
+    story_at(setup, on(monday, "23:00:00", MADRID), async |ivan| {
+        let cert = ivan.clickup().task("Renew cert").id().to_owned();
+        ivan.dm(ANA, "status").await;
+        for to in ["Bo", "Ana"] {
+            ivan.dm(BO, &format!("assign clickup:{cert} {to}"))
+                .await
+                .begins("✓ Now assigned to ");
+        }
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM held"), 1);
+        ivan.dm(ANA, "quiet off").await.begins("✓ No quiet hours");
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Renew cert was assigned to you in ClickUp by Bo");
     })
     .await;
 }

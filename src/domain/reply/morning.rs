@@ -93,9 +93,46 @@ pub fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
     })
 }
 
-/// What `quiet` alone shows.
-pub fn quiet_is(quiet: Option<Quiet>, held: i64, zone: Tz) -> Words {
+/// Under a briefing that its person has not asked for.
+pub fn briefing_by_config() -> Words {
+    Words::new()
+        .text("You get this as bot.toml has it for everybody. For yourself ")
+        .code("briefing off")
+        .text(" ends it, and ")
+        .code("briefing 9:30")
+        .text(" sets another time.")
+}
+
+/// In `whoami`: what is told unasked and when, and who has chosen that; nothing where there is nothing.
+pub fn rhythm_of(
+    briefing: Option<NaiveTime>,
+    own_briefing: bool,
+    quiet: Option<Quiet>,
+    own_quiet: bool,
+) -> Option<Words> {
+    let by = |own| if own { "you set" } else { "bot.toml sets" };
+    let briefing = briefing.map(|at| {
+        let at = at.format("%-H:%M");
+        format!(
+            "Briefing: at {at} on working days, as {}.",
+            by(own_briefing)
+        )
+    });
+    let quiet = quiet.map(|quiet| format!("Quiet hours: {quiet}, as {}.", by(own_quiet)));
+    let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
+}
+
+/// What `quiet` alone shows; `own`: whether the person has chosen so themselves.
+pub fn quiet_is(quiet: Option<Quiet>, own: bool, held: i64, zone: Tz) -> Words {
     let words = match quiet {
+        Some(quiet) if !own => Words::new()
+            .text(format!(
+                "Quiet from {quiet} ({}), as bot.toml has it for everybody. ",
+                zone.name()
+            ))
+            .code("quiet off")
+            .text(" ends that for you."),
         Some(quiet) => Words::new()
             .text(format!("Quiet from {quiet} ({}). ", zone.name()))
             .code("quiet off")
