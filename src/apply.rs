@@ -290,9 +290,9 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
         }
         What::Changed { field } => match field {
             Field::Title => Ok(false),
-            Field::Due => {
-                made(&|change| matches!(change, Change::Due(_)) && change.holds_in(&task.task))
-            }
+            Field::Due => made(&|change| {
+                matches!(change, Change::Due(_) | Change::DueOn(_)) && change.holds_in(&task.task)
+            }),
             Field::Priority => {
                 made(&|change| matches!(change, Change::Priority(_)) && change.holds_in(&task.task))
             }

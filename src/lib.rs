@@ -39,7 +39,7 @@
 //! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
 //! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
 //! │   ├── undo.rs        what is to be taken back, and whether it is as we left it
-//! │   ├── when.rs        a time as people type it → an instant in their zone
+//! │   ├── when.rs        a time as people type it → an instant in their zone, or a day
 //! │   ├── operation.rs   Write, Operation, Outcome, WriteError, SourceWriter, SourceReader, carry_out
 //! │   └── reply.rs       Words, Report: all that people read
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
@@ -77,6 +77,7 @@
 //! │   ├── undo.rs        starting, reopening, and taking back
 //! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
 //! │   ├── poll.rs        SourceReader: listings → tasks
+//! │   ├── due.rs         which due dates are days
 //! │   └── accounts.rs    Accounts: whose account is whose
 //! ├── github/        a source: the same files; links.rs: what an issue says of others; change.rs: assignees, priority
 //! ├── slack/         a surface

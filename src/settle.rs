@@ -25,8 +25,7 @@ use crate::store::messages::Draft;
 use crate::store::operations::{self, CommandRow, OperationRow, State, Surface};
 use crate::store::tasks::{self, Stored};
 use crate::store::{
-    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions,
-    snoozes,
+    Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions, snoozes,
 };
 
 /// Why a command is looked at again.
@@ -316,7 +315,7 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
                 .map(|from| What::Unassigned { from });
             given.chain(taken).collect()
         }
-        Change::Due(_) => vec![What::Changed { field: Field::Due }],
+        Change::Due(_) | Change::DueOn(_) => vec![What::Changed { field: Field::Due }],
         Change::Priority(_) => Vec::new(),
     })
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::{Display, Write};
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use serde_json::Value;
 
 use super::client::Reply;
@@ -228,11 +228,11 @@ fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> 
         source_name(task.get("source")?.as_str()?),
     ];
     parts.extend(text(task, "source_status"));
-    if let Some(due) = time(task, "due") {
-        parts.push(format!(
-            "due {}",
-            due.with_timezone(zone).format("%-d %b %Y")
-        ));
+    // A day is the same everywhere; a time is of the day that it is here.
+    let day = text(task, "due_day").and_then(|day| day.parse::<NaiveDate>().ok());
+    let day = day.or_else(|| time(task, "due").map(|due| due.with_timezone(zone).date_naive()));
+    if let Some(day) = day {
+        parts.push(format!("due {}", day.format("%-d %b %Y")));
     }
     parts.extend(text(task, "hidden"));
     Some(parts.join(" · "))

@@ -2,10 +2,11 @@
 //!
 //! [`ClickUp`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
 //! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
-//! `wire.rs`. Facts are those of contract clickup.
+//! `wire.rs`, and in `due.rs` which due dates are days. Facts are those of contract clickup.
 
 mod accounts;
 mod client;
+mod due;
 mod hook;
 mod poll;
 mod undo;
@@ -14,9 +15,10 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
@@ -101,6 +103,7 @@ impl ClickUp {
             complete_status: settings.complete_status,
             mapping: Mapping {
                 in_progress_status: settings.in_progress_status,
+                owner_zone: OnceLock::new(),
             },
             known: Mutex::default(),
             me: OnceCell::new(),
@@ -118,9 +121,18 @@ impl ClickUp {
         let ask = async || {
             let request = Request::get("/user", "the account of clickup.token");
             let answer: wire::Me = self.client.send(&request).await?;
-            Ok(answer.user.id())
+            if let Some(zone) = answer.user.zone() {
+                let _known = self.mapping.owner_zone.set(zone);
+            }
+            Ok(answer.user.id.to_string())
         };
         self.me.get_or_try_init(ask).await.map(String::as_str)
+    }
+
+    /// Where the token's owner is, for due dates that are days. Whoever does not learn it goes on without.
+    async fn owner_zone(&self) -> Option<Tz> {
+        let _asked = self.me().await;
+        self.mapping.owner_zone.get().copied()
     }
 
     /// Refuses a list that is not configured: nothing in it is read or written.

@@ -102,6 +102,7 @@ impl SourceReader for ClickUp {
     async fn containers(&self) -> Vec<Result<Container, WriteError>> {
         let mut seen = BTreeSet::new();
         let mut containers = Vec::new();
+        self.owner_zone().await;
         for configured in &self.lists {
             match self.read_list(configured).await {
                 Ok(list) => {

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -14,6 +16,8 @@ use serde_json::{Value, json};
 use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
 use crate::domain::prose::{Piece, Prose, same_text};
 use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
+
+use super::due::due;
 
 /// How much of a description the mirror keeps.
 const DESCRIPTION_MAX: usize = 4_000;
@@ -135,7 +139,22 @@ pub(super) struct Member {
 /// `GET /user`
 #[derive(Debug, Deserialize)]
 pub(super) struct Me {
-    pub(super) user: User,
+    pub(super) user: Owner,
+}
+
+/// The token's.
+#[derive(Debug, Deserialize)]
+pub(super) struct Owner {
+    pub(super) id: Id,
+    #[serde(default, deserialize_with = "lenient")]
+    timezone: Option<String>,
+}
+
+impl Owner {
+    /// `None` for a zone that we do not know.
+    pub(super) fn zone(&self) -> Option<Tz> {
+        self.timezone.as_ref()?.parse().ok()
+    }
 }
 
 /// `GET /list/{id}`. Its `status` is a colour; `statuses` are those of its tasks (contract clickup 5.2).
@@ -472,10 +491,12 @@ impl HookComment {
     }
 }
 
-/// What of the configuration the mapping needs.
+/// What of the configuration the mapping needs, and of the token.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub(super) in_progress_status: Option<String>,
+    /// Where the token's owner is, once it was asked.
+    pub(super) owner_zone: OnceLock<Tz>,
 }
 
 impl Mapping {
@@ -567,7 +588,10 @@ impl WireTask {
             entity: Task::entity_of_labels(&labels),
             labels,
             priority: self.priority.as_ref().and_then(WirePriority::read),
-            due: self.due_date.and_then(Millis::time),
+            due: self
+                .due_date
+                .and_then(Millis::time)
+                .map(|at| due(at, mapping.owner_zone.get().copied())),
             created_at: created.or(updated).unwrap_or_default(),
             updated_at: updated.unwrap_or_default(),
             closed,
@@ -605,6 +629,7 @@ mod tests {
     fn mapping() -> Mapping {
         Mapping {
             in_progress_status: Some("Doing".into()),
+            owner_zone: OnceLock::new(),
         }
     }
 
@@ -650,7 +675,7 @@ mod tests {
                 labels: vec!["ops".into(), "client:acme".into()],
                 entity: Some("acme".into()),
                 priority: Some(Priority::High),
-                due: Some(at(1_767_312_000_000)),
+                due: Some(Due::at(at(1_767_312_000_000))),
                 created_at: at(1_767_225_600_000),
                 updated_at: at(1_767_229_200_123),
                 closed: None,

@@ -4,7 +4,7 @@
 //! wrote: a lost comment or task is recognised by its author, exact text and time (design 10, contract clickup 6.4).
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::bounds::Bound;
@@ -18,6 +18,7 @@ use crate::domain::undo::Stands;
 
 use super::ClickUp;
 use super::client::{Request, Trouble, segment};
+use super::due;
 use super::wire::{
     CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
     rich, same_name,
@@ -222,6 +223,10 @@ impl ClickUp {
             Change::Due(Some(due)) => {
                 json!({"due_date": due.timestamp_millis(), "due_date_time": true})
             }
+            Change::DueOn(day) => {
+                let at = due::instant(*day, self.owner_zone().await);
+                json!({"due_date": at.timestamp_millis(), "due_date_time": false})
+            }
             Change::Priority(priority) => json!({"priority": priority.map(level)}),
         };
         Ok(self.put(now, fields).await?)
@@ -268,10 +273,9 @@ impl ClickUp {
         if let Some(description) = &new.description {
             body.insert("description".to_owned(), description.as_str().into());
         }
-        if let Some(due) = new.due {
-            // A day, which ClickUp counts where the token's owner is (clickup 5): at noon it is the same almost anywhere.
-            let noon = due.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(12);
-            body.insert("due_date".to_owned(), noon.timestamp_millis().into());
+        if let Some(day) = new.due {
+            let at = due::instant(day, self.owner_zone().await);
+            body.insert("due_date".to_owned(), at.timestamp_millis().into());
             body.insert("due_date_time".to_owned(), false.into());
         }
         if let Some(account) = &new.assignee {

@@ -3,6 +3,8 @@
 //! People are named as everywhere: by their name in `[[people]]`, their Slack id or their GitHub login. Who is to be
 //! assigned in a source has an account there that is known here.
 
+use chrono::NaiveTime;
+
 use super::turn::{Done, Turn, Typed};
 use super::{TurnedDown, is_called};
 use crate::domain::change::Change;
@@ -10,8 +12,8 @@ use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply;
-use crate::domain::task::{Priority, Source};
-use crate::domain::when::When;
+use crate::domain::task::{Due, Priority, Source};
+use crate::domain::when::{DueThen, DueWhen};
 use crate::store::{DbResult, people};
 
 /// What a command came to, or why it was turned down.
@@ -73,15 +75,26 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        at: Option<&When>,
+        at: Option<&DueWhen>,
         typed: &Typed,
     ) -> Decided {
         let due = match at.map(|at| at.after(typed.at, person.zone)).transpose() {
             Ok(due) => due,
             Err(why) => return Ok(Err(TurnedDown::Unfit(reply::not_due_then(&why)))),
         };
+        let (change, due) = match due {
+            None => (Change::Due(None), None),
+            Some(DueThen::At(at)) => (Change::Due(Some(at)), Some(Due::at(at))),
+            Some(DueThen::Day(day)) => (
+                Change::DueOn(day),
+                Some(Due {
+                    at: day.and_time(NaiveTime::MIN).and_utc(),
+                    day: Some(day),
+                }),
+            ),
+        };
         self.change(person, task, typed, "due", |source| match source {
-            Source::ClickUp => Ok((Change::Due(due), reply::due_on(due, person.zone))),
+            Source::ClickUp => Ok((change, reply::due_on(due, person.zone))),
             Source::GitHub => Err(TurnedDown::Unfit(reply::no_due_in_github())),
         })
     }

@@ -33,7 +33,7 @@ use crate::domain::log::Via;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
-use crate::domain::score::{Score, Weights, day_begins, score};
+use crate::domain::score::{Score, Weights, day, day_begins, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId};
 use crate::settle::{Occasion, settle};
@@ -844,7 +844,9 @@ impl Desk {
                     status: asked.status,
                     sources,
                     entities: filter.entities,
-                    due_before: filter.overdue.then(|| day_begins(now, who.zone)),
+                    due_before: filter
+                        .overdue
+                        .then(|| (day_begins(now, who.zone), day(now, who.zone))),
                     rows: held_back
                         .into_iter()
                         .flatten()

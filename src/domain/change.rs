@@ -3,7 +3,7 @@
 //! Such a change is repeatable: sent twice it is made once, and whether it holds can be seen in the task. So a lost answer
 //! needs no search, and `undo` compares with the same two questions: does what we left hold, or what was before it?
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::task::{Account, Priority, Source, Task};
@@ -17,8 +17,10 @@ pub enum Change {
         add: Vec<String>,
         remove: Vec<String>,
     },
-    /// When it is due; `None`: never.
+    /// At what time it is due; `None`: never.
     Due(Option<DateTime<Utc>>),
+    /// On what day it is due, at no time of it.
+    DueOn(NaiveDate),
     /// `None`: as a source without a priority has it.
     Priority(Option<Priority>),
 }
@@ -35,8 +37,10 @@ impl Change {
             Change::Assign { add, remove } => add.iter().all(has) && !remove.iter().any(has),
             // ClickUp counts milliseconds, a person minutes.
             Change::Due(due) => {
-                due.map(|due| due.timestamp_millis()) == task.due.map(|due| due.timestamp_millis())
+                due.map(|due| due.timestamp_millis())
+                    == task.due.map(|due| due.at.timestamp_millis())
             }
+            Change::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             Change::Priority(priority) => *priority == task.priority,
         }
     }
@@ -53,7 +57,10 @@ impl Change {
                 add: remove.iter().filter(has).cloned().collect(),
                 remove: add.iter().filter(|handle| !has(handle)).cloned().collect(),
             },
-            Change::Due(_) => Change::Due(now.due),
+            Change::Due(_) | Change::DueOn(_) => match now.due.and_then(|due| due.day) {
+                Some(day) => Change::DueOn(day),
+                None => Change::Due(now.due.map(|due| due.at)),
+            },
             Change::Priority(_) => Change::Priority(now.priority),
         }
     }
@@ -62,7 +69,7 @@ impl Change {
     pub fn kind(&self) -> &'static str {
         match self {
             Change::Assign { .. } => "assign",
-            Change::Due(_) => "due",
+            Change::Due(_) | Change::DueOn(_) => "due",
             Change::Priority(_) => "priority",
         }
     }
@@ -71,7 +78,7 @@ impl Change {
     pub fn difference(&self) -> &'static str {
         match self {
             Change::Assign { .. } => "it is assigned otherwise now",
-            Change::Due(_) => "it has another due date now",
+            Change::Due(_) | Change::DueOn(_) => "it has another due date now",
             Change::Priority(_) => "it has another priority now",
         }
     }
@@ -88,7 +95,7 @@ pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{Status, TaskId, TaskKey};
+    use crate::domain::task::{Due, Status, TaskId, TaskKey};
     use rstest::rstest;
 
     fn task(key: TaskKey, assignees: &[(&str, &str)]) -> Task {
@@ -155,6 +162,26 @@ mod tests {
         assert_eq!(change.back_to(&task), back);
         // What is so already need not be put back; what is put back holds as it was.
         assert!(change.back_to(&task).holds_in(&task));
+    }
+
+    #[test]
+    fn a_day_is_put_back_as_a_day() {
+        let day = |day| NaiveDate::from_ymd_opt(2026, 12, day).unwrap();
+        let mut task = task(TaskKey::clickup("86a"), &[]);
+        task.due = Some(Due {
+            at: "2026-12-01T03:00:00Z".parse().unwrap(),
+            day: Some(day(1)),
+        });
+        assert!(Change::DueOn(day(1)).holds_in(&task));
+        assert!(!Change::DueOn(day(2)).holds_in(&task));
+        for change in [Change::DueOn(day(2)), Change::Due(None)] {
+            assert_eq!(change.back_to(&task), Change::DueOn(day(1)));
+        }
+        // The same instant as a time is no day.
+        task.due = task.due.map(|due| Due::at(due.at));
+        assert!(!Change::DueOn(day(1)).holds_in(&task));
+        let back = Change::DueOn(day(2)).back_to(&task);
+        assert_eq!(back, Change::Due(task.due.map(|due| due.at)));
     }
 
     #[test]

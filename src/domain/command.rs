@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::person::PersonId;
 use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use super::task::{Account, Priority, RepoName, Source, TaskId};
-use super::when::{WHEN_HELP, When};
+use super::when::{DueWhen, WHEN_HELP, When};
 
 /// A command, parsed (design 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum Command {
     /// `due [REF] WHEN`; without a time: never.
     Due {
         task: Option<Ref>,
-        at: Option<When>,
+        at: Option<DueWhen>,
     },
     /// `prio [REF] urgent|high|normal|low|none`
     Prioritise {
@@ -733,7 +733,7 @@ fn due(rest: &str) -> Result<Command, ParseError> {
     }
     let at = match is_none(when) {
         true => None,
-        false => Some(When::parse(when).ok_or_else(|| ParseError::NotADue(when.to_owned()))?),
+        false => Some(When::parse_due(when).ok_or_else(|| ParseError::NotADue(when.to_owned()))?),
     };
     Ok(Command::Due {
         task: task.and_then(parse_ref),
@@ -1484,8 +1484,8 @@ mod tests {
     #[case("assign 2 me", assigned(NTH_2, "me"))]
     #[case("claim #12", Command::Claim { task: Some(Ref::Issue(12)) })]
     #[case("claim", Command::Claim { task: None })]
-    #[case("due fri", Command::Due { task: None, at: When::parse("fri") })]
-    #[case("due 2 1 dec 17:00", Command::Due { task: NTH_2, at: When::parse("1 dec 17:00") })]
+    #[case("due fri", Command::Due { task: None, at: When::parse("fri").map(DueWhen::Day) })]
+    #[case("due 2 1 dec 17:00", Command::Due { task: NTH_2, at: When::parse("1 dec 17:00").map(DueWhen::Time) })]
     #[case("due 2 None.", Command::Due { task: NTH_2, at: None })]
     #[case("prio high", Command::Prioritise { task: None, priority: Some(Priority::High) })]
     #[case("Priority 2 URGENT!", Command::Prioritise { task: NTH_2, priority: Some(Priority::Urgent) })]

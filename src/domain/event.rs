@@ -94,7 +94,8 @@ impl Field {
     fn differs(self, before: &Task, after: &Task) -> bool {
         match self {
             Field::Title => before.title != after.title,
-            Field::Due => before.due != after.due,
+            // Of the same instant it may be found out later that it means a day.
+            Field::Due => before.due.map(|due| due.at) != after.due.map(|due| due.at),
             // At GitHub a label is one by our configuration: that may have changed, and not the issue.
             Field::Priority => {
                 before.priority != after.priority

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::event::{Field, What};
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
-use super::task::{Priority, Source, Task};
+use super::task::{Due, Priority, Source, Task};
 
 /// The longest part of a text that is kept, in characters.
 const TEXT_MAX: usize = 300;
@@ -160,7 +160,7 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
 
 /// What others did, as the log calls it, with what it changed.
 ///
-/// A time stands as RFC 3339 has it, for whoever reads it to see in their own zone.
+/// A time stands as RFC 3339 has it, for whoever reads it to see in their own zone; a day as a day.
 pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'static str, Change) {
     let both = |of: &dyn Fn(&Task) -> Option<String>| Change {
         before: before.and_then(of),
@@ -195,7 +195,7 @@ pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'st
         What::Deleted => ("deleted", Change::default()),
         What::Changed { field } => match field {
             Field::Title => ("renamed", both(&|task| Some(cut(&task.title)))),
-            Field::Due => ("rescheduled", both(&|task| task.due.map(rfc3339))),
+            Field::Due => ("rescheduled", both(&|task| task.due.map(due))),
             Field::Priority => (
                 "prioritized",
                 both(&|task| {
@@ -207,8 +207,11 @@ pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'st
     }
 }
 
-fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+fn due(due: Due) -> String {
+    match due.day {
+        Some(day) => day.to_string(),
+        None => due.at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    }
 }
 
 fn cut(text: &str) -> String {

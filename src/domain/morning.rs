@@ -53,7 +53,7 @@ pub fn due(queue: &[(i64, Task, Score)], now: DateTime<Utc>, zone: Tz) -> (Vec<T
     let today = now.with_timezone(&zone).date_naive();
     let (mut overdue, mut due_today) = (Vec::new(), Vec::new());
     for (_, task, _) in queue {
-        match task.due.map(|due| due.with_timezone(&zone).date_naive()) {
+        match task.due.map(|due| due.day_in(zone)) {
             Some(day) if day < today => overdue.push(task.clone()),
             Some(day) if day == today => due_today.push(task.clone()),
             _ => {}

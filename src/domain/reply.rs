@@ -475,7 +475,7 @@ fn queued(
             Write::Reopen { .. } => "Reopening queued: ",
             Write::Change { change, .. } => match change {
                 Change::Assign { .. } => "Assignment queued: ",
-                Change::Due(_) => "Due date queued: ",
+                Change::Due(_) | Change::DueOn(_) => "Due date queued: ",
                 Change::Priority(_) => "Priority queued: ",
             },
             Write::Undo(_) => "Undo queued: ",
@@ -507,7 +507,7 @@ fn not_done(write: &Write) -> &'static str {
         Write::Reopen { .. } => "Not reopened",
         Write::Change { change, .. } => match change {
             Change::Assign { .. } => "Not assigned",
-            Change::Due(_) => "Due date not set",
+            Change::Due(_) | Change::DueOn(_) => "Due date not set",
             Change::Priority(_) => "Priority not set",
         },
         Write::Undo(_) => "Not undone",
@@ -619,7 +619,7 @@ pub fn why(score: &Score) -> Option<String> {
 
 /// When a task is due, in the reader's days.
 pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
-    let due = task.due?.with_timezone(&zone).date_naive();
+    let due = task.due?.day_in(zone);
     let today = now.with_timezone(&zone).date_naive();
     Some(match (due - today).num_days() {
         0 => "due today".to_owned(),
@@ -902,7 +902,7 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
         What::Changed { field } => {
             let (what, now) = match field {
                 Field::Title => ("title", None),
-                Field::Due => ("due date", task.due.map(|due| acts::full_date(due, zone))),
+                Field::Due => ("due date", task.due.map(|due| acts::when_due(due, zone))),
                 Field::Priority => ("priority", task.priority.map(|it| it.as_str().to_owned())),
             };
             let words = Words::new()

@@ -186,12 +186,11 @@ fn blocking(waiting: usize, weights: &Weights) -> Option<(Option<Reason>, i64)> 
     (waiting > 0).then_some((Some(Reason::Blocking(waiting)), points))
 }
 
-/// Days count, not hours: ClickUp keeps a date without time as 04:00 and does not tell (contract clickup 5.4), so that
-/// a task is overdue on the day after.
+/// Days count, not hours: most due dates have no time, so that a task is overdue on the day after.
 fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Option<Reason>, i64) {
     let today = day(now, zone);
     let week = today.checked_add_days(WEEK);
-    match task.due.map(|due| day(due, zone)) {
+    match task.due.map(|due| due.day_in(zone)) {
         Some(day) if day < today => (Some(Reason::Overdue), weights.overdue),
         Some(day) if day == today => (Some(Reason::DueToday), weights.due_today),
         Some(day) if week.is_some_and(|week| day <= week) => {
@@ -204,7 +203,7 @@ fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Opt
 /// Whether the day on which a task is due is over.
 pub fn is_overdue(task: &Task, now: DateTime<Utc>, zone: Tz) -> bool {
     let today = day(now, zone);
-    task.due.is_some_and(|due| day(due, zone) < today)
+    task.due.is_some_and(|due| due.day_in(zone) < today)
 }
 
 /// When the day of an instant began in a zone. Where the clocks go forward at midnight, it begins when they have.
@@ -218,7 +217,8 @@ pub fn day_begins(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
 
 /// The calendar day of an instant in a zone. At the ends of what chrono can count, where its own conversion would
 /// panic on what a source sent, it is the day in UTC.
-fn day(at: DateTime<Utc>, zone: Tz) -> NaiveDate {
+/// The day of an instant in a zone.
+pub fn day(at: DateTime<Utc>, zone: Tz) -> NaiveDate {
     let utc = at.naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
     utc.checked_add_offset(offset).unwrap_or(utc).date()
@@ -240,7 +240,7 @@ fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::{Status, TaskId, TaskKey};
+    use crate::domain::task::{Due, Status, TaskId, TaskKey};
     use chrono_tz::{
         America::Havana, America::New_York, Asia::Beirut, Europe::Berlin, Pacific::Apia, UTC,
     };
@@ -291,7 +291,7 @@ mod tests {
 
     fn due(text: &str) -> Task {
         Task {
-            due: Some(at(text)),
+            due: Some(Due::at(at(text))),
             ..task()
         }
     }
@@ -333,7 +333,7 @@ mod tests {
     #[case::everything(
         Task {
             priority: Some(Priority::Urgent),
-            due: Some(now()),
+            due: Some(Due::at(now())),
             updated_at: now(),
             ..labelled("client")
         },
@@ -381,7 +381,7 @@ mod tests {
     #[case::all(
         Task {
             priority: Some(Priority::High),
-            due: Some(at("2026-11-22T12:00:00Z")),
+            due: Some(Due::at(at("2026-11-22T12:00:00Z"))),
             updated_at: now(),
             ..labelled("client")
         },
@@ -420,7 +420,7 @@ mod tests {
         let before = at(begins) - Duration::milliseconds(1);
         for (due, overdue) in [(before, true), (at(begins), false)] {
             let task = Task {
-                due: Some(due),
+                due: Some(Due::at(due)),
                 ..task()
             };
             assert_eq!(is_overdue(&task, at(now), zone), overdue);
@@ -467,9 +467,34 @@ mod tests {
     }
 
     #[test]
+    fn a_day_without_a_time_is_the_same_day_everywhere() {
+        // 04:00 in Madrid, which is 22:00 of the day before in New York.
+        let task = Task {
+            due: Some(Due {
+                at: at("2026-11-24T03:00:00Z"),
+                day: NaiveDate::from_ymd_opt(2026, 11, 24),
+            }),
+            ..task()
+        };
+        for (zone, now, reason) in [
+            (New_York, "2026-11-24T04:59:00Z", Some(Reason::DueThisWeek)),
+            (New_York, "2026-11-24T05:01:00Z", TODAY),
+            (New_York, "2026-11-25T04:59:00Z", TODAY),
+            (New_York, "2026-11-25T05:01:00Z", OVERDUE),
+            (Apia, "2026-11-24T10:59:00Z", TODAY),
+            (Apia, "2026-11-24T11:01:00Z", OVERDUE),
+        ] {
+            let score = score(&task, 0, at(now), zone, &Weights::default());
+            let found = score.reasons.first().map(|(reason, _)| *reason);
+            assert_eq!(found, reason, "{zone} {now}");
+            assert_eq!(is_overdue(&task, at(now), zone), reason == OVERDUE);
+        }
+    }
+
+    #[test]
     fn the_ends_of_time_are_no_trouble() {
         let task = Task {
-            due: Some(DateTime::<Utc>::MAX_UTC),
+            due: Some(Due::at(DateTime::<Utc>::MAX_UTC)),
             updated_at: DateTime::<Utc>::MIN_UTC,
             ..task()
         };

@@ -4,10 +4,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::Link;
+use super::when::local;
 
 /// A system of record for tasks (design 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -371,6 +373,54 @@ pub struct Account {
     pub name: String,
 }
 
+/// When a task is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "KeptDue", into = "KeptDue")]
+pub struct Due {
+    /// The instant that the source keeps.
+    pub at: DateTime<Utc>,
+    /// It is due on this day, at no time of it: the same day for everybody, wherever they are.
+    pub day: Option<NaiveDate>,
+}
+
+impl Due {
+    /// Due at a time.
+    pub fn at(at: DateTime<Utc>) -> Due {
+        Due { at, day: None }
+    }
+
+    /// The day on which it is due, to somebody in that zone.
+    pub fn day_in(&self, zone: Tz) -> NaiveDate {
+        self.day.unwrap_or_else(|| local(self.at, zone).date())
+    }
+}
+
+/// How it is written down; a time alone as it always was.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeptDue {
+    At(DateTime<Utc>),
+    Day { at: DateTime<Utc>, day: NaiveDate },
+}
+
+impl From<KeptDue> for Due {
+    fn from(kept: KeptDue) -> Due {
+        match kept {
+            KeptDue::At(at) => Due::at(at),
+            KeptDue::Day { at, day } => Due { at, day: Some(day) },
+        }
+    }
+}
+
+impl From<Due> for KeptDue {
+    fn from(due: Due) -> KeptDue {
+        match due.day {
+            Some(day) => KeptDue::Day { at: due.at, day },
+            None => KeptDue::At(due.at),
+        }
+    }
+}
+
 /// One unit of work, as its source last said it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
@@ -391,7 +441,7 @@ pub struct Task {
     /// The client the task is for: ClickUp tag `client:<entity>`, GitHub title prefix `[CLIENT:<entity>] `.
     pub entity: Option<String>,
     pub priority: Option<Priority>,
-    pub due: Option<DateTime<Utc>>,
+    pub due: Option<Due>,
     pub created_at: DateTime<Utc>,
     /// The source's own clock for the last change: what decides which of two accounts of a task is newer (P4).
     pub updated_at: DateTime<Utc>,

@@ -214,7 +214,7 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
             Source::ClickUp => "its tags were changed",
             Source::GitHub => "its labels were changed",
         })
-    } else if left.due != now.due {
+    } else if left.due.map(|due| due.at) != now.due.map(|due| due.at) {
         said("its due date was changed")
     } else if left.priority != now.priority {
         said("its priority was changed")

@@ -49,6 +49,32 @@ impl When {
     }
 }
 
+/// When something is to be due, as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueWhen {
+    /// `fri`, `1 dec`, `3d`, `today`: a day, at no time of it.
+    Day(When),
+    /// `fri 17:00`, `2h`
+    Time(When),
+}
+
+/// What that means: a day, or an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DueThen {
+    Day(NaiveDate),
+    At(DateTime<Utc>),
+}
+
+impl DueWhen {
+    /// What is meant by whoever types this at `now` in `zone`.
+    pub fn after(&self, now: DateTime<Utc>, zone: Tz) -> Result<DueThen, NotThen> {
+        match self {
+            DueWhen::Day(when) => when.day(now, zone).map(DueThen::Day),
+            DueWhen::Time(when) => when.after(now, zone).map(DueThen::At),
+        }
+    }
+}
+
 /// Why a time cannot be meant. `Display` is a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotThen {
@@ -106,6 +132,61 @@ impl When {
                 })
             }
             _ => None,
+        }
+    }
+
+    /// Reads when something is due: a day alone is the whole day.
+    pub fn parse_due(text: &str) -> Option<DueWhen> {
+        let words = text.to_lowercase().replace(',', " ");
+        let mut words: Vec<&str> = words.split_whitespace().collect();
+        if let Some(last) = words.last_mut() {
+            *last = last.trim_end_matches(['.', '!']);
+        }
+        // Only of a due date is the rest of today a time.
+        if let [.., "today"] = words.as_slice()
+            && words.len() <= 2
+        {
+            return Some(DueWhen::Day(When::Today(MORNING)));
+        }
+        let when = When::parse(text)?;
+        let has_time = match &when {
+            When::In { minutes, days } => *minutes > 0 || *days == 0,
+            When::At(_) | When::Today(_) | When::Instant(_) => true,
+            When::NoSuchDay => false,
+            When::Tomorrow(_) | When::On(..) | When::Date { .. } | When::Day(..) => {
+                matches!(split_time(&words), Some((_, Some(_))))
+                    || words.iter().any(|word| dated_with_time(word))
+            }
+        };
+        Some(match has_time {
+            true => DueWhen::Time(when),
+            false => DueWhen::Day(when),
+        })
+    }
+
+    /// The day that is meant by whoever types this at `now` in `zone`, whatever its time: today or later, and at most a
+    /// year ahead.
+    fn day(&self, now: DateTime<Utc>, zone: Tz) -> Result<NaiveDate, NotThen> {
+        let today = local(now, zone).date();
+        let day = match self {
+            When::In { days, .. } => following(today, *days)?,
+            When::At(_) | When::Today(_) => today,
+            When::Tomorrow(_) => following(today, 1)?,
+            When::On(day, _) => {
+                let ahead = day.days_since(today.weekday());
+                following(today, if ahead == 0 { 7 } else { ahead.into() })?
+            }
+            When::Date { month, day, .. } => next_date(today, *month, *day)?,
+            When::Day(day, _) => *day,
+            When::Instant(then) => local(*then, zone).date(),
+            When::NoSuchDay => return Err(NotThen::NoSuchDay),
+        };
+        if day < today {
+            return Err(NotThen::Past(day.format("%-d %b %Y").to_string()));
+        }
+        match today.checked_add_months(AT_MOST) {
+            Some(last) if day <= last => Ok(day),
+            _ => Err(NotThen::TooFar),
         }
     }
 
@@ -297,6 +378,11 @@ fn dated(word: &str, time: Option<NaiveTime>) -> Option<When> {
         Some(day) => When::Day(day, at),
         None => When::NoSuchDay,
     })
+}
+
+/// Whether it is `2026-12-01t10:00`.
+fn dated_with_time(word: &str) -> bool {
+    matches!(word.split_once('t'), Some((day, time)) if day.contains('-') && clock(time).is_some())
 }
 
 /// `1 dec`, `dec 1`, `1st december`

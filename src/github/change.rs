@@ -40,7 +40,9 @@ impl GitHub {
                 Ok(task)
             }
             Change::Priority(priority) => self.prioritise(now, *priority).await,
-            Change::Due(_) => Err(refused("GitHub has no due dates for issues".to_owned())),
+            Change::Due(_) | Change::DueOn(_) => {
+                Err(refused("GitHub has no due dates for issues".to_owned()))
+            }
         }
     }
 

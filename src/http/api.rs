@@ -38,7 +38,7 @@ use crate::domain::person::Person;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId};
-use crate::domain::when::{WHEN_HELP, When};
+use crate::domain::when::{DueWhen, WHEN_HELP, When};
 
 /// How long a write is waited for without `?wait=`.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
@@ -1056,11 +1056,11 @@ fn read_person(text: &str) -> Result<String, Problem> {
     written("person", name.to_owned())
 }
 
-fn read_due(text: &str) -> Result<Option<When>, Problem> {
+fn read_due(text: &str) -> Result<Option<DueWhen>, Problem> {
     if is_none(text) {
         return Ok(None);
     }
-    When::parse(text).map(Some).ok_or_else(|| {
+    When::parse_due(text).map(Some).ok_or_else(|| {
         let why = format!(
             "`due`: `{}` is no time that I understand. It is {WHEN_HELP}, an RFC 3339 time with its offset, or none",
             start_of(text)
@@ -1267,6 +1267,8 @@ pub struct TaskJson {
     url: Option<String>,
     assignees: Option<Vec<String>>,
     due: Option<String>,
+    /// Where it is due on a day, at no time of it.
+    due_day: Option<String>,
     priority: Option<&'static str>,
     entity: Option<String>,
     score: Option<i64>,
@@ -1288,7 +1290,8 @@ impl TaskJson {
             status: Some(task.status),
             url: Some(task.url.clone()),
             assignees: Some(task.assignees.iter().map(|a| a.name.clone()).collect()),
-            due: task.due.map(rfc3339),
+            due: task.due.map(|due| rfc3339(due.at)),
+            due_day: task.due.and_then(|due| due.day).map(|day| day.to_string()),
             priority: task.priority.map(|priority| priority.as_str()),
             entity: task.entity.clone(),
             score: Some(scored.score),
@@ -1542,7 +1545,7 @@ mod tests {
     use crate::desk::SourceHealth;
     use crate::domain::person::PersonId;
     use crate::domain::reply::Words;
-    use crate::domain::task::{Account, Priority, TaskKey};
+    use crate::domain::task::{Account, Due, Priority, TaskKey};
     use crate::http::problem::PROBLEM_JSON;
     use axum::body::{Body, to_bytes};
     use rstest::rstest;
@@ -1569,7 +1572,10 @@ mod tests {
                 labels: vec!["client:acme".into()],
                 entity: Some("acme".into()),
                 priority: Some(Priority::Urgent),
-                due: Some(at("2026-03-03T03:00:00Z")),
+                due: Some(Due {
+                    at: at("2026-03-03T03:00:00Z"),
+                    day: chrono::NaiveDate::from_ymd_opt(2026, 3, 3),
+                }),
                 created_at: at("2026-02-01T08:00:00Z"),
                 updated_at: at("2026-03-01T09:30:00.250Z"),
                 closed: None,
@@ -1763,6 +1769,7 @@ mod tests {
                 "url": "https://app.clickup.com/t/86tst0001",
                 "assignees": ["Ana"],
                 "due": "2026-03-03T03:00:00Z",
+                "due_day": "2026-03-03",
                 "priority": "urgent",
                 "entity": "acme",
                 "score": 1400,

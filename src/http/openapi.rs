@@ -987,6 +987,12 @@ fn task_schema() -> Value {
             "url": { "type": ["string", "null"], "format": "uri" },
             "assignees": { "type": ["array", "null"], "items": { "type": "string" } },
             "due": maybe_time(),
+            "due_day": {
+                "type": ["string", "null"],
+                "format": "date",
+                "description": "The day, where it is due on a day and at no time of it: the same for everybody. ClickUp \
+                                keeps such a day as 04:00 where it was set, which is what `due` says.",
+            },
             "priority": { "enum": ["urgent", "high", "normal", "low", null] },
             "entity": maybe("string"),
             "score": maybe("integer"),

@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0016_links.sql"),
     include_str!("../../migrations/0017_blocking.sql"),
     include_str!("../../migrations/0020_own_rhythms.sql"),
+    include_str!("../../migrations/0021_due_days.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::links;
 use crate::domain::operation::Container;
-use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
+use crate::domain::task::{Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 
 /// A task with the number of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,8 @@ pub struct Wanted {
     pub sources: BTreeSet<Source>,
     /// In lower case.
     pub entities: BTreeSet<String>,
-    /// Due before this moment.
-    pub due_before: Option<DateTime<Utc>>,
+    /// Due before this moment, or, at no time of it, before this day.
+    pub due_before: Option<(DateTime<Utc>, NaiveDate)>,
     /// Nothing but these rows.
     pub rows: Option<BTreeSet<i64>>,
     /// Rows after this one.
@@ -47,7 +47,7 @@ pub struct Wanted {
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
-     creator, links";
+     creator, links, due_day";
 
 /// Tasks of containers that are not followed any more are not open here (design 10).
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
@@ -65,8 +65,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)
+                            creator, links, due_day)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -74,7 +74,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
              entity = excluded.entity, priority = excluded.priority, due_ms = excluded.due_ms,
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
-             creator = excluded.creator, links = excluded.links,
+             creator = excluded.creator, links = excluded.links, due_day = excluded.due_day,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
         params![
@@ -91,7 +91,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             json(&task.labels)?,
             task.entity,
             task.priority.map(Priority::as_str),
-            task.due.map(|due| due.timestamp_millis()),
+            task.due.map(|due| due.at.timestamp_millis()),
             task.created_at.timestamp_millis(),
             task.updated_at.timestamp_millis(),
             read_at.timestamp_micros(),
@@ -100,6 +100,9 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             task.custom_id,
             task.creator.as_ref().map(json).transpose()?,
             json(&task.links)?,
+            task.due
+                .and_then(|due| due.day)
+                .map(|day| day.to_string()),
         ],
     )?;
     let row = tx.query_row(
@@ -272,7 +275,7 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
                AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3)
                AND (?4 IS NULL OR source IN (SELECT value FROM json_each(?4)))
                AND (?6 IS NULL OR lower(entity) IN (SELECT value FROM json_each(?6)))
-               AND (?7 IS NULL OR due_ms < ?7)
+               AND (?7 IS NULL OR iif(due_day IS NULL, due_ms < ?7, due_day < ?9))
                AND (?8 IS NULL OR id IN (SELECT value FROM json_each(?8)))
              ORDER BY id LIMIT ?5"
         ))?
@@ -284,8 +287,11 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
                 some(&wanted.sources).map(json).transpose()?,
                 i64::try_from(wanted.limit).unwrap_or(i64::MAX),
                 some(&wanted.entities).map(json).transpose()?,
-                wanted.due_before.map(|before| before.timestamp_millis()),
+                wanted
+                    .due_before
+                    .map(|(before, _)| before.timestamp_millis()),
                 wanted.rows.as_ref().map(json).transpose()?,
+                wanted.due_before.map(|(_, day)| day.to_string()),
             ],
             stored,
         )?
@@ -489,7 +495,15 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             priority: row
                 .get::<_, Option<String>>(13)?
                 .and_then(|word| Priority::parse(&word)),
-            due: row.get::<_, Option<i64>>(14)?.map(millis),
+            due: match row.get::<_, Option<i64>>(14)?.map(millis) {
+                Some(at) => Some(Due {
+                    at,
+                    day: row
+                        .get::<_, Option<String>>(25)?
+                        .and_then(|day| day.parse().ok()),
+                }),
+                None => None,
+            },
             created_at: millis(row.get(15)?),
             updated_at: millis(row.get(16)?),
             closed: row

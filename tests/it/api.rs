@@ -164,6 +164,7 @@ async fn the_current_task_has_all_its_fields(#[case] at: At) {
                 "url": at.url(ivan, at.first),
                 "assignees": [],
                 "due": null,
+                "due_day": null,
                 "priority": null,
                 "entity": entity,
                 "score": 1101,

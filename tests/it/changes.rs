@@ -168,7 +168,60 @@ async fn a_due_date_is_set_in_the_persons_zone_and_taken_away() {
         );
         ivan.dm(ANA, "due 1 jan 2020")
             .await
-            .begins("✗ The due date was not set: 1 Jan 2020 09:00 is over");
+            .begins("✗ The due date was not set: 1 Jan 2020 is over");
+        // A day without a time is a day in ClickUp, too: 04:00 where the token's owner is.
+        ivan.dm(ANA, &format!("due {cert} 1 dec"))
+            .await
+            .begins("✓ Now due ")
+            .mentions(" 1 Dec 20");
+        let day = due(ivan).as_str().unwrap().parse::<i64>().unwrap();
+        assert_eq!(day / 3_600_000 % 24, 3);
+        ivan.dm(ANA, &format!("due {cert} 1 dec"))
+            .await
+            .begins("✓ Note: Renew cert was already due ");
+        ivan.dm(ANA, &format!("due {cert} 2 dec 4:00"))
+            .await
+            .begins("✓ Now due ");
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✓ Undone: Renew cert is as it was");
+        assert_eq!(due(ivan), json!(day.to_string()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_day_without_a_time_is_the_same_day_wherever_somebody_is() {
+    // 1 December where the token's owner is, which is 22:00 of the day before in New York; and an evening there.
+    let setup = Setup::new().people().clickup_tasks([
+        json!({"name": "Renew cert", "assignees": [BO_CLICKUP], "priority": 1, "due_date": 1_953_860_400_000_i64}),
+        json!({"name": "Call home", "assignees": [BO_CLICKUP], "due_date": 1_953_864_000_000_i64}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.slack().moves_to(BO, "America/New_York");
+        let list = ivan.dm(BO, "list").await;
+        list.mentions("1. Renew cert · ClickUp · to do · due 1 Dec 2031");
+        list.mentions("2. Call home · ClickUp · to do · due 30 Nov 2031");
+        let bo: &[(&str, &str)] = &[("X-Ivan-Actor", "Bo")];
+        let (_, tasks) = ivan.http_with("GET", "/tasks", None, bo).await;
+        let days: Vec<&Value> = tasks["tasks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|task| &task["due_day"])
+            .collect();
+        assert_eq!(days, [&json!("2031-12-01"), &Value::Null]);
+        let cli = ivan.cli(&["--as", "Bo", "current"]).await;
+        assert!(cli.out.contains("due 1 Dec 2031"), "{}", cli.out);
+        // What he sets is the day that he names, wherever the owner is.
+        let cert = cert(ivan);
+        ivan.slack().moves_to(BO, "Pacific/Auckland");
+        ivan.dm(BO, &format!("due {cert} tomorrow"))
+            .await
+            .begins("✓ Now due ");
+        ivan.dm(BO, "list")
+            .await
+            .begins("1. Renew cert · ClickUp · to do · due tomorrow");
     })
     .await;
 }

@@ -486,6 +486,7 @@ async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
         ivan.dm(BO, "mute").await;
         for (typed, kept) in [
             (format!("due {cert} 2 dec 17:00"), "now due"),
+            (format!("due {cert} 3 dec"), "now due"),
             (format!("prio {cert} high"), "now of high priority"),
             (format!("assign {cert} Bo"), "now assigned to Bo"),
             ("undo".to_owned(), ""),
@@ -506,7 +507,7 @@ async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
             .iter()
             .map(|one| one["verb"].as_str().unwrap())
             .collect();
-        assert_eq!(verbs, ["undo", "assign", "prio", "due"]);
+        assert_eq!(verbs, ["undo", "assign", "prio", "due", "due"]);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::{End, Report, ReportState, Step, Words, moment, place, sentence};
 use crate::domain::operation::Outcome;
 use crate::domain::score::Score;
-use crate::domain::task::{Priority, Source, Status, Task};
+use crate::domain::task::{Due, Priority, Source, Status, Task};
 use crate::domain::undo::{Undo, Undoes};
 use crate::domain::when::NotThen;
 
@@ -149,10 +149,18 @@ pub fn assigned_to(name: &str) -> String {
 }
 
 /// When it is due, as it is said of the task.
-pub fn due_on(due: Option<DateTime<Utc>>, zone: Tz) -> String {
+pub fn due_on(due: Option<Due>, zone: Tz) -> String {
     match due {
-        Some(due) => format!("due {}", full_date(due, zone)),
+        Some(due) => format!("due {}", when_due(due, zone)),
         None => "without a due date".to_owned(),
+    }
+}
+
+/// A day alone, or with its time to whoever reads it.
+pub(super) fn when_due(due: Due, zone: Tz) -> String {
+    match due.day {
+        Some(day) => day.format("%a %-d %b %Y").to_string(),
+        None => full_date(due.at, zone),
     }
 }
 
@@ -276,7 +284,7 @@ pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words 
 }
 
 /// `Tue 1 Dec 2026 09:00`
-pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
+fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%a %-d %b %Y %H:%M")
         .to_string()

@@ -1,6 +1,6 @@
 //! The words of `log`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::Words;
@@ -108,7 +108,10 @@ fn time(kept: Option<&str>, zone: Tz) -> Words {
     };
     match kept.parse::<DateTime<Utc>>() {
         Ok(at) => Words::new().moment(at, zone),
-        Err(_) => Words::new().text(kept),
+        Err(_) => Words::new().text(match kept.parse::<NaiveDate>() {
+            Ok(day) => day.format("%-d %b").to_string(),
+            Err(_) => kept.to_owned(),
+        }),
     }
 }
 

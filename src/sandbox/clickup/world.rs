@@ -425,6 +425,12 @@ impl World {
                 next[key] = date_string(date, key)?;
             }
         }
+        // Without a time it is a day where its setter is (contract 5.4).
+        if change.get("due_date_time") == Some(&json!(false))
+            && let Some(due) = change.get("due_date").and_then(Value::as_i64)
+        {
+            next["due_date"] = json!(day_of(due).to_string());
+        }
         for key in ["archived", "points", "time_estimate", "custom_item_id"] {
             if let Some(value) = change.get(key) {
                 next[key] = value.clone();
@@ -503,7 +509,8 @@ impl World {
             match field {
                 "status" => item["data"] = json!({ "status_type": after["status"]["type"] }),
                 "due_date" => {
-                    item["data"] = json!({ "due_date_time": true, "old_due_date_time": !before["due_date"].is_null() });
+                    item["data"] = json!({ "due_date_time": has_time(&after["due_date"]),
+                        "old_due_date_time": has_time(&before["due_date"]) });
                 }
                 _ => {}
             }
@@ -1016,6 +1023,12 @@ fn date_string(date: &Value, key: &str) -> Answer {
 /// A date-only due date: 04:00 of that day where its setter is (contract 5.4), here Madrid.
 pub(super) fn day_of(at: i64) -> i64 {
     due_in_days(at, 0)
+}
+
+/// Whether a due date, as a task has it, is a time: what is 04:00 here is a day.
+fn has_time(due: &Value) -> bool {
+    let ms = due.as_str().and_then(|ms| ms.parse::<i64>().ok());
+    ms.is_some_and(|ms| day_of(ms) != ms)
 }
 
 /// The same, so many days later.
