@@ -623,6 +623,7 @@ impl WirePriority {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::task::Due;
     use rstest::rstest;
     use serde_json::json;
 

@@ -69,6 +69,8 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
         ("IVAN__SLACK__ALLOWED_USERS", "U0ANN01, U0BOB01"),
         ("IVAN__SLACK__OPERATORS", "U0ANN01"),
         ("IVAN__SLACK__CATCH_UP_AFTER", "10m"),
+        ("IVAN__SLACK__BRIEFING", "9am"),
+        ("IVAN__SLACK__QUIET", "8pm-8am"),
         ("IVAN__GITHUB__TOKEN", "github_pat_1"),
         ("IVAN__GITHUB__REPO", "acme/widgets"),
         ("IVAN__GITHUB__REPOS", "acme/api,ACME/Widgets"),
@@ -85,6 +87,8 @@ fn the_environment_alone_is_enough_and_wins_over_the_file() {
     assert_eq!(slack.allowed_users, ["U0ANN01", "U0BOB01"]);
     assert_eq!(slack.operators, ["U0ANN01"]);
     assert_eq!(slack.catch_up_after, Duration::from_secs(600));
+    assert_eq!(slack.rhythm.briefing, NaiveTime::from_hms_opt(9, 0, 0));
+    assert_eq!(slack.rhythm.quiet, Some(Quiet::NIGHT));
     assert_eq!(slack.channel_commands, ChannelCommands::Bare);
     assert_eq!(slack.thread_replies, ThreadReplies::Hint);
     assert_eq!(slack.receipts, Receipts::Message);

@@ -1,4 +1,4 @@
-//! A time as people type it (`2h`, `tomorrow 14:00`, `mon`, `1 dec`) → an instant in their zone.
+//! A time as people type it (`2h`, `tomorrow 14:00`, `mon`, `1 dec`) → an instant in their zone; of a due date, a day.
 //!
 //! [`parse`](When::parse) reads the words, `command` keeps them, and the desk asks [`When::after`] what they mean now.
 //! Pure: `now` and the zone come in as values.
@@ -499,6 +499,64 @@ mod tests {
     fn is_read_and_meant(#[case] typed: &str, #[case] then: &str) {
         let when = When::parse(typed).unwrap();
         assert_eq!(when.after(at(MONDAY_NOON), Z), Ok(at(then)));
+    }
+
+    #[rstest]
+    #[case::today("today", Some(Ok("2026-11-23")))]
+    #[case::today_by_date("23 nov", Some(Ok("2026-11-23")))]
+    #[case::tomorrow("tomorrow", Some(Ok("2026-11-24")))]
+    #[case::weekday("on Fri.", Some(Ok("2026-11-27")))]
+    #[case::monday_is_next_week("mon", Some(Ok("2026-11-30")))]
+    #[case::iso("2026-12-01", Some(Ok("2026-12-01")))]
+    #[case::with_year("1 dec 2026", Some(Ok("2026-12-01")))]
+    #[case::days("3d", Some(Ok("2026-11-26")))]
+    #[case::a_week("1w", Some(Ok("2026-11-30")))]
+    #[case::a_year("23 nov 2027", Some(Ok("2027-11-23")))]
+    #[case::over("2026-11-22", Some(Err("22 Nov 2026 is over")))]
+    #[case::too_far("24 nov 2027", Some(Err("that is more than a year ahead")))]
+    #[case::no_such_day("2026-02-30", Some(Err("there is no such day in the calendar")))]
+    // These name a time.
+    #[case::today_at("today 17:00", None)]
+    #[case::tomorrow_at("tomorrow at 2pm", None)]
+    #[case::weekday_at("fri 9 am", None)]
+    #[case::iso_at("2026-12-01 7:15", None)]
+    #[case::iso_with_t("2026-12-01T07:15", None)]
+    #[case::programs("2026-12-01T07:15:00+01:00", None)]
+    #[case::date_at("1 dec 17:00", None)]
+    #[case::hours("2h", None)]
+    #[case::days_and_hours("1d 2h", None)]
+    #[case::a_time("15:30", None)]
+    fn a_due_date_is_a_day_where_no_time_is_named(
+        #[case] typed: &str,
+        #[case] day: Option<Result<&str, &str>>,
+    ) {
+        let due = When::parse_due(typed).unwrap();
+        assert_eq!(matches!(due, DueWhen::Day(_)), day.is_some(), "{due:?}");
+        let then = due.after(at("2026-11-23T12:00:00Z"), Z);
+        match day {
+            Some(Ok(day)) => assert_eq!(then, Ok(DueThen::Day(day.parse().unwrap()))),
+            Some(Err(why)) => assert_eq!(then.unwrap_err().to_string(), why),
+            None => {
+                let when = When::parse(typed).unwrap();
+                assert_eq!(
+                    then,
+                    when.after(at("2026-11-23T12:00:00Z"), Z).map(DueThen::At)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_due_day_is_of_the_persons_calendar() {
+        let day = |zone| {
+            When::parse_due("tomorrow")
+                .unwrap()
+                .after(at("2026-11-23T22:00:00Z"), zone)
+        };
+        let of = |day: &str| Ok(DueThen::Day(day.parse().unwrap()));
+        assert_eq!(day(New_York), of("2026-11-24"));
+        assert_eq!(day(Kolkata), of("2026-11-25"));
+        assert_eq!(When::parse_due("soon"), None);
     }
 
     #[rstest]

@@ -852,6 +852,38 @@ mod tests {
         assert_eq!(read, Ok(vec![]));
     }
 
+    #[rstest]
+    #[case::that_ranks("labeled", "P1", Some(Field::Priority))]
+    #[case::that_ranked_in_another_case("unlabeled", "p0", Some(Field::Priority))]
+    #[case::of_something_else("labeled", "ops", None)]
+    fn a_label_tells_of_a_priority_if_it_is_one(
+        #[case] action: &str,
+        #[case] label: &str,
+        #[case] told: Option<Field>,
+    ) {
+        let mut payload = fixture("issues__labeled");
+        payload["action"] = json!(action);
+        payload["label"]["name"] = json!(label);
+        let events = read(&bot(), "issues", &payload).unwrap();
+        let [SourceEvent::Seen { acts, .. }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        let whats: Vec<_> = acts.iter().map(|act| act.what.clone()).collect();
+        let told: Vec<_> = told
+            .map(|field| What::Changed { field })
+            .into_iter()
+            .collect();
+        assert_eq!(whats, told);
+    }
+
+    #[test]
+    fn an_edit_of_the_text_is_none_of_the_title() {
+        let mut payload = fixture("issues__edited");
+        payload["changes"] = json!({"body": {"from": "before"}});
+        let events = read(&bot(), "issues", &payload).unwrap();
+        assert!(matches!(events.as_slice(), [SourceEvent::Seen { acts, .. }] if acts.is_empty()));
+    }
+
     /// The name is ours, the id is not: a stranger's repository that took the name.
     #[test]
     fn a_reused_name_is_a_strangers() {

@@ -551,3 +551,46 @@ pub(super) fn corrupt(column: usize) -> rusqlite::Error {
         "a value that this version of Ivan cannot read".into(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::*;
+
+    /// Two tasks of one instant, 04:00 of the 24th in Madrid: one means that day.
+    #[test]
+    fn a_day_is_over_when_its_day_is_and_a_time_when_it_is() {
+        let mut store = Connection::open_in_memory().unwrap();
+        migrate(&mut store, MIGRATIONS).unwrap();
+        store
+            .execute_batch(
+                "INSERT INTO containers (source, source_key, name, configured) VALUES ('clickup', '901', 'Inbox', '901');
+                 INSERT INTO tasks (source, source_key, task_id, container, title, due_ms, due_day, created_ms, seen_ms, read_us)
+                 VALUES ('clickup', 'day', 'clickup:day', '901', 'Day', 1795489200000, '2026-11-24', 0, 0, 0),
+                        ('clickup', 'time', 'clickup:time', '901', 'Time', 1795489200000, NULL, 0, 0, 0),
+                        ('clickup', 'never', 'clickup:never', '901', 'Never', NULL, NULL, 0, 0, 0);",
+            )
+            .unwrap();
+        let overdue = |begins: &str, day: &str| {
+            let wanted = Wanted {
+                status: WantedStatus::Open,
+                sources: BTreeSet::new(),
+                entities: BTreeSet::new(),
+                due_before: Some((begins.parse().unwrap(), day.parse().unwrap())),
+                rows: None,
+                after: 0,
+                limit: 10,
+            };
+            let found = listed(&store, &wanted).unwrap();
+            let titles = found.into_iter().map(|stored| stored.task.title);
+            titles.collect::<Vec<_>>()
+        };
+        // To somebody in New York the 24th begins at five.
+        assert_eq!(overdue("2026-11-23T05:00:00Z", "2026-11-23"), [""; 0]);
+        assert_eq!(overdue("2026-11-24T05:00:00Z", "2026-11-24"), ["Time"]);
+        assert_eq!(
+            overdue("2026-11-25T05:00:00Z", "2026-11-25"),
+            ["Day", "Time"]
+        );
+    }
+}
