@@ -285,3 +285,98 @@ pub trait HookKeeper: Send + Sync {
     /// (GitHub keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
     async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::task::{Due, Priority, TaskId};
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn task(key: TaskKey) -> Task {
+        Task {
+            key,
+            id: TaskId::clickup("86a").unwrap(),
+            container: String::new(),
+            title: "Renew cert".into(),
+            description: String::new(),
+            url: String::new(),
+            status: Status::Todo,
+            source_status: String::new(),
+            assignees: Vec::new(),
+            labels: vec!["P1".into()],
+            entity: None,
+            priority: Some(Priority::High),
+            due: Some(Due::at(at(100))),
+            created_at: at(1),
+            updated_at: at(10),
+            commented_at: None,
+            closed: None,
+            reopened: false,
+            custom_id: None,
+            creator: None,
+            links: Vec::new(),
+        }
+    }
+
+    fn changed(field: Field, by: Option<&str>, second: i64) -> Act {
+        Act {
+            by: by.map(|name| Actor {
+                account: Account {
+                    id: name.into(),
+                    name: name.into(),
+                },
+                bot: false,
+                us: false,
+            }),
+            at: at(second),
+            what: What::Changed { field },
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_by_its_difference_and_dated_by_who_did_it() {
+        let before = task(TaskKey::clickup("86a"));
+        let after = Task {
+            title: "Renew the cert".into(),
+            due: None,
+            updated_at: at(20),
+            ..before.clone()
+        };
+        // What is told and left no trace is none; what left one and is not told is, by nobody knows whom.
+        let told = vec![
+            changed(Field::Due, Some("Bo"), 15),
+            changed(Field::Due, Some("Ana"), 18),
+            changed(Field::Priority, Some("Bo"), 16),
+        ];
+        assert_eq!(
+            acts(Some(&before), &after, told.clone()),
+            [
+                changed(Field::Title, None, 20),
+                changed(Field::Due, Some("Ana"), 18)
+            ]
+        );
+        assert_eq!(acts(Some(&after), &after, told.clone()), []);
+        assert_eq!(acts(None, &after, told), []);
+    }
+
+    #[test]
+    fn what_only_we_read_otherwise_nobody_has_changed() {
+        let before = task(TaskKey::github(1001, 7));
+        let mut after = before.clone();
+        // github.priority_labels was changed, and not the issue; and the instant turns out to mean a day.
+        after.priority = Some(Priority::Urgent);
+        after.due = after.due.map(|due| Due {
+            day: Some(due.at.date_naive()),
+            ..due
+        });
+        assert_eq!(acts(Some(&before), &after, vec![]), []);
+        after.labels = vec!["P0".into()];
+        assert_eq!(
+            acts(Some(&before), &after, vec![]),
+            [changed(Field::Priority, None, 10)]
+        );
+    }
+}

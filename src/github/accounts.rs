@@ -1,7 +1,14 @@
 //! Logins of GitHub: whether there is such a person, and whether issues can be assigned to them.
 //!
-//! `GET /users/{login}` tells the id, which stays when the login changes; `GET /user/{id}` what it is called now;
-//! `GET /repos/{o}/{r}/assignees/{login}` answers 204 where issues may be assigned to that account, else 404.
+//! `GET /users/{login}` tells the id, which stays when the login changes; `GET /user/{id}` what it is called now
+//! (docs.github.com/rest/users/users: "their durable user ID instead of their login, which can change over time"). Both are
+//! 404 for who is not there, and for an account that a company manages (Enterprise Managed Users) whose organisation the
+//! token does not belong to. An old login is 404 as well, and free for anybody else to take: there is no redirect
+//! (docs.github.com, "Changing your GitHub username"), so that once an id is known it alone is asked for. Logins and names of
+//! repositories are compared without case.
+//!
+//! `GET /repos/{o}/{r}/assignees/{login}` answers 204 without a body where issues may be assigned to that account, else 404
+//! (docs.github.com/rest/issues/assignees); a repository that is called otherwise now redirects (contract github 1.5).
 
 use async_trait::async_trait;
 
@@ -36,7 +43,8 @@ impl Accounts for GitHub {
             .await?
         else {
             return Err(refused(format!(
-                "GitHub has no user {login}. The login is in the address of the profile, https://github.com/LOGIN"
+                "GitHub has no user {login}, or does not show them to me: accounts that a company manages are shown only to \
+                 accounts of its own. The login is in the address of the profile, https://github.com/LOGIN"
             )));
         };
         if user.kind != "User" {
@@ -141,10 +149,22 @@ mod tests {
         };
         match seen.line().as_str() {
             "GET /users/Ana" | "GET /users/ana" | "GET /user/31" => user("ana", 31, "User"),
+            "GET /users/mia" => user("mia", 34, "User"),
+            // The repository is called otherwise now.
+            "GET /repos/acme/gadgets/assignees/mia" => {
+                let to = ("location", "/moved/assignees/mia".to_owned());
+                Reply::Text(
+                    301,
+                    vec![to],
+                    json!({"message": "Moved Permanently"}).to_string(),
+                )
+            }
             "GET /users/outside" => user("outside", 33, "User"),
             "GET /users/acme" => user("acme", 21, "Organization"),
             "GET /users/busy" => says(502, json!({"message": "Server Error"})),
-            "GET /repos/acme/gadgets/assignees/ana" => Reply::Text(204, Vec::new(), String::new()),
+            "GET /repos/acme/gadgets/assignees/ana" | "GET /moved/assignees/mia" => {
+                Reply::Text(204, Vec::new(), String::new())
+            }
             _ => says(404, json!({"message": "Not Found"})),
         }
     }
@@ -152,7 +172,11 @@ mod tests {
     #[rstest]
     #[case::as_it_is("ana", Ok("31 ana"))]
     #[case::in_another_case_with_an_at(" @Ana ", Ok("31 ana"))]
-    #[case::nobody("nobody", Err("GitHub has no user nobody."))]
+    #[case::in_a_repository_that_was_renamed("mia", Ok("34 mia"))]
+    #[case::nobody(
+        "nobody",
+        Err("GitHub has no user nobody, or does not show them to me")
+    )]
     #[case::no_login("../repos", Err("`../repos` is no GitHub login"))]
     #[case::an_organisation("acme", Err("GitHub's acme is no person (organization)"))]
     #[case::not_from_here(

@@ -1,6 +1,9 @@
 //! Whose an issue is, and its priority, which is a label here (contract github 4.2: deltas, never the whole set).
 //!
-//! GitHub drops without a word whom it does not let be assigned: its answer is looked at. Issues have no due date.
+//! GitHub drops without a word whom it does not let be assigned, whom there is no room for beside ten others, and all of them
+//! if the token's account may not push ("Only users with push access can add assignees to an issue. Assignees are silently
+//! ignored otherwise", docs.github.com/rest/issues/assignees; the same for taking them off): its answer is looked at. Issues
+//! have no due date.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -13,6 +16,9 @@ use super::GitHub;
 use super::client::{Request, segment};
 use super::wire::{Issue, Label, Listed, same_name};
 use super::writer::{named, parts, unreadable_after_write};
+
+/// GitHub assigns an issue to so many people at the most (docs.github.com/rest/issues/assignees).
+const ASSIGNEES_MAX: usize = 10;
 
 impl GitHub {
     /// Makes a change, with as many requests as it takes; each may be repeated.
@@ -27,15 +33,18 @@ impl GitHub {
                         remove: Vec::new(),
                     };
                     if !added.holds_in(&task) {
-                        return Err(refused(format!(
-                            "GitHub does not let {} be assigned to {}. Give them access to the repository first",
-                            now.id.short(),
-                            add.join(" and ")
-                        )));
+                        return Err(self.not_assigned(&task, add).await?);
                     }
                 }
                 if !remove.is_empty() {
                     task = self.assignees(&task, remove, false).await?;
+                    let removed = Change::Assign {
+                        add: Vec::new(),
+                        remove: remove.clone(),
+                    };
+                    if !removed.holds_in(&task) {
+                        return Err(may_not(now));
+                    }
                 }
                 Ok(task)
             }
@@ -44,6 +53,27 @@ impl GitHub {
                 Err(refused("GitHub has no due dates for issues".to_owned()))
             }
         }
+    }
+
+    /// Why GitHub has dropped somebody: it does not say so itself.
+    async fn not_assigned(&self, now: &Task, logins: &[String]) -> Result<WriteError, WriteError> {
+        let (repository, _) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        for login in logins {
+            if !self.can_be_assigned(&name, login).await? {
+                return Ok(refused(format!(
+                    "GitHub does not let {} be assigned to {login}. Give them access to the repository first",
+                    now.id.short(),
+                )));
+            }
+        }
+        Ok(match now.assignees.len() {
+            ASSIGNEES_MAX.. => refused(format!(
+                "{} is assigned to {ASSIGNEES_MAX} people already, and GitHub takes no more. Take somebody off first",
+                now.id.short()
+            )),
+            _ => may_not(now),
+        })
     }
 
     async fn assignees(
@@ -144,6 +174,14 @@ impl GitHub {
         let (labels, _): (Listed<Label>, _) = self.write(repository, name, delete).await?;
         Ok(self.labelled(now, labels))
     }
+}
+
+/// The token's account may read the issue, and not say whose it is.
+fn may_not(now: &Task) -> WriteError {
+    refused(format!(
+        "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the repository",
+        now.id.short()
+    ))
 }
 
 fn refused(why: String) -> WriteError {

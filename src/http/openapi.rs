@@ -471,7 +471,7 @@ fn whoami() -> Value {
                 "linked_by": text(),
                 "linked_at": time(),
                 "confirmed_at": time(),
-                "gone": { "type": "boolean", "description": "The source has no such account any more." },
+                "gone": { "type": "boolean", "description": "The source shows no such account any more." },
             })) },
         })), &[422]),
     })

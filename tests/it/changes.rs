@@ -321,6 +321,27 @@ async fn what_somebody_changed_since_is_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_github_drops_without_a_word_is_said() {
+    let setup = of_two().before(|sandbox| {
+        sandbox.github.permit(REPO, false, false);
+    });
+    ivan_test(setup, async |ivan| {
+        let may_not = "GitHub does not let me say to whom acme/widgets#1 is assigned. Give the account of github.token write access";
+        ivan.dm(BO, "claim #1")
+            .await
+            .begins(&format!("✗ Not assigned: Login fails. {may_not}"));
+        assert_eq!(in_github(ivan, 1, "assignees", "login"), ["ana"]);
+        // It may be given, and the right is gone when it is to be taken back.
+        ivan.github().permit(REPO, true, false);
+        ivan.dm(BO, "claim #1").await.begins("✓ Now assigned to you");
+        ivan.github().permit(REPO, false, false);
+        ivan.dm(BO, "undo").await.begins("✗ ").mentions(may_not);
+        assert_eq!(in_github(ivan, 1, "assignees", "login"), ["ana", "bo"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_with_what_to_do() {
     let setup =
         of_two().config("[[people]]\nname = \"Cem\"\nslack = \"U0CEM01\"\ngithub = \"stranger\"");

@@ -73,7 +73,7 @@ async fn only_an_account_that_can_work_here_is_linked() {
         .before(|sandbox| sandbox.github.add_outsider("outside", 77));
     ivan_test(setup, async |ivan| {
         for (typed, why) in [
-            ("link github nobody-at-all", "✗ Not linked. GitHub has no user nobody-at-all."),
+            ("link github nobody-at-all", "✗ Not linked. GitHub has no user nobody-at-all, or does not show them to me"),
             ("link github acme", "✗ Not linked. GitHub's acme is no person"),
             (
                 "link github outside",
@@ -171,9 +171,9 @@ async fn an_account_that_is_gone_is_said_to_be() {
     ivan_test(setup, async |ivan| {
         ivan.dm(ANA, "whoami").await.replies(
             "You are Ana.\nSlack: U0ANN01, from bot.toml\n\
-             ClickUp: 9999, from bot.toml. ✗ ClickUp has no such account any more, so that nothing there is yours. \
+             ClickUp: 9999, from bot.toml. ✗ ClickUp shows me no such account any more, so that nothing there is yours. \
              Whoever runs me can correct `clickup` in your [[people]] in bot.toml.\n\
-             GitHub: left-us, from bot.toml. ✗ GitHub has no such account any more, so that nothing there is yours. \
+             GitHub: left-us, from bot.toml. ✗ GitHub shows me no such account any more, so that nothing there is yours. \
              Whoever runs me can correct `github` in your [[people]] in bot.toml.",
         );
     })

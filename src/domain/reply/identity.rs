@@ -79,7 +79,7 @@ fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
     }
     if link.gone {
         words = words.text(format!(
-            ". ✗ {name} has no such account any more, so that nothing there is yours. "
+            ". ✗ {name} shows me no such account any more, so that nothing there is yours. "
         ));
         return match link.origin {
             Origin::Config => words.text(format!(

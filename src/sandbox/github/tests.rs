@@ -467,6 +467,33 @@ async fn without_push_labels_and_assignees_are_dropped_in_silence() {
 }
 
 #[tokio::test]
+async fn assignees_go_by_any_case_and_without_push_nowhere() {
+    let github = github().await;
+    github.add_issue(REPO, json!({"title": "One"}));
+    let path = format!("/repos/{REPO}/issues/1/assignees");
+    let ana = || Some(json!({"assignees": ["ANA"]}));
+    let added = github.ask("POST", &path, ana()).await;
+    assert_eq!(
+        (added.status, github.issue(REPO, 1).assignees()),
+        (201, vec!["ana".to_owned()])
+    );
+    github.permit(REPO, false, false);
+    let ignored = github.ask("DELETE", &path, ana()).await;
+    assert_eq!(
+        (ignored.status, github.issue(REPO, 1).assignees().len()),
+        (200, 1)
+    );
+    github.permit(REPO, true, false);
+    github.ask("DELETE", &path, ana()).await;
+    github.permit(REPO, false, false);
+    let ignored = github.ask("POST", &path, ana()).await;
+    assert_eq!(
+        (ignored.status, github.issue(REPO, 1).assignees().len()),
+        (201, 0)
+    );
+}
+
+#[tokio::test]
 async fn labels_and_assignees_are_added_and_taken_away() {
     let github = github().await;
     github.add_issue(REPO, json!({"title": "One", "labels": ["bug"]}));
