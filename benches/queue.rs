@@ -20,7 +20,7 @@ use ivan::domain::filter::Filter;
 use ivan::domain::operation::Container;
 use ivan::domain::person::Person;
 use ivan::domain::score::Weights;
-use ivan::domain::task::{Account, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
+use ivan::domain::task::{Account, Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 use ivan::store::people::{self, Configured};
 use ivan::store::{Store, tasks};
 use tokio::runtime::Runtime;
@@ -145,7 +145,7 @@ fn task(number: u64, done: bool) -> Task {
         .flatten(),
         due: number
             .is_multiple_of(3)
-            .then(|| now + chrono::Duration::days(days(40) - 5)),
+            .then(|| Due::at(now + chrono::Duration::days(days(40) - 5))),
         created_at: ago(number % 900),
         updated_at: ago(number % 60),
         closed: None,

@@ -121,11 +121,9 @@ impl Turn<'_> {
                     self.tx.wake(Wake::Rhythms);
                     person.zone = zone;
                 }
-                if heard.direct {
-                    if people::spoke_in(self.tx, person.id, &heard.channel)? {
-                        // Whoever can be told has a briefing, if bot.toml gives one to everybody.
-                        self.tx.wake(Wake::Rhythms);
-                    }
+                if heard.direct && people::spoke_in(self.tx, person.id, &heard.channel)? {
+                    // Whoever can be told has a briefing, if bot.toml gives one to everybody.
+                    self.tx.wake(Wake::Rhythms);
                 }
                 let under = match &heard.thread {
                     Some(root) if heard.direct => {

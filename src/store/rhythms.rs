@@ -53,7 +53,7 @@ fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
     };
     let quiet =
         |column| Ok::<_, rusqlite::Error>(text(column)?.and_then(|hours| Quiet::parse(&hours)));
-    let wants_none = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<bool>>(column)?);
+    let wants_none = |column| row.get::<_, Option<bool>>(column);
     let (briefing, own_quiet) = (time(0)?, quiet(3)?);
     let own_briefing = briefing.is_some() || wants_none(1)? == Some(true);
     let has_own_quiet = own_quiet.is_some() || wants_none(4)? == Some(true);
