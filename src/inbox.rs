@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::event::{Act, Delivery, HookReader, SourceEvent};
+use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, What};
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::deliveries::{self, Waiting};
@@ -214,6 +214,7 @@ impl Inbox {
 impl Inner {
     async fn page(&self, page: Vec<Waiting>) -> Result<bool, StoreTrouble> {
         let mut all = true;
+        let last = page.last().map_or(0, |last| last.id);
         let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
         for waiting in page {
             if !self.is_prepared(waiting.delivery.source).await {
@@ -237,13 +238,19 @@ impl Inner {
             .iter()
             .flat_map(|(_, events)| events.iter().filter_map(to_be_read));
         let looked = Arc::new(self.look(wanted.cloned().collect()).await);
+        let mut told = Told::default();
+        for (_, events) in &understood {
+            told.add(events);
+        }
+        self.told_since(last, &mut told).await?;
+        let told = Arc::new(told);
         // Together, so that they share a commit; begun in their order.
         let handled = left_alone
             .into_iter()
             .map(|(id, result)| self.handled(id, result));
-        let applied = understood
-            .into_iter()
-            .map(|(waiting, events)| self.delivery(waiting, events, Arc::clone(&looked)));
+        let applied = understood.into_iter().map(|(waiting, events)| {
+            self.delivery(waiting, events, Arc::clone(&looked), Arc::clone(&told))
+        });
         let (handled, applied) = join(join_all(handled), join_all(applied)).await;
         handled.into_iter().collect::<Result<(), StoreTrouble>>()?;
         for applied in applied {
@@ -268,6 +275,24 @@ impl Inner {
                 false
             }
         }
+    }
+
+    /// What deliveries tell that came after that one: what was read meanwhile may show it already.
+    async fn told_since(&self, after: i64, told: &mut Told) -> Result<(), StoreTrouble> {
+        let newer = self
+            .store
+            .read(move |connection| deliveries::waiting(connection, after, TOGETHER))
+            .await?;
+        for waiting in newer {
+            let source = waiting.delivery.source;
+            if let Some(reader) = self.readers.get(&source)
+                && self.is_prepared(source).await
+                && let Ok(events) = reader.read(&waiting.delivery)
+            {
+                told.add(&events);
+            }
+        }
+        Ok(())
     }
 
     /// Reads each of the tasks once.
@@ -295,6 +320,7 @@ impl Inner {
         waiting: Waiting,
         events: Vec<SourceEvent>,
         looked: Arc<BTreeMap<TaskKey, Looked>>,
+        told: Arc<Told>,
     ) -> Result<bool, StoreTrouble> {
         let failed = events
             .iter()
@@ -317,12 +343,13 @@ impl Inner {
         let (id, now) = (waiting.id, self.clock.now());
         count_lag(waiting.delivery.source, &events, now);
         let (again, reads) = (events.clone(), Arc::clone(&looked));
+        let by_all = Arc::clone(&told);
         let asks = self
             .store
             .write(move |tx| {
                 let mut asks = Vec::new();
                 for event in events {
-                    asks.extend(one(tx, event, &reads, now)?);
+                    asks.extend(one(tx, by_all.join(event), &reads, now)?);
                 }
                 if asks.is_empty() {
                     deliveries::handle(tx, id, "applied", now)?;
@@ -337,7 +364,9 @@ impl Inner {
         let mut looked = BTreeMap::clone(&looked);
         looked.extend(self.look(asks.into_iter().collect()).await);
         let asked = again.into_iter().map(as_look).collect();
-        Box::pin(self.delivery(waiting, asked, Arc::new(looked))).await
+        let mut told = Told::clone(&told);
+        self.told_since(id, &mut told).await?;
+        Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told))).await
     }
 
     async fn handled(&self, id: i64, result: String) -> Result<(), StoreTrouble> {
@@ -346,6 +375,47 @@ impl Inner {
             .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))
             .await
     }
+}
+
+/// What the deliveries that wait say that somebody did to a task. One of them has the task read, which shows what the
+/// others tell: whoever did it is known all the same. Comments are left to their own, which alone brings them.
+#[derive(Clone, Default)]
+struct Told(BTreeMap<TaskKey, Vec<Act>>);
+
+impl Told {
+    fn add(&mut self, events: &[SourceEvent]) {
+        for event in events {
+            let (key, acts) = match event {
+                SourceEvent::Seen { task, acts } => (&task.key, acts),
+                SourceEvent::Look { key, acts } => (key, acts),
+                SourceEvent::Gone { .. }
+                | SourceEvent::Moved { .. }
+                | SourceEvent::Renamed { .. } => continue,
+            };
+            let acts = acts.iter().filter(|act| !is_comment(act)).cloned();
+            self.0.entry(key.clone()).or_default().extend(acts);
+        }
+    }
+
+    /// The event, with what all of them tell of its task.
+    fn join(&self, mut event: SourceEvent) -> SourceEvent {
+        let (key, acts) = match &mut event {
+            SourceEvent::Seen { task, acts } => (&task.key, acts),
+            SourceEvent::Look { key, acts } => (&*key, acts),
+            SourceEvent::Gone { .. } | SourceEvent::Moved { .. } | SourceEvent::Renamed { .. } => {
+                return event;
+            }
+        };
+        if let Some(told) = self.0.get(key) {
+            acts.retain(is_comment);
+            acts.extend(told.iter().cloned());
+        }
+        event
+    }
+}
+
+fn is_comment(act: &Act) -> bool {
+    matches!(act.what, What::Commented { .. })
 }
 
 /// How long what happened took to get here, by both clocks.

@@ -1,6 +1,6 @@
 //! `log`: who did what, when, from where, and what came of it; to each person their own.
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -421,6 +421,45 @@ async fn what_others_change_is_there_once_with_what_it_was() {
 }
 
 #[tokio::test]
+async fn who_did_it_is_known_though_the_first_look_shows_it_all() {
+    ivan_test(dated(Setup::new().webhooks()), async |ivan| {
+        ivan.hook_up();
+        let cert = id(ivan, "Renew cert");
+        ivan.dm(ANA, "mute").await;
+        // The first webhook has the task read, and the answer is late: meanwhile the others come.
+        let gate = Gate::new();
+        ivan.clickup()
+            .front()
+            .fault(Fault::new(What::Wait(gate.clone())).on("GET", "/task/"));
+        for change in CHANGES {
+            let change = serde_json::from_str(change).unwrap();
+            ivan.clickup().as_person("Renew cert", BO_CLICKUP, &change);
+        }
+        ivan.within("all webhooks are there", async {
+            // Each change has an event of its own and a taskUpdated; a new name only that.
+            while ivan.sql::<i64>("SELECT count(*) FROM deliveries") < 5 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        gate.open();
+        ivan.until_deliveries_are_applied().await;
+        let told = ivan.dm(ANA, &format!("log {cert}")).await.text();
+        let mut told = lines(&told);
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "✓ Bo prioritized (normal → urgent), in ClickUp",
+                "✓ Bo renamed (Renew cert → Renew the cert), in ClickUp",
+                "✓ Bo rescheduled (1 Jan 12:00 → 3 Jan 15:00), in ClickUp",
+            ]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_poll_brings_it_once_too_and_does_not_know_by_whom() {
     ivan_test(dated(Setup::new()), async |ivan| {
         let cert = id(ivan, "Renew cert");
@@ -460,6 +499,7 @@ async fn in_github_a_title_and_a_label_that_ranks_are_changes_too() {
         ivan.hook_up();
         ivan.dm(ANA, "current").await;
         ivan.github().label_as(REPO, 1, "bo", &["ops"]);
+        ivan.until_deliveries_are_applied().await;
         ivan.github().label_as(REPO, 1, "bo", &["ops", "P0"]);
         ivan.until_deliveries_are_applied().await;
         ivan.github().rename_issue(REPO, 1, "Update all docs");
