@@ -1073,7 +1073,8 @@ fn log_entry() -> Value {
         },
         "verb": {
             "type": "string",
-            "examples": ["done", "comment", "create", "start", "snooze", "reopen", "undo", "completed", "commented"],
+            "examples": ["done", "comment", "create", "start", "snooze", "reopen", "undo", "completed", "commented", "rescheduled",
+                         "prioritized", "renamed", "deleted"],
         },
         "outcome": { "type": "string", "enum": ["done", "already_so", "refused", "given_up", "taken_back"] },
         "source": maybe_schema("Source"),
@@ -1081,7 +1082,7 @@ fn log_entry() -> Value {
         "title": { "type": "string" },
         "url": { "type": "string" },
         "before": { "type": ["string", "null"], "description": "In the source's words." },
-        "after": { "type": ["string", "null"], "description": "In the source's words; of a snooze, until when." },
+        "after": { "type": ["string", "null"], "description": "In the source's words; of a snooze, until when; of a due date, an RFC 3339 time or a day." },
         "text": { "type": ["string", "null"], "description": "What was said, cut after 300 characters." },
         "detail": { "type": ["string", "null"], "description": "Why it came to nothing." },
     }))
