@@ -33,7 +33,7 @@ use crate::domain::sign;
 use crate::domain::task::Source;
 use crate::http::Synchronize;
 use crate::sandbox::front::{Fault, Seen, What};
-use crate::sandbox::slack::{Happening, Posted};
+use crate::sandbox::slack::{Happening, Posted, Whisper};
 use crate::sandbox::{Sandbox, Seed};
 use forms::Form;
 
@@ -168,6 +168,8 @@ struct Dm {
     last: Option<(String, Posted)>,
     /// The Home tab was shown last: `press` is about that.
     at_home: bool,
+    /// What only Ana sees was shown last: `press` is about that.
+    whispered: Option<Whisper>,
     /// The form that is open.
     form: Option<Form>,
     /// Reactions that were put, where and which.
@@ -212,6 +214,7 @@ impl Dm {
             pending: Vec::new(),
             last: None,
             at_home: false,
+            whispered: None,
             form: None,
             reactions: Vec::new(),
             place: sandbox.slack.dm(ANA),
@@ -309,6 +312,9 @@ impl Dm {
 
     /// Presses a button of the message that was shown last, by its number or its name.
     async fn press(&mut self, which: &str) {
+        if let Some(whisper) = self.whispered.clone() {
+            return self.press_whisper(&whisper, which).await;
+        }
         let Some((channel, shown)) = self.stood() else {
             return self.print("       (there is nothing to press yet)");
         };
@@ -316,15 +322,19 @@ impl Dm {
             Some(shown) => self.buttons_now(&channel, &shown.ts),
             None => buttons_in(&self.home_view().unwrap_or_default()["blocks"]),
         };
-        let found = match which.parse::<usize>() {
-            Ok(number) => number.checked_sub(1).and_then(|at| buttons.get(at)),
-            Err(_) => buttons
-                .iter()
-                .find(|button| button.label.eq_ignore_ascii_case(which)),
+        let (which, time) = match which.rsplit_once(' ') {
+            Some((which, time)) if time.contains(':') => (which, Some(time)),
+            _ => (which, None),
         };
-        let Some(button) = found else {
+        let Some(button) = button_called(&buttons, which) else {
             return self.print("       (there is no such button there, or not any more)");
         };
+        if button.is_time != time.is_some() {
+            return self.print(match button.is_time {
+                true => "       (a time is chosen there: `press 2 08:30`)",
+                false => "       (no time is chosen there)",
+            });
+        }
         if let Some(url) = &button.url {
             return self.print(&format!("       (opens {url})"));
         }
@@ -334,9 +344,10 @@ impl Dm {
         }
         let asked = self.behind_all(channel, shown.as_ref());
         let slack = &self.sandbox.slack;
-        match &shown {
-            Some(shown) => slack.clicks(ANA, &asked.channel, &shown.ts, &button.action),
-            None => slack.clicks_home(ANA, &button.action),
+        match (&shown, time) {
+            (Some(shown), _) => slack.clicks(ANA, &asked.channel, &shown.ts, &button.action),
+            (None, None) => slack.clicks_home(ANA, &button.action),
+            (None, Some(_)) => slack.picks_at_home(ANA, &button.action, time),
         };
         self.show_answer(asked).await;
     }
@@ -691,6 +702,7 @@ impl Dm {
         }
         self.last = Some((channel.to_owned(), posted.clone()));
         self.at_home = false;
+        self.whispered = None;
     }
 
     /// What ClickUp and GitHub were asked to change since the last time.
@@ -777,6 +789,8 @@ struct Button {
     label: String,
     action: String,
     url: Option<String>,
+    /// A time is chosen with it.
+    is_time: bool,
 }
 
 /// What can be pressed in a message, from top to bottom.
@@ -789,19 +803,34 @@ fn buttons_in(blocks: &Value) -> Vec<Button> {
     for block in blocks.as_array().into_iter().flatten() {
         let row = block["elements"].as_array().into_iter().flatten();
         for element in row.chain([&block["accessory"]]) {
-            if element["type"] == "button" {
-                found.push(Button {
-                    label: element["text"]["text"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned(),
-                    action: element["action_id"].as_str().unwrap_or_default().to_owned(),
-                    url: element["url"].as_str().map(str::to_owned),
-                });
-            }
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let label = match element["type"].as_str() {
+                Some("button") => text(&element["text"]["text"]),
+                Some("timepicker") => {
+                    let chosen = element["initial_time"].as_str().unwrap_or("…");
+                    format!("{} {chosen} ▾", text(&element["placeholder"]["text"]))
+                }
+                _ => continue,
+            };
+            found.push(Button {
+                label,
+                action: text(&element["action_id"]),
+                url: element["url"].as_str().map(str::to_owned),
+                is_time: element["type"] == "timepicker",
+            });
         }
     }
     found
+}
+
+/// By its number, from 1, or its name.
+fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
+    match which.parse::<usize>() {
+        Ok(number) => number.checked_sub(1).and_then(|at| buttons.get(at)),
+        Err(_) => buttons
+            .iter()
+            .find(|button| button.label.eq_ignore_ascii_case(which)),
+    }
 }
 
 /// `[1 Done] [2 Next]`, as they are pressed here, from that number on; `[1–10 Done]` where all of many say the same.

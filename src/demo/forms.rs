@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ANA, Asked, DIM, Dm, PATIENCE, buttons_in, row_of, something};
+use super::{ANA, Asked, DIM, Dm, PATIENCE, button_called, buttons_in, row_of, something};
+use crate::sandbox::slack::Whisper;
 
 /// The id that the sandbox gives the Home tab of Ana.
 const HOME: &str = "V0HOMEU0ANN01";
@@ -21,7 +22,7 @@ pub(super) struct Form {
 
 /// What was there before something was done: what comes of it is news.
 struct Before {
-    whispers: usize,
+    whispers: Vec<Whisper>,
     forms: Vec<String>,
     /// Conversations in which an answer may come, with the newest message of each.
     newest: Vec<(String, String)>,
@@ -280,6 +281,7 @@ impl Dm {
             number += here.len();
         }
         self.at_home = true;
+        self.whispered = None;
     }
 
     pub(super) fn home_view(&self) -> Option<Value> {
@@ -300,18 +302,32 @@ impl Dm {
             places.push(newest(&self.place));
         }
         Before {
-            whispers: self.whispers().len(),
+            whispers: self.whispers(),
             forms: self.forms().iter().map(id_of).collect(),
             newest: places,
         }
     }
 
     /// What only Ana has been shown so far.
-    fn whispers(&self) -> Vec<String> {
+    fn whispers(&self) -> Vec<Whisper> {
         let all = self.sandbox.slack.whispers().into_iter();
         all.filter(|whisper| whisper.user == ANA && !whisper.text.is_empty())
-            .map(|whisper| whisper.text)
             .collect()
+    }
+
+    /// Presses a button of what only Ana sees.
+    pub(super) async fn press_whisper(&mut self, whisper: &Whisper, which: &str) {
+        let buttons = buttons_in(&whisper.blocks);
+        let Some(button) = button_called(&buttons, which) else {
+            return self.print("       (there is no such button there, or not any more)");
+        };
+        if let Some(url) = &button.url {
+            return self.print(&format!("       (opens {url})"));
+        }
+        let before = self.before();
+        let slack = &self.sandbox.slack;
+        slack.clicks_whisper(&whisper.ts, &button.action);
+        self.show_what_comes(before).await;
     }
 
     /// The forms that are open.
@@ -324,12 +340,13 @@ impl Dm {
     async fn show_what_comes(&mut self, mut before: Before) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let new = self.whispers().into_iter().nth(before.whispers);
-            if let Some(text) = new {
-                before.whispers += 1;
-                self.show_whisper(&text);
+            // New, or in place of what was pressed.
+            let mut whispers = self.whispers().into_iter();
+            if let Some(whisper) = whispers.find(|whisper| !before.whispers.contains(whisper)) {
+                before.whispers.push(whisper.clone());
+                self.show_whisper(&whisper);
                 self.show_requests();
-                if text.starts_with('…') {
+                if whisper.text.starts_with('…') {
                     continue;
                 }
                 return;
@@ -361,11 +378,17 @@ impl Dm {
         }
     }
 
-    fn show_whisper(&mut self, text: &str) {
-        let text = self.unwired(text).replace('\n', "\n       ");
+    fn show_whisper(&mut self, whisper: &Whisper) {
+        let text = self.unwired(&whisper.text).replace('\n', "\n       ");
         let alone = self.paint(DIM, "  (only you see this)");
         let name = self.paint(super::BOLD, "Ivan › ");
         self.print(&format!("{name}{text}{alone}"));
+        if let Some(row) = row_of(1, &buttons_in(&whisper.blocks)) {
+            let row = self.paint(DIM, &format!("       {row}"));
+            self.print(&row);
+        }
+        self.whispered = Some(whisper.clone());
+        self.at_home = false;
     }
 
     /// The form that is open, with what is wrong with its fields.

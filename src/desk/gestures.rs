@@ -52,10 +52,21 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
             }
             Ok(Some(heard))
         }
+        // What stands in a channel by our own hand is answered in its thread, and follows what becomes of it. What was
+        // said there by an address is nothing that we can change or reach but by another one.
+        Gesture::PressedAlone { press, .. } => {
+            let press = press.clone();
+            let (channel, user) = (&heard.channel, &heard.user);
+            if messages::standing_at(tx, channel, user, &heard.ts)?.is_some()
+                || messages::is_posting(tx, channel, user)?
+            {
+                heard.gesture = Gesture::Pressed(press);
+            }
+            Ok(Some(heard))
+        }
         Gesture::Said
         | Gesture::Slash { .. }
         | Gesture::Pressed(_)
-        | Gesture::PressedAlone { .. }
         | Gesture::Submitted { .. }
         | Gesture::OpenedHome => Ok(Some(heard)),
     }

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Desk, Inner, Receipts, ThreadReplies, Waiting, health_of_sources, person_of};
+use super::{Desk, Inner, ThreadReplies, Waiting, health_of_sources, person_of};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
@@ -192,23 +192,11 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         muted: people::is_muted(connection, person.id)?,
         briefing: rhythm.briefing,
         quiet: rhythm.quiet,
-        rhythm: reply::home_rhythm(rhythm.briefing, rhythm.quiet, person.zone),
-        settings: vec![
-            reply::home_setting(
-                "slack.receipts",
-                match settings.receipts {
-                    Receipts::Message => "message",
-                    Receipts::Reactions => "reactions",
-                },
-            ),
-            reply::home_setting(
-                "slack.thread_replies",
-                match settings.thread_replies {
-                    ThreadReplies::Hint => "hint",
-                    ThreadReplies::Comment => "comment",
-                },
-            ),
-        ],
+        zone: person.zone,
+        receipts: people::receipts(connection, person.id)?.unwrap_or(settings.receipts),
+        settings: vec![reply::home_replies(
+            settings.thread_replies == ThreadReplies::Comment,
+        )],
     })
 }
 

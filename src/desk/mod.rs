@@ -46,6 +46,7 @@ use turn::{Target, Turn, with_clients};
 pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
 pub use crate::domain::scope::Missing;
+pub use crate::domain::sign::Receipts;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::reactions::Due as ReactionDue;
@@ -77,16 +78,6 @@ pub enum ThreadReplies {
     Hint,
     /// A comment on the task.
     Comment,
-}
-
-/// How people learn what became of what they asked (`slack.receipts`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Receipts {
-    /// By a message.
-    #[default]
-    Message,
-    /// By a reaction on their own message as well; a comment that arrived, by that alone.
-    Reactions,
 }
 
 /// What the desk knows of `bot.toml`.
@@ -562,6 +553,43 @@ impl Desk {
             .await
     }
 
+    /// Slack does not take an answer in its channel: it is said in the DM of the one who asked. `false`: it is no
+    /// answer in a channel.
+    pub async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::say_to_its_asker(tx, id)
+            })
+            .await
+    }
+
+    /// Slack does not change what stands there: it is said anew.
+    pub async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble> {
+        let now = self.inner.clock.now();
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                messages::say_anew(tx, id, &uid)
+            })
+            .await
+    }
+
+    /// Slack does not change what stands there, and only its cards were to be made again: it stays.
+    pub async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble> {
+        let why = why.to_owned();
+        self.inner
+            .store
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                messages::stays(tx, id, version, &why)
+            })
+            .await
+    }
+
     /// The root of its thread is gone: it is said outside of it.
     pub async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
         self.inner
@@ -587,18 +615,24 @@ impl Desk {
     }
 
     /// Which scopes the Slack app has, for `status`: those that are missed.
-    pub fn scopes_are(&self, granted: impl Fn(&str) -> bool, listens: Listens) -> Vec<Missing> {
+    pub async fn scopes_are(
+        &self,
+        granted: impl Fn(&str) -> bool,
+        listens: Listens,
+    ) -> Result<Vec<Missing>, StoreTrouble> {
         let settings = &self.inner.settings;
+        let somebody = self.inner.store.read(people::somebody_wants_reactions);
         let uses = Uses {
             mentions: listens.mentions,
             bare: listens.bare,
             reacts: settings.receipts == Receipts::Reactions
-                || settings.thread_replies == ThreadReplies::Comment,
+                || settings.thread_replies == ThreadReplies::Comment
+                || somebody.await?,
             emails: settings.finds_by_email,
         };
         let missing = scope::missing(granted, uses);
         self.lock_health().missing_scopes.clone_from(&missing);
-        missing
+        Ok(missing)
     }
 
     /// How the last sync of a source went, for `status`.
@@ -1138,6 +1172,7 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Linked { .. }
         | Command::Unlink { .. }
         | Command::Mute(_)
+        | Command::Receipts(_)
         | Command::Help => false,
     }
 }

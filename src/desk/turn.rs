@@ -14,7 +14,7 @@ use super::{
     Scored, TurnedDown, health_of_sources, person_of,
 };
 use crate::bounds::Bound;
-use crate::domain::card::{Part, card, item};
+use crate::domain::card::{Part, Press, card, item};
 use crate::domain::command::{self, Command, Create, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
@@ -106,7 +106,12 @@ impl Turn<'_> {
             );
             return Ok(None);
         }
-        let (is_own, alone) = self.told_by_reaction(heard, &asked);
+        let receipts = match &person {
+            Some(person) => people::receipts(self.tx, person.id)?,
+            None => None,
+        };
+        let reactions_too = receipts.unwrap_or(self.inner.settings.receipts) == Receipts::Reactions;
+        let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
             (None, Ok(_)) => Err(TurnedDown::Unfit(
@@ -166,7 +171,6 @@ impl Turn<'_> {
         let said = said.unwrap_or_default();
         let place = self.place(heard)?;
         self.tx.wake(Wake::Homes);
-        let reactions_too = self.inner.settings.receipts == Receipts::Reactions;
         if is_own && (command.is_some() && (alone || reactions_too) || refused && reactions_too) {
             let new = NewReaction {
                 channel: heard.channel.clone(),
@@ -188,6 +192,8 @@ impl Turn<'_> {
             channel: place.channel,
             thread: place.thread,
             in_channel: place.public && creates,
+            asked_by: Some(heard.user.clone()),
+            replaces: replaces_what_was_pressed(heard) && !refused,
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
             reply_url: place.reply_url,
             person: person.map(|person| person.id),
@@ -201,18 +207,6 @@ impl Turn<'_> {
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
         Ok(command)
-    }
-
-    /// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the
-    /// whole answer if all goes well.
-    fn told_by_reaction(&self, heard: &Heard, asked: &Result<Command, Words>) -> (bool, bool) {
-        let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
-        let needs_no_words = match asked {
-            Ok(Command::Reply(_)) => true,
-            Ok(Command::Comment { .. }) => self.inner.settings.receipts == Receipts::Reactions,
-            _ => false,
-        };
-        (is_own, is_own && needs_no_words)
     }
 
     /// Says that something is not acted on, where it would have been answered. What was done among people in a channel,
@@ -565,6 +559,13 @@ impl Turn<'_> {
                 people::mute(self.tx, person.id, muted)?;
                 Ok(Ok(Done::Said(Said {
                     words: reply::muted(muted),
+                    ..Said::default()
+                })))
+            }
+            Command::Receipts(by) => {
+                people::wants_receipts(self.tx, person.id, by)?;
+                Ok(Ok(Done::Said(Said {
+                    words: reply::receipts_set(by),
                     ..Said::default()
                 })))
             }
@@ -1091,7 +1092,36 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Linked { .. }
             | Command::Unlink { .. }
             | Command::Mute(_)
+            | Command::Receipts(_)
             | Command::Help
+    )
+}
+
+/// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the whole
+/// answer if all goes well.
+fn told_by_reaction(
+    heard: &Heard,
+    asked: &Result<Command, Words>,
+    reactions_too: bool,
+) -> (bool, bool) {
+    let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
+    let needs_no_words = match asked {
+        Ok(Command::Reply(_)) => true,
+        Ok(Command::Comment { .. }) => reactions_too,
+        _ => false,
+    };
+    (is_own, is_own && needs_no_words)
+}
+
+/// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
+/// cannot change it, goes with what it took back.
+fn replaces_what_was_pressed(heard: &Heard) -> bool {
+    matches!(
+        heard.gesture,
+        Gesture::PressedAlone {
+            press: Press::Undo(_),
+            ..
+        }
     )
 }
 

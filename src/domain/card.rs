@@ -14,6 +14,7 @@ use super::command::{Command, Ref};
 use super::reply::{self, Words};
 use super::rhythm::{Quiet, time_of_day};
 use super::score::Score;
+use super::sign::Receipts;
 use super::task::{Status, Task};
 use super::when::When;
 
@@ -28,6 +29,73 @@ pub enum Part {
     Text(Words),
     Card(Card),
     Buttons(Vec<Button>),
+    /// What one sets, side by side.
+    Controls(Vec<Control>),
+}
+
+/// Something by which one sets something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    Button(Button),
+    Time(Picker),
+}
+
+/// A time of day to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picker {
+    /// What it stands for, where no time is chosen.
+    pub label: String,
+    pub picks: Picks,
+    pub chosen: Option<NaiveTime>,
+}
+
+/// What a time that is chosen is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Picks {
+    Briefing,
+    /// The beginning of quiet hours that end then.
+    QuietFrom(NaiveTime),
+    /// The end of quiet hours that begin then.
+    QuietUntil(NaiveTime),
+}
+
+impl Picks {
+    /// What choosing `at` asks for. Choosing nothing is wanting none, and hours that end where they begin are none.
+    pub fn press(self, at: Option<NaiveTime>) -> Press {
+        match self {
+            Picks::Briefing => Press::Briefing(at),
+            Picks::QuietFrom(to) => Press::Quiet(at.and_then(|from| Quiet::between(from, to))),
+            Picks::QuietUntil(from) => Press::Quiet(at.and_then(|to| Quiet::between(from, to))),
+        }
+    }
+}
+
+impl fmt::Display for Picks {
+    /// `pick_quiet_from:08:00`, as it goes into a surface and comes back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Picks::Briefing => f.write_str("pick_briefing:"),
+            Picks::QuietFrom(to) => write!(f, "pick_quiet_from:{}", to.format("%H:%M")),
+            Picks::QuietUntil(from) => write!(f, "pick_quiet_until:{}", from.format("%H:%M")),
+        }
+    }
+}
+
+impl FromStr for Picks {
+    type Err = NotOurs;
+
+    fn from_str(text: &str) -> Result<Picks, NotOurs> {
+        let (what, of) = text.split_once(':').ok_or(NotOurs)?;
+        let other_end = time_of_day(of).ok_or(NotOurs);
+        match what {
+            "pick_briefing" => Ok(Picks::Briefing),
+            "pick_quiet_from" => Ok(Picks::QuietFrom(other_end?)),
+            "pick_quiet_until" => Ok(Picks::QuietUntil(other_end?)),
+            _ => Err(NotOurs),
+        }
+    }
 }
 
 /// A task in a message.
@@ -95,6 +163,8 @@ pub enum Press {
     Briefing(Option<NaiveTime>),
     /// Quiet hours, or none.
     Quiet(Option<Quiet>),
+    /// How outcomes are told.
+    Receipts(Receipts),
     /// Out of the way until tomorrow.
     Snooze(i64),
     /// What this command did is to be taken back.
@@ -120,6 +190,7 @@ impl Press {
             Press::Mute(muted) => Some(Command::Mute(*muted)),
             Press::Briefing(at) => Some(Command::Briefing(*at)),
             Press::Quiet(hours) => Some(Command::Quiet(*hours)),
+            Press::Receipts(by) => Some(Command::Receipts(*by)),
             Press::Comment(_) | Press::Open(_) => None,
         }
     }
@@ -138,6 +209,7 @@ impl fmt::Display for Press {
             Press::Briefing(None) => f.write_str("briefing:off"),
             Press::Quiet(Some(hours)) => write!(f, "quiet:{hours}"),
             Press::Quiet(None) => f.write_str("quiet:off"),
+            Press::Receipts(by) => write!(f, "receipts:{}", by.as_str()),
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),
             Press::Open(_) => f.write_str("open:"),
@@ -170,6 +242,7 @@ impl FromStr for Press {
             "quiet" => Quiet::parse(of)
                 .map(|hours| Press::Quiet(Some(hours)))
                 .ok_or(NotOurs),
+            "receipts" => Receipts::of(of).map(Press::Receipts).ok_or(NotOurs),
             "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
             "open" => Ok(Press::Open(String::new())),
             _ => Err(NotOurs),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Filter;
 use super::person::PersonId;
 use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
+use super::sign::Receipts;
 use super::task::{Account, Priority, RepoName, Source, TaskId};
 use super::when::{DueWhen, WHEN_HELP, When};
 
@@ -109,6 +110,8 @@ pub enum Command {
     },
     /// `mute` and `unmute`: whether the person wants notices.
     Mute(bool),
+    /// How outcomes are told. In the Home tab only: nothing is typed for it.
+    Receipts(Receipts),
     Help,
 }
 

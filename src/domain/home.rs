@@ -3,20 +3,20 @@
 //! The desk gathers what is in a [`Home`], here it becomes [`Part`]s, and `slack/home.rs` publishes them.
 
 use chrono::NaiveTime;
+use chrono_tz::Tz;
 
-use super::card::{Button, Card, Part, Press};
+use super::card::{Button, Card, Control, Part, Picker, Picks, Press};
 use super::reply::{self, Words};
 use super::rhythm::Quiet;
+use super::sign::Receipts;
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;
-/// Hours at which a button offers a briefing; any other time is typed.
-const BRIEFINGS: [u32; 3] = [7, 8, 9];
 /// Operations that are named; of more, only how many.
 pub const WAITING_MAX: usize = 5;
 
 /// What a Home tab shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     /// The current task's.
     pub current: Option<Card>,
@@ -40,8 +40,9 @@ pub struct Home {
     /// At what time they want a briefing.
     pub briefing: Option<NaiveTime>,
     pub quiet: Option<Quiet>,
-    /// Both in words.
-    pub rhythm: Vec<Words>,
+    /// In whose days and hours both are.
+    pub zone: Tz,
+    pub receipts: Receipts,
     /// What bot.toml has chosen for all.
     pub settings: Vec<Words>,
 }
@@ -76,36 +77,71 @@ pub fn parts(home: Home) -> Vec<Part> {
     parts.push(Part::Heading(reply::HOME_ACCOUNTS.to_owned()));
     parts.push(Part::Text(lines(home.accounts)));
     parts.push(Part::Heading(reply::HOME_SETTINGS.to_owned()));
-    parts.push(Part::Text(lines(
-        [reply::home_notices(home.muted)]
-            .into_iter()
-            .chain(home.rhythm)
-            .chain(home.settings)
-            .collect(),
-    )));
-    let label = match home.muted {
-        true => "Unmute",
-        false => "Mute",
+    let settings = Settings {
+        muted: home.muted,
+        briefing: home.briefing,
+        quiet: home.quiet,
+        zone: home.zone,
+        receipts: home.receipts,
     };
-    let mut buttons = vec![Button::new(label, Press::Mute(!home.muted))];
-    for hour in BRIEFINGS {
-        let at = NaiveTime::from_hms_opt(hour, 0, 0);
-        if at.is_some() && at != home.briefing {
-            buttons.push(Button::new(
-                &format!("Briefing {hour}:00"),
-                Press::Briefing(at),
-            ));
-        }
-    }
-    if home.briefing.is_some() {
-        buttons.push(Button::new("No briefing", Press::Briefing(None)));
-    }
-    buttons.push(match home.quiet {
-        None => Button::new("Quiet nights", Press::Quiet(Some(Quiet::NIGHT))),
-        Some(_) => Button::new("No quiet hours", Press::Quiet(None)),
-    });
-    parts.push(Part::Buttons(buttons));
+    parts.extend(settings.parts());
+    parts.push(Part::Text(lines(home.settings)));
     parts
+}
+
+/// What a person sets for themselves.
+struct Settings {
+    muted: bool,
+    briefing: Option<NaiveTime>,
+    quiet: Option<Quiet>,
+    zone: Tz,
+    receipts: Receipts,
+}
+
+impl Settings {
+    /// Each in words, and under them what changes it.
+    fn parts(self) -> Vec<Part> {
+        let button = |label, press| Control::Button(Button::new(label, press));
+        let time = |label: &str, picks, chosen| {
+            Control::Time(Picker {
+                label: label.to_owned(),
+                picks,
+                chosen,
+            })
+        };
+        let notices = vec![match self.muted {
+            true => button("Unmute", Press::Mute(false)),
+            false => button("Mute", Press::Mute(true)),
+        }];
+        let mut briefing = vec![time("Briefing at", Picks::Briefing, self.briefing)];
+        if self.briefing.is_some() {
+            briefing.push(button("No briefing", Press::Briefing(None)));
+        }
+        let quiet = match self.quiet {
+            None => vec![button("Quiet nights", Press::Quiet(Some(Quiet::NIGHT)))],
+            Some(hours) => {
+                let (from, until) = (hours.from(), hours.until());
+                vec![
+                    time("From", Picks::QuietFrom(until), Some(from)),
+                    time("Until", Picks::QuietUntil(from), Some(until)),
+                    button("No quiet hours", Press::Quiet(None)),
+                ]
+            }
+        };
+        let receipts = vec![match self.receipts {
+            Receipts::Message => button("Reactions too", Press::Receipts(Receipts::Reactions)),
+            Receipts::Reactions => button("Messages only", Press::Receipts(Receipts::Message)),
+        }];
+        let rows = [
+            (reply::home_notices(self.muted), notices),
+            (reply::home_briefing(self.briefing, self.zone), briefing),
+            (reply::home_quiet(self.quiet, self.zone), quiet),
+            (reply::home_receipts(self.receipts), receipts),
+        ];
+        rows.into_iter()
+            .flat_map(|(words, controls)| [Part::Text(words), Part::Controls(controls)])
+            .collect()
+    }
 }
 
 /// For somebody who may not command, or whom nobody has named: why there is nothing here.
@@ -173,29 +209,113 @@ mod tests {
             .collect()
     }
 
+    /// What can be set, a row each; of a time, what is chosen.
+    fn controls(parts: &[Part]) -> Vec<Vec<String>> {
+        let rows = parts.iter().filter_map(|part| match part {
+            Part::Controls(controls) => Some(controls),
+            _ => None,
+        });
+        rows.map(|row| {
+            row.iter()
+                .map(|one| match one {
+                    Control::Button(button) => format!("{} {}", button.label, button.press),
+                    Control::Time(picker) => format!("{} {:?}", picker.picks, picker.chosen),
+                })
+                .collect()
+        })
+        .collect()
+    }
+
+    fn nothing() -> Home {
+        Home {
+            current: None,
+            queue: Vec::new(),
+            open: 0,
+            empty: Words::new(),
+            completed_today: 0,
+            waiting: Vec::new(),
+            waiting_count: 0,
+            troubles: Vec::new(),
+            accounts: Vec::new(),
+            muted: false,
+            briefing: None,
+            quiet: None,
+            zone: Tz::UTC,
+            receipts: Receipts::Message,
+            settings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn everything_can_be_set_and_set_back() {
+        let at = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        assert_eq!(
+            controls(&parts(nothing())),
+            [
+                vec!["Mute mute:on"],
+                vec!["pick_briefing: None"],
+                vec!["Quiet nights quiet:20:00-08:00"],
+                vec!["Reactions too receipts:reactions"],
+            ]
+        );
+        let all = Home {
+            muted: true,
+            briefing: Some(at(8)),
+            quiet: Some(Quiet::NIGHT),
+            receipts: Receipts::Reactions,
+            ..nothing()
+        };
+        assert_eq!(
+            controls(&parts(all)),
+            [
+                vec!["Unmute mute:off"],
+                vec!["pick_briefing: Some(08:00:00)", "No briefing briefing:off"],
+                vec![
+                    "pick_quiet_from:08:00 Some(20:00:00)",
+                    "pick_quiet_until:20:00 Some(08:00:00)",
+                    "No quiet hours quiet:off"
+                ],
+                vec!["Messages only receipts:message"],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_chosen_is_what_it_says() {
+        let at = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        let press = |action: &str, time| action.parse::<Picks>().unwrap().press(time).to_string();
+        assert_eq!(press("pick_briefing:", Some(at(7))), "briefing:07:00");
+        assert_eq!(press("pick_briefing:", None), "briefing:off");
+        assert_eq!(
+            press("pick_quiet_from:08:00", Some(at(22))),
+            "quiet:22:00-08:00"
+        );
+        assert_eq!(
+            press("pick_quiet_until:22:00", Some(at(6))),
+            "quiet:22:00-06:00"
+        );
+        // Hours that end where they begin are none.
+        assert_eq!(press("pick_quiet_until:22:00", Some(at(22))), "quiet:off");
+        for odd in [
+            "pick_quiet_from:",
+            "pick_quiet_from:25:00",
+            "pick_",
+            "briefing:8:00",
+        ] {
+            assert!(odd.parse::<Picks>().is_err(), "{odd}");
+        }
+    }
+
     #[test]
     fn only_the_current_task_is_moved_on_from() {
         let home = Home {
             current: Some(a_card(1)),
             queue: vec![a_card(2)],
             open: 2,
-            ..Home::default()
+            ..nothing()
         };
         let parts = parts(home);
-        assert_eq!(
-            labels(&parts),
-            [
-                vec!["Done", "Next"],
-                vec!["Done"],
-                vec![
-                    "Mute",
-                    "Briefing 7:00",
-                    "Briefing 8:00",
-                    "Briefing 9:00",
-                    "Quiet nights"
-                ]
-            ]
-        );
+        assert_eq!(labels(&parts), [vec!["Done", "Next"], vec!["Done"]]);
     }
 
     #[test]
@@ -206,7 +326,7 @@ mod tests {
             waiting: vec![Words::new().text("Comment queued")],
             waiting_count: 2,
             muted: true,
-            ..Home::default()
+            ..nothing()
         };
         let said: Vec<String> = parts(home)
             .iter()
@@ -223,7 +343,7 @@ mod tests {
     fn an_empty_queue_says_why() {
         let home = Home {
             empty: Words::new().text("Your queue is empty."),
-            ..Home::default()
+            ..nothing()
         };
         assert!(parts(home).contains(&Part::Text(Words::new().text("Your queue is empty."))));
     }

@@ -21,6 +21,7 @@ use super::filter::Filter;
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::scope::Missing;
 use super::score::Score;
+use super::sign::Receipts;
 use super::task::{RepoName, Source, Status, Task, TaskId};
 use super::when::WHEN_HELP;
 
@@ -35,8 +36,8 @@ pub use acts::{
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 
 pub use morning::{
-    HELD_BLOCK, briefing_by_config, briefing_set, held, home_rhythm, morning_lead, morning_rest,
-    nowhere_to_tell, quiet_is, quiet_set, rhythm_of,
+    HELD_BLOCK, briefing_by_config, briefing_set, held, home_briefing, home_quiet, morning_lead,
+    morning_rest, nowhere_to_tell, quiet_is, quiet_set, rhythm_of,
 };
 
 pub use identity::{
@@ -58,6 +59,8 @@ pub struct Words(Vec<Span>);
 #[serde(rename_all = "snake_case")]
 pub enum Span {
     Text(String),
+    /// What somebody else has written: shown as it stands, whatever marks are in it.
+    Said(String),
     Link {
         text: String,
         url: String,
@@ -89,11 +92,17 @@ impl Words {
         self
     }
 
+    /// A text that is not ours: a title, a name, what somebody commented.
+    pub fn said(mut self, text: impl Into<String>) -> Words {
+        self.0.push(Span::Said(text.into()));
+        self
+    }
+
     /// A link; without an address it is plain text.
     pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
         let (text, url) = (text.into(), url.into());
         self.0.push(if url.is_empty() {
-            Span::Text(text)
+            Span::Said(text)
         } else {
             Span::Link { text, url }
         });
@@ -136,6 +145,16 @@ impl Words {
         self
     }
 
+    /// A moment of some day of any year: `Tue 1 Dec 2026 09:00`.
+    pub fn date(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
+        self.0.push(Span::Time {
+            at,
+            text: acts::full_date(at, zone),
+            day: true,
+        });
+        self
+    }
+
     pub fn then(mut self, more: Words) -> Words {
         self.0.extend(more.0);
         self
@@ -155,6 +174,7 @@ impl Words {
             .iter()
             .map(|span| match span {
                 Span::Text(text)
+                | Span::Said(text)
                 | Span::Code(text)
                 | Span::Link { text, .. }
                 | Span::Struck { text, .. }
@@ -365,11 +385,11 @@ fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
     match (task, step.write) {
         // There is nothing any more that a link could lead to.
         (Some(task), write) if write.removes() && matches!(step.end, End::Well(_)) => {
-            Words::new().text(&task.title)
+            Words::new().said(&task.title)
         }
         (Some(task), _) => Words::new().link(&task.title, &task.url),
-        (None, Write::Create(new)) => Words::new().text(&new.title),
-        (None, Write::Undo(undo)) => Words::new().text(&undo.title),
+        (None, Write::Create(new)) => Words::new().said(&new.title),
+        (None, Write::Undo(undo)) => Words::new().said(&undo.title),
         (None, write) => Words::new().text(format!("{} {}", write.source().noun(), step.called)),
     }
 }
@@ -446,7 +466,7 @@ fn by_whom_and_when(task: &Task, zone: Tz) -> Words {
     };
     let words = match (by, at) {
         (None, None) => return Words::new(),
-        (Some(by), _) => Words::new().text(format!(", by {}", by.name)),
+        (Some(by), _) => Words::new().text(", by ").said(&by.name),
         (None, Some(_)) => Words::new().text(","),
     };
     match at {
@@ -750,34 +770,27 @@ pub fn status(
     queued: i64,
     zone: Tz,
 ) -> Words {
-    let mut lines = vec![match slack {
+    let mut words = Words::new().text(match slack {
         None => "Slack: not configured".to_owned(),
         Some(SlackHealth::Connected) => "Slack: connected".to_owned(),
         Some(SlackHealth::Connecting) => "Slack: connecting".to_owned(),
         Some(SlackHealth::Trouble(why)) => format!("Slack: ✗ {why}"),
-    }];
-    for (source, health) in sources {
-        let read = match health.last_sync {
-            Some(at) => format!("last read {}", moment(at, zone)),
-            None => "not read yet".to_owned(),
-        };
-        let trouble = health
-            .error
-            .as_deref()
-            .map(|error| format!("; ✗ {error}"))
-            .unwrap_or_default();
-        lines.push(format!(
-            "{}: {} open, {read}{trouble}",
-            source.name(),
-            health.tasks
-        ));
-    }
-    lines.push(match queued {
-        0 => "Queued: nothing".to_owned(),
-        1 => "Queued: 1 operation".to_owned(),
-        more => format!("Queued: {more} operations"),
     });
-    Words::new().text(lines.join("\n"))
+    for (source, health) in sources {
+        words = words.text(format!("\n{}: {} open, ", source.name(), health.tasks));
+        words = match health.last_sync {
+            Some(at) => words.text("last read ").moment(at, zone),
+            None => words.text("not read yet"),
+        };
+        if let Some(error) = &health.error {
+            words = words.text(format!("; ✗ {error}"));
+        }
+    }
+    words.text(match queued {
+        0 => "\nQueued: nothing".to_owned(),
+        1 => "\nQueued: 1 operation".to_owned(),
+        more => format!("\nQueued: {more} operations"),
+    })
 }
 
 /// That nothing is offered, because all of it waits; `None` if nothing does.
@@ -891,7 +904,6 @@ const QUOTE: usize = 300;
 pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
     let source = task.key.source().name();
     let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
-    let by = who.map(|who| format!(" by {who}")).unwrap_or_default();
     let subject = Words::new().link(&task.title, &task.url);
     let done = match &act.what {
         What::Completed => "was completed",
@@ -921,14 +933,20 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
         What::Commented { text, .. } => {
             let who = who.unwrap_or("Somebody");
             return Words::new()
-                .text(format!("{who} commented on "))
+                .said(who)
+                .text(" commented on ")
                 .then(subject)
-                .text(format!(" in {source}: “{}”", quote(&text.to_string())));
+                .text(format!(" in {source}: “"))
+                .said(quote(&text.to_string()))
+                .text("”");
         }
     };
-    let words = subject
-        .text(format!(" {done} in {source}{by}, "))
-        .moment(act.at, zone);
+    let words = subject.text(format!(" {done} in {source}"));
+    let words = match who {
+        Some(who) => words.text(" by ").said(who),
+        None => words,
+    };
+    let words = words.text(", ").moment(act.at, zone);
     match (&act.what, is_current) {
         (What::Completed, true) => words
             .text(". It stays your current task until you type ")
@@ -1154,9 +1172,9 @@ pub fn made_before(task: &Task) -> Words {
 
 /// The same message, while the task is still being made.
 pub fn being_made(title: &str) -> Words {
-    Words::new().text(format!(
-        "… A task is being made from this message already: {title}"
-    ))
+    Words::new()
+        .text("… A task is being made from this message already: ")
+        .said(title)
 }
 
 /// What stands under the description of a task that was made from a message.
@@ -1183,11 +1201,9 @@ pub fn names_no_task(id: &TaskId) -> Words {
 }
 
 pub fn deleted(task: &Task) -> Words {
-    Words::new().text(format!(
-        "{} was deleted in {}.",
-        task.title,
-        task.key.source().name()
-    ))
+    Words::new()
+        .said(&task.title)
+        .text(format!(" was deleted in {}.", task.key.source().name()))
 }
 
 pub fn not_connected(source: Source) -> Words {
@@ -1319,7 +1335,7 @@ pub fn home_waiting(
 ) -> Words {
     let subject = match (known, write) {
         (Some(task), _) => Words::new().link(&task.title, &task.url),
-        (None, Write::Create(new)) => Words::new().text(&new.title),
+        (None, Write::Create(new)) => Words::new().said(&new.title),
         (None, write) => Words::new().text(format!("{} {called}", write.source().noun())),
     };
     Words::new()
@@ -1358,9 +1374,36 @@ pub fn home_notices(muted: bool) -> Words {
     })
 }
 
-/// What is chosen for the whole workspace, in bot.toml.
-pub fn home_setting(key: &str, value: &str) -> Words {
+/// How somebody learns of outcomes.
+pub fn home_receipts(by: Receipts) -> Words {
+    Words::new().text(match by {
+        Receipts::Message => "Receipts: messages.",
+        Receipts::Reactions => {
+            "Receipts: messages, and a reaction on yours. A comment that arrives gets the reaction alone."
+        }
+    })
+}
+
+/// After that was chosen.
+pub fn receipts_set(by: Receipts) -> Words {
+    Words::new().text(match by {
+        Receipts::Message => "✓ From now on I answer in words alone.",
+        Receipts::Reactions => {
+            "✓ From now on I also react to what you type: ⏳ queued, ✅ done, ❌ refused. A comment that arrives gets the \
+             reaction alone."
+        }
+    })
+}
+
+/// What becomes of a plain reply, which is chosen for all.
+pub fn home_replies(become_comments: bool) -> Words {
     Words::new()
-        .code(format!("{key} = \"{value}\""))
-        .text(" for the whole workspace")
+        .text(match become_comments {
+            true => {
+                "A plain reply in a task's thread becomes a comment on it, for everybody here ("
+            }
+            false => "A plain reply in a task's thread gets a hint, for everybody here (",
+        })
+        .code("slack.thread_replies")
+        .text(").")
 }

@@ -99,8 +99,20 @@ impl Quiet {
         let text = text.replace(['–', '—', '−'], "-");
         let text = text.replace(" until ", "-").replace(" to ", "-");
         let (from, to) = text.split_once('-')?;
-        let (from, to) = (time_of_day(from)?, time_of_day(to)?);
+        Quiet::between(time_of_day(from)?, time_of_day(to)?)
+    }
+
+    /// `None` where they end when they begin.
+    pub fn between(from: NaiveTime, to: NaiveTime) -> Option<Quiet> {
         (from != to).then_some(Quiet { from, to })
+    }
+
+    pub fn from(&self) -> NaiveTime {
+        self.from
+    }
+
+    pub fn until(&self) -> NaiveTime {
+        self.to
     }
 
     /// When it ends, if it is quiet now.

@@ -31,9 +31,10 @@ pub fn mrkdwn_within(words: &Words, most: usize) -> String {
     for span in words.spans() {
         let fits = match span {
             Span::Text(text) => cut.push_chars(text),
+            Span::Said(text) => cut.push_chars(&unmarked(text)),
             Span::Link { text, url } => match address(url) {
                 Some(url) => cut.push_link(text, &url),
-                None => cut.push_chars(text),
+                None => cut.push_chars(&unmarked(text)),
             },
             Span::Code(_) | Span::Struck { .. } | Span::Time { .. } => cut.push(&rendered(span)),
         };
@@ -47,9 +48,10 @@ pub fn mrkdwn_within(words: &Words, most: usize) -> String {
 fn rendered(span: &Span) -> String {
     match span {
         Span::Text(text) => escape(text),
+        Span::Said(text) => escape(&unmarked(text)),
         Span::Link { text, url } => match address(url) {
             Some(url) => format!("<{url}|{}>", escape(&label(text))),
-            None => escape(text),
+            None => escape(&unmarked(text)),
         },
         Span::Struck { text, url } => {
             // Slack strikes what stands between two tildes of one line.
@@ -76,9 +78,34 @@ fn rendered(span: &Span) -> String {
     }
 }
 
+/// Somebody's text without marks that Slack would take for its own: ``` in one title would make code of all that follows.
+/// Slack knows no escape for them, so that what would mark something is a letter that looks alike; inside of a word and
+/// between spaces nothing is marked.
+fn unmarked(text: &str) -> String {
+    let mut before = ' ';
+    let mut shown = String::with_capacity(text.len());
+    // Nothing of it turns around what stands behind it.
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut rest = text.chars().filter(|&c| !turns(c)).peekable();
+    while let Some(c) = rest.next() {
+        let after = rest.peek().copied().unwrap_or(' ');
+        let inside = before.is_alphanumeric() && after.is_alphanumeric();
+        let alone = before.is_whitespace() && after.is_whitespace();
+        shown.push(match c {
+            '`' => 'ˋ',
+            '*' if !inside && !alone => '∗',
+            '_' if !inside && !alone => 'ˍ',
+            '~' if !inside && !alone => '∼',
+            c => c,
+        });
+        before = c;
+    }
+    shown
+}
+
 /// A link's text: the first `|` ends the address, and a line end would break the link.
 fn label(text: &str) -> String {
-    let text = one_line(text).replace('|', "¦");
+    let text = unmarked(&one_line(text)).replace('|', "¦");
     if text.trim().is_empty() {
         "link".to_owned()
     } else {
@@ -203,6 +230,35 @@ mod tests {
             mrkdwn(&words),
             "<https://x.y/a%7Cb%3Ec%20d|one¦two three&gt;>"
         );
+    }
+
+    #[test]
+    fn marks_in_a_title_mark_nothing() {
+        let title = "Fix `foo_bar` *now* _please_ ~or~ ``` 2 * 3";
+        let shown = "Fix ˋfoo_barˋ ∗now∗ ˍpleaseˍ ∼or∼ ˋˋˋ 2 * 3";
+        let words = Words::new()
+            .said(title)
+            .text(" `done` ")
+            .link(title, "https://x.y/1")
+            .link(title, "");
+        assert_eq!(
+            mrkdwn(&words),
+            format!("{shown} `done` <https://x.y/1|{shown}>{shown}")
+        );
+        // In the API and on the command line they are what they are.
+        assert_eq!(words.plain(), format!("{title} `done` {title}{title}"));
+    }
+
+    #[test]
+    fn a_title_turns_nothing_around() {
+        let words = Words::new().link("a \u{202e}b\u{2067}c", "https://x.y/1");
+        assert_eq!(mrkdwn(&words), "<https://x.y/1|a bc>");
+    }
+
+    #[test]
+    fn a_long_text_of_others_is_cut_without_marks() {
+        let wire = mrkdwn(&Words::new().said("`".repeat(5_000)));
+        assert!(!wire.contains('`') && length(&wire) == TEXT_MAX);
     }
 
     #[test]

@@ -6,12 +6,12 @@
 use slack_morphism::prelude::{
     SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement,
     SlackBlockButtonStyle, SlackBlockMarkDownText, SlackBlockPlainText, SlackBlockText,
-    SlackContextBlock, SlackContextBlockElement, SlackHeaderBlock, SlackSectionBlock,
-    SlackSectionBlockElement,
+    SlackBlockTimePickerElement, SlackContextBlock, SlackContextBlockElement, SlackHeaderBlock,
+    SlackSectionBlock, SlackSectionBlockElement,
 };
 
 use super::blocks::mrkdwn_within;
-use crate::domain::card::{Button, Card, Part, Press};
+use crate::domain::card::{Button, Card, Control, Part, Picker, Press};
 use crate::domain::reply::Words;
 
 /// Blocks of one message.
@@ -24,6 +24,8 @@ const BUTTONS_MAX: usize = 25;
 const HEADING_MAX: usize = 150;
 /// Of the text on a button.
 const LABEL_MAX: usize = 75;
+/// Of what stands in a field that is empty.
+const PLACEHOLDER_MAX: usize = 150;
 /// Of the address that a button opens.
 const URL_MAX: usize = 3_000;
 
@@ -43,6 +45,7 @@ pub fn layout_within(parts: &[Part], most: usize) -> Vec<SlackBlock> {
             Part::Card(card) if card.number.is_some() => vec![item(card)],
             Part::Card(card) => whole(card),
             Part::Buttons(buttons) => row(buttons).into_iter().collect(),
+            Part::Controls(controls) => side_by_side(controls).into_iter().collect(),
         };
         if blocks.len() + more.len() > most {
             break;
@@ -75,14 +78,14 @@ fn verbatim(text: String) -> SlackBlockMarkDownText {
 }
 
 fn whole(card: &Card) -> Vec<SlackBlock> {
-    let words = title(card).text(format!("\n{}", card.facts));
+    let words = title(card).text("\n").said(&card.facts);
     let mut blocks = vec![section(&words).into()];
     let notes: Vec<SlackContextBlockElement> = card
         .line
         .iter()
         .cloned()
         .chain(card.why.iter().map(|why| format!("why: {why}")))
-        .map(|note| verbatim(mrkdwn_within(&Words::new().text(note), SECTION_MAX)).into())
+        .map(|note| verbatim(mrkdwn_within(&Words::new().said(note), SECTION_MAX)).into())
         .collect();
     if !notes.is_empty() {
         blocks.push(SlackContextBlock::new(notes).into());
@@ -97,7 +100,8 @@ fn item(card: &Card) -> SlackBlock {
     let words = Words::new()
         .text(format!("{number}. "))
         .then(title(card))
-        .text(format!(" · {}", card.facts));
+        .text(" · ")
+        .said(&card.facts);
     let section = section(&words);
     match card.buttons.first() {
         Some(first) => section
@@ -125,6 +129,27 @@ fn row(buttons: &[Button]) -> Option<SlackBlock> {
         .map(|one| button(one).into())
         .collect();
     (!buttons.is_empty()).then(|| SlackActionsBlock::new(buttons).into())
+}
+
+fn side_by_side(controls: &[Control]) -> Option<SlackBlock> {
+    let elements: Vec<SlackActionBlockElement> = controls
+        .iter()
+        .take(BUTTONS_MAX)
+        .map(|control| match control {
+            Control::Button(one) => button(one).into(),
+            Control::Time(one) => picker(one).into(),
+        })
+        .collect();
+    (!elements.is_empty()).then(|| SlackActionsBlock::new(elements).into())
+}
+
+fn picker(picker: &Picker) -> SlackBlockTimePickerElement {
+    let label: String = picker.label.chars().take(PLACEHOLDER_MAX).collect();
+    let chosen = picker.chosen.map(|at| at.format("%H:%M").to_string());
+    SlackBlockTimePickerElement::new()
+        .with_action_id(picker.picks.to_string().into())
+        .with_placeholder(label.as_str().into())
+        .opt_initial_time(chosen)
 }
 
 fn button(button: &Button) -> SlackBlockButtonElement {

@@ -219,8 +219,10 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         return opening(interaction, what);
     }
     let mut heard = gate::pressed(interaction)?;
+    // In a channel it may stand where we are no member: whether we can answer there, the store knows.
+    let by_its_address = alone || !heard.direct;
     if let (true, Gesture::Pressed(press), Some(reply_url)) =
-        (alone, &heard.gesture, &interaction.response_url)
+        (by_its_address, &heard.gesture, &interaction.response_url)
     {
         heard.gesture = Gesture::PressedAlone {
             press: press.clone(),

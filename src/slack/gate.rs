@@ -5,10 +5,11 @@
 
 use super::ChannelCommands;
 use super::text::{self, is_invisible};
-use super::wire::{Callback, Event, Interaction};
+use super::wire::{Action, Callback, Event, Interaction};
 use crate::desk::{Gesture, Heard};
-use crate::domain::card::Press;
+use crate::domain::card::{Picks, Press};
 use crate::domain::command::{self, Command};
+use crate::domain::rhythm::time_of_day;
 
 /// Who we are, by `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,8 +146,7 @@ fn said(
 /// A button of a message of ours that was pressed, if it asks for something (contract slack 2.4).
 pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
-    let press = action.action_id.as_deref().unwrap_or_default();
-    let press: Press = press.parse().map_err(|_| Ignored::NotForUs)?;
+    let press = pressed_with(action)?;
     if press.command().is_none() {
         return Err(Ignored::NotForUs);
     }
@@ -189,6 +189,21 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
             .cloned(),
         gesture: Gesture::Pressed(press),
     })
+}
+
+/// What was pressed, or chosen.
+fn pressed_with(action: &Action) -> Result<Press, Ignored> {
+    let id = action.action_id.as_deref().unwrap_or_default();
+    let Ok(picks) = id.parse::<Picks>() else {
+        return id.parse().map_err(|_| Ignored::NotForUs);
+    };
+    match action.selected_time.as_deref() {
+        None => Ok(picks.press(None)),
+        Some(time) => match time_of_day(time) {
+            Some(at) => Ok(picks.press(Some(at))),
+            None => Err(Ignored::NotForUs),
+        },
+    }
 }
 
 /// A person said it, just now: not an edit, not a bot, not ourselves.

@@ -47,6 +47,9 @@ pub trait Tray: Send + Sync + 'static {
     async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble>;
+    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
 }
 
@@ -87,6 +90,15 @@ impl Tray for Desk {
     }
     async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
         Desk::without_thread(self, id).await
+    }
+    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble> {
+        Desk::say_to_its_asker(self, id).await
+    }
+    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble> {
+        Desk::say_anew(self, id).await
+    }
+    async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble> {
+        Desk::stays(self, id, version, why).await
     }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
         Desk::stands_in(self, id, channel).await
@@ -358,6 +370,18 @@ impl Pen {
             {
                 Ok(self.tray.without_thread(message.id).await?)
             }
+            // What is not taken in a channel is told to the one who asked there (P7).
+            Err(Failed::Web(error @ WebError::Refused { .. }))
+                if !is_one_persons(&message.conversation.channel)
+                    && self.tray.say_to_its_asker(message.id).await? =>
+            {
+                tracing::info!(
+                    message = message.id,
+                    "message {} goes to the DM of whom it is for: {error}",
+                    message.id
+                );
+                Ok(())
+            }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
                 Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
             }
@@ -378,7 +402,7 @@ impl Pen {
         // Whatever becomes of it, Slack may count it.
         self.tray.whispering(message.id).await?;
         let blocks = layout(&message.parts);
-        let said = whisper::Said::new(text, blocks, whisper.public);
+        let said = whisper::Said::new(text, blocks, whisper.public, whisper.replaces);
         // Slack says no time of it. What is typed after this moment may have been typed with it in view.
         let sent_at = self.clock.now();
         match self.web.respond(url, &said).await {
@@ -491,13 +515,34 @@ impl Pen {
         let channel = &message.conversation.channel;
         self.turn(UPDATE, channel).await;
         let sent_at = self.clock.now();
-        let seen = self
+        let updated = self
             .web
             .update(channel, ts, text, layout(&message.parts))
-            .await?;
+            .await;
+        let seen = match updated {
+            Err(error @ WebError::Refused { .. }) => {
+                return self.cannot_change(message, &error).await;
+            }
+            updated => updated?,
+        };
         let edited = seen.edited_ts.as_deref().and_then(instant);
         let since = edited.map_or(sent_at, |edited| edited_at(edited, sent_at));
         self.record(message, ts, Some(since)).await
+    }
+
+    /// Slack does not change what stands there: it was deleted, or is too old for that. A card that was only to be made
+    /// again stays as it is, and says what is true when it is pressed. Words that somebody waits for are said anew (P7).
+    async fn cannot_change(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
+        if message.redraw {
+            let why = error.to_string();
+            return Ok(self.tray.stays(message.id, message.version, &why).await?);
+        }
+        tracing::info!(
+            message = message.id,
+            "message {} is said anew, for it cannot be changed: {error}",
+            message.id
+        );
+        Ok(self.tray.say_anew(message.id).await?)
     }
 
     /// People see it under `ts`, since `since` by Slack's clock, or since now where Slack does not say.

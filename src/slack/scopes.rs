@@ -73,6 +73,20 @@ pub async fn run(
             Ok(Some(granted)) => {
                 backoff.reset();
                 let missing = desk.scopes_are(|scope| granted.contains(scope), listens);
+                let missing = match missing.await {
+                    Ok(missing) => missing,
+                    Err(trouble) => {
+                        let wait = backoff.next();
+                        tracing::warn!(
+                            wait_ms = millis(wait),
+                            "which scopes are used cannot be read: {trouble}"
+                        );
+                        if !slept(wait, &mut shutdown).await {
+                            return Ok(());
+                        }
+                        continue;
+                    }
+                };
                 let names: Vec<&str> = missing.iter().map(|one| one.scope).collect();
                 let names = names.join(", ");
                 if missed.as_ref() != Some(&names) && !names.is_empty() {

@@ -20,21 +20,26 @@ pub const METHOD: &str = "response_url";
 /// What goes to the address.
 #[derive(Serialize)]
 pub struct Said<'a> {
-    response_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_type: Option<&'static str>,
     text: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<SlackBlock>,
-    /// What the person pressed stays.
+    /// Whether it takes the place of what the person pressed. Then it is seen by whom that was seen by.
     replace_original: bool,
 }
 
 impl<'a> Said<'a> {
-    pub fn new(text: &'a str, blocks: Vec<SlackBlock>, public: bool) -> Said<'a> {
+    pub fn new(text: &'a str, blocks: Vec<SlackBlock>, public: bool, replaces: bool) -> Said<'a> {
         Said {
-            response_type: if public { "in_channel" } else { "ephemeral" },
+            response_type: match (replaces, public) {
+                (true, _) => None,
+                (false, true) => Some("in_channel"),
+                (false, false) => Some("ephemeral"),
+            },
             text,
             blocks,
-            replace_original: false,
+            replace_original: replaces,
         }
     }
 }
@@ -75,6 +80,7 @@ mod tests {
             url: Some(ReplyUrl::new("https://hooks.slack.test/x")),
             uses,
             public: false,
+            replaces: false,
             since,
         };
         let now = since + chrono::Duration::minutes(minutes);

@@ -274,6 +274,9 @@ pub struct Action {
     pub action_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub action_ts: Option<String>,
+    /// What was chosen with a `timepicker`: `08:30`.
+    #[serde(deserialize_with = "lenient")]
+    pub selected_time: Option<String>,
 }
 
 // ---------------------------------------------------------------- answers of the Web API (contract slack 3.2)

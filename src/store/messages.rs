@@ -36,6 +36,10 @@ pub struct Draft {
     pub whisper_to: Option<String>,
     /// What it says of something made is for the whole channel.
     pub in_channel: bool,
+    /// The Slack id of the one whom it answers.
+    pub asked_by: Option<String>,
+    /// Said by an address, a good outcome takes the place of what was pressed.
+    pub replaces: bool,
 }
 
 /// How a message is said so that only one person sees it: by an address, a few times, never changed and never found
@@ -48,6 +52,8 @@ pub struct Whisper {
     pub uses: u32,
     /// What is said now is for the whole channel all the same.
     pub public: bool,
+    /// What is said now takes the place of what was pressed.
+    pub replaces: bool,
     pub since: DateTime<Utc>,
 }
 
@@ -85,8 +91,8 @@ pub struct Outgoing {
 pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
-             parts, reply_url, whisper_to, in_channel, shows_version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10)",
+             parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10, ?16, ?17)",
         params![
             uid,
             draft.channel,
@@ -103,6 +109,8 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             draft.reply_url.as_ref().map(ReplyUrl::as_str),
             draft.whisper_to,
             draft.in_channel,
+            draft.replaces,
+            draft.asked_by,
         ],
     )?;
     let id = tx.last_insert_rowid();
@@ -275,7 +283,8 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(
         "SELECT m.id, m.uid, m.channel, m.thread, m.words, m.version, m.ts, m.begun_us, m.parts, m.redraw, m.reply_url,
              m.whisper_to, m.whispers, m.created_ms,
-             m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done'
+             m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
+             m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
          FROM messages m LEFT JOIN commands c ON c.id = m.command_id
          WHERE m.dropped IS NULL AND (m.ts IS NULL OR m.version > m.posted_version)
              AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
@@ -301,6 +310,7 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
                 uses: row.get(12)?,
                 since: millis(row.get(13)?),
                 public: row.get::<_, Option<bool>>(14)?.unwrap_or_default(),
+                replaces: row.get::<_, Option<bool>>(15)?.unwrap_or_default(),
             }),
         };
         let Some(words) = row.get::<_, Option<String>>(4)? else {
@@ -361,11 +371,31 @@ pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     let Some(user) = to.flatten() else {
         return Ok(());
     };
+    moved_to_dm(tx, id, &user)
+}
+
+/// An answer in a channel that Slack does not take there is said in the DM of the one who asked. `false`: it is none.
+pub fn say_to_its_asker(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let asker: Option<Option<String>> = tx
+        .query_row(
+            "SELECT asked_by FROM messages WHERE id = ?1 AND channel GLOB '[CG]*'",
+            [id],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(user) = asker.flatten() else {
+        return Ok(false);
+    };
+    moved_to_dm(tx, id, &user)?;
+    Ok(true)
+}
+
+fn moved_to_dm(tx: &Connection, id: i64, user: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET channel = ?2, thread = NULL, ts = NULL, begun_us = NULL, reply_url = NULL, whisper_to = NULL,
              in_channel = 0
          WHERE id = ?1",
-        params![id, dm_of(tx, &user)?],
+        params![id, dm_of(tx, user)?],
     )?;
     Ok(())
 }
@@ -418,6 +448,30 @@ pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
         [id],
+    )?;
+    Ok(())
+}
+
+/// What stands there cannot be changed, and is forgotten: it is said anew, as another message.
+pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET ts = NULL, begun_us = NULL, uid = ?2, posted_version = 0, redraw = 0 WHERE id = ?1",
+        params![id, uid],
+    )?;
+    Ok(())
+}
+
+/// Its cards cannot be made again: what stands there stays, and is left alone from now on. Only where it says that
+/// something waits, how that ends is still to be said.
+pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET posted_version = max(posted_version, ?2),
+             redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
+             dropped = CASE WHEN EXISTS
+                     (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
+                 THEN NULL ELSE ?3 END
+         WHERE id = ?1",
+        params![id, version, why],
     )?;
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0015_rhythms.sql"),
     include_str!("../../migrations/0016_links.sql"),
     include_str!("../../migrations/0017_blocking.sql"),
+    include_str!("../../migrations/0019_settings.sql"),
     include_str!("../../migrations/0020_own_rhythms.sql"),
     include_str!("../../migrations/0021_due_days.sql"),
 ];

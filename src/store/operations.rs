@@ -646,7 +646,7 @@ pub fn pending_of(
     Ok((rows, count))
 }
 
-/// How many tasks a person has completed here since then.
+/// How many tasks a person has completed here since then, and has not taken that back.
 pub fn completed_since(
     connection: &Connection,
     person: PersonId,
@@ -656,7 +656,7 @@ pub fn completed_since(
         .prepare_cached(
             "SELECT count(DISTINCT o.source || ':' || o.task_key) FROM commands c JOIN operations o ON o.command_id = c.id
              WHERE c.person_id = ?1 AND c.settled_ms >= ?2 AND o.kind = 'complete' AND o.state = 'applied'
-               AND o.ended_ms >= ?2",
+               AND o.ended_ms >= ?2 AND c.undone_by IS NULL",
         )?
         .query_row(params![person.0, since.timestamp_millis()], |row| row.get(0))
 }

@@ -8,6 +8,7 @@ use super::links;
 use super::tasks::micros;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
+use crate::domain::sign::Receipts;
 
 /// Pins and lists kept for each person: enough for every command that can still be under way.
 const KEPT: i64 = 50;
@@ -126,6 +127,32 @@ pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool>
     connection.query_row("SELECT muted FROM people WHERE id = ?1", [id.0], |row| {
         row.get(0)
     })
+}
+
+/// How they want to learn of outcomes, if they have chosen.
+pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
+    let chosen: Option<String> = connection
+        .prepare_cached("SELECT receipts FROM people WHERE id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    Ok(chosen.as_deref().and_then(Receipts::of))
+}
+
+/// They have chosen how they learn of outcomes.
+pub fn wants_receipts(tx: &Connection, id: PersonId, by: Receipts) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE people SET receipts = ?2 WHERE id = ?1",
+        params![id.0, by.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Whether anybody has chosen to learn of outcomes by reactions.
+pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM people WHERE present = 1 AND receipts = ?1)",
+        [Receipts::Reactions.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// Whose current task this is.

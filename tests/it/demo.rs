@@ -272,6 +272,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            `fill 1 …` or `fill title …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Task created in ClickUp: The door squeaks  (only you see this)
+           [1 Undo]
              ClickUp  POST /list/901100000001/task → 200
     Ana  › shortcut message
     Ivan › ✓ This message is a task already: The door squeaks · ClickUp · to do  (only you see this)
@@ -300,7 +301,9 @@ async fn forms_open_as_text_and_can_be_filled_in() {
 #[tokio::test]
 async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
     let demo = demo(
-        "current\nreact tada\nreact white_check_mark\nunreact x\ncurrent\nreact eyes\n/ivan why\nhome\npress 1\n",
+        "current\nreact tada\nreact white_check_mark\nunreact x\ncurrent\nreact eyes\n/ivan why\nhome\n\
+         press Briefing at … ▾ 8:15\nhome\npress Mute 8:15\npress Briefing at 08:15 ▾\npress 1\n/ivan undo\n\
+         /ivan comment nearly\npress undo\npress undo\n",
     )
     .await;
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
@@ -316,7 +319,16 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
         "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
         "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
         "       Settings\n",
+        "       Briefing: off. Choose a time to get one on working days (Europe/Madrid).\n       [39 Briefing at … ▾]\n",
+        "Ivan › ✓ Briefing at 8:15 on working days (Europe/Madrid)",
+        "[39 Briefing at 08:15 ▾] [40 No briefing]\n",
+        "(no time is chosen there)",
+        "(a time is chosen there: `press 2 08:30`)",
         "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Update the base image",
+        "Ivan › ✓ Undone: Login fails on Safari is open again in GitHub",
+        "Ivan › ✓ Comment added in GitHub: Login fails on Safari  (only you see this)\n       [1 Undo]\n",
+        "Ivan › ✓ Undone: your comment on Login fails on Safari was deleted in GitHub  (only you see this)\n",
+        "(there is no such button there, or not any more)",
     ] {
         let found = rest.split_once(words);
         (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{}", demo.out));

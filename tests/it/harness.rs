@@ -1141,6 +1141,11 @@ impl Ivan {
                         "[{}]",
                         element["text"]["text"].as_str().unwrap_or_default()
                     )),
+                    Some("timepicker") => line.push(format!(
+                        "[{} {}]",
+                        element["placeholder"]["text"].as_str().unwrap_or_default(),
+                        element["initial_time"].as_str().unwrap_or("…")
+                    )),
                     _ => line.push(shown(element["text"].as_str().unwrap_or_default())),
                 }
             }
@@ -1177,6 +1182,29 @@ impl Ivan {
         let channel = self.slack().dm(who);
         let place = Place::Dm(self.owes(&channel));
         self.slack().clicks_home(who, &action);
+        Asked {
+            ivan: self,
+            channel,
+            ts: String::new(),
+            place,
+        }
+    }
+}
+
+impl Ivan {
+    /// Somebody chooses a time in their Home tab, by what stands for it; the answer comes in their DM.
+    #[track_caller]
+    pub fn picks_at_home<'a>(&'a self, who: &str, label: &str, time: Option<&str>) -> Asked<'a> {
+        let blocks = self.home(who).unwrap_or_default()["blocks"].clone();
+        let rows = blocks.as_array().into_iter().flatten();
+        let mut elements = rows.flat_map(|row| row["elements"].as_array().into_iter().flatten());
+        let picker = elements
+            .find(|one| one["type"] == "timepicker" && one["placeholder"]["text"] == label)
+            .unwrap_or_else(|| panic!("no time {label} in {blocks:#}"));
+        let channel = self.slack().dm(who);
+        let place = Place::Dm(self.owes(&channel));
+        let action = picker["action_id"].as_str().unwrap();
+        self.slack().picks_at_home(who, action, time);
         Asked {
             ivan: self,
             channel,

@@ -36,11 +36,14 @@ async fn home_shows_the_queue_the_accounts_and_the_settings() {
         GitHub is not connected here. Whoever runs me can add [github] to bot.toml.
         Settings
         Notices: on. You hear what others do to your tasks.
-        Briefing: off. Any other: `briefing 8:30`
-        Quiet hours: none. Any other: `quiet 20:00-8:00`
-        `slack.receipts = "message"` for the whole workspace
-        `slack.thread_replies = "hint"` for the whole workspace
-        [Mute] [Briefing 7:00] [Briefing 8:00] [Briefing 9:00] [Quiet nights]
+        [Mute]
+        Briefing: off. Choose a time to get one on working days (Europe/Madrid).
+        [Briefing at …]
+        Quiet hours: none. You hear what others do at any hour.
+        [Quiet nights]
+        Receipts: messages.
+        [Reactions too]
+        A plain reply in a task's thread gets a hint, for everybody here (`slack.thread_replies`).
         "#);
     })
     .await;
@@ -67,6 +70,19 @@ async fn what_is_pressed_at_home_is_answered_in_the_dm_and_home_follows() {
             .await
             .begins("✓ I tell you again");
         ivan.shows_at_home(ANA, "Notices: on").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_not_completed_today() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.opens_home(ANA).await;
+        ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "done").await.begins("✓ Task completed");
+        ivan.shows_at_home(ANA, "1 open · 1 completed today").await;
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        ivan.shows_at_home(ANA, "2 open · 0 completed today").await;
     })
     .await;
 }

@@ -342,7 +342,7 @@ async fn it_is_chosen_at_home_with_buttons() {
         let home = ivan.opens_home(ANA).await;
         assert!(home.contains("Briefing: off."), "{home}");
         assert!(home.contains("Quiet hours: none."), "{home}");
-        ivan.presses_at_home(ANA, "Briefing 8:00", 0)
+        ivan.picks_at_home(ANA, "Briefing at", Some("08:00"))
             .settles()
             .await
             .replies(&asked_for(monday, "8:00"));

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::{End, Report, ReportState, Step, Words, moment, place, sentence};
+use super::{End, Report, ReportState, Step, Words, place, sentence};
 use crate::domain::operation::Outcome;
 use crate::domain::score::Score;
 use crate::domain::task::{Due, Priority, Source, Status, Task};
@@ -71,11 +71,15 @@ pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
         )),
         Outcome::Overtaken { .. } => {
             let at = task.closed.as_ref().and_then(|closed| closed.at);
-            Words::new().text("Note: ").then(subject).text(format!(
-                " was reopened and has been completed in {} since ({}); I left it as it is",
-                source.name(),
-                moment(at.unwrap_or(task.updated_at), zone)
-            ))
+            Words::new()
+                .text("Note: ")
+                .then(subject)
+                .text(format!(
+                    " was reopened and has been completed in {} since (",
+                    source.name()
+                ))
+                .moment(at.unwrap_or(task.updated_at), zone)
+                .text("); I left it as it is")
         }
     }
 }
@@ -270,21 +274,26 @@ pub fn not_started(task: &Task) -> Words {
 /// After a `snooze`.
 pub fn snoozed(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
     Words::new()
-        .text(format!("Snoozed until {}: ", full_date(until, zone)))
+        .text("Snoozed until ")
+        .date(until, zone)
+        .text(": ")
         .link(&task.title, &task.url)
 }
 
 /// A `snooze` was taken back; what was put off before is so again.
 pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
     let words = Words::new().text("Undone: ").link(&task.title, &task.url);
-    words.text(match before {
-        Some(before) => format!(" is snoozed until {} again", full_date(before, zone)),
-        None => " is back in your queue".to_owned(),
-    })
+    match before {
+        Some(before) => words
+            .text(" is snoozed until ")
+            .date(before, zone)
+            .text(" again"),
+        None => words.text(" is back in your queue"),
+    }
 }
 
 /// `Tue 1 Dec 2026 09:00`
-fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
+pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%a %-d %b %Y %H:%M")
         .to_string()

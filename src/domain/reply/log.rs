@@ -61,7 +61,7 @@ pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
     }
     let change = &entry.change;
     if let Some(text) = &change.text {
-        words = words.text(format!(" “{}”", short(text)));
+        words = words.text(" “").said(short(text)).text("”");
     }
     words = match (entry.verb.as_str(), &change.before, &change.after) {
         ("snooze", _, Some(until)) => match until.parse::<DateTime<Utc>>() {

@@ -156,25 +156,27 @@ pub fn nowhere_to_tell() -> Words {
     )
 }
 
-/// The lines of a Home tab about it.
-pub fn home_rhythm(briefing: Option<NaiveTime>, quiet: Option<Quiet>, zone: Tz) -> Vec<Words> {
-    let briefing = match briefing {
+/// When somebody gets their briefing.
+pub fn home_briefing(at: Option<NaiveTime>, zone: Tz) -> Words {
+    Words::new().text(match at {
         Some(at) => format!(
             "Briefing: {} on working days ({}).",
             at.format("%-H:%M"),
             zone.name()
         ),
-        None => "Briefing: off.".to_owned(),
-    };
-    let quiet = match quiet {
+        None => format!(
+            "Briefing: off. Choose a time to get one on working days ({}).",
+            zone.name()
+        ),
+    })
+}
+
+/// When nothing is told unasked.
+pub fn home_quiet(quiet: Option<Quiet>, zone: Tz) -> Words {
+    Words::new().text(match quiet {
         Some(quiet) => format!("Quiet hours: {quiet} ({}).", zone.name()),
-        None => "Quiet hours: none.".to_owned(),
-    };
-    let other = |text: String, typed| Words::new().text(text).text(" Any other: ").code(typed);
-    vec![
-        other(briefing, "briefing 8:30"),
-        other(quiet, "quiet 20:00-8:00"),
-    ]
+        None => "Quiet hours: none. You hear what others do at any hour.".to_owned(),
+    })
 }
 
 /// Everything that was held, as one message: its words, and its pieces.

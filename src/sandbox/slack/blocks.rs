@@ -16,6 +16,16 @@ const OPTIONS: usize = 100;
 /// Characters of a text field.
 const INPUT: usize = 3_000;
 
+/// Elements of a row of actions or beside a section, and of an input: those that the app sends. Not in the contract:
+/// documented by Slack.
+const IN_ROW: &[&str] = &["button", "static_select", "datepicker", "timepicker"];
+const IN_INPUT: &[&str] = &[
+    "plain_text_input",
+    "static_select",
+    "datepicker",
+    "timepicker",
+];
+
 /// Why blocks are refused: Slack's code, and the message it puts into `response_metadata`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bad {
@@ -156,18 +166,24 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
                 }
             }
             if let Some(accessory) = block.get("accessory") {
-                element(accessory, &format!("{at}/accessory"))?;
+                element(accessory, IN_ROW, &format!("{at}/accessory"))?;
             }
         }
         "header" => plain(block, "text", 150, at)?,
         "divider" => {}
         "actions" => {
+            let mut ids = Vec::new();
             for one in list(
                 block.get("elements").unwrap_or(&Value::Null),
                 25,
                 &format!("{at}/elements"),
             )? {
-                element(one, &format!("{at}/elements"))?;
+                element(one, IN_ROW, &format!("{at}/elements"))?;
+                let id = one.get("action_id").and_then(Value::as_str);
+                if id.is_some_and(|id| ids.contains(&id)) {
+                    return Err(bad("action_id already exists", &format!("{at}/elements")));
+                }
+                ids.extend(id);
             }
         }
         "context" => {
@@ -192,6 +208,7 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
             }
             element(
                 block.get("element").unwrap_or(&Value::Null),
+                IN_INPUT,
                 &format!("{at}/element"),
             )?;
         }
@@ -212,11 +229,17 @@ fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
     Ok(0)
 }
 
-fn element(element: &Value, at: &str) -> Checked {
+fn element(element: &Value, known: &[&str], at: &str) -> Checked {
     let element = element
         .as_object()
         .ok_or_else(|| bad("must be an object", at))?;
     let kind = required(element, "type", 255, at)?;
+    if !known.contains(&kind) {
+        return Err(bad(
+            &format!("unsupported type: {kind}"),
+            &format!("{at}/type"),
+        ));
+    }
     optional(element, "action_id", 255, at)?;
     if element.contains_key("placeholder") {
         plain(element, "placeholder", 150, at)?;
@@ -232,6 +255,14 @@ fn element(element: &Value, at: &str) -> Checked {
                     "must be a date YYYY-MM-DD",
                     &format!("{at}/initial_date"),
                 ));
+            }
+        }
+        "timepicker" => {
+            // Not in the contract: documented by Slack.
+            if let Some(time) = optional(element, "initial_time", 5, at)?
+                && !is_time(time)
+            {
+                return Err(bad("must be a time HH:mm", &format!("{at}/initial_time")));
             }
         }
         "plain_text_input" => {
@@ -264,6 +295,11 @@ fn element(element: &Value, at: &str) -> Checked {
         }
     }
     Ok(())
+}
+
+/// `08:30`
+fn is_time(text: &str) -> bool {
+    text.len() == 5 && chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok()
 }
 
 /// A menu: its options, alone or in groups, and the one that is chosen, which must be one of them.
@@ -410,6 +446,31 @@ mod tests {
     #[case::no_list(json!({"type": "divider"}), Some("invalid_blocks_format"))]
     fn holds_to_the_limits(#[case] blocks: Value, #[case] error: Option<&str>) {
         assert_eq!(check(&blocks, IN_MESSAGE).err().map(|bad| bad.code), error);
+    }
+
+    #[rstest]
+    #[case::empty(json!({}), true)]
+    #[case::chosen(json!({"initial_time": "08:30"}), true)]
+    #[case::one_digit(json!({"initial_time": "8:30"}), false)]
+    #[case::no_time(json!({"initial_time": "24:00"}), false)]
+    #[case::long_placeholder(json!({"placeholder": {"type": "plain_text", "text": "x".repeat(151)}}), false)]
+    fn a_time_is_hours_and_minutes(#[case] of: Value, #[case] fine: bool) {
+        let mut element = json!({"type": "timepicker", "action_id": "a"});
+        element
+            .as_object_mut()
+            .unwrap()
+            .extend(of.as_object().unwrap().clone());
+        let block = json!([{"type": "actions", "elements": [element]}]);
+        assert_eq!(check(&block, IN_VIEW).is_ok(), fine);
+    }
+
+    #[rstest]
+    #[case::no_such_element(json!([{"type": "knob", "action_id": "a"}]))]
+    #[case::no_element_of_a_row(json!([{"type": "plain_text_input", "action_id": "a"}]))]
+    #[case::twice(json!([{"type": "timepicker", "action_id": "a"}, {"type": "timepicker", "action_id": "a"}]))]
+    fn a_row_holds_different_elements_that_there_are(#[case] elements: Value) {
+        let block = json!([{"type": "actions", "elements": elements}]);
+        assert!(check(&block, IN_VIEW).is_err());
     }
 
     #[test]

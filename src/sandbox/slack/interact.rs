@@ -29,6 +29,8 @@ pub(super) enum Said {
     /// A message in that channel.
     Changed(String, Changed),
     Whisper(Whisper),
+    /// One that only one person sees is another now, or is deleted.
+    Replaced(Whisper),
     Nothing,
 }
 
@@ -126,13 +128,23 @@ impl World {
             response.uses += 1;
         }
         match original {
-            Some(ts) if is("delete_original") => {
+            Some(ts) if is("delete_original") || is("replace_original") => {
+                if let Some(whisper) = self.whispers.iter_mut().find(|one| one.ts == ts) {
+                    let mut fields = fields;
+                    let text = fields.remove("text").unwrap_or_default();
+                    whisper.text = text.as_str().unwrap_or_default().to_owned();
+                    whisper.blocks = fields.remove("blocks").unwrap_or_default();
+                    return Ok(Said::Replaced(whisper.clone()));
+                }
+                if is("replace_original") {
+                    let bot = self.bot.user.clone();
+                    // All of it is replaced: with text only, the old blocks go.
+                    let mut fields = fields;
+                    fields.entry("blocks").or_insert(Value::Null);
+                    let changed = self.edit(&channel, &ts, &bot, fields)?;
+                    return Ok(Said::Changed(channel, changed));
+                }
                 let changed = self.delete(&channel, &ts)?;
-                Ok(Said::Changed(channel, changed))
-            }
-            Some(ts) if is("replace_original") => {
-                let bot = self.bot.user.clone();
-                let changed = self.edit(&channel, &ts, &bot, fields)?;
                 Ok(Said::Changed(channel, changed))
             }
             _ => self.answer(&channel, &user, said, "response_url"),
@@ -176,9 +188,11 @@ impl World {
             None | Some("ephemeral") => {
                 let (channel, user) = (channel.to_owned(), user.to_owned());
                 Ok(Said::Whisper(Whisper {
+                    ts: self.next_ts(),
                     channel,
                     user,
                     text,
+                    blocks: fields.remove("blocks").unwrap_or_default(),
                     thread_ts,
                     from,
                 }))

@@ -72,6 +72,7 @@ pub enum Happening {
         previous: Value,
     },
     /// Shown to one person only.
+    /// New, or another than before.
     Whispered(Whisper),
     Reacted {
         channel: String,

@@ -337,12 +337,56 @@ impl Slack {
         self.inner.deliver(Kind::Interactive, payload, 0)
     }
 
+    /// A person presses a button of something that only they see, by its `ts`; the id of the envelope. Such a payload
+    /// comes without the message.
+    ///
+    /// # Panics
+    /// When it is not there or has no such button.
+    #[track_caller]
+    pub fn clicks_whisper(&self, ts: &str, action_id: &str) -> String {
+        let base = self.base();
+        let payload = {
+            let mut world = self.inner.world();
+            let whisper = world.whispers.iter().find(|one| one.ts == ts).cloned();
+            let whisper = must(whisper.ok_or("nobody was shown that"), ts);
+            let (block, button) = must(
+                blocks::button(&whisper.blocks, action_id).ok_or("no such button"),
+                action_id,
+            );
+            let (user, channel) = (whisper.user.as_str(), whisper.channel.as_str());
+            let response = world.response(user, channel, Some(ts));
+            let own = json!({
+                "container":
+                    {"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": true},
+                "channel": {"id": channel, "name": world.channel_name(channel)},
+                "state": {"values": {}}, "response_url": format!("{base}/resp/{response}"),
+                "actions": [pressed(block, button, &world.next_ts())],
+            });
+            interaction(&mut world, "block_actions", user, own)
+        };
+        self.inner.deliver(Kind::Interactive, payload, 0)
+    }
+
     /// A person presses a button of their Home tab; the id of the envelope.
     ///
     /// # Panics
     /// When no Home tab is published for them or it has no such button.
     #[track_caller]
     pub fn clicks_home(&self, user: &str, action_id: &str) -> String {
+        self.acts_at_home(user, action_id, json!({}))
+    }
+
+    /// A person chooses a time of day in their Home tab, `08:30`, or takes away what was chosen; the id of the envelope.
+    ///
+    /// # Panics
+    /// When no Home tab is published for them or it has no such `timepicker`.
+    #[track_caller]
+    pub fn picks_at_home(&self, user: &str, action_id: &str, time: Option<&str>) -> String {
+        self.acts_at_home(user, action_id, json!({"selected_time": time}))
+    }
+
+    #[track_caller]
+    fn acts_at_home(&self, user: &str, action_id: &str, with: Value) -> String {
         let payload = {
             let mut world = self.inner.world();
             let view = must(
@@ -354,9 +398,17 @@ impl Slack {
                 blocks::button(&buttons, action_id).ok_or("no such button"),
                 action_id,
             );
+            let mut action = pressed(block, button, &world.next_ts());
+            let is_picker = button.get("type").is_some_and(|kind| kind == "timepicker");
+            assert_eq!(
+                is_picker,
+                with.get("selected_time").is_some(),
+                "{action_id} is not to be used like this"
+            );
+            merge(&mut action, with);
             let own = json!({
                 "container": {"type": "view", "view_id": view.get("id")}, "view": view,
-                "actions": [pressed(block, button, &world.next_ts())],
+                "actions": [action],
             });
             interaction(&mut world, "block_actions", user, own)
         };

@@ -298,16 +298,18 @@ fn chat_post_ephemeral(inner: &Inner, args: &Args) -> Reply {
     if !world.is_member(&channel, &user) {
         return Err("user_not_in_channel".into());
     }
-    let (text, _) = content.ok_or("no_text")?;
+    let (text, list) = content.ok_or("no_text")?;
     if text.chars().count() > LONGEST_EPHEMERAL {
         return Err("msg_too_long".into());
     }
     let ts = world.next_ts();
     drop(world);
     inner.whispered(Whisper {
+        ts: ts.clone(),
         channel,
         user,
         text,
+        blocks: list.unwrap_or_default(),
         thread_ts,
         from: "post",
     });

@@ -428,6 +428,8 @@ impl Inner {
             found.unwrap_or_default().to_owned()
         };
         self.whispered(Whisper {
+            ts: String::new(),
+            blocks: Value::Null,
             channel: at("/channel_id", "/channel/id"),
             user: at("/user_id", "/user/id"),
             text: error.to_owned(),
@@ -446,6 +448,7 @@ impl Inner {
         match said {
             Said::Changed(channel, changed) => self.announce(&channel, changed),
             Said::Whisper(whisper) => self.whispered(whisper),
+            Said::Replaced(whisper) => self.tell(Happening::Whispered(whisper)),
             Said::Nothing => {}
         }
     }

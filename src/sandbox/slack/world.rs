@@ -114,9 +114,14 @@ impl Message {
 /// What only one person sees: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whisper {
+    /// Empty for an error that Slack itself shows.
+    pub ts: String,
     pub channel: String,
     pub user: String,
+    /// As it is now; empty once it is deleted.
     pub text: String,
+    /// `null` when it has none.
+    pub blocks: Value,
     pub thread_ts: Option<String>,
     /// `post` (`chat.postEphemeral`), `ack`, `response_url`, or `slack` for an error that Slack itself shows.
     pub from: &'static str,

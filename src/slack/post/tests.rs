@@ -202,6 +202,7 @@ enum Record {
         shown_at: DateTime<Utc>,
     },
     Unpostable(String),
+    Stays(String),
 }
 
 impl Rows {
@@ -277,6 +278,23 @@ impl Tray for Rows {
     }
     async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
         self.row(id, |row| row.message.conversation.thread = None)
+    }
+    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble> {
+        self.row(id, |row| row.message.conversation.channel = ANA.to_owned())?;
+        self.wake.notify_one();
+        Ok(true)
+    }
+    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble> {
+        self.row(id, |row| {
+            row.message.ts = None;
+            row.message.begun_at = None;
+            row.message.uid = format!("uid-{id}-anew");
+        })?;
+        self.wake.notify_one();
+        Ok(())
+    }
+    async fn stays(&self, id: i64, _: i64, why: &str) -> Result<(), StoreTrouble> {
+        self.row(id, |row| row.record = Some(Record::Stays(why.to_owned())))
     }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
         let channel = channel.to_owned();
@@ -466,6 +484,7 @@ fn whisper(board_url: &str, public: bool) -> Outgoing {
             url: Some(ReplyUrl::new(format!("{board_url}/resp/x"))),
             uses: 0,
             public,
+            replaces: false,
             since: Clock::system().now(),
         }),
         ..message(1, "C0PROJ1", "✓ one")
@@ -695,24 +714,54 @@ async fn updates_in_place() {
     posting.stops().await;
 }
 
+/// Slack has a message that it does not change any more.
+fn unchangeable(code: &'static str) -> Board {
+    let board = Board::default();
+    board.apply(
+        "chat.postMessage",
+        &json!({"channel": ANA, "text": "… queued"}),
+    );
+    board.faulty("chat.update", [Fault::Refuse(code)])
+}
+
 #[rstest]
-#[case::deleted(Board::default(), "message_not_found")]
-#[case::too_old(
-    Board::default().faulty("chat.update", [Fault::Refuse("edit_window_closed")]),
-    "edit_window_closed"
-)]
+#[case::deleted("message_not_found")]
+#[case::not_ours_any_more("cant_update_message")]
+#[case::too_old("edit_window_closed")]
 #[tokio::test]
-async fn what_cannot_be_updated_is_dropped(#[case] board: Board, #[case] code: &str) {
+async fn words_that_cannot_be_changed_are_said_anew(#[case] code: &'static str) {
+    let board = unchangeable(code);
     let update = Outgoing {
         ts: Some("1763800000.000001".into()),
         ..message(1, ANA, "✓ done")
     };
     let posting = Posting::of(&board, [update]).await;
+    assert_eq!(posting.records().await, [posted("1763800000.000002")]);
+    assert_eq!(board.shows(), shown(&[(ANA, "… queued"), (ANA, "✓ done")]));
+    // The old copy is not found under the new one's name.
+    assert_eq!(board.calls(), ["chat.update", "chat.postMessage"]);
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::deleted("message_not_found")]
+#[case::not_ours_any_more("cant_update_message")]
+#[case::too_old("edit_window_closed")]
+#[tokio::test]
+async fn a_card_that_cannot_be_made_again_stays(#[case] code: &'static str) {
+    let board = unchangeable(code);
+    let update = Outgoing {
+        ts: Some("1763800000.000001".into()),
+        redraw: true,
+        ..message(1, ANA, "✓ done")
+    };
+    let posting = Posting::of(&board, [update]).await;
     let records = posting.records().await;
     assert!(
-        matches!(&records[0], Record::Unpostable(why) if why.contains(code)),
+        matches!(&records[0], Record::Stays(why) if why.contains(code)),
         "{records:?}"
     );
+    assert_eq!(board.shows(), shown(&[(ANA, "… queued")]));
     posting.stops().await;
 }
 

@@ -486,7 +486,7 @@ async fn a_whisper_is_taken_refused_or_neither(
     let answer = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
     let server = Server::answering([answer]).await;
     let url = server.url.replace("/api", "/resp/sesame");
-    let said = Whispered::new("✓", Vec::new(), false);
+    let said = Whispered::new("✓", Vec::new(), false, false);
     let error = server.web(LIMIT).respond(&url, &said).await.err();
     let is_refused = error
         .as_ref()
@@ -507,7 +507,7 @@ async fn an_address_that_is_less_safe_than_the_api_is_told_nothing() {
     let server = Server::answering([]).await;
     let mut web = server.web(LIMIT);
     web.scheme = "https".to_owned();
-    let said = Whispered::new("✓", Vec::new(), false);
+    let said = Whispered::new("✓", Vec::new(), false, false);
     let told = web
         .respond(&server.url.replace("/api", "/resp/x"), &said)
         .await;

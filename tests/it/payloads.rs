@@ -1,0 +1,188 @@
+//! Every kind of message, form and Home tab that Ivan sends, in a world of odd titles: the sandbox refuses what Slack
+//! would, and what is refused never arrives.
+
+use ivan::sandbox::slack::Slack;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const RANDOM: &str = "C0RND01";
+const GENERAL: &str = "C0GEN01";
+
+/// What people call things, and describe them by.
+fn odd(number: usize) -> String {
+    let odd = [
+        "<!channel> & <@U0BOB01> \"quoted\" `code` *bold* ~struck~ _slanted_".to_owned(),
+        "a|b>c <https://evil.example|click here>".to_owned(),
+        "תיקון הכניסה \u{202e}של המשתמש مرحبا".to_owned(),
+        "👩‍👩‍👧‍👦🎉".repeat(60),
+        "é".repeat(300),
+        "&".repeat(900),
+        "```\n> one\n- two".to_owned(),
+        "x".repeat(3_000),
+        "\u{200b}zero\u{2028}width\u{0}".to_owned(),
+        "Plain".to_owned(),
+    ];
+    format!("{} {number}", odd[number % odd.len()])
+}
+
+/// A hundred tasks and thirty issues of Ana's, and somebody else with a long name.
+fn an_odd_world() -> Setup {
+    let setup = Setup::new().webhooks().people().before(|sandbox| {
+        for number in 0..100 {
+            let described = match number % 3 {
+                0 => String::new(),
+                1 => "\n \n".to_owned(),
+                _ => format!("\n\n{}\nmore", odd(number)),
+            };
+            let due = 1_700_000_000_000_i64 + 864_000_000 * number as i64;
+            sandbox
+                .clickup
+                .add_task(json!({"name": odd(number), "description": described,
+                "assignees": [ANA_CLICKUP], "due_date": due, "tags": ["client:acme"]}));
+        }
+        for number in 0..30 {
+            let title: String = odd(number).chars().take(250).collect();
+            sandbox.github.add_issue(
+                REPO,
+                json!({"title": title, "assignees": ["ana"], "body": odd(number)}),
+            );
+        }
+    });
+    setup
+}
+
+#[tokio::test]
+async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slack_takes() {
+    ivan_test(an_odd_world(), async |ivan| {
+        ivan.hook_up();
+        let home = ivan.opens_home(ANA).await;
+        assert!(home.contains("130 open"), "{home}");
+        assert!(
+            home.ends_with("(`slack.thread_replies`).\n"),
+            "all of it has room: {home}"
+        );
+        // What is whispered is laid out like anything else, and needs not wait for the pace of a conversation.
+        for typed in [
+            "current",
+            "next",
+            "list 50",
+            "list overdue",
+            "list github 50",
+            "morning",
+            "why",
+            "status",
+            "whoami",
+            "help",
+            "dnoe",
+            "done 1",
+            "done -c `x` <!channel>",
+            "start 3",
+            "snooze 4 tomorrow",
+            "reopen 1",
+            "undo",
+            "log 50",
+            "list snoozed",
+            "why 4",
+            "due 5 tomorrow",
+            "prio 5 high",
+            "assign 6 Bo",
+            "quiet 20:00-8:00",
+            "quiet",
+            "briefing 8:00",
+            "briefing off",
+            "quiet off",
+            "link github nobody-here",
+            "mute",
+            "unmute",
+        ] {
+            ivan.slash(ANA, RANDOM, typed).await;
+        }
+        let dm = ivan.slack().dm(ANA);
+        for typed in [
+            format!("comment {}", odd(5)),
+            format!("create {}", odd(0)),
+            format!("create {}", "x".repeat(3_900)),
+            format!("create {} -e <!here>", odd(6)),
+            format!("create Fix {} -s github", odd(3)),
+        ] {
+            ivan.slash(ANA, &dm, &typed).await;
+        }
+        for said in ["@ivan list 50", "@ivan current", "create <!channel> `x`"] {
+            ivan.says_in("general", ANA, said).settles().await;
+        }
+        for typed in ["list 50", "done"] {
+            ivan.dm(ANA, typed).await;
+        }
+        // What others do, said at once and held.
+        for number in [11, 16] {
+            ivan.clickup()
+                .comment_by(&odd(number), BO_CLICKUP, &odd(number + 1));
+            ivan.is_told(ANA).answers().await;
+        }
+        ivan.slash(ANA, RANDOM, "quiet 0:00-23:59").await;
+        for number in 20..50 {
+            ivan.clickup()
+                .comment_by(&odd(number), BO_CLICKUP, &odd(number + 1));
+        }
+        ivan.until_deliveries_are_applied().await;
+        let held = ivan.is_told(ANA);
+        ivan.slash(ANA, RANDOM, "quiet off").await;
+        held.answers().await.begins("While it was quiet:");
+        // Forms: empty, of a message, and of cards.
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.form(1).await;
+        let text = format!("{}\n{}", odd(4), odd(7).repeat(3));
+        let said = ivan.slack().says(BO, GENERAL, &text);
+        ivan.slack()
+            .message_action(ANA, GENERAL, &said, "create_task");
+        ivan.form(2).await;
+        for nth in 0..10 {
+            ivan.slash(ANA, RANDOM, "next").await;
+            let shown = ivan.slack().whispers().pop().unwrap();
+            let row: i64 = ivan.sql(
+                "SELECT task_id FROM pins WHERE person_id = (SELECT id FROM people WHERE name = 'Ana') ORDER BY id DESC",
+            );
+            ivan.slack()
+                .clicks_whisper(&shown.ts, &format!("comment:{row}"));
+            ivan.form(3 + nth).await;
+        }
+        ivan.opens_home(ANA).await;
+        everything_was_taken(ivan);
+    })
+    .await;
+}
+
+/// Nothing was refused, nothing mentions anybody, and whoever sees no blocks reads the same.
+fn everything_was_taken(ivan: &Ivan) {
+    let refused: i64 = ivan.sql("SELECT count(*) FROM messages WHERE dropped IS NOT NULL");
+    assert_eq!(refused, 0, "{}", ivan.log());
+    let slack: &Slack = ivan.slack();
+    let mut said: Vec<(String, Value)> = Vec::new();
+    for channel in [
+        slack.dm(ANA),
+        slack.dm(BO),
+        GENERAL.to_owned(),
+        RANDOM.to_owned(),
+    ] {
+        let messages = slack.bot_messages(&channel).into_iter();
+        said.extend(messages.map(|posted| (posted.text, posted.blocks)));
+    }
+    let whispers = slack.whispers().into_iter();
+    said.extend(whispers.map(|whisper| (whisper.text, whisper.blocks)));
+    assert!(said.len() > 50, "{}", said.len());
+    for (text, blocks) in &said {
+        assert!(!text.trim().is_empty(), "no text beside {blocks:#}");
+    }
+    let mut shown: Vec<String> = said
+        .iter()
+        .map(|(text, blocks)| format!("{text}{blocks}"))
+        .collect();
+    shown.extend(slack.views().iter().map(|view| view["blocks"].to_string()));
+    for text in &shown {
+        for ping in ["<!channel", "<!here", "<@U", "<https://evil"] {
+            assert!(!text.contains(ping), "{ping} in {text}");
+        }
+        assert!(!text.contains("```"), "a title opens code: {text}");
+    }
+}

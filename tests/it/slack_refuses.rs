@@ -1,0 +1,327 @@
+//! What Slack does not do: change a message, open a form, take an answer in a channel, wait. The person learns the outcome
+//! all the same.
+
+use std::time::Duration;
+
+use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::slack::{Slack, Whisper};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::gestures::*;
+use crate::harness::*;
+
+const RANDOM: &str = "C0RND01";
+const GENERAL: &str = "C0GEN01";
+/// Longer than an acknowledgement may take.
+const SLOW: Duration = Duration::from_millis(1_200);
+
+// ------------------------------------------------------------ messages that cannot be changed
+
+#[rstest]
+#[case::gone("message_not_found")]
+#[case::not_ours_any_more("cant_update_message")]
+#[case::too_old("edit_window_closed")]
+#[tokio::test]
+async fn an_outcome_that_cannot_replace_what_waits_is_said_anew(#[case] code: &'static str) {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "comment shipped").answers().await;
+        queued.begins("… Comment queued: Renew cert");
+        ivan.slack().errors("chat.update", code, 1);
+        let told = ivan.is_told(ANA);
+        ivan.clickup().front().up();
+        let told = told.settles().await;
+        told.replies("✓ Comment added in ClickUp: Renew cert");
+        assert_eq!(told.buttons(), ["Undo"]);
+        queued.begins("… ");
+        ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+        // From now on this is the message that follows.
+        ivan.presses(ANA, &told, "Undo")
+            .settles()
+            .await
+            .begins("✓ Undone: your comment");
+        told.until(|posted| !posted.blocks.to_string().contains("undo:"))
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_outcome_whose_message_was_deleted_is_said_anew_also_after_a_crash() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "comment shipped").answers().await;
+        queued.begins("… ");
+        let dm = ivan.slack().dm(ANA);
+        ivan.slack().deletes(&dm, &queued.ts());
+        ivan.kill().await;
+        ivan.clickup().front().up();
+        ivan.start().await;
+        let told = |slack: &Slack| {
+            let said = slack.bot_messages(&dm);
+            said.len() == 2 && said[1].text.starts_with("✓ Comment added")
+        };
+        ivan.within("it is said anew", ivan.slack().until(told))
+            .await;
+        ivan.clickup().task("Renew cert").has_comments(["shipped"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
+    let setup = Setup::new()
+        .github_issues([json!({"title": "Login fails", "labels": ["client"]})])
+        .clickup_tasks([json!({"name": "Renew cert"})])
+        .webhooks();
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.begins("Login fails");
+        ivan.github().front().down();
+        let queued = ivan
+            .says(ANA, "done")
+            .until(|posted| posted.blocks.to_string().contains("Renew cert"))
+            .await;
+        queued.begins("… Completion queued: Login fails");
+        ivan.slack().errors("chat.update", "cant_update_message", 1);
+        let asked = |slack: &Slack| {
+            let calls = slack.front().journal().into_iter();
+            calls
+                .filter(|seen| seen.is("POST", "/api/chat.update"))
+                .count()
+        };
+        let before = asked(ivan.slack());
+        ivan.clickup().rename_task("Renew cert", "Renew the cert");
+        ivan.until_deliveries_are_applied().await;
+        let refused = ivan.slack().until(|slack| asked(slack) > before);
+        ivan.within("the card is refused", refused).await;
+        ivan.github().front().up();
+        queued
+            .settles()
+            .await
+            .begins("✓ Issue closed in GitHub: Login fails");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked() {
+    // One queue for all: it is not simply the person's DM.
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(BO, "status").await;
+        ivan.slack()
+            .errors("chat.postMessage", "restricted_action", 1);
+        let told = ivan.is_told(ANA);
+        ivan.slack().says(ANA, GENERAL, "create Fix login");
+        told.settles()
+            .await
+            .replies("✓ Task created in ClickUp: Fix login");
+        assert!(ivan.slack().bot_messages(GENERAL).is_empty());
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ what one person alone sees
+
+fn to(slack: &Slack, who: &str) -> Vec<Whisper> {
+    let all = slack.whispers().into_iter();
+    all.filter(|one| one.user == who && one.from == "response_url")
+        .collect()
+}
+
+fn undo_of(blocks: &Value) -> Option<String> {
+    let text = blocks.to_string();
+    let (_, after) = text.split_once("\"action_id\":\"undo:")?;
+    Some(format!("undo:{}", after.split('"').next()?))
+}
+
+#[tokio::test]
+async fn an_undo_that_was_whispered_takes_the_place_of_what_it_took_back() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slash(ANA, RANDOM, "current").await;
+        ivan.slash(ANA, RANDOM, "done").await;
+        let done = to(ivan.slack(), ANA)[1].clone();
+        let undo = undo_of(&done.blocks).expect("it can be undone");
+        ivan.slack().clicks_whisper(&done.ts, &undo);
+        ivan.slack().clicks_whisper(&done.ts, &undo);
+        // The second press has no effect, and says so beside it.
+        ivan.is_whispered(ANA, 2, |text| text.starts_with("✗ That was undone already"))
+            .await;
+        let replaced = |slack: &Slack| {
+            let now = &to(slack, ANA)[1];
+            shown(&now.text).starts_with("✓ Undone: Renew cert is to do again in ClickUp")
+        };
+        ivan.within("it is replaced", ivan.slack().until(replaced))
+            .await;
+        assert_eq!(undo_of(&to(ivan.slack(), ANA)[1].blocks), None);
+        assert_eq!(to(ivan.slack(), ANA).len(), 3);
+        ivan.clickup().task("Renew cert").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_that_was_whispered_and_refused_can_be_pressed_again() {
+    ivan_test(two_tasks(), async |ivan| {
+        let dm = ivan.slack().dm(ANA);
+        ivan.slash(ANA, &dm, "create Buy milk").await;
+        let made = to(ivan.slack(), ANA)[0].clone();
+        let undo = undo_of(&made.blocks).expect("it can be undone");
+        ivan.clickup()
+            .set_status("Buy milk", "in review", BO_CLICKUP);
+        ivan.slack().clicks_whisper(&made.ts, &undo);
+        ivan.is_whispered(ANA, 1, |text| {
+            text.contains("It has changed in ClickUp since")
+        })
+        .await;
+        assert_eq!(to(ivan.slack(), ANA)[0], made, "it stays, with its button");
+        ivan.clickup().set_status("Buy milk", "to do", BO_CLICKUP);
+        ivan.slack().clicks_whisper(&made.ts, &undo);
+        let replaced = |slack: &Slack| {
+            shown(&to(slack, ANA)[0].text) == "✓ Undone: Buy milk was deleted in ClickUp"
+        };
+        ivan.within("it is replaced", ivan.slack().until(replaced))
+            .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_stands_in_a_channel_without_the_bot_is_undone_there() {
+    ivan_test(Setup::new().people(), async |ivan| {
+        ivan.slack()
+            .commands(ANA, RANDOM, "/ivan", "create Fix login");
+        let made = |slack: &Slack| !slack.bot_messages(RANDOM).is_empty();
+        ivan.within("it is said there", ivan.slack().until(made))
+            .await;
+        let made = ivan.slack().bot_messages(RANDOM).remove(0);
+        let undo = undo_of(&made.blocks).expect("it can be undone");
+        // It is not Bo's to take back, and he alone reads that.
+        ivan.slack().clicks(BO, RANDOM, &made.ts, &undo);
+        ivan.is_whispered(BO, 0, |text| {
+            text.starts_with("✗ There is nothing to undo there")
+        })
+        .await;
+        ivan.clickup().task("Fix login").is("to do");
+        ivan.slack().clicks(ANA, RANDOM, &made.ts, &undo);
+        let undone = |slack: &Slack| {
+            let said = slack.bot_messages(RANDOM);
+            said.len() == 1
+                && shown(&said[0].text) == "✓ Undone: Fix login was deleted in ClickUp"
+                && undo_of(&said[0].blocks).is_none()
+        };
+        ivan.within("it is undone there", ivan.slack().until(undone))
+            .await;
+        assert!(to(ivan.slack(), ANA).is_empty());
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ triggers that are over
+
+#[tokio::test]
+async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
+    ivan_test(two_tasks(), async |ivan| {
+        let slack = ivan.slack();
+        let over = || slack.errors("views.open", "expired_trigger_id", 1);
+        let told = |text: &str| text.starts_with("✗ Slack gives me three seconds");
+        let card = ivan.dm(ANA, "current").await;
+        let dm = slack.dm(ANA);
+        let comment = card.action("Comment");
+        over();
+        slack.clicks(ANA, &dm, &card.ts(), &comment);
+        ivan.is_whispered(ANA, 0, told).await;
+        let asked = ivan.says_in("general", ANA, "@ivan current");
+        let in_channel = asked.settles().await;
+        over();
+        slack.clicks(ANA, GENERAL, &in_channel.ts(), &comment);
+        ivan.is_whispered(ANA, 1, told).await;
+        ivan.slash(ANA, RANDOM, "current").await;
+        let whisper = to(slack, ANA).pop().unwrap();
+        over();
+        slack.clicks_whisper(&whisper.ts, &comment);
+        ivan.is_whispered(ANA, 3, told).await;
+        over();
+        slack.commands(ANA, RANDOM, "/ivan", "create");
+        ivan.is_whispered(ANA, 4, told).await;
+        let door = slack.says(BO, GENERAL, "The door squeaks");
+        over();
+        slack.message_action(ANA, GENERAL, &door, "create_task");
+        ivan.is_whispered(ANA, 5, told).await;
+        // Where nothing can be whispered, it is said in the DM.
+        ivan.opens_home(ANA).await;
+        over();
+        ivan.presses_at_home(ANA, "Comment", 0)
+            .settles()
+            .await
+            .begins("✗ Slack gives me three seconds");
+        over();
+        let answer = ivan.is_told(ANA);
+        slack.shortcut(ANA, "new_task");
+        answer
+            .settles()
+            .await
+            .begins("✗ Slack gives me three seconds");
+        assert!(modals(slack).is_empty());
+        assert!(slack.replies_to(GENERAL, &door).is_empty());
+        // And pressed again, it opens.
+        slack.clicks(ANA, &dm, &card.ts(), &comment);
+        ivan.form(1).await;
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ three seconds
+
+#[tokio::test]
+async fn every_gesture_is_acknowledged_while_the_sources_are_stuck() {
+    ivan_test(
+        two_tasks().github_issues([json!({"title": "Login fails"})]),
+        async |ivan| {
+            let slack = ivan.slack();
+            let dm = slack.dm(ANA);
+            let card = ivan.dm(ANA, "current").await;
+            ivan.opens_home(ANA).await;
+            let door = slack.says(BO, GENERAL, "The door squeaks");
+            for front in [ivan.clickup().front(), ivan.github().front()] {
+                front.fault(Fault::new(What::Delay(SLOW)).always());
+            }
+            let pressed = ivan.presses(ANA, &card, "Done");
+            let at_home = ivan.presses_at_home(ANA, "Done", 1);
+            slack.commands(ANA, &dm, "/ivan", "create Buy milk");
+            let by_shortcut = ivan.is_told(ANA);
+            slack.shortcut(ANA, "new_task");
+            let form = ivan.form(1).await;
+            assert!(form.submits(ANA, &[("title", "Call Bo")]).await.is_null());
+            slack.message_action(ANA, GENERAL, &door, "create_task");
+            let form = ivan.form(1).await;
+            assert!(form.submits(ANA, &[]).await.is_null());
+            slack.reacts(ANA, &dm, &card.ts(), "eyes");
+            let signed = ivan.is_told(ANA);
+            ivan.until_all_is_acked().await;
+            let late: Vec<_> = slack
+                .acks()
+                .into_iter()
+                .filter(|ack| ack.after_ms >= 1_000)
+                .collect();
+            assert!(late.is_empty(), "{late:?}");
+            for answer in [pressed, at_home, by_shortcut] {
+                answer.settles().await.begins("✓ ");
+            }
+            signed
+                .settles()
+                .await
+                .begins("✗ Not started: Renew cert. It is complete in ClickUp");
+            ivan.is_whispered(ANA, 0, |text| text == "✓ Task created in ClickUp: Buy milk")
+                .await;
+            ivan.is_whispered(ANA, 0, |text| {
+                text == "✓ Task created in ClickUp: The door squeaks"
+            })
+            .await;
+        },
+    )
+    .await;
+}
