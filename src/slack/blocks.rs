@@ -10,8 +10,8 @@ use crate::domain::reply::{Span, Words};
 
 /// The longest text that `chat.update` takes, so that every message can be brought up to date (contract slack 3.3).
 const TEXT_MAX: usize = 4_000;
-/// The longest title that is struck whole; a longer one is cut.
-const STRUCK_MAX: usize = 300;
+/// The longest title that is shown whole: of a longer one, whoever wants to read it opens it.
+const TITLE_MAX: usize = 200;
 
 /// The wire text of a message: at most 4,000 characters.
 pub fn mrkdwn(words: &Words) -> String {
@@ -55,8 +55,7 @@ fn rendered(span: &Span) -> String {
         },
         Span::Struck { text, url } => {
             // Slack strikes what stands between two tildes of one line.
-            let text =
-                one_line(&text.chars().take(STRUCK_MAX).collect::<String>()).replace('~', "∼");
+            let text = one_line(text).replace('~', "∼");
             let link = Span::Link {
                 text,
                 url: url.clone(),
@@ -107,9 +106,11 @@ fn unmarked(text: &str) -> String {
 fn label(text: &str) -> String {
     let text = unmarked(&one_line(text)).replace('|', "¦");
     if text.trim().is_empty() {
-        "link".to_owned()
-    } else {
-        text
+        return "link".to_owned();
+    }
+    match text.char_indices().nth(TITLE_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(&text).trim_end()),
+        None => text,
     }
 }
 
@@ -286,13 +287,26 @@ mod tests {
 
     #[test]
     fn a_long_title_is_cut_inside_its_link() {
+        let title = |length| Words::new().link("t".repeat(length), "https://x.y/1");
+        let whole = "t".repeat(200);
+        assert_eq!(mrkdwn(&title(200)), format!("<https://x.y/1|{whole}>"));
+        let words = title(5_000).text(". Next: nothing");
+        assert_eq!(
+            mrkdwn(&words),
+            format!("<https://x.y/1|{whole}…>. Next: nothing")
+        );
+        let struck = Words::new().struck("t".repeat(201), "https://x.y/1");
+        assert_eq!(mrkdwn(&struck), format!("~<https://x.y/1|{whole}…>~"));
+    }
+
+    #[test]
+    fn a_title_that_has_little_room_left_is_cut_inside_its_link() {
         let words = Words::new()
-            .text("✓ ")
-            .link("t".repeat(5_000), "https://x.y/1")
+            .text("a".repeat(3_900))
+            .link("t".repeat(150), "https://x.y/1")
             .text(". Next: nothing");
         let wire = mrkdwn(&words);
-        assert!(wire.starts_with("✓ <https://x.y/1|ttt"));
-        assert!(wire.ends_with("t…>…"));
+        assert!(wire.ends_with("t…>…"), "{wire}");
         assert_eq!(length(&wire), TEXT_MAX);
     }
 

@@ -468,4 +468,28 @@ mod tests {
         let heard = pass(&callback, &own(), ChannelCommands::Bare, |_| None).unwrap();
         assert_eq!(heard.keys, ["message:T0TEAM1:D0DM001:1763800000.123459"]);
     }
+
+    fn picked(action: &str, time: Value) -> Result<String, Ignored> {
+        let payload = json!({"type": "block_actions", "user": {"id": "U0ANN01"}, "trigger_id": "1.2.abc",
+            "container": {"type": "view", "view_id": "V0HOME1"},
+            "actions": [{"type": "timepicker", "action_id": action, "selected_time": time,
+                "action_ts": "1763800710.000100"}]});
+        pressed(&Interaction::read(payload)).map(|heard| heard.text)
+    }
+
+    #[rstest]
+    #[case("pick_briefing:", json!("08:30"), Ok("briefing:08:30"))]
+    #[case("pick_briefing:", json!(null), Ok("briefing:off"))]
+    #[case("pick_quiet_from:08:00", json!("22:00"), Ok("quiet:22:00-08:00"))]
+    #[case("pick_quiet_until:22:00", json!("06:00"), Ok("quiet:22:00-06:00"))]
+    #[case::no_time("pick_briefing:", json!("half past"), Err(Ignored::NotForUs))]
+    #[case::no_other_end("pick_quiet_from:", json!("08:00"), Err(Ignored::NotForUs))]
+    #[case::nothing_of_ours("pick_lunch:", json!("12:00"), Err(Ignored::NotForUs))]
+    fn a_time_that_is_chosen_is_heard(
+        #[case] action: &str,
+        #[case] time: Value,
+        #[case] heard: Result<&str, Ignored>,
+    ) {
+        assert_eq!(picked(action, time), heard.map(str::to_owned));
+    }
 }

@@ -28,7 +28,7 @@ fn odd(number: usize) -> String {
 
 /// A hundred tasks and thirty issues of Ana's, and somebody else with a long name.
 fn an_odd_world() -> Setup {
-    let setup = Setup::new().webhooks().people().before(|sandbox| {
+    Setup::new().webhooks().people().before(|sandbox| {
         for number in 0..100 {
             let described = match number % 3 {
                 0 => String::new(),
@@ -48,8 +48,7 @@ fn an_odd_world() -> Setup {
                 json!({"title": title, "assignees": ["ana"], "body": odd(number)}),
             );
         }
-    });
-    setup
+    })
 }
 
 #[tokio::test]
