@@ -823,14 +823,18 @@ fn buttons_in(blocks: &Value) -> Vec<Button> {
     found
 }
 
-/// By its number, from 1, or its name.
+/// By its number, from 1, its name, or how that begins.
 fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
-    match which.parse::<usize>() {
-        Ok(number) => number.checked_sub(1).and_then(|at| buttons.get(at)),
-        Err(_) => buttons
-            .iter()
-            .find(|button| button.label.eq_ignore_ascii_case(which)),
+    let which = which.to_lowercase();
+    if let Ok(number) = which.parse::<usize>() {
+        return number.checked_sub(1).and_then(|at| buttons.get(at));
     }
+    let named = |is: &dyn Fn(&str) -> bool| {
+        let mut buttons = buttons.iter();
+        buttons.find(|button| is(&button.label.to_lowercase()))
+    };
+    named(&|label| label == which)
+        .or_else(|| named(&|label| !which.is_empty() && label.starts_with(&which)))
 }
 
 /// `[1 Done] [2 Next]`, as they are pressed here, from that number on; `[1–10 Done]` where all of many say the same.

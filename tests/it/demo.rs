@@ -302,7 +302,7 @@ async fn forms_open_as_text_and_can_be_filled_in() {
 async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
     let demo = demo(
         "current\nreact tada\nreact white_check_mark\nunreact x\ncurrent\nreact eyes\n/ivan why\nhome\n\
-         press Briefing at … ▾ 8:15\nhome\npress Mute 8:15\npress Briefing at 08:15 ▾\npress 1\n/ivan undo\n\
+         press briefing 8:15\nhome\npress Mute 8:15\npress briefing\npress 1\n/ivan undo\n\
          /ivan comment nearly\npress undo\npress undo\n",
     )
     .await;

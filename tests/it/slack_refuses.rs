@@ -107,13 +107,17 @@ async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
     .await;
 }
 
+#[rstest]
+#[case::closed("restricted_action")]
+#[case::over("is_archived")]
+#[case::thrown_out("not_in_channel")]
+#[case::its_thread_is_gone("cannot_reply_to_message")]
 #[tokio::test]
-async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked() {
+async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked(#[case] code: &'static str) {
     // One queue for all: it is not simply the person's DM.
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(BO, "status").await;
-        ivan.slack()
-            .errors("chat.postMessage", "restricted_action", 1);
+        ivan.slack().errors("chat.postMessage", code, 1);
         let told = ivan.is_told(ANA);
         ivan.slack().says(ANA, GENERAL, "create Fix login");
         told.settles()
