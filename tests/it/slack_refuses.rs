@@ -72,6 +72,33 @@ async fn an_outcome_whose_message_was_deleted_is_said_anew_also_after_a_crash() 
 }
 
 #[tokio::test]
+async fn what_is_said_anew_stands_there_once_whatever_became_of_its_posting() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "comment shipped").answers().await;
+        queued.begins("… ");
+        // What still stands there, and cannot be changed, is not found in its place.
+        ivan.slack().errors("chat.update", "edit_window_closed", 9);
+        let front = ivan.slack().front();
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
+        let told = ivan.is_told(ANA);
+        ivan.clickup().front().up();
+        told.settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        let placed = "SELECT count(*) FROM messages WHERE ts IS NULL OR version > posted_version";
+        ivan.within("it is recorded", async {
+            while ivan.sql::<i64>(placed) != 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
     let setup = Setup::new()
         .github_issues([json!({"title": "Login fails", "labels": ["client"]})])
