@@ -451,7 +451,7 @@ async fn a_mention_by_somebody_in_clickup_is_told_by_name(#[case] way: MentionsA
         ivan.clickup()
             .rich_comment_by("Renew cert", BO_CLICKUP, &parts);
         let told = ivan.is_told(ANA).answers().await;
-        told.replies("Bo commented on Renew cert in ClickUp: “@Ana, <!channel> *now*?”");
+        told.replies("Bo commented on Renew cert in ClickUp: “@Ana, <!channel> ∗now∗?”");
     })
     .await;
 }
