@@ -74,9 +74,11 @@ async fn an_outcome_whose_message_was_deleted_is_said_anew_also_after_a_crash() 
 #[tokio::test]
 async fn what_is_said_anew_stands_there_once_whatever_became_of_its_posting() {
     ivan_test(two_tasks(), async |ivan| {
-        ivan.dm(ANA, "current").await;
+        let card = ivan.dm(ANA, "current").await;
         ivan.clickup().front().down();
-        let queued = ivan.says(ANA, "comment shipped").answers().await;
+        // In a thread the oldest is found first.
+        let queued = ivan.says_under(ANA, &card.ts(), "comment shipped");
+        let queued = queued.answers().await;
         queued.begins("… ");
         // What still stands there, and cannot be changed, is not found in its place.
         ivan.slack().errors("chat.update", "edit_window_closed", 9);
