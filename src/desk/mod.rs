@@ -1172,6 +1172,8 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Linked { .. }
         | Command::Unlink { .. }
         | Command::Mute(_)
+        | Command::QuietFrom(_)
+        | Command::QuietUntil(_)
         | Command::Receipts(_)
         | Command::Help => false,
     }

@@ -24,6 +24,7 @@ use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_M
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::domain::rhythm::Quiet;
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{Ranked, first_of_queue, open, points, queue, shown};
@@ -31,7 +32,7 @@ use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::reactions::{self, NewReaction};
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, blocking, people, snoozes};
+use crate::store::{Db, DbResult, Tx, Wake, blocking, people, rhythms, snoozes};
 
 /// Tasks that `list` shows where no number is given.
 const LIST: usize = 10;
@@ -540,6 +541,14 @@ impl Turn<'_> {
             Command::Morning => self.morning(person),
             Command::Briefing(at) => self.rhythm(person, Change::Briefing(at)),
             Command::Quiet(hours) => self.rhythm(person, Change::Quiet(hours)),
+            Command::QuietFrom(from) => {
+                let hours = self.quiet_hours(person)?;
+                self.rhythm(person, Change::Quiet(Quiet::between(from, hours.until())))
+            }
+            Command::QuietUntil(until) => {
+                let hours = self.quiet_hours(person)?;
+                self.rhythm(person, Change::Quiet(Quiet::between(hours.from(), until)))
+            }
             Command::QuietHours => Ok(Ok(Done::Said(Said {
                 words: self.quiet_is(person)?,
                 ..Said::default()
@@ -574,6 +583,12 @@ impl Turn<'_> {
                 ..Said::default()
             }))),
         }
+    }
+
+    /// Those that somebody has, of which one end is to be another; else those of the night.
+    fn quiet_hours(&self, person: &Person) -> DbResult<Quiet> {
+        let rhythm = rhythms::of(self.tx, person.id)?;
+        Ok(rhythm.quiet.unwrap_or(Quiet::NIGHT))
     }
 
     /// Makes the writes of a command durable, in one lane and in order (P3).
@@ -1092,6 +1107,8 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Linked { .. }
             | Command::Unlink { .. }
             | Command::Mute(_)
+            | Command::QuietFrom(_)
+            | Command::QuietUntil(_)
             | Command::Receipts(_)
             | Command::Help
     )

@@ -55,31 +55,31 @@ pub struct Picker {
 #[serde(rename_all = "snake_case")]
 pub enum Picks {
     Briefing,
-    /// The beginning of quiet hours that end then.
-    QuietFrom(NaiveTime),
-    /// The end of quiet hours that begin then.
-    QuietUntil(NaiveTime),
+    /// When quiet hours begin, or end.
+    QuietFrom,
+    QuietUntil,
 }
 
 impl Picks {
-    /// What choosing `at` asks for. Choosing nothing is wanting none, and hours that end where they begin are none.
+    /// What choosing `at` asks for. Choosing nothing is wanting none.
     pub fn press(self, at: Option<NaiveTime>) -> Press {
-        match self {
-            Picks::Briefing => Press::Briefing(at),
-            Picks::QuietFrom(to) => Press::Quiet(at.and_then(|from| Quiet::between(from, to))),
-            Picks::QuietUntil(from) => Press::Quiet(at.and_then(|to| Quiet::between(from, to))),
+        match (self, at) {
+            (Picks::Briefing, at) => Press::Briefing(at),
+            (Picks::QuietFrom, Some(at)) => Press::QuietFrom(at),
+            (Picks::QuietUntil, Some(at)) => Press::QuietUntil(at),
+            (Picks::QuietFrom | Picks::QuietUntil, None) => Press::Quiet(None),
         }
     }
 }
 
 impl fmt::Display for Picks {
-    /// `pick_quiet_from:08:00`, as it goes into a surface and comes back.
+    /// `pick:quiet_from`, as it goes into a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Picks::Briefing => f.write_str("pick_briefing:"),
-            Picks::QuietFrom(to) => write!(f, "pick_quiet_from:{}", to.format("%H:%M")),
-            Picks::QuietUntil(from) => write!(f, "pick_quiet_until:{}", from.format("%H:%M")),
-        }
+        f.write_str(match self {
+            Picks::Briefing => "pick:briefing",
+            Picks::QuietFrom => "pick:quiet_from",
+            Picks::QuietUntil => "pick:quiet_until",
+        })
     }
 }
 
@@ -87,14 +87,10 @@ impl FromStr for Picks {
     type Err = NotOurs;
 
     fn from_str(text: &str) -> Result<Picks, NotOurs> {
-        let (what, of) = text.split_once(':').ok_or(NotOurs)?;
-        let other_end = time_of_day(of).ok_or(NotOurs);
-        match what {
-            "pick_briefing" => Ok(Picks::Briefing),
-            "pick_quiet_from" => Ok(Picks::QuietFrom(other_end?)),
-            "pick_quiet_until" => Ok(Picks::QuietUntil(other_end?)),
-            _ => Err(NotOurs),
-        }
+        [Picks::Briefing, Picks::QuietFrom, Picks::QuietUntil]
+            .into_iter()
+            .find(|picks| picks.to_string() == text)
+            .ok_or(NotOurs)
     }
 }
 
@@ -163,6 +159,9 @@ pub enum Press {
     Briefing(Option<NaiveTime>),
     /// Quiet hours, or none.
     Quiet(Option<Quiet>),
+    /// Another beginning of quiet hours, or another end.
+    QuietFrom(NaiveTime),
+    QuietUntil(NaiveTime),
     /// How outcomes are told.
     Receipts(Receipts),
     /// Out of the way until tomorrow.
@@ -190,6 +189,8 @@ impl Press {
             Press::Mute(muted) => Some(Command::Mute(*muted)),
             Press::Briefing(at) => Some(Command::Briefing(*at)),
             Press::Quiet(hours) => Some(Command::Quiet(*hours)),
+            Press::QuietFrom(at) => Some(Command::QuietFrom(*at)),
+            Press::QuietUntil(at) => Some(Command::QuietUntil(*at)),
             Press::Receipts(by) => Some(Command::Receipts(*by)),
             Press::Comment(_) | Press::Open(_) => None,
         }
@@ -209,6 +210,8 @@ impl fmt::Display for Press {
             Press::Briefing(None) => f.write_str("briefing:off"),
             Press::Quiet(Some(hours)) => write!(f, "quiet:{hours}"),
             Press::Quiet(None) => f.write_str("quiet:off"),
+            Press::QuietFrom(at) => write!(f, "quiet_from:{}", at.format("%H:%M")),
+            Press::QuietUntil(at) => write!(f, "quiet_until:{}", at.format("%H:%M")),
             Press::Receipts(by) => write!(f, "receipts:{}", by.as_str()),
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),

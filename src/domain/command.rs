@@ -110,6 +110,9 @@ pub enum Command {
     },
     /// `mute` and `unmute`: whether the person wants notices.
     Mute(bool),
+    /// Another beginning of quiet hours, or another end. In the Home tab only: whoever types gives both.
+    QuietFrom(NaiveTime),
+    QuietUntil(NaiveTime),
     /// How outcomes are told. In the Home tab only: nothing is typed for it.
     Receipts(Receipts),
     Help,

@@ -478,13 +478,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case("pick_briefing:", json!("08:30"), Ok("briefing:08:30"))]
-    #[case("pick_briefing:", json!(null), Ok("briefing:off"))]
-    #[case("pick_quiet_from:08:00", json!("22:00"), Ok("quiet:22:00-08:00"))]
-    #[case("pick_quiet_until:22:00", json!("06:00"), Ok("quiet:22:00-06:00"))]
-    #[case::no_time("pick_briefing:", json!("half past"), Err(Ignored::NotForUs))]
-    #[case::no_other_end("pick_quiet_from:", json!("08:00"), Err(Ignored::NotForUs))]
-    #[case::nothing_of_ours("pick_lunch:", json!("12:00"), Err(Ignored::NotForUs))]
+    #[case("pick:briefing", json!("08:30"), Ok("briefing:08:30"))]
+    #[case("pick:briefing", json!(null), Ok("briefing:off"))]
+    #[case("pick:quiet_from", json!("22:00"), Ok("quiet_from:22:00"))]
+    #[case("pick:quiet_until", json!("06:00"), Ok("quiet_until:06:00"))]
+    #[case("pick:quiet_until", json!(null), Ok("quiet:off"))]
+    #[case::no_time("pick:briefing", json!("half past"), Err(Ignored::NotForUs))]
+    #[case::nothing_of_ours("pick:lunch", json!("12:00"), Err(Ignored::NotForUs))]
     fn a_time_that_is_chosen_is_heard(
         #[case] action: &str,
         #[case] time: Value,

@@ -29,6 +29,12 @@ async fn times_are_chosen_at_home() {
             .await
             .begins("✓ Quiet from 22:30-06:45");
         ivan.shows_at_home(ANA, "[From 22:30] [Until 06:45]").await;
+        // Both at once, before the Home tab has followed: neither is lost.
+        let from = ivan.picks_at_home(ANA, "From", Some("21:00"));
+        let until = ivan.picks_at_home(ANA, "Until", Some("07:00"));
+        from.settles().await;
+        until.settles().await.begins("✓ Quiet from 21:00-07:00");
+        ivan.shows_at_home(ANA, "[From 21:00] [Until 07:00]").await;
         // What is typed is the same setting.
         ivan.dm(ANA, "briefing 9:00")
             .await
@@ -37,7 +43,7 @@ async fn times_are_chosen_at_home() {
         ivan.kill_and_restart().await;
         let home = ivan.opens_home(ANA).await;
         assert!(home.contains("[Briefing at 09:00]"), "{home}");
-        assert!(home.contains("[From 22:30] [Until 06:45]"), "{home}");
+        assert!(home.contains("[From 21:00] [Until 07:00]"), "{home}");
     })
     .await;
 }
