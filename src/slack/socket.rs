@@ -14,7 +14,7 @@ use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -32,7 +32,8 @@ use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
 
 /// Frames that wait to be written on a link: acknowledgements, mostly.
 const WRITE_QUEUE: usize = 256;
-/// Envelopes that wait to be committed on a link. One more is left unacknowledged, and Slack delivers it again.
+/// Envelopes that wait to be committed on a link, besides those that are being committed. One more is left
+/// unacknowledged, and Slack delivers it again.
 const INTAKE_QUEUE: usize = 256;
 /// Envelopes that are being committed at once on a link; the store commits them together.
 const COMMITS_MAX: usize = 64;
@@ -436,7 +437,7 @@ async fn live(socket: Socket, mut reader: Reader) {
     let timings = Arc::clone(&reader.timings);
     let (sink, mut stream) = socket.split();
     let (acks, to_write) = mpsc::channel(WRITE_QUEUE);
-    let (jobs, to_keep) = mpsc::channel(INTAKE_QUEUE);
+    let (jobs, to_keep) = intray();
     let keeper = Arc::clone(&reader.intake);
     let state = reader.state.clone();
     {
@@ -492,7 +493,7 @@ struct Reader {
 
 impl Reader {
     /// Reads until the link ends, is retired, or the daemon stops; says why.
-    async fn read(&mut self, stream: &mut SplitStream<Socket>, jobs: mpsc::Sender<Job>) -> String {
+    async fn read(&mut self, stream: &mut SplitStream<Socket>, jobs: Intray) -> String {
         let mut last_frame = Instant::now();
         let mut retires_at: Option<Instant> = None;
         loop {
@@ -537,7 +538,7 @@ impl Reader {
     }
 
     /// One text frame.
-    fn take(&self, text: &str, jobs: &mpsc::Sender<Job>) {
+    fn take(&self, text: &str, jobs: &Intray) {
         let Some(frame) = Frame::read(text) else {
             tracing::warn!(
                 bytes = text.len(),
@@ -565,7 +566,7 @@ impl Reader {
                     return;
                 };
                 let kind = job.kind.clone();
-                if jobs.try_send(job).is_err() {
+                if !jobs.took(job) {
                     count(&kind, "dropped");
                     tracing::error!(
                         "more than {INTAKE_QUEUE} envelopes wait for the store; one stays unacknowledged, Slack will \
@@ -597,6 +598,33 @@ fn in_words(error: &WsError) -> String {
 }
 
 // ---------------------------------------------------------------- envelopes
+
+/// Where the reader leaves envelopes for the keeper.
+///
+/// There is room for so many that wait or are being committed, however the two take turns: a burst that is read in one go
+/// leaves none out for which the keeper has a hand free.
+struct Intray {
+    jobs: mpsc::Sender<Held>,
+    room: Arc<Semaphore>,
+}
+
+/// An envelope, and the room that it takes until it is acknowledged.
+type Held = (Job, OwnedSemaphorePermit);
+
+fn intray() -> (Intray, mpsc::Receiver<Held>) {
+    const ROOM: usize = COMMITS_MAX + INTAKE_QUEUE;
+    let (jobs, held) = mpsc::channel(ROOM);
+    let room = Arc::new(Semaphore::new(ROOM));
+    (Intray { jobs, room }, held)
+}
+
+impl Intray {
+    /// Whether there was room.
+    fn took(&self, job: Job) -> bool {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        room.is_ok_and(|room| self.jobs.try_send((job, room)).is_ok())
+    }
+}
 
 /// What became of an envelope. Types that are new to us are counted as one, however many Slack thinks of.
 fn count(kind: &str, result: &'static str) {
@@ -759,7 +787,7 @@ fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<M
 }
 
 /// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends when there are no more to come.
-async fn keep(mut jobs: mpsc::Receiver<Job>, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
+async fn keep(mut jobs: mpsc::Receiver<Held>, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
     type Commit<'a> = Pin<Box<dyn Future<Output = Option<Message>> + Send + 'a>>;
     let mut commits: FuturesUnordered<Commit> = FuturesUnordered::new();
     let mut more = true;
@@ -772,10 +800,14 @@ async fn keep(mut jobs: mpsc::Receiver<Job>, acks: mpsc::Sender<Message>, intake
                     more = false;
                     None
                 }
-                Some(job) => {
+                Some((job, room)) => {
                     // Each is begun before the next is looked at, so that a person's messages are committed in the order
                     // that they arrived in (P3).
-                    let mut commit: Commit = Box::pin(job.commit(intake));
+                    let mut commit: Commit = Box::pin(async move {
+                        let done = job.commit(intake).await;
+                        drop(room);
+                        done
+                    });
                     match std::future::poll_fn(|cx| Poll::Ready(commit.as_mut().poll(cx))).await {
                         Poll::Ready(done) => done,
                         Poll::Pending => {
