@@ -24,6 +24,7 @@ use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::store::messages::Draft;
+use crate::store::slack_events::dm_of;
 use crate::store::{Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
 /// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
@@ -391,7 +392,7 @@ fn say(
 ) -> crate::store::DbResult<()> {
     for operator in operators {
         let draft = Draft {
-            channel: operator.clone(),
+            channel: dm_of(tx, operator)?,
             words: Some(words.clone()),
             ..Draft::default()
         };

@@ -32,6 +32,11 @@ const SCOPES: &[Scope] = &[
         without: "what is typed to me directly is not heard; `/ivan` still is",
     },
     Scope {
+        name: "im:write",
+        is_used: |_| true,
+        without: "who never wrote to me is told things all the same, but what I was interrupted at may come twice",
+    },
+    Scope {
         name: "app_mentions:read",
         is_used: |uses| uses.mentions,
         without: "mentions in channels are not heard",

@@ -421,6 +421,11 @@ impl Pen {
     }
 
     async fn post(&self, message: &Outgoing, text: &str) -> Result<(), Failed> {
+        let in_dm = match &message.conversation {
+            conversation if is_person(&conversation.channel) => self.in_dm(message).await?,
+            _ => None,
+        };
+        let message = in_dm.as_ref().unwrap_or(message);
         let Conversation { channel, thread } = &message.conversation;
         if let Some(begun_at) = message.begun_at
             && let Some(seen) = self.look_twice(message, begun_at).await?
@@ -466,6 +471,26 @@ impl Pen {
         }
     }
 
+    /// A message to somebody who never wrote to us, in the DM with them: only there can it be looked for, if this post is
+    /// interrupted or an earlier one was (contract slack 3.2). `None`: Slack does not say which that is, and takes their
+    /// own id.
+    async fn in_dm(&self, message: &Outgoing) -> Result<Option<Outgoing>, Failed> {
+        let user = &message.conversation.channel;
+        match self.web.open_dm(user).await {
+            Ok(dm) => {
+                self.tray.stands_in(message.id, &dm).await?;
+                let mut message = message.clone();
+                message.conversation.channel = dm;
+                Ok(Some(message))
+            }
+            Err(error) if may_not(&error) => {
+                tracing::debug!(message = message.id, "no DM is opened: {error}");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Looks for a post that was begun, and once more if it may have been on its way at the first look: whoever sent it
     /// may have died a moment ago. `None`: it is not there, or there is no right to look.
     async fn look_twice(
@@ -498,7 +523,7 @@ impl Pen {
             Ok(Some(seen)) => Ok(Looked::Found(seen)),
             Ok(None) => Ok(Looked::Absent),
             // The message matters more than a possible second copy of it (contract slack 3.4).
-            Err(error) if may_not_look(&error) => {
+            Err(error) if may_not(&error) => {
                 tracing::warn!(
                     message = message.id,
                     "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
@@ -572,7 +597,7 @@ impl Pen {
 
 /// A DM, or a person's id, which means theirs.
 fn is_one_persons(channel: &str) -> bool {
-    channel.starts_with(['D', 'U', 'W'])
+    channel.starts_with('D') || is_person(channel)
 }
 
 /// What is counted together for the limiter.
@@ -591,9 +616,14 @@ fn edited_at(edited: DateTime<Utc>, sent_at: DateTime<Utc>) -> DateTime<Utc> {
     sent_at.clamp(edited, last)
 }
 
-/// Whether there is no right to read the conversation. A token that does not hold is another matter: it will be mended,
+/// Somebody's id, not a conversation's.
+fn is_person(channel: &str) -> bool {
+    channel.starts_with(['U', 'W'])
+}
+
+/// Whether there is no right to read or open the conversation. A token that does not hold is another matter: it will be mended,
 /// and what was posted is found then.
-fn may_not_look(error: &WebError) -> bool {
+fn may_not(error: &WebError) -> bool {
     match error {
         WebError::Refused { .. } => true,
         WebError::Credentials { code, .. } => {

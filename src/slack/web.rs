@@ -14,7 +14,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use slack_morphism::api::{
     SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest, SlackApiViewsOpenRequest,
 };
@@ -29,7 +29,8 @@ use slack_morphism::{
 use super::gate::Own;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
-    AuthTested, History, Message, Opened, Permalink, Posted, Said, User, UserInfo, ViewOpened,
+    AuthTested, DmOpened, History, Message, Opened, Permalink, Posted, Said, User, UserInfo,
+    ViewOpened,
 };
 use super::{SlackError, Token};
 use crate::bounds::Bound;
@@ -207,6 +208,14 @@ impl Web {
         let method = "users.info";
         let answer: UserInfo = self.get(method, &[("user", id)]).await?;
         answer.user.ok_or_else(|| unclear(method))
+    }
+
+    /// `conversations.open`: how Slack calls the DM with somebody. May be repeated, and says nothing to them.
+    pub async fn open_dm(&self, user: &str) -> Result<String, WebError> {
+        let method = "conversations.open";
+        let opened: DmOpened = self.send(method, &json!({"users": user})).await?;
+        let id = opened.channel.id.filter(|id| id.starts_with('D'));
+        id.ok_or_else(|| unclear(method))
     }
 
     /// `chat.postMessage`, with `uid` in its metadata and nothing unfurled.

@@ -376,6 +376,22 @@ pub struct Permalink {
     pub permalink: Option<String>,
 }
 
+/// `conversations.open`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DmOpened {
+    #[serde(deserialize_with = "lenient")]
+    pub channel: Dm,
+}
+
+/// The conversation with one person.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Dm {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+}
+
 /// `views.open`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -400,10 +400,18 @@ fn moved_to_dm(tx: &Connection, id: i64, user: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Slack calls the conversation that a message stands in by this id: one that was posted to a person is in their DM.
+/// Slack calls the conversation that a message stands in by this id: what goes to a person goes to their DM. That is
+/// remembered, and what else is to go to them goes there as well, in its turn.
 pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE messages SET channel = ?2 WHERE id = ?1",
+        "INSERT INTO dms (user_id, channel)
+         SELECT channel, ?2 FROM messages WHERE id = ?1 AND substr(channel, 1, 1) IN ('U', 'W')
+         ON CONFLICT (user_id) DO UPDATE SET channel = excluded.channel",
+        params![id, channel],
+    )?;
+    tx.execute(
+        "UPDATE messages SET channel = ?2
+         WHERE id = ?1 OR (channel = (SELECT user_id FROM dms WHERE channel = ?2) AND dropped IS NULL)",
         params![id, channel],
     )?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Numbered migrations, embedded in the binary and applied when a store is opened (design 6).
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -21,6 +21,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0015_rhythms.sql"),
     include_str!("../../migrations/0016_links.sql"),
     include_str!("../../migrations/0017_blocking.sql"),
+    include_str!("../../migrations/0018_dms.sql"),
     include_str!("../../migrations/0019_settings.sql"),
     include_str!("../../migrations/0020_own_rhythms.sql"),
     include_str!("../../migrations/0021_due_days.sql"),
@@ -28,8 +29,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
 
 /// Brings a database up to date; `user_version` says how many migrations have run.
 ///
-/// Each migration and its number are one transaction: one that fails halfway has not happened. A database that is
-/// newer than this binary is refused and not touched.
+/// What is missing shares one commit, and with it one wait for the disk. One that fails halfway has not happened, and
+/// those before it have. A database that is newer than this binary is refused and not touched.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), String> {
     let found: usize = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
@@ -43,22 +44,33 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
             migrations.len()
         ));
     };
-    for (number, sql) in (found + 1..).zip(missing) {
-        let step =
-            |e: rusqlite::Error| format!("migration {number} failed, nothing of it was kept: {e}");
-        let tx = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(step)?;
-        tx.execute_batch(sql).map_err(step)?;
-        tx.pragma_update(
-            None,
-            "user_version",
-            i64::try_from(number).unwrap_or(i64::MAX),
-        )
-        .map_err(step)?;
-        tx.commit().map_err(step)?;
+    if missing.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let whole = |e: rusqlite::Error| format!("it cannot be brought up to date: {e}");
+    let mut tx = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(whole)?;
+    let mut done = Ok(());
+    for (number, sql) in (found + 1..).zip(missing) {
+        if let Err(e) = step(&mut tx, number, sql) {
+            done = Err(format!(
+                "migration {number} failed, nothing of it was kept: {e}"
+            ));
+            break;
+        }
+    }
+    tx.commit().map_err(whole)?;
+    done
+}
+
+/// One migration and its number: both or neither.
+fn step(tx: &mut Transaction<'_>, number: usize, sql: &str) -> rusqlite::Result<()> {
+    let step = tx.savepoint()?;
+    step.execute_batch(sql)?;
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    step.pragma_update(None, "user_version", number)?;
+    step.commit()
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<Date
         .collect()
 }
 
-/// The DM with somebody: where they last spoke to us, else their Slack id, which opens one.
+/// The DM with somebody: where they last spoke to us, or we to them; else their Slack id, which opens one.
 pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
     let spoken = connection
         .prepare_cached(
@@ -214,6 +214,8 @@ pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
              SELECT channel FROM
                  (SELECT channel FROM slack_events
                   WHERE user_id = ?1 AND json_extract(heard, '$.direct') ORDER BY id DESC LIMIT 1)
+             UNION ALL
+             SELECT channel FROM dms WHERE user_id = ?1
              LIMIT 1",
         )?
         .query_row([user], |row| row.get(0))

@@ -24,7 +24,8 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::Sandbox;
+use ivan::sandbox::front::{Fault, Seen, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -322,17 +323,42 @@ async fn what_befalls_in_clickup(#[case] befalls: fn(&Ivan), #[case] said: [Said
 /// Both sources, with the words by which each names what is wrong.
 const KEYS: [&str; 2] = ["github.token", "clickup.token"];
 
-#[tokio::test]
-async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is_another() {
-    let world = two_issues()
+/// Bo, who never wrote to Ivan, is to hear that GitHub's token ends soon.
+fn a_token_that_ends() -> Setup {
+    two_issues()
         .before(|sandbox| {
             let days = 3 * 24 * 60 * 60;
             sandbox
                 .github
                 .token_expires_in(Some(Duration::from_secs(days)));
         })
-        .config("slack.operators = [\"U0BOB01\"]");
+        .config("slack.operators = [\"U0BOB01\"]")
+}
+
+/// The next post is taken, and its answer never comes.
+fn posts_unheard(sandbox: &Sandbox) {
+    let fault = Fault::new(What::ApplyThenHang).on("POST", "chat.postMessage");
+    sandbox.slack.front().fault(fault);
+}
+
+/// Kills it between such a post and its record.
+async fn dies_before_it_hears_of_its_post(ivan: &mut Ivan) {
+    let stands = |journal: &[Seen]| {
+        let mut posts = journal
+            .iter()
+            .filter(|seen| seen.is("POST", "chat.postMessage"));
+        posts.any(|seen| seen.applied && !seen.done)
+    };
+    let standing = ivan.slack().front().until(stands);
+    ivan.within("the message stands there", standing).await;
+    ivan.kill_and_restart().await;
+}
+
+#[tokio::test]
+async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is_another() {
+    let world = a_token_that_ends().before(posts_unheard);
     ivan_test(world, async |ivan| {
+        dies_before_it_hears_of_its_post(ivan).await;
         let told = ivan.is_told(BO).answers().await;
         told.begins("✗ GitHub takes its token only until ")
             .mentions("put it into github.token and restart me");
@@ -345,6 +371,24 @@ async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is
         let told = ivan.is_told(BO).answers().await;
         told.begins("✓ The token of GitHub does not end soon any more");
         ivan.dm(ANA, "done github:1").await.begins("✓ ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_scope_to_open_a_dm_the_first_message_shows_where_it_is() {
+    let world = a_token_that_ends().before(|sandbox| sandbox.slack.revoke_scope("im:write"));
+    ivan_test(world, async |ivan| {
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("✗ GitHub takes its token only until ");
+        posts_unheard(&ivan.sandbox);
+        ivan.github().token_expires_in(None);
+        ivan.sync().await;
+        dies_before_it_hears_of_its_post(ivan).await;
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("✓ The token of GitHub does not end soon any more");
+        // Once: the next thing there is the answer to what Bo asks.
+        ivan.dm(BO, "status").await.begins("Slack: connected");
     })
     .await;
 }

@@ -113,6 +113,7 @@ impl Board {
                 };
                 json!({"ok": true, "channel": called, "ts": ts, "message": message})
             }
+            "conversations.open" => json!({"ok": true, "channel": {"id": ANA}}),
             "chat.update" => {
                 let found = held
                     .messages
@@ -530,12 +531,59 @@ async fn a_whisper_that_is_never_taken_comes_to_the_dm(
 }
 
 #[tokio::test]
-async fn what_is_posted_to_a_person_is_changed_in_their_dm() {
+async fn what_is_for_a_person_is_posted_and_changed_in_their_dm() {
     let board = Board::default();
     let posting = Posting::of(&board, [message(1, "U0ANN01", "✓ one")]).await;
     posting.records().await;
     let held = posting.rows.held.lock().unwrap().clone();
     assert_eq!(held[0].message.conversation.channel, ANA);
+    assert_eq!(board.calls(), ["conversations.open", "chat.postMessage"]);
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[rstest]
+#[case::no_right("missing_scope")]
+#[case::not_to_be_seen("user_not_visible")]
+#[tokio::test]
+async fn a_dm_that_may_not_be_opened_is_reached_by_its_persons_id(#[case] code: &'static str) {
+    let board = Board::default().faulty("conversations.open", [Fault::Refuse(code)]);
+    let posting = Posting::of(&board, [message(1, "U0ANN01", "✓ one")]).await;
+    posting.records().await;
+    let held = posting.rows.held.lock().unwrap().clone();
+    assert_eq!(held[0].message.conversation.channel, ANA);
+    assert_eq!(board.shows(), shown(&[("U0ANN01", "✓ one")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn a_dm_that_does_not_open_yet_is_waited_for() {
+    let faults = [Fault::Fail, Fault::Refuse("invalid_auth")];
+    let board = Board::default().faulty("conversations.open", faults);
+    let mended = Timings {
+        alarm_retry: Duration::from_millis(50),
+        ..timings()
+    };
+    let posting = Posting::with(mended, &board, [message(1, "U0ANN01", "✓ one")]).await;
+    posting.records().await;
+    assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
+    posting.stops().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_had_posted_to_a_person_is_found_in_their_dm() {
+    let board = Board::default();
+    let before = json!({"channel": ANA, "text": "✓ one",
+        "metadata": {"event_type": "ivan_message", "event_payload": {"uid": "uid-1"}}});
+    board.apply("chat.postMessage", &before);
+    let begun = Outgoing {
+        begun_at: Some(now()),
+        ..message(1, "U0ANN01", "✓ one")
+    };
+    let posting = Posting::of(&board, [begun]).await;
+    assert_eq!(posting.records().await, [posted("1763800000.000001")]);
+    let calls = ["conversations.open", "conversations.history"];
+    assert_eq!(board.calls(), calls);
     posting.stops().await;
 }
 
