@@ -460,10 +460,13 @@ async fn the_daemon_and_its_token_are_found_through_bot_toml() {
 #[tokio::test]
 async fn a_token_that_nobody_gave_is_made_once_and_found() {
     use std::os::unix::fs::PermissionsExt;
-    ivan_test(two_tasks().without_token(), async |ivan| {
+    let nothing_yet = two_tasks().without_token().without_a_store();
+    ivan_test(nothing_yet, async |ivan| {
+        for made in ["api-token", "ivan.db"] {
+            let made = std::fs::metadata(ivan.folder().join(made)).unwrap();
+            assert_eq!(made.permissions().mode() & 0o777, 0o600);
+        }
         let path = ivan.folder().join("api-token");
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
         let token = ivan.token();
         assert!(token.len() >= 32, "{}", token.len());
         let current = ivan.cli_at_home(&["current"]).await;

@@ -70,6 +70,8 @@ pub struct Setup {
     changed: Vec<(&'static str, String)>,
     /// Its files can be kept from growing.
     disk_can_fill: bool,
+    /// The daemon finds a store without rows, and need not make one.
+    store_made: bool,
     /// What the sandbox's world has besides.
     world: Vec<fn(&Sandbox)>,
 }
@@ -89,6 +91,7 @@ impl Setup {
             webhooks: None,
             changed: Vec::new(),
             disk_can_fill: false,
+            store_made: true,
             world: Vec::new(),
         }
     }
@@ -181,6 +184,12 @@ impl Setup {
         self
     }
 
+    /// The daemon makes its store at its first start.
+    pub fn without_a_store(mut self) -> Setup {
+        self.store_made = false;
+        self
+    }
+
     /// Starts everything and hands it out unfinished; most stories want [`ivan_test`].
     pub async fn start(self) -> Ivan {
         let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
@@ -195,6 +204,7 @@ impl Setup {
         sandbox.github.enforce_secondary(false);
         self.world.iter().for_each(|change| change(&sandbox));
         let folder = tempfile::tempdir().unwrap();
+        let store_made = self.store_made;
         let ivan = Ivan {
             config: self.bot_toml(&sandbox),
             setup: self,
@@ -207,6 +217,9 @@ impl Setup {
             past: Vec::new(),
         };
         std::fs::write(ivan.config_path(), &ivan.config).unwrap();
+        if store_made {
+            std::fs::write(ivan.folder.path().join("ivan.db"), empty_store()).unwrap();
+        }
         ivan
     }
 
@@ -1258,6 +1271,26 @@ pub struct Ran {
     pub exit: i32,
     pub out: String,
     pub err: String,
+}
+
+/// A store without rows: made once, so that the hundreds of daemons of the stories need not make theirs. Those that make
+/// their own are in the stories of the demo, and in those [`Setup::without_a_store`].
+fn empty_store() -> &'static [u8] {
+    static EMPTY: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    EMPTY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ivan.db");
+        let store = ivan::store::Store::open(&path).unwrap();
+        let beside = rusqlite::Connection::open(&path).unwrap();
+        beside.busy_timeout(PATIENCE).unwrap();
+        // Everything into the one file that is copied.
+        let busy: i64 = beside
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(busy, 0, "nobody else uses it");
+        drop(store);
+        std::fs::read(&path).unwrap()
+    })
 }
 
 /// A free port that nobody is given by the system while its daemon is down: below those that connections come from.

@@ -291,9 +291,9 @@ impl Slack {
 
     /// The events that are not acknowledged.
     pub fn unacked(&self) -> Vec<Envelope> {
-        let mut envelopes = self.envelopes();
-        envelopes.retain(|envelope| envelope.kind == Kind::EventsApi && !envelope.acked);
-        envelopes
+        let wire = self.inner.wire();
+        let unacked = |envelope: &&Envelope| envelope.kind == Kind::EventsApi && !envelope.acked;
+        wire.envelopes.iter().filter(unacked).cloned().collect()
     }
 
     // The socket.

@@ -1,7 +1,7 @@
 //! Exactly once, in order, through anything: histories drawn from a seed, in which people type at the real binary with a
 //! real store while it is killed at named instants and everything around it fails. `docs/reliability.md` tells the method.
 //!
-//! `cargo test` runs the first few hundred; `IVAN_CAMPAIGN=10000` runs so many, `IVAN_CAMPAIGN_FROM=n` begins with that
+//! `cargo test` runs the first hundred; `IVAN_CAMPAIGN=10000` runs so many, `IVAN_CAMPAIGN_FROM=n` begins with that
 //! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` so many beside each other. What a seed says
 //! happens is always the same; in which order things meet is not, so that a failure may need a few repetitions.
 
@@ -26,7 +26,7 @@ use driver::{Drive, Tally};
 use history::{History, ISSUES, TASKS, Who};
 
 /// Histories that run where nothing is said.
-const HISTORIES: u64 = 200;
+const HISTORIES: u64 = 100;
 /// Histories beside each other: most of their time is waiting.
 const AT_ONCE: u64 = 24;
 
@@ -106,6 +106,10 @@ fn setup(history: &History) -> Setup {
     }
     if history.hooks {
         setup = setup.webhooks();
+    }
+    // Some begin with the very first start.
+    if history.seed.is_multiple_of(10) {
+        setup = setup.without_a_store();
     }
     match history.people {
         true => setup.people(),
