@@ -2,6 +2,7 @@
 //! and logged, none is an error of ours, and what is well-formed goes on working.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use hmac::{Hmac, KeyInit, Mac};
@@ -123,10 +124,20 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
         let all = all_damages();
         let client = client();
         let urls = BTreeMap::from(["clickup", "github"].map(|at| (at, ivan.hook_url(at))));
+        let again = AtomicUsize::new(0);
         let answers: Vec<(&Sent, u16, Value)> = futures_util::stream::iter(all.iter().enumerate())
             .map(async |(n, sent)| {
-                let (status, answer) = sent.send(&client, &urls[sent.source], n).await;
-                (sent, status, answer)
+                let url = &urls[sent.source];
+                let mut answered = sent.send(&client, url, n).await;
+                // Where the machine is too busy to keep it in time, Ivan asks to have it again, as a source would send it.
+                for _ in 0..4 {
+                    if answered.0 != 503 {
+                        break;
+                    }
+                    again.fetch_add(1, Ordering::Relaxed);
+                    answered = sent.send(&client, url, n).await;
+                }
+                (sent, answered.0, answered.1)
             })
             .buffer_unordered(AT_ONCE)
             .collect()
@@ -157,7 +168,11 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
             let logged = logged.filter(|line| said.iter().any(|said| line.starts_with(said)));
             logged.count()
         };
-        assert_eq!(lines(ivan), answers.len(), "one line each: {counted:?}");
+        let (logged, again) = (lines(ivan), again.into_inner());
+        assert!(
+            (answers.len()..=answers.len() + again).contains(&logged),
+            "one line each: {counted:?}, {logged} lines, {again} sent again"
+        );
         ivan.until_deliveries_are_applied().await;
         assert!(!ivan.log().contains("panicked"));
         // It lives, and goes on.
