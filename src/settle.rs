@@ -262,7 +262,6 @@ fn deeds(
         Write::Complete { .. } => vec![What::Completed],
         Write::Reopen { .. } => vec![What::Reopened],
         Write::Comment { text, .. } => {
-            let text = text.to_string();
             let account = author.account(task.key.source());
             let names = [
                 Some(author.name.clone()),
@@ -271,10 +270,10 @@ fn deeds(
             let text = names
                 .iter()
                 .flatten()
-                .fold(text.as_str(), |text, name| prose::unsigned(text, name));
+                .fold(text.clone(), |text, name| prose::unsigned(text, name));
             vec![What::Commented {
                 id: written.trace.clone().unwrap_or_default(),
-                text: text.into(),
+                text,
                 operation: None,
             }]
         }

@@ -308,13 +308,16 @@ pub fn signed(text: Prose, name: &str) -> Prose {
 }
 
 /// A text without the name that [`signed`] put under it.
-pub fn unsigned<'a>(text: &'a str, name: &str) -> &'a str {
+pub fn unsigned(mut text: Prose, name: &str) -> Prose {
     let signature = format!("— {}", one_line(name));
-    match text.strip_suffix(&signature) {
-        Some("") => "",
-        Some(text) if text.ends_with("\n\n") => text.trim_end(),
-        _ => text,
+    let is_alone = text.0.len() == 1;
+    if let Some(Piece::Text(last)) = text.0.last_mut()
+        && let Some(before) = last.strip_suffix(&signature)
+        && (before.ends_with("\n\n") || is_alone && before.is_empty())
+    {
+        last.truncate(before.len());
     }
+    text.trim_end()
 }
 
 /// Names come from elsewhere: theirs is one line, and no markup.
@@ -348,8 +351,12 @@ mod tests {
     fn a_name_stands_under_a_text(#[case] text: &str, #[case] whole: &str) {
         let whole_prose = signed(text.into(), "Ana");
         assert_eq!(whole_prose, whole.into());
-        assert!(text.starts_with(unsigned(whole, "Ana").trim_end_matches("\n```")));
-        assert_eq!(unsigned(whole, "Bo"), whole);
+        let back = unsigned(whole.into(), "Ana").to_string();
+        assert_eq!(
+            back.trim_end_matches("\n```"),
+            text.trim_end().trim_end_matches("\n```")
+        );
+        assert_eq!(unsigned(whole.into(), "Bo"), whole.into());
     }
 
     #[rstest]
@@ -412,6 +419,12 @@ mod tests {
         assert_eq!(asked.unmentioned_but(|account| account == "4243"), asked);
         let ends = signed(addressed("@Bo", &people), "Ana");
         assert_eq!(ends, prose(&[Err(bo()), Ok("\n\n— Ana")]));
+        assert_eq!(unsigned(ends, "Ana"), prose(&[Err(bo())]));
+        // It is theirs.
+        assert_eq!(
+            unsigned("so says — Ana".into(), "Ana"),
+            "so says — Ana".into()
+        );
     }
 
     #[rstest]

@@ -10,6 +10,7 @@ mod cards;
 mod changes;
 mod channels;
 mod cli;
+mod colleagues;
 mod comment;
 mod comments_of_others;
 mod create;
