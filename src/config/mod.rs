@@ -461,6 +461,44 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
     })
 }
 
+/// Where tasks are made, as a table of the configuration has it.
+struct Place {
+    given: Option<Source>,
+    list: Option<String>,
+    repo: Option<RepoName>,
+}
+
+/// Reads `source`, `list` and `repo` of a table; what they name must be mirrored.
+fn place(
+    reader: &mut Reader,
+    key: impl Fn(&str) -> String,
+    clickup: Option<&ClickUp>,
+    github: Option<&GitHub>,
+) -> Place {
+    let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
+    let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
+    let repo = reader.optional(&key("repo"), &REPO, "github.repo");
+    if let Some(list) = &list
+        && let Some(clickup) = clickup
+        && !clickup.all_lists().contains(&list.as_str())
+    {
+        reader.error(
+            &key("list"),
+            format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
+        );
+    }
+    if let Some(repo) = &repo
+        && let Some(github) = github
+        && !github.all_repos().iter().any(|known| known.is(repo))
+    {
+        reader.error(
+            &key("repo"),
+            format!("is `{repo}`, which is neither github.repo nor among github.repos"),
+        );
+    }
+    Place { given, list, repo }
+}
+
 /// `[[slack.channels]]`: what they name must be configured.
 fn channels(
     reader: &mut Reader,
@@ -482,28 +520,8 @@ fn channels(
             !none,
             "the channel's id, at the end of its details (click its name)",
         );
-        let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
-        let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
-        let repo = reader.optional(&key("repo"), &REPO, "github.repo");
+        let Place { given, list, repo } = place(reader, key, clickup, github);
         let entity = reader.optional(&key("entity"), &ENTITY, "no client");
-        if let Some(list) = &list
-            && let Some(clickup) = clickup
-            && !clickup.all_lists().contains(&list.as_str())
-        {
-            reader.error(
-                &key("list"),
-                format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
-            );
-        }
-        if let Some(repo) = &repo
-            && let Some(github) = github
-            && !github.all_repos().iter().any(|known| known.is(repo))
-        {
-            reader.error(
-                &key("repo"),
-                format!("is `{repo}`, which is neither github.repo nor among github.repos"),
-            );
-        }
         if list.is_some() && repo.is_some() {
             reader.error(
                 &key("repo"),
@@ -583,27 +601,7 @@ fn entities(
         );
         let name = reader.optional(&key("name"), &TEXT, "the id");
         let aliases = reader.or(&key("aliases"), &TEXTS, Vec::new());
-        let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
-        let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
-        let repo = reader.optional(&key("repo"), &REPO, "github.repo");
-        if let Some(list) = &list
-            && let Some(clickup) = clickup
-            && !clickup.all_lists().contains(&list.as_str())
-        {
-            reader.error(
-                &key("list"),
-                format!("is `{list}`, which is neither clickup.list_id nor among clickup.lists"),
-            );
-        }
-        if let Some(repo) = &repo
-            && let Some(github) = github
-            && !github.all_repos().iter().any(|known| known.is(repo))
-        {
-            reader.error(
-                &key("repo"),
-                format!("is `{repo}`, which is neither github.repo nor among github.repos"),
-            );
-        }
+        let Place { given, list, repo } = place(reader, key, clickup, github);
         if list.is_some() && repo.is_some() && given.is_none() {
             reader.error(
                 &key("source"),
