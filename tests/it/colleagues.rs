@@ -210,3 +210,29 @@ async fn a_new_day_and_a_reopening_are_told() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whose_a_task_was_for_a_moment_hears_that_it_is_not_any_more() {
+    ivan_test(shared(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(BO, "list").await;
+        let rent = ivan.clickup().task("Pay the rent").id().to_owned();
+        ivan.dm(ANA, &format!("assign clickup:{rent} Bo"))
+            .await
+            .begins("✓ ");
+        let told = ivan.is_told(BO).answers().await;
+        told.begins("Pay the rent was assigned to you in ClickUp by Ana, ");
+        it_comes_back(ivan).await;
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        let told = told
+            .until(|posted| {
+                shown(&posted.text)
+                    .contains("Pay the rent is no longer assigned to you in ClickUp by Ana, ")
+            })
+            .await;
+        it_comes_back(ivan).await;
+        ivan.dm(BO, "status").await;
+        heard_of(&told, 2);
+    })
+    .await;
+}
