@@ -8,6 +8,7 @@
     reason = "what is indexed is JSON, which answers null where there is nothing"
 )]
 
+mod blocks;
 mod forms;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ use crate::http::Synchronize;
 use crate::sandbox::front::{Fault, Seen, What};
 use crate::sandbox::slack::{Happening, Posted, Whisper};
 use crate::sandbox::{Sandbox, Seed};
+use blocks::{Button, Look, button_called, buttons_in, tame};
 use forms::Form;
 
 /// Whose DM the terminal is.
@@ -435,7 +437,9 @@ impl Dm {
     fn buttons_now(&self, channel: &str, ts: &str) -> Vec<Button> {
         let said = self.sandbox.slack.bot_messages(channel);
         let standing = said.iter().find(|posted| posted.ts == ts);
-        standing.map(buttons).unwrap_or_default()
+        standing
+            .map(|posted| buttons_in(&posted.blocks))
+            .unwrap_or_default()
     }
 
     /// Waits for an answer and shows it, with what the sources were asked for it.
@@ -677,29 +681,8 @@ impl Dm {
     }
 
     fn show(&mut self, channel: &str, posted: &Posted) {
-        let text = self.unwired(&posted.text);
-        let text = match text.chars().next() {
-            Some(mark @ ('✓' | '✗' | '…')) => {
-                let style = match mark {
-                    '✓' => GREEN,
-                    '✗' => RED,
-                    _ => YELLOW,
-                };
-                let rest = text.strip_prefix(mark).unwrap_or_default();
-                self.paint(style, &mark.to_string()) + rest
-            }
-            _ => text,
-        };
-        let place = match posted.thread_ts {
-            Some(_) => self.paint(DIM, "  (in a thread under it)"),
-            None => String::new(),
-        };
-        let name = self.paint(BOLD, "Ivan › ");
-        self.print(&format!("{name}{}{place}", text.replace('\n', "\n       ")));
-        if let Some(row) = row_of(1, &buttons(posted)) {
-            let row = self.paint(DIM, &format!("       {row}"));
-            self.print(&row);
-        }
+        let place = posted.thread_ts.as_ref().map(|_| "in a thread under it");
+        self.speak(&posted.text, &posted.blocks, place);
         self.last = Some((channel.to_owned(), posted.clone()));
         self.at_home = false;
         self.whispered = None;
@@ -746,21 +729,47 @@ impl Dm {
         }
     }
 
-    /// Slack's wire form → what a person sees: links by their titles, entities undone.
-    fn unwired(&self, text: &str) -> String {
-        let mut shown = String::new();
-        let mut rest = text;
-        while let Some((before, link)) = rest.split_once('<') {
-            let Some((link, after)) = link.split_once('>') else {
-                break;
-            };
-            shown.push_str(&entities(before));
-            let (_, label) = link.split_once('|').unwrap_or(("", link));
-            shown.push_str(&self.paint(UNDERLINED, &entities(label)));
-            rest = after;
+    /// What Ivan says, as a person sees it in Slack: its blocks, or the text of what has none; and where it stands.
+    fn speak(&mut self, text: &str, blocks: &Value, place: Option<&str>) {
+        let paint = |look, text: &str| self.look(look, text);
+        let mut lines = blocks::shown(blocks, &paint);
+        if lines.is_empty() {
+            lines = blocks::wrapped(text, &paint);
         }
-        shown.push_str(&entities(rest));
-        shown
+        let mut lines = lines.into_iter();
+        let first = lines.next().unwrap_or_default();
+        let first = match first.chars().next() {
+            Some(mark @ ('✓' | '✗' | '…')) => {
+                let style = match mark {
+                    '✓' => GREEN,
+                    '✗' => RED,
+                    _ => YELLOW,
+                };
+                let rest = first.strip_prefix(mark).unwrap_or_default();
+                self.paint(style, &mark.to_string()) + rest
+            }
+            _ => first,
+        };
+        let place = place.map(|place| self.paint(DIM, &format!("  ({place})")));
+        let name = self.paint(BOLD, "Ivan › ");
+        self.print(&format!("{name}{first}{}", place.unwrap_or_default()));
+        for line in lines {
+            self.print(format!("       {line}").trim_end());
+        }
+    }
+
+    /// How a piece of text looks here.
+    fn look(&self, look: Look, text: &str) -> String {
+        if !self.screen.color {
+            return blocks::plain(look, text);
+        }
+        let style = match look {
+            Look::Link => UNDERLINED,
+            Look::Struck => STRUCK,
+            Look::Heading => BOLD,
+            Look::Aside => DIM,
+        };
+        self.paint(style, text)
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -780,78 +789,10 @@ impl Dm {
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const UNDERLINED: &str = "4";
+const STRUCK: &str = "9";
 const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
-
-/// Something to press in a message.
-struct Button {
-    label: String,
-    action: String,
-    url: Option<String>,
-    /// A time is chosen with it.
-    is_time: bool,
-}
-
-/// What can be pressed in a message, from top to bottom.
-fn buttons(posted: &Posted) -> Vec<Button> {
-    buttons_in(&posted.blocks)
-}
-
-fn buttons_in(blocks: &Value) -> Vec<Button> {
-    let mut found = Vec::new();
-    for block in blocks.as_array().into_iter().flatten() {
-        let row = block["elements"].as_array().into_iter().flatten();
-        for element in row.chain([&block["accessory"]]) {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let label = match element["type"].as_str() {
-                Some("button") => text(&element["text"]["text"]),
-                Some("timepicker") => {
-                    let chosen = element["initial_time"].as_str().unwrap_or("…");
-                    format!("{} {chosen} ▾", text(&element["placeholder"]["text"]))
-                }
-                _ => continue,
-            };
-            found.push(Button {
-                label,
-                action: text(&element["action_id"]),
-                url: element["url"].as_str().map(str::to_owned),
-                is_time: element["type"] == "timepicker",
-            });
-        }
-    }
-    found
-}
-
-/// By its number, from 1, its name, or how that begins.
-fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
-    let which = which.to_lowercase();
-    if let Ok(number) = which.parse::<usize>() {
-        return number.checked_sub(1).and_then(|at| buttons.get(at));
-    }
-    let named = |is: &dyn Fn(&str) -> bool| {
-        let mut buttons = buttons.iter();
-        buttons.find(|button| is(&button.label.to_lowercase()))
-    };
-    named(&|label| label == which)
-        .or_else(|| named(&|label| !which.is_empty() && label.starts_with(&which)))
-}
-
-/// `[1 Done] [2 Next]`, as they are pressed here, from that number on; `[1–10 Done]` where all of many say the same.
-fn row_of(from: usize, buttons: &[Button]) -> Option<String> {
-    let first = buttons.first()?;
-    let alike = buttons.iter().all(|button| button.label == first.label);
-    Some(match (alike, buttons.len()) {
-        (true, many @ 2..) => format!("[{from}–{} {}]", from + many - 1, first.label),
-        _ => {
-            let numbered: Vec<String> = (from..)
-                .zip(buttons)
-                .map(|(number, button)| format!("[{number} {}]", button.label))
-                .collect();
-            numbered.join(" ")
-        }
-    })
-}
 
 /// Whether a message stands as it did; a card in it that was made again says nothing new.
 fn says_the_same(known: &Posted, posted: &Posted) -> bool {
@@ -986,20 +927,6 @@ impl Input {
             }
         }
     }
-}
-
-fn entities(text: &str) -> String {
-    tame(text)
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&")
-}
-
-/// Without control characters: what was typed must not command the terminal.
-fn tame(text: &str) -> String {
-    text.chars()
-        .filter(|&c| c == '\n' || !c.is_control())
-        .collect()
 }
 
 /// `ClickUp  PUT /task/86tst0001 → complete`; reads are left out.

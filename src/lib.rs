@@ -7,7 +7,7 @@
 //! ├── main.rs        parses the command line, starts logging, turns an error into words and an exit status
 //! ├── lib.rs         this map, and the list of modules
 //! ├── app.rs         wiring: Config → App → run until told to stop
-//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM; demo/forms.rs: forms as text
+//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM; demo/forms.rs: forms, demo/blocks.rs: blocks as text
 //! ├── bounds.rs      everything that has a bound, by name: counted and said where it is reached
 //! ├── clock.rs       the app's clock, which tests can move
 //! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ANA, Asked, DIM, Dm, PATIENCE, button_called, buttons_in, row_of, something};
+use super::blocks::{self, button_called, buttons_in, tame, unwired};
+use super::{ANA, Asked, Dm, PATIENCE, something};
 use crate::sandbox::slack::Whisper;
 
 /// The id that the sandbox gives the Home tab of Ana.
@@ -261,24 +262,9 @@ impl Dm {
         let Some(view) = self.home_view() else {
             return self.print("       (the Home tab is empty)");
         };
-        let mut number = 1;
-        for block in view["blocks"].as_array().into_iter().flatten() {
-            if let Some(text) = block["text"]["text"].as_str() {
-                let text = self.unwired(text).replace('\n', "\n       ");
-                self.print(&format!("       {text}"));
-            }
-            let texts = block["elements"].as_array().into_iter().flatten();
-            for text in texts.filter_map(|element| element["text"].as_str()) {
-                let text = self.unwired(text).replace('\n', "\n       ");
-                let text = self.paint(DIM, &format!("       {text}"));
-                self.print(&text);
-            }
-            let here = buttons_in(&json!([block]));
-            if let Some(row) = row_of(number, &here) {
-                let row = self.paint(DIM, &format!("       {row}"));
-                self.print(&row);
-            }
-            number += here.len();
+        let paint = |look, text: &str| self.look(look, text);
+        for line in blocks::shown(&view["blocks"], &paint) {
+            self.print(format!("       {line}").trim_end());
         }
         self.at_home = true;
         self.whispered = None;
@@ -379,14 +365,7 @@ impl Dm {
     }
 
     fn show_whisper(&mut self, whisper: &Whisper) {
-        let text = self.unwired(&whisper.text).replace('\n', "\n       ");
-        let alone = self.paint(DIM, "  (only you see this)");
-        let name = self.paint(super::BOLD, "Ivan › ");
-        self.print(&format!("{name}{text}{alone}"));
-        if let Some(row) = row_of(1, &buttons_in(&whisper.blocks)) {
-            let row = self.paint(DIM, &format!("       {row}"));
-            self.print(&row);
-        }
+        self.speak(&whisper.text, &whisper.blocks, Some("only you see this"));
         self.whispered = Some(whisper.clone());
         self.at_home = false;
     }
@@ -400,7 +379,8 @@ impl Dm {
         let mut lines = vec![format!("       ── {title} ──")];
         let blocks = form.view["blocks"].as_array().into_iter().flatten();
         let texts = blocks.filter_map(|block| block["text"]["text"].as_str());
-        lines.extend(texts.map(|text| format!("       {}", self.unwired(text))));
+        let paint = |look, text: &str| self.look(look, text);
+        lines.extend(texts.map(|text| format!("       {}", unwired(text, &paint))));
         for (number, field) in (1..).zip(form.fields()) {
             let holds = field.holds(form.filled.get(field.id));
             let mut line = format!("       {number} {}:", field.id);
@@ -408,7 +388,7 @@ impl Dm {
                 line.push_str(&format!(" {holds}"));
             }
             line.push_str(&field.hint());
-            lines.push(super::tame(&line));
+            lines.push(tame(&line));
             if let Some(why) = errors.get(field.id) {
                 lines.push(format!("         ✗ {why}"));
             }

@@ -38,7 +38,10 @@ fn any_day(out: &str) -> String {
     let mut text = String::new();
     for line in out.lines() {
         let line = match line.split_once("due since ").or(line.split_once("due ")) {
-            Some((before, day)) if !day.starts_with("today") => format!("{before}due [day]"),
+            Some((before, day)) if !day.starts_with("today") => {
+                let pressed = day.split_once("  [").map(|(_, row)| format!("  [{row}"));
+                format!("{before}due [day]{}", pressed.unwrap_or_default())
+            }
             _ => line.to_owned(),
         };
         let line = match line.split_once(" by Bo, ") {
@@ -78,11 +81,20 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
     `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
-    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ivan › Renew the certificate
+           ClickUp · in review · due today
+           The wildcard of acme.test; the order is in the shared mailbox.
+           why: client 1000, due today 400
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › done
-    Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
-           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
+    Ivan › ✓ Task completed in ClickUp: Renew the certificate
+           Next:
+           Login fails on Safari
+           GitHub acme/widgets#7 · open
+           Since the update of last week. Works in a private window.
+           why: client 1000
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
+           [6 Undo]
              ClickUp  PUT /task/86tst0001 → complete
     Ana  › comment shipped in 2.1
     Ivan › ✓ Comment added in GitHub: Login fails on Safari
@@ -97,18 +109,17 @@ async fn a_newcomer_sees_each_command_and_what_it_did() {
            [1 Undo]
              GitHub   POST /repos/acme/widgets/issues → 201
     Ana  › list
-    Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open
-           2. [CLIENT:acme] Fix login · GitHub acme/widgets#12 · open
-           3. Update the base image · GitHub acme/widgets#5 · open
-           4. Send the quarterly invoice · ClickUp · to do · overdue [day]
-           5. Write the runbook for the new cluster · ClickUp · to do · due [day]
-           6. Buy milk · ClickUp · to do
-           7. Tidy the team wiki · ClickUp · to do
-           8. Explain the retry settings in the docs · GitHub acme/widgets#8 · open
-           9. Order a new label printer · ClickUp · to do · due [day]
-           10. Book the room for the review · ClickUp · to do
+    Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open  [1 Done]
+           2. [CLIENT:acme] Fix login · GitHub acme/widgets#12 · open  [2 Done]
+           3. Update the base image · GitHub acme/widgets#5 · open  [3 Done]
+           4. Send the quarterly invoice · ClickUp · to do · overdue [day]  [4 Done]
+           5. Write the runbook for the new cluster · ClickUp · to do · due [day]  [5 Done]
+           6. Buy milk · ClickUp · to do  [6 Done]
+           7. Tidy the team wiki · ClickUp · to do  [7 Done]
+           8. Explain the retry settings in the docs · GitHub acme/widgets#8 · open  [8 Done]
+           9. Order a new label printer · ClickUp · to do · due [day]  [9 Done]
+           10. Book the room for the review · ClickUp · to do  [10 Done]
            1 more: `list 11`
-           [1–10 Done]
 
     What has changed in ClickUp and GitHub:
       ClickUp Inbox            complete   Renew the certificate  #client:acme
@@ -135,21 +146,33 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
     Ana  › press 1
            (there is nothing to press yet)
     Ana  › current
-    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ivan › Renew the certificate
+           ClickUp · in review · due today
+           The wildcard of acme.test; the order is in the shared mailbox.
+           why: client 1000, due today 400
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › press 9
            (there is no such button there, or not any more)
     Ana  › press open
            (opens https://app.clickup.com/t/86tst0001)
     Ana  › press 1
-    Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari
-           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
+    Ivan › ✓ Task completed in ClickUp: Renew the certificate
+           Next:
+           Login fails on Safari
+           GitHub acme/widgets#7 · open
+           Since the update of last week. Works in a private window.
+           why: client 1000
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
+           [6 Undo]
              ClickUp  PUT /task/86tst0001 → complete
     Ana  › press undo
     Ivan › ✓ Undone: Renew the certificate is in review again in ClickUp. It is your current task again
              ClickUp  PUT /task/86tst0001 → in review
     Ana  › current
-    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400, active today 1
+    Ivan › Renew the certificate
+           ClickUp · in review · due today
+           The wildcard of acme.test; the order is in the shared mailbox.
+           why: client 1000, due today 400, active today 1
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › thread comment nearly
     Ivan › ✓ Comment added in ClickUp: Renew the certificate  (in a thread under it)
@@ -244,7 +267,10 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            [1 Undo]
              GitHub   POST /repos/acme/widgets/issues → 201
     Ana  › current
-    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ivan › Renew the certificate
+           ClickUp · in review · due today
+           The wildcard of acme.test; the order is in the shared mailbox.
+           why: client 1000, due today 400
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › press comment
            ── Comment ──
@@ -310,11 +336,10 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
     let mut rest = demo.out.as_str();
     for words in [
         "(that asks for nothing)",
-        "Ivan › ✓ Task completed in ClickUp: Renew the certificate. Next: Login fails on Safari",
+        "Ivan › ✓ Task completed in ClickUp: Renew the certificate\n       Next:\n       Login fails on Safari\n       GitHub",
         "(there is no such reaction of yours)",
         "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It is your current task",
-        "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open\n       1101 points: ",
-        "queue.  (only you see this)",
+        "Ivan › Login fails on Safari · GitHub acme/widgets#7 · open  (only you see this)\n       1101 points: ",
         "Ana  › home\n       9 open · 1 completed today\n       Current\n       Login fails on Safari\n",
         "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\n       Queue\n",
         "       [6 Done] [7 Comment] [8 Snooze] [9 Open]\n",
@@ -324,7 +349,7 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
         "[39 Briefing at 08:15 ▾] [40 No briefing]\n",
         "(no time is chosen there)",
         "(a time is chosen there: `press 2 08:30`)",
-        "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Update the base image",
+        "Ana  › press 1\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n       Next:\n       Update the base image\n",
         "Ivan › ✓ Undone: Login fails on Safari is open again in GitHub",
         "Ivan › ✓ Comment added in GitHub: Login fails on Safari  (only you see this)\n       [1 Undo]\n",
         "Ivan › ✓ Undone: your comment on Login fails on Safari was deleted in GitHub  (only you see this)\n",
@@ -364,7 +389,10 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
 
     Ana  › current
-    Ivan › Renew the certificate · ClickUp · in review · due today    why: client 1000, due today 400
+    Ivan › Renew the certificate
+           ClickUp · in review · due today
+           The wildcard of acme.test; the order is in the shared mailbox.
+           why: client 1000, due today 400
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !close renew
            (Bo has completed: Renew the certificate)
@@ -372,17 +400,33 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     Ana  › !close renew the cert
            (nothing open has these words in its title)
     Ana  › done
-    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally). Next: Login fails on Safari
+    Ivan › ✓ Note: Renew the certificate was already complete in ClickUp, by Bo on [time] (completed externally)
+           Next:
+           Login fails on Safari
+           GitHub acme/widgets#7 · open
+           Since the update of last week. Works in a private window.
+           why: client 1000
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !down github
            (GitHub no longer answers; what you ask of it is queued)
     Ana  › done
     Ivan › … Completion queued: Login fails on Safari. [why]
+           Next:
+           Update the base image
+           GitHub acme/widgets#5 · open
+           Blocks #2
+           why: blocks 1 person 500, high priority 100
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !up github
            (GitHub answers again)
-    Ivan › ✓ Issue closed in GitHub: Login fails on Safari. Next: Update the base image
-           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open] [6 Undo]
+    Ivan › ✓ Issue closed in GitHub: Login fails on Safari
+           Next:
+           Update the base image
+           GitHub acme/widgets#5 · open
+           Blocks #2
+           why: blocks 1 person 500, high priority 100
+           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
+           [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
            !close WORDS           Bo completes the task with these words in its title, behind your back
