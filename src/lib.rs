@@ -133,6 +133,9 @@
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
 
+// One literal has the paths of the whole HTTP API.
+#![recursion_limit = "256"]
+
 pub mod app;
 pub mod apply;
 pub mod bounds;

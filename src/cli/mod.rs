@@ -240,15 +240,21 @@ pub enum TaskCommand {
     Morning,
     /// Have `morning` sent to you in Slack on working days at that time, or no more; alone it shows it now
     Briefing {
-        /// 8:30, 9am or off
+        /// 8:30, 9am, off, or default: as everybody
         #[arg(value_name = "TIME")]
         at: Option<String>,
     },
     /// Hold notices in some hours, 20:00-8:00, or with `off` no more; alone it shows how it is
     Quiet {
-        /// 20:00-8:00 or off
+        /// 20:00-8:00, off, or default: as everybody
         #[arg(value_name = "HOURS")]
         hours: Option<String>,
+    },
+    /// Have outcomes stand on your own Slack messages as reactions too, or no more; alone it shows how it is
+    Receipts {
+        /// reactions, messages, or default: as everybody
+        #[arg(value_name = "HOW")]
+        by: Option<String>,
     },
     /// Show what was done, newest first: by everybody, with --as by one person, or to REF
     #[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
@@ -451,9 +457,10 @@ impl TaskCommand {
             | TaskCommand::Next => What::Write,
             TaskCommand::Why { .. } => What::Why,
             TaskCommand::Log { .. } => What::Log,
-            TaskCommand::Morning | TaskCommand::Briefing { .. } | TaskCommand::Quiet { .. } => {
-                What::Words
-            }
+            TaskCommand::Morning
+            | TaskCommand::Briefing { .. }
+            | TaskCommand::Quiet { .. }
+            | TaskCommand::Receipts { .. } => What::Words,
             TaskCommand::Whoami => What::Whoami,
             TaskCommand::Current => What::Current,
             TaskCommand::List { .. } => What::List,
@@ -541,6 +548,10 @@ impl Call {
             TaskCommand::Morning | TaskCommand::Briefing { at: None } => Call::get("/morning"),
             TaskCommand::Briefing { at } => {
                 Call::post("/briefing", json!({ "at": at }), WRITE_WAIT)
+            }
+            TaskCommand::Receipts { by: None } => Call::get("/receipts"),
+            TaskCommand::Receipts { by } => {
+                Call::post("/receipts", json!({ "by": by }), WRITE_WAIT)
             }
             TaskCommand::Quiet { hours: None } => Call::get("/rhythm"),
             TaskCommand::Quiet { hours } => {

@@ -10,6 +10,7 @@ use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::reply::{self, Words};
+use crate::domain::rhythm::Setting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, Status};
 use crate::settle::{called, open, shown};
@@ -160,6 +161,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         .collect();
     let (waiting, waiting_count) = waiting(connection, person, WAITING_MAX)?;
     let rhythm = rhythms::of(connection, person.id)?;
+    let receipts = people::receipts(connection, person.id)?;
     let accounts = [reply::home_in_slack(&person.name, person.alone)]
         .into_iter()
         .chain([Source::ClickUp, Source::GitHub].map(|source| {
@@ -193,7 +195,15 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         briefing: rhythm.briefing,
         quiet: rhythm.quiet,
         zone: person.zone,
-        receipts: people::receipts(connection, person.id)?.unwrap_or(settings.receipts),
+        receipts: receipts.unwrap_or(settings.receipts),
+        own: [
+            (Setting::Briefing, rhythm.own_briefing),
+            (Setting::Quiet, rhythm.own_quiet),
+            (Setting::Receipts, receipts.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(setting, own)| own.then_some(setting))
+        .collect(),
         settings: vec![reply::home_replies(
             settings.thread_replies == ThreadReplies::Comment,
         )],

@@ -19,6 +19,7 @@ use crate::domain::operation::WriteError;
 use crate::domain::person::{Member, Person, PersonId};
 use crate::domain::prose::{self, Addressee, Piece, Prose};
 use crate::domain::reply::{self, Words};
+use crate::domain::sign::Receipts;
 use crate::domain::task::{Account, Source};
 use crate::settle::queue;
 use crate::store::operations::Surface;
@@ -68,7 +69,7 @@ impl Desk {
             .read(move |connection| {
                 let person = people::by_id(connection, id)?;
                 let accounts = accounts_of(connection, &person, inner.settings.sources())?;
-                let rhythm = rhythm_of(connection, person.id)?;
+                let rhythm = told_how(connection, person.id, inner.settings.receipts)?;
                 let message = reply::whoami(&person, &accounts, None, now).then(rhythm);
                 Ok(Identity {
                     person,
@@ -294,8 +295,11 @@ impl Turn<'_> {
     pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Done> {
         let accounts = accounts_of(self.tx, person, self.inner.settings.sources())?;
         Ok(Done::Said(Said {
-            words: reply::whoami(person, &accounts, typed.email, self.now)
-                .then(rhythm_of(self.tx, person.id)?),
+            words: reply::whoami(person, &accounts, typed.email, self.now).then(told_how(
+                self.tx,
+                person.id,
+                self.inner.settings.receipts,
+            )?),
             ..Said::default()
         }))
     }
@@ -477,9 +481,12 @@ impl Turn<'_> {
     }
 }
 
-/// When somebody is told what they have not just asked for, and who has set that.
-fn rhythm_of(connection: &Db, person: PersonId) -> DbResult<Words> {
+/// When somebody is told what they have not just asked for, how they learn of outcomes, and who has set that.
+fn told_how(connection: &Db, person: PersonId, usual: Receipts) -> DbResult<Words> {
     let now = rhythms::of(connection, person)?;
     let lines = reply::rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);
-    Ok(lines.map_or_else(Words::new, |lines| Words::new().text("\n").then(lines)))
+    let chosen = people::receipts(connection, person)?;
+    let receipts = reply::receipts_of(chosen.unwrap_or(usual), chosen.is_some());
+    let lines = lines.into_iter().chain(receipts);
+    Ok(lines.fold(Words::new(), |words, line| words.text("\n").then(line)))
 }

@@ -57,7 +57,7 @@ pub use home::HomeTab;
 pub use identity::Identity;
 pub use log::{LogAsked, LogPage};
 pub use morning::MorningView;
-pub use rhythm::{Change as RhythmChange, Due, RhythmView, Rhythms};
+pub use rhythm::{Change as RhythmChange, Due, ReceiptsView, RhythmView, Rhythms};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -1174,7 +1174,9 @@ fn depends_on_what_was_shown(command: &Command) -> bool {
         | Command::Mute(_)
         | Command::QuietFrom(_)
         | Command::QuietUntil(_)
+        | Command::ReceiptsAre
         | Command::Receipts(_)
+        | Command::Usual(_)
         | Command::Help => false,
     }
 }

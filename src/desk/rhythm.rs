@@ -13,6 +13,7 @@ use crate::domain::card::Part;
 use crate::domain::person::{Member, Person, PersonId, may_act};
 use crate::domain::reply;
 use crate::domain::rhythm::{Briefing, Quiet, briefing, over_with};
+use crate::domain::sign::Receipts;
 use crate::store::messages::{self, Draft};
 use crate::store::rhythms::{self, Rhythm};
 use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people};
@@ -56,6 +57,19 @@ pub struct RhythmView {
 pub enum Change {
     Briefing(Option<NaiveTime>),
     Quiet(Option<Quiet>),
+    /// As bot.toml has it.
+    UsualBriefing,
+    UsualQuiet,
+}
+
+/// How somebody learns of outcomes, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptsView {
+    /// What was changed, or how it is.
+    pub message: reply::Words,
+    pub receipts: Receipts,
+    /// Whether they have chosen that themselves; else it is as bot.toml has it.
+    pub own: bool,
 }
 
 /// For the Slack surface.
@@ -161,10 +175,60 @@ impl Desk {
             })
             .await?
     }
+
+    /// How somebody learns of outcomes; after a change, if there is one, which may be to leave it to bot.toml.
+    pub async fn receipts(
+        &self,
+        person: &Person,
+        change: Option<Option<Receipts>>,
+    ) -> Result<ReceiptsView, StoreTrouble> {
+        let (inner, id) = (std::sync::Arc::clone(&self.inner), person.id);
+        self.inner
+            .store
+            .write(move |tx| {
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now: inner.clock.now(),
+                };
+                let message = match change {
+                    Some(by) => turn.change_receipts(id, by)?,
+                    None => turn.receipts_are(id)?,
+                };
+                let chosen = people::receipts(tx, id)?;
+                Ok(ReceiptsView {
+                    message,
+                    receipts: chosen.unwrap_or(inner.settings.receipts),
+                    own: chosen.is_some(),
+                })
+            })
+            .await
+    }
 }
 
 impl Turn<'_> {
-    /// `briefing 8:30`, `quiet 20:00-8:00` and their `off`.
+    /// `receipts`
+    pub(super) fn receipts_are(&self, person: PersonId) -> DbResult<reply::Words> {
+        let chosen = people::receipts(self.tx, person)?;
+        let by = chosen.unwrap_or(self.inner.settings.receipts);
+        Ok(reply::receipts_are(by, chosen.is_some()))
+    }
+
+    /// `receipts reactions`, `receipts messages`, and `receipts default`, which is no own choice.
+    pub(super) fn change_receipts(
+        &self,
+        person: PersonId,
+        by: Option<Receipts>,
+    ) -> DbResult<reply::Words> {
+        people::wants_receipts(self.tx, person, by)?;
+        self.tx.wake(Wake::Homes);
+        Ok(match by {
+            Some(by) => reply::receipts_set(by),
+            None => reply::receipts_usual(self.inner.settings.receipts),
+        })
+    }
+
+    /// `briefing 8:30`, `quiet 20:00-8:00`, their `off` and their `default`.
     pub(super) fn rhythm(
         &self,
         person: &Person,
@@ -197,22 +261,39 @@ impl Turn<'_> {
         change: Change,
     ) -> DbResult<Result<reply::Words, TurnedDown>> {
         let mut chosen = rhythms::of(self.tx, person.id)?;
-        let wants_something = matches!(change, Change::Briefing(Some(_)) | Change::Quiet(Some(_)));
+        let usual = rhythms::defaults(self.tx)?;
+        let wants_something = match change {
+            Change::Briefing(at) => at.is_some(),
+            Change::Quiet(hours) => hours.is_some(),
+            Change::UsualBriefing => usual.briefing.is_some(),
+            Change::UsualQuiet => usual.quiet.is_some(),
+        };
         if wants_something && people::reached_in(self.tx, person.id)?.is_none() {
             return Ok(Err(TurnedDown::Unfit(reply::nowhere_to_tell())));
         }
         let words = match change {
-            Change::Briefing(at) => {
-                (chosen.briefing, chosen.own_briefing) = (at, true);
+            Change::Briefing(_) | Change::UsualBriefing => {
+                let (at, own) = match change {
+                    Change::Briefing(at) => (at, true),
+                    _ => (usual.briefing, false),
+                };
+                (chosen.briefing, chosen.own_briefing) = (at, own);
                 // Today's is over with if its time is, and what was sent is sent.
                 let over = at.and_then(|at| over_with(at, self.now, person.zone));
                 chosen.briefed_on = chosen.briefed_on.max(over);
                 let next = next_briefing(&chosen, self.now, person.zone);
-                reply::briefing_set(at, next, person.zone)
+                match own {
+                    true => reply::briefing_set(at, next, person.zone),
+                    false => reply::briefing_usual(at, next, person.zone),
+                }
             }
             Change::Quiet(quiet) => {
                 (chosen.quiet, chosen.own_quiet) = (quiet, true);
                 reply::quiet_set(quiet, person.zone)
+            }
+            Change::UsualQuiet => {
+                (chosen.quiet, chosen.own_quiet) = (usual.quiet, false);
+                reply::quiet_usual(usual.quiet, person.zone)
             }
         };
         rhythms::set(self.tx, person.id, &chosen)?;

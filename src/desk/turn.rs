@@ -24,7 +24,7 @@ use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_M
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
-use crate::domain::rhythm::Quiet;
+use crate::domain::rhythm::{Quiet, Setting};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{Ranked, first_of_queue, open, points, queue, shown};
@@ -571,13 +571,20 @@ impl Turn<'_> {
                     ..Said::default()
                 })))
             }
-            Command::Receipts(by) => {
-                people::wants_receipts(self.tx, person.id, by)?;
-                Ok(Ok(Done::Said(Said {
-                    words: reply::receipts_set(by),
-                    ..Said::default()
-                })))
-            }
+            Command::ReceiptsAre => Ok(Ok(Done::Said(Said {
+                words: self.receipts_are(person.id)?,
+                ..Said::default()
+            }))),
+            Command::Receipts(by) => Ok(Ok(Done::Said(Said {
+                words: self.change_receipts(person.id, Some(by))?,
+                ..Said::default()
+            }))),
+            Command::Usual(Setting::Briefing) => self.rhythm(person, Change::UsualBriefing),
+            Command::Usual(Setting::Quiet) => self.rhythm(person, Change::UsualQuiet),
+            Command::Usual(Setting::Receipts) => Ok(Ok(Done::Said(Said {
+                words: self.change_receipts(person.id, None)?,
+                ..Said::default()
+            }))),
             Command::Help => Ok(Ok(Done::Said(Said {
                 words: reply::help(),
                 ..Said::default()
@@ -1109,7 +1116,9 @@ fn asks_a_source(command: &Command) -> bool {
             | Command::Mute(_)
             | Command::QuietFrom(_)
             | Command::QuietUntil(_)
+            | Command::ReceiptsAre
             | Command::Receipts(_)
+            | Command::Usual(_)
             | Command::Help
     )
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Ref};
 use super::reply::{self, Words};
-use super::rhythm::{Quiet, time_of_day};
+use super::rhythm::{Quiet, Setting, time_of_day};
 use super::score::Score;
 use super::sign::Receipts;
 use super::task::{Status, Task};
@@ -164,6 +164,8 @@ pub enum Press {
     QuietUntil(NaiveTime),
     /// How outcomes are told.
     Receipts(Receipts),
+    /// As bot.toml has it for everybody.
+    Usual(Setting),
     /// Out of the way until tomorrow.
     Snooze(i64),
     /// What this command did is to be taken back.
@@ -192,6 +194,7 @@ impl Press {
             Press::QuietFrom(at) => Some(Command::QuietFrom(*at)),
             Press::QuietUntil(at) => Some(Command::QuietUntil(*at)),
             Press::Receipts(by) => Some(Command::Receipts(*by)),
+            Press::Usual(setting) => Some(Command::Usual(*setting)),
             Press::Comment(_) | Press::Open(_) => None,
         }
     }
@@ -213,6 +216,7 @@ impl fmt::Display for Press {
             Press::QuietFrom(at) => write!(f, "quiet_from:{}", at.format("%H:%M")),
             Press::QuietUntil(at) => write!(f, "quiet_until:{}", at.format("%H:%M")),
             Press::Receipts(by) => write!(f, "receipts:{}", by.as_str()),
+            Press::Usual(setting) => write!(f, "usual:{}", setting.as_str()),
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),
             Press::Open(_) => f.write_str("open:"),
@@ -246,6 +250,7 @@ impl FromStr for Press {
                 .map(|hours| Press::Quiet(Some(hours)))
                 .ok_or(NotOurs),
             "receipts" => Receipts::of(of).map(Press::Receipts).ok_or(NotOurs),
+            "usual" => Setting::of(of).map(Press::Usual).ok_or(NotOurs),
             "mute" if matches!(of, "on" | "off") => Ok(Press::Mute(of == "on")),
             "open" => Ok(Press::Open(String::new())),
             _ => Err(NotOurs),

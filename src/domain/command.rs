@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::person::PersonId;
-use super::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
+use super::rhythm::{DEFAULT, HOURS_HELP, Quiet, Setting, TIME_HELP, time_of_day};
 use super::sign::Receipts;
 use super::task::{Account, Priority, RepoName, Source, TaskId};
 use super::when::{DueWhen, WHEN_HELP, When};
@@ -113,8 +113,12 @@ pub enum Command {
     /// Another beginning of quiet hours, or another end. In the Home tab only: whoever types gives both.
     QuietFrom(NaiveTime),
     QuietUntil(NaiveTime),
-    /// How outcomes are told. In the Home tab only: nothing is typed for it.
+    /// `receipts`: how it is.
+    ReceiptsAre,
+    /// `receipts reactions`, `receipts messages`: how outcomes are told.
     Receipts(Receipts),
+    /// `briefing default`, `quiet default`, `receipts default`: as bot.toml has it for everybody, from now on.
+    Usual(Setting),
     Help,
 }
 
@@ -298,16 +302,23 @@ pub const VERBS: &[Verb] = &[
     Verb {
         name: "briefing",
         aliases: &[],
-        usage: "briefing 8:30 · briefing off",
-        effect: "have `morning` sent to you on working days at that time, or no more",
+        usage: "briefing 8:30 · briefing off · briefing default",
+        effect: "have `morning` sent to you on working days at that time, or no more, or as everybody has it",
         read: briefing,
     },
     Verb {
         name: "quiet",
         aliases: &[],
-        usage: "quiet 20:00-8:00 · quiet off",
+        usage: "quiet 20:00-8:00 · quiet off · quiet default",
         effect: "hold notices in those hours and tell them in one message when they end",
         read: quiet,
+    },
+    Verb {
+        name: "receipts",
+        aliases: &[],
+        usage: "receipts reactions · receipts messages · receipts default",
+        effect: "have outcomes stand on your own messages as reactions too, or in words alone, or as everybody has it",
+        read: receipts,
     },
     Verb {
         name: "log",
@@ -399,10 +410,12 @@ pub enum ParseError {
     NoWhen,
     #[error("`{}` is no time that I understand. WHEN is {WHEN_HELP}.", excerpt(.0))]
     NotAWhen(String),
-    #[error("`{}` is no time of day. Type `briefing` with {TIME_HELP} after it, or `briefing off`.", excerpt(.0))]
+    #[error("`{}` is no time of day. Type `briefing` with {TIME_HELP} after it, `briefing off` or `briefing default`.", excerpt(.0))]
     NotATime(String),
-    #[error("`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, or `quiet off`.", excerpt(.0))]
+    #[error("`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, `quiet off` or `quiet default`.", excerpt(.0))]
     NotHours(String),
+    #[error("`{}` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`.", excerpt(.0))]
+    NotReceipts(String),
     #[error("Who is to have it? Type `assign [REF] @PERSON`.")]
     NoPerson,
     #[error("When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is {WHEN_HELP}.")]
@@ -469,6 +482,7 @@ impl ParseError {
             | ParseError::NotARefOf { .. }
             | ParseError::NotATime(_)
             | ParseError::NotHours(_)
+            | ParseError::NotReceipts(_)
             | ParseError::NotADue(_)
             | ParseError::NotAPriority(_)
             | ParseError::NotAWhen(_)
@@ -850,27 +864,41 @@ fn list(rest: &str) -> Result<Command, ParseError> {
     }
 }
 
-/// `briefing 8:30`, `briefing off`; alone it is `morning`.
+/// `briefing 8:30`, `briefing off`, `briefing default`; alone it is `morning`.
 fn briefing(rest: &str) -> Result<Command, ParseError> {
     let rest = trim(rest).trim_end_matches(['.', '!']);
     match rest.to_lowercase().as_str() {
         "" => Ok(Command::Morning),
         "off" | "never" => Ok(Command::Briefing(None)),
+        DEFAULT => Ok(Command::Usual(Setting::Briefing)),
         _ => time_of_day(rest)
             .map(|at| Command::Briefing(Some(at)))
             .ok_or_else(|| ParseError::NotATime(rest.to_owned())),
     }
 }
 
-/// `quiet 20:00-8:00`, `quiet off`; alone it shows how it is.
+/// `quiet 20:00-8:00`, `quiet off`, `quiet default`; alone it shows how it is.
 fn quiet(rest: &str) -> Result<Command, ParseError> {
     let rest = trim(rest).trim_end_matches(['.', '!']);
     match rest.to_lowercase().as_str() {
         "" => Ok(Command::QuietHours),
         "off" | "never" => Ok(Command::Quiet(None)),
+        DEFAULT => Ok(Command::Usual(Setting::Quiet)),
         _ => Quiet::parse(rest)
             .map(|hours| Command::Quiet(Some(hours)))
             .ok_or_else(|| ParseError::NotHours(rest.to_owned())),
+    }
+}
+
+/// `receipts reactions`, `receipts messages`, `receipts default`; alone it shows how it is.
+fn receipts(rest: &str) -> Result<Command, ParseError> {
+    let rest = trim(rest).trim_end_matches(['.', '!']);
+    match rest.to_lowercase().as_str() {
+        "" => Ok(Command::ReceiptsAre),
+        DEFAULT => Ok(Command::Usual(Setting::Receipts)),
+        _ => Receipts::typed(rest)
+            .map(Command::Receipts)
+            .ok_or_else(|| ParseError::NotReceipts(rest.to_owned())),
     }
 }
 
@@ -1534,6 +1562,13 @@ mod tests {
     #[case("quiet", Command::QuietHours)]
     #[case("quiet 20:00 – 8:00", Command::Quiet(Some(Quiet::NIGHT)))]
     #[case("quiet off!", Command::Quiet(None))]
+    #[case("briefing Default", Command::Usual(Setting::Briefing))]
+    #[case("quiet default.", Command::Usual(Setting::Quiet))]
+    #[case("receipts default", Command::Usual(Setting::Receipts))]
+    #[case("receipts", Command::ReceiptsAre)]
+    #[case("Receipts reactions!", Command::Receipts(Receipts::Reactions))]
+    #[case("receipts messages", Command::Receipts(Receipts::Message))]
+    #[case("receipts message", Command::Receipts(Receipts::Message))]
     #[case("status", Command::Status)]
     #[case("help", Command::Help)]
     #[case("help me please", Command::Help)]
@@ -1694,11 +1729,15 @@ mod tests {
     )]
     #[case(
         "briefing tomorrow",
-        "`tomorrow` is no time of day. Type `briefing` with `8:30` or `9am` after it, or `briefing off`."
+        "`tomorrow` is no time of day. Type `briefing` with `8:30` or `9am` after it, `briefing off` or `briefing default`."
     )]
     #[case(
         "quiet please",
-        "`please` are no hours. Type `quiet` with `20:00-8:00` or `8pm-8am` after it, or `quiet off`."
+        "`please` are no hours. Type `quiet` with `20:00-8:00` or `8pm-8am` after it, `quiet off` or `quiet default`."
+    )]
+    #[case(
+        "receipts loud",
+        "`loud` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`."
     )]
     #[case(
         "undo that",

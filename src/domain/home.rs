@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 
 use super::card::{Button, Card, Control, Part, Picker, Picks, Press};
 use super::reply::{self, Words};
-use super::rhythm::Quiet;
+use super::rhythm::{Quiet, Setting};
 use super::sign::Receipts;
 
 /// Tasks of the queue that have a card there.
@@ -43,6 +43,8 @@ pub struct Home {
     /// In whose days and hours both are.
     pub zone: Tz,
     pub receipts: Receipts,
+    /// What they have chosen themselves; all else is as bot.toml has it for everybody.
+    pub own: Vec<Setting>,
     /// What bot.toml has chosen for all.
     pub settings: Vec<Words>,
 }
@@ -83,6 +85,7 @@ pub fn parts(home: Home) -> Vec<Part> {
         quiet: home.quiet,
         zone: home.zone,
         receipts: home.receipts,
+        own: home.own,
     };
     parts.extend(settings.parts());
     parts.push(Part::Text(lines(home.settings)));
@@ -96,6 +99,7 @@ struct Settings {
     quiet: Option<Quiet>,
     zone: Tz,
     receipts: Receipts,
+    own: Vec<Setting>,
 }
 
 impl Settings {
@@ -117,7 +121,7 @@ impl Settings {
         if self.briefing.is_some() {
             briefing.push(button("No briefing", Press::Briefing(None)));
         }
-        let quiet = match self.quiet {
+        let mut quiet = match self.quiet {
             None => vec![button("Quiet nights", Press::Quiet(Some(Quiet::NIGHT)))],
             Some(hours) => {
                 vec![
@@ -127,15 +131,29 @@ impl Settings {
                 ]
             }
         };
-        let receipts = vec![match self.receipts {
+        let mut receipts = vec![match self.receipts {
             Receipts::Message => button("Reactions too", Press::Receipts(Receipts::Reactions)),
             Receipts::Reactions => button("Messages only", Press::Receipts(Receipts::Message)),
         }];
+        let own = |setting| self.own.contains(&setting);
+        for (setting, controls) in [
+            (Setting::Briefing, &mut briefing),
+            (Setting::Quiet, &mut quiet),
+            (Setting::Receipts, &mut receipts),
+        ] {
+            if own(setting) {
+                controls.push(button("As for everybody", Press::Usual(setting)));
+            }
+        }
+        let is_own = own(Setting::Briefing);
+        let briefing_is = reply::home_briefing(self.briefing, is_own, self.zone);
+        let quiet_is = reply::home_quiet(self.quiet, own(Setting::Quiet), self.zone);
+        let receipts_are = reply::home_receipts(self.receipts, own(Setting::Receipts));
         let rows = [
             (reply::home_notices(self.muted), notices),
-            (reply::home_briefing(self.briefing, self.zone), briefing),
-            (reply::home_quiet(self.quiet, self.zone), quiet),
-            (reply::home_receipts(self.receipts), receipts),
+            (briefing_is, briefing),
+            (quiet_is, quiet),
+            (receipts_are, receipts),
         ];
         rows.into_iter()
             .flat_map(|(words, controls)| [Part::Text(words), Part::Controls(controls)])
@@ -241,6 +259,7 @@ mod tests {
             quiet: None,
             zone: Tz::UTC,
             receipts: Receipts::Message,
+            own: Vec::new(),
             settings: Vec::new(),
         }
     }
@@ -262,19 +281,27 @@ mod tests {
             briefing: Some(at(8)),
             quiet: Some(Quiet::NIGHT),
             receipts: Receipts::Reactions,
+            own: vec![Setting::Briefing, Setting::Receipts],
             ..nothing()
         };
         assert_eq!(
             controls(&parts(all)),
             [
                 vec!["Unmute mute:off"],
-                vec!["pick:briefing Some(08:00:00)", "No briefing briefing:off"],
+                vec![
+                    "pick:briefing Some(08:00:00)",
+                    "No briefing briefing:off",
+                    "As for everybody usual:briefing"
+                ],
                 vec![
                     "pick:quiet_from Some(20:00:00)",
                     "pick:quiet_until Some(08:00:00)",
                     "No quiet hours quiet:off"
                 ],
-                vec!["Messages only receipts:message"],
+                vec![
+                    "Messages only receipts:message",
+                    "As for everybody usual:receipts"
+                ],
             ]
         );
     }

@@ -36,8 +36,8 @@ pub use acts::{
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 
 pub use morning::{
-    HELD_BLOCK, briefing_by_config, briefing_set, held, home_briefing, home_quiet, morning_lead,
-    morning_rest, nowhere_to_tell, quiet_is, quiet_set, rhythm_of,
+    HELD_BLOCK, briefing_by_config, briefing_set, briefing_usual, held, home_briefing, home_quiet,
+    morning_lead, morning_rest, nowhere_to_tell, quiet_is, quiet_set, quiet_usual, rhythm_of,
 };
 
 pub use identity::{
@@ -1375,13 +1375,67 @@ pub fn home_notices(muted: bool) -> Words {
 }
 
 /// How somebody learns of outcomes.
-pub fn home_receipts(by: Receipts) -> Words {
+pub fn home_receipts(by: Receipts, own: bool) -> Words {
+    let whose = as_set(own);
     Words::new().text(match by {
-        Receipts::Message => "Receipts: messages.",
+        Receipts::Message => format!("Receipts: messages, {whose}."),
+        Receipts::Reactions => format!(
+            "Receipts: messages, and a reaction on yours, {whose}. A comment that arrives gets the reaction alone."
+        ),
+    })
+}
+
+/// Whose choice is in force, in the Home tab.
+fn as_set(own: bool) -> &'static str {
+    match own {
+        true => "as you set",
+        false => "as for everybody here",
+    }
+}
+
+/// What `receipts` alone shows; `own`: whether the person has chosen so themselves.
+pub fn receipts_are(by: Receipts, own: bool) -> Words {
+    let whose = match own {
+        true => "as you set",
+        false => "as bot.toml has it for everybody",
+    };
+    let (how, other, does) = match by {
+        Receipts::Message => (
+            "I answer in words alone",
+            "receipts reactions",
+            " has me react to what you type, too.",
+        ),
+        Receipts::Reactions => (
+            "I answer in words and react to what you type",
+            "receipts messages",
+            " ends that for you.",
+        ),
+    };
+    Words::new()
+        .text(format!("{how}, {whose}. "))
+        .code(other)
+        .text(does)
+}
+
+/// After `receipts default`.
+pub fn receipts_usual(by: Receipts) -> Words {
+    Words::new().text(match by {
+        Receipts::Message => "✓ As bot.toml has it for everybody: I answer in words alone.",
         Receipts::Reactions => {
-            "Receipts: messages, and a reaction on yours. A comment that arrives gets the reaction alone."
+            "✓ As bot.toml has it for everybody: I answer in words and react to what you type."
         }
     })
+}
+
+/// In `whoami`: how outcomes are told, and who has chosen that; nothing for what goes without saying.
+pub fn receipts_of(by: Receipts, own: bool) -> Option<Words> {
+    match (by, own) {
+        (Receipts::Message, false) => None,
+        (Receipts::Message, true) => Some("Receipts: messages, as you set."),
+        (Receipts::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
+        (Receipts::Reactions, false) => Some("Receipts: messages and reactions, as bot.toml sets."),
+    }
+    .map(|text| Words::new().text(text))
 }
 
 /// After that was chosen.

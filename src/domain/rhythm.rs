@@ -130,6 +130,36 @@ impl Quiet {
     }
 }
 
+/// What people choose for themselves, and may leave to bot.toml again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    Briefing,
+    Quiet,
+    Receipts,
+}
+
+impl Setting {
+    /// As it is typed, and as buttons have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Setting::Briefing => "briefing",
+            Setting::Quiet => "quiet",
+            Setting::Receipts => "receipts",
+        }
+    }
+
+    /// The one of that name.
+    pub fn of(name: &str) -> Option<Setting> {
+        [Setting::Briefing, Setting::Quiet, Setting::Receipts]
+            .into_iter()
+            .find(|one| one.as_str() == name)
+    }
+}
+
+/// What is typed to leave one of them to bot.toml again.
+pub const DEFAULT: &str = "default";
+
 /// What bot.toml chooses for those who have not chosen for themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defaults {

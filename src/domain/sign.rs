@@ -9,7 +9,7 @@ use super::command::{Command, Ref};
 use super::reply::ReportState;
 use super::when::When;
 
-/// How people learn what became of what they asked (`slack.receipts`; each may choose otherwise in the Home tab).
+/// How people learn what became of what they asked (`slack.receipts`; each may choose otherwise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Receipts {
@@ -34,6 +34,14 @@ impl Receipts {
         [Receipts::Message, Receipts::Reactions]
             .into_iter()
             .find(|one| one.as_str() == name)
+    }
+
+    /// The one that somebody means who types `reactions`, `messages` or how bot.toml has it.
+    pub fn typed(text: &str) -> Option<Receipts> {
+        match text.trim().to_lowercase().as_str() {
+            "messages" => Some(Receipts::Message),
+            name => Receipts::of(name),
+        }
     }
 }
 

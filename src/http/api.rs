@@ -26,8 +26,8 @@ use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, 
 use crate::bounds::Bound;
 use crate::desk::{
     Answer, Asked, Brief, Explained, HealthView, Identity, LogAsked, MorningView, Once,
-    OperationView, Report, ReportState, RhythmChange, RhythmView, Scored, SlackHealth, Wanted,
-    WantedStatus,
+    OperationView, ReceiptsView, Report, ReportState, RhythmChange, RhythmView, Scored,
+    SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
 use crate::domain::filter::Filter;
@@ -36,7 +36,8 @@ use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
-use crate::domain::rhythm::{HOURS_HELP, Quiet, TIME_HELP, time_of_day};
+use crate::domain::rhythm::{DEFAULT, HOURS_HELP, Quiet, TIME_HELP, time_of_day};
+use crate::domain::sign::Receipts;
 use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId};
 use crate::domain::when::{DueWhen, WHEN_HELP, When};
 
@@ -86,6 +87,8 @@ pub(super) fn routes() -> Vec<Route> {
         reads("/rhythm", rhythm),
         writes("/briefing", briefing),
         writes("/quiet", quiet),
+        reads("/receipts", receipts),
+        writes("/receipts", set_receipts),
         reads("/whoami", whoami),
         writes("/link", link),
         writes("/unlink", unlink),
@@ -451,14 +454,45 @@ struct BriefingBody {
 
 async fn briefing(State(api): State<Api>, sent: Sent) -> Result<Json<Value>, Problem> {
     let body: BriefingBody = sent.json()?;
-    let at = match body.at.trim() {
-        "off" => None,
-        time => Some(time_of_day(time).ok_or_else(|| {
-            let why = format!("`at` is {TIME_HELP}, or `off`; not `{}`", start_of(time));
+    let change = match body.at.trim() {
+        "off" => RhythmChange::Briefing(None),
+        DEFAULT => RhythmChange::UsualBriefing,
+        time => RhythmChange::Briefing(Some(time_of_day(time).ok_or_else(|| {
+            let why = format!(
+                "`at` is {TIME_HELP}, `off` or `default`; not `{}`",
+                start_of(time)
+            );
+            Problem::new(Kind::BadBody, why)
+        })?)),
+    };
+    change_rhythm(&api, &sent, change).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReceiptsBody {
+    by: String,
+}
+
+async fn receipts(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
+    let person = api.desk.who(actor.as_deref()).await??;
+    let view = api.desk.receipts(&person, None).await?;
+    Ok(Json(receipts_json(&view)))
+}
+
+async fn set_receipts(State(api): State<Api>, sent: Sent) -> Result<Json<Value>, Problem> {
+    let body: ReceiptsBody = sent.json()?;
+    let by = match body.by.trim() {
+        DEFAULT => None,
+        by => Some(Receipts::typed(by).ok_or_else(|| {
+            let by = start_of(by);
+            let why = format!("`by` is `reactions`, `message` or `default`; not `{by}`");
             Problem::new(Kind::BadBody, why)
         })?),
     };
-    change_rhythm(&api, &sent, RhythmChange::Briefing(at)).await
+    let person = api.desk.who(sent.actor.as_deref()).await??;
+    let view = api.desk.receipts(&person, Some(by)).await?;
+    Ok(Json(receipts_json(&view)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -469,17 +503,18 @@ struct QuietBody {
 
 async fn quiet(State(api): State<Api>, sent: Sent) -> Result<Json<Value>, Problem> {
     let body: QuietBody = sent.json()?;
-    let hours = match body.hours.trim() {
-        "off" => None,
-        hours => Some(Quiet::parse(hours).ok_or_else(|| {
+    let change = match body.hours.trim() {
+        "off" => RhythmChange::Quiet(None),
+        DEFAULT => RhythmChange::UsualQuiet,
+        hours => RhythmChange::Quiet(Some(Quiet::parse(hours).ok_or_else(|| {
             let why = format!(
-                "`hours` are {HOURS_HELP}, or `off`; not `{}`",
+                "`hours` are {HOURS_HELP}, `off` or `default`; not `{}`",
                 start_of(hours)
             );
             Problem::new(Kind::BadBody, why)
-        })?),
+        })?)),
     };
-    change_rhythm(&api, &sent, RhythmChange::Quiet(hours)).await
+    change_rhythm(&api, &sent, change).await
 }
 
 /// Asked twice, it is so all the same.
@@ -1415,6 +1450,14 @@ fn rhythm_json(view: &RhythmView) -> Value {
         "own": { "briefing": view.own_briefing, "quiet": view.own_quiet },
         "zone": view.zone.name(),
         "held": view.held,
+    })
+}
+
+fn receipts_json(view: &ReceiptsView) -> Value {
+    json!({
+        "message": view.message.plain(),
+        "receipts": view.receipts.as_str(),
+        "own": view.own,
     })
 }
 

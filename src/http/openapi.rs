@@ -66,6 +66,7 @@ fn paths() -> Value {
         "/rhythm": { "get": rhythm() },
         "/briefing": { "post": briefing() },
         "/quiet": { "post": quiet() },
+        "/receipts": { "get": receipts(), "post": set_receipts() },
         "/whoami": { "get": whoami() },
         "/link": { "post": link() },
         "/unlink": { "post": unlink() },
@@ -427,8 +428,8 @@ fn briefing() -> Value {
         "parameters": [parameter("actor")],
         "requestBody": body(true, json!({ "at": {
             "type": "string",
-            "description": "A time of day in the person's zone, or `off`.",
-            "examples": ["8:30", "9am", "off"],
+            "description": "A time of day in the person's zone, `off`, or `default`: as `slack.briefing` has it.",
+            "examples": ["8:30", "9am", "off", "default"],
         } }), &["at"]),
         "responses": answers(200, "What is in force now", schema("Rhythm"), &[400, 413, 415, 422]),
     })
@@ -441,10 +442,33 @@ fn quiet() -> Value {
         "parameters": [parameter("actor")],
         "requestBody": body(true, json!({ "hours": {
             "type": "string",
-            "description": "Hours of the day in the person's zone, or `off`.",
-            "examples": ["20:00-8:00", "off"],
+            "description": "Hours of the day in the person's zone, `off`, or `default`: as `slack.quiet` has it.",
+            "examples": ["20:00-8:00", "off", "default"],
         } }), &["hours"]),
         "responses": answers(200, "What is in force now", schema("Rhythm"), &[400, 413, 415, 422]),
+    })
+}
+
+fn receipts() -> Value {
+    json!({
+        "operationId": "receipts",
+        "summary": "How somebody learns in Slack what became of what they asked",
+        "parameters": [parameter("actor")],
+        "responses": answers(200, "What is in force for them", schema("Receipts"), &[422]),
+    })
+}
+
+fn set_receipts() -> Value {
+    json!({
+        "operationId": "setReceipts",
+        "summary": "Have outcomes stand on one's own messages too, or no more",
+        "parameters": [parameter("actor")],
+        "requestBody": body(true, json!({ "by": {
+            "type": "string",
+            "description": "`message`, `reactions`, or `default`: as `slack.receipts` has it.",
+            "examples": ["reactions", "message", "default"],
+        } }), &["by"]),
+        "responses": answers(200, "What is in force now", schema("Receipts"), &[400, 413, 415, 422]),
     })
 }
 
@@ -946,6 +970,11 @@ fn schemas() -> Value {
             })),
             "zone": { "type": "string", "description": "The person's, as Slack last told it.", "examples": ["Europe/Madrid"] },
             "held": { "type": "integer", "minimum": 0, "description": "Notices that wait for the end of quiet hours." },
+        })),
+        "Receipts": object(json!({
+            "message": { "type": "string" },
+            "receipts": { "enum": ["message", "reactions"] },
+            "own": { "type": "boolean", "description": "They have chosen it themselves; else it is `slack.receipts`." },
         })),
         "SyncReport": sync_report(),
         "Status": status_schema(),

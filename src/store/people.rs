@@ -137,11 +137,11 @@ pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Optio
     Ok(chosen.as_deref().and_then(Receipts::of))
 }
 
-/// They have chosen how they learn of outcomes.
-pub fn wants_receipts(tx: &Connection, id: PersonId, by: Receipts) -> rusqlite::Result<()> {
+/// They have chosen how they learn of outcomes, or that bot.toml is to choose.
+pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET receipts = ?2 WHERE id = ?1",
-        params![id.0, by.as_str()],
+        params![id.0, by.map(Receipts::as_str)],
     )?;
     Ok(())
 }

@@ -36,6 +36,16 @@ pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()
     Ok(())
 }
 
+/// The choices of bot.toml.
+pub fn defaults(connection: &Connection) -> rusqlite::Result<Defaults> {
+    let nobody = PersonId(0);
+    let usual = of(connection, nobody)?;
+    Ok(Defaults {
+        briefing: usual.briefing,
+        quiet: usual.quiet,
+    })
+}
+
 pub fn of(connection: &Connection, person: PersonId) -> rusqlite::Result<Rhythm> {
     connection
         .prepare_cached(

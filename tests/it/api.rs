@@ -1456,6 +1456,8 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/briefing", Some(json!({ "at": "off" })), 200),
             ("POST", "/briefing", Some(json!({ "at": "soon" })), 422),
             ("POST", "/quiet", Some(json!({ "hours": "off" })), 200),
+            ("GET", "/receipts", None, 200),
+            ("POST", "/receipts", Some(json!({ "by": "reactions" })), 200),
             ("GET", "/whoami", None, 200),
             (
                 "POST",

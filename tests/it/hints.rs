@@ -105,8 +105,9 @@ async fn help_lists_every_verb() {
         • `why [REF]`: show why the current task, or REF, is where it is in your queue
         • `list [N] [FILTER]`: show your tasks in order; their numbers work as REF until the next list
         • `morning`: show your first three tasks, what is due, who waits for you and what is stuck
-        • `briefing 8:30` or `briefing off`: have `morning` sent to you on working days at that time, or no more
-        • `quiet 20:00-8:00` or `quiet off`: hold notices in those hours and tell them in one message when they end
+        • `briefing 8:30` or `briefing off` or `briefing default`: have `morning` sent to you on working days at that time, or no more, or as everybody has it
+        • `quiet 20:00-8:00` or `quiet off` or `quiet default`: hold notices in those hours and tell them in one message when they end
+        • `receipts reactions` or `receipts messages` or `receipts default`: have outcomes stand on your own messages as reactions too, or in words alone, or as everybody has it
         • `log [N] [REF]`: show what you did last, or what was done to REF
         • `status`: show connections, the last sync and what is queued
         • `whoami`: show which accounts are yours, and what is missing

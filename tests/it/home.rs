@@ -37,11 +37,11 @@ async fn home_shows_the_queue_the_accounts_and_the_settings() {
         Settings
         Notices: on. You hear what others do to your tasks.
         [Mute]
-        Briefing: off. Choose a time to get one on working days (Europe/Madrid).
+        Briefing: off, as for everybody here. Choose a time to get one on working days (Europe/Madrid).
         [Briefing at …]
-        Quiet hours: none. You hear what others do at any hour.
+        Quiet hours: none, as for everybody here. You hear what others do at any hour.
         [Quiet nights]
-        Receipts: messages.
+        Receipts: messages, as for everybody here.
         [Reactions too]
         A plain reply in a task's thread gets a hint, for everybody here (`slack.thread_replies`).
         "#);

@@ -227,7 +227,10 @@ async fn bot_toml_chooses_for_those_who_have_not() {
                 &tuesday.succ_opt().unwrap().format("%a %-d %b %Y").to_string(),
             ));
         let whoami = ivan.dm(ANA, "whoami").await.text();
-        assert!(whoami.ends_with("\nBriefing: at 9:30 on working days, as you set."), "{whoami}");
+        assert!(
+            whoami.ends_with("\nBriefing: at 9:30 on working days, as you set.\nQuiet hours: none, as you set."),
+            "{whoami}"
+        );
         let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
         let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
         assert_eq!(chosen["own"], json!({"briefing": true, "quiet": true}));
@@ -238,6 +241,103 @@ async fn bot_toml_chooses_for_those_who_have_not() {
         let told = ivan.is_told(ANA).answers().await.text();
         assert!(told.contains(": 1 open") && !told.contains("bot.toml"), "{told}");
         // Bo, who wants none, was told nothing all the while.
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_own_choice_is_left_to_bot_toml_again() {
+    let monday = monday();
+    let setup = task_with("slack.briefing = \"8:30\"\nslack.quiet = \"22:00-7:00\"");
+    story_at(setup, on(monday, "12:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 6:00").await.begins("✓ Briefing at 6:00");
+        ivan.dm(ANA, "quiet off").await.begins("✓ No quiet hours");
+        let tuesday = monday.succ_opt().unwrap();
+        ivan.dm(ANA, "briefing default").await.replies(&format!(
+            "✓ As bot.toml has it for everybody: a briefing at 8:30 on working days (Europe/Madrid). The next one is \
+             on {}",
+            tuesday.format("%a %-d %b %Y")
+        ));
+        ivan.dm(ANA, "quiet default").await.replies(
+            "✓ As bot.toml has it for everybody: quiet from 22:00-07:00 (Europe/Madrid).",
+        );
+        ivan.dm(ANA, "whoami").await.mentions(
+            "\nBriefing: at 8:30 on working days, as bot.toml sets.\nQuiet hours: 22:00-07:00, as bot.toml sets.",
+        );
+        let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+        let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
+        assert_eq!(chosen["own"], json!({"briefing": false, "quiet": false}));
+        // Not at 6:00 any more, and as one that bot.toml has chosen.
+        is_back(ivan, on(tuesday, "06:01:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
+        let told = ivan.is_told(ANA).answers().await;
+        told.mentions("\nYou get this as bot.toml has it for everybody.");
+        // What had its time already today is not made up for: to and fro gives no second one.
+        ivan.dm(ANA, "briefing off").await.begins("✓ No briefing");
+        ivan.dm(ANA, "briefing default").await.begins("✓ As bot.toml has it");
+        is_back(ivan, on(tuesday, "08:40:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        // It goes with bot.toml from then on.
+        ivan.kill().await;
+        it_will_be(ivan, on(tuesday, "12:00:00", MADRID));
+        ivan.reconfigure(|_| task());
+        ivan.start().await;
+        let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
+        assert_eq!((&chosen["briefing"], &chosen["quiet"]), (&json!(null), &json!(null)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_left_out_the_briefing_gets_that_of_bot_toml_from_the_next_on() {
+    let monday = monday();
+    let setup = task_with("slack.briefing = \"8:30\"");
+    story_at(setup, on(monday, "06:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing off").await.begins("✓ No briefing");
+        ivan.dm(BO, "briefing off").await.begins("✓ No briefing");
+        is_back(ivan, on(monday, "09:00:00", MADRID)).await;
+        // The morning has begun: the next one is tomorrow's.
+        let tuesday = monday.succ_opt().unwrap();
+        ivan.dm(ANA, "briefing default")
+            .await
+            .mentions(&format!("on {}", tuesday.format("%a %-d %b %Y")));
+        is_back(ivan, on(monday, "09:05:00", MADRID)).await;
+        ivan.dm(ANA, "status").await.begins("Slack: connected");
+        is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
+        ivan.is_told(ANA).answers().await.mentions(": 1 open");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_default_is_gone_back_to_over_http_and_from_the_command_line_too() {
+    ivan_test(task(), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        ivan.dm(ANA, "quiet 20:00-8:00").await.begins("✓");
+        let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
+        let ran = ivan.cli(&["--as", "Ana", "briefing", "default"]).await;
+        assert_eq!(
+            (ran.exit, ran.out.trim()),
+            (0, "✓ As bot.toml has it for everybody: no briefing. morning shows it whenever you like."),
+            "{}",
+            ran.err
+        );
+        let quiet = Some(json!({"hours": "default"}));
+        let (status, chosen) = ivan.http_with("POST", "/quiet", quiet, ana).await;
+        assert_eq!(status, 200);
+        assert_eq!(chosen["message"], "✓ As bot.toml has it for everybody: no quiet hours.");
+        assert_eq!((&chosen["briefing"], &chosen["quiet"]), (&json!(null), &json!(null)));
+        assert_eq!(chosen["own"], json!({"briefing": false, "quiet": false}));
+        let ran = ivan.cli(&["--as", "Ana", "quiet", "off"]).await;
+        assert_eq!(ran.exit, 0);
+        let ran = ivan.cli(&["--as", "Ana", "quiet", "default"]).await;
+        assert_eq!(ran.exit, 0, "{}", ran.err);
+        let at = Some(json!({"at": "default"}));
+        let (status, _) = ivan.http_with("POST", "/briefing", at, ana).await;
+        assert_eq!(status, 200);
+        let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
+        assert_eq!(chosen["own"], json!({"briefing": false, "quiet": false}));
     })
     .await;
 }
@@ -340,19 +440,28 @@ async fn it_is_chosen_at_home_with_buttons() {
     let monday = monday();
     story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
         let home = ivan.opens_home(ANA).await;
-        assert!(home.contains("Briefing: off."), "{home}");
-        assert!(home.contains("Quiet hours: none."), "{home}");
+        assert!(
+            home.contains("Briefing: off, as for everybody here."),
+            "{home}"
+        );
+        assert!(
+            home.contains("Quiet hours: none, as for everybody here."),
+            "{home}"
+        );
         ivan.picks_at_home(ANA, "Briefing at", Some("08:00"))
             .settles()
             .await
             .replies(&asked_for(monday, "8:00"));
-        ivan.shows_at_home(ANA, "Briefing: 8:00 on working days (Europe/Madrid).")
-            .await;
+        ivan.shows_at_home(
+            ANA,
+            "Briefing: 8:00 on working days (Europe/Madrid), as you set.",
+        )
+        .await;
         ivan.presses_at_home(ANA, "Quiet nights", 0)
             .settles()
             .await
             .begins("✓ Quiet from 20:00-08:00");
-        ivan.shows_at_home(ANA, "Quiet hours: 20:00-08:00 (Europe/Madrid).")
+        ivan.shows_at_home(ANA, "Quiet hours: 20:00-08:00 (Europe/Madrid), as you set.")
             .await;
         ivan.presses_at_home(ANA, "No quiet hours", 0)
             .settles()
@@ -362,7 +471,7 @@ async fn it_is_chosen_at_home_with_buttons() {
             .settles()
             .await
             .begins("✓ No briefing");
-        ivan.shows_at_home(ANA, "Briefing: off.").await;
+        ivan.shows_at_home(ANA, "Briefing: off, as you set.").await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use super::Words;
+use super::{Words, as_set};
 use crate::domain::morning::{Morning, NAMED_MAX};
 use crate::domain::rhythm::Quiet;
 use crate::domain::task::Task;
@@ -81,6 +81,34 @@ pub fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz
     }
 }
 
+/// After `briefing default`.
+pub fn briefing_usual(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    let words = Words::new().text("✓ As bot.toml has it for everybody: ");
+    match (at, next) {
+        (Some(at), Some(next)) => words.text(format!(
+            "a briefing at {} on working days ({}). The next one is on {}",
+            at.format("%-H:%M"),
+            zone.name(),
+            next.with_timezone(&zone).format("%a %-d %b %Y")
+        )),
+        _ => words
+            .text("no briefing. ")
+            .code("morning")
+            .text(" shows it whenever you like."),
+    }
+}
+
+/// After `quiet default`.
+pub fn quiet_usual(quiet: Option<Quiet>, zone: Tz) -> Words {
+    Words::new().text(match quiet {
+        Some(quiet) => format!(
+            "✓ As bot.toml has it for everybody: quiet from {quiet} ({}).",
+            zone.name()
+        ),
+        None => "✓ As bot.toml has it for everybody: no quiet hours.".to_owned(),
+    })
+}
+
 /// After `quiet 20:00-8:00` or `quiet off`.
 pub fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
     Words::new().text(match quiet {
@@ -111,14 +139,16 @@ pub fn rhythm_of(
     own_quiet: bool,
 ) -> Option<Words> {
     let by = |own| if own { "you set" } else { "bot.toml sets" };
-    let briefing = briefing.map(|at| {
-        let at = at.format("%-H:%M");
-        format!(
-            "Briefing: at {at} on working days, as {}.",
-            by(own_briefing)
-        )
-    });
-    let quiet = quiet.map(|quiet| format!("Quiet hours: {quiet}, as {}.", by(own_quiet)));
+    let briefing = match briefing {
+        Some(at) => Some(format!("at {} on working days", at.format("%-H:%M"))),
+        None => own_briefing.then(|| "off".to_owned()),
+    };
+    let briefing = briefing.map(|when| format!("Briefing: {when}, as {}.", by(own_briefing)));
+    let quiet = match quiet {
+        Some(quiet) => Some(quiet.to_string()),
+        None => own_quiet.then(|| "none".to_owned()),
+    };
+    let quiet = quiet.map(|hours| format!("Quiet hours: {hours}, as {}.", by(own_quiet)));
     let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
     (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
 }
@@ -157,25 +187,27 @@ pub fn nowhere_to_tell() -> Words {
 }
 
 /// When somebody gets their briefing.
-pub fn home_briefing(at: Option<NaiveTime>, zone: Tz) -> Words {
+pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Words {
+    let whose = as_set(own);
     Words::new().text(match at {
         Some(at) => format!(
-            "Briefing: {} on working days ({}).",
+            "Briefing: {} on working days ({}), {whose}.",
             at.format("%-H:%M"),
             zone.name()
         ),
         None => format!(
-            "Briefing: off. Choose a time to get one on working days ({}).",
+            "Briefing: off, {whose}. Choose a time to get one on working days ({}).",
             zone.name()
         ),
     })
 }
 
 /// When nothing is told unasked.
-pub fn home_quiet(quiet: Option<Quiet>, zone: Tz) -> Words {
+pub fn home_quiet(quiet: Option<Quiet>, own: bool, zone: Tz) -> Words {
+    let whose = as_set(own);
     Words::new().text(match quiet {
-        Some(quiet) => format!("Quiet hours: {quiet} ({}).", zone.name()),
-        None => "Quiet hours: none. You hear what others do at any hour.".to_owned(),
+        Some(quiet) => format!("Quiet hours: {quiet} ({}), {whose}.", zone.name()),
+        None => format!("Quiet hours: none, {whose}. You hear what others do at any hour."),
     })
 }
 
