@@ -794,9 +794,11 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// Whether a message stands as it did; a card in it that was made again says nothing new.
+/// Whether a message stands as it did, or was only made again with its cards: what tells more has it behind what it told
+/// before.
 fn says_the_same(known: &Posted, posted: &Posted) -> bool {
-    known.ts == posted.ts && known.text == posted.text
+    let tells_more = known.text != posted.text && posted.text.starts_with(&known.text);
+    known.ts == posted.ts && !tells_more
 }
 
 const TROUBLE: &str = "       !close WORDS           Bo completes the task with these words in its title, behind your back\n       \

@@ -943,7 +943,7 @@ impl Desk {
                 let tasks = ranked
                     .into_iter()
                     .map(|(row, task, score)| Scored {
-                        hidden: notes.remove(&row),
+                        hidden: notes.remove(&row).map(|note| note.plain()),
                         ..Scored::from((task, score))
                     })
                     .collect();

@@ -14,7 +14,7 @@ use super::{
     Scored, TurnedDown, health_of_sources, person_of,
 };
 use crate::bounds::Bound;
-use crate::domain::card::{Part, Press, card, item};
+use crate::domain::card::{Part, Press, card, is_card_alone, item, undo_button};
 use crate::domain::command::{self, Command, Create, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
@@ -169,6 +169,11 @@ impl Turn<'_> {
             Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
         };
         let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
+        let pressed = self.pressed_alone(heard)?;
+        let replaces = !refused && replaces_what_was_pressed(heard, pressed.as_ref());
+        if let Some(pressed) = pressed.as_ref().filter(|one| one.stays && !replaces) {
+            self.bring_up_to_date(heard, pressed, person.as_ref(), refused)?;
+        }
         let said = said.unwrap_or_default();
         let place = self.place(heard)?;
         self.tx.wake(Wake::Homes);
@@ -194,7 +199,8 @@ impl Turn<'_> {
             thread: place.thread,
             in_channel: place.public && creates,
             asked_by: Some(heard.user.clone()),
-            replaces: replaces_what_was_pressed(heard) && !refused,
+            replaces,
+            instead_of: pressed.filter(|_| replaces).map(|one| one.uid),
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
             reply_url: place.reply_url,
             person: person.map(|person| person.id),
@@ -208,6 +214,52 @@ impl Turn<'_> {
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
         Ok(command)
+    }
+
+    /// What was pressed, if only its person sees it and it is known.
+    fn pressed_alone(&self, heard: &Heard) -> DbResult<Option<messages::Pressed>> {
+        match &heard.gesture {
+            Gesture::PressedAlone { of: Some(uid), .. } => {
+                messages::whispered(self.tx, uid, &heard.user)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What was pressed stays, and can be changed by the address that came with it: its cards say what is true now and
+    /// follow what becomes of them. An Undo that can undo nothing goes.
+    fn bring_up_to_date(
+        &self,
+        heard: &Heard,
+        pressed: &messages::Pressed,
+        person: Option<&Person>,
+        refused: bool,
+    ) -> DbResult<()> {
+        let Gesture::PressedAlone {
+            press, reply_url, ..
+        } = &heard.gesture
+        else {
+            return Ok(());
+        };
+        messages::addressed(self.tx, pressed.id, reply_url, self.now)?;
+        let zone = person.map_or(chrono_tz::Tz::UTC, |person| person.zone);
+        let mut parts = pressed.parts.clone();
+        for part in &mut parts {
+            if let Part::Card(card) = part
+                && let Some(stored) = tasks::by_row(self.tx, card.task)?
+            {
+                let gone = stored.gone || stored.away;
+                *card = card.again(&stored.task, gone, self.now, zone);
+            }
+        }
+        if let (Press::Undo(command), true) = (press, refused) {
+            parts.retain(|part| *part != undo_button(*command));
+        }
+        if parts != pressed.parts {
+            messages::redraw(self.tx, pressed.id, &parts)?;
+            self.tx.wake(Wake::Messages);
+        }
+        Ok(())
     }
 
     /// Says that something is not acted on, where it would have been answered. What was done among people in a channel,
@@ -927,8 +979,8 @@ impl Turn<'_> {
         let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
         let list = people::list(self.tx, person.id, &rows, None)?;
         let notes = self.notes(person, &rows, filter)?;
-        let note = |row: &i64| notes.get(row).map(String::as_str);
-        let listed: Vec<(&Task, Option<&str>)> = ranked
+        let note = |row: &i64| notes.get(row);
+        let listed: Vec<(&Task, Option<&Words>)> = ranked
             .iter()
             .take(limit)
             .map(|(row, task, _)| (task, note(row)))
@@ -942,9 +994,7 @@ impl Turn<'_> {
             .zip(ranked.iter().take(limit))
             .map(|(number, (row, task, _))| {
                 let mut item = item(number, *row, task, self.now, person.zone);
-                if let Some(note) = note(row) {
-                    item.facts = format!("{} · {note}", item.facts);
-                }
+                item.note = note(row).cloned();
                 Part::Card(item)
             })
             .collect();
@@ -986,7 +1036,7 @@ impl Turn<'_> {
         person: &Person,
         rows: &[i64],
         filter: &Filter,
-    ) -> DbResult<BTreeMap<i64, String>> {
+    ) -> DbResult<BTreeMap<i64, Words>> {
         let mut notes = BTreeMap::new();
         if !filter.is_of_what_is_held_back() {
             return Ok(notes);
@@ -997,11 +1047,11 @@ impl Turn<'_> {
             let until = snoozes::until(self.tx, person.id, row, self.now)?;
             let note = [
                 (!blockers.is_empty())
-                    .then(|| reply::waits_for(&blockers.iter().collect::<Vec<_>>())),
+                    .then(|| reply::waits_for(&blockers.iter().collect::<Vec<_>>()))
+                    .map(|waits| Words::new().text(waits)),
                 until.map(|until| reply::snoozed_until(until, person.zone)),
             ];
-            let note: Vec<String> = note.into_iter().flatten().collect();
-            notes.insert(row, note.join(" · "));
+            notes.insert(row, reply::joined(note.into_iter().flatten(), " · "));
         }
         Ok(notes)
     }
@@ -1140,15 +1190,19 @@ fn told_by_reaction(
 }
 
 /// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
-/// cannot change it, goes with what it took back.
-fn replaces_what_was_pressed(heard: &Heard) -> bool {
-    matches!(
-        heard.gesture,
-        Gesture::PressedAlone {
-            press: Press::Undo(_),
-            ..
+/// cannot change it, goes with what it took back; and a card that is all that stands there, with what was to be done about
+/// it. In a list, or under an outcome that can be undone, the rest is still wanted.
+fn replaces_what_was_pressed(heard: &Heard, pressed: Option<&messages::Pressed>) -> bool {
+    let Gesture::PressedAlone { press, .. } = &heard.gesture else {
+        return false;
+    };
+    match press {
+        Press::Undo(_) => true,
+        Press::Done(row) | Press::Next(row) | Press::Snooze(row) => {
+            pressed.is_some_and(|one| one.stays && is_card_alone(&one.parts, *row))
         }
-    )
+        _ => false,
+    }
 }
 
 /// By which way something was asked for in Slack.

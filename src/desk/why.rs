@@ -142,7 +142,7 @@ impl Turn<'_> {
             place: place.map(|place| place + 1),
             of: ranked.len(),
             hidden: match rank {
-                Rank::Hidden(why) => Some(why),
+                Rank::Hidden(why) => Some(why.plain()),
                 Rank::At { .. } => None,
             },
             task: Some(Scored {

@@ -105,6 +105,9 @@ pub struct Card {
     pub url: String,
     /// `ClickUp · in review · due today`
     pub facts: String,
+    /// What holds it back, as it stood in the list.
+    #[serde(default)]
+    pub note: Option<Words>,
     /// Why it was first when it was shown: `client 1000, due today 400`.
     pub why: Option<String>,
     /// The first line of its description.
@@ -112,6 +115,42 @@ pub struct Card {
     /// Done, or not there any more: struck, and without buttons.
     pub struck: bool,
     pub buttons: Vec<Button>,
+}
+
+/// What a message says to whoever does not see its blocks, where it is a card or a list of them and nothing else: that is
+/// made again with them. `None`: its words tell of more, and stay as they were said.
+pub fn told(parts: &[Part]) -> Option<Words> {
+    let mut words = Words::new();
+    let mut cards = 0;
+    for part in parts {
+        match part {
+            // What leads to the card, as `Next: `.
+            Part::Text(lead) if cards == 0 && lead.plain().ends_with(": ") => {
+                words = words.then(lead.clone());
+            }
+            Part::Text(more) if cards > 0 => words = words.text("\n").then(more.clone()),
+            Part::Card(card) => {
+                let line = if cards == 0 { "" } else { "\n" };
+                words = words.text(line).then(card.words());
+                cards += 1;
+            }
+            _ => return None,
+        }
+    }
+    (cards > 0).then_some(words)
+}
+
+/// Whether a message shows this task alone, as a whole card, with nothing else that could be pressed.
+pub fn is_card_alone(parts: &[Part], task: i64) -> bool {
+    let mut cards = 0;
+    parts.iter().all(|part| match part {
+        Part::Heading(_) | Part::Text(_) => true,
+        Part::Card(card) => {
+            cards += 1;
+            card.task == task && card.number.is_none()
+        }
+        Part::Buttons(_) | Part::Controls(_) => false,
+    }) && cards == 1
 }
 
 /// Something to press.
@@ -172,6 +211,8 @@ pub enum Press {
     Undo(i64),
     /// An address; nothing is asked of us.
     Open(String),
+    /// What this version of Ivan does not know any more, or not yet.
+    Unknown,
 }
 
 impl Press {
@@ -195,7 +236,7 @@ impl Press {
             Press::QuietUntil(at) => Some(Command::QuietUntil(*at)),
             Press::Receipts(by) => Some(Command::Receipts(*by)),
             Press::Usual(setting) => Some(Command::Usual(*setting)),
-            Press::Comment(_) | Press::Open(_) => None,
+            Press::Comment(_) | Press::Open(_) | Press::Unknown => None,
         }
     }
 }
@@ -220,6 +261,7 @@ impl fmt::Display for Press {
             Press::Mute(true) => f.write_str("mute:on"),
             Press::Mute(false) => f.write_str("mute:off"),
             Press::Open(_) => f.write_str("open:"),
+            Press::Unknown => f.write_str("unknown:"),
         }
     }
 }
@@ -266,6 +308,7 @@ pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) 
         title: task.title.clone(),
         url: task.url.clone(),
         facts: facts(task, now, zone),
+        note: None,
         why: reply::why(score),
         line: line(&task.description),
         struck: task.status == Status::Done,
@@ -285,6 +328,27 @@ pub fn item(number: usize, row: i64, task: &Task, now: DateTime<Utc>, zone: Tz) 
 }
 
 impl Card {
+    /// In one line.
+    fn words(&self) -> Words {
+        let words = match self.number {
+            Some(number) => Words::new().text(format!("{number}. ")),
+            None => Words::new(),
+        };
+        let words = match self.struck {
+            true => words.struck(&self.title, &self.url),
+            false => words.link(&self.title, &self.url),
+        };
+        let words = words.text(" · ").said(&self.facts);
+        let words = match &self.note {
+            Some(note) => words.text(" · ").then(note.clone()),
+            None => words,
+        };
+        match &self.why {
+            Some(why) => words.text(format!("    why: {why}")),
+            None => words,
+        }
+    }
+
     /// The same card, as its task is now; why it was first is not asked again.
     pub fn again(&self, task: &Task, gone: bool, now: DateTime<Utc>, zone: Tz) -> Card {
         let struck = gone || task.status == Status::Done;
@@ -299,6 +363,7 @@ impl Card {
             title: task.title.clone(),
             url: task.url.clone(),
             facts: facts(task, now, zone),
+            note: self.note.clone().filter(|_| !struck),
             why: self.why.clone().filter(|_| !struck),
             line: self.line.as_ref().and(line(&task.description)),
             struck,

@@ -201,6 +201,7 @@ mod tests {
             title: "Renew cert".into(),
             url: String::new(),
             facts: "ClickUp · to do".into(),
+            note: None,
             why: None,
             line: None,
             struck: false,

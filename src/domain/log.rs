@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::change::Change as Changes;
 use super::event::{Field, What};
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
@@ -146,8 +147,12 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
             after,
             ..Change::default()
         },
-        Write::Change { said, .. } => Change {
-            after: outcome.map(|_| said.clone()),
+        Write::Change { change, said, .. } => Change {
+            after: outcome.map(|_| match change {
+                // For whoever reads it to see in their own zone.
+                Changes::Due(Some(at)) => rfc3339(*at),
+                _ => said.clone(),
+            }),
             ..Change::default()
         },
         _ => Change {
@@ -207,10 +212,14 @@ pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'st
     }
 }
 
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 fn due(due: Due) -> String {
     match due.day {
         Some(day) => day.to_string(),
-        None => due.at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        None => rfc3339(due.at),
     }
 }
 

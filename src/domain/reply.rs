@@ -27,10 +27,10 @@ use super::when::WHEN_HELP;
 
 pub use acts::{
     Hidden, Rank, assigned_to, cannot_be_undone, cannot_snooze, current_again, due_on,
-    hidden_because, no_account, no_due_in_github, no_such_person, no_such_priority_in_github,
-    not_complete, not_due_then, not_mirrored, not_sent, not_started, nothing_to_snooze,
-    nothing_to_undo, of_priority, reopen_which, snoozed, snoozed_until, stays_complete,
-    undone_already, unsnoozed, waits_for, why_here,
+    hidden_because, joined, no_account, no_due_in_github, no_such_person,
+    no_such_priority_in_github, not_complete, not_due_then, not_mirrored, not_sent, not_started,
+    nothing_to_snooze, nothing_to_undo, of_priority, reopen_which, snoozed, snoozed_until,
+    stays_complete, undone_already, unsnoozed, waits_for, why_here,
 };
 
 pub use log::{log, log_lead, log_line, not_your_history, whose_list};
@@ -150,6 +150,16 @@ impl Words {
         self.0.push(Span::Time {
             at,
             text: acts::full_date(at, zone),
+            day: true,
+        });
+        self
+    }
+
+    /// A moment that is written so where a surface cannot show it in the reader's own time.
+    pub(super) fn moment_as(mut self, at: DateTime<Utc>, text: &str) -> Words {
+        self.0.push(Span::Time {
+            at,
+            text: text.to_owned(),
             day: true,
         });
         self
@@ -400,7 +410,9 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     match (outcome, step.write) {
         (_, Write::Start { .. }) => acts::started(outcome, subject),
         (_, Write::Reopen { .. }) => acts::reopened(outcome, subject, zone),
-        (_, Write::Change { said, .. }) => acts::changed(said, outcome, subject),
+        (_, Write::Change { change, said, .. }) => {
+            acts::changed(change, said, outcome, subject, zone)
+        }
         (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
         (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
             .text(match source {
@@ -655,7 +667,7 @@ pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
 
 /// The queue, numbered.
 pub fn list(
-    ranked: &[(&Task, Option<&str>)],
+    ranked: &[(&Task, Option<&Words>)],
     total: usize,
     filter: &Filter,
     now: DateTime<Utc>,
@@ -663,15 +675,14 @@ pub fn list(
 ) -> Words {
     let mut words = Words::new();
     for (number, (task, note)) in (1..).zip(ranked) {
-        let end: String = [due(task, now, zone), note.map(str::to_owned)]
-            .into_iter()
-            .flatten()
-            .map(|end| format!(" · {end}"))
-            .collect();
+        let due = due(task, now, zone).map(|due| format!(" · {due}"));
         words = words
             .text(format!("{}{number}. ", if number == 1 { "" } else { "\n" }))
             .link(&task.title, &task.url)
-            .text(format!(" · {}{end}", place(task)));
+            .text(format!(" · {}{}", place(task), due.unwrap_or_default()));
+        if let Some(note) = note {
+            words = words.text(" · ").then((*note).clone());
+        }
     }
     match more_of(total, ranked.len(), filter) {
         Some(more) => words.text("\n").then(more),
@@ -915,7 +926,10 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
             let (what, now) = match field {
                 Field::Title => ("title", None),
                 Field::Due => ("due date", task.due.map(|due| acts::when_due(due, zone))),
-                Field::Priority => ("priority", task.priority.map(|it| it.as_str().to_owned())),
+                Field::Priority => (
+                    "priority",
+                    task.priority.map(|it| Words::new().text(it.as_str())),
+                ),
             };
             let words = Words::new()
                 .text(format!(
@@ -926,7 +940,7 @@ pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
                 .text(format!(" in {source}"));
             return match (field, now) {
                 (Field::Title, _) => words,
-                (_, Some(now)) => words.text(format!(": it is {now} now")),
+                (_, Some(now)) => words.text(": it is ").then(now).text(" now"),
                 (_, None) => words.text(": it has none now"),
             };
         }

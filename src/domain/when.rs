@@ -78,8 +78,10 @@ impl DueWhen {
 /// Why a time cannot be meant. `Display` is a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotThen {
+    #[error("{text} is over")]
+    Past { at: DateTime<Utc>, text: String },
     #[error("{0} is over")]
-    Past(String),
+    PastDay(String),
     #[error("that is no time ahead")]
     NoTime,
     #[error("that is more than a year ahead")]
@@ -182,7 +184,7 @@ impl When {
             When::NoSuchDay => return Err(NotThen::NoSuchDay),
         };
         if day < today {
-            return Err(NotThen::Past(day.format("%-d %b %Y").to_string()));
+            return Err(NotThen::PastDay(day.format("%-d %b %Y").to_string()));
         }
         match today.checked_add_months(AT_MOST) {
             Some(last) if day <= last => Ok(day),
@@ -238,9 +240,10 @@ impl When {
             When::NoSuchDay => return Err(NotThen::NoSuchDay),
         };
         if then <= now {
-            return Err(NotThen::Past(
-                local(then, zone).format("%-d %b %Y %H:%M").to_string(),
-            ));
+            return Err(NotThen::Past {
+                at: then,
+                text: local(then, zone).format("%-d %b %Y %H:%M").to_string(),
+            });
         }
         let last = today
             .checked_add_months(AT_MOST)

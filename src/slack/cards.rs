@@ -102,6 +102,10 @@ fn item(card: &Card) -> SlackBlock {
         .then(title(card))
         .text(" · ")
         .said(&card.facts);
+    let words = match &card.note {
+        Some(note) => words.text(" · ").then(note.clone()),
+        None => words,
+    };
     let section = section(&words);
     match card.buttons.first() {
         Some(first) => section
@@ -188,6 +192,7 @@ mod tests {
             title: "Renew <cert>".into(),
             url: "https://app.clickup.com/t/86a".into(),
             facts: "ClickUp · to do".into(),
+            note: None,
             why: Some("client 1000".into()),
             line: Some("By <!channel> & co".into()),
             struck: false,

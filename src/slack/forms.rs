@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::gate::{self, Ignored, Own};
 use super::text::{self, instant};
+use super::whisper;
 use super::wire::{Interaction, Slash};
 use crate::desk::{Gesture, Heard, ReplyUrl};
 use crate::domain::card::Press;
@@ -227,6 +228,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         heard.gesture = Gesture::PressedAlone {
             press: press.clone(),
             reply_url: reply_url.clone(),
+            of: whisper::uid(action),
         };
         heard.direct = false;
     }

@@ -147,12 +147,19 @@ fn said(
 pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let press = pressed_with(action)?;
-    if press.command().is_none() {
-        return Err(Ignored::NotForUs);
-    }
     let message = &interaction.message;
     // The Home tab is in no channel: the desk knows where its person is answered.
     let at_home = interaction.container.kind.as_deref() == Some("view");
+    // What is chosen in a form asks for nothing until the form comes back.
+    let in_form = interaction
+        .view
+        .callback_id
+        .as_ref()
+        .is_some_and(|id| !id.is_empty());
+    let asks = press.command().is_some() || press == Press::Unknown && !in_form;
+    if !asks {
+        return Err(Ignored::NotForUs);
+    }
     let channel = match at_home {
         true => interaction.user.id.as_ref(),
         false => interaction.channel.id.as_ref(),
@@ -191,11 +198,12 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     })
 }
 
-/// What was pressed, or chosen.
+/// What was pressed, or chosen. Only what is ours can be pressed to us: what is not known stands on a message of another
+/// version, and whoever presses it is told so.
 fn pressed_with(action: &Action) -> Result<Press, Ignored> {
-    let id = action.action_id.as_deref().unwrap_or_default();
+    let id = action.action_id.as_deref().ok_or(Ignored::Incomplete)?;
     let Ok(picks) = id.parse::<Picks>() else {
-        return id.parse().map_err(|_| Ignored::NotForUs);
+        return Ok(id.parse().unwrap_or(Press::Unknown));
     };
     match action.selected_time.as_deref() {
         None => Ok(picks.press(None)),
@@ -484,7 +492,7 @@ mod tests {
     #[case("pick:quiet_until", json!("06:00"), Ok("quiet_until:06:00"))]
     #[case("pick:quiet_until", json!(null), Ok("quiet:off"))]
     #[case::no_time("pick:briefing", json!("half past"), Err(Ignored::NotForUs))]
-    #[case::nothing_of_ours("pick:lunch", json!("12:00"), Err(Ignored::NotForUs))]
+    #[case::nothing_of_ours("pick:lunch", json!("12:00"), Ok("unknown:"))]
     fn a_time_that_is_chosen_is_heard(
         #[case] action: &str,
         #[case] time: Value,

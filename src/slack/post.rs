@@ -397,11 +397,11 @@ impl Pen {
         text: &str,
     ) -> Result<(), Failed> {
         let Some(url) = whisper::address(whisper, self.clock.now()) else {
-            return Ok(self.tray.say_in_dm(message.id).await?);
+            return self.cannot_whisper(message, "its address is over").await;
         };
         // Whatever becomes of it, Slack may count it.
         self.tray.whispering(message.id).await?;
-        let blocks = layout(&message.parts);
+        let blocks = whisper::named(&layout(&message.parts), &message.uid);
         let said = whisper::Said::new(text, blocks, whisper.public, whisper.replaces);
         // Slack says no time of it. What is typed after this moment may have been typed with it in view.
         let sent_at = self.clock.now();
@@ -409,15 +409,24 @@ impl Pen {
             // It has no `ts`: what stands in its place is no id of Slack's.
             Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
             Err(error) if whisper::is_over(&error) => {
-                tracing::info!(
-                    message = message.id,
-                    "message {} goes to the DM, for only its person was to see it, and {error}",
-                    message.id
-                );
-                Ok(self.tray.say_in_dm(message.id).await?)
+                self.cannot_whisper(message, &error.to_string()).await
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// By its address nothing can be said any more. A card that was only to be made again stays as it is; what somebody
+    /// waits for is said in their DM.
+    async fn cannot_whisper(&self, message: &Outgoing, why: &str) -> Result<(), Failed> {
+        if message.redraw {
+            return Ok(self.tray.stays(message.id, message.version, why).await?);
+        }
+        tracing::info!(
+            message = message.id,
+            "message {} goes to the DM, for only its person was to see it, and {why}",
+            message.id
+        );
+        Ok(self.tray.say_in_dm(message.id).await?)
     }
 
     async fn post(&self, message: &Outgoing, text: &str) -> Result<(), Failed> {

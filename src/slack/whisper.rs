@@ -1,13 +1,17 @@
-//! What one person alone sees, said through a `response_url` (contract slack 2.4): five times within half an hour, never
-//! changed and never found again. What cannot be said so is said in the person's DM.
+//! What one person alone sees, said through a `response_url` (contract slack 2.4): five times within half an hour, and
+//! never found again. What cannot be said so is said in the person's DM. `chat.update` does not reach it: it is changed by
+//! the address that a press on one of its buttons brings, and by the names of its blocks we know which message that is, for
+//! Slack does not send it along.
 //!
 //! `post` comes here with every message that has such an address. The address is a bearer secret: no error of this file
 //! holds it.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use slack_morphism::blocks::SlackBlock;
 
 use super::web::WebError;
+use super::wire::Action;
 use crate::desk::{URL_LIFE, Whisper};
 use chrono::{DateTime, Utc};
 
@@ -24,13 +28,13 @@ pub struct Said<'a> {
     response_type: Option<&'static str>,
     text: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    blocks: Vec<SlackBlock>,
+    blocks: Vec<Value>,
     /// Whether it takes the place of what the person pressed. Then it is seen by whom that was seen by.
     replace_original: bool,
 }
 
 impl<'a> Said<'a> {
-    pub fn new(text: &'a str, blocks: Vec<SlackBlock>, public: bool, replaces: bool) -> Said<'a> {
+    pub fn new(text: &'a str, blocks: Vec<Value>, public: bool, replaces: bool) -> Said<'a> {
         Said {
             response_type: match (replaces, public) {
                 (true, _) => None,
@@ -42,6 +46,24 @@ impl<'a> Said<'a> {
             replace_original: replaces,
         }
     }
+}
+
+/// Blocks that say of which message they are.
+pub fn named(blocks: &[SlackBlock], uid: &str) -> Vec<Value> {
+    let named = (1..).zip(blocks).map(|(number, block)| {
+        let mut block = json!(block);
+        if let Some(block) = block.as_object_mut() {
+            block.insert("block_id".to_owned(), json!(format!("{uid}:{number}")));
+        }
+        block
+    });
+    named.collect()
+}
+
+/// The `uid` of the message that a button stands in, if its block tells.
+pub fn uid(action: &Action) -> Option<String> {
+    let (uid, _) = action.block_id.as_deref()?.split_once(':')?;
+    Some(uid.to_owned())
 }
 
 /// The address to say it by; `None` if it is used up or too old.

@@ -273,6 +273,8 @@ pub struct Action {
     #[serde(deserialize_with = "lenient")]
     pub action_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
+    pub block_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub action_ts: Option<String>,
     /// What was chosen with a `timepicker`: `08:30`.
     #[serde(deserialize_with = "lenient")]

@@ -103,7 +103,7 @@ pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     let old = (now - URL_LIFE).timestamp_millis();
     let mut taken = tx.execute("DELETE FROM reply_urls WHERE kept_ms < ?1", [old])?;
     taken += tx.execute(
-        "UPDATE messages SET reply_url = NULL WHERE reply_url IS NOT NULL AND created_ms < ?1",
+        "UPDATE messages SET reply_url = NULL WHERE reply_url IS NOT NULL AND ifnull(addressed_ms, created_ms) < ?1",
         [old],
     )?;
     taken += tx.execute(

@@ -8,12 +8,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::people;
 use super::slack_events::{ReplyUrl, dm_of};
 use super::tasks::{corrupt, from_json, json, micros, millis};
-use crate::domain::card::{Part, undo_button};
+use crate::domain::card::{Part, told, undo_button};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
 /// Cards of a task are made again in so many of its newest messages; older ones say what was true then.
 const REDRAWN_MAX: i64 = 20;
+/// So often they are made again by one address: the answer to the press that brought it needs it, too.
+const REDRAWN_BY_ADDRESS: i64 = 2;
 
 /// A message that is owed; its words may not be known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,10 +42,12 @@ pub struct Draft {
     pub asked_by: Option<String>,
     /// Said by an address, a good outcome takes the place of what was pressed.
     pub replaces: bool,
+    /// The `uid` of what was pressed, if its place is taken and we know it.
+    pub instead_of: Option<String>,
 }
 
-/// How a message is said so that only one person sees it: by an address, a few times, never changed and never found
-/// again (contract slack 2.4).
+/// How a message is said so that only one person sees it: by an address, a few times, never found again, and changed only
+/// by the address that a press on it brings (contract slack 2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whisper {
     /// `None`: it was forgotten, for it is too old.
@@ -91,8 +95,8 @@ pub struct Outgoing {
 pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
-             parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10, ?16, ?17)",
+             parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?10, ?16, ?17, ?18)",
         params![
             uid,
             draft.channel,
@@ -111,6 +115,7 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             draft.in_channel,
             draft.replaces,
             draft.asked_by,
+            draft.instead_of,
         ],
     )?;
     let id = tx.last_insert_rowid();
@@ -146,13 +151,14 @@ pub struct Standing {
     pub parts: Vec<Part>,
 }
 
-/// The newest messages in which a card of this task stands.
+/// The newest messages in which a card of this task stands, and which can be changed.
 pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<Standing>> {
     connection
         .prepare_cached(
             "SELECT id, person_id, parts FROM messages
              WHERE id IN (SELECT message_id FROM message_cards WHERE task_id = ?1)
-               AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL
+               AND dropped IS NULL AND parts IS NOT NULL
+               AND (whisper_to IS NULL OR (addressed_ms IS NOT NULL AND reply_url IS NOT NULL))
              ORDER BY id DESC LIMIT ?2",
         )?
         .query_map([task, REDRAWN_MAX], |row| {
@@ -165,6 +171,58 @@ pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<
         .collect()
 }
 
+/// Something that one person alone sees, or that stands where we cannot change it, in which they pressed a button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pressed {
+    pub id: i64,
+    pub uid: String,
+    pub parts: Vec<Part>,
+    /// No answer takes its place, now or soon.
+    pub stays: bool,
+}
+
+/// What was said by an address under that `uid` to that person, all of it.
+pub fn whispered(
+    connection: &Connection,
+    uid: &str,
+    to: &str,
+) -> rusqlite::Result<Option<Pressed>> {
+    connection
+        .prepare_cached(
+            "SELECT id, uid, parts, NOT EXISTS (
+                 SELECT 1 FROM messages answer LEFT JOIN commands c ON c.id = answer.command_id
+                 WHERE answer.instead_of = whispered.uid
+                   AND (c.settled_ms IS NULL OR json_extract(c.report, '$.state') = 'done'))
+             FROM messages AS whispered
+             WHERE uid = ?1 AND whisper_to = ?2 AND ts IS NOT NULL AND parts IS NOT NULL AND version = posted_version
+               AND dropped IS NULL
+               AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)",
+        )?
+        .query_row([uid, to], |row| {
+            Ok(Pressed {
+                id: row.get(0)?,
+                uid: row.get(1)?,
+                parts: from_json(row, 2)?,
+                stays: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+/// It can be changed by this address, for a while.
+pub fn addressed(
+    tx: &Connection,
+    id: i64,
+    url: &ReplyUrl,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE messages SET reply_url = ?2, addressed_ms = ?3, whispers = 0 WHERE id = ?1",
+        params![id, url.as_str(), now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
 /// The cards of one task are another's now.
 pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
     tx.execute(
@@ -174,14 +232,19 @@ pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// The cards of a message are others now. Its words stay, and what waits for them waits no longer for it.
+/// The cards of a message are others now, and so are its words where they say no more than the cards. Nobody waits for
+/// that.
 pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "UPDATE messages SET parts = ?2, redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
+        "UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
              version = version + 1
          WHERE id = ?1",
     )?
-    .execute(params![id, some_json(parts)?])?;
+    .execute(params![
+        id,
+        some_json(parts)?,
+        told(parts).as_ref().map(json).transpose()?
+    ])?;
     Ok(())
 }
 
@@ -282,9 +345,10 @@ pub fn say(
 pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(
         "SELECT m.id, m.uid, m.channel, m.thread, m.words, m.version, m.ts, m.begun_us, m.parts, m.redraw, m.reply_url,
-             m.whisper_to, m.whispers, m.created_ms,
+             m.whisper_to, m.whispers, ifnull(m.addressed_ms, m.created_ms),
              m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
-             m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
+             m.addressed_ms IS NOT NULL
+                 OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
          FROM messages m LEFT JOIN commands c ON c.id = m.command_id
          WHERE m.dropped IS NULL AND (m.ts IS NULL OR m.version > m.posted_version)
              AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
@@ -430,9 +494,10 @@ pub fn posted(
              redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
              reply_url = CASE WHEN version = ?2 AND NOT EXISTS
                      (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
+                     AND (addressed_ms IS NULL OR whispers >= ?4)
                  THEN NULL ELSE reply_url END
          WHERE id = ?1",
-        params![id, version, ts],
+        params![id, version, ts, REDRAWN_BY_ADDRESS],
     )?;
     let shown: Option<(Option<i64>, Option<i64>)> = tx
         .query_row(
@@ -470,14 +535,15 @@ pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
 }
 
 /// Its cards cannot be made again: what stands there stays, and is left alone from now on. Only where it says that
-/// something waits, how that ends is still to be said.
+/// something waits, how that ends is still to be said. Another press on what one person alone sees brings another address.
 pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET posted_version = max(posted_version, ?2),
              redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
-             dropped = CASE WHEN EXISTS
+             dropped = CASE WHEN whisper_to IS NOT NULL OR EXISTS
                      (SELECT 1 FROM commands c WHERE c.id = command_id AND c.settled_ms IS NULL)
-                 THEN NULL ELSE ?3 END
+                 THEN NULL ELSE ?3 END,
+             reply_url = CASE WHEN whisper_to IS NULL THEN reply_url END
          WHERE id = ?1",
         params![id, version, why],
     )?;

@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0019_settings.sql"),
     include_str!("../../migrations/0020_own_rhythms.sql"),
     include_str!("../../migrations/0021_due_days.sql"),
+    include_str!("../../migrations/0022_whispers.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -26,7 +26,13 @@ pub enum Gesture {
     /// A button of ours.
     Pressed(Press),
     /// A button of an answer that only this person sees, and so is the answer to it.
-    PressedAlone { press: Press, reply_url: ReplyUrl },
+    PressedAlone {
+        press: Press,
+        reply_url: ReplyUrl,
+        /// The `uid` of that answer, if it tells.
+        #[serde(default)]
+        of: Option<String>,
+    },
     /// A form that was filled in.
     Submitted {
         filled: Filled,

@@ -1,5 +1,6 @@
 //! Cards: what stands in Slack says what is true, and can be pressed.
 
+use ivan::sandbox::slack::Posted;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -18,6 +19,27 @@ async fn a_card_is_done_by_its_button() {
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
         ivan.clickup().task("Renew cert").is("complete");
         card.becomes_struck().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_sees_no_blocks_is_told_what_the_cards_say() {
+    ivan_test(two_tasks(), async |ivan| {
+        let list = ivan.dm(ANA, "list").await;
+        let card = ivan.dm(ANA, "current").await;
+        let done = ivan.presses(ANA, &card, "Done").settles().await;
+        card.becomes("~Renew cert~ · ClickUp · complete").await;
+        list.becomes(
+            "1. ~Renew cert~ · ClickUp · complete\n2. Write the runbook · ClickUp · to do",
+        )
+        .await;
+        // An outcome tells more than its card, and stays as it was said.
+        let second = ivan.presses(ANA, &done, "Done").settles().await;
+        second.begins("✓ Task completed in ClickUp: Write the runbook");
+        let is_struck = |posted: &Posted| posted.blocks.to_string().contains("~<");
+        let done = done.until(is_struck).await;
+        done.replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
     })
     .await;
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{End, Report, ReportState, Step, Words, place, sentence};
+use crate::domain::change::Change;
 use crate::domain::operation::Outcome;
 use crate::domain::score::Score;
 use crate::domain::task::{Due, Priority, Source, Status, Task};
@@ -134,17 +135,36 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
 }
 
 /// After an `assign`, `claim`, `due` or `prio`; `said` is what was asked for.
-pub(super) fn changed(said: &str, outcome: &Outcome, subject: Words) -> Words {
+pub(super) fn changed(
+    change: &Change,
+    said: &str,
+    outcome: &Outcome,
+    subject: Words,
+    zone: Tz,
+) -> Words {
     let source = outcome.task().key.source().name();
+    let said = match change {
+        Change::Due(Some(at)) => due_at(*at, zone),
+        _ => Words::new().text(said),
+    };
     match outcome {
         Outcome::Applied(_) => Words::new()
-            .text(format!("Now {said} in {source}: "))
+            .text("Now ")
+            .then(said)
+            .text(format!(" in {source}: "))
             .then(subject),
         _ => Words::new()
             .text("Note: ")
             .then(subject)
-            .text(format!(" was already {said} in {source}")),
+            .text(" was already ")
+            .then(said)
+            .text(format!(" in {source}")),
     }
+}
+
+/// With its time to whoever reads it.
+pub(super) fn due_at(at: DateTime<Utc>, zone: Tz) -> Words {
+    Words::new().text("due ").date(at, zone)
 }
 
 /// What was asked for, as it is said of the task.
@@ -155,16 +175,16 @@ pub fn assigned_to(name: &str) -> String {
 /// When it is due, as it is said of the task.
 pub fn due_on(due: Option<Due>, zone: Tz) -> String {
     match due {
-        Some(due) => format!("due {}", when_due(due, zone)),
+        Some(due) => format!("due {}", when_due(due, zone).plain()),
         None => "without a due date".to_owned(),
     }
 }
 
 /// A day alone, or with its time to whoever reads it.
-pub(super) fn when_due(due: Due, zone: Tz) -> String {
+pub(super) fn when_due(due: Due, zone: Tz) -> Words {
     match due.day {
-        Some(day) => day.format("%a %-d %b %Y").to_string(),
-        None => full_date(due.at, zone),
+        Some(day) => Words::new().text(day.format("%a %-d %b %Y").to_string()),
+        None => Words::new().date(due.at, zone),
     }
 }
 
@@ -177,10 +197,19 @@ pub fn of_priority(priority: Option<Priority>) -> String {
 }
 
 pub fn not_due_then(why: &NotThen) -> Words {
-    Words::new().text(format!(
-        "The due date was not set: {why}. Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or \
-         `due none`."
-    ))
+    Words::new()
+        .text("The due date was not set: ")
+        .then(not_then(why))
+        .text(
+            ". Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or `due none`.",
+        )
+}
+
+fn not_then(why: &NotThen) -> Words {
+    match why {
+        NotThen::Past { at, text } => Words::new().moment_as(*at, text).text(" is over"),
+        _ => Words::new().text(why.to_string()),
+    }
 }
 
 pub fn no_due_in_github() -> Words {
@@ -300,9 +329,9 @@ pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
 }
 
 pub fn cannot_snooze(why: &NotThen) -> Words {
-    Words::new().text(format!(
-        "Not snoozed: {why}. Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`."
-    ))
+    Words::new().text("Not snoozed: ").then(not_then(why)).text(
+        ". Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`.",
+    )
 }
 
 pub fn nothing_to_snooze(task: &Task) -> Words {
@@ -397,7 +426,7 @@ pub enum Rank {
         tie: Option<String>,
     },
     /// Not there, and why: the end of a sentence about it.
-    Hidden(String),
+    Hidden(Words),
 }
 
 /// Why a task is where it is: its points, which add up to its score, and its place.
@@ -441,7 +470,10 @@ pub fn why_here(
                 None => words.text("."),
             }
         }
-        Rank::Hidden(why) => words.text(format!("\nIt is not in your queue: it {why}.")),
+        Rank::Hidden(why) => words
+            .text("\nIt is not in your queue: it ")
+            .then(why.clone())
+            .text("."),
     };
     let words = match circle {
         [] => words,
@@ -484,26 +516,34 @@ pub fn waits_for(blockers: &[&Task]) -> String {
 }
 
 /// Until when it is put off, as a list says it beside it.
-pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> String {
-    format!("snoozed until {}", full_date(until, zone))
+pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> Words {
+    Words::new().text("snoozed until ").date(until, zone)
 }
 
 /// Why a task is not in somebody's queue, with all reasons that there are.
-pub fn hidden_because(hidden: &[Hidden], zone: Tz) -> String {
-    let reasons: Vec<String> = hidden.iter().map(|one| hidden_by(one, zone)).collect();
-    reasons.join(", and ")
+pub fn hidden_because(hidden: &[Hidden], zone: Tz) -> Words {
+    let reasons = hidden.iter().map(|one| hidden_by(one, zone));
+    joined(reasons, ", and ")
 }
 
-fn hidden_by(hidden: &Hidden, zone: Tz) -> String {
+fn hidden_by(hidden: &Hidden, zone: Tz) -> Words {
+    let words = Words::new();
     match hidden {
-        Hidden::Blocked(by) => waits_for(&by.iter().collect::<Vec<_>>()),
-        Hidden::Snoozed(until) => format!("is snoozed until {}", full_date(*until, zone)),
-        Hidden::Done(word) => format!("is {word}"),
-        Hidden::BeingCompleted => "is being completed".to_owned(),
-        Hidden::Gone => "was deleted".to_owned(),
-        Hidden::Away => "is in a place that I do not follow".to_owned(),
-        Hidden::NotTheirs => "is not assigned to you".to_owned(),
+        Hidden::Blocked(by) => words.text(waits_for(&by.iter().collect::<Vec<_>>())),
+        Hidden::Snoozed(until) => words.text("is ").then(snoozed_until(*until, zone)),
+        Hidden::Done(word) => words.text(format!("is {word}")),
+        Hidden::BeingCompleted => words.text("is being completed"),
+        Hidden::Gone => words.text("was deleted"),
+        Hidden::Away => words.text("is in a place that I do not follow"),
+        Hidden::NotTheirs => words.text("is not assigned to you"),
     }
+}
+
+/// Some words, one after the other.
+pub fn joined(all: impl IntoIterator<Item = Words>, between: &str) -> Words {
+    let mut all = all.into_iter();
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |words, more| words.text(between).then(more))
 }
 
 /// Why a task is not offered.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::Words;
+use super::{Words, acts};
 use crate::domain::log::{Came, Entry, Via};
 use crate::domain::task::Source;
 
@@ -79,7 +79,10 @@ pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
             words.text(format!(" ({} → {})", level(before), level(after)))
         }
         ("assign" | "claim" | "due" | "prio", _, Some(now)) if entry.came == Came::Done => {
-            words.text(format!(" (now {now})"))
+            match now.parse::<DateTime<Utc>>() {
+                Ok(at) => words.text(" (now ").then(acts::due_at(at, zone)).text(")"),
+                Err(_) => words.text(format!(" (now {now})")),
+            }
         }
         ("assigned", _, Some(to)) => words.text(format!(" to {to}")),
         ("unassigned", Some(from), _) => words.text(format!(" from {from}")),

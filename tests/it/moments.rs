@@ -1,0 +1,65 @@
+//! Moments are Slack's dates, which everybody reads in their own zone; a day without a time is the same for everybody.
+
+use crate::harness::*;
+
+/// A date of Slack's with this before it.
+fn date_after(before: &str) -> String {
+    format!("{before}<!date^")
+}
+
+#[tokio::test]
+async fn until_when_a_task_is_snoozed_is_a_date_of_slacks() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        ivan.dm(ANA, "snooze 2 tomorrow 17:00").await;
+        let list = ivan.dm(ANA, "list snoozed").await;
+        list.mentions("Write the runbook · ClickUp · to do · snoozed until ");
+        let date = date_after("snoozed until ");
+        assert!(list.wire().contains(&date), "{}", list.wire());
+        let card = list.posted().blocks.to_string();
+        assert!(card.contains(&date), "{card}");
+        let why = ivan.dm(ANA, "why 1").await;
+        let date = date_after("it is snoozed until ");
+        assert!(why.wire().contains(&date), "{}", why.wire());
+        why.mentions(" 17:00.");
+        let over = ivan.dm(ANA, "snooze 1 2020-01-01 9:30").await;
+        over.begins("✗ Not snoozed: 1 Jan 2020 09:30 is over. ");
+        assert!(over.wire().contains(&date_after("Not snoozed: ")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_due_time_is_a_date_of_slacks_and_a_due_day_is_a_day() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "list").await;
+        let timed = ivan.dm(ANA, "due 1 tomorrow 17:00").await;
+        let date = date_after("Now due ");
+        assert!(timed.wire().contains(&date), "{}", timed.wire());
+        let blocks = timed.posted().blocks.to_string();
+        assert!(blocks.contains(&date), "{blocks}");
+        timed.mentions(" 17:00 in ClickUp: Renew cert");
+        let again = ivan.dm(ANA, "due 1 tomorrow 17:00").await;
+        assert!(again.wire().contains(&date_after("was already due ")));
+        let log = ivan.dm(ANA, "log").await;
+        assert!(log.wire().contains(&date_after("(now due ")));
+        let day = ivan.dm(ANA, "due 2 tomorrow").await;
+        day.begins("✓ Now due ");
+        assert!(!day.wire().contains("<!date"), "{}", day.wire());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn over_http_a_moment_is_in_its_persons_zone() {
+    ivan_test(two_tasks(), async |ivan| {
+        let dm = ivan.slack().dm(ANA);
+        ivan.slash(ANA, &dm, "list").await;
+        let said = ivan.slash(ANA, &dm, "due 1 tomorrow 17:00").await;
+        let (_, list) = ivan.http("GET", "/log", None).await;
+        let now = list["entries"][0]["after"].as_str().unwrap_or_default();
+        assert!(now.ends_with('Z'), "{list}");
+        assert!(said.contains(" 17:00 in ClickUp"), "{said}");
+    })
+    .await;
+}
