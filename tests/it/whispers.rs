@@ -208,6 +208,15 @@ async fn an_address_that_is_over_costs_no_outcome() {
         }
         let now = shown_to_ana(ivan.slack());
         assert_eq!((&now[0], &now[1]), (&card, &list), "they stay as they are");
+        // And are not said anew: what is said next stands right behind the outcomes.
+        ivan.slack().says(ANA, &dm, "status");
+        let is_answered = |slack: &Slack| {
+            let said = slack.bot_messages(&dm);
+            said.iter().any(|one| one.text.starts_with("Slack: connected"))
+        };
+        ivan.within("it is answered", ivan.slack().until(is_answered))
+            .await;
+        assert_eq!(ivan.slack().bot_messages(&dm).len(), 3);
     })
     .await;
 }
