@@ -221,7 +221,8 @@ impl<'a> Check<'a> {
             .answer_to(typed)
             .ok_or_else(|| "it has no answer".to_owned())?;
         let mut history = posted.history.clone();
-        history.dedup();
+        // A card follows its task: it is the same, however its task is by now.
+        history.dedup_by(|later, earlier| up_to_its_card(later) == up_to_its_card(earlier));
         let last = history.pop().unwrap_or_default();
         if let Some(early) = history.iter().find(|text| !text.starts_with('…')) {
             return Err(format!("it was answered `{early}` before `{last}`"));
@@ -758,6 +759,15 @@ pub fn heard(ivan: &Ivan) -> Vec<Heard> {
         })
     });
     heard.unwrap().map(Result::unwrap).collect()
+}
+
+/// What is said, and of which task a card in it is; not how that task is.
+fn up_to_its_card(text: &str) -> String {
+    let plain = text.replace("~<", "<").replace(">~", ">");
+    match plain.split_once("> · ") {
+        Some((before, _)) => before.to_owned(),
+        None => plain,
+    }
 }
 
 /// A final answer in Slack.
