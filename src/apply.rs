@@ -6,7 +6,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use crate::cards;
-use crate::domain::change::{Change, is_handle};
+use crate::domain::change::{Change, is_one_of};
 use crate::domain::event::{Act, Field, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
 use crate::domain::person::PersonId;
@@ -215,6 +215,9 @@ fn tell(
             news.push(act);
         }
     }
+    if news.is_empty() {
+        return Ok(());
+    }
     write_down(tx, before, after, &news, now)?;
     notices::tell(tx, before, after, &news, except, now)
 }
@@ -274,10 +277,7 @@ fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
         return Ok(false);
     }
     let (key, source) = (&task.task.key, task.task.key.source());
-    let has = |handles: &[String], account| {
-        let mut handles = handles.iter();
-        handles.any(|handle| is_handle(source, account, handle))
-    };
+    let has = |handles: &[String], account| is_one_of(source, account, handles);
     let made = |is_it: &dyn Fn(&Change) -> bool| effects::changes(tx, key, act.at, is_it);
     match &act.what {
         What::Completed => operations::completes(tx, key, act.at),

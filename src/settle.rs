@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::domain::card::{Card, Part, card, undo_button};
-use crate::domain::change::{Change, is_handle};
+use crate::domain::change::{Change, is_one_of};
 use crate::domain::event::{Act, Actor, Field, What};
 use crate::domain::log::{self as entry, Came, Via};
 use crate::domain::operation::{Outcome, Refusal, Write, Written};
@@ -278,12 +278,7 @@ fn deeds(
             }]
         }
         Write::Create(new) => {
-            let given = new.assignee.iter().filter_map(|wanted| {
-                let same = |account: &&Account| {
-                    account.id == wanted.id || account.name.eq_ignore_ascii_case(&wanted.name)
-                };
-                task.assignees.iter().find(same)
-            });
+            let given = new.assigned_in(task).into_iter();
             given.map(|to| What::Assigned { to: to.clone() }).collect()
         }
         Write::Change { change, .. } => changed(tx, task, change)?,
@@ -301,16 +296,13 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
     let source = task.key.source();
     Ok(match change {
         Change::Assign { add, remove } => {
-            let is_one_of = |account: &Account, handles: &[String]| {
-                let mut handles = handles.iter();
-                handles.any(|handle| is_handle(source, account, handle))
-            };
-            let given = task.assignees.iter().filter(|one| is_one_of(one, add));
+            let assignees = task.assignees.iter();
+            let given = assignees.filter(|account| is_one_of(source, account, add));
             let given = given.map(|to| What::Assigned { to: to.clone() });
             let people = people::present(tx)?;
             let taken = people.iter().filter_map(|person| person.account(source));
             let taken = taken
-                .filter(|account| is_one_of(account, remove))
+                .filter(|account| is_one_of(source, account, remove))
                 .map(|from| What::Unassigned { from });
             given.chain(taken).collect()
         }

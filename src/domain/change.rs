@@ -92,6 +92,13 @@ pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
     }
 }
 
+/// Whether a source knows this account by one of those.
+pub fn is_one_of(source: Source, account: &Account, handles: &[String]) -> bool {
+    handles
+        .iter()
+        .any(|handle| is_handle(source, account, handle))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,10 +98,13 @@ impl NewTask {
 
     /// Whether the task that was made is assigned as it was to be.
     pub fn is_assigned_in(&self, made: &Task) -> bool {
-        let Some(wanted) = &self.assignee else {
-            return true;
-        };
-        made.assignees.iter().any(|account| {
+        self.assignee.is_none() || self.assigned_in(made).is_some()
+    }
+
+    /// Whom it was to be assigned to, as the task that was made has them.
+    pub fn assigned_in<'a>(&self, made: &'a Task) -> Option<&'a Account> {
+        let wanted = self.assignee.as_ref()?;
+        made.assignees.iter().find(|account| {
             account.id == wanted.id
                 || (wanted.id.is_empty() && account.name.eq_ignore_ascii_case(&wanted.name))
         })
