@@ -365,6 +365,7 @@ impl Turn<'_> {
             | Gesture::Pressed(_)
             | Gesture::Replied
             | Gesture::Signed { .. }
+            | Gesture::SignedOutcome
             | Gesture::OpenedHome => Ok(AnswerTo {
                 channel: heard.channel.clone(),
                 thread: match heard.direct {

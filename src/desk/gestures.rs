@@ -34,16 +34,18 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
                 let posting = messages::is_posting(tx, &heard.channel, &heard.user)?;
                 return Ok(posting.then_some(heard));
             };
-            let task = place
-                .task
-                .filter(|row| sign::command(&reaction, put, *row).is_some());
             heard.thread = place.thread;
-            heard.gesture = Gesture::Signed {
-                reaction,
-                put,
-                task,
+            heard.gesture = match place.card {
+                Some(row) if sign::command(&reaction, put, row).is_some() => Gesture::Signed {
+                    reaction,
+                    put,
+                    task: Some(row),
+                },
+                // Among people in a channel a check mark is mostly meant for them.
+                None if place.shows_another && put && heard.direct => Gesture::SignedOutcome,
+                _ => return Ok(None),
             };
-            Ok(task.is_some().then_some(heard))
+            Ok(Some(heard))
         }
         // The Home tab is no place to answer in.
         Gesture::Pressed(_) if heard.channel == heard.user => {
@@ -68,6 +70,7 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
         | Gesture::Slash { .. }
         | Gesture::Pressed(_)
         | Gesture::Submitted { .. }
+        | Gesture::SignedOutcome
         | Gesture::OpenedHome => Ok(Some(heard)),
     }
 }

@@ -1133,6 +1133,7 @@ fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
         } => task
             .and_then(|row| sign::command(reaction, *put, row))
             .ok_or_else(reply::not_a_button),
+        Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
         // It asks for no command, and is never asked for one.
         Gesture::OpenedHome => Err(reply::not_a_button()),
     }

@@ -135,9 +135,8 @@ impl Turn<'_> {
                     Some(root) if heard.direct => {
                         let stood =
                             messages::standing_at(self.tx, &heard.channel, &heard.user, root)?;
-                        let about = messages::about(self.tx, &heard.channel, root)?;
                         let own_root = messages::first_about(self.tx, &heard.channel, root)?;
-                        about.or(stood.and_then(|stood| stood.task)).or(own_root)
+                        stood.and_then(|stood| stood.task).or(own_root)
                     }
                     // In a channel the thread's root is a person's; what we answered it is about the task.
                     Some(root) => messages::first_about(self.tx, &heard.channel, root)?,
@@ -1213,7 +1212,7 @@ fn via(heard: &Heard) -> Via {
         Gesture::Slash { .. } => Via::Slash,
         Gesture::Pressed(_) | Gesture::PressedAlone { .. } => Via::Button,
         Gesture::Submitted { .. } => Via::Form,
-        Gesture::Signed { .. } => Via::Reaction,
+        Gesture::Signed { .. } | Gesture::SignedOutcome => Via::Reaction,
     }
 }
 

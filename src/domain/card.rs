@@ -125,7 +125,7 @@ pub fn told(parts: &[Part]) -> Option<Words> {
     for part in parts {
         match part {
             // What leads to the card, as `Next: `.
-            Part::Text(lead) if cards == 0 && lead.plain().ends_with(": ") => {
+            Part::Text(lead) if cards == 0 && leads_to_a_card(lead) => {
                 words = words.then(lead.clone());
             }
             Part::Text(more) if cards > 0 => words = words.text("\n").then(more.clone()),
@@ -138,6 +138,25 @@ pub fn told(parts: &[Part]) -> Option<Words> {
         }
     }
     (cards > 0).then_some(words)
+}
+
+/// Whether these words only introduce the card under them: `Next: `.
+fn leads_to_a_card(words: &Words) -> bool {
+    words.plain().ends_with(": ")
+}
+
+/// The task of a message that is a card: one whole card, and nothing that tells of another task. An outcome with the next
+/// card under it, a list and a briefing are none.
+pub fn card_of(parts: &[Part]) -> Option<i64> {
+    let mut task = None;
+    for part in parts {
+        match part {
+            Part::Text(lead) if task.is_none() && leads_to_a_card(lead) => {}
+            Part::Card(card) if task.is_none() && card.number.is_none() => task = Some(card.task),
+            _ => return None,
+        }
+    }
+    task
 }
 
 /// Whether a message shows this task alone, as a whole card, with nothing else that could be pressed.

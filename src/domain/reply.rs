@@ -750,7 +750,8 @@ pub fn help() -> Words {
         words = words.text(format!(": {}", verb.effect));
     }
     words.text(format!(
-        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\nWHEN is {WHEN_HELP}.\n\
+        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\n\
+         ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.\nWHEN is {WHEN_HELP}.\n\
          FILTER is {}, or a client; several narrow further.",
         Filter::WORDS.join(", ")
     ))
@@ -1086,6 +1087,13 @@ pub fn no_current(card: Words) -> Words {
 /// As [`no_current`], where there is nothing to show either.
 pub fn no_current_in(empty: Words) -> Words {
     Words::new().text("No current task. ").then(empty)
+}
+
+/// A reaction to an answer that tells of one task and shows the next.
+pub fn reaction_on_outcome() -> Words {
+    Words::new().text(
+        "That message shows two tasks, so a reaction to it changes nothing. Press a button there, or type `current` and react to the card.",
+    )
 }
 
 /// Next was pressed on a card that is not the current task any more.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::people;
 use super::slack_events::{ReplyUrl, dm_of};
 use super::tasks::{corrupt, from_json, json, micros, millis};
-use crate::domain::card::{Part, told, undo_button};
+use crate::domain::card::{Part, card_of, told, undo_button};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
@@ -607,8 +607,12 @@ pub fn thread_about(
 pub struct Stood {
     /// The root of the thread that it is in.
     pub thread: Option<String>,
-    /// The one task whose card it shows, or that it is about; `None` of a list.
+    /// The task of this message: the one that it is about, else the only one that it shows. Words under it mean that task.
     pub task: Option<i64>,
+    /// The same task, if the message is its card. Reactions mean a task on its card only.
+    pub card: Option<i64>,
+    /// It tells of one task and shows the card of another.
+    pub shows_another: bool,
 }
 
 /// Our message at this place. A notice to somebody who had never spoken to us was sent to their id, which is `user`.
@@ -620,17 +624,30 @@ pub fn standing_at(
 ) -> rusqlite::Result<Option<Stood>> {
     connection
         .prepare_cached(
-            "SELECT thread, CASE (SELECT count(*) FROM message_cards WHERE message_id = id)
-                        WHEN 0 THEN about
-                        WHEN 1 THEN (SELECT task_id FROM message_cards WHERE message_id = id)
-                    END
-             FROM messages
+            "SELECT thread, about, parts, list_id IS NOT NULL FROM messages
              WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
         )?
         .query_row(params![channel, user, ts], |row| {
+            let about: Option<i64> = row.get(1)?;
+            let parts: Vec<Part> = match row.get::<_, Option<String>>(2)? {
+                Some(_) => from_json(row, 2)?,
+                None => Vec::new(),
+            };
+            let is_list: bool = row.get(3)?;
+            let cards = || {
+                parts.iter().filter_map(|part| match part {
+                    Part::Card(card) => Some(card.task),
+                    _ => None,
+                })
+            };
+            let only = cards().next().filter(|_| cards().count() == 1);
             Ok(Stood {
                 thread: row.get(0)?,
-                task: row.get(1)?,
+                task: about.or(only),
+                card: card_of(&parts)
+                    .filter(|task| !is_list && about.is_none_or(|about| about == *task)),
+                shows_another: !is_list
+                    && about.is_some_and(|about| cards().any(|task| task != about)),
             })
         })
         .optional()
@@ -645,18 +662,6 @@ pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlit
                AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*')))",
         )?
         .query_row([channel, user], |row| row.get(0))
-}
-
-/// The task that a message is about.
-pub fn about(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<i64>> {
-    let about: Option<Option<i64>> = connection
-        .query_row(
-            "SELECT about FROM messages WHERE channel = ?1 AND ts = ?2",
-            params![channel, ts],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(about.flatten())
 }
 
 /// The first task that our answers in a thread are about: under a channel's `create`, what it made.

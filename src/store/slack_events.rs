@@ -51,6 +51,8 @@ pub enum Gesture {
         /// The task of that message, once the store was asked.
         task: Option<i64>,
     },
+    /// A reaction to an answer that tells of one task and shows the card of another: it could mean either.
+    SignedOutcome,
     /// The Home tab was opened.
     OpenedHome,
 }

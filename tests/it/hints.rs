@@ -117,6 +117,7 @@ async fn help_lists_every_verb() {
         • `unmute`: tell me again what others do to my tasks
         • `help`: show this
         REF is a number of the last list, a task id, `#12` or the link of a task; in a thread under a task's message it can be left out.
+        ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.
         WHEN is `2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`.
         FILTER is overdue, blocked, snoozed, clickup, github, or a client; several narrow further.
         ");

@@ -72,15 +72,139 @@ async fn a_repeated_reaction_acts_once() {
     .await;
 }
 
+const TWO_TASKS: &str = "✗ That message shows two tasks, so a reaction to it changes nothing. Press a button there, or \
+    type `current` and react to the card.";
+
 #[tokio::test]
-async fn a_card_under_an_outcome_is_the_one_that_is_meant() {
+async fn a_reaction_to_an_outcome_with_the_next_card_under_it_changes_nothing_and_is_told_why() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await;
         let outcome = ivan.dm(ANA, "done").await;
-        ivan.signs(ANA, &outcome, DONE)
+        for reaction in [DONE, "zzz", "eyes"] {
+            ivan.signs(ANA, &outcome, reaction)
+                .settles()
+                .await
+                .replies(TWO_TASKS);
+        }
+        let (dm, ts) = (ivan.slack().dm(ANA), outcome.ts());
+        ivan.is_silent_after(ANA, |slack, _| slack.unreacts(ANA, &dm, &ts, DONE))
+            .await;
+        ivan.clickup().task("Write the runbook").is("to do");
+        assert_eq!(completions(ivan), 1);
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
+        // Words under it mean the task that it tells of.
+        ivan.says_under(ANA, &ts, "comment it took a while")
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        // The card that is asked for is one.
+        let card = ivan.dm(ANA, "current").await;
+        ivan.signs(ANA, &card, DONE)
             .settles()
             .await
             .begins("✓ Task completed in ClickUp: Write the runbook");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_waits_and_one_of_a_snooze_are_no_cards_of_the_next_task_either() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let snoozed = ivan.dm(ANA, "snooze 2h").await;
+        snoozed.mentions("Next: Write the runbook");
+        ivan.signs(ANA, &snoozed, DONE)
+            .settles()
+            .await
+            .replies(TWO_TASKS);
+        ivan.dm(ANA, "undo").await.begins("✓ ");
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.clickup().front().down();
+        let waits = ivan.says(ANA, "done").answers().await;
+        waits.begins("… ").mentions("Next: Write the runbook");
+        ivan.signs(ANA, &waits, DONE)
+            .settles()
+            .await
+            .replies(TWO_TASKS);
+        ivan.clickup().front().up();
+        waits.settles().await.begins("✓ Task completed");
+        ivan.clickup().task("Write the runbook").is("to do");
+        assert_eq!(completions(ivan), 1);
+    })
+    .await;
+}
+
+/// Puts every sign on a message, takes the check mark away again, and sees that nothing comes of it.
+async fn asks_for_nothing(ivan: &Ivan, answer: &Answer<'_>) {
+    let (dm, ts, text) = (ivan.slack().dm(ANA), answer.ts(), answer.text());
+    let before = completions(ivan);
+    ivan.is_silent_after(ANA, |slack, _| {
+        for sign in [DONE, "zzz", "eyes"] {
+            slack.reacts(ANA, &dm, &ts, sign);
+        }
+        slack.unreacts(ANA, &dm, &ts, DONE);
+    })
+    .await;
+    let snoozed = ivan.sql::<i64>("SELECT count(*) FROM snoozes");
+    assert_eq!((completions(ivan) - before, snoozed), (0, 0), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_about_one_task_and_no_card_of_it_asks_for_nothing() {
+    let setup = Setup::new().clickup_tasks([json!({"name": "Renew cert"})]);
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await;
+        for text in [
+            "comment nearly",
+            "prio high",
+            "why",
+            "log 1",
+            "create Buy milk",
+            "snooze never",
+            "morning",
+        ] {
+            let answer = ivan.dm(ANA, text).await;
+            asks_for_nothing(ivan, &answer).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_and_a_briefing_of_one_task_are_no_cards_of_it() {
+    let setup = Setup::new().clickup_tasks([json!({"name": "Renew cert"})]);
+    ivan_test(setup, async |ivan| {
+        for text in ["list", "morning"] {
+            let answer = ivan.dm(ANA, text).await;
+            answer.mentions("Renew cert");
+            asks_for_nothing(ivan, &answer).await;
+        }
+        // Words under it mean its one task all the same.
+        let list = ivan.dm(ANA, "list").await.ts();
+        ivan.says_under(ANA, &list, "comment seen")
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cards_that_follow_a_few_words_are_cards() {
+    ivan_test(two_tasks(), async |ivan| {
+        // Nothing was shown before: the refusal shows the first.
+        let refusal = ivan.dm(ANA, "done").await;
+        refusal.mentions("✗ No current task").mentions("Renew cert");
+        ivan.signs(ANA, &refusal, DONE)
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        let only = ivan.dm(ANA, "next").await;
+        only.mentions("There is no other task in your queue. Still: Write the runbook");
+        ivan.signs(ANA, &only, "eyes")
+            .settles()
+            .await
+            .begins("✓ Task started in ClickUp: Write the runbook");
     })
     .await;
 }
@@ -128,21 +252,28 @@ async fn our_own_reactions_ask_for_nothing() {
     .await;
 }
 
+/// Setup of two people, and a task of hers.
+fn hers() -> Setup {
+    Setup::new()
+        .people()
+        .clickup_tasks([json!({"name": "Fix login", "assignees": [ANA_CLICKUP]})])
+}
+
 #[tokio::test]
 async fn in_a_channel_whoever_may_act_can_and_the_answer_is_in_the_thread() {
-    ivan_test(Setup::new().people(), async |ivan| {
+    ivan_test(hers(), async |ivan| {
         let general = ivan.slack().channel("general");
-        let asked = ivan.says_in("general", ANA, "create Fix login");
+        let asked = ivan.says_in("general", ANA, "@ivan current");
         let root = asked.ts.clone();
-        let made = asked.settles().await.ts();
+        let shown = asked.settles().await.ts();
         // Among people a check mark of somebody who may not act is just that.
         for who in [GUEST, STRANGER] {
-            ivan.slack().reacts(who, &general, &made, DONE);
+            ivan.slack().reacts(who, &general, &shown, DONE);
         }
         ivan.is_silent_after(ANA, |_, _| {}).await;
         ivan.clickup().task("Fix login").is("to do");
         assert_eq!(ivan.slack().replies_to(&general, &root).len(), 1);
-        ivan.slack().reacts(BO, &general, &made, DONE);
+        ivan.slack().reacts(BO, &general, &shown, DONE);
         let answered = |slack: &ivan::sandbox::slack::Slack| {
             let replies = slack.replies_to(&general, &root);
             replies.len() == 2 && replies[1].text.starts_with('✓')
@@ -154,6 +285,28 @@ async fn in_a_channel_whoever_may_act_can_and_the_answer_is_in_the_thread() {
             .answers()
             .await
             .begins("Fix login was completed in ClickUp by Bo, ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_a_channel_a_check_mark_on_what_was_created_or_completed_is_just_that() {
+    ivan_test(hers(), async |ivan| {
+        let general = ivan.slack().channel("general");
+        let asked = ivan.says_in("general", ANA, "create Buy milk");
+        let made = asked.settles().await.ts();
+        let done = ivan.says_in("general", ANA, "@ivan current");
+        done.settles().await;
+        let done = ivan.says_in("general", ANA, "@ivan done");
+        let root = done.ts.clone();
+        let done = done.settles().await;
+        done.mentions("Next: Buy milk");
+        for ts in [&made, &done.ts()] {
+            ivan.slack().reacts(ANA, &general, ts, DONE);
+        }
+        ivan.is_silent_after(ANA, |_, _| {}).await;
+        ivan.clickup().task("Buy milk").is("to do");
+        assert_eq!(ivan.slack().replies_to(&general, &root).len(), 1);
     })
     .await;
 }
@@ -180,19 +333,24 @@ async fn a_reaction_to_a_message_that_is_deleted_by_now_still_counts() {
 }
 
 #[tokio::test]
-async fn a_check_mark_on_a_notice_to_somebody_who_never_spoke_counts() {
+async fn a_check_mark_on_a_notice_says_that_it_was_seen_and_no_more() {
     let setup = Setup::new()
         .webhooks()
         .people()
         .github_issues([json!({"title": "Hers", "assignees": ["ana"]})]);
     ivan_test(setup, async |ivan| {
         ivan.hook_up();
+        // She has never spoken: it goes to her by her own id.
         ivan.github().comment_as(REPO, 1, "bo", "Still?");
         let told = ivan.is_told(ANA).answers().await;
-        ivan.signs(ANA, &told, DONE)
+        told.begins("bo commented on Hers");
+        asks_for_nothing(ivan, &told).await;
+        ivan.github().issue(REPO, 1).is("open");
+        // Words under it mean its task.
+        ivan.says_under(ANA, &told.ts(), "comment yes")
             .settles()
             .await
-            .begins("✓ Issue closed in GitHub: Hers");
+            .begins("✓ Comment added in GitHub: Hers");
         ivan.until_deliveries_are_applied().await;
     })
     .await;
@@ -253,9 +411,9 @@ async fn a_check_mark_that_is_taken_away_too_late_leaves_the_task_complete() {
 
 #[tokio::test]
 async fn a_check_mark_on_what_another_completed_takes_nothing_back() {
-    ivan_test(Setup::new().people(), async |ivan| {
+    ivan_test(hers(), async |ivan| {
         let general = ivan.slack().channel("general");
-        let asked = ivan.says_in("general", ANA, "create Fix login");
+        let asked = ivan.says_in("general", ANA, "@ivan current");
         let root = asked.ts.clone();
         let made = asked.settles().await.ts();
         let answered = async |replies: usize, begins: &str| {
@@ -367,6 +525,7 @@ async fn a_zzz_puts_a_task_off_until_tomorrow_and_taking_it_away_asks_for_nothin
 async fn eyes_start_a_task_and_taking_them_away_asks_for_nothing() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await;
+        // `next` changes no task: what it shows is the card of the one.
         let outcome = ivan.dm(ANA, "next").await;
         ivan.signs(ANA, &outcome, "eyes")
             .settles()
