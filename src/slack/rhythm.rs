@@ -14,11 +14,13 @@ use super::pace::Backoff;
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::clock::Clock;
-use crate::desk::{Desk, Due, StoreTrouble};
+use crate::desk::{Desk, Due, Rhythms, StoreTrouble};
 use crate::domain::person::Member;
 
 /// A wait is no longer than this, for the clock of the machine may be set, or stand still while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// Before the next look, when somebody became due while others were told.
+const LOOK_SOON: Duration = Duration::from_secs(1);
 
 /// Tells those who are due until told to stop. Who was due while nobody was running is told at the next start, if it is
 /// not too late then.
@@ -32,10 +34,10 @@ pub async fn run(
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
-        let next = match tell_all(&desk, &web, &team).await {
-            Ok(next) => {
+        let left = match tell_all(&desk, &web, &team).await {
+            Ok(left) => {
                 backoff.reset();
-                next
+                left
             }
             Err(trouble) => {
                 let wait = backoff.next();
@@ -49,10 +51,7 @@ pub async fn run(
                 continue;
             }
         };
-        let wait = next.map(|next| {
-            let until = (next - clock.now()).to_std().unwrap_or_default();
-            until.min(LOOK_AGAIN)
-        });
+        let wait = until_the_next_look(&left, clock.now());
         tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
@@ -62,12 +61,18 @@ pub async fn run(
     }
 }
 
-/// Tells everybody who is due, and says when the next are.
-async fn tell_all(
-    desk: &Desk,
-    web: &Web,
-    team: &str,
-) -> Result<Option<DateTime<Utc>>, StoreTrouble> {
+/// How long to wait; `None`: until something changes. Times that come between the two looks of [`tell_all`] are due in
+/// the second, and ahead in neither.
+fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
+    if !left.due.is_empty() {
+        return Some(LOOK_SOON);
+    }
+    let until = (left.next? - now).to_std().unwrap_or_default();
+    Some(until.min(LOOK_AGAIN))
+}
+
+/// Tells everybody who is due; who is due after that, and when the next are.
+async fn tell_all(desk: &Desk, web: &Web, team: &str) -> Result<Rhythms, StoreTrouble> {
     for due in desk.rhythms().await?.due {
         let member = match &due {
             Due {
@@ -77,7 +82,7 @@ async fn tell_all(
         };
         desk.tell_due(due.person, member).await?;
     }
-    Ok(desk.rhythms().await?.next)
+    desk.rhythms().await
 }
 
 /// Who somebody is now. What Slack does not tell at the moment stays as it was: nothing waits for it.
@@ -95,5 +100,38 @@ async fn asked(web: &Web, id: &str, team: &str) -> Option<(Member, String)> {
                 _ => None,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::person::PersonId;
+
+    #[test]
+    fn whoever_becomes_due_between_two_looks_is_not_forgotten() {
+        let now: DateTime<Utc> = "2026-12-09T08:30:00Z".parse().unwrap();
+        let in_s = |s| Some(now + TimeDelta::seconds(s));
+        let ana = Due {
+            person: PersonId(1),
+            slack: None,
+        };
+        let wait = |due: &[Due], next| {
+            let left = Rhythms {
+                due: due.to_vec(),
+                next,
+            };
+            until_the_next_look(&left, now)
+        };
+        assert_eq!(wait(&[], None), None);
+        assert_eq!(wait(&[], in_s(7)), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[], in_s(-7)), Some(Duration::ZERO));
+        assert_eq!(wait(&[], in_s(7_000)), Some(LOOK_AGAIN));
+        // Nobody is ahead, and Ana's time has come.
+        assert_eq!(wait(std::slice::from_ref(&ana), None), Some(LOOK_SOON));
+        // Not only when the next one is due.
+        assert_eq!(wait(&[ana], in_s(7_000)), Some(LOOK_SOON));
     }
 }
