@@ -127,6 +127,8 @@ struct Hooks {
     clickup_refusals: Seldom,
     /// Those that the store did not take.
     unkept: Seldom,
+    /// Those that it did not take in time.
+    slow: Seldom,
 }
 
 impl Hooks {
@@ -139,6 +141,7 @@ impl Hooks {
             github_refusals: Seldom::default(),
             clickup_refusals: Seldom::default(),
             unkept: Seldom::default(),
+            slow: Seldom::default(),
         }
     }
 
@@ -182,10 +185,7 @@ async fn in_time<T, E: Into<Why>>(
 ) -> Result<T, Why> {
     match timeout(within, asked).await {
         Ok(answered) => answered.map_err(E::into),
-        Err(_) => Err(Why::Store(format!(
-            "the store did not answer within {} s",
-            within.as_secs_f32()
-        ))),
+        Err(_) => Err(Why::SlowStore(within)),
     }
 }
 
@@ -267,6 +267,18 @@ impl Door {
             }
             // The bound has been said where it is.
             Why::Full => tracing::debug!(%source, "a webhook of {name} is not kept: {what}"),
+            // Nobody has to act: the source is asked to send it again, and a poll finds it. It may even be kept by now.
+            Why::SlowStore(within) => {
+                if let Some(unsaid) = self.hooks.slow.pass(Instant::now()) {
+                    let seconds = within.as_secs_f32();
+                    tracing::warn!(
+                        %source,
+                        unsaid,
+                        "a webhook of {name} was answered 503: the store did not answer within {seconds} s ({unsaid} \
+                         more since the last such line). What was missed is found by the next poll"
+                    );
+                }
+            }
             Why::Store(why) => {
                 if let Some(unsaid) = self.hooks.unkept.pass(Instant::now()) {
                     tracing::error!(
@@ -525,6 +537,8 @@ enum Why {
     /// The inbox is full.
     Full,
     Store(String),
+    /// The store did not answer within that time.
+    SlowStore(Duration),
 }
 
 impl From<StoreTrouble> for Why {
@@ -557,7 +571,7 @@ impl Why {
             Why::CutOff => "cut_off",
             Why::Busy => "busy",
             Why::Full => "full",
-            Why::Store(_) => "store",
+            Why::Store(_) | Why::SlowStore(_) => "store",
         }
     }
 
@@ -579,7 +593,7 @@ impl Why {
             Why::CutOff => "Its body did not arrive completely".to_owned(),
             Why::Busy => "Too many large bodies arrive at once".to_owned(),
             Why::Full => "Too many deliveries wait to be worked off; send it again".to_owned(),
-            Why::Store(_) => "It could not be kept; send it again".to_owned(),
+            Why::Store(_) | Why::SlowStore(_) => "It could not be kept; send it again".to_owned(),
         }
     }
 }
@@ -600,7 +614,7 @@ impl IntoResponse for Unkept {
             Why::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, &words),
             Why::Slow => refusal(StatusCode::REQUEST_TIMEOUT, &words),
             Why::CutOff => refusal(StatusCode::BAD_REQUEST, &words),
-            Why::Busy | Why::Full | Why::Store(_) => {
+            Why::Busy | Why::Full | Why::Store(_) | Why::SlowStore(_) => {
                 let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &words);
                 let headers = response.headers_mut();
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
