@@ -275,6 +275,11 @@ impl Front {
         }
     }
 
+    /// Changes with the journal.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
     /// Queues a fault: a request gets the first one that matches it and has uses left.
     pub fn fault(&self, fault: Fault) {
         self.shared.state().faults.push(fault);

@@ -229,12 +229,23 @@ impl Slack {
         self.inner.happenings.subscribe()
     }
 
-    /// Waits until `what` holds; looks at once and on each change. For tests, inside a time-out.
+    /// Waits until `what` holds; looks at once, on each change, and on each change of the journal. For tests, inside a
+    /// time-out.
     pub async fn until(&self, what: impl Fn(&Slack) -> bool) {
         let mut changed = self.inner.changed.subscribe();
+        let mut asked = self.front.changes();
         loop {
             changed.borrow_and_update();
-            if what(self) || changed.changed().await.is_err() {
+            asked.borrow_and_update();
+            if what(self) {
+                return;
+            }
+            // A call that a fault answers changes the journal alone.
+            let ended = tokio::select! {
+                ended = changed.changed() => ended,
+                ended = asked.changed() => ended,
+            };
+            if ended.is_err() {
                 return;
             }
         }

@@ -1397,6 +1397,24 @@ async fn a_post_too_early_is_limited_and_not_posted() {
     assert_eq!(bot.slack.bot_messages(GENERAL).len(), 1);
 }
 
+/// Nothing but the journal tells of a call that a fault answers: who waits for one is woken by that.
+#[tokio::test]
+async fn a_call_that_is_answered_in_our_place_wakes_those_who_wait_for_it() {
+    let bot = Bot::new().await;
+    let dm = bot.slack.dm(ANA);
+    bot.slack.errors("chat.update", "cant_update_message", 1);
+    let asked = |slack: &Slack| {
+        let journal = slack.front().journal();
+        journal.iter().any(|seen| seen.is("POST", "chat.update"))
+    };
+    let mut waits = Box::pin(bot.slack.until(asked));
+    assert!(futures_util::poll!(waits.as_mut()).is_pending());
+    let update = json!({"channel": dm, "ts": "1.2", "text": "…"});
+    let refused = bot.call("chat.update", update).await;
+    assert_eq!(refused["error"], "cant_update_message");
+    within(waits).await;
+}
+
 #[tokio::test]
 async fn a_call_can_fail_before_and_after_it_is_applied() {
     let bot = Bot::new().await;
