@@ -130,13 +130,13 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
                 let url = &urls[sent.source];
                 let mut answered = sent.send(&client, url, n).await;
                 // Where the machine is too busy to keep it in time, Ivan asks to have it again, as a source would send it.
-                for _ in 0..4 {
-                    if answered.0 != 503 {
-                        break;
+                let kept = async {
+                    while answered.0 == 503 {
+                        again.fetch_add(1, Ordering::Relaxed);
+                        answered = sent.send(&client, url, n).await;
                     }
-                    again.fetch_add(1, Ordering::Relaxed);
-                    answered = sent.send(&client, url, n).await;
-                }
+                };
+                ivan.within("it is kept", kept).await;
                 (sent, answered.0, answered.1)
             })
             .buffer_unordered(AT_ONCE)

@@ -195,8 +195,13 @@ async fn limits_lost_answers_and_conflicts_end_in_the_right_home() {
         ivan.shows_at_home(ANA, "Current\nRenew cert").await;
         ivan.dm(ANA, "next").await;
         ivan.shows_at_home(ANA, "Current\nWrite the runbook").await;
-        let conflicts = "SELECT count(*) FROM homes WHERE hash IS NOT NULL AND published = wanted";
-        assert_eq!(ivan.sql::<i64>(conflicts), 1);
+        let recorded = "SELECT count(*) FROM homes WHERE hash IS NOT NULL AND published = wanted";
+        ivan.within("it is recorded", async {
+            while ivan.sql::<i64>(recorded) != 1 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
     })
     .await;
 }

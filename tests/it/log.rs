@@ -535,8 +535,10 @@ async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
             ivan.clickup()
                 .front()
                 .fault(Fault::new(What::ApplyThenDrop).on("PUT", "/task/"));
-            let asked = ivan.says(ANA, &typed);
-            ivan.asks(ivan.clickup().front(), "PUT", "/task/", 1).await;
+            let front = ivan.clickup().front();
+            let asked = ivan
+                .asks_anew(front, "PUT", "/task/", async || ivan.says(ANA, &typed))
+                .await;
             ivan.until_deliveries_are_applied().await;
             asked.settles().await.begins("✓ ");
             let newest = ivan.dm(ANA, "log 1").await.text();

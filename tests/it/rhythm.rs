@@ -50,6 +50,19 @@ async fn story_at(setup: Setup, then: DateTime<Utc>, story: impl AsyncFnOnce(&mu
     ivan.finish().await;
 }
 
+/// Waits until it is written down since when somebody has what bot.toml chooses.
+async fn has_a_rhythm(ivan: &Ivan, name: &str) {
+    let begun = format!(
+        "SELECT count(*) FROM rhythms JOIN people ON people.id = person_id WHERE name = '{name}'"
+    );
+    ivan.within("it has begun", async {
+        while ivan.sql::<i64>(&begun) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 fn task() -> Setup {
     task_with("")
 }
@@ -211,6 +224,8 @@ async fn bot_toml_chooses_for_those_who_have_not() {
             .unwrap();
         it_will_be(ivan, on(monday, "09:00:00", MADRID));
         ivan.start().await;
+        // Asked for nothing by then, Ana would be a beginner of tomorrow, and have no briefing on a late start.
+        has_a_rhythm(ivan, "Ana").await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         let tuesday = monday.succ_opt().unwrap();
         is_back(ivan, on(tuesday, "08:29:58", MADRID)).await;

@@ -1,8 +1,6 @@
 //! `undo`: the person's own last effect is taken back, once, if its source still is as it was left.
 
-use std::time::Duration;
-
-use ivan::sandbox::front::{Fault, Front, What};
+use ivan::sandbox::front::{Fault, Front, Gate, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -444,8 +442,8 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
         if done {
             ivan.clickup().set_status(cert.id(), "complete", BO_CLICKUP);
         }
-        let slow = What::Delay(Duration::from_millis(700));
-        front.fault(Fault::new(slow).on("GET", cert.id()));
+        let gate = Gate::new();
+        front.fault(Fault::new(What::Wait(gate.clone())).on("GET", cert.id()));
         let asked = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
         ivan.asks(front, "GET", cert.id(), 1).await;
         let (status, answer) = ivan.http("POST", "/undo", None).await;
@@ -458,6 +456,7 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
             "✗ Not completed: Renew cert. You took it back in time, and nothing was changed.";
         asked.answers().await.replies(cancelled);
         // The reading ends, and the lane goes on to the next.
+        gate.open();
         ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
             .await
             .begins("✓ Comment added");
