@@ -382,9 +382,12 @@ impl Desk {
         self.inner.store.health()
     }
 
-    /// The oldest unhandled message of each sender that has any.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble> {
-        self.inner.store.read(slack_events::waiting).await
+    /// The oldest unhandled message of so many of those senders who have any, oldest first.
+    pub async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
+        let store = &self.inner.store;
+        store
+            .read(move |connection| slack_events::waiting(connection, at_most))
+            .await
     }
 
     /// Resolves when a message was kept since the last call. For one listener.
@@ -502,9 +505,12 @@ impl Desk {
             .await
     }
 
-    /// What is to be posted or updated next in each conversation, in order.
-    pub async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
-        self.inner.store.read(messages::outgoing).await
+    /// What is to be posted or updated next in so many conversations, in order.
+    pub async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
+        let store = &self.inner.store;
+        store
+            .read(move |connection| messages::outgoing(connection, at_most))
+            .await
     }
 
     /// Resolves when there may be something new in `outgoing` since the last call. For one poster.

@@ -33,7 +33,8 @@ const MEMBERS_MAX: usize = 10_000;
 /// The part of the desk that acts on what was heard; the promises of each are [`Desk`]'s.
 #[async_trait]
 pub trait Actor: Send + Sync + 'static {
-    async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble>;
+    /// The next message of so many people, of those who have any that waits.
+    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
     async fn something_heard(&self);
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble>;
     /// Slack ids of those whom the desk knows: in texts it wants their ids.
@@ -43,8 +44,8 @@ pub trait Actor: Send + Sync + 'static {
 
 #[async_trait]
 impl Actor for Desk {
-    async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble> {
-        Desk::waiting(self).await
+    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
+        Desk::waiting(self, at_most).await
     }
     async fn something_heard(&self) {
         Desk::something_heard(self).await;
@@ -132,8 +133,17 @@ pub async fn run(
     let mut busy: HashSet<String> = HashSet::new();
     let mut acting: JoinSet<String> = JoinSet::new();
     loop {
-        // Asked anew after every wake: messages of a start before this one are among them.
-        match ear.actor.waiting().await {
+        // Asked anew after every wake: messages of a start before this one are among them. Those who are being acted for
+        // may be the first of them, and one more tells whether somebody has to wait.
+        let at_most = match PEOPLE_AT_ONCE - acting.len() {
+            0 => 0,
+            room => acting.len() + room + 1,
+        };
+        let waiting = match at_most {
+            0 => Ok(Vec::new()),
+            at_most => ear.actor.waiting(at_most).await,
+        };
+        match waiting {
             Ok(waiting) => {
                 backoff.reset();
                 for next in waiting {

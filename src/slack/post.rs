@@ -27,11 +27,14 @@ use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble, Whisper};
 
 /// So many conversations are posted to at once; the others wait their turn.
 const CONVERSATIONS_AT_ONCE: usize = 32;
+/// So many messages that failed are remembered before those that are not at work are forgotten.
+const BACKOFFS_MAX: usize = 1_000;
 
 /// The part of the desk that knows what is to be posted; the promises of each are [`Desk`]'s.
 #[async_trait]
 pub trait Tray: Send + Sync + 'static {
-    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble>;
+    /// What is next in so many conversations, of those in which something is to be posted.
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
     async fn something_to_post(&self);
     async fn posting(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn posted(
@@ -55,8 +58,8 @@ pub trait Tray: Send + Sync + 'static {
 
 #[async_trait]
 impl Tray for Desk {
-    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
-        Desk::outgoing(self).await
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
+        Desk::outgoing(self, at_most).await
     }
     async fn something_to_post(&self) {
         Desk::something_to_post(self).await;
@@ -128,7 +131,11 @@ pub async fn run(
     let mut work = Work::default();
     let mut finish_by: Option<Instant> = None;
     loop {
-        match pen.tray.outgoing().await {
+        let outgoing = match work.wants() {
+            0 => Ok(Vec::new()),
+            at_most => pen.tray.outgoing(at_most).await,
+        };
+        match outgoing {
             Ok(outgoing) => {
                 tray_backoff.reset();
                 work.begin(&pen, outgoing, &shutdown);
@@ -210,9 +217,21 @@ enum After {
 }
 
 impl Work {
+    /// How many messages to ask for: those that are at work or given up may be the first of them, and one more tells
+    /// whether a conversation has to wait.
+    fn wants(&self) -> usize {
+        match CONVERSATIONS_AT_ONCE.saturating_sub(self.running.len()) {
+            0 => 0,
+            room => self.running.len() + self.given_up.len() + room + 1,
+        }
+    }
+
     fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &watch::Receiver<bool>) {
-        let stands: HashSet<i64> = outgoing.iter().map(|message| message.id).collect();
-        self.backoffs.retain(|message, _| stands.contains(message));
+        // Some that failed may not be posted any more, and are not among these.
+        if self.backoffs.len() > BACKOFFS_MAX {
+            let at_work = &self.at_work;
+            self.backoffs.retain(|message, _| at_work.contains(message));
+        }
         for message in outgoing {
             let conversation = &message.conversation;
             let lane = Lane::of(&message);

@@ -339,21 +339,13 @@ pub fn say(
     }
 }
 
-/// What is to be done next in each conversation: an update of what stands there, else its next message; and beside that a
-/// card to be made again. A message whose words are not known yet keeps those behind it waiting. What one person alone
-/// sees is a conversation of its own; once it has said that something waits, it has to say only how that ends.
-pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT m.id, m.uid, m.channel, m.thread, m.words, m.version, m.ts, m.begun_us, m.parts, m.redraw, m.reply_url,
-             m.whisper_to, m.whispers, ifnull(m.addressed_ms, m.created_ms),
-             m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
-             m.addressed_ms IS NOT NULL
-                 OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
-         FROM messages m LEFT JOIN commands c ON c.id = m.command_id
-         WHERE m.dropped IS NULL AND (m.ts IS NULL OR m.version > m.posted_version)
-             AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
-         ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id",
-    )?;
+/// What is to be done next in so many conversations: an update of what stands there, else its next message; and beside
+/// that a card to be made again. A message whose words are not known yet keeps those behind it waiting. What one person
+/// alone sees is a conversation of its own; once it has said that something waits, it has to say only how that ends.
+///
+/// It costs as much as what it returns, however many messages wait behind them.
+pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Outgoing>> {
+    let mut statement = connection.prepare_cached(OUTGOING)?;
     let mut rows = statement.query([])?;
     let mut taken = BTreeSet::new();
     let mut outgoing = Vec::new();
@@ -366,6 +358,9 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
         let whisper_to: Option<String> = row.get(11)?;
         if !taken.insert((conversation.clone(), whisper_to.clone(), redraw)) {
             continue;
+        }
+        if outgoing.len() >= at_most {
+            break;
         }
         let whisper = match whisper_to {
             None => None,
@@ -398,6 +393,22 @@ pub fn outgoing(connection: &Connection) -> rusqlite::Result<Vec<Outgoing>> {
     }
     Ok(outgoing)
 }
+
+/// In the order of the index `messages_ready`.
+const OUTGOING: &str = "
+    SELECT m.id, m.uid, m.channel, m.thread, m.words, m.version, m.ts, m.begun_us, m.parts, m.redraw, m.reply_url,
+        m.whisper_to, m.whispers, ifnull(m.addressed_ms, m.created_ms),
+        m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
+        m.addressed_ms IS NOT NULL
+            OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
+    FROM messages m INDEXED BY messages_ready LEFT JOIN commands c ON c.id = m.command_id
+    WHERE m.dropped IS NULL AND m.words IS NOT NULL AND (m.ts IS NULL OR m.version > m.posted_version)
+        AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
+        AND (m.ts IS NOT NULL OR NOT EXISTS
+            (SELECT 1 FROM messages before INDEXED BY messages_by_ts
+             WHERE before.channel = m.channel AND before.ts IS NULL AND before.id < m.id AND before.words IS NULL
+                 AND before.dropped IS NULL AND before.thread IS m.thread AND before.whisper_to IS m.whisper_to))
+    ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
 /// A first post is about to be sent.
 pub fn posting(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {

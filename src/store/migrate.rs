@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0020_own_rhythms.sql"),
     include_str!("../../migrations/0021_due_days.sql"),
     include_str!("../../migrations/0022_whispers.sql"),
+    include_str!("../../migrations/0023_floods.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -124,40 +124,41 @@ pub fn keep(
     let (event, kept) = match known(tx, &heard.keys)? {
         Some(event) => (event, Kept::Duplicate),
         None => {
-            tx.execute(
+            tx.prepare_cached(
                 "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    heard.user,
-                    heard.channel,
-                    heard.said_at.timestamp_micros(),
-                    json(heard)?,
-                    raw,
-                    now.timestamp_millis(),
-                ],
-            )?;
+            )?
+            .execute(params![
+                heard.user,
+                heard.channel,
+                heard.said_at.timestamp_micros(),
+                json(heard)?,
+                raw,
+                now.timestamp_millis(),
+            ])?;
             (tx.last_insert_rowid(), Kept::New)
         }
     };
     for key in &heard.keys {
-        tx.execute(
+        tx.prepare_cached(
             "INSERT INTO slack_event_keys (key, event_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![key, event],
-        )?;
+        )?
+        .execute(params![key, event])?;
     }
     Ok(kept)
 }
 
-/// The oldest unhandled message of each person that has one, by Slack's clock.
-pub fn waiting(connection: &Connection) -> rusqlite::Result<Vec<Waiting>> {
+/// The oldest unhandled message, by Slack's clock, of so many of those people who have one, oldest first. It costs as
+/// much as what it returns, however many people wait behind them.
+pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Waiting>> {
     connection
         .prepare_cached(
-            "SELECT id, heard FROM slack_events AS first
+            "SELECT id, heard FROM slack_events AS first INDEXED BY slack_events_unhandled
              WHERE handled_ms IS NULL AND id =
-                 (SELECT id FROM slack_events WHERE handled_ms IS NULL AND user_id = first.user_id
-                  ORDER BY said_us, id LIMIT 1)
-             ORDER BY id",
+                 (SELECT id FROM slack_events INDEXED BY slack_events_waiting
+                  WHERE handled_ms IS NULL AND user_id = first.user_id ORDER BY said_us, id LIMIT 1)
+             ORDER BY id LIMIT ?1",
         )?
-        .query_map([], |row| {
+        .query_map([i64::try_from(at_most).unwrap_or(i64::MAX)], |row| {
             Ok(Waiting {
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
@@ -235,11 +236,8 @@ pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
 pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<i64>> {
     for key in keys {
         let found = connection
-            .query_row(
-                "SELECT event_id FROM slack_event_keys WHERE key = ?1",
-                [key],
-                |row| row.get(0),
-            )
+            .prepare_cached("SELECT event_id FROM slack_event_keys WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
             .optional()?;
         if found.is_some() {
             return Ok(found);

@@ -162,7 +162,7 @@ mod working_off {
 
     #[async_trait]
     impl Actor for Kept {
-        async fn waiting(&self) -> Result<Vec<Waiting>, StoreTrouble> {
+        async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
             if self.disk_full.swap(false, Ordering::SeqCst) {
                 return Err(full());
             }
@@ -171,7 +171,7 @@ mod working_off {
             let oldest = waiting
                 .iter()
                 .filter(|next| people.insert(next.heard.user.clone()));
-            Ok(oldest.cloned().collect())
+            Ok(oldest.take(at_most).cloned().collect())
         }
         async fn something_heard(&self) {
             self.heard.notified().await;

@@ -222,13 +222,14 @@ impl Rows {
 
 #[async_trait]
 impl Tray for Rows {
-    async fn outgoing(&self) -> Result<Vec<Outgoing>, StoreTrouble> {
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
         let held = self.held.lock().unwrap();
         let mut seen = HashSet::new();
         let open = held.iter().filter(|row| row.record.is_none());
         Ok(open
             .map(|row| row.message.clone())
             .filter(|message| seen.insert(message.conversation.clone()))
+            .take(at_most)
             .collect())
     }
     async fn something_to_post(&self) {
