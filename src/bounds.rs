@@ -36,6 +36,8 @@ pub enum Bound {
     Syncs,
     /// A frame of Slack.
     Frame,
+    /// Bytes of Slack's envelopes that wait to be committed.
+    Envelopes,
     /// People whose messages are acted on at once.
     PeopleAtOnce,
     /// Conversations that are posted to at once.
@@ -56,22 +58,26 @@ pub enum Bound {
     Reactivations,
 }
 
-/// How often a bound was reached, and when that was said last, with how many that were not.
+/// How often a bound was reached, and its line in the log.
 struct Reached {
     times: AtomicU64,
-    said: Mutex<Option<(Instant, u64)>>,
+    said: LogThrottle,
 }
+
+/// Lets one log line through in a minute, and counts the others.
+#[derive(Debug)]
+pub struct LogThrottle(Mutex<Option<(Instant, u64)>>);
 
 static REACHED: [Reached; Bound::ALL.len()] = [const {
     Reached {
         times: AtomicU64::new(0),
-        said: Mutex::new(None),
+        said: LogThrottle::new(),
     }
 }; Bound::ALL.len()];
 
 impl Bound {
     /// All of them.
-    pub const ALL: [Bound; 19] = [
+    pub const ALL: [Bound; 20] = [
         Bound::Inbox,
         Bound::Heard,
         Bound::Outbox,
@@ -82,6 +88,7 @@ impl Bound {
         Bound::ApiBody,
         Bound::Syncs,
         Bound::Frame,
+        Bound::Envelopes,
         Bound::PeopleAtOnce,
         Bound::ConversationsAtOnce,
         Bound::Forms,
@@ -106,6 +113,7 @@ impl Bound {
             Bound::ApiBody => "api_body",
             Bound::Syncs => "syncs",
             Bound::Frame => "frame",
+            Bound::Envelopes => "envelopes",
             Bound::PeopleAtOnce => "people_at_once",
             Bound::ConversationsAtOnce => "conversations_at_once",
             Bound::Forms => "forms",
@@ -126,7 +134,7 @@ impl Bound {
             return;
         };
         reached.times.fetch_add(1, Ordering::Relaxed);
-        if let Some(unsaid) = reached.is_to_be_said(Instant::now()) {
+        if let Some(unsaid) = reached.said.pass(Instant::now()) {
             tracing::warn!(
                 bound,
                 unsaid,
@@ -160,10 +168,14 @@ impl Bound {
     }
 }
 
-impl Reached {
-    /// `Some`: say it, and how many were left out since the last time.
-    fn is_to_be_said(&self, now: Instant) -> Option<u64> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+impl LogThrottle {
+    pub const fn new() -> LogThrottle {
+        LogThrottle(Mutex::new(None))
+    }
+
+    /// `Some`: write the line, and how many were left out since the last one.
+    pub fn pass(&self, now: Instant) -> Option<u64> {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match said.as_mut() {
             Some((at, unsaid)) if now.duration_since(*at) < SAY_EVERY => {
                 *unsaid = unsaid.saturating_add(1);
@@ -175,6 +187,12 @@ impl Reached {
                 Some(unsaid)
             }
         }
+    }
+}
+
+impl Default for LogThrottle {
+    fn default() -> LogThrottle {
+        LogThrottle::new()
     }
 }
 
@@ -209,14 +227,11 @@ mod tests {
 
     #[test]
     fn nobody_fills_the_log_with_it() {
-        let reached = Reached {
-            times: AtomicU64::new(0),
-            said: Mutex::default(),
-        };
+        let throttle = LogThrottle::new();
         let begin = Instant::now();
         let said = [0, 1, 2, 61, 62, 200].map(|seconds| {
             let now = begin + Duration::from_secs(seconds);
-            reached.is_to_be_said(now)
+            throttle.pass(now)
         });
         assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1)]);
     }

@@ -81,7 +81,7 @@
 //! │   └── accounts.rs    Accounts: whose account is whose
 //! ├── github/        a source: the same files; links.rs: what an issue says of others; change.rs: assignees, priority
 //! ├── slack/         a surface
-//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged
+//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
 //! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
 //! │   ├── views.rs       a trigger → an open form

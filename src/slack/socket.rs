@@ -4,6 +4,8 @@
 //! a reader, a keeper that commits and then acknowledges on the same link, and a writer that alone owns the sink. Every
 //! step has a time limit; whatever breaks leads back to opening a fresh link, sooner or later as the reason asks.
 
+mod queue;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,9 +16,9 @@ use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -27,22 +29,29 @@ use super::pace::{Backoff, Reopening};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked, told_to_stop};
-use crate::bounds::Bound;
+use crate::bounds::{Bound, LogThrottle};
 use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
+use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
 
 /// Frames that wait to be written on a link: acknowledgements, mostly.
 const WRITE_QUEUE: usize = 256;
-/// Envelopes that wait to be committed on a link, besides those that are being committed. One more is left
-/// unacknowledged, and Slack delivers it again.
-const INTAKE_QUEUE: usize = 256;
-/// Envelopes that are being committed at once on a link; the store commits them together.
-const COMMITS_MAX: usize = 64;
+/// Frames that are written before the link is flushed.
+const WRITES_AT_ONCE: usize = 64;
+/// Events that are being committed at once on a link; the store commits them together. Commands and forms are begun as
+/// they come.
+const COMMITS_MAX: usize = 256;
+/// Frames that are read before what was read is begun.
+const FRAMES_IN_A_ROW: u32 = 64;
 /// Larger than any envelope, small enough for a small machine.
 const FRAME_MAX: usize = 8 << 20;
 /// Envelopes are small, and the buffer is there as long as the link.
 const READ_BUFFER: usize = 16 << 10;
-/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3): so long is waited for the store.
+/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3): so long after its arrival it is
+/// acknowledged, whatever the store does.
 const KEEP_WITHIN: Duration = Duration::from_millis(2_300);
+
+/// A store that takes nothing would otherwise fill the log with every envelope that comes meanwhile.
+static NOT_KEPT: LogThrottle = LogThrottle::new();
 
 /// Where the loop gets addresses from.
 #[async_trait]
@@ -83,7 +92,8 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
     let mut links = JoinSet::new();
-    let held = hold(&door, &intake, &timings, &mut links, &mut shutdown).await;
+    let budget = Budget::new(ENVELOPES_MAX, GESTURES_RESERVE);
+    let held = hold(&door, &intake, &timings, &budget, &mut links, &mut shutdown).await;
     if held.is_ok() {
         // Every link has heard of the stop as well: it commits what it has, acknowledges, and says Close.
         let limit = timings.drain_limit + timings.write_limit + timings.close_limit * 2;
@@ -105,6 +115,7 @@ async fn hold(
     door: &impl Door,
     intake: &Arc<dyn Intake>,
     timings: &Arc<Timings>,
+    budget: &Budget,
     links: &mut JoinSet<()>,
     shutdown: &mut watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
@@ -121,7 +132,7 @@ async fn hold(
             None => return Ok(()),
             Some(Err(failure)) => Err(failure),
             Some(Ok(socket)) => {
-                let link = Link::start(links, socket, intake, timings, shutdown);
+                let link = Link::start(links, socket, intake, timings, budget, shutdown);
                 match meanwhile(links, &mut stop, link.hello(timings.hello_limit)).await? {
                     None => return Ok(()),
                     Some(Ok(connections)) => Ok((link, connections)),
@@ -373,6 +384,7 @@ impl Link {
         socket: Socket,
         intake: &Arc<dyn Intake>,
         timings: &Arc<Timings>,
+        budget: &Budget,
         shutdown: &watch::Receiver<bool>,
     ) -> Link {
         let (state_is, state) = watch::channel(State::Opening);
@@ -384,7 +396,7 @@ impl Link {
             orders: ordered,
             shutdown: shutdown.clone(),
         };
-        links.spawn(live(socket, reader));
+        links.spawn(live(socket, reader, Queue::new(budget)));
         Link { state, orders }
     }
 
@@ -433,19 +445,19 @@ fn is_over(state: &watch::Receiver<State>) -> bool {
 }
 
 /// A link, from its upgrade to its end.
-async fn live(socket: Socket, mut reader: Reader) {
+async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
     let timings = Arc::clone(&reader.timings);
     let (sink, mut stream) = socket.split();
     let (acks, to_write) = mpsc::channel(WRITE_QUEUE);
-    let (jobs, to_keep) = intray();
     let keeper = Arc::clone(&reader.intake);
     let state = reader.state.clone();
     {
         let taking = async {
-            let keeping = keep(to_keep, acks, keeper.as_ref());
+            let keeping = keep(&queue, acks, keeper.as_ref());
             let reading = async {
-                // The jobs' sender goes with the reader, and the keeper ends when it has worked them off.
-                let why = reader.read(&mut stream, jobs).await;
+                let why = reader.read(&mut stream, &queue).await;
+                // The keeper ends when it has worked off what waits.
+                queue.close();
                 becomes(&state, State::Over(why));
             };
             tokio::pin!(keeping, reading);
@@ -493,8 +505,9 @@ struct Reader {
 
 impl Reader {
     /// Reads until the link ends, is retired, or the daemon stops; says why.
-    async fn read(&mut self, stream: &mut SplitStream<Socket>, jobs: Intray) -> String {
+    async fn read(&mut self, stream: &mut SplitStream<Socket>, queue: &Queue) -> String {
         let mut last_frame = Instant::now();
+        let mut frames: u32 = 0;
         let mut retires_at: Option<Instant> = None;
         loop {
             let dead_at = last_frame + self.timings.dead_after;
@@ -517,8 +530,13 @@ impl Reader {
                 frame = stream.next() => frame,
             };
             last_frame = Instant::now();
+            // In a flood the next frame is always there: the keeper and the writer of this link have their turns, too.
+            frames = frames.wrapping_add(1);
+            if frames.is_multiple_of(FRAMES_IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
             match frame {
-                Some(Ok(Message::Text(text))) => self.take(text.as_str(), &jobs),
+                Some(Ok(Message::Text(text))) => self.take(text.as_str(), queue),
                 Some(Ok(Message::Close(_))) | None => return "Slack closed it".to_owned(),
                 // tungstenite answers pings by itself, with the next read.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -538,7 +556,7 @@ impl Reader {
     }
 
     /// One text frame.
-    fn take(&self, text: &str, jobs: &Intray) {
+    fn take(&self, text: &str, queue: &Queue) {
         let Some(frame) = Frame::read(text) else {
             tracing::warn!(
                 bytes = text.len(),
@@ -565,15 +583,22 @@ impl Reader {
                 let Some(job) = Job::of(frame, text, self.intake.as_ref()) else {
                     return;
                 };
-                let kind = job.kind.clone();
-                if !jobs.took(job) {
-                    count(&kind, "dropped");
-                    tracing::error!(
-                        "more than {INTAKE_QUEUE} envelopes wait for the store; one stays unacknowledged, Slack will \
-                         deliver it again"
-                    );
+                if let Some(job) = queue.push(job) {
+                    self.turn_away(job, queue);
                 }
             }
+        }
+    }
+
+    /// There is no room for an envelope: an event stays unacknowledged, so that Slack delivers it again; whoever gave a
+    /// command or sent a form is told.
+    fn turn_away(&self, job: Job, queue: &Queue) {
+        count(&job.kind, "dropped");
+        Bound::Envelopes.reached(format_args!(
+            "{ENVELOPES_MAX} bytes of Slack's envelopes wait for the store, and the next stay unacknowledged"
+        ));
+        if let Some(told) = job.told() {
+            queue.push_small(told);
         }
     }
 }
@@ -599,33 +624,6 @@ fn in_words(error: &WsError) -> String {
 
 // ---------------------------------------------------------------- envelopes
 
-/// Where the reader leaves envelopes for the keeper.
-///
-/// There is room for so many that wait or are being committed, however the two take turns: a burst that is read in one go
-/// leaves none out for which the keeper has a hand free.
-struct Intray {
-    jobs: mpsc::Sender<Held>,
-    room: Arc<Semaphore>,
-}
-
-/// An envelope, and the room that it takes until it is acknowledged.
-type Held = (Job, OwnedSemaphorePermit);
-
-fn intray() -> (Intray, mpsc::Receiver<Held>) {
-    const ROOM: usize = COMMITS_MAX + INTAKE_QUEUE;
-    let (jobs, held) = mpsc::channel(ROOM);
-    let room = Arc::new(Semaphore::new(ROOM));
-    (Intray { jobs, room }, held)
-}
-
-impl Intray {
-    /// Whether there was room.
-    fn took(&self, job: Job) -> bool {
-        let room = Arc::clone(&self.room).try_acquire_owned();
-        room.is_ok_and(|room| self.jobs.try_send((job, room)).is_ok())
-    }
-}
-
 /// What became of an envelope. Types that are new to us are counted as one, however many Slack thinks of.
 fn count(kind: &str, result: &'static str) {
     let kind = match kind {
@@ -640,6 +638,8 @@ fn count(kind: &str, result: &'static str) {
 
 /// An envelope that is to be acknowledged, perhaps after something is kept.
 struct Job {
+    /// When it was read.
+    arrived: Instant,
     envelope_id: Option<String>,
     kind: String,
     keep: Option<(Heard, String)>,
@@ -717,11 +717,39 @@ impl Job {
         }
         let is_work = envelope_id.is_some() || keep.is_some();
         is_work.then_some(Job {
+            arrived: Instant::now(),
             envelope_id,
             kind,
             keep,
             response,
             instead,
+        })
+    }
+
+    /// Whether it waits for nothing: somebody looks at the screen until it is acknowledged, or there is nothing to commit.
+    fn goes_first(&self) -> bool {
+        self.keep.is_none() || self.kind != "events_api"
+    }
+
+    /// Whose message or gesture it is.
+    fn user(&self) -> Option<&str> {
+        self.keep.as_ref().map(|(heard, _)| heard.user.as_str())
+    }
+
+    /// Roughly what it takes in memory: the envelope as it came, and as it was read.
+    fn bytes(&self) -> usize {
+        let kept = self.keep.as_ref();
+        JOB_BYTES + kept.map_or(0, |(heard, raw)| raw.len() + heard.text.len())
+    }
+
+    /// It is not kept, and its acknowledgement tells so; `None` where Slack delivers it again, or tells it itself.
+    fn told(self) -> Option<Job> {
+        let (failed, _) = self.instead?;
+        Some(Job {
+            keep: None,
+            response: Some(failed),
+            instead: None,
+            ..self
         })
     }
 
@@ -732,7 +760,8 @@ impl Job {
             let keeping = intake.keep(heard, raw);
             let kept = match self.instead.take() {
                 None => keeping.await,
-                Some((failed, slow)) => match timeout(KEEP_WITHIN, keeping).await {
+                Some((failed, slow)) => match timeout_at(self.arrived + KEEP_WITHIN, keeping).await
+                {
                     Ok(Ok(kept)) => Ok(kept),
                     Ok(Err(trouble)) => {
                         count(&self.kind, "not_kept");
@@ -764,11 +793,15 @@ impl Job {
                 }
                 Err(trouble) => {
                     count(&self.kind, "not_kept");
-                    tracing::error!(
-                        envelope,
-                        kind = self.kind,
-                        "a message is not kept and not acknowledged, Slack will deliver it again: {trouble}"
-                    );
+                    if let Some(unsaid) = NOT_KEPT.pass(Instant::now()) {
+                        tracing::error!(
+                            envelope,
+                            kind = self.kind,
+                            unsaid,
+                            "a message is not kept and not acknowledged, Slack will deliver it again: {trouble} \
+                             ({unsaid} more since the last such line)"
+                        );
+                    }
                     return None;
                 }
             }
@@ -787,20 +820,21 @@ fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<M
 }
 
 /// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends when there are no more to come.
-async fn keep(mut jobs: mpsc::Receiver<Held>, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
+async fn keep(queue: &Queue, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
     type Commit<'a> = Pin<Box<dyn Future<Output = Option<Message>> + Send + 'a>>;
     let mut commits: FuturesUnordered<Commit> = FuturesUnordered::new();
     let mut more = true;
     while more || !commits.is_empty() {
+        let events = commits.len() < COMMITS_MAX;
         let done = tokio::select! {
             biased;
             Some(done) = commits.next() => done,
-            job = jobs.recv(), if more && commits.len() < COMMITS_MAX => match job {
+            job = queue.next(events), if more => match job {
                 None => {
                     more = false;
                     None
                 }
-                Some((job, room)) => {
+                Some(Held { job, room }) => {
                     // Each is begun before the next is looked at, so that a person's messages are committed in the order
                     // that they arrived in (P3).
                     let mut commit: Commit = Box::pin(async move {
@@ -825,7 +859,7 @@ async fn keep(mut jobs: mpsc::Receiver<Held>, acks: mpsc::Sender<Message>, intak
     }
 }
 
-/// Writes frames and our own pings; at the end of the frames it says Close.
+/// Writes frames, several at once, and our own pings; at the end of the frames it says Close.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
     mut frames: mpsc::Receiver<Message>,
@@ -833,27 +867,34 @@ async fn write(
 ) -> Result<(), String> {
     let mut pings = interval_at(Instant::now() + timings.ping_every, timings.ping_every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut together = Vec::with_capacity(WRITES_AT_ONCE);
     loop {
-        let frame = tokio::select! {
+        tokio::select! {
             biased;
-            frame = frames.recv() => match frame {
-                Some(frame) => frame,
-                None => break,
+            written = frames.recv_many(&mut together, WRITES_AT_ONCE) => if written == 0 {
+                break;
             },
-            _ = pings.tick() => Message::Ping(Vec::new().into()),
-        };
-        send(&mut sink, frame, timings.write_limit).await?;
+            _ = pings.tick() => together.push(Message::Ping(Vec::new().into())),
+        }
+        let frames = std::mem::take(&mut together);
+        send(&mut sink, frames, timings.write_limit).await?;
     }
-    send(&mut sink, Message::Close(None), timings.close_limit).await
+    send(&mut sink, vec![Message::Close(None)], timings.close_limit).await
 }
 
 async fn send(
     sink: &mut SplitSink<Socket, Message>,
-    frame: Message,
+    frames: Vec<Message>,
     limit: Duration,
 ) -> Result<(), String> {
-    match timeout(limit, sink.send(frame)).await {
-        Ok(sent) => sent.map_err(|error| in_words(&error)),
+    let sending = async {
+        for frame in frames {
+            sink.feed(frame).await?;
+        }
+        sink.flush().await
+    };
+    match timeout(limit, sending).await {
+        Ok(sent) => sent.map_err(|error: WsError| in_words(&error)),
         Err(_) => Err(format!(
             "a frame could not be written within {} s",
             limit.as_secs_f32()

@@ -22,6 +22,7 @@ mod demo;
 mod done;
 mod entities;
 mod filters;
+mod flood;
 mod forms;
 mod full_disk;
 mod gaps;

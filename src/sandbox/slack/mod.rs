@@ -263,6 +263,11 @@ impl Slack {
         self.inner.world().posted(channel)
     }
 
+    /// How many messages the bot has posted, wherever.
+    pub fn bot_posts(&self) -> usize {
+        self.inner.world().bot_posts
+    }
+
     /// The bot's messages in the thread under that message, oldest first.
     pub fn replies_to(&self, channel: &str, ts: &str) -> Vec<Posted> {
         let mut posted = self.bot_messages(channel);

@@ -38,6 +38,11 @@ impl Slack {
         must(found.ok_or("no channel of that name"), name)
     }
 
+    /// A full member joins the workspace.
+    pub fn add_person(&self, id: &str, name: &str) {
+        self.inner.world().add_person(id, name);
+    }
+
     /// A person's profile says that they are in another time zone from now on.
     ///
     /// # Panics

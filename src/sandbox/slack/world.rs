@@ -33,6 +33,8 @@ pub(super) struct World {
     last_post: BTreeMap<String, i64>,
     blocked: BTreeMap<String, i64>,
     pub(super) enforce_rate: bool,
+    /// Messages that the bot has posted.
+    pub(super) bot_posts: usize,
 }
 
 pub(super) struct Team {
@@ -213,6 +215,7 @@ impl World {
             last_post: BTreeMap::new(),
             blocked: BTreeMap::new(),
             enforce_rate: false,
+            bot_posts: 0,
         };
         let bot = json!({"id": world.bot.user, "name": world.bot.name, "real_name": world.bot.name, "is_bot": true});
         let people = seed
@@ -252,6 +255,13 @@ impl World {
     }
 
     // Who is there.
+
+    /// Lets a full member into the workspace.
+    pub(super) fn add_person(&mut self, id: &str, name: &str) {
+        let seed = json!({"id": id, "name": name, "real_name": name, "tz": "Europe/Madrid"});
+        let seed = seed.as_object().cloned().unwrap_or_default();
+        self.people.insert(id.to_owned(), Person { seed });
+    }
 
     /// Puts somebody into another time zone; `false` if there is nobody.
     pub(super) fn moves_to(&mut self, user: &str, zone: &str) -> bool {
@@ -492,6 +502,7 @@ impl World {
         body.insert("ts".to_owned(), json!(ts));
         body.insert("team".to_owned(), json!(team));
         if own {
+            self.bot_posts += 1;
             body.insert("bot_id".to_owned(), json!(self.bot.id));
             body.insert("app_id".to_owned(), json!(self.app.id));
             body.insert(

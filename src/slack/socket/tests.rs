@@ -308,9 +308,19 @@ async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
     let _here = metrics::set_default_local_recorder(&recorder);
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
-    let (taken, over) = (COMMITS_MAX + INTAKE_QUEUE, 7);
-    link.delivers_at_once((0..taken + over).map(|n| (format!("e{n}"), "stuck")))
-        .await;
+    // A megabyte each, so that a few fill the room of all links.
+    let padded = |n: usize| {
+        let mut envelope = message(&format!("e{n:03}"), "stuck");
+        envelope["payload"]["pad"] = json!("x".repeat(1 << 20));
+        envelope.to_string()
+    };
+    let bytes = JOB_BYTES + padded(0).len() + "stuck".len();
+    let (taken, over) = ((ENVELOPES_MAX - GESTURES_RESERVE) / bytes, 7);
+    let lines = Bound::Envelopes.times();
+    for n in 0..taken + over {
+        link.0.feed(Message::text(padded(n))).await.unwrap();
+    }
+    link.0.flush().await.unwrap();
     let dropped =
         format!("ivan_slack_envelopes_total{{type=\"events_api\",result=\"dropped\"}} {over}");
     soon("the rest is dropped", async {
@@ -319,6 +329,13 @@ async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
         }
     })
     .await;
+    assert_eq!(
+        Bound::Envelopes.times() - lines,
+        u64::try_from(over).unwrap()
+    );
+    // Who waits before a screen has a room of their own.
+    link.says(slash("done")).await;
+    link.acks("e1").await;
     slack.ear.permits.add_permits(taken);
     let mut acked = std::collections::BTreeSet::new();
     for _ in 0..taken {
@@ -329,10 +346,65 @@ async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
         acked.insert(envelope);
     }
     assert_eq!(acked.len(), taken);
-    assert_eq!(slack.kept().len(), taken);
+    assert_eq!(slack.kept().len(), taken + 1);
     // It hears on: what Slack delivers again is kept.
     link.delivers("again", "done").await;
     link.acks("again").await;
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn thousands_of_envelopes_wait_and_each_is_acknowledged_once_it_is_kept() {
+    const MANY: usize = 5_000;
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers_at_once((0..MANY).map(|n| (format!("e{n}"), "stuck")))
+        .await;
+    // Somebody waits for this behind them, and does not wait for them.
+    link.says(slash("done")).await;
+    link.acks("e1").await;
+    assert_eq!(slack.kept(), ["done"]);
+    slack.ear.permits.add_permits(MANY);
+    let mut acked = std::collections::BTreeSet::new();
+    for _ in 0..MANY {
+        acked.insert(link.acked().await["envelope_id"].to_string());
+    }
+    assert_eq!(acked.len(), MANY);
+    assert_eq!(slack.kept().len(), MANY + 1);
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn a_command_that_finds_no_room_is_told_so_at_once() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    // What waits leaves less than a megabyte of the room for all, and of the room for commands alone.
+    let pad = json!("x".repeat(1 << 20));
+    for n in 0..(ENVELOPES_MAX - GESTURES_RESERVE) >> 20 {
+        let mut event = message(&format!("m{n}"), "stuck");
+        event["payload"]["pad"] = pad.clone();
+        link.0.feed(Message::text(event.to_string())).await.unwrap();
+    }
+    for n in 0..GESTURES_RESERVE >> 20 {
+        let mut form = submission("stuck");
+        form["envelope_id"] = json!(format!("s{n}"));
+        form["payload"]["pad"] = pad.clone();
+        link.0.feed(Message::text(form.to_string())).await.unwrap();
+    }
+    let mut command = slash("done");
+    command["payload"]["pad"] = pad;
+    let began = Instant::now();
+    link.says(command).await;
+    let told = loop {
+        let ack = link.acked().await;
+        if ack["envelope_id"] == "e1" {
+            break ack;
+        }
+    };
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let said = told["payload"]["text"].as_str().unwrap();
+    assert!(said.starts_with("✗ I could not write that down"), "{said}");
+    assert!(slack.kept().is_empty());
     slack.stops().await;
 }
 

@@ -1,0 +1,207 @@
+//! Hundreds of people write at once: each message is acknowledged in time, answered once, and takes effect once.
+//!
+//! `cargo test` floods with 500 messages of 300 people, and once more with kills at random instants.
+//! `IVAN_FLOOD=2000` has so many people write instead, `IVAN_FLOOD_SEED=n` kills at other instants, and
+//! `IVAN_FLOOD_KILLS=50` runs so many floods with kills, one after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ivan::sandbox::slack::{Envelope, Slack};
+
+use crate::harness::*;
+
+/// Slack gives up on an acknowledgement after that.
+const ACK_WITHIN_MS: i64 = 3_000;
+/// Everybody is answered by then, on a slow machine as well.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(240);
+/// Where the bot is no member, and people type slash commands.
+const RANDOM: &str = "C0RND01";
+
+fn given(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// So many messages of so many people; every tenth makes a task.
+struct Flood {
+    people: usize,
+    messages: usize,
+}
+
+impl Flood {
+    fn user(&self, message: usize) -> String {
+        format!("U0FLOOD{:04}", message % self.people)
+    }
+
+    fn text(message: usize) -> String {
+        match Flood::creates(message) {
+            true => format!("create {}", Flood::title(message)),
+            false => ["help", "current", "status"][message % 3].to_owned(),
+        }
+    }
+
+    fn creates(message: usize) -> bool {
+        message.is_multiple_of(10)
+    }
+
+    fn title(message: usize) -> String {
+        format!("Errand {message}")
+    }
+
+    /// The world that it comes over.
+    async fn start(&self) -> Ivan {
+        let setup = two_tasks().before(|sandbox| sandbox.clickup.rate_limit(1_000_000));
+        let mut ivan = setup.start().await;
+        for number in 0..self.people.min(self.messages) {
+            let user = self.user(number);
+            ivan.slack().add_person(&user, &user.to_lowercase());
+        }
+        ivan.start().await;
+        ivan
+    }
+
+    /// Everybody writes.
+    fn comes(&self, slack: &Slack, messages: std::ops::Range<usize>) {
+        for message in messages {
+            let user = self.user(message);
+            let channel = slack.dm(&user);
+            slack.says(&user, &channel, &Flood::text(message));
+        }
+    }
+
+    async fn is_answered(&self, ivan: &Ivan) {
+        let slack = ivan.slack();
+        let answered = slack.until(|slack| slack.bot_posts() >= self.messages);
+        let answered = tokio::time::timeout(ANSWERED_WITHIN, answered).await;
+        let (said, wanted) = (slack.bot_posts(), self.messages);
+        assert!(answered.is_ok(), "{said} of {wanted} were answered");
+        ivan.acknowledges().await;
+        ivan.until_nothing_is_queued().await;
+        for message in (0..self.messages).filter(|message| Flood::creates(*message)) {
+            let channel = slack.dm(&self.user(message));
+            let said = format!("✓ Task created in ClickUp: {}", Flood::title(message));
+            let told = slack.until(|slack| {
+                let posted = slack.bot_messages(&channel);
+                posted.iter().any(|posted| shown(&posted.text) == said)
+            });
+            ivan.within("its person is told", told).await;
+        }
+    }
+
+    /// One answer to each message, and each task once.
+    fn came_out(&self, ivan: &Ivan) {
+        let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+        for message in 0..self.messages {
+            *asked.entry(self.user(message)).or_default() += 1;
+        }
+        let slack = ivan.slack();
+        for (user, asked) in asked {
+            let posted = slack.bot_messages(&slack.dm(&user));
+            assert_eq!(posted.len(), asked, "{user}: {posted:#?}");
+            let texts: BTreeSet<&str> = posted.iter().map(|one| one.text.as_str()).collect();
+            assert!(!texts.iter().any(|text| text.starts_with('…')), "{texts:?}");
+        }
+        for message in 0..self.messages {
+            let made = ivan.clickup().tasks_named(&Flood::title(message)).len();
+            assert_eq!(made, usize::from(Flood::creates(message)), "{message}");
+        }
+    }
+
+    /// The envelopes of people's messages.
+    fn envelopes(&self, slack: &Slack) -> Vec<Envelope> {
+        let mut envelopes = slack.envelopes();
+        envelopes.retain(|envelope| {
+            let user = envelope.payload["event"]["user"].as_str();
+            user.is_some_and(|user| user.starts_with("U0FLOOD"))
+        });
+        envelopes
+    }
+}
+
+/// Lines of a level in the log.
+fn lines(ivan: &Ivan, level: &str) -> Vec<String> {
+    let log = ivan.log();
+    let of_level = log.lines().filter(|line| line.contains(level));
+    of_level.map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_in_a_flood_is_heard_once_and_answered() {
+    let flood = match given("IVAN_FLOOD") {
+        Some(people) => Flood {
+            people,
+            messages: people,
+        },
+        None => Flood {
+            people: 300,
+            messages: 500,
+        },
+    };
+    let ivan = flood.start().await;
+    let slack = ivan.slack().clone();
+    let half = flood.messages / 2;
+    flood.comes(&slack, 0..half);
+    // Somebody waits before a screen for this.
+    let slash = slack.commands(ANA, RANDOM, "/ivan", "create Milk for the flood");
+    flood.comes(&slack, half..flood.messages);
+    flood.is_answered(&ivan).await;
+    flood.came_out(&ivan);
+
+    let sent = flood.envelopes(&slack);
+    assert_eq!(sent.len(), flood.messages);
+    let again: Vec<_> = sent.iter().filter(|one| one.links.len() != 1).collect();
+    assert!(again.is_empty(), "sent again: {}", again.len());
+    let acks = slack.acks();
+    let late: Vec<_> = acks
+        .iter()
+        .filter(|ack| ack.after_ms >= ACK_WITHIN_MS)
+        .collect();
+    let slowest = acks.iter().map(|ack| ack.after_ms).max();
+    println!(
+        "{} people: acknowledged within {slowest:?} ms",
+        flood.people
+    );
+    assert!(late.is_empty(), "late: {late:#?}");
+    let slash = acks.iter().find(|ack| ack.envelope_id == slash).unwrap();
+    assert!(slash.counts, "{slash:?}");
+    let told = slack.until(|slack| {
+        let mut whispers = slack.whispers().into_iter();
+        whispers.any(|whisper| whisper.text.contains("Milk for the flood"))
+    });
+    ivan.within("the command is answered", told).await;
+    assert_eq!(ivan.clickup().tasks_named("Milk for the flood").len(), 1);
+    let warned = lines(&ivan, "\"WARN\"");
+    assert!(warned.len() < 10, "{warned:#?}");
+    ivan.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_survives_kills_at_random_instants() {
+    let first = u64::try_from(given("IVAN_FLOOD_SEED").unwrap_or(0)).unwrap();
+    let floods = u64::try_from(given("IVAN_FLOOD_KILLS").unwrap_or(1)).unwrap();
+    for seed in first..first + floods {
+        let flood = Flood {
+            people: 120,
+            messages: 200,
+        };
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut ivan = flood.start().await;
+        let slack = ivan.slack().clone();
+        // What is not acknowledged comes again soon, as often as Slack does.
+        slack.time_scale(0.3);
+        let mut from = 0;
+        for _ in 0..2 {
+            let to = rng.usize(from..=flood.messages);
+            flood.comes(&slack, from..to);
+            from = to;
+            tokio::time::sleep(Duration::from_millis(rng.u64(..1_500))).await;
+            ivan.kill_and_restart().await;
+        }
+        flood.comes(&slack, from..flood.messages);
+        flood.is_answered(&ivan).await;
+        flood.came_out(&ivan);
+        let errors = ivan.errors();
+        assert!(errors.is_empty(), "seed {seed}: {errors:#?}");
+        ivan.finish().await;
+    }
+}
