@@ -87,6 +87,7 @@
 //! │   ├── views.rs       a trigger → an open form
 //! │   ├── gestures.rs    reactions and the Home tab, heard
 //! │   ├── listen.rs      kept messages → the desk, in each person's order
+//! │   ├── standing.rs    who somebody is, read from `users.info`
 //! │   ├── catch_up.rs    what was said while nobody was connected
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once

@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{Desk, Inner, ThreadReplies, Waiting, health_of_sources, person_of};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
-use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::person::{Member, NotAllowed, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::rhythm::Setting;
 use crate::domain::score::day_begins;
@@ -99,6 +99,17 @@ impl Desk {
                     .collect()
             })
             .await
+    }
+
+    /// A Home tab as its person may see it now: somebody who may not act any more sees the reason instead.
+    pub fn home_for(&self, home: HomeTab, member: &Member, team: &str) -> HomeTab {
+        match may_act(member, team, &self.inner.settings.allowed_users) {
+            Ok(()) => home,
+            Err(why) => HomeTab {
+                parts: home::nothing_for(&why.to_string()),
+                ..home
+            },
+        }
     }
 
     /// Records what stands there; without a digest nothing does, for Slack does not take it.

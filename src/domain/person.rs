@@ -74,15 +74,30 @@ impl Person {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub id: String,
-    pub team: Option<String>,
     pub name: String,
     /// Where the app may see it, and the person has confirmed it (contract slack 3.2).
     pub email: Option<String>,
     pub zone: Option<Tz>,
-    pub deactivated: bool,
-    pub bot: bool,
-    /// A single- or multi-channel guest.
-    pub guest: bool,
+    pub standing: Standing,
+}
+
+/// What an account is to a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A full member of the workspace with this id.
+    Full {
+        team: String,
+    },
+    /// A single- or multi-channel guest, or somebody who was invited and has not joined.
+    Guest,
+    /// Somebody of another workspace, met through Slack Connect.
+    Stranger,
+    Bot,
+    Deactivated,
+    /// Slack does not show this account to the app.
+    Hidden,
+    /// Slack's answer does not say it without doubt. The text is the reason, for the log.
+    Uncertain(String),
 }
 
 /// Why somebody may not act. `Display` is the polite refusal (P6).
@@ -98,14 +113,22 @@ pub enum NotAllowed {
     NotNamed,
     #[error("I do not know you yet. Whoever runs me can add you as one of [[people]].")]
     Unknown,
+    #[error(
+        "I can't tell yet who you are: Slack's answer about your account is incomplete. Nothing was done. Try again in a minute; if it stays like this, my log has the reason."
+    )]
+    NotCertain,
 }
 
 /// Whether Slack's `member` may act in the workspace `team`: those named, or every full member where nobody is named;
-/// bots and deactivated accounts never, guests and strangers only by name (design 5, `slack.allowed_users`).
+/// bots and deactivated accounts never, guests and strangers only by name (design 5, `slack.allowed_users`). An account
+/// about which there is any doubt may not act, named or not.
 pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
-    let stranger = member.team.as_deref().is_some_and(|theirs| theirs != team);
-    if member.bot || member.deactivated {
-        return Err(NotAllowed::NotFullMember);
+    match &member.standing {
+        Standing::Uncertain(_) => return Err(NotAllowed::NotCertain),
+        Standing::Bot | Standing::Deactivated | Standing::Hidden => {
+            return Err(NotAllowed::NotFullMember);
+        }
+        Standing::Full { .. } | Standing::Guest | Standing::Stranger => {}
     }
     if !allowed.is_empty() {
         let named = allowed.contains(&member.id);
@@ -115,10 +138,10 @@ pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), No
             Err(NotAllowed::NotNamed)
         };
     }
-    if member.guest || stranger {
-        return Err(NotAllowed::NotFullMember);
+    match &member.standing {
+        Standing::Full { team: theirs } if theirs == team => Ok(()),
+        _ => Err(NotAllowed::NotFullMember),
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -126,34 +149,44 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    fn ana() -> Member {
+    fn with(standing: Standing) -> Member {
         Member {
             id: "U0ANN01".into(),
-            team: Some("T0TEAM1".into()),
             name: "Ana".into(),
             email: None,
             zone: None,
-            deactivated: false,
-            bot: false,
-            guest: false,
+            standing,
         }
     }
 
+    fn full(team: &str) -> Standing {
+        Standing::Full { team: team.into() }
+    }
+
+    const NOT_FULL: Result<(), NotAllowed> = Err(NotAllowed::NotFullMember);
+    const NOT_CERTAIN: Result<(), NotAllowed> = Err(NotAllowed::NotCertain);
+
     #[rstest]
-    #[case::full_member(ana(), &[], Ok(()))]
-    #[case::org_wide_install(Member { team: None, ..ana() }, &[], Ok(()))]
-    #[case::guest(Member { guest: true, ..ana() }, &[], Err(NotAllowed::NotFullMember))]
-    #[case::named_guest(Member { guest: true, ..ana() }, &["U0ANN01"], Ok(()))]
-    #[case::stranger(Member { team: Some("T0OTHER".into()), ..ana() }, &[], Err(NotAllowed::NotFullMember))]
-    #[case::not_named(ana(), &["U0BOB01"], Err(NotAllowed::NotNamed))]
-    #[case::named_bot(Member { bot: true, ..ana() }, &["U0ANN01"], Err(NotAllowed::NotFullMember))]
-    #[case::deactivated(Member { deactivated: true, ..ana() }, &[], Err(NotAllowed::NotFullMember))]
+    #[case::full_member(full("T0TEAM1"), &[], Ok(()))]
+    #[case::of_another_team(full("T0OTHER"), &[], NOT_FULL)]
+    #[case::of_no_team(full(""), &[], NOT_FULL)]
+    #[case::guest(Standing::Guest, &[], NOT_FULL)]
+    #[case::named_guest(Standing::Guest, &["U0ANN01"], Ok(()))]
+    #[case::stranger(Standing::Stranger, &[], NOT_FULL)]
+    #[case::named_stranger(Standing::Stranger, &["U0ANN01"], Ok(()))]
+    #[case::not_named(full("T0TEAM1"), &["U0BOB01"], Err(NotAllowed::NotNamed))]
+    #[case::named_bot(Standing::Bot, &["U0ANN01"], NOT_FULL)]
+    #[case::deactivated(Standing::Deactivated, &[], NOT_FULL)]
+    #[case::named_and_deactivated(Standing::Deactivated, &["U0ANN01"], NOT_FULL)]
+    #[case::hidden(Standing::Hidden, &["U0ANN01"], NOT_FULL)]
+    #[case::uncertain(Standing::Uncertain("odd".into()), &[], NOT_CERTAIN)]
+    #[case::named_and_uncertain(Standing::Uncertain("odd".into()), &["U0ANN01"], NOT_CERTAIN)]
     fn acts_only_if_allowed(
-        #[case] member: Member,
+        #[case] standing: Standing,
         #[case] allowed: &[&str],
         #[case] verdict: Result<(), NotAllowed>,
     ) {
         let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
-        assert_eq!(may_act(&member, "T0TEAM1", &allowed), verdict);
+        assert_eq!(may_act(&with(standing), "T0TEAM1", &allowed), verdict);
     }
 }

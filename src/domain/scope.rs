@@ -177,4 +177,40 @@ mod tests {
         in_guide.sort_unstable();
         assert_eq!(in_guide, here, "docs/slack.md");
     }
+
+    /// Every event that is heard, and the scope that Slack asks for it.
+    const EVENTS: [(&str, &str); 9] = [
+        ("app_home_opened", ""),
+        ("app_mention", "app_mentions:read"),
+        ("message.channels", "channels:history"),
+        ("message.groups", "groups:history"),
+        ("message.im", "im:history"),
+        ("reaction_added", "reactions:read"),
+        ("reaction_removed", "reactions:read"),
+        ("team_join", "users:read"),
+        ("user_change", "users:read"),
+    ];
+
+    /// The manifest asks for these events and no other, with their scopes; the guide names each.
+    #[test]
+    fn the_manifest_and_the_guide_have_every_event_and_no_other() {
+        let manifest = include_str!("../../deploy/slack-manifest.yaml");
+        let (_, events) = manifest.split_once("    bot_events:\n").unwrap();
+        let (events, _) = events.split_once("\n  # Buttons").unwrap();
+        let mut in_manifest: Vec<&str> = events
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- "))
+            .collect();
+        in_manifest.sort_unstable();
+        assert_eq!(in_manifest, EVENTS.map(|(event, _)| event));
+        let guide = include_str!("../../docs/slack.md");
+        let names: Vec<&str> = SCOPES.iter().map(|scope| scope.name).collect();
+        for (event, scope) in EVENTS {
+            assert!(scope.is_empty() || names.contains(&scope), "{event}");
+            assert!(
+                guide.contains(&format!("`{event}`")),
+                "docs/slack.md: {event}"
+            );
+        }
+    }
 }

@@ -38,6 +38,8 @@ pub enum Ignored {
     Incomplete,
     /// Said in a channel, and not to us.
     NotForUs,
+    /// Somebody's profile or standing has changed: noted, and nothing to act on.
+    PersonChanged,
 }
 
 impl Ignored {
@@ -51,6 +53,7 @@ impl Ignored {
             Ignored::Own => "own",
             Ignored::Incomplete => "incomplete",
             Ignored::NotForUs => "not_for_us",
+            Ignored::PersonChanged => "person_changed",
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::cards::layout_within;
+use super::listen::{Members, member_of};
 use super::pace::{Backoff, Limiter};
 use super::web::{Web, WebError, unclear};
 use super::wire::Published;
@@ -49,12 +50,16 @@ impl Web {
 pub async fn run(
     desk: Desk,
     web: Web,
+    members: Arc<Members>,
+    team: String,
     timings: Arc<Timings>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
     let mut publisher = Publisher {
         limiter: Limiter::new(timings.home_every, BURST),
         web,
+        members,
+        team,
         timings,
         desk,
         failing: HashMap::new(),
@@ -111,6 +116,8 @@ pub async fn run(
 struct Publisher {
     desk: Desk,
     web: Web,
+    members: Arc<Members>,
+    team: String,
     timings: Arc<Timings>,
     limiter: Limiter,
     /// Whose publication failed, and when it is tried again.
@@ -167,7 +174,7 @@ impl Publisher {
         if let Some((_, tried_at)) = self.failing.get_mut(&user) {
             *tried_at = at;
         }
-        if matches!(failed, Failed::Web(WebError::Limited { .. })) {
+        if matches!(&failed, Failed::Web(WebError::Limited { method, .. }) if *method == PUBLISH) {
             self.limiter.pause(PUBLISH, at);
         }
         tracing::warn!(
@@ -178,9 +185,18 @@ impl Publisher {
     }
 
     async fn publish(&mut self, home: HomeTab) -> Result<(), Failed> {
+        let is_shown =
+            |home: &HomeTab, digest: &String| !home.due && home.digest.as_ref() == Some(digest);
+        let blocks = layout_within(&home.parts, BLOCKS_MAX);
+        if is_shown(&home, &digest(&blocks)) {
+            return Ok(());
+        }
+        // They may have left since they opened it.
+        let member = member_of(&self.web, &self.members, &home.user).await?;
+        let home = self.desk.home_for(home, &member, &self.team);
         let blocks = layout_within(&home.parts, BLOCKS_MAX);
         let digest = digest(&blocks);
-        if !home.due && home.digest.as_ref() == Some(&digest) {
+        if is_shown(&home, &digest) {
             return Ok(());
         }
         let mut published = self.try_once(&home, &blocks, home.hash.as_deref()).await;

@@ -14,14 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::pace::Backoff;
+use super::standing::{hidden, member};
 use super::web::{Web, WebError};
-use super::wire::User;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
 use crate::desk::{Desk, Gesture, StoreTrouble, Waiting};
 use crate::domain::command;
 use crate::domain::form::{Filled, QUIET_AT};
-use crate::domain::person::Member;
+use crate::domain::person::{Member, Standing};
 
 /// So many people's messages are acted on at once; the others wait their turn.
 const PEOPLE_AT_ONCE: usize = 32;
@@ -29,6 +29,8 @@ const PEOPLE_AT_ONCE: usize = 32;
 const MENTIONS_MAX: usize = 10;
 /// So many people are remembered.
 const MEMBERS_MAX: usize = 10_000;
+/// The log says of one person only so often that it is uncertain who they are.
+const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The part of the desk that acts on what was heard; the promises of each are [`Desk`]'s.
 #[async_trait]
@@ -61,10 +63,19 @@ impl Actor for Desk {
     }
 }
 
-/// Who people are, as Slack said not long ago (`users.info`).
+/// Who people are, as Slack said not long ago (`users.info`). Nothing older than `keep_for` is told to anybody.
 pub struct Members {
     keep_for: Duration,
-    known: Mutex<HashMap<String, (Member, Instant)>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    members: HashMap<String, (Member, Instant)>,
+    /// When the log last said of somebody that it is uncertain who they are.
+    doubts: HashMap<String, Instant>,
+    /// Counts what was forgotten: an answer to an earlier question may be older than the change.
+    changes: u64,
 }
 
 impl Members {
@@ -75,37 +86,72 @@ impl Members {
         }
     }
 
-    /// The name of a person who was seen here, however long ago.
+    /// The name of a person who was seen here lately.
     pub fn name_of(&self, id: &str) -> Option<String> {
-        self.known().get(id).map(|(member, _)| member.name.clone())
+        self.fresh(id).map(|member| member.name)
     }
 
-    /// Who somebody was when Slack last said so, however long ago.
-    pub fn last_known(&self, id: &str) -> Option<Member> {
-        self.known().get(id).map(|(member, _)| member.clone())
+    /// Who somebody is, if Slack said so not long ago.
+    pub fn fresh(&self, id: &str) -> Option<Member> {
+        self.get(id, Instant::now())
+    }
+
+    /// Slack says that somebody has changed: they are asked about again. Without an id, everybody is.
+    pub fn forget(&self, id: Option<&str>) {
+        let mut known = self.known();
+        known.changes += 1;
+        match id {
+            Some(id) => drop(known.members.remove(id)),
+            None => known.members.clear(),
+        }
     }
 
     fn get(&self, id: &str, now: Instant) -> Option<Member> {
         let known = self.known();
-        let (member, since) = known.get(id)?;
+        let (member, since) = known.members.get(id)?;
         (now.duration_since(*since) < self.keep_for).then(|| member.clone())
     }
 
-    fn learn(&self, member: Member, now: Instant) {
+    fn changes(&self) -> u64 {
+        self.known().changes
+    }
+
+    /// Remembers an answer to a question that was asked after so many `changes`, unless somebody has changed since.
+    fn learn(&self, member: Member, changes: u64, now: Instant) {
         let mut known = self.known();
-        if known.len() >= MEMBERS_MAX {
+        if known.changes != changes {
+            return;
+        }
+        if known.members.len() >= MEMBERS_MAX {
             Bound::Members.reached(format_args!(
                 "{MEMBERS_MAX} people are remembered; who was not seen lately is asked about again"
             ));
-            known.retain(|_, (_, since)| now.duration_since(*since) < self.keep_for);
+            let fresh = |since: &Instant| now.duration_since(*since) < self.keep_for;
+            known.members.retain(|_, (_, since)| fresh(since));
         }
-        if known.len() >= MEMBERS_MAX {
-            known.clear();
+        if known.members.len() >= MEMBERS_MAX {
+            known.members.clear();
         }
-        known.insert(member.id.clone(), (member, now));
+        known.members.insert(member.id.clone(), (member, now));
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Member, Instant)>> {
+    /// Whether the log is to say once more that it is uncertain who somebody is.
+    fn doubts(&self, id: &str, now: Instant) -> bool {
+        let mut known = self.known();
+        let is_recent = |said: &Instant| now.duration_since(*said) < SAY_DOUBTS_EVERY;
+        if known.doubts.get(id).is_some_and(is_recent) {
+            return false;
+        }
+        if known.doubts.len() >= MEMBERS_MAX {
+            known.doubts.retain(|_, said| is_recent(said));
+        }
+        if known.doubts.len() < MEMBERS_MAX {
+            known.doubts.insert(id.to_owned(), now);
+        }
+        true
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -327,24 +373,38 @@ impl Ear {
     }
 }
 
-/// Who somebody is; an error is one that may pass.
+/// Who somebody is, as Slack said not long ago or says now; an error is one that may pass.
 pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<Member, WebError> {
-    if let Some(member) = members.get(id, Instant::now()) {
-        return Ok(member);
+    match members.fresh(id) {
+        Some(member) => Ok(member),
+        None => member_now(web, members, id).await,
     }
-    match web.user(id).await {
-        Ok(user) => {
-            let member = member(id, user);
-            members.learn(member.clone(), Instant::now());
-            Ok(member)
-        }
+}
+
+/// Who somebody is, as Slack says now; an error is one that may pass. An uncertain answer is not remembered, so that the
+/// next message asks again.
+pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<Member, WebError> {
+    let changes = members.changes();
+    let member = match web.user(id).await {
+        Ok(user) => member(id, &user),
         // Somebody whom Slack does not let us see may not act, and learns so.
         Err(error @ WebError::Refused { .. }) => {
             tracing::warn!(person = id, "a sender is not known to Slack: {error}");
-            Ok(nobody(id))
+            hidden(id)
         }
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    match &member.standing {
+        Standing::Uncertain(why) if members.doubts(id, Instant::now()) => {
+            tracing::warn!(
+                person = id,
+                "users.info does not say for certain who {id} is ({why}): they may not command until it does"
+            );
+        }
+        Standing::Uncertain(_) => {}
+        _ => members.learn(member.clone(), changes, Instant::now()),
     }
+    Ok(member)
 }
 
 /// The ids after an `@` that are a person's in Slack, the longest first; no more than a message is worth asking for.
@@ -363,50 +423,6 @@ fn mentioned(text: &str) -> Vec<&str> {
     ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
     ids.dedup();
     ids
-}
-
-/// Slack's words about a person → ours (contract slack 3.2).
-pub(super) fn member(id: &str, user: User) -> Member {
-    let yes = |flag: Option<bool>| flag == Some(true);
-    let name = [
-        user.profile.display_name,
-        user.profile.real_name,
-        user.real_name,
-        user.name,
-    ]
-    .into_iter()
-    .flatten()
-    .find(|name| !name.trim().is_empty());
-    Member {
-        id: id.to_owned(),
-        name: name.unwrap_or_else(|| id.to_owned()),
-        email: user
-            .profile
-            .email
-            .filter(|_| user.is_email_confirmed != Some(false)),
-        zone: user.tz.and_then(|zone| zone.parse().ok()),
-        deactivated: yes(user.deleted),
-        bot: yes(user.is_bot),
-        guest: yes(user.is_restricted)
-            || yes(user.is_ultra_restricted)
-            // A stranger is known by their team; where Slack names none, nobody takes them for a full member.
-            || (yes(user.is_stranger) && user.team_id.is_none()),
-        team: user.team_id,
-    }
-}
-
-/// A member that may not act, whoever is named in the configuration.
-pub(super) fn nobody(id: &str) -> Member {
-    Member {
-        id: id.to_owned(),
-        team: None,
-        name: id.to_owned(),
-        email: None,
-        zone: None,
-        deactivated: true,
-        bot: false,
-        guest: true,
-    }
 }
 
 #[cfg(test)]

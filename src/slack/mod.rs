@@ -3,7 +3,7 @@
 //! In: `socket` holds the Socket Mode link, `gate` decides what is meant for us, the desk keeps it, and only then is it
 //! acknowledged; `listen` has kept messages acted on. Reactions and the Home tab come the same way, through `gestures`.
 //! Out: `post` posts and updates what the desk has to say, `react` places reactions, `home` publishes Home tabs. `wire`,
-//! `text` and `blocks` translate, `web` calls the Web API, `pace` says how long to wait.
+//! `text` and `blocks` translate, `standing` says who somebody is, `web` calls the Web API, `pace` says how long to wait.
 
 mod blocks;
 mod cards;
@@ -19,6 +19,7 @@ mod react;
 mod rhythm;
 mod scopes;
 mod socket;
+mod standing;
 mod text;
 mod trouble;
 mod views;
@@ -172,7 +173,7 @@ impl Default for Timings {
             home_every: Duration::from_millis(600),
             home_within: Duration::from_millis(500),
             arrives_within: seconds(2),
-            member_for: seconds(3_600),
+            member_for: seconds(300),
             scopes_every: seconds(3_600),
             finish_limit: seconds(8),
         }
@@ -299,6 +300,7 @@ pub async fn run(
         rhythm::run(
             desk.clone(),
             web.clone(),
+            Arc::clone(&members),
             own.team.clone(),
             clock.clone(),
             Arc::clone(&timings),
@@ -310,8 +312,8 @@ pub async fn run(
         listen::run(
             Arc::new(desk.clone()),
             web.clone(),
-            members,
-            own.team,
+            Arc::clone(&members),
+            own.team.clone(),
             Arc::clone(&timings),
             shutdown.clone(),
         ),
@@ -321,6 +323,8 @@ pub async fn run(
         home::run(
             desk.clone(),
             web.clone(),
+            Arc::clone(&members),
+            own.team.clone(),
             Arc::clone(&timings),
             shutdown.clone(),
         ),
@@ -458,6 +462,10 @@ impl socket::Intake for DeskIntake {
         let name_of = |id: &str| self.members.name_of(id);
         match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
+            Some("user_change" | "team_join") => {
+                self.members.forget(callback.changed_user.as_deref());
+                Err(gate::Ignored::PersonChanged)
+            }
             Some("app_home_opened") => gestures::opened_home(callback),
             _ => match gate::pass(callback, &self.own, self.channel_commands, name_of) {
                 Err(gate::Ignored::NotForUs)
@@ -506,6 +514,8 @@ impl socket::Intake for DeskIntake {
 
     fn slack_is(&self, health: SlackHealth) {
         self.outage.now(&health, tokio::time::Instant::now());
+        // Without a link nobody tells us that somebody has changed.
+        self.members.forget(None);
         slack_is(&self.desk, health);
     }
 }

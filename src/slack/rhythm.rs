@@ -1,7 +1,7 @@
 //! Waits until somebody is to be told something that they have not just asked for: a briefing, or what quiet hours held.
 //!
-//! The desk decides and writes down what is said; here is the waiting, and the question to Slack who they are now, for
-//! whoever has travelled gets their briefing at their new time.
+//! The desk decides and writes down what is said; here is the waiting, and the question to Slack who they are now: they may
+//! have left, and whoever has travelled gets their briefing at their new time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::listen::{member, nobody};
+use super::listen::{Members, member_now};
 use super::pace::Backoff;
-use super::web::{Web, WebError};
+use super::web::Web;
 use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::clock::Clock;
-use crate::desk::{Desk, Due, Rhythms, StoreTrouble};
-use crate::domain::person::Member;
+use crate::desk::{Desk, Rhythms, StoreTrouble};
+use crate::domain::person::{Member, Standing};
 
 /// A wait is no longer than this, for the clock of the machine may be set, or stand still while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -27,17 +27,19 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 pub async fn run(
     desk: Desk,
     web: Web,
+    members: Arc<Members>,
     team: String,
     clock: Clock,
     timings: Arc<Timings>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    let mut asking = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
-        let left = match tell_all(&desk, &web, &team).await {
-            Ok(left) => {
+        let (left, all_are_known) = match tell_all(&desk, &web, &members, &team).await {
+            Ok(told) => {
                 backoff.reset();
-                left
+                told
             }
             Err(trouble) => {
                 let wait = backoff.next();
@@ -51,7 +53,18 @@ pub async fn run(
                 continue;
             }
         };
-        let wait = until_the_next_look(&left, clock.now());
+        // Those of whom Slack did not say who they are stay due, and are asked about again.
+        let again = match all_are_known {
+            true => {
+                asking.reset();
+                None
+            }
+            false => Some(asking.next()),
+        };
+        let wait = until_the_next_look(&left, clock.now())
+            .into_iter()
+            .chain(again)
+            .min();
         tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
@@ -71,34 +84,47 @@ fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
     Some(until.min(LOOK_AGAIN))
 }
 
-/// Tells everybody who is due; who is due after that, and when the next are.
-async fn tell_all(desk: &Desk, web: &Web, team: &str) -> Result<Rhythms, StoreTrouble> {
+/// Tells everybody who is due. Returns who is due after that and when the next are, and whether Slack said who each of
+/// them is; those of whom it did not are left out.
+async fn tell_all(
+    desk: &Desk,
+    web: &Web,
+    members: &Members,
+    team: &str,
+) -> Result<(Rhythms, bool), StoreTrouble> {
+    let mut unknown = Vec::new();
     for due in desk.rhythms().await?.due {
-        let member = match &due {
-            Due {
-                slack: Some(id), ..
-            } => asked(web, id, team).await,
-            Due { slack: None, .. } => None,
+        let member = match &due.slack {
+            Some(id) => match asked(web, members, id).await {
+                Some(member) => Some((member, team.to_owned())),
+                None => {
+                    unknown.push(due.person);
+                    continue;
+                }
+            },
+            None => None,
         };
         desk.tell_due(due.person, member).await?;
     }
-    desk.rhythms().await
+    let mut left = desk.rhythms().await?;
+    left.due.retain(|due| !unknown.contains(&due.person));
+    Ok((left, unknown.is_empty()))
 }
 
-/// Who somebody is now. What Slack does not tell at the moment stays as it was: nothing waits for it.
-async fn asked(web: &Web, id: &str, team: &str) -> Option<(Member, String)> {
-    match web.user(id).await {
-        Ok(user) => Some((member(id, user), team.to_owned())),
+/// Who somebody is now, or was a moment ago. `None`: Slack does not say it for certain, and they are told nothing until it
+/// does.
+async fn asked(web: &Web, members: &Members, id: &str) -> Option<Member> {
+    match member_now(web, members, id).await {
+        Ok(member) => Some(member).filter(|one| !matches!(one.standing, Standing::Uncertain(_))),
         Err(error) => {
-            tracing::info!(
-                person = id,
-                "somebody is told by the zone that is known of them: {error}"
-            );
-            match error {
-                // Slack does not show them to us: they are told nothing.
-                WebError::Refused { .. } => Some((nobody(id), team.to_owned())),
-                _ => None,
+            let fresh = members.fresh(id);
+            if fresh.is_none() {
+                tracing::info!(
+                    person = id,
+                    "what {id} is to be told waits until Slack says who they are: {error}"
+                );
             }
+            fresh
         }
     }
 }
@@ -108,6 +134,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::desk::Due;
     use crate::domain::person::PersonId;
 
     #[test]

@@ -29,7 +29,7 @@ use crate::domain::operation::Place;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
 
-/// How long Slack may take to say who somebody is, where it has not said so before: the trigger gets old meanwhile.
+/// How long Slack may take to say who somebody is, where it has not said so lately: the trigger gets old meanwhile.
 const WHO_WITHIN: Duration = Duration::from_millis(1_500);
 /// So many triggers are remembered, to know one that Slack delivers twice.
 const TRIGGERS_MAX: usize = 256;
@@ -179,17 +179,11 @@ impl Opener {
 
     /// Whoever may not act gets no form: lists and repositories have names.
     async fn may_open(&self, user: &str) -> Result<(), NoForm> {
-        // Who somebody was when they last did anything is good enough: the form is judged anew when it comes back.
-        let member = match self.members.last_known(user) {
-            Some(member) => member,
-            None => {
-                let asked = member_of(&self.web, &self.members, user);
-                match tokio::time::timeout(WHO_WITHIN, asked).await {
-                    Ok(Ok(member)) => member,
-                    Ok(Err(error)) => return Err(NoForm::Told(in_words(&error))),
-                    Err(_) => return Err(NoForm::Told(reply::press_again())),
-                }
-            }
+        let asked = member_of(&self.web, &self.members, user);
+        let member = match tokio::time::timeout(WHO_WITHIN, asked).await {
+            Ok(Ok(member)) => member,
+            Ok(Err(error)) => return Err(NoForm::Told(in_words(&error))),
+            Err(_) => return Err(NoForm::Told(reply::press_again())),
         };
         let may = self.desk.may_open(&member, &self.team).await?;
         may.map_err(NoForm::Told)

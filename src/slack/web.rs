@@ -29,8 +29,7 @@ use slack_morphism::{
 use super::gate::Own;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
-    AuthTested, DmOpened, History, Message, Opened, Permalink, Posted, Said, User, UserInfo,
-    ViewOpened,
+    AuthTested, DmOpened, History, Message, Opened, Permalink, Posted, Said, ViewOpened,
 };
 use super::{SlackError, Token};
 use crate::bounds::Bound;
@@ -203,11 +202,12 @@ impl Web {
         }
     }
 
-    /// `users.info`.
-    pub async fn user(&self, id: &str) -> Result<User, WebError> {
-        let method = "users.info";
-        let answer: UserInfo = self.get(method, &[("user", id)]).await?;
-        answer.user.ok_or_else(|| unclear(method))
+    /// `users.info`: the `user` of an answer that says `"ok": true`, as it came; `Null` where there is none.
+    pub async fn user(&self, id: &str) -> Result<Value, WebError> {
+        let mut answer: Value = self.get("users.info", &[("user", id)]).await?;
+        let is_ok = answer.get("ok") == Some(&Value::Bool(true));
+        let user = answer.get_mut("user").filter(|_| is_ok);
+        Ok(user.map(Value::take).unwrap_or_default())
     }
 
     /// `conversations.open`: how Slack calls the DM with somebody. May be repeated, and says nothing to them.

@@ -64,12 +64,20 @@ pub struct Callback {
     pub event_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub event: Event,
+    /// Of `user_change` and its kind, whose event has a whole user where others have an id.
+    #[serde(skip)]
+    pub changed_user: Option<String>,
 }
 
 impl Callback {
     /// Reads a payload; what is no object has nothing in it.
     pub fn read(payload: Value) -> Callback {
-        serde_json::from_value(payload).unwrap_or_default()
+        let changed = payload.pointer("/event/user/id").and_then(Value::as_str);
+        let changed_user = changed.map(str::to_owned);
+        Callback {
+            changed_user,
+            ..serde_json::from_value(payload).unwrap_or_default()
+        }
     }
 }
 
@@ -304,21 +312,10 @@ pub struct AuthTested {
     pub user: Option<String>,
 }
 
-/// `users.info`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct UserInfo {
-    #[serde(deserialize_with = "lenient")]
-    pub user: Option<User>,
-}
-
+/// The fields of `users.info` that decide nothing: names and the time zone. `standing` reads the others, strictly.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct User {
-    #[serde(deserialize_with = "lenient")]
-    pub id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
-    pub team_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub name: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -326,29 +323,19 @@ pub struct User {
     #[serde(deserialize_with = "lenient")]
     pub tz: Option<String>,
     #[serde(deserialize_with = "lenient")]
-    pub deleted: Option<bool>,
-    #[serde(deserialize_with = "lenient")]
-    pub is_bot: Option<bool>,
-    #[serde(deserialize_with = "lenient")]
-    pub is_restricted: Option<bool>,
-    #[serde(deserialize_with = "lenient")]
-    pub is_ultra_restricted: Option<bool>,
-    /// Somebody of another workspace, met through Slack Connect.
-    #[serde(deserialize_with = "lenient")]
-    pub is_stranger: Option<bool>,
-    /// False of an address that was only typed in.
-    #[serde(deserialize_with = "lenient")]
-    pub is_email_confirmed: Option<bool>,
-    #[serde(deserialize_with = "lenient")]
     pub profile: Profile,
+}
+
+impl User {
+    /// Reads a user; what is no object has nothing in it.
+    pub fn read(user: &Value) -> User {
+        User::deserialize(user).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Profile {
-    /// Only with the scope `users:read.email`.
-    #[serde(deserialize_with = "lenient")]
-    pub email: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub display_name: Option<String>,
     #[serde(deserialize_with = "lenient")]

@@ -61,6 +61,7 @@ mod slack_refuses;
 mod slack_socket;
 mod slash;
 mod snooze;
+mod standing;
 mod start;
 mod supervised;
 mod threads;

@@ -205,6 +205,41 @@ async fn whoever_travels_gets_it_at_their_new_time() {
     .await;
 }
 
+/// Who Slack does not vouch for is told nothing, and is not forgotten.
+#[tokio::test]
+async fn a_briefing_waits_until_slack_says_who_somebody_is() {
+    let monday = monday();
+    story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        ivan.slack()
+            .answers_about(ANA, Some(json!({"user": {"id": ANA}})));
+        let front = ivan.slack().front();
+        let asked = |front: &ivan::sandbox::front::Front| {
+            front
+                .journal()
+                .iter()
+                .filter(|seen| seen.is("GET", "users.info"))
+                .count()
+        };
+        let before = asked(front);
+        is_back(ivan, on(monday, "08:30:01", MADRID)).await;
+        let front = ivan.slack().front();
+        ivan.asks(front, "GET", "users.info", before + 2).await;
+        ivan.dm(BO, "status").await.begins("Slack: connected");
+        let dm = ivan.slack().dm(ANA);
+        assert_eq!(ivan.slack().bot_messages(&dm).len(), 1);
+        // No answer is no better than an odd one.
+        front.fault(Fault::new(What::Drop).on("GET", "users.info"));
+        ivan.slack().answers_about(ANA, None);
+        let before = asked(front);
+        ivan.asks(front, "GET", "users.info", before + 2).await;
+        assert_eq!(ivan.slack().bot_messages(&dm).len(), 1);
+        front.clear_faults();
+        ivan.is_told(ANA).answers().await.mentions("1 open");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn bot_toml_chooses_for_those_who_have_not() {
     let monday = monday();

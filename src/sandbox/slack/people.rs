@@ -49,8 +49,38 @@ impl Slack {
     /// When there is no such person.
     #[track_caller]
     pub fn moves_to(&self, user: &str, zone: &str) {
-        let moved = self.inner.world().moves_to(user, zone);
-        assert!(moved, "nobody is {user}");
+        self.changes(user, json!({ "tz": zone }));
+    }
+
+    /// A person's account is changed: `is_restricted`, `deleted`, `name`, `email`, …; the bot hears a `user_change`.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[track_caller]
+    pub fn changes(&self, user: &str, fields: Value) {
+        self.inner.deliver_events(self.changed(user, fields));
+    }
+
+    /// The same, and the event of it never comes.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[track_caller]
+    pub fn changes_silently(&self, user: &str, fields: Value) {
+        self.changed(user, fields);
+    }
+
+    #[track_caller]
+    fn changed(&self, user: &str, fields: Value) -> Vec<Value> {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        let events = self.inner.world().change(user, &fields);
+        must(events.ok_or("nobody has that id"), user)
+    }
+
+    /// `users.info` answers so about a person from now on, beside its `"ok": true`, whatever their account is; `None`: as it
+    /// is again. No event tells of it.
+    pub fn answers_about(&self, user: &str, answer: Option<Value>) {
+        self.inner.world().answers_about(user, answer);
     }
 
     /// Makes a channel with these members; the bot is in it only when it is named.

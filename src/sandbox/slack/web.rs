@@ -188,7 +188,7 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "chat.getPermalink" => chat_get_permalink(inner, args),
         "reactions.add" => react(inner, args, true),
         "reactions.remove" => react(inner, args, false),
-        "users.info" => Ok(json!({"user": inner.world().user(&args.need("user")?)?})),
+        "users.info" => Ok(inner.world().user_info(&args.need("user")?)?),
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
         "conversations.history" => conversations_history(inner, args),

@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) app: App,
     pub(super) bot: Bot,
     people: BTreeMap<String, Person>,
+    /// Odd answers of `users.info`, by user.
+    answers_about: BTreeMap<String, Value>,
     pub(super) channels: BTreeMap<String, Channel>,
     last_ts: i64,
     /// How far its clock is ahead of everybody else's.
@@ -205,6 +207,7 @@ impl World {
                 name: text_at(seed, "/bot/name")?,
             },
             people: BTreeMap::new(),
+            answers_about: BTreeMap::new(),
             channels: BTreeMap::new(),
             last_ts: 0,
             ahead_ms: 0,
@@ -263,12 +266,32 @@ impl World {
         self.people.insert(id.to_owned(), Person { seed });
     }
 
-    /// Puts somebody into another time zone; `false` if there is nobody.
-    pub(super) fn moves_to(&mut self, user: &str, zone: &str) -> bool {
-        let person = self.people.get_mut(user);
-        person
-            .map(|person| person.seed.insert("tz".to_owned(), json!(zone)))
-            .is_some()
+    /// Changes what a person's account is: `tz`, `is_restricted`, `deleted`, …; the event that tells the app of it, where it
+    /// has the scope. `None`: there is nobody.
+    pub(super) fn change(&mut self, user: &str, fields: &Map<String, Value>) -> Option<Vec<Value>> {
+        let person = self.people.get_mut(user)?;
+        person.seed.extend(fields.clone());
+        let ts = self.next_ts();
+        let changed = self.user(user).ok();
+        let changed = changed.filter(|_| self.app.scopes.contains("users:read"));
+        let event = |user: Value| json!({"type": "user_change", "user": user, "cache_ts": now() / 1_000, "event_ts": ts});
+        Some(changed.map(event).into_iter().collect())
+    }
+
+    /// What `users.info` answers about somebody from now on, whatever they are; `None`: as it is.
+    pub(super) fn answers_about(&mut self, user: &str, answer: Option<Value>) {
+        match answer {
+            Some(answer) => self.answers_about.insert(user.to_owned(), answer),
+            None => self.answers_about.remove(user),
+        };
+    }
+
+    /// The answer of `users.info`, but for its `ok`.
+    pub(super) fn user_info(&self, id: &str) -> Result<Value, Code> {
+        match self.answers_about.get(id) {
+            Some(answer) => Ok(answer.clone()),
+            None => Ok(json!({"user": self.user(id)?})),
+        }
     }
 
     /// A user as `users.info` shows it; the address only where the scope allows it and there is one (contract 3.2).

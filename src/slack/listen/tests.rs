@@ -1,76 +1,68 @@
 use super::*;
-use crate::domain::person::may_act;
-use crate::slack::wire::UserInfo;
+use crate::domain::person::{NotAllowed, may_act};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn read(user: Value) -> Member {
-    let info: UserInfo = serde_json::from_value(json!({"ok": true, "user": user})).unwrap();
-    member("U0ANN01", info.user.unwrap())
+/// What Slack says of a full member, with a name.
+fn full(id: &str, name: &str) -> Member {
+    member(
+        id,
+        &json!({"id": id, "team_id": "T0TEAM1", "name": name, "deleted": false, "is_bot": false,
+            "is_restricted": false}),
+    )
 }
 
 #[test]
-fn reads_what_slack_says() {
-    let member = read(
-        json!({"id": "U0ANN01", "team_id": "T0TEAM1", "name": "ann", "deleted": false,
-        "is_bot": false, "is_restricted": false, "tz": "Europe/Berlin", "new_field": {},
-        "profile": {"email": null, "display_name": "", "real_name": "Ann Lee"}}),
-    );
-    assert_eq!(
-        member,
-        Member {
-            id: "U0ANN01".into(),
-            team: Some("T0TEAM1".into()),
-            name: "Ann Lee".into(),
-            email: None,
-            zone: Some(chrono_tz::Europe::Berlin),
-            deactivated: false,
-            bot: false,
-            guest: false,
-        }
-    );
-}
-
-#[rstest]
-#[case::without_the_scope(json!({"profile": {}}), None)]
-#[case::told(json!({"profile": {"email": "ann@acme.test"}}), Some("ann@acme.test"))]
-#[case::confirmed(json!({"is_email_confirmed": true, "profile": {"email": "ann@acme.test"}}), Some("ann@acme.test"))]
-#[case::only_typed_in(json!({"is_email_confirmed": false, "profile": {"email": "ann@acme.test"}}), None)]
-fn an_address_counts_if_it_is_confirmed(#[case] user: Value, #[case] email: Option<&str>) {
-    assert_eq!(read(user).email.as_deref(), email);
-}
-
-#[rstest]
-#[case::full(json!({"team_id": "T0TEAM1"}), true)]
-#[case::odd_zone(json!({"team_id": "T0TEAM1", "tz": "Mars/Olympus"}), true)]
-#[case::guest(json!({"team_id": "T0TEAM1", "is_restricted": true}), false)]
-#[case::single_channel_guest(json!({"team_id": "T0TEAM1", "is_ultra_restricted": true}), false)]
-#[case::stranger(json!({"team_id": "T0OTHER"}), false)]
-#[case::stranger_without_team(json!({"is_stranger": true}), false)]
-#[case::deactivated(json!({"team_id": "T0TEAM1", "deleted": true}), false)]
-#[case::bot(json!({"team_id": "T0TEAM1", "is_bot": true}), false)]
-fn may_act_as_a_full_member(#[case] user: Value, #[case] may: bool) {
-    assert_eq!(may_act(&read(user), "T0TEAM1", &[]).is_ok(), may);
-}
-
-#[test]
-fn whom_slack_does_not_know_may_not_act_even_if_named() {
-    let named = ["U0ANN01".to_owned()];
-    assert!(may_act(&nobody("U0ANN01"), "T0TEAM1", &named).is_err());
-    assert!(may_act(&nobody("U0ANN01"), "T0TEAM1", &[]).is_err());
-}
-
-#[test]
-fn a_person_is_asked_about_once_an_hour_and_named_for_longer() {
-    let hour = Duration::from_secs(3_600);
-    let members = Members::new(hour);
+fn a_person_is_believed_for_so_long_and_no_longer() {
+    let keep_for = Timings::default().member_for;
+    assert_eq!(keep_for, Duration::from_secs(300));
+    let members = Members::new(keep_for);
     let start = Instant::now();
     assert_eq!(members.get("U0ANN01", start), None);
-    members.learn(read(json!({"name": "ann"})), start);
-    assert!(members.get("U0ANN01", start + hour / 2).is_some());
-    assert!(members.get("U0ANN01", start + hour).is_none());
+    members.learn(full("U0ANN01", "ann"), members.changes(), start);
+    assert!(members.get("U0ANN01", start + keep_for / 2).is_some());
+    assert!(members.get("U0ANN01", start + keep_for).is_none());
     assert_eq!(members.name_of("U0ANN01").as_deref(), Some("ann"));
     assert_eq!(members.name_of("U0BOB01"), None);
+    let old = Members::new(Duration::ZERO);
+    old.learn(full("U0ANN01", "ann"), old.changes(), start);
+    assert_eq!((old.name_of("U0ANN01"), old.fresh("U0ANN01")), (None, None));
+}
+
+#[test]
+fn who_has_changed_is_forgotten_and_so_is_what_was_asked_before() {
+    let members = Members::new(Duration::from_secs(300));
+    let now = Instant::now();
+    for id in ["U0ANN01", "U0BOB01"] {
+        members.learn(full(id, "x"), members.changes(), now);
+    }
+    let asked_at = members.changes();
+    members.forget(Some("U0ANN01"));
+    assert_eq!(members.get("U0ANN01", now), None);
+    assert!(members.get("U0BOB01", now).is_some());
+    // The answer may be older than the change.
+    members.learn(full("U0ANN01", "x"), asked_at, now);
+    assert_eq!(members.get("U0ANN01", now), None);
+    members.learn(full("U0ANN01", "x"), members.changes(), now);
+    assert!(members.get("U0ANN01", now).is_some());
+    members.forget(None);
+    assert_eq!(members.get("U0BOB01", now), None);
+}
+
+#[test]
+fn a_doubt_is_said_once_an_hour_for_each_person() {
+    let members = Members::new(Duration::from_secs(300));
+    let now = Instant::now();
+    let hour = Duration::from_secs(3_600);
+    assert!(members.doubts("U0ANN01", now));
+    assert!(!members.doubts("U0ANN01", now + hour / 2));
+    assert!(members.doubts("U0BOB01", now + hour / 2));
+    assert!(members.doubts("U0ANN01", now + hour));
+    assert!(!members.doubts("U0ANN01", now + hour));
+    for number in 0..=MEMBERS_MAX {
+        members.doubts(&format!("U{number}"), now);
+    }
+    assert!(members.known().doubts.len() <= MEMBERS_MAX);
 }
 
 #[test]
@@ -78,9 +70,10 @@ fn remembers_a_bounded_number_of_people() {
     let before = Bound::Members.times();
     let members = Members::new(Duration::from_secs(3_600));
     for number in 0..=MEMBERS_MAX {
-        members.learn(nobody(&format!("U{number}")), Instant::now());
+        let id = format!("U{number}");
+        members.learn(hidden(&id), members.changes(), Instant::now());
     }
-    assert!(members.known().len() <= MEMBERS_MAX);
+    assert!(members.known().members.len() <= MEMBERS_MAX);
     assert!(Bound::Members.times() > before);
 }
 
@@ -131,7 +124,8 @@ mod working_off {
         let answer = directory.answers.lock().unwrap().pop();
         match answer {
             None => axum::Json(
-                json!({"ok": true, "user": {"id": id, "team_id": "T0TEAM1", "name": id}}),
+                json!({"ok": true, "user": {"id": id, "team_id": "T0TEAM1", "name": id, "deleted": false, "is_bot": false,
+                    "is_restricted": false}}),
             )
             .into_response(),
             Some(Some(answer)) => answer,
@@ -348,7 +342,8 @@ mod working_off {
         ]);
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
         let (text, member) = listening.acts().await;
-        assert_eq!((text.as_str(), member.deactivated), ("done", false));
+        assert_eq!(text, "done");
+        assert_eq!(may_act(&member, "T0TEAM1", &[]), Ok(()));
         assert_eq!(directory.asked.lock().unwrap().len(), 4);
         listening.stops().await;
     }
@@ -363,6 +358,28 @@ mod working_off {
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
         let (_, member) = listening.acts().await;
         assert!(may_act(&member, "T0TEAM1", &["U0ANN01".into()]).is_err());
+        listening.stops().await;
+    }
+
+    /// An uncertain answer is acted on as one of nobody, and asked for again with the next message.
+    #[rstest]
+    #[case::empty(json!({"ok": true, "user": {}}))]
+    #[case::no_user(json!({"ok": true}))]
+    #[case::not_ok(json!({"ok": false, "user": {"id": "U0ANN01", "team_id": "T0TEAM1", "deleted": false, "is_bot": false,
+        "is_restricted": false}}))]
+    #[tokio::test]
+    async fn an_uncertain_answer_is_not_remembered(#[case] answer: Value) {
+        let directory = Directory::default();
+        let odd = Some(axum::Json(answer).into_response());
+        directory.answers.lock().unwrap().push(odd);
+        let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
+        let (_, member) = listening.acts().await;
+        let may = may_act(&member, "T0TEAM1", &["U0ANN01".into()]);
+        assert_eq!(may, Err(NotAllowed::NotCertain));
+        listening.hears(said(2, "U0ANN01", "done"));
+        let (_, member) = listening.acts().await;
+        assert_eq!(may_act(&member, "T0TEAM1", &[]), Ok(()));
+        assert_eq!(directory.asked.lock().unwrap().len(), 2);
         listening.stops().await;
     }
 

@@ -199,7 +199,7 @@ async fn asks_about_a_user() {
     )])
     .await;
     let user = server.web(LIMIT).user("U0ANN01").await.unwrap();
-    assert_eq!(user.name.as_deref(), Some("ann"));
+    assert_eq!(user, json!({"id": "U0ANN01", "name": "ann"}));
     let asked = server.first();
     assert_eq!(
         (asked.line.as_str(), asked.query.as_str()),
