@@ -949,7 +949,7 @@ mod tests {
         parts.start(part, how);
         let forever = std::future::pending();
         let ended = tokio::time::timeout(
-            Duration::from_secs(10),
+            Duration::from_secs(60),
             supervise(parts, forever, &stop, WITHIN),
         );
         let ended = ended.await.expect("the daemon went on without the part");
@@ -983,7 +983,7 @@ mod tests {
         parts.start("a part", works(stopping));
         parts.start("a stuck part", std::future::pending());
         let ended = tokio::time::timeout(
-            Duration::from_secs(10),
+            Duration::from_secs(60),
             supervise(parts, std::future::ready(()), &stop, WITHIN),
         );
         assert!(ended.await.expect("it ends").is_ok());

@@ -815,7 +815,7 @@ mod tests {
         assert!(waits.await.is_err());
         other.execute_batch("ROLLBACK").unwrap();
         // By itself: nobody writes.
-        tokio::time::timeout(Duration::from_secs(20), store.until_well())
+        tokio::time::timeout(Duration::from_secs(60), store.until_well())
             .await
             .unwrap();
         store.write(add("Ana".into())).await.unwrap();
@@ -866,7 +866,7 @@ mod tests {
         let store = open(&folder).unwrap();
         let (_stop, shutdown) = watch::channel(false);
         store.inner.jobs.send(Box::new(Bomb)).await.ok().unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(10), store.watch_over(shutdown));
+        let ended = tokio::time::timeout(Duration::from_secs(60), store.watch_over(shutdown));
         let ended = ended.await.expect("it is noticed").unwrap_err();
         assert_eq!(ended.why, "its writer panicked: answered badly");
         let refused = store.write(add("Ana".into())).await.unwrap_err();

@@ -82,7 +82,7 @@ async fn a_task_is_given_to_somebody_else_and_taken_back() {
     ivan_test(of_two(), async |ivan| {
         let cert = cert(ivan);
         ivan.says_wire(ANA, &format!("assign {cert} <@{BO}>"))
-            .answers()
+            .settles()
             .await
             .replies("✓ Now assigned to Bo in ClickUp: Renew cert");
         ivan.is_told(BO)

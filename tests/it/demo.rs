@@ -5,10 +5,11 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::harness::Ran;
+use crate::harness::{Ran, Took};
 
 /// `printf LINES | ivan demo`, in an empty folder and without anything of ours in the environment.
 async fn demo(lines: &str) -> Ran {
+    let _took = Took::begin();
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ivan"))
         .arg("demo")
@@ -36,7 +37,13 @@ async fn demo(lines: &str) -> Ran {
 /// Without the days and times that are others tomorrow, and what the network calls its failure.
 fn any_day(out: &str) -> String {
     let mut text = String::new();
+    let mut slow = false;
     for line in out.lines() {
+        // That a source has not answered yet is told on a busy machine alone.
+        slow = line.contains(" has not answered yet") || (slow && line.starts_with("       "));
+        if slow {
+            continue;
+        }
         let line = match line.split_once("due since ").or(line.split_once("due ")) {
             Some((before, day)) if !day.starts_with("today") => {
                 let pressed = day.split_once("  [").map(|(_, row)| format!("  [{row}"));

@@ -571,6 +571,17 @@ impl Ivan {
         }
     }
 
+    /// Waits until the n-th message (from 0) of the bot in a channel is an outcome; as people see it.
+    pub async fn settles_in(&self, channel: &str, n: usize) -> String {
+        let settled = |slack: &Slack| {
+            let said = slack.bot_messages(channel).into_iter().nth(n);
+            said.filter(|posted| !posted.text.starts_with('…'))
+        };
+        let event = self.slack().until(|slack| settled(slack).is_some());
+        self.within("it is said in the channel", event).await;
+        shown(&settled(self.slack()).unwrap().text)
+    }
+
     /// Says something in a thread of the DM.
     pub fn says_under<'a>(&'a self, who: &str, root: &str, text: &str) -> Asked<'a> {
         let channel = self.slack().dm(who);
@@ -1645,6 +1656,11 @@ impl<'a> Answer<'a> {
     pub fn settles(self) -> impl Future<Output = Answer<'a>> + 'a {
         self.asked.settles()
     }
+}
+
+/// Whether a text only says that there is no answer yet: told after two seconds, which a busy machine takes.
+pub fn is_slow(text: &str) -> bool {
+    text.starts_with('…') && text.contains(" has not answered yet")
 }
 
 /// Slack's wire form → what a person sees.

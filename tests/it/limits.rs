@@ -102,9 +102,10 @@ async fn a_single_write_does_not_wait_and_neither_do_ten() {
 
 #[tokio::test]
 async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
-    let world = issues::<20>().set("github.writes_per_second", "1");
+    let world = issues::<30>().set("github.writes_per_second", "1");
     ivan_test(world, async |ivan| {
-        let answers = comments_on(ivan, 18, 1).await;
+        // The last of them has its turn in twenty seconds.
+        let answers = comments_on(ivan, 29, 1).await;
         let queued: Vec<&Value> = answers
             .iter()
             .filter(|(status, _)| *status == 202)
@@ -117,10 +118,10 @@ async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
             message.contains(words) && message.trim_end_matches('.').ends_with("UTC")
         });
         assert!(told.count() >= 1, "{answers:#?}");
-        let asked = ivan.says(ANA, "comment on #20: shipped").answers().await;
-        asked.begins("… Comment queued: Errand 20. GitHub wants writes one after the other");
+        let asked = ivan.says(ANA, "comment on #30: shipped").answers().await;
+        asked.begins("… Comment queued: Errand 30. GitHub wants writes one after the other");
         let turn = moment(&asked);
-        assert!((now()..now() + 15_000).contains(&turn), "{turn}");
+        assert!((now()..now() + 25_000).contains(&turn), "{turn}");
         // Who may write as fast as they can, does.
         ivan.kill().await;
         ivan.reconfigure(|setup| setup.set("github.writes_per_second", "0"));
@@ -128,9 +129,9 @@ async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
         ivan.answer(ANA, 0)
             .settles()
             .await
-            .replies("✓ Comment added in GitHub: Errand 20");
+            .replies("✓ Comment added in GitHub: Errand 30");
         ivan.until_nothing_is_queued().await;
-        for number in 1..=18 {
+        for number in 1..=29 {
             ivan.github().issue(REPO, number).has_comments(["shipped"]);
         }
     })
@@ -145,7 +146,7 @@ async fn who_meets_a_rate_limit_is_told_when_it_is_over() {
     ivan_test(world, async |ivan| {
         let cert = ivan.clickup().task("Renew cert");
         for front in [ivan.clickup().front(), ivan.github().front()] {
-            front.fault(Fault::new(refuses(429, 5)).on("POST", "/comment"));
+            front.fault(Fault::new(refuses(429, 8)).on("POST", "/comment"));
         }
         let texts = [
             format!("comment on clickup:{}: one", cert.id()),
@@ -164,7 +165,7 @@ async fn who_meets_a_rate_limit_is_told_when_it_is_over() {
                 .mentions("rate limit is used up")
                 .mentions("I try again at ");
             let turn = moment(&told);
-            assert!((begun + 4_000..now() + 8_000).contains(&turn), "{turn}");
+            assert!((begun + 7_000..now() + 11_000).contains(&turn), "{turn}");
         }
         for place in 0..4 {
             ivan.answer(ANA, place)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::json;
 
 use crate::deeds::*;
@@ -68,10 +68,15 @@ async fn what_waits_is_taken_up_as_soon_as_its_source_answers_somebody() {
 async fn a_slow_source_is_said_to_be_slow_and_the_outcome_follows() {
     ivan_test(six_deeds(), async |ivan| {
         let [_, done, _, comment, ..] = DEEDS;
+        let gate = Gate::new();
         for deed in [&done, &comment] {
-            deed.goes_wrong(ivan, What::Delay(Duration::from_millis(3500)));
+            deed.goes_wrong(ivan, What::Wait(gate.clone()));
             deed.is_typed(ivan);
         }
+        for place in [0, 1] {
+            ivan.answer(ANA, place).answers().await.begins("… ");
+        }
+        gate.open();
         for (place, deed) in [done, comment].iter().enumerate() {
             let history = deed.happens_once(ivan, place).await.history();
             let [slow, _] = history.as_slice() else {

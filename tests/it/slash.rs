@@ -84,15 +84,8 @@ async fn what_is_made_in_a_channel_is_seen_there() {
     ivan_test(Setup::new(), async |ivan| {
         ivan.slack()
             .commands(ANA, RANDOM, "/ivan", "create Fix login -s github -e acme");
-        ivan.within(
-            "it is said in the channel",
-            ivan.slack()
-                .until(|slack| !slack.bot_messages(RANDOM).is_empty()),
-        )
-        .await;
-        let said = ivan.slack().bot_messages(RANDOM);
         assert_eq!(
-            shown(&said[0].text),
+            ivan.settles_in(RANDOM, 0).await,
             "✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#1)"
         );
         // What goes wrong concerns nobody else.
@@ -238,7 +231,7 @@ async fn an_outcome_after_half_an_hour_comes_to_the_dm() {
             .execute("UPDATE messages SET created_ms = created_ms - 1800000", [])
             .unwrap();
         ivan.clickup().front().up();
-        told.answers()
+        told.settles()
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
         assert_eq!(whispers(ivan.slack(), ANA).len(), 2);

@@ -12,7 +12,7 @@ const RANDOM: &str = "C0RND01";
 /// What Ana alone was shown, as it stands now.
 fn shown_to_ana(slack: &Slack) -> Vec<Whisper> {
     let all = slack.whispers().into_iter();
-    all.filter(|one| one.user == ANA && one.from == "response_url")
+    all.filter(|one| one.user == ANA && one.from == "response_url" && !is_slow(&one.text))
         .collect()
 }
 

@@ -271,7 +271,7 @@ mod working_off {
         }
 
         async fn acts(&mut self) -> (String, Member) {
-            let acted = timeout(Duration::from_secs(10), self.acted.recv()).await;
+            let acted = timeout(Duration::from_secs(60), self.acted.recv()).await;
             acted.expect("nothing was acted on").unwrap()
         }
 
@@ -280,7 +280,7 @@ mod working_off {
         }
 
         async fn ends(self) -> Result<(), SlackError> {
-            let ended = timeout(Duration::from_secs(10), self.daemon).await;
+            let ended = timeout(Duration::from_secs(60), self.daemon).await;
             ended.expect("it did not end").unwrap()
         }
 
@@ -402,7 +402,7 @@ mod working_off {
         let waiting = [said(1, "U0ANN01", "stuck"), said(2, "U0ANN01", "after it")];
         let mut listening = Listening::to(&Directory::default(), waiting).await;
         let kept = Arc::clone(&listening.kept);
-        timeout(Duration::from_secs(10), kept.stuck.notified())
+        timeout(Duration::from_secs(60), kept.stuck.notified())
             .await
             .unwrap();
         listening.stop.send_replace(true);

@@ -387,7 +387,7 @@ impl Posting {
                 changed.await;
             }
         };
-        if timeout(Duration::from_secs(10), becomes).await.is_err() {
+        if timeout(Duration::from_secs(60), becomes).await.is_err() {
             panic!("{what} did not happen");
         }
     }
@@ -404,7 +404,7 @@ impl Posting {
 
     async fn stops(self) {
         self.stop.send_replace(true);
-        let ended = timeout(Duration::from_secs(10), self.daemon).await;
+        let ended = timeout(Duration::from_secs(60), self.daemon).await;
         assert_eq!(ended.expect("it did not end").unwrap(), Ok(()));
     }
 }

@@ -36,6 +36,7 @@ fn given(name: &str) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_takes_effect_once_and_in_order_through_anything() {
+    let _took = Took::begin();
     let all = given("IVAN_CAMPAIGN");
     let from = given("IVAN_CAMPAIGN_FROM").unwrap_or(0);
     let seeds = match given("IVAN_CAMPAIGN_SEED") {
