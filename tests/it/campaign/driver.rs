@@ -1035,7 +1035,7 @@ const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 
 /// What the daemon still has to do, by its own store.
-fn pending(store: &Connection) -> String {
+pub fn pending(store: &Connection) -> String {
     let counts = [
         (
             "operations",

@@ -8,6 +8,7 @@
 mod check;
 mod driver;
 mod history;
+mod put_back;
 
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -134,6 +135,10 @@ async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
         wrong.extend(Check::new(&drive, history).wrong(&drive));
         wrong.extend(unexpected_errors(&drive, history));
         wrong.extend(damage(drive.ivan));
+        if wrong.is_empty() && put_back::follows(history) {
+            wrong.extend(put_back::follow(drive.ivan, history, tally).await);
+            wrong.extend(unexpected_errors(&drive, history));
+        }
         wrong
     });
     let wrong = match happened.catch_unwind().await {

@@ -1,0 +1,354 @@
+//! After a history: an older copy of the store is put back, and what stands in the DMs is pressed and answered.
+//!
+//! The copy is taken at a random instant at which no write is on its way; people go on, the daemon is killed, the copy takes
+//! the place of its store, and in the sources something has been done by hand, so that rows mean other tasks than before.
+//! Checked is what buttons and short commands do then: nothing on another task, nothing in another person's DM. That what
+//! was typed after the copy is done again, if the DM's history still has it, is known and not checked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fastrand::Rng;
+use ivan::sandbox::slack::Posted;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::driver::{Tally, number, pending};
+use super::history::{History, ISSUES, Step, TASKS, Who};
+use crate::harness::*;
+
+/// Presses in one history: five answers go to a DM at once, and then one a second.
+const PRESSES: usize = 5;
+/// How long one thing may take.
+const WITHIN: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(10);
+const LABELS: [&str; 4] = ["Done", "Next", "Snooze", "Undo"];
+
+/// Whether it follows on this history: on every eighth, where no clock was moved and nothing is given up.
+pub fn follows(history: &History) -> bool {
+    let moved = |step: &Step| matches!(step, Step::Clock(..) | Step::OwnClock(_));
+    history.seed % 8 == 1 && !history.gives_up && !history.steps.iter().any(moved)
+}
+
+/// A button as it stands in a DM.
+#[derive(Debug, Clone)]
+struct Button {
+    who: Who,
+    ts: String,
+    label: String,
+    action: String,
+    /// The address of the task that it stands under.
+    url: String,
+}
+
+/// What is so in the sources: of each task, by its address, whether it is complete, and its comments.
+type World = BTreeMap<String, (bool, Vec<String>)>;
+
+/// Lets it happen; what was wrong.
+pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<String> {
+    let mut rng = Rng::with_seed(history.seed ^ 0xbac0);
+    ivan.launch().await;
+    for who in Who::ALL {
+        asks(ivan, who, "list").await;
+        asks(ivan, who, "current").await;
+    }
+    let steps = rng.usize(2..=4);
+    let copied_at = rng.usize(..steps);
+    let mut copy = None;
+    for step in 0..steps {
+        if step == copied_at {
+            let (folder, after_ms) = (ivan.folder().to_path_buf(), rng.u64(..60));
+            copy = Some(tokio::task::spawn_blocking(move || {
+                copied(&folder, after_ms)
+            }));
+        }
+        let who = Who::ALL[rng.usize(..2)];
+        let text = lost(ivan, history, &mut rng, step);
+        asks(ivan, who, &text).await;
+    }
+    let copy = copy.expect("it was taken").await.unwrap();
+    // Whatever it was, after the copy both were shown another task, or the same list anew.
+    for who in Who::ALL {
+        asks(ivan, who, if rng.bool() { "next" } else { "list" }).await;
+    }
+    let killed_at = newest(ivan);
+    ivan.kill().await;
+    let assignees = Who::ALL.map(Who::clickup);
+    ivan.clickup()
+        .add_task(json!({"name": "Made by hand", "assignees": assignees, "priority": 1}));
+    let made = ivan.clickup().tasks_named("Lost milk");
+    if rng.bool()
+        && let Some(task) = made.first()
+    {
+        ivan.clickup().delete_task(task["id"].as_str().unwrap());
+    }
+    for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
+        let _ = std::fs::remove_file(ivan.folder().join(name));
+    }
+    std::fs::rename(copy, ivan.folder().join("ivan.db")).unwrap();
+    tally.fault("store put back from an older copy", 1);
+    ivan.launch().await;
+    settled(ivan).await;
+    let mut wrong = Vec::new();
+    for who in Who::ALL {
+        wrong.extend(done_by_guess(ivan, who, &killed_at).await);
+    }
+    for _ in 0..PRESSES {
+        // A card that is made again for one press may have no buttons for the next.
+        let buttons = buttons(ivan);
+        let Some(button) = rng.choice(buttons) else {
+            break;
+        };
+        tally.fault(format!("old button pressed: {}", button.label), 1);
+        wrong.extend(pressed(ivan, &button).await);
+    }
+    let status = ivan.stop().await;
+    if !status.success() {
+        wrong.push(format!("SIGTERM is a success, not {status}"));
+    }
+    wrong
+}
+
+/// Something that is done after the copy, mostly.
+fn lost(ivan: &Ivan, history: &History, rng: &mut Rng, step: usize) -> String {
+    let task = TASKS[rng.usize(..history.tasks)];
+    let issue = rng.usize(..history.issues);
+    assert!(issue < ISSUES.len());
+    let task = match rng.bool() {
+        true => format!("clickup:{}", ivan.clickup().task(task).id()),
+        false => format!("#{}", number(issue)),
+    };
+    match rng.u8(..6) {
+        0 | 1 => "create Lost milk".to_owned(),
+        2 => format!("comment on {task}: lost {step}"),
+        3 => "next".to_owned(),
+        4 => "list".to_owned(),
+        _ => format!("start {task}"),
+    }
+}
+
+/// Copies the store at an instant at which nothing is on its way in it.
+fn copied(folder: &Path, after_ms: u64) -> PathBuf {
+    std::thread::sleep(Duration::from_millis(after_ms));
+    let copy = folder.join("copy.db");
+    let store = Connection::open(folder.join("ivan.db")).unwrap();
+    store.busy_timeout(WITHIN).unwrap();
+    loop {
+        let _ = std::fs::remove_file(&copy);
+        store
+            .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
+            .unwrap();
+        if pending(&Connection::open(&copy).unwrap()) == "nothing" {
+            return copy;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn said(ivan: &Ivan, who: Who) -> Vec<Posted> {
+    ivan.slack().bot_messages(&ivan.slack().dm(who.slack()))
+}
+
+/// The newest of our messages.
+fn newest(ivan: &Ivan) -> String {
+    let all = Who::ALL.into_iter().flat_map(|who| said(ivan, who));
+    all.map(|posted| posted.ts).max().unwrap_or_default()
+}
+
+/// Types something in a DM, and waits for what comes of it.
+async fn asks(ivan: &Ivan, who: Who, text: &str) -> Posted {
+    let channel = ivan.slack().dm(who.slack());
+    answered(ivan, who, || {
+        ivan.slack().says(who.slack(), &channel, text);
+    })
+    .await
+}
+
+/// Waits for one more message in a DM, and for its outcome.
+async fn answered(ivan: &Ivan, who: Who, what: impl FnOnce()) -> Posted {
+    let before = said(ivan, who).len();
+    what();
+    let answer = || said(ivan, who).get(before).cloned();
+    let is_there = |_: &ivan::sandbox::slack::Slack| {
+        answer().is_some_and(|posted| !posted.text.starts_with('…'))
+    };
+    let waited = tokio::time::timeout(WITHIN, ivan.slack().until(is_there)).await;
+    assert!(waited.is_ok(), "{} was not answered", who.name());
+    answer().unwrap()
+}
+
+/// Until the daemon has done what it found, and knows what was made by hand.
+async fn settled(ivan: &Ivan) {
+    let settled = async {
+        loop {
+            ivan.slack().redeliver_unacked();
+            let made: i64 = ivan.sql("SELECT count(*) FROM tasks WHERE title = 'Made by hand'");
+            let quiet = ivan.slack().unacked().is_empty() && pending(&ivan.store()) == "nothing";
+            if made > 0 && quiet && has_heard_all(ivan) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(WITHIN, settled).await.is_ok(),
+        "not settled after the store was put back: {}",
+        pending(&ivan.store())
+    );
+}
+
+/// Whether what was typed after the copy has been read from the DMs' history.
+fn has_heard_all(ivan: &Ivan) -> bool {
+    let store = ivan.store();
+    let mut heard = store
+        .prepare("SELECT json_extract(heard, '$.ts') FROM slack_events")
+        .unwrap();
+    let heard = heard.query_map([], |row| row.get(0)).unwrap();
+    let heard: BTreeSet<String> = heard.map(Result::unwrap).collect();
+    Who::ALL.into_iter().all(|who| {
+        let messages = ivan.slack().messages(&ivan.slack().dm(who.slack()));
+        let mut own = messages.iter().filter(|one| one["user"] == who.slack());
+        own.all(|one| heard.contains(one["ts"].as_str().unwrap_or_default()))
+    })
+}
+
+fn world(ivan: &Ivan) -> World {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let tasks = ivan.clickup().tasks().into_iter().map(|task| {
+        let done = ["done", "closed"].contains(&text(&task["status"]["type"]).as_str());
+        let comments = ivan.clickup().task(&text(&task["id"])).comments();
+        (text(&task["url"]), (done, comments))
+    });
+    let issues = ivan.github().issues(REPO).into_iter().map(|issue| {
+        let number = issue["number"].as_u64().unwrap_or_default();
+        let comments = ivan.github().issue(REPO, number).comments();
+        (
+            text(&issue["html_url"]),
+            (issue["state"] == "closed", comments),
+        )
+    });
+    tasks.chain(issues).collect()
+}
+
+/// The addresses of the tasks that somebody has put off.
+fn put_off(ivan: &Ivan) -> BTreeSet<String> {
+    let store = ivan.store();
+    let mut urls = store
+        .prepare("SELECT url FROM snoozes JOIN tasks ON tasks.id = snoozes.task_id")
+        .unwrap();
+    let urls = urls.query_map([], |row| row.get(0)).unwrap();
+    urls.map(Result::unwrap).collect()
+}
+
+/// The first address that a text links to.
+fn address(text: &str) -> Option<String> {
+    let (_, link) = text.split_once("<http")?;
+    Some(format!("http{}", link.split_once('|')?.0))
+}
+
+/// All that can be pressed in the DMs. A button is about the task in the text above it.
+fn buttons(ivan: &Ivan) -> Vec<Button> {
+    let mut found = Vec::new();
+    for who in Who::ALL {
+        for posted in said(ivan, who) {
+            // What can be undone stands at the top.
+            let whole = address(&posted.text);
+            let mut url = None;
+            for block in posted.blocks.as_array().into_iter().flatten() {
+                if let Some(text) = block["text"]["text"].as_str() {
+                    url = address(text).or(url);
+                }
+                let row = block["elements"].as_array().into_iter().flatten();
+                for element in row.chain([&block["accessory"]]) {
+                    let label = element["text"]["text"].as_str().unwrap_or_default();
+                    let about = match label {
+                        "Undo" => whole.clone(),
+                        _ => url.clone(),
+                    };
+                    if let (true, Some(url), Some(action)) = (
+                        LABELS.contains(&label),
+                        about,
+                        element["action_id"].as_str(),
+                    ) {
+                        found.push(Button {
+                            who,
+                            ts: posted.ts.clone(),
+                            label: label.to_owned(),
+                            action: action.to_owned(),
+                            url,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Somebody types `done`, who saw last what the store does not know.
+async fn done_by_guess(ivan: &Ivan, who: Who, killed_at: &str) -> Vec<String> {
+    let before = world(ivan);
+    let answer = asks(ivan, who, "done").await;
+    settled(ivan).await;
+    let shown_since: BTreeSet<String> = Who::ALL
+        .into_iter()
+        .flat_map(|who| said(ivan, who))
+        .filter(|posted| posted.ts.as_str() > killed_at && posted.ts != answer.ts)
+        .filter_map(|posted| address(&posted.text))
+        .collect();
+    let changed = differences(&before, &world(ivan));
+    let unseen = changed.iter().filter(|url| !shown_since.contains(*url));
+    unseen
+        .map(|url| {
+            format!(
+                "{} typed `done` after the store was put back, was shown last what it does not know, and {url} changed: {}",
+                who.name(),
+                answer.text
+            )
+        })
+        .collect()
+}
+
+/// The tasks that are otherwise now.
+fn differences(before: &World, after: &World) -> BTreeSet<String> {
+    let all = before.keys().chain(after.keys());
+    all.filter(|url| before.get(*url) != after.get(*url))
+        .cloned()
+        .collect()
+}
+
+/// Presses a button and looks at what comes of it.
+async fn pressed(ivan: &Ivan, button: &Button) -> Vec<String> {
+    let other = match button.who {
+        Who::Ana => Who::Bo,
+        Who::Bo => Who::Ana,
+    };
+    let (before, off_before, told_before) = (world(ivan), put_off(ivan), said(ivan, other).len());
+    let channel = ivan.slack().dm(button.who.slack());
+    let answer = answered(ivan, button.who, || {
+        ivan.slack()
+            .clicks(button.who.slack(), &channel, &button.ts, &button.action);
+    })
+    .await;
+    settled(ivan).await;
+    let mut touched = differences(&before, &world(ivan));
+    touched.extend(put_off(ivan).difference(&off_before).cloned());
+    if button.label == "Next" && !touched.is_empty() {
+        return vec![format!("Next changed {touched:?}: {button:?}")];
+    }
+    touched.remove(&button.url);
+    let mut wrong: Vec<String> = touched
+        .into_iter()
+        .map(|url| format!("{url} changed for {button:?}: {}", answer.text))
+        .collect();
+    let about = address(answer.text.split("Next: ").next().unwrap_or_default());
+    let is_of_another = about.is_some_and(|about| about != button.url);
+    if button.label != "Next" && answer.text.starts_with('✓') && is_of_another {
+        wrong.push(format!("{button:?} was answered `{}`", answer.text));
+    }
+    if said(ivan, other).len() != told_before {
+        wrong.push(format!("{} was told what {button:?} came to", other.name()));
+    }
+    wrong
+}
