@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::card::{Card, Part};
-use crate::store::tasks::Stored;
+use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, Wake, messages, people};
 
 /// Makes the cards of a task again where they would look otherwise now.
@@ -18,16 +18,18 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
             None => Tz::UTC,
         };
         let gone = stored.gone || stored.away;
-        let parts: Vec<Part> = standing
-            .parts
-            .iter()
-            .map(|part| match part {
-                Part::Card(card) if card.task == stored.row => {
-                    Part::Card(card.again(&stored.task, gone, now, zone))
+        let mut parts = standing.parts.clone();
+        for part in &mut parts {
+            if let Part::Card(card) = part {
+                if card.task == stored.row {
+                    *card = card.again(&stored.task, gone, now, zone);
+                } else if card.is_of_an_older_version()
+                    && let Some(other) = tasks::by_row(tx, card.task)?
+                {
+                    *card = card.again(&other.task, other.gone || other.away, now, zone);
                 }
-                other => other.clone(),
-            })
-            .collect();
+            }
+        }
         if parts != standing.parts {
             messages::redraw(tx, standing.id, &parts)?;
             tx.wake(Wake::Messages);

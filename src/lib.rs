@@ -47,6 +47,7 @@
 //! │   ├── turn.rs        one command's turn, in one transaction
 //! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
+//! │   ├── looked_at.rs   whether the store knows what somebody was shown last
 //! │   ├── home.rs        what the Home tabs show that people have open
 //! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
 //! │   ├── log.rs         what was done, for those who may see it
@@ -68,7 +69,7 @@
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
-//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs: the tables
+//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs: the tables
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
@@ -92,6 +93,7 @@
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once
 //! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
+//! │   ├── restored.rs    reads what stands in a DM, before what is typed there is taken for what the store showed
 //! │   ├── react.rs       our reactions on people's messages
 //! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
 //! │   ├── scopes.rs      which scopes the app has

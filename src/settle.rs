@@ -349,7 +349,10 @@ pub fn parts(
         Some(next) => tasks::by_shown_id(connection, &next.task_id)?,
         None => None,
     };
-    let undo = undo.map(undo_button);
+    let undo = match undo {
+        Some(command) => Some(undo_button(&operations::uid(connection, command)?)),
+        None => None,
+    };
     let told = match next {
         Some(next) => vec![
             Part::Text(report.lead().text("\nNext:")),

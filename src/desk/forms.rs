@@ -10,7 +10,7 @@ use crate::domain::form::{Assignable, Origin};
 use crate::domain::operation::{Place, Write};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
 use crate::domain::reply::{self, Words};
-use crate::domain::task::Source;
+use crate::domain::task::{Source, TaskKey};
 use crate::store::forms::{self, Made};
 use crate::store::messages::{self, Draft};
 use crate::store::slack_events::{ReplyUrl, dm_of};
@@ -70,11 +70,12 @@ impl Desk {
     }
 
     /// The title of the task that a comment is for; or why there is none.
-    pub async fn comment_form(&self, row: i64) -> Result<Result<Words, Words>, StoreTrouble> {
+    pub async fn comment_form(&self, key: &TaskKey) -> Result<Result<Words, Words>, StoreTrouble> {
+        let key = key.clone();
         let stored = self
             .inner
             .store
-            .read(move |connection| tasks::by_row(connection, row))
+            .read(move |connection| tasks::by_key(connection, &key))
             .await?;
         Ok(match stored {
             None => Err(reply::refusal(reply::not_a_button())),
@@ -209,7 +210,7 @@ fn create_form(
         if !person.alone && !has.is_empty() {
             who.push(PersonChoice {
                 who: Assignable {
-                    person: person.id,
+                    person: person.handle(),
                     sources: has,
                 },
                 name: person.name,
@@ -366,6 +367,7 @@ impl Turn<'_> {
             | Gesture::Replied
             | Gesture::Signed { .. }
             | Gesture::SignedOutcome
+            | Gesture::InUnknownThread
             | Gesture::OpenedHome => Ok(AnswerTo {
                 channel: heard.channel.clone(),
                 thread: match heard.direct {

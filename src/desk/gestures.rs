@@ -71,6 +71,7 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
         | Gesture::Pressed(_)
         | Gesture::Submitted { .. }
         | Gesture::SignedOutcome
+        | Gesture::InUnknownThread
         | Gesture::OpenedHome => Ok(Some(heard)),
     }
 }

@@ -426,10 +426,14 @@ impl Turn<'_> {
         let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
         let named = match whose {
             None => return Ok(Ok(person.account(source))),
-            Some(Assignee::Person(chosen)) => {
+            Some(whom @ (Assignee::Chosen(_) | Assignee::Person(_))) => {
                 // They may have gone since the form was opened, or have no account any more.
                 let people = people::present(self.tx)?;
-                let chosen = people.iter().find(|other| other.id == *chosen);
+                let chosen = people.iter().find(|other| match whom {
+                    Assignee::Chosen(handle) => other.handle() == *handle,
+                    Assignee::Person(id) => other.id == *id,
+                    Assignee::Called(_) => false,
+                });
                 return Ok(match chosen.and_then(|one| one.account(source)) {
                     Some(account) => Ok(Some(account)),
                     None => {

@@ -4,7 +4,7 @@
 //! they did to it themselves. The API without an actor is the operator's, who sees everything.
 
 use super::turn::{Done, Said, Turn, Typed};
-use super::{Desk, TurnedDown};
+use super::{Desk, TurnedDown, not_a_cursor};
 use crate::domain::card::Part;
 use crate::domain::command::Ref;
 use crate::domain::log::{Came, Change, Entry, Via};
@@ -13,7 +13,7 @@ use crate::domain::person::Person;
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::task::Source;
 use crate::settle::called;
-use crate::store::log::{Wanted, listed};
+use crate::store::log::{Wanted, is_entry, listed};
 use crate::store::operations::{self, Surface};
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, people};
@@ -46,12 +46,12 @@ impl Desk {
     pub async fn log(&self, asked: LogAsked) -> Result<LogPage, TurnedDown> {
         let before = match &asked.cursor {
             None => None,
-            Some(cursor) => Some(cursor.parse().map_err(|_| {
-                TurnedDown::Unfit(
-                    Words::new()
-                        .text("cursor is not one that an answer of GET /log gave as next_cursor"),
-                )
-            })?),
+            Some(cursor) => {
+                let read = cursor
+                    .split_once('~')
+                    .and_then(|(id, at)| Some((id.parse().ok()?, at.parse().ok()?)));
+                Some(read.ok_or_else(|| not_a_cursor("log"))?)
+            }
         };
         let inner = std::sync::Arc::clone(&self.inner);
         self.inner
@@ -62,8 +62,13 @@ impl Desk {
                     tx,
                     now: inner.clock.now(),
                 };
+                if let Some((id, at)) = before
+                    && !is_entry(tx, id, at)?
+                {
+                    return Ok(Err(not_a_cursor("log")));
+                }
                 let mut wanted = Wanted {
-                    before,
+                    before: before.map(|(id, _)| id),
                     limit: asked.limit + 1,
                     ..Wanted::default()
                 };
@@ -84,7 +89,8 @@ impl Desk {
                 entries.truncate(asked.limit);
                 let last = entries.last().filter(|_| more);
                 Ok(Ok(LogPage {
-                    next_cursor: last.map(|last| last.id.to_string()),
+                    next_cursor: last
+                        .map(|last| format!("{}~{}", last.id, last.at.timestamp_millis())),
                     entries,
                 }))
             })

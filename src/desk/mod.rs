@@ -10,6 +10,7 @@ mod gestures;
 mod home;
 mod identity;
 mod log;
+mod looked_at;
 mod morning;
 mod rhythm;
 mod turn;
@@ -35,11 +36,12 @@ use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
 use crate::domain::score::{Score, Weights, day, day_begins, score};
 use crate::domain::sign;
-use crate::domain::task::{RepoName, Source, Task, TaskId};
+use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{Occasion, settle};
 use crate::store::messages::Draft;
 use crate::store::{
-    Db, DbResult, Store, Wake, blocking, messages, operations, people, slack_events, snoozes, tasks,
+    Db, DbResult, Store, Wake, blocking, messages, operations, people, restored, slack_events,
+    snoozes, tasks,
 };
 use turn::{Target, Turn, with_clients};
 
@@ -56,6 +58,7 @@ pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
 pub use identity::Identity;
 pub use log::{LogAsked, LogPage};
+pub use looked_at::Post;
 pub use morning::MorningView;
 pub use rhythm::{Change as RhythmChange, Due, ReceiptsView, RhythmView, Rhythms};
 pub use why::Explained;
@@ -579,6 +582,7 @@ impl Desk {
             .write(move |tx| {
                 tx.wake(Wake::Messages);
                 let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                restored::leaves(tx, id, now)?;
                 messages::say_anew(tx, id, &uid)
             })
             .await
@@ -842,15 +846,7 @@ impl Desk {
         person: &Person,
         wanted: &Wanted,
     ) -> Result<(Vec<Scored>, Option<String>), TurnedDown> {
-        let after = match &wanted.cursor {
-            None => 0,
-            Some(cursor) => cursor.parse().map_err(|_| {
-                TurnedDown::Unfit(
-                    Words::new()
-                        .text("cursor is not one that an answer of GET /tasks gave as next_cursor"),
-                )
-            })?,
-        };
+        let cursor = wanted.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = wanted.limit;
         let (inner, who, asked) = (Arc::clone(&self.inner), person.clone(), wanted.clone());
         let found = self
@@ -858,6 +854,14 @@ impl Desk {
             .store
             .read(move |connection| {
                 let now = inner.clock.now();
+                let after = match cursor {
+                    None => 0,
+                    // Of another store, or of an older copy, the row may be of another task.
+                    Some((row, key)) => match tasks::by_row(connection, row)? {
+                        Some(stored) if stored.task.key == key => row,
+                        _ => return Ok(Err(not_a_cursor("tasks"))),
+                    },
+                };
                 let filter =
                     match with_clients(connection, &inner.settings.entities, &asked.filter)? {
                         Ok(filter) => filter,
@@ -903,7 +907,7 @@ impl Desk {
         let next = found
             .last()
             .filter(|_| more)
-            .map(|last| last.row.to_string());
+            .map(|last| format!("{}~{}", last.row, last.task.key));
         let now = self.inner.clock.now();
         let scored = found
             .into_iter()
@@ -1043,6 +1047,21 @@ impl Desk {
     }
 }
 
+/// A cursor of `GET /tasks`: the last row of a page, and its task.
+fn read_cursor(cursor: &str) -> Result<(i64, TaskKey), TurnedDown> {
+    let read = cursor
+        .split_once('~')
+        .and_then(|(row, key)| Some((row.parse().ok()?, TaskKey::parse(key)?)));
+    read.ok_or_else(|| not_a_cursor("tasks"))
+}
+
+fn not_a_cursor(listing: &str) -> TurnedDown {
+    TurnedDown::Unfit(Words::new().text(format!(
+        "cursor is not one that an answer of GET /{listing} gave as next_cursor, or it is from an older store. Begin with \
+         the first page"
+    )))
+}
+
 type Sources = BTreeMap<Source, SourceHealth>;
 
 fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sources, i64)> {
@@ -1140,6 +1159,7 @@ fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
             .and_then(|row| sign::command(reaction, *put, row))
             .ok_or_else(reply::not_a_button),
         Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
+        Gesture::InUnknownThread => Err(reply::unknown_thread()),
         // It asks for no command, and is never asked for one.
         Gesture::OpenedHome => Err(reply::not_a_button()),
     }

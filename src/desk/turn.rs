@@ -14,7 +14,7 @@ use super::{
     Scored, TurnedDown, health_of_sources, person_of,
 };
 use crate::bounds::Bound;
-use crate::domain::card::{Part, Press, card, is_card_alone, item, undo_button};
+use crate::domain::card::{CommandRef, Part, Press, card, is_card_alone, item, undo_button};
 use crate::domain::command::{self, Command, Create, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
@@ -131,17 +131,7 @@ impl Turn<'_> {
                     // Whoever can be told has a briefing, if bot.toml gives one to everybody.
                     self.tx.wake(Wake::Rhythms);
                 }
-                let under = match &heard.thread {
-                    Some(root) if heard.direct => {
-                        let stood =
-                            messages::standing_at(self.tx, &heard.channel, &heard.user, root)?;
-                        let own_root = messages::first_about(self.tx, &heard.channel, root)?;
-                        stood.and_then(|stood| stood.task).or(own_root)
-                    }
-                    // In a channel the thread's root is a person's; what we answered it is about the task.
-                    Some(root) => messages::first_about(self.tx, &heard.channel, root)?,
-                    None => None,
-                };
+                let under = under(self.tx, heard)?;
                 let typed = Typed {
                     surface: Surface::Slack,
                     via: via(heard),
@@ -169,7 +159,7 @@ impl Turn<'_> {
         };
         let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
         let pressed = self.pressed_alone(heard)?;
-        let replaces = !refused && replaces_what_was_pressed(heard, pressed.as_ref());
+        let replaces = !refused && self.replaces_what_was_pressed(heard, pressed.as_ref())?;
         if let Some(pressed) = pressed.as_ref().filter(|one| one.stays && !replaces) {
             self.bring_up_to_date(heard, pressed, person.as_ref(), refused)?;
         }
@@ -225,6 +215,38 @@ impl Turn<'_> {
         }
     }
 
+    /// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
+    /// cannot change it, goes with what it took back; and a card that is all that stands there, with what was to be done
+    /// about it. In a list, or under an outcome that can be undone, the rest is still wanted.
+    fn replaces_what_was_pressed(
+        &self,
+        heard: &Heard,
+        pressed: Option<&messages::Pressed>,
+    ) -> DbResult<bool> {
+        let Gesture::PressedAlone { press, .. } = &heard.gesture else {
+            return Ok(false);
+        };
+        Ok(match press {
+            Press::Undo(_) => true,
+            Press::Done(task) | Press::Next(task) | Press::Snooze(task) => {
+                match (pressed, self.pressed_task(&task.named())?) {
+                    (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),
+                    _ => false,
+                }
+            }
+            _ => false,
+        })
+    }
+
+    /// The task of a button or a form, if the mirror has it.
+    fn pressed_task(&self, task: &Ref) -> DbResult<Option<Stored>> {
+        match task {
+            Ref::Key(key) => tasks::by_key(self.tx, key),
+            Ref::Row(row) => tasks::by_row(self.tx, *row),
+            Ref::Nth(_) | Ref::Issue(_) | Ref::Id(_) => Ok(None),
+        }
+    }
+
     /// What was pressed stays, and can be changed by the address that came with it: its cards say what is true now and
     /// follow what becomes of them. An Undo that can undo nothing goes.
     fn bring_up_to_date(
@@ -251,8 +273,8 @@ impl Turn<'_> {
                 *card = card.again(&stored.task, gone, self.now, zone);
             }
         }
-        if let (Press::Undo(command), true) = (press, refused) {
-            parts.retain(|part| *part != undo_button(*command));
+        if let (Press::Undo(CommandRef::Uid(command)), true) = (press, refused) {
+            parts.retain(|part| *part != undo_button(command));
         }
         if parts != pressed.parts {
             messages::redraw(self.tx, pressed.id, &parts)?;
@@ -575,7 +597,9 @@ impl Turn<'_> {
             Command::Create(create) => self.create(person, create, typed),
             Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
             Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
-            Command::NextFrom(row) => self.next_from(person, row).map(|said| Ok(Done::Said(said))),
+            Command::NextFrom(task) => self
+                .next_from(person, &task)
+                .map(|said| said.map(Done::Said)),
             Command::Start { task } => self.start(person, task, typed),
             Command::Snooze { task, until } => self.snooze(person, task, &until, typed),
             Command::Reopen { task } => self.reopen(person, task, typed),
@@ -585,7 +609,7 @@ impl Turn<'_> {
             Command::Prioritise { task, priority } => {
                 self.prioritise(person, task, priority, typed)
             }
-            Command::Undo { of } => self.undo(person, of, typed),
+            Command::Undo { of } => self.undo(person, of.as_ref(), typed),
             Command::NotDone(row) => self.not_done(person, row, typed),
             Command::Why { task } => self.why(person, task, typed),
             Command::Log { task, limit } => self.log(person, task, limit, typed),
@@ -707,7 +731,7 @@ impl Turn<'_> {
             },
             Some(Ref::Issue(number)) => return self.issue(None, number),
             Some(Ref::Id(id)) => return self.by_id(&id),
-            Some(Ref::Row(row)) => return self.by_own_row(row),
+            Some(named @ (Ref::Key(_) | Ref::Row(_))) => return self.by_press(&named),
             None => match typed.under {
                 Some(row) => Some(row),
                 None => {
@@ -772,9 +796,9 @@ impl Turn<'_> {
         }
     }
 
-    /// What a card is about. Its task may be gone since.
-    pub(super) fn by_own_row(&self, row: i64) -> DbResult<Result<Target, TurnedDown>> {
-        match tasks::by_row(self.tx, row)? {
+    /// The task of a button, a form or a message of ours. It may be gone since, or this store may never have had it.
+    pub(super) fn by_press(&self, task: &Ref) -> DbResult<Result<Target, TurnedDown>> {
+        match self.pressed_task(task)? {
             Some(stored) => self.by_key(stored.task.key),
             None => Ok(Err(TurnedDown::UnknownTask(reply::not_a_button()))),
         }
@@ -909,12 +933,15 @@ impl Turn<'_> {
     }
 
     /// `next` from a card: it moves on from what is current, and from nothing else.
-    fn next_from(&self, person: &Person, row: i64) -> DbResult<Said> {
+    fn next_from(&self, person: &Person, task: &Ref) -> DbResult<Result<Said, TurnedDown>> {
+        let Some(stored) = self.pressed_task(task)? else {
+            return Ok(Err(TurnedDown::UnknownTask(reply::not_a_button())));
+        };
         let current = people::pins(self.tx, person.id)?
             .last()
             .and_then(|pin| pin.task);
-        if current == Some(row) {
-            return self.next(person);
+        if current == Some(stored.row) {
+            return self.next(person).map(Ok);
         }
         let mut said = self.show(person)?;
         if said.about.is_some() {
@@ -922,7 +949,7 @@ impl Turn<'_> {
             said.parts
                 .insert(0, Part::Text(reply::not_current_any_more(Words::new())));
         }
-        Ok(said)
+        Ok(Ok(said))
     }
 
     /// `next`: on to the task behind the current one, without completing it.
@@ -1108,6 +1135,20 @@ impl Turn<'_> {
     }
 }
 
+/// The task of the message under which something was typed.
+pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<i64>> {
+    let Some(root) = &heard.thread else {
+        return Ok(None);
+    };
+    let answered = messages::first_about(connection, &heard.channel, root)?;
+    // In a channel the thread's root is a person's; what we answered it is about the task.
+    if !heard.direct {
+        return Ok(answered);
+    }
+    let stood = messages::standing_at(connection, &heard.channel, &heard.user, root)?;
+    Ok(stood.and_then(|stood| stood.task).or(answered))
+}
+
 /// The same, with clients as tasks name them; a word that is no client is refused.
 pub(super) fn with_clients(
     connection: &Db,
@@ -1188,27 +1229,15 @@ fn told_by_reaction(
     (is_own, is_own && needs_no_words)
 }
 
-/// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
-/// cannot change it, goes with what it took back; and a card that is all that stands there, with what was to be done about
-/// it. In a list, or under an outcome that can be undone, the rest is still wanted.
-fn replaces_what_was_pressed(heard: &Heard, pressed: Option<&messages::Pressed>) -> bool {
-    let Gesture::PressedAlone { press, .. } = &heard.gesture else {
-        return false;
-    };
-    match press {
-        Press::Undo(_) => true,
-        Press::Done(row) | Press::Next(row) | Press::Snooze(row) => {
-            pressed.is_some_and(|one| one.stays && is_card_alone(&one.parts, *row))
-        }
-        _ => false,
-    }
-}
-
 /// By which way something was asked for in Slack.
 fn via(heard: &Heard) -> Via {
     match &heard.gesture {
-        Gesture::Said | Gesture::Replied | Gesture::OpenedHome if heard.direct => Via::Dm,
-        Gesture::Said | Gesture::Replied | Gesture::OpenedHome => Via::Channel,
+        Gesture::Said | Gesture::Replied | Gesture::InUnknownThread | Gesture::OpenedHome => {
+            match heard.direct {
+                true => Via::Dm,
+                false => Via::Channel,
+            }
+        }
         Gesture::Slash { .. } => Via::Slash,
         Gesture::Pressed(_) | Gesture::PressedAlone { .. } => Via::Button,
         Gesture::Submitted { .. } => Via::Form,

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::turn::{Done, Said, Target, Turn, Typed, lane};
 use super::{Brief, Report, ReportState, TurnedDown};
+use crate::domain::card::CommandRef;
 use crate::domain::command::Ref;
 use crate::domain::log::Change;
 use crate::domain::operation::{Outcome, Write};
@@ -20,7 +21,7 @@ use crate::settle::{Occasion, parts, record, settle};
 use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, NewCommand, OperationRow, State};
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Wake, messages, snoozes};
+use crate::store::{DbResult, Wake, messages, restored, snoozes};
 
 /// What a command came to, or why it was turned down.
 type Decided = DbResult<Result<Done, TurnedDown>>;
@@ -126,11 +127,19 @@ impl Turn<'_> {
     }
 
     /// `undo`: the last effect of the person's commands that is not undone; or that of the command `of`.
-    pub(super) fn undo(&self, person: &Person, of: Option<i64>, typed: &Typed) -> Decided {
-        let found = match of {
-            Some(command) => self.named_effect(person, command)?,
-            None => self.last_effect(person)?,
+    pub(super) fn undo(&self, person: &Person, of: Option<&CommandRef>, typed: &Typed) -> Decided {
+        let command = match of {
+            None => return self.take_back(person, self.last_effect(person)?, typed),
+            Some(CommandRef::Uid(uid)) => operations::by_uid(self.tx, uid)?,
+            Some(CommandRef::Row(row)) => Some(*row),
         };
+        match command {
+            Some(command) => self.take_back(person, self.named_effect(person, command)?, typed),
+            None => Ok(Err(TurnedDown::NothingToUndo(reply::not_a_button()))),
+        }
+    }
+
+    fn take_back(&self, person: &Person, found: Result<Doing, Words>, typed: &Typed) -> Decided {
         let doing = match found {
             Ok(doing) => doing,
             Err(words) => {
@@ -186,7 +195,7 @@ impl Turn<'_> {
 
     /// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
     pub(super) fn not_done(&self, person: &Person, row: i64, typed: &Typed) -> Decided {
-        let target = match self.by_own_row(row)? {
+        let target = match self.by_press(&Ref::Row(row))? {
             Ok(target) => target,
             Err(turned_down) => return Ok(Err(turned_down)),
         };
@@ -195,7 +204,8 @@ impl Turn<'_> {
         let undone = doing.as_ref().is_some_and(|doing| doing.undone);
         match (doing, target.stored) {
             (Some(doing), _) if !too_old && !undone => {
-                self.undo(person, Some(doing.command), typed)
+                let found = self.named_effect(person, doing.command)?;
+                self.take_back(person, found, typed)
             }
             (_, Some(stored)) if stored.task.status != Status::Done => Ok(Ok(Done::Said(Said {
                 words: reply::not_complete(&stored.task),
@@ -216,9 +226,14 @@ impl Turn<'_> {
     /// The newest command of somebody's that had an effect, within the time.
     fn last_effect(&self, person: &Person) -> DbResult<Result<Doing, Words>> {
         let mut too_old = false;
+        let elsewhere = restored::until(self.tx, person.id)?;
         for doing in effects::newest(self.tx, person.id)? {
             if !self.has_effect(person, &doing)? {
                 continue;
+            }
+            if elsewhere.is_some_and(|until| doing.typed_at <= until) {
+                // They did something after it that this store does not know.
+                return Ok(Err(reply::last_is_not_known()));
             }
             if self.is_recent(&doing) {
                 return Ok(Ok(doing));

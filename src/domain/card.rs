@@ -15,7 +15,7 @@ use super::reply::{self, Words};
 use super::rhythm::{Quiet, Setting, time_of_day};
 use super::score::Score;
 use super::sign::Receipts;
-use super::task::{Status, Task};
+use super::task::{Status, Task, TaskKey};
 use super::when::When;
 
 /// The longest line of a description that a card shows, in characters.
@@ -197,20 +197,80 @@ impl Button {
     }
 }
 
-/// How to take back what this command did: under its answer.
-pub fn undo_button(command: i64) -> Part {
+/// How to take back what this command did, by its uid: under its answer.
+pub fn undo_button(command: &str) -> Part {
+    let command = CommandRef::Uid(command.to_owned());
     Part::Buttons(vec![Button::new("Undo", Press::Undo(command))])
 }
 
-/// What pressing a button asks for. Numbers are rows of the mirror, which nobody types.
+/// The task of a button or a form. The key holds in every store; a row means another task in another store, or in an
+/// older copy of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TaskRef {
+    Key(TaskKey),
+    /// Stored by an older version. It is read from the store only, never from a surface.
+    Row(i64),
+}
+
+impl TaskRef {
+    /// As commands name it.
+    pub fn named(&self) -> Ref {
+        match self {
+            TaskRef::Key(key) => Ref::Key(key.clone()),
+            TaskRef::Row(row) => Ref::Row(*row),
+        }
+    }
+}
+
+impl From<&TaskKey> for TaskRef {
+    fn from(key: &TaskKey) -> TaskRef {
+        TaskRef::Key(key.clone())
+    }
+}
+
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TaskRef::Key(key) => key.fmt(f),
+            TaskRef::Row(row) => row.fmt(f),
+        }
+    }
+}
+
+/// The command that a button is to undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommandRef {
+    Uid(String),
+    /// Stored by an older version. It is read from the store only, never from a surface.
+    Row(i64),
+}
+
+impl fmt::Display for CommandRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandRef::Uid(uid) => uid.fmt(f),
+            CommandRef::Row(row) => row.fmt(f),
+        }
+    }
+}
+
+/// Whether this can be the uid of a command: 26 capital letters and digits.
+fn is_uid(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+    text.len() == 26 && text.chars().all(fits)
+}
+
+/// What pressing a button asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Press {
-    Done(i64),
+    Done(TaskRef),
     /// On from this task, if it still is the current one.
-    Next(i64),
+    Next(TaskRef),
     /// A form for the comment.
-    Comment(i64),
+    Comment(TaskRef),
     /// Whether notices are wanted no more, or again.
     Mute(bool),
     /// A briefing on working days at this time, or none.
@@ -225,9 +285,9 @@ pub enum Press {
     /// As bot.toml has it for everybody.
     Usual(Setting),
     /// Out of the way until tomorrow.
-    Snooze(i64),
+    Snooze(TaskRef),
     /// What this command did is to be taken back.
-    Undo(i64),
+    Undo(CommandRef),
     /// An address; nothing is asked of us.
     Open(String),
     /// What this version of Ivan does not know any more, or not yet.
@@ -239,15 +299,17 @@ impl Press {
     pub fn command(&self) -> Option<Command> {
         match self {
             Press::Done(task) => Some(Command::Done {
-                task: Some(Ref::Row(*task)),
+                task: Some(task.named()),
                 comment: None,
             }),
-            Press::Next(task) => Some(Command::NextFrom(*task)),
+            Press::Next(task) => Some(Command::NextFrom(task.named())),
             Press::Snooze(task) => Some(Command::Snooze {
-                task: Some(Ref::Row(*task)),
+                task: Some(task.named()),
                 until: When::tomorrow(),
             }),
-            Press::Undo(command) => Some(Command::Undo { of: Some(*command) }),
+            Press::Undo(command) => Some(Command::Undo {
+                of: Some(command.clone()),
+            }),
             Press::Mute(muted) => Some(Command::Mute(*muted)),
             Press::Briefing(at) => Some(Command::Briefing(*at)),
             Press::Quiet(hours) => Some(Command::Quiet(*hours)),
@@ -261,7 +323,7 @@ impl Press {
 }
 
 impl fmt::Display for Press {
-    /// `done:17`, as it goes into a surface and comes back.
+    /// `done:clickup:86a`, as it goes into a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Press::Done(task) => write!(f, "done:{task}"),
@@ -295,13 +357,13 @@ impl FromStr for Press {
 
     fn from_str(text: &str) -> Result<Press, NotOurs> {
         let (verb, of) = text.split_once(':').ok_or(NotOurs)?;
-        let row = of.parse().map_err(|_| NotOurs);
+        let task = TaskKey::parse(of).map(TaskRef::Key).ok_or(NotOurs);
         match verb {
-            "done" => Ok(Press::Done(row?)),
-            "next" => Ok(Press::Next(row?)),
-            "snooze" => Ok(Press::Snooze(row?)),
-            "undo" => Ok(Press::Undo(row?)),
-            "comment" => Ok(Press::Comment(row?)),
+            "done" => Ok(Press::Done(task?)),
+            "next" => Ok(Press::Next(task?)),
+            "snooze" => Ok(Press::Snooze(task?)),
+            "undo" if is_uid(of) => Ok(Press::Undo(CommandRef::Uid(of.to_owned()))),
+            "comment" => Ok(Press::Comment(task?)),
             "briefing" if of == "off" => Ok(Press::Briefing(None)),
             "briefing" => time_of_day(of)
                 .map(|at| Press::Briefing(Some(at)))
@@ -331,7 +393,7 @@ pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) 
         why: reply::why(score),
         line: line(&task.description),
         struck: task.status == Status::Done,
-        buttons: buttons(row, task),
+        buttons: buttons(task),
     }
 }
 
@@ -341,7 +403,7 @@ pub fn item(number: usize, row: i64, task: &Task, now: DateTime<Utc>, zone: Tz) 
         number: Some(number),
         why: None,
         line: None,
-        buttons: vec![Button::new("Done", Press::Done(row))],
+        buttons: vec![done_button(task)],
         ..card(row, task, &Score::default(), now, zone)
     }
 }
@@ -368,13 +430,26 @@ impl Card {
         }
     }
 
+    /// Whether its buttons were stored by an older version, and would not be understood where it is shown again.
+    pub fn is_of_an_older_version(&self) -> bool {
+        self.buttons.iter().any(|button| {
+            matches!(
+                &button.press,
+                Press::Done(TaskRef::Row(_))
+                    | Press::Next(TaskRef::Row(_))
+                    | Press::Comment(TaskRef::Row(_))
+                    | Press::Snooze(TaskRef::Row(_))
+            )
+        })
+    }
+
     /// The same card, as its task is now; why it was first is not asked again.
     pub fn again(&self, task: &Task, gone: bool, now: DateTime<Utc>, zone: Tz) -> Card {
         let struck = gone || task.status == Status::Done;
         let buttons = match (struck, self.number) {
             (true, _) => Vec::new(),
-            (false, Some(_)) => vec![Button::new("Done", Press::Done(self.task))],
-            (false, None) => buttons(self.task, task),
+            (false, Some(_)) => vec![done_button(task)],
+            (false, None) => buttons(task),
         };
         Card {
             task: self.task,
@@ -399,15 +474,20 @@ fn facts(task: &Task, now: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
-fn buttons(row: i64, task: &Task) -> Vec<Button> {
+fn done_button(task: &Task) -> Button {
+    Button::new("Done", Press::Done((&task.key).into()))
+}
+
+fn buttons(task: &Task) -> Vec<Button> {
     if task.status == Status::Done {
         return Vec::new();
     }
+    let key = || TaskRef::from(&task.key);
     let mut buttons = vec![
-        Button::new("Done", Press::Done(row)).main(),
-        Button::new("Next", Press::Next(row)),
-        Button::new("Comment", Press::Comment(row)),
-        Button::new("Snooze", Press::Snooze(row)),
+        done_button(task).main(),
+        Button::new("Next", Press::Next(key())),
+        Button::new("Comment", Press::Comment(key())),
+        Button::new("Snooze", Press::Snooze(key())),
     ];
     if !task.url.is_empty() {
         buttons.push(Button::new("Open", Press::Open(task.url.clone())));

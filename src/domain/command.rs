@@ -6,11 +6,12 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
+use super::card::CommandRef;
 use super::filter::Filter;
 use super::person::PersonId;
 use super::rhythm::{DEFAULT, HOURS_HELP, Quiet, Setting, TIME_HELP, time_of_day};
 use super::sign::Receipts;
-use super::task::{Account, Priority, RepoName, Source, TaskId};
+use super::task::{Account, Priority, RepoName, Source, TaskId, TaskKey};
 use super::when::{DueWhen, WHEN_HELP, When};
 
 /// A command, parsed (design 4).
@@ -30,7 +31,7 @@ pub enum Command {
     Current,
     Next,
     /// On from this row of the mirror, if it still is the current task: a button's `next`.
-    NextFrom(i64),
+    NextFrom(Ref),
     List {
         limit: Option<usize>,
         filter: Filter,
@@ -70,7 +71,7 @@ pub enum Command {
     },
     /// `undo`: take back the person's last effect; or what their command of this number did, which nobody types.
     Undo {
-        of: Option<i64>,
+        of: Option<CommandRef>,
     },
     /// Take back the person's completion of the task in this row, where it still can be: a check mark taken off its card.
     NotDone(i64),
@@ -145,7 +146,9 @@ pub struct Create {
 pub enum Assignee {
     /// As it was typed: somebody's name, or [`NOBODY`].
     Called(String),
-    /// Chosen in a form.
+    /// Chosen in a form: who it is in every store ([`Person::handle`](super::person::Person::handle)).
+    Chosen(String),
+    /// Chosen in a form, stored by an older version. It is read from the store only.
     Person(PersonId),
 }
 
@@ -161,7 +164,9 @@ pub enum Ref {
     Issue(u64),
     /// A task id, or a pasted address.
     Id(TaskId),
-    /// A row of the mirror: what a button or a card is about. Nobody types it.
+    /// A stored key: the task of a button or a form. Nobody types it.
+    Key(TaskKey),
+    /// A row of the mirror: the task of a message of ours. Nobody types it.
     Row(i64),
 }
 

@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, Create, Ref};
+use super::card::TaskRef;
+use super::command::{Command, Create};
 use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
-use super::person::PersonId;
 use super::reply::{self, ENTITY_MAX};
 use super::task::Source;
 
@@ -15,8 +15,10 @@ use super::task::Source;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filled {
-    /// A comment on this row of the mirror.
-    Comment { task: i64, text: String },
+    Comment {
+        task: TaskRef,
+        text: String,
+    },
     Create {
         create: Box<Create>,
         /// The message that it was made from.
@@ -52,24 +54,29 @@ pub enum Field {
 /// Somebody whom a form offers to assign a task to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignable {
-    pub person: PersonId,
+    /// Who it is in every store ([`Person::handle`](super::person::Person::handle)).
+    pub person: String,
     /// Where they have an account.
     pub sources: Vec<Source>,
 }
 
 impl Assignable {
-    /// `17:clickup,github`, as it goes into a form and comes back.
+    /// `clickup,github:slack:U0ANN01`, as it goes into a form and comes back.
     pub fn value(&self) -> String {
         let sources: Vec<&str> = self.sources.iter().map(|source| source.as_str()).collect();
-        format!("{}:{}", self.person.0, sources.join(","))
+        format!("{}:{}", sources.join(","), self.person)
     }
 
     /// `None` for what we would not have written.
     pub fn read(value: &str) -> Option<Assignable> {
-        let (person, sources) = value.split_once(':')?;
+        let (sources, person) = value.split_once(':')?;
         let sources = sources.split(',').filter(|name| !name.is_empty());
+        let (kind, id) = person.split_once(':')?;
+        if !matches!(kind, "slack" | "name") || id.is_empty() {
+            return None;
+        }
         Some(Assignable {
-            person: PersonId(person.parse().ok()?),
+            person: person.to_owned(),
             sources: sources.map(Source::parse).collect::<Option<_>>()?,
         })
     }
@@ -96,7 +103,7 @@ impl Filled {
     pub fn command(&self) -> Command {
         match self {
             Filled::Comment { task, text } => Command::Comment {
-                task: Some(Ref::Row(*task)),
+                task: Some(task.named()),
                 text: text.clone(),
             },
             Filled::Create { create, .. } => Command::Create(create.as_ref().clone()),
@@ -221,6 +228,7 @@ pub fn prefill(said: &str) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::task::TaskKey;
     use chrono::NaiveDate;
     use rstest::rstest;
 
@@ -266,17 +274,17 @@ mod tests {
     #[case::fine("shipped", 0)]
     fn a_comment_has_text(#[case] text: &str, #[case] wrong: usize) {
         let filled = Filled::Comment {
-            task: 1,
+            task: TaskRef::Key(TaskKey::clickup("86a")),
             text: text.to_owned(),
         };
         assert_eq!(filled.faults().len(), wrong);
     }
 
     #[rstest]
-    #[case::both("17:clickup,github", Some(Source::GitHub), false)]
-    #[case::one("17:clickup", Some(Source::GitHub), true)]
-    #[case::none("17:", Some(Source::ClickUp), true)]
-    #[case::nowhere_yet("17:", None, false)]
+    #[case::both("clickup,github:slack:U0ANN01", Some(Source::GitHub), false)]
+    #[case::one("clickup:name:Ann: the first", Some(Source::GitHub), true)]
+    #[case::none(":slack:U0ANN01", Some(Source::ClickUp), true)]
+    #[case::nowhere_yet(":slack:U0ANN01", None, false)]
     fn who_has_no_account_there_is_not_assigned(
         #[case] value: &str,
         #[case] source: Option<Source>,
@@ -290,8 +298,10 @@ mod tests {
     #[rstest]
     #[case("")]
     #[case("17")]
-    #[case("x:clickup")]
-    #[case("17:jira")]
+    #[case("17:clickup,github")]
+    #[case("clickup:17")]
+    #[case("clickup:slack:")]
+    #[case("jira:slack:U0ANN01")]
     fn what_we_would_not_have_written_is_nobody(#[case] value: &str) {
         assert_eq!(Assignable::read(value), None);
     }

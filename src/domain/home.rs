@@ -193,8 +193,11 @@ fn lines(lines: Vec<Words>) -> Words {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::card::TaskRef;
+    use crate::domain::task::TaskKey;
 
     fn a_card(task: i64) -> Card {
+        let key = TaskRef::Key(TaskKey::clickup(format!("86a{task}")));
         Card {
             task,
             number: None,
@@ -208,9 +211,9 @@ mod tests {
             buttons: vec![
                 Button {
                     main: true,
-                    ..Button::new("Done", Press::Done(task))
+                    ..Button::new("Done", Press::Done(key.clone()))
                 },
-                Button::new("Next", Press::Next(task)),
+                Button::new("Next", Press::Next(key)),
             ],
         }
     }

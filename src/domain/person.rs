@@ -33,6 +33,15 @@ pub struct Person {
 }
 
 impl Person {
+    /// Who this is in every store: `slack:U0ANN01`, and `name:Ann` of somebody without Slack. Their row is another person's
+    /// in another store.
+    pub fn handle(&self) -> String {
+        match &self.slack {
+            Some(id) => format!("slack:{id}"),
+            None => format!("name:{}", self.name),
+        }
+    }
+
     /// Whether a task belongs into this person's queue: it is assigned to them, or they are the only one.
     pub fn is_concerned(&self, task: &Task) -> bool {
         let source = task.key.source();

@@ -1110,7 +1110,21 @@ pub fn no_task_here() -> Words {
 
 /// What was pressed is not known to this version.
 pub fn not_a_button() -> Words {
-    Words::new().text("I do not know that button any more. Type `current` to see where you are.")
+    Words::new().text("That button is from an older version. Type `current`.")
+}
+
+/// A command without a task, in a thread with answers that the store does not know.
+pub fn unknown_thread() -> Words {
+    Words::new().text(
+        "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, or type the command outside of the thread.",
+    )
+}
+
+/// An `undo` where the newest command of its author is not known.
+pub fn last_is_not_known() -> Words {
+    Words::new().text(
+        "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
+    )
 }
 
 /// A form without a comment in it.
@@ -1146,7 +1160,8 @@ pub fn no_due_date() -> Words {
 
 /// A form that was made by another version of Ivan, or by nobody.
 pub fn not_a_form() -> String {
-    "I do not know this form any more. Close it and open it anew; nothing was done.".to_owned()
+    "This form is from an older version, so nothing was done. Close it and open it again."
+        .to_owned()
 }
 
 /// A form, or a command, that could not be written down.

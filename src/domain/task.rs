@@ -112,6 +112,24 @@ impl TaskKey {
     }
 }
 
+impl fmt::Display for TaskKey {
+    /// `clickup:86a`, `github:4711:12`, as it goes into buttons and forms and comes back.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.source, self.key)
+    }
+}
+
+impl TaskKey {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<TaskKey> {
+        let (source, key) = text.split_once(':')?;
+        let source = Source::ALL.into_iter().find(|one| one.as_str() == source)?;
+        let key = TaskKey::stored(source, key);
+        let fits = !key.key.is_empty() && key.key.chars().all(|c| c.is_ascii_graphic());
+        (fits && (source == Source::ClickUp || key.github_parts().is_some())).then_some(key)
+    }
+}
+
 /// `owner/name` of a repository, as GitHub spells it. Mutable at GitHub: for showing and asking, never a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -26,6 +26,8 @@ const HEADING_MAX: usize = 150;
 const LABEL_MAX: usize = 75;
 /// Of what stands in a field that is empty.
 const PLACEHOLDER_MAX: usize = 150;
+/// Of the name of a button, by which it comes back.
+const ACTION_ID_MAX: usize = 255;
 /// Of the address that a button opens.
 const URL_MAX: usize = 3_000;
 
@@ -107,7 +109,8 @@ fn item(card: &Card) -> SlackBlock {
         None => words,
     };
     let section = section(&words);
-    match card.buttons.first() {
+    let fits = |one: &&Button| one.press.to_string().len() <= ACTION_ID_MAX;
+    match card.buttons.first().filter(fits) {
         Some(first) => section
             .with_accessory(SlackSectionBlockElement::Button(button(first)))
             .into(),
@@ -127,7 +130,7 @@ fn row(buttons: &[Button]) -> Option<SlackBlock> {
         .iter()
         .filter(|button| match &button.press {
             Press::Open(url) => address(url).is_some(),
-            _ => true,
+            press => press.to_string().len() <= ACTION_ID_MAX,
         })
         .take(BUTTONS_MAX)
         .map(|one| button(one).into())
@@ -184,6 +187,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::task::TaskKey;
 
     fn a_card() -> Card {
         Card {
@@ -197,7 +201,7 @@ mod tests {
             line: Some("By <!channel> & co".into()),
             struck: false,
             buttons: vec![
-                Button::new("Done", Press::Done(17)),
+                Button::new("Done", Press::Done((&TaskKey::clickup("86a")).into())),
                 Button::new("Open", Press::Open("https://app.clickup.com/t/86a".into())),
             ],
         }
@@ -219,7 +223,7 @@ mod tests {
                     {"type": "mrkdwn", "verbatim": true, "text": "By &lt;!channel&gt; &amp; co"},
                     {"type": "mrkdwn", "verbatim": true, "text": "why: client 1000"}]},
                 {"type": "actions", "elements": [
-                    {"type": "button", "action_id": "done:17", "value": "done:17",
+                    {"type": "button", "action_id": "done:clickup:86a", "value": "done:clickup:86a",
                         "text": {"type": "plain_text", "text": "Done"}},
                     {"type": "button", "action_id": "open:", "value": "open:", "url": "https://app.clickup.com/t/86a",
                         "text": {"type": "plain_text", "text": "Open"}}]},

@@ -13,12 +13,12 @@ use super::text::{self, instant};
 use super::whisper;
 use super::wire::{Interaction, Slash};
 use crate::desk::{Gesture, Heard, ReplyUrl};
-use crate::domain::card::Press;
+use crate::domain::card::{Press, TaskRef};
 use crate::domain::command::{Assignee, Create, is_create_alone};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
-use crate::domain::task::{RepoName, Source};
+use crate::domain::task::{RepoName, Source, TaskKey};
 
 /// The names of the shortcuts, as `deploy/slack-manifest.yaml` has them.
 const NEW_TASK: &str = "new_task";
@@ -59,7 +59,7 @@ pub struct Opening {
 pub enum Wanted {
     /// A comment on the task of a card.
     Comment {
-        task: i64,
+        task: TaskKey,
         thread: Option<String>,
         direct: bool,
         /// Only the one who presses sees the card.
@@ -91,7 +91,7 @@ pub struct Spoken {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Note {
     Comment {
-        task: i64,
+        task: TaskKey,
         channel: String,
         thread: Option<String>,
         direct: bool,
@@ -198,7 +198,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let alone = interaction.container.is_ephemeral == Some(true);
     let press: Result<Press, _> = action.action_id.as_deref().unwrap_or_default().parse();
-    if let Ok(Press::Comment(task)) = press {
+    if let Ok(Press::Comment(TaskRef::Key(task))) = press {
         let container = &interaction.container;
         let ts = container
             .message_ts
@@ -324,6 +324,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 .field(block(Field::Text))
                 .unwrap_or_default()
                 .to_owned();
+            let task = TaskRef::Key(task);
             let filled = Filled::Comment { task, text };
             (filled, Some(channel), thread, direct, reply, false)
         }
@@ -363,7 +364,9 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
                 entity: some(block(Field::Entity)),
                 repo,
                 list,
-                assignee: chosen.as_ref().map(|one| Assignee::Person(one.person)),
+                assignee: chosen
+                    .as_ref()
+                    .map(|one| Assignee::Chosen(one.person.clone())),
             };
             let from = from.map(|spoken| Origin {
                 link: spoken.address(),

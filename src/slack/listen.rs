@@ -14,11 +14,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::pace::Backoff;
+use super::restored::Looks;
 use super::standing::{hidden, member};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
-use crate::desk::{Desk, Gesture, StoreTrouble, Waiting};
+use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
 use crate::domain::command;
 use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::person::{Member, Standing};
@@ -28,7 +29,7 @@ const PEOPLE_AT_ONCE: usize = 32;
 /// So many people are asked about for one message.
 const MENTIONS_MAX: usize = 10;
 /// So many people are remembered.
-const MEMBERS_MAX: usize = 10_000;
+pub(super) const MEMBERS_MAX: usize = 10_000;
 /// The log says of one person only so often that it is uncertain who they are.
 const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -42,6 +43,19 @@ pub trait Actor: Send + Sync + 'static {
     /// Slack ids of those whom the desk knows: in texts it wants their ids.
     async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble>;
     async fn until_the_store_is_well(&self);
+    /// Where the author of a message may have been shown what it is about.
+    async fn to_look_at(&self, _next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+        Ok(Vec::new())
+    }
+    /// Our posts that stand there; whether it is a thread that the store does not know all of.
+    async fn stand_there(
+        &self,
+        _next: &Waiting,
+        _place: &Conversation,
+        _posts: Vec<Post>,
+    ) -> Result<bool, StoreTrouble> {
+        Ok(false)
+    }
 }
 
 #[async_trait]
@@ -60,6 +74,17 @@ impl Actor for Desk {
     }
     async fn until_the_store_is_well(&self) {
         Desk::until_the_store_is_well(self).await;
+    }
+    async fn to_look_at(&self, next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+        Desk::to_look_at(self, next).await
+    }
+    async fn stand_there(
+        &self,
+        next: &Waiting,
+        place: &Conversation,
+        posts: Vec<Post>,
+    ) -> Result<bool, StoreTrouble> {
+        Desk::stand_there(self, next, place, posts).await
     }
 }
 
@@ -174,6 +199,7 @@ pub async fn run(
         members,
         team,
         timings,
+        looks: Looks::default(),
     });
     let mut backoff = Backoff::new(ear.timings.retry_first, ear.timings.retry_max);
     let mut busy: HashSet<String> = HashSet::new();
@@ -240,6 +266,7 @@ struct Ear {
     members: Arc<Members>,
     team: String,
     timings: Arc<Timings>,
+    looks: Looks,
 }
 
 impl Ear {
@@ -259,6 +286,11 @@ impl Ear {
             if asked.is_ok() {
                 next.heard.text = self.with_names(&next.heard.text).await;
                 self.complete(&mut next.heard.gesture).await;
+                tokio::select! {
+                    biased;
+                    () = told_to_stop(&mut shutdown) => return next.heard.user,
+                    () = self.looks.look(&self.web, self.actor.as_ref(), &self.timings, &mut next) => {}
+                }
             }
             let wait = match asked {
                 Ok(member) => match self.actor.act(&next, &member, &self.team).await {

@@ -16,6 +16,7 @@ mod listen;
 mod pace;
 mod post;
 mod react;
+mod restored;
 mod rhythm;
 mod scopes;
 mod socket;

@@ -109,7 +109,11 @@ impl Trouble {
         let text = mrkdwn(words);
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         for _ in 0..ATTEMPTS_MAX {
-            let uid = ulid::Ulid::from_datetime(self.clock.now().into()).to_string();
+            // Of no store: none has it in the end.
+            let uid = format!(
+                "unkept-{}",
+                ulid::Ulid::from_datetime(self.clock.now().into())
+            );
             let posted = self
                 .web
                 .post(channel, thread.as_deref(), &text, Vec::new(), &uid)

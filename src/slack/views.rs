@@ -133,10 +133,10 @@ impl Opener {
                 direct,
                 alone,
             } => {
-                let about = self.desk.comment_form(*task).await?.map_err(NoForm::Told)?;
+                let about = self.desk.comment_form(task).await?.map_err(NoForm::Told)?;
                 let reply = key.filter(|_| *alone);
                 let note = Note::Comment {
-                    task: *task,
+                    task: task.clone(),
                     // In the Home tab there is no channel: the answer goes to the person.
                     channel: channel.unwrap_or(&opening.user).to_owned(),
                     thread: thread.clone(),
@@ -336,7 +336,7 @@ fn assignees(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
     let options: Vec<_> = form
         .people
         .iter()
-        .filter(|one| !one.name.trim().is_empty())
+        .filter(|one| !one.name.trim().is_empty() && one.who.value().len() <= VALUE_MAX)
         .take(OPTIONS_MAX)
         .map(|one| {
             let name = cut(one.name.trim(), CHOICE_MAX);
@@ -406,7 +406,6 @@ mod tests {
     use super::*;
     use crate::desk::PersonChoice;
     use crate::domain::form::Assignable;
-    use crate::domain::person::PersonId;
     use crate::domain::task::RepoName;
     use crate::sandbox::{Sandbox, Seed};
     use crate::slack::Token;
@@ -456,7 +455,7 @@ mod tests {
         let people: Vec<PersonChoice> = (0..150)
             .map(|n| PersonChoice {
                 who: Assignable {
-                    person: PersonId(i64::MAX - n),
+                    person: format!("slack:U{n:0>10}"),
                     sources: Source::ALL.to_vec(),
                 },
                 name: odd.clone(),

@@ -27,12 +27,14 @@ use slack_morphism::{
 };
 
 use super::gate::Own;
+use super::text::instant;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
     AuthTested, DmOpened, History, Message, Opened, Permalink, Posted, Said, ViewOpened,
 };
 use super::{SlackError, Token};
 use crate::bounds::Bound;
+use crate::desk::Post;
 
 /// The methods whose rate `post` minds.
 pub const POST: &str = "chat.postMessage";
@@ -308,6 +310,36 @@ impl Web {
             "a message that may have been posted is not among the newest of its conversation; it is posted, perhaps again",
         );
         Ok(None)
+    }
+
+    /// Our posts among the newest of a conversation; in a thread, among its first.
+    pub async fn own_posts(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+    ) -> Result<Vec<Post>, WebError> {
+        let method = match thread {
+            Some(_) => "conversations.replies",
+            None => "conversations.history",
+        };
+        let mut query = vec![
+            ("channel", channel),
+            ("include_all_metadata", "true"),
+            ("limit", PAGE),
+        ];
+        query.extend(thread.map(|root| ("ts", root)));
+        let page: History = self.get(method, &query).await?;
+        if !page.ok {
+            return Err(unclear(method));
+        }
+        let posts = page.messages.into_iter().filter_map(|message| {
+            let uid = message.metadata.event_payload.uid?;
+            let ours = message.metadata.event_type.as_deref() == Some(METADATA);
+            let at = instant(message.ts.as_deref()?)?;
+            // What was said past a store is of none.
+            (ours && uid.parse::<ulid::Ulid>().is_ok()).then_some(Post { uid, at })
+        });
+        Ok(posts.collect())
     }
 
     /// What was said in a channel since then, oldest first; at most as many pages as a search reads.

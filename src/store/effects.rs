@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::operations::{self, OperationRow, State};
-use super::tasks::{from_json, json, millis};
+use super::tasks::{from_json, json, micros, millis};
 use crate::domain::change::Change;
 use crate::domain::operation::{Finished, Outcome, Past, Write};
 use crate::domain::person::PersonId;
@@ -32,6 +32,7 @@ pub struct Snoozed {
 pub struct Doing {
     pub command: i64,
     pub verb: String,
+    pub typed_at: DateTime<Utc>,
     /// When it had its outcome; `None` while it has none.
     pub settled_at: Option<DateTime<Utc>>,
     pub snoozed: Option<Snoozed>,
@@ -42,7 +43,8 @@ pub struct Doing {
     pub report: Option<String>,
 }
 
-const COLUMNS: &str = "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report";
+const COLUMNS: &str =
+    "id, verb, settled_ms, snoozed, next_pin, undone_by IS NOT NULL, report, typed_us";
 
 fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
     let snoozed = match row.get_ref(3)? {
@@ -57,6 +59,7 @@ fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
         next_pin: row.get(4)?,
         undone: row.get(5)?,
         report: row.get(6)?,
+        typed_at: micros(row.get(7)?),
     })
 }
 

@@ -67,6 +67,13 @@ pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqli
     Ok(())
 }
 
+/// Whether an entry of that number is of that time. In another store, or in an older copy, it is another one.
+pub fn is_entry(connection: &Connection, id: i64, at_ms: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM log WHERE id = ?1 AND at_ms = ?2)")?
+        .query_row([id, at_ms], |row| row.get(0))
+}
+
 /// What was done, newest first.
 pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
     connection

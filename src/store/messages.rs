@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::people;
 use super::slack_events::{ReplyUrl, dm_of};
 use super::tasks::{corrupt, from_json, json, micros, millis};
+use super::{operations, people};
 use crate::domain::card::{Part, card_of, told, undo_button};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
@@ -262,7 +262,7 @@ pub fn offers_undo(tx: &Connection, command: i64, offers: bool) -> rusqlite::Res
     let Some((id, mut parts)) = answer else {
         return Ok(false);
     };
-    let button = undo_button(command);
+    let button = undo_button(&operations::uid(tx, command)?);
     if parts.contains(&button) == offers {
         return Ok(false);
     }

@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0021_due_days.sql"),
     include_str!("../../migrations/0022_whispers.sql"),
     include_str!("../../migrations/0023_floods.sql"),
+    include_str!("../../migrations/0024_uids.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -19,6 +19,7 @@ pub mod people;
 mod pool;
 pub mod prune;
 pub mod reactions;
+pub mod restored;
 pub mod rhythms;
 pub mod slack_events;
 pub mod snoozes;

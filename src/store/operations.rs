@@ -129,9 +129,10 @@ pub fn add_command(
     now: DateTime<Utc>,
 ) -> rusqlite::Result<i64> {
     let (key, fingerprint) = command.once.clone().unzip();
+    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
     tx.execute(
-        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             command.person.0,
             command.surface.as_str(),
@@ -140,9 +141,25 @@ pub fn add_command(
             now.timestamp_millis(),
             key,
             fingerprint,
+            uid,
         ],
     )?;
     Ok(tx.last_insert_rowid())
+}
+
+/// The command of that uid: what a button to undo it names.
+pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM commands WHERE uid = ?1 AND uid <> ''")?
+        .query_row([uid], |row| row.get(0))
+        .optional()
+}
+
+/// The uid of a command.
+pub fn uid(connection: &Connection, command: i64) -> rusqlite::Result<String> {
+    connection
+        .prepare_cached("SELECT uid FROM commands WHERE id = ?1")?
+        .query_row([command], |row| row.get(0))
 }
 
 /// By which way a command came.

@@ -53,6 +53,8 @@ pub enum Gesture {
     },
     /// A reaction to an answer that tells of one task and shows the card of another: it could mean either.
     SignedOutcome,
+    /// A command without a task, in a thread of which this store does not know all our answers.
+    InUnknownThread,
     /// The Home tab was opened.
     OpenedHome,
 }

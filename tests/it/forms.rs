@@ -386,7 +386,7 @@ async fn a_form_that_is_not_as_we_wrote_it_does_nothing(#[case] note: &'static s
             .slack()
             .send_payload(ivan::sandbox::slack::Kind::Interactive, payload);
         let told = ivan.answered(&envelope).await;
-        assert!(told["errors"]["title"].as_str().unwrap().starts_with("I do not know this form"));
+        assert!(told["errors"]["title"].as_str().unwrap().starts_with("This form is from an older version"));
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
     })
     .await;
@@ -449,16 +449,16 @@ async fn a_whispered_card_is_answered_in_whispers() {
                     "is_ephemeral": true},
                 "actions": [{"type": "button", "action_id": action, "action_ts": "1963800710.000100"}]})
         };
-        let row: i64 = ivan.sql("SELECT id FROM tasks WHERE title = 'Renew cert'");
+        let key: String = ivan.sql("SELECT source || ':' || source_key FROM tasks WHERE title = 'Renew cert'");
         let interactive = ivan::sandbox::slack::Kind::Interactive;
         let trigger = ivan.slack().trigger();
         ivan.slack()
-            .send_payload(interactive, ephemeral(&format!("comment:{row}"), &trigger));
+            .send_payload(interactive, ephemeral(&format!("comment:{key}"), &trigger));
         let form = ivan.form(1).await;
         assert!(form.submits(ANA, &[("text", "shipped")]).await.is_null());
         ivan.is_whispered(ANA, 1, |text| text == "✓ Comment added in ClickUp: Renew cert").await;
         ivan.slack()
-            .send_payload(interactive, ephemeral(&format!("done:{row}"), "1.2.y"));
+            .send_payload(interactive, ephemeral(&format!("done:{key}"), "1.2.y"));
         ivan.is_whispered(ANA, 2, |text| text.starts_with("✓ Task completed in ClickUp: Renew cert")).await;
         assert!(ivan.slack().bot_messages(RANDOM).is_empty());
     })

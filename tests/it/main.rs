@@ -37,6 +37,7 @@ mod log;
 mod markers;
 mod moments;
 mod morning;
+mod other_store;
 mod p1_durable;
 mod p2_exactly_once;
 mod p3_order;

@@ -145,11 +145,12 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
         for nth in 0..10 {
             ivan.slash(ANA, RANDOM, "next").await;
             let shown = ivan.slack().whispers().pop().unwrap();
-            let row: i64 = ivan.sql(
-                "SELECT task_id FROM pins WHERE person_id = (SELECT id FROM people WHERE name = 'Ana') ORDER BY id DESC",
+            let key: String = ivan.sql(
+                "SELECT source || ':' || source_key FROM tasks JOIN pins ON pins.task_id = tasks.id
+                 WHERE person_id = (SELECT id FROM people WHERE name = 'Ana') ORDER BY pins.id DESC",
             );
             ivan.slack()
-                .clicks_whisper(&shown.ts, &format!("comment:{row}"));
+                .clicks_whisper(&shown.ts, &format!("comment:{key}"));
             ivan.form(3 + nth).await;
         }
         ivan.opens_home(ANA).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 const RANDOM: &str = "C0RND01";
-const TOLD: &str = "✗ I do not know that button any more. Type `current` to see where you are.";
+const TOLD: &str = "✗ That button is from an older version. Type `current`.";
 
 /// Somebody presses a button `dance:7` there.
 fn press(ivan: &Ivan, place: &Value) {
@@ -32,6 +32,43 @@ async fn a_button_that_is_not_known_any_more_is_answered() {
                 "container": {"type": "message", "message_ts": card.ts(), "channel_id": dm, "is_ephemeral": false}}),
         );
         told.settles().await.replies(TOLD);
+    })
+    .await;
+}
+
+#[rstest]
+#[case::a_row("done:1")]
+#[case::a_row_of_next("next:1")]
+#[case::a_row_of_snooze("snooze:1")]
+#[case::a_row_of_a_comment("comment:1")]
+#[case::a_row_of_a_command("undo:1")]
+#[case::a_key_of_no_source("done:jira:1")]
+#[case::no_key("done:clickup:")]
+#[case::half_a_key("done:github:4711")]
+#[case::a_key_of_nothing_here("done:clickup:86nothere")]
+#[case::next_of_nothing_here("next:clickup:86nothere")]
+#[case::no_command_of_ours("undo:01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+#[case::an_operation_in_lower_case("undo:01arz3ndektsv4rrffq69g5fav")]
+#[tokio::test]
+async fn one_that_names_a_row_or_nothing_of_ours_changes_nothing(#[case] action: &'static str) {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        ivan.dm(ANA, "comment nearly").await;
+        let wrote = || {
+            let seen = ivan.clickup().front().journal().into_iter();
+            seen.filter(|one| one.method != "GET").count()
+        };
+        let (dm, before) = (ivan.slack().dm(ANA), wrote());
+        let told = ivan.is_told(ANA);
+        press(
+            ivan,
+            &json!({"channel": {"id": dm, "name": "directmessage"},
+                "container": {"type": "message", "message_ts": card.ts(), "channel_id": dm, "is_ephemeral": false},
+                "actions": [{"type": "button", "action_id": action, "action_ts": "1963800710.000100"}]}),
+        );
+        told.settles().await.replies(TOLD);
+        assert_eq!(wrote(), before);
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
     })
     .await;
 }

@@ -510,7 +510,7 @@ fn slash(text: &str) -> Value {
 }
 
 fn submission(text: &str) -> Value {
-    let note = json!({"comment": {"task": 17, "channel": "D0DM001", "thread": null, "direct": true, "reply": null}});
+    let note = json!({"comment": {"task": {"source": "clickup", "key": "86a"}, "channel": "D0DM001", "thread": null, "direct": true, "reply": null}});
     json!({"envelope_id": "e1", "type": "interactive", "accepts_response_payload": true, "payload": {
         "type": "view_submission", "user": {"id": "U0ANN01"}, "view": {"id": "V0MODAL1", "hash": "1.ab",
             "callback_id": "ivan_comment", "private_metadata": note.to_string(),

@@ -59,9 +59,7 @@ pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<St
     for step in 0..steps {
         if step == copied_at {
             let (folder, after_ms) = (ivan.folder().to_path_buf(), rng.u64(..60));
-            copy = Some(tokio::task::spawn_blocking(move || {
-                copied(&folder, after_ms)
-            }));
+            copy = Some(tokio::spawn(async move { copied(&folder, after_ms).await }));
         }
         let who = Who::ALL[rng.usize(..2)];
         let text = lost(ivan, history, &mut rng, step);
@@ -129,20 +127,22 @@ fn lost(ivan: &Ivan, history: &History, rng: &mut Rng, step: usize) -> String {
 }
 
 /// Copies the store at an instant at which nothing is on its way in it.
-fn copied(folder: &Path, after_ms: u64) -> PathBuf {
-    std::thread::sleep(Duration::from_millis(after_ms));
+async fn copied(folder: &Path, after_ms: u64) -> PathBuf {
+    tokio::time::sleep(Duration::from_millis(after_ms)).await;
     let copy = folder.join("copy.db");
-    let store = Connection::open(folder.join("ivan.db")).unwrap();
-    store.busy_timeout(WITHIN).unwrap();
     loop {
         let _ = std::fs::remove_file(&copy);
+        let store = Connection::open(folder.join("ivan.db")).unwrap();
+        store.busy_timeout(WITHIN).unwrap();
         store
             .execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
             .unwrap();
-        if pending(&Connection::open(&copy).unwrap()) == "nothing" {
+        drop(store);
+        let is_quiet = pending(&Connection::open(&copy).unwrap()) == "nothing";
+        if is_quiet {
             return copy;
         }
-        std::thread::sleep(LOOK);
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -241,10 +241,17 @@ fn put_off(ivan: &Ivan) -> BTreeSet<String> {
     urls.map(Result::unwrap).collect()
 }
 
-/// The first address that a text links to.
+/// The addresses that a text links to.
+fn addresses(text: &str) -> Vec<String> {
+    let links = text.split('<').skip(1);
+    let links = links.filter_map(|link| Some(link.split_once('|')?.0.to_owned()));
+    // A moment is written like one.
+    links.filter(|link| link.starts_with("http")).collect()
+}
+
+/// The first of them.
 fn address(text: &str) -> Option<String> {
-    let (_, link) = text.split_once("<http")?;
-    Some(format!("http{}", link.split_once('|')?.0))
+    addresses(text).into_iter().next()
 }
 
 /// All that can be pressed in the DMs. A button is about the task in the text above it.
@@ -295,7 +302,8 @@ async fn done_by_guess(ivan: &Ivan, who: Who, killed_at: &str) -> Vec<String> {
         .into_iter()
         .flat_map(|who| said(ivan, who))
         .filter(|posted| posted.ts.as_str() > killed_at && posted.ts != answer.ts)
-        .filter_map(|posted| address(&posted.text))
+        .flat_map(|posted| posted.history)
+        .flat_map(|text| addresses(&text))
         .collect();
     let changed = differences(&before, &world(ivan));
     let unseen = changed.iter().filter(|url| !shown_since.contains(*url));

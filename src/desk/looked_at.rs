@@ -1,0 +1,129 @@
+//! Before a command that depends on what its author was shown: whether this store knows what they were shown.
+//!
+//! A store that was put back from an older copy shows a task of that time as current, while another stands in the DM.
+//! `slack/restored.rs` reads what stands there; here it is compared with the store, and what was shown before is forgotten.
+
+use super::{Conversation, Desk, Gesture, Heard, StoreTrouble, Waiting, turn};
+use crate::domain::command::{self, Command, Ref};
+use crate::store::slack_events::dm_of;
+use crate::store::{Db, DbResult, people, restored};
+use chrono::{DateTime, Utc};
+
+/// One of our posts as it stands in Slack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// From its metadata.
+    pub uid: String,
+    pub at: DateTime<Utc>,
+}
+
+impl Desk {
+    /// Where the author of a message may have been shown what it is about: their DM, and the thread that it was typed in,
+    /// if nothing of that is known. Nothing where the message names its task.
+    pub async fn to_look_at(&self, waiting: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+        let typed = matches!(waiting.heard.gesture, Gesture::Said | Gesture::Slash { .. });
+        let Some(command) = typed
+            .then(|| command::parse(&waiting.heard.text).ok())
+            .flatten()
+        else {
+            return Ok(Vec::new());
+        };
+        if !means_what_was_shown(&command) {
+            return Ok(Vec::new());
+        }
+        let heard = waiting.heard.clone();
+        let in_thread = !matches!(command, Command::Undo { .. });
+        self.inner
+            .store
+            .read(move |connection| to_look_at(connection, &heard, in_thread))
+            .await
+    }
+
+    /// Our posts that stand in a conversation. Whether it is a thread in which this store did not post them all.
+    pub async fn stand_there(
+        &self,
+        waiting: &Waiting,
+        conversation: &Conversation,
+        posts: Vec<Post>,
+    ) -> Result<bool, StoreTrouble> {
+        let newest = self
+            .inner
+            .store
+            .read(move |connection| {
+                let mut newest = None;
+                for post in posts {
+                    if !restored::knows(connection, &post.uid)? {
+                        newest = newest.max(Some(post.at));
+                    }
+                }
+                Ok(newest)
+            })
+            .await?;
+        let Some(until) = newest else {
+            return Ok(false);
+        };
+        if conversation.thread.is_some() {
+            return Ok(true);
+        }
+        tracing::warn!(
+            person = waiting.heard.user,
+            "answers in a direct message are not known to this store, which may be an older copy: what it showed before \
+             them counts no more"
+        );
+        let user = waiting.heard.user.clone();
+        self.inner
+            .store
+            .write(move |tx| {
+                let mut people = people::present(tx)?.into_iter();
+                let person = people
+                    .find(|person| person.alone || person.slack.as_deref() == Some(user.as_str()));
+                match person {
+                    Some(person) => restored::shown_elsewhere(tx, person.id, until),
+                    None => Ok(()),
+                }
+            })
+            .await?;
+        Ok(false)
+    }
+}
+
+fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<Conversation>> {
+    let mut places = Vec::new();
+    let dm = match heard.direct {
+        true => heard.channel.clone(),
+        false => dm_of(connection, &heard.user)?,
+    };
+    // Without one, nothing was shown there.
+    if dm.starts_with('D') {
+        places.push(Conversation {
+            channel: dm,
+            thread: None,
+        });
+    }
+    if let (Some(root), true) = (&heard.thread, in_thread)
+        && turn::under(connection, heard)?.is_none()
+    {
+        places.push(Conversation {
+            channel: heard.channel.clone(),
+            thread: Some(root.clone()),
+        });
+    }
+    Ok(places)
+}
+
+/// Whether a command acts on what its author was shown last, without naming it.
+fn means_what_was_shown(command: &Command) -> bool {
+    match command {
+        Command::Done { task, .. }
+        | Command::Comment { task, .. }
+        | Command::Start { task }
+        | Command::Snooze { task, .. }
+        | Command::Reopen { task }
+        | Command::Assign { task, .. }
+        | Command::Claim { task }
+        | Command::Due { task, .. }
+        | Command::Prioritise { task, .. } => matches!(task, None | Some(Ref::Nth(_))),
+        Command::Undo { of } => of.is_none(),
+        _ => false,
+    }
+}

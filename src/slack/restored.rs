@@ -1,0 +1,94 @@
+//! Before a command that depends on what its author was shown: what stands in their DM is read, once after a start.
+//!
+//! A store that was put back from an older copy does not know what was shown since. The posts in the DM tell: each carries
+//! the uid of its message. `desk/looked_at.rs` compares. Slack that does not answer holds nobody up for long.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::listen::{Actor, MEMBERS_MAX};
+use super::pace::Backoff;
+use super::web::{Web, WebError};
+use super::{Timings, millis, wait_after};
+use crate::desk::{Conversation, Gesture, Waiting};
+
+/// How long a command waits for Slack to show what stands in its author's DM.
+const LOOK_WITHIN: Duration = Duration::from_secs(15);
+
+/// The DMs that were looked at since the start.
+#[derive(Default)]
+pub struct Looks {
+    at: Mutex<HashSet<String>>,
+}
+
+impl Looks {
+    /// Looks where the author of this message may have been shown what it is about.
+    pub async fn look(&self, web: &Web, actor: &dyn Actor, timings: &Timings, next: &mut Waiting) {
+        let places = match actor.to_look_at(next).await {
+            Ok(places) => places,
+            // The command itself meets the same, and is acted on when it passes.
+            Err(_) => return,
+        };
+        for place in places {
+            if place.thread.is_none() && self.looked_at().contains(&place.channel) {
+                continue;
+            }
+            if self.look_at(web, actor, timings, next, &place).await {
+                next.heard.gesture = Gesture::InUnknownThread;
+            }
+        }
+    }
+
+    /// Whether it is a thread in which the store did not post everything.
+    async fn look_at(
+        &self,
+        web: &Web,
+        actor: &dyn Actor,
+        timings: &Timings,
+        next: &Waiting,
+        place: &Conversation,
+    ) -> bool {
+        let until = Instant::now() + LOOK_WITHIN;
+        let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+        let posts = loop {
+            let error = match web.own_posts(&place.channel, place.thread.as_deref()).await {
+                Ok(posts) => break posts,
+                Err(error) => error,
+            };
+            let wait = wait_after(&error, &mut backoff, timings);
+            let is_final = matches!(
+                error,
+                WebError::Refused { .. } | WebError::Credentials { .. }
+            );
+            if is_final || Instant::now() + wait > until {
+                tracing::warn!(
+                    person = next.heard.user,
+                    wait_ms = millis(wait),
+                    "whether a person was shown more than the store knows is not known: {error}"
+                );
+                return false;
+            }
+            tokio::time::sleep(wait).await;
+        };
+        match actor.stand_there(next, place, posts).await {
+            Ok(unknown) => {
+                if place.thread.is_none() {
+                    let mut looked_at = self.looked_at();
+                    if looked_at.len() >= MEMBERS_MAX {
+                        looked_at.clear();
+                    }
+                    looked_at.insert(place.channel.clone());
+                }
+                unknown
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn looked_at(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,134 @@
+//! A store that was put back from an older copy: people were shown things in Slack that it does not know.
+//!
+//! Each of our posts carries the uid of its message, committed before it is sent. A post with another uid was sent by
+//! another store, or by this one in a time that was lost. What people mean by `done` or `2` may stand there.
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::tasks::micros;
+use crate::domain::person::PersonId;
+
+/// Whether this store has sent a post of that uid.
+pub fn knows(connection: &Connection, uid: &str) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM messages WHERE uid = ?1)
+                 OR EXISTS (SELECT 1 FROM left_posts WHERE uid = ?1)",
+        )?
+        .query_row([uid], |row| row.get(0))
+}
+
+/// A message is about to get another uid: its post with the present one may stand where it is.
+pub fn leaves(tx: &Connection, message: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO left_posts (uid, left_ms) SELECT uid, ?2 FROM messages WHERE id = ?1 ON CONFLICT DO NOTHING",
+        params![message, now.timestamp_millis()],
+    )?;
+    Ok(())
+}
+
+/// Somebody was shown things by another store, until then. Tasks and numbers that this store showed them before mean
+/// nothing any more, until they are shown again.
+pub fn shown_elsewhere(
+    tx: &Connection,
+    person: PersonId,
+    until: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let until = until.timestamp_micros();
+    tx.execute(
+        "INSERT INTO shown_elsewhere (person_id, until_us) VALUES (?1, ?2)
+         ON CONFLICT (person_id) DO UPDATE SET until_us = max(until_us, excluded.until_us)",
+        params![person.0, until],
+    )?;
+    // A card that is made again does not show its pin again.
+    tx.execute(
+        "UPDATE messages SET pin_id = NULL
+         WHERE pin_id IN (SELECT id FROM pins WHERE person_id = ?1 AND shown_us <= ?2)",
+        params![person.0, until],
+    )?;
+    tx.execute(
+        "UPDATE pins SET shown_us = NULL WHERE person_id = ?1 AND shown_us <= ?2",
+        params![person.0, until],
+    )?;
+    tx.execute(
+        "DELETE FROM lists WHERE person_id = ?1 AND shown_us <= ?2",
+        params![person.0, until],
+    )?;
+    Ok(())
+}
+
+/// Until when somebody was shown things by another store, if they were.
+pub fn until(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .prepare_cached("SELECT until_us FROM shown_elsewhere WHERE person_id = ?1")?
+        .query_row([person.0], |row| row.get(0).map(micros))
+        .optional()
+}
+
+/// Forgets posts that were left long ago.
+pub fn prune(tx: &Connection, before_ms: i64, step: i64) -> rusqlite::Result<usize> {
+    tx.execute(
+        "DELETE FROM left_posts WHERE uid IN (SELECT uid FROM left_posts WHERE left_ms < ?1 ORDER BY left_ms LIMIT ?2)",
+        params![before_ms, step],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::super::people;
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn what_was_shown_before_counts_no_more_and_what_is_shown_after_does() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        people::configure(&connection, &[]).unwrap();
+        let me = people::present(&connection).unwrap().remove(0).id;
+        let early = people::pin(&connection, me, None, at(1), Some(at(1))).unwrap();
+        people::list(&connection, me, &[], Some(at(1))).unwrap();
+        people::pin(&connection, me, None, at(9), Some(at(9))).unwrap();
+        connection
+            .execute(
+                "INSERT INTO messages (uid, channel, pin_id, created_ms) VALUES ('A', 'D', ?1, 0)",
+                [early],
+            )
+            .unwrap();
+        assert_eq!(until(&connection, me).unwrap(), None);
+        shown_elsewhere(&connection, me, at(5)).unwrap();
+        // Seen again at the next start, and an older one.
+        shown_elsewhere(&connection, me, at(5)).unwrap();
+        shown_elsewhere(&connection, me, at(3)).unwrap();
+        assert_eq!(until(&connection, me).unwrap(), Some(at(5)));
+        let shown: Vec<_> = people::pins(&connection, me).unwrap();
+        let shown: Vec<_> = shown.iter().map(|pin| pin.shown_at).collect();
+        assert_eq!(shown, [None, Some(at(9))]);
+        assert!(!people::has_seen_a_list(&connection, me, at(99)).unwrap());
+        let pinned: Option<i64> = connection
+            .query_row("SELECT pin_id FROM messages", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(pinned, None);
+    }
+
+    #[test]
+    fn a_post_that_was_said_anew_is_ours() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO messages (id, uid, channel, created_ms) VALUES (1, 'A', 'D', 0)",
+            )
+            .unwrap();
+        assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
+        leaves(&connection, 1, at(7)).unwrap();
+        super::super::messages::say_anew(&connection, 1, "B").unwrap();
+        assert!(knows(&connection, "A").unwrap() && knows(&connection, "B").unwrap());
+        assert_eq!(prune(&connection, at(7).timestamp_millis(), 9).unwrap(), 0);
+        assert_eq!(prune(&connection, at(8).timestamp_millis(), 9).unwrap(), 1);
+    }
+}

@@ -1,0 +1,498 @@
+//! What stands in Slack outlives the store: an older copy is put back, or the store is removed. Buttons, forms, numbers and
+//! threads of the time that was lost then mean what they meant, or nothing; never another task.
+
+use std::path::{Path, PathBuf};
+
+use ivan::sandbox::slack::Posted;
+use serde_json::{Value, json};
+
+use crate::gestures::*;
+use crate::harness::*;
+
+const TOLD: &str = "✗ That button is from an older version. Type `current`.";
+const GENERAL: &str = "C0GEN01";
+
+fn three_tasks() -> Setup {
+    Setup::new().clickup_tasks([
+        json!({"name": "Renew cert", "priority": 1}),
+        json!({"name": "Write the runbook", "priority": 2}),
+        json!({"name": "Order labels", "priority": 3}),
+    ])
+}
+
+/// Copies the store as it is now, while the daemon runs.
+fn copied(ivan: &Ivan) -> PathBuf {
+    let copy = ivan.folder().join("copy.db");
+    let _ = std::fs::remove_file(&copy);
+    let into = copy.to_str().unwrap().to_owned();
+    ivan.store().execute("VACUUM INTO ?1", [into]).unwrap();
+    copy
+}
+
+/// People delete what they typed after the copy was taken. What is still in the DMs' history is heard again and done again,
+/// which is another story: here only the answers stand there.
+fn takes_back_what_it_does_not_know(ivan: &Ivan, copy: &Path) {
+    let copy = rusqlite::Connection::open(copy).unwrap();
+    let knows = |ts: &str| -> bool {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM slack_events WHERE json_extract(heard, '$.ts') = ?1)";
+        copy.query_row(sql, [ts], |row| row.get(0)).unwrap()
+    };
+    for who in [ANA, BO] {
+        let dm = ivan.slack().dm(who);
+        for message in ivan.slack().messages(&dm) {
+            let ts = message["ts"].as_str().unwrap();
+            if message["user"] == who && !knows(ts) {
+                ivan.slack().deletes(&dm, ts);
+            }
+        }
+    }
+}
+
+/// Stops the daemon; `copy` stands in the place of its store then, or nothing.
+async fn loses_the_store(ivan: &mut Ivan, copy: Option<PathBuf>) {
+    assert!(ivan.stop().await.success());
+    for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
+        let _ = std::fs::remove_file(ivan.folder().join(name));
+    }
+    if let Some(copy) = copy {
+        takes_back_what_it_does_not_know(ivan, &copy);
+        std::fs::copy(copy, ivan.folder().join("ivan.db")).unwrap();
+    }
+}
+
+/// A message of ours as it stood when it was last looked at.
+struct Old {
+    posted: Posted,
+}
+
+impl Old {
+    fn of(answer: &Answer<'_>) -> Old {
+        Old {
+            posted: answer.posted(),
+        }
+    }
+
+    /// What the n-th button of that label is called.
+    fn action(&self, label: &str, nth: usize) -> String {
+        let blocks = self.posted.blocks.as_array().unwrap().iter();
+        let elements = blocks.flat_map(|block| {
+            let rows = block["elements"].as_array().cloned().unwrap_or_default();
+            rows.into_iter().chain([block["accessory"].clone()])
+        });
+        let mut named = elements.filter(|element| element["text"]["text"] == label);
+        let found = named
+            .nth(nth)
+            .unwrap_or_else(|| panic!("{label}: {:#?}", self.posted));
+        found["action_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn pressed(&self, ivan: &Ivan, label: &str, nth: usize) -> String {
+        let told = ivan.is_told(ANA);
+        let dm = ivan.slack().dm(ANA);
+        ivan.slack()
+            .clicks(ANA, &dm, &self.posted.ts, &self.action(label, nth));
+        told.settles().await.text()
+    }
+}
+
+fn row(ivan: &Ivan, title: &str) -> i64 {
+    ivan.sql(&format!(
+        "SELECT ifnull(max(id), 0) FROM tasks WHERE title = '{title}'"
+    ))
+}
+
+fn wrote(ivan: &Ivan) -> usize {
+    let of = |front: &ivan::sandbox::front::Front| {
+        let seen = front.journal().into_iter();
+        seen.filter(|one| one.method != "GET").count()
+    };
+    of(ivan.clickup().front()) + of(ivan.github().front())
+}
+
+/// What stands in the DM from a time that was lost.
+struct Lost {
+    /// A list of all tasks.
+    list: Old,
+    /// Under it stands an Undo.
+    commented: Old,
+    /// The task that had the row which another one has in the time that counts.
+    title: String,
+}
+
+/// Tasks are made in a time that is lost then. Somebody deletes them, and makes another, before the daemon knows of either.
+async fn with_rows_that_differ(ivan: &mut Ivan) -> Lost {
+    ivan.dm(ANA, "current").await;
+    let copy = copied(ivan);
+    let mut made = Vec::new();
+    for n in 0..6 {
+        let title = format!("Lost {n}");
+        let body = json!({"title": title});
+        let (status, _) = ivan.http("POST", "/tasks", Some(body)).await;
+        assert_eq!(status, 200);
+        made.push((title.clone(), row(ivan, &title)));
+    }
+    let commented = Old::of(&ivan.dm(ANA, "comment nearly").await);
+    let list = Old::of(&ivan.dm(ANA, "list").await);
+    loses_the_store(ivan, Some(copy)).await;
+    for (title, _) in &made {
+        ivan.clickup().delete_task(title);
+    }
+    ivan.clickup()
+        .add_task(json!({"name": "Call Bo", "priority": 1}));
+    ivan.start().await;
+    let call = row(ivan, "Call Bo");
+    let same = made.iter().find(|(_, row)| *row == call);
+    let (title, _) = same.unwrap_or_else(|| panic!("no row is two tasks: {made:?}, {call}"));
+    Lost {
+        list,
+        commented,
+        title: title.clone(),
+    }
+}
+
+impl Lost {
+    /// Which line of the list is about a task.
+    fn line_of(&self, title: &str) -> usize {
+        let blocks = self.list.posted.blocks.as_array().unwrap();
+        let is_of = |block: &Value| block["text"]["text"].to_string().contains(title);
+        blocks.iter().position(is_of).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_button_of_a_list_from_a_time_that_was_lost_completes_no_other_task() {
+    ivan_test(three_tasks(), async |ivan| {
+        let lost = with_rows_that_differ(ivan).await;
+        let line = lost.line_of(&lost.title);
+        assert_eq!(lost.list.pressed(ivan, "Done", line).await, TOLD);
+        for title in ["Call Bo", "Renew cert", "Write the runbook", "Order labels"] {
+            ivan.clickup().task(title).is("to do");
+        }
+        // What is there in both times is what it was.
+        let line = lost.line_of("Write the runbook");
+        let told = lost.list.pressed(ivan, "Done", line).await;
+        assert!(
+            told.starts_with("✓ Task completed in ClickUp: Write the runbook"),
+            "{told}"
+        );
+        ivan.clickup().task("Call Bo").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undo_from_a_time_that_was_lost_takes_back_nothing_newer() {
+    ivan_test(three_tasks(), async |ivan| {
+        let lost = with_rows_that_differ(ivan).await;
+        let call = ivan.clickup().task("Call Bo").id().to_owned();
+        // As many commands as there were in the time that was lost.
+        let path = format!("/tasks/clickup%3A{call}/comment");
+        let texts = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        for text in texts {
+            let (status, _) = ivan.http("POST", &path, Some(json!({"text": text}))).await;
+            assert_eq!(status, 200);
+        }
+        assert_eq!(lost.commented.pressed(ivan, "Undo", 0).await, TOLD);
+        ivan.clickup().task("Call Bo").has_comments(texts);
+        ivan.clickup().task("Renew cert").has_comments(["nearly"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_button_of_a_card_whose_task_is_not_there_any_more_is_answered_and_does_nothing() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        let copy = copied(ivan);
+        ivan.dm(ANA, "create Buy milk").await.begins("✓ ");
+        let milk = ivan.clickup().task("Buy milk").id().to_owned();
+        let card = Old::of(&ivan.dm(ANA, &format!("start clickup:{milk}")).await);
+        assert!(card.posted.text.starts_with('✓'));
+        let card = Old::of(&ivan.dm(ANA, "current").await);
+        ivan.opens_home(ANA).await;
+        let home = ivan.home(ANA).unwrap()["blocks"].clone();
+        loses_the_store(ivan, Some(copy)).await;
+        ivan.clickup().delete_task(&milk);
+        ivan.clickup().add_task(json!({"name": "Call Bo"}));
+        ivan.start().await;
+        let before = wrote(ivan);
+        for label in ["Done", "Next", "Snooze"] {
+            assert_eq!(card.pressed(ivan, label, 0).await, TOLD, "{label}");
+        }
+        // That no form opens is told where it was to open.
+        let (dm, told) = (ivan.slack().dm(ANA), whispers(ivan.slack(), ANA).len());
+        ivan.slack()
+            .clicks(ANA, &dm, &card.posted.ts, &card.action("Comment", 0));
+        ivan.is_whispered(ANA, told, |text| text == TOLD).await;
+        for sign in ["white_check_mark", "zzz", "eyes"] {
+            ivan.is_silent_after(ANA, |slack, _| {
+                slack.reacts(ANA, &dm, &card.posted.ts, sign)
+            })
+            .await;
+        }
+        // The Home tab stands as it was published last.
+        let action = home.to_string();
+        let action = action.split(&format!("\"done:clickup:{milk}")).count();
+        assert!(action > 1, "it was there: {home:#}");
+        let told = ivan.is_told(ANA);
+        ivan.slack()
+            .clicks_home(ANA, &format!("done:clickup:{milk}"));
+        told.settles().await.replies(TOLD);
+        assert_eq!(wrote(ivan), before);
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
+        assert!(modals(ivan.slack()).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_store_knows_the_tasks_of_old_buttons_and_no_commands() {
+    ivan_test(three_tasks(), async |ivan| {
+        let list = Old::of(&ivan.dm(ANA, "list").await);
+        ivan.dm(ANA, "done 3")
+            .await
+            .begins("✓ Task completed in ClickUp: Order labels");
+        let commented = Old::of(&ivan.dm(ANA, "comment on 1: nearly").await);
+        let first = row(ivan, "Write the runbook");
+        loses_the_store(ivan, None).await;
+        // Rows are given in the order of reading.
+        ivan.clickup().add_task(json!({"name": "Call Bo"}));
+        ivan.clickup().delete_task("Renew cert");
+        ivan.start().await;
+        assert_ne!(row(ivan, "Write the runbook"), first);
+        assert_eq!(
+            list.pressed(ivan, "Done", 0).await,
+            TOLD,
+            "Renew cert is not there any more"
+        );
+        assert_eq!(commented.pressed(ivan, "Undo", 0).await, TOLD);
+        let told = list.pressed(ivan, "Done", 1).await;
+        assert!(
+            told.starts_with("✓ Task completed in ClickUp: Write the runbook"),
+            "{told}"
+        );
+        ivan.clickup().task("Call Bo").is("to do");
+        // Numbers of a list that this store never showed.
+        ivan.dm(ANA, "done 1").await.begins("✗ ");
+        ivan.clickup().task("Call Bo").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_that_was_open_means_its_task_and_its_person() {
+    let people = |first: &str, second: &str| {
+        let one = |name: &str| match name {
+            "Ana" => {
+                "[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"ana\"\nclickup = \"4242\"\n"
+            }
+            _ => {
+                "[[people]]\nname = \"Bo\"\nslack = \"U0BOB01\"\ngithub = \"bo\"\nclickup = \"4243\"\n"
+            }
+        };
+        format!("{}{}", one(first), one(second))
+    };
+    let setup = Setup::new().clickup_tasks([
+        json!({"name": "Renew cert", "priority": 1, "assignees": [ANA_CLICKUP]}),
+        json!({"name": "Write the runbook", "assignees": [ANA_CLICKUP]}),
+    ]);
+    let setup = setup.config(&people("Ana", "Bo"));
+    ivan_test(setup, async |ivan| {
+        let card = Old::of(&ivan.dm(ANA, "current").await);
+        let dm = ivan.slack().dm(ANA);
+        let action = card.action("Comment", 0);
+        ivan.slack().clicks(ANA, &dm, &card.posted.ts, &action);
+        ivan.form(1).await;
+        ivan.slack().shortcut(ANA, "new_task");
+        ivan.form(2).await;
+        let called = |name: &str| {
+            let mut open = modals(ivan.slack()).into_iter();
+            open.find(|view| view["callback_id"] == name).unwrap()
+        };
+        let (comment, create) = (called("ivan_comment"), called("ivan_create"));
+        loses_the_store(ivan, None).await;
+        // In another order their rows are each other's.
+        ivan.reconfigure(|_| Setup::new().config(&people("Bo", "Ana")));
+        ivan.clickup()
+            .add_task(json!({"name": "Call Bo", "assignees": [ANA_CLICKUP]}));
+        ivan.start().await;
+        let create = Form::of(ivan, create);
+        let told = ivan.is_told(ANA);
+        let fields = [("title", "Fix login"), ("assignee", "Bo")];
+        assert!(create.submits(ANA, &fields).await.is_null());
+        told.settles()
+            .await
+            .begins("✓ Task created in ClickUp: Fix login");
+        let made = ivan.clickup().task("Fix login").json();
+        assert_eq!(made["assignees"][0]["id"], BO_CLICKUP, "{made:#}");
+        let comment = Form::of(ivan, comment);
+        let told = ivan.is_told(ANA);
+        assert!(comment.submits(ANA, &[("text", "shipped")]).await.is_null());
+        told.settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ what is typed
+
+#[tokio::test]
+async fn what_was_shown_in_a_time_that_was_lost_is_not_completed_by_guess() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.dm(ANA, "comment nearly").await.begins("✓ ");
+        let copy = copied(ivan);
+        ivan.dm(ANA, "next").await.mentions("Write the runbook");
+        ivan.dm(ANA, "comment started").await.begins("✓ ");
+        loses_the_store(ivan, Some(copy)).await;
+        ivan.start().await;
+        // She means the runbook; the store thinks of the certificate.
+        ivan.dm(ANA, "undo")
+            .await
+            .begins("✗ My data is older than your last actions");
+        ivan.clickup().task("Renew cert").has_comments(["nearly"]);
+        ivan.dm(ANA, "done")
+            .await
+            .begins("✗ No current task, so nothing was changed");
+        for title in ["Renew cert", "Write the runbook", "Order labels"] {
+            ivan.clickup().task(title).is("to do");
+        }
+        // What has been shown since, is meant; after a restart, too.
+        ivan.dm(ANA, "done")
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        ivan.dm(ANA, "undo").await.begins("✓ Undone: ");
+        ivan.kill_and_restart().await;
+        ivan.dm(ANA, "done")
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+        ivan.clickup().task("Write the runbook").is("to do");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_of_a_list_from_a_time_that_was_lost_completes_nothing() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "list").await.mentions("2. Write the runbook");
+        let copy = copied(ivan);
+        let labels = ivan.clickup().task("Order labels").id().to_owned();
+        ivan.dm(ANA, &format!("prio clickup:{labels} urgent"))
+            .await
+            .begins("✓ ");
+        ivan.dm(ANA, "list").await.mentions("2. Order labels");
+        loses_the_store(ivan, Some(copy)).await;
+        ivan.start().await;
+        ivan.dm(ANA, "done 2").await.begins("✗ ");
+        // Over a slash command it is the same: its author has seen what stands in their DM.
+        let told = ivan.slash(ANA, GENERAL, "done 2").await;
+        assert!(told.starts_with('✗'), "{told}");
+        for title in ["Renew cert", "Write the runbook", "Order labels"] {
+            ivan.clickup().task(title).is("to do");
+        }
+        ivan.dm(ANA, "list").await.begins("1. ");
+        ivan.dm(ANA, "done 1")
+            .await
+            .begins("✓ Task completed in ClickUp: ");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_current_task() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let copy = copied(ivan);
+        let lost = ivan.dm(ANA, "next").await.ts();
+        let asked = ivan.says_in("general", ANA, "create Buy milk");
+        let root = asked.ts.clone();
+        asked.settles().await.begins("✓ ");
+        loses_the_store(ivan, Some(copy)).await;
+        ivan.start().await;
+        const TOLD: &str =
+            "✗ I don't remember which task this thread is about, so nothing changed.";
+        // So that the current task has been shown by this store.
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        for text in ["done", "comment seen", "start"] {
+            ivan.says_under(ANA, &lost, text)
+                .settles()
+                .await
+                .begins(TOLD);
+        }
+        let general = ivan.slack().channel("general");
+        let mention = format!("<@{}> done", ivan.slack().bot_user());
+        ivan.slack().says_in_thread(ANA, &general, &root, &mention);
+        let answered = |slack: &ivan::sandbox::slack::Slack| {
+            slack
+                .replies_to(&general, &root)
+                .iter()
+                .any(|reply| shown(&reply.text).starts_with(TOLD))
+        };
+        ivan.within("it is answered", ivan.slack().until(answered))
+            .await;
+        for title in ["Renew cert", "Write the runbook", "Buy milk"] {
+            ivan.clickup().task(title).is("to do");
+        }
+        // Named, it is done; and under what the store knows, or nobody has answered, all is as ever.
+        let cert = ivan.clickup().task("Renew cert").id().to_owned();
+        ivan.says_under(ANA, &lost, &format!("done clickup:{cert}"))
+            .settles()
+            .await
+            .begins("✓ Task completed in ClickUp: Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_store_is_not_gone_on_with() {
+    ivan_test(three_tasks(), async |ivan| {
+        let (_, page) = ivan.http("GET", "/tasks?limit=2", None).await;
+        let of_tasks = page["next_cursor"].as_str().unwrap().to_owned();
+        let (status, rest) = ivan
+            .http("GET", &format!("/tasks?limit=2&cursor={of_tasks}"), None)
+            .await;
+        assert_eq!(
+            (status, rest["tasks"].as_array().unwrap().len()),
+            (200, 1),
+            "{rest}"
+        );
+        for n in 0..3 {
+            ivan.dm(ANA, &format!("create Task {n}")).await.begins("✓ ");
+        }
+        let (_, page) = ivan.http("GET", "/log?limit=1", None).await;
+        let of_log = page["next_cursor"].as_str().unwrap().to_owned();
+        let (status, rest) = ivan
+            .http("GET", &format!("/log?limit=1&cursor={of_log}"), None)
+            .await;
+        assert_eq!(
+            (status, rest["entries"].as_array().unwrap().len()),
+            (200, 1),
+            "{rest}"
+        );
+        let named: Value = json!(["Renew cert", "Write the runbook", "Order labels"]);
+        loses_the_store(ivan, None).await;
+        for title in named.as_array().unwrap() {
+            ivan.clickup().delete_task(title.as_str().unwrap());
+        }
+        ivan.start().await;
+        for n in 0..3 {
+            ivan.dm(ANA, &format!("create Other {n}"))
+                .await
+                .begins("✓ ");
+        }
+        for path in [
+            format!("/tasks?limit=2&cursor={of_tasks}"),
+            format!("/log?limit=1&cursor={of_log}"),
+            "/tasks?cursor=2".to_owned(),
+            "/log?cursor=2".to_owned(),
+        ] {
+            let (status, problem) = ivan.http("GET", &path, None).await;
+            assert_eq!(status, 422, "{path}: {problem}");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("Begin with the first page"), "{detail}");
+        }
+    })
+    .await;
+}
