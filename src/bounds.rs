@@ -56,6 +56,8 @@ pub enum Bound {
     Unmet,
     /// Webhooks put back to work within an hour.
     Reactivations,
+    /// Mentions in one text that is written to a source.
+    Mentions,
 }
 
 /// How often a bound was reached, and its line in the log.
@@ -98,6 +100,7 @@ impl Bound {
         Bound::Missed,
         Bound::Unmet,
         Bound::Reactivations,
+        Bound::Mentions,
     ];
 
     /// The word in metrics and logs.
@@ -123,6 +126,7 @@ impl Bound {
             Bound::Missed => "missed",
             Bound::Unmet => "unmet",
             Bound::Reactivations => "reactivations",
+            Bound::Mentions => "mentions",
         }
     }
 

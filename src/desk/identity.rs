@@ -13,11 +13,12 @@ use tokio::time::timeout;
 use super::turn::{Done, Said, Turn, Typed};
 use super::undo::local;
 use super::{Desk, StoreTrouble, TurnedDown, is_called, person_of};
+use crate::bounds::Bound;
 use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
 use crate::domain::operation::WriteError;
 use crate::domain::person::{Member, Person, PersonId};
-use crate::domain::prose::{self, Addressee, Piece, Prose};
+use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
 use crate::domain::reply::{self, Words};
 use crate::domain::sign::Receipts;
 use crate::domain::task::{Account, Source};
@@ -411,9 +412,17 @@ impl Turn<'_> {
             .map(|one| Addressee {
                 called: one.slack.iter().chain([&one.name]).cloned().collect(),
                 written: written(one),
+                name: one.name.clone(),
             })
             .collect();
-        Ok(prose::addressed(text, &addressees))
+        let addressed = prose::addressed(text, &addressees);
+        if addressed.only_named > 0 {
+            Bound::Mentions.reached(format_args!(
+                "of one text {MENTIONS_MAX} mentions are sent as mentions and {} as names",
+                addressed.only_named
+            ));
+        }
+        Ok(addressed.prose)
     }
 
     /// To whom a new task is assigned: its creator, as far as they have an account there, or whom they name.

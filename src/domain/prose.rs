@@ -4,9 +4,13 @@
 //! The desk makes it before the operation is committed, so that one and the same text is sent, looked for after a lost
 //! answer, recognised when it comes back, and compared before it is taken back.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+/// How many mentions one text may have. GitHub tells no more people of one text either.
+pub const MENTIONS_MAX: usize = 50;
 
 /// A text with the people whom it mentions, where a source has mentions that are more than text (contract clickup 6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,12 +72,7 @@ impl From<String> for Prose {
 impl FromIterator<Piece> for Prose {
     fn from_iter<I: IntoIterator<Item = Piece>>(pieces: I) -> Prose {
         let mut prose = Prose::default();
-        for piece in pieces {
-            match piece {
-                Piece::Text(text) => prose.push(&text),
-                mention @ Piece::Mention { .. } => prose.0.push(mention),
-            }
-        }
+        pieces.into_iter().for_each(|piece| prose.add(piece));
         prose
     }
 }
@@ -108,6 +107,13 @@ impl Prose {
             other => other.clone(),
         });
         pieces.collect()
+    }
+
+    fn add(&mut self, piece: Piece) {
+        match piece {
+            Piece::Text(text) => self.push(&text),
+            mention @ Piece::Mention { .. } => self.0.push(mention),
+        }
     }
 
     fn push(&mut self, more: &str) {
@@ -162,26 +168,43 @@ fn plain_lines(text: &str) -> String {
 }
 
 /// Whether one encoded text is another, or that with names for mentions.
+///
+/// A name may begin as the text before it ends, so that one mention may be read in several ways. All of them are followed
+/// at once, by where in `shown` they end.
 fn is_spelled(wanted: &str, shown: &str) -> bool {
-    let Some((text, rest)) = wanted.split_once(MARK) else {
-        return wanted == shown;
-    };
-    let mut parts = rest.splitn(3, MARK);
-    let (Some(account), Some(name), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-        return false;
-    };
-    let Some(shown) = shown.strip_prefix(text) else {
-        return false;
-    };
-    let mentioned = shown
-        .strip_prefix(&format!("{MARK}{account}{MARK}"))
-        .and_then(|shown| shown.split_once(MARK));
-    let named = [format!("@{name}"), name.to_owned()];
-    let named = named
-        .iter()
-        .filter_map(|named| shown.strip_prefix(named.as_str()));
-    let mut ways = mentioned.map(|(_, after)| after).into_iter().chain(named);
-    ways.any(|after| is_spelled(rest, after))
+    let mut ends = BTreeSet::from([shown.len()]);
+    let mut rest = wanted;
+    while let Some((text, mention)) = rest.split_once(MARK) {
+        let mut parts = mention.splitn(3, MARK);
+        let (Some(account), Some(name), Some(after)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return false;
+        };
+        let mentioned = format!("{MARK}{account}{MARK}");
+        let named = format!("@{name}");
+        let mut next = BTreeSet::new();
+        for left in left_at(shown, &ends) {
+            let Some(left) = left.strip_prefix(text) else {
+                continue;
+            };
+            let by_account = left.strip_prefix(mentioned.as_str());
+            let by_account = by_account.and_then(|left| left.split_once(MARK));
+            next.extend(by_account.map(|(_, left)| left.len()));
+            next.extend(left.strip_prefix(named.as_str()).map(str::len));
+            next.extend(left.strip_prefix(name).map(str::len));
+        }
+        if next.is_empty() {
+            return false;
+        }
+        (ends, rest) = (next, after);
+    }
+    left_at(shown, &ends).any(|left| left == rest)
+}
+
+/// What is left of a text, for each number of bytes that may be left.
+fn left_at<'a>(text: &'a str, left: &BTreeSet<usize>) -> impl Iterator<Item = &'a str> {
+    left.iter()
+        .filter_map(|left| text.get(text.len().checked_sub(*left)?..))
 }
 
 /// Whether a text is another, but for what cannot be seen.
@@ -196,20 +219,46 @@ pub struct Addressee {
     pub called: Vec<String>,
     /// What is written instead, the `@` too.
     pub written: Piece,
+    /// What is written where a text has more mentions than it may have.
+    pub name: String,
+}
+
+impl Addressee {
+    /// Writing them mentions nobody.
+    fn is_only_named(&self) -> bool {
+        matches!(&self.written, Piece::Text(text) if *text == self.name)
+    }
+}
+
+/// A text in which people are addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    pub prose: Prose,
+    /// How many it addresses by no more than their names, being over [`MENTIONS_MAX`].
+    pub only_named: usize,
 }
 
 /// A text in which each `@` with one of these people after it is what is written for them. Code is left alone, and so is
 /// an `@` within an address.
-pub fn addressed(text: &str, people: &[Addressee]) -> Prose {
-    let mut whole = Vec::new();
+pub fn addressed(text: &str, people: &[Addressee]) -> Addressed {
+    let mut prose = Prose::default();
+    let (mut mentions, mut only_named) = (0, 0);
     let mut before = ' ';
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let (written, after) = match c {
             '`' => code(rest),
             '@' if !before.is_alphanumeric() => match addressee(rest, people) {
-                Some((written, after)) => {
-                    whole.push(written.clone());
+                Some((one, after)) => {
+                    if one.is_only_named() {
+                        prose.push(&one.name);
+                    } else if mentions < MENTIONS_MAX {
+                        mentions += 1;
+                        prose.add(one.written.clone());
+                    } else {
+                        only_named += 1;
+                        prose.push(&one.name);
+                    }
                     rest = after;
                     continue;
                 }
@@ -217,11 +266,11 @@ pub fn addressed(text: &str, people: &[Addressee]) -> Prose {
             },
             c => split_at(rest, c.len_utf8()),
         };
-        whole.push(Piece::Text(written.to_owned()));
+        prose.push(written);
         before = written.chars().next_back().unwrap_or(before);
         rest = after;
     }
-    whole.into_iter().collect()
+    Addressed { prose, only_named }
 }
 
 /// Whether a text addresses somebody by one of these names.
@@ -232,8 +281,9 @@ pub fn addresses<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> bool {
             account: String::new(),
             name: String::new(),
         },
+        name: String::new(),
     };
-    addressed(text, &[one]).mentions().next().is_some()
+    addressed(text, &[one]).prose.mentions().next().is_some()
 }
 
 fn split_at(text: &str, at: usize) -> (&str, &str) {
@@ -260,14 +310,14 @@ fn code(text: &str) -> (&str, &str) {
 }
 
 /// The longest name after the `@` counts.
-fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a Piece, &'a str)> {
+fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a Addressee, &'a str)> {
     let after_at = text.strip_prefix('@')?;
     let found = people.iter().flat_map(|one| {
         let named = one
             .called
             .iter()
             .filter_map(|name| after_name(after_at, name));
-        named.map(|after| (&one.written, after))
+        named.map(move |after| (one, after))
     });
     found.min_by_key(|(_, after)| after.len())
 }
@@ -377,12 +427,13 @@ mod tests {
         let someone = |called: &[&str], written: &str| Addressee {
             called: called.iter().map(|&name| name.into()).collect(),
             written: Piece::Text(written.into()),
+            name: "Bo".into(),
         };
         let people = [
             someone(&["Bo", "U0BOB01"], "@bo-lind"),
             someone(&["Bo Derek"], "Bo Derek"),
         ];
-        assert_eq!(addressed(text, &people), written.into());
+        assert_eq!(addressed(text, &people).prose, written.into());
     }
 
     fn bo() -> Piece {
@@ -404,8 +455,9 @@ mod tests {
         let people = [Addressee {
             called: vec!["Bo".into()],
             written: bo(),
+            name: "Bo".into(),
         }];
-        let asked = signed(addressed("ask @Bo, `@Bo`\n", &people), "Ana");
+        let asked = signed(addressed("ask @Bo, `@Bo`\n", &people).prose, "Ana");
         assert_eq!(
             asked,
             prose(&[Ok("ask "), Err(bo()), Ok(", `@Bo`\n\n— Ana")])
@@ -417,7 +469,7 @@ mod tests {
             "ask Bo Lind, `@Bo`\n\n— Ana".into()
         );
         assert_eq!(asked.unmentioned_but(|account| account == "4243"), asked);
-        let ends = signed(addressed("@Bo", &people), "Ana");
+        let ends = signed(addressed("@Bo", &people).prose, "Ana");
         assert_eq!(ends, prose(&[Err(bo()), Ok("\n\n— Ana")]));
         assert_eq!(unsigned(ends, "Ana"), prose(&[Err(bo())]));
         // It is theirs.
@@ -486,5 +538,73 @@ mod tests {
             signed("x".into(), "A\nna <!-- `*"),
             "x\n\n— A na !--".into()
         );
+    }
+
+    /// A thread whose stack is smaller than what a call for each mention would take.
+    fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let thread = std::thread::Builder::new().stack_size(256 * 1024);
+        thread.spawn(work).unwrap().join().unwrap()
+    }
+
+    fn many(piece: Piece, between: &str, times: usize) -> Prose {
+        let pieces = (0..times).flat_map(|_| [piece.clone(), Piece::Text(between.into())]);
+        pieces.collect()
+    }
+
+    #[test]
+    fn a_hundred_thousand_mentions_are_compared_without_a_call_for_each() {
+        let (as_left, as_named, of_another) = on_a_small_stack(|| {
+            let written = many(bo(), " ", 100_000);
+            let named = written.unmentioned_but(|_| false);
+            let mut other = written.0.clone();
+            other.push(zoe());
+            (
+                written.is_shown_as(&written),
+                written.is_shown_as(&named),
+                written.is_shown_as(&other.into_iter().collect()),
+            )
+        });
+        assert!(as_left && as_named && !of_another);
+    }
+
+    /// Each mention may be shown with its `@` or without, and here both fit nearly everywhere.
+    #[test]
+    fn names_that_can_be_read_in_two_ways_do_not_double_the_work() {
+        let at = Piece::Mention {
+            account: "4245".into(),
+            name: "@".into(),
+        };
+        let written = many(at, "", MENTIONS_MAX);
+        let ats = |count: usize| Prose::from("@".repeat(count));
+        assert!(written.is_shown_as(&ats(MENTIONS_MAX)));
+        assert!(written.is_shown_as(&ats(MENTIONS_MAX + 7)));
+        assert!(written.is_shown_as(&ats(2 * MENTIONS_MAX)));
+        assert!(!written.is_shown_as(&ats(2 * MENTIONS_MAX + 1)));
+        assert!(!written.is_shown_as(&ats(MENTIONS_MAX - 1)));
+        let last_differs = Prose::from("@".repeat(75) + "x");
+        assert!(!written.is_shown_as(&last_differs));
+    }
+
+    #[test]
+    fn so_many_mentions_are_mentions_and_the_others_are_names() {
+        let people = [Addressee {
+            called: vec!["Bo".into()],
+            written: bo(),
+            name: "Bo".into(),
+        }];
+        let over = MENTIONS_MAX + 3;
+        let all = on_a_small_stack(move || addressed(&"@Bo ".repeat(over), &people));
+        assert_eq!(all.only_named, 3);
+        assert_eq!(all.prose.mentions().count(), MENTIONS_MAX);
+        let text = "@Bo Lind ".repeat(MENTIONS_MAX) + "Bo Bo Bo ";
+        assert_eq!(all.prose.to_string(), text);
+        let login = [Addressee {
+            called: vec!["Bo".into()],
+            written: Piece::Text("@bo-lind".into()),
+            name: "Bo".into(),
+        }];
+        let all = addressed(&"@Bo ".repeat(over), &login);
+        let text = "@bo-lind ".repeat(MENTIONS_MAX) + "Bo Bo Bo ";
+        assert_eq!((all.prose, all.only_named), (text.into(), 3));
     }
 }

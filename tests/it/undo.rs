@@ -80,6 +80,39 @@ async fn a_comment_is_deleted() {
     .await;
 }
 
+/// What a text mentions is compared without a call for each mention, and 50 of them are mentions.
+#[tokio::test]
+async fn a_comment_of_thousands_of_mentions_is_deleted() {
+    ivan_test(both().people(), async |ivan| {
+        let key = format!("clickup:{}", ivan.clickup().task("Renew cert").id());
+        let ask = |times: usize| "@Bo, please! ".repeat(times);
+        // 60,000 characters over HTTP.
+        let path = format!("/tasks/{key}/comment");
+        let body = json!({"text": ask(60_000 / 13)});
+        let as_ana = [("X-Ivan-Actor", "Ana")];
+        let (status, answer) = ivan.http_with("POST", &path, Some(body), &as_ana).await;
+        assert_eq!(status, 200, "{answer}");
+        let mentions = ivan.clickup().task("Renew cert").mentions();
+        assert_eq!(mentions, [BO_CLICKUP; 50]);
+        let (status, answer) = ivan.http_with("POST", "/undo", None, &as_ana).await;
+        assert_eq!(status, 200, "{answer}");
+        ivan.clickup().task("Renew cert").has_comments([]);
+        // 40,000 by Slack, to each source.
+        for at in [key.as_str(), "#1"] {
+            let text = format!("comment on {at}: {}", ask(40_000 / 13 - 5));
+            ivan.dm(ANA, &text).await.begins("✓ Comment added");
+            ivan.dm(ANA, "undo")
+                .await
+                .begins("✓ Undone: your comment on ");
+        }
+        ivan.clickup().task("Renew cert").has_comments([]);
+        ivan.github().issue(REPO, 1).has_comments([]);
+        ivan.counts("ivan_bounds_reached_total{bound=\"mentions\"} 3")
+            .await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_creation_is_deleted_or_closed() {
     ivan_test(both(), async |ivan| {
