@@ -169,6 +169,7 @@ impl App {
             reconciler: reconciler.clone(),
             desk: desk.clone(),
             outbox: outbox.clone(),
+            inbox: inbox.clone(),
             gaps: gaps.clone(),
             watched: Watched {
                 alarms,
@@ -434,6 +435,7 @@ struct Syncs {
     reconciler: Reconciler,
     desk: Desk,
     outbox: Outbox,
+    inbox: Inbox,
     gaps: Gaps,
     watched: Watched,
 }
@@ -452,6 +454,7 @@ impl Syncs {
         self.desk.source_is(source, synced.error.clone());
         if synced.error.is_none() {
             self.outbox.source_answers(source);
+            self.inbox.source_answers(source);
         }
         if synced.changed > 0 {
             // No webhook had told of it, or none had yet.

@@ -1,11 +1,12 @@
 //! Deliveries → source events → apply → notices.
 //!
 //! A delivery is kept before it is answered (P1) and worked off after. Where its payload says too little, or arrives
-//! beside another of the same time, the task is read; reads of one task that several deliveries ask for are one. A
-//! source that does not answer holds up only what has to be read from it, and that waits.
+//! beside another of the same time, the task is read; reads of one task that several deliveries ask for are one. Each
+//! source has a loop of its own, so that one that does not answer holds up only what has to be read from it. That waits
+//! with a back-off, or until the source answers something else, and is neither walked nor asked for meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use futures_util::future::{join, join_all};
 use futures_util::stream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
@@ -20,7 +22,7 @@ use crate::clock::Clock;
 use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, What};
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
 use crate::domain::task::{Source, Task, TaskKey};
-use crate::store::deliveries::{self, Waiting};
+use crate::store::deliveries::{self, Page, Waiting};
 use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
 
 pub use crate::store::slack_events::Kept;
@@ -28,8 +30,13 @@ pub use crate::store::slack_events::Kept;
 /// Deliveries that may wait: past that, senders are told to come again (P8).
 const WAITING_MAX: i64 = 20_000;
 /// Deliveries that are worked off together, and tasks read at once for them.
-const TOGETHER: usize = 64;
+const TOGETHER: Page = Page {
+    deliveries: 64,
+    bytes: 8 * 1024 * 1024,
+};
 const READS: usize = 8;
+/// Acts on one task that deliveries tell together; of more the newest.
+const ACTS_MAX: usize = 256;
 /// Waits after a source did not answer, or the store failed.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -48,8 +55,10 @@ struct Inner {
     sources: BTreeMap<Source, Arc<dyn SourceWriter>>,
     /// The secrets of bot.toml.
     secrets: BTreeMap<Source, String>,
-    /// Readers that know what they need.
-    prepared: Mutex<BTreeSet<Source>>,
+    /// Changes when a delivery was kept.
+    kept: watch::Sender<u64>,
+    /// Changes when a source has answered.
+    answers: BTreeMap<Source, watch::Sender<u64>>,
     /// Where the last delivery came from.
     arrivals: watch::Sender<Option<Source>>,
 }
@@ -87,7 +96,11 @@ impl Inbox {
                     .map(|writer| (writer.source(), writer))
                     .collect(),
                 secrets,
-                prepared: Mutex::default(),
+                kept: watch::Sender::default(),
+                answers: Source::ALL
+                    .into_iter()
+                    .map(|source| (source, watch::Sender::default()))
+                    .collect(),
                 arrivals: watch::Sender::default(),
             }),
         }
@@ -160,76 +173,250 @@ impl Inbox {
             .await
     }
 
+    /// A source has answered: what waits for it is tried again now.
+    pub fn source_answers(&self, source: Source) {
+        if let Some(answers) = self.inner.answers.get(&source) {
+            answers.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
     /// Works off what is kept, until `shutdown`.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
-        let mut wait = RETRY_INITIAL;
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        let sources = Source::ALL.map(|source| self.keep_up(source, shutdown.clone()));
+        join(join_all(sources), self.pass_on(shutdown)).await;
+    }
+
+    /// Tells the loops of all sources that something was kept.
+    async fn pass_on(&self, mut shutdown: watch::Receiver<bool>) {
         while !*shutdown.borrow_and_update() {
-            let worked_off = self.work_off().await;
-            if let Err(trouble) = &worked_off {
-                tracing::error!(error = %trouble, "deliveries wait: {trouble}");
-            }
-            let pause = wait;
-            let again = async {
-                match &worked_off {
-                    Ok(true) => std::future::pending().await,
-                    Ok(false) => tokio::time::sleep(pause).await,
-                    // The store says itself when it is well again.
-                    Err(_) => {
-                        tokio::time::sleep(RETRY_INITIAL).await;
-                        self.inner.store.until_well().await;
-                    }
-                }
-            };
-            wait = match worked_off {
-                Ok(false) => (wait * 2).min(RETRY_MAX),
-                Ok(true) | Err(_) => RETRY_INITIAL,
-            };
             tokio::select! {
-                () = self.inner.store.signals().delivered.notified() => {}
-                () = again => {}
+                () = self.inner.store.signals().delivered.notified() => {
+                    self.inner.kept.send_modify(|count| *count = count.wrapping_add(1));
+                }
                 _ = shutdown.changed() => {}
             }
         }
     }
 
-    /// Everything that waits, oldest first; whether nothing is left.
-    async fn work_off(&self) -> Result<bool, StoreTrouble> {
-        let mut all = true;
-        let mut after = 0;
-        loop {
-            let page = self
-                .inner
-                .store
-                .read(move |connection| deliveries::waiting(connection, after, TOGETHER))
-                .await?;
-            let Some(last) = page.last() else {
-                return Ok(all);
+    /// Works off what is kept of one source, until `shutdown`.
+    async fn keep_up(&self, source: Source, mut shutdown: watch::Receiver<bool>) {
+        let inner = &self.inner;
+        let mut work = Work::of(source);
+        let mut kept = inner.kept.subscribe();
+        let mut answers = inner.answers.get(&source).map(watch::Sender::subscribe);
+        while !*shutdown.borrow_and_update() {
+            kept.mark_unchanged();
+            if let Some(answers) = &mut answers {
+                answers.mark_unchanged();
+            }
+            let worked_off = inner.work_off(&mut work).await;
+            if let Err(trouble) = &worked_off {
+                tracing::error!(error = %trouble, "deliveries wait: {trouble}");
+            }
+            let hears = worked_off.is_err() || work.hears();
+            let held_until = work.held.as_ref().map(|held| held.until);
+            let again = async {
+                match (&worked_off, held_until) {
+                    // The store says itself when it is well again.
+                    (Err(_), _) => {
+                        tokio::time::sleep(RETRY_INITIAL).await;
+                        inner.store.until_well().await;
+                    }
+                    (Ok(()), Some(until)) => tokio::time::sleep_until(until).await,
+                    (Ok(()), None) => std::future::pending().await,
+                }
             };
-            after = last.id;
-            all &= self.inner.page(page).await?;
+            let answered = async {
+                match &mut answers {
+                    Some(answers) if held_until.is_some() => answers.changed().await.is_ok(),
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = kept.changed(), if hears => {}
+                () = again => {}
+                _ = answered => work.release(),
+                _ = shutdown.changed() => {}
+            }
         }
     }
 }
 
+/// How far the deliveries of one source are worked off.
+struct Work {
+    source: Source,
+    /// Its reader knows what it needs.
+    prepared: bool,
+    /// Some deliveries wait for the source.
+    held: Option<Held>,
+    /// While some wait: everything up to this delivery is worked off, or waits for the source.
+    up_to: i64,
+}
+
+/// The source did not answer.
+struct Held {
+    /// It is asked again then.
+    until: Instant,
+    /// Attempts without an answer, one after the other.
+    attempts: u32,
+}
+
+/// One walk over the deliveries that wait.
+struct Walk {
+    /// Whether the source may be asked.
+    asks: bool,
+    /// Whether it answered anything, and what it said instead of an answer.
+    answered: bool,
+    trouble: Option<WriteError>,
+    /// Something waits for it.
+    left: bool,
+}
+
+impl Work {
+    fn of(source: Source) -> Work {
+        Work {
+            source,
+            prepared: false,
+            held: None,
+            up_to: 0,
+        }
+    }
+
+    /// Whether anything can be done with a delivery that arrives now.
+    fn hears(&self) -> bool {
+        self.prepared || self.held.is_none()
+    }
+
+    fn release(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.until = Instant::now();
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.held
+            .as_ref()
+            .is_some_and(|held| Instant::now() < held.until)
+    }
+
+    /// Nothing is asked of the source for a while. Said once, until it answers again.
+    fn hold(&mut self, why: &WriteError) {
+        let (source, name) = (self.source, self.source.name());
+        let attempts = self.held.as_ref().map_or(0, |held| held.attempts);
+        let asked_for = match why {
+            WriteError::NotTaken { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let wait = asked_for.unwrap_or_else(|| back_off(attempts));
+        self.held = Some(Held {
+            until: Instant::now() + wait,
+            attempts: attempts.saturating_add(1),
+        });
+        let seconds = wait.as_secs_f32();
+        if attempts == 0 {
+            tracing::warn!(%source, %why, "deliveries of {name} wait: {why}. {name} is asked again in {seconds:.1} s, \
+                and then less often");
+        } else {
+            tracing::debug!(%source, %why, "deliveries of {name} still wait; it is asked again in {seconds:.1} s: {why}");
+        }
+    }
+
+    fn is_done(&mut self) {
+        if self.held.take().is_some() {
+            let (source, name) = (self.source, self.source.name());
+            tracing::info!(%source, "{name} answers again: its deliveries are worked off");
+        }
+        self.up_to = 0;
+    }
+}
+
+/// Doubles up to the longest wait, with a jitter of a quarter.
+fn back_off(attempts: u32) -> Duration {
+    let doubled = RETRY_INITIAL
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(RETRY_MAX);
+    doubled.mul_f64(0.75 + fastrand::f64() / 2.0)
+}
+
 impl Inner {
-    async fn page(&self, page: Vec<Waiting>) -> Result<bool, StoreTrouble> {
-        let mut all = true;
-        let last = page.last().map_or(0, |last| last.id);
-        let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
-        for waiting in page {
-            if !self.is_prepared(waiting.delivery.source).await {
-                all = false;
-                continue;
+    /// What waits of a source, oldest first. While some of it waits for the source, only what was kept since.
+    async fn work_off(&self, work: &mut Work) -> Result<(), StoreTrouble> {
+        let mut walk = Walk {
+            asks: !work.is_held(),
+            answered: false,
+            trouble: None,
+            left: false,
+        };
+        if walk.asks {
+            work.up_to = 0;
+        }
+        let mut page = self.waiting(work.source, work.up_to).await?;
+        if !work.prepared {
+            // It is asked for nothing while nothing waits.
+            if page.is_empty() {
+                work.is_done();
+                return Ok(());
             }
-            let events = match self.readers.get(&waiting.delivery.source) {
+            if !walk.asks {
+                return Ok(());
+            }
+            if let Some(reader) = self.readers.get(&work.source)
+                && let Err(why) = reader.prepare().await
+            {
+                work.hold(&why);
+                return Ok(());
+            }
+            work.prepared = true;
+        }
+        let from_the_start = work.up_to == 0;
+        while let Some(last) = page.last() {
+            let last = last.id;
+            if let Err(trouble) = self.page(work.source, page, &mut walk).await {
+                work.up_to = 0;
+                return Err(trouble);
+            }
+            work.up_to = last;
+            page = self.waiting(work.source, last).await?;
+        }
+        match &walk.trouble {
+            Some(why) => work.hold(why),
+            None if from_the_start && !walk.left => work.is_done(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    async fn waiting(&self, source: Source, after: i64) -> Result<Vec<Waiting>, StoreTrouble> {
+        self.store
+            .read(move |connection| deliveries::waiting(connection, source, after, TOGETHER))
+            .await
+    }
+
+    async fn page(
+        &self,
+        source: Source,
+        page: Vec<Waiting>,
+        walk: &mut Walk,
+    ) -> Result<(), StoreTrouble> {
+        let last = page.last().map_or(0, |last| last.id);
+        let reader = self.readers.get(&source);
+        let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
+        for mut waiting in page {
+            let events = match reader {
                 Some(reader) => reader.read(&waiting.delivery),
                 None => Ok(Vec::new()),
             };
+            waiting.delivery.payload = Vec::new();
             match events {
+                Ok(events)
+                    if !walk.asks && events.iter().any(|event| to_be_read(event).is_some()) =>
+                {
+                    walk.left = true;
+                }
                 Ok(events) => understood.push((waiting, events)),
                 Err(unreadable) => {
-                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, source = %waiting.delivery.source,
-                        "a delivery of {} is left alone: {unreadable}", waiting.delivery.source);
+                    tracing::warn!(delivery = %waiting.delivery.dedupe_key, %source,
+                        "a delivery of {source} is left alone: {unreadable}");
                     left_alone.push((waiting.id, format!("unreadable: {}", unreadable.why)));
                 }
             }
@@ -237,58 +424,55 @@ impl Inner {
         let wanted = understood
             .iter()
             .flat_map(|(_, events)| events.iter().filter_map(to_be_read));
-        let looked = Arc::new(self.look(wanted.cloned().collect()).await);
+        let looked = self.look(wanted.cloned().collect()).await;
+        walk.heard(looked.values().map(|(_, read)| read));
+        let looked = Arc::new(looked);
         let mut told = Told::default();
         for (_, events) in &understood {
             told.add(events);
         }
-        self.told_since(last, &mut told).await?;
+        self.told_since(source, last, &mut told).await?;
         let told = Arc::new(told);
         // Together, so that they share a commit; begun in their order.
         let handled = left_alone
             .into_iter()
             .map(|(id, result)| self.handled(id, result));
+        let asks = walk.asks;
         let applied = understood.into_iter().map(|(waiting, events)| {
-            self.delivery(waiting, events, Arc::clone(&looked), Arc::clone(&told))
+            self.delivery(
+                waiting,
+                events,
+                Arc::clone(&looked),
+                Arc::clone(&told),
+                asks,
+            )
         });
         let (handled, applied) = join(join_all(handled), join_all(applied)).await;
         handled.into_iter().collect::<Result<(), StoreTrouble>>()?;
         for applied in applied {
-            all &= applied?;
-        }
-        Ok(all)
-    }
-
-    /// Whether a source's payloads can be read with everything known that they are read with.
-    async fn is_prepared(&self, source: Source) -> bool {
-        let prepared = || self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if prepared().contains(&source) {
-            return true;
-        }
-        let Some(reader) = self.readers.get(&source) else {
-            return true;
-        };
-        match reader.prepare().await {
-            Ok(()) => prepared().insert(source),
-            Err(why) => {
-                tracing::warn!(%source, %why, "deliveries of {source} wait: {why}");
-                false
+            match applied? {
+                Ended::Applied => {}
+                Ended::Waits(why) => {
+                    walk.left = true;
+                    walk.trouble = walk.trouble.take().or(why);
+                }
             }
         }
+        Ok(())
     }
 
     /// What deliveries tell that came after that one: what was read meanwhile may show it already.
-    async fn told_since(&self, after: i64, told: &mut Told) -> Result<(), StoreTrouble> {
-        let newer = self
-            .store
-            .read(move |connection| deliveries::waiting(connection, after, TOGETHER))
-            .await?;
-        for waiting in newer {
-            let source = waiting.delivery.source;
-            if let Some(reader) = self.readers.get(&source)
-                && self.is_prepared(source).await
-                && let Ok(events) = reader.read(&waiting.delivery)
-            {
+    async fn told_since(
+        &self,
+        source: Source,
+        after: i64,
+        told: &mut Told,
+    ) -> Result<(), StoreTrouble> {
+        let Some(reader) = self.readers.get(&source) else {
+            return Ok(());
+        };
+        for waiting in self.waiting(source, after).await? {
+            if let Ok(events) = reader.read(&waiting.delivery) {
                 told.add(&events);
             }
         }
@@ -314,14 +498,15 @@ impl Inner {
             .await
     }
 
-    /// Applies what one delivery says, and marks it handled, together; `false` if it has to wait.
+    /// Applies what one delivery says, and marks it handled, together.
     async fn delivery(
         &self,
         waiting: Waiting,
         events: Vec<SourceEvent>,
         looked: Arc<BTreeMap<TaskKey, Looked>>,
         told: Arc<Told>,
-    ) -> Result<bool, StoreTrouble> {
+        asks: bool,
+    ) -> Result<Ended, StoreTrouble> {
         let failed = events
             .iter()
             .filter_map(to_be_read)
@@ -329,44 +514,49 @@ impl Inner {
                 Some((
                     _,
                     Err(error @ (WriteError::NotTaken { .. } | WriteError::Unknown { .. })),
-                )) => Some(error.to_string()),
+                )) => Some(error.clone()),
                 _ => None,
             });
-        if let Some(why) = failed {
-            tracing::warn!(delivery = %waiting.delivery.dedupe_key, %why, "a delivery waits for its source: {why}");
+        if let Some(error) = failed {
+            let why = error.to_string();
+            tracing::debug!(delivery = %waiting.delivery.dedupe_key, %why, "a delivery waits for its source: {why}");
             let id = waiting.id;
             self.store
                 .write(move |tx| deliveries::failed(tx, id, &why))
                 .await?;
-            return Ok(false);
+            return Ok(Ended::Waits(Some(error)));
         }
         let (id, now) = (waiting.id, self.clock.now());
         count_lag(waiting.delivery.source, &events, now);
         let (again, reads) = (events.clone(), Arc::clone(&looked));
         let by_all = Arc::clone(&told);
-        let asks = self
+        let wanted = self
             .store
             .write(move |tx| {
-                let mut asks = Vec::new();
+                let mut wanted = Vec::new();
                 for event in events {
-                    asks.extend(one(tx, by_all.join(event), &reads, now)?);
+                    wanted.extend(one(tx, by_all.join(event), &reads, now)?);
                 }
-                if asks.is_empty() {
+                if wanted.is_empty() {
                     deliveries::handle(tx, id, "applied", now)?;
                 }
-                Ok(asks)
+                Ok(wanted)
             })
             .await?;
-        if asks.is_empty() {
-            return Ok(true);
+        if wanted.is_empty() {
+            return Ok(Ended::Applied);
+        }
+        if !asks {
+            return Ok(Ended::Waits(None));
         }
         // Two accounts of the same instant: the source is asked, and its answer applied instead.
         let mut looked = BTreeMap::clone(&looked);
-        looked.extend(self.look(asks.into_iter().collect()).await);
+        looked.extend(self.look(wanted.into_iter().collect()).await);
         let asked = again.into_iter().map(as_look).collect();
         let mut told = Told::clone(&told);
-        self.told_since(id, &mut told).await?;
-        Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told))).await
+        self.told_since(waiting.delivery.source, id, &mut told)
+            .await?;
+        Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told), asks)).await
     }
 
     async fn handled(&self, id: i64, result: String) -> Result<(), StoreTrouble> {
@@ -374,6 +564,32 @@ impl Inner {
         self.store
             .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))
             .await
+    }
+}
+
+/// What became of a delivery for now.
+enum Ended {
+    Applied,
+    /// It waits for its source, which said this if it was asked.
+    Waits(Option<WriteError>),
+}
+
+impl Walk {
+    /// Takes note of what reads came to. A source of which no read got an answer is asked no more in this walk.
+    fn heard<'a>(&mut self, reads: impl Iterator<Item = &'a Result<Task, WriteError>>) {
+        let mut trouble = None;
+        for read in reads {
+            match read {
+                Err(error @ (WriteError::NotTaken { .. } | WriteError::Unknown { .. })) => {
+                    trouble = Some(error.clone());
+                }
+                Ok(_) | Err(_) => self.answered = true,
+            }
+        }
+        if let Some(why) = trouble {
+            self.asks = self.answered;
+            self.trouble = Some(why);
+        }
     }
 }
 
@@ -393,7 +609,9 @@ impl Told {
                 | SourceEvent::Renamed { .. } => continue,
             };
             let acts = acts.iter().filter(|act| !is_comment(act)).cloned();
-            self.0.entry(key.clone()).or_default().extend(acts);
+            let told = self.0.entry(key.clone()).or_default();
+            told.extend(acts);
+            told.drain(..told.len().saturating_sub(ACTS_MAX));
         }
     }
 

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::slack_events::Kept;
-use super::tasks::corrupt;
 use crate::domain::event::Delivery;
 use crate::domain::task::Source;
 
@@ -35,34 +34,47 @@ pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlit
     })
 }
 
-/// The oldest deliveries that wait, after the one with id `after`.
+/// How much is read of the deliveries that wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    pub deliveries: usize,
+    /// Of payloads. One delivery is read however long it is.
+    pub bytes: usize,
+}
+
+/// The oldest deliveries of a source that wait, after the one with id `after`.
 pub fn waiting(
     connection: &Connection,
+    source: Source,
     after: i64,
-    limit: usize,
+    page: Page,
 ) -> rusqlite::Result<Vec<Waiting>> {
-    connection
-        .prepare_cached(
-            "SELECT id, attempts, source, dedupe_key, event, payload FROM deliveries
-             WHERE handled_ms IS NULL AND id > ?1 ORDER BY id LIMIT ?2",
-        )?
-        .query_map(
-            params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
-            |row| {
-                Ok(Waiting {
-                    id: row.get(0)?,
-                    attempts: row.get(1)?,
-                    delivery: Delivery {
-                        source: Source::parse(&row.get::<_, String>(2)?)
-                            .ok_or_else(|| corrupt(2))?,
-                        dedupe_key: row.get(3)?,
-                        event: row.get(4)?,
-                        payload: row.get(5)?,
-                    },
-                })
+    let mut statement = connection.prepare_cached(
+        "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
+         WHERE handled_ms IS NULL AND id > ?1 AND source = ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let limit = i64::try_from(page.deliveries).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![after, source.as_str(), limit])?;
+    let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(row) = rows.next()? {
+        // SQLite reads a payload only where it is asked for.
+        let length: i64 = row.get(4)?;
+        bytes = bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+        if bytes > page.bytes && !waiting.is_empty() {
+            break;
+        }
+        waiting.push(Waiting {
+            id: row.get(0)?,
+            attempts: row.get(1)?,
+            delivery: Delivery {
+                source,
+                dedupe_key: row.get(2)?,
+                event: row.get(3)?,
+                payload: row.get(5)?,
             },
-        )?
-        .collect()
+        });
+    }
+    Ok(waiting)
 }
 
 /// Marks a delivery worked off; `false` if it already was.
@@ -175,4 +187,52 @@ pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTim
     )
     .optional()
     .map(|ms| ms.map(super::tasks::millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrate::{MIGRATIONS, migrate};
+
+    #[test]
+    fn a_page_of_deliveries_is_bounded_in_number_and_in_bytes() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        for (n, (source, bytes)) in [
+            (Source::GitHub, 10),
+            (Source::ClickUp, 10),
+            (Source::GitHub, 500),
+            (Source::GitHub, 40),
+            (Source::GitHub, 50),
+            (Source::GitHub, 20),
+            (Source::GitHub, 10),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let delivery = Delivery {
+                source,
+                dedupe_key: n.to_string(),
+                event: "issues".into(),
+                payload: vec![0; bytes],
+            };
+            assert_eq!(keep(&connection, &delivery, now).unwrap(), Kept::New);
+        }
+        let page = Page {
+            deliveries: 2,
+            bytes: 100,
+        };
+        let (mut pages, mut after) = (Vec::new(), 0);
+        loop {
+            let read = waiting(&connection, Source::GitHub, after, page).unwrap();
+            let Some(last) = read.last() else {
+                break;
+            };
+            after = last.id;
+            let sizes = read.iter().map(|one| one.delivery.payload.len());
+            pages.push(sizes.collect::<Vec<_>>());
+        }
+        assert_eq!(pages, [vec![10], vec![500], vec![40, 50], vec![20, 10]]);
+    }
 }

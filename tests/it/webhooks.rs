@@ -1,5 +1,6 @@
 //! What others do in the sources reaches the mirror, and those whom it concerns, within a moment of the delivery.
 
+use ivan::sandbox::front::{Fault, Front, What};
 use rstest::rstest;
 use serde_json::json;
 
@@ -80,6 +81,133 @@ async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
     }
     ivan.dm(ANA, "list").await.mentions("Your queue is empty");
     ivan.finish().await;
+}
+
+/// How often something was asked of a source.
+fn asked(front: &Front, path: &str) -> usize {
+    let seen = front.journal();
+    seen.iter().filter(|one| one.is("GET", path)).count()
+}
+
+/// Lines of the log that begin so.
+fn lines(ivan: &Ivan, words: &str) -> usize {
+    let logged = ivan.messages_logged();
+    logged.iter().filter(|line| line.starts_with(words)).count()
+}
+
+const ARRIVE: usize = 200;
+
+/// While it is not known who we are there, what a source sends waits: it is neither asked for each delivery nor walked,
+/// and the other source goes on.
+#[rstest]
+#[case::github("GitHub", "ClickUp")]
+#[case::clickup("ClickUp", "GitHub")]
+#[tokio::test]
+async fn a_source_that_cannot_be_prepared_is_asked_now_and_then(
+    #[case] source: &str,
+    #[case] other: &str,
+) {
+    let setup = two_tasks()
+        .github_issues([json!({"title": "Login fails"})])
+        .webhooks()
+        .without_waiting_for_the_first_read();
+    let mut ivan = setup.start().await;
+    let front = match source {
+        "GitHub" => ivan.github().front().clone(),
+        _ => ivan.clickup().front().clone(),
+    };
+    front.fault(
+        Fault::new(What::answer(503, ""))
+            .on("GET", "/user")
+            .always(),
+    );
+    ivan.start().await;
+    ivan.hook_up();
+    let change = |ivan: &Ivan, source: &str, n: usize| match (source, n % 2) {
+        ("GitHub", 0) => ivan.github().close_as(REPO, 1, "bo"),
+        ("GitHub", _) => ivan.github().reopen_as(REPO, 1, "bo"),
+        (_, 0) => ivan
+            .clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP),
+        (_, _) => ivan.clickup().set_status("Renew cert", "to do", BO_CLICKUP),
+    };
+    let before = asked(&front, "/user");
+    let begun = std::time::Instant::now();
+    for n in 0..ARRIVE {
+        change(&ivan, source, n);
+        // One by one, so that each wakes the inbox by itself.
+        ivan.within("the delivery is answered", async {
+            ivan.github().settled().await;
+            ivan.clickup().settled().await;
+        })
+        .await;
+    }
+    // Those of the other source are worked off meanwhile.
+    change(&ivan, other, 0);
+    let waits = |source: &str| {
+        format!(
+            "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL AND source = '{}'",
+            source.to_lowercase()
+        )
+    };
+    ivan.within("the other goes on", async {
+        while ivan.sql::<i64>(&waits(other)) > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let waiting = ivan.sql::<i64>(&waits(source));
+    assert_eq!(usize::try_from(waiting).unwrap(), ARRIVE);
+    // Once a second at most, and what the polls ask.
+    let times = asked(&front, "/user") - before;
+    let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 5;
+    assert!(times <= most, "asked {times} times, more than {most}");
+    assert_eq!(lines(&ivan, &format!("deliveries of {source} wait: ")), 1);
+    front.clear_faults();
+    ivan.until_deliveries_are_applied().await;
+    ivan.logs(&format!(
+        "{source} answers again: its deliveries are worked off"
+    ))
+    .await;
+    ivan.finish().await;
+}
+
+/// The same where only the tasks cannot be read.
+#[tokio::test]
+async fn a_source_that_does_not_answer_is_not_asked_for_each_delivery() {
+    let setup = two_tasks()
+        .github_issues([json!({"title": "Login fails"})])
+        .webhooks();
+    ivan_test(setup, async |ivan| {
+        ivan.hook_up();
+        ivan.clickup()
+            .set_status("Renew cert", "in review", BO_CLICKUP);
+        ivan.until_deliveries_are_applied().await;
+        let front = ivan.clickup().front();
+        front.fault(
+            Fault::new(What::answer(503, ""))
+                .on("GET", "/task/")
+                .always(),
+        );
+        let before = asked(front, "/task/");
+        let begun = std::time::Instant::now();
+        for n in 0..ARRIVE {
+            let status = ["complete", "to do"][n % 2];
+            ivan.clickup().set_status("Renew cert", status, BO_CLICKUP);
+            ivan.within("the delivery is answered", ivan.clickup().settled())
+                .await;
+        }
+        let times = asked(front, "/task/") - before;
+        let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 5;
+        assert!(times <= most, "asked {times} times, more than {most}");
+        assert_eq!(lines(ivan, "deliveries of ClickUp wait: "), 1);
+        assert_eq!(lines(ivan, "a delivery waits"), 0);
+        front.clear_faults();
+        ivan.until_deliveries_are_applied().await;
+        ivan.logs("ClickUp answers again: its deliveries are worked off")
+            .await;
+    })
+    .await;
 }
 
 #[tokio::test]
