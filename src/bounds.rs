@@ -58,6 +58,10 @@ pub enum Bound {
     Reactivations,
     /// Mentions in one text that is written to a source.
     Mentions,
+    /// Items of one list in JSON that a source or Slack wrote.
+    Items,
+    /// Values in a frame of Slack.
+    FrameValues,
 }
 
 /// How often a bound was reached, and its line in the log.
@@ -79,7 +83,7 @@ static REACHED: [Reached; Bound::ALL.len()] = [const {
 
 impl Bound {
     /// All of them.
-    pub const ALL: [Bound; 20] = [
+    pub const ALL: [Bound; 22] = [
         Bound::Inbox,
         Bound::Heard,
         Bound::Outbox,
@@ -101,6 +105,8 @@ impl Bound {
         Bound::Unmet,
         Bound::Reactivations,
         Bound::Mentions,
+        Bound::Items,
+        Bound::FrameValues,
     ];
 
     /// The word in metrics and logs.
@@ -127,6 +133,8 @@ impl Bound {
             Bound::Unmet => "unmet",
             Bound::Reactivations => "reactivations",
             Bound::Mentions => "mentions",
+            Bound::Items => "items",
+            Bound::FrameValues => "frame_values",
         }
     }
 

@@ -25,6 +25,7 @@
 //! │   ├── prose.rs       a person's text as it is written to a source: signed
 //! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
+//! │   ├── controls.rs    control characters, which no text has
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
 //! │   ├── log.rs         who did what, from where, what came of it and what it changed
 //! │   ├── morning.rs     the briefing: what to know before one begins
@@ -70,6 +71,7 @@
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs: the tables
+//! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
@@ -127,6 +129,7 @@
 //! - [`github`]: GitHub, a source
 //! - [`http`]: the HTTP API and the webhook listener, surfaces
 //! - [`inbox`]: webhook deliveries, kept and worked off
+//! - `lenient`: JSON that others wrote, read leniently and in little memory
 //! - [`notices`]: who is told of what was done
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
@@ -154,6 +157,7 @@ pub mod gaps;
 pub mod github;
 pub mod http;
 pub mod inbox;
+mod lenient;
 pub mod notices;
 pub mod outbox;
 pub mod reconcile;

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use crate::domain::event::{
@@ -15,6 +15,7 @@ use crate::domain::event::{
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{Source, TaskId, TaskKey};
+use crate::lenient;
 
 use super::ClickUp;
 use super::client::{Request, segment};
@@ -68,7 +69,8 @@ impl HookReader for ClickUp {
             event: delivery.event.clone(),
             why,
         };
-        let payload: HookPayload = serde_json::from_slice(&delivery.payload).map_err(|error| {
+        let text = lenient::payload(&delivery.payload);
+        let payload: HookPayload<'_> = serde_json::from_str(&text).map_err(|error| {
             unreadable(format!(
                 "it is not the JSON that Ivan expects (line {}, column {})",
                 error.line(),
@@ -97,14 +99,14 @@ impl HookReader for ClickUp {
 impl ClickUp {
     /// Whether the task is in a list that is not followed, and did not come from one that is. The webhook is for the
     /// whole workspace, and each look costs a request.
-    fn is_elsewhere(&self, items: &[HistoryItem]) -> bool {
-        let elsewhere = |item: &HistoryItem| {
+    fn is_elsewhere(&self, items: &[HistoryItem<'_>]) -> bool {
+        let elsewhere = |item: &HistoryItem<'_>| {
             lists(item).is_some_and(|lists| !lists.iter().any(|list| self.lists.contains(list)))
         };
         !items.is_empty() && items.iter().all(elsewhere)
     }
 
-    fn act(&self, event: &str, item: &HistoryItem) -> Option<Act> {
+    fn act(&self, event: &str, item: &HistoryItem<'_>) -> Option<Act> {
         let what = match item.field.as_str() {
             "status" => change_of_status(item)?,
             // The account is in `after` for a removal, too: only the field says which (contract clickup 7.3).
@@ -132,7 +134,7 @@ impl ClickUp {
         })
     }
 
-    fn comment(&self, item: &HistoryItem) -> Option<Act> {
+    fn comment(&self, item: &HistoryItem<'_>) -> Option<Act> {
         let comment = item.comment();
         let by = item.user.as_ref().or(comment.user.as_ref());
         Some(Act {
@@ -161,10 +163,12 @@ impl ClickUp {
 
 /// Told apart by the types of the statuses, never by their names (contract clickup 10). Where they are missing the
 /// read decides.
-fn change_of_status(item: &HistoryItem) -> Option<What> {
-    let status = |value: &Value| serde_json::from_value::<TaskStatus>(value.clone()).ok();
-    let before = status(&item.before);
-    let after = status(&item.after).filter(|after| !after.kind.is_empty())?;
+fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
+    let before: Option<TaskStatus> = item.before();
+    let after: TaskStatus = item.after()?;
+    if after.kind.is_empty() {
+        return None;
+    }
     // The status that a new task begins with is no change.
     if before
         .as_ref()
@@ -180,20 +184,16 @@ fn change_of_status(item: &HistoryItem) -> Option<What> {
     }
 }
 
-fn assignee(item: &HistoryItem) -> Option<User> {
-    [&item.after, &item.before]
-        .into_iter()
-        .find_map(|value| serde_json::from_value(value.clone()).ok())
+fn assignee(item: &HistoryItem<'_>) -> Option<User> {
+    item.after().or_else(|| item.before())
 }
 
 /// The lists that an item names: where the task is, and for a move where it was. `None` if it does not say.
-fn lists(item: &HistoryItem) -> Option<Vec<String>> {
+fn lists(item: &HistoryItem<'_>) -> Option<Vec<String>> {
     let mut lists = vec![item.parent_id.as_ref()?.to_string()];
     if item.field == "section_moved" {
-        for value in [&item.before, &item.after] {
-            let list: Ref = serde_json::from_value(value.clone()).ok()?;
-            lists.push(list.id.to_string());
-        }
+        let moved: [Ref; 2] = [item.before()?, item.after()?];
+        lists.extend(moved.map(|list| list.id.to_string()));
     }
     Some(lists)
 }
@@ -366,6 +366,7 @@ mod tests {
 
     use axum::Router;
     use rstest::rstest;
+    use serde_json::Value;
 
     use super::super::ClickUpSettings;
     use super::super::tests::settings;

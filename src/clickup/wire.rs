@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde::de::DeserializeOwned;
+use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
@@ -18,39 +19,39 @@ use crate::domain::prose::{Piece, Prose, same_text};
 use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
 
 use super::due::due;
+pub(super) use crate::lenient::lenient;
+use crate::lenient::{each, first, items};
 
 /// How much of a description the mirror keeps.
 const DESCRIPTION_MAX: usize = 4_000;
 
-/// Reads a field that may be missing, null or of a surprising type: that is the default then.
-pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned + Default,
-{
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
-}
-
-/// Reads a list; null is empty, and an item that cannot be read is left out.
-fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let items: Vec<Value> = lenient(deserializer)?;
-    Ok(items
-        .into_iter()
-        .filter_map(|item| serde_json::from_value(item).ok())
-        .collect())
-}
-
 /// An id: text or number.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Id {
     Text(String),
     Number(i64),
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
+        struct Ids;
+        impl Visitor<'_> for Ids {
+            type Value = Id;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(Id::Text(text.to_owned()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+                Ok(Id::Number(number))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Id, E> {
+                i64::try_from(number).map(Id::Number).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Ids)
+    }
 }
 
 impl fmt::Display for Id {
@@ -194,8 +195,8 @@ pub(super) struct TaskPage {
 /// `GET /task/{id}` with its subtasks.
 #[derive(Debug, Deserialize)]
 pub(super) struct Family {
-    #[serde(default, deserialize_with = "lenient")]
-    pub(super) subtasks: Vec<Value>,
+    #[serde(default, deserialize_with = "each")]
+    pub(super) subtasks: Vec<IgnoredAny>,
 }
 
 /// `GET /task/{id}/comment`: newest first, 25 a page (contract clickup 5.5).
@@ -411,26 +412,30 @@ pub(super) struct Health {
 
 /// Names in an array, or a single one: `*` (contract clickup 7.1).
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(name) => vec![name],
-        several => serde_json::from_value(several).unwrap_or_default(),
+    let names = <&RawValue>::deserialize(deserializer)?.get();
+    Ok(match serde_json::from_str(names) {
+        Ok(one) => vec![one],
+        Err(_) => serde_json::from_str(names).unwrap_or_default(),
     })
 }
 
 /// What a webhook brings (contract clickup 7.3), and the shape that design 5 has for it: a task with its id.
 #[derive(Deserialize)]
-pub(super) struct HookPayload {
+pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) task_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) task: Option<Ref>,
-    #[serde(default, deserialize_with = "each")]
-    pub(super) history_items: Vec<HistoryItem>,
+    #[serde(borrow, default, deserialize_with = "first::<_, _, HISTORY_ITEMS_MAX>")]
+    pub(super) history_items: Vec<HistoryItem<'a>>,
 }
+
+/// So many changes of one webhook are read; ClickUp sends one or two. The task is read anyway.
+const HISTORY_ITEMS_MAX: usize = 100;
 
 /// One change. `before` and `after` may be of any type, or missing.
 #[derive(Deserialize)]
-pub(super) struct HistoryItem {
+pub(super) struct HistoryItem<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) date: Option<Millis>,
     #[serde(default, deserialize_with = "lenient")]
@@ -441,12 +446,17 @@ pub(super) struct HistoryItem {
     /// Absent or odd for automations.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) user: Option<User>,
-    #[serde(default)]
-    pub(super) before: Value,
-    #[serde(default)]
-    pub(super) after: Value,
-    #[serde(default)]
-    comment: Value,
+    #[serde(borrow, default)]
+    before: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    after: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    comment: Option<&'a RawValue>,
+}
+
+/// What a value of any type is, if it is that.
+fn as_a<'a, T: Deserialize<'a>>(value: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(value?.get()).ok()
 }
 
 /// The comment of a history item.
@@ -464,25 +474,41 @@ pub(super) struct HookComment {
     comment: Vec<CommentPart>,
 }
 
-impl HistoryItem {
+impl<'a> HistoryItem<'a> {
+    pub(super) fn before<T: Deserialize<'a>>(&self) -> Option<T> {
+        as_a(self.before)
+    }
+
+    pub(super) fn after<T: Deserialize<'a>>(&self) -> Option<T> {
+        as_a(self.after)
+    }
+
     /// The comment: an object, or in some samples an array, of comments or of the parts of one (contract clickup 7.3).
     pub(super) fn comment(&self) -> HookComment {
-        let whole = match &self.comment {
-            Value::Array(several) => several.iter().find(|one| one.get("id").is_some()),
-            one => Some(one),
+        let mut comment = match as_a::<Several<HookComment>>(self.comment) {
+            None => as_a(self.comment).unwrap_or_default(),
+            Some(Several(comments)) => {
+                let mut comments = comments.into_iter();
+                comments.find(|one| one.id.is_some()).unwrap_or_else(|| {
+                    let parts = as_a::<Several<CommentPart>>(self.comment);
+                    HookComment {
+                        comment: parts.map(|parts| parts.0).unwrap_or_default(),
+                        ..HookComment::default()
+                    }
+                })
+            }
         };
-        let mut comment: HookComment = whole
-            .and_then(|one| serde_json::from_value(one.clone()).ok())
-            .unwrap_or_default();
-        if whole.is_none() {
-            comment.comment = each(&self.comment).unwrap_or_default();
-        }
         if comment.id.is_none() {
-            comment.id = serde_json::from_value(self.after.clone()).ok();
+            comment.id = self.after();
         }
         comment
     }
 }
+
+/// A list, and nothing else.
+#[derive(Deserialize)]
+#[serde(transparent, bound = "T: Deserialize<'de>")]
+struct Several<T>(#[serde(deserialize_with = "items")] Vec<T>);
 
 impl HookComment {
     /// Without the line break that ClickUp ends it with.
@@ -635,7 +661,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Task {
-        let task: WireTask = serde_json::from_value(value).unwrap();
+        let task: WireTask = serde_json::from_str(&value.to_string()).unwrap();
         task.into_task(&mapping(), None).unwrap()
     }
 
@@ -785,7 +811,7 @@ mod tests {
         for (field, value) in [("id", json!("86/../x")), ("list", Value::Null)] {
             let mut task = renew_cert();
             task[field] = value;
-            let task: WireTask = serde_json::from_value(task).unwrap();
+            let task: WireTask = serde_json::from_str(&task.to_string()).unwrap();
             assert!(task.into_task(&mapping(), None).is_err(), "{field}");
         }
     }

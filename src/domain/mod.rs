@@ -6,6 +6,7 @@ pub mod blocking;
 pub mod card;
 pub mod change;
 pub mod command;
+pub mod controls;
 pub mod entity;
 pub mod event;
 pub mod filter;

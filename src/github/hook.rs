@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use crate::bounds::Bound;
@@ -19,6 +19,7 @@ use crate::domain::event::{
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
+use crate::lenient;
 
 use super::GitHub;
 use super::client::{Got, Request};
@@ -59,6 +60,8 @@ const PER_PAGE: usize = 100;
 const PAGES_MAX: usize = 20;
 /// How many missed deliveries are fetched at once, a request each: the newest.
 const MISSED_MAX: usize = 200;
+/// And how many bytes of them.
+const MISSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Webhooks: read and write`, a classic one \
                      the scope `admin:repo_hook`, and its account must administer the repository";
@@ -85,7 +88,9 @@ impl HookReader for GitHub {
         self.me().await?;
         let resolved = self.resolve_all().await.into_iter();
         let errors = resolved.filter_map(|(_, resolved)| resolved.err());
-        WriteError::together(errors.collect()).map_or(Ok(()), Err)
+        // A repository that is refused keeps nothing of the others back.
+        let unanswered = errors.filter(|error| !matches!(error, WriteError::Refused { .. }));
+        WriteError::together(unanswered.collect()).map_or(Ok(()), Err)
     }
 
     fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
@@ -97,7 +102,8 @@ impl HookReader for GitHub {
         if !EVENTS.contains(&event) {
             return Ok(Vec::new());
         }
-        let payload: HookPayload = serde_json::from_slice(&delivery.payload).map_err(|error| {
+        let text = lenient::payload(&delivery.payload);
+        let payload: HookPayload<'_> = serde_json::from_str(&text).map_err(|error| {
             unreadable(format!(
                 "it is not the JSON that Ivan expects (line {}, column {})",
                 error.line(),
@@ -122,7 +128,10 @@ impl HookReader for GitHub {
         if !known {
             return Ok(Vec::new());
         }
-        let issue: Numbered = serde_json::from_value(payload.issue.clone()).unwrap_or_default();
+        let issue: Numbered = payload
+            .issue
+            .and_then(|issue| serde_json::from_str(issue.get()).ok())
+            .unwrap_or_default();
         if issue.is_pull_request() {
             return Ok(Vec::new());
         }
@@ -194,7 +203,7 @@ impl GitHub {
     /// The issue as it is after the event; a hint where the payload does not say all of it.
     fn seen(
         &self,
-        payload: &HookPayload,
+        payload: &HookPayload<'_>,
         key: TaskKey,
         event: &str,
         action: &str,
@@ -226,8 +235,8 @@ impl GitHub {
     }
 
     /// The issue of a payload, if it is whole.
-    fn task(&self, payload: &HookPayload) -> Option<Task> {
-        let issue = whole_issue(&payload.issue)?;
+    fn task(&self, payload: &HookPayload<'_>) -> Option<Task> {
+        let issue = whole_issue(payload.issue?)?;
         let name = payload.repository.name()?;
         let id = payload.repository.id?;
         issue
@@ -236,7 +245,7 @@ impl GitHub {
     }
 
     /// The issue lives on under another key. Where only this half is heard of, the new task has to be looked for.
-    fn transferred(&self, payload: &HookPayload, key: TaskKey) -> Vec<SourceEvent> {
+    fn transferred(&self, payload: &HookPayload<'_>, key: TaskKey) -> Vec<SourceEvent> {
         let is_followed = match self.standing(&payload.repository) {
             Standing::Stranger => return Vec::new(),
             standing => standing == Standing::Followed,
@@ -261,7 +270,13 @@ impl GitHub {
     }
 
     /// What somebody did, as far as people are told of it.
-    fn acts(&self, event: &str, action: &str, payload: &HookPayload, issue: &Numbered) -> Vec<Act> {
+    fn acts(
+        &self,
+        event: &str,
+        action: &str,
+        payload: &HookPayload<'_>,
+        issue: &Numbered,
+    ) -> Vec<Act> {
         let mut by = self.actor(payload);
         let mut at = issue.updated_at;
         let what = match (event, action) {
@@ -309,7 +324,7 @@ impl GitHub {
         act.into_iter().collect()
     }
 
-    fn actor(&self, payload: &HookPayload) -> Option<Actor> {
+    fn actor(&self, payload: &HookPayload<'_>) -> Option<Actor> {
         let user = payload.sender.user()?;
         Some(self.known(&user, payload.sender.is_bot()))
     }
@@ -391,9 +406,20 @@ impl HookKeeper for GitHub {
             ));
             failed.truncate(MISSED_MAX);
         }
-        let mut missed = Vec::new();
+        let (mut missed, mut bytes) = (Vec::new(), 0);
         for attempt in failed.into_iter().rev() {
-            missed.extend(self.fetch(&name, hook, attempt).await?);
+            let Some(delivery) = self.fetch(&name, hook, attempt).await? else {
+                continue;
+            };
+            bytes += delivery.payload.len();
+            missed.push(delivery);
+            if bytes > MISSED_BYTES_MAX {
+                Bound::Missed.reached(format_args!(
+                    "the failed deliveries to {name} are longer than {MISSED_BYTES_MAX} bytes; some are fetched, and the \
+                     poll completes the rest"
+                ));
+                break;
+            }
         }
         Ok(missed)
     }
@@ -476,7 +502,7 @@ impl GitHub {
         repository: u64,
         name: RepoName,
         hook: &str,
-        body: &Value,
+        body: &serde_json::Value,
     ) -> Result<(WireHook, RepoName), WriteError> {
         let patch = |name: &RepoName| {
             let path = format!("/repos/{name}/hooks/{hook}");
@@ -609,10 +635,11 @@ fn is_same(one: &str, other: &str) -> bool {
 mod tests {
     use rstest::rstest;
 
+    use serde_json::Value;
+
     use super::super::tests::{github, name, repository, settings, world};
     use crate::rest::damage::{damaged, fixtures};
     use crate::rest::fake::{Fake, Reply, Seen, json as says, provider};
-    use serde::Deserialize as _;
 
     use super::super::{GitHubSettings, wire};
     use super::*;
@@ -716,7 +743,7 @@ mod tests {
 
     /// The issue of a payload, as a listing would bring it.
     fn task(payload: &Value) -> Task {
-        let issue: wire::Issue = serde_json::from_value(payload["issue"].clone()).unwrap();
+        let issue: wire::Issue = serde_json::from_str(&payload["issue"].to_string()).unwrap();
         let id = payload["repository"]["id"].as_u64().unwrap();
         let name = name(payload["repository"]["full_name"].as_str().unwrap());
         let github = bot();
@@ -1274,7 +1301,7 @@ mod tests {
     #[case::silent(json!({"code": 0}), "no answer")]
     #[case::nothing(json!({}), "unused")]
     fn health_is_told_in_words(#[case] last: Value, #[case] words: &str) {
-        let last: LastResponse = serde_json::from_value(last).unwrap();
+        let last: LastResponse = serde_json::from_str(&last.to_string()).unwrap();
         assert_eq!(health(true, &last), words);
     }
 
@@ -1559,7 +1586,8 @@ mod tests {
         let github = github(&fake.url);
         github.prepare().await.unwrap();
         assert_eq!(github.known_me().map(|me| me.id), Some(40));
-        let followed = HookRepository::deserialize(&repository(2002, "acme/gadgets")).unwrap();
+        let followed = repository(2002, "acme/gadgets").to_string();
+        let followed: HookRepository = serde_json::from_str(&followed).unwrap();
         assert_eq!(github.standing(&followed), Standing::Followed);
     }
 

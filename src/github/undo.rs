@@ -12,7 +12,7 @@ use crate::domain::undo::{Effect, Stands, ToUndo};
 
 use super::GitHub;
 use super::client::{Request, segment};
-use super::wire::{Comment, Label, Listed, is_still, same_name};
+use super::wire::{Comment, HungOn, Label, Listed, is_still, same_name};
 use super::writer::{named, parts};
 
 impl GitHub {
@@ -109,8 +109,11 @@ impl GitHub {
         }
     }
 
-    /// How a comment of ours stands.
+    /// How a comment of ours stands, or what others have hung on an issue that is to be closed.
     pub(super) async fn stands(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
+        if let Some(ToUndo::Effect(Effect::Created { .. })) = &op.past.to_undo {
+            return self.bare(now).await;
+        }
         let Some(ToUndo::Effect(Effect::Commented {
             id,
             text,
@@ -137,6 +140,25 @@ impl GitHub {
                 ..
             }) => Ok(Stands::Gone),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Closing an issue as not planned answers everybody who has gone on with it.
+    async fn bare(&self, now: &Task) -> Result<Stands, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let path = format!("/repos/{name}/issues/{number}");
+        let request = Request::get(path, named(&name, number));
+        let hung: HungOn = self.client.get(&request).await?.value;
+        let changed = |how: &str| Ok(Stands::Changed(how.to_owned()));
+        if hung.comments > 0 {
+            changed("somebody has commented on it")
+        } else if hung.sub_issues.total > 0 {
+            changed("it has sub-issues now")
+        } else if hung.milestone.is_some() {
+            changed("it has a milestone now")
+        } else {
+            Ok(Stands::AsLeft)
         }
     }
 

@@ -4,15 +4,20 @@
 //! Users and bodies may be null, labels may be plain text, unknown fields and values are welcome (contract github 4.1).
 //! Nothing of this leaves the module's parent.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, TaskId, TaskKey};
 
 use super::PriorityLabels;
 use super::links::links;
+use crate::lenient::{IsText, items};
+pub(super) use crate::lenient::{each, lenient};
 
 /// How much of a description the mirror keeps.
 const DESCRIPTION_MAX: usize = 4_000;
@@ -114,47 +119,12 @@ fn is_operation(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// Reads a field that may be missing, null or of a surprising type: that is the default then.
-pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned + Default,
-{
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
-}
-
-/// Reads a list; null is empty, and an item that cannot be read is left out.
-pub(super) fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let items: Vec<Value> = lenient(deserializer)?;
-    Ok(items
-        .into_iter()
-        .filter_map(|item| serde_json::from_value(item).ok())
-        .collect())
-}
-
 /// A listing: an array, of which an item that cannot be read is left out.
 #[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Listed<T: DeserializeOwned> {
+#[serde(transparent, bound = "T: Deserialize<'de>")]
+pub(super) struct Listed<T> {
     #[serde(deserialize_with = "items")]
     pub(super) items: Vec<T>,
-}
-
-fn items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned,
-{
-    let items = Vec::<Value>::deserialize(deserializer)?;
-    Ok(items
-        .into_iter()
-        .filter_map(|item| serde_json::from_value(item).ok())
-        .collect())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -256,21 +226,60 @@ pub(super) struct Issue {
     #[serde(default, deserialize_with = "lenient")]
     repository_url: String,
     #[serde(default, deserialize_with = "lenient")]
-    pull_request: Option<Value>,
+    pull_request: Option<IgnoredAny>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Label {
-    Object { name: String },
-    Text(String),
+/// What an issue has that no [`Task`] shows.
+#[derive(Debug, Deserialize)]
+pub(super) struct HungOn {
+    /// How many; an answer that does not say is none.
+    pub(super) comments: u64,
+    #[serde(default)]
+    pub(super) milestone: Option<IgnoredAny>,
+    #[serde(default, rename = "sub_issues_summary", deserialize_with = "lenient")]
+    pub(super) sub_issues: SubIssues,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct SubIssues {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) total: u64,
+}
+
+/// A label by its name: an object that has one, or in some answers the name alone.
+#[derive(Debug, Clone)]
+pub(super) struct Label(String);
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Label, D::Error> {
+        struct Labels;
+        impl<'de> Visitor<'de> for Labels {
+            type Value = Label;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a label")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Label, E> {
+                Ok(Label(name.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Label, A::Error> {
+                let mut label = None;
+                while let Some(field) = map.next_key::<Cow<'de, str>>()? {
+                    if field == "name" {
+                        label = Some(Label(map.next_value()?));
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                label.ok_or_else(|| A::Error::missing_field("name"))
+            }
+        }
+        deserializer.deserialize_any(Labels)
+    }
 }
 
 impl Label {
     pub(super) fn name(self) -> String {
-        match self {
-            Label::Object { name } | Label::Text(name) => name,
-        }
+        self.0
     }
 }
 
@@ -394,15 +403,15 @@ struct Whole {
     #[serde(rename = "state_reason", deserialize_with = "Option::deserialize")]
     _state_reason: Option<String>,
     #[serde(rename = "title")]
-    _title: String,
+    _title: IsText,
     #[serde(rename = "body", deserialize_with = "Option::deserialize")]
-    _body: Option<String>,
+    _body: Option<IsText>,
     #[serde(rename = "user", deserialize_with = "Option::deserialize")]
-    _user: Option<User>,
+    _user: Option<IsUser>,
     #[serde(rename = "labels")]
-    _labels: Vec<Named>,
+    _labels: Vec<IsNamed>,
     #[serde(rename = "assignees")]
-    _assignees: Vec<User>,
+    _assignees: Vec<IsUser>,
     #[serde(rename = "created_at")]
     _created_at: DateTime<Utc>,
     #[serde(rename = "updated_at")]
@@ -417,28 +426,36 @@ enum State {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct IsNamed {
     #[serde(rename = "name")]
-    _name: String,
+    _name: IsText,
+}
+
+#[derive(Deserialize)]
+struct IsUser {
+    #[serde(rename = "id")]
+    _id: u64,
+    #[serde(rename = "login")]
+    _login: IsText,
 }
 
 /// The issue of a payload, if it is whole, and is no pull request by its address.
-pub(super) fn whole_issue(issue: &Value) -> Option<Issue> {
-    let whole = Whole::deserialize(issue).ok()?;
+pub(super) fn whole_issue(issue: &RawValue) -> Option<Issue> {
+    let whole: Whole = serde_json::from_str(issue.get()).ok()?;
     let fits = (whole.state == State::Open || whole.closed_at.is_some())
         && whole
             .html_url
             .ends_with(&format!("/issues/{}", whole.number));
-    fits.then(|| Issue::deserialize(issue).ok())?
+    fits.then(|| serde_json::from_str(issue.get()).ok())?
 }
 
 /// What a webhook brings (contract github 9.4).
 #[derive(Deserialize)]
-pub(super) struct HookPayload {
+pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) action: Option<String>,
-    #[serde(default)]
-    pub(super) issue: Value,
+    #[serde(borrow, default)]
+    pub(super) issue: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) repository: HookRepository,
     #[serde(default, deserialize_with = "lenient")]
@@ -496,7 +513,7 @@ impl Sender {
 #[derive(Default, Deserialize)]
 pub(super) struct Changes {
     #[serde(default)]
-    title: Value,
+    title: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "lenient")]
     new_issue: Numbered,
     #[serde(default, deserialize_with = "lenient")]
@@ -509,7 +526,7 @@ pub(super) struct Changes {
 
 impl Changes {
     pub(super) fn is_of_title(&self) -> bool {
-        !self.title.is_null()
+        self.title.is_some()
     }
 
     /// The repository's id, and the number there, that it was transferred to.
@@ -532,12 +549,12 @@ pub(super) struct Numbered {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) closed_at: Option<DateTime<Utc>>,
     #[serde(default)]
-    pull_request: Value,
+    pull_request: Option<IgnoredAny>,
 }
 
 impl Numbered {
     pub(super) fn is_pull_request(&self) -> bool {
-        !self.pull_request.is_null()
+        self.pull_request.is_some()
     }
 }
 
@@ -602,16 +619,15 @@ pub(super) struct AttemptDetail {
 #[derive(Debug, Default, Deserialize)]
 struct AttemptRequest {
     #[serde(default)]
-    payload: Value,
+    payload: Option<Box<RawValue>>,
 }
 
 impl AttemptDetail {
-    /// The payload's JSON, written anew: it came from GitHub itself, its signature is not asked for again.
+    /// The payload's JSON: it came from GitHub itself, its signature is not asked for again.
     pub(super) fn into_payload(self) -> Option<Vec<u8>> {
-        match self.request.payload {
-            payload @ Value::Object(_) => serde_json::to_vec(&payload).ok(),
-            _ => None,
-        }
+        let payload = Box::<str>::from(self.request.payload?);
+        let is_object = payload.starts_with('{');
+        is_object.then(|| String::from(payload).into_bytes())
     }
 }
 
@@ -620,7 +636,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const OP: &str = "01J00000000000000000000001";
 
@@ -643,7 +659,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Task {
-        let issue: Issue = serde_json::from_value(value).unwrap();
+        let issue: Issue = serde_json::from_str(&value.to_string()).unwrap();
         let name = RepoName::parse("acme/widgets").unwrap();
         issue
             .into_task(&mapping(), 1001, &name, Some(&me()))
@@ -815,11 +831,11 @@ mod tests {
 
     #[test]
     fn pull_requests_are_told_from_issues() {
-        let issue: Issue = serde_json::from_value(renew_cert()).unwrap();
+        let issue: Issue = serde_json::from_str(&renew_cert().to_string()).unwrap();
         assert!(!issue.is_pull_request());
         assert_eq!(issue.repository().unwrap().to_string(), "acme/widgets");
         let pull = with(json!({"pull_request": {"url": "https://api.github.com/x"}}));
-        let pull: Issue = serde_json::from_value(pull).unwrap();
+        let pull: Issue = serde_json::from_str(&pull.to_string()).unwrap();
         assert!(pull.is_pull_request());
     }
 }

@@ -88,8 +88,11 @@ fn router(keeps: impl Keeps, clock: Clock, limits: Limits) -> Router {
 /// What a request may cost; tests shorten it.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// The largest body, in bytes: GitHub sends none that is larger (contract github 9.3).
-    body: usize,
+    /// The largest body of GitHub, in bytes: it sends none that is larger (contract github 9.3).
+    github_body: usize,
+    /// The largest body of ClickUp, whose documents name none. Its events are a few thousand bytes, and a comment with
+    /// them.
+    clickup_body: usize,
     /// How long a body may take to arrive: GitHub gives up after ten seconds (contract github 9.5).
     body_within: Duration,
     /// How long the store may take for one step: ClickUp gives up after seven seconds (contract clickup 7.5).
@@ -103,11 +106,21 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            body: 25 * 1024 * 1024,
+            github_body: 25 * 1024 * 1024,
+            clickup_body: 1024 * 1024,
             body_within: Duration::from_secs(10),
             store_within: Duration::from_secs(3),
             small: 64 * 1024,
             room: 128 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    fn body(&self, source: Source) -> usize {
+        match source {
+            Source::GitHub => self.github_body,
+            Source::ClickUp => self.clickup_body,
         }
     }
 }
@@ -366,8 +379,9 @@ async fn verify(request: Request, door: &Door) -> Result<Verified, Why> {
     }
     let headers = parts.headers;
     let signatures = signatures(*source, &headers);
-    let mut arriving = Arriving::new(body, limits);
-    let refused = if declared(&headers).is_some_and(|length| length > limits.body) {
+    let body_max = limits.body(*source);
+    let mut arriving = Arriving::new(body, body_max, limits);
+    let refused = if declared(&headers).is_some_and(|length| length > body_max) {
         Some(Why::TooLarge)
     } else if signatures.is_empty() {
         Some(Why::Unsigned)
@@ -434,14 +448,17 @@ fn declared(headers: &HeaderMap) -> Option<usize> {
 /// A body on its way, which has until then.
 struct Arriving {
     stream: BodyDataStream,
+    /// The largest that is taken.
+    body_max: usize,
     until: Instant,
     limits: Limits,
 }
 
 impl Arriving {
-    fn new(body: Body, limits: Limits) -> Arriving {
+    fn new(body: Body, body_max: usize, limits: Limits) -> Arriving {
         Arriving {
             stream: body.into_data_stream(),
+            body_max,
             until: Instant::now() + limits.body_within,
             limits,
         }
@@ -470,7 +487,7 @@ impl Arriving {
         while let Some(chunk) = self.stream.next().await {
             let chunk = chunk.map_err(|_| Why::CutOff)?;
             let length = body.len() + chunk.len();
-            if length > self.limits.body {
+            if length > self.body_max {
                 return Err(Why::TooLarge);
             }
             let large = length.saturating_sub(self.limits.small);
@@ -484,6 +501,10 @@ impl Arriving {
                     None => taken = Some(more),
                 }
             }
+            // Not to twice its size at a time, as it grows by itself.
+            if body.capacity() < length {
+                body.reserve_exact(chunk.len().max(body.len() / 4));
+            }
             body.extend_from_slice(&chunk);
         }
         Ok((body, taken))
@@ -491,7 +512,8 @@ impl Arriving {
 
     /// Reads on and keeps nothing: who is cut off in the middle of sending may never see the answer.
     async fn drain(&mut self) {
-        let mut left = self.limits.body;
+        // The largest body of all: who sends too much is read to the end of that.
+        let mut left = self.limits.github_body;
         let drained = async {
             while let Some(Ok(chunk)) = self.stream.next().await {
                 let Some(rest) = left.checked_sub(chunk.len()) else {

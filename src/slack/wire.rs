@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::desk::ReplyUrl;
 
+/// How many values a frame may have. A form with all that it offers comes back with some thousand.
+const VALUES_MAX: usize = 100_000;
+
 /// What is of the wrong type is as good as missing: one odd field must not cost a person their message.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -43,11 +46,9 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads a text frame; `None` if it is not a JSON object.
+    /// Reads a text frame; `None` if it is not a JSON object, or has more values than any that Slack sends.
     pub fn read(text: &str) -> Option<Frame> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        value.is_object().then_some(())?;
-        serde_json::from_value(value).ok()
+        serde_json::from_value(crate::lenient::frame(text, VALUES_MAX)?).ok()
     }
 }
 

@@ -751,9 +751,17 @@ impl Ivan {
     /// Starts the daemon and waits until it listens, but for nothing else.
     pub async fn launch(&mut self) {
         self.spawn();
+        self.until_it_listens().await;
+    }
+
+    pub async fn until_it_listens(&self) {
         let log = Arc::clone(&self.daemon().log);
         log.until("it listens", |line| line.field("api").is_some())
             .await;
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon().child.id().expect("it runs")
     }
 
     /// Starts the daemon and waits for nothing.
@@ -1069,6 +1077,18 @@ impl Ivan {
         other
     }
 
+    /// The daemon gets no more address space than so many bytes.
+    #[cfg(target_os = "linux")]
+    pub fn limits_memory(&self, bytes: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: None,
+        };
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
+        prlimit(pid, Resource::As, limit).unwrap();
+    }
+
     /// From now on no file of the daemon can be written past so many bytes.
     #[cfg(target_os = "linux")]
     pub fn fills_the_disk(&self, at: u64) {
@@ -1086,8 +1106,7 @@ impl Ivan {
     #[cfg(target_os = "linux")]
     fn limits_files(&self, bytes: Option<u64>) {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
-        let pid = self.daemon().child.id().expect("it runs");
-        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap());
         let limit = Rlimit {
             current: bytes,
             maximum: None,

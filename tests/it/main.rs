@@ -30,6 +30,7 @@ mod gestures;
 mod harness;
 mod hints;
 mod home;
+mod huge;
 mod identity;
 mod limits;
 mod list;

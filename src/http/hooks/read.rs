@@ -2,19 +2,16 @@
 //!
 //! Only as much of a payload is read here as that takes; what it means is read later, by the source's `HookReader`.
 
-use std::fmt;
-
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
-use url::form_urlencoded;
 
 use super::Why;
 use crate::domain::event::Delivery;
 use crate::domain::task::Source;
+use crate::lenient::{Name, first, lenient};
 
 /// Events that say something about a task (contract github 9.4).
 const GITHUB_EVENTS: [&str; 3] = ["issue_comment", "issues", "repository"];
@@ -67,6 +64,8 @@ const CLICKUP_IGNORED: [&str; 6] = ["folder", "goal", "keyResult", "list", "spac
 
 /// The longest id, key or event name that is believed to be one, in bytes.
 const NAME_MAX: usize = 128;
+/// So many history items are looked at for their ids.
+const ITEMS_MAX: usize = 100;
 /// So many ids are shown in a dedupe key; the rest is in its hash.
 const IDS_SHOWN: usize = 4;
 /// An event without history items says the same each time that it happens: after so long it counts as another
@@ -87,7 +86,7 @@ pub(super) fn hook_in_body(source: Source, body: &[u8]) -> Option<String> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Peek {
-        webhook_id: Text,
+        webhook_id: Name,
     }
     match source {
         Source::GitHub => None,
@@ -143,10 +142,10 @@ fn github(headers: &HeaderMap, body: Vec<u8>) -> Result<Delivery, Why> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Envelope {
-    event: Text,
-    webhook_id: Text,
-    task_id: Text,
-    #[serde(deserialize_with = "lenient")]
+    event: Name,
+    webhook_id: Name,
+    task_id: Name,
+    #[serde(deserialize_with = "first::<_, _, ITEMS_MAX>")]
     history_items: Vec<Item>,
     #[serde(deserialize_with = "lenient")]
     task: Item,
@@ -155,7 +154,7 @@ struct Envelope {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Item {
-    id: Text,
+    id: Name,
 }
 
 fn clickup(body: Vec<u8>, now: DateTime<Utc>) -> Result<Delivery, Why> {
@@ -207,10 +206,33 @@ fn of_no_concern(known: bool, event: String) -> Why {
 
 /// `payload` of a form (contract github 9.3).
 fn form_payload(body: &[u8]) -> Result<Vec<u8>, Why> {
-    form_urlencoded::parse(body)
-        .find(|(name, _)| name == "payload")
-        .map(|(_, payload)| payload.into_owned().into_bytes())
-        .ok_or_else(|| Why::Unreadable("The form has no field `payload`".to_owned()))
+    let mut fields = body.split(|&byte| byte == b'&');
+    let payload = fields.find_map(|field| field.strip_prefix(b"payload="));
+    let payload =
+        payload.ok_or_else(|| Why::Unreadable("The form has no field `payload`".to_owned()))?;
+    Ok(form_decoded(payload))
+}
+
+/// A value out of a form, written once: it may be as large as a body may be.
+fn form_decoded(value: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((&byte, after)) = rest.split_first() {
+        let mut escaped = [0_u8];
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let is_escaped =
+            digits.is_some_and(|digits| hex::decode_to_slice(digits, &mut escaped).is_ok());
+        rest = after;
+        decoded.push(match (byte, escaped) {
+            (b'%', [escaped]) if is_escaped => {
+                rest = after.get(2..).unwrap_or_default();
+                escaped
+            }
+            (b'+', _) => b' ',
+            (byte, _) => byte,
+        });
+    }
+    decoded
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
@@ -248,68 +270,4 @@ fn is_name(text: &str) -> bool {
 /// What is no name stands for nothing in a key, which has the hash of everything in it anyway.
 fn short(id: &str) -> &str {
     if is_name(id) { id } else { "-" }
-}
-
-/// What is of the wrong type is as good as missing.
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: DeserializeOwned + Default,
-{
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
-}
-
-/// A text, or a number as text; anything else is passed over without being built.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Text(Option<String>);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(Some(text.to_owned())))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(Some(number.to_string())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
-        Ok(Text(Some(number.to_string())))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<Text, E> {
-        Ok(Text(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text(None))
-    }
 }

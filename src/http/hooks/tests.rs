@@ -619,7 +619,8 @@ struct Listener {
 }
 
 const SHORT: Limits = Limits {
-    body: 256 * 1024,
+    github_body: 512 * 1024,
+    clickup_body: 256 * 1024,
     body_within: Duration::from_millis(300),
     store_within: Duration::from_secs(3),
     small: 1024,
@@ -737,9 +738,9 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
         ..SHORT
     };
     let server = listener(&shelf, roomy, HOOKS).await;
-    let fits = event_of(SHORT.body);
+    let fits = event_of(SHORT.clickup_body);
     assert_eq!(server.ask(&signed(&fits), &fits).await, 200);
-    let over = event_of(SHORT.body + 1);
+    let over = event_of(SHORT.clickup_body + 1);
     assert_eq!(server.ask(&signed(&over), &over).await, 413);
     // One that does not say how long it is.
     let mut stream = server.connect().await;
@@ -762,6 +763,17 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
         401
     );
     assert_eq!(shelf.kept().len(), 1);
+    // GitHub's may be larger.
+    let ask = async |body: &[u8]| {
+        let head = format!(
+            "POST /webhooks/github HTTP/1.1\r\nX-GitHub-Event: issues\r\nX-Hub-Signature-256: sha256={}",
+            sign(GITHUB_SECRET, body)
+        );
+        server.ask(&head, body).await
+    };
+    assert_eq!(ask(&over).await, 200);
+    assert_eq!(ask(&event_of(SHORT.github_body)).await, 200);
+    assert_eq!(ask(&event_of(SHORT.github_body + 1)).await, 413);
 }
 
 #[tokio::test]

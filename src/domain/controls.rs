@@ -1,0 +1,117 @@
+//! Control characters, which no text here has: they command terminals, and nobody sees them.
+//!
+//! What others write loses them where its JSON is read (`lenient`, `http/api.rs`, `slack/text.rs`), and what is shown
+//! loses them again, for what was kept by an earlier version and what `bot.toml` says.
+
+use std::borrow::Cow;
+
+/// Whether a text may not have this character: everything of C0, DEL and C1 but tabs and line breaks.
+pub fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// A text without control characters.
+pub fn without_controls(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_control) {
+        return text.into();
+    }
+    text.chars().filter(|&c| !is_control(c)).collect()
+}
+
+/// JSON without control characters, as they are or as escapes, in any of its texts.
+pub fn json_without_controls(json: &str) -> Cow<'_, str> {
+    let may_have_some = json.contains(|c| c == '\\' || is_control(c));
+    if !may_have_some {
+        return json.into();
+    }
+    let mut kept = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| rest.find(|c| c == '\\' || is_control(c)))
+    {
+        let begin = at + found;
+        let rest = json.get(begin..).unwrap_or_default();
+        let (length, is_dropped) = control_at(rest);
+        at = begin + length;
+        if is_dropped {
+            kept.push_str(json.get(copied..begin).unwrap_or_default());
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return json.into();
+    }
+    kept.push_str(json.get(copied..).unwrap_or_default());
+    kept.into()
+}
+
+/// How long the escape or the control character is that a text begins with, and whether it is a control character.
+fn control_at(text: &str) -> (usize, bool) {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some('\\'), Some('b' | 'f')) => (2, true),
+        (Some('\\'), Some('u')) => {
+            let code = text
+                .get(2..6)
+                .and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            match code {
+                Some(code) => (6, char::from_u32(code).is_some_and(is_control)),
+                None => (2, false),
+            }
+        }
+        (Some('\\'), Some(other)) => (1 + other.len_utf8(), false),
+        (Some(c), _) => (c.len_utf8(), is_control(c)),
+        (None, _) => (0, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[rstest]
+    #[case("Red \u{1b}[31m", "Red [31m")]
+    #[case("a\u{0}b\u{7}c\u{7f}d\u{9b}2Je\u{85}f", "abcd2Jef")]
+    #[case("two\r\nlines\tand é 👩‍👧 \u{200b}", "two\r\nlines\tand é 👩‍👧 \u{200b}")]
+    #[case("", "")]
+    fn a_text_loses_what_commands(#[case] text: &str, #[case] plain: &str) {
+        assert_eq!(without_controls(text), plain);
+    }
+
+    #[rstest]
+    #[case(r#"{"a": "Red \u001b[31m \u001B"}"#, r#"{"a": "Red [31m "}"#)]
+    #[case(r#"["\u0000\u0007\b\f\u007f\u009b\u0085x"]"#, r#"["x"]"#)]
+    #[case(
+        r#"["\n\r\t\u000a\u0009\u00e9\ud83d\ude00"]"#,
+        r#"["\n\r\t\u000a\u0009\u00e9\ud83d\ude00"]"#
+    )]
+    #[case(r#"["\\u001b \\\u001b \\b \" \/"]"#, r#"["\\u001b \\ \\b \" \/"]"#)]
+    #[case("[\"\u{9b}2J\u{7f}\u{1b}é\"]", "[\"2Jé\"]")]
+    #[case(r#"["\u00"#, r#"["\u00"#)]
+    #[case("\\", "\\")]
+    #[case("\\é\u{7}", "\\é")]
+    fn json_loses_it_as_it_is_and_escaped(#[case] json: &str, #[case] plain: &str) {
+        assert_eq!(json_without_controls(json), plain);
+    }
+
+    proptest! {
+        #[test]
+        fn json_stays_what_it_was_but_for_them(texts in proptest::collection::vec(any::<String>(), 0..4)) {
+            let json = Value::from(texts.clone()).to_string();
+            let plain: Vec<String> = texts.iter().map(|text| without_controls(text).into_owned()).collect();
+            let read: Value = serde_json::from_str(&json_without_controls(&json)).unwrap();
+            prop_assert_eq!(read, Value::from(plain));
+        }
+
+        #[test]
+        fn whatever_is_no_json_is_survived(text in "[\\\\u0019bfé\"\u{1b}]*") {
+            let plain = json_without_controls(&text);
+            prop_assert!(!plain.contains(is_control));
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! Reading JSON that others wrote: leniently, and without more memory than a small multiple of its text.
+//!
+//! A field of a surprising type must not cost its neighbours. So each field is first skipped, which builds nothing, and
+//! then read on its own out of the text that was skipped. A tree of [`Value`]s of the whole would take up to eighty times
+//! the text: `{},` is three bytes there, and an object with its place here.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::bounds::Bound;
+use crate::domain::controls::json_without_controls;
+
+/// So many items of one list are read. No list that we ask for, or are sent, has as many.
+const ITEMS_MAX: usize = 20_000;
+
+/// Reads a field that may be missing, null or of a surprising type: that is the default then.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    let field = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(field.get()).unwrap_or_default())
+}
+
+/// Reads a list; anything else is empty, and an item that cannot be read is left out.
+pub(crate) fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    first::<D, T, ITEMS_MAX>(deserializer)
+}
+
+/// As [`each`], but only so many items; the others are counted.
+pub(crate) fn first<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(Items::<T, MAX> {
+        strict: false,
+        items: PhantomData,
+    })
+}
+
+/// As [`each`], but what is no list is an error.
+pub(crate) fn items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_any(Items::<T, ITEMS_MAX> {
+        strict: true,
+        items: PhantomData,
+    })
+}
+
+struct Items<T, const MAX: usize> {
+    strict: bool,
+    items: PhantomData<T>,
+}
+
+impl<T, const MAX: usize> Items<T, MAX> {
+    fn none<E: Error>(self, found: de::Unexpected<'_>) -> Result<Vec<T>, E> {
+        match self.strict {
+            true => Err(E::invalid_type(found, &"a list")),
+            false => Ok(Vec::new()),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < MAX {
+            let Some(item) = seq.next_element::<&RawValue>()? else {
+                return Ok(items);
+            };
+            items.extend(serde_json::from_str::<T>(item.get()));
+        }
+        let mut more = 0_usize;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            more += 1;
+        }
+        if more > 0 {
+            Bound::Items.reached(format_args!(
+                "of a list in JSON the first {MAX} items are read, and {more} are not"
+            ));
+        }
+        Ok(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<T>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        self.none(de::Unexpected::Map)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Other("a text"))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Unsigned(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Signed(number))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Float(number))
+    }
+
+    fn visit_bool<E: Error>(self, bool: bool) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Bool(bool))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Vec<T>, E> {
+        self.none(de::Unexpected::Unit)
+    }
+}
+
+/// An id or another short text: text, or a whole number as text. Nothing is built of anything else.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Name(pub(crate) Option<String>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        deserializer.deserialize_any(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Name, E> {
+        Ok(Name(Some(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Name, E> {
+        Ok(Name(Some(number.to_string())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Name, E> {
+        Ok(Name(Some(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Name, E> {
+        Ok(Name(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Name, E> {
+        Ok(Name(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Name, E> {
+        Ok(Name(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Name, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Name(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Name, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Name(None))
+    }
+}
+
+/// A text, of which nothing is kept: to know that it is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsText;
+
+impl<'de> Deserialize<'de> for IsText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IsText, D::Error> {
+        struct Texts;
+        impl Visitor<'_> for Texts {
+            type Value = IsText;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_str<E>(self, _: &str) -> Result<IsText, E> {
+                Ok(IsText)
+            }
+        }
+        deserializer.deserialize_str(Texts)
+    }
+}
+
+/// The JSON of a payload that was kept as it came.
+pub(crate) fn payload(bytes: &[u8]) -> Cow<'_, str> {
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => json_without_controls(text),
+        Cow::Owned(text) => json_without_controls(&text).into_owned().into(),
+    }
+}
+
+/// A frame of Slack: a JSON object as a tree, if it has no more than so many values in it.
+pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
+    let mut left = values_max;
+    let text = json_without_controls(text);
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let read = Tree { left: &mut left }.deserialize(&mut reader);
+    if read.is_err() && left == 0 {
+        Bound::FrameValues.reached(format_args!(
+            "a frame of Slack has more than {values_max} values and is not read"
+        ));
+    }
+    let value = read.ok()?;
+    reader.end().ok()?;
+    value.is_object().then_some(value)
+}
+
+/// A tree that may have so many values more.
+struct Tree<'a> {
+    left: &'a mut usize,
+}
+
+impl Tree<'_> {
+    fn again(&mut self) -> Tree<'_> {
+        Tree { left: self.left }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        *self.left = self
+            .left
+            .checked_sub(1)
+            .ok_or_else(|| D::Error::custom("it has more values than are read"))?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
+        Ok(bool.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self.again())? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(self.again())?;
+            fields.insert(name, value);
+        }
+        Ok(fields.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Thing {
+        #[serde(deserialize_with = "lenient")]
+        word: String,
+        #[serde(deserialize_with = "each")]
+        numbers: Vec<u64>,
+        #[serde(deserialize_with = "first::<_, _, 2>")]
+        two: Vec<u64>,
+    }
+
+    fn read(text: &str) -> Thing {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[rstest]
+    #[case::all(r#"{"word": "a", "numbers": [1, 2], "two": [3]}"#, "a", &[1, 2], &[3])]
+    #[case::missing("{}", "", &[], &[])]
+    #[case::null(r#"{"word": null, "numbers": null, "two": null}"#, "", &[], &[])]
+    #[case::other_types(r#"{"word": {"a": [1]}, "numbers": {"a": [1]}, "two": "no"}"#, "", &[], &[])]
+    #[case::odd_items(r#"{"word": 7, "numbers": [1, "2", [], -3, 4], "two": 1.5}"#, "", &[1, 4], &[])]
+    #[case::too_many(r#"{"two": [1, null, 2, 3, {"a": {}}]}"#, "", &[], &[1, 2])]
+    #[case::escapes(r#"{"word": "caf\u00e9 \"✓\""}"#, "café \"✓\"", &[], &[])]
+    fn odd_fields_are_missing_fields(
+        #[case] text: &str,
+        #[case] word: &str,
+        #[case] numbers: &[u64],
+        #[case] two: &[u64],
+    ) {
+        let thing = Thing {
+            word: word.into(),
+            numbers: numbers.into(),
+            two: two.into(),
+        };
+        assert_eq!(read(text), thing);
+    }
+
+    #[test]
+    fn of_a_list_without_end_the_first_items_are_read_and_that_is_said() {
+        let before = Bound::Items.times();
+        let long = |items: usize| format!("{{\"numbers\": [{}0]}}", "0,".repeat(items - 1));
+        assert_eq!(read(&long(ITEMS_MAX)).numbers.len(), ITEMS_MAX);
+        assert_eq!(read(&long(ITEMS_MAX + 1)).numbers.len(), ITEMS_MAX);
+        assert!(Bound::Items.times() > before);
+    }
+
+    #[rstest]
+    #[case::list("[1, \"x\", 2]", Some(2))]
+    #[case::empty("[]", Some(0))]
+    #[case::object("{}", None)]
+    #[case::null("null", None)]
+    #[case::text("\"no\"", None)]
+    fn a_listing_has_to_be_a_list(#[case] text: &str, #[case] found: Option<usize>) {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = items::<_, u64>(&mut reader);
+        assert_eq!(read.ok().map(|items| items.len()), found);
+    }
+
+    #[test]
+    fn a_tree_is_what_serde_makes_of_it_or_too_large() {
+        let text = r#"{"a": [1, -2, 2.5, true, null, {"b": "c\n"}]}"#;
+        assert_eq!(
+            frame(text, 9),
+            Some(serde_json::from_str::<Value>(text).unwrap())
+        );
+        let before = Bound::FrameValues.times();
+        assert_eq!(frame(text, 7), None);
+        assert!(Bound::FrameValues.times() > before);
+        for odd in ["[1]", "", "{} x", "{", "7"] {
+            assert_eq!(frame(odd, 9), None, "{odd}");
+        }
+    }
+
+    /// On a stack that a call for each level would overflow.
+    #[test]
+    fn nesting_without_end_is_skipped_or_refused() {
+        let deep = |open: &str, close: &str| open.repeat(100_000) + "0" + &close.repeat(100_000);
+        let texts = [deep("[", "]"), deep("{\"word\":", "}")];
+        let read = move || {
+            for deep in texts {
+                let text =
+                    format!("{{\"word\": {deep}, \"numbers\": {deep}, \"two\": [{deep}, 3]}}");
+                assert!(
+                    serde_json::from_str::<Thing>(&text).map_or(true, |thing| thing.two == [3])
+                );
+                let text = format!("{{\"new\": {deep}, \"numbers\": [1]}}");
+                assert_eq!(serde_json::from_str::<Thing>(&text).unwrap().numbers, [1]);
+                assert_eq!(frame(&text, 1_000_000), None);
+            }
+        };
+        let thread = std::thread::Builder::new().stack_size(256 * 1024);
+        thread.spawn(read).unwrap().join().unwrap();
+    }
+}

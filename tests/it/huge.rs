@@ -1,0 +1,199 @@
+//! Bodies as large as a source may send, correctly signed, and a daemon that has little memory: none ends it, neither when
+//! it arrives nor at each start after.
+
+use hmac::{Hmac, KeyInit, Mac};
+use rstest::rstest;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::harness::*;
+
+const MB: usize = 1024 * 1024;
+/// What the daemon may take of the address space.
+const LITTLE: u64 = 1024 * 1024 * 1024;
+
+/// What fills a payload.
+#[derive(Debug, Clone, Copy)]
+enum Filling {
+    /// The shortest items that a list can have.
+    Objects,
+    Numbers,
+    Texts,
+    Text,
+    /// Beyond what anything reads.
+    Nested,
+}
+
+/// A JSON value of so many bytes.
+fn filling(kind: Filling, bytes: usize) -> String {
+    let listed = |item: &str| {
+        let items = item.repeat(bytes / item.len());
+        format!("[{}]", items.trim_end_matches(','))
+    };
+    match kind {
+        Filling::Objects => listed("{},"),
+        Filling::Numbers => listed("1,"),
+        Filling::Texts => listed("\"\","),
+        Filling::Text => format!("\"{}\"", "x".repeat(bytes)),
+        Filling::Nested => "[".repeat(bytes / 2) + &"]".repeat(bytes / 2),
+    }
+}
+
+/// A payload with a further field.
+fn with(payload: &Value, field: &str, value: &str) -> String {
+    let text = payload.to_string();
+    let rest = text.strip_prefix('{').unwrap();
+    format!("{{\"{field}\":{value},{rest}")
+}
+
+fn of_clickup(ivan: &Ivan) -> Value {
+    json!({"event": "taskUpdated", "task_id": ivan.clickup().task("Renew cert").id(),
+        "webhook_id": "11111111-2222-4333-8444-555555555555"})
+}
+
+/// The issue as it is in the sandbox, closed.
+fn of_github(ivan: &Ivan) -> Value {
+    let mut payload: Value =
+        serde_json::from_str(include_str!("../../fixtures/github/issues__closed.json")).unwrap();
+    let mut issue = ivan.github().issue(REPO, 1).json();
+    issue["state"] = json!("closed");
+    issue["closed_at"] = issue["updated_at"].clone();
+    payload["issue"] = issue;
+    let repository: String = ivan.sql("SELECT container FROM tasks WHERE source_key LIKE '%:1'");
+    payload["repository"]["id"] = json!(repository.parse::<u64>().unwrap());
+    payload["repository"]["full_name"] = json!(REPO);
+    payload
+}
+
+async fn deliver(ivan: &Ivan, source: &str, content: &str, body: String) -> u16 {
+    let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature = hex::encode(mac.finalize().into_bytes());
+    let request = client().post(ivan.hook_url(source)).body(body);
+    let request = match source {
+        "github" => request
+            .header("X-GitHub-Event", "issues")
+            .header("X-Hub-Signature-256", format!("sha256={signature}")),
+        _ => request.header("X-Signature", signature),
+    };
+    let answer = request.header("Content-Type", content).send().await;
+    answer.unwrap().status().as_u16()
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The most memory that the daemon has had, in bytes.
+fn peak(ivan: &Ivan) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", ivan.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kb: usize = line
+        .and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap();
+    kb * 1024
+}
+
+#[rstest]
+#[case::objects("junk", Filling::Objects, JSON)]
+#[case::objects_in_a_form("junk", Filling::Objects, FORM)]
+#[case::labels("label", Filling::Objects, JSON)]
+#[case::numbers("sender", Filling::Numbers, JSON)]
+#[case::texts("comment", Filling::Texts, JSON)]
+#[case::a_text("changes", Filling::Text, JSON)]
+#[case::nested("junk", Filling::Nested, JSON)]
+#[tokio::test]
+async fn the_largest_body_of_github_takes_a_few_times_its_size(
+    #[case] field: &str,
+    #[case] kind: Filling,
+    #[case] content: &str,
+) {
+    ivan_test(two_issues().webhooks(), async |ivan| {
+        ivan.limits_memory(LITTLE);
+        let before = peak(ivan);
+        let mut payload = of_github(ivan);
+        payload.as_object_mut().unwrap().remove(field);
+        let body = with(&payload, field, &filling(kind, 24 * MB));
+        let body = match content {
+            FORM => format!("payload={}", body.replace('&', "%26").replace('+', "%2B")),
+            _ => body,
+        };
+        assert_eq!(deliver(ivan, "github", content, body).await, 200);
+        ivan.until_deliveries_are_applied().await;
+        let done = "SELECT status FROM tasks WHERE source_key LIKE '%:1'";
+        assert_eq!(ivan.sql::<String>(done), "done");
+        let took = peak(ivan).saturating_sub(before);
+        eprintln!("took {} MB over {} MB", took / MB, before / MB);
+        assert!(took < 5 * 24 * MB, "{} MB", took / MB);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_clickup_no_body_over_a_megabyte_is_taken() {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.limits_memory(LITTLE);
+        let before = peak(ivan);
+        for kind in [Filling::Objects, Filling::Texts, Filling::Nested] {
+            let body = with(&of_clickup(ivan), "history_items", &filling(kind, 12 * MB));
+            assert_eq!(deliver(ivan, "clickup", JSON, body).await, 413, "{kind:?}");
+            let body = with(
+                &of_clickup(ivan),
+                "history_items",
+                &filling(kind, MB - 1000),
+            );
+            let answered = deliver(ivan, "clickup", JSON, body).await;
+            assert_eq!(answered, 200, "{kind:?}");
+        }
+        ivan.until_deliveries_are_applied().await;
+        let took = peak(ivan).saturating_sub(before);
+        eprintln!("took {} MB over {} MB", took / MB, before / MB);
+        assert!(took < 16 * MB, "{} MB", took / MB);
+        // Of so many changes the first are read.
+        ivan.logs("the bound `items` is reached: of a list in JSON the first 100 items are read")
+            .await;
+        ivan.clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP);
+        ivan.sync().await;
+    })
+    .await;
+}
+
+/// As an earlier version has kept them.
+#[tokio::test]
+async fn huge_ones_that_were_kept_end_no_start() {
+    let mut ivan = two_tasks().webhooks().start().await;
+    ivan.start().await;
+    ivan.stop().await;
+    let bodies: Vec<String> = [Filling::Objects, Filling::Texts, Filling::Text]
+        .into_iter()
+        .flat_map(|kind| [(kind, 12), (kind, 24), (kind, 24)])
+        .map(|(kind, size)| {
+            with(
+                &of_clickup(&ivan),
+                "history_items",
+                &filling(kind, size * MB),
+            )
+        })
+        .collect();
+    for (n, body) in bodies.into_iter().enumerate() {
+        ivan.store()
+            .execute(
+                "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms)
+                 VALUES ('clickup', 'huge-' || ?1, 'taskUpdated', ?2, 0)",
+                rusqlite::params![n as i64, body.into_bytes()],
+            )
+            .unwrap();
+    }
+    for _ in 0..2 {
+        ivan.spawn();
+        ivan.limits_memory(LITTLE);
+        ivan.until_it_listens().await;
+        ivan.until_deliveries_are_applied().await;
+        let took = peak(&ivan);
+        eprintln!("took {} MB", took / MB);
+        assert!(took < 200 * MB, "{} MB", took / MB);
+        ivan.stop().await;
+    }
+    ivan.start().await;
+    ivan.finish().await;
+}
