@@ -9,6 +9,7 @@ pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use url::{Host, Url};
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
+use crate::domain::controls::json_without_controls;
 use crate::domain::operation::{Limits, Standing, TokenStanding, WriteError};
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
@@ -317,9 +319,11 @@ impl Rest {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(match String::from_utf8(body) {
-            Ok(text) => text,
-            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        let text = String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Ok(match json_without_controls(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(plain) => plain,
         })
     }
 

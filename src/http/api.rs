@@ -30,6 +30,7 @@ use crate::desk::{
     SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
+use crate::domain::controls::json_without_controls;
 use crate::domain::filter::Filter;
 use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Entry, Via};
@@ -879,8 +880,10 @@ impl Sent {
                 "Send the body as JSON, with the header `Content-Type: application/json`",
             ));
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Problem::new(Kind::BadBody, format!("The body: {error}")))
+        let unread = |why: String| Problem::new(Kind::BadBody, format!("The body: {why}"));
+        let text = std::str::from_utf8(&self.body).map_err(|error| unread(error.to_string()))?;
+        serde_json::from_str(&json_without_controls(text))
+            .map_err(|error| unread(error.to_string()))
     }
 
     /// The body; without one, what an empty object would be.

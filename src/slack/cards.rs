@@ -12,6 +12,7 @@ use slack_morphism::prelude::{
 
 use super::blocks::mrkdwn_within;
 use crate::domain::card::{Button, Card, Control, Part, Picker, Press};
+use crate::domain::controls::without_controls;
 use crate::domain::reply::Words;
 
 /// Blocks of one message.
@@ -58,7 +59,7 @@ pub fn layout_within(parts: &[Part], most: usize) -> Vec<SlackBlock> {
 }
 
 fn heading(text: &str) -> SlackBlock {
-    let text: String = text.chars().take(HEADING_MAX).collect();
+    let text: String = without_controls(text).chars().take(HEADING_MAX).collect();
     SlackHeaderBlock::new(SlackBlockPlainText::new(text).into()).into()
 }
 

@@ -24,6 +24,7 @@ use super::web::{Web, WebError};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::{CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
+use crate::domain::controls::without_controls;
 use crate::domain::form::{Field, prefill};
 use crate::domain::operation::Place;
 use crate::domain::reply::{self, Words};
@@ -387,8 +388,9 @@ fn modal(title: &str, submit: &str, name: &str, blocks: Vec<SlackBlock>, note: &
 
 /// At most so many characters, in the counting of whoever counts most: UTF-16.
 fn cut(text: &str, most: usize) -> String {
+    let text = without_controls(text);
     if text.encode_utf16().count() <= most {
-        return text.to_owned();
+        return text.into_owned();
     }
     let mut left = most.saturating_sub(1);
     let fits = |c: &char| {

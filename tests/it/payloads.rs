@@ -22,6 +22,7 @@ fn odd(number: usize) -> String {
         "x".repeat(3_000),
         "\u{200b}zero\u{2028}width\u{0}".to_owned(),
         "Plain".to_owned(),
+        "\u{1b}[31mRed\u{7}\u{8}\u{c} \u{9b}2J\u{85}\u{7f}\u{0}bell".to_owned(),
     ];
     format!("{} {number}", odd[number % odd.len()])
 }
@@ -154,6 +155,15 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
             ivan.form(3 + nth).await;
         }
         ivan.opens_home(ANA).await;
+        for words in [&["list", "50"][..], &["list", "clickup", "100"], &["morning"], &["log", "50"]] {
+            let ran = ivan.cli(&[words, &["--as", "Ana"]].concat()).await;
+            let commands = |c: char| c.is_control() && c != '\n';
+            assert!(!ran.out.contains(commands), "{words:?}: {:?}", ran.out);
+        }
+        let kept: i64 = ivan.sql(
+            "SELECT count(*) FROM tasks WHERE title GLOB '*' || char(27) || '*' OR title GLOB '*' || char(7) || '*'",
+        );
+        assert_eq!(kept, 0, "what comes in has lost them");
         everything_was_taken(ivan);
     })
     .await;
@@ -186,6 +196,10 @@ fn everything_was_taken(ivan: &Ivan) {
         .collect();
     shown.extend(slack.views().iter().map(|view| view["blocks"].to_string()));
     for text in &shown {
+        let commands = |c: char| c.is_control() && c != '\n';
+        // Of JSON, in which they are escaped.
+        let is_tame = !text.contains(commands) && !text.contains("\\u00");
+        assert!(is_tame, "a control character in {text:?}");
         for ping in ["<!channel", "<!here", "<@U", "<https://evil"] {
             assert!(!text.contains(ping), "{ping} in {text}");
         }
