@@ -141,6 +141,36 @@ async fn a_creation_is_deleted_or_closed() {
     .await;
 }
 
+/// Whoever has gone on with what was made would lose something by its undo.
+#[rstest]
+#[case::a_comment("somebody has commented on it", |ivan: &Ivan| {
+    ivan.github().comment_as(REPO, 3, "bo", "on it");
+})]
+#[case::an_assignee("it was assigned to somebody else", |ivan: &Ivan| {
+    ivan.github().assign_as(REPO, 3, "bo", &["bo"]);
+})]
+#[case::a_label("its labels were changed", |ivan: &Ivan| {
+    ivan.github().label_as(REPO, 3, "bo", &["bug"]);
+})]
+#[tokio::test]
+async fn a_new_issue_that_somebody_has_gone_on_with_stays_open(
+    #[case] how: &str,
+    #[case] goes_on: fn(&Ivan),
+) {
+    ivan_test(both(), async |ivan| {
+        ivan.dm(ANA, "create Fix login -s github")
+            .await
+            .begins("✓ Issue created");
+        goes_on(ivan);
+        let refused = ivan.dm(ANA, "undo").await;
+        refused.begins("✗ ").mentions(&format!(
+            "It has changed in GitHub since: {how}. I left it as it is"
+        ));
+        ivan.github().issue(REPO, 3).is("open");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_start_is_taken_back_with_its_pin() {
     let mut ivan = both().start().await;
