@@ -109,6 +109,37 @@ impl Desk {
             .await
     }
 
+    /// The Slack ids of those whose time zone is not known: nobody of them has written to Ivan yet. Where everybody is one
+    /// person, whoever is named first counts until somebody writes.
+    pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreTrouble> {
+        let first_named = self.inner.settings.allowed_users.first().cloned();
+        let people = self.inner.store.read(people::without_zone).await?;
+        let with_id = people.into_iter().filter_map(|person| {
+            let slack = match person.alone {
+                true => first_named.clone(),
+                false => person.slack,
+            };
+            Some((person.id, slack?))
+        });
+        Ok(with_id.collect())
+    }
+
+    /// Keeps the time zone of somebody of whom none was known.
+    pub async fn learn_zone(&self, person: PersonId, zone: Tz) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                // They may have written meanwhile.
+                if people::by_id(tx, person)?.zone == Tz::UTC {
+                    people::moved_to_zone(tx, person, zone)?;
+                    tx.wake(Wake::Rhythms);
+                    tx.wake(Wake::Homes);
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Tells somebody who is due what there is to tell; nothing, if it turns out that they are not, or may not be told.
     /// `member` is what Slack says about them now: they may be in another zone, or have left.
     pub async fn tell_due(

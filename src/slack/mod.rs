@@ -309,6 +309,16 @@ pub async fn run(
         ),
     );
     tasks.spawn(
+        "zones",
+        rhythm::learn_zones(
+            desk.clone(),
+            web.clone(),
+            own.team.clone(),
+            Arc::clone(&timings),
+            shutdown.clone(),
+        ),
+    );
+    tasks.spawn(
         "listen",
         listen::run(
             Arc::new(desk.clone()),

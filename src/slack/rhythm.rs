@@ -3,6 +3,7 @@
 //! The desk decides and writes down what is said; here is the waiting, and the question to Slack who they are now: they may
 //! have left, and whoever has travelled gets their briefing at their new time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,60 @@ pub async fn run(
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
+}
+
+/// Learns where people are who have not written yet, until all are known or told to stop: what they are told, and what they
+/// ask for elsewhere, is in their time from the start.
+pub async fn learn_zones(
+    desk: Desk,
+    web: Web,
+    team: String,
+    timings: Arc<Timings>,
+    mut shutdown: watch::Receiver<bool>,
+) -> Result<(), SlackError> {
+    let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
+    // Whoever is in UTC stays unknown, and is asked about once.
+    let mut asked_about = HashSet::new();
+    loop {
+        let learned = tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => return Ok(()),
+            learned = learn_from_slack(&desk, &web, &team, &mut asked_about) => learned,
+        };
+        match learned {
+            Ok(true) => {
+                told_to_stop(&mut shutdown).await;
+                return Ok(());
+            }
+            Ok(false) => {}
+            Err(trouble) => tracing::warn!("time zones are not known yet: {trouble}"),
+        }
+        if !slept(backoff.next(), &mut shutdown).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Asks Slack about those who are left, one by one; `false` if it does not tell now.
+async fn learn_from_slack(
+    desk: &Desk,
+    web: &Web,
+    team: &str,
+    asked_about: &mut HashSet<String>,
+) -> Result<bool, StoreTrouble> {
+    for (person, id) in desk.without_zone().await? {
+        if asked_about.contains(&id) {
+            continue;
+        }
+        let Some((member, _)) = asked(web, &id, team).await else {
+            return Ok(false);
+        };
+        if let Some(zone) = member.zone {
+            desk.learn_zone(person, zone).await?;
+        }
+        asked_about.insert(id);
+    }
+    Ok(true)
 }
 
 /// How long to wait; `None`: until something changes. Times that come between the two looks of [`tell_all`] are due in

@@ -75,6 +75,13 @@ pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Resul
     Ok(())
 }
 
+/// Those whose time zone nobody has told yet, or who are in UTC.
+pub fn without_zone(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
+    let mut present = present(connection)?;
+    present.retain(|person| person.zone == Tz::UTC);
+    Ok(present)
+}
+
 /// Where somebody is told things: their DM, or their Slack id, which opens one. `None` for those who want no notices or
 /// have no Slack.
 pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {

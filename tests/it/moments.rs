@@ -1,5 +1,7 @@
 //! Moments are Slack's dates, which everybody reads in their own zone; a day without a time is the same for everybody.
 
+use serde_json::json;
+
 use crate::harness::*;
 
 /// A date of Slack's with this before it.
@@ -60,6 +62,46 @@ async fn over_http_a_moment_is_in_its_persons_zone() {
         let now = list["entries"][0]["after"].as_str().unwrap_or_default();
         assert!(now.ends_with('Z'), "{list}");
         assert!(said.contains(" 17:00 in ClickUp"), "{said}");
+    })
+    .await;
+}
+
+/// Before anybody has written a word, Slack's zone counts: for what the API and the command line answer, and for dates.
+#[tokio::test]
+async fn whoever_has_not_written_yet_is_in_the_zone_that_slack_knows() {
+    let setup = two_tasks().people().before(|sandbox| {
+        sandbox.slack.moves_to(ANA, "Asia/Tokyo");
+        sandbox.slack.moves_to(BO, "America/New_York");
+    });
+    ivan_test(setup, async |ivan| {
+        let zone_of = async |who: &str| {
+            let (_, told) = ivan
+                .http_with("GET", "/rhythm", None, &[("X-Ivan-Actor", who)])
+                .await;
+            told["zone"].as_str().unwrap_or_default().to_owned()
+        };
+        ivan.within("their zones are known", async {
+            while zone_of("Ana").await != "Asia/Tokyo" || zone_of("Bo").await != "America/New_York"
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let task = ivan.clickup().task("Renew cert");
+        let path = format!("/tasks/clickup:{}/due", task.id());
+        let body = json!({"due": "2031-03-04 09:00"});
+        for (who, at) in [
+            ("Ana", "2031-03-04T00:00:00Z"),
+            ("Bo", "2031-03-04T14:00:00Z"),
+        ] {
+            let actor = [("X-Ivan-Actor", who)];
+            let (status, answer) = ivan
+                .http_with("POST", &path, Some(body.clone()), &actor)
+                .await;
+            assert_eq!(status, 200, "{answer}");
+            let (_, task) = ivan.http("GET", &path.replace("/due", ""), None).await;
+            assert_eq!(task["due"], at, "{who}");
+        }
     })
     .await;
 }
