@@ -69,6 +69,9 @@ pub struct Layers {
     pub file: Option<PathBuf>,
 }
 
+/// The keys whose lists are of tables, `[[people]]`; an empty one has nothing in it by which it could be told.
+const LISTS_OF_TABLES: [&str; 3] = ["entities", "people", "slack.channels"];
+
 impl Layers {
     /// Fails with the place and the reason if the file is no TOML; its text is not repeated, for it has secrets in it.
     pub fn read(
@@ -98,6 +101,9 @@ impl Layers {
                     self.flatten(format!("{key}.{name}"), value, origin);
                 }
             }
+            // No tables are as good as none: `slack.channels = []`.
+            ValueKind::Array(list)
+                if list.is_empty() && LISTS_OF_TABLES.contains(&key.as_str()) => {}
             ValueKind::Array(list)
                 if !list.is_empty()
                     && list.iter().all(|v| matches!(v.kind, ValueKind::Table(_))) =>
@@ -129,6 +135,17 @@ impl Layers {
             .source(Some(env))
             .collect()
             .map_err(|err| (Origin::Whole, err.to_string()))?;
+        for list in LISTS_OF_TABLES {
+            let is_empty = |value: &Value| match &value.kind {
+                ValueKind::String(text) => matches!(text.trim(), "" | "[]"),
+                _ => false,
+            };
+            if given.get(list).is_some_and(is_empty) {
+                // The environment wins over the file here, too.
+                let of_list = format!("{list}.");
+                self.values.retain(|key, _| !key.starts_with(&of_list));
+            }
+        }
         for (key, value) in given {
             let variable = variable(&key);
             let origin = Origin::Variable(

@@ -358,6 +358,39 @@ fn a_channel_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
     assert_eq!(mistake(&format!("{slack}\n{toml}"), &[]), told);
 }
 
+#[rstest]
+#[case::channels("slack.channels = []", &[])]
+#[case::channels_in_their_section("[slack]\nchannels = []", &[])]
+#[case::no_table("slack.channels = {}", &[])]
+#[case::people("people = []", &[])]
+#[case::clients("entities = []", &[])]
+#[case::all_lists(
+    "people = []\nentities = []\nslack = { channels = [], operators = [], allowed_users = ['*'] }
+     clickup = { lists = [] }\ngithub = { repos = [], priority_labels = { urgent = [], high = [] } }",
+    &[]
+)]
+#[case::empty_sections("[queue.score]\n[api]\n[log]\n[outbox]\n[sync]\n[store]", &[])]
+#[case::variables(
+    "[[slack.channels]]\nid = 'C1'",
+    &[("IVAN__SLACK__CHANNELS", ""), ("IVAN__PEOPLE", "[]"), ("IVAN__ENTITIES", " ")]
+)]
+fn an_empty_list_of_tables_is_none(#[case] toml: &str, #[case] variables: &[(&str, &str)]) {
+    let tokens = [
+        ("IVAN__SLACK__APP_TOKEN", "xapp-1"),
+        ("IVAN__SLACK__BOT_TOKEN", "xoxb-1"),
+        ("IVAN__SLACK__ALLOWED_USERS", "*"),
+        ("IVAN__GITHUB__TOKEN", "github_pat_1"),
+        ("IVAN__GITHUB__REPO", "acme/widgets"),
+        ("IVAN__CLICKUP__TOKEN", "pk_1"),
+        ("IVAN__CLICKUP__TEAM_ID", "9001"),
+        ("IVAN__CLICKUP__LIST_ID", "901100000001"),
+    ];
+    let config = read(toml, &[&tokens[..], variables].concat()).unwrap();
+    assert!(config.people.is_empty());
+    assert!(config.entities.is_empty());
+    assert!(config.slack.unwrap().channels.is_empty());
+}
+
 #[test]
 fn a_channel_has_the_source_of_its_place() {
     let toml = format!(
