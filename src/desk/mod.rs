@@ -1141,6 +1141,10 @@ fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {
             Err(hint) if in_thread && hint.is_prose() => Ok(Command::Reply(heard.text.clone())),
+            // Words that may be clients may be prose as well: under a task's message they are.
+            Ok(Command::List { filter, .. }) if in_thread && filter.entities.len() > 1 => {
+                Ok(Command::Reply(heard.text.clone()))
+            }
             read => read.map_err(|hint| Words::new().text(hint.to_string())),
         },
         Gesture::Replied => Ok(Command::Reply(match command::parse(&heard.text) {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::bounds::Bound;
 use crate::domain::card::{CommandRef, Part, Press, card, is_card_alone, item, undo_button};
-use crate::domain::command::{self, Command, Create, Ref};
+use crate::domain::command::{self, Command, Create, ParseError, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::form::{Origin, is_entity};
@@ -1161,6 +1161,13 @@ pub(super) fn with_clients(
         return Ok(Ok(known));
     }
     let clients = tasks::entities(connection)?;
+    let is_known =
+        |word: &String| entities.resolve(word).is_some() || client_called(word, &clients).is_some();
+    if filter.entities.len() > 1 && !filter.entities.iter().any(is_known) {
+        // Prose, and no filter at all.
+        let hint = ParseError::NotAFilter(filter.typed.clone());
+        return Ok(Err(TurnedDown::Unfit(Words::new().text(hint.to_string()))));
+    }
     for word in &filter.entities {
         let entity = entities.resolve(word).map(|entity| &entity.id);
         match entity.or_else(|| client_called(word, &clients)) {

@@ -842,7 +842,7 @@ fn unlink(rest: &str) -> Result<Command, ParseError> {
         .ok_or(ParseError::NotAnUnlink)
 }
 
-/// `list [N] [FILTER…]`, in any order. One word may be a client, which the desk knows; several unknown ones are prose.
+/// `list [N] [FILTER…]`, in any order. Which words are clients, the desk knows.
 fn list(rest: &str) -> Result<Command, ParseError> {
     let rest = trim(rest);
     let unclear = || ParseError::NotAFilter(rest.to_owned());
@@ -863,10 +863,7 @@ fn list(rest: &str) -> Result<Command, ParseError> {
         }
     }
     let filter = Filter::read(&words);
-    match filter.entities.len() {
-        0 | 1 => Ok(Command::List { limit, filter }),
-        _ => Err(unclear()),
-    }
+    Ok(Command::List { limit, filter })
 }
 
 /// `briefing 8:30`, `briefing off`, `briefing default`; alone it is `morning`.
@@ -1511,6 +1508,11 @@ mod tests {
     #[case("List GitHub, overdue 3.", listed(Some(3), "overdue github"))]
     #[case("list 3 snoozed clickup Acme", listed(Some(3), "snoozed clickup acme"))]
     #[case("list blocked!", listed(None, "blocked"))]
+    #[case("list acme bolt", listed(None, "acme bolt"))]
+    #[case(
+        "tasks Acme, bolt 5 overdue globex",
+        listed(Some(5), "overdue acme bolt globex")
+    )]
     #[case("start", Command::Start { task: None })]
     #[case("Start 2", Command::Start { task: NTH_2 })]
     #[case("reopen #12.", Command::Reopen { task: Some(Ref::Issue(12)) })]

@@ -13,7 +13,7 @@ use super::score::is_overdue;
 use super::task::{Source, Task};
 
 /// See the module.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub overdue: bool,
     /// Tasks that wait for others, which the queue leaves out.
@@ -23,7 +23,21 @@ pub struct Filter {
     pub sources: BTreeSet<Source>,
     /// Clients, in lower case.
     pub entities: BTreeSet<String>,
+    /// As it was typed, for an answer about it.
+    pub typed: String,
 }
+
+/// Filters are equal if they fit the same tasks.
+impl PartialEq for Filter {
+    fn eq(&self, other: &Filter) -> bool {
+        let fits = |filter: &Filter| (filter.overdue, filter.blocked, filter.snoozed);
+        fits(self) == fits(other)
+            && self.sources == other.sources
+            && self.entities == other.entities
+    }
+}
+
+impl Eq for Filter {}
 
 impl Filter {
     /// The words that are no names of clients.
@@ -31,7 +45,10 @@ impl Filter {
 
     /// Reads words with spaces or commas between them. What is none of [`Filter::WORDS`] may be a client.
     pub fn read(text: &str) -> Filter {
-        let mut filter = Filter::default();
+        let mut filter = Filter {
+            typed: text.trim().to_owned(),
+            ..Filter::default()
+        };
         let words = text.split(|c: char| c.is_whitespace() || c == ',');
         for word in words.filter(|word| !word.is_empty()) {
             filter.narrow(word);
