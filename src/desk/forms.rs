@@ -6,7 +6,7 @@ use super::turn::{Done, Said, Turn, Typed};
 use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
 use crate::domain::command::Create;
 use crate::domain::entity::{Entities, Entity, split_title};
-use crate::domain::form::{Assignable, Origin};
+use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::{Place, Write};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
 use crate::domain::reply::{self, Words};
@@ -94,6 +94,37 @@ impl Desk {
             .store
             .read(move |connection| create_form(connection, &settings, defaults.as_ref()))
             .await
+    }
+
+    /// What the configuration says is wrong with a form that came back. Asks nobody, so that the answer is there while
+    /// the form is still open.
+    pub fn faults(&self, filled: &Filled) -> Vec<Fault> {
+        let Filled::Create { create, .. } = filled else {
+            return Vec::new();
+        };
+        let settings = &self.inner.settings;
+        let mut faults = Vec::new();
+        let mut fault = |field, words: Words| {
+            faults.push(Fault {
+                field,
+                why: words.plain(),
+            });
+        };
+        if let Err((field, words)) = for_client(create.as_ref().clone(), &settings.entities) {
+            fault(field, words);
+        }
+        // It was offered before bot.toml was changed.
+        if let Some(list) = &create.list
+            && !settings.lists.contains(list)
+        {
+            fault(Field::Place, reply::list_not_followed(list));
+        }
+        if let Some(repo) = &create.repo
+            && !settings.repos.iter().any(|followed| followed.is(repo))
+        {
+            fault(Field::Place, reply::repo_not_followed(repo));
+        }
+        faults
     }
 
     /// What was made of this message already, if anything was.
@@ -271,8 +302,8 @@ fn with_defaults(mut create: Create, defaults: Option<&ChannelDefaults>) -> Crea
 }
 
 /// The client that a task is for, by its id, from `-e` or from the title; and where tasks for it go, where neither the
-/// person nor the channel has said. Where clients are listed, others are refused.
-fn for_client(mut create: Create, known: &Entities) -> Result<Create, Words> {
+/// person nor the channel has said. Where clients are listed, others are refused. An error names the field that is wrong.
+fn for_client(mut create: Create, known: &Entities) -> Result<Create, (Field, Words)> {
     let (in_title, title) = split_title(&create.title, known);
     if let Some(in_title) = in_title {
         let same = |named: &String| match (known.resolve(named), known.resolve(&in_title)) {
@@ -281,10 +312,10 @@ fn for_client(mut create: Create, known: &Entities) -> Result<Create, Words> {
         };
         if create.entity.as_ref().is_some_and(|named| !same(named)) {
             let named = create.entity.unwrap_or_default();
-            return Err(reply::two_clients(&named, &in_title));
+            return Err((Field::Entity, reply::two_clients(&named, &in_title)));
         }
         if title.is_empty() {
-            return Err(Words::new().text(reply::no_title()));
+            return Err((Field::Title, Words::new().text(reply::no_title())));
         }
         create.entity.get_or_insert(in_title);
         create.title = title;
@@ -296,7 +327,8 @@ fn for_client(mut create: Create, known: &Entities) -> Result<Create, Words> {
         return Ok(create);
     };
     let Some(entity) = known.resolve(named) else {
-        return Err(reply::unknown_client(named, &known.near(named)));
+        let words = reply::unknown_client(named, &known.near(named));
+        return Err((Field::Entity, words));
     };
     Ok(placed_for(create, entity))
 }
@@ -406,7 +438,7 @@ impl Turn<'_> {
         }
         create = match for_client(create, &self.inner.settings.entities) {
             Ok(create) => create,
-            Err(words) => return Ok(Err(TurnedDown::Unfit(words))),
+            Err((_, words)) => return Ok(Err(TurnedDown::Unfit(words))),
         };
         let whose = create.assignee.take();
         let mut new = match self.new_task(create)? {

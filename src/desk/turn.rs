@@ -155,7 +155,11 @@ impl Turn<'_> {
         let (command, said) = match done {
             Ok(Done::Accepted { command, .. }) => (Some(command), None),
             Ok(Done::Said(said) | Done::Settled { said, .. }) => (None, Some(said)),
-            Err(turned_down) => (None, Some(self.turn_down(person.as_ref(), turned_down)?)),
+            Err(turned_down) => {
+                let mut said = self.turn_down(person.as_ref(), turned_down)?;
+                said.words = reply::with_what_was_filled_in(said.words, heard.gesture.filled());
+                (None, Some(said))
+            }
         };
         let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
         let pressed = self.pressed_alone(heard)?;
@@ -295,7 +299,10 @@ impl Turn<'_> {
             thread: place.thread,
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
             reply_url: place.reply_url,
-            words: Some(reply::refusal(why)),
+            words: Some(reply::with_what_was_filled_in(
+                reply::refusal(why),
+                heard.gesture.filled(),
+            )),
             ..Draft::default()
         };
         messages::add(self.tx, &draft, &self.ulid(), self.now)?;

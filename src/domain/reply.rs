@@ -18,6 +18,7 @@ use super::change::Change;
 use super::command::{REF_HELP, VERBS};
 use super::event::{Act, Field, What};
 use super::filter::Filter;
+use super::form::Filled;
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::scope::Missing;
 use super::score::Score;
@@ -865,6 +866,19 @@ pub fn moved(to: Option<i64>, from: Option<i64>) -> Words {
 /// `✗`, and why a command was turned down before anything was asked of a source.
 pub fn refusal(why: Words) -> Words {
     Words::new().text("✗ ").then(why)
+}
+
+/// A refusal of a form, which is closed by now: with what was filled in, so that it can be copied.
+pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words {
+    let texts: Vec<&str> = match filled {
+        None => return refused,
+        Some(Filled::Comment { text, .. }) => vec![text],
+        Some(Filled::Create { create, .. }) => std::iter::once(&create.title)
+            .chain(&create.description)
+            .map(String::as_str)
+            .collect(),
+    };
+    refused.text("\nYou wrote:\n").said(texts.join("\n"))
 }
 
 /// So many messages of one person wait that no further one is taken.

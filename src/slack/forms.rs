@@ -106,13 +106,14 @@ pub enum Note {
     },
 }
 
-/// What an envelope that is no event asks for. `name_of` is the name of a person by id, where it is known; `speaks` is
-/// whether anything may be said to a whole channel.
+/// What an envelope that is no event asks for. `name_of` is the name of a person by id, where it is known; `faults` is
+/// what the configuration says is wrong with a form; `speaks` is whether anything may be said to a whole channel.
 pub fn understand(
     kind: &str,
     payload: Value,
     own: &Own,
     name_of: impl Fn(&str) -> Option<String>,
+    faults: impl Fn(&Filled) -> Vec<Fault>,
     speaks: bool,
     now: DateTime<Utc>,
 ) -> Result<Asked, Ignored> {
@@ -128,7 +129,7 @@ pub fn understand(
         Some("message_action") if interaction.callback_id.as_deref() == Some(CREATE_TASK) => {
             from_message(&interaction, own, name_of)
         }
-        Some("view_submission") => submitted(&interaction, now),
+        Some("view_submission") => submitted(&interaction, faults, now),
         _ => Err(Ignored::OtherEvent),
     }
 }
@@ -291,7 +292,11 @@ fn from_message(
 // ---------------------------------------------------------------- forms that come back
 
 /// A form that was submitted: kept if it holds what it must, else given back with what is wrong.
-fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ignored> {
+fn submitted(
+    interaction: &Interaction,
+    faults_of: impl Fn(&Filled) -> Vec<Fault>,
+    now: DateTime<Utc>,
+) -> Result<Asked, Ignored> {
     let view = &interaction.view;
     let first = match view.callback_id.as_deref() {
         Some(COMMENT_FORM) => Field::Text,
@@ -386,6 +391,7 @@ fn submitted(interaction: &Interaction, now: DateTime<Utc>) -> Result<Asked, Ign
     };
     let mut faults = filled.faults();
     faults.extend(not_there);
+    faults.extend(faults_of(&filled));
     if !faults.is_empty() {
         return Ok(Asked::Say(errors(&faults)));
     }

@@ -41,6 +41,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::desk::{self, Desk, Listens, SlackHealth, ThreadReplies};
+use crate::domain::form::Filled;
 use catch_up::Outage;
 use gate::Own;
 use listen::Members;
@@ -516,7 +517,9 @@ impl socket::Intake for DeskIntake {
     ) -> Result<forms::Asked, gate::Ignored> {
         let speaks = self.channel_commands != ChannelCommands::Off;
         let name_of = |id: &str| self.members.name_of(id);
-        forms::understand(kind, payload, &self.own, name_of, speaks, self.clock.now())
+        let faults = |filled: &Filled| self.desk.faults(filled);
+        let now = self.clock.now();
+        forms::understand(kind, payload, &self.own, name_of, faults, speaks, now)
     }
 
     fn open(&self, opening: forms::Opening) {

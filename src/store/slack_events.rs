@@ -59,6 +59,16 @@ pub enum Gesture {
     OpenedHome,
 }
 
+impl Gesture {
+    /// The form that was filled in, if it is one.
+    pub fn filled(&self) -> Option<&Filled> {
+        match self {
+            Gesture::Submitted { filled, .. } => Some(filled),
+            _ => None,
+        }
+    }
+}
+
 /// Where one person is answered so that nobody else sees it: a bearer secret, which does not print.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -4,6 +4,7 @@ use ivan::sandbox::Sandbox;
 use rstest::rstest;
 use serde_json::json;
 
+use crate::gestures::*;
 use crate::harness::*;
 
 /// Acme goes to GitHub, Globex wherever it is said.
@@ -105,6 +106,35 @@ async fn where_no_clients_are_listed_every_name_is_one() {
         ivan.dm(ANA, "create Open client:port")
             .await
             .replies("✓ Task created in ClickUp: Open client:port");
+    })
+    .await;
+}
+
+#[rstest]
+#[case::unknown(&[("title", "Fix login"), ("entity", "initech")], "entity", "I know no client `initech`. ")]
+#[case::two(&[("title", "[CLIENT:globex] Fix login"), ("entity", "ac")], "entity", "A task is for one client")]
+#[case::nothing_but_a_client(&[("title", "[CLIENT:globex]")], "title", "A task needs a title.")]
+#[tokio::test]
+async fn a_client_that_is_wrong_is_told_beside_its_field_and_the_form_stays(
+    #[case] fields: &'static [(&'static str, &'static str)],
+    #[case] wrong: &str,
+    #[case] why: &str,
+) {
+    ivan_test(two_clients(), async |ivan| {
+        ivan.slack().shortcut(ANA, "new_task");
+        let form = ivan.form(1).await;
+        let told = form.submits(ANA, fields).await;
+        assert_eq!(told["response_action"], "errors", "{told}");
+        let errors = told["errors"].as_object().unwrap();
+        assert!(errors.keys().eq([wrong]), "{told}");
+        assert!(errors[wrong].as_str().unwrap().starts_with(why), "{told}");
+        assert_eq!(modals(ivan.slack()).len(), 1, "it stays open");
+        assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM slack_events"), 0);
+        let answer = ivan.is_told(ANA);
+        let right = [("title", "Fix login"), ("entity", "AC")];
+        assert!(form.submits(ANA, &right).await.is_null());
+        let answered = answer.settles().await;
+        answered.begins("✓ ").mentions("Fix login");
     })
     .await;
 }

@@ -52,6 +52,28 @@ async fn a_comment_form_means_its_card_whatever_is_current() {
     .await;
 }
 
+/// What turns out to be wrong only when the form is closed is told with all that was filled in.
+#[tokio::test]
+async fn nothing_that_was_filled_in_is_lost_with_a_refusal() {
+    ivan_test(two_tasks(), async |ivan| {
+        let card = ivan.dm(ANA, "current").await;
+        press(ivan, &card, "Comment");
+        let form = ivan.form(1).await;
+        ivan.clickup().delete_task("Renew cert");
+        assert_eq!(
+            ivan.http("POST", "/sync", Some(json!({"full": true})))
+                .await
+                .0,
+            200
+        );
+        let answer = ivan.is_told(ANA);
+        assert!(form.submits(ANA, &[("text", "two\nlines")]).await.is_null());
+        let refused = answer.settles().await;
+        refused.begins("✗ ").mentions("You wrote:\ntwo\nlines");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_shortcut_opens_a_form_for_a_new_task() {
     ivan_test(two_tasks(), async |ivan| {

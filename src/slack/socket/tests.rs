@@ -129,7 +129,7 @@ impl Intake for Ear {
             name: None,
         };
         let now = instant("1763800000.000100").unwrap();
-        forms::understand(kind, payload, &own, |_| None, true, now)
+        forms::understand(kind, payload, &own, |_| None, |_| Vec::new(), true, now)
     }
 
     fn open(&self, opening: Opening) {
