@@ -83,7 +83,7 @@ static REACHED: [Reached; Bound::ALL.len()] = [const {
 
 impl Bound {
     /// All of them.
-    pub const ALL: [Bound; 22] = [
+    pub const ALL: [Bound; 23] = [
         Bound::Inbox,
         Bound::Heard,
         Bound::Outbox,

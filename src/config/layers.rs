@@ -135,18 +135,19 @@ impl Layers {
             .source(Some(env))
             .collect()
             .map_err(|err| (Origin::Whole, err.to_string()))?;
-        for list in LISTS_OF_TABLES {
-            let is_empty = |value: &Value| match &value.kind {
-                ValueKind::String(text) => matches!(text.trim(), "" | "[]"),
-                _ => false,
-            };
-            if given.get(list).is_some_and(is_empty) {
-                // The environment wins over the file here, too.
-                let of_list = format!("{list}.");
-                self.values.retain(|key, _| !key.starts_with(&of_list));
-            }
-        }
+        let is_empty = |value: &Value| match &value.kind {
+            ValueKind::String(text) => matches!(text.trim(), "" | "[]"),
+            _ => false,
+        };
         for (key, value) in given {
+            if LISTS_OF_TABLES.contains(&key.as_str()) && is_empty(&value) {
+                // The environment wins over the file here, too.
+                let of_list = format!("{key}.");
+                self.values.retain(|key, given| {
+                    !key.starts_with(&of_list) || matches!(given.origin, Origin::Variable(_))
+                });
+                continue;
+            }
             let variable = variable(&key);
             let origin = Origin::Variable(
                 names

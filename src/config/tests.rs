@@ -365,7 +365,7 @@ fn a_channel_that_cannot_be_is_told(#[case] toml: &str, #[case] told: &str) {
 #[case::people("people = []", &[])]
 #[case::clients("entities = []", &[])]
 #[case::all_lists(
-    "people = []\nentities = []\nslack = { channels = [], operators = [], allowed_users = ['*'] }
+    "people = []\nentities = []\nslack = { channels = [], operators = [], allowed_users = ['U0ANN01'] }
      clickup = { lists = [] }\ngithub = { repos = [], priority_labels = { urgent = [], high = [] } }",
     &[]
 )]
@@ -378,7 +378,7 @@ fn an_empty_list_of_tables_is_none(#[case] toml: &str, #[case] variables: &[(&st
     let tokens = [
         ("IVAN__SLACK__APP_TOKEN", "xapp-1"),
         ("IVAN__SLACK__BOT_TOKEN", "xoxb-1"),
-        ("IVAN__SLACK__ALLOWED_USERS", "*"),
+        ("IVAN__SLACK__ALLOWED_USERS", "U0ANN01"),
         ("IVAN__GITHUB__TOKEN", "github_pat_1"),
         ("IVAN__GITHUB__REPO", "acme/widgets"),
         ("IVAN__CLICKUP__TOKEN", "pk_1"),

@@ -1694,10 +1694,6 @@ mod tests {
         "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out."
     )]
     #[case(
-        "list five things",
-        "I do not understand `five things` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: overdue, blocked, snoozed, clickup, github, or a client."
-    )]
-    #[case(
         "list 0",
         "I do not understand `0` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: overdue, blocked, snoozed, clickup, github, or a client."
     )]

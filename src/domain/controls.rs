@@ -60,7 +60,8 @@ fn control_at(text: &str) -> (usize, bool) {
                 None => (2, false),
             }
         }
-        (Some('\\'), Some(other)) => (1 + other.len_utf8(), false),
+        // What follows must not become an escape of it.
+        (Some('\\'), Some(other)) => (1 + other.len_utf8(), is_control(other)),
         (Some(c), _) => (c.len_utf8(), is_control(c)),
         (None, _) => (0, false),
     }
@@ -95,6 +96,7 @@ mod tests {
     #[case(r#"["\u00"#, r#"["\u00"#)]
     #[case("\\", "\\")]
     #[case("\\é\u{7}", "\\é")]
+    #[case("[\"\\\u{7f}u001b\"]", "[\"u001b\"]")]
     fn json_loses_it_as_it_is_and_escaped(#[case] json: &str, #[case] plain: &str) {
         assert_eq!(json_without_controls(json), plain);
     }

@@ -71,7 +71,7 @@ async fn over_http_a_moment_is_in_its_persons_zone() {
 async fn whoever_has_not_written_yet_is_in_the_zone_that_slack_knows() {
     let setup = two_tasks().people().before(|sandbox| {
         sandbox.slack.moves_to(ANA, "Asia/Tokyo");
-        sandbox.slack.moves_to(BO, "America/New_York");
+        sandbox.slack.moves_to(BO, "America/Bogota");
     });
     ivan_test(setup, async |ivan| {
         let zone_of = async |who: &str| {
@@ -81,26 +81,22 @@ async fn whoever_has_not_written_yet_is_in_the_zone_that_slack_knows() {
             told["zone"].as_str().unwrap_or_default().to_owned()
         };
         ivan.within("their zones are known", async {
-            while zone_of("Ana").await != "Asia/Tokyo" || zone_of("Bo").await != "America/New_York"
-            {
+            while zone_of("Ana").await != "Asia/Tokyo" || zone_of("Bo").await != "America/Bogota" {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         })
         .await;
         let task = ivan.clickup().task("Renew cert");
         let path = format!("/tasks/clickup:{}/due", task.id());
-        let body = json!({"due": "2031-03-04 09:00"});
-        for (who, at) in [
-            ("Ana", "2031-03-04T00:00:00Z"),
-            ("Bo", "2031-03-04T14:00:00Z"),
-        ] {
+        let body = json!({"due": "tomorrow 09:00"});
+        for (who, at) in [("Ana", "T00:00:00Z"), ("Bo", "T14:00:00Z")] {
             let actor = [("X-Ivan-Actor", who)];
             let (status, answer) = ivan
                 .http_with("POST", &path, Some(body.clone()), &actor)
                 .await;
             assert_eq!(status, 200, "{answer}");
             let (_, task) = ivan.http("GET", &path.replace("/due", ""), None).await;
-            assert_eq!(task["due"], at, "{who}");
+            assert!(task["due"].as_str().unwrap().ends_with(at), "{who}: {task}");
         }
     })
     .await;
