@@ -314,7 +314,7 @@ pub async fn run(
         rhythm::learn_zones(
             desk.clone(),
             web.clone(),
-            own.team.clone(),
+            Arc::clone(&members),
             Arc::clone(&timings),
             shutdown.clone(),
         ),

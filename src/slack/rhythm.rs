@@ -80,7 +80,7 @@ pub async fn run(
 pub async fn learn_zones(
     desk: Desk,
     web: Web,
-    team: String,
+    members: Arc<Members>,
     timings: Arc<Timings>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
@@ -91,7 +91,7 @@ pub async fn learn_zones(
         let learned = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
-            learned = learn_from_slack(&desk, &web, &team, &mut asked_about) => learned,
+            learned = learn_from_slack(&desk, &web, &members, &mut asked_about) => learned,
         };
         match learned {
             Ok(true) => {
@@ -107,26 +107,28 @@ pub async fn learn_zones(
     }
 }
 
-/// Asks Slack about those who are left, one by one; `false` if it does not tell now.
+/// Asks Slack about those who are left, one by one; `false` if it does not tell of all now.
 async fn learn_from_slack(
     desk: &Desk,
     web: &Web,
-    team: &str,
+    members: &Members,
     asked_about: &mut HashSet<String>,
 ) -> Result<bool, StoreTrouble> {
+    let mut all = true;
     for (person, id) in desk.without_zone().await? {
         if asked_about.contains(&id) {
             continue;
         }
-        let Some((member, _)) = asked(web, &id, team).await else {
-            return Ok(false);
+        let Some(member) = asked(web, members, &id).await else {
+            all = false;
+            continue;
         };
         if let Some(zone) = member.zone {
             desk.learn_zone(person, zone).await?;
         }
         asked_about.insert(id);
     }
-    Ok(true)
+    Ok(all)
 }
 
 /// How long to wait; `None`: until something changes. Times that come between the two looks of [`tell_all`] are due in

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::wire::User;
+use crate::domain::controls::without_controls;
 use crate::domain::person::{Member, Standing};
 
 /// Flags that every account has, unless it is deactivated.
@@ -33,7 +34,10 @@ pub fn member(id: &str, user: &Value) -> Member {
     let name = names.find(|name| !name.trim().is_empty());
     Member {
         id: id.to_owned(),
-        name: name.unwrap_or_else(|| id.to_owned()),
+        name: name.map_or_else(
+            || id.to_owned(),
+            |name| without_controls(&name).into_owned(),
+        ),
         email: email(user),
         zone: of.tz.and_then(|zone| zone.parse().ok()),
         standing: standing(id, user),
