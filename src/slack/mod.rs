@@ -314,7 +314,6 @@ pub async fn run(
         rhythm::learn_zones(
             desk.clone(),
             web.clone(),
-            Arc::clone(&members),
             Arc::clone(&timings),
             shutdown.clone(),
         ),

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 
 use super::listen::{Members, member_now};
 use super::pace::Backoff;
-use super::web::Web;
+use super::standing::{hidden, member};
+use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::clock::Clock;
 use crate::desk::{Desk, Rhythms, StoreTrouble};
@@ -80,7 +81,6 @@ pub async fn run(
 pub async fn learn_zones(
     desk: Desk,
     web: Web,
-    members: Arc<Members>,
     timings: Arc<Timings>,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
@@ -91,7 +91,7 @@ pub async fn learn_zones(
         let learned = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
-            learned = learn_from_slack(&desk, &web, &members, &mut asked_about) => learned,
+            learned = learn_from_slack(&desk, &web, &mut asked_about) => learned,
         };
         match learned {
             Ok(true) => {
@@ -111,7 +111,6 @@ pub async fn learn_zones(
 async fn learn_from_slack(
     desk: &Desk,
     web: &Web,
-    members: &Members,
     asked_about: &mut HashSet<String>,
 ) -> Result<bool, StoreTrouble> {
     let mut all = true;
@@ -119,10 +118,20 @@ async fn learn_from_slack(
         if asked_about.contains(&id) {
             continue;
         }
-        let Some(member) = asked(web, members, &id).await else {
+        let member = match web.user(&id).await {
+            Ok(user) => member(&id, &user),
+            Err(WebError::Refused { .. }) => hidden(&id),
+            Err(error) => {
+                tracing::debug!(person = id, "where {id} is, Slack does not say: {error}");
+                all = false;
+                continue;
+            }
+        };
+        // Whoever is not known for certain is asked about again. Who may act is no matter here, and nothing of it is kept.
+        if let Standing::Uncertain(_) = member.standing {
             all = false;
             continue;
-        };
+        }
         if let Some(zone) = member.zone {
             desk.learn_zone(person, zone).await?;
         }

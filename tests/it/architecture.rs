@@ -27,9 +27,16 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("clock", Only(&[])),
     ("config", Only(&["domain"])),
     ("store", Only(&["bounds", "clock", "domain"])),
+    ("lenient", Only(&["bounds", "domain"])),
     ("rest", Only(&["bounds", "clock", "domain"])),
-    ("clickup", Only(&["bounds", "clock", "domain", "rest"])),
-    ("github", Only(&["bounds", "clock", "domain", "rest"])),
+    (
+        "clickup",
+        Only(&["bounds", "clock", "domain", "lenient", "rest"]),
+    ),
+    (
+        "github",
+        Only(&["bounds", "clock", "domain", "lenient", "rest"]),
+    ),
     ("notices", Only(&["domain", "store"])),
     ("settle", Only(&["clock", "domain", "notices", "store"])),
     ("cards", Only(&["domain", "store"])),
@@ -56,10 +63,13 @@ const MAY_USE: &[(&str, Rooms)] = &[
         "gaps",
         Only(&["bounds", "clock", "domain", "inbox", "reconcile", "store"]),
     ),
-    ("slack", Only(&["bounds", "clock", "desk", "domain"])),
+    (
+        "slack",
+        Only(&["bounds", "clock", "desk", "domain", "lenient"]),
+    ),
     (
         "http",
-        Only(&["bounds", "clock", "desk", "domain", "inbox"]),
+        Only(&["bounds", "clock", "desk", "domain", "inbox", "lenient"]),
     ),
     ("cli", Only(&["clock", "config", "domain"])),
     // The other side of the wire: written from the contracts, not from our own idea of them.

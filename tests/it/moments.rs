@@ -95,7 +95,8 @@ async fn whoever_has_not_written_yet_is_in_the_zone_that_slack_knows() {
                 .http_with("POST", &path, Some(body.clone()), &actor)
                 .await;
             assert_eq!(status, 200, "{answer}");
-            let (_, task) = ivan.http("GET", &path.replace("/due", ""), None).await;
+            let shown = path.trim_end_matches("/due");
+            let (_, task) = ivan.http_with("GET", shown, None, &actor).await;
             assert!(task["due"].as_str().unwrap().ends_with(at), "{who}: {task}");
         }
     })
