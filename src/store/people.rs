@@ -29,24 +29,79 @@ const COLUMNS: &str =
 const ALONE: &str = "me";
 
 /// Makes the table agree with `bot.toml`: nobody there is one person who is everybody.
+///
+/// A Slack id is the person, and whoever has none is their name. Another name for an id is another label; another id under a
+/// name is another person, who has nothing of the former. A row without an id is taken over by the first who has its name
+/// and an id that is new here.
 pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()> {
     tx.execute("UPDATE people SET present = 0", [])?;
+    let alone = Configured {
+        name: ALONE.to_owned(),
+        slack: None,
+        github: None,
+        clickup: None,
+    };
+    let mut rows = Vec::new();
     if people.is_empty() {
-        tx.execute(
-            "INSERT INTO people (name, alone) VALUES (?1, 1)
-             ON CONFLICT (name) DO UPDATE SET alone = 1, present = 1",
-            [ALONE],
-        )?;
+        let found = row_of(tx, "alone = 1", &[])?;
+        rows.push((found, &alone));
     }
     for person in people {
+        let of_name = "name = ?1 AND slack_id IS NULL AND alone = 0";
+        let found = match &person.slack {
+            Some(slack) => match row_of(tx, "slack_id = ?1", &[slack])? {
+                None => row_of(tx, of_name, &[&person.name])?,
+                found => found,
+            },
+            None => row_of(tx, of_name, &[&person.name])?,
+        };
+        rows.push((found, person));
+    }
+    // Names may have been exchanged: those who are configured let theirs go, and whoever else has one keeps it with what
+    // tells them apart.
+    for (row, _) in &rows {
         tx.execute(
-            "INSERT INTO people (name, slack_id, github, clickup_id) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (name) DO UPDATE SET slack_id = excluded.slack_id, github = excluded.github,
-                 clickup_id = excluded.clickup_id, alone = 0, present = 1",
-            params![person.name, person.slack, person.github, person.clickup],
+            "UPDATE people SET name = char(1) || id WHERE id = ?1",
+            [row],
         )?;
     }
+    for (_, person) in &rows {
+        tx.execute(
+            "UPDATE people SET name = name || ' (' || ifnull(slack_id || ' ', '') || id || ')' WHERE name = ?1",
+            [&person.name],
+        )?;
+    }
+    for (row, person) in rows {
+        let is_alone = people.is_empty();
+        match row {
+            Some(row) => tx.execute(
+                "UPDATE people SET name = ?2, slack_id = ?3, github = ?4, clickup_id = ?5, alone = ?6, present = 1
+                 WHERE id = ?1",
+                params![row, person.name, person.slack, person.github, person.clickup, is_alone],
+            )?,
+            None => tx.execute(
+                "INSERT INTO people (name, slack_id, github, clickup_id, alone) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![person.name, person.slack, person.github, person.clickup, is_alone],
+            )?,
+        };
+    }
+    // What was to be told unasked to somebody who is configured no more is told to nobody.
+    tx.execute(
+        "UPDATE messages SET dropped = 'its person is not configured any more'
+         WHERE notice = 1 AND ts IS NULL AND begun_us IS NULL AND dropped IS NULL
+           AND person_id IN (SELECT id FROM people WHERE present = 0)",
+        [],
+    )?;
     links::configure(tx)
+}
+
+fn row_of(tx: &Connection, which: &str, of: &[&String]) -> rusqlite::Result<Option<i64>> {
+    tx.query_row(
+        &format!("SELECT id FROM people WHERE {which}"),
+        rusqlite::params_from_iter(of),
+        |row| row.get(0),
+    )
+    .optional()
 }
 
 pub fn present(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
@@ -345,5 +400,163 @@ mod tests {
         }
         let since = pins(&connection, me).unwrap().last().unwrap().shown_at;
         assert_eq!(since, Some(at(3)));
+    }
+
+    /// The configured people by name, with what tells their rows apart.
+    fn rows(connection: &Connection) -> Vec<(String, i64)> {
+        let present = present(connection).unwrap();
+        let mut rows: Vec<_> = present
+            .into_iter()
+            .map(|one| (one.name, one.id.0))
+            .collect();
+        rows.sort();
+        rows
+    }
+
+    fn someone(name: &str, slack: Option<&str>) -> Configured {
+        Configured {
+            name: name.into(),
+            slack: slack.map(Into::into),
+            github: None,
+            clickup: None,
+        }
+    }
+
+    fn store() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+    }
+
+    fn id_of(connection: &Connection, name: &str) -> i64 {
+        let rows = rows(connection);
+        rows.iter().find(|(of, _)| of == name).unwrap().1
+    }
+
+    #[test]
+    fn a_slack_id_is_the_person_and_a_name_is_a_label() {
+        let store = store();
+        configure(
+            &store,
+            &[someone("Ann", Some("U1")), someone("Bo", Some("U2"))],
+        )
+        .unwrap();
+        let (ann, bo) = (id_of(&store, "Ann"), id_of(&store, "Bo"));
+        spoke_in(&store, PersonId(ann), "D1").unwrap();
+        // Another name.
+        configure(
+            &store,
+            &[someone("Anna", Some("U1")), someone("Bo", Some("U2"))],
+        )
+        .unwrap();
+        assert_eq!(id_of(&store, "Anna"), ann);
+        // Another id: another person, whom the former's DM does not reach.
+        configure(
+            &store,
+            &[someone("Anna", Some("U3")), someone("Bo", Some("U2"))],
+        )
+        .unwrap();
+        let new = id_of(&store, "Anna");
+        assert!(new != ann && new != bo);
+        assert_eq!(
+            told_in(&store, PersonId(new)).unwrap().as_deref(),
+            Some("U3")
+        );
+        // Names that are exchanged, in any case of letters.
+        configure(
+            &store,
+            &[someone("bo", Some("U3")), someone("ANNA", Some("U2"))],
+        )
+        .unwrap();
+        assert_eq!((id_of(&store, "bo"), id_of(&store, "ANNA")), (new, bo));
+        // And the first one is back, with all that was theirs.
+        configure(&store, &[someone("Ann", Some("U1"))]).unwrap();
+        assert_eq!(rows(&store), [("Ann".to_owned(), ann)]);
+        assert_eq!(
+            told_in(&store, PersonId(ann)).unwrap().as_deref(),
+            Some("D1")
+        );
+    }
+
+    #[test]
+    fn a_name_without_an_id_is_taken_over_once() {
+        let store = store();
+        configure(&store, &[someone("Ann", None)]).unwrap();
+        let ann = id_of(&store, "Ann");
+        configure(&store, &[someone("ann", Some("U1"))]).unwrap();
+        assert_eq!(id_of(&store, "ann"), ann);
+        configure(&store, &[someone("Ann", Some("U2"))]).unwrap();
+        let other = id_of(&store, "Ann");
+        assert_ne!(other, ann);
+        // Without an id they are the name again, which nobody is yet.
+        configure(&store, &[someone("Ann", None)]).unwrap();
+        let nameless = id_of(&store, "Ann");
+        assert!(nameless != ann && nameless != other);
+        // Nobody takes over what they know to be another's.
+        configure(
+            &store,
+            &[someone("Ann", Some("U1")), someone("Bo", Some("U2"))],
+        )
+        .unwrap();
+        assert_eq!((id_of(&store, "Ann"), id_of(&store, "Bo")), (ann, other));
+    }
+
+    #[test]
+    fn everybody_together_is_nobody_in_particular() {
+        let store = store();
+        configure(&store, &[]).unwrap();
+        let all = id_of(&store, ALONE);
+        configure(&store, &[someone("me", Some("U1")), someone("Bo", None)]).unwrap();
+        let me = id_of(&store, "me");
+        assert_ne!(me, all);
+        configure(&store, &[]).unwrap();
+        assert_eq!(rows(&store), [(ALONE.to_owned(), all)]);
+        assert!(present(&store).unwrap().remove(0).alone);
+        configure(&store, &[someone("me", Some("U1"))]).unwrap();
+        assert_eq!(id_of(&store, "me"), me);
+        assert!(!present(&store).unwrap().remove(0).alone);
+    }
+
+    /// Names were what told people apart: another name made another row.
+    #[test]
+    fn rows_of_one_slack_id_become_one_person() {
+        let mut store = Connection::open_in_memory().unwrap();
+        migrate(&mut store, MIGRATIONS.get(..23).unwrap()).unwrap();
+        store
+            .execute_batch(
+                "INSERT INTO people (id, name, slack_id, present, dm) VALUES (101, 'Ann', 'U1', 0, 'D1'),
+                     (102, 'Anna', 'U1', 1, 'D1'), (103, 'Bo', 'U2', 1, 'D1'), (104, 'Cy', NULL, 1, NULL);
+                 INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES ('U1', 'D1', 1, '{}', '{}', 1);
+                 INSERT INTO links (person_id, source, origin, account_id, name, linked_by)
+                     VALUES (101, 'github', 'typed', '31', 'ann', 101), (103, 'github', 'typed', '32', 'bo', 103);
+                 INSERT INTO rhythms (person_id, briefing) VALUES (101, '08:30');",
+            )
+            .unwrap();
+        migrate(&mut store, MIGRATIONS).unwrap();
+        let both = [
+            someone("Anna", Some("U1")),
+            someone("Bo", Some("U2")),
+            someone("Cy", None),
+        ];
+        configure(&store, &both).unwrap();
+        let people = present(&store).unwrap();
+        let ids: Vec<_> = people
+            .iter()
+            .map(|one| (one.id.0, one.github.as_deref()))
+            .collect();
+        assert_eq!(ids, [(102, Some("ann")), (103, Some("bo")), (104, None)]);
+        let briefing: i64 = store
+            .query_row("SELECT person_id FROM rhythms", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(briefing, 102);
+        // That DM is Anna's.
+        assert_eq!(
+            told_in(&store, PersonId(102)).unwrap().as_deref(),
+            Some("D1")
+        );
+        assert_eq!(
+            told_in(&store, PersonId(103)).unwrap().as_deref(),
+            Some("U2")
+        );
     }
 }
