@@ -34,6 +34,7 @@
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
 //! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
+//! │   ├── mention.rs     mentions in a text: ids, and names where they are nobody here
 //! │   ├── filter.rs      what a list is narrowed to
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes

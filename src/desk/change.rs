@@ -6,7 +6,7 @@
 use chrono::NaiveTime;
 
 use super::turn::{Done, Turn, Typed};
-use super::{TurnedDown, is_called};
+use super::{TurnedDown, called};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
@@ -32,7 +32,7 @@ impl Turn<'_> {
             return self.claim(person, task, typed);
         }
         let present = people::present(self.tx)?;
-        let Some(other) = present.iter().find(|other| is_called(other, to)) else {
+        let Some(other) = called(&present, to) else {
             let known: Vec<String> = present
                 .iter()
                 .filter(|one| !one.alone)

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::turn::{Done, Said, Turn, Typed};
 use super::undo::local;
-use super::{Desk, StoreTrouble, TurnedDown, is_called, person_of};
+use super::{Desk, StoreTrouble, TurnedDown, person_of};
 use crate::bounds::Bound;
 use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
@@ -460,7 +460,7 @@ impl Turn<'_> {
             return unfit(reply::nobody_to_assign());
         }
         let people = people::present(self.tx)?;
-        let Some(other) = people.iter().find(|other| is_called(other, named)) else {
+        let Some(other) = super::called(&people, named) else {
             let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
             return unfit(reply::nobody_called(named, &names));
         };

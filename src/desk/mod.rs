@@ -31,6 +31,7 @@ use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
+use crate::domain::mention;
 use crate::domain::person::{Member, Person, may_act};
 use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
@@ -423,7 +424,10 @@ impl Desk {
         }
         let asked = match may {
             Ok(()) => match meaning(heard, self.inner.settings.thread_replies) {
-                Ok(command) => self.found_out_for(member, command).await?,
+                Ok(command) => {
+                    let command = self.with_names(waiting, command).await?;
+                    self.found_out_for(member, command).await?
+                }
                 Err(hint) => Err(hint),
             },
             Err(why) => Err(Words::new().text(why.to_string())),
@@ -461,6 +465,28 @@ impl Desk {
             self.tell_if_it_takes_long(command);
         }
         Ok(())
+    }
+
+    /// The command of a message, with those whom it mentions and who are nobody here by their names. What comes from a form
+    /// has no mentions.
+    async fn with_names(
+        &self,
+        waiting: &Waiting,
+        command: Command,
+    ) -> Result<Command, StoreTrouble> {
+        let is_typed = matches!(
+            waiting.heard.gesture,
+            Gesture::Said | Gesture::Slash { .. } | Gesture::Replied
+        );
+        if !is_typed || mention::mentioned(&waiting.heard.text).is_empty() {
+            return Ok(command);
+        }
+        let people = self.known_in_slack().await?;
+        let name_of = |id: &str| {
+            let known = waiting.names.iter().find(|(of, _)| of == id);
+            known.map(|(_, name)| name.clone())
+        };
+        Ok(command.with_names(|id| people.iter().any(|one| one == id), name_of))
     }
 
     /// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
@@ -747,9 +773,7 @@ impl Desk {
             ([only], None) => Ok(only.clone()),
             ([only], Some(_)) if only.alone => Ok(only.clone()),
             (_, None) => Err(WhoActs::NotNamed),
-            (people, Some(name)) => people
-                .iter()
-                .find(|person| is_called(person, name))
+            (people, Some(name)) => called(people, name)
                 .cloned()
                 .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
         })
@@ -1108,13 +1132,23 @@ impl From<(Task, Score)> for Scored {
     }
 }
 
-fn is_called(person: &Person, name: &str) -> bool {
-    person.name.eq_ignore_ascii_case(name)
-        || person.slack.as_deref() == Some(name)
-        || person
-            .github
-            .as_deref()
-            .is_some_and(|login| login.eq_ignore_ascii_case(name))
+/// Who of these is meant by a Slack id, a name or a GitHub login, in this order: a login may be anything, and nobody else's
+/// name. An id of Slack's means whoever has it, or nobody.
+fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
+    let mut of_slack = people.iter();
+    let by_id = of_slack.find(|one| one.slack.as_deref() == Some(named));
+    if by_id.is_some() || mention::is_id(named) {
+        return by_id;
+    }
+    let has_name = |one: &&Person| one.name.eq_ignore_ascii_case(named);
+    let has_login = |one: &&Person| {
+        let login = one.github.as_deref();
+        login.is_some_and(|login| login.eq_ignore_ascii_case(named))
+    };
+    people
+        .iter()
+        .find(has_name)
+        .or_else(|| people.iter().find(has_login))
 }
 
 /// Where something that was said is answered: there, in channels in a thread under it.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::card::CommandRef;
 use super::filter::Filter;
+use super::mention;
 use super::person::PersonId;
 use super::rhythm::{DEFAULT, HOURS_HELP, Quiet, Setting, TIME_HELP, time_of_day};
 use super::sign::Receipts;
@@ -168,6 +169,44 @@ pub enum Ref {
     Key(TaskKey),
     /// A row of the mirror: the task of a message of ours. Nobody types it.
     Row(i64),
+}
+
+impl Command {
+    /// The same with those whom it mentions and who are no `person` here by what they call themselves, as far as that is
+    /// known: in texts without an `@`, and where somebody is to be assigned beside their id, which alone decides.
+    pub fn with_names(
+        self,
+        is_person: impl Fn(&str) -> bool,
+        name_of: impl Fn(&str) -> Option<String>,
+    ) -> Command {
+        let named = |text: String| mention::named(&text, &is_person, &name_of);
+        let shown = |who: String| mention::shown(&who, &is_person, &name_of);
+        match self {
+            Command::Done { task, comment } => Command::Done {
+                task,
+                comment: comment.map(named),
+            },
+            Command::Comment { task, text } => Command::Comment {
+                task,
+                text: named(text),
+            },
+            Command::Reply(text) => Command::Reply(named(text)),
+            Command::Create(create) => Command::Create(Create {
+                title: named(create.title),
+                description: create.description.map(named),
+                assignee: create.assignee.map(|whose| match whose {
+                    Assignee::Called(who) => Assignee::Called(shown(who)),
+                    chosen @ (Assignee::Chosen(_) | Assignee::Person(_)) => chosen,
+                }),
+                ..create
+            }),
+            Command::Assign { task, to } => Command::Assign {
+                task,
+                to: shown(to),
+            },
+            other => other,
+        }
+    }
 }
 
 impl Ref {
@@ -715,11 +754,6 @@ fn snooze(rest: &str) -> Result<Command, ParseError> {
         task: task.and_then(parse_ref),
         until: When::parse(when).ok_or_else(|| ParseError::NotAWhen(when.to_owned()))?,
     })
-}
-
-/// Whether the text is a command that names a person, who is to stay as they were typed.
-pub fn names_a_person(text: &str) -> bool {
-    split_verb(text).is_some_and(|(verb, _)| verb.name == "assign")
 }
 
 /// `assign [REF] @PERSON`; a single word is the person.

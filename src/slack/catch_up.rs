@@ -11,7 +11,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::gate::{self, Own};
-use super::listen::Members;
 use super::web::{Web, WebError};
 use super::wire::Callback;
 use super::{ChannelCommands, SlackError, told_to_stop};
@@ -95,7 +94,6 @@ pub async fn run(
     desk: Desk,
     web: Web,
     own: Own,
-    members: Arc<Members>,
     clock: Clock,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
@@ -132,7 +130,7 @@ pub async fn run(
                 read = web.said_since(&channel, since) => read,
             };
             match read {
-                Ok(messages) => take(&desk, &own, &members, &channel, messages, clock.now()).await,
+                Ok(messages) => take(&desk, &own, &channel, messages, clock.now()).await,
                 Err(WebError::Credentials { code, .. }) => {
                     tracing::warn!(
                         code,
@@ -148,17 +146,10 @@ pub async fn run(
     }
 }
 
-async fn take(
-    desk: &Desk,
-    own: &Own,
-    members: &Members,
-    channel: &str,
-    messages: Vec<Value>,
-    now: DateTime<Utc>,
-) {
+async fn take(desk: &Desk, own: &Own, channel: &str, messages: Vec<Value>, now: DateTime<Utc>) {
     let mut old = Vec::new();
     for message in messages {
-        let Some((heard, raw)) = heard(own, members, channel, message) else {
+        let Some((heard, raw)) = heard(own, channel, message) else {
             continue;
         };
         if now - heard.said_at > STILL_MEANT {
@@ -175,22 +166,14 @@ async fn take(
 }
 
 /// A message of the history as the event that it would have been.
-fn heard(
-    own: &Own,
-    members: &Members,
-    channel: &str,
-    mut message: Value,
-) -> Option<(Heard, String)> {
+fn heard(own: &Own, channel: &str, mut message: Value) -> Option<(Heard, String)> {
     let event = message.as_object_mut()?;
     event.insert("channel".to_owned(), json!(channel));
     event.insert("channel_type".to_owned(), json!("im"));
     let payload = json!({"type": "event_callback", "event": message});
     let raw = payload.to_string();
     let callback = Callback::read(payload);
-    let heard = gate::pass(&callback, own, ChannelCommands::Off, |id| {
-        members.name_of(id)
-    })
-    .ok()?;
+    let heard = gate::pass(&callback, own, ChannelCommands::Off).ok()?;
     Some((heard, raw))
 }
 

@@ -118,7 +118,7 @@ pub fn understand(
     now: DateTime<Utc>,
 ) -> Result<Asked, Ignored> {
     if kind == "slash_commands" {
-        return slash(Slash::read(payload), own, name_of, speaks, now);
+        return slash(Slash::read(payload), own, speaks, now);
     }
     let interaction = Interaction::read(payload);
     match interaction.kind.as_deref() {
@@ -135,13 +135,7 @@ pub fn understand(
 }
 
 /// `/ivan …`: the text is read as typed. Names are global: the app has one command, whatever it is called.
-fn slash(
-    slash: Slash,
-    own: &Own,
-    name_of: impl Fn(&str) -> Option<String>,
-    speaks: bool,
-    now: DateTime<Utc>,
-) -> Result<Asked, Ignored> {
+fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<Asked, Ignored> {
     let (Some(user), Some(channel), Some(trigger), Some(reply_url)) = (
         slash.user_id,
         slash.channel_id,
@@ -151,13 +145,7 @@ fn slash(
         return Err(Ignored::Incomplete);
     };
     let wire = slash.text.unwrap_or_default();
-    let typed = text::heard(&wire, &own.user, |id| {
-        if id == own.user {
-            own.name.clone()
-        } else {
-            name_of(id)
-        }
-    });
+    let typed = text::heard(&wire, &own.user);
     let with_somebody =
         channel.starts_with('D') || slash.channel_name.as_deref() == Some("directmessage");
     let public = speaks && !with_somebody;

@@ -58,14 +58,13 @@ impl Ignored {
     }
 }
 
-/// The message in an event, if it is for us. `name_of` is the name of a person by id, where it is known.
+/// The message in an event, if it is for us.
 pub fn pass(
     callback: &Callback,
     own: &Own,
     channel_commands: ChannelCommands,
-    name_of: impl Fn(&str) -> Option<String>,
 ) -> Result<Heard, Ignored> {
-    let heard = said(callback, own, name_of)?;
+    let heard = said(callback, own)?;
     let event = &callback.event;
     if !heard.direct {
         let wire = event.text.as_deref().unwrap_or_default();
@@ -85,12 +84,8 @@ pub fn pass(
 
 /// What was said in a thread of a channel, and not to us: a comment on the thread's task, if the store knows of one
 /// (`slack.thread_replies`). In channels no bare verb is read, but for the one that means a comment anyway (design 4).
-pub fn replied(
-    callback: &Callback,
-    own: &Own,
-    name_of: impl Fn(&str) -> Option<String>,
-) -> Result<Heard, Ignored> {
-    let heard = said(callback, own, name_of)?;
+pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
+    let heard = said(callback, own)?;
     let is_comment = match command::parse(&heard.text) {
         Ok(read) => matches!(read, Command::Comment { task: None, .. }),
         Err(slip) => slip.is_prose(),
@@ -105,11 +100,7 @@ pub fn replied(
 }
 
 /// The new message of a person that an event tells of, wherever it was said.
-fn said(
-    callback: &Callback,
-    own: &Own,
-    name_of: impl Fn(&str) -> Option<String>,
-) -> Result<Heard, Ignored> {
+fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let event = &callback.event;
     if !matches!(event.kind.as_deref(), Some("message" | "app_mention")) {
         return Err(Ignored::OtherEvent);
@@ -120,18 +111,7 @@ fn said(
     };
     let said_at = text::instant(ts).ok_or(Ignored::Incomplete)?;
     let wire = event.text.as_deref().unwrap_or_default();
-    // Whom a command names is looked up by their id, not by what they call themselves in Slack.
-    let by_ids = text::heard(wire, &own.user, |_| None);
-    let typed = match command::names_a_person(&by_ids) {
-        true => by_ids,
-        false => text::heard(wire, &own.user, |id| {
-            if id == own.user {
-                own.name.clone()
-            } else {
-                name_of(id)
-            }
-        }),
-    };
+    let typed = text::heard(wire, &own.user);
     let direct = is_direct(event, channel);
     Ok(Heard {
         keys: keys(callback, own, channel, ts),
@@ -298,7 +278,7 @@ mod tests {
     }
 
     fn verdict(event: Value, commands: ChannelCommands) -> Result<Heard, Ignored> {
-        pass(&callback(event), &own(), commands, |_| None)
+        pass(&callback(event), &own(), commands)
     }
 
     /// The contract's event with some fields changed; null takes one away.
@@ -429,7 +409,7 @@ mod tests {
         let mut other = callback(twin);
         other.event_id = Some("Ev0OTHER".into());
         let message = verdict(message, ChannelCommands::Mention).unwrap();
-        let twin = pass(&other, &own(), ChannelCommands::Mention, |_| None).unwrap();
+        let twin = pass(&other, &own(), ChannelCommands::Mention).unwrap();
         assert_eq!(message.text, "create Fix login");
         assert_eq!(twin.keys.get(1..), message.keys.get(1..));
         assert_eq!(
@@ -453,22 +433,17 @@ mod tests {
         assert_eq!(heard.thread.as_deref(), thread);
     }
 
-    #[test]
-    fn names_people_where_they_are_known() {
-        let event = dm(json!({"text": "comment ask <@U0BOB01>, not <@U0BOT01> &amp; co"}));
-        let heard = pass(&callback(event), &own(), ChannelCommands::Bare, |id| {
-            (id == "U0BOB01").then(|| "Bo".to_owned())
-        });
-        assert_eq!(heard.unwrap().text, "comment ask @Bo, not @ivan & co");
-    }
-
-    #[test]
-    fn whom_a_command_is_about_keeps_their_id() {
-        let event = dm(json!({"text": "<@U0BOT01> Assign 2 <@U0BOB01>"}));
-        let heard = pass(&callback(event), &own(), ChannelCommands::Bare, |id| {
-            (id == "U0BOB01").then(|| "Robert".to_owned())
-        });
-        assert_eq!(heard.unwrap().text, "Assign 2 @U0BOB01");
+    #[rstest]
+    #[case(
+        "comment ask <@U0BOB01>, not <@U0BOT01> &amp; co",
+        "comment ask @U0BOB01, not @U0BOT01 & co"
+    )]
+    #[case("<@U0BOT01> Assign 2 <@U0BOB01>", "Assign 2 @U0BOB01")]
+    #[case("create Fix login -a <@U0BOB01|Ann>", "create Fix login -a @U0BOB01")]
+    #[case("done -c <@W0BOB01|> knows", "done -c @W0BOB01 knows")]
+    fn whom_it_mentions_stays_an_id(#[case] wire: &str, #[case] text: &str) {
+        let heard = verdict(dm(json!({ "text": wire })), ChannelCommands::Bare);
+        assert_eq!(heard.unwrap().text, text);
     }
 
     #[test]
@@ -476,7 +451,7 @@ mod tests {
         let mut callback = callback(dm(json!({})));
         callback.event_id = None;
         callback.event.client_msg_id = None;
-        let heard = pass(&callback, &own(), ChannelCommands::Bare, |_| None).unwrap();
+        let heard = pass(&callback, &own(), ChannelCommands::Bare).unwrap();
         assert_eq!(heard.keys, ["message:T0TEAM1:D0DM001:1763800000.123459"]);
     }
 

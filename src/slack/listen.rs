@@ -20,8 +20,8 @@ use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
 use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
-use crate::domain::command;
 use crate::domain::form::{Filled, QUIET_AT};
+use crate::domain::mention;
 use crate::domain::person::{Member, Standing};
 
 /// So many people's messages are acted on at once; the others wait their turn.
@@ -284,7 +284,7 @@ impl Ear {
                 asked = self.member(&next.heard.user) => asked,
             };
             if asked.is_ok() {
-                next.heard.text = self.with_names(&next.heard.text).await;
+                next.names = self.names(&next.heard.text).await;
                 self.complete(&mut next.heard.gesture).await;
                 tokio::select! {
                     biased;
@@ -335,26 +335,26 @@ impl Ear {
         }
     }
 
-    /// With the names of those whom the gate knew by their id only, unless the desk knows them. A name that cannot be had
-    /// now stays an id: nothing waits for it.
-    async fn with_names(&self, text: &str) -> String {
-        let mut named = text.to_owned();
-        if command::names_a_person(text) {
-            return named;
+    /// What those whom a text mentions call themselves, unless the desk knows them. A name that cannot be had now is left
+    /// out: nothing waits for it.
+    async fn names(&self, text: &str) -> Vec<(String, String)> {
+        let ids = mention::mentioned(text);
+        if ids.is_empty() {
+            return Vec::new();
         }
-        let ids = mentioned(text);
-        let known = match ids.is_empty() {
-            true => Vec::new(),
-            false => self.actor.known_in_slack().await.unwrap_or_default(),
-        };
-        for id in ids {
-            if !known.iter().any(|known| known == id)
-                && let Ok(member) = self.member(id).await
+        let known = self.actor.known_in_slack().await.unwrap_or_default();
+        let strangers = ids
+            .into_iter()
+            .filter(|id| !known.iter().any(|one| one == id));
+        let mut names = Vec::new();
+        for id in strangers.take(MENTIONS_MAX) {
+            if let Ok(member) = self.member(id).await
+                && member.name != id
             {
-                named = named.replace(&format!("@{id}"), &format!("@{}", member.name));
+                names.push((id.to_owned(), member.name));
             }
         }
-        named
+        names
     }
 
     /// Who somebody is; an error is one that may pass.
@@ -380,7 +380,11 @@ impl Ear {
         for text in texts.into_iter().flatten() {
             // Mentions in it are quiet already, and stay so.
             let loud = text.replace(QUIET_AT, "@");
-            for id in mentioned(&loud) {
+            let mut ids = mention::mentioned(&loud);
+            ids.truncate(MENTIONS_MAX);
+            // A longer id may begin like a shorter one.
+            ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
+            for id in ids {
                 if let Ok(member) = self.member(id).await {
                     *text = text.replace(
                         &format!("{QUIET_AT}{id}"),
@@ -437,24 +441,6 @@ pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<Member
         _ => members.learn(member.clone(), changes, Instant::now()),
     }
     Ok(member)
-}
-
-/// The ids after an `@` that are a person's in Slack, the longest first; no more than a message is worth asking for.
-fn mentioned(text: &str) -> Vec<&str> {
-    let is_of_an_id = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    let mut ids: Vec<&str> = text
-        .split('@')
-        .skip(1)
-        .filter_map(|after| {
-            let end = after.find(|c| !is_of_an_id(c)).unwrap_or(after.len());
-            after.get(..end)
-        })
-        .filter(|id| id.starts_with(['U', 'W']) && id.len() >= 7)
-        .take(MENTIONS_MAX)
-        .collect();
-    ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
-    ids.dedup();
-    ids
 }
 
 #[cfg(test)]

@@ -277,7 +277,6 @@ pub async fn run(
             desk.clone(),
             web.clone(),
             own.clone(),
-            Arc::clone(&members),
             clock.clone(),
             shutdown.clone(),
         ),
@@ -470,7 +469,6 @@ struct DeskIntake {
 #[async_trait::async_trait]
 impl socket::Intake for DeskIntake {
     fn judge(&self, callback: &wire::Callback) -> Result<crate::desk::Heard, gate::Ignored> {
-        let name_of = |id: &str| self.members.name_of(id);
         match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
@@ -478,12 +476,12 @@ impl socket::Intake for DeskIntake {
                 Err(gate::Ignored::PersonChanged)
             }
             Some("app_home_opened") => gestures::opened_home(callback),
-            _ => match gate::pass(callback, &self.own, self.channel_commands, name_of) {
+            _ => match gate::pass(callback, &self.own, self.channel_commands) {
                 Err(gate::Ignored::NotForUs)
                     if self.thread_replies == ThreadReplies::Comment
                         && self.channel_commands != ChannelCommands::Off =>
                 {
-                    gate::replied(callback, &self.own, name_of)
+                    gate::replied(callback, &self.own)
                 }
                 judged => judged,
             },

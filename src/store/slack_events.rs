@@ -124,6 +124,8 @@ pub enum Kept {
 pub struct Waiting {
     pub id: i64,
     pub heard: Heard,
+    /// What those whom it mentions call themselves, by their Slack ids, as far as Slack told it.
+    pub names: Vec<(String, String)>,
 }
 
 /// Keeps a message unless it is known under one of its keys; a duplicate adds the keys that were new.
@@ -174,6 +176,7 @@ pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<
             Ok(Waiting {
                 id: row.get(0)?,
                 heard: from_json(row, 1)?,
+                names: Vec::new(),
             })
         })?
         .collect()

@@ -101,7 +101,7 @@ async fn what_slack_makes_of_a_text_is_undone() {
             // Bo has never spoken here.
             (
                 "<!here> ask <@U0BOB01> in <#C0GEN01|general> :tada:",
-                "@here ask @bo in #general :tada:",
+                "@here ask bo in #general :tada:",
             ),
         ] {
             ivan.says_wire(ANA, &format!("comment {wire}"))

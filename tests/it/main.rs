@@ -47,6 +47,7 @@ mod p5_conflict;
 mod p7_honest;
 mod payloads;
 mod people;
+mod persons;
 mod pin;
 mod power_loss;
 mod queue;

@@ -223,6 +223,7 @@ mod working_off {
                 thread: None,
                 gesture: crate::desk::Gesture::Said,
             },
+            names: Vec::new(),
         }
     }
 
@@ -434,12 +435,4 @@ mod working_off {
             })
         );
     }
-}
-
-#[rstest]
-#[case("ask @U0BOB01, not @U0BOB012 or @U0BOB01", &["U0BOB012", "U0BOB01"])]
-#[case("mail a@b.c, @Bo, @U12, @URGENTLY it is", &["URGENTLY"])]
-#[case("nobody", &[])]
-fn finds_who_is_mentioned_by_id(#[case] text: &str, #[case] ids: &[&str]) {
-    assert_eq!(mentioned(text), ids);
 }

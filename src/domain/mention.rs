@@ -1,0 +1,144 @@
+//! Mentions of people in a text that was typed in Slack: an `@` and Slack's id of them.
+//!
+//! A mention stays an id until the desk has decided who it is. Labels and display names never decide; they are shown where
+//! somebody is no person here, and then without an `@`, which would call a stranger in a source.
+
+/// Ids are shorter than this.
+const ID_MAX: usize = 32;
+
+/// Whether a text is an id of somebody in Slack: `U0BOB01`, `W0BOB01`.
+pub fn is_id(text: &str) -> bool {
+    let is_of_an_id = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    (7..=ID_MAX).contains(&text.len())
+        && text.starts_with(['U', 'W'])
+        && text.bytes().all(is_of_an_id)
+        && text.bytes().any(|b| b.is_ascii_digit())
+}
+
+/// The id that a text begins with, up to where the word ends, and what follows it.
+fn id_at(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
+    let (id, after) = text.split_at_checked(end.unwrap_or(text.len()))?;
+    is_id(id).then_some((id, after))
+}
+
+/// Whom a text mentions, each once, in the order of the text.
+pub fn mentioned(text: &str) -> Vec<&str> {
+    let mut ids = Vec::new();
+    for after in text.split('@').skip(1) {
+        if let Some((id, _)) = id_at(after)
+            && !ids.contains(&id)
+        {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// A text in which those who are no `person` here stand by their names, as far as they are known, and without an `@`.
+pub fn named(
+    text: &str,
+    is_person: impl Fn(&str) -> bool,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> String {
+    let mut parts = text.split('@');
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match id_at(part).filter(|(id, _)| !is_person(id)) {
+            Some((id, after)) => {
+                // An `@` before it must not become one of the name.
+                if named.ends_with('@') {
+                    named.push(' ');
+                }
+                named.push_str(&name_of(id).map_or_else(|| id.to_owned(), |name| plain(&name, id)));
+                named.push_str(after);
+            }
+            None => {
+                named.push('@');
+                named.push_str(part);
+            }
+        }
+    }
+    named
+}
+
+/// A display name as it stands in a text of ours: no mention, link, reference or markup comes of it.
+fn plain(name: &str, id: &str) -> String {
+    let kept = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+            && !"@#<>[](){}*_~`|!\\".contains(*c)
+    };
+    let words: String = name.chars().filter(kept).collect();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    match words.is_empty() {
+        true => id.to_owned(),
+        false => words.join(" "),
+    }
+}
+
+/// A person as they were named for a command, to be shown in a refusal: somebody who is no `person` here with their name
+/// beside the id, so that nobody of that name is meant.
+pub fn shown(
+    named: &str,
+    is_person: impl Fn(&str) -> bool,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> String {
+    let id = named.trim().trim_start_matches('@');
+    match name_of(id) {
+        Some(name) if is_id(id) && !is_person(id) => format!("{id} ({})", plain(&name, id)),
+        _ => named.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn name_of(id: &str) -> Option<String> {
+        let name = match id {
+            "U0000008" => "Bob",
+            "U0000009" => "@bob",
+            "U0000010" => "*bo*\u{200b}b <!--#12",
+            "U0000011" => "team/x @ops",
+            "U0000012" => "\u{200b}@",
+            _ => return None,
+        };
+        Some(name.to_owned())
+    }
+
+    #[rstest]
+    #[case::person("ask @U0BOB01, please", "ask @U0BOB01, please")]
+    #[case::nobody("ask @U0000008, please", "ask Bob, please")]
+    #[case::with_an_at("@U0000009: look", "bob: look")]
+    #[case::with_markup("see @U0000010.", "see bob --12.")]
+    #[case::team("@U0000011 and @U0BOB01", "team/x ops and @U0BOB01")]
+    #[case::of_nothing("@U0000012", "U0000012")]
+    #[case::unknown("@U0000013 @U0000014", "U0000013 U0000014")]
+    #[case::after_an_at("@@U0000008", "@ Bob")]
+    #[case::twice("@U0000008@U0000008", "BobBob")]
+    #[case::typed_by_hand(
+        "@bob, @URGENTLY, @U0000008x, @U12, a@b.c, @",
+        "@bob, @URGENTLY, @U0000008x, @U12, a@b.c, @"
+    )]
+    fn who_is_nobody_here_stands_by_their_name(#[case] text: &str, #[case] wanted: &str) {
+        assert_eq!(named(text, |id| id == "U0BOB01", name_of), wanted);
+    }
+
+    #[test]
+    fn finds_who_is_mentioned() {
+        let text = "ask @U0BOB01, not @U0BOB012 or @U0BOB01; mail a@b.c, @Bo, @U12, @URGENTLY";
+        assert_eq!(mentioned(text), ["U0BOB01", "U0BOB012"]);
+    }
+
+    #[rstest]
+    #[case::person("@U0BOB01", "@U0BOB01")]
+    #[case::nobody("@U0000008", "U0000008 (Bob)")]
+    #[case::odd("U0000011", "U0000011 (team/x ops)")]
+    #[case::unknown("@U0000013", "@U0000013")]
+    #[case::name("Bob", "Bob")]
+    fn a_refusal_names_whom_it_is_about(#[case] named: &str, #[case] wanted: &str) {
+        assert_eq!(shown(named, |id| id == "U0BOB01", name_of), wanted);
+    }
+}
