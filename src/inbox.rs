@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, What};
+use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, Unreadable, What};
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::deliveries::{self, Page, Waiting};
@@ -70,6 +70,12 @@ pub enum NotKept {
     Full { waiting: i64 },
     #[error(transparent)]
     Store(#[from] StoreTrouble),
+}
+
+/// A delivery, and what it says.
+struct Read {
+    waiting: Waiting,
+    events: Result<Vec<SourceEvent>, Unreadable>,
 }
 
 /// What a read for a hint came to.
@@ -350,10 +356,9 @@ impl Inner {
         if walk.asks {
             work.up_to = 0;
         }
-        let mut page = self.waiting(work.source, work.up_to).await?;
         if !work.prepared {
             // It is asked for nothing while nothing waits.
-            if page.is_empty() {
+            if self.waiting(work.source, work.up_to).await?.is_empty() {
                 work.is_done();
                 return Ok(());
             }
@@ -369,14 +374,17 @@ impl Inner {
             work.prepared = true;
         }
         let from_the_start = work.up_to == 0;
+        let mut page = self.read(work.source, work.up_to).await?;
         while let Some(last) = page.last() {
-            let last = last.id;
-            if let Err(trouble) = self.page(work.source, page, &mut walk).await {
-                work.up_to = 0;
-                return Err(trouble);
-            }
+            let last = last.waiting.id;
+            page = match self.page(work.source, page, &mut walk).await {
+                Ok(next) => next,
+                Err(trouble) => {
+                    work.up_to = 0;
+                    return Err(trouble);
+                }
+            };
             work.up_to = last;
-            page = self.waiting(work.source, last).await?;
         }
         match &walk.trouble {
             Some(why) => work.hold(why),
@@ -392,21 +400,31 @@ impl Inner {
             .await
     }
 
-    async fn page(
-        &self,
-        source: Source,
-        page: Vec<Waiting>,
-        walk: &mut Walk,
-    ) -> Result<(), StoreTrouble> {
-        let last = page.last().map_or(0, |last| last.id);
+    /// What the next deliveries say; their payloads are not needed any more then.
+    async fn read(&self, source: Source, after: i64) -> Result<Vec<Read>, StoreTrouble> {
         let reader = self.readers.get(&source);
-        let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
-        for mut waiting in page {
+        let page = self.waiting(source, after).await?;
+        let read = page.into_iter().map(|mut waiting| {
             let events = match reader {
                 Some(reader) => reader.read(&waiting.delivery),
                 None => Ok(Vec::new()),
             };
             waiting.delivery.payload = Vec::new();
+            Read { waiting, events }
+        });
+        Ok(read.collect())
+    }
+
+    /// Works a page off; the page behind it, which had to be read for it.
+    async fn page(
+        &self,
+        source: Source,
+        page: Vec<Read>,
+        walk: &mut Walk,
+    ) -> Result<Vec<Read>, StoreTrouble> {
+        let last = page.last().map_or(0, |last| last.waiting.id);
+        let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
+        for Read { waiting, events } in page {
             match events {
                 Ok(events)
                     if !walk.asks && events.iter().any(|event| to_be_read(event).is_some()) =>
@@ -431,7 +449,7 @@ impl Inner {
         for (_, events) in &understood {
             told.add(events);
         }
-        self.told_since(source, last, &mut told).await?;
+        let next = self.told_since(source, last, &mut told).await?;
         let told = Arc::new(told);
         // Together, so that they share a commit; begun in their order.
         let handled = left_alone
@@ -458,25 +476,21 @@ impl Inner {
                 }
             }
         }
-        Ok(())
+        Ok(next)
     }
 
-    /// What deliveries tell that came after that one: what was read meanwhile may show it already.
+    /// What deliveries tell that came after that one, which are returned: what was read meanwhile may show it already.
     async fn told_since(
         &self,
         source: Source,
         after: i64,
         told: &mut Told,
-    ) -> Result<(), StoreTrouble> {
-        let Some(reader) = self.readers.get(&source) else {
-            return Ok(());
-        };
-        for waiting in self.waiting(source, after).await? {
-            if let Ok(events) = reader.read(&waiting.delivery) {
-                told.add(&events);
-            }
+    ) -> Result<Vec<Read>, StoreTrouble> {
+        let next = self.read(source, after).await?;
+        for events in next.iter().filter_map(|read| read.events.as_ref().ok()) {
+            told.add(events);
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Reads each of the tasks once.
@@ -554,7 +568,8 @@ impl Inner {
         looked.extend(self.look(wanted.into_iter().collect()).await);
         let asked = again.into_iter().map(as_look).collect();
         let mut told = Told::clone(&told);
-        self.told_since(waiting.delivery.source, id, &mut told)
+        let _read_again_later = self
+            .told_since(waiting.delivery.source, id, &mut told)
             .await?;
         Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told), asks)).await
     }

@@ -20,20 +20,14 @@ pub fn without_controls(text: &str) -> Cow<'_, str> {
 
 /// JSON without control characters, as they are or as escapes, in any of its texts.
 pub fn json_without_controls(json: &str) -> Cow<'_, str> {
-    let may_have_some = json.contains(|c| c == '\\' || is_control(c));
-    if !may_have_some {
-        return json.into();
-    }
     let mut kept = String::new();
     let (mut copied, mut at) = (0, 0);
-    while let Some(found) = json
-        .get(at..)
-        .and_then(|rest| rest.find(|c| c == '\\' || is_control(c)))
+    while let Some(rest) = json.as_bytes().get(at..)
+        && let Some(found) = rest.iter().position(|&byte| may_begin_one(byte))
     {
         let begin = at + found;
-        let rest = json.get(begin..).unwrap_or_default();
-        let (length, is_dropped) = control_at(rest);
-        at = begin + length;
+        let (length, is_dropped) = control_at(json.get(begin..).unwrap_or_default());
+        at = begin + length.max(1);
         if is_dropped {
             kept.push_str(json.get(copied..begin).unwrap_or_default());
             copied = at;
@@ -44,6 +38,12 @@ pub fn json_without_controls(json: &str) -> Cow<'_, str> {
     }
     kept.push_str(json.get(copied..).unwrap_or_default());
     kept.into()
+}
+
+/// Whether a control character or an escape may begin with this byte. C1 begins with 0xC2 in UTF-8, and so do other
+/// characters.
+fn may_begin_one(byte: u8) -> bool {
+    matches!(byte, b'\\' | 0x7f | 0xc2 | 0..=8 | 0xb | 0xc | 0xe..=0x1f)
 }
 
 /// How long the escape or the control character is that a text begins with, and whether it is a control character.

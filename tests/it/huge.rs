@@ -161,11 +161,7 @@ async fn huge_ones_that_were_kept_end_no_start() {
     let mut ivan = two_tasks().webhooks().start().await;
     ivan.start().await;
     ivan.stop().await;
-    let bodies = [
-        (Filling::Objects, 12),
-        (Filling::Texts, 12),
-        (Filling::Text, 24),
-    ];
+    let bodies = [(Filling::Objects, 12), (Filling::Text, 24)];
     let bodies = bodies.map(|(kind, size)| {
         with(
             &of_clickup(&ivan),
