@@ -848,7 +848,10 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
         thread_replies: thread_replies(slack),
         catch_up_after: slack.catch_up_after,
         singleton_dir: None,
-        timings: Timings::default(),
+        timings: Timings {
+            compare_every: slack.compare_every,
+            ..Timings::default()
+        },
     }
 }
 

@@ -92,7 +92,7 @@
 //! │   ├── gestures.rs    reactions and the Home tab, heard
 //! │   ├── listen.rs      kept messages → the desk, in each person's order
 //! │   ├── standing.rs    who somebody is, read from `users.info`
-//! │   ├── catch_up.rs    what was said while nobody was connected
+//! │   ├── catch_up.rs    what was said and never arrived, read from the DMs' history; compare.rs: which DM is read when
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        what the desk has to say → messages, each once
 //! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour

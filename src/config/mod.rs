@@ -68,6 +68,8 @@ pub struct Slack {
     pub operators: Vec<String>,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
+    /// Between two comparisons of an active DM with its history.
+    pub compare_every: Duration,
     /// When people get a briefing and are left in peace, as long as they say nothing else.
     pub rhythm: Defaults,
     /// What `create` means in a channel where nothing else is said. No two are for the same channel.
@@ -439,6 +441,11 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         &DURATION,
         Duration::from_secs(5 * 60),
     );
+    let compare_every = reader.or(
+        "slack.compare_every",
+        &DURATION,
+        Duration::from_secs(3 * 60),
+    );
     let rhythm = Defaults {
         briefing: reader.or("slack.briefing", &BRIEFING, None),
         quiet: reader.or("slack.quiet", &QUIET, None),
@@ -456,6 +463,7 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
         allowed_users,
         operators,
         catch_up_after,
+        compare_every,
         rhythm,
         channels: Vec::new(),
     })

@@ -567,6 +567,7 @@ fn what_is_in_force_can_be_shown() {
     allowed_users = ["U0ANN01"]  # ./bot.toml
     operators = []  # default
     catch_up_after = "5m"  # default
+    compare_every = "3m"  # default
     briefing = "off"  # default
     quiet = "off"  # default
 

@@ -53,7 +53,7 @@ pub use crate::domain::sign::Receipts;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::reactions::Due as ReactionDue;
-pub use crate::store::slack_events::{Gesture, Heard, Kept, ReplyUrl, Waiting};
+pub use crate::store::slack_events::{ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use home::HomeTab;
@@ -492,6 +492,46 @@ impl Desk {
     /// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
     pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {
         self.inner.store.read(slack_events::dms).await
+    }
+
+    /// How far what was heard in a DM is known to be complete.
+    pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreTrouble> {
+        let channel = channel.to_owned();
+        self.inner
+            .store
+            .read(move |connection| slack_events::compared_up_to(connection, &channel))
+            .await
+    }
+
+    /// What was heard in a DM is complete up to there; written only where that is news.
+    pub async fn compared(&self, channel: &str, up_to: DateTime<Utc>) -> Result<(), StoreTrouble> {
+        if self.compared_up_to(channel).await?.up_to >= Some(up_to) {
+            return Ok(());
+        }
+        let channel = channel.to_owned();
+        self.inner
+            .store
+            .write(move |tx| slack_events::compared(tx, &channel, up_to))
+            .await
+    }
+
+    /// Those that are not kept, under any of their keys.
+    pub async fn unknown<T: Send + 'static>(
+        &self,
+        heard: Vec<(Heard, T)>,
+    ) -> Result<Vec<(Heard, T)>, StoreTrouble> {
+        self.inner
+            .store
+            .read(move |connection| {
+                let mut unknown = Vec::new();
+                for (heard, rest) in heard {
+                    if slack_events::known(connection, &heard.keys)?.is_none() {
+                        unknown.push((heard, rest));
+                    }
+                }
+                Ok(unknown)
+            })
+            .await
     }
 
     /// Commands of a DM that were typed long before we could hear them: those that are news are listed there, and not

@@ -1074,8 +1074,7 @@ pub fn hook_well(source: Source, url: &str) -> Words {
 /// Commands that were typed while nobody was listening, too long ago to act on unasked.
 pub fn typed_while_away(typed: &[&str]) -> Words {
     let mut words = Words::new().text(
-        "While I was away you typed this, and I have not acted on it, for it is more than 10 minutes old. Type again \
-         what still holds:",
+        "Slack did not bring me this when you typed it, so I have not acted on it. Type again what still holds:",
     );
     for text in typed {
         words = words.text("\n• ").code(quote(text));

@@ -130,6 +130,11 @@ fn describe() {
         "Envelopes of Slack by their type and what became of them: kept, duplicate, not_kept, dropped, answered, \
          unanswered, rate_limited, or why they were ignored"
     );
+    describe_counter!(
+        "ivan_slack_found_in_history_total",
+        Unit::Count,
+        "Messages that Slack did not deliver, found in the history of their DM: acted_on, or asked_about"
+    );
     describe_gauge!(
         "ivan_slack_connected",
         Unit::Count,
@@ -192,7 +197,7 @@ mod tests {
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
     /// Those of design 5, and those of the bounds and the store.
-    const DESIGN: [&str; 15] = [
+    const DESIGN: [&str; 16] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
@@ -202,6 +207,7 @@ mod tests {
         "ivan_rows_forgotten_total",
         "ivan_slack_connected",
         "ivan_slack_envelopes_total",
+        "ivan_slack_found_in_history_total",
         "ivan_source_ratelimit_remaining",
         "ivan_source_requests_total",
         "ivan_store_refused_total",

@@ -1,5 +1,6 @@
-//! What was said in DMs while no link was open for longer than Slack repeats events (contract slack 1.6): it is read from
-//! their history. Young commands go the way of every message; older ones are listed and asked about.
+//! What was said in DMs and never arrived: while no link was open for longer than Slack repeats events (contract slack
+//! 1.6), or while one was, for Slack has lost events then too. It is read from the DMs' history. Young commands go the way
+//! of every message; older ones are listed and asked about. `compare` says which DM is read when.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,19 +11,27 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::compare::Compare;
 use super::gate::{self, Own};
+use super::pace::Backoff;
+use super::text::instant;
 use super::web::{Web, WebError};
 use super::wire::Callback;
-use super::{ChannelCommands, SlackError, told_to_stop};
+use super::{ChannelCommands, SlackError, Timings, millis, slept, told_to_stop};
+use crate::bounds::LogThrottle;
 use crate::clock::Clock;
-use crate::desk::{Desk, Heard, SlackHealth};
+use crate::desk::{Desk, Heard, SlackHealth, StoreTrouble};
 
 /// A command that is older than this is not acted on without asking.
 const STILL_MEANT: chrono::Duration = chrono::Duration::minutes(10);
-/// How far Slack's clock and ours may be apart; what is read twice is known by its keys.
-const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(2);
-/// Where nothing is known of a DM, its history is read this far back.
+/// A history is read again from so long before the newest message that it was compared up to.
+const OVERLAP: chrono::Duration = chrono::Duration::minutes(1);
+/// Where a DM was never compared, its history is read from so long before the last message that was heard there.
+const LOOK_BACK: chrono::Duration = chrono::Duration::hours(1);
+/// No history is read further back.
 const AT_MOST: chrono::Duration = chrono::Duration::hours(24);
+/// After a message was found missing, all DMs are compared, but not more often than this.
+const SWEEP_PAUSE: Duration = Duration::from_secs(600);
 
 /// Whether the time without a link was long enough for events to be lost.
 pub struct Outage {
@@ -30,8 +39,6 @@ pub struct Outage {
     /// What was heard last in each DM before the first link: what comes over it must not hide what was missed.
     before: BTreeMap<String, DateTime<Utc>>,
     state: Mutex<Link>,
-    /// When the last long one began; `None` for the time before the first link.
-    began: Mutex<Option<Instant>>,
     over: Notify,
 }
 
@@ -49,7 +56,6 @@ impl Outage {
             longer_than,
             before,
             state: Mutex::new(Link::Never),
-            began: Mutex::default(),
             over: Notify::new(),
         }
     }
@@ -57,9 +63,13 @@ impl Outage {
     /// The store took nothing since then, and does again: what Slack delivered meanwhile was not kept.
     pub fn nothing_was_kept_since(&self, since: Instant) {
         if since.elapsed() > self.longer_than {
-            *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(since);
             self.over.notify_one();
         }
+    }
+
+    /// Slack has left out events, and says so.
+    pub fn events_are_left_out(&self) {
+        self.over.notify_one();
     }
 
     /// The link is up or not; a long outage that ends here is worth a look.
@@ -72,13 +82,9 @@ impl Outage {
             Link::Down(since) => at.duration_since(since) > self.longer_than,
         };
         match (connected, *state) {
-            (true, before) => {
+            (true, _) => {
                 *state = Link::Up;
                 if long {
-                    *self.began.lock().unwrap_or_else(PoisonError::into_inner) = match before {
-                        Link::Down(since) => Some(since),
-                        Link::Never | Link::Up => None,
-                    };
                     self.over.notify_one();
                 }
             }
@@ -88,93 +94,239 @@ impl Outage {
     }
 }
 
-/// Reads what was missed whenever a long outage has ended, until `shutdown`.
-pub async fn run(
-    outage: Arc<Outage>,
-    desk: Desk,
-    web: Web,
-    own: Own,
-    clock: Clock,
-    mut shutdown: watch::Receiver<bool>,
-) -> Result<(), SlackError> {
+/// Compares DMs with their history.
+pub struct CatchUp {
+    pub outage: Arc<Outage>,
+    pub compare: Arc<Compare>,
+    pub desk: Desk,
+    pub web: Web,
+    pub own: Own,
+    pub clock: Clock,
+    /// When the daemon did.
+    pub started: DateTime<Utc>,
+    pub timings: Arc<Timings>,
+}
+
+/// What came of a comparison.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    /// Acted on.
+    kept: usize,
+    /// Asked about.
+    asked: usize,
+    /// Some were too young to be missing.
+    young: bool,
+}
+
+/// Compares each DM that is due, until `shutdown`.
+pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Result<(), SlackError> {
+    let (failures, mut backoff) = (LogThrottle::new(), catch_up.backoff());
+    let mut swept: Option<Instant> = None;
     loop {
-        tokio::select! {
+        let channel = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
-            () = outage.over.notified() => {}
-        }
-        let dms = match desk.dms().await {
-            Ok(dms) => dms,
-            Err(trouble) => {
-                tracing::error!(error = %trouble, "what was said meanwhile is not read: {trouble}");
+            () = catch_up.outage.over.notified() => None,
+            channel = catch_up.compare.next() => Some(channel),
+        };
+        let Some(channel) = channel else {
+            swept = Some(Instant::now());
+            if let Err(trouble) = catch_up.all().await {
+                tracing::error!(error = %trouble, "which DMs are to be read is not known yet: {trouble}");
+                catch_up.outage.over.notify_one();
+                if !slept(backoff.next(), &mut shutdown).await {
+                    return Ok(());
+                }
+            }
+            continue;
+        };
+        let compared = tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => return Ok(()),
+            compared = catch_up.compare(&channel) => compared,
+        };
+        let now = Instant::now();
+        let error = match compared {
+            Ok(found) => {
+                backoff.reset();
+                catch_up.compare.compared(&channel, found.young, now);
+                if found.kept + found.asked > 0 {
+                    found.is_said(&channel);
+                    catch_up.compare.doubts(now);
+                    if swept.is_none_or(|last| now.duration_since(last) > SWEEP_PAUSE) {
+                        catch_up.outage.over.notify_one();
+                    }
+                }
+                continue;
+            }
+            Err(error) => error,
+        };
+        // The limit, the token and the store are the same for all DMs; what else fails may fail for this one alone.
+        let (wait, of_all) = match &error {
+            Failed::Web(WebError::Limited { after, .. }) => {
+                (after.unwrap_or_else(|| backoff.next()), true)
+            }
+            Failed::Web(WebError::Credentials { .. }) => (catch_up.timings.alarm_retry, true),
+            Failed::Store(_) => (backoff.next(), true),
+            Failed::Web(WebError::NotTaken { .. } | WebError::Unknown { .. }) => {
+                (backoff.next(), false)
+            }
+            // No, and no again: there is no history to compare with.
+            Failed::Web(WebError::Refused { .. }) => {
+                tracing::warn!(channel, "the history of {channel} is not read: {error}");
+                catch_up.compare.compared(&channel, false, now);
                 continue;
             }
         };
-        let now = clock.now();
-        let began = *outage.began.lock().unwrap_or_else(PoisonError::into_inner);
-        for (channel, _) in dms {
-            let since = match began {
-                Some(began) => {
-                    let away = chrono::Duration::from_std(began.elapsed()).unwrap_or(AT_MOST);
-                    now - away.min(AT_MOST) - CLOCKS_APART
-                }
-                None => outage
-                    .before
-                    .get(&channel)
-                    .copied()
-                    .unwrap_or(now - AT_MOST),
-            };
-            let read = tokio::select! {
-                biased;
-                () = told_to_stop(&mut shutdown) => return Ok(()),
-                read = web.said_since(&channel, since) => read,
-            };
-            match read {
-                Ok(messages) => take(&desk, &own, &channel, messages, clock.now()).await,
-                Err(WebError::Credentials { code, .. }) => {
-                    tracing::warn!(
-                        code,
-                        "DMs' history may not be read: what was said while I was away is lost unless Slack repeats it"
-                    );
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(channel, "the history of {channel} was not read: {error}");
-                }
+        catch_up.compare.not_compared(&channel, of_all, now + wait);
+        if let Some(unsaid) = failures.pass(now) {
+            tracing::warn!(
+                channel,
+                unsaid,
+                wait_ms = millis(wait),
+                "DMs are not compared with their history yet; what Slack did not deliver waits: {error} ({unsaid} more \
+                 since the last such line)"
+            );
+        }
+        if of_all && !slept(wait, &mut shutdown).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Why a DM was not compared.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
+impl Found {
+    /// Says what Slack did not deliver.
+    fn is_said(&self, channel: &str) {
+        let Found { kept, asked, .. } = self;
+        for (result, count) in [("acted_on", *kept), ("asked_about", *asked)] {
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            metrics::counter!("ivan_slack_found_in_history_total", "result" => result)
+                .increment(count);
+        }
+        tracing::warn!(
+            channel,
+            acted_on = kept,
+            asked_about = asked,
+            "Slack did not deliver messages in {channel}; they were found in its history: {kept} are acted on, {asked} \
+             asked about"
+        );
+    }
+}
+
+impl CatchUp {
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.timings.retry_first, self.timings.retry_max)
+    }
+
+    /// Every DM is due, those with the newest messages first.
+    async fn all(&self) -> Result<(), StoreTrouble> {
+        let mut dms = self.desk.dms().await?;
+        dms.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
+        let now = self.clock.now();
+        let known = dms.into_iter().map(|(channel, last)| {
+            let quiet_for = last.map(|last| (now - last).to_std().unwrap_or_default());
+            (channel, quiet_for)
+        });
+        self.compare.all(known, Instant::now());
+        Ok(())
+    }
+
+    /// From when on a DM's history is read.
+    async fn since(&self, channel: &str) -> Result<DateTime<Utc>, StoreTrouble> {
+        let known = self.desk.compared_up_to(channel).await?;
+        let since = match (known.up_to, self.outage.before.get(channel)) {
+            (Some(up_to), _) => Some(up_to - OVERLAP),
+            // What came over the link must not hide what was missed before.
+            (None, Some(last)) => Some(*last - LOOK_BACK),
+            // What was said before this store knew anybody is none of its business.
+            (None, None) => Some(
+                known
+                    .first_heard
+                    .map_or(self.started, |first| first.min(self.started)),
+            ),
+        };
+        let floor = self.clock.now() - AT_MOST;
+        Ok(since.map_or(floor, |since| since.max(floor)))
+    }
+
+    /// Reads the history of a DM, and acts on or asks about what is missing.
+    async fn compare(&self, channel: &str) -> Result<Found, Failed> {
+        let since = self.since(channel).await?;
+        let messages = self.web.said_since(channel, since).await?;
+        let now = self.clock.now();
+        let newest = messages.iter().filter_map(said_at).max();
+        let heard = messages
+            .into_iter()
+            .filter_map(|message| self.heard(channel, message));
+        let missing = self.desk.unknown(heard.collect()).await?;
+        let mut found = Found::default();
+        let (mut old, mut up_to) = (Vec::new(), newest);
+        for (heard, raw) in missing {
+            let age = now - heard.said_at;
+            // It may still be on its way; and what follows is younger still.
+            if age < self.in_flight_for() {
+                found.young = true;
+                up_to = Some(heard.said_at - chrono::Duration::microseconds(1));
+                break;
+            }
+            // Nobody knows what it said when it was sent.
+            if age > STILL_MEANT || raw.edited {
+                old.push((heard, raw.text));
+            } else {
+                self.desk.keep(heard, raw.text).await?;
+                found.kept += 1;
             }
         }
-    }
-}
-
-async fn take(desk: &Desk, own: &Own, channel: &str, messages: Vec<Value>, now: DateTime<Utc>) {
-    let mut old = Vec::new();
-    for message in messages {
-        let Some((heard, raw)) = heard(own, channel, message) else {
-            continue;
-        };
-        if now - heard.said_at > STILL_MEANT {
-            old.push((heard, raw));
-        } else if let Err(trouble) = desk.keep(heard, raw).await {
-            tracing::error!(error = %trouble, "what was said meanwhile was not kept: {trouble}");
+        found.asked = old.len();
+        if !old.is_empty() {
+            self.desk.ask_about(channel, old).await?;
         }
+        if let Some(up_to) = up_to {
+            self.desk.compared(channel, up_to).await?;
+        }
+        Ok(found)
     }
-    if !old.is_empty()
-        && let Err(trouble) = desk.ask_about(channel, old).await
-    {
-        tracing::error!(error = %trouble, "what was said long ago was not asked about: {trouble}");
+
+    fn in_flight_for(&self) -> chrono::Duration {
+        let timings = &self.timings;
+        let limit = timings.in_flight_for.min(timings.compare_every);
+        chrono::Duration::from_std(limit).unwrap_or(OVERLAP)
+    }
+
+    /// A message of the history as the event that it would have been.
+    fn heard(&self, channel: &str, mut message: Value) -> Option<(Heard, Raw)> {
+        let event = message.as_object_mut()?;
+        let edited = event.contains_key("edited");
+        event.insert("channel".to_owned(), json!(channel));
+        event.insert("channel_type".to_owned(), json!("im"));
+        let payload = json!({"type": "event_callback", "event": message});
+        let text = payload.to_string();
+        let callback = Callback::read(payload);
+        let heard = gate::pass(&callback, &self.own, ChannelCommands::Off).ok()?;
+        Some((heard, Raw { text, edited }))
     }
 }
 
-/// A message of the history as the event that it would have been.
-fn heard(own: &Own, channel: &str, mut message: Value) -> Option<(Heard, String)> {
-    let event = message.as_object_mut()?;
-    event.insert("channel".to_owned(), json!(channel));
-    event.insert("channel_type".to_owned(), json!("im"));
-    let payload = json!({"type": "event_callback", "event": message});
-    let raw = payload.to_string();
-    let callback = Callback::read(payload);
-    let heard = gate::pass(&callback, own, ChannelCommands::Off).ok()?;
-    Some((heard, raw))
+/// A message of the history, as it is kept.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    pub text: String,
+    /// It was changed since it was sent.
+    pub edited: bool,
+}
+
+/// Slack's clock at a message.
+fn said_at(message: &Value) -> Option<DateTime<Utc>> {
+    instant(message.get("ts")?.as_str()?)
 }
 
 #[cfg(test)]

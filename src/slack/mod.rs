@@ -8,6 +8,7 @@
 mod blocks;
 mod cards;
 mod catch_up;
+mod compare;
 mod forms;
 mod gate;
 mod gestures;
@@ -42,7 +43,8 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::desk::{self, Desk, Listens, SlackHealth, ThreadReplies};
 use crate::domain::form::Filled;
-use catch_up::Outage;
+use catch_up::{CatchUp, Outage};
+use compare::Compare;
 use gate::Own;
 use listen::Members;
 use pace::Backoff;
@@ -146,6 +148,14 @@ pub struct Timings {
     pub member_for: Duration,
     /// Between two questions which scopes the app has; while one is missed, `alarm_retry`.
     pub scopes_every: Duration,
+    /// Between two comparisons of an active DM with its history.
+    pub compare_every: Duration,
+    /// From a message, or a sign that one is missing, to such a comparison.
+    pub compare_soon: Duration,
+    /// Messages of a DM lead to no more than one comparison in so long.
+    pub compare_pause: Duration,
+    /// A message that is in the history and no older than this may still arrive by itself.
+    pub in_flight_for: Duration,
     /// After the stop: what still stands to be posted.
     pub finish_limit: Duration,
 }
@@ -177,6 +187,10 @@ impl Default for Timings {
             arrives_within: seconds(2),
             member_for: seconds(300),
             scopes_every: seconds(3_600),
+            compare_every: seconds(180),
+            compare_soon: seconds(3),
+            compare_pause: seconds(60),
+            in_flight_for: seconds(5),
             finish_limit: seconds(8),
         }
     }
@@ -241,6 +255,7 @@ pub async fn run(
         }
     };
     let outage = Arc::new(Outage::new(settings.catch_up_after, heard_before));
+    let compare = Arc::new(Compare::new(&timings));
     let (unkept, to_be_told) = mpsc::channel(trouble::UNKEPT_MAX);
     let intake = Arc::new(DeskIntake {
         unkept,
@@ -250,6 +265,7 @@ pub async fn run(
         thread_replies: settings.thread_replies,
         members: Arc::clone(&members),
         outage: Arc::clone(&outage),
+        compare: Arc::clone(&compare),
         clock: clock.clone(),
         opener: Arc::new(Opener {
             desk: desk.clone(),
@@ -273,11 +289,16 @@ pub async fn run(
     tasks.spawn(
         "catch-up",
         catch_up::run(
-            Arc::clone(&outage),
-            desk.clone(),
-            web.clone(),
-            own.clone(),
-            clock.clone(),
+            CatchUp {
+                outage: Arc::clone(&outage),
+                compare,
+                desk: desk.clone(),
+                web: web.clone(),
+                own: own.clone(),
+                clock: clock.clone(),
+                started: clock.now(),
+                timings: Arc::clone(&timings),
+            },
             shutdown.clone(),
         ),
     );
@@ -462,6 +483,7 @@ struct DeskIntake {
     thread_replies: ThreadReplies,
     members: Arc<Members>,
     outage: Arc<Outage>,
+    compare: Arc<Compare>,
     clock: Clock,
     opener: Arc<Opener>,
 }
@@ -469,7 +491,7 @@ struct DeskIntake {
 #[async_trait::async_trait]
 impl socket::Intake for DeskIntake {
     fn judge(&self, callback: &wire::Callback) -> Result<crate::desk::Heard, gate::Ignored> {
-        match callback.event.kind.as_deref() {
+        let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
                 self.members.forget(callback.changed_user.as_deref());
@@ -485,7 +507,26 @@ impl socket::Intake for DeskIntake {
                 }
                 judged => judged,
             },
+        };
+        if let Ok(heard) = &judged
+            && heard.direct
+            && heard.gesture == desk::Gesture::Said
+        {
+            let now = tokio::time::Instant::now();
+            self.compare.heard(&heard.channel, heard.said_at, now);
         }
+        judged
+    }
+
+    fn missed(&self, heard: &crate::desk::Heard) {
+        if heard.direct && heard.channel.starts_with('D') {
+            let now = tokio::time::Instant::now();
+            self.compare.missed(&heard.channel, now);
+        }
+    }
+
+    fn events_are_left_out(&self) {
+        self.outage.events_are_left_out();
     }
 
     async fn keep(
@@ -524,7 +565,10 @@ impl socket::Intake for DeskIntake {
     }
 
     fn slack_is(&self, health: SlackHealth) {
-        self.outage.now(&health, tokio::time::Instant::now());
+        let now = tokio::time::Instant::now();
+        self.outage.now(&health, now);
+        // A link that ended may have taken something with it.
+        self.compare.doubts(now);
         // Without a link nobody tells us that somebody has changed.
         self.members.forget(None);
         slack_is(&self.desk, health);

@@ -76,6 +76,10 @@ pub trait Intake: Send + Sync + 'static {
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble>;
     /// What a slash command or an interaction asks for. Quick, and stores nothing.
     fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored>;
+    /// There is a sign that something said there did not arrive: this one came again, or is not taken. Quick.
+    fn missed(&self, heard: &Heard);
+    /// Slack has left out events, and says so.
+    fn events_are_left_out(&self);
     /// Opens a form; nobody waits for that.
     fn open(&self, opening: Opening);
     fn slack_is(&self, health: SlackHealth);
@@ -594,6 +598,9 @@ impl Reader {
     /// command or sent a form is told.
     fn turn_away(&self, job: Job, queue: &Queue) {
         count(&job.kind, "dropped");
+        if let Some((heard, _)) = &job.keep {
+            self.intake.missed(heard);
+        }
         Bound::Envelopes.reached(format_args!(
             "{ENVELOPES_MAX} bytes of Slack's envelopes wait for the store, and the next stay unacknowledged"
         ));
@@ -661,6 +668,7 @@ impl Job {
                 let callback = Callback::read(frame.payload);
                 if callback.kind.as_deref() == Some("app_rate_limited") {
                     count(&kind, "rate_limited");
+                    intake.events_are_left_out();
                     tracing::warn!(
                         "Slack leaves out events: the workspace is over its deliveries an hour (app_rate_limited)"
                     );
@@ -670,6 +678,9 @@ impl Job {
                     match intake.judge(&callback) {
                         Ok(heard) => {
                             tracing::debug!(envelope, retry, reason, "heard a message");
+                            if retry.is_some_and(|retry| retry > 0) {
+                                intake.missed(&heard);
+                            }
                             keep = Some((heard, raw.to_owned()));
                         }
                         Err(why) => {

@@ -5,7 +5,7 @@
 //! models fail on what Slack adds and silently lose text beside metadata that they do not know (contract slack 5.4).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -25,8 +25,10 @@ use slack_morphism::{
     ClientResult, SlackApiToken, SlackClient, SlackClientApiCallContext, SlackClientHttpConnector,
     SlackMessageContent, SlackMessageMetadata,
 };
+use tokio::time::{Instant, sleep_until};
 
 use super::gate::Own;
+use super::pace::Limiter;
 use super::text::instant;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
@@ -48,6 +50,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(3_600);
 const PAGE: &str = "200";
 /// So many pages are looked through for a message that may have been posted.
 const PAGES_MAX: usize = 5;
+const HISTORY: &str = "conversations.history";
+const REPLIES: &str = "conversations.replies";
+/// Between two pages of DMs' histories, once a burst is used up: Slack allows 50 a minute (Tier 3), and some are left to
+/// the search for a lost post.
+const HISTORY_EVERY: Duration = Duration::from_millis(1_500);
+/// So many pages are read at once.
+const HISTORY_BURST: u32 = 8;
+/// Threads are looked at whose root is no older than this.
+const ROOTS_FOR: chrono::Duration = chrono::Duration::hours(24);
+/// So many threads of a DM are read at once.
+const THREADS_MAX: usize = 20;
 
 /// Why a call did not end well. Variants differ in what may be done next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +125,7 @@ pub struct Web {
     pub(super) limit: Duration,
     /// Of `api_url`.
     scheme: String,
+    histories: Arc<Turns>,
     /// Without a trailing slash.
     pub(super) api_url: String,
     /// For the one call of which only the head counts.
@@ -165,6 +179,7 @@ impl Web {
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
             scheme: url.scheme().to_owned(),
+            histories: Arc::default(),
             api_url: api_url.to_owned(),
             heads,
         })
@@ -342,43 +357,95 @@ impl Web {
         Ok(posts.collect())
     }
 
-    /// What was said in a channel since then, oldest first; at most as many pages as a search reads.
+    /// What was said in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits for
+    /// its turn: histories are read no faster than Slack allows.
+    ///
+    /// A history lists roots only (contract slack, additions): a reply shows in the `latest_reply` of its root. Roots of the
+    /// last day are looked at, as far as they stand on the pages that are read anyway.
     pub async fn said_since(
         &self,
         channel: &str,
         since: DateTime<Utc>,
     ) -> Result<Vec<Value>, WebError> {
-        let method = "conversations.history";
-        let oldest = format!(
-            "{}.{:06}",
-            since.timestamp(),
-            since.timestamp_subsec_micros()
-        );
+        let is_since = |ts: Option<&str>| ts.and_then(instant).is_some_and(|ts| ts > since);
         let mut said = Vec::new();
+        let mut threads = Vec::new();
+        let oldest = ts_of(since - ROOTS_FOR);
+        let query = [("channel", channel), ("oldest", &oldest)];
+        // Pages come newest first: what is older than all that is wanted needs no further one.
+        self.pages(HISTORY, &query, "the newest is read", |message| {
+            let goes_on = is_since(text_in(message, "ts"));
+            if goes_on {
+                said.push(message.clone());
+            }
+            if is_since(text_in(message, "latest_reply")) {
+                threads.extend(text_in(message, "ts").map(str::to_owned));
+            }
+            goes_on
+        })
+        .await?;
+        if threads.len() > THREADS_MAX {
+            Bound::Pages.reached(format_args!(
+                "something was said in more than {THREADS_MAX} threads of a DM at once; the newest are read"
+            ));
+            threads.truncate(THREADS_MAX);
+        }
+        let oldest = ts_of(since);
+        for root in &threads {
+            let query = [("channel", channel), ("ts", root), ("oldest", &oldest)];
+            self.pages(REPLIES, &query, "the oldest is read", |message| {
+                if is_since(text_in(message, "ts")) {
+                    said.push(message.clone());
+                }
+                true
+            })
+            .await?;
+        }
+        // A root is in its thread as well, and so is a reply that was sent to the DM too.
+        let key = |message: &Value| text_in(message, "ts").and_then(instant);
+        said.sort_by_key(key);
+        said.dedup_by_key(|message| key(message));
+        Ok(said)
+    }
+
+    /// Gives each message of a listing to `take`, page by page, until one page has none for which it says to go on.
+    async fn pages(
+        &self,
+        method: &'static str,
+        query: &[(&str, &str)],
+        left_out: &str,
+        mut take: impl FnMut(&Value) -> bool + Send,
+    ) -> Result<(), WebError> {
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let mut query = vec![("channel", channel), ("oldest", &oldest), ("limit", PAGE)];
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: Said = self.get(method, &query).await?;
+            self.histories.turn(method).await;
+            let page: Result<Said, WebError> = self.get(method, &query).await;
+            if let Err(WebError::Limited { after, .. }) = &page {
+                self.histories.pause(method, after.unwrap_or(HISTORY_EVERY));
+            }
+            let page = page?;
             if !page.ok {
                 return Err(unclear(method));
             }
-            said.extend(page.messages);
+            let mut goes_on = page.messages.is_empty();
+            for message in &page.messages {
+                goes_on |= take(message);
+            }
             cursor = page
                 .response_metadata
                 .next_cursor
-                .filter(|cursor| !cursor.is_empty());
+                .filter(|cursor| goes_on && !cursor.is_empty());
             if cursor.is_none() {
-                break;
+                return Ok(());
             }
         }
-        if cursor.is_some() {
-            Bound::Pages.reached(format_args!(
-                "more was said in a conversation than {PAGES_MAX} pages while nobody was connected; the newest is read"
-            ));
-        }
-        said.reverse();
-        Ok(said)
+        Bound::Pages.reached(format_args!(
+            "more was said in a DM than {PAGES_MAX} pages of {method} hold; {left_out}"
+        ));
+        Ok(())
     }
 
     /// `chat.getPermalink`: where a message can be read.
@@ -456,6 +523,41 @@ impl Web {
         let call = session.http_session_api.http_post(method, request, None);
         answered(method, self.limit, call).await
     }
+}
+
+/// The turns of reading histories, one lane for each method.
+struct Turns(Mutex<Limiter>);
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns(Mutex::new(Limiter::new(HISTORY_EVERY, HISTORY_BURST)))
+    }
+}
+
+impl Turns {
+    /// Waits for the next turn.
+    async fn turn(&self, method: &str) {
+        let turn = self.limiter().take(method, Instant::now());
+        sleep_until(turn).await;
+    }
+
+    /// Slack asks for a pause.
+    fn pause(&self, method: &str, pause: Duration) {
+        self.limiter().pause(method, Instant::now() + pause);
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Slack's name of a moment.
+fn ts_of(at: DateTime<Utc>) -> String {
+    format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros())
+}
+
+fn text_in<'a>(message: &'a Value, name: &str) -> Option<&'a str> {
+    message.get(name).and_then(Value::as_str)
 }
 
 fn some(blocks: Vec<SlackBlock>) -> Option<Vec<SlackBlock>> {

@@ -219,14 +219,50 @@ pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<
 pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     connection
         .prepare_cached(
-            "SELECT dm, (SELECT max(said_us) FROM slack_events WHERE channel = dm) FROM
+            "SELECT dm, (SELECT max(said_us) FROM slack_events INDEXED BY slack_events_by_channel WHERE channel = dm) FROM
                  (SELECT dm FROM people WHERE dm IS NOT NULL
-                  UNION SELECT channel FROM slack_events WHERE json_extract(heard, '$.direct'))",
+                  UNION SELECT channel FROM slack_events WHERE json_extract(heard, '$.direct')
+                  UNION SELECT channel FROM compared)",
         )?
         .query_map([], |row| {
             Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(micros)))
         })?
         .collect()
+}
+
+/// How far what was heard in a DM is known to be complete, by Slack's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ComparedUpTo {
+    /// Up to here it was compared with the DM's history.
+    pub up_to: Option<DateTime<Utc>>,
+    /// The first message that this store knows, of anybody.
+    pub first_heard: Option<DateTime<Utc>>,
+}
+
+/// How far what was heard in a DM is known to be complete.
+pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Result<ComparedUpTo> {
+    let up_to = connection
+        .prepare_cached("SELECT up_to_us FROM compared WHERE channel = ?1")?
+        .query_row([channel], |row| row.get(0))
+        .optional()?;
+    let first_heard = connection
+        .prepare_cached("SELECT said_us FROM slack_events ORDER BY id LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(ComparedUpTo {
+        up_to: up_to.map(micros),
+        first_heard: first_heard.map(micros),
+    })
+}
+
+/// What was heard in a DM is complete up to there. It never goes back.
+pub fn compared(tx: &Connection, channel: &str, up_to: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO compared (channel, up_to_us) VALUES (?1, ?2)
+         ON CONFLICT DO UPDATE SET up_to_us = max(up_to_us, excluded.up_to_us)",
+    )?
+    .execute(params![channel, up_to.timestamp_micros()])?;
+    Ok(())
 }
 
 /// The DM with somebody: where they last spoke to us, or we to them; else their Slack id, which opens one.

@@ -15,8 +15,6 @@ use crate::harness::*;
 const ACK_WITHIN_MS: i64 = 3_000;
 /// Everybody is answered by then, on a slow machine as well.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(240);
-/// Where the bot is no member, and people type slash commands.
-const RANDOM: &str = "C0RND01";
 
 fn given(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
@@ -142,7 +140,7 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
     let half = flood.messages / 2;
     flood.comes(&slack, 0..half);
     // Somebody waits before a screen for this.
-    let slash = slack.commands(ANA, RANDOM, "/ivan", "create Milk for the flood");
+    let slash = slack.commands(ANA, &slack.dm(ANA), "/ivan", "create Milk for the flood");
     flood.comes(&slack, half..flood.messages);
     flood.is_answered(&ivan).await;
     flood.came_out(&ivan);

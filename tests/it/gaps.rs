@@ -49,10 +49,14 @@ async fn what_was_typed_while_nobody_listened_is_acted_on_once() {
 #[tokio::test]
 async fn old_commands_are_listed_once_and_not_acted_on() {
     ivan_test(two_tasks(), async |ivan| {
+        // The history is what the story says it is, and nobody has read another one before.
+        let unread = Fault::new(What::Hang).on("GET", "conversations.history");
+        ivan.slack().front().fault(unread.always());
         let first = ivan.says(ANA, "current");
         let ts: f64 = first.ts.parse().unwrap();
         first.settles().await.mentions("Renew cert");
         ivan.stop().await;
+        ivan.slack().front().clear_faults();
         let message = |minutes: f64, text: &str| -> Value {
             json!({"type": "message", "user": ANA, "text": text,
                    "ts": format!("{:.6}", ts - minutes * 60.0)})

@@ -20,6 +20,7 @@ mod damaged;
 mod deeds;
 mod demo;
 mod done;
+mod dropped;
 mod entities;
 mod filters;
 mod flood;

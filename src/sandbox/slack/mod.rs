@@ -452,6 +452,17 @@ impl Slack {
         self.inner.wire().knobs.lose = n;
     }
 
+    /// Drops the events of the next messages of people while the link is up: they stand in the history, and are neither
+    /// sent nor sent again (contract, additions).
+    pub fn drop_next(&self, n: u32) {
+        self.inner.wire().knobs.drop = n;
+    }
+
+    /// The `ts` of each message whose events were dropped.
+    pub fn dropped(&self) -> Vec<String> {
+        self.inner.wire().dropped.clone()
+    }
+
     /// Loses what the bot says on its links, acknowledgements above all: it arrives nowhere, as from a link that breaks.
     pub fn lose_acks(&self, on: bool) {
         self.inner.wire().knobs.losing_acks = on;

@@ -69,6 +69,7 @@ impl Door for Front {
 /// Keeps every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
 struct Ear {
     kept: Mutex<Vec<String>>,
+    missed: Mutex<Vec<String>>,
     opened: Mutex<Vec<String>>,
     permits: Semaphore,
     health: watch::Sender<SlackHealth>,
@@ -132,6 +133,14 @@ impl Intake for Ear {
         forms::understand(kind, payload, &own, |_| None, |_| Vec::new(), true, now)
     }
 
+    fn missed(&self, heard: &Heard) {
+        self.missed.lock().unwrap().push(heard.text.clone());
+    }
+
+    fn events_are_left_out(&self) {
+        self.missed.lock().unwrap().push("some events".to_owned());
+    }
+
     fn open(&self, opening: Opening) {
         self.opened.lock().unwrap().push(opening.trigger);
     }
@@ -155,6 +164,7 @@ impl Slack {
         let (health_is, health) = watch::channel(SlackHealth::Connecting);
         let ear = Arc::new(Ear {
             kept: Mutex::default(),
+            missed: Mutex::default(),
             opened: Mutex::default(),
             permits: Semaphore::new(0),
             health: health_is,
@@ -483,6 +493,23 @@ async fn a_retry_is_as_good_as_the_first_delivery() {
         .await;
     link.acks("e1").await;
     assert_eq!(slack.kept(), ["done"]);
+    assert_eq!(
+        *slack.ear.missed.lock().unwrap(),
+        ["done"],
+        "a sign of a gap"
+    );
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn that_slack_leaves_out_events_is_a_sign_of_a_gap() {
+    let mut slack = Slack::start(timings()).await;
+    let mut link = slack.accepts_and_greets().await;
+    link.says(json!({"envelope_id": "e1", "type": "events_api",
+        "payload": {"type": "app_rate_limited", "team_id": "T0TEAM1", "minute_rate_limited": 1}}))
+        .await;
+    link.acks("e1").await;
+    assert_eq!(*slack.ear.missed.lock().unwrap(), ["some events"]);
     slack.stops().await;
 }
 

@@ -245,6 +245,70 @@ async fn finds_a_message_by_its_mark_on_a_later_page() {
 }
 
 #[tokio::test]
+async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
+    let said = |ts: &str| json!({"type": "message", "ts": ts, "text": ts});
+    let root = |ts: &str, latest: &str| json!({"ts": ts, "thread_ts": ts, "latest_reply": latest});
+    let server = Server::answering([
+        ok(json!({"ok": true, "messages": [said("1763800009.000000"), root("1763800008.000000", "1763800009.500000")],
+            "response_metadata": {"next_cursor": "c2=="}})),
+        // Older than what is wanted: the next page is not read, but the threads are.
+        ok(json!({"ok": true, "messages": [root("1763800001.000000", "1763800007.000000"),
+            root("1763800000.000000", "1763800002.000000")], "response_metadata": {"next_cursor": "c3=="}})),
+        ok(json!({"ok": true, "messages": [said("1763800008.000000"), said("1763800009.500000")]})),
+        ok(json!({"ok": true, "messages": [said("1763800001.000000"), said("1763800007.000000")]})),
+    ])
+    .await;
+    let since = instant("1763800005.000000").unwrap();
+    let said = server
+        .web(LIMIT)
+        .said_since("D0DM001", since)
+        .await
+        .unwrap();
+    let order: Vec<&str> = said.iter().filter_map(|one| one["ts"].as_str()).collect();
+    assert_eq!(
+        order,
+        [
+            "1763800007.000000",
+            "1763800008.000000",
+            "1763800009.000000",
+            "1763800009.500000"
+        ]
+    );
+    let asked = server.asked();
+    // Roots of a day before, and replies since.
+    assert_eq!(
+        asked[0].query,
+        "channel=D0DM001&oldest=1763713605.000000&limit=200"
+    );
+    assert_eq!(asked[2].line, "GET /api/conversations.replies");
+    assert_eq!(
+        asked[3].query,
+        "channel=D0DM001&ts=1763800001.000000&oldest=1763800005.000000&limit=200"
+    );
+    assert_eq!(asked.len(), 4);
+}
+
+#[tokio::test]
+async fn histories_are_read_no_faster_than_slack_allows() {
+    let page = || ok(json!({"ok": true, "messages": []}));
+    let server = Server::answering((0..=HISTORY_BURST).map(|_| page())).await;
+    let web = server.web(LIMIT);
+    let since = instant("1763800005.000000").unwrap();
+    let began = Instant::now();
+    for _ in 0..HISTORY_BURST {
+        web.said_since("D0DM001", since).await.unwrap();
+    }
+    let burst = began.elapsed();
+    // Clones share the turns.
+    web.clone().said_since("D0DM002", since).await.unwrap();
+    assert!(
+        began.elapsed() >= HISTORY_EVERY,
+        "{burst:?}, {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn looks_into_the_thread_of_a_reply() {
     let server =
         Server::answering([ok(json!({"ok": true, "messages": [ours("7.1", "u2")]}))]).await;

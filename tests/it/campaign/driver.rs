@@ -14,6 +14,7 @@ use ivan::sandbox::slack::Slack;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::drops;
 use super::history::{Asks, Command, History, Instant, On, Step, Surface, System, Who, Wrong, ms};
 use crate::harness::*;
 
@@ -187,6 +188,7 @@ impl<'a> Drive<'a> {
                 self.tally
                     .fault("Slack: envelope lost, retried later", (*n).into());
             }
+            Step::DropsMessages(n) => drops::next(&slack, *n, self.tally),
             Step::LosesAcks(for_ms) => {
                 slack.lose_acks(true);
                 self.tally.fault("Slack: acknowledgements lost", 1);
@@ -690,7 +692,10 @@ impl<'a> Drive<'a> {
                     // Between two looks, if the next daemon takes any by then.
                     let looked = slack.until(|journal| {
                         let mut since = journal.iter().skip(before);
-                        since.any(|seen| seen.done && seen.is("GET", "conversations.history"))
+                        since.any(|seen| {
+                            let looks = seen.query.contains("include_all_metadata");
+                            seen.done && looks && seen.is("GET", "conversations.history")
+                        })
                     });
                     let _ = tokio::time::timeout(after, looked).await;
                     gate.open();
@@ -953,6 +958,7 @@ impl<'a> Drive<'a> {
         );
         slack.lose_acks(false);
         slack.lose_next(0);
+        slack.drop_next(0);
         clickup.lag(false);
         github.lag(false);
         for front in self.fronts() {
@@ -999,7 +1005,8 @@ impl<'a> Drive<'a> {
                 .typed
                 .iter()
                 .all(|typed| typed.command.by == Surface::Dm || typed.operation.is_some());
-            if asked && pending(&store) == "nothing" && !is_unacked(self.ivan.slack()) {
+            let heard = drops::are_heard(self.ivan.slack(), &store);
+            if asked && heard && pending(&store) == "nothing" && !is_unacked(self.ivan.slack()) {
                 break;
             }
             tokio::time::sleep(SETTLING_LOOK).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::drops;
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
 
 /// Names of the ClickUp tasks; a history has the first few.
@@ -31,6 +32,8 @@ pub struct History {
     pub hooks: bool,
     /// `outbox.give_up_after` is short, so that some commands are given up.
     pub gives_up: bool,
+    /// Slack drops messages while the link is up.
+    pub drops: bool,
     pub tasks: usize,
     pub issues: usize,
     pub steps: Vec<Step>,
@@ -280,6 +283,8 @@ pub enum Step {
     Twins,
     /// The next envelopes get lost.
     LosesEnvelopes(u32),
+    /// The events of the next messages never come.
+    DropsMessages(u32),
     /// Acknowledgements get lost for so long.
     LosesAcks(u64),
     LinkDrops,
@@ -367,7 +372,9 @@ impl History {
             let trouble = draw.hook_trouble();
             draw.at_some_point(&mut steps, trouble);
         }
+        let drops = drops::strewn(seed, draw.bare, &mut steps);
         History {
+            drops,
             seed,
             people,
             hooks: draw.hooks,

@@ -7,6 +7,7 @@
 
 mod check;
 mod driver;
+mod drops;
 mod history;
 mod put_back;
 
@@ -108,6 +109,9 @@ fn setup(history: &History) -> Setup {
     }
     if history.hooks {
         setup = setup.webhooks();
+    }
+    if history.drops {
+        setup = setup.config(drops::CONFIG);
     }
     // Some begin with the very first start.
     if history.seed.is_multiple_of(10) {

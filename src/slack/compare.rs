@@ -1,0 +1,355 @@
+//! Which DMs are compared with their history, and when: Slack has lost events while the link was up (contract slack,
+//! additions), and only the history still has what was said.
+//!
+//! A DM is compared soon after somebody writes there, at once on a sign of a gap, and every few minutes for an hour after
+//! its last message. With no DM active nothing is due, and no timer runs. `catch_up` does the reading.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::Timings;
+
+/// A DM is active for so long after its last message.
+const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
+
+/// The DMs that are active or due.
+pub struct Compare {
+    dms: Mutex<HashMap<String, Dm>>,
+    changed: Notify,
+    /// Between two comparisons of an active DM.
+    every: Duration,
+    /// After a message or a sign of a gap: what is on its way arrives meanwhile.
+    soon: Duration,
+    /// Messages in a row lead to no more than one comparison in so long.
+    pause: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Dm {
+    /// Slack's clock at the newest message that was heard there.
+    newest: Option<DateTime<Utc>>,
+    active_until: Option<Instant>,
+    compared: Option<Instant>,
+    due: Option<Due>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    /// Without a sign that something is missing in this very DM; those with one go first.
+    routine: bool,
+    at: Instant,
+}
+
+/// What is to be compared next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Next {
+    Dm(String),
+    /// Not before then.
+    At(Instant),
+    Nothing,
+}
+
+impl Dm {
+    fn is_due(&mut self, routine: bool, at: Instant) {
+        self.due = Some(match self.due {
+            None => Due { routine, at },
+            Some(due) => Due {
+                routine: due.routine && routine,
+                at: due.at.min(at),
+            },
+        });
+    }
+}
+
+impl Compare {
+    pub fn new(timings: &Timings) -> Compare {
+        let every = timings.compare_every;
+        Compare {
+            dms: Mutex::default(),
+            changed: Notify::new(),
+            every,
+            soon: timings.compare_soon.min(every),
+            pause: timings.compare_pause.min(every),
+        }
+    }
+
+    /// A message arrived in a DM; `said_at` is Slack's clock.
+    pub fn heard(&self, channel: &str, said_at: DateTime<Utc>, now: Instant) {
+        let mut dms = self.dms();
+        let dm = dms.entry(channel.to_owned()).or_default();
+        dm.active_until = Some(now + ACTIVE_FOR);
+        let soon = now + self.soon;
+        // Out of order: what came in between may be missing as well.
+        let routine = dm.newest.is_none_or(|newest| said_at >= newest);
+        dm.newest = dm.newest.max(Some(said_at));
+        let at = match dm.compared {
+            Some(compared) if routine => soon.max(compared + self.pause),
+            _ => soon,
+        };
+        dm.is_due(routine, at);
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// There is a sign that something said there did not arrive: an envelope was dropped, or had to come again.
+    pub fn missed(&self, channel: &str, now: Instant) {
+        let mut dms = self.dms();
+        let dm = dms.entry(channel.to_owned()).or_default();
+        dm.active_until = Some(now + ACTIVE_FOR);
+        dm.is_due(false, now + self.soon);
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// There is a sign that anything may not have arrived: a link ended, or a message was found missing.
+    pub fn doubts(&self, now: Instant) {
+        let soon = now + self.soon;
+        let mut dms = self.dms();
+        for dm in dms.values_mut() {
+            if dm.active_until.is_some_and(|until| until > now) {
+                dm.is_due(true, soon);
+            }
+        }
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// All of these are due, in this order; each with how long ago somebody spoke there.
+    pub fn all(&self, known: impl IntoIterator<Item = (String, Option<Duration>)>, now: Instant) {
+        let mut dms = self.dms();
+        let mut at = now;
+        for (channel, quiet_for) in known {
+            let dm = dms.entry(channel).or_default();
+            if let Some(left) = quiet_for.and_then(|quiet| ACTIVE_FOR.checked_sub(quiet)) {
+                dm.active_until = dm.active_until.max(Some(now + left));
+            }
+            dm.is_due(true, at);
+            at += Duration::from_nanos(1);
+        }
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// The next DM that is due, once it is. With none due it waits for a message, and for nothing else.
+    pub async fn next(&self) -> String {
+        loop {
+            let changed = self.changed.notified();
+            match self.take(Instant::now()) {
+                Next::Dm(channel) => return channel,
+                Next::At(at) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(at) => {}
+                },
+                Next::Nothing => changed.await,
+            }
+        }
+    }
+
+    /// Takes a DM that is due by now off the list: those with a sign of a gap first, and the longest due of them.
+    fn take(&self, now: Instant) -> Next {
+        let mut dms = self.dms();
+        let due = || {
+            dms.iter()
+                .filter_map(|(channel, dm)| Some((dm.due?, channel)))
+        };
+        let next = due().filter(|(due, _)| due.at <= now).min();
+        let next = next.map(|(_, channel)| channel.clone());
+        let earliest = due().map(|(due, _)| due.at).min();
+        match (next, earliest) {
+            (Some(channel), _) => {
+                if let Some(dm) = dms.get_mut(&channel) {
+                    dm.due = None;
+                }
+                Next::Dm(channel)
+            }
+            (None, Some(at)) => Next::At(at),
+            (None, None) => Next::Nothing,
+        }
+    }
+
+    /// A DM was compared. `again`: it holds something that was too young to be missing.
+    pub fn compared(&self, channel: &str, again: bool, now: Instant) {
+        let mut dms = self.dms();
+        let Some(dm) = dms.get_mut(channel) else {
+            return;
+        };
+        dm.compared = Some(now);
+        let is_active = dm.active_until.is_some_and(|until| until > now);
+        if again {
+            dm.is_due(true, now + self.soon);
+        } else if is_active {
+            dm.is_due(true, now + self.every);
+        } else if dm.due.is_none() {
+            dms.remove(channel);
+        }
+    }
+
+    /// A DM could not be compared, and is due again then; `first` of all where that was not for this one alone.
+    pub fn not_compared(&self, channel: &str, first: bool, again_at: Instant) {
+        let mut dms = self.dms();
+        let dm = dms.entry(channel.to_owned()).or_default();
+        dm.is_due(!first, again_at);
+    }
+
+    fn dms(&self) -> MutexGuard<'_, HashMap<String, Dm>> {
+        self.dms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare() -> Compare {
+        Compare::new(&Timings::default())
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_763_800_000 + seconds, 0).unwrap()
+    }
+
+    /// Time that passes when a test says so.
+    struct Passing {
+        compare: Compare,
+        begin: Instant,
+        now: Instant,
+    }
+
+    impl Passing {
+        fn new() -> Passing {
+            let now = Instant::now();
+            Passing {
+                compare: compare(),
+                begin: now,
+                now,
+            }
+        }
+
+        fn seconds(&self) -> u64 {
+            self.now.duration_since(self.begin).as_secs()
+        }
+
+        fn heard(&self, channel: &str, second: i64) {
+            self.compare.heard(channel, at(second), self.now);
+        }
+
+        /// Lets so many seconds pass; what was compared meanwhile, and in which second.
+        fn compared_within(&mut self, seconds: u64) -> Vec<(String, u64)> {
+            let until = self.now + Duration::from_secs(seconds);
+            let mut compared = Vec::new();
+            loop {
+                match self.compare.take(self.now) {
+                    Next::Dm(channel) => {
+                        self.compare.compared(&channel, false, self.now);
+                        compared.push((channel, self.seconds()));
+                    }
+                    Next::At(at) if at <= until => self.now = at,
+                    Next::At(_) | Next::Nothing => {
+                        self.now = until;
+                        return compared;
+                    }
+                }
+            }
+        }
+    }
+
+    fn times(compared: &[(String, u64)]) -> Vec<u64> {
+        compared.iter().map(|(_, at)| *at).collect()
+    }
+
+    #[test]
+    fn an_active_dm_is_compared_soon_every_few_minutes_and_not_after_an_hour() {
+        let mut passing = Passing::new();
+        passing.heard("D1", 0);
+        let due = times(&passing.compared_within(20_000));
+        assert_eq!(due.first(), Some(&3));
+        assert!(due.windows(2).all(|two| two[1] - two[0] == 180), "{due:?}");
+        let last = due.last().unwrap();
+        assert!((3_600..3_800).contains(last), "{due:?}");
+        assert_eq!(passing.compare.take(passing.now), Next::Nothing, "no timer");
+        assert!(passing.compare.dms().is_empty(), "it is forgotten");
+    }
+
+    #[test]
+    fn many_messages_in_a_row_are_compared_once_a_minute() {
+        let mut passing = Passing::new();
+        let mut due = Vec::new();
+        for second in 0..120 {
+            passing.heard("D1", second);
+            due.extend(times(&passing.compared_within(1)));
+        }
+        assert_eq!(due, [3, 63]);
+    }
+
+    #[test]
+    fn signs_of_a_gap_wait_for_no_pause_and_go_first() {
+        let mut passing = Passing::new();
+        for channel in ["D1", "D2", "D3"] {
+            passing.heard(channel, 10);
+        }
+        assert_eq!(passing.compared_within(4).len(), 3);
+        // One that is as it should be; an older one behind a newer one; one that came again.
+        passing.heard("D3", 20);
+        passing.heard("D2", 5);
+        passing.compare.missed("D1", passing.now);
+        let due = passing.compared_within(30);
+        let mut channels: Vec<&str> = due.iter().map(|(channel, _)| channel.as_str()).collect();
+        channels.sort_unstable();
+        assert_eq!((channels, times(&due)), (vec!["D1", "D2"], vec![7, 7]));
+        // Also of many that have been due for long; those keep their order.
+        let all = (0..50).map(|n| (format!("D{}", 100 + n), None));
+        passing.compare.all(all, passing.now);
+        passing.compare.missed("D9", passing.now);
+        passing.now += Duration::from_secs(60);
+        let due = passing.compared_within(0);
+        // The routine look at D3, whose pause is over, comes last.
+        assert_eq!(due.len(), 52);
+        assert_eq!((due[0].0.as_str(), due[1].0.as_str()), ("D9", "D100"));
+        assert_eq!((due[50].0.as_str(), due[51].0.as_str()), ("D149", "D3"));
+    }
+
+    #[test]
+    fn a_link_that_ended_leads_to_those_that_are_active() {
+        let mut passing = Passing::new();
+        passing.heard("D1", 0);
+        let quiet = [("D2".to_owned(), Some(ACTIVE_FOR * 2))];
+        passing.compare.all(quiet, passing.now);
+        passing.compared_within(10);
+        passing.compare.doubts(passing.now);
+        assert_eq!(passing.compared_within(10), [("D1".to_owned(), 13)]);
+    }
+
+    #[test]
+    fn what_failed_and_what_was_too_young_is_compared_again() {
+        let compare = compare();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        compare.missed("D1", now);
+        assert_eq!(compare.take(after(3)), Next::Dm("D1".to_owned()));
+        compare.not_compared("D1", true, after(7));
+        assert_eq!(compare.take(after(3)), Next::At(after(7)));
+        assert_eq!(compare.take(after(7)), Next::Dm("D1".to_owned()));
+        compare.compared("D1", true, after(7));
+        assert_eq!(compare.take(after(7)), Next::At(after(10)));
+    }
+
+    #[tokio::test]
+    async fn it_wakes_for_a_message_and_when_something_is_due() {
+        let compare = Compare::new(&Timings {
+            compare_soon: Duration::from_millis(20),
+            ..Timings::default()
+        });
+        let next = compare.next();
+        tokio::pin!(next);
+        let waits = tokio::time::timeout(Duration::from_millis(30), &mut next).await;
+        assert!(waits.is_err(), "nothing is due");
+        compare.heard("D1", at(0), Instant::now());
+        let due = tokio::time::timeout(Duration::from_secs(10), next).await;
+        assert_eq!(due.unwrap(), "D1");
+    }
+}

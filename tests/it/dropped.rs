@@ -1,0 +1,185 @@
+//! What Slack drops while the link is up: it stands in the DM's history, and is found there, acted on once or asked about.
+
+use ivan::sandbox::front::{Fault, What};
+
+use crate::harness::*;
+
+/// DMs are compared with their history every moment.
+fn often(setup: Setup) -> Setup {
+    setup.config("slack.compare_every = \"300ms\"")
+}
+
+/// Only a sign leads to a look at the history.
+fn on_signs_alone(setup: Setup) -> Setup {
+    setup.config("slack.compare_every = \"10h\"")
+}
+
+#[tokio::test]
+async fn what_slack_drops_is_found_in_the_history_and_acts_once() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.slack().drop_next(2);
+        let comment = ivan.says(ANA, "comment on its way");
+        let done = ivan.says(ANA, "done");
+        comment
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        done.settles()
+            .await
+            .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+        // Slack finds them again after all, with ids of their own.
+        for ts in ivan.slack().dropped() {
+            let dm = ivan.slack().dm(ANA);
+            for event in ivan.slack().events_of(&dm, &ts) {
+                ivan.slack().send_event(event);
+            }
+        }
+        ivan.acknowledges().await;
+        ivan.dm(ANA, "status").await;
+        ivan.clickup()
+            .task("Renew cert")
+            .is("complete")
+            .has_comments(["on its way"]);
+        ivan.clickup().task("Write the runbook").is("to do");
+        ivan.logs("Slack did not deliver messages in").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_next_message_leads_to_the_one_before_and_waits_for_nothing() {
+    ivan_test(on_signs_alone(two_tasks()), async |ivan| {
+        ivan.slack().drop_next(1);
+        let dropped = ivan
+            .slack()
+            .says(ANA, &ivan.slack().dm(ANA), "create Errand");
+        let gate = ivan::sandbox::front::Gate::new();
+        let read = Fault::new(What::Wait(gate.clone())).on("GET", "conversations.history");
+        ivan.slack().front().fault(read);
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        assert_eq!(ivan.slack().dropped(), [dropped]);
+        gate.open();
+        let found = ivan.is_told(ANA);
+        found
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Errand");
+        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_that_ended_leads_to_what_was_dropped_before() {
+    ivan_test(on_signs_alone(two_tasks()), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.asks(ivan.slack().front(), "GET", "conversations.history", 1)
+            .await;
+        ivan.slack().drop_next(1);
+        let dropped = ivan.says(ANA, "create Errand");
+        ivan.slack().cut();
+        dropped
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Errand");
+        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_dropped_before_a_newer_message_survives_a_kill() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        // No history is read before the kill.
+        let unread = Fault::new(What::Hang).on("GET", "conversations.history");
+        ivan.slack().front().fault(unread.always());
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.slack().drop_next(1);
+        let dm = ivan.slack().dm(ANA);
+        ivan.slack().says(ANA, &dm, "create Errand");
+        ivan.dm(ANA, "help").await.mentions("create");
+        ivan.kill().await;
+        ivan.slack().front().clear_faults();
+        ivan.start().await;
+        let found = ivan.is_told(ANA);
+        found
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Errand");
+        ivan.kill_and_restart().await;
+        ivan.dm(ANA, "status").await;
+        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reply_in_a_thread_is_found_as_well() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        let shown = ivan.dm(ANA, "current").await;
+        let root = shown.ts();
+        ivan.slack().drop_next(1);
+        ivan.says_under(ANA, &root, "comment in here")
+            .settles()
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        ivan.clickup().task("Renew cert").has_comments(["in here"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_changed_is_asked_about_and_what_was_deleted_is_gone() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let (slack, dm) = (ivan.slack(), ivan.slack().dm(ANA));
+        slack.drop_next(3);
+        let deleted = slack.says(ANA, &dm, "create Deleted");
+        slack.deletes(&dm, &deleted);
+        let changed = slack.says(ANA, &dm, "create Cahnged");
+        slack.edits(ANA, &dm, &changed, "create Changed");
+        // No command, so that nobody is asked.
+        slack.says(ANA, &dm, "lovely weather");
+        let asked = ivan.is_told(ANA).answers().await;
+        asked.mentions("I have not acted on it");
+        asked.mentions("create Changed");
+        assert!(!asked.text().contains("Deleted"), "{}", asked.text());
+        // What others say there is nobody's command.
+        slack.other_bot_says(&dm, "ci", "create By a bot");
+        let again = ivan.slack().front().journal().len();
+        let read = ivan.slack().front().until(move |journal| {
+            let since = journal.iter().skip(again);
+            since
+                .filter(|seen| seen.is("GET", "conversations.history"))
+                .count()
+                >= 2
+        });
+        ivan.within("it is compared again", read).await;
+        ivan.dm(ANA, "status").await;
+        for title in ["Deleted", "Cahnged", "Changed", "By a bot"] {
+            assert!(ivan.clickup().tasks_named(title).is_empty(), "{title}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_is_read_later() {
+    ivan_test(often(two_tasks()), async |ivan| {
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.slack().limits("conversations.history", 1, 1);
+        let broken = Fault::new(What::answer(502, "")).on("GET", "conversations.history");
+        ivan.slack().front().fault(broken.times(2));
+        ivan.slack().drop_next(1);
+        ivan.says(ANA, "create Errand")
+            .settles()
+            .await
+            .replies("✓ Task created in ClickUp: Errand");
+        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+        let log = ivan.log();
+        let said = "DMs are not compared with their history yet";
+        assert_eq!(log.matches(said).count(), 1, "{log}");
+    })
+    .await;
+}
