@@ -31,6 +31,7 @@ use crate::http::{self, Api, Synced, Synchronize};
 use crate::inbox::Inbox;
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
+use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
 use crate::store::{Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks};
@@ -77,6 +78,7 @@ pub struct App {
     clock: Clock,
     retention: chrono::Duration,
     log_retention: chrono::Duration,
+    set_aside: set_aside::Setting,
 }
 
 impl App {
@@ -156,7 +158,14 @@ impl App {
             .slack
             .iter()
             .flat_map(|slack| slack.operators.clone());
-        let alarms = Alarms::new(store.clone(), clock.clone(), operators.collect());
+        let operators: Vec<String> = operators.collect();
+        let set_aside = set_aside::Setting {
+            store: store.clone(),
+            clock: clock.clone(),
+            operators: operators.clone(),
+            weights: config.queue.score,
+        };
+        let alarms = Alarms::new(store.clone(), clock.clone(), operators);
         let gaps = Gaps::new(
             store.clone(),
             clock.clone(),
@@ -198,6 +207,7 @@ impl App {
             clock,
             retention: at_most_ages(config.store.retention),
             log_retention: at_most_ages(config.store.log_retention),
+            set_aside,
         })
     }
 
@@ -233,6 +243,8 @@ impl App {
     ///
     /// Fails if a part ended before, naming it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        // Before anything is begun: what ended the process twice is not begun again.
+        self.set_aside.starts().await?;
         let (stop, stopping) = watch::channel(false);
         let mut parts = Parts::default();
         if let Ok(address) = self.listener.local_addr() {
@@ -280,9 +292,10 @@ impl App {
         parts.start("housekeeping", {
             let (store, clock, stopping) =
                 (self.store.clone(), self.clock.clone(), stopping.clone());
+            let set_aside = self.set_aside.clone();
             async move {
                 let keeping = (self.retention, self.log_retention);
-                housekeeping(store, clock, keeping, stopping).await;
+                housekeeping(store, clock, keeping, set_aside, stopping).await;
                 Ok(())
             }
         });
@@ -324,7 +337,11 @@ impl App {
             }
         });
         self.desk.tell_the_untold().await?;
-        supervise(parts, shutdown, &stop, FINISH_WITHIN).await
+        supervise(parts, shutdown, &stop, FINISH_WITHIN).await?;
+        if let Err(trouble) = self.set_aside.stops().await {
+            tracing::warn!(error = %trouble, "that this was a clean stop was not kept: {trouble}");
+        }
+        Ok(())
     }
 }
 
@@ -581,10 +598,14 @@ async fn housekeeping(
     store: Store,
     clock: Clock,
     (retention, log_retention): (chrono::Duration, chrono::Duration),
+    set_aside: set_aside::Setting,
     mut stopping: watch::Receiver<bool>,
 ) {
     while !*stopping.borrow() {
         let now = clock.now();
+        if let Err(trouble) = set_aside.give_up_old(retention).await {
+            tracing::error!(error = %trouble, "what is set aside was not looked at: {trouble}");
+        }
         let step = store
             .write(move |tx| {
                 let done_with = prune::step(tx, now, retention)?;

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
 use crate::domain::operation::{Standing, TokenStanding};
 use crate::domain::reply::{self, Words};
+use crate::domain::set_aside::Work;
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
@@ -103,6 +104,7 @@ impl Gaps {
         let inner = &self.inner;
         let mut arrivals = inner.inbox.arrivals();
         let mut due = Instant::now();
+        let mut retried = inner.store.retried();
         while !*shutdown.borrow_and_update() {
             let wanted = std::mem::take(&mut *lock(&inner.wanted));
             let all = Instant::now() >= due;
@@ -132,6 +134,7 @@ impl Gaps {
             tokio::select! {
                 () = tokio::time::sleep_until(due) => {}
                 () = inner.look.notified() => {}
+                Ok(()) = retried.changed() => due = Instant::now(),
                 source = arrived => {
                     lock(&inner.wanted).insert(source);
                 }
@@ -144,6 +147,19 @@ impl Gaps {
 impl Inner {
     /// Looks at the webhooks of one source, because it is time (`regular`) or for a reason.
     async fn look(&self, keeper: &dyn HookKeeper, regular: bool) -> Result<(), StoreTrouble> {
+        let work = Work::Webhooks(keeper.source());
+        if self.store.rests(&work, self.clock.now()).is_some() {
+            return Ok(());
+        }
+        let begun = self.store.begin(&work).await?;
+        let looked = self.look_now(keeper, regular).await;
+        self.store
+            .is_over(begun, looked.is_ok(), self.clock.now())
+            .await;
+        looked
+    }
+
+    async fn look_now(&self, keeper: &dyn HookKeeper, regular: bool) -> Result<(), StoreTrouble> {
         let source = keeper.source();
         let urls: BTreeSet<String> = self
             .store

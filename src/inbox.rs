@@ -21,6 +21,7 @@ use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, Unreadable, What};
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
+use crate::domain::set_aside::Work;
 use crate::domain::task::{Source, Task, TaskKey};
 use crate::store::deliveries::{self, Page, Waiting};
 use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
@@ -35,6 +36,11 @@ const TOGETHER: Page = Page {
     bytes: 8 * 1024 * 1024,
 };
 const READS: usize = 8;
+/// A suspect delivery is read by itself.
+const ALONE: Page = Page {
+    deliveries: 1,
+    bytes: TOGETHER.bytes,
+};
 /// Acts on one task that deliveries tell together; of more the newest.
 const ACTS_MAX: usize = 256;
 /// Waits after a source did not answer, or the store failed.
@@ -207,8 +213,9 @@ impl Inbox {
     /// Works off what is kept of one source, until `shutdown`.
     async fn keep_up(&self, source: Source, mut shutdown: watch::Receiver<bool>) {
         let inner = &self.inner;
-        let mut work = Work::of(source);
+        let mut work = Progress::of(source);
         let mut kept = inner.kept.subscribe();
+        let mut retried = inner.store.retried();
         let mut answers = inner.answers.get(&source).map(watch::Sender::subscribe);
         while !*shutdown.borrow_and_update() {
             kept.mark_unchanged();
@@ -242,6 +249,7 @@ impl Inbox {
                 _ = kept.changed(), if hears => {}
                 () = again => {}
                 _ = answered => work.release(),
+                Ok(()) = retried.changed() => work.release(),
                 _ = shutdown.changed() => {}
             }
         }
@@ -249,7 +257,7 @@ impl Inbox {
 }
 
 /// How far the deliveries of one source are worked off.
-struct Work {
+struct Progress {
     source: Source,
     /// Its reader knows what it needs.
     prepared: bool,
@@ -278,9 +286,9 @@ struct Walk {
     left: bool,
 }
 
-impl Work {
-    fn of(source: Source) -> Work {
-        Work {
+impl Progress {
+    fn of(source: Source) -> Progress {
+        Progress {
             source,
             prepared: false,
             held: None,
@@ -346,7 +354,7 @@ fn back_off(attempts: u32) -> Duration {
 
 impl Inner {
     /// What waits of a source, oldest first. While some of it waits for the source, only what was kept since.
-    async fn work_off(&self, work: &mut Work) -> Result<(), StoreTrouble> {
+    async fn work_off(&self, work: &mut Progress) -> Result<(), StoreTrouble> {
         let mut walk = Walk {
             asks: !work.is_held(),
             answered: false,
@@ -365,19 +373,20 @@ impl Inner {
             if !walk.asks {
                 return Ok(());
             }
-            if let Some(reader) = self.readers.get(&work.source)
-                && let Err(why) = reader.prepare().await
-            {
+            if let Err(why) = self.prepare(work.source).await? {
                 work.hold(&why);
                 return Ok(());
             }
             work.prepared = true;
         }
         let from_the_start = work.up_to == 0;
+        if walk.asks {
+            self.suspects(work.source, &mut walk).await?;
+        }
         let mut page = self.read(work.source, work.up_to).await?;
         while let Some(last) = page.last() {
             let last = last.waiting.id;
-            page = match self.page(work.source, page, &mut walk).await {
+            page = match self.page(work.source, page, &mut walk, true).await {
                 Ok(next) => next,
                 Err(trouble) => {
                     work.up_to = 0;
@@ -394,16 +403,71 @@ impl Inner {
         Ok(())
     }
 
+    /// Has the reader of a source find out what it needs, unless that has ended the process twice.
+    async fn prepare(&self, source: Source) -> Result<Result<(), WriteError>, StoreTrouble> {
+        let Some(reader) = self.readers.get(&source) else {
+            return Ok(Ok(()));
+        };
+        let (work, now) = (Work::Payloads(source), self.clock.now());
+        if let Some(until) = self.store.rests(&work, now) {
+            return Ok(Err(WriteError::NotTaken {
+                why: format!("{work} is set aside; `ivan retry {work}` tries it again"),
+                retry_after: (until - now).to_std().ok(),
+            }));
+        }
+        let begun = self.store.begin(&work).await?;
+        let prepared = reader.prepare().await;
+        let now = self.clock.now();
+        self.store.is_over(begun, prepared.is_ok(), now).await;
+        Ok(prepared)
+    }
+
+    /// Works off the deliveries that may have ended the process, one by one; an attempt at one is committed before.
+    async fn suspects(&self, source: Source, walk: &mut Walk) -> Result<(), StoreTrouble> {
+        for id in self.store.suspect_deliveries() {
+            let next = self
+                .store
+                .read(move |connection| deliveries::waiting(connection, source, id - 1, ALONE))
+                .await?;
+            let Some(waiting) = next.into_iter().find(|waiting| waiting.id == id) else {
+                continue;
+            };
+            let begun = self.store.begin(&Work::Delivery(id)).await?;
+            let left_before = std::mem::take(&mut walk.left);
+            let page = self.understood(source, vec![waiting]);
+            let worked_off = self.page(source, page, walk, false).await;
+            let done = worked_off.is_ok() && !walk.left;
+            walk.left |= left_before;
+            self.store.is_over(begun, done, self.clock.now()).await;
+            worked_off?;
+        }
+        Ok(())
+    }
+
     async fn waiting(&self, source: Source, after: i64) -> Result<Vec<Waiting>, StoreTrouble> {
         self.store
             .read(move |connection| deliveries::waiting(connection, source, after, TOGETHER))
             .await
     }
 
-    /// What the next deliveries say; their payloads are not needed any more then.
-    async fn read(&self, source: Source, after: i64) -> Result<Vec<Read>, StoreTrouble> {
+    /// What the next deliveries say, without those that are worked off one by one.
+    async fn read(&self, source: Source, mut after: i64) -> Result<Vec<Read>, StoreTrouble> {
+        loop {
+            let mut page = self.waiting(source, after).await?;
+            let Some(last) = page.last() else {
+                return Ok(Vec::new());
+            };
+            after = last.id;
+            page.retain(|waiting| !self.store.is_suspect(&Work::Delivery(waiting.id)));
+            if !page.is_empty() {
+                return Ok(self.understood(source, page));
+            }
+        }
+    }
+
+    /// What deliveries say; their payloads are not needed any more then.
+    fn understood(&self, source: Source, page: Vec<Waiting>) -> Vec<Read> {
         let reader = self.readers.get(&source);
-        let page = self.waiting(source, after).await?;
         let read = page.into_iter().map(|mut waiting| {
             let events = match reader {
                 Some(reader) => reader.read(&waiting.delivery),
@@ -412,15 +476,17 @@ impl Inner {
             waiting.delivery.payload = Vec::new();
             Read { waiting, events }
         });
-        Ok(read.collect())
+        read.collect()
     }
 
-    /// Works a page off; the page behind it, which had to be read for it.
+    /// Works a page off; the page behind it, which had to be read for it. One that is worked off `beside` no other tells
+    /// alone what it tells.
     async fn page(
         &self,
         source: Source,
         page: Vec<Read>,
         walk: &mut Walk,
+        beside: bool,
     ) -> Result<Vec<Read>, StoreTrouble> {
         let last = page.last().map_or(0, |last| last.waiting.id);
         let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
@@ -449,7 +515,10 @@ impl Inner {
         for (_, events) in &understood {
             told.add(events);
         }
-        let next = self.told_since(source, last, &mut told).await?;
+        let next = match beside {
+            true => self.told_since(source, last, &mut told).await?,
+            false => Vec::new(),
+        };
         let told = Arc::new(told);
         // Together, so that they share a commit; begun in their order.
         let handled = left_alone

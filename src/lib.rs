@@ -31,6 +31,7 @@
 //! │   ├── morning.rs     the briefing: what to know before one begins
 //! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
 //! │   ├── scope.rs       what does not work in Slack for want of a scope
+//! │   ├── set_aside.rs   Work: what a start begins again; the words about what ended the process twice
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
 //! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
 //! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
@@ -57,9 +58,11 @@
 //! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
 //! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
 //! │   ├── change.rs      assign, claim, due and prio
+//! │   ├── set_aside.rs   retry: work that is set aside is begun again
 //! │   └── why.rs         the points of a task and its place
 //! ├── notices.rs     what was done to a task → notices to those whom it concerns
 //! ├── settle.rs      a command's operations → its report, its message and the pin
+//! ├── set_aside.rs   an unclean end is counted; work that was under way at two is set aside and told
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
 //! ├── reconcile.rs   polls: what changed, or everything → the same apply
@@ -71,7 +74,8 @@
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
-//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs: the tables
+//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
+//! │                      set_aside.rs: the tables
 //! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source
@@ -136,6 +140,7 @@
 //! - [`reconcile`]: polls the sources
 //! - `rest`: one exchange with a source over HTTP
 //! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
+//! - [`set_aside`]: work that ended the process twice
 //! - [`settle`]: what became of a command, in words and pins
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
@@ -164,6 +169,7 @@ pub mod outbox;
 pub mod reconcile;
 mod rest;
 pub mod sandbox;
+pub mod set_aside;
 pub mod settle;
 pub mod slack;
 pub mod store;

@@ -23,6 +23,7 @@ use crate::domain::operation::{
 };
 use crate::domain::reply;
 use crate::domain::score::Weights;
+use crate::domain::set_aside::Work;
 use crate::domain::task::Source;
 use crate::settle::{Occasion, settle};
 use crate::store::operations::{self, Ended, OperationRow, State};
@@ -345,6 +346,16 @@ impl Inner {
         if *shutdown.borrow() {
             return Ok(Next::Over);
         }
+        let work = Work::Operation(row.operation.id.clone());
+        let begun = self.store.begin(&work).await?;
+        let next = self.begun(at, row).await;
+        let done = matches!(next, Ok(Next::GoOn));
+        self.store.is_over(begun, done, self.clock.now()).await;
+        next
+    }
+
+    /// An attempt that is under way.
+    async fn begun(&self, at: &AtSource, row: OperationRow) -> Result<Next, StoreTrouble> {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
         let result = carry_out(at.writer.as_ref(), &row.operation, async |sending| {
@@ -753,6 +764,48 @@ mod tests {
         let ended = outbox.run(stopping).await.unwrap_err().to_string();
         assert!(ended.contains("a lane crashed"), "{ended}");
         assert!(ended.contains("read badly"), "{ended}");
+    }
+
+    /// A panic in a part is an end of the process like any other.
+    #[tokio::test]
+    async fn an_operation_whose_lane_panics_in_two_lives_is_not_begun_in_the_third() {
+        use crate::set_aside::Setting;
+        use crate::store::set_aside;
+        let folder = tempfile::tempdir().unwrap();
+        let (outbox, _) = outbox(&folder, 2, true).await;
+        let store = outbox.inner.store.clone();
+        let setting = Setting {
+            store: store.clone(),
+            clock: Clock::system(),
+            operators: vec!["U1".to_owned()],
+            weights: Weights::default(),
+        };
+        let only =
+            |tx: &crate::store::Tx<'_>| tx.execute("UPDATE operations SET lane = 'lane'", []);
+        store.write(move |tx| only(tx)).await.unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        for _ in 0..2 {
+            setting.starts().await.unwrap();
+            outbox.run(stopping.clone()).await.unwrap_err();
+        }
+        setting.starts().await.unwrap();
+        let all = store.read(set_aside::all).await.unwrap();
+        let ids: Vec<String> = all.iter().map(|one| one.work.to_string()).collect();
+        assert_eq!(
+            ids,
+            ["op-0"],
+            "the first of the lane, and not the one behind it"
+        );
+        let next = |db: &crate::store::Db| operations::next_in_lane(db, "lane");
+        let next = store.read(next).await.unwrap().unwrap();
+        assert_eq!(next.operation.id, "op-1");
+        let told = |db: &crate::store::Db| {
+            db.query_row("SELECT words FROM messages", [], |row| {
+                row.get::<_, String>(0)
+            })
+        };
+        let told = store.read(told).await.unwrap();
+        assert!(told.contains("ivan retry op-0"), "{told}");
     }
 
     #[test]

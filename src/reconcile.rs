@@ -20,6 +20,7 @@ use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::operation::{Container, Refusal, SourceReader, SourceWriter, WriteError};
+use crate::domain::set_aside::Work;
 use crate::domain::task::{Source, TaskKey};
 use crate::store::{Store, StoreTrouble, tasks};
 
@@ -36,6 +37,9 @@ const MISSED_WALKS: i64 = 2;
 /// Waits after a poll failed.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// A rest is no longer than this without a look at the clock.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long a request waits for people's writes at most: a busy source must not stop the mirror.
 const GIVES_WAY: Duration = Duration::from_secs(2);
@@ -177,6 +181,10 @@ impl Reconciler {
                 () = self.inner.store.until_well() => {}
                 _ = shutdown.changed() => continue,
             }
+            tokio::select! {
+                () = self.inner.has_rested(Work::Poll(source)) => {}
+                _ = shutdown.changed() => continue,
+            }
             let synced = self
                 .inner
                 .sync(source, mirrored, self.inner.full_is_due(source).await)
@@ -226,9 +234,44 @@ impl Inner {
         age.is_none_or(|age| age >= self.settings.full_interval)
     }
 
+    /// Until work that ended the process twice may be begun again.
+    async fn has_rested(&self, work: Work) {
+        let mut retried = self.store.retried();
+        loop {
+            retried.mark_unchanged();
+            let Some(until) = self.store.rests(&work, self.clock.now()) else {
+                return;
+            };
+            let wait = (until - self.clock.now()).to_std().unwrap_or_default();
+            // Clocks are set: it is looked again now and then. An error means that no store is left.
+            let _woken = tokio::time::timeout(wait.min(LOOK_AGAIN), retried.changed()).await;
+        }
+    }
+
+    /// Reads a source; a mark that it is being read is committed before where an end of the process may be its fault.
     async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
-        let mut round = mirrored.walking.lock().await;
+        let failed = |trouble: StoreTrouble| Synced {
+            changed: 0,
+            error: Some(trouble.to_string()),
+        };
+        let work = match self.store.begin(&Work::Poll(source)).await {
+            Ok(work) => work,
+            Err(trouble) => return failed(trouble),
+        };
         let begun = tokio::time::Instant::now();
+        let synced = self.read(source, mirrored, full).await;
+        let done = synced.error.is_none();
+        self.store.is_over(work, done, self.clock.now()).await;
+        metrics::histogram!("ivan_sync_seconds").record(begun.elapsed().as_secs_f64());
+        metrics::counter!("ivan_sync_changes_total", "source" => source.as_str())
+            .increment(synced.changed);
+        tracing::info!(%source, full, changed = synced.changed, error = synced.error, ms = begun.elapsed().as_millis(),
+            "read {source}: {} changed", synced.changed);
+        synced
+    }
+
+    async fn read(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
+        let mut round = mirrored.walking.lock().await;
         let mut synced = Synced::default();
         let mut errors = Vec::new();
         let configured = mirrored.mirror.configured.clone();
@@ -266,18 +309,28 @@ impl Inner {
         if !errors.is_empty() {
             synced.error = Some(errors.join("; "));
         }
-        metrics::histogram!("ivan_sync_seconds").record(begun.elapsed().as_secs_f64());
-        metrics::counter!("ivan_sync_changes_total", "source" => source.as_str())
-            .increment(synced.changed);
-        tracing::info!(%source, full, changed = synced.changed, error = synced.error, ms = begun.elapsed().as_millis(),
-            "read {source}: {} changed", synced.changed);
         synced
     }
 
     /// Asks for the comments of further tasks, between two polls.
     async fn go_on(&self, source: Source, mirrored: &Mirrored) {
+        let work = Work::Comments(source);
+        if self.store.rests(&work, self.clock.now()).is_some() {
+            return;
+        }
+        let begun = match self.store.begin(&work).await {
+            Ok(begun) => begun,
+            Err(trouble) => {
+                tracing::warn!(%source, error = %trouble, "comments in {source} were not read: {trouble}");
+                return;
+            }
+        };
         let mut round = mirrored.walking.lock().await;
-        if let Err(why) = self.conversations(mirrored, &mut round).await {
+        let read = self.conversations(mirrored, &mut round).await;
+        self.store
+            .is_over(begun, read.is_ok(), self.clock.now())
+            .await;
+        if let Err(why) = read {
             tracing::warn!(%source, %why, "comments in {source} were not read: {why}. The next poll asks again");
         }
     }

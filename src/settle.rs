@@ -18,6 +18,7 @@ use crate::domain::person::Person;
 use crate::domain::prose;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
+use crate::domain::set_aside;
 use crate::domain::task::{Account, Status, Task};
 use crate::domain::undo::{Effect, ToUndo};
 use crate::notices;
@@ -77,7 +78,8 @@ pub fn settle(
         .collect::<DbResult<Vec<_>>>()?;
     // Whoever stands behind another in a lane waits for what that one waits for.
     for row in &mut rows {
-        if row.state == State::Pending && row.why.is_none() && row.turn.is_none() {
+        if row.state == State::Pending && !row.set_aside && row.why.is_none() && row.turn.is_none()
+        {
             (row.why, row.turn) = operations::ahead_in_lane(tx, &row.lane)?;
         }
     }
@@ -317,7 +319,10 @@ fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -
     let Some(telling) = reactions::of_command(tx, command)? else {
         return Ok(());
     };
-    let refused = matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp);
+    let refused = matches!(
+        report.state,
+        ReportState::Refused(_) | ReportState::GivenUp | ReportState::SetAside
+    );
     if refused && telling.alone && !messages::tells(tx, command)? {
         let draft = Draft {
             channel: telling.channel,
@@ -409,6 +414,10 @@ fn step<'a>(
         called,
         completed_here,
         end: match (row.state, &row.outcome) {
+            (State::Pending, _) if row.set_aside => End::SetAside {
+                why: why.unwrap_or(set_aside::BEHIND),
+                perhaps_applied: row.operation.interrupted,
+            },
             (State::Pending, _) => End::Pending {
                 why,
                 turn: row.turn.filter(|at| *at > now),

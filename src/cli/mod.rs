@@ -294,8 +294,14 @@ pub enum TaskCommand {
         #[arg(long)]
         full: bool,
     },
-    /// Show the daemon's health: connections, last sync, queued operations
+    /// Show the daemon's health: connections, last sync, queued operations, what is set aside
     Status,
+    /// Try again what ended the daemon twice and was set aside
+    Retry {
+        /// As `ivan status` lists it: message-12, delivery-7, or the id of an operation
+        #[arg(value_name = "ID")]
+        id: String,
+    },
 }
 
 /// A word after `ivan list`.
@@ -454,6 +460,7 @@ impl TaskCommand {
             | TaskCommand::Undo
             | TaskCommand::Link { .. }
             | TaskCommand::Unlink { .. }
+            | TaskCommand::Retry { .. }
             | TaskCommand::Next => What::Write,
             TaskCommand::Why { .. } => What::Why,
             TaskCommand::Log { .. } => What::Log,
@@ -592,6 +599,10 @@ impl Call {
                 Call::get(format!("/queue?{}", asked.join("&")).trim_end_matches('?'))
             }
             TaskCommand::Status => Call::get("/status"),
+            TaskCommand::Retry { id } => {
+                let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+                Call::post(&format!("/operations/{id}/retry"), json!({}), WRITE_WAIT)
+            }
         }
     }
 

@@ -296,6 +296,16 @@ fn status(json: &Value) -> Option<Printed> {
     }
     let queued = count(json.get("queued_operations")?.as_u64()?, "operation");
     rows.push(("queued".to_owned(), queued));
+    let set_aside = json.get("set_aside").and_then(Value::as_array);
+    for (nth, one) in set_aside.into_iter().flatten().enumerate() {
+        let name = if nth == 0 { "aside" } else { "" };
+        let (id, about) = (text(one, "id")?, text(one, "about")?);
+        let since = ago(now, time(one, "since")?);
+        rows.push((
+            name.to_owned(),
+            format!("✗ {about}, set aside {since}: `ivan retry {id}` tries it again"),
+        ));
+    }
     let mut out = String::new();
     for (name, row) in rows {
         let _ = writeln!(out, "{name:<8} {row}");
@@ -522,6 +532,10 @@ mod tests {
                 "github": { "last_sync": null, "error": "no answer", "tasks": 1 },
             },
             "queued_operations": 2,
+            "set_aside": [
+                { "id": "message-12", "about": "a message of Ana", "since": "2026-03-03T09:00:00Z" },
+                { "id": "poll-github", "about": "reading GitHub", "since": "2026-03-03T11:59:30Z" },
+            ],
         });
         let printed = print(What::Status, 200, answer);
         assert_eq!(printed.exit, EXIT_OK);
@@ -533,6 +547,8 @@ mod tests {
         ClickUp  6 tasks, synced 2 min ago
         GitHub   1 task, never synced; ✗ no answer
         queued   2 operations
+        aside    ✗ a message of Ana, set aside 3 h ago: `ivan retry message-12` tries it again
+                 ✗ reading GitHub, set aside just now: `ivan retry poll-github` tries it again
         ");
     }
 

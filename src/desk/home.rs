@@ -3,6 +3,8 @@
 //! `slack/home.rs` is woken whenever what they show may have changed, fetches them here, and publishes those that look
 //! otherwise than before.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Duration, Utc};
 
 use super::{Desk, Inner, ThreadReplies, Waiting, health_of_sources, person_of};
@@ -72,8 +74,31 @@ impl Desk {
         self.inner.store.signals().homes.notified().await;
     }
 
-    /// The Home tabs that were opened since they were published last, or `all` that are kept up to date.
+    /// The Home tabs that were opened since they were published last, or `all` that are kept up to date; without those
+    /// that may have ended the process.
     pub async fn homes(&self, all: bool) -> Result<Vec<HomeTab>, StoreTrouble> {
+        let (suspect, set_aside) = self.inner.store.suspect_homes();
+        let left_out = move |user: &str| suspect.contains(user) || set_aside.contains(user);
+        self.shown(move |home| (all || home.due) && !left_out(&home.user))
+            .await
+    }
+
+    /// Whose Home tabs may have ended the process: they are fetched one by one.
+    pub fn suspect_homes(&self) -> BTreeSet<String> {
+        self.inner.store.suspect_homes().0.into_iter().collect()
+    }
+
+    /// Somebody's Home tab, if it is kept up to date.
+    pub async fn home(&self, user: &str) -> Result<Option<HomeTab>, StoreTrouble> {
+        let user = user.to_owned();
+        let mut shown = self.shown(move |home| home.user == user).await?;
+        Ok(shown.pop())
+    }
+
+    async fn shown(
+        &self,
+        which: impl Fn(&homes::Home) -> bool + Send + 'static,
+    ) -> Result<Vec<HomeTab>, StoreTrouble> {
         let inner = std::sync::Arc::clone(&self.inner);
         let now = inner.clock.now();
         self.inner
@@ -81,7 +106,7 @@ impl Desk {
             .read(move |connection| {
                 homes::since(connection, now - KEPT_UP_FOR)?
                     .into_iter()
-                    .filter(|home| all || home.due)
+                    .filter(|home| which(home))
                     .map(|home| {
                         let parts = match &home.refusal {
                             Some(why) => home::nothing_for(why),

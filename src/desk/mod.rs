@@ -13,6 +13,7 @@ mod log;
 mod looked_at;
 mod morning;
 mod rhythm;
+mod set_aside;
 mod turn;
 mod undo;
 mod why;
@@ -62,6 +63,7 @@ pub use log::{LogAsked, LogPage};
 pub use looked_at::Post;
 pub use morning::MorningView;
 pub use rhythm::{Change as RhythmChange, Due, ReceiptsView, RhythmView, Rhythms};
+pub use set_aside::{Begun, SetAside};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -276,7 +278,7 @@ pub struct OperationView {
     pub kind: String,
     pub source: Source,
     pub task_id: Option<String>,
-    /// pending, applied, already_so, overtaken, refused, given_up, cancelled
+    /// pending, set_aside, applied, already_so, overtaken, refused, given_up, cancelled
     pub state: String,
     pub attempts: i64,
     pub created_at: DateTime<Utc>,
@@ -297,6 +299,8 @@ pub struct HealthView {
     pub queued_operations: i64,
     /// What does not work in Slack for want of a scope.
     pub missing_scopes: Vec<Missing>,
+    /// Work that ended the process twice.
+    pub set_aside: Vec<SetAside>,
 }
 
 /// What is read in channels, as far as scopes go.
@@ -1075,7 +1079,10 @@ impl Desk {
                     kind: row.operation.write.kind().to_owned(),
                     source: row.operation.write.source(),
                     task_id: task,
-                    state: row.state.as_str().to_owned(),
+                    state: match row.set_aside && row.state == operations::State::Pending {
+                        true => "set_aside".to_owned(),
+                        false => row.state.as_str().to_owned(),
+                    },
                     attempts: row.attempts.into(),
                     created_at: row.created_at,
                     next_attempt_at: row
@@ -1096,9 +1103,12 @@ impl Desk {
         let read = self
             .inner
             .store
-            .read(move |connection| health_of_sources(connection, &inner.settings))
+            .read(move |connection| {
+                let (sources, queued) = health_of_sources(connection, &inner.settings)?;
+                Ok((sources, queued, crate::store::set_aside::all(connection)?))
+            })
             .await;
-        let (mut sources, queued_operations) = read.clone().unwrap_or_default();
+        let (mut sources, queued_operations, set_aside) = read.clone().unwrap_or_default();
         let health = self.lock_health();
         health.add_errors(&mut sources);
         HealthView {
@@ -1107,6 +1117,7 @@ impl Desk {
             sources,
             queued_operations,
             missing_scopes: health.missing_scopes.clone(),
+            set_aside,
         }
     }
 }

@@ -25,12 +25,14 @@ use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::rhythm::{Quiet, Setting};
+use crate::domain::set_aside;
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{Ranked, first_of_queue, open, points, queue, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::reactions::{self, NewReaction};
+use crate::store::set_aside as store_set_aside;
 use crate::store::tasks::{self, Stored};
 use crate::store::{Db, DbResult, Tx, Wake, blocking, people, rhythms, snoozes};
 
@@ -1094,6 +1096,8 @@ impl Turn<'_> {
         let health = self.inner.lock_health();
         health.add_errors(&mut sources);
         let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
+        let aside = set_aside::listed(&store_set_aside::all(self.tx)?, person.zone);
+        let status = aside.into_iter().fold(status, Words::then);
         let missing = &health.missing_scopes;
         let reactions = health.reactions.as_deref();
         let trouble = reactions.map(reply::no_reactions).into_iter();

@@ -21,7 +21,7 @@ use crate::settle::{Occasion, parts, record, settle};
 use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, NewCommand, OperationRow, State};
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Wake, messages, restored, snoozes};
+use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes};
 
 /// What a command came to, or why it was turned down.
 type Decided = DbResult<Result<Done, TurnedDown>>;
@@ -182,6 +182,7 @@ impl Turn<'_> {
             operations::add(self.tx, command, &id, &lane, &Write::Undo(undo), self.now)?;
             first.get_or_insert(id);
         }
+        set_aside::behind(self.tx)?;
         if let Some(operation_id) = first {
             self.tx.wake(Wake::Operations);
             return Ok(Ok(Done::Accepted {

@@ -111,7 +111,7 @@ impl Came {
     /// From the report of a command that has its outcome; `cancelled` if what it asked was never sent.
     pub fn of(report: &Report, cancelled: bool) -> Came {
         match report.state {
-            ReportState::Queued => Came::Pending,
+            ReportState::Queued | ReportState::SetAside => Came::Pending,
             ReportState::Done if report.conflict => Came::AlreadySo,
             ReportState::Done => Came::Done,
             ReportState::Refused(_) => Came::Refused,

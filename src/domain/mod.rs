@@ -24,6 +24,7 @@ pub mod reply;
 pub mod rhythm;
 pub mod scope;
 pub mod score;
+pub mod set_aside;
 pub mod sign;
 pub mod task;
 pub mod undo;

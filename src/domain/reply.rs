@@ -250,6 +250,8 @@ pub enum ReportState {
     Refused(Refusal),
     /// `✗`: given up after `outbox.give_up_after`.
     GivenUp,
+    /// `✗` for now: it ended the process twice, and waits for `retry`.
+    SetAside,
 }
 
 impl ReportState {
@@ -258,7 +260,7 @@ impl ReportState {
         match self {
             ReportState::Done => "✓",
             ReportState::Queued => "…",
-            ReportState::Refused(_) | ReportState::GivenUp => "✗",
+            ReportState::Refused(_) | ReportState::GivenUp | ReportState::SetAside => "✗",
         }
     }
 }
@@ -323,6 +325,11 @@ pub enum End<'a> {
     },
     /// The one before it did not succeed.
     Cancelled,
+    /// It ended the process twice.
+    SetAside {
+        why: &'a str,
+        perhaps_applied: bool,
+    },
 }
 
 /// The report of a command from the steps that it takes: the first is what was asked for, a second is the comment
@@ -361,6 +368,13 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
         } => (
             ReportState::GivenUp,
             given_up(step.write, subject, why, perhaps_applied),
+        ),
+        End::SetAside {
+            why,
+            perhaps_applied,
+        } => (
+            ReportState::SetAside,
+            set_aside(step.write, subject, why, perhaps_applied),
         ),
         End::Cancelled => match step.write {
             Write::Undo(undo) => (ReportState::Done, not_sent(subject, undo.source)),
@@ -562,6 +576,20 @@ fn given_up(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> 
     }
 }
 
+fn set_aside(write: &Write, subject: Words, why: &str, perhaps_applied: bool) -> Words {
+    let words = Words::new()
+        .text(format!("{}: ", not_done(write)))
+        .then(subject)
+        .text(format!(". {}", sentence(why)));
+    match perhaps_applied {
+        true => words.text(format!(
+            " It may have worked all the same: look in {} before you repeat it.",
+            write.source().name()
+        )),
+        false => words,
+    }
+}
+
 fn second_step(report: &mut Report, step: &Step<'_>) {
     if matches!(step.write, Write::Undo(_)) {
         return acts::also_undone(report, step);
@@ -588,6 +616,11 @@ fn second_step(report: &mut Report, step: &Step<'_>) {
             ". ✗ Your comment was given up, and may be there all the same. {}",
             sentence(why)
         )),
+        End::SetAside { .. } if report.state == ReportState::SetAside => message,
+        End::SetAside { why, .. } => {
+            report.state = ReportState::SetAside;
+            message.text(format!("; your comment was not added. {}", sentence(why)))
+        }
         End::Cancelled => message.text(" Your comment was not added either."),
     };
 }
@@ -1082,7 +1115,7 @@ pub fn typed_while_away(typed: &[&str]) -> Words {
     words
 }
 
-fn quote(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(QUOTE) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text).trim_end()),

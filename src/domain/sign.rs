@@ -103,7 +103,7 @@ impl ReportState {
         match self {
             ReportState::Done => DONE,
             ReportState::Queued => QUEUED,
-            ReportState::Refused(_) | ReportState::GivenUp => REFUSED,
+            ReportState::Refused(_) | ReportState::GivenUp | ReportState::SetAside => REFUSED,
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{DEFAULT, HOURS_HELP, Quiet, TIME_HELP, time_of_day};
+use crate::domain::set_aside;
 use crate::domain::sign::Receipts;
 use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId};
 use crate::domain::when::{DueWhen, WHEN_HELP, When};
@@ -107,6 +108,7 @@ pub(super) fn routes() -> Vec<Route> {
         writes("/tasks/{task_id}/due", due_task),
         writes("/tasks/{task_id}/priority", priority_task),
         reads("/operations/{operation_id}", operation),
+        writes("/operations/{operation_id}/retry", retry),
         writes("/sync", sync),
         reads("/status", status),
         reads("/healthz", healthz),
@@ -682,6 +684,26 @@ async fn operation(
     Ok(Json(operation_json(&view)))
 }
 
+/// Tries again what is set aside: an operation, or anything else of an id that `GET /status` lists.
+async fn retry(
+    State(api): State<Api>,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Result<Json<Value>, Problem> {
+    let unknown = |id: &str| {
+        Problem::new(
+            Kind::UnknownOperation,
+            set_aside::nothing_set_aside(id).plain(),
+        )
+    };
+    let Path(id) = path.map_err(|_| unknown(""))?;
+    let words = api.desk.retry(&id).await?.ok_or_else(|| unknown(&id))?;
+    let message = words.plain();
+    let message = message.strip_prefix("✓ ").unwrap_or(&message);
+    Ok(Json(
+        json!({ "success": true, "id": id, "message": message }),
+    ))
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SyncBody {
@@ -1235,7 +1257,7 @@ impl Answered {
             operation_id: report.operation_id.clone(),
             task_id,
             next_task: report.next.as_ref().map(NextTask::of),
-            queued: report.state == ReportState::Queued,
+            queued: matches!(report.state, ReportState::Queued | ReportState::SetAside),
         }
     }
 
@@ -1276,7 +1298,7 @@ fn answer(report: &Report) -> Result<Response, Problem> {
     let answered = Answered::of(report);
     let kind = match &report.state {
         ReportState::Done => return Ok(Json(answered).into_response()),
-        ReportState::Queued => {
+        ReportState::Queued | ReportState::SetAside => {
             return Ok((StatusCode::ACCEPTED, Json(answered)).into_response());
         }
         ReportState::Refused(Refusal::Gone) => Kind::Gone,
@@ -1521,6 +1543,16 @@ fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value 
         });
         (source.to_string(), health)
     });
+    let aside = health.set_aside.iter().map(|one| {
+        json!({
+            "id": one.work.to_string(),
+            "kind": one.work.kind(),
+            "about": one.about,
+            "ends": one.ends,
+            "since": rfc3339(one.since),
+            "next_attempt_at": one.until.map(rfc3339),
+        })
+    });
     json!({
         "version": version,
         "now": rfc3339(now),
@@ -1528,6 +1560,7 @@ fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value 
         "slack": slack,
         "sources": sources.collect::<serde_json::Map<_, _>>(),
         "queued_operations": health.queued_operations,
+        "set_aside": aside.collect::<Vec<_>>(),
     })
 }
 
@@ -1901,6 +1934,7 @@ mod tests {
             slack,
             sources: BTreeMap::from([(Source::GitHub, trouble)]),
             queued_operations: 3,
+            set_aside: Vec::new(),
         }
     }
 

@@ -166,6 +166,17 @@ fn describe() {
         "How often a bound was reached, by its name (docs/reliability.md)"
     );
     describe_gauge!(
+        "ivan_set_aside",
+        Unit::Count,
+        "Work that was under way at two ends of the process and is not begun any more"
+    );
+    describe_counter!(
+        "ivan_set_aside_total",
+        Unit::Count,
+        "Work that was set aside, by its kind: message, delivery, operation, post, reaction, home, history, briefing, \
+         poll, comments, webhooks, payloads"
+    );
+    describe_gauge!(
         "ivan_store_writable",
         Unit::Count,
         "1 while the store takes writes, else 0"
@@ -197,7 +208,7 @@ mod tests {
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
     /// Those of design 5, and those of the bounds and the store.
-    const DESIGN: [&str; 16] = [
+    const DESIGN: [&str; 18] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
@@ -205,6 +216,8 @@ mod tests {
         "ivan_operations_pending",
         "ivan_operations_total",
         "ivan_rows_forgotten_total",
+        "ivan_set_aside",
+        "ivan_set_aside_total",
         "ivan_slack_connected",
         "ivan_slack_envelopes_total",
         "ivan_slack_found_in_history_total",

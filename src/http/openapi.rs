@@ -83,6 +83,7 @@ fn paths() -> Value {
         "/tasks/{task_id}/due": { "post": due_task(), "parameters": [parameter("task_id")] },
         "/tasks/{task_id}/priority": { "post": priority_task(), "parameters": [parameter("task_id")] },
         "/operations/{operation_id}": { "get": operation(), "parameters": [parameter("operation_id")] },
+        "/operations/{operation_id}/retry": { "post": retry(), "parameters": [parameter("operation_id")] },
         "/sync": { "post": sync() },
         "/status": { "get": status() },
         "/healthz": { "get": healthz() },
@@ -669,6 +670,25 @@ fn operation() -> Value {
     })
 }
 
+fn retry() -> Value {
+    json!({
+        "operationId": "retry",
+        "summary": "Try again what is set aside",
+        "description": "Takes the id of an operation, or another id that GET /status lists in `set_aside`. An operation \
+                        goes on as after any restart: what may have been applied is looked for before it is sent again.",
+        "responses": answers(
+            200,
+            "It is tried again",
+            object(json!({
+                "success": { "const": true },
+                "id": { "type": "string" },
+                "message": { "type": "string" },
+            })),
+            &[404],
+        ),
+    })
+}
+
 fn sync() -> Value {
     let mut responses = answers(
         200,
@@ -1074,6 +1094,7 @@ fn operation_schema() -> Value {
             "type": "string",
             "examples": [
                 "pending", "in_flight", "applied", "already_so", "overtaken", "refused", "given_up", "cancelled",
+                "set_aside",
             ],
         },
         "attempts": { "type": "integer", "minimum": 0 },
@@ -1161,6 +1182,24 @@ fn status_schema() -> Value {
             })),
         },
         "queued_operations": { "type": "integer", "minimum": 0 },
+        "set_aside": {
+            "type": "array",
+            "description": "Work that was under way at two ends of the process and is not begun any more.",
+            "items": object(json!({
+                "id": { "type": "string", "examples": ["message-12", "01KDVZBG003YBZ0GX3ZV3RB6R9"] },
+                "kind": {
+                    "type": "string",
+                    "examples": [
+                        "message", "delivery", "operation", "post", "reaction", "home", "history", "briefing", "poll",
+                        "comments", "webhooks", "payloads",
+                    ],
+                },
+                "about": { "type": "string" },
+                "ends": { "type": "integer", "minimum": 2 },
+                "since": { "type": "string", "format": "date-time" },
+                "next_attempt_at": maybe_time(),
+            })),
+        },
     }))
 }
 

@@ -2,7 +2,7 @@
 //! 1.6), or while one was, for Slack has lost events then too. It is read from the DMs' history. Young commands go the way
 //! of every message; older ones are listed and asked about. `compare` says which DM is read when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::{ChannelCommands, SlackError, Timings, millis, slept, told_to_stop};
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::desk::{Desk, Heard, SlackHealth, StoreTrouble};
+use crate::domain::set_aside::Work;
 
 /// A command that is older than this is not acted on without asking.
 const STILL_MEANT: chrono::Duration = chrono::Duration::minutes(10);
@@ -32,6 +33,8 @@ const LOOK_BACK: chrono::Duration = chrono::Duration::hours(1);
 const AT_MOST: chrono::Duration = chrono::Duration::hours(24);
 /// After a message was found missing, all DMs are compared, but not more often than this.
 const SWEEP_PAUSE: Duration = Duration::from_secs(600);
+/// When it is looked again for a DM whose history is set aside for now.
+const RESTS_AGAIN: Duration = Duration::from_secs(60);
 
 /// Whether the time without a link was long enough for events to be lost.
 pub struct Outage {
@@ -122,10 +125,19 @@ struct Found {
 pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Result<(), SlackError> {
     let (failures, mut backoff) = (LogThrottle::new(), catch_up.backoff());
     let mut swept: Option<Instant> = None;
+    // DMs whose history ended the process twice: they are left alone for a while.
+    let mut rest: BTreeSet<String> = BTreeSet::new();
+    let mut retried = catch_up.desk.retried();
     loop {
         let channel = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
+            Ok(()) = retried.changed() => {
+                for channel in std::mem::take(&mut rest) {
+                    catch_up.compare.not_compared(&channel, false, Instant::now());
+                }
+                continue;
+            }
             () = catch_up.outage.over.notified() => None,
             channel = catch_up.compare.next() => Some(channel),
         };
@@ -140,6 +152,12 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
             }
             continue;
         };
+        if catch_up.desk.rests(&Work::History(channel.clone())) {
+            let again = Instant::now() + RESTS_AGAIN;
+            catch_up.compare.not_compared(&channel, false, again);
+            rest.insert(channel);
+            continue;
+        }
         let compared = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
@@ -258,8 +276,16 @@ impl CatchUp {
         Ok(since.map_or(floor, |since| since.max(floor)))
     }
 
-    /// Reads the history of a DM, and acts on or asks about what is missing.
+    /// Reads the history of a DM, and acts on or asks about what is missing. That it begins is committed before.
     async fn compare(&self, channel: &str) -> Result<Found, Failed> {
+        let work = Work::History(channel.to_owned());
+        let begun = self.desk.begin(&work).await?;
+        let found = self.compare_now(channel).await;
+        self.desk.is_over(begun, found.is_ok()).await;
+        found
+    }
+
+    async fn compare_now(&self, channel: &str) -> Result<Found, Failed> {
         let since = self.since(channel).await?;
         let messages = self.web.said_since(channel, since).await?;
         let now = self.clock.now();

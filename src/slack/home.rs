@@ -19,6 +19,7 @@ use super::web::{Web, WebError, unclear};
 use super::wire::Published;
 use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::desk::{Desk, HomeTab, StoreTrouble};
+use crate::domain::set_aside::Work;
 
 const PUBLISH: &str = "views.publish";
 /// So many go at once before they are spaced.
@@ -76,7 +77,12 @@ pub async fn run(
         if all {
             look_at = None;
         }
-        match publisher.desk.homes(all).await {
+        let homes = match publisher.bring_suspects(&mut shutdown).await {
+            Ok(true) => publisher.desk.homes(all).await,
+            Ok(false) => return Ok(()),
+            Err(trouble) => Err(trouble),
+        };
+        match homes {
             Ok(homes) => {
                 store_backoff.reset();
                 for home in homes {
@@ -139,6 +145,26 @@ impl Publisher {
     /// When the next of those that failed is tried again.
     fn retries_at(&self) -> Option<Instant> {
         self.failing.values().map(|(_, at)| *at).min()
+    }
+
+    /// Publishes those that may have ended the process, one by one; `false` if told to stop.
+    async fn bring_suspects(
+        &mut self,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Result<bool, StoreTrouble> {
+        for user in self.desk.suspect_homes() {
+            let begun = self.desk.begin(&Work::Home(user.clone())).await?;
+            if let Some(home) = self.desk.home(&user).await? {
+                tokio::select! {
+                    biased;
+                    () = told_to_stop(shutdown) => return Ok(false),
+                    () = self.bring(home) => {}
+                }
+            }
+            let done = !self.failing.contains_key(&user);
+            self.desk.is_over(begun, done).await;
+        }
+        Ok(true)
     }
 
     /// Publishes a Home tab, unless it stands there like this; or notes when to try again.

@@ -19,10 +19,11 @@ use super::standing::{hidden, member};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
 use crate::bounds::Bound;
-use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
+use crate::desk::{Begun, Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
 use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::mention;
 use crate::domain::person::{Member, Standing};
+use crate::domain::set_aside::Work;
 
 /// So many people's messages are acted on at once; the others wait their turn.
 const PEOPLE_AT_ONCE: usize = 32;
@@ -56,6 +57,9 @@ pub trait Actor: Send + Sync + 'static {
     ) -> Result<bool, StoreTrouble> {
         Ok(false)
     }
+    /// An attempt at a message begins.
+    async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble>;
+    async fn is_over(&self, begun: Begun, done: bool);
 }
 
 #[async_trait]
@@ -85,6 +89,12 @@ impl Actor for Desk {
         posts: Vec<Post>,
     ) -> Result<bool, StoreTrouble> {
         Desk::stand_there(self, next, place, posts).await
+    }
+    async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble> {
+        Desk::begin(self, &Work::Message(message)).await
+    }
+    async fn is_over(&self, begun: Begun, done: bool) {
+        Desk::is_over(self, begun, done).await;
     }
 }
 
@@ -260,6 +270,13 @@ pub async fn run(
     Ok(())
 }
 
+/// Why an attempt at a message came to nothing.
+enum NotActedOn {
+    Store(StoreTrouble),
+    /// Slack does not say who sent it.
+    Unknown(WebError),
+}
+
 struct Ear {
     actor: Arc<dyn Actor>,
     web: Web,
@@ -278,48 +295,43 @@ impl Ear {
     ) -> String {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         loop {
-            let asked = tokio::select! {
+            let tried = tokio::select! {
                 biased;
                 () = told_to_stop(&mut shutdown) => return next.heard.user,
-                asked = self.member(&next.heard.user) => asked,
-            };
-            if asked.is_ok() {
-                next.names = self.names(&next.heard.text).await;
-                self.complete(&mut next.heard.gesture).await;
-                tokio::select! {
-                    biased;
-                    () = told_to_stop(&mut shutdown) => return next.heard.user,
-                    () = self.looks.look(&self.web, self.actor.as_ref(), &self.timings, &mut next) => {}
-                }
-            }
-            let wait = match asked {
-                Ok(member) => match self.actor.act(&next, &member, &self.team).await {
-                    Ok(()) => return next.heard.user,
-                    Err(trouble) => {
-                        let wait = backoff.next();
-                        tracing::error!(
-                            wait_ms = millis(wait),
-                            "a message could not be acted on and will be again: {trouble}"
-                        );
-                        // A store that takes nothing says itself when it does again.
-                        if self
-                            .actor
-                            .until_the_store_is_well()
-                            .now_or_never()
-                            .is_none()
-                        {
-                            backoff.reset();
-                            tokio::select! {
-                                biased;
-                                () = told_to_stop(&mut shutdown) => return next.heard.user,
-                                () = self.actor.until_the_store_is_well() => {}
-                            }
-                            continue;
-                        }
-                        wait
-                    }
+                begun = self.actor.begin(next.id) => match begun {
+                    Ok(begun) => self.try_once(&mut next, begun, &mut shutdown).await,
+                    Err(trouble) => Some(Err(NotActedOn::Store(trouble))),
                 },
-                Err(error) => {
+            };
+            let Some(tried) = tried else {
+                return next.heard.user;
+            };
+            let wait = match tried {
+                Ok(()) => return next.heard.user,
+                Err(NotActedOn::Store(trouble)) => {
+                    let wait = backoff.next();
+                    tracing::error!(
+                        wait_ms = millis(wait),
+                        "a message could not be acted on and will be again: {trouble}"
+                    );
+                    // A store that takes nothing says itself when it does again.
+                    if self
+                        .actor
+                        .until_the_store_is_well()
+                        .now_or_never()
+                        .is_none()
+                    {
+                        backoff.reset();
+                        tokio::select! {
+                            biased;
+                            () = told_to_stop(&mut shutdown) => return next.heard.user,
+                            () = self.actor.until_the_store_is_well() => {}
+                        }
+                        continue;
+                    }
+                    wait
+                }
+                Err(NotActedOn::Unknown(error)) => {
                     let wait = wait_after(&error, &mut backoff, &self.timings);
                     tracing::warn!(
                         wait_ms = millis(wait),
@@ -333,6 +345,36 @@ impl Ear {
                 return next.heard.user;
             }
         }
+    }
+
+    /// One attempt, and the mark that it is over; `None` if the daemon was told to stop first.
+    async fn try_once(
+        &self,
+        next: &mut Waiting,
+        begun: Begun,
+        shutdown: &mut watch::Receiver<bool>,
+    ) -> Option<Result<(), NotActedOn>> {
+        let asked = tokio::select! {
+            biased;
+            () = told_to_stop(shutdown) => return None,
+            asked = self.member(&next.heard.user) => asked,
+        };
+        let acted = match asked {
+            Ok(member) => {
+                next.names = self.names(&next.heard.text).await;
+                self.complete(&mut next.heard.gesture).await;
+                tokio::select! {
+                    biased;
+                    () = told_to_stop(shutdown) => return None,
+                    () = self.looks.look(&self.web, self.actor.as_ref(), &self.timings, next) => {}
+                }
+                let acted = self.actor.act(next, &member, &self.team).await;
+                acted.map_err(NotActedOn::Store)
+            }
+            Err(error) => Err(NotActedOn::Unknown(error)),
+        };
+        self.actor.is_over(begun, acted.is_ok()).await;
+        Some(acted)
     }
 
     /// What those whom a text mentions call themselves, unless the desk knows them. A name that cannot be had now is left

@@ -23,7 +23,8 @@ use super::web::{POST, Seen, UPDATE, Web, WebError};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::{Conversation, Desk, Outgoing, StoreTrouble, Whisper};
+use crate::desk::{Begun, Conversation, Desk, Outgoing, StoreTrouble, Whisper};
+use crate::domain::set_aside::Work as Begins;
 
 /// So many conversations are posted to at once; the others wait their turn.
 const CONVERSATIONS_AT_ONCE: usize = 32;
@@ -54,6 +55,9 @@ pub trait Tray: Send + Sync + 'static {
     async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
+    /// An attempt at a message begins.
+    async fn begin(&self, id: i64) -> Result<Begun, StoreTrouble>;
+    async fn is_over(&self, begun: Begun, done: bool);
 }
 
 #[async_trait]
@@ -105,6 +109,12 @@ impl Tray for Desk {
     }
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
         Desk::stands_in(self, id, channel).await
+    }
+    async fn begin(&self, id: i64) -> Result<Begun, StoreTrouble> {
+        Desk::begin(self, &Begins::Post(id)).await
+    }
+    async fn is_over(&self, begun: Begun, done: bool) {
+        Desk::is_over(self, begun, done).await;
     }
 }
 
@@ -328,7 +338,15 @@ impl Pen {
         backoff: Duration,
         mut shutdown: watch::Receiver<bool>,
     ) -> (Outgoing, After) {
-        let failed = match self.bring(&message).await {
+        let brought = match self.tray.begin(message.id).await {
+            Ok(begun) => {
+                let brought = self.bring(&message).await;
+                self.tray.is_over(begun, brought.is_ok()).await;
+                brought
+            }
+            Err(trouble) => Err(trouble.into()),
+        };
+        let failed = match brought {
             Ok(()) => return (message, After::Done),
             Err(failed) => failed,
         };

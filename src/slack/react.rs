@@ -17,6 +17,7 @@ use super::web::{Web, WebError, unclear};
 use super::wire::Reacted;
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
 use crate::desk::{Desk, ReactionDue, StoreTrouble};
+use crate::domain::set_aside::Work;
 
 const ADD: &str = "reactions.add";
 const REMOVE: &str = "reactions.remove";
@@ -165,7 +166,15 @@ impl Hand {
         backoff: Duration,
         mut shutdown: watch::Receiver<bool>,
     ) -> (i64, bool) {
-        let failed = match self.bring(&due).await {
+        let brought = match self.desk.begin(&Work::Reaction(due.id)).await {
+            Ok(begun) => {
+                let brought = self.bring(&due).await;
+                self.desk.is_over(begun, brought.is_ok()).await;
+                brought
+            }
+            Err(trouble) => Err(trouble.into()),
+        };
+        let failed = match brought {
             Ok(()) => return (due.id, true),
             Err(failed) => failed,
         };

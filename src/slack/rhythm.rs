@@ -18,6 +18,7 @@ use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::clock::Clock;
 use crate::desk::{Desk, Rhythms, StoreTrouble};
 use crate::domain::person::{Member, Standing};
+use crate::domain::set_aside::Work;
 
 /// A wait is no longer than this, for the clock of the machine may be set, or stand still while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -151,7 +152,7 @@ fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 /// Tells everybody who is due. Returns who is due after that and when the next are, and whether Slack said who each of
-/// them is; those of whom it did not are left out.
+/// them is; those of whom it did not are left out, and so are those whose briefing is set aside for now.
 async fn tell_all(
     desk: &Desk,
     web: &Web,
@@ -160,17 +161,26 @@ async fn tell_all(
 ) -> Result<(Rhythms, bool), StoreTrouble> {
     let mut unknown = Vec::new();
     for due in desk.rhythms().await?.due {
+        let work = Work::Briefing(due.person.0);
+        if desk.rests(&work) {
+            unknown.push(due.person);
+            continue;
+        }
+        let begun = desk.begin(&work).await?;
         let member = match &due.slack {
             Some(id) => match asked(web, members, id).await {
                 Some(member) => Some((member, team.to_owned())),
                 None => {
                     unknown.push(due.person);
+                    desk.is_over(begun, false).await;
                     continue;
                 }
             },
             None => None,
         };
-        desk.tell_due(due.person, member).await?;
+        let told = desk.tell_due(due.person, member).await;
+        desk.is_over(begun, told.is_ok()).await;
+        told?;
     }
     let mut left = desk.rhythms().await?;
     left.due.retain(|due| !unknown.contains(&due.person));

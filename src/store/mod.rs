@@ -21,6 +21,7 @@ pub mod prune;
 pub mod reactions;
 pub mod restored;
 pub mod rhythms;
+pub mod set_aside;
 pub mod slack_events;
 pub mod snoozes;
 pub mod tasks;

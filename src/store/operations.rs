@@ -115,13 +115,15 @@ pub struct OperationRow {
     pub turn: Option<DateTime<Utc>>,
     /// When it was last about to be sent.
     pub sent_at: Option<DateTime<Utc>>,
+    /// It ended the process twice, or depends on one that did.
+    pub set_aside: bool,
 }
 
 /// Searches begin a few minutes before an operation does, for clocks differ: what ended so long before is out of reach.
 const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
-                       why, refusal, outcome, created_ms, turn_ms, sent_ms, before";
+                       why, refusal, outcome, created_ms, turn_ms, sent_ms, before, set_aside";
 
 pub fn add_command(
     tx: &Connection,
@@ -288,7 +290,9 @@ pub fn add(
 /// Lanes with something to carry out.
 pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
-        .prepare_cached("SELECT DISTINCT lane FROM operations WHERE state = 'pending'")?
+        .prepare_cached(
+            "SELECT DISTINCT lane FROM operations WHERE state = 'pending' AND set_aside = 0",
+        )?
         .query_map([], |row| row.get(0))?
         .collect()
 }
@@ -297,7 +301,8 @@ pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Option<OperationRow>> {
     let next = connection
         .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM operations WHERE lane = ?1 AND state = 'pending' ORDER BY seq LIMIT 1"
+            "SELECT {COLUMNS} FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0
+             ORDER BY seq LIMIT 1"
         ))?
         .query_row([lane], operation)
         .optional()?;
@@ -412,7 +417,7 @@ pub fn ahead_in_lane(
 ) -> rusqlite::Result<(Option<String>, Option<DateTime<Utc>>)> {
     let first = connection
         .prepare_cached(
-            "SELECT why, turn_ms FROM operations WHERE lane = ?1 AND state = 'pending' ORDER BY seq LIMIT 1",
+            "SELECT why, turn_ms FROM operations WHERE lane = ?1 AND state = 'pending' AND set_aside = 0 ORDER BY seq LIMIT 1",
         )?
         .query_row([lane], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
         .optional()?;
@@ -516,7 +521,7 @@ pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64
         .prepare_cached(
             "SELECT tasks.id FROM operations JOIN tasks
                  ON tasks.source = operations.source AND tasks.source_key = operations.task_key
-             WHERE operations.state = 'pending' AND operations.kind = 'complete'",
+             WHERE operations.state = 'pending' AND operations.kind = 'complete' AND operations.set_aside = 0",
         )?
         .query_map([], |row| row.get(0))?
         .collect()
@@ -613,7 +618,7 @@ pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Opti
     connection
         .query_row(
             "SELECT why FROM operations
-             WHERE state = 'pending' AND source = ?1 AND why IS NOT NULL ORDER BY seq LIMIT 1",
+             WHERE state = 'pending' AND set_aside = 0 AND source = ?1 AND why IS NOT NULL ORDER BY seq LIMIT 1",
             [source.as_str()],
             |row| row.get(0),
         )
@@ -708,6 +713,7 @@ fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {
         created_at: millis(row.get(14)?),
         turn: row.get::<_, Option<i64>>(15)?.map(millis),
         sent_at: row.get::<_, Option<i64>>(16)?.map(millis),
+        set_aside: row.get(18)?,
     })
 }
 

@@ -25,6 +25,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::migrate::{MIGRATIONS, migrate};
+use super::set_aside::Suspects;
 use crate::bounds::Bound;
 
 /// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
@@ -114,16 +115,17 @@ impl Signals {
 /// The SQLite file. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     path: PathBuf,
     jobs: mpsc::Sender<Box<dyn Job>>,
     readers: Mutex<Vec<Connection>>,
     reading: Semaphore,
     signals: Arc<Signals>,
     health: Arc<watch::Sender<Health>>,
+    pub(super) suspects: Suspects,
 }
 
 /// A write transaction. What it wakes is woken once it is committed.
@@ -195,12 +197,17 @@ impl Store {
                 reading: Semaphore::new(READERS),
                 signals,
                 health,
+                suspects: Suspects::default(),
             }),
         })
     }
 
     pub fn signals(&self) -> &Signals {
         &self.inner.signals
+    }
+
+    pub(super) fn suspects(&self) -> &Suspects {
+        &self.inner.suspects
     }
 
     pub fn path(&self) -> &Path {

@@ -1393,6 +1393,14 @@ async fn answers_are_as_the_api_describes_itself() {
         };
         let operation = queued["operation_id"].as_str().unwrap().to_owned();
         ivan.until_nothing_is_queued().await;
+        // As if it had ended the process twice before.
+        let aside = "INSERT INTO begun_work (kind, item, ends, set_aside_ms, about) VALUES ('operation', ?1, 2, 1, 'x')";
+        ivan.store().execute(aside, [&operation]).unwrap();
+        let (_, status) = ivan.http("GET", "/status", None).await;
+        assert_eq!(status["set_aside"][0]["id"], operation.as_str());
+        let status_schema = &document["paths"]["/status"]["get"]["responses"]["200"]["content"];
+        let (_, content) = status_schema.as_object().unwrap().iter().next().unwrap();
+        fits(&document, &content["schema"], &status, "GET /status");
         let mut told = BTreeSet::new();
         for (method, path, body, expected) in [
             ("GET", "/current", None, 200),
@@ -1481,6 +1489,8 @@ async fn answers_are_as_the_api_describes_itself() {
             ),
             ("GET", "/tasks/{task_id}", None, 200),
             ("GET", "/operations/{operation_id}", None, 200),
+            ("POST", "/operations/{operation_id}/retry", None, 200),
+            ("POST", "/operations/{operation_id}/retry", None, 404),
             ("POST", "/sync", None, 200),
             ("GET", "/status", None, 200),
             ("GET", "/healthz", None, 200),

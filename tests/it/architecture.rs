@@ -39,6 +39,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ),
     ("notices", Only(&["domain", "store"])),
     ("settle", Only(&["clock", "domain", "notices", "store"])),
+    ("set_aside", Only(&["clock", "domain", "settle", "store"])),
     ("cards", Only(&["domain", "store"])),
     ("apply", Only(&["cards", "domain", "notices", "store"])),
     (

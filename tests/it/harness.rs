@@ -393,6 +393,16 @@ impl Ivan {
         self.within("Slack has noticed", gone).await;
     }
 
+    /// SIGABRT, as of a stack that overflows.
+    pub async fn aborts(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        self.signal("-ABRT").await;
+        let status = self.ends().await;
+        assert_eq!(status.signal(), Some(6), "{status}");
+        let gone = self.slack().until(|slack| slack.links() == 0);
+        self.within("Slack has noticed", gone).await;
+    }
+
     pub async fn kill_and_restart(&mut self) {
         self.kill().await;
         self.start().await;

@@ -57,6 +57,7 @@ mod replies;
 mod rhythm;
 mod scopes;
 mod serve;
+mod set_aside;
 mod settings;
 mod signs;
 mod situations;

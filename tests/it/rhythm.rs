@@ -5,7 +5,7 @@
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 use ivan::clock::Clock;
-use ivan::sandbox::front::{Fault, Gate, What};
+use ivan::sandbox::front::{Fault, Gate, Seen, What};
 use serde_json::json;
 
 use crate::harness::*;
@@ -125,6 +125,40 @@ async fn a_daemon_that_was_down_sends_it_while_it_is_still_the_morning() {
             ivan.sql::<String>("SELECT briefed_on FROM rhythms"),
             monday.to_string()
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_briefing_that_is_under_way_at_two_ends_rests_and_is_told_when_it_is_tried_again() {
+    let monday = monday();
+    story_at(task(), on(monday, "08:00:00", MADRID), async |ivan| {
+        ivan.dm(ANA, "briefing 8:30").await.begins("✓");
+        ivan.stop().await;
+        it_will_be(ivan, on(monday, "08:31:00", MADRID));
+        let slack = ivan.slack().front().clone();
+        slack.fault(Fault::new(What::Hang).on("GET", "users.info").always());
+        for _ in 0..2 {
+            let asked = ivan.slack().front().journal().len();
+            ivan.start().await;
+            let is_held = |seen: &[Seen]| {
+                let mut since = seen.iter().skip(asked);
+                since.any(|one| one.is("GET", "users.info") && !one.done)
+            };
+            ivan.within("it asks who Ana is", slack.until(is_held))
+                .await;
+            ivan.aborts().await;
+        }
+        slack.clear_faults();
+        ivan.start().await;
+        let told = ivan.is_told(ANA).answers().await;
+        told.begins("✗ Not finished: telling you your briefing or your notices stopped me twice");
+        let (_, status) = ivan.http("GET", "/status", None).await;
+        let id = status["set_aside"][0]["id"].as_str().unwrap().to_owned();
+        told.mentions(&format!("ivan retry {id}"));
+        let ran = ivan.cli(&["retry", &id]).await;
+        assert_eq!(ran.exit, 0, "{ran:?}");
+        ivan.is_told(ANA).answers().await.mentions("1 open");
     })
     .await;
 }

@@ -276,6 +276,11 @@ pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
             ". ✗ Deleting your comment was given up; look whether it is there. {}",
             sentence(why)
         )),
+        End::SetAside { .. } if report.state == ReportState::SetAside => message,
+        End::SetAside { why, .. } => {
+            report.state = ReportState::SetAside;
+            message.text(format!("; your comment was not deleted. {}", sentence(why)))
+        }
         End::Cancelled if report.state == ReportState::Done => {
             message.text("; your comment was never sent")
         }

@@ -156,6 +156,10 @@ mod working_off {
 
     #[async_trait]
     impl Actor for Kept {
+        async fn begin(&self, _: i64) -> Result<Begun, StoreTrouble> {
+            Ok(Begun::default())
+        }
+        async fn is_over(&self, _: Begun, _: bool) {}
         async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
             if self.disk_full.swap(false, Ordering::SeqCst) {
                 return Err(full());

@@ -222,6 +222,10 @@ impl Rows {
 
 #[async_trait]
 impl Tray for Rows {
+    async fn begin(&self, _: i64) -> Result<Begun, StoreTrouble> {
+        Ok(Begun::default())
+    }
+    async fn is_over(&self, _: Begun, _: bool) {}
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
         let held = self.held.lock().unwrap();
         let mut seen = HashSet::new();

@@ -1,0 +1,359 @@
+//! Work that a start begins again by itself, and the words about work that ended the process twice.
+
+use std::fmt;
+
+use chrono::{DateTime, Duration, Utc};
+use chrono_tz::Tz;
+
+use super::reply::Words;
+use super::task::Source;
+
+/// Ends of the process after which the work that was under way at them is set aside.
+pub const ENDS_MAX: i64 = 2;
+/// The first rest of work that comes again by itself; it doubles with each further end.
+const REST_FIRST: Duration = Duration::minutes(1);
+/// The longest rest.
+const REST_MAX: Duration = Duration::hours(6);
+/// So many pieces of work are listed in `status`.
+pub const LISTED_MAX: usize = 20;
+
+/// A piece of work that a start begins again: from the store, or because a source or Slack shows the same again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// A message, a press or a form from Slack.
+    Message(i64),
+    /// A webhook delivery.
+    Delivery(i64),
+    /// A write to a source, by its operation id.
+    Operation(String),
+    /// A message of ours, to be posted or updated.
+    Post(i64),
+    /// A reaction of ours.
+    Reaction(i64),
+    /// A person's Home tab, by their Slack id.
+    Home(String),
+    /// The history of a DM, read after an outage.
+    History(String),
+    /// A person's briefing or their held notices.
+    Briefing(i64),
+    /// A poll of a source.
+    Poll(Source),
+    /// Reading the comments of single tasks of a source, between polls.
+    Comments(Source),
+    /// A look at the webhooks of a source and their failed deliveries.
+    Webhooks(Source),
+    /// Reading what the payloads of a source are read with.
+    Payloads(Source),
+}
+
+impl Work {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Work::Message(_) => "message",
+            Work::Delivery(_) => "delivery",
+            Work::Operation(_) => "operation",
+            Work::Post(_) => "post",
+            Work::Reaction(_) => "reaction",
+            Work::Home(_) => "home",
+            Work::History(_) => "history",
+            Work::Briefing(_) => "briefing",
+            Work::Poll(_) => "poll",
+            Work::Comments(_) => "comments",
+            Work::Webhooks(_) => "webhooks",
+            Work::Payloads(_) => "payloads",
+        }
+    }
+
+    /// Which one of its kind.
+    pub fn item(&self) -> String {
+        match self {
+            Work::Message(id)
+            | Work::Delivery(id)
+            | Work::Post(id)
+            | Work::Reaction(id)
+            | Work::Briefing(id) => id.to_string(),
+            Work::Operation(id) | Work::Home(id) | Work::History(id) => id.clone(),
+            Work::Poll(source)
+            | Work::Comments(source)
+            | Work::Webhooks(source)
+            | Work::Payloads(source) => source.to_string(),
+        }
+    }
+
+    /// The work of a kind.
+    pub fn of(kind: &str, item: &str) -> Option<Work> {
+        let row = || item.parse::<i64>().ok();
+        let source = || Source::parse(item);
+        let text = || (!item.is_empty()).then(|| item.to_owned());
+        Some(match kind {
+            "message" => Work::Message(row()?),
+            "delivery" => Work::Delivery(row()?),
+            "operation" => Work::Operation(text()?),
+            "post" => Work::Post(row()?),
+            "reaction" => Work::Reaction(row()?),
+            "home" => Work::Home(text()?),
+            "history" => Work::History(text()?),
+            "briefing" => Work::Briefing(row()?),
+            "poll" => Work::Poll(source()?),
+            "comments" => Work::Comments(source()?),
+            "webhooks" => Work::Webhooks(source()?),
+            "payloads" => Work::Payloads(source()?),
+            _ => return None,
+        })
+    }
+
+    /// The work of an id as `status` shows it: `message-12`, and the operation id of an operation.
+    pub fn parse(id: &str) -> Option<Work> {
+        match id.split_once('-') {
+            Some((kind, item)) if kind != "operation" => Work::of(kind, item),
+            Some(_) => None,
+            None => Work::of("operation", id),
+        }
+    }
+
+    /// It comes again by itself: it rests for a while, and is tried again then.
+    pub fn comes_again(&self) -> bool {
+        match self {
+            Work::Message(_)
+            | Work::Delivery(_)
+            | Work::Operation(_)
+            | Work::Post(_)
+            | Work::Reaction(_)
+            | Work::Home(_) => false,
+            Work::History(_)
+            | Work::Briefing(_)
+            | Work::Poll(_)
+            | Work::Comments(_)
+            | Work::Webhooks(_)
+            | Work::Payloads(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Work::Operation(id) => f.write_str(id),
+            other => write!(f, "{}-{}", other.kind(), other.item()),
+        }
+    }
+}
+
+/// Work that is set aside, as `status` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    pub work: Work,
+    /// In words, without anybody's text: `a comment in GitHub, asked for by Ana`.
+    pub about: String,
+    /// Ends of the process at which it was under way.
+    pub ends: i64,
+    pub since: DateTime<Utc>,
+    /// When it is tried again by itself; `None`: when somebody says so.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// How long work rests that comes again by itself.
+pub fn rest(ends: i64) -> Duration {
+    let doublings = u32::try_from(ends - ENDS_MAX).unwrap_or(0).min(16);
+    (REST_FIRST * 2_i32.pow(doublings)).min(REST_MAX)
+}
+
+/// What follows the words about work that is set aside: who knows.
+fn told(operators: bool, id: &str) -> Words {
+    match operators {
+        true => Words::new().text(" I've told the operators."),
+        false => Words::new()
+            .text(" An operator can have me try it again with ")
+            .code(format!("ivan retry {id}"))
+            .text("."),
+    }
+}
+
+/// A person is told of something of theirs that is set aside; `what` follows "Not finished: ".
+pub fn to_its_person(what: Words, operators: bool, id: &str) -> Words {
+    Words::new()
+        .text("✗ Not finished: ")
+        .then(what)
+        .text(" stopped me twice, so I set it aside.")
+        .then(told(operators, id))
+}
+
+/// Why an operation is not finished, as it is kept beside it.
+pub fn why(operators: bool, id: &str) -> String {
+    format!(
+        "It stopped me twice, so I set it aside.{}",
+        told(operators, id).plain()
+    )
+}
+
+/// Why an undo is not finished whose command is set aside.
+pub const BEHIND: &str =
+    "The command that it takes back is set aside, and so is this until that is tried again";
+
+/// Operators are told what was set aside.
+pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Words {
+    let SetAside {
+        work, about, ends, ..
+    } = set_aside;
+    let words = Words::new()
+        .text("✗ I was stopped ")
+        .text(match ends {
+            ..=2 => "twice".to_owned(),
+            more => format!("{more} times"),
+        })
+        .text(" while this was under way: ")
+        .said(about)
+        .text(". It is set aside; everything else goes on. ");
+    let words = match set_aside.until {
+        Some(until) => words
+            .text("I try it again at ")
+            .moment(until, zone)
+            .text(", or now with "),
+        None => words.text("Try it again with "),
+    };
+    words
+        .code(format!("ivan retry {work}"))
+        .text("; ")
+        .code("ivan status")
+        .text(" lists what is set aside, and the log before the last two starts may say why.")
+}
+
+/// Work that comes again by itself went well, after it had been set aside.
+pub fn went_well(about: &str) -> Words {
+    Words::new()
+        .text("✓ It went well this time, and is not set aside any more: ")
+        .said(about)
+        .text(".")
+}
+
+/// `status`, where something is set aside.
+pub fn listed(all: &[SetAside], zone: Tz) -> Option<Words> {
+    if all.is_empty() {
+        return None;
+    }
+    let mut words = Words::new().text("\nSet aside, for it stopped me twice:");
+    for one in all.iter().take(LISTED_MAX) {
+        words = words
+            .text("\n✗ ")
+            .code(one.work.to_string())
+            .text(" ")
+            .said(&one.about)
+            .text(", since ")
+            .moment(one.since, zone);
+        if let Some(until) = one.until {
+            words = words.text("; tried again at ").moment(until, zone);
+        }
+    }
+    if all.len() > LISTED_MAX {
+        words = words.text(format!("\nand {} more", all.len() - LISTED_MAX));
+    }
+    Some(
+        words
+            .text("\n")
+            .code("ivan retry ID")
+            .text(" tries one again."),
+    )
+}
+
+/// The answer to `retry`.
+pub fn tried_again(about: &str) -> Words {
+    Words::new()
+        .text("✓ Tried again: ")
+        .said(about)
+        .text(". ")
+        .code("ivan status")
+        .text(" says if it is set aside once more.")
+}
+
+/// The answer to `retry` for an id that names nothing that is set aside.
+pub fn nothing_set_aside(id: &str) -> Words {
+    Words::new()
+        .text("Nothing of the id ")
+        .code(id.chars().take(80).collect::<String>())
+        .text(" is set aside. ")
+        .code("ivan status")
+        .text(" lists what is.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> [Work; 12] {
+        [
+            Work::Message(12),
+            Work::Delivery(7),
+            Work::Operation("01KDVZBG003YBZ0GX3ZV3RB6R9".to_owned()),
+            Work::Post(5),
+            Work::Reaction(3),
+            Work::Home("U0ANA01".to_owned()),
+            Work::History("D0ANA01".to_owned()),
+            Work::Briefing(2),
+            Work::Poll(Source::GitHub),
+            Work::Comments(Source::ClickUp),
+            Work::Webhooks(Source::GitHub),
+            Work::Payloads(Source::ClickUp),
+        ]
+    }
+
+    #[test]
+    fn an_id_that_is_shown_is_one_that_is_read() {
+        for work in every_kind() {
+            assert_eq!(Work::parse(&work.to_string()), Some(work.clone()));
+            assert_eq!(Work::of(work.kind(), &work.item()), Some(work));
+        }
+        assert_eq!(Work::Message(12).to_string(), "message-12");
+        assert_eq!(Work::Poll(Source::GitHub).to_string(), "poll-github");
+        for id in [
+            "",
+            "message-",
+            "message-x",
+            "poll-jira",
+            "stars-1",
+            "operation-1",
+        ] {
+            assert_eq!(Work::parse(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn rests_double_up_to_the_longest() {
+        let minutes = |ends| rest(ends).num_minutes();
+        assert_eq!([2, 3, 4, 10, 11, 60].map(minutes), [1, 2, 4, 256, 360, 360]);
+        assert_eq!(minutes(0), 1);
+    }
+
+    #[test]
+    fn people_and_operators_are_told_in_plain_words() {
+        let command = Words::new().text("your command ").code("done #1");
+        assert_eq!(
+            to_its_person(command.clone(), true, "message-12").plain(),
+            "✗ Not finished: your command done #1 stopped me twice, so I set it aside. I've told the operators."
+        );
+        assert_eq!(
+            to_its_person(command, false, "message-12").plain(),
+            "✗ Not finished: your command done #1 stopped me twice, so I set it aside. An operator can have me try it \
+             again with ivan retry message-12."
+        );
+        let mut set_aside = SetAside {
+            work: Work::Message(12),
+            about: "a message of Ana".to_owned(),
+            ends: 2,
+            since: DateTime::UNIX_EPOCH,
+            until: None,
+        };
+        assert_eq!(
+            to_operators(&set_aside, Tz::UTC).plain(),
+            "✗ I was stopped twice while this was under way: a message of Ana. It is set aside; everything else goes \
+             on. Try it again with ivan retry message-12; ivan status lists what is set aside, and the log before the \
+             last two starts may say why."
+        );
+        set_aside.until = Some(DateTime::UNIX_EPOCH + Duration::hours(1));
+        let words = to_operators(&set_aside, Tz::UTC).plain();
+        assert!(words.contains("I try it again at "), "{words}");
+        let many = vec![set_aside; LISTED_MAX + 3];
+        let words = listed(&many, Tz::UTC).unwrap().plain();
+        assert!(words.contains("\nand 3 more\n"), "{words}");
+        assert_eq!(listed(&[], Tz::UTC), None);
+    }
+}

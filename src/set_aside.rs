@@ -1,0 +1,402 @@
+//! What a start does about an unclean end: work that was under way at two of them is set aside, and told.
+//!
+//! An end is unclean if the daemon was not told to stop: it was killed, aborted, lost its power, or a part of it died.
+//! The start after it counts it for all work that was under way (`store::set_aside`). What is set aside keeps all that it
+//! is made of; its person and the operators are told in the transaction that sets it aside, and `ivan retry ID` has it
+//! begun again, as after any restart.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::clock::Clock;
+use crate::domain::operation::Write;
+use crate::domain::reply::{Words, quote};
+use crate::domain::score::Weights;
+use crate::domain::set_aside::{SetAside, Work, rest, to_its_person, to_operators, why};
+use crate::settle::{Occasion, settle};
+use crate::store::operations::{self, Ended, State};
+use crate::store::slack_events::{Gesture, Heard};
+use crate::store::{DbResult, Store, StoreTrouble, Tx, Wake, messages, people, set_aside};
+
+/// What is needed to set work aside.
+#[derive(Clone)]
+pub struct Setting {
+    pub store: Store,
+    pub clock: Clock,
+    /// Slack ids.
+    pub operators: Vec<String>,
+    pub weights: Weights,
+}
+
+impl Setting {
+    /// The first thing that a daemon does when it runs.
+    pub async fn starts(&self) -> Result<(), StoreTrouble> {
+        let (setting, clock) = (self.clone(), self.clock.clone());
+        self.store
+            .write(move |tx| {
+                let now = clock.now();
+                if !set_aside::starts(tx, now)? {
+                    return set_aside::forget_done(tx);
+                }
+                tracing::info!("the daemon before this one was not stopped: it ended");
+                for (work, ends) in set_aside::ended(tx, now)? {
+                    setting.put_aside(tx, work, ends, now)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.store.tell_operators(self.operators.clone());
+        self.store.know_suspects().await
+    }
+
+    /// The last thing that a daemon does which was told to stop.
+    pub async fn stops(&self) -> Result<(), StoreTrouble> {
+        self.store.write(|tx| set_aside::stops(tx)).await
+    }
+
+    fn put_aside(&self, tx: &Tx<'_>, work: Work, ends: i64, now: DateTime<Utc>) -> DbResult<()> {
+        let until = work.comes_again().then(|| now + rest(ends));
+        let aside = SetAside {
+            about: about(tx, &work)?,
+            ends,
+            since: now,
+            until,
+            work,
+        };
+        tracing::warn!(work = %aside.work, ends, "{} is set aside, for the daemon ended {ends} times while it was under way", aside.work);
+        set_aside::put_aside(tx, &aside)?;
+        let known = !self.operators.is_empty();
+        let id = aside.work.to_string();
+        if let Work::Operation(operation) = &aside.work {
+            self.operation(tx, operation, &why(known, &id), now)?;
+        } else {
+            let told = recipient(tx, &aside.work)?;
+            if told.is_about_that {
+                return Ok(());
+            }
+            if let Some((channel, thread)) = told.place {
+                let words = to_its_person(told.what, known, &id);
+                set_aside::say_in(tx, channel, thread, &words, now)?;
+            }
+        }
+        let words = to_operators(&aside, Tz::UTC);
+        set_aside::say_to(tx, &self.operators, &words, now)
+    }
+
+    /// An operation is told of where its outcome would be: in the message of its command, else in its person's DM.
+    fn operation(&self, tx: &Tx<'_>, id: &str, why: &str, now: DateTime<Utc>) -> DbResult<()> {
+        let Some(command) = set_aside::put_operation_aside(tx, id, why)? else {
+            return Ok(());
+        };
+        settle(tx, command, Occasion::Waits, now, &self.weights)?;
+        tx.wake(Wake::Operations);
+        if messages::tells(tx, command)? {
+            return Ok(());
+        }
+        let Some(command) = operations::command(tx, command)? else {
+            return Ok(());
+        };
+        let person = people::by_id(tx, command.person)?;
+        let (Some(slack), Some(report)) = (person.slack, command.report) else {
+            return Ok(());
+        };
+        let Ok(report) = serde_json::from_str::<crate::domain::reply::Report>(&report) else {
+            return Ok(());
+        };
+        set_aside::say_to(tx, &[slack], &report.words(), now)
+    }
+
+    /// Operations that nobody has tried again for as long as rows are kept are given up, and their people told.
+    pub async fn give_up_old(&self, kept_for: chrono::Duration) -> Result<(), StoreTrouble> {
+        let (clock, weights) = (self.clock.clone(), self.weights);
+        self.store
+            .write(move |tx| {
+                let now = clock.now();
+                set_aside::forget_done(tx)?;
+                for (seq, command) in set_aside::operations_since_before(tx, now - kept_for)? {
+                    let Some(row) = operations::of_command(tx, command)?
+                        .into_iter()
+                        .find(|row| row.seq == seq && row.state == State::Pending)
+                    else {
+                        continue;
+                    };
+                    let ended = Ended {
+                        state: State::GivenUp,
+                        outcome: None,
+                        why: Some(NOBODY_TRIED.to_owned()),
+                        refusal: None,
+                    };
+                    tracing::warn!(operation = %row.operation.id, "operation {} is given up: {NOBODY_TRIED}", row.operation.id);
+                    operations::end(tx, seq, &ended, now)?;
+                    operations::perhaps_applied(tx, seq, row.operation.interrupted)?;
+                    operations::cancel_rest(tx, command, now)?;
+                    settle(tx, command, Occasion::Ended, now, &weights)?;
+                }
+                set_aside::forget_done(tx)
+            })
+            .await
+    }
+}
+
+/// Why an operation is given up that was set aside.
+const NOBODY_TRIED: &str = "It had stopped me twice and was set aside, and nobody had it tried again for as long as \
+                            store.retention keeps what is done with";
+
+/// Who is told of work set aside, where, and what follows "Not finished: ".
+#[derive(Default)]
+struct Recipient {
+    place: Option<(String, Option<String>)>,
+    what: Words,
+    /// It told of work set aside itself: nobody is told.
+    is_about_that: bool,
+}
+
+fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
+    let in_dm = |user: Option<String>, what: &str| -> DbResult<Recipient> {
+        let dm = user.map(|user| crate::store::slack_events::dm_of(tx, &user));
+        Ok(Recipient {
+            place: dm.transpose()?.map(|dm| (dm, None)),
+            what: Words::new().text(what),
+            is_about_that: false,
+        })
+    };
+    match work {
+        Work::Message(id) => match set_aside::heard(tx, *id)? {
+            Some(heard) => {
+                let dm = crate::store::slack_events::dm_of(tx, &heard.user)?;
+                Ok(Recipient {
+                    place: Some(place(&heard, dm)),
+                    what: gesture(&heard),
+                    is_about_that: false,
+                })
+            }
+            None => Ok(Recipient::default()),
+        },
+        Work::Post(id) => {
+            let to = set_aside::recipient_of_post(tx, *id)?;
+            Ok(Recipient {
+                is_about_that: to.tells_set_aside,
+                ..in_dm(reader(to), "posting a message of mine to you")?
+            })
+        }
+        Work::Reaction(id) => {
+            let to = set_aside::recipient_of_reaction(tx, *id)?;
+            in_dm(reader(to), "putting a reaction on a message of yours")
+        }
+        Work::Home(user) => in_dm(Some(user.clone()), "showing your Home tab"),
+        Work::Briefing(person) => {
+            let person = people::by_id(tx, crate::domain::person::PersonId(*person))?;
+            in_dm(person.slack, "telling you your briefing or your notices")
+        }
+        Work::History(channel) => Ok(Recipient {
+            place: Some((channel.clone(), None)),
+            what: Words::new().text("reading what you wrote here while I was away"),
+            is_about_that: false,
+        }),
+        Work::Delivery(_)
+        | Work::Operation(_)
+        | Work::Poll(_)
+        | Work::Comments(_)
+        | Work::Webhooks(_)
+        | Work::Payloads(_) => Ok(Recipient::default()),
+    }
+}
+
+/// Who reads something of ours: its person, or whose DM it is in. A DM is as good as the Slack id of its person.
+fn reader(of: set_aside::Recipient) -> Option<String> {
+    let dm = of.channel.starts_with('D').then_some(of.channel);
+    of.slack.or(dm)
+}
+
+/// Where somebody is told of what they said: there, in channels in a thread under it; of what is no message, in their DM.
+fn place(heard: &Heard, dm: String) -> (String, Option<String>) {
+    match (&heard.gesture, heard.direct) {
+        (Gesture::Said, true) => (heard.channel.clone(), heard.thread.clone()),
+        (Gesture::Said, false) => {
+            let root = heard.thread.clone().unwrap_or_else(|| heard.ts.clone());
+            (heard.channel.clone(), Some(root))
+        }
+        _ => (dm, None),
+    }
+}
+
+fn gesture(heard: &Heard) -> Words {
+    let words = Words::new();
+    match &heard.gesture {
+        Gesture::Said | Gesture::Slash { .. } => {
+            words.text("your command ").code(quote(&heard.text))
+        }
+        Gesture::Replied | Gesture::InUnknownThread => words.text("your message in a thread"),
+        Gesture::Pressed(_) | Gesture::PressedAlone { .. } => {
+            words.text("the button that you pressed")
+        }
+        Gesture::Submitted { .. } => words.text("the form that you filled in"),
+        Gesture::Signed { .. } | Gesture::SignedOutcome => words.text("your reaction"),
+        Gesture::OpenedHome => words.text("opening my Home tab"),
+    }
+}
+
+/// What a write makes, in words.
+fn noun(write: &Write) -> &'static str {
+    match write {
+        Write::Complete { .. } => "a completion",
+        Write::Comment { .. } => "a comment",
+        Write::Create(_) => "a creation",
+        Write::Start { .. } => "a start",
+        Write::Reopen { .. } => "a reopening",
+        Write::Change { .. } => "a change",
+        Write::Undo(_) => "an undo",
+    }
+}
+
+/// What a piece of work is, without anybody's text.
+fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
+    let name_of = |slack: &str| -> DbResult<String> {
+        let people = people::present(tx)?;
+        let found = people
+            .into_iter()
+            .find(|person| person.slack.as_deref() == Some(slack));
+        Ok(found.map_or_else(|| slack.to_owned(), |person| person.name))
+    };
+    let to = |what: &str, recipient: set_aside::Recipient| match recipient.name {
+        Some(name) => format!("{what} {name}"),
+        None => match recipient.slack {
+            Some(slack) => format!("{what} {slack}"),
+            None => format!("{what} {}", recipient.channel),
+        },
+    };
+    Ok(match work {
+        Work::Message(id) => match set_aside::heard(tx, *id)? {
+            Some(heard) => format!("a message of {}", name_of(&heard.user)?),
+            None => "a message".to_owned(),
+        },
+        Work::Delivery(id) => match set_aside::source_of_delivery(tx, *id)? {
+            Some(source) => format!("a webhook delivery of {}", source.name()),
+            None => "a webhook delivery".to_owned(),
+        },
+        Work::Operation(id) => match operations::by_id(tx, id)? {
+            Some(row) => {
+                let write = &row.operation.write;
+                let by = operations::command(tx, row.command)?;
+                let by = by.map(|command| people::by_id(tx, command.person));
+                let by = by.transpose()?.filter(|person| !person.alone);
+                let by = by.map_or_else(String::new, |person| {
+                    format!(", asked for by {}", person.name)
+                });
+                format!("{} in {}{by}", noun(write), write.source().name())
+            }
+            None => "an operation".to_owned(),
+        },
+        Work::Post(id) => to("a message to", set_aside::recipient_of_post(tx, *id)?),
+        Work::Reaction(id) => to("a reaction for", set_aside::recipient_of_reaction(tx, *id)?),
+        Work::Home(user) => format!("the Home tab of {}", name_of(user)?),
+        Work::History(channel) => format!("reading the history of the DM {channel}"),
+        Work::Briefing(id) => {
+            let person = people::by_id(tx, crate::domain::person::PersonId(*id))?;
+            format!("the briefing or the held notices of {}", person.name)
+        }
+        Work::Poll(source) => format!("reading {}", source.name()),
+        Work::Comments(source) => format!("reading comments in {}", source.name()),
+        Work::Webhooks(source) => format!("looking at the webhooks of {}", source.name()),
+        Work::Payloads(source) => {
+            format!(
+                "reading what the payloads of {} are read with",
+                source.name()
+            )
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::Source;
+
+    fn setting(folder: &tempfile::TempDir) -> Setting {
+        Setting {
+            store: Store::open(&folder.path().join("ivan.db")).unwrap(),
+            clock: Clock::system(),
+            operators: vec!["U1".to_owned()],
+            weights: Weights::default(),
+        }
+    }
+
+    async fn all(setting: &Setting) -> Vec<SetAside> {
+        setting.store.read(set_aside::all).await.unwrap()
+    }
+
+    async fn begins(setting: &Setting, work: &Work) {
+        // It ends the process: nobody says that it is over.
+        drop(setting.store.begin(work).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn work_that_comes_again_rests_longer_each_time_and_counts_anew_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let setting = setting(&folder);
+        let poll = Work::Poll(Source::GitHub);
+        setting.starts().await.unwrap();
+        begins(&setting, &poll).await;
+        setting.starts().await.unwrap();
+        assert_eq!(all(&setting).await, [], "one end");
+        for (ends, minutes) in [(2, 1), (3, 2), (4, 4)] {
+            begins(&setting, &poll).await;
+            setting.starts().await.unwrap();
+            let aside = all(&setting).await.remove(0);
+            assert_eq!((aside.ends, &aside.work), (ends, &poll));
+            let rests = (aside.until.unwrap() - aside.since).num_minutes();
+            assert_eq!(rests, minutes);
+            let now = setting.clock.now();
+            assert_eq!(setting.store.rests(&poll, now), aside.until);
+            setting.clock.shift(chrono::Duration::minutes(minutes + 1));
+            let now = setting.clock.now();
+            assert_eq!(setting.store.rests(&poll, now), None);
+        }
+        setting.clock.shift(chrono::Duration::hours(25));
+        begins(&setting, &poll).await;
+        setting.starts().await.unwrap();
+        let now = setting.clock.now();
+        assert_eq!(setting.store.rests(&poll, now), None, "one end of late");
+    }
+
+    #[tokio::test]
+    async fn a_clean_stop_and_an_attempt_that_is_over_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let setting = setting(&folder);
+        let poll = Work::Poll(Source::GitHub);
+        setting.starts().await.unwrap();
+        begins(&setting, &poll).await;
+        setting.starts().await.unwrap();
+        begins(&setting, &poll).await;
+        setting.stops().await.unwrap();
+        setting.starts().await.unwrap();
+        assert_eq!(all(&setting).await, []);
+        for done in [false, true] {
+            let begun = setting.store.begin(&poll).await.unwrap();
+            let now = setting.clock.now();
+            setting.store.is_over(begun, done, now).await;
+            setting.starts().await.unwrap();
+            assert_eq!(all(&setting).await, []);
+        }
+        assert!(setting.store.is_suspect(&poll));
+    }
+
+    /// Suspect work begins one after the other, and none waits for long.
+    #[tokio::test]
+    async fn suspect_work_begins_alone_for_a_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let setting = setting(&folder);
+        let (poll, hooks) = (Work::Poll(Source::GitHub), Work::Webhooks(Source::GitHub));
+        setting.starts().await.unwrap();
+        begins(&setting, &poll).await;
+        begins(&setting, &hooks).await;
+        setting.starts().await.unwrap();
+        let first = setting.store.begin(&poll).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let _second = setting.store.begin(&hooks).await.unwrap();
+        assert!(began.elapsed() >= std::time::Duration::from_millis(80));
+        drop(first);
+        let innocent = setting.store.begin(&Work::Message(1)).await.unwrap();
+        drop(innocent);
+    }
+}

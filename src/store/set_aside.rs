@@ -1,0 +1,722 @@
+//! Unclean ends of the process, and the work that may have been under way at them.
+//!
+//! Work that is in the store has been begun once as far as anybody knows: its own row is the record of that, so that the
+//! first attempt costs no commit. After an unclean end, what was left is *suspect*: each attempt at it is committed
+//! before it begins. A second end while it is under way sets it aside. Of work that comes again by itself nothing is in
+//! the store: each attempt at it is committed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use super::tasks::millis;
+use super::{Store, StoreTrouble, Tx, Wake, homes, messages, slack_events};
+use crate::domain::reply::Words;
+use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
+use crate::domain::task::Source;
+
+/// Home tabs that were opened so long ago are not published by themselves.
+const HOMES_SINCE: chrono::Duration = chrono::Duration::hours(24);
+/// Ends of work that comes again by itself are counted from one if the last was so long ago.
+const ENDS_COUNT_FOR: chrono::Duration = chrono::Duration::hours(24);
+/// Suspect work begins one after the other, so that an end tells which it was; but none waits longer than this for the
+/// one before it.
+const ALONE_FOR: Duration = Duration::from_millis(100);
+
+/// A start: `true` if the process before it ended uncleanly. From now on this one runs.
+pub fn starts(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    let was_running = tx.execute("DELETE FROM running", [])?;
+    tx.execute(
+        "INSERT INTO running (one, since_ms) VALUES (1, ?1)",
+        [now.timestamp_millis()],
+    )?;
+    Ok(was_running > 0)
+}
+
+/// A clean stop: nothing that was under way has ended the process.
+pub fn stops(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM running", [])?;
+    tx.execute("DELETE FROM begun_work WHERE ends = 0", [])?;
+    tx.execute(
+        "UPDATE begun_work SET under_way = 0 WHERE under_way = 1",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Counts an unclean end: for the work that was certainly under way at it, and for all that may have been. Returns the
+/// work whose ends are now so many that it is to be set aside.
+pub fn ended(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work, i64)>> {
+    forget_done(tx)?;
+    let (at, lately) = (
+        now.timestamp_millis(),
+        (now - ENDS_COUNT_FOR).timestamp_millis(),
+    );
+    let mut again = Vec::new();
+    for (work, ends, ended_ms) in marked(tx)? {
+        let ends = match work.comes_again() && ended_ms < lately {
+            true => 1,
+            false => ends + 1,
+        };
+        tx.execute(
+            "UPDATE begun_work SET ends = ?3, under_way = 0, ended_ms = ?4, set_aside_ms = NULL, until_ms = NULL
+             WHERE kind = ?1 AND item = ?2",
+            params![work.kind(), work.item(), ends, at],
+        )?;
+        if ends >= ENDS_MAX {
+            again.push((work, ends));
+        }
+    }
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO begun_work (kind, item, ended_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+    )?;
+    for work in may_be_begun(tx, now)? {
+        insert.execute(params![work.kind(), work.item(), at])?;
+    }
+    Ok(again)
+}
+
+/// What was under way, with its ends before this one and when the last of them was.
+fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
+    let rows: Vec<(String, String, i64, i64)> = tx
+        .prepare("SELECT kind, item, ends, ended_ms FROM begun_work WHERE under_way = 1")?
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(kind, item, ends, at)| Some((Work::of(&kind, &item)?, ends, at)))
+        .collect())
+}
+
+/// The work in the store that a start begins at once: the first of each person, lane and conversation, and every delivery.
+fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
+    let rows = |sql: &str| -> rusqlite::Result<Vec<i64>> {
+        tx.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let messages = rows(
+        "SELECT id FROM slack_events AS first WHERE handled_ms IS NULL AND id =
+             (SELECT id FROM slack_events WHERE handled_ms IS NULL AND user_id = first.user_id
+              ORDER BY said_us, id LIMIT 1)",
+    )?;
+    let deliveries = rows("SELECT id FROM deliveries WHERE handled_ms IS NULL")?;
+    let reactions = rows("SELECT id FROM reactions WHERE dropped IS NULL AND version > placed")?;
+    let operations: Vec<String> = tx
+        .prepare(
+            "SELECT id FROM operations WHERE seq IN
+                 (SELECT min(seq) FROM operations WHERE state = 'pending' AND set_aside = 0 GROUP BY lane)",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let posts = messages::outgoing(tx, usize::MAX)?;
+    let homes = homes::since(tx, now - HOMES_SINCE)?;
+    Ok(messages
+        .into_iter()
+        .map(Work::Message)
+        .chain(deliveries.into_iter().map(Work::Delivery))
+        .chain(operations.into_iter().map(Work::Operation))
+        .chain(posts.into_iter().map(|post| Work::Post(post.id)))
+        .chain(reactions.into_iter().map(Work::Reaction))
+        .chain(homes.into_iter().map(|home| Work::Home(home.user)))
+        .collect())
+}
+
+/// Forgets work that has ended, or whose row is gone.
+pub fn forget_done(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute_batch(
+        "DELETE FROM begun_work WHERE kind = 'message' AND NOT EXISTS (SELECT 1 FROM slack_events
+             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL));
+         DELETE FROM begun_work WHERE kind = 'delivery' AND NOT EXISTS (SELECT 1 FROM deliveries
+             WHERE id = CAST(item AS INTEGER) AND (handled_ms IS NULL OR set_aside_ms IS NOT NULL));
+         DELETE FROM begun_work WHERE kind = 'operation' AND NOT EXISTS (SELECT 1 FROM operations
+             WHERE id = item AND state = 'pending');
+         DELETE FROM begun_work WHERE kind = 'post' AND NOT EXISTS (SELECT 1 FROM messages
+             WHERE id = CAST(item AS INTEGER)
+               AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND (ts IS NULL OR version > posted_version)));
+         DELETE FROM begun_work WHERE kind = 'reaction' AND NOT EXISTS (SELECT 1 FROM reactions
+             WHERE id = CAST(item AS INTEGER) AND (set_aside_ms IS NOT NULL OR dropped IS NULL AND version > placed));
+         DELETE FROM begun_work WHERE kind = 'home' AND NOT EXISTS (SELECT 1 FROM homes WHERE user_id = item);",
+    )
+}
+
+/// Sets work aside: it is not begun any more, and all that it is made of stays.
+pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> {
+    let SetAside {
+        work,
+        about,
+        since,
+        until,
+        ..
+    } = set_aside;
+    let at = since.timestamp_millis();
+    tx.execute(
+        "UPDATE begun_work SET set_aside_ms = ?3, until_ms = ?4, about = ?5 WHERE kind = ?1 AND item = ?2",
+        params![
+            work.kind(),
+            work.item(),
+            at,
+            until.map(|until| until.timestamp_millis()),
+            about
+        ],
+    )?;
+    match work {
+        Work::Message(id) => {
+            tx.execute(
+                "UPDATE slack_events SET handled_ms = ?2 WHERE id = ?1 AND handled_ms IS NULL",
+                [*id, at],
+            )?;
+        }
+        Work::Delivery(id) => {
+            tx.execute(
+                "UPDATE deliveries SET handled_ms = ?2, result = 'set aside' WHERE id = ?1 AND handled_ms IS NULL",
+                [*id, at],
+            )?;
+        }
+        Work::Post(id) => messages::dropped(tx, *id, DROPPED)?,
+        Work::Reaction(id) => super::reactions::dropped(tx, *id, DROPPED)?,
+        _ => {}
+    }
+    metrics::counter!("ivan_set_aside_total", "kind" => work.kind()).increment(1);
+    Ok(())
+}
+
+/// Why a message or a reaction of ours is left out while it is set aside.
+const DROPPED: &str = "set aside";
+
+/// Sets an operation aside, with what follows it in its command; `why` is told to its person. The command.
+pub fn put_operation_aside(tx: &Connection, id: &str, why: &str) -> rusqlite::Result<Option<i64>> {
+    let command = tx
+        .query_row(
+            "UPDATE operations SET set_aside = 1, why = ?2 WHERE id = ?1 AND state = 'pending' RETURNING command_id",
+            [id, why],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(command) = command {
+        tx.execute(
+            "UPDATE operations SET set_aside = 1 WHERE command_id = ?1 AND state = 'pending'",
+            [command],
+        )?;
+        behind(tx)?;
+    }
+    Ok(command)
+}
+
+/// An undo whose command is set aside waits with it: what there is to take back is not known before.
+pub fn behind(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute(
+        "UPDATE operations SET set_aside = 1
+         WHERE state = 'pending' AND kind = 'undo' AND json_extract(write, '$.operation') IN
+             (SELECT id FROM operations WHERE state = 'pending' AND set_aside = 1)",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Work that is set aside is tried again; one more end sets it aside anew. What it is; `None` if it is not set aside.
+pub fn retry(tx: &Connection, work: &Work) -> rusqlite::Result<Option<String>> {
+    let about = tx
+        .query_row(
+            "UPDATE begun_work SET ends = ?3, under_way = 0, set_aside_ms = NULL, until_ms = NULL
+             WHERE kind = ?1 AND item = ?2 AND set_aside_ms IS NOT NULL RETURNING about",
+            params![work.kind(), work.item(), ENDS_MAX - 1],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if about.is_none() {
+        return Ok(None);
+    }
+    match work {
+        Work::Message(id) => {
+            tx.execute(
+                "UPDATE slack_events SET handled_ms = NULL WHERE id = ?1",
+                [id],
+            )?;
+        }
+        Work::Delivery(id) => {
+            tx.execute(
+                "UPDATE deliveries SET handled_ms = NULL, result = NULL WHERE id = ?1",
+                [id],
+            )?;
+        }
+        Work::Operation(id) => {
+            tx.execute(
+                "UPDATE operations SET set_aside = 0, why = NULL WHERE state = 'pending' AND set_aside = 1 AND
+                     (command_id = (SELECT command_id FROM operations WHERE id = ?1)
+                      OR kind = 'undo' AND json_extract(write, '$.operation') IN
+                          (SELECT id FROM operations WHERE command_id = (SELECT command_id FROM operations WHERE id = ?1)))",
+                [id],
+            )?;
+        }
+        Work::Post(id) => {
+            tx.execute(
+                "UPDATE messages SET dropped = NULL WHERE id = ?1 AND dropped = ?2",
+                params![id, DROPPED],
+            )?;
+        }
+        Work::Reaction(id) => {
+            tx.execute(
+                "UPDATE reactions SET dropped = NULL WHERE id = ?1 AND dropped = ?2",
+                params![id, DROPPED],
+            )?;
+        }
+        _ => {}
+    }
+    Ok(about)
+}
+
+/// What is set aside, the oldest first.
+pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
+    let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = connection
+        .prepare_cached(
+            "SELECT kind, item, about, ends, set_aside_ms, until_ms FROM begun_work
+             WHERE set_aside_ms IS NOT NULL ORDER BY set_aside_ms, kind, item",
+        )?
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(kind, item, about, ends, since, until)| {
+            Some(SetAside {
+                work: Work::of(&kind, &item)?,
+                about,
+                ends,
+                since: millis(since),
+                until: until.map(millis),
+            })
+        })
+        .collect())
+}
+
+/// Operations that have been set aside since before then, with the ids of their commands.
+pub fn operations_since_before(
+    connection: &Connection,
+    then: DateTime<Utc>,
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    connection
+        .prepare_cached(
+            "SELECT seq, command_id FROM operations WHERE state = 'pending' AND set_aside = 1 AND command_id IN
+                 (SELECT command_id FROM operations JOIN begun_work ON begun_work.kind = 'operation' AND item = operations.id
+                  WHERE set_aside_ms < ?1)
+             ORDER BY seq",
+        )?
+        .query_map([then.timestamp_millis()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect()
+}
+
+/// Who a message was from, and what they said, as it was kept.
+pub fn heard(connection: &Connection, id: i64) -> rusqlite::Result<Option<slack_events::Heard>> {
+    connection
+        .query_row(
+            "SELECT heard FROM slack_events WHERE id = ?1",
+            [id],
+            |row| super::tasks::from_json(row, 0),
+        )
+        .optional()
+}
+
+/// The source of a delivery.
+pub fn source_of_delivery(connection: &Connection, id: i64) -> rusqlite::Result<Option<Source>> {
+    let source: Option<String> = connection
+        .query_row("SELECT source FROM deliveries WHERE id = ?1", [id], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(source.and_then(|source| Source::parse(&source)))
+}
+
+/// For whom a message of ours is: its person's name and where they are told, and whether it tells of work set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recipient {
+    pub name: Option<String>,
+    /// Their Slack id, where that is known.
+    pub slack: Option<String>,
+    /// The conversation that it is for, or stands in.
+    pub channel: String,
+    pub tells_set_aside: bool,
+}
+
+/// For whom a message of ours is.
+pub fn recipient_of_post(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
+    let found = connection
+        .query_row(
+            "SELECT iif(people.slack_id IS NULL, NULL, people.name), coalesce(whisper_to, asked_by, people.slack_id),
+                 tells_set_aside, channel
+             FROM messages LEFT JOIN people ON people.id = person_id WHERE messages.id = ?1",
+            [id],
+            recipient,
+        )
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+/// For whom a reaction of ours is.
+pub fn recipient_of_reaction(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
+    let found = connection
+        .query_row(
+            "SELECT iif(people.slack_id IS NULL, NULL, people.name), people.slack_id, 0, channel
+             FROM reactions LEFT JOIN people ON people.id = person_id
+             WHERE reactions.id = ?1",
+            [id],
+            recipient,
+        )
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+fn recipient(row: &rusqlite::Row<'_>) -> rusqlite::Result<Recipient> {
+    Ok(Recipient {
+        name: row.get(0)?,
+        slack: row.get(1)?,
+        tells_set_aside: row.get(2)?,
+        channel: row.get(3)?,
+    })
+}
+
+fn begins(tx: &Connection, work: &Work) -> rusqlite::Result<()> {
+    let mark = match work.comes_again() {
+        true => {
+            "INSERT INTO begun_work (kind, item, ends, under_way) VALUES (?1, ?2, 0, 1)
+             ON CONFLICT DO UPDATE SET under_way = 1"
+        }
+        false => "UPDATE begun_work SET under_way = 1 WHERE kind = ?1 AND item = ?2",
+    };
+    tx.prepare_cached(mark)?
+        .execute(params![work.kind(), work.item()])?;
+    Ok(())
+}
+
+/// An attempt is over. Work that is done is no longer known; work that comes again by itself stays suspect for as long
+/// as its last end counts. If it had been set aside before, operators hear that it went well.
+fn is_over(
+    tx: &Tx<'_>,
+    work: &Work,
+    done: bool,
+    operators: &[String],
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let params = params![work.kind(), work.item()];
+    let ended_before = match done && !work.comes_again() {
+        true => tx.execute(
+            "DELETE FROM begun_work WHERE kind = ?1 AND item = ?2",
+            params,
+        ),
+        false => tx.execute(
+            "DELETE FROM begun_work WHERE kind = ?1 AND item = ?2 AND ends = 0",
+            params,
+        ),
+    }? == 0;
+    if !ended_before {
+        return Ok(());
+    }
+    let about: Option<String> = tx
+        .query_row(
+            "SELECT about FROM begun_work WHERE kind = ?1 AND item = ?2 AND about <> ''",
+            params,
+            |row| row.get(0),
+        )
+        .optional()?;
+    tx.execute(
+        "UPDATE begun_work SET under_way = 0 WHERE kind = ?1 AND item = ?2",
+        params,
+    )?;
+    if !done {
+        return Ok(());
+    }
+    tx.execute(
+        "UPDATE begun_work SET set_aside_ms = NULL, until_ms = NULL, about = '' WHERE kind = ?1 AND item = ?2",
+        params,
+    )?;
+    if let Some(about) = about {
+        say_to(tx, operators, &went_well(&about), now)?;
+    }
+    Ok(())
+}
+
+/// Says something about work set aside in the DMs of these Slack ids.
+pub fn say_to(
+    tx: &Tx<'_>,
+    to: &[String],
+    words: &Words,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    for user in to {
+        let channel = slack_events::dm_of(tx, user)?;
+        say_in(tx, channel, None, words, now)?;
+    }
+    Ok(())
+}
+
+/// Says something about work set aside in a conversation.
+pub fn say_in(
+    tx: &Tx<'_>,
+    channel: String,
+    thread: Option<String>,
+    words: &Words,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    let draft = messages::Draft {
+        channel,
+        thread,
+        words: Some(words.clone()),
+        ..messages::Draft::default()
+    };
+    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+    let message = messages::add(tx, &draft, &uid, now)?;
+    tx.execute(
+        "UPDATE messages SET tells_set_aside = 1 WHERE id = ?1",
+        [message],
+    )?;
+    tx.wake(Wake::Messages);
+    Ok(())
+}
+
+/// Work that is known not to have been innocent for certain, as this process knows it.
+#[derive(Debug)]
+pub(super) struct Suspects {
+    known: Mutex<HashMap<Work, Standing>>,
+    /// Slack ids of those who are told.
+    operators: Mutex<Vec<String>>,
+    /// Suspect work begins one after the other.
+    turn: Arc<Semaphore>,
+    /// Changes when something is tried again.
+    retried: watch::Sender<u64>,
+}
+
+impl Default for Suspects {
+    fn default() -> Suspects {
+        Suspects {
+            known: Mutex::default(),
+            operators: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            retried: watch::Sender::default(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// An attempt is committed before it begins.
+    Suspect,
+    /// It is not begun.
+    SetAside,
+    /// It is not begun before then.
+    Rests(DateTime<Utc>),
+}
+
+impl Suspects {
+    fn known(&self) -> MutexGuard<'_, HashMap<Work, Standing>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn operators(&self) -> MutexGuard<'_, Vec<String>> {
+        self.operators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt at a piece of work; hand it back to [`Store::is_over`].
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Begun {
+    work: Option<Work>,
+    /// Dropped, the next suspect work begins.
+    _alone: Option<oneshot::Sender<()>>,
+}
+
+impl Store {
+    /// Who is told when work that was set aside goes well: Slack ids.
+    pub fn tell_operators(&self, operators: Vec<String>) {
+        *self.suspects().operators() = operators;
+    }
+
+    /// Reads which work is suspect or set aside: at the start.
+    pub async fn know_suspects(&self) -> Result<(), StoreTrouble> {
+        let rows: Vec<(String, String, bool, Option<i64>)> = self
+            .read(|connection| {
+                connection
+                    .prepare(
+                        "SELECT kind, item, set_aside_ms IS NOT NULL, until_ms FROM begun_work WHERE ends > 0",
+                    )?
+                    .query_map([], |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    })?
+                    .collect()
+            })
+            .await?;
+        let standings = rows.into_iter().filter_map(|(kind, item, aside, until)| {
+            let standing = match (aside, until) {
+                (true, Some(until)) => Standing::Rests(millis(until)),
+                (true, None) => Standing::SetAside,
+                (false, _) => Standing::Suspect,
+            };
+            Some((Work::of(&kind, &item)?, standing))
+        });
+        let mut known = self.suspects().known();
+        *known = standings.collect();
+        count(&known);
+        Ok(())
+    }
+
+    /// Whether an attempt at this work has to be committed before it begins.
+    pub fn is_suspect(&self, work: &Work) -> bool {
+        self.suspects().known().contains_key(work)
+    }
+
+    /// Suspect deliveries, the oldest first.
+    pub fn suspect_deliveries(&self) -> Vec<i64> {
+        let known = self.suspects().known();
+        let suspect = known.iter().filter_map(|(work, standing)| match work {
+            Work::Delivery(id) if *standing == Standing::Suspect => Some(*id),
+            _ => None,
+        });
+        let mut suspect: Vec<i64> = suspect.collect();
+        suspect.sort_unstable();
+        suspect
+    }
+
+    /// Suspect and set aside work of a kind that is known by a name.
+    pub fn suspect_homes(&self) -> (HashSet<String>, HashSet<String>) {
+        let known = self.suspects().known();
+        let homes = |set_aside: bool| {
+            let of_kind = known.iter().filter_map(|(work, standing)| match work {
+                Work::Home(user) if (*standing == Standing::SetAside) == set_aside => {
+                    Some(user.clone())
+                }
+                _ => None,
+            });
+            of_kind.collect()
+        };
+        (homes(false), homes(true))
+    }
+
+    /// Until when this work rests; `None`: it may begin.
+    pub fn rests(&self, work: &Work, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self.suspects().known().get(work) {
+            Some(Standing::Rests(until)) if *until > now => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// Changes when something that was set aside is tried again.
+    pub fn retried(&self) -> watch::Receiver<u64> {
+        self.suspects().retried.subscribe()
+    }
+
+    /// This work begins. Of suspect work, and of work that comes again by itself, that is committed when this returns.
+    /// Suspect work begins alone: the next one does when this is over, or a moment later.
+    pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
+        if !self.is_suspect(work) {
+            if !work.comes_again() {
+                return Ok(Begun::default());
+            }
+            let marked = work.clone();
+            self.write(move |tx| begins(tx, &marked)).await?;
+            return Ok(Begun {
+                work: Some(work.clone()),
+                _alone: None,
+            });
+        }
+        let turn = Arc::clone(&self.suspects().turn).acquire_owned().await;
+        let marked = work.clone();
+        self.write(move |tx| begins(tx, &marked)).await?;
+        let (alone, over) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            // Until the attempt is over, whatever came of it; or for so long.
+            let _ended = tokio::time::timeout(ALONE_FOR, over).await;
+            drop(turn);
+        });
+        Ok(Begun {
+            work: Some(work.clone()),
+            _alone: Some(alone),
+        })
+    }
+
+    /// An attempt is over, and the process lives; `done` if nothing is left of the work.
+    pub async fn is_over(&self, begun: Begun, done: bool, now: DateTime<Utc>) {
+        let Some(work) = begun.work.clone() else {
+            return;
+        };
+        let (over, operators) = (work.clone(), self.suspects().operators().clone());
+        let recorded = self
+            .write(move |tx| is_over(tx, &over, done, &operators, now))
+            .await;
+        match recorded {
+            Ok(()) => {
+                let mut known = self.suspects().known();
+                if done && work.comes_again() {
+                    // It stays suspect, and rests no longer.
+                    if let Some(standing) = known.get_mut(&work) {
+                        *standing = Standing::Suspect;
+                    }
+                } else if done {
+                    known.remove(&work);
+                }
+                count(&known);
+            }
+            Err(trouble) => {
+                // It is marked as under way for longer than it was: at worst it is set aside too early.
+                tracing::warn!(error = %trouble, "that {work} is over was not kept: {trouble}");
+            }
+        }
+    }
+
+    /// Has work that is set aside tried again, and what follows from that in the same transaction: `and`. What it is;
+    /// `None` if it is not set aside.
+    pub async fn retry<F>(&self, work: &Work, and: F) -> Result<Option<String>, StoreTrouble>
+    where
+        F: FnOnce(&Tx<'_>) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let (store, again) = (Arc::downgrade(&self.inner), work.clone());
+        let retried = self
+            .write(move |tx| {
+                let Some(about) = retry(tx, &again)? else {
+                    return Ok(None);
+                };
+                and(tx)?;
+                // Before the commit wakes anybody: the next attempt is known to be one at suspect work.
+                if let Some(inner) = store.upgrade() {
+                    let mut known = inner.suspects.known();
+                    known.insert(again, Standing::Suspect);
+                    count(&known);
+                }
+                Ok(Some(about))
+            })
+            .await;
+        match &retried {
+            Ok(Some(_)) => self
+                .suspects()
+                .retried
+                .send_modify(|times| *times = times.wrapping_add(1)),
+            Ok(None) => {}
+            Err(_) => self.know_suspects().await?,
+        }
+        retried
+    }
+}
+
+fn count(known: &HashMap<Work, Standing>) {
+    let set_aside = known
+        .values()
+        .filter(|standing| **standing != Standing::Suspect)
+        .count();
+    // Exact up to 2^53.
+    metrics::gauge!("ivan_set_aside").set(set_aside as f64);
+}

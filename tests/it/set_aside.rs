@@ -1,0 +1,584 @@
+//! Work that was under way at two ends of the process is set aside at the third start: its person and the operators are
+//! told, everything else goes on, and `retry` has it begun again, exactly once.
+//!
+//! The process ends by SIGABRT from outside, while a request of that very work is held by the sandbox.
+
+use ivan::sandbox::front::{Fault, Front, What};
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::*;
+
+const OPERATORS: &str = "slack.operators = [\"U0BOB01\"]\n";
+
+/// The ids that `ivan status` lists as set aside.
+async fn set_aside(ivan: &Ivan) -> Vec<String> {
+    let (_, status) = ivan.http("GET", "/status", None).await;
+    let listed = status["set_aside"].as_array().unwrap();
+    let ids = listed.iter().map(|one| one["id"].as_str().unwrap());
+    ids.map(ToOwned::to_owned).collect()
+}
+
+/// The one that is set aside.
+async fn the_one(ivan: &Ivan) -> String {
+    let all = set_aside(ivan).await;
+    let [only] = all.as_slice() else {
+        panic!("set aside: {all:?}\n{}", ivan.log());
+    };
+    only.clone()
+}
+
+async fn retries(ivan: &Ivan, id: &str) {
+    let ran = ivan.cli(&["retry", id]).await;
+    assert_eq!(ran.exit, 0, "{ran:?}");
+    assert!(ran.out.starts_with("✓ Tried again: "), "{ran:?}");
+    let all = set_aside(ivan).await;
+    assert!(!all.contains(&id.to_owned()), "{all:?}");
+}
+
+/// From now on every such request is held until its client is gone.
+fn holds(front: &Front, method: &str, path: &str) {
+    front.fault(Fault::new(What::Hang).on(method, path).always());
+}
+
+/// Waits until a further such request is under way.
+async fn is_under_way(ivan: &Ivan, front: &Front, method: &str, path: &str) {
+    let held = |journal: &[ivan::sandbox::front::Seen]| {
+        let mut seen = journal.iter().filter(|seen| seen.is(method, path));
+        seen.any(|seen| !seen.done)
+    };
+    ivan.within("the work is under way", front.until(held))
+        .await;
+}
+
+/// Nothing else is under way, as far as the store says: only what is held is counted at the next end.
+async fn nothing_else_is(ivan: &Ivan, work: &str) {
+    let others = format!(
+        "SELECT count(*) FROM begun_work WHERE under_way = 1 AND kind || '-' || item NOT LIKE '{work}%'"
+    );
+    ivan.within("only that work is under way", async {
+        while ivan.sql::<i64>(&others) > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// The daemon ends twice while such a request is under way, and starts a third time, when nothing is held any more.
+async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, path: &str) {
+    is_under_way(ivan, front, method, path).await;
+    ivan.aborts().await;
+    ivan.start().await;
+    is_under_way(ivan, front, method, path).await;
+    nothing_else_is(ivan, kind).await;
+    ivan.aborts().await;
+    front.clear_faults();
+    ivan.start().await;
+}
+
+/// The operator is told, of nobody's text.
+async fn the_operator_is_told(ivan: &Ivan, id: &str, of: &str) {
+    let told = ivan.is_told(BO).answers().await;
+    told.begins("✗ I was stopped twice while this was under way: ")
+        .mentions(of)
+        .mentions(&format!("ivan retry {id}"));
+}
+
+// ------------------------------------------------------------ each kind of work
+
+#[tokio::test]
+async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
+    let setup = two_tasks().config(OPERATORS).people();
+    ivan_test(setup, async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "GET", "users.info");
+        ivan.says(ANA, "create Buy milk");
+        ends_twice(ivan, "message", &slack, "GET", "users.info").await;
+        let id = the_one(ivan).await;
+        assert!(id.starts_with("message-"), "{id}");
+        let told = ivan.answer(ANA, 0).answers().await;
+        told.begins("✗ Not finished: your command ")
+            .mentions("create Buy milk")
+            .mentions("stopped me twice, so I set it aside. I've told the operators.");
+        the_operator_is_told(ivan, &id, "a message of Ana").await;
+        // Nothing of it is said to anybody else, nor in the log.
+        assert!(
+            !ivan
+                .slack()
+                .messages(&ivan.slack().dm(BO))
+                .iter()
+                .any(|message| message["text"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("milk")))
+        );
+        ivan.dm(ANA, "current").await.begins("Your queue is empty");
+        ivan.dm(ANA, "status")
+            .await
+            .mentions("Set aside, for it stopped me twice:")
+            .mentions(&id);
+        let status = ivan.cli(&["status"]).await;
+        assert!(
+            status.out.contains(&format!("ivan retry {id}")),
+            "{status:?}"
+        );
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 0);
+        retries(ivan, &id).await;
+        let made = ivan.is_told(ANA).settles().await;
+        made.begins("✓ Task created in ClickUp: Buy milk");
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+        assert_eq!(set_aside(ivan).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+/// What has been applied before the end is found by the retry, and not sent again.
+#[rstest]
+#[case::applied(What::ApplyThenHang, 1)]
+#[case::not_applied(What::Hang, 0)]
+#[tokio::test]
+async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
+    #[case] fault: What,
+    #[case] there: usize,
+) {
+    let setup = two_issues().config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        let github = ivan.github().front().clone();
+        let comments = format!("/repos/{REPO}/issues/1/comments");
+        github.fault(Fault::new(fault).on("POST", &comments));
+        ivan.says(ANA, "comment on #1: shipped");
+        is_under_way(ivan, &github, "POST", &comments).await;
+        ivan.aborts().await;
+        // The second life looks for it.
+        holds(&github, "GET", &comments);
+        ivan.start().await;
+        is_under_way(ivan, &github, "GET", &comments).await;
+        nothing_else_is(ivan, "operation").await;
+        ivan.aborts().await;
+        github.clear_faults();
+        ivan.start().await;
+        let id = the_one(ivan).await;
+        let told = ivan.answer(ANA, 0).settles().await;
+        told.begins("✗ Comment not added: Login fails. It stopped me twice, so I set it aside. I've told the operators.")
+            .mentions("It may have worked all the same: look in GitHub before you repeat it.");
+        the_operator_is_told(ivan, &id, "a comment in GitHub").await;
+        assert_eq!(ivan.github().issue(REPO, 1).comments().len(), there);
+        let (_, operation) = ivan.http("GET", &format!("/operations/{id}"), None).await;
+        assert_eq!(operation["state"], "set_aside");
+        // What the same person asks of the same task goes on.
+        ivan.dm(ANA, "comment on #1: and tagged")
+            .await
+            .begins("✓ Comment added");
+        retries(ivan, &id).await;
+        told.becomes("✓ Comment added in GitHub: Login fails").await;
+        let comments = ivan.github().issue(REPO, 1).comments();
+        let shipped = comments.iter().filter(|text| *text == "shipped");
+        assert_eq!((shipped.count(), comments.len()), (1, 2), "{comments:#?}");
+    })
+    .await;
+}
+
+/// Without a message of the command, its person is told in the DM.
+#[tokio::test]
+async fn an_operation_that_was_asked_for_over_http_is_told_in_the_dm() {
+    let setup = two_tasks().config(OPERATORS).people();
+    ivan_test(setup, async |ivan| {
+        let clickup = ivan.clickup().front().clone();
+        let as_ana = [("X-Ivan-Actor", "Ana")];
+        holds(&clickup, "PUT", "/task/");
+        let id = ivan.clickup().task("Renew cert").id().to_owned();
+        let path = format!("/tasks/clickup%3A{id}/complete?wait=0");
+        let asked = ivan
+            .http_with("POST", &path, Some(json!({})), &as_ana)
+            .await;
+        let operation = asked.1["operation_id"].as_str().unwrap().to_owned();
+        ends_twice(ivan, "operation", &clickup, "PUT", "/task/").await;
+        assert_eq!(the_one(ivan).await, operation);
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("✗ Not completed: Renew cert. It stopped me twice, so I set it aside.")
+            .mentions("It may have worked all the same: look in ClickUp before you repeat it.");
+        the_operator_is_told(
+            ivan,
+            &operation,
+            "a completion in ClickUp, asked for by Ana",
+        )
+        .await;
+        let path = format!("/operations/{operation}/retry");
+        let (status, answer) = ivan.http("POST", &path, None).await;
+        assert_eq!(
+            (status, &answer["success"]),
+            (200, &json!(true)),
+            "{answer}"
+        );
+        ivan.until_nothing_is_queued().await;
+        ivan.clickup().task("Renew cert").is("complete");
+        let (_, seen) = ivan
+            .http("GET", &format!("/operations/{operation}"), None)
+            .await;
+        assert_eq!(seen["state"], "applied");
+        // A second time there is nothing to try.
+        let (status, answer) = ivan.http("POST", &path, None).await;
+        assert_eq!(status, 404, "{answer}");
+        let ran = ivan.cli(&["retry", "message-4711"]).await;
+        assert_eq!(ran.exit, 1, "{ran:?}");
+        assert!(
+            ran.err
+                .contains("Nothing of the id message-4711 is set aside"),
+            "{ran:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_is_set_aside_and_its_retry_posts_it_once() {
+    let setup = two_tasks().config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "POST", "chat.postMessage");
+        ivan.says(ANA, "current");
+        is_under_way(ivan, &slack, "POST", "chat.postMessage").await;
+        ivan.aborts().await;
+        // The second time it stands there, and nobody knows.
+        slack.clear_faults();
+        slack.fault(
+            Fault::new(What::ApplyThenHang)
+                .on("POST", "chat.postMessage")
+                .always(),
+        );
+        ivan.start().await;
+        is_under_way(ivan, &slack, "POST", "chat.postMessage").await;
+        nothing_else_is(ivan, "post").await;
+        ivan.aborts().await;
+        slack.clear_faults();
+        ivan.start().await;
+        let id = the_one(ivan).await;
+        assert!(id.starts_with("post-"), "{id}");
+        ivan.is_told(ANA).answers().await.begins(
+            "✗ Not finished: posting a message of mine to you stopped me twice, so I set it aside.",
+        );
+        the_operator_is_told(ivan, &id, "a message to").await;
+        retries(ivan, &id).await;
+        ivan.within("it is found", async {
+            while ivan.sql::<i64>("SELECT count(*) FROM begun_work WHERE kind = 'post'") > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        // One answer and one notice, as the harness counts at the end.
+        let said = ivan.slack().bot_messages(&ivan.slack().dm(ANA));
+        assert!(said[0].text.contains("Renew cert"), "{said:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
+    let setup = two_tasks().webhooks().config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        ivan.store()
+            .execute("UPDATE people SET muted = 1", [])
+            .unwrap();
+        ivan.hook_up();
+        let clickup = ivan.clickup().front().clone();
+        let path = format!("/task/{}", ivan.clickup().task("Renew cert").id());
+        holds(&clickup, "GET", &path);
+        ivan.clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP);
+        is_under_way(ivan, &clickup, "GET", &path).await;
+        ivan.aborts().await;
+        ivan.launch().await;
+        let waits = "SELECT count(*) FROM begun_work WHERE kind = 'delivery' AND under_way = 1";
+        ivan.within("the delivery is under way", async {
+            while ivan.sql::<i64>(waits) == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        ivan.aborts().await;
+        clickup.clear_faults();
+        ivan.launch().await;
+        ivan.logs("read github:").await;
+        let all = set_aside(ivan).await;
+        let id = all.iter().find(|id| id.starts_with("delivery-"));
+        let id = id.unwrap_or_else(|| panic!("{all:?}")).clone();
+        // Its poll may have been under way as well; each is told.
+        for _ in &all {
+            ivan.is_told(BO)
+                .answers()
+                .await
+                .begins("✗ I was stopped twice");
+        }
+        ivan.clickup()
+            .set_status("Write the runbook", "complete", BO_CLICKUP);
+        ivan.until_deliveries_are_applied().await;
+        let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
+        assert!(tasks.to_string().contains("Write the runbook"), "{tasks}");
+        let set_aside_now: i64 =
+            ivan.sql("SELECT count(*) FROM deliveries WHERE result = 'set aside'");
+        assert_eq!(set_aside_now, 1);
+        for id in &all {
+            if !id.starts_with("delivery-") {
+                let _ = ivan.is_told(BO);
+            }
+            ivan.cli(&["retry", id]).await;
+        }
+        let applied = format!(
+            "SELECT count(*) FROM deliveries WHERE id = {} AND result = 'applied'",
+            id.trim_start_matches("delivery-")
+        );
+        ivan.within("it is applied", async {
+            while ivan.sql::<i64>(&applied) == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
+        assert!(tasks.to_string().contains("Renew cert"), "{tasks}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reaction_is_set_aside() {
+    let setup = two_tasks()
+        .config("slack.receipts = \"reactions\"\n")
+        .config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        let slack = ivan.slack().front().clone();
+        ivan.dm(ANA, "current").await;
+        holds(&slack, "POST", "reactions.add");
+        let dm = ivan.slack().dm(ANA);
+        let ts = ivan.slack().says(ANA, &dm, "comment on its way");
+        ends_twice(ivan, "reaction", &slack, "POST", "reactions.add").await;
+        let id = the_one(ivan).await;
+        assert!(id.starts_with("reaction-"), "{id}");
+        ivan.is_told(ANA).answers().await.begins(
+            "✗ Not finished: putting a reaction on a message of yours stopped me twice, so I set it aside.",
+        );
+        the_operator_is_told(ivan, &id, "a reaction for").await;
+        ivan.clickup().task("Renew cert").has_comments(["on its way"]);
+        retries(ivan, &id).await;
+        ivan.carries(&dm, &ts, &["white_check_mark"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_home_tab_is_set_aside_and_others_are_published() {
+    let setup = two_tasks().config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "POST", "views.publish");
+        ivan.slack().opens_tab(ANA, "home");
+        ends_twice(ivan, "home", &slack, "POST", "views.publish").await;
+        let id = the_one(ivan).await;
+        assert_eq!(id, format!("home-{ANA}"));
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .begins("✗ Not finished: showing your Home tab stopped me twice, so I set it aside.");
+        the_operator_is_told(ivan, &id, "the Home tab of").await;
+        ivan.opens_home(BO).await;
+        assert_eq!(ivan.home(ANA), None);
+        retries(ivan, &id).await;
+        ivan.shows_at_home(ANA, "Renew cert").await;
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ what comes again by itself rests
+
+#[tokio::test]
+async fn a_poll_rests_and_the_other_source_is_read() {
+    let setup = two_issues()
+        .clickup_tasks([json!({"name": "Renew cert"})])
+        .config(OPERATORS);
+    let mut ivan = setup.without_waiting_for_the_first_read().start().await;
+    let github = ivan.github().front().clone();
+    let path = format!("/repos/{REPO}/issues");
+    holds(&github, "GET", &path);
+    ivan.start().await;
+    ends_twice_while(&mut ivan, &github, "GET", &path).await;
+    github.clear_faults();
+    ivan.start().await;
+    ivan.logs("read clickup:").await;
+    assert_eq!(the_one(&ivan).await, "poll-github");
+    let (_, status) = ivan.http("GET", "/status", None).await;
+    assert!(
+        status["set_aside"][0]["next_attempt_at"].is_string(),
+        "{status}"
+    );
+    assert!(!ivan.log().contains("read github:"));
+    let told = ivan.is_told(BO).answers().await;
+    told.mentions("reading GitHub")
+        .mentions("I try it again at ");
+    ivan.dm(ANA, "list").await.mentions("Renew cert");
+    let _ = ivan.is_told(BO);
+    retries(&ivan, "poll-github").await;
+    ivan.logs("read github: 2 changed").await;
+    ivan.answer(BO, 1)
+        .answers()
+        .await
+        .replies("✓ It went well this time, and is not set aside any more: reading GitHub.");
+    ivan.finish().await;
+}
+
+/// The same without waiting for what is held.
+async fn ends_twice_while(ivan: &mut Ivan, front: &Front, method: &str, path: &str) {
+    for life in 0..2 {
+        is_under_way(ivan, front, method, path).await;
+        if life == 1 {
+            nothing_else_is(ivan, "poll-github").await;
+        }
+        ivan.aborts().await;
+        if life == 0 {
+            ivan.start().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_history_of_a_dm_rests_and_what_is_said_there_is_heard() {
+    let setup = two_tasks().config(OPERATORS);
+    ivan_test(setup, async |ivan| {
+        let slack = ivan.slack().front().clone();
+        ivan.dm(ANA, "current").await;
+        ivan.stop().await;
+        holds(&slack, "GET", "conversations.history");
+        ivan.start().await;
+        ends_twice(ivan, "history", &slack, "GET", "conversations.history").await;
+        let id = the_one(ivan).await;
+        assert_eq!(id, format!("history-{}", ivan.slack().dm(ANA)));
+        ivan.is_told(ANA).answers().await.begins(
+            "✗ Not finished: reading what you wrote here while I was away stopped me twice, so I set it aside.",
+        );
+        the_operator_is_told(ivan, &id, "reading the history of the DM").await;
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let before = slack.journal().len();
+        let _ = ivan.is_told(BO);
+        retries(ivan, &id).await;
+        let read = slack.until(|journal| {
+            let mut since = journal.iter().skip(before);
+            since.any(|seen| seen.is("GET", "conversations.history") && seen.status == Some(200))
+        });
+        ivan.within("it is read", read).await;
+        ivan.answer(BO, 1).answers().await.begins("✓ It went well this time");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_at_webhooks_rests_and_is_made_up_for_by_retry() {
+    ivan_test(two_issues().config(OPERATORS), async |ivan| {
+        ivan.store()
+            .execute(
+                "INSERT INTO hooks (source, hook_id, url, secret, made_ms)
+                 VALUES ('github', '1', 'https://bot.example/webhooks/github', 's', 0)",
+                [],
+            )
+            .unwrap();
+        ivan.stop().await;
+        let github = ivan.github().front().clone();
+        holds(&github, "GET", "/hooks");
+        ivan.start().await;
+        ends_twice(ivan, "webhooks-github", &github, "GET", "/hooks").await;
+        assert_eq!(the_one(ivan).await, "webhooks-github");
+        the_operator_is_told(ivan, "webhooks-github", "looking at the webhooks of GitHub").await;
+        let _ = ivan.is_told(BO);
+        let answered = |journal: &[ivan::sandbox::front::Seen]| {
+            let mut seen = journal.iter().filter(|seen| seen.is("GET", "/hooks"));
+            seen.any(|seen| seen.status.is_some())
+        };
+        assert!(!answered(&github.journal()), "it rests");
+        retries(ivan, "webhooks-github").await;
+        ivan.within("it looks", github.until(answered)).await;
+        ivan.answer(BO, 1)
+            .answers()
+            .await
+            .begins("✓ It went well this time");
+    })
+    .await;
+}
+
+// ------------------------------------------------------------ ends that do not count
+
+#[tokio::test]
+async fn clean_stops_do_not_count() {
+    ivan_test(two_tasks().config(OPERATORS), async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "GET", "users.info");
+        ivan.says(ANA, "create Buy milk");
+        is_under_way(ivan, &slack, "GET", "users.info").await;
+        ivan.aborts().await;
+        for _ in 0..2 {
+            ivan.start().await;
+            is_under_way(ivan, &slack, "GET", "users.info").await;
+            let status = ivan.stop().await;
+            assert!(status.success(), "{status}");
+        }
+        slack.clear_faults();
+        ivan.start().await;
+        ivan.answer(ANA, 0).settles().await.begins("✓ Task created");
+        assert_eq!(set_aside(ivan).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+/// Work that is not under way at the second end is not set aside, and neither is what waits behind another.
+#[tokio::test]
+async fn what_waits_behind_another_is_not_under_way() {
+    ivan_test(two_tasks().config(OPERATORS), async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "GET", "users.info");
+        ivan.says(ANA, "create Buy milk");
+        ivan.says(ANA, "create Buy bread");
+        ends_twice(ivan, "message", &slack, "GET", "users.info").await;
+        let id = the_one(ivan).await;
+        the_operator_is_told(ivan, &id, "a message of").await;
+        // The notice takes the place of the first answer.
+        ivan.answer(ANA, 1)
+            .settles()
+            .await
+            .begins("✓ Task created in ClickUp: Buy bread");
+        let _ = ivan.is_told(ANA);
+        retries(ivan, &id).await;
+        ivan.until_nothing_is_queued().await;
+        ivan.answer(ANA, 2)
+            .settles()
+            .await
+            .begins("✓ Task created in ClickUp: Buy milk");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_tried_again_and_ends_it_once_more_is_set_aside_at_once() {
+    ivan_test(two_tasks().config(OPERATORS), async |ivan| {
+        let slack = ivan.slack().front().clone();
+        holds(&slack, "GET", "users.info");
+        ivan.says(ANA, "create Buy milk");
+        ends_twice(ivan, "message", &slack, "GET", "users.info").await;
+        let id = the_one(ivan).await;
+        the_operator_is_told(ivan, &id, "a message of").await;
+        ivan.answer(ANA, 0)
+            .answers()
+            .await
+            .begins("✗ Not finished: ");
+        holds(&slack, "GET", "users.info");
+        retries(ivan, &id).await;
+        is_under_way(ivan, &slack, "GET", "users.info").await;
+        nothing_else_is(ivan, "message").await;
+        ivan.aborts().await;
+        slack.clear_faults();
+        ivan.start().await;
+        assert_eq!(the_one(ivan).await, id);
+        the_operator_is_told(ivan, &id, "a message of").await;
+        ivan.is_told(ANA).answers().await.begins("✗ Not finished: ");
+        retries(ivan, &id).await;
+        ivan.is_told(ANA).settles().await.begins("✓ Task created");
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+    })
+    .await;
+}
