@@ -18,6 +18,9 @@ use crate::harness::*;
 /// What is said of a message that cannot be kept: not its answer, which it still gets.
 const NOT_STORED: &str = "✗ I cannot store anything at the moment, so nothing has been done yet.";
 
+/// What is said of work that is set aside: its answer comes when it is tried again.
+const SET_ASIDE: &str = "so I set it aside";
+
 /// What is wrong, in words; nothing when all is well.
 pub struct Check<'a> {
     history: &'a History,
@@ -109,7 +112,9 @@ impl<'a> Check<'a> {
             let posted = ivan.slack().bot_messages(&channel).into_iter();
             let (past_the_store, answers): (Vec<_>, Vec<_>) =
                 posted.partition(|posted| posted.text.starts_with(NOT_STORED));
-            dms.insert(who, answers);
+            let answers = answers.into_iter();
+            let answers = answers.filter(|posted| !posted.text.contains(SET_ASIDE));
+            dms.insert(who, answers.collect());
             unkept.insert(who, past_the_store);
         }
         let journal = [
@@ -224,7 +229,8 @@ impl<'a> Check<'a> {
         // A card follows its task: it is the same, however its task is by now.
         history.dedup_by(|later, earlier| up_to_its_card(later) == up_to_its_card(earlier));
         let last = history.pop().unwrap_or_default();
-        if let Some(early) = history.iter().find(|text| !text.starts_with('…')) {
+        let waits = |text: &str| text.starts_with('…') || text.contains(SET_ASIDE);
+        if let Some(early) = history.iter().find(|text| !waits(text)) {
             return Err(format!("it was answered `{early}` before `{last}`"));
         }
         read(&last)
@@ -543,6 +549,9 @@ impl<'a> Check<'a> {
         drive: &Drive<'_>,
         wrong: &mut Vec<String>,
     ) -> bool {
+        if drive.set_aside.contains(&first) {
+            return false;
+        }
         let (one, other) = (&self.typed[first], &self.typed[second]);
         match (one.command.by, other.command.by) {
             // Its answer was there before the other was typed.
@@ -742,7 +751,7 @@ pub fn heard(ivan: &Ivan) -> Vec<Heard> {
             "WITH events AS (SELECT *, row_number() OVER (PARTITION BY channel, handled_ms ORDER BY said_us, id) AS nth
                              FROM slack_events),
                   answers AS (SELECT *, row_number() OVER (PARTITION BY channel, created_ms ORDER BY id) AS nth
-                              FROM messages)
+                              FROM messages WHERE tells_set_aside = 0)
              SELECT events.id, json_extract(events.heard, '$.ts'), ifnull(answers.ts, ''), events.kept_ms, events.handled_ms
              FROM events JOIN answers ON answers.channel = events.channel AND answers.created_ms = events.handled_ms
                   AND answers.nth = events.nth

@@ -3,7 +3,7 @@
 //! The named instants are held open by the sandbox (a request or an answer waits at a gate), by another process that
 //! writes to the store, or by Slack's missing acknowledgement; the daemon has no hook for any of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -110,6 +110,8 @@ pub struct Drive<'a> {
     pub store_failed: usize,
     /// Times in the store were moved.
     pub put_right: bool,
+    /// Commands that were set aside for a while: others may have gone first.
+    pub set_aside: BTreeSet<usize>,
 }
 
 impl<'a> Drive<'a> {
@@ -125,6 +127,7 @@ impl<'a> Drive<'a> {
             by_hand: Vec::new(),
             store_failed: 0,
             put_right: false,
+            set_aside: BTreeSet::new(),
         }
     }
 
@@ -153,6 +156,7 @@ impl<'a> Drive<'a> {
                 self.pauses(40).await;
             }
             Step::DiesAt(command, instant) => self.dies_at(command, *instant).await,
+            Step::Aborts(command, abort) => self.aborts_twice(command, *abort).await,
             Step::Dies { after_ms, again_ms } => {
                 tokio::time::sleep(ms(*after_ms)).await;
                 self.dies("at a random instant").await;
@@ -326,7 +330,7 @@ impl<'a> Drive<'a> {
         });
     }
 
-    fn front(&self, system: System) -> Front {
+    pub(super) fn front(&self, system: System) -> Front {
         match system {
             System::Slack => self.ivan.slack().front().clone(),
             System::ClickUp => self.ivan.clickup().front().clone(),
@@ -341,7 +345,7 @@ impl<'a> Drive<'a> {
     // ------------------------------------------------------------ what people type
 
     /// A command; over HTTP its client may leave after `patience`, and asks again later.
-    async fn types(&mut self, command: &Command, patience: Option<Duration>) -> usize {
+    pub(super) async fn types(&mut self, command: &Command, patience: Option<Duration>) -> usize {
         self.tally.typed();
         let place = self.typed.len();
         let mut typed = Typed {
@@ -470,7 +474,7 @@ impl<'a> Drive<'a> {
     }
 
     /// A request to the API; `None` if there was no answer in time.
-    async fn request(
+    pub(super) async fn request(
         &self,
         method: &str,
         path: &str,
@@ -589,6 +593,24 @@ impl<'a> Drive<'a> {
         self.tally.killed(when);
     }
 
+    pub(super) async fn aborts(&mut self, when: &'static str) {
+        assert!(self.ivan.is_running(), "the daemon ended by itself");
+        self.ivan.aborts().await;
+        self.tally.killed(when);
+    }
+
+    pub(super) async fn starts_at_once(&mut self) {
+        self.ivan.launch().await;
+    }
+
+    pub(super) fn coin(&mut self) -> bool {
+        self.rng.bool()
+    }
+
+    pub(super) fn tally(&self, what: String) {
+        self.tally.fault(what, 1);
+    }
+
     /// Starts the daemon; the next step may come before it is connected.
     async fn starts(&mut self) {
         self.ivan.launch().await;
@@ -600,7 +622,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn connected(&self) -> bool {
+    pub(super) async fn connected(&self) -> bool {
         soon(self.ivan.slack().until(|slack| slack.links() > 0)).await
     }
 
@@ -814,7 +836,7 @@ impl<'a> Drive<'a> {
     }
 
     /// The write request of a command: where to, and a part of its path.
-    fn write_of(&self, command: &Command) -> Option<(System, &'static str, String)> {
+    pub(super) fn write_of(&self, command: &Command) -> Option<(System, &'static str, String)> {
         let comment = |on: On| match on {
             On::Task(_) => {
                 let id = self.ivan.clickup().task(on.title()).id().to_owned();
@@ -990,6 +1012,7 @@ impl<'a> Drive<'a> {
         loop {
             assert!(self.ivan.is_running(), "the daemon ended by itself");
             self.connected().await;
+            self.tries_again().await;
             for place in 0..self.typed.len() {
                 let typed = &self.typed[place];
                 if typed.command.by == Surface::Http && typed.operation.is_none() {
@@ -1060,6 +1083,10 @@ pub fn pending(store: &Connection) -> String {
             "deliveries",
             "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
         ),
+        (
+            "set aside",
+            "SELECT count(*) FROM begun_work WHERE set_aside_ms IS NOT NULL",
+        ),
     ];
     let mut pending = Vec::new();
     for (what, count) in counts {
@@ -1087,7 +1114,7 @@ async fn soon(what: impl Future<Output = ()>) -> bool {
     tokio::time::timeout(SOON, what).await.is_ok()
 }
 
-async fn seen_soon(
+pub(super) async fn seen_soon(
     front: &Front,
     before: usize,
     method: &str,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::aborts::Abort;
 use super::drops;
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
 
@@ -265,6 +266,8 @@ pub enum Step {
     Types(Command),
     /// A command, and SIGKILL at that instant.
     DiesAt(Command, Instant),
+    /// The daemon ends twice at one piece of work.
+    Aborts(Command, Abort),
     /// SIGKILL after so many milliseconds; and once more so long after the next start.
     Dies {
         after_ms: u64,
@@ -371,6 +374,9 @@ impl History {
         if draw.hooks {
             let trouble = draw.hook_trouble();
             draw.at_some_point(&mut steps, trouble);
+        }
+        if draw.one_in(4) {
+            draw.aborts(&mut steps);
         }
         let drops = drops::strewn(seed, draw.bare, &mut steps);
         History {
@@ -549,6 +555,14 @@ impl Draw {
         })
     }
 
+    fn aborts(&mut self, steps: &mut Vec<Step>) {
+        let source = self.source();
+        let abort = Abort::of(&mut self.rng, source);
+        if let Some(command) = self.command(abort != Abort::Write) {
+            self.at_some_point(steps, Step::Aborts(command, abort));
+        }
+    }
+
     fn disk_fills(&mut self, steps: &mut Vec<Step>) {
         if let Some(step) = self.full_disk() {
             self.at_some_point(steps, step);
@@ -682,6 +696,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Types(command) => write!(f, "{command}"),
+            Step::Aborts(command, abort) => {
+                write!(f, "{command}, and SIGABRT twice while {abort}")
+            }
             Step::DiesAt(command, instant) => {
                 write!(f, "{command}, and SIGKILL: {}", instant.words())
             }

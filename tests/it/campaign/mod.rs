@@ -5,6 +5,7 @@
 //! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` so many beside each other. What a seed says
 //! happens is always the same; in which order things meet is not, so that a failure may need a few repetitions.
 
+mod aborts;
 mod check;
 mod driver;
 mod drops;

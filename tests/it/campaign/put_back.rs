@@ -184,7 +184,12 @@ async fn settled(ivan: &Ivan) {
         loop {
             ivan.slack().redeliver_unacked();
             let made: i64 = ivan.sql("SELECT count(*) FROM tasks WHERE title = 'Made by hand'");
-            let quiet = ivan.slack().unacked().is_empty() && pending(&ivan.store()) == "nothing";
+            let waits = pending(&ivan.store());
+            // The copy may hold work of two ends: it is set aside, and tried again as in the history.
+            if waits.contains("set aside") {
+                tries_again(ivan).await;
+            }
+            let quiet = ivan.slack().unacked().is_empty() && waits == "nothing";
             if made > 0 && quiet && has_heard_all(ivan) {
                 return;
             }
@@ -196,6 +201,18 @@ async fn settled(ivan: &Ivan) {
         "not settled after the store was put back: {}",
         pending(&ivan.store())
     );
+}
+
+/// Everything that `status` lists as set aside is tried again.
+async fn tries_again(ivan: &Ivan) {
+    let (_, status) = ivan.http("GET", "/status", None).await;
+    for one in status["set_aside"].as_array().into_iter().flatten() {
+        let id = one["id"].as_str().unwrap_or_default();
+        let path = format!("/operations/{id}/retry");
+        let (answer, _) = ivan.http("POST", &path, None).await;
+        // It may have ended its rest by itself meanwhile.
+        assert!(answer == 200 || answer == 404, "{id}: {answer}");
+    }
 }
 
 /// Whether what was typed after the copy has been read from the DMs' history.
