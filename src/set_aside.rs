@@ -381,6 +381,49 @@ mod tests {
         assert!(setting.store.is_suspect(&poll));
     }
 
+    #[tokio::test]
+    async fn an_operation_that_nobody_tries_again_is_given_up_in_time() {
+        use crate::domain::task::TaskKey;
+        use crate::store::operations::{NewCommand, Surface};
+        let folder = tempfile::tempdir().unwrap();
+        let setting = setting(&folder);
+        let now = setting.clock.now();
+        let add = move |tx: &Tx<'_>| {
+            people::configure(tx, &[])?;
+            let command = NewCommand {
+                person: people::present(tx)?[0].id,
+                surface: Surface::Api,
+                verb: "done",
+                typed_at: now,
+                once: None,
+            };
+            let command = operations::add_command(tx, &command, now)?;
+            let task = TaskKey::clickup("86a1".to_owned());
+            operations::add(tx, command, "01A", "lane", &Write::Complete { task }, now)
+        };
+        setting.store.write(add).await.unwrap();
+        let work = Work::Operation("01A".to_owned());
+        // The first life needs no mark: what is in the store may have been begun.
+        setting.starts().await.unwrap();
+        setting.starts().await.unwrap();
+        begins(&setting, &work).await;
+        setting.starts().await.unwrap();
+        let month = chrono::Duration::days(30);
+        let state = async || {
+            setting.give_up_old(month).await.unwrap();
+            let row = |db: &crate::store::Db| operations::by_id(db, "01A");
+            setting.store.read(row).await.unwrap().unwrap()
+        };
+        assert_eq!(all(&setting).await.len(), 1);
+        assert_eq!(state().await.state, State::Pending);
+        setting.clock.shift(month + chrono::Duration::minutes(1));
+        let given_up = state().await;
+        assert_eq!(given_up.state, State::GivenUp);
+        let why = given_up.why.unwrap();
+        assert!(why.contains("nobody had it tried again"), "{why}");
+        assert_eq!(all(&setting).await, []);
+    }
+
     /// Suspect work begins one after the other, and none waits for long.
     #[tokio::test]
     async fn suspect_work_begins_alone_for_a_moment() {

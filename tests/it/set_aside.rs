@@ -177,6 +177,47 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
     .await;
 }
 
+/// An undo of what is set aside waits with it, and takes back what the retry finds.
+#[rstest]
+#[case::applied(What::ApplyThenHang, "✓ Undone")]
+#[case::not_applied(What::Hang, "✓ Taken back in time")]
+#[tokio::test]
+async fn an_undo_of_what_is_set_aside_waits_until_that_is_tried_again(
+    #[case] fault: What,
+    #[case] outcome: &str,
+) {
+    ivan_test(two_issues(), async |ivan| {
+        let github = ivan.github().front().clone();
+        let comments = format!("/repos/{REPO}/issues/1/comments");
+        github.fault(Fault::new(fault).on("POST", &comments));
+        ivan.says(ANA, "comment on #1: shipped");
+        is_under_way(ivan, &github, "POST", &comments).await;
+        ivan.aborts().await;
+        holds(&github, "GET", &comments);
+        ivan.start().await;
+        is_under_way(ivan, &github, "GET", &comments).await;
+        nothing_else_is(ivan, "operation").await;
+        ivan.aborts().await;
+        github.clear_faults();
+        ivan.start().await;
+        let id = the_one(ivan).await;
+        ivan.answer(ANA, 0)
+            .settles()
+            .await
+            .mentions(&format!("try it again with ivan retry {id}."));
+        let undo = ivan.dm(ANA, "undo").await;
+        undo.begins("✗ Not undone: ").mentions(
+            "The command that it takes back is set aside, and so is this until that is tried again.",
+        );
+        retries(ivan, &id).await;
+        ivan.until_nothing_is_queued().await;
+        ivan.within("its outcome is said", ivan.slack().until(|_| undo.text().starts_with(outcome)))
+            .await;
+        ivan.github().issue(REPO, 1).has_comments([]);
+    })
+    .await;
+}
+
 /// Without a message of the command, its person is told in the DM.
 #[tokio::test]
 async fn an_operation_that_was_asked_for_over_http_is_told_in_the_dm() {
