@@ -466,10 +466,20 @@ pub enum ParseError {
     NoDue,
     #[error("`{}` is no time that I understand. WHEN is {WHEN_HELP}, or `none`.", excerpt(.0))]
     NotADue(String),
+    #[error(
+        "Which priority? Type `prio high`, or `prio 2 high` for number 2 of your list. It is urgent, high, normal, low or none."
+    )]
+    NoPriority,
     #[error("`{}` is no priority. Type `prio [REF]` and urgent, high, normal, low or none.", excerpt(.0))]
     NotAPriority(String),
     #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
     EmptyComment,
+    #[error(
+        "Is that a comment on `{0}`? Then it takes a colon: `comment on {0}: {1}`. For one on the current task that begins so, put \
+         quotation marks around the text.",
+        excerpt(.task), said_so(.text)
+    )]
+    NoColon { task: String, text: String },
     #[error(
         "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it."
     )]
@@ -534,6 +544,8 @@ impl ParseError {
             | ParseError::NotAnUnlink => true,
             ParseError::Empty
             | ParseError::EmptyComment
+            | ParseError::NoColon { .. }
+            | ParseError::NoPriority
             | ParseError::NoWhen
             | ParseError::NoPerson
             | ParseError::NoDue
@@ -555,13 +567,73 @@ impl ParseError {
 ///
 /// Slack's wire form is undone already. Fails with the hint to answer, for any text that is not a command.
 pub fn parse(text: &str) -> Result<Command, ParseError> {
-    match split_verb(text) {
-        Some((verb, rest)) => (verb.read)(rest),
+    let bare = without_smiles(text);
+    // A smile at the end is no part of a command. In a text of somebody's own it stays.
+    let split = split_verb(text).or_else(|| split_verb(bare));
+    match split {
+        Some((verb, rest)) => match (verb.read)(rest) {
+            Ok(command) if has_text(verb) || !takes_any_word(&command) => Ok(command),
+            read if has_text(verb) || without_smiles(rest) == trim(rest) => read,
+            _ => (verb.read)(without_smiles(rest)),
+        },
         None => Err(match split_word(trim(text)) {
             ("", _) => ParseError::Empty,
             (word, _) => ParseError::UnknownVerb(word.to_owned()),
         }),
     }
+}
+
+/// Whether a command takes words that only the desk knows, a smile among them.
+fn takes_any_word(command: &Command) -> bool {
+    match command {
+        Command::List { filter, .. } => !filter.entities.is_empty(),
+        Command::Assign { .. } | Command::Link { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether a text of somebody's own follows the verb.
+fn has_text(verb: &Verb) -> bool {
+    matches!(verb.name, "comment" | "create")
+}
+
+/// The text without the emoji at its end: `:tada:` as Slack writes it, the character itself, or `:)`.
+fn without_smiles(text: &str) -> &str {
+    const TYPED: [&str; 8] = [":)", ":-)", ";)", ";-)", ":D", ":-D", ":(", ":-("];
+    let mut rest = trim(text);
+    loop {
+        let bare = trim(rest.trim_end_matches(['.', '!']));
+        let shorter = TYPED
+            .iter()
+            .find_map(|smile| bare.strip_suffix(smile))
+            .or_else(|| without_named_emoji(bare))
+            .or_else(|| without_drawn_emoji(bare));
+        match shorter {
+            Some(shorter) => rest = trim(shorter),
+            None => return rest,
+        }
+    }
+}
+
+/// Without `:tada:` at the end.
+fn without_named_emoji(text: &str) -> Option<&str> {
+    let (before, name) = text.strip_suffix(':')?.rsplit_once(':')?;
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
+    let named = name.chars().all(fits) && name.chars().any(|c| c.is_alphabetic() || c == '+');
+    (named || matches!(name, "-1" | "100" | "1234")).then_some(before)
+}
+
+/// Without the characters at the end that are drawn as emoji.
+fn without_drawn_emoji(text: &str) -> Option<&str> {
+    let drawn = |c: char| matches!(u32::from(c), 0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x23E9..=0x23FA | 0x231A..=0x231B);
+    // What joins and colours them.
+    let joins = |c: char| matches!(u32::from(c), 0x200D | 0xFE0E..=0xFE0F | 0xE0020..=0xE007F);
+    let shorter = text.trim_end_matches(|c: char| drawn(c) || joins(c));
+    text.chars()
+        .rev()
+        .find(|c| !joins(*c))
+        .filter(|c| drawn(*c))?;
+    Some(shorter)
 }
 
 /// Whether the text is `create` and nothing else: where there are forms, it asks for one.
@@ -701,10 +773,56 @@ fn comment(rest: &str) -> Result<Command, ParseError> {
     if text.is_empty() {
         return Err(ParseError::EmptyComment);
     }
+    if let Some((named, after)) = without_colon(rest).filter(|_| task.is_none()) {
+        return Err(ParseError::NoColon {
+            task: named.to_owned(),
+            text: after.to_owned(),
+        });
+    }
+    let text = match (task.is_none(), quoted(text, false)) {
+        // What would be asked about otherwise is said so.
+        (true, Some((inside, ""))) if without_colon(trim(inside)).is_some() => trim(inside),
+        _ => text,
+    };
     Ok(Command::Comment {
         task,
         text: text.to_owned(),
     })
+}
+
+/// `on REF TEXT`, whose colon was forgotten, and `on REF` alone. A number with words after it may be anything: `on 7 August`.
+fn without_colon(text: &str) -> Option<(&str, &str)> {
+    let (on, rest) = split_word(text);
+    if !on.eq_ignore_ascii_case("on") {
+        return None;
+    }
+    let rest = trim(rest);
+    let bare = rest.trim_end_matches(['.', '!', '?', ',', ';', '-']);
+    if parse_ref(bare).is_some() {
+        return Some((trim(bare), ""));
+    }
+    let (word, _) = split_word(rest);
+    let named = match word.split_once(':') {
+        // The space after the colon was forgotten.
+        Some((named, _)) if parse_ref(named).is_some() => named,
+        _ => word.trim_end_matches(['.', '!', '?', ',', ';', '-']),
+    };
+    let task = parse_ref(named)?;
+    let after = rest.strip_prefix(named)?;
+    if matches!(task, Ref::Nth(_)) && !skip_spaces(after).starts_with('\n') {
+        return None;
+    }
+    let is_mark =
+        |c: char| c.is_whitespace() || matches!(c, ':' | '.' | '!' | '?' | ',' | ';' | '-');
+    Some((named, after.trim_start_matches(is_mark)))
+}
+
+/// The text of a comment as a hint repeats it.
+fn said_so(text: &str) -> String {
+    match text {
+        "" => "TEXT".to_owned(),
+        text => excerpt(text),
+    }
 }
 
 fn on_ref(text: &str) -> Option<(Ref, &str)> {
@@ -818,6 +936,9 @@ fn prioritise(rest: &str) -> Result<Command, ParseError> {
         Some((before, level)) => (trim(before), level),
         None => ("", rest),
     };
+    if before.is_empty() && (level.is_empty() || parse_ref(level).is_some()) {
+        return Err(ParseError::NoPriority);
+    }
     let priority = match level {
         none if is_none(none) => None,
         level => Some(
@@ -1786,6 +1907,137 @@ mod tests {
     )]
     fn hints(#[case] typed: &str, #[case] hint: &str) {
         assert_eq!(parse(typed).unwrap_err().to_string(), hint);
+    }
+
+    /// A smile at the end of a command is no part of it, however it is written.
+    #[rstest]
+    #[case("done :white_check_mark:", done(None, None))]
+    #[case("done :+1::skin-tone-3:", done(None, None))]
+    #[case("done \u{1f44d}\u{1f3fd}", done(None, None))]
+    #[case("done ✅", done(None, None))]
+    #[case("done ✔️!", done(None, None))]
+    #[case("done \u{1f469}\u{200d}\u{1f4bb}", done(None, None))]
+    #[case("done:tada:", done(None, None))]
+    #[case("done\u{1f389}", done(None, None))]
+    #[case("Done! :tada: :tada:", done(None, None))]
+    #[case("done :tada:!", done(None, None))]
+    #[case("done :)", done(None, None))]
+    #[case("done 2 :100:", done(NTH_2, None))]
+    #[case("done #12 :-1:", done(Some(Ref::Issue(12)), None))]
+    #[case("next :eyes:", Command::Next)]
+    #[case("help :pray:", Command::Help)]
+    #[case("start #12 :rocket:", Command::Start { task: Some(Ref::Issue(12)) })]
+    #[case("prio high :fire:", Command::Prioritise { task: None, priority: Some(Priority::High) })]
+    #[case("snooze 2h :zzz:", snoozed(None, "2h"))]
+    #[case("list 5 :eyes:", Command::List { limit: Some(5), filter: Filter::default() })]
+    #[case("link github ana \u{1f600}", Command::Link { source: Source::GitHub, account: "ana".into() })]
+    fn a_smile_at_the_end_is_no_part_of_a_command(#[case] typed: &str, #[case] command: Command) {
+        assert_eq!(parse(typed), Ok(command));
+    }
+
+    /// Where people write a text of their own, theirs stays.
+    #[rstest]
+    #[case("comment shipped :tada:", comment(None, "shipped :tada:"))]
+    #[case("comment :tada:", comment(None, ":tada:"))]
+    #[case("comment on 2: \u{1f389}", comment(NTH_2, "\u{1f389}"))]
+    #[case("done -c shipped :tada:", done(None, Some("shipped :tada:")))]
+    #[case("done 2 -c \u{1f389}", done(NTH_2, Some("\u{1f389}")))]
+    #[case(
+        "create Launch page :rocket:",
+        Command::Create(titled("Launch page :rocket:"))
+    )]
+    #[case(
+        "create :rocket: Launch page",
+        Command::Create(titled(":rocket: Launch page"))
+    )]
+    fn a_smile_in_a_text_stays(#[case] typed: &str, #[case] command: Command) {
+        assert_eq!(parse(typed), Ok(command));
+    }
+
+    #[rstest]
+    #[case("done the first half :tada:")]
+    #[case("thanks :tada:")]
+    #[case(":tada:")]
+    #[case("prio 9:30:")]
+    #[case("done ::")]
+    fn with_a_smile_what_is_no_command_is_none(#[case] typed: &str) {
+        assert!(parse(typed).is_err());
+    }
+
+    /// No hint quotes nothing.
+    #[rstest]
+    #[case("prio")]
+    #[case("prio !")]
+    #[case("priority 2")]
+    #[case("prio #12")]
+    #[case("due")]
+    #[case("snooze")]
+    #[case("assign")]
+    #[case("link")]
+    #[case("unlink")]
+    #[case("reopen :tada:")]
+    #[case("create T -s \"\"")]
+    #[case("create T -r ''")]
+    fn no_hint_has_empty_backticks(#[case] typed: &str) {
+        if let Err(hint) = parse(typed) {
+            assert!(
+                !hint.to_string().replace("```", "").contains("``"),
+                "{hint}"
+            );
+        }
+    }
+
+    #[rstest]
+    #[case("prio")]
+    #[case("Priority!")]
+    #[case("prio 2")]
+    #[case("prio acme/widgets#7")]
+    #[case("prio :fire:")]
+    fn a_priority_that_is_not_given_is_asked_for(#[case] typed: &str) {
+        assert_eq!(parse(typed), Err(ParseError::NoPriority));
+    }
+
+    #[rstest]
+    #[case("comment on 1", "1", "")]
+    #[case("comment on #7.", "#7", "")]
+    #[case("Comment On #7 looks good", "#7", "looks good")]
+    #[case(
+        "comment on acme/widgets#7 - looks good",
+        "acme/widgets#7",
+        "looks good"
+    )]
+    #[case("comment on #7:looks good", "#7", "looks good")]
+    #[case(
+        "comment on clickup:86tst0001 ships today",
+        "clickup:86tst0001",
+        "ships today"
+    )]
+    #[case(
+        "comment on https://github.com/acme/widgets/issues/7 ships today",
+        "https://github.com/acme/widgets/issues/7",
+        "ships today"
+    )]
+    #[case("comment on 2\nlooks good", "2", "looks good")]
+    fn a_forgotten_colon_is_asked_about(
+        #[case] typed: &str,
+        #[case] task: &str,
+        #[case] text: &str,
+    ) {
+        let (task, text) = (task.to_owned(), text.to_owned());
+        assert_eq!(parse(typed), Err(ParseError::NoColon { task, text }));
+    }
+
+    #[rstest]
+    #[case("comment on 7 August we ship", comment(None, "on 7 August we ship"))]
+    #[case("comment on it", comment(None, "on it"))]
+    #[case("comment on 2:30 we meet", comment(None, "on 2:30 we meet"))]
+    #[case("comment on hold until monday", comment(None, "on hold until monday"))]
+    #[case("comment \"on #7 we are late\"", comment(None, "on #7 we are late"))]
+    #[case("comment \"on 1\"", comment(None, "on 1"))]
+    #[case("comment \"on it\"", comment(None, "\"on it\""))]
+    #[case("comment on #7: \"on 1\"", comment(Some(Ref::Issue(7)), "\"on 1\""))]
+    fn what_merely_begins_with_on_is_a_comment(#[case] typed: &str, #[case] command: Command) {
+        assert_eq!(parse(typed), Ok(command));
     }
 
     #[rstest]

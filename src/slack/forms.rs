@@ -260,8 +260,8 @@ fn from_message(
     let (Some(channel), Some(ts)) = (channel_of(interaction), &message.ts) else {
         return Err(Ignored::Incomplete);
     };
-    let wire = message.text.as_deref().unwrap_or_default();
-    let text = text::unescape(wire, |id| {
+    let wire = text::with_emoji(message.text.as_deref().unwrap_or_default(), &message.blocks);
+    let text = text::unescape(&wire, |id| {
         if id == own.user {
             own.name.clone()
         } else {

@@ -110,8 +110,8 @@ fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
         return Err(Ignored::Incomplete);
     };
     let said_at = text::instant(ts).ok_or(Ignored::Incomplete)?;
-    let wire = event.text.as_deref().unwrap_or_default();
-    let typed = text::heard(wire, &own.user);
+    let wire = text::with_emoji(event.text.as_deref().unwrap_or_default(), &event.blocks);
+    let typed = text::heard(&wire, &own.user);
     let direct = is_direct(event, channel);
     Ok(Heard {
         keys: keys(callback, own, channel, ts),
@@ -303,6 +303,36 @@ mod tests {
             event[key] = value.clone();
         }
         event
+    }
+
+    #[rstest]
+    #[case::title("create :rocket: Launch page", "create \u{1f680} Launch page")]
+    #[case::command("done :rocket:", "done \u{1f680}")]
+    #[case::code("comment run `:rocket:`", "comment run `:rocket:`")]
+    fn emoji_are_heard_as_the_characters_that_people_see(#[case] wire: &str, #[case] heard: &str) {
+        let blocks = json!([{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [
+            {"type": "emoji", "name": "rocket", "unicode": "1f680"},
+        ]}]}]);
+        let event = dm(json!({"text": wire, "blocks": blocks}));
+        assert_eq!(verdict(event, ChannelCommands::Off).unwrap().text, heard);
+    }
+
+    /// What docs/slack.md says of programs and of group DMs.
+    #[rstest]
+    #[case::an_app(json!({"bot_id": "B0OTHER"}), Err(Ignored::Bot))]
+    #[case::a_workflow(json!({"bot_id": "B0FLOW", "subtype": "bot_message", "user": null}), Err(Ignored::Subtype))]
+    #[case::an_app_in_a_channel(json!({"bot_id": "B0OTHER", "channel": "C0PROJ1", "channel_type": "channel", "text": "create X"}), Err(Ignored::Bot))]
+    #[case::a_group_dm(json!({"channel": "G0GROUP", "channel_type": "mpim"}), Err(Ignored::NotForUs))]
+    #[case::a_mention_in_one(json!({"channel": "G0GROUP", "channel_type": "mpim", "type": "app_mention", "text": "<@U0BOT01> done"}), Ok("done"))]
+    fn programs_and_group_dms_are_not_heard_but_for_mentions(
+        #[case] changes: Value,
+        #[case] heard: Result<&str, Ignored>,
+    ) {
+        let read = verdict(dm(changes), ChannelCommands::Bare);
+        assert_eq!(
+            read.map(|heard| heard.text).as_deref(),
+            heard.as_ref().copied()
+        );
     }
 
     #[test]

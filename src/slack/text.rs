@@ -3,7 +3,94 @@
 //! `gate` reads with it, `blocks` writes with it. The person's own characters stay as they are: what makes a verb out
 //! of `*Done*` or of a no-break space is the parser's business (`domain::command`).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+/// Wire text with the characters of its emoji for their names: `:rocket:` is a name of Slack's, which ClickUp shows as it
+/// stands. `blocks` is the same text as rich text, whose emoji have their code points; those of the workspace's own have
+/// none, and stay names. What stands in code is no emoji.
+pub fn with_emoji<'w>(wire: &'w str, blocks: &Value) -> Cow<'w, str> {
+    let mut named = Vec::new();
+    emoji_of(blocks, &mut named);
+    if named.is_empty() {
+        return Cow::Borrowed(wire);
+    }
+    let mut drawn = String::with_capacity(wire.len());
+    let mut rest = wire;
+    for (name, characters) in &named {
+        let Some((before, after)) = next_emoji(rest, &format!(":{name}:")) else {
+            continue;
+        };
+        drawn.push_str(before);
+        drawn.push_str(characters);
+        rest = match after.strip_prefix(":skin-tone-") {
+            // The characters have the tone.
+            Some(tone) => tone.split_once(':').map_or(after, |(_, behind)| behind),
+            None => after,
+        };
+    }
+    drawn.push_str(rest);
+    Cow::Owned(drawn)
+}
+
+/// The emoji of rich text in their order: each name with its characters.
+fn emoji_of(value: &Value, named: &mut Vec<(String, String)>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| emoji_of(item, named)),
+        Value::Object(item) => {
+            let text = |key: &str| item.get(key).and_then(Value::as_str);
+            if text("type") == Some("emoji") {
+                if let (Some(name), Some(characters)) =
+                    (text("name"), text("unicode").and_then(characters))
+                {
+                    named.push((name.to_owned(), characters));
+                }
+            } else if let Some(elements) = item.get("elements") {
+                emoji_of(elements, named);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `1f44d-1f3fb` → the characters.
+fn characters(unicode: &str) -> Option<String> {
+    let character = |code: &str| u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+    let characters: String = unicode.split('-').map(character).collect::<Option<_>>()?;
+    let drawn = !characters
+        .chars()
+        .any(|c| c.is_control() || matches!(c, '<' | '>' | '&'));
+    drawn.then_some(characters)
+}
+
+/// What is before and behind the next `name` that is not in code.
+fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    let mut from = 0;
+    loop {
+        let rest = text.get(from..)?;
+        let at = rest.find(name)?;
+        // Code that begins before it: three marks go over lines.
+        let code = rest.find('`').filter(|&code| code < at);
+        let Some(code) = code else {
+            let (before, found) = text.split_at_checked(from + at)?;
+            return Some((before, found.strip_prefix(name)?));
+        };
+        let marks = match rest.get(code..)?.starts_with("```") {
+            true => "```",
+            false => "`",
+        };
+        let inside = rest.get(code + marks.len()..)?;
+        let line = match marks {
+            "`" => inside.find('\n').unwrap_or(inside.len()),
+            _ => inside.len(),
+        };
+        let closes = inside.get(..line)?.find(marks);
+        // A mark that nothing closes is one that was typed.
+        from += code + marks.len() + closes.map_or(0, |at| at + marks.len());
+    }
+}
 
 use crate::domain::controls::without_controls;
 
@@ -151,6 +238,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
+    use serde_json::json;
 
     fn nobody(_: &str) -> Option<String> {
         None
@@ -158,6 +246,44 @@ mod tests {
 
     fn ann(id: &str) -> Option<String> {
         (id == "U0ANN01").then(|| "Ann <&>".to_owned())
+    }
+
+    fn section(elements: Value) -> Value {
+        json!([{"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": elements}]}])
+    }
+
+    fn emoji(name: &str, unicode: &str) -> Value {
+        json!({"type": "emoji", "name": name, "unicode": unicode})
+    }
+
+    #[rstest]
+    #[case::rocket(":rocket: Launch page", json!([emoji("rocket", "1f680")]), "\u{1f680} Launch page")]
+    #[case::toned("ok :+1::skin-tone-2: go", json!([emoji("+1", "1f44d-1f3fb")]), "ok \u{1f44d}\u{1f3fb} go")]
+    #[case::flag(":flag-us:", json!([emoji("flag-us", "1f1fa-1f1f8")]), "\u{1f1fa}\u{1f1f8}")]
+    #[case::two(":a: :b::a:", json!([emoji("a", "1f170"), emoji("b", "1f171"), emoji("a", "1f170")]), "\u{1f170} \u{1f171}\u{1f170}")]
+    #[case::own(":shipit: now", json!([{"type": "emoji", "name": "shipit"}]), ":shipit: now")]
+    #[case::in_code("`:rocket:` is :rocket:", json!([emoji("rocket", "1f680")]), "`:rocket:` is \u{1f680}")]
+    #[case::in_a_block("```\n:rocket:\n```\n:rocket:", json!([emoji("rocket", "1f680")]), "```\n:rocket:\n```\n\u{1f680}")]
+    #[case::an_open_mark("a ` b :rocket:", json!([emoji("rocket", "1f680")]), "a ` b \u{1f680}")]
+    #[case::only_in_code("`:rocket:`", json!([emoji("rocket", "1f680")]), "`:rocket:`")]
+    #[case::a_time("at 9:30: go", json!([emoji("rocket", "1f680")]), "at 9:30: go")]
+    #[case::no_code_point(":rocket:", json!([emoji("rocket", "zz")]), ":rocket:")]
+    #[case::a_code_point_of_slacks(":rocket:", json!([emoji("rocket", "3c-40-55")]), ":rocket:")]
+    #[case::no_emoji("a &amp; b", json!([{"type": "text", "text": "a & b"}]), "a &amp; b")]
+    fn emoji_get_their_characters(
+        #[case] wire: &str,
+        #[case] elements: Value,
+        #[case] drawn: &str,
+    ) {
+        assert_eq!(with_emoji(wire, &section(elements)), drawn);
+    }
+
+    #[rstest]
+    #[case(Value::Null)]
+    #[case(json!("rich_text"))]
+    #[case(json!([{"type": "rich_text", "elements": 3}, {"type": "never_seen"}]))]
+    fn odd_blocks_change_nothing(#[case] blocks: Value) {
+        assert_eq!(with_emoji(":rocket: x", &blocks), ":rocket: x");
     }
 
     #[rstest]

@@ -123,6 +123,8 @@ pub struct Event {
     /// Of `app_home_opened`.
     #[serde(deserialize_with = "lenient")]
     pub tab: Option<String>,
+    /// The text once more, as rich text: it has the characters of emoji.
+    pub blocks: Value,
 }
 
 /// What a reaction is on.
@@ -425,6 +427,8 @@ pub struct Message {
     pub user: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub text: Option<String>,
+    /// As [`Event::blocks`].
+    pub blocks: Value,
     #[serde(deserialize_with = "lenient")]
     pub edited: Edited,
     #[serde(deserialize_with = "lenient")]

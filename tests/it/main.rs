@@ -65,6 +65,7 @@ mod slack_events;
 mod slack_refuses;
 mod slack_socket;
 mod slash;
+mod smiles;
 mod snooze;
 mod standing;
 mod start;

@@ -146,7 +146,7 @@ impl Slack {
         extra.insert(
             "blocks".to_owned(),
             json!([{"type": "rich_text", "block_id": ids::short(5), "elements": [
-                {"type": "rich_text_section", "elements": [{"type": "text", "text": typed}]}]}]),
+                {"type": "rich_text_section", "elements": text::elements(typed)}]}]),
         );
         let thread_ts = thread_ts.map(str::to_owned);
         self.drafts(

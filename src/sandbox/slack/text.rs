@@ -1,5 +1,7 @@
 //! Text as it is on Slack's wire (contract 2.2): what Slack makes of what a person types, and of what a bot posts.
 
+use serde_json::{Value, json};
+
 /// Endings by which Slack takes a bare word for a domain. A few stand for all.
 const DOMAINS: [&str; 8] = ["com", "org", "net", "io", "dev", "app", "rs", "test"];
 /// Emoji that people type as characters and Slack hands on as names. A few stand for all.
@@ -36,6 +38,40 @@ pub(super) fn typed(text: &str, bot_name: &str, bot_user: &str) -> String {
         rest = rest.split_at(next.len_utf8()).1;
     }
     wire
+}
+
+/// What a person typed as the elements of rich text: its emoji, typed as characters or by name, with their code points. In
+/// code there are none.
+pub(super) fn elements(text: &str) -> Vec<Value> {
+    let mut elements = Vec::new();
+    let mut plain = String::new();
+    let mut in_code = false;
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        in_code ^= next == '`';
+        let emoji = EMOJI.iter().find_map(|&(c, name)| {
+            let behind = rest.strip_prefix(name).or_else(|| rest.strip_prefix(c))?;
+            Some((c, name, behind))
+        });
+        match emoji.filter(|_| !in_code) {
+            Some((c, name, behind)) => {
+                if !plain.is_empty() {
+                    elements.push(json!({"type": "text", "text": std::mem::take(&mut plain)}));
+                }
+                let name = name.trim_matches(':');
+                elements.push(json!({"type": "emoji", "name": name, "unicode": format!("{:x}", u32::from(c))}));
+                rest = behind;
+            }
+            None => {
+                plain.push(next);
+                rest = rest.split_at(next.len_utf8()).1;
+            }
+        }
+    }
+    if !plain.is_empty() {
+        elements.push(json!({"type": "text", "text": plain}));
+    }
+    elements
 }
 
 /// What a bot posted, as Slack keeps it: a bare `&`, `<` or `>` becomes an entity; mentions, links and entities stay.
