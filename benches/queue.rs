@@ -47,6 +47,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
         repos: vec![RepoName::parse("acme/widgets").unwrap()],
         weights: Weights::default(),
         allowed_users: Vec::new(),
+        operators: Vec::new(),
         default_person: None,
         slack: false,
         channels: BTreeMap::new(),

@@ -79,6 +79,8 @@ pub struct App {
     retention: chrono::Duration,
     log_retention: chrono::Duration,
     set_aside: set_aside::Setting,
+    /// Said once, at the start.
+    warnings: Vec<String>,
 }
 
 impl App {
@@ -208,6 +210,7 @@ impl App {
             retention: at_most_ages(config.store.retention),
             log_retention: at_most_ages(config.store.log_retention),
             set_aside,
+            warnings: warnings(config),
         })
     }
 
@@ -252,6 +255,9 @@ impl App {
         }
         if let Ok(address) = self.hooks.local_addr() {
             tracing::info!(webhooks = %address, "webhooks are taken on {address}");
+        }
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
         }
         for source in self.syncs.reconciler.sources() {
             if self.inbox.secrets(source, None).await?.is_empty() {
@@ -366,7 +372,7 @@ async fn supervise(
         }
         Some(early) => {
             let error = early.into_error();
-            tracing::error!(error = %error, "{error}");
+            tracing::error!("{error}");
             Err(error)
         }
     };
@@ -391,7 +397,7 @@ async fn supervise(
     }
     match &result {
         Ok(()) => tracing::info!("stopped"),
-        Err(error) => tracing::error!(error = %error, "stopped: {error}"),
+        Err(error) => tracing::error!("stopped: {error}"),
     }
     result
 }
@@ -479,7 +485,7 @@ impl Syncs {
         }
         self.watched.look(source).await;
         if let Err(trouble) = self.watched.alarms.polled(source, &synced).await {
-            tracing::error!(%source, error = %trouble, "operators were not told: {trouble}");
+            tracing::error!(%source,  "operators were not told: {trouble}");
         }
     }
 
@@ -566,7 +572,7 @@ impl Watched {
         match self.alarms.stands(source, &now).await {
             Ok(()) => *seen = now,
             Err(trouble) => {
-                tracing::error!(%source, error = %trouble, "how {source} stands was not kept: {trouble}");
+                tracing::error!(%source,  "how {source} stands was not kept: {trouble}");
             }
         }
     }
@@ -622,7 +628,7 @@ async fn housekeeping(
                 continue;
             }
             Err(trouble) => {
-                tracing::error!(error = %trouble, "old rows could not be forgotten: {trouble}");
+                tracing::error!("old rows could not be forgotten: {trouble}");
             }
         }
         tokio::select! {
@@ -838,6 +844,11 @@ fn desk_settings(config: &Config) -> DeskSettings {
             .iter()
             .flat_map(|slack| slack.allowed_users.clone())
             .collect(),
+        operators: config
+            .slack
+            .iter()
+            .flat_map(|slack| slack.operators.clone())
+            .collect(),
         default_person: config.api.default_person.clone(),
         finds_by_email: config.clickup.is_some()
             && config.people.iter().any(|person| person.clickup.is_none()),
@@ -892,6 +903,22 @@ fn configured(person: &config::Person) -> Configured {
     }
 }
 
+/// What an operator has to know of the configuration, although the daemon starts with it.
+fn warnings(config: &Config) -> Vec<String> {
+    let remarks = config.remarks();
+    let mut warnings = Vec::new();
+    let untouched = remarks.untouched();
+    if !untouched.is_empty() {
+        warnings.push(format!(
+            "the configuration still has values of bot.toml.example: {}",
+            untouched.join(", ")
+        ));
+    }
+    warnings.extend(remarks.exposed());
+    warnings.extend(crate::store::on_a_network(&config.store.path));
+    warnings
+}
+
 /// The token of the API: `api.token`, else what stands in the `api-token` file, which is made at the first start.
 fn api_token(config: &Config) -> Result<http::Token, AppError> {
     let path = config.api_token_path();
@@ -902,7 +929,10 @@ fn api_token(config: &Config) -> Result<http::Token, AppError> {
     let text = match &config.api.token {
         Some(token) => token.expose().to_owned(),
         None => match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+            Ok(text) => {
+                crate::store::keep_private(&path);
+                text
+            }
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
                 make_token(&path).map_err(trouble)?
             }

@@ -13,6 +13,7 @@
 //! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
 //! │   ├── layers.rs      what was given, and where
 //! │   ├── reader.rs      keys → values, and every mistake
+//! │   ├── remarks.rs     values that are still the example's; files with secrets that others can read
 //! │   └── secret.rs      a token that does not print
 //! ├── cli/           the clap types
 //! │   ├── client.rs      the client of our own HTTP API
@@ -57,6 +58,7 @@
 //! │   ├── morning.rs     the briefing, gathered
 //! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
 //! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
+//! │   ├── strangers.rs   members who may not command: logged, and told to operators
 //! │   ├── change.rs      assign, claim, due and prio
 //! │   ├── set_aside.rs   retry: work that is set aside is begun again
 //! │   └── why.rs         the points of a task and its place
@@ -66,13 +68,15 @@
 //! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
 //! ├── inbox.rs       webhook deliveries → source events → apply
 //! ├── reconcile.rs   polls: what changed, or everything → the same apply
-//! │   └── comments.rs    what was written, where no webhook said so
+//! │   ├── comments.rs    what was written, where no webhook said so
+//! │   └── failing.rs     when a poll that fails is logged
 //! ├── cards.rs       cards that stand in Slack, made again when their task changes
 //! ├── apply.rs       what a source says about a task → the mirror, and notices
 //! ├── gaps.rs        failed deliveries, suspended webhooks, and operators told of lasting trouble
 //! ├── store/         SQLite and all SQL
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
+//! │   ├── private.rs     who may read its files, and whether they are on a network
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │                      set_aside.rs: the tables

@@ -49,13 +49,13 @@ async fn run(cli: Cli) -> ExitCode {
             }
         }
         Command::Config { command } => match load(&cli.options) {
-            Ok(config) => {
-                match command {
-                    ConfigCommand::Show => print!("{}", config.show()),
-                    ConfigCommand::Check => println!("✓ {}", checked(&config)),
+            Ok(config) => match command {
+                ConfigCommand::Show => {
+                    print!("{}", config.show());
+                    ExitCode::SUCCESS
                 }
-                ExitCode::SUCCESS
-            }
+                ConfigCommand::Check => check(&config),
+            },
             Err(exit) => exit,
         },
         Command::Webhooks { command } => match load(&cli.options) {
@@ -113,16 +113,38 @@ fn clock() -> Clock {
     clock
 }
 
-/// Listens for SIGTERM and SIGINT from now on; resolves on either.
+/// Listens for signals from now on; resolves on SIGTERM, SIGINT and SIGQUIT. Of the others that would end a process at
+/// once, SIGHUP stops a daemon whose terminal is gone. Without a terminal it comes from tools that want a reload, which
+/// there is not: it is ignored, as SIGUSR1 and SIGUSR2 are.
 #[cfg(unix)]
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut user1 = signal(SignalKind::user_defined1())?;
+    let mut user2 = signal(SignalKind::user_defined2())?;
+    let at_a_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            let (name, stops) = tokio::select! {
+                Some(()) = terminate.recv() => ("SIGTERM", true),
+                Some(()) = interrupt.recv() => ("SIGINT", true),
+                Some(()) = quit.recv() => ("SIGQUIT", true),
+                Some(()) = hangup.recv() => ("SIGHUP", at_a_terminal),
+                Some(()) = user1.recv() => ("SIGUSR1", false),
+                Some(()) = user2.recv() => ("SIGUSR2", false),
+                // None of them can arrive any more.
+                else => return std::future::pending().await,
+            };
+            if stops {
+                tracing::info!("{name} received");
+                return;
+            }
+            tracing::info!(
+                "{name} is ignored; bot.toml is read at the start only, so restart Ivan for a change to count"
+            );
         }
     })
 }
@@ -142,6 +164,31 @@ fn load(options: &Options) -> Result<Config, ExitCode> {
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// `config check`: fails while something still is as the example has it.
+fn check(config: &Config) -> ExitCode {
+    let remarks = config.remarks();
+    let exposed = remarks.exposed();
+    for remark in &exposed {
+        eprintln!("! {remark}");
+    }
+    if !remarks.untouched().is_empty() {
+        return fail(&format!(
+            "{} still as in bot.toml.example; fill in your own:\n  {}",
+            are(remarks.untouched().len()),
+            remarks.untouched().join("\n  ")
+        ));
+    }
+    println!("✓ {}", checked(config));
+    ExitCode::SUCCESS
+}
+
+fn are(values: usize) -> String {
+    match values {
+        1 => "1 value is".to_owned(),
+        many => format!("{many} values are"),
+    }
 }
 
 fn checked(config: &Config) -> String {
@@ -212,6 +259,8 @@ fn start_logging(format: &LogFormat, level: &str) {
         .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A terminal that is gone takes no line, and to say so there would end the daemon.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => builder.json().init(),

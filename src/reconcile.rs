@@ -8,9 +8,10 @@
 //! of its rate limit is theirs. Only the first walk uses that, too: without it there is nothing to write to.
 
 mod comments;
+mod failing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -96,6 +97,8 @@ struct Mirrored {
     unasked: Notify,
     /// A poll is wanted now: after an outage, or when a webhook was found silent.
     wanted: Notify,
+    /// What was logged of polls that fail.
+    failing: std::sync::Mutex<failing::Failing>,
 }
 
 impl Reconciler {
@@ -115,6 +118,7 @@ impl Reconciler {
                     walking: Mutex::default(),
                     unasked: Notify::new(),
                     wanted: Notify::new(),
+                    failing: std::sync::Mutex::default(),
                 };
                 (mirrored.mirror.reader.source(), mirrored)
             })
@@ -265,9 +269,34 @@ impl Inner {
         metrics::histogram!("ivan_sync_seconds").record(begun.elapsed().as_secs_f64());
         metrics::counter!("ivan_sync_changes_total", "source" => source.as_str())
             .increment(synced.changed);
-        tracing::info!(%source, full, changed = synced.changed, error = synced.error, ms = begun.elapsed().as_millis(),
-            "read {source}: {} changed", synced.changed);
+        let ms = begun.elapsed().as_millis();
+        self.log_poll(source, mirrored, full, ms, &synced);
         synced
+    }
+
+    /// Logs a poll. A failure that lasts is logged at growing intervals.
+    fn log_poll(&self, source: Source, mirrored: &Mirrored, full: bool, ms: u128, synced: &Synced) {
+        let changed = synced.changed;
+        let mut failing = mirrored
+            .failing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let lasted = failing.went(self.clock.now(), synced.error.as_deref());
+        match (&synced.error, lasted) {
+            (None, None) => {
+                tracing::info!(%source, full, changed, ms, "read {source}: {changed} changed");
+            }
+            (None, Some(lasted)) => {
+                tracing::info!(%source, full, changed, ms, "read {source}: {changed} changed. It had failed {lasted}");
+            }
+            (Some(why), Some(lasted)) => {
+                let why = why.trim_end_matches('.');
+                tracing::warn!(%source, full, ms, "{why} (read {source}: {changed} changed; failing {lasted}, tried again by itself)");
+            }
+            (Some(why), None) => {
+                tracing::debug!(%source, full, ms, "{why} (read {source}: {changed} changed)");
+            }
+        }
     }
 
     async fn read(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
@@ -321,7 +350,7 @@ impl Inner {
         let begun = match self.store.begin(&work).await {
             Ok(begun) => begun,
             Err(trouble) => {
-                tracing::warn!(%source, error = %trouble, "comments in {source} were not read: {trouble}");
+                tracing::warn!(%source, "comments in {source} were not read: {trouble}");
                 return;
             }
         };
@@ -331,7 +360,7 @@ impl Inner {
             .is_over(begun, read.is_ok(), self.clock.now())
             .await;
         if let Err(why) = read {
-            tracing::warn!(%source, %why, "comments in {source} were not read: {why}. The next poll asks again");
+            tracing::warn!(%source, "comments in {source} were not read: {why}. The next poll asks again");
         }
     }
 

@@ -11,6 +11,9 @@ use super::client::Reply;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::task::Source;
 
+/// What the API lists at most, as `limit` of `GET /queue` has it.
+const LIST_MOST: u64 = 200;
+
 /// What was asked, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -157,6 +160,16 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
         let number = task.get("number")?.as_u64()?;
         let _ = writeln!(out, "{number:>width$}. {}", line(task, zone)?);
     }
+    let total = json.get("total").and_then(Value::as_u64).unwrap_or(0);
+    let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
+    let more = total.saturating_sub(listed);
+    if more > 0 {
+        let _ = writeln!(
+            out,
+            "{more} more of {total}; a number after `list` shows so many: `ivan list {}`",
+            total.min(LIST_MOST)
+        );
+    }
     Some(Printed::ok(out))
 }
 
@@ -221,12 +234,16 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
     Some(Printed::ok(out))
 }
 
-/// `Renew the certificate · ClickUp · in review · due 3 Mar 2026`
+/// `Login fails · GitHub acme/widgets#7 · open · due 3 Mar 2026`
 fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> {
-    let mut parts = vec![
-        text(task, "title")?,
-        source_name(task.get("source")?.as_str()?),
-    ];
+    let source = source_name(task.get("source")?.as_str()?);
+    // People know an issue by its number, and a ClickUp task by its title.
+    let issue = text(task, "task_id").and_then(|id| Some(id.strip_prefix("github:")?.to_owned()));
+    let place = match issue {
+        Some(issue) => format!("{source} {issue}"),
+        None => source,
+    };
+    let mut parts = vec![text(task, "title")?, place];
     parts.extend(text(task, "source_status"));
     // A day is the same everywhere; a time is of the day that it is here.
     let day = text(task, "due_day").and_then(|day| day.parse::<NaiveDate>().ok());
@@ -468,6 +485,38 @@ mod tests {
         assert_eq!(print(What::List, 200, json!({ "tasks": [] })), said);
     }
 
+    #[rstest]
+    #[case(
+        62,
+        "60 more of 62; a number after `list` shows so many: `ivan list 62`\n"
+    )]
+    #[case(3, "1 more of 3; a number after `list` shows so many: `ivan list 3`\n")]
+    #[case(
+        500,
+        "498 more of 500; a number after `list` shows so many: `ivan list 200`\n"
+    )]
+    #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
+    fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
+        let answer = json!({ "tasks": [certificate(), login()], "total": total });
+        let printed = print(What::List, 200, answer);
+        assert!(printed.out.ends_with(ends), "{}", printed.out);
+    }
+
+    /// A day is the same everywhere; a time is of the day that it is here.
+    #[rstest]
+    #[case(json!({"due": "2026-03-03T03:00:00Z", "due_day": "2026-03-02"}), "due 2 Mar 2026")]
+    #[case(json!({"due": "2026-03-03T03:00:00Z", "due_day": null}), "due 3 Mar 2026")]
+    #[case(json!({"due": null, "due_day": "2026-03-02"}), "due 2 Mar 2026")]
+    fn a_list_has_the_day_on_which_a_task_is_due(#[case] due: Value, #[case] told: &str) {
+        let mut task = login();
+        for (key, value) in due.as_object().unwrap() {
+            task[key] = value.clone();
+        }
+        let printed = print(What::List, 200, json!({ "tasks": [task] }));
+        let line = format!("2. Login fails on Safari · GitHub acme/widgets#7 · open · {told}\n");
+        assert_eq!(printed.out, line);
+    }
+
     #[test]
     fn a_list_is_numbered() {
         let printed = print(
@@ -477,7 +526,7 @@ mod tests {
         );
         assert_snapshot!(printed.out, @r"
         1. Renew the certificate · ClickUp · in review · due 3 Mar 2026
-        2. Login fails on Safari · GitHub · open
+        2. Login fails on Safari · GitHub acme/widgets#7 · open
         ");
     }
 

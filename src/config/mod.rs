@@ -5,6 +5,7 @@
 
 mod layers;
 mod reader;
+mod remarks;
 mod secret;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::domain::task::{RepoName, Source};
 
 pub use layers::Origin;
 pub use reader::ConfigError;
+pub use remarks::Remarks;
 pub use secret::Secret;
 
 use layers::Layers;
@@ -48,6 +50,7 @@ pub struct Config {
     pub log: Log,
     file: Option<PathBuf>,
     shown: String,
+    remarks: Remarks,
 }
 
 /// `[slack]`
@@ -334,6 +337,11 @@ impl Config {
         self.shown.clone()
     }
 
+    /// Values that are valid and yet look wrong, and files that others can read.
+    pub fn remarks(&self) -> &Remarks {
+        &self.remarks
+    }
+
     /// Also gives the keys that exist.
     fn read_known(
         file: Option<(&Path, &str)>,
@@ -344,6 +352,7 @@ impl Config {
             Err(error) => return (Err(whole(error)), BTreeSet::new()),
         };
         let path = layers.file.clone();
+        let untouched = remarks::like_the_example(&layers);
         let mut reader = Reader::new(layers);
         let configured: Vec<Source> = Source::ALL
             .into_iter()
@@ -379,6 +388,7 @@ impl Config {
         let sync = sync(&mut reader);
         let outbox = outbox(&mut reader);
         let log = log(&mut reader);
+        let remarks = Remarks::new(untouched, reader.secrets_by_file());
         let (errors, shown, known) = reader.finish();
         let config = if errors.is_empty() {
             Ok(Config {
@@ -396,6 +406,7 @@ impl Config {
                 log,
                 file: path,
                 shown,
+                remarks,
             })
         } else {
             Err(ConfigErrors(errors))
@@ -484,7 +495,7 @@ fn place(
     github: Option<&GitHub>,
 ) -> Place {
     let given = reader.optional(&key("source"), &SOURCE, "that of the list or repository");
-    let list = reader.optional(&key("list"), &CLICKUP_ID, "clickup.list_id");
+    let list = reader.optional(&key("list"), &LIST, "clickup.list_id");
     let repo = reader.optional(&key("repo"), &REPO, "github.repo");
     if let Some(list) = &list
         && let Some(clickup) = clickup
@@ -705,17 +716,17 @@ fn clickup(reader: &mut Reader) -> Option<ClickUp> {
     );
     let team_id = reader.required(
         "clickup.team_id",
-        &CLICKUP_ID,
+        &TEAM,
         here,
         "the workspace's id: the first number in its address",
     );
     let list_id = reader.required(
         "clickup.list_id",
-        &CLICKUP_ID,
+        &LIST,
         here,
-        "the id of the list for new tasks: the last number in the list's address",
+        "the list for new tasks: its address, or the id in it",
     );
-    let lists = reader.or("clickup.lists", &CLICKUP_IDS, Vec::new());
+    let lists = reader.or("clickup.lists", &LISTS, Vec::new());
     let complete_status = reader.or("clickup.complete_status", &TEXT, "complete".into());
     let in_progress_status = reader.optional(
         "clickup.in_progress_status",
@@ -1024,10 +1035,90 @@ const CLICKUP_ID: Kind<String> = Kind {
     show: |id| quote(id),
 };
 
-const CLICKUP_IDS: Kind<Vec<String>> = Kind {
-    parse: |value| texts(value)?.into_iter().map(clickup_id).collect(),
+/// A list's id, or an address or a part of one that has it.
+const LIST: Kind<String> = Kind {
+    parse: |value| clickup_list(&text(value)?),
+    show: |id| quote(id),
+};
+
+const LISTS: Kind<Vec<String>> = Kind {
+    parse: |value| {
+        texts(value)?
+            .iter()
+            .map(|list| clickup_list(list))
+            .collect()
+    },
     show: |ids| quote_all(ids),
 };
+
+/// A workspace's id, or an address that begins with it.
+const TEAM: Kind<String> = Kind {
+    parse: |value| {
+        let text = text(value)?;
+        match clickup_address(&text)
+            .and_then(|parts| parts.into_iter().find(|part| is_number(part)))
+        {
+            Some(id) => Ok(id.to_owned()),
+            None => clickup_id(text),
+        }
+    },
+    show: |id| quote(id),
+};
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The parts of an address's path; `None` if the text is no address.
+fn clickup_address(text: &str) -> Option<Vec<&str>> {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .unwrap_or(text);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let path = rest.split_at_checked(end)?.0;
+    let (_, path) = path.split_once('/')?;
+    Some(path.split('/').filter(|part| !part.is_empty()).collect())
+}
+
+/// Addresses of lists are `…/v/li/<id>`, and `…/v/l/6-<id>-<n>` for one of the list's views. A view with another id does
+/// not name its list (contract clickup, addresses of lists).
+fn clickup_list(text: &str) -> Result<String, String> {
+    const WRITE: &str =
+        "write the id of a list, the long number in `/v/l/6-<id>-1` or `/v/li/<id>`";
+    let parts = clickup_address(text).unwrap_or_else(|| vec![text]);
+    if let Some(id) = parts.iter().find_map(|part| list_of_view(part)) {
+        return Ok(id.to_owned());
+    }
+    let old = parts.windows(2).find_map(|pair| match pair {
+        ["li", id] if is_number(id) => Some(*id),
+        _ => None,
+    });
+    if let Some(id) = old {
+        return Ok(id.to_owned());
+    }
+    let level = |part: &&str| match part.split('-').collect::<Vec<_>>().as_slice() {
+        [level, id, view] if is_number(id) && is_number(view) => match *level {
+            "4" => Some("a space"),
+            "5" => Some("a folder"),
+            "7" => Some("a whole workspace"),
+            _ => None,
+        },
+        _ => None,
+    };
+    match (parts.iter().find_map(level), parts.as_slice()) {
+        (Some(level), _) => Err(format!("`{text}` is {level}; {WRITE}")),
+        (None, [id]) if !id.contains('-') => clickup_id((*id).to_owned()),
+        (None, [_]) => Err(format!("`{text}` is the id of a view; {WRITE}")),
+        (None, _) => Err(format!("`{text}` does not name a list; {WRITE}")),
+    }
+}
+
+/// `<id>` of `6-<id>-<n>`.
+fn list_of_view(part: &str) -> Option<&str> {
+    let (id, view) = part.strip_prefix("6-")?.split_once('-')?;
+    (is_number(id) && is_number(view)).then_some(id)
+}
 
 fn clickup_id(text: String) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -1119,7 +1210,25 @@ const REPOS: Kind<Vec<RepoName>> = Kind {
 };
 
 fn repo(text: &str) -> Result<RepoName, String> {
-    RepoName::parse(text).ok_or_else(|| format!("`{text}` is not a repository as owner/name"))
+    RepoName::parse(text).ok_or_else(|| {
+        let told = format!("`{text}` is not a repository as owner/name");
+        match repo_of_address(text) {
+            Some(name) => format!("{told}; write `{name}`"),
+            None => told,
+        }
+    })
+}
+
+/// The repository of an address such as `https://github.com/owner/name.git` or `git@github.com:owner/name`.
+fn repo_of_address(text: &str) -> Option<RepoName> {
+    let path = match text.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => text.split_once(':')?.1,
+    };
+    let mut parts = path.split(['/', '?', '#']);
+    let (owner, name) = (parts.next()?, parts.next()?);
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    RepoName::parse(&format!("{owner}/{name}"))
 }
 
 const ADDRESS: Kind<String> = Kind {

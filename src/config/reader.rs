@@ -53,6 +53,8 @@ pub struct Reader {
     origins: BTreeMap<String, Origin>,
     shown: Vec<Shown>,
     errors: Vec<ConfigError>,
+    /// The files that have secrets in them, and for which keys.
+    secrets: BTreeMap<PathBuf, Vec<String>>,
 }
 
 impl Reader {
@@ -63,7 +65,13 @@ impl Reader {
             origins: BTreeMap::new(),
             shown: Vec::new(),
             errors: Vec::new(),
+            secrets: BTreeMap::new(),
         }
+    }
+
+    /// The files that secrets were read from, each with the keys of those secrets.
+    pub fn secrets_by_file(&self) -> BTreeMap<PathBuf, Vec<String>> {
+        self.secrets.clone()
     }
 
     /// Whether any key of a section was given. A section without keys is not configured.
@@ -235,7 +243,12 @@ impl Reader {
     fn given<T>(&mut self, key: &str, kind: &Kind<T>) -> Option<T> {
         let Given { value, origin } = self.take(key)?;
         self.origins.insert(key.to_owned(), origin.clone());
-        match (kind.parse)(&value) {
+        let quoted = matches!(origin, Origin::Variable(_)) && is_quoted(&value);
+        let parsed = match quoted {
+            true => Err(IN_QUOTES.to_owned()),
+            false => (kind.parse)(&value),
+        };
+        match parsed {
             Ok(value) => {
                 self.shown.push(Shown {
                     key: key.to_owned(),
@@ -299,6 +312,16 @@ impl Reader {
             (None, None) => return None,
         };
         self.origins.insert(key.to_owned(), origin.clone());
+        if let Origin::File(path) | Origin::SecretFile { path, .. } = &origin {
+            let keys = self.secrets.entry(path.clone()).or_default();
+            keys.push(key.to_owned());
+        }
+        let quoted = matches!(&text, Ok(text) if in_quotes(text));
+        // A phrase in a file may be of any characters. What an env file gives keeps the quotation marks around it.
+        let text = match quoted && matches!(origin, Origin::Variable(_)) {
+            true => Err(IN_QUOTES.to_owned()),
+            false => text,
+        };
         match text.and_then(read) {
             Ok(secret) => {
                 self.shown.push(Shown {
@@ -413,13 +436,47 @@ pub fn integer(value: &Value) -> Result<i64, String> {
     }
 }
 
+const IN_QUOTES: &str =
+    "is in quotation marks, which count as a part of it here; write it without them";
+
+/// Whether a text stands in quotation marks: `docker --env-file` and others leave them around a value.
+fn in_quotes(text: &str) -> bool {
+    let (mut left, mut right) = (text.chars(), text.chars());
+    text.chars().nth(1).is_some()
+        && matches!(
+            (left.next(), right.next_back()),
+            (Some('"'), Some('"'))
+                | (Some('\''), Some('\''))
+                | (Some('`'), Some('`'))
+                | (Some('“' | '”' | '„'), Some('”' | '“'))
+                | (Some('‘' | '’' | '‚'), Some('’' | '‘'))
+        )
+}
+
+fn is_quoted(value: &Value) -> bool {
+    match &value.kind {
+        ValueKind::String(text) => in_quotes(text.trim()),
+        ValueKind::Array(values) => values.iter().any(is_quoted),
+        _ => false,
+    }
+}
+
 /// A token travels in a header: visible ASCII. What is wrong is told without telling the token.
 fn token(text: String, prefix: &str) -> Result<Secret, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
     }
+    if in_quotes(&text) {
+        return Err(IN_QUOTES.to_owned());
+    }
     if !text.chars().all(|c| c.is_ascii_graphic()) {
         return Err("has a space in it, or a character that no token has".to_owned());
+    }
+    if let Some(kind) = rotating(&text, prefix) {
+        return Err(format!(
+            "is {kind} of an app whose tokens rotate, and ends within 12 hours. Ivan does not renew tokens, and Slack does not turn \
+             rotation off again: make an app without it, from deploy/slack-manifest.yaml"
+        ));
     }
     if !text.starts_with(prefix) {
         return Err(format!(
@@ -427,6 +484,17 @@ fn token(text: String, prefix: &str) -> Result<Secret, String> {
         ));
     }
     Ok(Secret::new(text))
+}
+
+/// Tokens of a Slack app with token rotation: `xoxe.xoxb-…` and `xoxe.xoxp-…`, and `xoxe-…`, which renews them.
+fn rotating(text: &str, prefix: &str) -> Option<&'static str> {
+    let of_slack = prefix.starts_with("xox") || prefix.starts_with("xapp");
+    match text {
+        _ if !of_slack => None,
+        _ if text.starts_with("xoxe-") => Some("the refresh token"),
+        _ if text.starts_with("xoxe.") => Some("a token"),
+        _ => None,
+    }
 }
 
 /// A phrase may have spaces in it, as GitHub's own example has.

@@ -259,7 +259,7 @@ fn five_mistakes_are_told_at_once_with_key_reason_and_origin() {
 )]
 #[case::repos(
     "[github]\ntoken = 't'\nrepo = 'a/b'\nrepos = ['https://github.com/a/c']",
-    "github.repos: `https://github.com/a/c` is not a repository as owner/name (./bot.toml)"
+    "github.repos: `https://github.com/a/c` is not a repository as owner/name; write `a/c` (./bot.toml)"
 )]
 #[case::labels(
     "[github]\ntoken = 't'\nrepo = 'a/b'\n[github.priority_labels]\nurgent = true",
@@ -644,6 +644,190 @@ fn what_is_in_force_can_be_shown() {
     assert!(shown.is_ok(), "what is shown is TOML");
 }
 
+/// Whatever ClickUp shows of a list in an address bar.
+#[rstest]
+#[case::todays_view("6-901100000001-1")]
+#[case::board("6-901100000001-2")]
+#[case::address("https://app.clickup.com/9001/v/l/6-901100000001-1")]
+#[case::address_of_a_board("https://app.clickup.com/9001/v/b/6-901100000001-2?pr=90110000001")]
+#[case::old_address("https://app.clickup.com/9001/v/li/901100000001")]
+#[case::old_address_of_a_view("https://app.clickup.com/9001/v/l/li/901100000001#top")]
+#[case::without_its_scheme("app.clickup.com/9001/v/l/6-901100000001-1/")]
+#[case::part_of_it("/v/li/901100000001")]
+#[case::plain("901100000001")]
+fn a_list_is_taken_from_its_address(#[case] given: &str) {
+    let env = [
+        ("IVAN__CLICKUP__LIST_ID", given),
+        ("IVAN__CLICKUP__LISTS", &format!("77,{given}, 6-78-1")),
+    ];
+    let toml = format!("{CLICKUP}\n[[entities]]\nid = 'acme'\nlist = '{given}'");
+    let config = read(&toml, &env).unwrap();
+    let clickup = config.clickup.as_ref().unwrap();
+    assert_eq!(clickup.all_lists(), ["901100000001", "77", "78"]);
+    assert_eq!(config.entities[0].list.as_deref(), Some("901100000001"));
+    assert!(config.show().contains("list_id = \"901100000001\""));
+}
+
+#[rstest]
+#[case::view("8cdu22c-913", "is the id of a view")]
+#[case::address_of_a_view("https://app.clickup.com/9001/v/l/8cdu22c-913", "does not name a list")]
+#[case::folder("https://app.clickup.com/9001/v/l/5-90110-1", "is a folder")]
+#[case::space("4-90110-1", "is a space")]
+#[case::everything("https://app.clickup.com/9001/v/l/7-9001-1", "is a whole workspace")]
+#[case::task("https://app.clickup.com/t/86tst0001", "does not name a list")]
+#[case::old_folder("https://app.clickup.com/9001/v/f/90110/90120", "does not name a list")]
+#[case::half("6-901100000001", "is the id of a view")]
+#[case::name("Our inbox", "is not a ClickUp id")]
+fn what_names_no_list_is_refused_with_what_to_write(#[case] given: &str, #[case] told: &str) {
+    let errors = read(CLICKUP, &[("IVAN__CLICKUP__LIST_ID", given)]).unwrap_err();
+    let errors = errors.to_string();
+    assert!(errors.contains(&format!("`{given}` {told}")), "{errors}");
+    assert!(
+        given == "Our inbox" || errors.contains("/v/l/6-<id>-1"),
+        "{errors}"
+    );
+}
+
+#[rstest]
+#[case("https://app.clickup.com/9001/v/l/6-901100000001-1")]
+#[case("https://app.clickup.com/9001/home")]
+#[case("app.clickup.com/9001")]
+fn a_workspace_is_taken_from_an_address(#[case] given: &str) {
+    let config = read(CLICKUP, &[("IVAN__CLICKUP__TEAM_ID", given)]).unwrap();
+    assert_eq!(config.clickup.unwrap().team_id, "9001");
+}
+
+#[rstest]
+#[case("https://github.com/acme/widgets")]
+#[case("https://github.com/acme/widgets.git")]
+#[case("https://ghe.test/acme/widgets/issues?q=1")]
+#[case("git@github.com:acme/widgets.git")]
+fn an_address_of_a_repository_is_refused_with_what_to_write(#[case] given: &str) {
+    let env = [("IVAN__GITHUB__TOKEN", "t"), ("IVAN__GITHUB__REPO", given)];
+    let told = mistake("", &env);
+    assert!(told.contains("; write `acme/widgets`"), "{told}");
+}
+
+/// What env files, shells and chat programs leave around a value. The value itself is not told.
+#[rstest]
+#[case::double("IVAN__GITHUB__TOKEN", "\"github_pat_x\"", "github.token")]
+#[case::single("IVAN__GITHUB__TOKEN", "'github_pat_x'", "github.token")]
+#[case::typographic("IVAN__GITHUB__TOKEN", "“github_pat_x”", "github.token")]
+#[case::backticks("IVAN__SLACK__BOT_TOKEN", "`xoxb-x`", "slack.bot_token")]
+#[case::phrase("IVAN__GITHUB__WEBHOOK_SECRET", "\"pat_x\"", "github.webhook_secret")]
+#[case::text("IVAN__GITHUB__REPO", "\"acme/widgets\"", "github.repo")]
+#[case::list("IVAN__GITHUB__REPOS", "\"acme/api\",\"acme/web\"", "github.repos")]
+#[case::duration("IVAN__SYNC__INTERVAL", "'1h'", "sync.interval")]
+#[case::path("IVAN__STORE__PATH", "\"ivan.db\"", "store.path")]
+fn a_value_in_quotation_marks_is_told(
+    #[case] variable: &str,
+    #[case] value: &str,
+    #[case] key: &str,
+) {
+    let toml = format!(
+        "{CLICKUP}[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'\n\
+         [github]\ntoken = 't'\nrepo = 'acme/widgets'"
+    );
+    let errors = read(&toml, &[(variable, value)]).unwrap_err().to_string();
+    let told = format!("{key}: is in quotation marks, which count");
+    assert!(errors.contains(&told), "{errors}");
+    assert!(
+        !errors.contains("pat_x") && !errors.contains("xoxb-x"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_token_in_quotation_marks_is_told_wherever_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    fs::write(&path, "\"pk_sesame\"\n").unwrap();
+    let file = path.to_str().unwrap();
+    for toml in [
+        format!("[clickup]\nteam_id = 1\nlist_id = 2\ntoken_file = '{file}'"),
+        "[clickup]\nteam_id = 1\nlist_id = 2\ntoken = '\"pk_sesame\"'".to_owned(),
+    ] {
+        let errors = read(&toml, &[]).unwrap_err().to_string();
+        assert!(
+            errors.contains("clickup.token: is in quotation marks"),
+            "{errors}"
+        );
+        assert!(!errors.contains("sesame"), "{errors}");
+    }
+    // A phrase in a file is taken as it is, and so is one mark alone.
+    let toml = format!("{CLICKUP}webhook_secret_file = '{file}'\n[api]\ntoken = 'a\"'");
+    let config = read(&toml, &[]).unwrap();
+    assert_eq!(config.api.token.unwrap().expose(), "a\"");
+    let secret = config.clickup.unwrap().webhook_secret.unwrap();
+    assert_eq!(secret.expose(), "\"pk_sesame\"");
+}
+
+#[rstest]
+#[case::bot("bot_token", "xoxe.xoxb-1-abc", "a token")]
+#[case::user("bot_token", "xoxe.xoxp-1-abc", "a token")]
+#[case::refresh("bot_token", "xoxe-1-abc", "the refresh token")]
+#[case::in_the_other_place("app_token", "xoxe.xoxb-1-abc", "a token")]
+fn a_token_that_rotates_is_told(#[case] key: &str, #[case] token: &str, #[case] kind: &str) {
+    let variable = format!("IVAN__SLACK__{}", key.to_uppercase());
+    let told = mistake(
+        "[slack]\napp_token = 'xapp-1'\nbot_token = 'xoxb-1'",
+        &[(&variable, token)],
+    );
+    let begins = format!("slack.{key}: is {kind} of an app whose tokens rotate");
+    assert!(told.starts_with(&begins), "{told}");
+    assert!(
+        told.contains("deploy/slack-manifest.yaml") && !told.contains("abc"),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[rstest]
+#[case(0o644, true)]
+#[case(0o604, true)]
+#[case(0o666, true)]
+#[case(0o640, false)]
+#[case(0o600, false)]
+fn files_with_secrets_that_others_can_read_are_named(#[case] mode: u32, #[case] told: bool) {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let with = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let secret = with("secret", "sesame");
+    let file = with(
+        "bot.toml",
+        &format!("{CLICKUP}webhook_secret_file = '{}'", secret.display()),
+    );
+    let config = Config::load(Some(&file), std::iter::empty()).unwrap();
+    let exposed = config.remarks().exposed();
+    if !told {
+        assert!(exposed.is_empty(), "{exposed:?}");
+        return;
+    }
+    let of = |path: &Path, key: &str| {
+        let path = path.display();
+        format!(
+            "{path} has mode {mode:04o}, so every user of this machine can get at {key}: `chmod 600 {path}`"
+        )
+    };
+    assert_eq!(
+        exposed,
+        [
+            of(&file, "clickup.token"),
+            of(&secret, "clickup.webhook_secret")
+        ]
+    );
+    // Without a secret in it, whoever wants may read it.
+    let plain = with("plain.toml", "[clickup]\nteam_id = 1\nlist_id = 2");
+    let env = ("IVAN__CLICKUP__TOKEN".to_owned(), "pk_1".to_owned());
+    let config = Config::load(Some(&plain), std::iter::once(env)).unwrap();
+    assert!(config.remarks().exposed().is_empty());
+}
+
 #[rstest]
 #[case("500ms", 500)]
 #[case("1s", 1000)]
@@ -662,13 +846,40 @@ mod example {
 
     const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
-    /// The example with the keys and sections that it only shows: lines that begin with `#` and no space.
     fn with_every_key() -> String {
-        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
-            _ => line,
-        });
-        lines.collect::<Vec<_>>().join("\n")
+        remarks::uncommented(EXAMPLE)
+    }
+
+    #[test]
+    fn what_nobody_filled_in_is_named() {
+        let config = read(EXAMPLE, &[]).unwrap();
+        assert_eq!(
+            config.remarks().untouched(),
+            [
+                "clickup.list_id",
+                "clickup.team_id",
+                "clickup.token",
+                "github.repo",
+                "github.token",
+                "people.0.clickup",
+                "people.0.github",
+                "people.0.slack",
+                "slack.app_token",
+                "slack.bot_token",
+            ]
+        );
+    }
+
+    /// By whatever way it came, and alone.
+    #[rstest]
+    #[case(&[("IVAN__CLICKUP__TEAM_ID", "1234567")], &["clickup.team_id"])]
+    #[case(&[("IVAN__CLICKUP__TOKEN", "pk_1_0123456789ABCDEF")], &["clickup.token"])]
+    #[case(&[("IVAN__API__TOKEN", "0123456789abcdef0123456789abcdef")], &["api.token"])]
+    #[case(&[("IVAN__CLICKUP__WEBHOOK_SECRET", "0123456789ABCDEF0123456789ABCDEF")], &["clickup.webhook_secret"])]
+    #[case(&[("IVAN__PEOPLE__0__NAME", "Ana"), ("IVAN__STORE__PATH", "ivan.db")], &[])]
+    fn one_value_of_the_example_is_named(#[case] env: &[(&str, &str)], #[case] untouched: &[&str]) {
+        let config = read(CLICKUP, env).unwrap();
+        assert_eq!(config.remarks().untouched(), untouched);
     }
 
     #[test]

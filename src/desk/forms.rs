@@ -2,6 +2,8 @@
 //!
 //! Whatever a form shows comes from the mirror and the configuration: nothing here waits for a source.
 
+use std::sync::Arc;
+
 use super::turn::{Done, Said, Turn, Typed};
 use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
 use crate::domain::command::Create;
@@ -55,18 +57,33 @@ impl Desk {
     ) -> Result<Result<(), Words>, StoreTrouble> {
         let refused = |why: NotAllowed| Err(reply::refusal(Words::new().text(why.to_string())));
         if let Err(why) = may_act(member, team, &self.inner.settings.allowed_users) {
+            let now = self.inner.clock.now();
+            self.inner.strangers.refused(&member.id, &why, now);
             return Ok(refused(why));
         }
-        let member = member.clone();
+        let asking = member.clone();
         let person = self
             .inner
             .store
-            .read(move |connection| super::person_of(connection, &member))
+            .read(move |connection| super::person_of(connection, &asking))
             .await?;
-        Ok(match person {
-            Some(_) => Ok(()),
-            None => refused(NotAllowed::Unknown),
-        })
+        if person.is_some() {
+            return Ok(Ok(()));
+        }
+        let (inner, asking) = (Arc::clone(&self.inner), member.clone());
+        self.inner
+            .store
+            .write(move |tx| {
+                let now = inner.clock.now();
+                let turn = Turn {
+                    inner: &inner,
+                    tx,
+                    now,
+                };
+                turn.tell_of_a_stranger(&asking)
+            })
+            .await?;
+        Ok(refused(NotAllowed::Unknown))
     }
 
     /// The title of the task that a comment is for; or why there is none.

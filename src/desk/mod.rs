@@ -14,6 +14,7 @@ mod looked_at;
 mod morning;
 mod rhythm;
 mod set_aside;
+mod strangers;
 mod turn;
 mod undo;
 mod why;
@@ -97,6 +98,8 @@ pub struct DeskSettings {
     pub weights: Weights,
     /// Slack ids; empty: every full member.
     pub allowed_users: Vec<String>,
+    /// Slack ids of those who are told of trouble.
+    pub operators: Vec<String>,
     /// Who acts where the API is told nobody: a name of `[[people]]`.
     pub default_person: Option<String>,
     pub slack: bool,
@@ -135,6 +138,7 @@ struct Inner {
     /// What the sources tell of people's accounts.
     accounts: BTreeMap<Source, Arc<dyn Accounts>>,
     introduced: identity::Introduced,
+    strangers: strangers::Strangers,
 }
 
 #[derive(Debug, Default)]
@@ -256,6 +260,8 @@ pub struct Scored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub tasks: Vec<Scored>,
+    /// How many there are, with those that the limit leaves out.
+    pub total: usize,
     /// Why there is none, where that is not simply that there is nothing to do.
     pub message: Option<Words>,
 }
@@ -335,6 +341,7 @@ impl Desk {
                     .map(|accounts| (accounts.source(), accounts))
                     .collect(),
                 introduced: identity::Introduced::default(),
+                strangers: strangers::Strangers::default(),
             }),
         }
     }
@@ -434,7 +441,13 @@ impl Desk {
                 }
                 Err(hint) => Err(hint),
             },
-            Err(why) => Err(Words::new().text(why.to_string())),
+            Err(why) => {
+                if !gestures::is_overheard(heard) {
+                    let now = self.inner.clock.now();
+                    self.inner.strangers.refused(&member.id, &why, now);
+                }
+                Err(Words::new().text(why.to_string()))
+            }
         };
         if let Ok(asked) = &asked
             && depends_on_what_was_shown(asked)
@@ -749,7 +762,10 @@ impl Desk {
             };
             let desk = Desk { inner };
             if let Err(trouble) = desk.tell_it_waits(command).await {
-                tracing::error!(command, error = %trouble, "nobody was told that command {command} is queued: {trouble}");
+                tracing::error!(
+                    command,
+                    "nobody was told that command {command} is queued: {trouble}"
+                );
             }
         });
     }
@@ -1009,6 +1025,7 @@ impl Desk {
                     Ok(ranked) => ranked,
                     Err(turned_down) => return Ok(Err(turned_down)),
                 };
+                let total = ranked.len();
                 ranked.truncate(limit);
                 let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
                 people::list(tx, person.id, &rows, Some(turn.now))?;
@@ -1025,7 +1042,11 @@ impl Desk {
                         ..Scored::from((task, score))
                     })
                     .collect();
-                Ok(Ok(Listed { tasks, message }))
+                Ok(Ok(Listed {
+                    tasks,
+                    total,
+                    message,
+                }))
             })
             .await?
     }
@@ -1172,11 +1193,7 @@ impl From<(Task, Score)> for Scored {
         Scored {
             task,
             score: score.total,
-            reasons: score
-                .reasons
-                .iter()
-                .map(|(reason, points)| (reason.to_string(), *points))
-                .collect(),
+            reasons: score.points(),
             snoozed_until: None,
             hidden: None,
         }

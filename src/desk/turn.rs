@@ -117,9 +117,12 @@ impl Turn<'_> {
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
-            (None, Ok(_)) => Err(TurnedDown::Unfit(
-                Words::new().text(NotAllowed::Unknown.to_string()),
-            )),
+            (None, Ok(_)) => {
+                self.tell_of_a_stranger(member)?;
+                Err(TurnedDown::Unfit(
+                    Words::new().text(NotAllowed::Unknown.to_string()),
+                ))
+            }
             (Some(person), Ok(command)) => {
                 creates = matches!(command, Command::Create(_));
                 if let Some(zone) = member.zone
@@ -392,16 +395,23 @@ impl Turn<'_> {
             Done::Settled { report, .. } => Answer::Settled(report),
             Done::Said(mut said) => {
                 self.shown_by_the_answer(person)?;
-                said.words = reply::moved(said.about, before);
-                if moving && let Some(once) = typed.once {
-                    self.remember_move(person, once, &said)?;
-                }
-                let current = match said.about {
+                let mut current = match said.about {
                     Some(row) => tasks::by_row(self.tx, row)?
                         .map(|stored| self.scored(stored, person))
                         .transpose()?,
                     None => None,
                 };
+                said.words = reply::moved(said.about, before);
+                if said.about == before
+                    && let Some(same) = current.take()
+                {
+                    // Nothing is next: it is the current one, as before.
+                    said.words = reply::still(&same.task.title);
+                    said.about = None;
+                }
+                if moving && let Some(once) = typed.once {
+                    self.remember_move(person, once, &said)?;
+                }
                 Answer::Moved {
                     message: said.words,
                     current: current.map(Box::new),

@@ -887,6 +887,21 @@ pub fn no_other(card: Words) -> Words {
         .then(card)
 }
 
+/// What the API says after a `next` of somebody who has one task.
+pub fn still(title: &str) -> Words {
+    Words::new().text(format!(
+        "There is no other task in your queue. Still: {title}"
+    ))
+}
+
+/// What operators are told, once a person, when a member of the workspace who is none of [[people]] uses Ivan.
+pub fn stranger(name: &str, id: &str) -> Words {
+    Words::new().text(format!(
+        "{name} ({id}) wrote to me and is none of [[people]], so I did nothing. To give them a queue, add them to bot.toml with \
+         slack = \"{id}\" and restart me. I say this once."
+    ))
+}
+
 /// What the API says after a `next`, which has the task itself beside it.
 pub fn moved(to: Option<i64>, from: Option<i64>) -> Words {
     Words::new().text(match to {

@@ -666,7 +666,9 @@ async fn queue(
         .map(|(scored, number)| Shown::of(scored).numbered(number))
         .collect();
     let message = listed.message.as_ref().map(Words::plain);
-    Ok(Json(json!({ "tasks": tasks, "message": message })))
+    Ok(Json(
+        json!({ "tasks": tasks, "total": listed.total, "message": message }),
+    ))
 }
 
 async fn operation(
@@ -775,6 +777,7 @@ async fn describe(State(api): State<Api>) -> Json<Value> {
 async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Problem> {
     let person = api.desk.who(sent.actor.as_deref()).await??;
     let once = sent.once(&person);
+    let creates = matches!(command, Command::Create(_));
     let asked = Asked {
         person,
         command,
@@ -789,7 +792,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
         Answer::Moved { message, current } => {
             return Ok(Json(Answered::moved(message.plain(), current.as_deref())).into_response());
         }
-        Answer::Settled(report) => return answer(&report),
+        Answer::Settled(report) => return answer(&report, creates),
     };
     let wait = sent.wait.unwrap_or(WRITE_WAIT);
     let mut report = tokio::select! {
@@ -797,7 +800,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
         () = sent.stopping() => api.desk.outcome(command, Duration::ZERO).await?,
     };
     report.operation_id.get_or_insert(operation_id);
-    answer(&report)
+    answer(&report, creates)
 }
 
 // ---------------------------------------------------------------- what arrives
@@ -1293,8 +1296,9 @@ impl NextTask {
     }
 }
 
-/// The status that a report is answered with: 200 with an outcome, 202 queued, else the problem it is.
-fn answer(report: &Report) -> Result<Response, Problem> {
+/// The status that a report is answered with: 200 with an outcome, 202 queued, else the problem it is. `creates` says that
+/// the command named no task.
+fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
     let answered = Answered::of(report);
     let kind = match &report.state {
         ReportState::Done => return Ok(Json(answered).into_response()),
@@ -1303,6 +1307,10 @@ fn answer(report: &Report) -> Result<Response, Problem> {
         }
         ReportState::Refused(Refusal::Gone) => Kind::Gone,
         ReportState::Refused(Refusal::Changed) => Kind::Changed,
+        // It was never mirrored, and its source has no such task, or shows none.
+        ReportState::Refused(Refusal::Invisible) if report.task.is_none() && !creates => {
+            Kind::UnknownTask
+        }
         ReportState::Refused(Refusal::Invisible | Refusal::NotMirrored | Refusal::Other) => {
             Kind::SourceRefused
         }
@@ -1733,7 +1741,7 @@ mod tests {
     }
 
     async fn answered(report: Report) -> (u16, Value) {
-        json_of(answer(&report).into_response()).await
+        json_of(answer(&report, false).into_response()).await
     }
 
     async fn sent(request: axum::http::request::Builder, body: &str) -> Result<Sent, Problem> {
@@ -1815,7 +1823,7 @@ mod tests {
             completed: false,
             ..completed()
         };
-        let response = answer(&failed).into_response();
+        let response = answer(&failed, false).into_response();
         assert_eq!(response.headers()["content-type"], PROBLEM_JSON);
         let (answered, body) = json_of(response).await;
         assert_eq!(answered, status);
@@ -1823,6 +1831,30 @@ mod tests {
         assert_eq!(body["detail"], "ClickUp says: no access");
         assert_eq!(body["operation_id"], "01JOP");
         assert_eq!(body["success"], false);
+    }
+
+    /// What was never mirrored and cannot be seen is not there. A place that a creation cannot reach is another matter.
+    #[rstest]
+    #[case::task(Refusal::Invisible, false, 404, "unknown-task")]
+    #[case::place(Refusal::Invisible, true, 502, "source-refused")]
+    #[case::elsewhere(Refusal::NotMirrored, false, 502, "source-refused")]
+    #[case::forbidden(Refusal::Other, false, 502, "source-refused")]
+    #[tokio::test]
+    async fn a_task_that_was_never_known_is_unknown(
+        #[case] refusal: Refusal,
+        #[case] creates: bool,
+        #[case] status: u16,
+        #[case] kind: &str,
+    ) {
+        let failed = Report {
+            state: ReportState::Refused(refusal),
+            task: None,
+            ..completed()
+        };
+        let response = answer(&failed, creates).into_response();
+        let (answered, body) = json_of(response).await;
+        assert_eq!(answered, status);
+        assert_eq!(body["type"], format!("urn:ivan:problem:{kind}"));
     }
 
     #[test]

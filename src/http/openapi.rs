@@ -137,7 +137,8 @@ fn next() -> Value {
     write(
         "next",
         "Move on without completing",
-        "Makes the next task of the queue current; it is `next_task` of the answer.",
+        "Makes the next task of the queue current; it is `next_task` of the answer. With no other task, `next_task` is null and \
+         the current one stays.",
         body(false, json!({}), &[]),
         &[422],
     )
@@ -550,6 +551,7 @@ fn queue() -> Value {
                                 leaves out: why it does." },
                 }, "required": ["number"] },
             ] } },
+            "total": { "type": "integer", "minimum": 0, "description": "How many there are, with those that `limit` leaves out." },
             "message": { "type": ["string", "null"], "description": "Why there are none, if something is held back or \
                          was filtered out." },
         })), &[400, 422]),
@@ -1056,7 +1058,7 @@ fn shown_task() -> Value {
         "source_status": { "type": ["string", "null"], "description": "The source's own word for `status`." },
         "reasons": {
             "type": ["array", "null"],
-            "description": "What earned the points of `score`.",
+            "description": "What earned the points of `score`; they add up to it.",
             "items": object(json!({
                 "reason": { "type": "string" },
                 "points": { "type": "integer" },

@@ -17,6 +17,7 @@ pub mod operations;
 pub mod pauses;
 pub mod people;
 mod pool;
+mod private;
 pub mod prune;
 pub mod reactions;
 pub mod restored;
@@ -27,6 +28,7 @@ pub mod snoozes;
 pub mod tasks;
 
 pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
+pub use private::{keep_private, on_a_network};
 
 /// A connection to read from, for those that decide within a transaction.
 pub use rusqlite::Connection as Db;

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::migrate::{MIGRATIONS, migrate};
 use super::set_aside::Suspects;
+use super::private;
 use crate::bounds::Bound;
 
 /// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
@@ -172,6 +173,9 @@ impl Store {
             why,
         };
         make_private(path).map_err(|e| trouble(format!("it cannot be made: {e}")))?;
+        for file in ["", "-wal", "-shm"] {
+            private::keep_private(&beside(path, file));
+        }
         let mut connection = connect(path, false).map_err(|e| trouble(e.to_string()))?;
         migrate(&mut connection, MIGRATIONS).map_err(trouble)?;
         let signals = Arc::new(Signals::default());
@@ -273,7 +277,7 @@ impl Store {
                 _ = health.changed() => {}
                 () = try_it => {
                     if let Err(trouble) = self.try_out().await {
-                        tracing::debug!(error = %trouble, "the store still takes no writes: {trouble}");
+                        tracing::debug!( "the store still takes no writes: {trouble}");
                     }
                 }
             }
@@ -351,11 +355,10 @@ fn readers(inner: &Inner) -> std::sync::MutexGuard<'_, Vec<Connection>> {
 
 /// Takes the lock of the store for the life of the process.
 fn lock(path: &Path) -> Result<File, String> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let file = open_private(&name)
         .map_err(|e| format!("its lock {} cannot be made: {e}", name.display()))?;
+    private::keep_private(&name);
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(
@@ -366,6 +369,13 @@ fn lock(path: &Path) -> Result<File, String> {
             Err(format!("its lock {} cannot be taken: {e}", name.display()))
         }
     }
+}
+
+/// The file of that name with this at its end.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// SQLite gives the log and the index beside a database the database's own mode.

@@ -171,6 +171,7 @@ async fn the_current_task_has_all_its_fields(#[case] at: At) {
                 "reasons": [
                     { "reason": "client", "points": 1000 },
                     { "reason": "active today", "points": 1 },
+                    { "reason": "due later or never", "points": 100 },
                 ],
             })
         );
@@ -657,25 +658,36 @@ async fn an_issue_can_be_named_in_several_ways() {
     .await;
 }
 
-/// What a source neither shows nor admits is refused by it; what is not followed, it is not asked about.
+/// What a source neither shows nor admits is not there; what is not followed, it is not asked about.
 #[rstest]
-#[case::clickup("clickup:86nosuch", 502, "task 86nosuch")]
-#[case::github("github:acme%2Fwidgets%2399", 502, "issue acme/widgets#99")]
-#[case::repo_that_is_not_followed("github:torvalds%2Flinux%231", 404, "torvalds/linux")]
+#[case::clickup("clickup:86nosuch", "task 86nosuch")]
+#[case::github("github:acme%2Fwidgets%2399", "issue acme/widgets#99")]
+#[case::repo_that_is_not_followed("github:torvalds%2Flinux%231", "torvalds/linux")]
 #[tokio::test]
-async fn an_unknown_task_is_not_found(
-    #[case] id: &str,
-    #[case] of_write: u16,
-    #[case] named: &str,
-) {
+async fn an_unknown_task_is_not_found(#[case] id: &str, #[case] named: &str) {
     ivan_test(two_tasks(), async |ivan| {
         let (status, problem) = ivan.http("GET", &format!("/tasks/{id}"), None).await;
         assert_eq!(status, 404, "{problem}");
-        let path = format!("/tasks/{id}/complete");
-        let (status, problem) = ivan.http("POST", &path, None).await;
-        assert_eq!(status, of_write, "{problem}");
-        let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(named), "{detail}");
+        for (write, body) in [
+            ("complete", None),
+            ("comment", Some(json!({"text": "shipped"}))),
+            ("reopen", None),
+            ("start", None),
+        ] {
+            let path = format!("/tasks/{id}/{write}");
+            let (status, problem) = ivan.http("POST", &path, body).await;
+            assert_eq!(
+                (status, &problem["status"]),
+                (404, &json!(404)),
+                "{problem}"
+            );
+            assert_eq!(
+                problem["type"], "urn:ivan:problem:unknown-task",
+                "{problem}"
+            );
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(named), "{detail}");
+        }
         assert_eq!(CLICKUP.writes(ivan) + GITHUB.writes(ivan), 0);
     })
     .await;
@@ -1639,4 +1651,72 @@ fn describes_some(
             fits(document, others, member, &format!("{place}.{name}"));
         }
     }
+}
+
+/// Wherever a score is shown, its reasons add up to it.
+#[tokio::test]
+async fn reasons_add_up_to_the_score() {
+    let setup = Setup::new().clickup_tasks([
+        json!({"name": "Plain", "updated_days_ago": 9, "created_days_ago": 9}),
+        json!({"name": "[CLIENT:acme] Urgent", "priority": 1, "due_in_days": 3}),
+        json!({"name": "Late", "due_in_days": -2, "priority": 2}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        let adds_up = |task: &Value| {
+            let reasons = task["reasons"].as_array().unwrap();
+            let sum: i64 = reasons
+                .iter()
+                .map(|one| one["points"].as_i64().unwrap())
+                .sum();
+            assert_eq!(json!(sum), task["score"], "{task}");
+            assert!(!reasons.is_empty(), "{task}");
+        };
+        let (_, queue) = ivan.http("GET", "/queue", None).await;
+        let tasks = queue["tasks"].as_array().unwrap();
+        assert_eq!((tasks.len(), &queue["total"]), (3, &json!(3)));
+        tasks.iter().for_each(adds_up);
+        let (_, current) = ivan.http("GET", "/current", None).await;
+        adds_up(&current);
+        let (_, why) = ivan.http("GET", "/why", None).await;
+        adds_up(&why["task"]);
+        let (_, morning) = ivan.http("GET", "/morning", None).await;
+        morning["top"].as_array().unwrap().iter().for_each(adds_up);
+        // The total is of what is asked for.
+        let (_, first) = ivan.http("GET", "/queue?limit=1", None).await;
+        assert_eq!(
+            (first["tasks"].as_array().unwrap().len(), &first["total"]),
+            (1, &json!(3))
+        );
+        let (_, late) = ivan.http("GET", "/queue?filter=overdue", None).await;
+        assert_eq!(late["total"], 1, "{late}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn next_with_one_task_has_no_next_task() {
+    let one = Setup::new().clickup_tasks([json!({"name": "Renew cert"})]);
+    ivan_test(one, async |ivan| {
+        ivan.http("GET", "/current", None).await;
+        let key = [("idempotency-key", "skip")];
+        let moved = ivan.http_with("POST", "/next", None, &key).await;
+        assert_eq!(
+            (moved.0, &moved.1["message"], &moved.1["next_task"]),
+            (
+                200,
+                &json!("There is no other task in your queue. Still: Renew cert"),
+                &Value::Null
+            )
+        );
+        let repeated = ivan.http_with("POST", "/next", None, &key).await;
+        assert_eq!(repeated, moved);
+        let (_, current) = ivan.http("GET", "/current", None).await;
+        assert_eq!(current["title"], "Renew cert");
+        let told = ivan.cli(&["next"]).await;
+        assert_eq!(
+            told.out,
+            "✓ There is no other task in your queue. Still: Renew cert\n"
+        );
+    })
+    .await;
 }

@@ -185,7 +185,8 @@ async fn current_next_and_list_show_the_queue() {
         assert_eq!(
             current,
             said(&format!(
-                "Renew cert · ClickUp · in review\nwhy: client 1000, urgent 200, active today 1\nclickup:{}  {url}\n",
+                "Renew cert · ClickUp · in review\nwhy: client 1000, urgent 200, active today 1, due later or never 100\n\
+                 clickup:{}  {url}\n",
                 task.id()
             ))
         );
@@ -195,7 +196,7 @@ async fn current_next_and_list_show_the_queue() {
         );
         assert_eq!(
             ivan.cli(&["list"]).await,
-            said("1. Renew cert · ClickUp · in review\n2. Login fails · GitHub · open\n")
+            said("1. Renew cert · ClickUp · in review\n2. Login fails · GitHub acme/widgets#1 · open\n")
         );
         assert_eq!(
             ivan.cli(&["list", "1"]).await,
@@ -524,4 +525,28 @@ async fn without_a_configuration_it_is_said_how_to_name_the_daemon() {
     assert_eq!((ran.exit, ran.out.as_str()), (1, ""));
     assert!(ran.err.contains("bot.toml.example"), "{ran:?}");
     assert!(ran.err.contains("--api-url"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_long_list_says_how_much_of_it_is_shown() {
+    let tasks: [Value; 62] = std::array::from_fn(|at| {
+        let number = at + 1;
+        json!({"name": format!("Task {number}"), "due_in_days": number})
+    });
+    let setup = Setup::new().clickup_tasks(tasks);
+    ivan_test(setup, async |ivan| {
+        let listed = ivan.cli(&["list"]).await.out;
+        assert_eq!(listed.lines().count(), 21, "{listed}");
+        let last = "42 more of 62; a number after `list` shows so many: `ivan list 62`\n";
+        assert!(listed.ends_with(last), "{listed}");
+        let first = listed.lines().next().unwrap();
+        assert!(
+            first.starts_with(" 1. Task 1 · ClickUp · to do · due "),
+            "{first}"
+        );
+        let all = ivan.cli(&["list", "62"]).await.out;
+        assert_eq!(all.lines().count(), 62, "{all}");
+        assert!(!all.contains("more of"), "{all}");
+    })
+    .await;
 }

@@ -69,6 +69,7 @@ mod smiles;
 mod snooze;
 mod standing;
 mod start;
+mod strangers;
 mod supervised;
 mod threads;
 mod tls;

@@ -35,7 +35,9 @@ path = "ivan.db"
 /// `ivan ARGS` in a folder with this bot.toml and no other configuration.
 async fn with_bot_toml(bot_toml: &str, args: &[&str], env: &[(&str, &str)]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("bot.toml"), bot_toml).unwrap();
+    let path = folder.path().join("bot.toml");
+    std::fs::write(&path, bot_toml).unwrap();
+    has_mode(&path, 0o600);
     ran(Command::new(env!("CARGO_BIN_EXE_ivan"))
         .args(args)
         .envs(env.iter().copied())
@@ -56,7 +58,7 @@ async fn all_mistakes_are_told_at_once(#[case] args: &[&str]) {
         insta::assert_snapshot!(told.err, @r"
         ✗ 5 mistakes in the configuration:
           slack.app_token: does not begin with `xapp-`; it is another kind of token (./bot.toml)
-          clickup.list_id: is missing: the id of the list for new tasks: the last number in the list's address (neither in ./bot.toml nor in IVAN__CLICKUP__LIST_ID)
+          clickup.list_id: is missing: the list for new tasks: its address, or the id in it (neither in ./bot.toml nor in IVAN__CLICKUP__LIST_ID)
           github.repo: `widgets` is not a repository as owner/name (./bot.toml)
           outbox.retry_max: is `a while`; it is a whole number with its unit, such as 500ms, 1s, 5m, 24h or 30d (./bot.toml)
           sotre.path: is not a key that I know; did you mean store.path? (./bot.toml)
@@ -94,6 +96,151 @@ async fn a_good_configuration_is_said_to_be_so_and_shown_without_its_secrets() {
     for secret in secrets(&ivan) {
         assert!(!shown.out.contains(&secret), "{secret}:\n{}", shown.out);
     }
+}
+
+fn has_mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn mode_of(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn the_untouched_example_is_not_well_formed() {
+    let example = include_str!("../../bot.toml.example");
+    let checked = with_bot_toml(example, &["config", "check"], &[]).await;
+    assert_eq!((checked.exit, checked.out.as_str()), (1, ""));
+    insta::assert_snapshot!(checked.err, @r"
+    ✗ 10 values are still as in bot.toml.example; fill in your own:
+      clickup.list_id
+      clickup.team_id
+      clickup.token
+      github.repo
+      github.token
+      people.0.clickup
+      people.0.github
+      people.0.slack
+      slack.app_token
+      slack.bot_token
+    ");
+    // All but one are filled in.
+    let ivan = Setup::new().start().await;
+    let env = [("IVAN__CLICKUP__LIST_ID", "123456789012")];
+    let checked = with_bot_toml(ivan.bot_toml(), &["config", "check"], &env).await;
+    assert_eq!((checked.exit, checked.out.as_str()), (1, ""));
+    assert_eq!(
+        checked.err,
+        "✗ 1 value is still as in bot.toml.example; fill in your own:\n  clickup.list_id\n"
+    );
+}
+
+/// A copy, or an umask of earlier days, has left them open.
+#[tokio::test]
+async fn its_own_files_are_made_private_and_others_are_warned_of() {
+    let mut ivan = two_tasks().without_token().start().await;
+    ivan.start().await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    ivan.kill().await;
+    let own = [
+        "ivan.db",
+        "ivan.db-wal",
+        "ivan.db-shm",
+        "ivan.db.lock",
+        "api-token",
+    ];
+    for name in own {
+        has_mode(&ivan.folder().join(name), 0o644);
+    }
+    let bot_toml = ivan.folder().join("bot.toml");
+    has_mode(&bot_toml, 0o644);
+    ivan.launch().await;
+    ivan.logs("bot.toml has mode 0644, so every user of this machine can get at ")
+        .await;
+    for name in own {
+        assert_eq!(mode_of(&ivan.folder().join(name)), 0o600, "{name}");
+        let told = format!("{name} had mode 0644, so others could read it; it has 0600 now");
+        assert_eq!(lines_with(&ivan, "WARN", &told), 1, "{name}");
+    }
+    assert_eq!(mode_of(&bot_toml), 0o644, "it is not ours");
+    let checked = ivan.cli_at_home(&["config", "check"]).await;
+    assert_eq!(checked.exit, 0, "{checked:?}");
+    assert!(checked.err.starts_with("! "), "{checked:?}");
+    assert!(checked.err.contains("has mode 0644"), "{checked:?}");
+    for secret in secrets(&ivan) {
+        assert!(!ivan.log().contains(&secret) && !checked.err.contains(&secret));
+    }
+    // Private already: nothing to say.
+    ivan.kill().await;
+    has_mode(&bot_toml, 0o640);
+    ivan.start().await;
+    assert_eq!(lines_with(&ivan, "WARN", " mode 0"), 0, "{}", ivan.log());
+    ivan.finish().await;
+}
+
+/// The lines of that level whose sentence ends in, or has in it, these words.
+fn lines_with(ivan: &Ivan, level: &str, words: &str) -> usize {
+    let log = ivan.log();
+    let lines = log.lines().filter(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let message = line["fields"]["message"].as_str().unwrap();
+        line["level"] == level && message.contains(words)
+    });
+    lines.count()
+}
+
+/// A list that is not there, and a source that is away: one line that begins with the reason, however often it is asked.
+#[rstest]
+#[case::no_such_list("clickup", "ClickUp ")]
+#[case::no_such_repo("github", "GitHub ")]
+#[case::away("away", "ClickUp ")]
+#[tokio::test]
+async fn a_poll_that_fails_is_one_warning_that_begins_with_the_reason(
+    #[case] trouble: &str,
+    #[case] begins: &str,
+) {
+    let setup = two_tasks().without_waiting_for_the_first_read();
+    let setup = match trouble {
+        "clickup" => setup.set("clickup.list_id", "\"6-77-1\""),
+        "github" => setup.set("github.repo", "\"acme/nowhere\""),
+        _ => setup,
+    };
+    let source = if trouble == "github" {
+        "github"
+    } else {
+        "clickup"
+    };
+    let mut ivan = setup.start().await;
+    if trouble == "away" {
+        ivan.clickup().front().down();
+    }
+    ivan.start().await;
+    let said = format!(
+        "(read {source}: 0 changed; failing for less than a minute, tried again by itself)"
+    );
+    ivan.logs(&said).await;
+    for _ in 0..3 {
+        let (status, synced) = ivan.http("POST", "/sync", None).await;
+        assert_eq!(status, 200, "{synced}");
+        assert!(synced["sources"][source]["error"].is_string(), "{synced}");
+    }
+    let log = ivan.log();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(&format!("read {source}:")))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let line: Value = serde_json::from_str(told[0]).unwrap();
+    assert_eq!(line["level"], "WARN");
+    let message = line["fields"]["message"].as_str().unwrap();
+    assert!(message.starts_with(begins), "{message}");
+    if trouble == "away" {
+        ivan.clickup().front().up();
+        ivan.logs("It had failed ").await;
+    }
+    ivan.finish().await;
 }
 
 /// Everything that must stay where it is.
@@ -222,6 +369,7 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
 #[rstest]
 #[case("-TERM")]
 #[case("-INT")]
+#[case("-QUIT")]
 #[tokio::test]
 async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
     let mut ivan = two_tasks().start().await;
@@ -242,6 +390,29 @@ async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
     assert_eq!(writes.iter().filter(|seen| seen.method == "PUT").count(), 1);
     ivan.start().await;
     ivan.finish().await;
+}
+
+/// Tools send these to have a configuration or a log file opened again. They end nothing, and say why nothing happens.
+#[rstest]
+#[case("-HUP", "SIGHUP")]
+#[case("-USR1", "SIGUSR1")]
+#[case("-USR2", "SIGUSR2")]
+#[tokio::test]
+async fn a_signal_that_wants_a_reload_is_ignored_with_a_word(
+    #[case] signal: &str,
+    #[case] name: &str,
+) {
+    ivan_test(two_tasks(), async |ivan| {
+        for _ in 0..2 {
+            ivan.signal(signal).await;
+        }
+        ivan.logs(&format!(
+            "{name} is ignored; bot.toml is read at the start only"
+        ))
+        .await;
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+    })
+    .await;
 }
 
 /// A source that never answers does not keep it; what became of the write is found out at the next start.

@@ -409,6 +409,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         repos: Vec::new(),
         weights: Weights::default(),
         allowed_users: Vec::new(),
+        operators: Vec::new(),
         default_person: None,
         slack: true,
         channels: BTreeMap::new(),

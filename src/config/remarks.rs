@@ -1,0 +1,93 @@
+//! Values that are valid and cannot be right, and files that others can read: told by `config check` and at the start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::layers::{Given, Layers};
+
+const EXAMPLE: &str = include_str!("../../bot.toml.example");
+
+/// What is to be said of a configuration that is valid.
+#[derive(Debug, Clone, Default)]
+pub struct Remarks {
+    untouched: Vec<String>,
+    secrets: BTreeMap<PathBuf, Vec<String>>,
+}
+
+impl Remarks {
+    pub(super) fn new(untouched: Vec<String>, secrets: BTreeMap<PathBuf, Vec<String>>) -> Remarks {
+        Remarks { untouched, secrets }
+    }
+
+    /// The keys whose value still is the one of bot.toml.example. Nothing works with those.
+    pub fn untouched(&self) -> &[String] {
+        &self.untouched
+    }
+
+    /// The files with secrets that every user of the machine may read, as sentences. They are looked at now.
+    pub fn exposed(&self) -> Vec<String> {
+        self.secrets
+            .iter()
+            .filter_map(|(path, keys)| {
+                let mode = mode(path).filter(|mode| mode & 0o007 != 0)?;
+                Some(format!(
+                    "{} has mode {mode:04o}, so every user of this machine can get at {}: `chmod 600 {}`",
+                    path.display(),
+                    keys.join(", "),
+                    path.display()
+                ))
+            })
+            .collect()
+    }
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    Some(mode & 0o7777)
+}
+
+#[cfg(not(unix))]
+fn mode(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// The keys that have the value which bot.toml.example gives them. Of the keys that it only shows, behind a `#`, secrets
+/// count: everybody knows those. Names may be those of real people.
+pub fn like_the_example(given: &Layers) -> Vec<String> {
+    let (live, shown) = (read(EXAMPLE), read(&uncommented(EXAMPLE)));
+    shown
+        .into_iter()
+        .filter(|(key, text)| {
+            let counts = match live.contains_key(key) {
+                true => !key.ends_with(".name"),
+                false => key.ends_with("token") || key.ends_with("secret"),
+            };
+            let same = |given: &Given| given.value.to_string().trim() == text;
+            counts && given.values.get(key).is_some_and(same)
+        })
+        .map(|(key, _)| key)
+        .collect()
+}
+
+fn read(text: &str) -> BTreeMap<String, String> {
+    let file = Some((Path::new("bot.toml.example"), text));
+    match Layers::read(file, std::iter::empty()) {
+        Ok(layers) => layers
+            .values
+            .into_iter()
+            .map(|(key, given)| (key, given.value.to_string()))
+            .collect(),
+        Err(_) => BTreeMap::new(),
+    }
+}
+
+/// The example with the keys and sections that it only shows: lines that begin with `#` and no space.
+pub(super) fn uncommented(example: &str) -> String {
+    let lines = example.lines().map(|line| match line.strip_prefix('#') {
+        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

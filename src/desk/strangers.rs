@@ -1,0 +1,88 @@
+//! Members of the workspace who may not command and write all the same: a line in the log, and a word to operators.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::turn::Turn;
+use crate::domain::person::{Member, NotAllowed};
+use crate::domain::reply;
+use crate::store::messages::{self, Draft};
+use crate::store::slack_events::dm_of;
+use crate::store::{DbResult, Wake, deliveries};
+
+/// How often one of them is logged at most.
+const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// When each was logged; only those of the last hour are kept.
+#[derive(Debug, Default)]
+pub(super) struct Strangers(Mutex<HashMap<String, DateTime<Utc>>>);
+
+impl Strangers {
+    /// Somebody was refused. One line a person and hour; whether there was one.
+    pub fn refused(&self, id: &str, why: &NotAllowed, now: DateTime<Utc>) -> bool {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.retain(|_, at| now - *at < LOGGED_EVERY);
+        if logged.contains_key(id) {
+            return false;
+        }
+        logged.insert(id.to_owned(), now);
+        let is = match why {
+            NotAllowed::NotFullMember => "is no full member of the workspace",
+            NotAllowed::NotNamed => "is not in slack.allowed_users",
+            NotAllowed::Unknown => "is none of [[people]]",
+        };
+        tracing::info!(
+            person = id,
+            "{id} asked for something and {is}; they were told so"
+        );
+        true
+    }
+}
+
+impl Turn<'_> {
+    /// A full member who is none of [[people]] asked for something: operators hear of each of them once.
+    pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
+        let inner = self.inner;
+        inner
+            .strangers
+            .refused(&member.id, &NotAllowed::Unknown, self.now);
+        if !deliveries::alarm(self.tx, &format!("stranger {}", member.id), self.now)? {
+            return Ok(());
+        }
+        let words = reply::stranger(&member.name, &member.id);
+        for operator in inner
+            .settings
+            .operators
+            .iter()
+            .filter(|id| **id != member.id)
+        {
+            let draft = Draft {
+                channel: dm_of(self.tx, operator)?,
+                words: Some(words.clone()),
+                ..Draft::default()
+            };
+            messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+            self.tx.wake(Wake::Messages);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_logged_once_an_hour() {
+        let strangers = Strangers::default();
+        let at = |minutes| DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+        let refused = |id, minutes| strangers.refused(id, &NotAllowed::Unknown, at(minutes));
+        assert!(refused("U0CLEO1", 0));
+        assert!(!refused("U0CLEO1", 59));
+        assert!(refused("U0DAN01", 59));
+        assert!(refused("U0CLEO1", 60));
+        assert!(!refused("U0DAN01", 118));
+    }
+}

@@ -1,0 +1,120 @@
+//! When a poll that fails is logged: at once, at each new reason, then at growing intervals. A source that is away for a
+//! day would otherwise fill the log.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The first interval; each further one is twice as long.
+const AGAIN_FIRST: TimeDelta = TimeDelta::minutes(10);
+const AGAIN_MAX: TimeDelta = TimeDelta::hours(6);
+/// New reasons that are logged at once while it fails. Some reasons have a time in them and are new at each poll.
+const REASONS: usize = 8;
+
+/// The polls of one source that failed in a row.
+#[derive(Debug, Default)]
+pub struct Failing {
+    of: Option<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    since: DateTime<Utc>,
+    /// When it is logged again, and the interval after that.
+    again_at: DateTime<Utc>,
+    wait: TimeDelta,
+    told: Vec<String>,
+}
+
+impl Failing {
+    /// A poll has ended. Returns for how long it fails or has failed, as the end of a sentence, where that is to be
+    /// logged.
+    pub fn went(&mut self, now: DateTime<Utc>, error: Option<&str>) -> Option<String> {
+        let Some(why) = error else {
+            return self.of.take().map(|row| lasting(now - row.since));
+        };
+        let Some(row) = &mut self.of else {
+            self.of = Some(Row {
+                since: now,
+                again_at: now + AGAIN_FIRST,
+                wait: AGAIN_FIRST,
+                told: vec![why.to_owned()],
+            });
+            return Some(lasting(TimeDelta::zero()));
+        };
+        let new = row.told.len() < REASONS && !row.told.iter().any(|told| told == why);
+        if now < row.again_at && !new {
+            return None;
+        }
+        if new {
+            row.told.push(why.to_owned());
+        }
+        if now >= row.again_at {
+            row.wait = (row.wait * 2).min(AGAIN_MAX);
+            row.again_at = now + row.wait;
+        }
+        Some(lasting(now - row.since))
+    }
+}
+
+fn lasting(time: TimeDelta) -> String {
+    match time.num_minutes() {
+        ..1 => "for less than a minute".to_owned(),
+        minutes @ 1..120 => format!("for {minutes} min"),
+        minutes => format!("for {} h", minutes / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    /// The minutes at which something is logged, of polls that fail every minute for a day and a half.
+    fn logged(why: impl Fn(i64) -> String) -> Vec<i64> {
+        let mut failing = Failing::default();
+        (0..2160)
+            .filter(|&minute| failing.went(at(minute), Some(&why(minute))).is_some())
+            .collect()
+    }
+
+    #[test]
+    fn one_that_lasts_is_logged_at_growing_intervals() {
+        let said = logged(|_| "no".to_owned());
+        assert_eq!(said, [0, 10, 30, 70, 150, 310, 630, 990, 1350, 1710, 2070]);
+    }
+
+    #[test]
+    fn a_new_reason_is_logged_at_once_and_an_old_one_is_not() {
+        let said = logged(|minute| (if minute % 2 == 0 { "no" } else { "still no" }).to_owned());
+        assert_eq!(&said[..4], [0, 1, 10, 30]);
+    }
+
+    #[test]
+    fn reasons_that_are_new_each_time_do_not_fill_the_log() {
+        let said = logged(|minute| format!("until {minute}"));
+        assert_eq!(&said[..10], [0, 1, 2, 3, 4, 5, 6, 7, 10, 30]);
+    }
+
+    #[test]
+    fn the_end_is_told_once_and_the_next_failure_is_a_new_one() {
+        let mut failing = Failing::default();
+        assert_eq!(failing.went(at(0), None), None);
+        assert_eq!(
+            failing.went(at(1), Some("no")).as_deref(),
+            Some("for less than a minute")
+        );
+        assert_eq!(failing.went(at(2), Some("no")), None);
+        assert_eq!(failing.went(at(42), None).as_deref(), Some("for 41 min"));
+        assert_eq!(failing.went(at(43), None), None);
+        assert_eq!(
+            failing.went(at(44), Some("no")).as_deref(),
+            Some("for less than a minute")
+        );
+        assert_eq!(
+            failing.went(at(300), Some("no")).as_deref(),
+            Some("for 4 h")
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Where the store's files are, and who else may read them.
+
+use std::path::Path;
+
+/// Takes the rights of others to a file of Ivan's own: a copy or an earlier umask may have left some. What is not there
+/// has none.
+pub fn keep_private(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(found) = std::fs::metadata(path) else {
+            return;
+        };
+        let mode = found.permissions().mode() & 0o777;
+        if mode & 0o077 == 0 {
+            return;
+        }
+        let shown = path.display();
+        match std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+            Ok(()) => tracing::warn!(
+                "{shown} had mode {mode:04o}, so others could read it; it has 0600 now"
+            ),
+            Err(why) => tracing::warn!(
+                "{shown} has mode {mode:04o}, so others can read it, and it could not be changed: {why}. \
+                 `chmod 600 {shown}`"
+            ),
+        }
+    }
+}
+
+/// Why the store should not be where it is, if it is on a network file system.
+pub fn on_a_network(path: &Path) -> Option<String> {
+    let kind = network_kind(kind_of(path)?)?;
+    Some(format!(
+        "the store at {} is on {kind}. SQLite's locks and shared memory do not hold over a network: the store can be damaged, \
+         and a second daemon is not kept out. Set store.path to a local disk",
+        path.display()
+    ))
+}
+
+/// The number by which the system knows the kind of a file system; `None` where it does not tell.
+#[cfg(target_os = "linux")]
+fn kind_of(path: &Path) -> Option<u64> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let stat = rustix::fs::statfs(path)
+        .or_else(|_| rustix::fs::statfs(folder.unwrap_or(Path::new("."))))
+        .ok()?;
+    // Some of these numbers are above i32::MAX, and some systems count in 32 bits.
+    u64::try_from(i128::from(stat.f_type) & 0xFFFF_FFFF).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kind_of(_path: &Path) -> Option<u64> {
+    None
+}
+
+/// The network file systems among the kinds that statfs(2) lists.
+fn network_kind(kind: u64) -> Option<&'static str> {
+    Some(match kind {
+        0x6969 => "NFS",
+        0x517B | 0xFE53_4D42 => "SMB",
+        0xFF53_4D42 => "CIFS",
+        0x00C3_6400 => "Ceph",
+        0x0BD0_0BD0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        0x7375_7245 => "Coda",
+        0x0116_1970 => "GFS2",
+        0x7461_636F => "OCFS2",
+        0x0102_1997 => "9P, which shares a folder of another machine",
+        0x786F_4256 => "vboxsf, which shares a folder of another machine",
+        0x6573_5546 => "FUSE, which may lead to another machine",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::nfs(0x6969, Some("NFS"))]
+    #[case::cifs(0xFF53_4D42, Some("CIFS"))]
+    #[case::smb2(0xFE53_4D42, Some("SMB"))]
+    #[case::sshfs(0x6573_5546, Some("FUSE, which may lead to another machine"))]
+    #[case::ext4(0xEF53, None)]
+    #[case::btrfs(0x9123_683E, None)]
+    #[case::tmpfs(0x0102_1994, None)]
+    #[case::overlay(0x794C_7630, None)]
+    fn network_file_systems_are_known(#[case] kind: u64, #[case] name: Option<&str>) {
+        assert_eq!(network_kind(kind), name);
+    }
+
+    /// What the system itself says, of a file that is there and of one that is not yet.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_system_is_asked() {
+        const PROC: u64 = 0x9FA0;
+        assert_eq!(kind_of(Path::new("/proc/version")), Some(PROC));
+        assert_eq!(kind_of(Path::new("/proc/no-such-file")), Some(PROC));
+        assert!(kind_of(Path::new("no-such-file")).is_some());
+        assert_eq!(kind_of(Path::new("/no/such/folder/ivan.db")), None);
+        assert_eq!(on_a_network(Path::new("/proc/ivan.db")), None);
+    }
+
+    #[cfg(unix)]
+    #[rstest]
+    #[case(0o644, 0o600)]
+    #[case(0o660, 0o600)]
+    #[case(0o604, 0o600)]
+    #[case(0o600, 0o600)]
+    #[case(0o400, 0o400)]
+    fn rights_of_others_are_taken(#[case] before: u32, #[case] after: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ivan.db");
+        keep_private(&path);
+        assert!(!path.exists());
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(before)).unwrap();
+        keep_private(&path);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, after);
+    }
+}
