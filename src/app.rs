@@ -345,7 +345,7 @@ impl App {
         self.desk.tell_the_untold().await?;
         supervise(parts, shutdown, &stop, FINISH_WITHIN).await?;
         if let Err(trouble) = self.set_aside.stops().await {
-            tracing::warn!(error = %trouble, "that this was a clean stop was not kept: {trouble}");
+            tracing::warn!("that this was a clean stop was not kept: {trouble}");
         }
         Ok(())
     }
@@ -485,7 +485,7 @@ impl Syncs {
         }
         self.watched.look(source).await;
         if let Err(trouble) = self.watched.alarms.polled(source, &synced).await {
-            tracing::error!(%source,  "operators were not told: {trouble}");
+            tracing::error!(%source, "operators were not told: {trouble}");
         }
     }
 
@@ -572,7 +572,7 @@ impl Watched {
         match self.alarms.stands(source, &now).await {
             Ok(()) => *seen = now,
             Err(trouble) => {
-                tracing::error!(%source,  "how {source} stands was not kept: {trouble}");
+                tracing::error!(%source, "how {source} stands was not kept: {trouble}");
             }
         }
     }
@@ -610,7 +610,7 @@ async fn housekeeping(
     while !*stopping.borrow() {
         let now = clock.now();
         if let Err(trouble) = set_aside.give_up_old(retention).await {
-            tracing::error!(error = %trouble, "what is set aside was not looked at: {trouble}");
+            tracing::error!("what is set aside was not looked at: {trouble}");
         }
         let step = store
             .write(move |tx| {

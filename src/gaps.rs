@@ -114,7 +114,7 @@ impl Gaps {
             let to_look = |keeper: &&Arc<dyn HookKeeper>| all || wanted.contains(&keeper.source());
             for keeper in inner.keepers.iter().filter(to_look) {
                 if let Err(trouble) = inner.look(keeper.as_ref(), all).await {
-                    tracing::error!(error = %trouble, "webhooks were not looked at: {trouble}");
+                    tracing::error!("webhooks were not looked at: {trouble}");
                 }
             }
             let arrived = async {
@@ -178,7 +178,7 @@ impl Inner {
         });
         for (place, why) in &hooks.refused {
             if lock(&self.blind).insert((source, place.clone(), Blind::Webhooks)) {
-                tracing::warn!(%source, place, %why, "webhooks of {source} cannot be looked at in {place}: {why}");
+                tracing::warn!(%source, place, "webhooks of {source} cannot be looked at in {place}: {why}");
             }
         }
         for hook in hooks.found.iter().filter(|hook| urls.contains(&hook.url)) {
@@ -212,7 +212,7 @@ impl Inner {
             && match keeper.reactivate(hook).await {
                 Ok(()) => true,
                 Err(why) => {
-                    tracing::warn!(source = %hook.source, %why, "webhook {} could not be put back: {why}", hook.id);
+                    tracing::warn!(source = %hook.source, "webhook {} could not be put back: {why}", hook.id);
                     false
                 }
             };
@@ -269,7 +269,7 @@ impl Inner {
             Err(why) => {
                 let place = &hook.place;
                 if lock(&self.blind).insert((source, place.clone(), Blind::Deliveries)) {
-                    tracing::warn!(%source, place, %why, "failed deliveries of {source} to {place} cannot be fetched: {why}");
+                    tracing::warn!(%source, place, "failed deliveries of {source} to {place} cannot be fetched: {why}");
                 }
             }
         }

@@ -224,7 +224,7 @@ impl Inbox {
             }
             let worked_off = inner.work_off(&mut work).await;
             if let Err(trouble) = &worked_off {
-                tracing::error!(error = %trouble, "deliveries wait: {trouble}");
+                tracing::error!("deliveries wait: {trouble}");
             }
             let hears = worked_off.is_err() || work.hears();
             let held_until = work.held.as_ref().map(|held| held.until);
@@ -328,10 +328,10 @@ impl Progress {
         });
         let seconds = wait.as_secs_f32();
         if attempts == 0 {
-            tracing::warn!(%source, %why, "deliveries of {name} wait: {why}. {name} is asked again in {seconds:.1} s, \
+            tracing::warn!(%source, "deliveries of {name} wait: {why}. {name} is asked again in {seconds:.1} s, \
                 and then less often");
         } else {
-            tracing::debug!(%source, %why, "deliveries of {name} still wait; it is asked again in {seconds:.1} s: {why}");
+            tracing::debug!(%source, "deliveries of {name} still wait; it is asked again in {seconds:.1} s: {why}");
         }
     }
 
@@ -602,7 +602,7 @@ impl Inner {
             });
         if let Some(error) = failed {
             let why = error.to_string();
-            tracing::debug!(delivery = %waiting.delivery.dedupe_key, %why, "a delivery waits for its source: {why}");
+            tracing::debug!(delivery = %waiting.delivery.dedupe_key, "a delivery waits for its source: {why}");
             let id = waiting.id;
             self.store
                 .write(move |tx| deliveries::failed(tx, id, &why))

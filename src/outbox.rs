@@ -165,7 +165,7 @@ impl Outbox {
                     }
                 }
                 Err(trouble) => {
-                    tracing::error!(error = %trouble, "the outbox cannot read what is pending: {trouble}");
+                    tracing::error!("the outbox cannot read what is pending: {trouble}");
                     self.inner.rest(&mut shutdown).await;
                     continue;
                 }
@@ -211,7 +211,7 @@ impl Inner {
                 Ok(Next::Over) => return,
                 Ok(_) => {}
                 Err(trouble) => {
-                    tracing::error!(lane, error = %trouble, "lane {lane} rests: {trouble}");
+                    tracing::error!(lane, "lane {lane} rests: {trouble}");
                     self.rest(&mut shutdown).await;
                 }
             }
@@ -422,7 +422,7 @@ impl Inner {
             }
             Err(NotYet::Failed(WriteError::Refused { what, why })) => {
                 at.answers();
-                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: {source} refused to {kind}: {why}");
+                tracing::warn!(operation = %id, %source, kind, "operation {id}: {source} refused to {kind}: {why}");
                 // Before it was sent again its trace was looked for; if it came to that, it is not there.
                 let perhaps_applied = row.operation.interrupted && !sent;
                 let ended = Ended {
@@ -438,7 +438,7 @@ impl Inner {
             }
             Err(NotYet::Failed(WriteError::NotTaken { why, retry_after })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: not taken, will be repeated: {why}");
+                tracing::warn!(operation = %id, %source, kind, "operation {id}: not taken, will be repeated: {why}");
                 // What was interrupted before this attempt still is; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
                 let paused_until = at.writer.standing().paused_until;
@@ -447,7 +447,7 @@ impl Inner {
             }
             Err(NotYet::Failed(WriteError::Unknown { why })) => {
                 at.fails();
-                tracing::warn!(operation = %id, %source, kind, %why, "operation {id}: no answer, will be looked for: {why}");
+                tracing::warn!(operation = %id, %source, kind, "operation {id}: no answer, will be looked for: {why}");
                 let interrupted = sent || row.operation.interrupted;
                 self.failed(&row, interrupted, why, None, None).await
             }
@@ -588,7 +588,7 @@ impl Inner {
         let deadline = row.created_at + self.settings.give_up_after;
         let (seq, command, weights) = (row.seq, row.command, self.weights);
         if now >= deadline {
-            tracing::error!(operation = %row.operation.id, %why, "operation {} is given up: {why}", row.operation.id);
+            tracing::error!(operation = %row.operation.id, "operation {} is given up: {why}", row.operation.id);
             let (cancelled, still_pending) = self
                 .store
                 .write(move |tx| {

@@ -144,7 +144,7 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
         let Some(channel) = channel else {
             swept = Some(Instant::now());
             if let Err(trouble) = catch_up.all().await {
-                tracing::error!(error = %trouble, "which DMs are to be read is not known yet: {trouble}");
+                tracing::error!("which DMs are to be read is not known yet: {trouble}");
                 catch_up.outage.over.notify_one();
                 if !slept(backoff.next(), &mut shutdown).await {
                     return Ok(());

@@ -362,7 +362,7 @@ impl Pen {
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
         tracing::warn!(
-            message = message.id,
+            message_id = message.id,
             wait_ms = millis(wait),
             "message {} is not posted yet: {failed}",
             message.id
@@ -413,7 +413,7 @@ impl Pen {
                     && self.tray.say_to_its_asker(message.id).await? =>
             {
                 tracing::info!(
-                    message = message.id,
+                    message_id = message.id,
                     "message {} goes to the DM of whom it is for: {error}",
                     message.id
                 );
@@ -459,7 +459,7 @@ impl Pen {
             return Ok(self.tray.stays(message.id, message.version, why).await?);
         }
         tracing::info!(
-            message = message.id,
+            message_id = message.id,
             "message {} goes to the DM, for only its person was to see it, and {why}",
             message.id
         );
@@ -477,7 +477,7 @@ impl Pen {
             && let Some(seen) = self.look_twice(message, begun_at).await?
         {
             tracing::info!(
-                message = message.id,
+                message_id = message.id,
                 "message {} had been posted",
                 message.id
             );
@@ -530,7 +530,7 @@ impl Pen {
                 Ok(Some(message))
             }
             Err(error) if may_not(&error) => {
-                tracing::debug!(message = message.id, "no DM is opened: {error}");
+                tracing::debug!(message_id = message.id, "no DM is opened: {error}");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -571,7 +571,7 @@ impl Pen {
             // The message matters more than a possible second copy of it (contract slack 3.4).
             Err(error) if may_not(&error) => {
                 tracing::warn!(
-                    message = message.id,
+                    message_id = message.id,
                     "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
                     message.id
                 );
@@ -609,7 +609,7 @@ impl Pen {
             return Ok(self.tray.stays(message.id, message.version, &why).await?);
         }
         tracing::info!(
-            message = message.id,
+            message_id = message.id,
             "message {} is said anew, for it cannot be changed: {error}",
             message.id
         );

@@ -277,7 +277,7 @@ impl Store {
                 _ = health.changed() => {}
                 () = try_it => {
                     if let Err(trouble) = self.try_out().await {
-                        tracing::debug!( "the store still takes no writes: {trouble}");
+                        tracing::debug!("the store still takes no writes: {trouble}");
                     }
                 }
             }

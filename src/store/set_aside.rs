@@ -673,7 +673,7 @@ impl Store {
             }
             Err(trouble) => {
                 // It is marked as under way for longer than it was: at worst it is set aside too early.
-                tracing::warn!(error = %trouble, "that {work} is over was not kept: {trouble}");
+                tracing::warn!("that {work} is over was not kept: {trouble}");
             }
         }
     }

@@ -253,6 +253,116 @@ fn a_broken_rule_is_found() {
     }
 }
 
+/// A field called `message` takes the place of the sentence in the JSON log, and a reason that is a field and a part of the
+/// sentence is read twice.
+#[test]
+fn no_log_line_loses_its_sentence_or_says_a_thing_twice() {
+    let source = Source::read();
+    let mut lines = 0;
+    let mut odd = Vec::new();
+    for (path, text) in &source.files {
+        for call in log_calls(&without_tests(&without_comments(text))) {
+            lines += 1;
+            odd.extend(wrong_with(&call).map(|why| format!("{}: {why}: {call}", path.display())));
+        }
+    }
+    assert!(lines > 100, "only {lines} lines are logged");
+    assert!(odd.is_empty(), "\n{}\n", odd.join("\n"));
+}
+
+#[test]
+fn log_lines_are_read() {
+    let cases = [
+        (r#"warn!("a ({b}) c")"#, None),
+        (r#"info!(%source, ms, "read {source} in {ms} ms")"#, None),
+        (r#"error!(error = %why, "no: {other}")"#, None),
+        (
+            r#"error!(error = %why, "no: {why}")"#,
+            Some("says `why` twice"),
+        ),
+        (
+            r#"warn!(%why, place, "no ({why}) there")"#,
+            Some("says `why` twice"),
+        ),
+        (
+            r#"warn!(why = %self.why, "no: {}", self.why)"#,
+            Some("says `self.why` twice"),
+        ),
+        (
+            r#"info!(message = message.id, "posted")"#,
+            Some("has a field `message`"),
+        ),
+        (
+            r#"info!(place, message, "posted")"#,
+            Some("has a field `message`"),
+        ),
+        (
+            r#"info!(%message, "posted")"#,
+            Some("has a field `message`"),
+        ),
+        (
+            r#"info!(message_id = message.id, "message {} posted", message.id)"#,
+            None,
+        ),
+    ];
+    for (call, wrong) in cases {
+        let read = log_calls(&format!("fn f() {{ tracing::{call}; }}"));
+        assert_eq!(read.len(), 1, "{call}");
+        assert_eq!(wrong_with(&read[0]).as_deref(), wrong, "{call}");
+    }
+}
+
+/// What stands between the brackets of each `tracing::warn!(…)` and its like.
+fn log_calls(text: &str) -> Vec<String> {
+    let levels = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
+    text.split("tracing::")
+        .skip(1)
+        .filter_map(|after| levels.iter().find_map(|level| after.strip_prefix(level)))
+        .map(|after| {
+            let (mut depth, mut quoted, mut escaped) = (1, false, false);
+            let end = after.char_indices().find(|&(_, c)| {
+                match c {
+                    _ if escaped => escaped = false,
+                    '\\' if quoted => escaped = true,
+                    '"' => quoted = !quoted,
+                    '(' if !quoted => depth += 1,
+                    ')' if !quoted => depth -= 1,
+                    _ => {}
+                }
+                depth == 0
+            });
+            after[..end.map_or(after.len(), |(at, _)| at)].to_owned()
+        })
+        .collect()
+}
+
+fn wrong_with(call: &str) -> Option<String> {
+    let (fields, sentence) = call.split_at(call.find('"').unwrap_or(call.len()));
+    for field in fields
+        .split(',')
+        .map(str::trim)
+        .filter(|field| !field.is_empty())
+    {
+        let (name, value) = field.split_once(" = ").unwrap_or((field, field));
+        let (name, value) = (
+            name.trim_start_matches(['%', '?']),
+            value.trim_start_matches(['%', '?']),
+        );
+        if name == "message" {
+            return Some("has a field `message`".to_owned());
+        }
+        let again = sentence.contains(&format!("{{{value}}}"))
+            || sentence
+                .split([',', '\n'])
+                .skip(1)
+                .any(|argument| argument.trim() == value);
+        if again && ["error", "why", "reason", "trouble"].contains(&name) {
+            return Some(format!("says `{value}` twice"));
+        }
+    }
+    None
+}
+
 /// The source as it is: file by path from `src/`, without comments and without what only exists for tests.
 struct Source {
     files: BTreeMap<PathBuf, String>,
