@@ -164,11 +164,11 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
     let more = total.saturating_sub(listed);
     if more > 0 {
-        let _ = writeln!(
-            out,
-            "{more} more of {total}; a number after `list` shows so many: `ivan list {}`",
-            total.min(LIST_MOST)
-        );
+        let shows = match total > LIST_MOST {
+            true => format!("`ivan list {LIST_MOST}` shows {LIST_MOST}"),
+            false => format!("`ivan list {total}` shows all"),
+        };
+        let _ = writeln!(out, "{more} more of {total}: {shows}");
     }
     Some(Printed::ok(out))
 }
@@ -486,15 +486,10 @@ mod tests {
     }
 
     #[rstest]
-    #[case(
-        62,
-        "60 more of 62; a number after `list` shows so many: `ivan list 62`\n"
-    )]
-    #[case(3, "1 more of 3; a number after `list` shows so many: `ivan list 3`\n")]
-    #[case(
-        500,
-        "498 more of 500; a number after `list` shows so many: `ivan list 200`\n"
-    )]
+    #[case(62, "60 more of 62: `ivan list 62` shows all\n")]
+    #[case(3, "1 more of 3: `ivan list 3` shows all\n")]
+    #[case(200, "198 more of 200: `ivan list 200` shows all\n")]
+    #[case(500, "498 more of 500: `ivan list 200` shows 200\n")]
     #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
     fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
         let answer = json!({ "tasks": [certificate(), login()], "total": total });

@@ -22,17 +22,19 @@ pub(super) struct Strangers(Mutex<HashMap<String, DateTime<Utc>>>);
 impl Strangers {
     /// Somebody was refused. One line a person and hour; whether there was one.
     pub fn refused(&self, id: &str, why: &NotAllowed, now: DateTime<Utc>) -> bool {
+        let is = match why {
+            NotAllowed::NotFullMember => "is no full member of the workspace",
+            NotAllowed::NotNamed => "is not in slack.allowed_users",
+            NotAllowed::Unknown => "is none of [[people]]",
+            // Who reads Slack's answer logs what is wrong with it.
+            NotAllowed::NotCertain => return false,
+        };
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         logged.retain(|_, at| now - *at < LOGGED_EVERY);
         if logged.contains_key(id) {
             return false;
         }
         logged.insert(id.to_owned(), now);
-        let is = match why {
-            NotAllowed::NotFullMember => "is no full member of the workspace",
-            NotAllowed::NotNamed => "is not in slack.allowed_users",
-            NotAllowed::Unknown => "is none of [[people]]",
-        };
         tracing::info!(
             person = id,
             "{id} asked for something and {is}; they were told so"
@@ -84,5 +86,8 @@ mod tests {
         assert!(refused("U0DAN01", 59));
         assert!(refused("U0CLEO1", 60));
         assert!(!refused("U0DAN01", 118));
+        // A doubt is no refusal yet, and must not hide one.
+        assert!(!strangers.refused("U0EVA01", &NotAllowed::NotCertain, at(0)));
+        assert!(refused("U0EVA01", 1));
     }
 }

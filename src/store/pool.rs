@@ -25,8 +25,8 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::migrate::{MIGRATIONS, migrate};
-use super::set_aside::Suspects;
 use super::private;
+use super::set_aside::Suspects;
 use crate::bounds::Bound;
 
 /// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
