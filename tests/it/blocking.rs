@@ -85,8 +85,8 @@ async fn slack_cli_and_http_agree() {
         );
         let ran = ivan.cli(&["list"]).await;
         assert_eq!(
-            ran.out.replace("GitHub ·", "GitHub"),
-            "1. Fix the build · GitHub open\n2. Update the docs · GitHub open\n"
+            ran.out,
+            "1. Fix the build · GitHub acme/widgets#2 · open\n2. Update the docs · GitHub acme/widgets#3 · open\n"
         );
         let path = "/tasks/github%3Aacme%2Fwidgets%232";
         let (_, task) = ivan.http("GET", path, None).await;
