@@ -6,7 +6,7 @@
 use super::{Conversation, Desk, Gesture, Heard, StoreTrouble, Waiting, turn};
 use crate::domain::command::{self, Command, Ref};
 use crate::store::slack_events::dm_of;
-use crate::store::{Db, DbResult, people, restored};
+use crate::store::{Db, DbResult, messages, people, restored};
 use chrono::{DateTime, Utc};
 
 /// One of our posts as it stands in Slack.
@@ -14,7 +14,11 @@ use chrono::{DateTime, Utc};
 pub struct Post {
     /// From its metadata.
     pub uid: String,
+    /// Slack's id of it.
+    pub ts: String,
     pub at: DateTime<Utc>,
+    /// It shows something else than at that time.
+    pub edited: bool,
 }
 
 impl Desk {
@@ -46,19 +50,27 @@ impl Desk {
         conversation: &Conversation,
         posts: Vec<Post>,
     ) -> Result<bool, StoreTrouble> {
-        let newest = self
+        let (newest, unrecorded) = self
             .inner
             .store
             .read(move |connection| {
-                let mut newest = None;
+                let (mut newest, mut unrecorded) = (None, Vec::new());
                 for post in posts {
                     if !restored::knows(connection, &post.uid)? {
                         newest = newest.max(Some(post.at));
+                    } else if !post.edited
+                        && let Some(message) = messages::unrecorded(connection, &post.uid)?
+                    {
+                        unrecorded.push((message, post));
                     }
                 }
-                Ok(newest)
+                Ok((newest, unrecorded))
             })
             .await?;
+        // Its author may have read it, whatever the poster makes of it: that it is looked for later, or set aside.
+        for (message, post) in unrecorded {
+            self.found_post(message, &post.ts, post.at).await?;
+        }
         let Some(until) = newest else {
             return Ok(false);
         };

@@ -605,11 +605,25 @@ impl Desk {
     }
 
     /// Makes durable that a first post is about to be sent.
-    pub async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
+    pub async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble> {
         let now = self.inner.clock.now();
         self.inner
             .store
-            .write(move |tx| messages::posting(tx, id, now))
+            .write(move |tx| messages::posting(tx, id, version, now))
+            .await
+    }
+
+    /// Records a post whose outcome was unknown: it stands under `ts` since `shown_at`, perhaps with an older text.
+    pub async fn found_post(
+        &self,
+        id: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        let ts = ts.to_owned();
+        self.inner
+            .store
+            .write(move |tx| messages::found(tx, id, &ts, shown_at))
             .await
     }
 

@@ -37,7 +37,13 @@ pub trait Tray: Send + Sync + 'static {
     /// What is next in so many conversations, of those in which something is to be posted.
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
     async fn something_to_post(&self);
-    async fn posting(&self, id: i64) -> Result<(), StoreTrouble>;
+    async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble>;
+    async fn found_post(
+        &self,
+        id: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble>;
     async fn posted(
         &self,
         id: i64,
@@ -68,8 +74,16 @@ impl Tray for Desk {
     async fn something_to_post(&self) {
         Desk::something_to_post(self).await;
     }
-    async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::posting(self, id).await
+    async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble> {
+        Desk::posting(self, id, version).await
+    }
+    async fn found_post(
+        &self,
+        id: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        Desk::found_post(self, id, ts, shown_at).await
     }
     async fn posted(
         &self,
@@ -481,15 +495,18 @@ impl Pen {
                 "message {} had been posted",
                 message.id
             );
-            // What went out then may have been an older text.
+            // An older text may have gone out, or a card that looked otherwise. What it showed counts since then.
             if seen.text.as_deref() != Some(text) {
+                if let (None, Some(shown_at)) = (&seen.edited_ts, instant(&seen.ts)) {
+                    self.tray.found_post(message.id, &seen.ts, shown_at).await?;
+                }
                 return self.update(message, &seen.ts, text).await;
             }
             let since = seen.edited_ts.as_deref().unwrap_or(&seen.ts);
             return self.record(message, &seen.ts, instant(since)).await;
         }
         self.turn(POST, channel).await;
-        self.tray.posting(message.id).await?;
+        self.tray.posting(message.id, message.version).await?;
         let sent = self
             .web
             .post(

@@ -350,9 +350,15 @@ impl Web {
         let posts = page.messages.into_iter().filter_map(|message| {
             let uid = message.metadata.event_payload.uid?;
             let ours = message.metadata.event_type.as_deref() == Some(METADATA);
-            let at = instant(message.ts.as_deref()?)?;
+            let ts = message.ts?;
+            let at = instant(&ts)?;
             // What was said past a store is of none.
-            (ours && uid.parse::<ulid::Ulid>().is_ok()).then_some(Post { uid, at })
+            (ours && uid.parse::<ulid::Ulid>().is_ok()).then_some(Post {
+                uid,
+                ts,
+                at,
+                edited: message.edited.ts.is_some(),
+            })
         });
         Ok(posts.collect())
     }

@@ -410,13 +410,45 @@ const OUTGOING: &str = "
                  AND before.dropped IS NULL AND before.thread IS m.thread AND before.whisper_to IS m.whisper_to))
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
-/// A first post is about to be sent.
-pub fn posting(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+/// A first post of that version is about to be sent.
+pub fn posting(tx: &Connection, id: i64, version: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
-        "UPDATE messages SET begun_us = ?2 WHERE id = ?1",
-        params![id, now.timestamp_micros()],
+        "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1",
+        params![id, now.timestamp_micros(), version],
     )?;
     Ok(())
+}
+
+/// A post whose outcome was unknown stands under `ts` since `shown_at`, as its version was then: the pin or list of that
+/// version counts from then on, whatever the message shows by now. The message is brought up to date afterwards.
+pub fn found(tx: &Connection, id: i64, ts: &str, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+    let version: Option<i64> = tx
+        .query_row(
+            "SELECT begun_version FROM messages
+             WHERE id = ?1 AND ts IS NULL AND begun_us IS NOT NULL AND begun_version > 0",
+            [id],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(version) = version else {
+        return Ok(());
+    };
+    posted(tx, id, version, ts, shown_at)?;
+    tx.execute(
+        "UPDATE messages SET redraw = 1 WHERE id = ?1 AND version = posted_version AND parts IS NOT NULL",
+        [id],
+    )?;
+    Ok(())
+}
+
+/// The message of that uid, if its post has begun and its outcome is unknown.
+pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT id FROM messages WHERE uid = ?1 AND ts IS NULL AND begun_us IS NOT NULL",
+        )?
+        .query_row([uid], |row| row.get(0))
+        .optional()
 }
 
 /// The post was certainly not taken.

@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0025_people.sql"),
     include_str!("../../migrations/0026_compared.sql"),
     include_str!("../../migrations/0027_set_aside.sql"),
+    include_str!("../../migrations/0028_begun_version.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

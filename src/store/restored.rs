@@ -77,7 +77,7 @@ pub fn prune(tx: &Connection, before_ms: i64, step: i64) -> rusqlite::Result<usi
 #[cfg(test)]
 mod tests {
     use super::super::migrate::{MIGRATIONS, migrate};
-    use super::super::people;
+    use super::super::{messages, people};
     use super::*;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -130,5 +130,42 @@ mod tests {
         assert!(knows(&connection, "A").unwrap() && knows(&connection, "B").unwrap());
         assert_eq!(prune(&connection, at(7).timestamp_millis(), 9).unwrap(), 0);
         assert_eq!(prune(&connection, at(8).timestamp_millis(), 9).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_a_found_post_showed_counts_since_it_stands_there() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        people::configure(&connection, &[]).unwrap();
+        let me = people::present(&connection).unwrap().remove(0).id;
+        let shown = |connection: &Connection, pin: i64| {
+            let pins = people::pins(connection, me).unwrap();
+            pins.iter().find(|seen| seen.id == pin).unwrap().shown_at
+        };
+        let add = |uid: &str, version: i64, shows: i64, begun: Option<i64>| {
+            let pin = people::pin(&connection, me, None, at(1), None).unwrap();
+            connection
+                .execute(
+                    "INSERT INTO messages (uid, channel, pin_id, version, shows_version, begun_us, begun_version, created_ms)
+                     VALUES (?1, 'D', ?2, ?3, ?4, ?5, ifnull(?5, 0), 0)",
+                    params![uid, pin, version, shows, begun],
+                )
+                .unwrap();
+            (connection.last_insert_rowid(), pin)
+        };
+        // The pin is in the version that was posted, or in a later one; or no post has begun.
+        for (uid, version, shows, begun, since) in [
+            ("A", 1, 1, Some(1), Some(at(5))),
+            ("B", 2, 1, Some(1), Some(at(5))),
+            ("C", 2, 2, Some(1), None),
+            ("D", 1, 1, None, None),
+        ] {
+            let (message, pin) = add(uid, version, shows, begun);
+            let unrecorded = messages::unrecorded(&connection, uid).unwrap();
+            assert_eq!(unrecorded, begun.map(|_| message), "{uid}");
+            messages::found(&connection, message, "5.000000", at(5)).unwrap();
+            assert_eq!(shown(&connection, pin), since, "{uid}");
+            assert_eq!(messages::unrecorded(&connection, uid).unwrap(), None);
+        }
     }
 }

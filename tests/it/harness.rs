@@ -397,6 +397,8 @@ impl Ivan {
     pub async fn aborts(&mut self) {
         use std::os::unix::process::ExitStatusExt;
         self.signal("-ABRT").await;
+        // One that was frozen ends when it goes on.
+        self.signal("-CONT").await;
         let status = self.ends().await;
         assert_eq!(status.signal(), Some(6), "{status}");
         let gone = self.slack().until(|slack| slack.links() == 0);
@@ -412,6 +414,20 @@ impl Ivan {
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
         self.ends().await
+    }
+
+    /// SIGSTOP: when this returns, no thread of the daemon runs until it gets SIGCONT.
+    pub async fn freezes(&self) {
+        self.signal("-STOP").await;
+        let pid = self.daemon().child.id().expect("it runs");
+        let stat = format!("/proc/{pid}/stat");
+        self.within("it is frozen", async {
+            // The state is the field after the name, which is in parentheses. Without /proc the signal has to do.
+            while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") T ")) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
     }
 
     /// Sends a signal: `-TERM`, `-INT`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::*;
-use ivan::sandbox::front::{Fault, What};
+use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::json;
 
 /// How long the sandbox's Slack takes to show an answer where a story needs it to be slow.
@@ -108,6 +108,36 @@ async fn a_done_under_an_answer_that_is_not_known_to_stand_means_what_it_shows()
         ivan.dm(ANA, "done")
             .await
             .replies("✓ Task completed in ClickUp: Write the runbook. Next: Tidy the wiki");
+    })
+    .await;
+}
+
+/// The card that Ana answers is made again, for somebody else completes its task, before Ivan finds out that it stands there.
+#[tokio::test]
+async fn a_done_under_a_card_that_changed_before_it_was_found_means_that_card() {
+    ivan_test(three_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        // Her DM is looked at now, and not again.
+        ivan.dm(ANA, "done")
+            .await
+            .mentions("Next: Write the runbook");
+        let slack = ivan.slack().front().clone();
+        let gate = Gate::new();
+        slack.fault(Fault::new(What::ApplyThenDrop).on("POST", "/chat.postMessage"));
+        slack.fault(Fault::new(What::Wait(gate.clone())).on("GET", "/conversations.history"));
+        let next = ivan.says(ANA, "next");
+        next.answers().await.mentions("Tidy the wiki");
+        ivan.clickup()
+            .set_status("Tidy the wiki", "complete", BO_CLICKUP);
+        ivan.sync().await;
+        let notice = ivan.is_told(ANA);
+        let done = ivan.says(ANA, "done");
+        gate.open();
+        notice.answers().await.begins("Tidy the wiki was completed");
+        done.settles()
+            .await
+            .mentions("✓ Note: Tidy the wiki was already complete in ClickUp");
+        ivan.clickup().task("Write the runbook").is("to do");
     })
     .await;
 }

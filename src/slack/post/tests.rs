@@ -193,6 +193,8 @@ struct Rows {
 struct Row {
     message: Outgoing,
     record: Option<Record>,
+    /// What was found under that `ts`, and since when it stands there.
+    found: Option<(String, DateTime<Utc>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,8 +242,17 @@ impl Tray for Rows {
         self.wake.notified().await;
     }
     async fn until_the_store_is_well(&self) {}
-    async fn posting(&self, id: i64) -> Result<(), StoreTrouble> {
+    async fn posting(&self, id: i64, _: i64) -> Result<(), StoreTrouble> {
         self.row(id, |row| row.message.begun_at = Some(now()))
+    }
+    async fn found_post(
+        &self,
+        id: i64,
+        ts: &str,
+        shown_at: DateTime<Utc>,
+    ) -> Result<(), StoreTrouble> {
+        let found = (ts.to_owned(), shown_at);
+        self.row(id, |row| row.found = Some(found))
     }
     async fn posted(
         &self,
@@ -367,6 +378,7 @@ impl Posting {
             .map(|message| Row {
                 message,
                 record: None,
+                found: None,
             })
             .collect();
         let (stop, shutdown) = watch::channel(false);
@@ -434,6 +446,7 @@ async fn posts_what_stands_and_what_comes() {
     posting.rows.held.lock().unwrap().push(Row {
         message: message(2, ANA, "✓ two"),
         record: None,
+        found: None,
     });
     posting.rows.wake.notify_one();
     assert_eq!(posting.records().await.len(), 2);
@@ -667,6 +680,10 @@ async fn an_older_text_that_is_found_is_brought_up_to_date() {
             shown_at: instant(EDITED_AT).unwrap(),
         }]
     );
+    // What the older text showed counts since it stands there.
+    let found = posting.rows.held.lock().unwrap()[0].found.clone();
+    let ts = "1763800000.000001";
+    assert_eq!(found, Some((ts.to_owned(), instant(ts).unwrap())));
     assert_eq!(board.calls(), ["conversations.replies", "chat.update"]);
     assert_eq!(board.shows(), shown(&[(ANA, "✓ one")]));
     posting.stops().await;
@@ -713,6 +730,7 @@ async fn a_pause_holds_its_channel_and_no_other() {
     posting.rows.held.lock().unwrap().push(Row {
         message: message(3, BO, "three"),
         record: None,
+        found: None,
     });
     posting.rows.wake.notify_one();
     posting.records().await;
