@@ -34,7 +34,9 @@ use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
-use crate::store::{Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks};
+use crate::store::{
+    Db, DbResult, Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks,
+};
 
 /// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
@@ -104,8 +106,8 @@ impl App {
             config.webhooks.bind,
         )
         .await?;
-        let known = store.read(tasks::containers).await?;
-        let sources = sources(config, &known, &clock)?;
+        let known = store.read(known).await?;
+        let sources = sources(config, known, &clock)?;
         let desk = Desk::new(
             store.clone(),
             desk_settings(config),
@@ -484,8 +486,14 @@ impl Syncs {
             self.gaps.look_at(source);
         }
         self.watched.look(source).await;
-        if let Err(trouble) = self.watched.alarms.polled(source, &synced).await {
-            tracing::error!(%source, "operators were not told: {trouble}");
+        let alarms = &self.watched.alarms;
+        for told in [
+            alarms.polled(source, &synced).await,
+            alarms.found(&synced.containers).await,
+        ] {
+            if let Err(trouble) = told {
+                tracing::error!(%source, "operators were not told: {trouble}");
+            }
         }
     }
 
@@ -688,8 +696,8 @@ pub async fn webhooks(
     clock: Clock,
 ) -> Result<u8, AppError> {
     let store = Store::beside(&config.store.path)?;
-    let known = store.read(tasks::containers).await?;
-    let keepers = sources(config, &known, &clock)?.hook_keepers;
+    let known = store.read(known).await?;
+    let keepers = sources(config, known, &clock)?.hook_keepers;
     let book = HookBook {
         secrets: hook_secrets(config),
         store,
@@ -763,7 +771,21 @@ fn hook_secrets(config: &Config) -> BTreeMap<Source, String> {
         .collect()
 }
 
-fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Sources, AppError> {
+/// What earlier runs found at the sources, and they are reminded of.
+struct Known {
+    containers: Vec<Container>,
+    /// ClickUp's tasks that are followed in a list that is not their home.
+    guests: Vec<String>,
+}
+
+fn known(connection: &Db) -> DbResult<Known> {
+    Ok(Known {
+        containers: tasks::containers(connection)?,
+        guests: tasks::guests(connection, Source::ClickUp)?,
+    })
+}
+
+fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppError> {
     let mut sources = Sources::default();
     if let Some(clickup) = &config.clickup {
         let settings = ClickUpSettings {
@@ -779,6 +801,7 @@ fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Source
             system: "ClickUp",
             why: e.to_string(),
         })?;
+        source.remember(known.guests);
         let lists = clickup.all_lists().into_iter().map(str::to_owned);
         sources.add(Arc::new(source), lists.collect());
     }
@@ -799,7 +822,7 @@ fn sources(config: &Config, known: &[Container], clock: &Clock) -> Result<Source
             system: "GitHub",
             why: e.to_string(),
         })?;
-        source.remember(known);
+        source.remember(&known.containers);
         let repos = github.all_repos().into_iter().map(ToString::to_string);
         sources.add(Arc::new(source), repos.collect());
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Hook, HookKeeper};
-use crate::domain::operation::{Standing, TokenStanding};
+use crate::domain::operation::{Container, Standing, TokenStanding};
 use crate::domain::reply::{self, Words};
 use crate::domain::set_aside::Work;
 use crate::domain::task::Source;
@@ -26,7 +26,7 @@ use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
-use crate::store::{Store, StoreTrouble, Wake, deliveries, messages, pauses};
+use crate::store::{Db, Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
 /// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -332,6 +332,23 @@ impl Alarms {
         }
     }
 
+    /// Lists and repositories were found at a source: operators hear of one that is archived, and when it is back.
+    pub async fn found(&self, containers: &[Container]) -> Result<(), StoreTrouble> {
+        for container in containers {
+            let about = format!("{} {} archived", container.source, container.id);
+            if container.archived {
+                self.raise(&about, reply::archived(container)).await?;
+            } else {
+                let key = about.clone();
+                let raised = move |connection: &Db| deliveries::is_alarm(connection, &key);
+                if self.store.read(raised).await? {
+                    self.over(&about, reply::unarchived(container)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// How a source stands to us now: that it does not take the token is said at once, for nobody else can mend that;
     /// and a pause is kept for the next start.
     pub async fn stands(&self, source: Source, standing: &Standing) -> Result<(), StoreTrouble> {
@@ -547,6 +564,7 @@ mod tests {
         let fails = Synced {
             changed: 0,
             error: Some("GitHub refuses the token".to_owned()),
+            ..Synced::default()
         };
         let github = Source::GitHub;
         alarms.stands(github, &taken).await.unwrap();
@@ -597,10 +615,12 @@ mod tests {
         let fails = Synced {
             changed: 0,
             error: Some("no route".to_owned()),
+            ..Synced::default()
         };
         let well = Synced {
             changed: 0,
             error: None,
+            ..Synced::default()
         };
         // Minutes that pass, what the poll then comes to, and how many messages there have been to both in all.
         for (minutes, synced, messages) in [

@@ -10,7 +10,7 @@
 mod comments;
 mod failing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::domain::operation::{Container, Refusal, SourceReader, SourceWriter, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::task::{Source, TaskKey};
-use crate::store::{Store, StoreTrouble, tasks};
+use crate::store::{Store, StoreTrouble, Wake, tasks};
 
 /// Clocks and listings of sources lag: a walk begins this much before the newest change that is known
 /// (contract clickup 8: 5 minutes; contract github 6: 2 minutes).
@@ -57,6 +57,8 @@ pub struct Synced {
     pub changed: u64,
     /// What it failed of; what was read before that is kept.
     pub error: Option<String>,
+    /// The lists or repositories that were found.
+    pub containers: Vec<Container>,
 }
 
 /// How often sources are polled (`[sync]` of bot.toml).
@@ -93,6 +95,8 @@ struct Mirrored {
     mirror: Mirror,
     /// One walk through a source at a time; with it, whose comments are still to be asked for.
     walking: Mutex<comments::Round>,
+    /// The lists or repositories that were archived when they were last read, by their ids.
+    archived: std::sync::Mutex<BTreeSet<String>>,
     /// There are some.
     unasked: Notify,
     /// A poll is wanted now: after an outage, or when a webhook was found silent.
@@ -116,6 +120,7 @@ impl Reconciler {
                 let mirrored = Mirrored {
                     mirror,
                     walking: Mutex::default(),
+                    archived: std::sync::Mutex::default(),
                     unasked: Notify::new(),
                     wanted: Notify::new(),
                     failing: std::sync::Mutex::default(),
@@ -255,8 +260,8 @@ impl Inner {
     /// Reads a source; a mark that it is being read is committed before where an end of the process may be its fault.
     async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
         let failed = |trouble: StoreTrouble| Synced {
-            changed: 0,
             error: Some(trouble.to_string()),
+            ..Synced::default()
         };
         let work = match self.store.begin(&Work::Poll(source)).await {
             Ok(work) => work,
@@ -317,6 +322,16 @@ impl Inner {
                 Vec::new()
             }
         };
+        let found = containers.iter().flatten().cloned().collect::<Vec<_>>();
+        // What stands in several lists may count as being in another of them now.
+        let full = match self.keep_containers(mirrored, found.clone()).await {
+            Ok(changed) => full || changed,
+            Err(trouble) => {
+                errors.push(trouble.to_string());
+                full
+            }
+        };
+        synced.containers = found;
         round.begin(self.clock.now());
         for container in containers {
             let begun = self.clock.now();
@@ -339,6 +354,49 @@ impl Inner {
             synced.error = Some(errors.join("; "));
         }
         synced
+    }
+
+    /// Keeps what lists and repositories are like now; whether one was archived since, or brought back. One that is
+    /// archived is said in the log when a run meets it first.
+    async fn keep_containers(
+        &self,
+        mirrored: &Mirrored,
+        found: Vec<Container>,
+    ) -> Result<bool, StoreTrouble> {
+        for container in &found {
+            let mut archived = mirrored
+                .archived
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            match container.archived {
+                false => {
+                    archived.remove(&container.id);
+                }
+                true if archived.insert(container.id.clone()) => {
+                    tracing::warn!(
+                        source = %container.source,
+                        "the {} {} ({}) is archived in {}: its tasks are not offered",
+                        container.source.container(),
+                        container.name,
+                        container.configured,
+                        container.source.name()
+                    );
+                }
+                true => {}
+            }
+        }
+        self.store
+            .write(move |tx| {
+                let mut changed = false;
+                for container in &found {
+                    changed |= tasks::keep_container(tx, container)?;
+                }
+                if changed {
+                    tx.wake(Wake::Homes);
+                }
+                Ok(changed)
+            })
+            .await
     }
 
     /// Asks for the comments of further tasks, between two polls.
@@ -388,13 +446,10 @@ impl Inner {
         full: bool,
         changed: &mut u64,
     ) -> Result<(), String> {
-        let kept = container.clone();
+        let walked = container.clone();
         let cursor = self
             .store
-            .write(move |tx| {
-                tasks::keep_container(tx, &kept)?;
-                tasks::cursor(tx, &kept)
-            })
+            .read(move |connection| tasks::cursor(connection, &walked))
             .await
             .map_err(in_words)?;
         let first = cursor.is_none();
@@ -615,6 +670,7 @@ mod tests {
             id: "1001".into(),
             name: "acme/widgets".into(),
             configured: "acme/widgets".into(),
+            archived: false,
         }
     }
 
@@ -641,6 +697,7 @@ mod tests {
             custom_id: None,
             creator: None,
             links: Vec::new(),
+            home: None,
         }
     }
 

@@ -309,6 +309,10 @@ fn status(json: &Value) -> Option<Printed> {
         if let Some(error) = text(health, "error") {
             let _ = write!(row, "; ✗ {error}");
         }
+        let archived = health.get("archived").and_then(Value::as_array);
+        for name in archived.into_iter().flatten().filter_map(Value::as_str) {
+            let _ = write!(row, "; ✗ {} is archived", clean(name));
+        }
         rows.push((source_name(source), row));
     }
     let queued = count(json.get("queued_operations")?.as_u64()?, "operation");

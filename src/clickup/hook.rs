@@ -83,7 +83,7 @@ impl HookReader for ClickUp {
         if TaskId::clickup(&id).is_none() {
             return Err(unreadable("it names a task by an odd id".to_owned()));
         }
-        if self.is_elsewhere(&payload.history_items) {
+        if self.is_elsewhere(&payload.history_items) && !self.mapping.is_guest(&id) {
             return Ok(Vec::new());
         }
         let items = payload.history_items.iter();
@@ -97,11 +97,11 @@ impl HookReader for ClickUp {
 }
 
 impl ClickUp {
-    /// Whether the task is in a list that is not followed, and did not come from one that is. The webhook is for the
-    /// whole workspace, and each look costs a request.
+    /// Whether the home of the task is not followed, and was not before. The webhook is for the whole workspace, and each
+    /// look costs a request.
     fn is_elsewhere(&self, items: &[HistoryItem<'_>]) -> bool {
         let elsewhere = |item: &HistoryItem<'_>| {
-            lists(item).is_some_and(|lists| !lists.iter().any(|list| self.lists.contains(list)))
+            lists(item).is_some_and(|lists| !lists.iter().any(|list| self.mapping.follows(list)))
         };
         !items.is_empty() && items.iter().all(elsewhere)
     }
@@ -605,6 +605,20 @@ mod tests {
     fn a_task_of_another_list_is_no_concern(#[case] item: Value, #[case] looked_at: bool) {
         let events = read("taskMoved", &changed(item)).unwrap();
         assert_eq!(events.len(), usize::from(looked_at));
+    }
+
+    /// It is followed in a list that its webhooks do not name.
+    #[test]
+    fn a_task_that_stands_in_a_followed_list_is_looked_at() {
+        let reader = reader("4200");
+        let item = || changed(json!({"parent_id": ROADMAP}));
+        let events = || {
+            let delivery = delivery("taskUpdated", item().to_string());
+            HookReader::read(&reader, &delivery).unwrap().len()
+        };
+        assert_eq!(events(), 0);
+        reader.remember(vec!["86tst0001".into()]);
+        assert_eq!(events(), 1);
     }
 
     #[rstest]

@@ -15,7 +15,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
@@ -74,8 +74,6 @@ pub struct ClickUp {
     client: Client,
     clock: Clock,
     team_id: String,
-    /// The ids of the lists that are mirrored, without repetition, in the order configured.
-    lists: Vec<String>,
     complete_status: String,
     mapping: Mapping,
     /// The lists as they were last read, and when: for their statuses.
@@ -99,16 +97,18 @@ impl ClickUp {
             client: Client::new(&settings.api_url, &settings.token, clock.clone())?,
             clock,
             team_id: settings.team_id,
-            lists,
             complete_status: settings.complete_status,
-            mapping: Mapping {
-                in_progress_status: settings.in_progress_status,
-                owner_zone: OnceLock::new(),
-            },
+            mapping: Mapping::new(lists, settings.in_progress_status),
             known: Mutex::default(),
             me: OnceCell::new(),
             members: Mutex::default(),
         })
+    }
+
+    /// Reminds of the tasks that are followed in a list that is not their home, by their ids: their webhooks do not name
+    /// that list.
+    pub fn remember(&self, guests: Vec<String>) {
+        self.mapping.remember_guests(guests);
     }
 
     /// What ClickUp last said about its rate limit (contract clickup 3).
@@ -137,7 +137,7 @@ impl ClickUp {
 
     /// Refuses a list that is not configured: nothing in it is read or written.
     fn check_followed(&self, list: &str, thing: &str) -> Result<(), WriteError> {
-        if self.lists.iter().any(|followed| followed == list) {
+        if self.mapping.follows(list) {
             return Ok(());
         }
         Err(WriteError::Refused {
@@ -169,6 +169,7 @@ impl ClickUp {
             format!("the list {id}"),
         );
         let list: List = self.client.send(&request).await?;
+        self.mapping.list_is(id, list.archived);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(id.to_owned(), (self.clock.now(), list.clone()));
         Ok(list)

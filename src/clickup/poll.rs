@@ -103,7 +103,7 @@ impl SourceReader for ClickUp {
         let mut seen = BTreeSet::new();
         let mut containers = Vec::new();
         self.owner_zone().await;
-        for configured in &self.lists {
+        for configured in &self.mapping.lists {
             match self.read_list(configured).await {
                 Ok(list) => {
                     let id = list.id.to_string();
@@ -113,6 +113,7 @@ impl SourceReader for ClickUp {
                             name: list.name.unwrap_or_else(|| id.clone()),
                             id,
                             configured: configured.clone(),
+                            archived: list.archived,
                         }));
                     }
                 }
@@ -143,6 +144,8 @@ impl SourceReader for ClickUp {
         .with("archived", cursor.archived)
         .with("include_closed", true)
         .with("subtasks", true)
+        // Those, too, that were added to it and live in another.
+        .with("include_timl", true)
         .with("order_by", "updated")
         // Newest first otherwise.
         .with("reverse", true);
@@ -267,6 +270,7 @@ mod tests {
             id: "901".into(),
             name: "Inbox".into(),
             configured: "901".into(),
+            archived: false,
         }
     }
 
@@ -350,6 +354,7 @@ mod tests {
         for seen in fake.seen() {
             assert_eq!(seen.query("include_closed").as_deref(), Some("true"));
             assert_eq!(seen.query("subtasks").as_deref(), Some("true"));
+            assert_eq!(seen.query("include_timl").as_deref(), Some("true"));
             assert_eq!(seen.query("order_by").as_deref(), Some("updated"));
             assert_eq!(seen.query("reverse").as_deref(), Some("true"));
         }

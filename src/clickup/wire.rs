@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -164,6 +164,9 @@ pub(super) struct List {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
+    /// Its tasks say nothing of it, and are listed all the same (contract clickup, second round).
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) archived: bool,
     #[serde(default, deserialize_with = "each")]
     pub(super) statuses: Vec<TaskStatus>,
 }
@@ -320,6 +323,9 @@ pub(super) struct WireTask {
     url: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     list: Option<Ref>,
+    /// The lists besides its home that it was added to.
+    #[serde(default, deserialize_with = "each")]
+    locations: Vec<Ref>,
     #[serde(default, deserialize_with = "each")]
     dependencies: Vec<Dependency>,
 }
@@ -517,15 +523,80 @@ impl HookComment {
     }
 }
 
-/// What of the configuration the mapping needs, and of the token.
-#[derive(Debug, Clone)]
+/// What of the configuration the mapping needs, of the token, and of the lists.
+#[derive(Debug, Default)]
 pub(super) struct Mapping {
     pub(super) in_progress_status: Option<String>,
     /// Where the token's owner is, once it was asked.
     pub(super) owner_zone: OnceLock<Tz>,
+    /// The ids of the lists that are mirrored, without repetition, in the order configured.
+    pub(super) lists: Vec<String>,
+    places: Mutex<Places>,
+}
+
+/// What is known of lists, and of tasks that stand in several.
+#[derive(Debug, Default)]
+struct Places {
+    /// The lists that were archived when they were last read.
+    archived: BTreeSet<String>,
+    /// The tasks that are followed in a list that is not their home: their webhooks name the home alone.
+    guests: BTreeSet<String>,
 }
 
 impl Mapping {
+    pub(super) fn new(lists: Vec<String>, in_progress_status: Option<String>) -> Mapping {
+        Mapping {
+            lists,
+            in_progress_status,
+            ..Mapping::default()
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a list is one of those that are mirrored.
+    pub(super) fn follows(&self, list: &str) -> bool {
+        self.lists.iter().any(|followed| followed == list)
+    }
+
+    /// A list was read.
+    pub(super) fn list_is(&self, list: &str, archived: bool) {
+        let mut places = self.places();
+        match archived {
+            true => places.archived.insert(list.to_owned()),
+            false => places.archived.remove(list),
+        };
+    }
+
+    /// Reminds of tasks that are followed in a list that is not their home.
+    pub(super) fn remember_guests(&self, tasks: impl IntoIterator<Item = String>) {
+        self.places().guests.extend(tasks);
+    }
+
+    pub(super) fn is_guest(&self, task: &str) -> bool {
+        self.places().guests.contains(task)
+    }
+
+    /// The list that a task counts as being in, of its home and the others that it stands in: one that is followed, if
+    /// there is one, and better one that is not archived; its home before the others.
+    fn container(&self, task: &str, home: Option<&str>, others: &[String]) -> Option<String> {
+        let mut places = self.places();
+        let standing = || home.into_iter().chain(others.iter().map(String::as_str));
+        let followed = || standing().filter(|list| self.follows(list));
+        let container = followed()
+            .find(|list| !places.archived.contains(*list))
+            .or_else(|| followed().next())
+            .or(home)?
+            .to_owned();
+        match home.is_some_and(|home| home != container) {
+            true => places.guests.insert(task.to_owned()),
+            false => places.guests.remove(task),
+        };
+        Some(container)
+    }
+
     /// Type first; the name only where the type is none that we know (design 4, 10).
     fn status(&self, status: &TaskStatus) -> Status {
         match status.kind.as_str() {
@@ -572,11 +643,15 @@ impl WireTask {
     pub(super) fn into_task(self, mapping: &Mapping, list: Option<&str>) -> Result<Task, String> {
         let id = self.id.to_string();
         let shown = TaskId::clickup(&id).ok_or_else(|| format!("it has the odd id `{id}`"))?;
-        let container = self
-            .list
-            .map(|list| list.id.to_string())
-            .or_else(|| list.map(str::to_owned))
+        let home = self.list.map(|list| list.id.to_string());
+        let home = home.or_else(|| list.map(str::to_owned));
+        let others = self.locations.iter().map(|list| list.id.to_string());
+        // Where it was listed, it stands, whether it says so or not.
+        let others: Vec<String> = others.chain(list.map(str::to_owned)).collect();
+        let container = mapping
+            .container(&id, home.as_deref(), &others)
             .ok_or_else(|| format!("the task {id} is in no list"))?;
+        let home = home.filter(|home| *home != container);
         let created = self.date_created.and_then(Millis::time);
         let updated = self.date_updated.and_then(Millis::time).or(created);
         let labels: Vec<String> = self.tags.into_iter().map(|tag| tag.name).collect();
@@ -599,6 +674,7 @@ impl WireTask {
             key: TaskKey::clickup(id),
             id: shown,
             container,
+            home,
             // An archived task is not open here, whatever its status was (contract clickup 1.9).
             status: if self.archived {
                 Status::Done
@@ -654,15 +730,55 @@ mod tests {
     use serde_json::json;
 
     fn mapping() -> Mapping {
-        Mapping {
-            in_progress_status: Some("Doing".into()),
-            owner_zone: OnceLock::new(),
-        }
+        Mapping::new(Vec::new(), Some("Doing".into()))
     }
 
     fn read(value: Value) -> Task {
         let task: WireTask = serde_json::from_str(&value.to_string()).unwrap();
         task.into_task(&mapping(), None).unwrap()
+    }
+
+    /// Where a task stands, which of the lists 1, 2 and 3 are archived, where it was listed; where it counts as being, and
+    /// its home if that is another.
+    #[rstest]
+    #[case::at_home("1", &[], &[], None, ("1", None))]
+    #[case::at_home_and_elsewhere("1", &["2"], &[], None, ("1", None))]
+    #[case::a_guest("9", &["2"], &[], None, ("2", Some("9")))]
+    #[case::a_guest_of_several("9", &["8", "2", "3"], &[], None, ("2", Some("9")))]
+    #[case::listed_without_saying_so("9", &[], &[], Some("3"), ("3", Some("9")))]
+    #[case::a_stranger("9", &["8"], &[], None, ("9", None))]
+    #[case::its_home_is_archived("1", &["2"], &["1"], None, ("2", Some("1")))]
+    #[case::both_are_archived("1", &["2"], &["1", "2"], None, ("1", None))]
+    #[case::the_other_is_archived("9", &["2", "3"], &["2"], None, ("3", Some("9")))]
+    #[case::archived_and_the_other_not_followed("1", &["8"], &["1"], None, ("1", None))]
+    fn a_task_counts_as_being_in_a_list_that_is_followed(
+        #[case] home: &str,
+        #[case] others: &[&str],
+        #[case] archived: &[&str],
+        #[case] listed: Option<&str>,
+        #[case] expected: (&str, Option<&str>),
+    ) {
+        let mapping = Mapping::new(["1", "2", "3"].map(str::to_owned).to_vec(), None);
+        for list in archived {
+            mapping.list_is(list, true);
+        }
+        let others: Vec<Value> = others.iter().map(|id| json!({"id": id})).collect();
+        let task = json!({"id": "86a", "name": "T", "list": {"id": home}, "locations": others});
+        let task: WireTask = serde_json::from_value(task).unwrap();
+        let task = task.into_task(&mapping, listed).unwrap();
+        assert_eq!((task.container.as_str(), task.home.as_deref()), expected);
+        assert_eq!(mapping.is_guest("86a"), expected.1.is_some());
+    }
+
+    #[test]
+    fn a_guest_that_goes_home_is_none_any_more() {
+        let mapping = Mapping::new(vec!["1".into()], None);
+        for (home, guest) in [("9", true), ("1", false)] {
+            let task = json!({"id": "86a", "list": {"id": home}, "locations": [{"id": 1}, null]});
+            let task: WireTask = serde_json::from_value(task).unwrap();
+            assert_eq!(task.into_task(&mapping, None).unwrap().container, "1");
+            assert_eq!(mapping.is_guest("86a"), guest);
+        }
     }
 
     /// The task of contract clickup 5.4.
@@ -714,6 +830,7 @@ mod tests {
                     name: "Ana".into()
                 }),
                 links: Vec::new(),
+                home: None,
             }
         );
     }

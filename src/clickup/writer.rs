@@ -186,20 +186,20 @@ impl ClickUp {
             .await
     }
 
-    /// Sets a status that is chosen from those of the task's own list; where none is, nothing is changed. A list whose
-    /// statuses were renamed is read anew, once.
+    /// Sets a status that is chosen from those of the task's own list, its home; where none is, nothing is changed. A list
+    /// whose statuses were renamed is read anew, once.
     pub(super) async fn set(
         &self,
         now: &Task,
         choose: impl for<'a> Fn(&'a List) -> Result<Option<&'a str>, WriteError>,
     ) -> Result<Task, WriteError> {
-        let list = self.list(&now.container).await?;
+        let (list, home) = self.home_of(now).await?;
         let Some(status) = choose(&list)? else {
             return Ok(now.clone());
         };
         match self.set_status(now, status).await {
             Err(Trouble::UnknownStatus(why)) => {
-                let list = self.read_list(&now.container).await?;
+                let list = self.read_list(home).await?;
                 match choose(&list)? {
                     Some(renamed) if renamed != status => Ok(self.set_status(now, renamed).await?),
                     _ => Err(Trouble::UnknownStatus(why).into()),
@@ -207,6 +207,19 @@ impl ClickUp {
             }
             done => Ok(done?),
         }
+    }
+
+    /// The list whose statuses a task has. A home that our account may not see is not asked: where the task was added to,
+    /// the statuses are often the same.
+    async fn home_of<'a>(&self, now: &'a Task) -> Result<(List, &'a str), WriteError> {
+        if let Some(home) = &now.home {
+            match self.list(home).await {
+                Ok(list) => return Ok((list, home)),
+                Err(WriteError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((self.list(&now.container).await?, &now.container))
     }
 
     async fn set_status(&self, now: &Task, status: &str) -> Result<Task, Trouble> {

@@ -227,6 +227,9 @@ fn create_form(
 ) -> DbResult<CreateForm> {
     let mut places = Vec::new();
     for list in &settings.lists {
+        if tasks::is_archived(connection, Source::ClickUp, list)? {
+            continue;
+        }
         let name = tasks::container_name(connection, Source::ClickUp, list)?;
         places.push(PlaceChoice {
             place: Place::List(list.clone()),

@@ -1183,6 +1183,7 @@ fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sour
                 last_sync: tasks::synced_at(connection, source)?,
                 error: operations::trouble(connection, source)?,
                 tasks: tasks::count_open(connection, source)?,
+                archived: tasks::archived(connection, source)?,
             },
         );
     }

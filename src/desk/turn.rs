@@ -874,16 +874,25 @@ impl Turn<'_> {
         let Some(default) = lists.first() else {
             return Ok(Err(not_configured(Source::ClickUp)));
         };
-        let Some(asked) = list else {
-            return Ok(Ok(Place::List(default.clone())));
-        };
+        let asked = list.unwrap_or(default);
+        let mut archived = None;
         for list in lists {
             let name = tasks::container_name(self.tx, Source::ClickUp, list)?;
-            if list == asked || name.is_some_and(|name| name.eq_ignore_ascii_case(asked)) {
-                return Ok(Ok(Place::List(list.clone())));
+            let is_it = |name: &String| name.eq_ignore_ascii_case(asked);
+            if list != asked && !name.as_ref().is_some_and(is_it) {
+                continue;
             }
+            // Another may be called alike, and not be archived.
+            if tasks::is_archived(self.tx, Source::ClickUp, list)? {
+                archived.get_or_insert(name.unwrap_or_else(|| list.clone()));
+                continue;
+            }
+            return Ok(Ok(Place::List(list.clone())));
         }
-        Ok(Err(TurnedDown::Unfit(reply::list_not_followed(asked))))
+        Ok(Err(TurnedDown::Unfit(match archived {
+            Some(name) => reply::list_archived(&name),
+            None => reply::list_not_followed(asked),
+        })))
     }
 
     fn place_in_github(&self, repo: Option<&RepoName>) -> Result<Place, TurnedDown> {

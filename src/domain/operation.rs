@@ -454,6 +454,9 @@ pub struct Container {
     pub name: String,
     /// What the configuration calls it (a list id, `owner/name`): stays when the name changes.
     pub configured: String,
+    /// People do not find its tasks at the source any more: they are kept, and not offered.
+    #[serde(default)]
+    pub archived: bool,
 }
 
 /// A part of a listing.

@@ -19,7 +19,7 @@ use super::command::{REF_HELP, VERBS};
 use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::form::Filled;
-use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::operation::{Container, GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::scope::Missing;
 use super::score::Score;
 use super::sign::Receipts;
@@ -807,6 +807,8 @@ pub struct SourceHealth {
     pub error: Option<String>,
     /// Open tasks.
     pub tasks: i64,
+    /// The names of its lists or repositories that are archived there.
+    pub archived: Vec<String>,
 }
 
 /// Connections, the last sync and what is queued, a line each.
@@ -830,6 +832,12 @@ pub fn status(
         };
         if let Some(error) = &health.error {
             words = words.text(format!("; ✗ {error}"));
+        }
+        for name in &health.archived {
+            words = words.text(format!(
+                "; ✗ the {} {name} is archived, so its tasks are not offered",
+                source.container()
+            ));
         }
     }
     words.text(match queued {
@@ -1060,6 +1068,37 @@ pub fn source_well(source: Source) -> Words {
     Words::new().text(format!(
         "✓ {} is readable again, and its changes are read.",
         source.name()
+    ))
+}
+
+/// What operators are told about a list or repository that is configured, and archived at its source.
+pub fn archived(container: &Container) -> Words {
+    let Container { source, name, .. } = container;
+    let key = match source {
+        Source::ClickUp => "clickup.list_id or clickup.lists",
+        Source::GitHub => "github.repo or github.repos",
+    };
+    Words::new().text(format!(
+        "✗ The {} {name} is archived in {}, so its tasks are not offered. Restore it there, or take {} out of {key}.",
+        source.container(),
+        source.name(),
+        container.configured
+    ))
+}
+
+pub fn unarchived(container: &Container) -> Words {
+    let Container { source, name, .. } = container;
+    Words::new().text(format!(
+        "✓ The {} {name} is not archived in {} any more, and its tasks are offered again.",
+        source.container(),
+        source.name()
+    ))
+}
+
+/// Nothing is created where nobody finds it.
+pub fn list_archived(name: &str) -> Words {
+    Words::new().text(format!(
+        "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
     ))
 }
 

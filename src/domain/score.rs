@@ -279,6 +279,7 @@ mod tests {
             custom_id: None,
             creator: None,
             links: Vec::new(),
+            home: None,
         }
     }
 

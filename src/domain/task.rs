@@ -38,6 +38,14 @@ impl Source {
         }
     }
 
+    /// Where its tasks live, as it is called there.
+    pub fn container(self) -> &'static str {
+        match self {
+            Source::ClickUp => "list",
+            Source::GitHub => "repository",
+        }
+    }
+
     /// Reads `clickup` or `github`, in any case.
     pub fn parse(text: &str) -> Option<Source> {
         Source::ALL
@@ -446,6 +454,10 @@ pub struct Task {
     pub id: TaskId,
     /// Where it lives: ClickUp's list id; GitHub's repository id, as text.
     pub container: String,
+    /// The list whose statuses it has, where that is another than its container: a ClickUp task that was added to a list
+    /// that is followed, and lives in one that is not.
+    #[serde(default)]
+    pub home: Option<String>,
     pub title: String,
     /// Without Ivan's own marker; at most a few thousand characters.
     pub description: String,

@@ -680,6 +680,7 @@ mod tests {
             id: id.to_string(),
             name: name.into(),
             configured: configured.into(),
+            archived: false,
         }
     }
 

@@ -82,6 +82,8 @@ struct Followed {
     configured: RepoName,
     /// Its id, and its name when it was last located.
     known: Option<(u64, RepoName)>,
+    /// It can only be read: nothing in it can be finished.
+    archived: bool,
 }
 
 /// GitHub as a source. One value serves as writer, as reader and for webhooks.
@@ -104,6 +106,7 @@ impl GitHub {
                 followed.push(Followed {
                     configured,
                     known: None,
+                    archived: false,
                 });
             }
         }
@@ -212,7 +215,14 @@ impl GitHub {
         Ok(self.client.get(&request).await?.value)
     }
 
-    /// Keeps a repository's present name.
+    /// Whether a repository was archived when it was last located.
+    fn is_archived(&self, id: u64) -> bool {
+        let followed = self.lock_followed();
+        let is_it = |one: &&Followed| one.known.as_ref().is_some_and(|(known, _)| *known == id);
+        followed.iter().find(is_it).is_some_and(|one| one.archived)
+    }
+
+    /// Keeps a repository's present name, and whether it is archived.
     fn learn(&self, found: &Repository) -> Result<RepoName, WriteError> {
         let name = RepoName::parse(&found.full_name).ok_or_else(|| WriteError::NotTaken {
             why: format!("GitHub calls repository {} by an odd name", found.id),
@@ -223,6 +233,7 @@ impl GitHub {
                 && *id == found.id
             {
                 *known = name.clone();
+                one.archived = found.archived;
             }
         }
         Ok(name)
@@ -404,6 +415,7 @@ mod tests {
             id: "1001".into(),
             name: "acme/widgets".into(),
             configured: "acme/widgets".into(),
+            archived: false,
         }]);
         assert_eq!(github.locate(1001).await, Ok(name("acme/renamed")));
         assert_eq!(github.check_followed(1001).await, Ok(()));

@@ -177,6 +177,7 @@ impl SourceReader for GitHub {
                     id: id.to_string(),
                     name: name.to_string(),
                     configured: configured.to_string(),
+                    archived: self.is_archived(id),
                 })),
                 Err(error) => containers.push(Err(error)),
             }
@@ -316,6 +317,7 @@ mod tests {
             id: "1001".into(),
             name: "acme/widgets".into(),
             configured: "acme/widgets".into(),
+            archived: false,
         }
     }
 

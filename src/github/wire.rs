@@ -153,6 +153,8 @@ impl User {
 pub(super) struct Repository {
     pub(super) id: u64,
     pub(super) full_name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) archived: bool,
 }
 
 /// A comment, as written and as listed (contract github 4.2).
@@ -380,6 +382,7 @@ impl Issue {
             custom_id: None,
             creator: self.user.as_ref().map(User::account),
             links: links(&body, repository),
+            home: None,
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
             // An issue has no due date of its own.
@@ -719,6 +722,7 @@ mod tests {
                     name: "octo".into()
                 }),
                 links: Vec::new(),
+                home: None,
             }
         );
     }

@@ -1548,6 +1548,7 @@ fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value 
             "last_sync": health.last_sync.map(rfc3339),
             "error": health.error,
             "tasks": health.tasks,
+            "archived": health.archived,
         });
         (source.to_string(), health)
     });
@@ -1671,6 +1672,7 @@ mod tests {
                 custom_id: None,
                 creator: None,
                 links: Vec::new(),
+                home: None,
             },
             score: 1400,
             reasons: vec![("client".into(), 1000), ("due today".into(), 400)],
@@ -1959,6 +1961,7 @@ mod tests {
             last_sync: None,
             error: Some("GitHub refuses github.token".into()),
             tasks: 0,
+            archived: Vec::new(),
         };
         HealthView {
             missing_scopes: Vec::new(),

@@ -1181,6 +1181,11 @@ fn status_schema() -> Value {
                 "last_sync": maybe_time(),
                 "error": maybe("string"),
                 "tasks": { "type": "integer", "minimum": 0 },
+                "archived": {
+                    "type": "array",
+                    "description": "The lists or repositories that are archived there: their tasks are not offered.",
+                    "items": { "type": "string" },
+                },
             })),
         },
         "queued_operations": { "type": "integer", "minimum": 0 },

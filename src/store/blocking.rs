@@ -168,6 +168,7 @@ mod tests {
                 id: id.into(),
                 name: name.into(),
                 configured: name.into(),
+                archived: false,
             };
             tasks::keep_container(&connection, &container).unwrap();
         }
@@ -200,6 +201,7 @@ mod tests {
             custom_id: None,
             creator: None,
             links: Vec::new(),
+            home: None,
         }
     }
 

@@ -220,6 +220,7 @@ mod tests {
             id: "901".into(),
             name: "Inbox".into(),
             configured: "901".into(),
+            archived: false,
         }
     }
 

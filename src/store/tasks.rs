@@ -47,11 +47,11 @@ pub struct Wanted {
 
 const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, description, url, status, source_status, \
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
-     creator, links, due_day";
+     creator, links, due_day, home";
 
-/// Tasks of containers that are not followed any more are not open here (design 10).
+/// Tasks of containers that are not followed any more, or archived, are not open here (design 10).
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
-     WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1)";
+     WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1 AND c.archived = 0)";
 
 /// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
 ///
@@ -65,8 +65,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links, due_day)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)
+                            creator, links, due_day, home)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -74,7 +74,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
              entity = excluded.entity, priority = excluded.priority, due_ms = excluded.due_ms,
              created_ms = excluded.created_ms, seen_ms = excluded.seen_ms, read_us = excluded.read_us,
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
-             creator = excluded.creator, links = excluded.links, due_day = excluded.due_day,
+             creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
              gone = 0, away = 0, missed = 0, successor = NULL
          WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
         params![
@@ -103,6 +103,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             task.due
                 .and_then(|due| due.day)
                 .map(|day| day.to_string()),
+            task.home.as_deref().unwrap_or_default(),
         ],
     )?;
     let row = tx.query_row(
@@ -324,32 +325,64 @@ pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i
     )
 }
 
-/// Keeps a container under its stable id; its name follows the source.
-pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Result<()> {
+/// Keeps a container under its stable id; its name follows the source. Whether it was archived since, or brought back.
+pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Result<bool> {
+    let key = params![container.source.as_str(), container.id];
+    let before: Option<bool> = tx
+        .query_row(
+            "SELECT archived FROM containers WHERE source = ?1 AND source_key = ?2",
+            key,
+            |row| row.get(0),
+        )
+        .optional()?;
     tx.execute(
-        "INSERT INTO containers (source, source_key, name, configured) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO containers (source, source_key, name, configured, archived) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source, source_key) DO UPDATE SET
-             name = excluded.name, configured = excluded.configured, followed = 1",
+             name = excluded.name, configured = excluded.configured, archived = excluded.archived, followed = 1",
         params![
             container.source.as_str(),
             container.id,
             container.name,
             container.configured,
+            container.archived,
         ],
     )?;
-    Ok(())
+    Ok(before.is_some_and(|before| before != container.archived))
+}
+
+/// The names of a source's lists or repositories that are followed and archived.
+pub fn archived(connection: &Connection, source: Source) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT name FROM containers WHERE source = ?1 AND followed = 1 AND archived = 1 ORDER BY id",
+        )?
+        .query_map([source.as_str()], |row| row.get(0))?
+        .collect()
+}
+
+/// The tasks that stand in a list that is not their home, by their ids.
+pub fn guests(connection: &Connection, source: Source) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT source_key FROM tasks WHERE source = ?1 AND home <> '' AND gone = 0 AND away = 0",
+        )?
+        .query_map([source.as_str()], |row| row.get(0))?
+        .collect()
 }
 
 /// Every list and repository that was ever followed, as it was last seen.
 pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
     connection
-        .prepare_cached("SELECT source, source_key, name, configured FROM containers ORDER BY id")?
+        .prepare_cached(
+            "SELECT source, source_key, name, configured, archived FROM containers ORDER BY id",
+        )?
         .query_map([], |row| {
             Ok(Container {
                 source: Source::parse(&row.get::<_, String>(0)?).ok_or_else(|| corrupt(0))?,
                 id: row.get(1)?,
                 name: row.get(2)?,
                 configured: row.get(3)?,
+                archived: row.get(4)?,
             })
         })?
         .collect()
@@ -459,6 +492,16 @@ pub fn repository(connection: &Connection, name: &RepoName) -> rusqlite::Result<
     Ok(key.and_then(|key| key.parse().ok()))
 }
 
+/// Whether a container is archived at its source.
+pub fn is_archived(connection: &Connection, source: Source, key: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM containers
+                        WHERE source = ?1 AND (source_key = ?2 OR configured = ?2) AND archived = 1)",
+        params![source.as_str(), key],
+        |row| row.get(0),
+    )
+}
+
 /// What a container is called, for sentences.
 pub fn container_name(
     connection: &Connection,
@@ -518,6 +561,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
                 .map(|text| serde_json::from_str(&text).map_err(|_| corrupt(23)))
                 .transpose()?,
             links: from_json(row, 24)?,
+            home: Some(row.get::<_, String>(26)?).filter(|home| !home.is_empty()),
         },
     })
 }

@@ -50,6 +50,7 @@ mod payloads;
 mod people;
 mod persons;
 mod pin;
+mod places;
 mod power_loss;
 mod queue;
 mod receipts;

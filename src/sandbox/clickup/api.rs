@@ -484,6 +484,8 @@ struct Filter<'a> {
     archived: bool,
     closed: bool,
     subtasks: bool,
+    /// Tasks that were added to the list, too, and live in another (contract, second round).
+    timl: bool,
     reverse: bool,
     /// The field to order by.
     order: &'static str,
@@ -536,6 +538,7 @@ impl<'a> Filter<'a> {
             archived: flag(call, "archived")?,
             closed: flag(call, "include_closed")?,
             subtasks: flag(call, "subtasks")?,
+            timl: flag(call, "include_timl")?,
             reverse: flag(call, "reverse")?,
             order,
             statuses: call.all("statuses[]"),
@@ -562,11 +565,12 @@ impl<'a> Filter<'a> {
                 .as_array()
                 .is_some_and(|items| items.iter().any(|item| item[field] == *wanted))
         };
-        self.list.is_none_or(|list| task["list"]["id"] == *list)
-            && self
-                .places
-                .iter()
-                .all(|(field, ids)| ids.iter().any(|id| task[*field]["id"] == **id))
+        self.list.is_none_or(|list| {
+            task["list"]["id"] == *list || (self.timl && has("locations", "id", &json!(list)))
+        }) && self
+            .places
+            .iter()
+            .all(|(field, ids)| ids.iter().any(|id| task[*field]["id"] == **id))
             && task["archived"] == self.archived
             && (self.subtasks || self.parent.is_some() || task["parent"].is_null())
             && self.parent.is_none_or(|parent| task["parent"] == *parent)

@@ -253,6 +253,36 @@ impl ClickUp {
         assert!(moved, "no list {list}");
     }
 
+    /// The list is archived, or brought back. Its tasks do not change, and no webhook tells it (contract 7.2).
+    #[track_caller]
+    pub fn archive_list(&self, list: &str, archived: bool) {
+        match locked(&self.house.world).lists.get_mut(list) {
+            Some(list) => list["archived"] = json!(archived),
+            None => panic!("no list {list}"),
+        }
+    }
+
+    /// The task is added to a further list, or taken out of it; its home stays. Whether that changes the task, or a
+    /// webhook tells it, the contract does not know: neither here.
+    #[track_caller]
+    pub fn add_to_list(&self, task: &str, list: &str, on: bool) {
+        let id = self.task(task).id;
+        let mut world = locked(&self.house.world);
+        let Some(name) = world.lists.get(list).map(|list| list["name"].clone()) else {
+            panic!("no list {list}")
+        };
+        let Some(task) = world.tasks.get_mut(&id) else {
+            panic!("no task {id}")
+        };
+        assert_ne!(task.json["list"]["id"], list, "that is its home");
+        let mut locations = world::list(&task.json["locations"]);
+        locations.retain(|known| known["id"] != *list);
+        if on {
+            locations.push(json!({ "id": list, "name": name, "access": true }));
+        }
+        task.json["locations"] = json!(locations);
+    }
+
     /// The task gets another name.
     #[track_caller]
     pub fn rename_task(&self, task: &str, name: &str) {

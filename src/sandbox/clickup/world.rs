@@ -621,6 +621,10 @@ impl World {
         };
         let before = place(&task.json["list"], &task.json);
         put_in(&mut task.json, &target);
+        // It stands there once.
+        if let Some(locations) = task.json["locations"].as_array_mut() {
+            locations.retain(|known| known["id"] != *list);
+        }
         if status_of(&target, &task.json["status"]["status"].clone(), "").is_err() {
             task.json["status"] = open_status(&target);
             finish_dates(&mut task.json, at);
