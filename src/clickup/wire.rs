@@ -764,7 +764,7 @@ mod tests {
         }
         let others: Vec<Value> = others.iter().map(|id| json!({"id": id})).collect();
         let task = json!({"id": "86a", "name": "T", "list": {"id": home}, "locations": others});
-        let task: WireTask = serde_json::from_value(task).unwrap();
+        let task: WireTask = serde_json::from_str(&task.to_string()).unwrap();
         let task = task.into_task(&mapping, listed).unwrap();
         assert_eq!((task.container.as_str(), task.home.as_deref()), expected);
         assert_eq!(mapping.is_guest("86a"), expected.1.is_some());
@@ -775,7 +775,7 @@ mod tests {
         let mapping = Mapping::new(vec!["1".into()], None);
         for (home, guest) in [("9", true), ("1", false)] {
             let task = json!({"id": "86a", "list": {"id": home}, "locations": [{"id": 1}, null]});
-            let task: WireTask = serde_json::from_value(task).unwrap();
+            let task: WireTask = serde_json::from_str(&task.to_string()).unwrap();
             assert_eq!(task.into_task(&mapping, None).unwrap().container, "1");
             assert_eq!(mapping.is_guest("86a"), guest);
         }
