@@ -147,6 +147,7 @@ pub async fn run(
     let pen = Arc::new(Pen {
         tray,
         web,
+        started_at: clock.now(),
         clock,
         limiter: Mutex::new(limiter),
         timings,
@@ -327,6 +328,8 @@ struct Pen {
     tray: Arc<dyn Tray>,
     web: Web,
     clock: Clock,
+    /// Posts that were begun before were sent by another process, which may have sent them until it died.
+    started_at: DateTime<Utc>,
     limiter: Mutex<Limiter>,
     timings: Arc<Timings>,
 }
@@ -566,7 +569,8 @@ impl Pen {
             return Ok(looked.found());
         };
         // Of a clock that was put back, nothing is known.
-        let since = (self.clock.now() - begun_at).to_std().unwrap_or_default();
+        let sent_by = begun_at.max(self.started_at);
+        let since = (self.clock.now() - sent_by).to_std().unwrap_or_default();
         let rest = self.timings.arrives_within.saturating_sub(since);
         if rest.is_zero() {
             return Ok(None);

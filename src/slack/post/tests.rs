@@ -620,6 +620,7 @@ async fn a_post_that_did_not_happen_is_looked_for_and_sent_again(#[case] fault: 
         [
             "chat.postMessage",
             "conversations.history",
+            "conversations.history",
             "chat.postMessage"
         ]
     );
