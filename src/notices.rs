@@ -103,15 +103,19 @@ fn is_mentioned(person: &Person, source: Source, text: &Prose) -> bool {
     }
 }
 
-/// Whether this person should hear of it: not their own act, not the chatter of bots, and of assignments only their own.
+/// Whether this person should hear of it: not their own act, not comments of bots, and of assignments only their own.
+///
+/// What a bot does is told like what a person does. A poll finds the same change without knowing who made it.
 fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
     if let Some(actor) = &act.by {
         let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
-        let addressed = match &act.what {
-            What::Commented { text, .. } => addresses(text, person, source),
+        let unheard = match &act.what {
+            What::Commented { text, .. } => {
+                actor.bot && !actor.us && !addresses(text, person, source)
+            }
             _ => false,
         };
-        if themselves || (actor.bot && !actor.us && !addressed) {
+        if themselves || unheard {
             return false;
         }
     }
@@ -119,9 +123,11 @@ fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
         What::Assigned { .. } | What::Unassigned { .. } => {
             !person.alone && is_about(person, source, act)
         }
-        What::Completed | What::Reopened | What::Commented { .. } => true,
-        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
-        What::Changed { field: Field::Due } => act.by.is_some(),
+        // A day that moves is worth a word; other changes are on the cards.
+        What::Completed
+        | What::Reopened
+        | What::Commented { .. }
+        | What::Changed { field: Field::Due } => true,
         What::Changed { .. } | What::Deleted => false,
     }
 }

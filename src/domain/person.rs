@@ -93,9 +93,9 @@ pub struct Member {
 /// What an account is to a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// A full member of the workspace with this id.
+    /// A full member of these workspaces, by their ids: on Enterprise Grid there may be several.
     Full {
-        team: String,
+        teams: Vec<String>,
     },
     /// A single- or multi-channel guest, or somebody who was invited and has not joined.
     Guest,
@@ -148,7 +148,7 @@ pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), No
         };
     }
     match &member.standing {
-        Standing::Full { team: theirs } if theirs == team => Ok(()),
+        Standing::Full { teams } if teams.iter().any(|theirs| theirs == team) => Ok(()),
         _ => Err(NotAllowed::NotFullMember),
     }
 }
@@ -169,7 +169,12 @@ mod tests {
     }
 
     fn full(team: &str) -> Standing {
-        Standing::Full { team: team.into() }
+        of(&[team])
+    }
+
+    fn of(teams: &[&str]) -> Standing {
+        let teams = teams.iter().map(|&team| team.into()).collect();
+        Standing::Full { teams }
     }
 
     const NOT_FULL: Result<(), NotAllowed> = Err(NotAllowed::NotFullMember);
@@ -179,6 +184,10 @@ mod tests {
     #[case::full_member(full("T0TEAM1"), &[], Ok(()))]
     #[case::of_another_team(full("T0OTHER"), &[], NOT_FULL)]
     #[case::of_no_team(full(""), &[], NOT_FULL)]
+    #[case::of_ours_and_a_sister(of(&["T0SISTER", "T0TEAM1"]), &[], Ok(()))]
+    #[case::of_sisters_only(of(&["T0SISTER", "T0COUSIN"]), &[], NOT_FULL)]
+    #[case::of_none(of(&[]), &[], NOT_FULL)]
+    #[case::named_of_a_sister(of(&["T0SISTER"]), &["U0ANN01"], Ok(()))]
     #[case::guest(Standing::Guest, &[], NOT_FULL)]
     #[case::named_guest(Standing::Guest, &["U0ANN01"], Ok(()))]
     #[case::stranger(Standing::Stranger, &[], NOT_FULL)]

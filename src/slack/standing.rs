@@ -88,9 +88,7 @@ fn read(id: &str, user: &Value) -> Result<Standing, String> {
         optional(user, name)?;
     }
     let is = |name: &str| user.get(name) == Some(&Value::Bool(true));
-    let team = user.get("team_id").and_then(Value::as_str);
-    let team = team.filter(|team| !team.is_empty());
-    let team = team.ok_or("`team_id` is not the id of a workspace")?;
+    let teams = workspaces(user)?;
     let any = |names: &[&str]| names.iter().any(|name| is(name));
     Ok(if any(&["is_bot", "is_workflow_bot", "is_connector_bot"]) {
         Standing::Bot
@@ -99,10 +97,32 @@ fn read(id: &str, user: &Value) -> Result<Standing, String> {
     } else if any(&["is_restricted", "is_ultra_restricted", "is_invited_user"]) {
         Standing::Guest
     } else {
-        Standing::Full {
-            team: team.to_owned(),
-        }
+        Standing::Full { teams }
     })
+}
+
+/// The workspaces that an account belongs to. On Enterprise Grid `team_id` may name a sister workspace or the organisation,
+/// and `enterprise_user.teams` lists the workspaces. That list decides where there is one.
+fn workspaces(user: &Map<String, Value>) -> Result<Vec<String>, String> {
+    let id = |value: &Value| {
+        let id = value.as_str().filter(|id| !id.is_empty());
+        id.map(str::to_owned)
+    };
+    let team = user.get("team_id").and_then(id);
+    let team = team.ok_or("`team_id` is not the id of a workspace")?;
+    let teams = match user.get("enterprise_user") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(of_organisation)) => of_organisation.get("teams"),
+        Some(_) => return Err("`enterprise_user` is no object".to_owned()),
+    };
+    match teams {
+        None | Some(Value::Null) => Ok(vec![team]),
+        Some(Value::Array(teams)) => {
+            let teams = teams.iter().map(id).collect::<Option<_>>();
+            teams.ok_or_else(|| "`enterprise_user.teams` is no list of workspaces".to_owned())
+        }
+        Some(_) => Err("`enterprise_user.teams` is no list of workspaces".to_owned()),
+    }
 }
 
 fn required(user: &Map<String, Value>, name: &str) -> Result<bool, String> {
@@ -156,7 +176,9 @@ mod tests {
                 name: "Ann Lee".into(),
                 email: None,
                 zone: Some(chrono_tz::Europe::Berlin),
-                standing: Standing::Full { team: TEAM.into() },
+                standing: Standing::Full {
+                    teams: vec![TEAM.into()],
+                },
             }
         );
     }
@@ -179,6 +201,12 @@ mod tests {
     #[case::every_flag(json!({"is_ultra_restricted": false, "is_stranger": false, "is_app_user": false, "is_invited_user": false,
         "is_workflow_bot": false, "is_connector_bot": false}))]
     #[case::who_authorised_an_app(json!({"is_app_user": true}))]
+    #[case::whose_home_is_a_sister(json!({"team_id": "T0SISTER", "enterprise_user": {"id": "W0ANN01", "enterprise_id": "E0ORG1",
+        "teams": [TEAM, "T0SISTER"]}}))]
+    #[case::named_by_the_organisation(json!({"team_id": "E0ORG1", "enterprise_user": {"teams": ["T0SISTER", "T0COUSIN", TEAM]}}))]
+    #[case::of_ours_alone(json!({"enterprise_user": {"teams": [TEAM]}}))]
+    #[case::organisation_without_list(json!({"enterprise_user": {"id": "W0ANN01"}}))]
+    #[case::no_organisation(json!({"enterprise_user": null}))]
     fn is_a_full_member(#[case] changes: Value) {
         assert_eq!(may(&ann(changes), &[]), Ok(()));
     }
@@ -188,6 +216,14 @@ mod tests {
     #[case::single_channel_guest(json!({"is_ultra_restricted": true}))]
     #[case::invited(json!({"is_invited_user": true}))]
     #[case::of_another_team(json!({"team_id": "T0OTHER"}))]
+    #[case::of_a_sister(json!({"team_id": "T0SISTER", "enterprise_user": {"teams": ["T0SISTER"]}}))]
+    #[case::of_sisters(json!({"team_id": "E0ORG1", "enterprise_user": {"teams": ["T0SISTER", "T0COUSIN"]}}))]
+    #[case::of_a_sister_without_list(json!({"team_id": "T0SISTER", "enterprise_user": {"id": "W0ANN01"}}))]
+    #[case::who_left_our_workspace(json!({"enterprise_user": {"teams": ["T0SISTER"]}}))]
+    #[case::of_no_workspace(json!({"enterprise_user": {"teams": []}}))]
+    #[case::of_a_workspace_in_another_case(json!({"team_id": "E0ORG1", "enterprise_user": {"teams": ["t0team1"]}}))]
+    #[case::guest_on_grid(json!({"is_restricted": true, "enterprise_user": {"teams": [TEAM]}}))]
+    #[case::stranger_on_grid(json!({"is_stranger": true, "team_id": "T0SISTER", "enterprise_user": {"teams": [TEAM]}}))]
     #[case::stranger_of_our_team(json!({"is_stranger": true}))]
     #[case::stranger_of_another(json!({"is_stranger": true, "team_id": "T0OTHER"}))]
     #[case::deactivated(json!({"deleted": true}))]
@@ -216,6 +252,11 @@ mod tests {
     #[case::no_team(ann(json!({"team_id": "absent"})))]
     #[case::empty_team(ann(json!({"team_id": ""})))]
     #[case::team_in_a_list(ann(json!({"team_id": [TEAM]})))]
+    #[case::no_organisation_but_a_text(ann(json!({"enterprise_user": "E0ORG1"})))]
+    #[case::teams_by_a_text(ann(json!({"enterprise_user": {"teams": TEAM}})))]
+    #[case::teams_by_number(ann(json!({"enterprise_user": {"teams": [TEAM, 7]}})))]
+    #[case::empty_among_teams(ann(json!({"enterprise_user": {"teams": [TEAM, ""]}})))]
+    #[case::sister_and_no_home(ann(json!({"team_id": null, "enterprise_user": {"teams": [TEAM]}})))]
     #[case::without_deleted(ann(json!({"deleted": "absent"})))]
     #[case::without_is_bot(ann(json!({"is_bot": "absent"})))]
     #[case::without_is_restricted(ann(json!({"is_restricted": "absent"})))]

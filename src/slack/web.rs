@@ -209,6 +209,13 @@ impl Web {
     pub async fn who_am_i(&self) -> Result<Own, WebError> {
         let method = "auth.test";
         let answer: AuthTested = self.get(method, &[]).await?;
+        if answer.is_enterprise_install {
+            tracing::warn!(
+                team = answer.team_id,
+                "The Slack app is installed for a whole organisation. Ivan serves one workspace, so only people in \
+                 slack.allowed_users may command. Install the app in that workspace"
+            );
+        }
         match (answer.team_id, answer.user_id) {
             (Some(team), Some(user)) => Ok(Own {
                 team,

@@ -313,6 +313,9 @@ pub struct AuthTested {
     /// The bot's handle.
     #[serde(deserialize_with = "lenient")]
     pub user: Option<String>,
+    /// The app is installed for an organisation of Enterprise Grid, and `team_id` is that organisation.
+    #[serde(deserialize_with = "lenient")]
+    pub is_enterprise_install: bool,
 }
 
 /// The fields of `users.info` that decide nothing: names and the time zone. `standing` reads the others, strictly.

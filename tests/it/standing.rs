@@ -43,6 +43,7 @@ fn doubts(ivan: &Ivan) -> usize {
 #[case::single_channel_guest_by_null(ana(json!({"is_ultra_restricted": null})))]
 #[case::somebody_else(ana(json!({"id": BO})))]
 #[case::no_team(ana(json!({"team_id": "absent"})))]
+#[case::teams_by_a_text(ana(json!({"team_id": "T0SISTER", "enterprise_user": {"teams": "T0TEAM1"}})))]
 #[case::without_a_flag(ana(json!({"is_restricted": "absent"})))]
 #[tokio::test]
 async fn a_doubtful_answer_is_refused_logged_once_and_asked_again(#[case] answer: Value) {
@@ -71,12 +72,37 @@ async fn a_doubtful_answer_is_refused_logged_once_and_asked_again(#[case] answer
 #[case::invited(json!({"is_invited_user": true}))]
 #[case::workflow(json!({"is_workflow_bot": true}))]
 #[case::of_another_team(json!({"team_id": "T0TEAM9"}))]
+#[case::of_sisters_only(json!({"team_id": "E0ORG1", "enterprise_user": {"teams": ["T0SISTER", "T0COUSIN"]}}))]
+#[case::who_left_our_workspace(json!({"enterprise_user": {"teams": ["T0SISTER"]}}))]
 #[tokio::test]
 async fn who_is_certainly_no_member_is_refused_as_such(#[case] changes: Value) {
     ivan_test(two_tasks().people(), async |ivan| {
         ivan.slack().answers_about(ANA, Some(ana(changes)));
         ivan.dm(ANA, "create Buy milk").await.begins(NOT_FULL);
         assert_eq!(ivan.clickup().tasks().len(), 2);
+        assert_eq!(doubts(ivan), 0);
+    })
+    .await;
+}
+
+/// Enterprise Grid: an account has a home workspace, and belongs to several.
+#[rstest]
+#[case::a_sister_is_home(json!({"team_id": "T0SISTER", "teams": ["T0SISTER", "T0TEAM1"]}))]
+#[case::the_organisation_is_named(json!({"team_id": "E0ORG1", "teams": ["T0TEAM1"]}))]
+#[case::ours_is_home(json!({"teams": ["T0COUSIN", "T0TEAM1", "T0SISTER"]}))]
+#[tokio::test]
+async fn who_belongs_to_our_workspace_among_others_may_command(#[case] account: Value) {
+    ivan_test(two_tasks().people(), async |ivan| {
+        ivan.slack().changes(ANA, account);
+        ivan.until_all_is_acked().await;
+        ivan.dm(ANA, "create Buy milk").await.begins("✓");
+        ivan.opens_home(ANA).await;
+        // She stays in the organisation, and leaves our workspace.
+        ivan.slack().changes(ANA, json!({"teams": ["T0SISTER"]}));
+        ivan.until_all_is_acked().await;
+        ivan.dm(ANA, "create Buy bread").await.begins(NOT_FULL);
+        assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
+        assert!(ivan.clickup().tasks_named("Buy bread").is_empty());
         assert_eq!(doubts(ivan), 0);
     })
     .await;

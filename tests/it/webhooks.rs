@@ -261,6 +261,117 @@ async fn bots_are_not_heard_and_the_muted_hear_nothing() {
     .await;
 }
 
+const ACTIONS: &str = "github-actions[bot]";
+/// What ClickUp's own automations act as: no member has a negative id.
+const AUTOMATION: i64 = -1;
+
+/// One change, whichever way it is found.
+#[derive(Clone, Copy)]
+enum Found {
+    ByWebhook,
+    ByPoll,
+}
+
+/// Runs one change of others so that only that way finds it.
+async fn found(ivan: &Ivan, how: Found, change: impl FnOnce(&Ivan)) {
+    if let Found::ByPoll = how {
+        ivan.github().lose_next(3);
+        ivan.clickup().lose_next(3);
+    }
+    change(ivan);
+    ivan.until_deliveries_are_applied().await;
+    if let Found::ByPoll = how {
+        ivan.github().lose_next(0);
+        ivan.clickup().lose_next(0);
+        ivan.sync().await;
+    }
+}
+
+/// A bot closes, reopens and assigns an issue and comments on it. What it does is told, what it says is not.
+#[rstest]
+#[case::webhook(Found::ByWebhook)]
+#[case::poll(Found::ByPoll)]
+#[tokio::test]
+async fn what_a_bot_does_in_github_is_told_and_what_it_says_is_not(#[case] how: Found) {
+    let setup = Setup::new().webhooks().people().github_issues([
+        json!({"title": "Login fails", "assignees": ["ana"]}),
+        json!({"title": "Update the docs", "assignees": ["bo"]}),
+    ]);
+    ivan_test(setup, async |ivan| {
+        ivan.github().add_bot(ACTIONS, 41_898_282);
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Login fails");
+        let told = ivan.is_told(ANA);
+        found(ivan, how, |ivan| ivan.github().close_as(REPO, 1, ACTIONS)).await;
+        let told = told.answers().await;
+        told.mentions("Login fails was completed in GitHub by github-actions[bot]");
+        told.mentions("It stays your current task");
+        found(ivan, how, |ivan| {
+            ivan.github()
+                .comment_as(REPO, 1, ACTIONS, "Closed as stale");
+        })
+        .await;
+        found(ivan, how, |ivan| {
+            ivan.github().reopen_as(REPO, 1, ACTIONS);
+        })
+        .await;
+        let told = told.until(|posted| posted.text.contains("Login fails was reopened in GitHub"));
+        let told = told.await;
+        assert!(!told.text().contains("stale"), "{}", told.text());
+        found(ivan, how, |ivan| {
+            ivan.github().assign_as(REPO, 2, ACTIONS, &["ana"]);
+        })
+        .await;
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Update the docs was assigned to you in GitHub");
+    })
+    .await;
+}
+
+#[rstest]
+#[case::webhook(Found::ByWebhook)]
+#[case::poll(Found::ByPoll)]
+#[tokio::test]
+async fn what_an_automation_does_in_clickup_is_told(#[case] how: Found) {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let told = ivan.is_told(ANA);
+        found(ivan, how, |ivan| {
+            ivan.clickup()
+                .set_status("Renew cert", "complete", AUTOMATION);
+        })
+        .await;
+        told.answers()
+            .await
+            .mentions("Renew cert was completed in ClickUp");
+    })
+    .await;
+}
+
+#[rstest]
+#[case::webhook(Found::ByWebhook)]
+#[case::poll(Found::ByPoll)]
+#[tokio::test]
+async fn a_day_that_others_move_is_told_either_way(#[case] how: Found) {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let told = ivan.is_told(ANA);
+        found(ivan, how, |ivan| {
+            let later = json!({"due_date": 1_893_684_600_000_i64, "due_date_time": true});
+            ivan.clickup().as_person("Renew cert", BO_CLICKUP, &later);
+        })
+        .await;
+        told.answers()
+            .await
+            .mentions("changed the due date of Renew cert in ClickUp: it is ");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn only_those_concerned_are_told_and_nobody_of_what_they_did_themselves() {
     let setup = Setup::new().webhooks().people().github_issues([

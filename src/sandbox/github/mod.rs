@@ -398,6 +398,13 @@ impl GitHub {
             .with(|world| world.settings(id, |repo| (repo.push, repo.admin) = (push, admin)));
     }
 
+    /// A bot that may act in every repository here, such as `github-actions[bot]`.
+    pub fn add_bot(&self, login: &str, id: u64) {
+        let mut world = locked(&self.house.world);
+        let user = serde_json::json!({"login": login, "id": id, "node_id": format!("BOT_{id}"), "type": "Bot", "site_admin": false});
+        world.users.insert(login.to_owned(), user);
+    }
+
     /// A user of GitHub who has no access to any repository here: no issue can be assigned to them.
     pub fn add_outsider(&self, login: &str, id: u64) {
         let mut world = locked(&self.house.world);

@@ -76,6 +76,15 @@ impl Person {
     fn is(&self, name: &str) -> bool {
         self.seed.get(name).and_then(Value::as_bool) == Some(true)
     }
+
+    /// Whether the account is one of that workspace. `teams` are its workspaces on Enterprise Grid, whatever workspace
+    /// `team_id` is.
+    fn belongs_to(&self, team: &str) -> bool {
+        match self.seed.get("teams").and_then(Value::as_array) {
+            Some(teams) => teams.iter().any(|one| one == team),
+            None => self.text("team_id").is_none_or(|home| home == team),
+        }
+    }
 }
 
 pub(super) struct Channel {
@@ -266,7 +275,7 @@ impl World {
         self.people.insert(id.to_owned(), Person { seed });
     }
 
-    /// Changes what a person's account is: `tz`, `is_restricted`, `deleted`, …; the event that tells the app of it, where it
+    /// Changes what a person's account is: `tz`, `is_restricted`, `deleted`, `teams`, …; the event that tells the app of it, where it
     /// has the scope. `None`: there is nobody.
     pub(super) fn change(&mut self, user: &str, fields: &Map<String, Value>) -> Option<Vec<Value>> {
         let person = self.people.get_mut(user)?;
@@ -308,8 +317,15 @@ impl World {
             "is_bot": person.is("is_bot"), "is_app_user": false, "updated": 1_763_800_000,
             "profile": {"real_name": real_name, "display_name": name, "team": team},
         });
-        let member = team == self.team.id;
+        let member = person.belongs_to(&self.team.id);
         if let Some(fields) = user.as_object_mut() {
+            if let Some(teams) = person.seed.get("teams") {
+                let of_organisation = json!({
+                    "id": id, "enterprise_id": "E0ORG1", "enterprise_name": "Acme Group", "is_admin": false,
+                    "is_owner": false, "teams": teams,
+                });
+                fields.insert("enterprise_user".to_owned(), of_organisation);
+            }
             if !person.is("deleted") {
                 let tz = person.text("tz").unwrap_or("America/Los_Angeles");
                 fields.insert("tz".to_owned(), json!(tz));
@@ -343,9 +359,7 @@ impl World {
                 .text("email")
                 .is_some_and(|own| own.eq_ignore_ascii_case(email))
                 && !person.is("deleted")
-                && person
-                    .text("team_id")
-                    .is_none_or(|team| team == self.team.id)
+                && person.belongs_to(&self.team.id)
         });
         found.map(|(id, _)| id.clone())
     }
