@@ -122,7 +122,7 @@ impl ClickUp {
                 let found = self.own_comment(&now.key, id, since).await?;
                 Ok(match found {
                     None => Stands::Gone,
-                    Some(comment) if text.is_shown_as(&comment.text()) => Stands::AsLeft,
+                    Some(comment) if comment.says(text) => Stands::AsLeft,
                     Some(_) => Stands::Changed("the comment says something else now".to_owned()),
                 })
             }

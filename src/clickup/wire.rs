@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
-use crate::domain::prose::{Piece, Prose, same_text};
+use crate::domain::prose::{Piece, Prose, same_words};
 use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
 
 use super::due::due;
@@ -226,6 +226,11 @@ impl WireComment {
     /// Without the line break that ClickUp ends it with.
     pub(super) fn text(&self) -> Prose {
         text_of(Some(&self.comment_text), &self.comment)
+    }
+
+    /// Whether it is this text. ClickUp may show it flat with Markdown's signs, in parts without them, or in parts alone.
+    pub(super) fn says(&self, text: &Prose) -> bool {
+        text.is_shown_as(&self.text()) || text.is_shown_as(&text_of(None, &self.comment))
     }
 }
 
@@ -622,11 +627,16 @@ pub(super) fn plain_title(title: &str) -> String {
 }
 
 impl WireTask {
+    /// Whether the task has this title, whatever signs and white space ClickUp made of it.
+    pub(super) fn is_titled(&self, title: &str) -> bool {
+        same_words(title, &self.name)
+    }
+
     /// Whether the task's text is this description.
     pub(super) fn is_described(&self, description: &str) -> bool {
         [&self.description, &self.text_content]
             .into_iter()
-            .any(|text| same_text(text.as_deref().unwrap_or_default(), description))
+            .any(|text| same_words(description, text.as_deref().unwrap_or_default()))
     }
 
     /// Whether the task bears the tag of another client than this one: then it is what somebody else asked for.

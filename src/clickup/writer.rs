@@ -1,7 +1,7 @@
 //! Operations → requests to ClickUp, and their answers → tasks.
 //!
 //! The domain's `carry_out` decides what is asked and when; this translates. Nothing visible is added to what a person
-//! wrote: a lost comment or task is recognised by its author, exact text and time (design 10, contract clickup 6.4).
+//! wrote: a lost comment or task is recognised by its author, words and time (design 10, contract clickup 6.4).
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -369,8 +369,8 @@ impl ClickUp {
                 .and_then(|last| Some((last.date?, last.id.to_string())));
             for comment in page.comments {
                 let fresh = comment.date.is_some_and(|date| date.0 >= since);
-                let ours = comment.user.as_ref().is_some_and(|user| user.id() == me)
-                    && text.is_shown_as(&comment.text());
+                let ours =
+                    comment.user.as_ref().is_some_and(|user| user.id() == me) && comment.says(text);
                 if fresh && ours && !op.claimed.contains(&comment.id.to_string()) {
                     found = Some(comment);
                 }
@@ -428,7 +428,7 @@ impl ClickUp {
             for task in listed.tasks {
                 let fresh = task.date_created.is_some_and(|date| date.0 >= since);
                 let ours = task.creator.as_ref().is_some_and(|user| user.id() == me)
-                    && plain_title(&task.name).trim() == title.trim()
+                    && task.is_titled(&title)
                     && task.is_described(description)
                     && !task.is_for_another(tag.as_deref());
                 let older = found
@@ -1009,6 +1009,9 @@ mod tests {
     #[rstest]
     #[case::one_kind_of_line_breaks("one\r\ntwo\rthree", "one\ntwo\nthree\n")]
     #[case::nothing_before_them("one \ntwo\t", "one\ntwo")]
+    #[case::no_signs("run `make test`", "run make test\n")]
+    #[case::no_signs_of_a_list("Left:\n- **one**\n- two", "Left:\none\ntwo\n")]
+    #[case::a_link_by_its_label("see [docs](https://a.test)", "see docs\n")]
     #[tokio::test]
     async fn what_clickup_makes_of_a_text_is_still_known(
         #[case] sent: &str,
@@ -1020,6 +1023,25 @@ mod tests {
         .await;
         let found = clickup(&fake.url).find(&comment(sent)).await.unwrap();
         assert_eq!(found.unwrap().trace.as_deref(), Some("7"));
+    }
+
+    /// ClickUp shows it formatted: in parts, and flat with or without its signs.
+    #[rstest]
+    #[case::in_parts_alone("", json!([{"text": "run "}, {"text": "make test", "attributes": {"code": true}}, {"text": "\n"}]), Some("7"))]
+    #[case::flat_with_signs("run `make test`", json!([{"text": "run "}, {"text": "make test", "attributes": {"code": true}}]), Some("7"))]
+    #[case::flat_without("run make test\n", json!([{"text": "run make test\n"}]), Some("7"))]
+    #[case::another("run make tests\n", json!([{"text": "run "}, {"text": "make tests"}]), None)]
+    #[tokio::test]
+    async fn a_formatted_comment_is_still_known(
+        #[case] flat: &str,
+        #[case] parts: Value,
+        #[case] trace: Option<&str>,
+    ) {
+        let there = with(comment_by(7, 4200, flat, BEGUN + 5), "comment", parts);
+        let fake = Fake::start(search(move |_| vec![there.clone()])).await;
+        let found = clickup(&fake.url).find(&comment("run `make test`")).await;
+        let found = found.unwrap().and_then(|written| written.trace);
+        assert_eq!(found.as_deref(), trace);
     }
 
     /// Our clock is ten minutes ahead of ClickUp's.
@@ -1086,6 +1108,7 @@ mod tests {
     #[case::ours(task("86new", "901"), Some("86new"))]
     #[case::another_name(with(task("86new", "901"), "name", json!("Renew certs")), None)]
     #[case::another_text(with(task("86new", "901"), "description", json!("bodies")), None)]
+    #[case::formatted(with(with(task("86new", "901"), "name", json!("Renew  cert ")), "text_content", json!("body\n")), Some("86new"))]
     #[case::by_another(with(task("86new", "901"), "creator", json!({"id": 4242})), None)]
     #[case::older(with(task("86new", "901"), "date_created", json!(BEGUN - 121_000)), None)]
     #[case::of_another_operation(task("86other", "901"), None)]

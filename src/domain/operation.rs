@@ -368,7 +368,7 @@ pub trait SourceWriter: Send + Sync {
     /// `now` is the task as it was just read; `None` for a creation.
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError>;
 
-    /// Looks once for the trace of a write whose answer was lost, by marker or by author, exact text and time since
+    /// Looks once for the trace of a write whose answer was lost, by marker or by author, words and time since
     /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
     /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;

@@ -135,13 +135,12 @@ impl Prose {
         self
     }
 
-    /// Whether what a source shows is this text. Sources end texts with a line break, and their editors know one kind of
-    /// those and nothing invisible before them; a mention may be shown as the name of whoever is mentioned, but never as
-    /// somebody else.
+    /// Whether what a source shows is this text. A source may show a text formatted, and then lists it without Markdown's
+    /// signs, with other white space and other line ends. So only the words are compared. A mention may be shown as the
+    /// name of whoever is mentioned, but never as somebody else.
     pub fn is_shown_as(&self, shown: &Prose) -> bool {
-        let wanted = plain_lines(&self.encoded());
-        let shown = plain_lines(&shown.encoded());
-        is_spelled(&wanted, &shown)
+        let (wanted, shown) = (self.encoded(), shown.encoded());
+        readings(&wanted, &shown).any(|(wanted, shown)| is_spelled(&wanted, &shown))
     }
 
     /// As one text, in which a mention begins and ends with a character that no text has, and that divides its account
@@ -207,9 +206,147 @@ fn left_at<'a>(text: &'a str, left: &BTreeSet<usize>) -> impl Iterator<Item = &'
         .filter_map(|left| text.get(text.len().checked_sub(*left)?..))
 }
 
-/// Whether a text is another, but for what cannot be seen.
-pub fn same_text(one: &str, other: &str) -> bool {
-    plain_lines(one) == plain_lines(other)
+/// Whether two texts have the same words, whatever Markdown's signs, white space and line ends are.
+pub fn same_words(one: &str, other: &str) -> bool {
+    readings(one, other).any(|(one, other)| one == other)
+}
+
+/// Two texts as they are compared: without their signs. The word after an opening fence may be the block's language, which
+/// is not shown, or its first line, so there are two readings. Texts of nothing but signs are compared as they are.
+fn readings<'a>(one: &'a str, other: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
+    [true, false].into_iter().map(move |language| {
+        let bare = bare(one, language);
+        match bare.is_empty() {
+            true => (plain_lines(one), plain_lines(other)),
+            false => (bare, self::bare(other, language)),
+        }
+    })
+}
+
+/// The words of a text: without Markdown's signs, white space and characters without a width. The word after an opening
+/// fence is left out as well if it is a `language`.
+fn bare(text: &str, language: bool) -> String {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut words = String::with_capacity(text.len());
+    let mut in_fence = false;
+    for line in text.split('\n') {
+        let line = without_quote(line);
+        if let Some(after) = after_fence(line) {
+            let opens = !in_fence;
+            in_fence = opens && goes_on_behind(after);
+            let is_language = opens && !after.trim().contains(char::is_whitespace);
+            if !(language && is_language && in_fence) {
+                push_words(after, &mut words);
+            }
+            continue;
+        }
+        match in_fence {
+            true => {
+                in_fence = goes_on_behind(line);
+                push_words(line, &mut words);
+            }
+            false => push_words(&without_links(without_marker(line)), &mut words),
+        }
+    }
+    words
+}
+
+/// Whether a block of code goes on behind this line of it.
+fn goes_on_behind(line: &str) -> bool {
+    !line.contains("```")
+}
+
+/// What follows a fence that a line begins with.
+fn after_fence(line: &str) -> Option<&str> {
+    ["```", "~~~"]
+        .into_iter()
+        .find_map(|fence| line.strip_prefix(fence))
+        .map(|after| after.trim_start_matches(['`', '~']))
+}
+
+/// A line without the signs of a quotation.
+fn without_quote(line: &str) -> &str {
+    line.trim_start_matches(|c: char| c == '>' || c.is_whitespace())
+}
+
+/// A line without the sign of a heading, of a list's item, its number or box; nothing of one that only draws a rule.
+fn without_marker(line: &str) -> &str {
+    let only = |signs: &str| line.chars().all(|c| signs.contains(c) || c.is_whitespace());
+    if ["-", "=", "|-:"].into_iter().any(only) {
+        return "";
+    }
+    let begins = |rest: &str| rest.is_empty() || rest.starts_with(char::is_whitespace);
+    let heading = line.trim_start_matches('#');
+    if heading.len() < line.len() && begins(heading) {
+        return heading;
+    }
+    let bullet = line.strip_prefix(['-', '*', '+', '•']);
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = match number.len() < line.len() {
+        true => number.strip_prefix(['.', ')']),
+        false => None,
+    };
+    let Some(item) = bullet.or(number).filter(|rest| begins(rest)) else {
+        return line;
+    };
+    let item = item.trim_start();
+    let boxed = ["[ ]", "[x]", "[X]"]
+        .into_iter()
+        .find_map(|sign| item.strip_prefix(sign));
+    boxed.unwrap_or(item)
+}
+
+/// A line in which links stand by their label, and bare addresses without brackets.
+fn without_links(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find(['[', '<']) {
+        let (before, link) = split_at(rest, at);
+        shown.push_str(before);
+        match labelled(link).or_else(|| bracketed(link)) {
+            Some((label, after)) => {
+                // The sign of a picture.
+                if shown.ends_with('!') && link.starts_with('[') {
+                    shown.pop();
+                }
+                shown.push_str(label);
+                rest = after;
+            }
+            None => {
+                let (sign, after) = split_at(link, 1);
+                shown.push_str(sign);
+                rest = after;
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// The label of `[label](address)`, and what follows it.
+fn labelled(link: &str) -> Option<(&str, &str)> {
+    let (label, rest) = link.strip_prefix('[')?.split_once("](")?;
+    let (address, after) = rest.split_once(')')?;
+    let is_link = !label.contains('[') && !address.contains(char::is_whitespace);
+    is_link.then_some((label, after))
+}
+
+/// The address of `<https://…>`, and what follows it.
+fn bracketed(link: &str) -> Option<(&str, &str)> {
+    let (address, after) = link.strip_prefix('<')?.split_once('>')?;
+    let is_address = ["https://", "http://", "mailto:"]
+        .into_iter()
+        .any(|scheme| address.starts_with(scheme));
+    is_address.then_some((address, after))
+}
+
+fn push_words(text: &str, words: &mut String) {
+    let is_sign = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '*' | '_' | '~' | '`' | '\\' | '|')
+            || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    };
+    words.extend(text.chars().filter(|c| !is_sign(*c)));
 }
 
 /// Somebody whom a text may address.
@@ -515,6 +652,58 @@ mod tests {
     fn a_shown_mention_is_the_one_that_was_written(#[case] shown: Prose, #[case] same: bool) {
         let written = prose(&[Ok("ask "), Err(bo()), Ok(" now")]);
         assert_eq!(written.is_shown_as(&shown), same);
+    }
+
+    #[rstest]
+    #[case::code("run `make test`", "run make test\n")]
+    #[case::code_and_emphasis("**Done** with `a_b`, _really_ ~~not~~", "Done with ab, really not")]
+    #[case::a_name_with_underscores("see snake_case_name", "see snake_case_name\n")]
+    #[case::bullets("Left:\n- one\n* two\n+ three", "Left:\none\ntwo\nthree\n")]
+    #[case::drawn_bullets("- one\n- two", "• one\r\n• two")]
+    #[case::numbers("1. one\n2) two", "one\ntwo\n")]
+    #[case::boxes("- [ ] one\n- [x] two", "one\ntwo")]
+    #[case::heading("## Plan\nship", "Plan\nship\n")]
+    #[case::quotation("> we ship\n> > friday\n\nagreed", "we ship\nfriday\nagreed")]
+    #[case::link("see [the docs](https://a.test/b_c) now", "see the docs now")]
+    #[case::picture("![shot](https://a.test/x.png)", "shot")]
+    #[case::address("<https://a.test/x>", "https://a.test/x")]
+    #[case::block("```\na = 1\n```\nwhy?", "a = 1\nwhy?\n")]
+    #[case::block_of_a_language("```rust\nlet a = 1;\n```", "let a = 1;")]
+    #[case::block_whose_first_line_is_a_word("```panic\nat 3```", "panic\nat 3")]
+    #[case::block_of_one_line("```a = 1```", "a = 1")]
+    #[case::code_that_looks_like_a_list("```\n- a: 1\n```", "- a: 1")]
+    #[case::escaped("2 \\* 3", "2 * 3")]
+    #[case::rule("a\n\n---\n\nb", "a\nb")]
+    #[case::table("| a | b |\n|---|---|\n| 1 | 2 |", "a\tb\n1\t2")]
+    #[case::other_white_space("one\u{a0}two\t three\u{200b}", "one two three")]
+    #[case::signs_alone("***", "***\n")]
+    #[case::as_it_is("run `make test`", "run `make test`\n")]
+    fn a_text_is_known_without_its_signs(#[case] written: &str, #[case] shown: &str) {
+        assert!(Prose::from(written).is_shown_as(&shown.into()));
+        assert!(same_words(written, shown));
+    }
+
+    #[rstest]
+    #[case::another_word("run `make test`", "run make tests")]
+    #[case::a_word_less("run `make test`", "run make")]
+    #[case::another_sign("shipped", "shipped!")]
+    #[case::another_label("see [the docs](https://a.test)", "see the code")]
+    #[case::another_issue("#7 is done", "#8 is done")]
+    #[case::a_dash_within("a-b", "ab")]
+    #[case::other_signs("***", "---")]
+    #[case::nothing("***", "")]
+    #[case::the_other_way_round("one two", "two one")]
+    fn another_text_is_another_without_its_signs(#[case] written: &str, #[case] shown: &str) {
+        assert!(!Prose::from(written).is_shown_as(&shown.into()));
+        assert!(!same_words(written, shown));
+    }
+
+    #[test]
+    fn a_mention_among_signs_is_known() {
+        let written = prose(&[Ok("- **ask** "), Err(bo()), Ok(" `now`")]);
+        assert!(written.is_shown_as(&prose(&[Ok("ask "), Err(bo()), Ok(" now\n")])));
+        assert!(written.is_shown_as(&"ask Bo Lind now".into()));
+        assert!(!written.is_shown_as(&prose(&[Ok("ask "), Err(zoe()), Ok(" now\n")])));
     }
 
     #[test]

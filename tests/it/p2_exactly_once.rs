@@ -439,6 +439,50 @@ async fn two_people_who_say_the_same_are_both_heard() {
     .await;
 }
 
+/// ClickUp shows what was written without Markdown's signs. It is known again after a lost answer and when it comes back by
+/// webhook, and can be taken back.
+#[rstest]
+#[case::code("run `make test`")]
+#[case::emphasis("**Stop**, ~~wait~~ go on")]
+#[case::a_list("Left:\n- [ ] one\n- two\n1. three")]
+#[case::a_quotation("> we ship on friday\nagreed")]
+#[case::a_link("see [the docs](https://docs.example/x) first")]
+#[case::a_block("it says\n```\nValueError: x\n```")]
+#[tokio::test]
+async fn a_comment_that_comes_back_without_its_signs_is_written_once(#[case] text: &str) {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        ivan.clickup().shows_formatted(true);
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/comment"));
+        ivan.dm(ANA, &format!("comment {text}"))
+            .await
+            .replies("✓ Comment added in ClickUp: Renew cert");
+        ivan.until_deliveries_are_applied().await;
+        ivan.sync().await;
+        let cert = ivan.clickup().task("Renew cert");
+        assert_eq!(cert.comments().len(), 1, "{:?}", cert.comments());
+        ivan.dm(ANA, "undo").await.begins("✓ ");
+        cert.has_comments([]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_whose_description_comes_back_without_its_signs_is_made_once() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.clickup().shows_formatted(true);
+        let front = ivan.clickup().front();
+        front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/task"));
+        let body = json!({"title": "Order labels", "description": "- **A4**\n- see `stock`", "source": "clickup"});
+        let (status, made) = ivan.http("POST", "/tasks?wait=60", Some(body)).await;
+        assert_eq!(status, 200, "{made}");
+        assert_eq!(ivan.clickup().tasks_named("Order labels").len(), 1);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_comment_on_a_task_by_its_other_id_is_not_taken_for_this_one() {
     let world = Setup::new().clickup_tasks([json!({"name": "Renew cert", "custom_id": "OPS-12"})]);

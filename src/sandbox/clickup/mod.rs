@@ -355,6 +355,12 @@ impl ClickUp {
         locked(&self.house.world).comments_touch = touch;
     }
 
+    /// Whether comments and descriptions that are written from now on are read as formatted text: they come back without
+    /// Markdown's signs, a comment with a line break at its end. The contract says of comments that they are not (6.3).
+    pub fn shows_formatted(&self, on: bool) {
+        locked(&self.house.world).formats = on;
+    }
+
     /// How mentions in comments that are written from now on are shown; the contract does not know (6.3).
     pub fn shows_mentions(&self, way: MentionsAs) {
         locked(&self.house.world).mentions_as = way;

@@ -390,6 +390,27 @@ async fn a_mention_reads_back(#[case] way: MentionsAs, #[case] inside: Value, #[
 }
 
 #[tokio::test]
+async fn what_is_written_comes_back_formatted_when_told_to() {
+    let clickup = clickup().await;
+    clickup.shows_formatted(true);
+    let body = json!({"name": "Talk", "description": "- **one**\n- see [docs](https://a.test/x)"});
+    let list = format!("/list/{}/task", clickup.list_id());
+    let (status, task) = clickup.ask("POST", &list, Some(body)).await;
+    assert_eq!(
+        (status, task["text_content"].as_str()),
+        (200, Some("one\nsee docs\n"))
+    );
+    let path = format!("/task/{}/comment", task["id"].as_str().unwrap());
+    let body = json!({"comment_text": "run `make test`", "notify_all": false});
+    assert_eq!(clickup.ask("POST", &path, Some(body)).await.0, 200);
+    let comments = clickup.get(&path).await;
+    let comment = &comments["comments"][0];
+    assert_eq!(comment["comment_text"], "run make test\n");
+    assert_eq!(comment["comment"][0]["text"], "run make test");
+    assert_eq!(comment["comment"][1]["text"], "\n");
+}
+
+#[tokio::test]
 async fn listings_lag_when_told_to() {
     let clickup = clickup().await;
     let id = clickup.add_task(json!({"name": "Old"}));

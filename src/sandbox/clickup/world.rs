@@ -33,6 +33,8 @@ pub(super) struct World {
     pub rate: Rate,
     pub comments_touch: bool,
     pub mentions_as: MentionsAs,
+    /// What is written is read as formatted text, and comes back without Markdown's signs.
+    pub formats: bool,
     /// The time since when listings lag: they do not show what is newer.
     pub lag: Option<i64>,
     /// The last time given out: no two changes share one.
@@ -172,6 +174,7 @@ impl World {
             },
             comments_touch: false,
             mentions_as: MentionsAs::default(),
+            formats: false,
             lag: None,
             last: 0,
             ahead: 0,
@@ -310,7 +313,7 @@ impl World {
             "linked_tasks": [], "locations": [], "team_id": self.team["id"], "permission_level": "create",
         });
         put_in(&mut json, &list);
-        describe(&mut json, &body);
+        describe(&mut json, &self.formatted(&body));
         finish_dates(&mut json, at);
         if let Some(priority) = wish.get("priority") {
             json["priority"] = priority_object(priority)?;
@@ -411,7 +414,8 @@ impl World {
             let text = string(text, "description")?;
             // Nothing changes it not; a single space clears it.
             if !text.is_empty() {
-                describe(&mut next, if text == " " { "" } else { text });
+                let text = if text == " " { "" } else { text };
+                describe(&mut next, &self.formatted(text));
             }
         }
         if let Some(status) = change.get("status") {
@@ -672,11 +676,25 @@ impl World {
         (comment, history, at)
     }
 
+    fn formatted(&self, text: &str) -> String {
+        match self.formats {
+            true => formatted(text),
+            false => text.to_owned(),
+        }
+    }
+
     /// The parts of a comment as they are read, and its flat text.
     fn shown(&self, parts: &[Value]) -> (Vec<Value>, String) {
-        let shown = parts.iter().map(|part| {
+        let end = json!({ "text": "\n", "attributes": { "block-id": "block-1" } });
+        let end = Some(&end).filter(|_| self.formats);
+        let shown = parts.iter().chain(end).map(|part| {
             if part["type"] != "tag" {
-                return (part.clone(), text(&part["text"]));
+                let mut part = part.clone();
+                if self.formats {
+                    part["text"] = json!(formatted(&text(&part["text"])));
+                }
+                let words = text(&part["text"]);
+                return (part, words);
             }
             let user = self.user(part["user"]["id"].as_i64().unwrap_or_default());
             let name = text(&user["username"]);
@@ -1042,6 +1060,33 @@ fn due_in_days(at: i64, days: i64) -> i64 {
     day.and_hms_opt(4, 0, 0)
         .and_then(|due| due.and_local_timezone(chrono_tz::Europe::Madrid).earliest())
         .map_or(at, |due| due.timestamp_millis())
+}
+
+/// A text as an editor shows it that knows some of Markdown: code, emphasis, items, quotations, headings, blocks, links.
+fn formatted(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.split('\n').filter(|line| !line.starts_with("```")) {
+        let signs = [
+            "> ", "## ", "# ", "- [ ] ", "- [x] ", "- ", "* ", "1. ", "2. ",
+        ];
+        let line = signs
+            .iter()
+            .find_map(|sign| line.strip_prefix(sign))
+            .unwrap_or(line);
+        let mut line = line.replace("**", "").replace('`', "").replace("~~", "");
+        while let Some((before, after)) = line.clone().split_once("](")
+            && let (Some(begin), Some(end)) = (before.rfind('['), after.find(')'))
+        {
+            line = format!(
+                "{}{}{}",
+                &before[..begin],
+                &before[begin + 1..],
+                &after[end + 1..]
+            );
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 fn describe(task: &mut Value, words: &str) {
