@@ -13,7 +13,7 @@ use crate::domain::person::PersonId;
 use crate::domain::task::{Task, TaskKey};
 use crate::notices;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Tx, comments, effects, log, operations, people};
+use crate::store::{DbResult, Tx, comments, effects, log, operations, people, tombstones};
 
 /// A task and its history may give one act two times, so far apart.
 const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
@@ -54,6 +54,10 @@ pub fn seen(
     let task = &task;
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
+        // It may be older than the news that the task is gone.
+        (Account::Payload, None) if tombstones::is_buried(tx, &task.key)? => {
+            return Ok(Applied::Ask);
+        }
         (Account::Payload, None) => now,
         // A payload that was late may be older than the news that the task is not here any more.
         (Account::Payload, Some(kept)) if kept.gone || kept.away => return Ok(Applied::Ask),
@@ -75,6 +79,9 @@ pub fn seen(
     let Some(after) = tasks::by_row(tx, row)? else {
         return Ok(Applied::Same);
     };
+    if after.gone || after.away {
+        return Ok(Applied::Same);
+    }
     let news = acts(before.as_ref().map(|kept| &kept.task), &after.task, told);
     if changed {
         cards::refresh(tx, &after, now)?;
@@ -160,18 +167,18 @@ pub fn gone(
             tell(tx, Some(&kept), &kept, vec![deleted], None, known_at)?;
             redrawn(tx, key, known_at)
         }
-        _ => Ok(Applied::Same),
+        // What was asked for before may still come, and a task that is not mirrored may never have been read.
+        _ => tasks::mark_gone(tx, key, known_at).map(|()| Applied::Same),
     }
 }
 
 /// A task lives where we do not look.
 pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
-    match tasks::by_key(tx, key)? {
-        Some(_) => {
-            tasks::mark_away(tx, key, known_at)?;
-            redrawn(tx, key, known_at)
-        }
-        None => Ok(Applied::Same),
+    let is_mirrored = tasks::by_key(tx, key)?.is_some();
+    tasks::mark_away(tx, key, known_at)?;
+    match is_mirrored {
+        true => redrawn(tx, key, known_at),
+        false => Ok(Applied::Same),
     }
 }
 
@@ -188,8 +195,8 @@ pub fn moved(
     if let (Some(old), Some(new)) = (tasks::by_key(tx, from)?, tasks::by_key(tx, &task.key)?) {
         tasks::succeed(tx, old.row, new.row)?;
         cards::succeed(tx, old.row, &new, now)?;
-        tasks::mark_away(tx, from, asked_at)?;
     }
+    tasks::mark_away(tx, from, asked_at)?;
     Ok(applied)
 }
 

@@ -79,7 +79,7 @@
 //! │   ├── private.rs     who may read its files, and whether they are on a network
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │                      set_aside.rs: the tables
+//! │                      set_aside.rs · tombstones.rs: the tables
 //! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source

@@ -26,6 +26,7 @@ pub mod set_aside;
 pub mod slack_events;
 pub mod snoozes;
 pub mod tasks;
+pub mod tombstones;
 
 pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
 pub use private::{keep_private, on_a_network};

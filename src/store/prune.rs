@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
 
 use super::forms;
-use super::{restored, rhythms, snoozes};
+use super::{restored, rhythms, snoozes, tombstones};
 
 /// Rows of one table that one step takes at most.
 pub const STEP: i64 = 500;
@@ -94,6 +94,7 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
     taken += snoozes::forget(tx, old, STEP)?;
     taken += rhythms::forget(tx, old, STEP)?;
     taken += restored::prune(tx, old, STEP)?;
+    taken += tombstones::prune(tx, now, retention, STEP)?;
     Ok(taken)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::links;
+use super::{links, tombstones};
 use crate::domain::operation::Container;
 use crate::domain::task::{Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 
@@ -56,17 +56,28 @@ pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FR
 /// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
 ///
 /// `read_at` is when the account was asked for, by our clock: among equal times of the source, the later question wins.
-/// Returns the row, and whether anything changed.
+/// What is known to be gone or away stays so for an account that was asked for earlier. Returns the row, and whether anything changed.
 pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(i64, bool)> {
     for account in &task.assignees {
         links::seen(tx, task.key.source(), account)?;
     }
     let before = by_key(tx, &task.key)?;
+    let read_us = read_at.timestamp_micros();
+    let buried = match before {
+        None => tombstones::take(tx, &task.key)?,
+        Some(_) => None,
+    };
+    let buried = buried.filter(|known| known.known_us > read_us);
+    let (gone, away) = match buried {
+        Some(known) => (known.gone, !known.gone),
+        None => (false, false),
+    };
     let changed = tx.execute(
         "INSERT INTO tasks (source, source_key, task_id, container, title, description, url, status, source_status,
                             assignees, labels, entity, priority, due_ms, created_ms, seen_ms, read_us, closed, reopened, custom_id,
-                            creator, links, due_day, home)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24)
+                            creator, links, due_day, home, gone, away)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+                 ?25, ?26)
          ON CONFLICT (source, source_key) DO UPDATE SET
              task_id = excluded.task_id, container = excluded.container, title = excluded.title,
              description = excluded.description, url = excluded.url, status = excluded.status,
@@ -76,7 +87,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
              closed = excluded.closed, reopened = excluded.reopened, custom_id = excluded.custom_id,
              creator = excluded.creator, links = excluded.links, due_day = excluded.due_day, home = excluded.home,
              gone = 0, away = 0, missed = 0, successor = NULL
-         WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)",
+         WHERE (excluded.seen_ms, excluded.read_us) >= (tasks.seen_ms, tasks.read_us)
+             AND ((tasks.gone = 0 AND tasks.away = 0) OR excluded.read_us >= tasks.read_us)",
         params![
             task.key.source().as_str(),
             task.key.as_str(),
@@ -94,7 +106,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
             task.due.map(|due| due.at.timestamp_millis()),
             task.created_at.timestamp_millis(),
             task.updated_at.timestamp_millis(),
-            read_at.timestamp_micros(),
+            buried.map_or(read_us, |known| known.known_us),
             task.closed.as_ref().map(json).transpose()?,
             task.reopened,
             task.custom_id,
@@ -104,6 +116,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
                 .and_then(|due| due.day)
                 .map(|day| day.to_string()),
             task.home.as_deref().unwrap_or_default(),
+            gone,
+            away,
         ],
     )?;
     let row = tx.query_row(
@@ -120,25 +134,32 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
         };
         before.gone || before.task != task
     });
-    Ok((row, changed > 0 && differs))
+    Ok((row, changed > 0 && differs && buried.is_none()))
 }
 
-/// The source said at `known_at` (our clock) that it was deleted: what was asked before says nothing against it.
+/// The source said at `known_at` (our clock) that it was deleted: what was asked before says nothing against it. A task
+/// that is not mirrored leaves a tombstone.
 pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
-    tx.execute(
+    let marked = tx.execute(
         "UPDATE tasks SET gone = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
     )?;
-    Ok(())
+    match marked {
+        0 => tombstones::bury(tx, key, true, known_at),
+        _ => Ok(()),
+    }
 }
 
 /// It lives where we do not look, or out of our sight: not open here.
 pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
-    tx.execute(
+    let marked = tx.execute(
         "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
         params![key.source().as_str(), key.as_str(), known_at.timestamp_micros()],
     )?;
-    Ok(())
+    match marked {
+        0 => tombstones::bury(tx, key, false, known_at),
+        _ => Ok(()),
+    }
 }
 
 /// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message, put off;

@@ -74,6 +74,7 @@ mod strangers;
 mod supervised;
 mod threads;
 mod tls;
+mod tombstones;
 mod undo;
 mod unknown_buttons;
 mod webhooks;

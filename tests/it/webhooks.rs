@@ -272,19 +272,19 @@ enum Found {
     ByPoll,
 }
 
-/// Runs one change of others so that only that way finds it.
+/// Runs one change of others so that this way finds it first. Deliveries that a poll was faster than come after it.
 async fn found(ivan: &Ivan, how: Found, change: impl FnOnce(&Ivan)) {
     if let Found::ByPoll = how {
-        ivan.github().lose_next(3);
-        ivan.clickup().lose_next(3);
+        ivan.github().hold();
+        ivan.clickup().hold();
     }
     change(ivan);
-    ivan.until_deliveries_are_applied().await;
     if let Found::ByPoll = how {
-        ivan.github().lose_next(0);
-        ivan.clickup().lose_next(0);
         ivan.sync().await;
+        ivan.github().release();
+        ivan.clickup().release();
     }
+    ivan.until_deliveries_are_applied().await;
 }
 
 /// A bot closes, reopens and assigns an issue and comments on it. What it does is told, what it says is not.

@@ -12,6 +12,7 @@ use ivan::sandbox::slack::Posted;
 use serde_json::Value;
 
 use super::driver::{ByHand, Drive, Typed, envelope, lane};
+use super::gone;
 use super::history::{Asks, History, On, Surface, System, Who};
 use crate::harness::*;
 
@@ -143,6 +144,9 @@ impl<'a> Check<'a> {
         let told = self.told();
         self.effects(&told);
         self.order(&told, drive);
+        for key in gone::that_came_back(&drive.ivan.store()) {
+            self.says(format!("{key} is open, and its deletion was told"));
+        }
         self.wrong
     }
 

@@ -14,8 +14,8 @@ use ivan::sandbox::slack::Slack;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::drops;
 use super::history::{Asks, Command, History, Instant, On, Step, Surface, System, Who, Wrong, ms};
+use super::{drops, gone};
 use crate::harness::*;
 
 /// How long something is waited for that need not come to pass.
@@ -226,6 +226,7 @@ impl<'a> Drive<'a> {
                 ivan.clickup().release_reversed();
                 ivan.github().release_reversed();
             }),
+            Step::DeletesFirst(system) => gone::first(self.ivan, *system, self.tally),
             Step::Lags(system) => self.lags(*system),
             Step::Down(system, for_ms) => {
                 let front = self.front(*system);
@@ -561,11 +562,12 @@ impl<'a> Drive<'a> {
             ("slack_events", &["kept_ms", "handled_ms"]),
             ("containers", &["synced_at", "walked_full_ms"]),
         ];
-        const US: [(&str, &[&str]); 4] = [
+        const US: [(&str, &[&str]); 5] = [
             ("operations", &["begun_us"]),
             ("messages", &["begun_us"]),
             ("pins", &["pinned_us"]),
             ("tasks", &["read_us", "walk_us"]),
+            ("tombstones", &["known_us"]),
         ];
         self.dies("at a random instant").await;
         let store = self.ivan.store();

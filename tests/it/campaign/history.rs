@@ -10,7 +10,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::aborts::Abort;
-use super::drops;
+use super::{drops, gone};
 use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
 
 /// Names of the ClickUp tasks; a history has the first few.
@@ -297,6 +297,8 @@ pub enum Step {
     RepeatsHooks,
     HoldsHooks,
     ReversesHooks,
+    /// A task is made and deleted, and its deletion is told first.
+    DeletesFirst(System),
     /// Listings lag behind for a while.
     Lags(System),
     /// For so many milliseconds.
@@ -379,6 +381,7 @@ impl History {
             draw.aborts(&mut steps);
         }
         let drops = drops::strewn(seed, draw.bare, &mut steps);
+        gone::strewn(seed, draw.hooks, draw.bare, &mut steps);
         History {
             drops,
             seed,

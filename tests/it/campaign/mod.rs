@@ -9,6 +9,7 @@ mod aborts;
 mod check;
 mod driver;
 mod drops;
+mod gone;
 mod history;
 mod put_back;
 

@@ -1,0 +1,204 @@
+//! Tasks that are known to be deleted, or to live elsewhere, and are not mirrored (P4).
+//!
+//! Deliveries and pages of listings arrive in any order. The news that a task is gone may come before the news that it was
+//! made. A mirrored task has its own marks (`tasks::mark_gone`); this table has the others.
+
+use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::domain::task::TaskKey;
+
+/// GitHub shows deliveries that failed for three days (contract github 9.5), whatever `store.retention` is.
+const AT_LEAST: Duration = Duration::days(4);
+
+/// What is known of a task that is not mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tombstone {
+    /// Our clock.
+    pub known_us: i64,
+    /// Deleted; else it lives in a place that is not followed.
+    pub gone: bool,
+}
+
+/// A task that is not mirrored is gone, or away. A deletion outweighs a move.
+pub(super) fn bury(
+    tx: &Connection,
+    key: &TaskKey,
+    gone: bool,
+    known_at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO tombstones (source, source_key, known_us, gone) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (source, source_key) DO UPDATE SET
+             known_us = max(known_us, excluded.known_us), gone = max(gone, excluded.gone)",
+    )?
+    .execute(params![
+        key.source().as_str(),
+        key.as_str(),
+        known_at.timestamp_micros(),
+        gone
+    ])?;
+    Ok(())
+}
+
+/// Whether a task that is not mirrored is known to be gone or away.
+pub fn is_buried(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM tombstones WHERE source = ?1 AND source_key = ?2)",
+        )?
+        .query_row(params![key.source().as_str(), key.as_str()], |row| {
+            row.get(0)
+        })
+}
+
+/// What was known of a task that is about to be mirrored; its row has it from now on.
+pub(super) fn take(tx: &Connection, key: &TaskKey) -> rusqlite::Result<Option<Tombstone>> {
+    tx.prepare_cached(
+        "DELETE FROM tombstones WHERE source = ?1 AND source_key = ?2 RETURNING known_us, gone",
+    )?
+    .query_row(params![key.source().as_str(), key.as_str()], |row| {
+        Ok(Tombstone {
+            known_us: row.get(0)?,
+            gone: row.get(1)?,
+        })
+    })
+    .optional()
+}
+
+/// Forgets those of which no older account can arrive any more; how many.
+pub(super) fn prune(
+    tx: &Connection,
+    now: DateTime<Utc>,
+    retention: Duration,
+    step: i64,
+) -> rusqlite::Result<usize> {
+    let old = now - retention.max(AT_LEAST);
+    tx.execute(
+        "DELETE FROM tombstones WHERE (source, source_key) IN
+             (SELECT source, source_key FROM tombstones WHERE known_us < ?1 ORDER BY known_us LIMIT ?2)",
+        params![old.timestamp_micros(), step],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::migrate::{MIGRATIONS, migrate};
+    use super::super::prune;
+    use super::super::tasks::{self, Stored};
+    use super::*;
+    use crate::domain::task::{RepoName, Status, Task, TaskId};
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600 + second, 0).unwrap()
+    }
+
+    fn store() -> Connection {
+        let mut store = Connection::open_in_memory().unwrap();
+        migrate(&mut store, MIGRATIONS).unwrap();
+        store
+    }
+
+    fn key() -> TaskKey {
+        TaskKey::github(1001, 7)
+    }
+
+    /// The issue as it was at that second, by its source's clock.
+    fn task(second: i64) -> Task {
+        Task {
+            key: key(),
+            id: TaskId::github(RepoName::parse("acme/widgets"), 7).unwrap(),
+            container: "1001".into(),
+            home: None,
+            title: format!("As of {second}"),
+            description: String::new(),
+            url: String::new(),
+            status: Status::Todo,
+            source_status: "open".into(),
+            assignees: Vec::new(),
+            labels: Vec::new(),
+            entity: None,
+            priority: None,
+            due: None,
+            created_at: at(0),
+            updated_at: at(second),
+            closed: None,
+            commented_at: None,
+            reopened: false,
+            custom_id: None,
+            creator: None,
+            links: Vec::new(),
+        }
+    }
+
+    fn kept(store: &Connection) -> Stored {
+        tasks::by_key(store, &key()).unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_account_that_was_asked_for_earlier_opens_nothing_and_a_later_one_does() {
+        let store = store();
+        tasks::mark_gone(&store, &key(), at(10)).unwrap();
+        assert!(is_buried(&store, &key()).unwrap());
+        let (_, changed) = tasks::keep(&store, &task(5), at(9)).unwrap();
+        assert!(kept(&store).gone && !changed);
+        assert!(!is_buried(&store, &key()).unwrap(), "its row has it now");
+        // A newer account by the source's clock, that was asked for before, either.
+        tasks::keep(&store, &task(8), at(9)).unwrap();
+        assert!(kept(&store).gone);
+        tasks::keep(&store, &task(8), at(11)).unwrap();
+        assert!(!kept(&store).gone, "it was put back");
+        assert_eq!(kept(&store).task.title, "As of 8");
+    }
+
+    #[test]
+    fn a_task_that_was_put_back_needs_no_row_of_before() {
+        let store = store();
+        tasks::mark_gone(&store, &key(), at(10)).unwrap();
+        let (_, changed) = tasks::keep(&store, &task(5), at(11)).unwrap();
+        assert!(changed && !kept(&store).gone && !kept(&store).away);
+        assert!(!is_buried(&store, &key()).unwrap());
+    }
+
+    #[test]
+    fn a_deletion_outweighs_a_move_in_either_order() {
+        for gone_first in [true, false] {
+            let store = store();
+            for gone in [gone_first, !gone_first] {
+                match gone {
+                    true => tasks::mark_gone(&store, &key(), at(10)).unwrap(),
+                    false => tasks::mark_away(&store, &key(), at(12)).unwrap(),
+                }
+            }
+            tasks::keep(&store, &task(5), at(11)).unwrap();
+            assert!(kept(&store).gone, "known until 12");
+        }
+    }
+
+    #[test]
+    fn what_moved_away_stays_away() {
+        let store = store();
+        tasks::mark_away(&store, &key(), at(10)).unwrap();
+        tasks::keep(&store, &task(5), at(9)).unwrap();
+        let known = kept(&store);
+        assert!(known.away && !known.gone);
+    }
+
+    #[test]
+    fn it_is_forgotten_after_the_retention_and_not_before_four_days() {
+        let store = store();
+        for (number, day) in [(1, 0), (2, 3), (3, 20)] {
+            let key = TaskKey::github(1001, number);
+            tasks::mark_gone(&store, &key, at(day * 86_400)).unwrap();
+        }
+        let left = |now: i64, days: i64| {
+            let now = at(now * 86_400);
+            while prune::step(&store, now, Duration::days(days)).unwrap() > 0 {}
+            let count = "SELECT count(*) FROM tombstones";
+            store.query_row(count, [], |row| row.get::<_, i64>(0))
+        };
+        assert_eq!(left(5, 1).unwrap(), 2);
+        assert_eq!(left(25, 30).unwrap(), 2);
+        assert_eq!(left(35, 30).unwrap(), 1);
+    }
+}
