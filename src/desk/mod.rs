@@ -511,6 +511,15 @@ impl Desk {
         self.inner.store.read(slack_events::dms).await
     }
 
+    /// This store is Slack's since then, unless it was before: what was said in a DM before is none of its business.
+    pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreTrouble> {
+        let store = &self.inner.store;
+        match store.read(slack_events::since).await? {
+            Some(_) => Ok(()),
+            None => store.write(move |tx| slack_events::begins(tx, at)).await,
+        }
+    }
+
     /// How far what was heard in a DM is known to be complete.
     pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreTrouble> {
         let channel = channel.to_owned();

@@ -32,6 +32,11 @@ const SCOPES: &[Scope] = &[
         without: "what is typed to me directly is not heard; `/ivan` still is",
     },
     Scope {
+        name: "im:read",
+        is_used: |_| true,
+        without: "the first message of somebody who writes while I am away is not found",
+    },
+    Scope {
         name: "im:write",
         is_used: |_| true,
         without: "who never wrote to me is told things all the same, but what I was interrupted at may come twice",

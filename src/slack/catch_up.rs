@@ -9,9 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use super::compare::Compare;
+use super::compare::{Compare, Look};
 use super::gate::{self, Own};
 use super::pace::Backoff;
 use super::text::instant;
@@ -125,49 +125,98 @@ struct Found {
 pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Result<(), SlackError> {
     let (failures, mut backoff) = (LogThrottle::new(), catch_up.backoff());
     let mut swept: Option<Instant> = None;
+    // When the DMs are listed in which nobody was heard yet.
+    let mut list_at: Option<Instant> = None;
+    let mut lacks_scope = false;
     // DMs whose history ended the process twice: they are left alone for a while.
-    let mut rest: BTreeSet<String> = BTreeSet::new();
+    let mut rest: BTreeMap<String, Look> = BTreeMap::new();
     let mut retried = catch_up.desk.retried();
     loop {
-        let channel = tokio::select! {
+        let next = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
             Ok(()) = retried.changed() => {
-                for channel in std::mem::take(&mut rest) {
-                    catch_up.compare.not_compared(&channel, false, Instant::now());
+                for look in std::mem::take(&mut rest).into_values() {
+                    catch_up.compare.not_compared(&look, false, Instant::now());
                 }
                 continue;
             }
-            () = catch_up.outage.over.notified() => None,
-            channel = catch_up.compare.next() => Some(channel),
+            () = catch_up.outage.over.notified() => Next::All,
+            next = catch_up.next(list_at) => next,
         };
-        let Some(channel) = channel else {
-            swept = Some(Instant::now());
-            if let Err(trouble) = catch_up.all().await {
-                tracing::error!("which DMs are to be read is not known yet: {trouble}");
-                catch_up.outage.over.notify_one();
-                if !slept(backoff.next(), &mut shutdown).await {
-                    return Ok(());
+        let look = match next {
+            Next::All => {
+                swept = Some(Instant::now());
+                list_at = swept;
+                if let Err(trouble) = catch_up.all().await {
+                    tracing::error!("which DMs are to be read is not known yet: {trouble}");
+                    catch_up.outage.over.notify_one();
+                    if !slept(backoff.next(), &mut shutdown).await {
+                        return Ok(());
+                    }
                 }
+                continue;
             }
-            continue;
+            Next::Unheard => {
+                let listed = tokio::select! {
+                    biased;
+                    () = told_to_stop(&mut shutdown) => return Ok(()),
+                    listed = catch_up.unheard() => listed,
+                };
+                list_at = match listed {
+                    Ok(()) => None,
+                    Err(Failed::Web(error)) if error.lacks_scope() => {
+                        if !lacks_scope {
+                            tracing::info!(
+                                "The app lacks the scope im:read. First messages of people who wrote while Ivan was away are \
+                                 not found. docs/slack.md says what to do"
+                            );
+                        }
+                        lacks_scope = true;
+                        None
+                    }
+                    Err(error) => {
+                        let wait = match &error {
+                            Failed::Web(WebError::Limited { after, .. }) => {
+                                after.unwrap_or_else(|| backoff.next())
+                            }
+                            Failed::Web(
+                                WebError::Credentials { .. } | WebError::Refused { .. },
+                            ) => catch_up.timings.alarm_retry,
+                            Failed::Web(WebError::NotTaken { .. } | WebError::Unknown { .. })
+                            | Failed::Store(_) => backoff.next(),
+                        };
+                        tracing::debug!(
+                            wait_ms = millis(wait),
+                            "the app's DMs are not listed yet: {error}"
+                        );
+                        Some(Instant::now() + wait)
+                    }
+                };
+                continue;
+            }
+            Next::Dm(look) => look,
         };
+        let channel = look.channel.clone();
         if catch_up.desk.rests(&Work::History(channel.clone())) {
             let again = Instant::now() + RESTS_AGAIN;
-            catch_up.compare.not_compared(&channel, false, again);
-            rest.insert(channel);
+            catch_up.compare.not_compared(&look, false, again);
+            rest.insert(channel, look);
             continue;
         }
         let compared = tokio::select! {
             biased;
             () = told_to_stop(&mut shutdown) => return Ok(()),
-            compared = catch_up.compare(&channel) => compared,
+            compared = catch_up.compare(&look) => compared,
         };
         let now = Instant::now();
         let error = match compared {
             Ok(found) => {
                 backoff.reset();
                 catch_up.compare.compared(&channel, found.young, now);
+                if found.young && look.far_back {
+                    catch_up.compare.far_back_again(&channel);
+                }
                 if found.kept + found.asked > 0 {
                     found.is_said(&channel);
                     catch_up.compare.doubts(now);
@@ -196,7 +245,7 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
                 continue;
             }
         };
-        catch_up.compare.not_compared(&channel, of_all, now + wait);
+        catch_up.compare.not_compared(&look, of_all, now + wait);
         if let Some(unsaid) = failures.pass(now) {
             tracing::warn!(
                 channel,
@@ -210,6 +259,15 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
             return Ok(());
         }
     }
+}
+
+/// What is done next.
+enum Next {
+    /// All DMs are due.
+    All,
+    /// The DMs are listed in which nobody was heard yet.
+    Unheard,
+    Dm(Look),
 }
 
 /// Why a DM was not compared.
@@ -245,8 +303,38 @@ impl CatchUp {
         Backoff::new(self.timings.retry_first, self.timings.retry_max)
     }
 
+    /// The next DM that is due, or the listing if it is. Neither waits for the other for long.
+    async fn next(&self, list_at: Option<Instant>) -> Next {
+        let listing = async {
+            match list_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            look = self.compare.next() => Next::Dm(look),
+            () = listing => Next::Unheard,
+        }
+    }
+
+    /// Every DM of the app's that the store does not know is due as well. Somebody may have written there for the first
+    /// time.
+    async fn unheard(&self) -> Result<(), Failed> {
+        let listed = self.web.dms().await?;
+        let known = self.desk.dms().await?;
+        let known: BTreeSet<String> = known.into_iter().map(|(channel, _)| channel).collect();
+        let unheard = listed
+            .into_iter()
+            .filter(|channel| !known.contains(channel));
+        self.compare.unheard(unheard, Instant::now());
+        Ok(())
+    }
+
     /// Every DM is due, those with the newest messages first.
     async fn all(&self) -> Result<(), StoreTrouble> {
+        if let Err(trouble) = self.desk.slack_begins(self.started).await {
+            tracing::debug!("since when the store is Slack's is not written down yet: {trouble}");
+        }
         let mut dms = self.desk.dms().await?;
         dms.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
         let now = self.clock.now();
@@ -265,29 +353,28 @@ impl CatchUp {
             (Some(up_to), _) => Some(up_to - OVERLAP),
             // What came over the link must not hide what was missed before.
             (None, Some(last)) => Some(*last - LOOK_BACK),
-            // What was said before this store knew anybody is none of its business.
-            (None, None) => Some(
-                known
-                    .first_heard
-                    .map_or(self.started, |first| first.min(self.started)),
-            ),
+            // What was said before this store was Slack's is none of its business.
+            (None, None) => {
+                let begins = [known.first_heard, known.since].into_iter().flatten();
+                Some(begins.fold(self.started, |first, one| first.min(one)))
+            }
         };
         let floor = self.clock.now() - AT_MOST;
         Ok(since.map_or(floor, |since| since.max(floor)))
     }
 
     /// Reads the history of a DM, and acts on or asks about what is missing. That it begins is committed before.
-    async fn compare(&self, channel: &str) -> Result<Found, Failed> {
-        let work = Work::History(channel.to_owned());
+    async fn compare(&self, look: &Look) -> Result<Found, Failed> {
+        let work = Work::History(look.channel.clone());
         let begun = self.desk.begin(&work).await?;
-        let found = self.compare_now(channel).await;
+        let found = self.compare_now(&look.channel, look.far_back).await;
         self.desk.is_over(begun, found.is_ok()).await;
         found
     }
 
-    async fn compare_now(&self, channel: &str) -> Result<Found, Failed> {
+    async fn compare_now(&self, channel: &str, far_back: bool) -> Result<Found, Failed> {
         let since = self.since(channel).await?;
-        let messages = self.web.said_since(channel, since).await?;
+        let messages = self.web.said_since(channel, since, far_back).await?;
         let now = self.clock.now();
         let newest = messages.iter().filter_map(said_at).max();
         let heard = messages

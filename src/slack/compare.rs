@@ -40,27 +40,57 @@ struct Dm {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
-    /// Without a sign that something is missing in this very DM; those with one go first.
-    routine: bool,
+    /// Which go first.
+    rank: Rank,
     at: Instant,
+    /// After an outage: threads under older messages are looked at, too.
+    far_back: bool,
+}
+
+/// A DM that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    pub channel: String,
+    pub rank: Rank,
+    /// Threads under older messages are looked at, too.
+    pub far_back: bool,
+}
+
+/// Why a DM is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// There is a sign that something is missing in this very DM.
+    Sign,
+    Routine,
+    /// Nobody was ever heard there: most such DMs are empty.
+    Unheard,
 }
 
 /// What is to be compared next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
-    Dm(String),
+    Dm(Look),
     /// Not before then.
     At(Instant),
     Nothing,
 }
 
 impl Dm {
-    fn is_due(&mut self, routine: bool, at: Instant) {
+    fn is_due(&mut self, rank: Rank, at: Instant) {
+        self.is_due_as(Due {
+            rank,
+            at,
+            far_back: false,
+        });
+    }
+
+    fn is_due_as(&mut self, wanted: Due) {
         self.due = Some(match self.due {
-            None => Due { routine, at },
+            None => wanted,
             Some(due) => Due {
-                routine: due.routine && routine,
-                at: due.at.min(at),
+                rank: due.rank.min(wanted.rank),
+                at: due.at.min(wanted.at),
+                far_back: due.far_back || wanted.far_back,
             },
         });
     }
@@ -85,13 +115,16 @@ impl Compare {
         dm.active_until = Some(now + ACTIVE_FOR);
         let soon = now + self.soon;
         // Out of order: what came in between may be missing as well.
-        let routine = dm.newest.is_none_or(|newest| said_at >= newest);
+        let rank = match dm.newest {
+            Some(newest) if said_at < newest => Rank::Sign,
+            _ => Rank::Routine,
+        };
         dm.newest = dm.newest.max(Some(said_at));
         let at = match dm.compared {
-            Some(compared) if routine => soon.max(compared + self.pause),
+            Some(compared) if rank == Rank::Routine => soon.max(compared + self.pause),
             _ => soon,
         };
-        dm.is_due(routine, at);
+        dm.is_due(rank, at);
         drop(dms);
         self.changed.notify_one();
     }
@@ -101,7 +134,7 @@ impl Compare {
         let mut dms = self.dms();
         let dm = dms.entry(channel.to_owned()).or_default();
         dm.active_until = Some(now + ACTIVE_FOR);
-        dm.is_due(false, now + self.soon);
+        dm.is_due(Rank::Sign, now + self.soon);
         drop(dms);
         self.changed.notify_one();
     }
@@ -112,14 +145,14 @@ impl Compare {
         let mut dms = self.dms();
         for dm in dms.values_mut() {
             if dm.active_until.is_some_and(|until| until > now) {
-                dm.is_due(true, soon);
+                dm.is_due(Rank::Routine, soon);
             }
         }
         drop(dms);
         self.changed.notify_one();
     }
 
-    /// All of these are due, in this order; each with how long ago somebody spoke there.
+    /// All of these are due, in this order, and far back; each with how long ago somebody spoke there.
     pub fn all(&self, known: impl IntoIterator<Item = (String, Option<Duration>)>, now: Instant) {
         let mut dms = self.dms();
         let mut at = now;
@@ -128,7 +161,11 @@ impl Compare {
             if let Some(left) = quiet_for.and_then(|quiet| ACTIVE_FOR.checked_sub(quiet)) {
                 dm.active_until = dm.active_until.max(Some(now + left));
             }
-            dm.is_due(true, at);
+            dm.is_due_as(Due {
+                rank: Rank::Routine,
+                at,
+                far_back: true,
+            });
             at += Duration::from_nanos(1);
         }
         drop(dms);
@@ -136,11 +173,11 @@ impl Compare {
     }
 
     /// The next DM that is due, once it is. With none due it waits for a message, and for nothing else.
-    pub async fn next(&self) -> String {
+    pub async fn next(&self) -> Look {
         loop {
             let changed = self.changed.notified();
             match self.take(Instant::now()) {
-                Next::Dm(channel) => return channel,
+                Next::Dm(look) => return look,
                 Next::At(at) => tokio::select! {
                     () = changed => {}
                     () = sleep_until(at) => {}
@@ -158,14 +195,18 @@ impl Compare {
                 .filter_map(|(channel, dm)| Some((dm.due?, channel)))
         };
         let next = due().filter(|(due, _)| due.at <= now).min();
-        let next = next.map(|(_, channel)| channel.clone());
+        let next = next.map(|(due, channel)| Look {
+            channel: channel.clone(),
+            rank: due.rank,
+            far_back: due.far_back,
+        });
         let earliest = due().map(|(due, _)| due.at).min();
         match (next, earliest) {
-            (Some(channel), _) => {
-                if let Some(dm) = dms.get_mut(&channel) {
+            (Some(look), _) => {
+                if let Some(dm) = dms.get_mut(&look.channel) {
                     dm.due = None;
                 }
-                Next::Dm(channel)
+                Next::Dm(look)
             }
             (None, Some(at)) => Next::At(at),
             (None, None) => Next::Nothing,
@@ -181,19 +222,50 @@ impl Compare {
         dm.compared = Some(now);
         let is_active = dm.active_until.is_some_and(|until| until > now);
         if again {
-            dm.is_due(true, now + self.soon);
+            dm.is_due(Rank::Routine, now + self.soon);
         } else if is_active {
-            dm.is_due(true, now + self.every);
+            dm.is_due(Rank::Routine, now + self.every);
         } else if dm.due.is_none() {
             dms.remove(channel);
         }
     }
 
-    /// A DM could not be compared, and is due again then; `first` of all where that was not for this one alone.
-    pub fn not_compared(&self, channel: &str, first: bool, again_at: Instant) {
+    /// These are due as well, after all others. Nobody was ever heard there.
+    pub fn unheard(&self, channels: impl IntoIterator<Item = String>, now: Instant) {
         let mut dms = self.dms();
-        let dm = dms.entry(channel.to_owned()).or_default();
-        dm.is_due(!first, again_at);
+        for channel in channels {
+            dms.entry(channel).or_default().is_due_as(Due {
+                rank: Rank::Unheard,
+                at: now,
+                far_back: true,
+            });
+        }
+        drop(dms);
+        self.changed.notify_one();
+    }
+
+    /// What was far back is to be looked at again with the next comparison of a DM.
+    pub fn far_back_again(&self, channel: &str) {
+        let mut dms = self.dms();
+        if let Some(due) = dms.get_mut(channel).and_then(|dm| dm.due.as_mut()) {
+            due.far_back = true;
+        }
+    }
+
+    /// A DM could not be compared, and is due again then. It goes `first` where that was not for this one alone.
+    pub fn not_compared(&self, look: &Look, first: bool, again_at: Instant) {
+        let rank = match look.rank {
+            Rank::Unheard => Rank::Unheard,
+            Rank::Sign | Rank::Routine if first => Rank::Sign,
+            Rank::Sign | Rank::Routine => Rank::Routine,
+        };
+        let mut dms = self.dms();
+        let dm = dms.entry(look.channel.clone()).or_default();
+        dm.is_due_as(Due {
+            rank,
+            at: again_at,
+            far_back: look.far_back,
+        });
     }
 
     fn dms(&self) -> MutexGuard<'_, HashMap<String, Dm>> {
@@ -244,9 +316,9 @@ mod tests {
             let mut compared = Vec::new();
             loop {
                 match self.compare.take(self.now) {
-                    Next::Dm(channel) => {
-                        self.compare.compared(&channel, false, self.now);
-                        compared.push((channel, self.seconds()));
+                    Next::Dm(look) => {
+                        self.compare.compared(&look.channel, false, self.now);
+                        compared.push((look.channel, self.seconds()));
                     }
                     Next::At(at) if at <= until => self.now = at,
                     Next::At(_) | Next::Nothing => {
@@ -314,6 +386,57 @@ mod tests {
     }
 
     #[test]
+    fn only_an_outage_leads_far_back_and_a_failure_forgets_nothing_of_it() {
+        let compare = compare();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        compare.heard("D1", at(0), now);
+        compare.all([("D1".to_owned(), None)], now);
+        compare.unheard(["D2".to_owned()], now);
+        let take = |second| match compare.take(after(second)) {
+            Next::Dm(look) => look,
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..2 {
+            let looks = [take(10), take(10)];
+            let seen = looks
+                .each_ref()
+                .map(|look| (look.channel.as_str(), look.rank, look.far_back));
+            let due = [("D1", Rank::Routine, true), ("D2", Rank::Unheard, true)];
+            assert_eq!(seen, due);
+            for look in &looks {
+                compare.not_compared(look, false, after(10));
+            }
+        }
+        for look in [take(10), take(10)] {
+            compare.compared(&look.channel, false, after(10));
+        }
+        let look = take(1_000);
+        assert!(look.channel == "D1" && !look.far_back);
+        // Something was too young.
+        compare.compared("D1", true, after(1_000));
+        compare.far_back_again("D1");
+        assert!(take(1_003).far_back);
+    }
+
+    /// However long they have been due.
+    #[test]
+    fn dms_in_which_nobody_was_heard_wait_for_all_others() {
+        let mut passing = Passing::new();
+        let unheard = (0..5).map(|n| format!("D{}", 900 + n));
+        passing.compare.unheard(unheard, passing.now);
+        passing.now += Duration::from_secs(60);
+        passing.compare.all([("D1".to_owned(), None)], passing.now);
+        // One of them turns out to be known.
+        passing.compare.missed("D904", passing.now);
+        passing.now += Duration::from_secs(10);
+        let due = passing.compared_within(0);
+        let channels: Vec<&str> = due.iter().map(|(channel, _)| channel.as_str()).collect();
+        assert_eq!(channels[..2], ["D904", "D1"]);
+        assert_eq!(channels.len(), 6);
+    }
+
+    #[test]
     fn a_link_that_ended_leads_to_those_that_are_active() {
         let mut passing = Passing::new();
         passing.heard("D1", 0);
@@ -330,10 +453,16 @@ mod tests {
         let now = Instant::now();
         let after = |seconds| now + Duration::from_secs(seconds);
         compare.missed("D1", now);
-        assert_eq!(compare.take(after(3)), Next::Dm("D1".to_owned()));
-        compare.not_compared("D1", true, after(7));
+        let look = Look {
+            channel: "D1".to_owned(),
+            rank: Rank::Sign,
+            far_back: false,
+        };
+        let due = Next::Dm(look.clone());
+        assert_eq!(compare.take(after(3)), due);
+        compare.not_compared(&look, true, after(7));
         assert_eq!(compare.take(after(3)), Next::At(after(7)));
-        assert_eq!(compare.take(after(7)), Next::Dm("D1".to_owned()));
+        assert_eq!(compare.take(after(7)), due);
         compare.compared("D1", true, after(7));
         assert_eq!(compare.take(after(7)), Next::At(after(10)));
     }
@@ -350,6 +479,7 @@ mod tests {
         assert!(waits.is_err(), "nothing is due");
         compare.heard("D1", at(0), Instant::now());
         let due = tokio::time::timeout(Duration::from_secs(10), next).await;
-        assert_eq!(due.unwrap(), "D1");
+        let due = due.unwrap();
+        assert_eq!((due.channel.as_str(), due.rank), ("D1", Rank::Routine));
     }
 }

@@ -32,7 +32,8 @@ use super::pace::Limiter;
 use super::text::instant;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
-    AuthTested, DmOpened, History, Message, Opened, Permalink, Posted, Said, ViewOpened,
+    AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, Said,
+    ViewOpened,
 };
 use super::{SlackError, Token};
 use crate::bounds::Bound;
@@ -58,9 +59,15 @@ const HISTORY_EVERY: Duration = Duration::from_millis(1_500);
 /// So many pages are read at once.
 const HISTORY_BURST: u32 = 8;
 /// Threads are looked at whose root is no older than this.
-const ROOTS_FOR: chrono::Duration = chrono::Duration::hours(24);
+const ROOTS_FOR: chrono::Duration = chrono::Duration::days(14);
 /// So many threads of a DM are read at once.
 const THREADS_MAX: usize = 20;
+const DMS: &str = "users.conversations";
+/// So many pages of the app's DMs are read.
+const DM_PAGES_MAX: usize = 25;
+/// Between two of them, once a burst is used up: Slack allows 20 a minute (Tier 2).
+const DMS_EVERY: Duration = Duration::from_secs(3);
+const DMS_BURST: u32 = 4;
 
 /// Why a call did not end well. Variants differ in what may be done next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +90,13 @@ pub enum WebError {
     /// No, and no again.
     #[error("Slack refuses {method}: {code}")]
     Refused { method: &'static str, code: String },
+}
+
+impl WebError {
+    /// The app was not given the scope of the method.
+    pub fn lacks_scope(&self) -> bool {
+        matches!(self, WebError::Credentials { code, .. } if code == "missing_scope")
+    }
 }
 
 /// What the operator can do about a refused token.
@@ -126,6 +140,7 @@ pub struct Web {
     /// Of `api_url`.
     scheme: String,
     histories: Arc<Turns>,
+    listings: Arc<Turns>,
     /// Without a trailing slash.
     pub(super) api_url: String,
     /// For the one call of which only the head counts.
@@ -179,7 +194,8 @@ impl Web {
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
             scheme: url.scheme().to_owned(),
-            histories: Arc::default(),
+            histories: Arc::new(Turns::new(HISTORY_EVERY, HISTORY_BURST)),
+            listings: Arc::new(Turns::new(DMS_EVERY, DMS_BURST)),
             api_url: api_url.to_owned(),
             heads,
         })
@@ -374,11 +390,12 @@ impl Web {
     /// its turn: histories are read no faster than Slack allows.
     ///
     /// A history lists roots only (contract slack, additions): a reply shows in the `latest_reply` of its root. Roots of the
-    /// last day are looked at, as far as they stand on the pages that are read anyway.
+    /// last two weeks are looked at: `far_back` all of them, else those that stand on the pages that are read anyway.
     pub async fn said_since(
         &self,
         channel: &str,
         since: DateTime<Utc>,
+        far_back: bool,
     ) -> Result<Vec<Value>, WebError> {
         let is_since = |ts: Option<&str>| ts.and_then(instant).is_some_and(|ts| ts > since);
         let mut said = Vec::new();
@@ -387,24 +404,27 @@ impl Web {
         let query = [("channel", channel), ("oldest", &oldest)];
         // Pages come newest first: what is older than all that is wanted needs no further one.
         self.pages(HISTORY, &query, "the newest is read", |message| {
-            let goes_on = is_since(text_in(message, "ts"));
-            if goes_on {
+            let is_wanted = is_since(text_in(message, "ts"));
+            if is_wanted {
                 said.push(message.clone());
             }
-            if is_since(text_in(message, "latest_reply")) {
-                threads.extend(text_in(message, "ts").map(str::to_owned));
+            let latest = text_in(message, "latest_reply");
+            if is_since(latest) || latest.is_none() && has_replies(message) {
+                let root = text_in(message, "ts").map(str::to_owned);
+                threads.extend(root.map(|root| (latest.and_then(instant), root)));
             }
-            goes_on
+            far_back || is_wanted
         })
         .await?;
+        threads.sort_by(|(one, _), (other, _)| other.cmp(one));
         if threads.len() > THREADS_MAX {
             Bound::Pages.reached(format_args!(
-                "something was said in more than {THREADS_MAX} threads of a DM at once; the newest are read"
+                "something was said in more than {THREADS_MAX} threads of a DM at once; those with the newest replies are read"
             ));
             threads.truncate(THREADS_MAX);
         }
         let oldest = ts_of(since);
-        for root in &threads {
+        for (_, root) in &threads {
             let query = [("channel", channel), ("ts", root), ("oldest", &oldest)];
             self.pages(REPLIES, &query, "the oldest is read", |message| {
                 if is_since(text_in(message, "ts")) {
@@ -419,6 +439,42 @@ impl Web {
         said.sort_by_key(key);
         said.dedup_by_key(|message| key(message));
         Ok(said)
+    }
+
+    /// `users.conversations`: the app's DMs with people who are there.
+    pub async fn dms(&self) -> Result<Vec<String>, WebError> {
+        let mut dms = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..DM_PAGES_MAX {
+            let mut query = vec![("types", "im"), ("limit", PAGE)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            self.listings.turn(DMS).await;
+            let page: Result<Conversations, WebError> = self.get(DMS, &query).await;
+            if let Err(WebError::Limited { after, .. }) = &page {
+                self.listings.pause(DMS, after.unwrap_or(DMS_EVERY));
+            }
+            let page = page?;
+            if !page.ok {
+                return Err(unclear(DMS));
+            }
+            let people = page
+                .channels
+                .into_iter()
+                .filter(|dm| !dm.is_user_deleted && dm.user.as_deref() != Some("USLACKBOT"));
+            let ids = people.filter_map(|dm| dm.id);
+            dms.extend(ids.filter(|id| id.starts_with('D')));
+            cursor = page
+                .response_metadata
+                .next_cursor
+                .filter(|cursor| !cursor.is_empty());
+            if cursor.is_none() {
+                return Ok(dms);
+            }
+        }
+        Bound::Pages.reached(format_args!(
+            "the app has more DMs than {DM_PAGES_MAX} pages of {DMS} hold; first messages in the others are not looked for"
+        ));
+        Ok(dms)
     }
 
     /// Gives each message of a listing to `take`, page by page, until one page has none for which it says to go on.
@@ -541,13 +597,11 @@ impl Web {
 /// The turns of reading histories, one lane for each method.
 struct Turns(Mutex<Limiter>);
 
-impl Default for Turns {
-    fn default() -> Turns {
-        Turns(Mutex::new(Limiter::new(HISTORY_EVERY, HISTORY_BURST)))
-    }
-}
-
 impl Turns {
+    fn new(every: Duration, burst: u32) -> Turns {
+        Turns(Mutex::new(Limiter::new(every, burst)))
+    }
+
     /// Waits for the next turn.
     async fn turn(&self, method: &str) {
         let turn = self.limiter().take(method, Instant::now());
@@ -567,6 +621,12 @@ impl Turns {
 /// Slack's name of a moment.
 fn ts_of(at: DateTime<Utc>) -> String {
     format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros())
+}
+
+/// Whether a message of a history is the root of a thread.
+fn has_replies(message: &Value) -> bool {
+    let count = message.get("reply_count").and_then(Value::as_u64);
+    count.is_some_and(|count| count > 0)
 }
 
 fn text_in<'a>(message: &'a Value, name: &str) -> Option<&'a str> {

@@ -485,6 +485,30 @@ pub struct Said {
     pub response_metadata: Cursor,
 }
 
+/// `users.conversations`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Conversations {
+    #[serde(deserialize_with = "lenient")]
+    pub ok: bool,
+    #[serde(deserialize_with = "lenient")]
+    pub channels: Vec<ListedDm>,
+    #[serde(deserialize_with = "lenient")]
+    pub response_metadata: Cursor,
+}
+
+/// A DM of the app's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ListedDm {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub user: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub is_user_deleted: bool,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Cursor {

@@ -34,6 +34,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0028_begun_version.sql"),
     include_str!("../../migrations/0029_archived.sql"),
     include_str!("../../migrations/0030_tombstones.sql"),
+    include_str!("../../migrations/0031_slack_since.sql"),
 ];
 
 /// Brings a database up to date; `user_version` says how many migrations have run.

@@ -230,6 +230,23 @@ pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<Date
         .collect()
 }
 
+/// This store is Slack's since then, unless it was before.
+pub fn begins(tx: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO slack_since (one, since_us) VALUES (1, ?1) ON CONFLICT DO NOTHING",
+        [at.timestamp_micros()],
+    )?;
+    Ok(())
+}
+
+/// Since when this store is Slack's, by our clock.
+pub fn since(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .prepare_cached("SELECT since_us FROM slack_since")?
+        .query_row([], |row| row.get(0).map(micros))
+        .optional()
+}
+
 /// How far what was heard in a DM is known to be complete, by Slack's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ComparedUpTo {
@@ -237,6 +254,8 @@ pub struct ComparedUpTo {
     pub up_to: Option<DateTime<Utc>>,
     /// The first message that this store knows, of anybody.
     pub first_heard: Option<DateTime<Utc>>,
+    /// When this store was first connected with Slack, by our clock.
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// How far what was heard in a DM is known to be complete.
@@ -252,6 +271,7 @@ pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Resul
     Ok(ComparedUpTo {
         up_to: up_to.map(micros),
         first_heard: first_heard.map(micros),
+        since: since(connection)?,
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod away;
 mod blocking;
 mod bounds;
 mod campaign;

@@ -1195,6 +1195,47 @@ async fn history_comes_in_pages_with_metadata_when_asked() {
 }
 
 #[tokio::test]
+async fn the_bots_dms_are_listed_as_the_scopes_allow() {
+    let bot = Bot::new().await;
+    for user in [ANA, BO] {
+        bot.slack.says(user, &bot.slack.dm(user), "hello");
+    }
+    let list = async |args: &[(&str, &str)]| bot.get("users.conversations", args).await;
+    let page = list(&[("types", "im"), ("limit", "1")]).await;
+    has_shape_of(
+        &page,
+        include_str!("../../../fixtures/slack/users_conversations.json"),
+    );
+    assert_eq!(page["channels"][0]["user"], ANA);
+    let cursor = page["response_metadata"]["next_cursor"].as_str().unwrap();
+    let rest = list(&[("types", "im"), ("limit", "1"), ("cursor", cursor)]).await;
+    assert_eq!(rest["channels"][0]["user"], BO);
+    assert_eq!(rest["response_metadata"]["next_cursor"], "");
+    for (args, error) in [
+        (&[("types", "dm")][..], "invalid_types"),
+        (&[("types", "im"), ("limit", "1000")], "invalid_limit"),
+        (&[("types", "im"), ("cursor", "abc")], "invalid_cursor"),
+        (&[("types", "im"), ("user", ANA)], "invalid_arguments"),
+    ] {
+        assert_eq!(list(args).await["error"], error, "{args:?}");
+    }
+    // Public channels, where nothing else is said, and DMs beside them: each has its scope.
+    for args in [&[][..], &[("types", "im,public_channel")]] {
+        let refused = list(args).await;
+        assert_eq!(
+            (&refused["error"], &refused["needed"]),
+            (&json!("missing_scope"), &json!("channels:read"))
+        );
+    }
+    bot.slack.revoke_scope("im:read");
+    let refused = list(&[("types", "im")]).await;
+    assert_eq!(
+        (&refused["error"], &refused["needed"]),
+        (&json!("missing_scope"), &json!("im:read"))
+    );
+}
+
+#[tokio::test]
 async fn people_are_shown_as_the_scopes_allow() {
     let bot = Bot::new().await;
     let user = async |id: &str| bot.get("users.info", &[("user", id)]).await;

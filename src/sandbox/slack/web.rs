@@ -24,7 +24,8 @@ const LARGEST_METADATA: usize = 16_000;
 const LONGEST_PAGE: usize = 999;
 
 /// What is taken by query or form only (contract 3.1); a JSON body is not looked at.
-const READS: [&str; 5] = [
+const READS: [&str; 6] = [
+    "users.conversations",
     "users.info",
     "users.lookupByEmail",
     "conversations.history",
@@ -149,6 +150,15 @@ fn gate(
             let kind = world.channel_kind(args.given("channel").unwrap_or_default());
             history_scope(kind.unwrap_or_default())
         }
+        // And so has the list of channels.
+        Some("*:read") => {
+            let kinds = kinds(&args)?;
+            let scopes = kinds.iter().map(|(_, scope)| *scope);
+            let missing = scopes
+                .clone()
+                .find(|scope| !world.app.scopes.contains(*scope));
+            missing.or_else(|| scopes.last()).unwrap_or_default()
+        }
         scope => scope.unwrap_or_default(),
     };
     if !needed.is_empty() && !world.app.scopes.contains(needed) {
@@ -170,6 +180,7 @@ fn scope(name: &str) -> Option<&'static str> {
         | "views.publish" => "",
         "chat.postMessage" | "chat.update" | "chat.postEphemeral" => "chat:write",
         "reactions.add" | "reactions.remove" => "reactions:write",
+        "users.conversations" => "*:read",
         "users.info" => "users:read",
         "users.lookupByEmail" => "users:read.email",
         "conversations.open" => "im:write",
@@ -188,6 +199,7 @@ fn dispatch(inner: &Arc<Inner>, name: &str, args: &Args) -> Reply {
         "chat.getPermalink" => chat_get_permalink(inner, args),
         "reactions.add" => react(inner, args, true),
         "reactions.remove" => react(inner, args, false),
+        "users.conversations" => users_conversations(inner, args),
         "users.info" => Ok(inner.world().user_info(&args.need("user")?)?),
         "users.lookupByEmail" => users_lookup_by_email(inner, args),
         "conversations.open" => conversations_open(inner, args),
@@ -389,6 +401,65 @@ fn conversations_open(inner: &Inner, args: &Args) -> Reply {
         true => json!({"channel": {"id": id}, "no_op": true, "already_open": true}),
         false => json!({"channel": {"id": id}}),
     })
+}
+
+/// The kinds of channels that a list is to have, as the seed calls them, and the scope that each needs.
+fn kinds(args: &Args) -> Result<Vec<(&'static str, &'static str)>, Refusal> {
+    let types = args.text("types")?.filter(|types| !types.is_empty());
+    let types = types.unwrap_or_else(|| "public_channel".to_owned());
+    let kind = |name: &str| match name.trim() {
+        "public_channel" => Ok(("channel", "channels:read")),
+        "private_channel" => Ok(("group", "groups:read")),
+        "mpim" => Ok(("mpim", "mpim:read")),
+        "im" => Ok(("im", "im:read")),
+        _ => Err(Refusal::from("invalid_types")),
+    };
+    types.split(',').map(kind).collect()
+}
+
+/// The bot's own channels, by their ids. Whose else they are could be asked for, too; nobody does.
+fn users_conversations(inner: &Inner, args: &Args) -> Reply {
+    if args.get("user").is_some() || args.get("team_id").is_some() {
+        return Err(Refusal::wrong(
+            "[ERROR] the sandbox lists the bot's own [json-pointer:/user]".to_owned(),
+        ));
+    }
+    let kinds = kinds(args)?;
+    args.flag("exclude_archived")?;
+    let limit = match args.number_or_text("limit")? {
+        None => 100,
+        Some(text) => {
+            let limit = text.parse::<usize>().ok();
+            let limit = limit.filter(|limit| (1..=LONGEST_PAGE).contains(limit));
+            limit.ok_or("invalid_limit")?
+        }
+    };
+    let after = match args.text("cursor")?.filter(|cursor| !cursor.is_empty()) {
+        None => String::new(),
+        Some(cursor) => {
+            let after = cursor.strip_prefix("next_channel:").map(str::to_owned);
+            after.ok_or("invalid_cursor")?
+        }
+    };
+    let world = inner.world();
+    let mut own = world.own_channels().into_iter().filter(|(id, channel)| {
+        let kind = channel.get("kind").and_then(Value::as_str);
+        *id > after && kinds.iter().any(|(wanted, _)| kind == Some(*wanted))
+    });
+    let page: Vec<(String, Value)> = own.by_ref().take(limit).collect();
+    let next = match (own.next(), page.last()) {
+        (Some(_), Some((last, _))) => format!("next_channel:{last}"),
+        _ => String::new(),
+    };
+    let channels = page.into_iter().map(|(_, mut channel)| {
+        if let Some(fields) = channel.as_object_mut() {
+            fields.remove("kind");
+        }
+        channel
+    });
+    Ok(json!({
+        "channels": channels.collect::<Vec<Value>>(), "response_metadata": {"next_cursor": next},
+    }))
 }
 
 fn conversations_history(inner: &Inner, args: &Args) -> Reply {

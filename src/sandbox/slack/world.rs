@@ -441,6 +441,36 @@ impl World {
             .map(|channel| channel.kind.as_str())
     }
 
+    /// The bot's channels as a list shows them, by their ids; `kind` is not Slack's.
+    pub(super) fn own_channels(&self) -> Vec<(String, Value)> {
+        let own = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.members.contains(&self.bot.user));
+        let shown = own.map(|(id, channel)| {
+            let mut shown = json!({
+                "id": id, "kind": channel.kind, "created": 1_763_800_000, "is_archived": channel.archived,
+                "is_org_shared": false,
+            });
+            let other = channel.members.iter().find(|user| **user != self.bot.user);
+            let about = match (channel.kind.as_str(), other) {
+                ("im", Some(user)) => {
+                    let deleted = self.people.get(user).is_some_and(|person| person.is("deleted"));
+                    json!({"is_im": true, "user": user, "is_user_deleted": deleted, "priority": 0})
+                }
+                (kind, _) => json!({
+                    "name": channel.name, "is_channel": kind == "channel", "is_private": kind == "group",
+                    "is_mpim": kind == "mpim", "is_im": false, "is_member": true,
+                }),
+            };
+            merge(&mut shown, about);
+            (id.clone(), shown)
+        });
+        let mut shown: Vec<(String, Value)> = shown.collect();
+        shown.sort_by(|(one, _), (other, _)| one.cmp(other));
+        shown
+    }
+
     pub(super) fn is_member(&self, channel: &str, user: &str) -> bool {
         self.channels
             .get(channel)

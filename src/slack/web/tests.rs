@@ -261,7 +261,7 @@ async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
     let since = instant("1763800005.000000").unwrap();
     let said = server
         .web(LIMIT)
-        .said_since("D0DM001", since)
+        .said_since("D0DM001", since, false)
         .await
         .unwrap();
     let order: Vec<&str> = said.iter().filter_map(|one| one["ts"].as_str()).collect();
@@ -275,10 +275,10 @@ async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
         ]
     );
     let asked = server.asked();
-    // Roots of a day before, and replies since.
+    // Roots of two weeks before, and replies since.
     assert_eq!(
         asked[0].query,
-        "channel=D0DM001&oldest=1763713605.000000&limit=200"
+        "channel=D0DM001&oldest=1762590405.000000&limit=200"
     );
     assert_eq!(asked[2].line, "GET /api/conversations.replies");
     assert_eq!(
@@ -286,6 +286,69 @@ async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
         "channel=D0DM001&ts=1763800001.000000&oldest=1763800005.000000&limit=200"
     );
     assert_eq!(asked.len(), 4);
+}
+
+/// The roots with new replies stand on pages on which nothing else is new. One of them does not say when its last reply
+/// came.
+#[tokio::test]
+async fn far_back_every_page_is_looked_through_for_threads() {
+    let root = |ts: &str, latest: &str| json!({"ts": ts, "thread_ts": ts, "latest_reply": latest});
+    let page = |messages: Value, next: &str| {
+        ok(json!({"ok": true, "messages": messages, "response_metadata": {"next_cursor": next}}))
+    };
+    let thread = |ts: &str| ok(json!({"ok": true, "messages": [{"ts": ts}]}));
+    let server = Server::answering([
+        page(json!([{"ts": "1763700000.000000"}]), "c2=="),
+        page(
+            json!([root("1763600000.000000", "1763600001.000000"),
+            {"ts": "1763500000.000000", "reply_count": 2}]),
+            "c3==",
+        ),
+        page(json!([root("1763400000.000000", "1763800006.000000")]), ""),
+        thread("1763800006.000000"),
+        thread("1763800007.000000"),
+    ])
+    .await;
+    let since = instant("1763800005.000000").unwrap();
+    let said = server.web(LIMIT).said_since("D0DM001", since, true).await;
+    let said = said.unwrap();
+    let order: Vec<&str> = said.iter().filter_map(|one| one["ts"].as_str()).collect();
+    assert_eq!(order, ["1763800006.000000", "1763800007.000000"]);
+    let asked = server.asked();
+    assert_eq!(asked.len(), 5);
+    for (thread, root) in [(3, "1763400000"), (4, "1763500000")] {
+        let query = format!("channel=D0DM001&ts={root}.000000&oldest=1763800005.000000&limit=200");
+        assert_eq!(asked[thread].query, query);
+    }
+}
+
+#[tokio::test]
+async fn the_apps_dms_are_listed_page_by_page() {
+    let dm = |id: &str, user: &str| json!({"id": id, "is_im": true, "user": user, "is_user_deleted": false});
+    let mut left = dm("D0OLD01", "U0OLD01");
+    left["is_user_deleted"] = json!(true);
+    let server = Server::answering([
+        ok(json!({"ok": true, "channels": [dm("D0ANN01", "U0ANN01"), left, dm("D0SLB01", "USLACKBOT")],
+            "response_metadata": {"next_cursor": "c2=="}})),
+        ok(json!({"ok": true, "channels": [dm("D0BOB01", "U0BOB01"), {"id": 7}, dm("C0GEN01", "U0ANN01")]})),
+    ])
+    .await;
+    let dms = server.web(LIMIT).dms().await.unwrap();
+    assert_eq!(dms, ["D0ANN01", "D0BOB01"]);
+    let asked = server.asked();
+    assert_eq!(asked[0].line, "GET /api/users.conversations");
+    assert_eq!(asked[0].query, "types=im&limit=200");
+    assert_eq!(asked[1].query, "types=im&limit=200&cursor=c2%3D%3D");
+}
+
+#[tokio::test]
+async fn a_list_of_dms_without_its_scope_is_told_apart() {
+    let server = Server::answering([code("missing_scope")]).await;
+    let refused = server.web(LIMIT).dms().await.unwrap_err();
+    assert!(refused.lacks_scope(), "{refused:?}");
+    let server = Server::answering([code("invalid_auth")]).await;
+    let refused = server.web(LIMIT).dms().await.unwrap_err();
+    assert!(!refused.lacks_scope(), "{refused:?}");
 }
 
 #[tokio::test]
@@ -296,11 +359,14 @@ async fn histories_are_read_no_faster_than_slack_allows() {
     let since = instant("1763800005.000000").unwrap();
     let began = Instant::now();
     for _ in 0..HISTORY_BURST {
-        web.said_since("D0DM001", since).await.unwrap();
+        web.said_since("D0DM001", since, false).await.unwrap();
     }
     let burst = began.elapsed();
     // Clones share the turns.
-    web.clone().said_since("D0DM002", since).await.unwrap();
+    web.clone()
+        .said_since("D0DM002", since, false)
+        .await
+        .unwrap();
     assert!(
         began.elapsed() >= HISTORY_EVERY,
         "{burst:?}, {:?}",

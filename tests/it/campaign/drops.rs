@@ -11,8 +11,8 @@ use super::history::{Asks, Command, Step, Surface, Who};
 pub const CONFIG: &str = "slack.compare_every = \"300ms\"";
 
 /// Puts drops among the steps of every fourth history; whether it did. It draws from a number of its own, so that the
-/// other steps of a seed stay as they are. Before, everybody says something: of a DM in which nobody was ever heard
-/// nothing is known.
+/// other steps of a seed stay as they are. Before, everybody says something: a DM in which nobody
+/// was ever heard is read after an outage only.
 pub fn strewn(seed: u64, bare: bool, steps: &mut Vec<Step>) -> bool {
     let mut rng = Rng::with_seed(seed ^ 0x000d_20b5);
     if rng.u32(..4) != 0 {
