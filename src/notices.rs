@@ -123,11 +123,9 @@ fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
         What::Assigned { .. } | What::Unassigned { .. } => {
             !person.alone && is_about(person, source, act)
         }
-        // A day that moves is worth a word; other changes are on the cards.
-        What::Completed
-        | What::Reopened
-        | What::Commented { .. }
-        | What::Changed { field: Field::Due } => true,
+        What::Completed | What::Reopened | What::Commented { .. } => true,
+        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
+        What::Changed { field: Field::Due } => act.by.is_some(),
         What::Changed { .. } | What::Deleted => false,
     }
 }

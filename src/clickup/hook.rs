@@ -150,11 +150,15 @@ impl ClickUp {
     }
 
     pub(super) fn actor(&self, user: &User) -> Actor {
-        let account = user.account();
+        let mut account = user.account();
         let us = self.me.get() == Some(&account.id);
+        // No member has a negative id: that is ClickUp itself.
+        let is_automation = account.id.starts_with('-');
+        if is_automation && account.name == account.id {
+            account.name = "ClickUp's automation".to_owned();
+        }
         Actor {
-            // No member has a negative id: that is ClickUp itself.
-            bot: us || account.id.starts_with('-'),
+            bot: us || is_automation,
             us,
             account,
         }

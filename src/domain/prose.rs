@@ -240,13 +240,9 @@ fn bare(text: &str, language: bool) -> String {
             }
             continue;
         }
-        match in_fence {
-            true => {
-                in_fence = goes_on_behind(line);
-                push_words(line, &mut words);
-            }
-            false => push_words(&without_links(without_marker(line)), &mut words),
-        }
+        in_fence = in_fence && goes_on_behind(line);
+        // Shown without its fence, a line of code looks like any other.
+        push_words(&without_links(without_marker(line)), &mut words);
     }
     words
 }
