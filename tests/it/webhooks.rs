@@ -344,13 +344,11 @@ async fn what_an_automation_does_in_clickup_is_told(#[case] how: Found) {
                 .set_status("Renew cert", "complete", AUTOMATION);
         })
         .await;
-        let told = told.answers().await;
-        match how {
-            Found::ByWebhook => {
-                told.mentions("Renew cert was completed in ClickUp by ClickUp's automation, ")
-            }
-            Found::ByPoll => told.mentions("Renew cert was completed in ClickUp, "),
-        }
+        let said = match how {
+            Found::ByWebhook => "Renew cert was completed in ClickUp by ClickUp's automation, ",
+            Found::ByPoll => "Renew cert was completed in ClickUp, ",
+        };
+        told.answers().await.mentions(said);
     })
     .await;
 }
