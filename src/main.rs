@@ -169,8 +169,8 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 /// `config check`: fails while something still is as the example has it.
 fn check(config: &Config) -> ExitCode {
     let remarks = config.remarks();
-    let exposed = remarks.exposed();
-    for remark in &exposed {
+    let on_a_network = ivan::store::on_a_network(&config.store.path);
+    for remark in remarks.exposed().into_iter().chain(on_a_network) {
         eprintln!("! {remark}");
     }
     if !remarks.untouched().is_empty() {

@@ -1210,7 +1210,9 @@ const REPOS: Kind<Vec<RepoName>> = Kind {
 };
 
 fn repo(text: &str) -> Result<RepoName, String> {
-    RepoName::parse(text).ok_or_else(|| {
+    // GitHub has no repository with such a name: it is the end of an address.
+    let named = RepoName::parse(text).filter(|_| !text.ends_with(".git"));
+    named.ok_or_else(|| {
         let told = format!("`{text}` is not a repository as owner/name");
         match repo_of_address(text) {
             Some(name) => format!("{told}; write `{name}`"),
@@ -1223,7 +1225,7 @@ fn repo(text: &str) -> Result<RepoName, String> {
 fn repo_of_address(text: &str) -> Option<RepoName> {
     let path = match text.split_once("://") {
         Some((_, rest)) => rest.split_once('/')?.1,
-        None => text.split_once(':')?.1,
+        None => text.split_once(':').map_or(text, |(_, path)| path),
     };
     let mut parts = path.split(['/', '?', '#']);
     let (owner, name) = (parts.next()?, parts.next()?);

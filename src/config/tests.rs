@@ -700,6 +700,7 @@ fn a_workspace_is_taken_from_an_address(#[case] given: &str) {
 #[rstest]
 #[case("https://github.com/acme/widgets")]
 #[case("https://github.com/acme/widgets.git")]
+#[case("acme/widgets.git")]
 #[case("https://ghe.test/acme/widgets/issues?q=1")]
 #[case("git@github.com:acme/widgets.git")]
 fn an_address_of_a_repository_is_refused_with_what_to_write(#[case] given: &str) {

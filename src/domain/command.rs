@@ -599,7 +599,10 @@ fn has_text(verb: &Verb) -> bool {
 
 /// The text without the emoji at its end: `:tada:` as Slack writes it, the character itself, or `:)`.
 fn without_smiles(text: &str) -> &str {
-    const TYPED: [&str; 8] = [":)", ":-)", ";)", ";-)", ":D", ":-D", ":(", ":-("];
+    const TYPED: [&str; 15] = [
+        ":)", ":-)", ";)", ";-)", ":D", ":-D", ":(", ":-(", ":P", ":p", ":-P", ":'(", "=)", "<3",
+        "^^",
+    ];
     let mut rest = trim(text);
     loop {
         let bare = trim(rest.trim_end_matches(['.', '!']));
@@ -615,17 +618,40 @@ fn without_smiles(text: &str) -> &str {
     }
 }
 
+/// Emoji that are numbers: `done :two:` may mean number 2 of the list, and must not complete the current task.
+const NUMBERS: [&str; 11] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "keycap_ten",
+];
+
 /// Without `:tada:` at the end.
 fn without_named_emoji(text: &str) -> Option<&str> {
     let (before, name) = text.strip_suffix(':')?.rsplit_once(':')?;
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
+    if NUMBERS.contains(&name) {
+        return None;
+    }
     let named = name.chars().all(fits) && name.chars().any(|c| c.is_alphabetic() || c == '+');
     (named || matches!(name, "-1" | "100" | "1234")).then_some(before)
 }
 
 /// Without the characters at the end that are drawn as emoji.
 fn without_drawn_emoji(text: &str) -> Option<&str> {
-    let drawn = |c: char| matches!(u32::from(c), 0x1F000..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x23E9..=0x23FA | 0x231A..=0x231B);
+    // U+1F51F is a ten in a box, a number as those of one character and U+20E3 are.
+    let drawn = |c: char| {
+        matches!(u32::from(c), 0x1F000..=0x1F51E | 0x1F520..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x23E9..=0x23FA
+            | 0x231A..=0x231B | 0x2194..=0x2199 | 0x21A9..=0x21AA | 0x25AA..=0x25FE | 0x2934..=0x2935 | 0x203C | 0x2049
+            | 0x2122 | 0x2139 | 0x2328 | 0x23CF | 0x3030 | 0x303D | 0x3297 | 0x3299)
+    };
     // What joins and colours them.
     let joins = |c: char| matches!(u32::from(c), 0x200D | 0xFE0E..=0xFE0F | 0xE0020..=0xE007F);
     let shorter = text.trim_end_matches(|c: char| drawn(c) || joins(c));
@@ -1922,6 +1948,10 @@ mod tests {
     #[case("Done! :tada: :tada:", done(None, None))]
     #[case("done :tada:!", done(None, None))]
     #[case("done :)", done(None, None))]
+    #[case("done <3", done(None, None))]
+    #[case("done \u{2764}\u{fe0f} :P", done(None, None))]
+    #[case("done \u{25b6}\u{fe0f}", done(None, None))]
+    #[case("next :'(", Command::Next)]
     #[case("done 2 :100:", done(NTH_2, None))]
     #[case("done #12 :-1:", done(Some(Ref::Issue(12)), None))]
     #[case("next :eyes:", Command::Next)]
@@ -1960,6 +1990,9 @@ mod tests {
     #[case(":tada:")]
     #[case("prio 9:30:")]
     #[case("done ::")]
+    #[case("done :two:")]
+    #[case("done 2\u{fe0f}\u{20e3}")]
+    #[case("done \u{1f51f}")]
     fn with_a_smile_what_is_no_command_is_none(#[case] typed: &str) {
         assert!(parse(typed).is_err());
     }

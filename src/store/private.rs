@@ -69,8 +69,14 @@ fn network_kind(kind: u64) -> Option<&'static str> {
         0x7375_7245 => "Coda",
         0x0116_1970 => "GFS2",
         0x7461_636F => "OCFS2",
+        0x564C => "NCP",
+        0x1983_0326 => "BeeGFS",
+        0x2003_0528 => "OrangeFS",
+        0xAAD7_AAEA => "PanFS",
         0x0102_1997 => "9P, which shares a folder of another machine",
         0x786F_4256 => "vboxsf, which shares a folder of another machine",
+        0xBACB_ACBC => "vmhgfs, which shares a folder of another machine",
+        0x7C7C_6673 => "prl_fs, which shares a folder of another machine",
         0x6573_5546 => "FUSE, which may lead to another machine",
         _ => return None,
     })
@@ -86,7 +92,11 @@ mod tests {
     #[case::cifs(0xFF53_4D42, Some("CIFS"))]
     #[case::smb2(0xFE53_4D42, Some("SMB"))]
     #[case::sshfs(0x6573_5546, Some("FUSE, which may lead to another machine"))]
+    #[case::beegfs(0x1983_0326, Some("BeeGFS"))]
+    #[case::ceph(0x00C3_6400, Some("Ceph"))]
     #[case::ext4(0xEF53, None)]
+    #[case::xfs(0x5846_5342, None)]
+    #[case::zfs(0x2FC1_2FC1, None)]
     #[case::btrfs(0x9123_683E, None)]
     #[case::tmpfs(0x0102_1994, None)]
     #[case::overlay(0x794C_7630, None)]
