@@ -49,6 +49,7 @@
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
 //! │   ├── turn.rs        one command's turn, in one transaction
+//! │   ├── empty.rs       why a queue has nothing in it
 //! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
 //! │   ├── looked_at.rs   whether the store knows what somebody was shown last

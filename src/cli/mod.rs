@@ -52,7 +52,7 @@ const PAGE: usize = 200;
 #[command(name = "ivan", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: 0 success, 1 refused or failed, 2 usage, 3 the daemon is not reachable, \
-                  75 accepted but still queued."
+                  75 accepted but still queued, or not read yet."
 )]
 pub struct Cli {
     #[command(flatten)]

@@ -129,11 +129,7 @@ fn queued(json: &Value) -> Option<Printed> {
 
 fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
     if json.get("task_id")?.is_null() {
-        let why = match text(json, "message") {
-            Some(why) => clean(&why),
-            None => "Nothing to do: the queue is empty.".to_owned(),
-        };
-        return Some(Printed::ok(format!("{why}\n")));
+        return Some(empty(json));
     }
     let mut out = format!("{}\n", line(json, zone)?);
     let reason = |reason: &Value| {
@@ -149,10 +145,26 @@ fn current<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Print
     Some(Printed::ok(out))
 }
 
+/// Why there is no task. A script must not take "not known yet" for "nothing to do", so the exit status differs.
+fn empty(json: &Value) -> Printed {
+    let why = match text(json, "message") {
+        Some(why) => clean(&why),
+        None => "Nothing to do: the queue is empty.".to_owned(),
+    };
+    Printed {
+        exit: match json.get("reason").and_then(Value::as_str) {
+            Some("not_read") => EXIT_QUEUED,
+            Some("not_linked") => EXIT_FAILED,
+            _ => EXIT_OK,
+        },
+        ..Printed::ok(format!("{why}\n"))
+    }
+}
+
 fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> {
     let tasks = json.get("tasks")?.as_array()?;
     if tasks.is_empty() {
-        return Some(Printed::ok("Nothing to do: the queue is empty.\n".into()));
+        return Some(empty(json));
     }
     let width = tasks.len().to_string().len();
     let mut out = String::new();
@@ -164,11 +176,15 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     let listed = u64::try_from(tasks.len()).unwrap_or(u64::MAX);
     let more = total.saturating_sub(listed);
     if more > 0 {
-        let shows = match total > LIST_MOST {
-            true => format!("`ivan list {LIST_MOST}` shows {LIST_MOST}"),
-            false => format!("`ivan list {total}` shows all"),
+        let most = total.min(LIST_MOST);
+        let (n, sees) = match total > LIST_MOST {
+            true => (most, format!("{most} of them")),
+            false => (most, "all".to_owned()),
         };
-        let _ = writeln!(out, "{more} more of {total}: {shows}");
+        let _ = writeln!(
+            out,
+            "{more} more of {total}: add `{n}` to the command to see {sees}"
+        );
     }
     Some(Printed::ok(out))
 }
@@ -230,6 +246,9 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
         line.extend(text(entry, "detail"));
         line.push(format!("({})", text(entry, "surface")?));
         let _ = writeln!(out, "{}", line.join("  "));
+    }
+    if json.get("next_cursor").is_some_and(|next| !next.is_null()) {
+        let _ = writeln!(out, "There are older entries: `ivan log --all`");
     }
     Some(Printed::ok(out))
 }
@@ -490,10 +509,31 @@ mod tests {
     }
 
     #[rstest]
-    #[case(62, "60 more of 62: `ivan list 62` shows all\n")]
-    #[case(3, "1 more of 3: `ivan list 3` shows all\n")]
-    #[case(200, "198 more of 200: `ivan list 200` shows all\n")]
-    #[case(500, "498 more of 500: `ivan list 200` shows 200\n")]
+    #[case::not_read("not_read", 75)]
+    #[case::not_linked("not_linked", 1)]
+    #[case::all_wait("all_wait", 0)]
+    #[case::all_snoozed("all_snoozed", 0)]
+    #[case::both("all_held_back", 0)]
+    #[case::no_match("no_match", 0)]
+    #[case::a_word_of_a_newer_daemon("on_holiday", 0)]
+    fn why_there_is_no_task_is_told(#[case] reason: &str, #[case] exit: u8) {
+        let said = Printed {
+            out: "Because.\n".into(),
+            err: String::new(),
+            exit,
+        };
+        let mut answer = json!({ "reason": reason, "message": "Because." });
+        answer["tasks"] = json!([]);
+        assert_eq!(print(What::List, 200, answer.clone()), said);
+        answer["task_id"] = Value::Null;
+        assert_eq!(print(What::Current, 200, answer), said);
+    }
+
+    #[rstest]
+    #[case(62, "60 more of 62: add `62` to the command to see all\n")]
+    #[case(3, "1 more of 3: add `3` to the command to see all\n")]
+    #[case(200, "198 more of 200: add `200` to the command to see all\n")]
+    #[case(500, "498 more of 500: add `200` to the command to see 200 of them\n")]
     #[case(2, "2. Login fails on Safari · GitHub acme/widgets#7 · open\n")]
     fn a_list_says_how_many_it_leaves_out(#[case] total: u64, #[case] ends: &str) {
         let answer = json!({ "tasks": [certificate(), login()], "total": total });

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Desk, Inner, ThreadReplies, Waiting, health_of_sources, person_of};
+use super::empty::why_empty;
+use super::{Desk, Inner, ThreadReplies, Waiting, person_of};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
@@ -178,6 +179,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let current =
         pinned.filter(|pinned| pinned.task.status != Status::Done && !pinned.gone && !pinned.away);
     let open = open(connection, person, now, weights)?;
+    let why_empty = why_empty(connection, person, &open, settings.sources())?;
     let ranked = open.offered;
     let current_row = current.as_ref().map(|current| current.row);
     let behind: Vec<Card> = ranked
@@ -189,12 +191,6 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let in_queue = ranked.iter().any(|(row, ..)| Some(*row) == current_row);
     // A task that was made current by its REF, or taken away from its person since, is none of the queue.
     let besides = usize::from(current.is_some() && !in_queue);
-    let (sources, _) = health_of_sources(connection, settings)?;
-    let unread: Vec<Source> = sources
-        .iter()
-        .filter(|(_, of_source)| of_source.last_sync.is_none())
-        .map(|(source, _)| *source)
-        .collect();
     let (waiting, waiting_count) = waiting(connection, person, WAITING_MAX)?;
     let rhythm = rhythms::of(connection, person.id)?;
     let receipts = people::receipts(connection, person.id)?;
@@ -214,9 +210,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
             .transpose()?,
         queue: behind,
         open: ranked.len() + besides,
-        empty: reply::held_back(open.blocked.len(), open.snoozed.len())
-            .filter(|_| unread.is_empty())
-            .unwrap_or_else(|| reply::empty(&unread, person.alone)),
+        empty: reply::empty(&why_empty),
         completed_today: operations::completed_since(
             connection,
             person.id,

@@ -5,6 +5,7 @@
 //! source is to do is a row of the outbox.
 
 mod change;
+mod empty;
 mod forms;
 mod gestures;
 mod home;
@@ -35,6 +36,7 @@ use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::mention;
 use crate::domain::person::{Member, Person, may_act};
+use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
 use crate::domain::score::{Score, Weights, day, day_begins, score};
@@ -58,6 +60,7 @@ pub use crate::store::reactions::Due as ReactionDue;
 pub use crate::store::slack_events::{ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
+pub use empty::EmptyList;
 pub use home::HomeTab;
 pub use identity::Identity;
 pub use log::{LogAsked, LogPage};
@@ -262,8 +265,8 @@ pub struct Listed {
     pub tasks: Vec<Scored>,
     /// How many there are, with those that the limit leaves out.
     pub total: usize,
-    /// Why there is none, where that is not simply that there is nothing to do.
-    pub message: Option<Words>,
+    /// Why there is none.
+    pub empty: Option<EmptyList>,
 }
 
 /// Which tasks `GET /tasks` lists.
@@ -928,7 +931,10 @@ impl Desk {
     }
 
     /// The current task; with nothing pinned the first of the queue is pinned, as showing does.
-    pub async fn current(&self, person: &Person) -> Result<Option<Scored>, StoreTrouble> {
+    pub async fn current(
+        &self,
+        person: &Person,
+    ) -> Result<Result<Scored, EmptyQueue>, StoreTrouble> {
         let (inner, person) = (Arc::clone(&self.inner), person.clone());
         self.inner
             .store
@@ -940,9 +946,10 @@ impl Desk {
                 };
                 let (pin, current) = turn.show_current(&person)?;
                 people::pin_shown(tx, pin, turn.now)?;
-                current
-                    .map(|stored| turn.scored(stored, &person))
-                    .transpose()
+                Ok(match current {
+                    Some(stored) => Ok(turn.scored(stored, &person)?),
+                    None => Err(turn.why_empty(&person)?),
+                })
             })
             .await
     }
@@ -1053,10 +1060,9 @@ impl Desk {
                 let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
                 people::list(tx, person.id, &rows, Some(turn.now))?;
                 let mut notes = turn.notes(&person, &rows, &filter)?;
-                let message = match (rows.is_empty(), filter.is_empty()) {
-                    (true, false) => Some(reply::nothing_to_list(&filter)),
-                    (true, true) => turn.held_back(&person)?,
-                    (false, _) => None,
+                let empty = match rows.is_empty() {
+                    true => Some(turn.nothing_listed(&person, &filter)?),
+                    false => None,
                 };
                 let tasks = ranked
                     .into_iter()
@@ -1068,7 +1074,7 @@ impl Desk {
                 Ok(Ok(Listed {
                     tasks,
                     total,
-                    message,
+                    empty,
                 }))
             })
             .await?

@@ -22,7 +22,7 @@ use crate::domain::form::{Origin, is_entity};
 use crate::domain::log::Via;
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
-use crate::domain::queue::{following, meant};
+use crate::domain::queue::{EmptyQueue, following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::rhythm::{Quiet, Setting};
 use crate::domain::set_aside;
@@ -401,12 +401,24 @@ impl Turn<'_> {
                         .transpose()?,
                     None => None,
                 };
-                said.words = reply::moved(said.about, before);
-                if said.about == before
-                    && let Some(same) = current.take()
-                {
+                said.words = match &current {
+                    Some(same) if said.about == before => reply::still(&same.task.title),
+                    Some(_) => reply::moved(),
+                    None => {
+                        let why = self.why_empty(person)?;
+                        let words = reply::nowhere_to_move(&why);
+                        match why {
+                            EmptyQueue::NotRead(_) => {
+                                return Ok(Err(TurnedDown::NoAnswer(words)));
+                            }
+                            EmptyQueue::NotLinked(_) => return Ok(Err(TurnedDown::Unfit(words))),
+                            _ => words,
+                        }
+                    }
+                };
+                if said.about == before {
                     // Nothing is next: it is the current one, as before.
-                    said.words = reply::still(&same.task.title);
+                    current = None;
                     said.about = None;
                 }
                 if moving && let Some(once) = typed.once {
@@ -1039,10 +1051,9 @@ impl Turn<'_> {
             .take(limit)
             .map(|(row, task, _)| (task, note(row)))
             .collect();
-        let words = match (listed.is_empty(), filter.is_empty()) {
-            (true, true) => self.empty(person)?,
-            (true, false) => reply::nothing_to_list(filter),
-            (false, _) => reply::list(&listed, ranked.len(), filter, self.now, person.zone),
+        let words = match listed.is_empty() {
+            true => self.nothing_listed(person, filter)?.words(),
+            false => reply::list(&listed, ranked.len(), filter, self.now, person.zone),
         };
         let mut parts: Vec<Part> = (1..)
             .zip(ranked.iter().take(limit))
@@ -1125,27 +1136,6 @@ impl Turn<'_> {
             words: trouble.fold(status, |words, trouble| words.text("\n").then(trouble)),
             ..Said::default()
         })
-    }
-
-    pub(super) fn empty(&self, person: &Person) -> DbResult<Words> {
-        let (sources, _) = health_of_sources(self.tx, &self.inner.settings)?;
-        let unread: Vec<Source> = sources
-            .iter()
-            .filter(|(_, of_source)| of_source.last_sync.is_none())
-            .map(|(source, _)| *source)
-            .collect();
-        if unread.is_empty()
-            && let Some(held_back) = self.held_back(person)?
-        {
-            return Ok(held_back);
-        }
-        Ok(reply::empty(&unread, person.alone))
-    }
-
-    /// That all there is to do is held back, if it is so.
-    pub(super) fn held_back(&self, person: &Person) -> DbResult<Option<Words>> {
-        let open = open(self.tx, person, self.now, &self.inner.settings.weights)?;
-        Ok(reply::held_back(open.blocked.len(), open.snoozed.len()))
     }
 
     fn card(&self, stored: &Stored, person: &Person) -> DbResult<Words> {

@@ -5,6 +5,51 @@
 
 use chrono::{DateTime, Utc};
 
+use super::task::Source;
+
+/// Why a queue offers nothing. The first that holds is the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmptyQueue {
+    /// These sources were not read yet.
+    NotRead(Vec<Source>),
+    /// The person's account is known at none of the sources, which are these.
+    NotLinked(Vec<Source>),
+    /// There are tasks: so many wait for others, so many are snoozed. A task may be both.
+    HeldBack { blocked: usize, snoozed: usize },
+    /// Ivan is one person's, and there is no open task.
+    Done,
+    /// No open task is assigned to the person, whose account is not known at these sources.
+    NothingAssigned(Vec<Source>),
+}
+
+impl EmptyQueue {
+    /// Whether it is not known that there is nothing to do.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, EmptyQueue::NotRead(_) | EmptyQueue::NotLinked(_))
+    }
+
+    /// Whether there is nothing to add to the word.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            EmptyQueue::Done => true,
+            EmptyQueue::NothingAssigned(unlinked) => unlinked.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// The word in the HTTP API.
+    pub fn word(&self) -> &'static str {
+        match self {
+            EmptyQueue::NotRead(_) => "not_read",
+            EmptyQueue::NotLinked(_) => "not_linked",
+            EmptyQueue::HeldBack { snoozed: 0, .. } => "all_wait",
+            EmptyQueue::HeldBack { blocked: 0, .. } => "all_snoozed",
+            EmptyQueue::HeldBack { .. } => "all_held_back",
+            EmptyQueue::Done | EmptyQueue::NothingAssigned(_) => "empty",
+        }
+    }
+}
+
 /// A task that became somebody's current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin {

@@ -20,6 +20,7 @@ use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::form::Filled;
 use super::operation::{Container, GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::queue::EmptyQueue;
 use super::scope::Missing;
 use super::score::Score;
 use super::sign::Receipts;
@@ -847,8 +848,8 @@ pub fn status(
     })
 }
 
-/// That nothing is offered, because all of it waits; `None` if nothing does.
-pub fn held_back(blocked: usize, snoozed: usize) -> Option<Words> {
+/// That nothing is offered, because all of it waits.
+fn held_back(blocked: usize, snoozed: usize) -> Words {
     let held_back = [
         (blocked > 0).then(|| match blocked {
             1 => "1 task waits for another (`list blocked`)".to_owned(),
@@ -860,27 +861,54 @@ pub fn held_back(blocked: usize, snoozed: usize) -> Option<Words> {
         }),
     ];
     let held_back: Vec<String> = held_back.into_iter().flatten().collect();
-    (!held_back.is_empty()).then(|| {
-        Words::new().text(format!(
-            "Nothing in your queue can be worked on now: {}.",
-            held_back.join(", and ")
-        ))
-    })
+    Words::new().text(format!(
+        "Nothing in your queue can be worked on now: {}.",
+        held_back.join(", and ")
+    ))
 }
 
-/// Why there is nothing in a queue: truly nothing, or nothing read yet.
-pub fn empty(unread: &[Source], alone: bool) -> Words {
-    Words::new().text(match (unread, alone) {
-        ([], true) => "Your queue is empty. `create TITLE` adds a task.".to_owned(),
-        ([], false) => "Your queue is empty: no open task is assigned to you.".to_owned(),
-        (unread, _) => {
-            let names: Vec<&str> = unread.iter().map(|source| source.name()).collect();
-            format!(
-                "I have not been able to read {} yet. `status` tells how that goes.",
-                names.join(" and ")
-            )
+/// Why there is nothing in a queue.
+pub fn empty(why: &EmptyQueue) -> Words {
+    let unassigned = "Your queue is empty: no open task is assigned to you.";
+    let text = match why {
+        EmptyQueue::NotRead(sources) => format!(
+            "I have not been able to read {} yet. `status` tells how that goes.",
+            names(sources, " and ")
+        ),
+        EmptyQueue::NotLinked(sources) => format!(
+            "I don't know your {} account yet, so your queue is empty. {}",
+            names(sources, " or "),
+            link_it(sources)
+        ),
+        EmptyQueue::HeldBack { blocked, snoozed } => {
+            return held_back(*blocked, *snoozed);
         }
-    })
+        EmptyQueue::Done => "Your queue is empty. `create TITLE` adds a task.".to_owned(),
+        EmptyQueue::NothingAssigned(unlinked) if unlinked.is_empty() => unassigned.to_owned(),
+        EmptyQueue::NothingAssigned(unlinked) => format!(
+            "{unassigned} I don't know your {} account yet. {}",
+            names(unlinked, " or "),
+            link_it(unlinked)
+        ),
+    };
+    Words::new().text(text)
+}
+
+fn names(sources: &[Source], between: &str) -> String {
+    let names: Vec<&str> = sources.iter().map(|source| source.name()).collect();
+    names.join(between)
+}
+
+/// The commands that link an account at these sources.
+fn link_it(sources: &[Source]) -> String {
+    let commands: Vec<&str> = sources
+        .iter()
+        .map(|source| match source {
+            Source::ClickUp => "`link clickup NAME-OR-EMAIL`",
+            Source::GitHub => "`link github LOGIN`",
+        })
+        .collect();
+    format!("Type {}.", commands.join(" or "))
 }
 
 /// After `next`: the card of the task that is current now.
@@ -911,12 +939,18 @@ pub fn stranger(name: &str, id: &str) -> Words {
 }
 
 /// What the API says after a `next`, which has the task itself beside it.
-pub fn moved(to: Option<i64>, from: Option<i64>) -> Words {
-    Words::new().text(match to {
-        None => "Nothing is left in your queue",
-        same if same == from => "There is no other task in your queue",
-        Some(_) => "Moved on",
-    })
+pub fn moved() -> Words {
+    Words::new().text("Moved on")
+}
+
+/// What the API says after a `next` where nothing is offered.
+pub fn nowhere_to_move(why: &EmptyQueue) -> Words {
+    match why {
+        EmptyQueue::Done | EmptyQueue::NothingAssigned(_) => {
+            Words::new().text("Nothing is left in your queue")
+        }
+        why => empty(why),
+    }
 }
 
 /// `✗`, and why a command was turned down before anything was asked of a source.

@@ -25,7 +25,7 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, Explained, HealthView, Identity, LogAsked, MorningView, Once,
+    Answer, Asked, Brief, EmptyList, Explained, HealthView, Identity, LogAsked, MorningView, Once,
     OperationView, ReceiptsView, Report, ReportState, RhythmChange, RhythmView, Scored,
     SlackHealth, Wanted, WantedStatus,
 };
@@ -36,7 +36,8 @@ use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Entry, Via};
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::queue::EmptyQueue;
+use crate::domain::reply::{self, Words};
 use crate::domain::rhythm::{DEFAULT, HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use crate::domain::set_aside;
 use crate::domain::sign::Receipts;
@@ -136,10 +137,18 @@ fn writes<H: Handler<T, Api>, T: 'static>(path: &'static str, handler: H) -> Rou
 
 // ---------------------------------------------------------------- the handlers
 
-async fn current(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Shown>, Problem> {
+async fn current(
+    State(api): State<Api>,
+    Actor(actor): Actor,
+) -> Result<Json<CurrentJson>, Problem> {
     let person = api.desk.who(actor.as_deref()).await??;
-    let current = api.desk.current(&person).await?;
-    Ok(Json(current.as_ref().map(Shown::of).unwrap_or_default()))
+    Ok(Json(match api.desk.current(&person).await? {
+        Ok(current) => CurrentJson {
+            task: Shown::of(&current),
+            ..CurrentJson::default()
+        },
+        Err(why) => CurrentJson::without(&why),
+    }))
 }
 
 /// Any task by its REF; without one the current task.
@@ -665,10 +674,13 @@ async fn queue(
         .zip(1..)
         .map(|(scored, number)| Shown::of(scored).numbered(number))
         .collect();
-    let message = listed.message.as_ref().map(Words::plain);
-    Ok(Json(
-        json!({ "tasks": tasks, "total": listed.total, "message": message }),
-    ))
+    let empty = listed.empty.as_ref();
+    Ok(Json(json!({
+        "tasks": tasks,
+        "total": listed.total,
+        "reason": empty.map(EmptyList::word),
+        "message": empty.and_then(EmptyList::message).as_ref().map(Words::plain),
+    })))
 }
 
 async fn operation(
@@ -1393,6 +1405,28 @@ pub struct Shown {
     hidden: Option<String>,
 }
 
+/// The current task. Without one all of it is null; why there is none is added if it is not that nothing is to do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct CurrentJson {
+    #[serde(flatten)]
+    task: Shown,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+impl CurrentJson {
+    fn without(why: &EmptyQueue) -> CurrentJson {
+        let added = !why.is_plain();
+        CurrentJson {
+            task: Shown::default(),
+            reason: added.then(|| why.word()),
+            message: added.then(|| reply::empty(why).plain()),
+        }
+    }
+}
+
 /// What earned how many points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
@@ -1896,10 +1930,32 @@ mod tests {
 
     #[test]
     fn an_empty_queue_has_a_current_task_of_nulls() {
-        let nothing = serde_json::to_value(Shown::default()).unwrap();
+        let nothing = serde_json::to_value(CurrentJson::without(&EmptyQueue::Done)).unwrap();
         let members = nothing.as_object().unwrap();
         assert!(members.contains_key("task_id") && members.contains_key("title"));
         assert!(members.values().all(Value::is_null), "{nothing}");
+    }
+
+    /// The sentence says as much as the word, and more than that the queue is empty.
+    #[rstest]
+    #[case(EmptyQueue::NotRead(vec![Source::GitHub]), "not_read", "able to read GitHub yet")]
+    #[case(EmptyQueue::NotLinked(vec![Source::ClickUp, Source::GitHub]), "not_linked", "your ClickUp or GitHub account yet")]
+    #[case(EmptyQueue::NotLinked(vec![Source::GitHub]), "not_linked", "Type `link github LOGIN`.")]
+    #[case(EmptyQueue::HeldBack { blocked: 2, snoozed: 0 }, "all_wait", "2 tasks wait for others")]
+    #[case(EmptyQueue::HeldBack { blocked: 0, snoozed: 1 }, "all_snoozed", "1 task is snoozed")]
+    #[case(EmptyQueue::HeldBack { blocked: 1, snoozed: 1 }, "all_held_back", "1 task waits for another (`list blocked`), and 1")]
+    #[case(EmptyQueue::NothingAssigned(vec![Source::ClickUp]), "empty", "no open task is assigned to you. I don't know your ClickUp")]
+    fn without_a_current_task_it_is_said_why(
+        #[case] why: EmptyQueue,
+        #[case] word: &str,
+        #[case] says: &str,
+    ) {
+        let json = serde_json::to_value(CurrentJson::without(&why)).unwrap();
+        assert_eq!(
+            (&json["task_id"], &json["reason"]),
+            (&Value::Null, &json!(word))
+        );
+        assert!(json["message"].as_str().unwrap().contains(says), "{json}");
     }
 
     /// What we answer has exactly the members that the description says are always there.

@@ -98,9 +98,20 @@ fn current() -> Value {
         "operationId": "current",
         "summary": "The current task",
         "description": "With nothing pinned the first of the queue is pinned, as showing does. All fields are null when \
-                        the queue is empty.",
+                        the queue is empty. `reason` and `message` are added if that does not mean that nothing is to do.",
         "parameters": [parameter("actor")],
-        "responses": answers(200, "The current task", schema("ShownTask"), &[422]),
+        "responses": answers(200, "The current task", json!({ "allOf": [schema("ShownTask"), {
+            "type": "object",
+            "properties": {
+                "reason": {
+                    "enum": ["not_read", "not_linked", "all_wait", "all_snoozed", "all_held_back", "empty"],
+                    "description": "Why there is none: the sources were not read yet; no account of the person is known; all of \
+                                    their tasks wait for others, are snoozed, or are one or the other; none is assigned to \
+                                    the accounts that are known.",
+                },
+                "message": { "type": "string", "description": "The same as a sentence." },
+            },
+        }] }), &[422]),
     })
 }
 
@@ -138,9 +149,10 @@ fn next() -> Value {
         "next",
         "Move on without completing",
         "Makes the next task of the queue current; it is `next_task` of the answer. With no other task, `next_task` is null and \
-         the current one stays.",
+         the current one stays. Without a queue, since the sources were not read yet: 503; since no account of the person \
+         is known: 422.",
         body(false, json!({}), &[]),
-        &[422],
+        &[422, 503],
     )
 }
 
@@ -552,8 +564,13 @@ fn queue() -> Value {
                 }, "required": ["number"] },
             ] } },
             "total": { "type": "integer", "minimum": 0, "description": "How many there are, with those that `limit` leaves out." },
-            "message": { "type": ["string", "null"], "description": "Why there are none, if something is held back or \
-                         was filtered out." },
+            "reason": {
+                "enum": ["not_read", "not_linked", "all_wait", "all_snoozed", "all_held_back", "empty", "no_match", null],
+                "description": "Why there are none, as in `GET /current`; `no_match`: none fits `filter`. Null where there are \
+                                some.",
+            },
+            "message": { "type": ["string", "null"], "description": "The same as a sentence, unless there simply is nothing \
+                         to do." },
         })), &[400, 422]),
     })
 }

@@ -200,7 +200,7 @@ async fn current_next_and_list_show_the_queue() {
         );
         assert_eq!(
             ivan.cli(&["list", "1"]).await,
-            said("1. Renew cert · ClickUp · in review\n1 more of 2: `ivan list 2` shows all\n")
+            said("1. Renew cert · ClickUp · in review\n1 more of 2: add `2` to the command to see all\n")
         );
     })
     .await;
@@ -537,7 +537,7 @@ async fn a_long_list_says_how_much_of_it_is_shown() {
     ivan_test(setup, async |ivan| {
         let listed = ivan.cli(&["list"]).await.out;
         assert_eq!(listed.lines().count(), 21, "{listed}");
-        let last = "42 more of 62: `ivan list 62` shows all\n";
+        let last = "42 more of 62: add `62` to the command to see all\n";
         assert!(listed.ends_with(last), "{listed}");
         let first = listed.lines().next().unwrap();
         assert!(

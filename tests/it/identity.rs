@@ -8,6 +8,9 @@ use serde_json::json;
 
 use crate::harness::*;
 
+const NOT_LINKED: &str = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup \
+                          NAME-OR-EMAIL` or `link github LOGIN`.";
+
 /// Ana and Bo, known by their Slack ids alone. What is theirs in the sources overlaps.
 fn strangers_to_the_sources() -> Setup {
     Setup::new()
@@ -34,7 +37,7 @@ fn without_addresses(sandbox: &Sandbox) {
 async fn a_login_is_linked_and_its_issues_are_in_the_queue_at_once() {
     let setup = strangers_to_the_sources().before(without_addresses);
     ivan_test(setup, async |ivan| {
-        let empty = "Your queue is empty: no open task is assigned to you.";
+        let empty = NOT_LINKED;
         ivan.dm(ANA, "list").await.replies(empty);
         ivan.dm(ANA, "link github @ANA")
             .await
@@ -124,7 +127,7 @@ async fn the_same_address_in_slack_and_clickup_is_the_same_person() {
         who.mentions("GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.");
         // Who takes it off is not linked again.
         ivan.dm(ANA, "unlink clickup").await.begins("✓ ClickUp's Ana is not yours any more");
-        ivan.dm(ANA, "list").await.replies("Your queue is empty: no open task is assigned to you.");
+        ivan.dm(ANA, "list").await.replies(NOT_LINKED);
         ivan.dm(ANA, "whoami").await.mentions("; you unlinked it on ");
         // What is another's, nobody is given.
         ivan.dm(BO, "link clickup Ana").await.begins("✓ ClickUp's Ana is yours now");
@@ -235,7 +238,7 @@ async fn the_api_and_the_command_line_link_too() {
         let unlinked = ivan.cli(&["--as", "Ana", "unlink", "github"]).await;
         assert_eq!(unlinked.exit, 0);
         let listed = ivan.cli(&["--as", "Ana", "list"]).await;
-        assert_eq!(listed.out, "Nothing to do: the queue is empty.\n");
+        assert_eq!((listed.exit, listed.out), (1, format!("{NOT_LINKED}\n")));
         ivan.github().front().down();
         let unsure = ivan.cli(&["--as", "Ana", "link", "github", "ana"]).await;
         assert_eq!(unsure.exit, 1);

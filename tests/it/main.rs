@@ -22,6 +22,7 @@ mod deeds;
 mod demo;
 mod done;
 mod dropped;
+mod empty;
 mod entities;
 mod filters;
 mod flood;
