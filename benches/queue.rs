@@ -76,6 +76,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
                     id: id.into(),
                     name: name.into(),
                     configured: name.into(),
+                    archived: false,
                 };
                 tasks::keep_container(tx, &container)?;
                 tasks::walked(tx, &container, None, Utc::now())?;
@@ -120,6 +121,7 @@ fn task(number: u64, done: bool) -> Task {
         },
         key,
         container: if of_github { "1001" } else { "901" }.into(),
+        home: None,
         title: format!("Number {number} of the many that are still to do"),
         description: "A sentence of some length. ".repeat(usize::try_from(number % 100).unwrap()),
         url: format!("https://app.example/t/{number}"),
