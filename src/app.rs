@@ -567,9 +567,16 @@ impl Watched {
         let mut seen = seen.lock().await;
         let now = writer.standing();
         let refused = |standing: &Standing| matches!(standing.token, TokenStanding::Refused { .. });
+        fn ruled(standing: &Standing) -> impl Iterator<Item = (&String, bool)> {
+            standing
+                .rules
+                .iter()
+                .map(|(account, rule)| (account, rule.is_some()))
+        }
         let same = now.paused_until == seen.paused_until
             && refused(&now) == refused(&seen)
             && now.token_ends == seen.token_ends
+            && ruled(&now).eq(ruled(&seen))
             && (now.token == TokenStanding::Unknown) == (seen.token == TokenStanding::Unknown);
         if same {
             return;

@@ -315,13 +315,16 @@ impl Alarms {
                 }
             }
         };
-        let token = about_token(source);
+        let (token, rule) = (about_token(source), about_rule(source, ""));
         let known = self
             .store
-            .read(move |connection| deliveries::is_alarm(connection, &token))
+            .read(move |connection| {
+                Ok(deliveries::is_alarm(connection, &token)?
+                    || deliveries::is_alarm_of(connection, &rule)?)
+            })
             .await?;
         match (since, &synced.error) {
-            // That it does not take the token was said, and is why.
+            // That it does not take the token, or that a rule refuses, was said, and is why.
             (Some(_), Some(_)) if known => Ok(()),
             (Some(since), Some(why)) if now - since >= FAILING_FOR => {
                 self.raise(&about, reply::source_failing(source, since, why, Tz::UTC))
@@ -356,6 +359,15 @@ impl Alarms {
         self.store
             .write(move |tx| pauses::keep(tx, source, until))
             .await?;
+        for (account, rule) in &standing.rules {
+            let about = about_rule(source, account);
+            match rule {
+                Some(why) => self.raise(&about, reply::token_refused(why)).await?,
+                None => {
+                    self.over(&about, reply::rule_well(source, account)).await?;
+                }
+            }
+        }
         match (standing.token_ends, &standing.token) {
             (Some(ends), TokenStanding::Taken) => {
                 let words = reply::token_ends(source, ends, Tz::UTC);
@@ -411,6 +423,11 @@ impl Alarms {
 
 fn about_token(source: Source) -> String {
     format!("{source} token")
+}
+
+/// A rule of an account (an organization) refuses us.
+fn about_rule(source: Source, account: &str) -> String {
+    format!("{source} rule {account}")
 }
 
 fn about_its_end(source: Source) -> String {
@@ -595,7 +612,7 @@ mod tests {
         let paused = Standing {
             paused_until: until,
             token: TokenStanding::Taken,
-            token_ends: None,
+            ..Standing::default()
         };
         alarms.stands(Source::ClickUp, &paused).await.unwrap();
         let kept = store.read(pauses::all).await.unwrap();

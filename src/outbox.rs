@@ -69,7 +69,7 @@ struct AtSource {
     troubled: AtomicBool,
     /// Changes when a source that failed answers again: everything that waits for it is woken.
     answers: watch::Sender<u64>,
-    /// Changes when an attempt failed or a source answers again: how it stands to us may be another.
+    /// Changes when an attempt failed or succeeded: how the source stands to us may be another.
     news: watch::Sender<u64>,
 }
 
@@ -137,7 +137,7 @@ impl Outbox {
         Some(self.inner.sources.get(&source)?.answers.subscribe())
     }
 
-    /// Changes each time that an attempt failed, or succeeded after that: how the source stands to us may be another.
+    /// Changes each time that an attempt failed or succeeded: how the source stands to us may be another.
     pub fn news(&self, source: Source) -> Option<watch::Receiver<u64>> {
         Some(self.inner.sources.get(&source)?.news.subscribe())
     }
@@ -198,6 +198,11 @@ impl AtSource {
     /// An attempt failed for a reason that may pass.
     fn fails(&self) {
         self.troubled.store(true, Ordering::Release);
+        self.stands_otherwise();
+    }
+
+    /// How the source stands to us may be another: a write that it takes ends what only a write could show.
+    fn stands_otherwise(&self) {
         self.news
             .send_modify(|times| *times = times.wrapping_add(1));
     }
@@ -391,6 +396,7 @@ impl Inner {
         match result {
             Ok(outcome) => {
                 at.answers();
+                at.stands_otherwise();
                 tracing::info!(operation = %id, %source, kind, outcome = outcome.word(), attempts = row.attempts + 1,
                     "operation {id}: {kind} in {source}: {}", outcome.word());
                 self.well(&row, outcome, begun).await

@@ -10,13 +10,14 @@ pub(crate) mod damage;
 pub(crate) mod fake;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
@@ -74,6 +75,14 @@ impl Asked<'_> {
     }
 }
 
+/// How far into an account's things a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    pub(crate) writes: bool,
+    /// It is about tasks, and not only about where they are.
+    pub(crate) tasks: bool,
+}
+
 /// What came back, before it is known what it means.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -94,6 +103,8 @@ pub(crate) struct Rest {
     token_ends: Mutex<Option<DateTime<Utc>>>,
     /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
     ahead: Mutex<TimeDelta>,
+    /// By account: why its rules refused us, and what for; `None` where they do not.
+    rules: Mutex<BTreeMap<String, Option<(String, Reach)>>>,
 }
 
 impl Rest {
@@ -112,6 +123,7 @@ impl Rest {
             token: Mutex::default(),
             token_ends: Mutex::default(),
             ahead: Mutex::new(TimeDelta::zero()),
+            rules: Mutex::default(),
         })
     }
 
@@ -132,6 +144,27 @@ impl Rest {
             paused_until: until.filter(|at| *at > now),
             token: locked(&self.token).clone(),
             token_ends: ends.filter(|at| *at - now <= ENDS_SOON),
+            rules: locked(&self.rules)
+                .iter()
+                .map(|(account, rule)| (account.clone(), rule.as_ref().map(|(why, _)| why.clone())))
+                .collect(),
+        }
+    }
+
+    /// A rule of an account refused us: an administrator mends that.
+    pub(crate) fn rules_refuse(&self, account: &str, reach: Reach, why: &str) {
+        locked(&self.rules).insert(account.to_owned(), Some((why.to_owned(), reach)));
+    }
+
+    /// A request about an account's things was taken. That some work does not show that those work which were refused.
+    pub(crate) fn rules_allow(&self, account: &str, reach: Reach) {
+        let mut rules = locked(&self.rules);
+        let known = rules.entry(account.to_owned()).or_default();
+        let stands = known.as_ref().is_some_and(|(_, refused)| {
+            refused.writes && !reach.writes || refused.tasks && !reach.tasks
+        });
+        if !stands {
+            *known = None;
         }
     }
 
@@ -362,6 +395,70 @@ pub(crate) fn not_taken(why: String, retry_after: Option<Duration>) -> WriteErro
     WriteError::NotTaken { why, retry_after }
 }
 
+/// The longest that a source's words about an error are, and the longest address in them.
+const SAID_MAX: usize = 200;
+const ADDRESS_MAX: usize = 300;
+
+/// A source's words about an error: one line, not too long. An address in them is whole, or not there at all; the one
+/// that the words lead to stays, for it often is the remedy.
+pub(crate) fn clipped(words: &str) -> String {
+    let plain: String = words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let plain = plain.trim();
+    if plain.chars().count() <= SAID_MAX {
+        return plain.to_owned();
+    }
+    let is_address = |word: &&str| word.contains("://");
+    let mut kept = String::new();
+    let mut length = 0;
+    let mut rest = plain.split(' ');
+    let mut left_out = None;
+    for word in rest.by_ref() {
+        length += word.chars().count() + 1;
+        if length > SAID_MAX + 1 {
+            left_out = Some(word);
+            break;
+        }
+        kept.push_str(word);
+        kept.push(' ');
+    }
+    if kept.is_empty() {
+        // One word.
+        let first = left_out
+            .filter(|word| !is_address(word))
+            .unwrap_or_default();
+        kept = first.chars().take(SAID_MAX).collect();
+    }
+    let mut addresses = left_out.into_iter().chain(rest).filter(is_address);
+    let address = addresses.find(|word| word.chars().count() <= ADDRESS_MAX);
+    match address {
+        Some(address) if left_out == Some(address) => kept.trim().to_owned() + " " + address,
+        Some(address) => kept.trim().to_owned() + " … " + address,
+        None => kept.trim().to_owned() + " …",
+    }
+    .trim()
+    .to_owned()
+}
+
+/// Whether an answer is a page for a browser: sources' APIs have none.
+pub(crate) fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.to_lowercase().contains("html"))
+}
+
+/// Why an answer that something between us and the source has made is none.
+pub(crate) fn from_between(name: &str, thing: &str, status: u16, headers: &HeaderMap) -> String {
+    let kind = if is_page(headers) { ", a web page" } else { "" };
+    format!(
+        "{name} did not answer about {thing}: something on the way there did (HTTP {status}{kind}), a firewall, a proxy \
+         or a login page. Let Ivan's host reach {name}'s API"
+    )
+}
+
 /// The number in a header.
 pub(crate) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
@@ -480,6 +577,18 @@ mod tests {
     fn the_address_is_checked(#[case] url: &str, #[case] path: Option<&str>) {
         let base = parse_base(url).ok();
         assert_eq!(base.as_ref().map(Url::path), path);
+    }
+
+    #[rstest]
+    #[case::short("No.", "No.")]
+    #[case::lines("a\nb\u{7}", "a b")]
+    #[case::long(&"word ".repeat(60), &format!("{} …", "word ".repeat(40).trim()))]
+    #[case::one_word(&"é".repeat(300), &format!("{} …", "é".repeat(200)))]
+    #[case::address_at_the_cut(&format!("{} https://x.test/settings/tokens/1", "word ".repeat(38).trim()), &format!("{} https://x.test/settings/tokens/1", "word ".repeat(38).trim()))]
+    #[case::address_after_it(&format!("{}see https://x.test/1 now", "word ".repeat(60)), &format!("{} … https://x.test/1", "word ".repeat(40).trim()))]
+    #[case::address_too_long(&format!("{}https://x.test/{}", "word ".repeat(39), "a".repeat(400)), &format!("{} …", "word ".repeat(39).trim()))]
+    fn an_address_in_a_sources_words_is_whole_or_not_there(#[case] said: &str, #[case] kept: &str) {
+        assert_eq!(clipped(said), kept);
     }
 
     #[test]

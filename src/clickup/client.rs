@@ -16,7 +16,10 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 pub(super) use crate::rest::segment;
-use crate::rest::{Answer, Asked, OPERATOR_WAIT, Rest, System, not_taken, number, reset};
+use crate::rest::{
+    Answer, Asked, OPERATOR_WAIT, Rest, System, clipped, from_between, is_page, not_taken, number,
+    reset,
+};
 
 use super::Unusable;
 
@@ -267,15 +270,8 @@ impl Said {
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: String = self
-            .err
-            .as_deref()
-            .unwrap_or("no reason given")
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
-        f.write_str(words.trim().trim_end_matches('.'))?;
+        let words = clipped(self.err.as_deref().unwrap_or("no reason given"));
+        f.write_str(words.trim_end_matches('.'))?;
         match &self.code {
             Some(code) => write!(f, ", {}", code.chars().take(40).collect::<String>()),
             None => Ok(()),
@@ -292,11 +288,18 @@ pub(super) fn classify(
     body: &str,
     now: DateTime<Utc>,
 ) -> Verdict {
+    let thing = &request.thing;
+    if !is_of_clickup(status, headers, body) {
+        let why = from_between("ClickUp", thing, status, headers);
+        return Verdict::Failed(match request.is_write() {
+            true => WriteError::Unknown { why },
+            false => not_taken(why, None),
+        });
+    }
     if (200..300).contains(&status) {
         return Verdict::Taken;
     }
     let said = Said::read(body);
-    let thing = &request.thing;
     if status == 429 || said.code() == "APP_002" {
         return Verdict::Wait {
             why: format!("ClickUp's rate limit is used up ({said})"),
@@ -353,6 +356,20 @@ pub(super) fn classify(
                 "ClickUp refuses this for {thing} ({said}; HTTP {status}). Change it and try again"
             ),
         ),
+    }
+}
+
+/// Whether ClickUp's API has answered, and not a firewall, a proxy or a login page on the way to it: what it says is
+/// JSON, if it says anything (contract clickup 4.0). Its edge fails (5xx) and limits (429) with pages of its own.
+fn is_of_clickup(status: u16, headers: &HeaderMap, body: &str) -> bool {
+    match status {
+        200..300 => !is_page(headers),
+        300..400 | 408 | 429 | 500..=510 | 512.. => true,
+        407 | 511 => false,
+        _ => {
+            let says_nothing = body.trim().is_empty() && !is_page(headers);
+            says_nothing || serde_json::from_str::<serde_json::Value>(body).is_ok()
+        }
     }
 }
 
@@ -478,7 +495,11 @@ mod tests {
     #[case::invisible_45(401, &error("OAUTH_045"), ("invisible", None), ("invisible", None))]
     #[case::unfamiliar_28(401, &error("OAUTH_028"), ("unfamiliar", None), ("unfamiliar", None))]
     #[case::unfamiliar_46(401, &error("OAUTH_046"), ("unfamiliar", None), ("unfamiliar", None))]
-    #[case::unfamiliar_html(401, "<html>401</html>", ("unfamiliar", None), ("unfamiliar", None))]
+    #[case::unfamiliar_silence(401, "", ("unfamiliar", None), ("unfamiliar", None))]
+    #[case::page_of_a_portal(401, "<html>401</html>", ("unknown", None), ("not taken", None))]
+    #[case::page_of_a_firewall(403, "<html>Blocked</html>", ("unknown", None), ("not taken", None))]
+    #[case::words_of_a_gateway(404, "no healthy upstream", ("unknown", None), ("not taken", None))]
+    #[case::proxy(407, "", ("unknown", None), ("not taken", None))]
     #[case::forbidden(403, &error("ACCESS_001"), ("refused", None), ("refused", None))]
     #[case::deleted(404, &error("ITEM_013"), ("gone", None), ("gone", None))]
     #[case::no_view(404, &error("ACCESS_118"), ("invisible", None), ("invisible", None))]

@@ -3,7 +3,7 @@
 //! The desk makes [`Operation`]s, the outbox carries them out with [`carry_out`], and each source translates them
 //! behind [`SourceWriter`]. Which request that is, only the source knows; what follows from the answer is decided here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -403,6 +403,8 @@ pub struct Standing {
     pub token: TokenStanding,
     /// The token ends soon, and when: somebody has to make another before.
     pub token_ends: Option<DateTime<Utc>>,
+    /// By account (an organization) whose rules were seen: why they refuse us, if they do.
+    pub rules: BTreeMap<String, Option<String>>,
 }
 
 /// What a source thinks of the token.

@@ -1184,6 +1184,14 @@ pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Wo
             "✗ {name} has stopped sending to {url} ({health}), and putting it back has not helped. Changes are read \
              every `sync.interval` only. See docs/webhooks.md, then run `ivan webhooks repair`."
         ),
+/// What an operator is told when a rule of an organization refuses no longer.
+pub fn rule_well(source: Source, account: &str) -> Words {
+    Words::new().text(format!(
+        "✓ {} lets me reach {account} again, and what was queued is carried out.",
+        source.name()
+    ))
+}
+
     })
 }
 

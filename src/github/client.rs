@@ -13,16 +13,20 @@ use reqwest::Method;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LINK, LOCATION,
 };
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 pub(super) use crate::rest::segment;
-use crate::rest::{Answer, Asked, OPERATOR_WAIT, Rest, System, locked, not_taken, number, reset};
+use crate::rest::{
+    Answer, Asked, OPERATOR_WAIT, Reach, Rest, System, clipped, from_between, is_page, locked,
+    not_taken, number, reset,
+};
 
 use super::Unusable;
 use super::wire::{each, lenient};
@@ -133,6 +137,26 @@ impl Request {
         self.method != Method::GET
     }
 
+    /// The account whose repository it is about, in lower case.
+    fn owner(&self) -> Option<String> {
+        let Target::Path(path) = &self.target else {
+            return None;
+        };
+        let owner = path.strip_prefix("/repos/")?.split('/').next()?;
+        Some(owner.to_lowercase())
+    }
+
+    fn reach(&self) -> Reach {
+        let path = match &self.target {
+            Target::Path(path) => path,
+            Target::Url(url) => url.path(),
+        };
+        Reach {
+            writes: self.is_write(),
+            tasks: path.contains("/issues"),
+        }
+    }
+
     fn asked(&self) -> Asked<'_> {
         Asked {
             method: &self.method,
@@ -163,6 +187,8 @@ pub(super) enum Verdict {
     },
     /// It does not take the token: nothing was done, and nothing will be before an operator mends it.
     DeadToken(String),
+    /// A rule of the organization, or of GitHub's, refuses: nothing was done, and an administrator mends it.
+    Ruled(String),
     Failed(WriteError),
 }
 
@@ -302,7 +328,9 @@ impl Client {
                     url = to;
                 }
                 Verdict::Wait { why, wait } => return Err(not_taken(why, wait)),
-                Verdict::DeadToken(why) => return Err(not_taken(why, Some(OPERATOR_WAIT))),
+                Verdict::DeadToken(why) | Verdict::Ruled(why) => {
+                    return Err(not_taken(why, Some(OPERATOR_WAIT)));
+                }
                 Verdict::Failed(error) => return Err(error),
             }
         }
@@ -317,7 +345,9 @@ impl Client {
             Verdict::Taken => Ok(self.rest.parse(request.asked(), &answer.body)?),
             Verdict::Moved => Err(Trouble::Moved),
             Verdict::Wait { why, wait } => Err(not_taken(why, wait).into()),
-            Verdict::DeadToken(why) => Err(not_taken(why, Some(OPERATOR_WAIT)).into()),
+            Verdict::DeadToken(why) | Verdict::Ruled(why) => {
+                Err(not_taken(why, Some(OPERATOR_WAIT)).into())
+            }
             Verdict::Failed(error) => Err(error.into()),
         }
     }
@@ -354,8 +384,18 @@ impl Client {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
         match &verdict {
-            Verdict::Taken => self.rest.token_is_taken(token_ends(&answer.headers)),
+            Verdict::Taken => {
+                self.rest.token_is_taken(token_ends(&answer.headers));
+                if let Some(owner) = request.owner() {
+                    self.rest.rules_allow(&owner, request.reach());
+                }
+            }
             Verdict::DeadToken(why) => self.rest.token_is_refused(why.clone()),
+            Verdict::Ruled(why) => {
+                if let Some(owner) = request.owner() {
+                    self.rest.rules_refuse(&owner, request.reach(), why);
+                }
+            }
             _ => {}
         }
         let mut blind = locked(&self.blind);
@@ -447,14 +487,39 @@ struct Said {
     errors: Vec<Detail>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Detail {
-    #[serde(default, deserialize_with = "lenient")]
     field: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
     code: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
     message: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Detail {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Detail, D::Error> {
+        #[derive(Deserialize)]
+        struct Parts {
+            #[serde(default, deserialize_with = "lenient")]
+            field: Option<String>,
+            #[serde(default, deserialize_with = "lenient")]
+            code: Option<String>,
+            #[serde(default, deserialize_with = "lenient")]
+            message: Option<String>,
+        }
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        // Some endpoints give mere sentences.
+        if let Ok(sentence) = serde_json::from_str::<String>(raw) {
+            return Ok(Detail {
+                message: Some(sentence),
+                ..Detail::default()
+            });
+        }
+        let parts: Parts = serde_json::from_str(raw).map_err(D::Error::custom)?;
+        Ok(Detail {
+            field: parts.field,
+            code: parts.code,
+            message: parts.message,
+        })
+    }
 }
 
 impl Said {
@@ -465,6 +530,18 @@ impl Said {
     fn mentions(&self, words: &str) -> bool {
         let message = self.message.as_deref().unwrap_or_default();
         message.to_lowercase().contains(words)
+    }
+
+    /// Too much was created at once: a limit that GitHub tells as a failed validation. Nothing was created.
+    fn is_too_quick(&self) -> bool {
+        let details = self
+            .errors
+            .iter()
+            .filter_map(|error| error.message.as_ref());
+        self.message
+            .iter()
+            .chain(details)
+            .any(|message| message.to_lowercase().contains("submitted too quickly"))
     }
 }
 
@@ -481,12 +558,7 @@ impl fmt::Display for Said {
                 words.push_str(part);
             }
         }
-        let words: String = words
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(200)
-            .collect();
-        f.write_str(words.trim().trim_end_matches('.'))
+        f.write_str(clipped(&words).trim_end_matches('.'))
     }
 }
 
@@ -498,11 +570,18 @@ pub(super) fn classify(
     body: &str,
     now: DateTime<Utc>,
 ) -> Verdict {
+    let thing = &request.thing;
+    if !is_of_github(status, headers, body) {
+        let why = from_between("GitHub", thing, status, headers);
+        return Verdict::Failed(match request.is_write() {
+            true => WriteError::Unknown { why },
+            false => not_taken(why, None),
+        });
+    }
     if (200..300).contains(&status) {
         return Verdict::Taken;
     }
     let said = Said::read(body);
-    let thing = &request.thing;
     if let Some(wait) = limited_for(status, headers, &said, now) {
         return Verdict::Wait {
             why: format!("GitHub's rate limit is used up ({said})"),
@@ -517,13 +596,9 @@ pub(super) fn classify(
             "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
              what is queued is kept until then"
         )),
-        // The token is good, but not for this organisation: the operator mends that, too.
-        403 if let Some(url) = single_sign_on(headers) => Verdict::Failed(not_taken(
-            format!(
-                "GitHub wants the token to be authorised for the organisation's single sign-on before it shows {thing} \
-                 ({said}). Whoever made github.token authorises it {url}; what is queued is kept until then"
-            ),
-            Some(OPERATOR_WAIT),
+        // The token is good, but a rule keeps it out: an administrator mends that, too.
+        403 | 451 if let Some(remedy) = rule_remedy(&said, headers) => Verdict::Ruled(format!(
+            "GitHub does not let me reach {thing} ({said}). {remedy}; what is queued is kept until then"
         )),
         403 => refused(
             Refusal::Other,
@@ -570,6 +645,71 @@ pub(super) fn classify(
     }
 }
 
+/// What an administrator does about a rule that refuses whatever is asked; `None` where it is no such rule.
+fn rule_remedy(said: &Said, headers: &HeaderMap) -> Option<String> {
+    /// Words of GitHub's, and what mends it. The first that fits counts.
+    const RULES: [(&str, &str); 13] = [
+        (
+            "ip allow list",
+            "Let the address of Ivan's host in: put it on the organization's IP allow list, under Settings, \
+             Authentication security",
+        ),
+        (
+            "ip address is not permitted",
+            "Let the address of Ivan's host in, under the organization's Settings, Authentication security",
+        ),
+        (
+            "lifetime",
+            "Make a token that ends as soon as the organization asks, put it into github.token and restart Ivan",
+        ),
+        (
+            "forbids access via",
+            "Put a token of a kind that the organization allows into github.token and restart Ivan",
+        ),
+        (
+            "access restrictions",
+            "An owner of the organization approves the app of github.token, under Settings, Third-party access",
+        ),
+        (
+            "two-factor",
+            "Switch two-factor authentication on for the account of github.token",
+        ),
+        (
+            "must be verified",
+            "Verify the e-mail address of the account of github.token",
+        ),
+        (
+            "billing",
+            "An owner of the organization settles its billing with GitHub",
+        ),
+        (
+            "access blocked",
+            "GitHub has blocked it; its owner clears that with GitHub Support",
+        ),
+        (
+            "suspended",
+            "An administrator ends the suspension, or put the token of another account into github.token and restart \
+             Ivan",
+        ),
+        (
+            "enterprise managed user",
+            "Put the token of an account that may use this organization into github.token and restart Ivan",
+        ),
+        (
+            "migrat",
+            "It is locked while it is moved, and opens when that is done",
+        ),
+        (
+            "saml",
+            "Whoever made github.token authorises it in GitHub's settings, under the token's \"Configure SSO\"",
+        ),
+    ];
+    let rule = RULES.iter().find(|(words, _)| said.mentions(words));
+    let signed_on = single_sign_on(headers)
+        .map(|at| format!("Whoever made github.token authorises it for single sign-on {at}"));
+    signed_on.or_else(|| rule.map(|(_, remedy)| (*remedy).to_owned()))
+}
+
 /// Where a token is authorised for single sign-on, of a 403 that asks for it: `X-GitHub-SSO: required; url=https://…`.
 fn single_sign_on(headers: &HeaderMap) -> Option<String> {
     let asked = headers.get("x-github-sso")?.to_str().ok()?;
@@ -606,6 +746,37 @@ fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
     }
 }
 
+/// Whether GitHub's API has answered, and not a firewall, a proxy or a login page on the way to it. A proxy may take
+/// headers away, but does not make GitHub's body. An edge of GitHub's that fails (5xx) has a page of its own.
+fn is_of_github(status: u16, headers: &HeaderMap, body: &str) -> bool {
+    const ITS_OWN: [&str; 5] = [
+        "x-github-request-id",
+        "x-github-media-type",
+        "x-ratelimit-limit",
+        "x-github-sso",
+        "x-accepted-github-permissions",
+    ];
+    if matches!(status, 408 | 429 | 500..=510 | 512..) || is_edge_moved(status, body) {
+        return true;
+    }
+    if is_page(headers) {
+        return false;
+    }
+    if ITS_OWN.iter().any(|name| headers.contains_key(*name)) {
+        return true;
+    }
+    match status {
+        // What does not read is a lost answer.
+        200..300 => true,
+        _ => serde_json::from_str::<Value>(body).is_ok_and(|said| said.get("message").is_some()),
+    }
+}
+
+/// A redirect, or "not modified", needs no words.
+fn is_edge_moved(status: u16, body: &str) -> bool {
+    (300..400).contains(&status) && body.trim().is_empty()
+}
+
 /// Whether an answer is a refusal for the rate limit, and how long it lasts if GitHub says so: `retry-after` before
 /// the end of the window; a secondary limit may say neither (contract github 5).
 fn limited_for(
@@ -614,10 +785,14 @@ fn limited_for(
     said: &Said,
     now: DateTime<Utc>,
 ) -> Option<Option<Duration>> {
+    let second = Duration::from_secs(1);
+    if status == 422 && said.is_too_quick() {
+        let asked = number(headers, "retry-after").map(Duration::from_secs);
+        return Some(asked.map(|asked| asked.clamp(BLIND_WAIT, WINDOW)));
+    }
     if !matches!(status, 403 | 429) {
         return None;
     }
-    let second = Duration::from_secs(1);
     if let Some(seconds) = number(headers, "retry-after") {
         return Some(Some(Duration::from_secs(seconds).clamp(second, WINDOW)));
     }
@@ -628,7 +803,9 @@ fn limited_for(
         return Some(Some(to_reset.min(WINDOW)));
     }
     let remaining = number(headers, "x-ratelimit-remaining");
-    (status == 429 || remaining == Some(0) || said.mentions("rate limit")).then_some(None)
+    // Servers of one's own have the older words.
+    let says_so = said.mentions("rate limit") || said.mentions("abuse detection");
+    (status == 429 || remaining == Some(0) || says_so).then_some(None)
 }
 
 /// When a fine-grained token ends (contract github 2): `2027-01-31 09:00:00 UTC`. With an offset instead it is
@@ -702,6 +879,7 @@ mod tests {
             Verdict::Moved => ("moved", None),
             Verdict::Wait { wait, .. } => ("wait", wait.map(|wait| wait.as_secs())),
             Verdict::DeadToken(_) => ("dead token", None),
+            Verdict::Ruled(_) => ("ruled", None),
             Verdict::Failed(WriteError::Refused { what, .. }) => (
                 match what {
                     Refusal::Gone => "gone",
@@ -744,6 +922,19 @@ mod tests {
     #[case::edge(502, "<html>Unicorn!</html>", ("unknown", None), ("not taken", None))]
     #[case::unavailable(503, "", ("unknown", None), ("not taken", None))]
     #[case::timeout(504, "", ("unknown", None), ("not taken", None))]
+    #[case::abuse(403, &message("You have triggered an abuse detection mechanism. Please wait."), ("wait", None), ("wait", None))]
+    #[case::too_quick(422, &json!({"message": "Validation Failed", "errors": [{"resource": "Issue", "code": "custom", "field": "body", "message": "was submitted too quickly"}]}).to_string(), ("wait", None), ("wait", None))]
+    #[case::too_quick_in_a_sentence(422, &json!({"message": "Validation Failed", "errors": ["Body was submitted too quickly"]}).to_string(), ("wait", None), ("wait", None))]
+    #[case::too_quick_in_short(422, &message("was submitted too quickly after a previous comment"), ("wait", None), ("wait", None))]
+    #[case::page_of_a_firewall(403, "<html>Blocked</html>", ("unknown", None), ("not taken", None))]
+    #[case::words_of_a_firewall(403, "Forbidden by policy", ("unknown", None), ("not taken", None))]
+    #[case::json_of_a_firewall(403, r#"{"error":"blocked","category":"social"}"#, ("unknown", None), ("not taken", None))]
+    #[case::page_of_a_portal(401, "<html>Log in</html>", ("unknown", None), ("not taken", None))]
+    #[case::page_of_a_gateway(404, "<h1>404</h1>", ("unknown", None), ("not taken", None))]
+    #[case::silence_of_a_gateway(404, "", ("unknown", None), ("not taken", None))]
+    #[case::proxy(407, "", ("unknown", None), ("not taken", None))]
+    #[case::page_that_redirects(302, "<html>Log in</html>", ("unknown", None), ("not taken", None))]
+    #[case::network_login(511, "<html>Log in</html>", ("unknown", None), ("not taken", None))]
     #[case::odd_body(400, r#"{"message":7,"errors":"no"}"#, ("refused", None), ("refused", None))]
     fn an_answer_is_classified(
         #[case] status: u16,
@@ -798,6 +989,138 @@ mod tests {
         assert_eq!(word(&verdict).0, "refused");
     }
 
+    /// A success that is a page is a proxy's, and says nothing of the token either.
+    #[test]
+    fn a_page_is_never_an_answer_of_the_api() {
+        let page = headers(&[("content-type", "text/html; charset=utf-8")]);
+        for status in [200, 403, 404] {
+            let verdict = classify(&a_read(), status, &page, r#"{"message":"x"}"#, now());
+            assert_eq!(word(&verdict), ("not taken", None), "{status}");
+        }
+        let of_github = headers(&[
+            ("content-type", "text/html"),
+            ("x-github-request-id", "1A:2B"),
+        ]);
+        // GitHub's site has pages, its API has none.
+        let verdict = classify(&a_read(), 403, &of_github, "<html>", now());
+        assert_eq!(word(&verdict), ("not taken", None));
+        let verdict = classify(&a_write(), 403, &page, "<html>", now());
+        let Verdict::Failed(error) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(
+            error
+                .to_string()
+                .contains("a firewall, a proxy or a login page"),
+            "{error}"
+        );
+    }
+
+    #[rstest]
+    #[case::address(
+        "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.",
+        "IP allow list, under Settings"
+    )]
+    #[case::address_named(
+        "the `acme` organization has an IP allow list enabled, and 34.210.66.22 is not permitted to access this resource.",
+        "Let the address of Ivan's host in"
+    )]
+    #[case::lifetime(
+        "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days.",
+        "Make a token that ends as soon"
+    )]
+    #[case::kind(
+        "`acme` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a personal access token with fine-grained permissions.",
+        "Put a token of a kind"
+    )]
+    #[case::app(
+        "Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions",
+        "approves the app"
+    )]
+    #[case::saml(
+        "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization.",
+        "Configure SSO"
+    )]
+    #[case::blocked("Repository access blocked", "GitHub Support")]
+    #[case::suspended("Sorry. Your account was suspended.", "ends the suspension")]
+    #[case::billing(
+        "Repository access is disabled due to a billing issue",
+        "settles its billing"
+    )]
+    #[case::managed(
+        "Unauthorized: As an Enterprise Managed User, you cannot access this content",
+        "an account that may use this organization"
+    )]
+    #[case::migration("Repository has been locked for migration.", "opens when that is done")]
+    fn a_rule_that_an_administrator_mends_is_no_refusal(#[case] said: &str, #[case] remedy: &str) {
+        for request in [a_write(), a_read()] {
+            let verdict = classify(&request, 403, &HeaderMap::new(), &message(said), now());
+            let Verdict::Ruled(why) = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert!(why.contains(remedy), "{why}");
+            assert!(why.contains("what is queued is kept"), "{why}");
+            assert!(!why.contains("write access"), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_address_that_a_refusal_leads_to_is_whole() {
+        let said = "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's \
+                    lifetime is greater than 366 days. Please adjust your token's lifetime at the following URL: \
+                    https://github.com/settings/personal-access-tokens/1";
+        let verdict = classify(&a_write(), 403, &HeaderMap::new(), &message(said), now());
+        let Verdict::Ruled(why) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(
+            why.contains("https://github.com/settings/personal-access-tokens/1)"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_is_told_as_a_failed_validation_lasts_a_minute_at_least() {
+        let body = json!({"message": "Validation Failed", "errors": [{"message": "was submitted too quickly"}]});
+        let wait = |seconds: &'static str| {
+            let said = headers(&[("retry-after", seconds)]);
+            word(&classify(&a_write(), 422, &said, &body.to_string(), now()))
+        };
+        assert_eq!(wait("5"), ("wait", Some(60)));
+        assert_eq!(wait("90"), ("wait", Some(90)));
+    }
+
+    #[test]
+    fn what_the_rules_of_an_account_refuse_stands_until_it_is_taken() {
+        fake::provider();
+        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let answer = |status, said: &str| Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: message(said),
+        };
+        let refused = || {
+            let rules = client.rest.standing().rules;
+            rules.get("acme").is_some_and(Option::is_some)
+        };
+        let rule = answer(403, "the `acme` organization has an IP allow list enabled");
+        let other = Request::get("/repos/Other/x/issues/1", "the issue other/x#1");
+        client.judge(&a_read(), &rule);
+        assert!(refused());
+        client.judge(&other, &answer(200, ""));
+        assert!(refused(), "another account's");
+        let repository = Request::get("/repos/acme/widgets", "the repository acme/widgets");
+        client.judge(&repository, &answer(200, ""));
+        assert!(refused(), "the repository is no issue");
+        client.judge(&a_read(), &answer(200, ""));
+        assert!(!refused());
+        client.judge(&a_write(), &rule);
+        client.judge(&a_read(), &answer(200, ""));
+        assert!(refused(), "reading does not show that writing works");
+        client.judge(&a_write(), &answer(200, ""));
+        assert!(!refused());
+    }
+
     #[rstest]
     #[case(
         403,
@@ -840,12 +1163,12 @@ mod tests {
     #[rstest]
     #[case(
         "required; url=https://github.com/orgs/acme/sso?authorization_request=A1",
-        "authorises it at https://github.com/orgs/acme/sso?authorization_request=A1;"
+        "authorises it for single sign-on at https://github.com/orgs/acme/sso?authorization_request=A1;"
     )]
-    #[case("required", "authorises it in GitHub's settings")]
+    #[case("required", "for single sign-on in GitHub's settings")]
     #[case(
         "required; url=javascript:alert(1)",
-        "authorises it in GitHub's settings"
+        "for single sign-on in GitHub's settings"
     )]
     fn a_token_that_single_sign_on_shuts_out_waits_for_its_owner(
         #[case] header: &str,
@@ -854,11 +1177,10 @@ mod tests {
         let asked = headers(&[("x-github-sso", header)]);
         let said = message("Resource protected by organization SAML enforcement.");
         let verdict = classify(&a_write(), 403, &asked, &said, now());
-        assert_eq!(word(&verdict), ("not taken", Some(60)));
-        let Verdict::Failed(error) = verdict else {
+        let Verdict::Ruled(why) = verdict else {
             panic!("{verdict:?}");
         };
-        assert!(error.to_string().contains(remedy), "{error}");
+        assert!(why.contains(remedy), "{why}");
         let partial = headers(&[("x-github-sso", "partial-results; organizations=21")]);
         let verdict = classify(&a_write(), 403, &partial, &message("No"), now());
         assert_eq!(word(&verdict).0, "refused");

@@ -160,6 +160,34 @@ impl What {
         }
     }
 
+    /// The page of a firewall or a proxy in the service's place: 403, HTML, and none of the service's headers.
+    pub fn page_in_between() -> What {
+        What::Answer {
+            status: 403,
+            headers: vec![(
+                "content-type".to_owned(),
+                "text/html; charset=utf-8".to_owned(),
+            )],
+            body: "<html><body><h1>Blocked by policy</h1></body></html>".to_owned(),
+        }
+    }
+
+    /// The same answer, to a request that the service has handled.
+    pub fn once_applied(self) -> What {
+        match self {
+            What::Answer {
+                status,
+                headers,
+                body,
+            } => What::ApplyThenAnswer {
+                status,
+                headers,
+                body,
+            },
+            other => other,
+        }
+    }
+
     /// The word for it in the journal.
     pub fn name(&self) -> &'static str {
         match self {

@@ -178,6 +178,51 @@ pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> 
     )
 }
 
+/// Whether an alarm is raised whose name begins so.
+pub fn is_alarm_of(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM alarms WHERE substr(about, 1, length(?1)) = ?1)",
+        [about],
+        |row| row.get(0),
+    )
+}
+
+/// What an alarm about an answer that Slack refused is called, before Slack's code.
+const GIVEN_UP: &str = "answer given up ";
+/// Such alarms are not raised again within this time, and shown for as long.
+const GIVEN_UP_FOR: chrono::Duration = chrono::Duration::days(1);
+
+/// An answer was given up for this code of Slack's; `true` if none was within a day.
+pub fn given_up(tx: &Connection, code: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+    Ok(tx.execute(
+        "INSERT INTO alarms (about, since_ms) VALUES (?1 || ?2, ?3)
+         ON CONFLICT (about) DO UPDATE SET since_ms = excluded.since_ms WHERE since_ms <= ?3 - ?4",
+        params![
+            GIVEN_UP,
+            code,
+            now.timestamp_millis(),
+            GIVEN_UP_FOR.num_milliseconds()
+        ],
+    )? > 0)
+}
+
+/// For which of Slack's codes answers were given up within a day, and when the first was.
+pub fn lately_given_up(
+    connection: &Connection,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Vec<(String, DateTime<Utc>)>> {
+    connection
+        .prepare_cached(
+            "SELECT substr(about, length(?1) + 1), since_ms FROM alarms
+             WHERE substr(about, 1, length(?1)) = ?1 AND since_ms > ?2 ORDER BY since_ms, about",
+        )?
+        .query_map(
+            params![GIVEN_UP, (now - GIVEN_UP_FOR).timestamp_millis()],
+            |row| Ok((row.get(0)?, super::tasks::millis(row.get(1)?))),
+        )?
+        .collect()
+}
+
 /// Ends an alarm; since when it was raised, if it was.
 pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
     tx.query_row(

@@ -488,3 +488,115 @@ async fn a_lapsed_single_sign_on_loses_nothing_and_says_where_to_renew_it() {
     })
     .await;
 }
+
+// ------------------------------------------------------------ what an administrator mends, and what passes
+
+#[rstest]
+#[case::address(
+    "Although you appear to have the correct authorization credentials, the `acme` organization has an IP allow list enabled, and your IP address is not permitted to access this resource.",
+    "put it on the organization's IP allow list"
+)]
+#[case::lifetime(
+    "The 'acme' organization forbids access via a fine-grained personal access tokens if the token's lifetime is greater than 366 days. Please adjust your token's lifetime at the following URL: https://github.com/settings/personal-access-tokens/1",
+    "https://github.com/settings/personal-access-tokens/1)"
+)]
+#[tokio::test]
+async fn a_rule_of_the_organization_loses_nothing_and_is_said_to_operators(
+    #[case] rule: &str,
+    #[case] remedy: &str,
+) {
+    let setup = two_issues().config("slack.operators = [\"U0BOB01\"]");
+    ivan_test(setup, async |ivan| {
+        let said = json!({"message": rule}).to_string();
+        let fault = Fault::new(answer(403, &[], &said)).always();
+        ivan.github().front().fault(Fault {
+            path: Some("/issues".to_owned()),
+            ..fault
+        });
+        let told = ivan.is_told(BO);
+        let mut asked = Vec::new();
+        for typed in ON_GITHUB {
+            let answer = ivan.says(ANA, typed).answers().await;
+            answer.begins("… ").mentions(remedy);
+            asked.push(answer);
+        }
+        told.answers()
+            .await
+            .begins("✗ GitHub does not let me reach")
+            .mentions(remedy);
+        let well = ivan.is_told(BO);
+        ivan.github().front().clear_faults();
+        ivan.sync().await;
+        for (answer, begins) in asked.into_iter().zip([DONE, COMMENTED, CREATED]) {
+            answer.settles().await.begins(begins);
+        }
+        well.answers()
+            .await
+            .begins("✓ GitHub lets me reach acme again");
+    })
+    .await;
+}
+
+/// A firewall, a proxy, a login page: what was asked is asked again, and what was written is looked for.
+#[rstest]
+#[case::firewall(403, "text/html", "<html>Blocked by policy</html>")]
+#[case::gateway(404, "text/plain", "no healthy upstream")]
+#[case::portal(401, "text/html; charset=utf-8", "<html>Log in</html>")]
+#[tokio::test]
+async fn a_page_of_something_in_between_is_no_answer(
+    #[case] status: u16,
+    #[case] kind: &str,
+    #[case] page: &str,
+) {
+    let setup = two_tasks().github_issues([json!({"title": "Login fails"})]);
+    ivan_test(setup, async |ivan| {
+        let page = || answer(status, &[("content-type", kind)], page);
+        let task = ivan.clickup().task("Renew cert");
+        let fronts = [ivan.github().front(), ivan.clickup().front()];
+        let typed = [
+            "comment on #1: shipped".to_owned(),
+            format!("comment on clickup:{}: shipped", task.id()),
+        ];
+        for (front, typed) in fronts.iter().zip(&typed) {
+            // Reading, and then what was written though its answer says otherwise.
+            front.fault(Fault::new(page()).on("GET", "/").times(2));
+            front.fault(Fault::new(page().once_applied()).on("POST", "/comment"));
+            ivan.dm(ANA, typed).await.begins("✓ Comment added");
+        }
+        ivan.github().issue(REPO, 1).has_comments(["shipped"]);
+        task.has_comments(["shipped"]);
+    })
+    .await;
+}
+
+/// Nothing was created, so that it is repeated, and not before a minute is over.
+#[tokio::test]
+async fn what_was_submitted_too_quickly_is_repeated_after_a_minute() {
+    ivan_test(two_issues(), async |ivan| {
+        let said = json!({"message": "Validation Failed", "errors": [{"resource": "Issue", "code": "custom",
+            "field": "body", "message": "was submitted too quickly"}]});
+        let fault = Fault::new(answer(422, &[], &said.to_string())).on("POST", "/comments");
+        ivan.github().front().fault(fault);
+        let queued = ivan.says(ANA, "comment on #2: shipped").answers().await;
+        queued.begins("… ");
+        drop(queued);
+        let (_, operations) = ivan.http("GET", "/status", None).await;
+        assert_eq!(operations["queued_operations"], 1);
+        let wait: i64 = ivan.sql("SELECT max(not_before_ms) - max(created_ms) FROM operations");
+        assert!((60_000..=130_000).contains(&wait), "{wait} ms");
+        ivan.github().issue(REPO, 2).has_comments([]);
+        // What an earlier run was told to wait is kept; the minute passes here.
+        ivan.within("the pause is kept", async {
+            while ivan.sql::<i64>("SELECT count(*) FROM pauses WHERE source = 'github'") == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        ivan.kill().await;
+        ivan.store().execute("DELETE FROM pauses", []).unwrap();
+        ivan.start().await;
+        ivan.answer(ANA, 0).settles().await.begins(COMMENTED);
+        ivan.github().issue(REPO, 2).has_comments(["shipped"]);
+    })
+    .await;
+}
