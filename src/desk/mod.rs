@@ -45,8 +45,8 @@ use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::settle::{Occasion, settle};
 use crate::store::messages::Draft;
 use crate::store::{
-    Db, DbResult, Store, Wake, blocking, messages, operations, people, restored, slack_events,
-    snoozes, tasks,
+    Db, DbResult, Store, Wake, blocking, deliveries, messages, operations, people, restored,
+    slack_events, snoozes, tasks,
 };
 use turn::{Target, Turn, with_clients};
 
@@ -312,6 +312,8 @@ pub struct HealthView {
     pub set_aside: Vec<SetAside>,
 }
 
+    /// Answers that were given up within a day, by Slack's code.
+    pub given_up: Vec<(String, DateTime<Utc>)>,
 /// What is read in channels, as far as scopes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listens {
@@ -449,7 +451,7 @@ impl Desk {
                     let now = self.inner.clock.now();
                     self.inner.strangers.refused(&member.id, &why, now);
                 }
-                Err(Words::new().text(why.to_string()))
+                (Err(Words::new().text(why.to_string())), None)
             }
         };
         if let Ok(asked) = &asked
@@ -473,12 +475,16 @@ impl Desk {
                 if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, now)? {
                     return Ok(None);
                 }
-                Turn {
+                let turn = Turn {
                     inner: &inner,
                     tx,
                     now,
                 }
-                .answer_message(&heard, &member, asked)
+                Ok(command)
+                };
+                let command = turn.answer_message(&heard, &member, asked)?;
+                if let Some(left) = left {
+                    turn.say_besides(&heard, left, command.is_some())?;
             })
             .await?;
         if let Some(command) = command {
@@ -659,8 +665,10 @@ impl Desk {
     }
 
     /// Slack refuses the message for good: it is left out, and those behind it go on.
-    pub async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
-        let why = why.to_owned();
+    /// Operators are told of it once a day for each of Slack's codes.
+    pub async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble> {
+        let (code, why, now) = (code.to_owned(), why.to_owned(), self.inner.clock.now());
+        let inner = Arc::clone(&self.inner);
         self.inner
             .store
             .write(move |tx| {

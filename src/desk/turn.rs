@@ -34,7 +34,7 @@ use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::reactions::{self, NewReaction};
 use crate::store::set_aside as store_set_aside;
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, blocking, people, rhythms, snoozes};
+use crate::store::{Db, DbResult, Tx, Wake, blocking, deliveries, people, rhythms, snoozes};
 
 /// Tasks that `list` shows where no number is given.
 const LIST: usize = 10;
@@ -1132,6 +1132,8 @@ impl Turn<'_> {
         let reactions = health.reactions.as_deref();
         let trouble = reactions.map(reply::no_reactions).into_iter();
         let trouble = trouble.chain(reply::missing_scopes(missing));
+        let given_up = deliveries::lately_given_up(self.tx, self.now)?;
+        let trouble = trouble.chain(reply::lately_given_up(&given_up, person.zone));
         Ok(Said {
             words: trouble.fold(status, |words, trouble| words.text("\n").then(trouble)),
             ..Said::default()

@@ -848,6 +848,38 @@ pub fn status(
     })
 }
 
+/// What operators are told of an answer that Slack takes in no way.
+pub fn unpostable(person: Option<&str>, code: &str) -> Words {
+    let to = person.map_or_else(String::new, |name| format!(" to {name}"));
+    let learns = person.unwrap_or("its reader");
+    Words::new().text(format!(
+        "✗ Slack refuses an answer of mine{to} ({code}), and I gave it up. Tell {learns} to look at `log`: what was done \
+         is done. I say this once a day for each reason."
+    ))
+}
+
+/// What stands in a Home tab that Slack does not take.
+pub fn home_refused(code: &str) -> Words {
+    Words::new().text(format!(
+        "✗ Slack refuses this page ({code}). Type `current` or `list` in the Messages tab; nothing is lost."
+    ))
+}
+
+/// Answers that were given up within a day, for `status`.
+pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Words> {
+    let (first, since) = codes.first()?;
+    let codes = codes
+        .iter()
+        .skip(1)
+        .fold(first.clone(), |codes, (code, _)| format!("{codes}, {code}"));
+    Some(
+        Words::new()
+            .text(format!("✗ Slack refuses answers of mine ({codes}), first "))
+            .moment(*since, zone)
+            .text("; those were given up. `log` shows what was done."),
+    )
+}
+
 /// That nothing is offered, because all of it waits.
 fn held_back(blocked: usize, snoozed: usize) -> Words {
     let held_back = [

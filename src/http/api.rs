@@ -1566,8 +1566,11 @@ fn operation_json(view: &OperationView) -> Value {
 fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value {
     let slack = health.slack.as_ref().map(|slack| {
         let detail = match slack {
-            SlackHealth::Trouble(why) => Some(why),
-            SlackHealth::Connecting | SlackHealth::Connected => None,
+            SlackHealth::Trouble(why) => Some(why.clone()),
+            SlackHealth::Connecting | SlackHealth::Connected => {
+                reply::lately_given_up(&health.given_up, chrono_tz::Tz::UTC)
+                    .map(|words| words.plain())
+            }
         };
         let missing = health.missing_scopes.iter();
         let missing = missing.map(|one| json!({ "scope": one.scope, "without": one.without }));
@@ -2021,6 +2024,7 @@ mod tests {
         };
         HealthView {
             missing_scopes: Vec::new(),
+            given_up: Vec::new(),
             store_writable,
             slack,
             sources: BTreeMap::from([(Source::GitHub, trouble)]),

@@ -135,6 +135,11 @@ fn describe() {
         Unit::Count,
         "Messages that Slack did not deliver, found in the history of their DM: acted_on, or asked_about"
     );
+    describe_counter!(
+        "ivan_slack_refusals_total",
+        Unit::Count,
+        "Messages that Slack refused, by its code and what became of them: said_plainly (as text without blocks), given_up"
+    );
     describe_gauge!(
         "ivan_slack_connected",
         Unit::Count,
@@ -208,7 +213,7 @@ mod tests {
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
     /// Those of design 5, and those of the bounds and the store.
-    const DESIGN: [&str; 18] = [
+    const DESIGN: [&str; 19] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
         "ivan_event_lag_seconds",
@@ -221,6 +226,7 @@ mod tests {
         "ivan_slack_connected",
         "ivan_slack_envelopes_total",
         "ivan_slack_found_in_history_total",
+        "ivan_slack_refusals_total",
         "ivan_source_ratelimit_remaining",
         "ivan_source_requests_total",
         "ivan_store_refused_total",

@@ -15,10 +15,12 @@ use tokio::time::{Instant, sleep_until};
 use super::cards::layout_within;
 use super::listen::{Members, member_of};
 use super::pace::{Backoff, Limiter};
-use super::web::{Web, WebError, unclear};
+use super::web::{Web, WebError, count_refusal, is_about_blocks, unclear};
 use super::wire::Published;
 use super::{SlackError, Timings, millis, slept, told_to_stop};
 use crate::desk::{Desk, HomeTab, StoreTrouble};
+use crate::domain::card::Part;
+use crate::domain::reply;
 use crate::domain::set_aside::Work;
 
 const PUBLISH: &str = "views.publish";
@@ -241,8 +243,9 @@ impl Publisher {
                     "Slack does not take the Home tab of {}; it is left until it is opened again: {error}",
                     home.user
                 );
+                count_refusal(error.code(), "given_up");
                 self.refused.insert(home.user.clone());
-                (None, None)
+                (None, self.say_instead(&home, error.code()).await)
             }
             Err(error) => return Err(error.into()),
         };
@@ -250,6 +253,17 @@ impl Publisher {
             .desk
             .home_published(&home.user, home.version, digest, hash);
         Ok(recorded.await?)
+    }
+
+    /// What stands there may be old: it says so instead, where Slack refuses only what is drawn. The hash of that.
+    async fn say_instead(&mut self, home: &HomeTab, code: &str) -> Option<String> {
+        if !is_about_blocks(code) {
+            return None;
+        }
+        let instead = [Part::Text(reply::home_refused(code))];
+        let blocks = layout_within(&instead, BLOCKS_MAX);
+        let said = self.try_once(home, &blocks, None).await;
+        said.ok().flatten()
     }
 
     async fn try_once(

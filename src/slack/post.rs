@@ -4,6 +4,7 @@
 //! the desk's to remember, so that every attempt starts from what is durable: a post that was begun and never recorded
 //! is looked for, by the `uid` in its metadata, before it is sent again.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::blocks::mrkdwn;
 use super::cards::layout;
 use super::pace::{Backoff, Limiter};
 use super::text::instant;
-use super::web::{POST, Seen, UPDATE, Web, WebError};
+use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_blocks};
 use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
@@ -52,7 +53,7 @@ pub trait Tray: Send + Sync + 'static {
         shown_at: DateTime<Utc>,
     ) -> Result<(), StoreTrouble>;
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble>;
+    async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble>;
     async fn until_the_store_is_well(&self);
     async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
@@ -97,8 +98,8 @@ impl Tray for Desk {
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
         Desk::not_posted(self, id).await
     }
-    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
-        Desk::unpostable(self, id, why).await
+    async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble> {
+        Desk::unpostable(self, id, code, why).await
     }
     async fn until_the_store_is_well(&self) {
         Desk::until_the_store_is_well(self).await;
@@ -437,10 +438,54 @@ impl Pen {
                 Ok(())
             }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
-                Ok(self.tray.unpostable(message.id, &error.to_string()).await?)
+                self.give_up(message, &error).await
             }
             brought => brought,
         }
+    }
+
+    /// Slack takes a message in no way: that is logged, counted, and told to operators.
+    async fn give_up(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
+        let (code, why) = (error.code(), error.to_string());
+        tracing::warn!(
+            message_id = message.id,
+            code,
+            "message {} to {} is given up: {why}",
+            message.id,
+            message.conversation.channel
+        );
+        count_refusal(code, "given_up");
+        Ok(self.tray.unpostable(message.id, code, &why).await?)
+    }
+
+    /// What is left to say of a message after Slack has refused it for what is in it: its text alone, and where that is too
+    /// long, the beginning of it. `sent`: how much went out, blocks and text. `None`: nothing less would help.
+    fn plainer<'a>(
+        &self,
+        message: &Outgoing,
+        sent: (bool, &Cow<'a, str>),
+        error: &WebError,
+    ) -> Option<Cow<'a, str>> {
+        let (blocks, text) = sent;
+        let too_long = is_too_long(error.code());
+        let less = match blocks {
+            true if too_long || is_about_blocks(error.code()) => text.clone(),
+            _ if too_long => shortened(text)?.into(),
+            _ => return None,
+        };
+        if message.redraw {
+            return None;
+        }
+        tracing::warn!(
+            message_id = message.id,
+            "message {} is said as text alone, for Slack does not take its {} blocks and {} characters: {error}",
+            message.id,
+            message.parts.len(),
+            text.chars().count()
+        );
+        tracing::debug!(message_id = message.id, parts = ?message.parts, "the blocks that Slack does not take");
+        count_refusal(error.code(), "said_plainly");
+        Some(less)
     }
 
     /// Says a message to one person; in their DM if it cannot be said so.
@@ -453,13 +498,26 @@ impl Pen {
         let Some(url) = whisper::address(whisper, self.clock.now()) else {
             return self.cannot_whisper(message, "its address is over").await;
         };
-        // Whatever becomes of it, Slack may count it.
-        self.tray.whispering(message.id).await?;
         let blocks = whisper::named(&layout(&message.parts), &message.uid);
-        let said = whisper::Said::new(text, blocks, whisper.public, whisper.replaces);
-        // Slack says no time of it. What is typed after this moment may have been typed with it in view.
-        let sent_at = self.clock.now();
-        match self.web.respond(url, &said).await {
+        let (mut text, mut blocks) = (Cow::from(text), blocks);
+        let (sent_at, answered) = loop {
+            // Whatever becomes of it, Slack may count it.
+            self.tray.whispering(message.id).await?;
+            let has_blocks = !blocks.is_empty();
+            let said = whisper::Said::new(&text, blocks, whisper.public, whisper.replaces);
+            // Slack says no time of it. What is typed after this moment may have been typed with it in view.
+            let sent_at = self.clock.now();
+            let answered = self.web.respond(url, &said).await;
+            let plainer = match &answered {
+                Err(error) => self.plainer(message, (has_blocks, &text), error),
+                Ok(()) => None,
+            };
+            let Some(plainer) = plainer else {
+                break (sent_at, answered);
+            };
+            (text, blocks) = (plainer, Vec::new());
+        };
+        match answered {
             // It has no `ts`: what stands in its place is no id of Slack's.
             Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
             Err(error) if whisper::is_over(&error) => {
@@ -510,16 +568,21 @@ impl Pen {
         }
         self.turn(POST, channel).await;
         self.tray.posting(message.id, message.version).await?;
-        let sent = self
-            .web
-            .post(
-                channel,
-                thread.as_deref(),
-                text,
-                layout(&message.parts),
-                &message.uid,
-            )
-            .await;
+        let post = async |text: &str, blocks| {
+            let thread = thread.as_deref();
+            self.web
+                .post(channel, thread, text, blocks, &message.uid)
+                .await
+        };
+        let mut sent = post(text, layout(&message.parts)).await;
+        let (mut has_blocks, mut less) = (!message.parts.is_empty(), Cow::from(text));
+        while let Err(error) = &sent
+            && let Some(plainer) = self.plainer(message, (has_blocks, &less), error)
+        {
+            (has_blocks, less) = (false, plainer);
+            self.turn(POST, channel).await;
+            sent = post(&less, Vec::new()).await;
+        }
         match sent {
             Ok(seen) => {
                 // One that was posted to a person stands in their DM, and can be changed only there.
@@ -607,10 +670,18 @@ impl Pen {
         let channel = &message.conversation.channel;
         self.turn(UPDATE, channel).await;
         let sent_at = self.clock.now();
-        let updated = self
+        let mut updated = self
             .web
             .update(channel, ts, text, layout(&message.parts))
             .await;
+        let (mut has_blocks, mut less) = (!message.parts.is_empty(), Cow::from(text));
+        while let Err(error) = &updated
+            && let Some(plainer) = self.plainer(message, (has_blocks, &less), error)
+        {
+            (has_blocks, less) = (false, plainer);
+            self.turn(UPDATE, channel).await;
+            updated = self.web.update(channel, ts, &less, Vec::new()).await;
+        }
         let seen = match updated {
             Err(error @ WebError::Refused { .. }) => {
                 return self.cannot_change(message, &error).await;
@@ -660,6 +731,29 @@ impl Pen {
     fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
         self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether there is too much of it.
+fn is_too_long(code: &str) -> bool {
+    matches!(
+        code,
+        "msg_too_long" | "msg_blocks_too_long" | "too_long" | "text_too_long"
+    )
+}
+
+/// A text that is too long is cut to so many characters.
+const SHORT_MAX: usize = 1_000;
+
+/// The beginning of a text; `None` if it is short already.
+fn shortened(text: &str) -> Option<String> {
+    let (end, _) = text.char_indices().nth(SHORT_MAX)?;
+    let cut = text.get(..end)?;
+    // No link and no entity of Slack's in halves.
+    let whole = match (cut.rfind(['<', '&']), cut.rfind(['>', ';'])) {
+        (Some(opens), closes) if closes < Some(opens) => cut.get(..opens)?,
+        _ => cut,
+    };
+    Some(format!("{} …", whole.trim_end()))
 }
 
 /// A DM, or a person's id, which means theirs.

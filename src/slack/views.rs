@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use super::blocks::mrkdwn_within;
 use super::forms::{COMMENT_FORM, CREATE_FORM, Note, Opening, Wanted, block, value_of};
 use super::listen::{Members, member_of};
-use super::web::{Web, WebError};
+use super::web::{Web, WebError, count_refusal};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::{CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
@@ -219,6 +219,7 @@ fn in_words(error: &WebError) -> Words {
         }
         WebError::Refused { .. } | WebError::Credentials { .. } => {
             tracing::error!("a form could not be opened: {error}");
+            count_refusal(error.code(), "given_up");
             reply::form_refused(&error.to_string())
         }
         WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => {

@@ -47,6 +47,8 @@ pub const UPDATE: &str = "chat.update";
 const METADATA: &str = "ivan_message";
 /// Longer than Slack ever asks to wait: what is longer is a mistake of somebody's.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// The longest code that is kept: Slack's own are shorter.
+const CODE_MAX: usize = 64;
 /// Messages on one page of a history.
 const PAGE: &str = "200";
 /// So many pages are looked through for a message that may have been posted.
@@ -97,6 +99,37 @@ impl WebError {
     pub fn lacks_scope(&self) -> bool {
         matches!(self, WebError::Credentials { code, .. } if code == "missing_scope")
     }
+
+    /// Slack's word for a no; empty where it said none.
+    pub fn code(&self) -> &str {
+        match self {
+            WebError::Refused { code, .. } | WebError::Credentials { code, .. } => code,
+            WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Unknown { .. } => "",
+        }
+    }
+}
+
+/// Counts what Slack refused, and what became of it.
+pub fn count_refusal(code: &str, result: &'static str) {
+    metrics::counter!("ivan_slack_refusals_total", "code" => code.to_owned(), "result" => result)
+        .increment(1);
+}
+
+/// Whether a code of Slack's is about what is drawn and not about where it is to stand. Of what is said by an address of
+/// its own Slack tells no more than the status.
+pub fn is_about_blocks(code: &str) -> bool {
+    code.contains("block")
+        || code.contains("attachment")
+        || matches!(
+            code,
+            "view_too_large"
+                | "invalid_arguments"
+                | "invalid_arg_name"
+                | "invalid_form_data"
+                | "invalid_array_arg"
+                | "invalid_json"
+                | "HTTP 400"
+        )
 }
 
 /// What the operator can do about a refused token.
@@ -698,6 +731,15 @@ fn meaning(method: &'static str, error: SlackClientError) -> WebError {
         SlackClientError::HttpError(error) if error.status_code.is_server_error() => {
             unknown(&format!("HTTP {}", error.status_code.as_u16()))
         }
+        // Slack never says these: something on the way to it does, whatever Slack did.
+        SlackClientError::HttpError(error)
+            if matches!(error.status_code.as_u16(), 401 | 403 | 407 | 451) =>
+        {
+            unknown(&format!(
+                "HTTP {} of a firewall or a proxy; let Ivan's host reach Slack",
+                error.status_code.as_u16()
+            ))
+        }
         SlackClientError::HttpError(error) => WebError::NotTaken {
             method,
             why: format!("HTTP {}; check slack.api_url", error.status_code.as_u16()),
@@ -759,7 +801,10 @@ fn code_meaning(method: &'static str, code: String) -> WebError {
         | "team_disabled"
         | "user_removed_from_team"
         | "forbidden_team" => WebError::Credentials { method, code },
-        _ => WebError::Refused { method, code },
+        _ => WebError::Refused {
+            method,
+            code: code.chars().take(CODE_MAX).collect(),
+        },
     }
 }
 

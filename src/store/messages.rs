@@ -602,6 +602,18 @@ pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The person that a message is for.
+pub fn person(connection: &Connection, id: i64) -> rusqlite::Result<Option<PersonId>> {
+    let person: Option<Option<i64>> = connection
+        .query_row(
+            "SELECT person_id FROM messages WHERE id = ?1",
+            [id],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(person.flatten().map(PersonId))
+}
+
 /// Whether an answer to somebody is still on its way, and with it perhaps a new current task; in one channel, or in any.
 /// What goes to them by their own id goes to their DM, whatever that is called.
 pub fn owed(

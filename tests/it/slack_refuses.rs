@@ -127,6 +127,140 @@ async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
     .await;
 }
 
+// ------------------------------------------------------------ messages whose blocks Slack does not take
+
+#[rstest]
+#[case::invalid("invalid_blocks")]
+#[case::too_long("msg_blocks_too_long")]
+#[case::of_another_format("invalid_blocks_format")]
+#[tokio::test]
+async fn an_answer_whose_blocks_slack_refuses_is_said_as_text(#[case] code: &'static str) {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.slack().refuse_blocks(Some(code));
+        let done = ivan.dm(ANA, "done").await;
+        done.begins("✓ Task completed in ClickUp: Renew cert");
+        assert_eq!(done.buttons(), Vec::<String>::new());
+        ivan.logs(code).await;
+        let counted =
+            format!("ivan_slack_refusals_total{{code=\"{code}\",result=\"said_plainly\"}}");
+        let metrics = ivan.metrics().await;
+        assert!(metrics.contains(&counted), "{metrics}");
+        // What waits becomes its outcome in the same way.
+        ivan.clickup().front().down();
+        let queued = ivan.says(ANA, "comment shipped").answers().await;
+        queued.begins("… ");
+        ivan.clickup().front().up();
+        queued.settles().await.begins("✓ Comment added in ClickUp");
+        ivan.slack().refuse_blocks(None);
+        assert!(!ivan.dm(ANA, "list").await.buttons().is_empty());
+    })
+    .await;
+}
+
+/// Too long even without its blocks: the beginning is said.
+#[tokio::test]
+async fn an_answer_that_is_too_long_for_slack_is_cut() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.dm(ANA, "help").await;
+        ivan.slack().errors("chat.postMessage", "msg_too_long", 1);
+        let help = ivan.dm(ANA, "help").await;
+        help.mentions("`create");
+        let shown = help.text().chars().count();
+        assert!(help.text().ends_with(" …") && shown < 1_010, "{shown}");
+        // What fits is only freed of its blocks.
+        ivan.slack().errors("chat.postMessage", "msg_too_long", 1);
+        let current = ivan.dm(ANA, "current").await;
+        current.begins("Renew cert");
+        assert_eq!(current.buttons(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_whispered_and_not_taken_is_whispered_as_text() {
+    ivan_test(two_tasks(), async |ivan| {
+        let refused = || Fault::new(What::answer(400, "invalid_blocks")).on("POST", "/resp/");
+        let front = ivan.slack().front();
+        front.fault(refused());
+        ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
+        ivan.is_whispered(ANA, 0, |text| text.starts_with("Renew cert"))
+            .await;
+        // If nothing is taken there, it is said in the DM.
+        front.fault(refused().always());
+        ivan.slack().refuse_blocks(Some("invalid_blocks"));
+        let told = ivan.is_told(ANA);
+        ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
+        told.answers().await.begins("Renew cert");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_home_tab_that_slack_does_not_take_says_so() {
+    ivan_test(two_tasks(), async |ivan| {
+        ivan.slack().errors("views.publish", "invalid_blocks", 1);
+        let shown = ivan.opens_home(ANA).await;
+        assert!(
+            shown.starts_with("✗ Slack refuses this page (invalid_blocks)"),
+            "{shown}"
+        );
+        ivan.counts("ivan_slack_refusals_total{code=\"invalid_blocks\",result=\"given_up\"} 1")
+            .await;
+        assert!(ivan.opens_home(ANA).await.contains("Renew cert"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_operators() {
+    let setup = Setup::new()
+        .clickup_tasks([json!({"name": "Renew cert", "assignees": [4242]})])
+        .config("slack.operators = [\"U0BOB01\"]")
+        .people();
+    ivan_test(setup, async |ivan| {
+        ivan.dm(ANA, "current").await;
+        ivan.slack()
+            .errors("chat.postMessage", "messages_tab_disabled", 1);
+        let told = ivan.is_told(BO);
+        let dm = ivan.slack().dm(ANA);
+        ivan.slack().says(ANA, &dm, "done");
+        ivan.until_nothing_is_queued().await;
+        told.answers().await.begins(
+            "✗ Slack refuses an answer of mine to Ana (messages_tab_disabled), and I gave it up.",
+        );
+        ivan.logs("is given up: Slack refuses chat.postMessage: messages_tab_disabled")
+            .await;
+        ivan.counts(
+            "ivan_slack_refusals_total{code=\"messages_tab_disabled\",result=\"given_up\"} 1",
+        )
+        .await;
+        ivan.until_nothing_is_queued().await;
+        ivan.clickup().task("Renew cert").is("complete");
+        ivan.dm(BO, "status")
+            .await
+            .mentions("✗ Slack refuses answers of mine (messages_tab_disabled)");
+        let (_, status) = ivan.http("GET", "/status", None).await;
+        let detail = status["slack"]["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("messages_tab_disabled"), "{status}");
+        // Once a day.
+        ivan.slack()
+            .errors("chat.postMessage", "messages_tab_disabled", 1);
+        ivan.slack().says(ANA, &dm, "status");
+        ivan.counts(
+            "ivan_slack_refusals_total{code=\"messages_tab_disabled\",result=\"given_up\"} 2",
+        )
+        .await;
+        ivan.dm(BO, "current").await;
+        let of_bo = ivan.slack().bot_messages(&ivan.slack().dm(BO));
+        let alarms = of_bo
+            .iter()
+            .filter(|said| said.text.contains("I gave it up"));
+        assert_eq!(alarms.count(), 1);
+    })
+    .await;
+}
+
 #[rstest]
 #[case::closed("restricted_action")]
 #[case::over("is_archived")]

@@ -536,6 +536,12 @@ impl Slack {
         self.front.fault(fault);
     }
 
+    /// Refuses messages with blocks with this error until `None`: `invalid_blocks`, `msg_blocks_too_long`, …, which may
+    /// come for blocks that were good yesterday (contract, second round).
+    pub fn refuse_blocks(&self, error: Option<&'static str>) {
+        self.inner.world().app.refusing_blocks = error;
+    }
+
     /// Answers the next calls of a method with 429 and `Retry-After`; nothing is applied.
     pub fn limits(&self, method: &str, retry_after_s: u32, times: u32) {
         let what = What::Answer {

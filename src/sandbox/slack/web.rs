@@ -231,7 +231,7 @@ fn auth_test(world: &World) -> Value {
 
 fn chat_post_message(inner: &Arc<Inner>, args: &Args) -> Reply {
     let channel = args.need("channel")?;
-    let content = content(args)?;
+    let content = content(inner, args)?;
     let metadata = metadata(args)?;
     let thread_ts = args.ts("thread_ts")?;
     let broadcast = args.flag("reply_broadcast")?;
@@ -275,7 +275,7 @@ fn chat_post_message(inner: &Arc<Inner>, args: &Args) -> Reply {
 fn chat_update(inner: &Arc<Inner>, args: &Args) -> Reply {
     let channel = args.need("channel")?;
     let ts = args.ts("ts")?.ok_or_else(|| missing("ts"))?;
-    let content = content(args)?;
+    let content = content(inner, args)?;
     let metadata = metadata(args)?;
     let mut world = inner.world();
     world.bot_in(&channel)?;
@@ -300,7 +300,7 @@ fn chat_update(inner: &Arc<Inner>, args: &Args) -> Reply {
 
 fn chat_post_ephemeral(inner: &Inner, args: &Args) -> Reply {
     let (channel, user) = (args.need("channel")?, args.need("user")?);
-    let content = content(args)?;
+    let content = content(inner, args)?;
     let thread_ts = args.ts("thread_ts")?;
     let mut world = inner.world();
     world.bot_in(&channel)?;
@@ -640,7 +640,7 @@ fn mime(headers: &HeaderMap) -> String {
 }
 
 /// What is to be said, in wire form, and the blocks as Slack keeps them; `None` when there is nothing.
-fn content(args: &Args) -> Result<Option<(String, Option<Value>)>, Refusal> {
+fn content(inner: &Inner, args: &Args) -> Result<Option<(String, Option<Value>)>, Refusal> {
     let text = text::posted(&args.text("text")?.unwrap_or_default());
     let list = match args
         .json("blocks")
@@ -650,6 +650,10 @@ fn content(args: &Args) -> Result<Option<(String, Option<Value>)>, Refusal> {
         Some(list) => Some(blocks::check(&list, blocks::IN_MESSAGE)?),
     };
     let list = list.filter(|list| !list.is_empty()).map(Value::Array);
+    let refusing = inner.world().app.refusing_blocks;
+    if let Some(error) = refusing.filter(|_| list.is_some()) {
+        return Err(error.into());
+    }
     Ok((!text.is_empty() || list.is_some()).then_some((text, list)))
 }
 

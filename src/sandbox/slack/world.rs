@@ -55,6 +55,8 @@ pub(super) struct App {
     pub(super) home_tab: bool,
     /// Answers everything with this error, as a revoked installation does.
     pub(super) refusing: Option<String>,
+    /// Refuses messages with blocks for this reason, though they are as the contract has them.
+    pub(super) refusing_blocks: Option<&'static str>,
 }
 
 pub(super) struct Bot {
@@ -209,6 +211,7 @@ impl World {
                     .is_none_or(|on| on == true),
                 home_tab: seed.pointer("/app/home_tab").is_none_or(|on| on == true),
                 refusing: None,
+                refusing_blocks: None,
             },
             bot: Bot {
                 user: text_at(seed, "/bot/user_id")?,

@@ -273,7 +273,7 @@ impl Tray for Rows {
     async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
         self.row(id, |row| row.message.begun_at = None)
     }
-    async fn unpostable(&self, id: i64, why: &str) -> Result<(), StoreTrouble> {
+    async fn unpostable(&self, id: i64, _: &str, why: &str) -> Result<(), StoreTrouble> {
         self.row(id, |row| {
             row.record = Some(Record::Unpostable(why.to_owned()))
         })

@@ -463,6 +463,8 @@ async fn certainly_not_taken(#[case] answer: Response) {
 
 #[rstest]
 #[case::internal(code("internal_error"))]
+#[case::firewall((StatusCode::FORBIDDEN, "<html>Blocked</html>").into_response())]
+#[case::proxy((StatusCode::PROXY_AUTHENTICATION_REQUIRED, "").into_response())]
 #[case::fatal(code("fatal_error"))]
 #[case::server((StatusCode::BAD_GATEWAY, "bad gateway").into_response())]
 #[case::html((StatusCode::OK, "<html>").into_response())]

@@ -228,6 +228,11 @@ impl<'a> Drive<'a> {
             }),
             Step::DeletesFirst(system) => gone::first(self.ivan, *system, self.tally),
             Step::Lags(system) => self.lags(*system),
+            Step::RefusesBlocks(for_ms) => {
+                slack.refuse_blocks(Some("invalid_blocks"));
+                self.tally.fault("Slack: invalid_blocks", 1);
+                self.later(*for_ms, move || slack.refuse_blocks(None));
+            }
             Step::Down(system, for_ms) => {
                 let front = self.front(*system);
                 front.down();
@@ -535,6 +540,22 @@ impl<'a> Drive<'a> {
             }
             Wrong::Late(by_ms) => What::Delay(ms(by_ms)),
             Wrong::Limited => answered(429, &[("Retry-After", "1")]),
+            Wrong::InBetween => {
+                self.tally
+                    .fault(format!("{system:?}: a firewall answers"), 1);
+                What::page_in_between()
+            }
+            Wrong::AppliedThenInBetween => {
+                self.tally
+                    .fault(format!("{system:?}: applied, and a firewall answers"), 1);
+                What::page_in_between().once_applied()
+            }
+            Wrong::TooQuick => {
+                self.tally.fault("GitHub: 422 submitted too quickly", 1);
+                let said = json!({"message": "Validation Failed", "errors": [{"resource": "Issue", "code": "custom",
+                    "field": "body", "message": "was submitted too quickly"}]});
+                What::answer(422, said.to_string())
+            }
         };
         front.fault(Fault::new(what).on(method, path).times(times));
     }
@@ -1034,6 +1055,7 @@ impl<'a> Drive<'a> {
             if asked && heard && pending(&store) == "nothing" && !is_unacked(self.ivan.slack()) {
                 break;
             }
+            self.a_minute_passes().await;
             tokio::time::sleep(SETTLING_LOOK).await;
         }
         drop(store);
@@ -1048,6 +1070,25 @@ impl<'a> Drive<'a> {
                     }
                 };
             }
+        }
+    }
+
+    /// A pause that GitHub asks for lasts a minute: that is over at the next start.
+    async fn a_minute_passes(&mut self) {
+        let waits = {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+            let later = i64::try_from(now).unwrap() + 20_000;
+            let long = "SELECT count(*) FROM pauses WHERE until_ms > ?1";
+            let store = self.ivan.store();
+            store
+                .query_row(long, [later], |row| row.get::<_, i64>(0))
+                .unwrap()
+                > 0
+        };
+        if waits {
+            self.dies("while a limit holds").await;
+            self.ivan.store().execute("DELETE FROM pauses", []).unwrap();
+            self.starts().await;
         }
     }
 

@@ -259,6 +259,11 @@ pub enum Wrong {
     AppliedThenHangs(u64),
     Late(u64),
     Limited,
+    /// Something on the way answers with a page of its own.
+    InBetween,
+    AppliedThenInBetween,
+    /// GitHub says that too much was created at once.
+    TooQuick,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,6 +306,8 @@ pub enum Step {
     DeletesFirst(System),
     /// Listings lag behind for a while.
     Lags(System),
+    /// Slack takes no blocks for so many milliseconds.
+    RefusesBlocks(u64),
     /// For so many milliseconds.
     Down(System, u64),
     Limits(System),
@@ -379,6 +386,14 @@ impl History {
         }
         if draw.one_in(4) {
             draw.aborts(&mut steps);
+        }
+        if draw.one_in(4) {
+            let step = draw.in_between();
+            draw.at_some_point(&mut steps, step);
+        }
+        if draw.one_in(6) {
+            let step = Step::RefusesBlocks(draw.rng.u64(50..2_000));
+            draw.at_some_point(&mut steps, step);
         }
         let drops = drops::strewn(seed, draw.bare, &mut steps);
         gone::strewn(seed, draw.hooks, draw.bare, &mut steps);
@@ -544,6 +559,31 @@ impl Draw {
             path,
             what: self.wrong(),
             times: self.rng.u32(1..=2),
+        }
+    }
+
+    /// What a firewall answers, or GitHub to what it takes for a flood.
+    fn in_between(&mut self) -> Step {
+        const REQUESTS: [(System, &str, &str); 6] = [
+            (System::ClickUp, "POST", "/comment"),
+            (System::ClickUp, "PUT", "/task/"),
+            (System::ClickUp, "GET", "/"),
+            (System::GitHub, "POST", "/comments"),
+            (System::GitHub, "POST", "/issues"),
+            (System::GitHub, "GET", "/"),
+        ];
+        let (system, method, path) = REQUESTS[self.rng.usize(..REQUESTS.len())];
+        let creates = (system, method) == (System::GitHub, "POST");
+        Step::GoesWrong {
+            system,
+            method,
+            path,
+            what: match self.rng.u8(..3) {
+                0 if creates => Wrong::TooQuick,
+                1 if method != "GET" => Wrong::AppliedThenInBetween,
+                _ => Wrong::InBetween,
+            },
+            times: 1,
         }
     }
 
