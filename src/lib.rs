@@ -29,6 +29,7 @@
 //! │   ├── controls.rs    control characters, which no text has
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
 //! │   ├── log.rs         who did what, from where, what came of it and what it changed
+//! │   ├── markdown.rs    text of Slack's as Markdown that GitHub shows alike
 //! │   ├── morning.rs     the briefing: what to know before one begins
 //! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
 //! │   ├── scope.rs       what does not work in Slack for want of a scope

@@ -13,13 +13,14 @@ use crate::domain::card::{Card, Part, card, undo_button};
 use crate::domain::change::{Change, is_one_of};
 use crate::domain::event::{Act, Actor, Field, What};
 use crate::domain::log::{self as entry, Came, Via};
+use crate::domain::markdown;
 use crate::domain::operation::{Outcome, Refusal, Write, Written};
 use crate::domain::person::Person;
 use crate::domain::prose;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
-use crate::domain::task::{Account, Status, Task};
+use crate::domain::task::{Account, Source, Status, Task};
 use crate::domain::undo::{Effect, ToUndo};
 use crate::notices;
 use crate::store::messages::Draft;
@@ -273,6 +274,11 @@ fn deeds(
                 .iter()
                 .flatten()
                 .fold(text.clone(), |text, name| prose::unsigned(text, name));
+            let text = match task.key.source() {
+                // As it was typed: it is read in Slack.
+                Source::GitHub => markdown::plain(&text.to_string()).into(),
+                Source::ClickUp => text,
+            };
             vec![What::Commented {
                 id: written.trace.clone().unwrap_or_default(),
                 text,

@@ -475,7 +475,7 @@ impl Turn<'_> {
         if new.description.is_some() || self.signs(person)? {
             let description = new.description.as_deref().unwrap_or_default();
             // A description is mere text (contract clickup 6.2).
-            let description = self.signed(person, source, description)?;
+            let description = self.signed(person, source, description, typed.surface)?;
             new.description = Some(description.unmentioned_but(|_| false).to_string());
         }
         let done = self.accept(person, typed, "create", vec![Write::Create(new)])?;

@@ -16,6 +16,7 @@ use super::{Desk, StoreTrouble, TurnedDown, person_of};
 use crate::bounds::Bound;
 use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
+use crate::domain::markdown;
 use crate::domain::operation::WriteError;
 use crate::domain::person::{Member, Person, PersonId};
 use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
@@ -387,9 +388,20 @@ impl Turn<'_> {
     }
 
     /// A text of theirs as it is written to a source: with those whom it addresses as they are mentioned there, and with
-    /// their own name under it.
-    pub(super) fn signed(&self, person: &Person, source: Source, text: &str) -> DbResult<Prose> {
+    /// their own name under it. GitHub shows Markdown, which text of Slack's is not.
+    pub(super) fn signed(
+        &self,
+        person: &Person,
+        source: Source,
+        text: &str,
+        typed_in: Surface,
+    ) -> DbResult<Prose> {
         let text = self.addressed(text, |one| mention(one, source))?;
+        let text = match (source, typed_in) {
+            // Nobody is more than text there.
+            (Source::GitHub, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
+            _ => text,
+        };
         Ok(match self.signs(person)? {
             true => prose::signed(text, &called(person, person.account(source).as_ref())),
             false => text,

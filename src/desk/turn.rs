@@ -590,7 +590,8 @@ impl Turn<'_> {
                 let mut writes = vec![Write::Complete {
                     task: target.key.clone(),
                 }];
-                let signed = comment.map(|text| self.signed(person, target.key.source(), &text));
+                let source = target.key.source();
+                let signed = comment.map(|text| self.signed(person, source, &text, typed.surface));
                 writes.extend(signed.transpose()?.map(|text| Write::Comment {
                     task: target.key.clone(),
                     text,
@@ -606,7 +607,7 @@ impl Turn<'_> {
                     Err(turned_down) => return Ok(Err(turned_down)),
                 };
                 let comment = Write::Comment {
-                    text: self.signed(person, target.key.source(), &text)?,
+                    text: self.signed(person, target.key.source(), &text, typed.surface)?,
                     task: target.key,
                 };
                 self.accept(person, typed, "comment", vec![comment]).map(Ok)

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::change::Change as Changes;
 use super::event::{Field, What};
+use super::markdown;
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
 use super::task::{Due, Priority, Source, Task};
@@ -139,8 +140,11 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
         _ => None,
     };
     match write {
-        Write::Comment { text, .. } => Change {
-            text: Some(cut(&text.to_string())),
+        Write::Comment { task, text } => Change {
+            text: Some(cut(&match task.source() {
+                Source::GitHub => markdown::plain(&text.to_string()),
+                Source::ClickUp => text.to_string(),
+            })),
             ..Change::default()
         },
         Write::Create(_) => Change {

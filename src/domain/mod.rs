@@ -14,6 +14,7 @@ pub mod form;
 pub mod home;
 pub mod link;
 pub mod log;
+pub mod markdown;
 pub mod mention;
 pub mod morning;
 pub mod operation;

@@ -56,7 +56,7 @@ fn emoji_of(value: &Value, named: &mut Vec<(String, String)>) {
 }
 
 /// `1f44d-1f3fb` → the characters.
-fn characters(unicode: &str) -> Option<String> {
+pub(super) fn characters(unicode: &str) -> Option<String> {
     let character = |code: &str| u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
     let characters: String = unicode.split('-').map(character).collect::<Option<_>>()?;
     let drawn = !characters
@@ -174,11 +174,46 @@ fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
     if let Some(special) = target.strip_prefix('!') {
         return readable_special(special, label);
     }
+    // Nobody types these: Slack puts them before what it takes for a number or an address.
+    let shown = UNTYPED
+        .iter()
+        .find_map(|scheme| strip_prefix_ignoring_case(target, scheme))
+        .unwrap_or(target);
     match label {
-        None => target.to_owned(),
-        Some(label) if label == target || is_same_address(label, target) => label.to_owned(),
-        Some(label) => format!("{label} ({target})"),
+        None => shown.to_owned(),
+        Some(label)
+            if label == target
+                || is_same_address(label, target)
+                || shown != target && is_same_number(label, shown) =>
+        {
+            label.to_owned()
+        }
+        Some(label) => format!("{label} ({shown})"),
     }
+}
+
+/// What stands before a number or an address in a link that Slack made of it.
+const UNTYPED: [&str; 4] = ["tel:", "sms:", "callto:", "mailto:"];
+
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (begin, rest) = text.split_at_checked(prefix.len())?;
+    begin.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// Whether what was typed is a telephone number as Slack writes it, perhaps without the country.
+fn is_same_number(label: &str, number: &str) -> bool {
+    let digits = |text: &str| -> String {
+        // What follows is an extension or the like.
+        let main = text.split([';', ',']).next().unwrap_or_default();
+        main.chars().filter(char::is_ascii_digit).collect()
+    };
+    let typed = digits(label);
+    let spelled = label
+        .chars()
+        .all(|c| !c.is_alphabetic() && !matches!(c, '@' | ':'));
+    // A zero before an area's number is not said to those abroad.
+    let national = typed.trim_start_matches('0');
+    spelled && national.len() >= 3 && digits(number).ends_with(national)
 }
 
 /// `<!here>`, `<!subteam^S…|@group>`, `<!date^…|fallback>`.
@@ -200,7 +235,8 @@ fn is_same_address(label: &str, url: &str) -> bool {
         return false;
     };
     let address = address.strip_prefix("//").unwrap_or(address);
-    label == address || Some(label) == address.strip_suffix('/')
+    let same = |address: &str| label.eq_ignore_ascii_case(address);
+    same(address) || address.strip_suffix('/').is_some_and(same)
 }
 
 /// The three entities, once, `&amp;` last.
@@ -311,6 +347,15 @@ mod tests {
     #[case::bare_domain_with_slash("see <http://foo.rs/|foo.rs>", "see foo.rs")]
     #[case::same_label("<https://x.y|https://x.y>", "https://x.y")]
     #[case::mail("<mailto:a@b.c|a@b.c>", "a@b.c")]
+    #[case::phone("Call <tel:+15551234567|555-123-4567> back", "Call 555-123-4567 back")]
+    #[case::phone_abroad("<tel:+4930123456|030 / 12 34 56>", "030 / 12 34 56")]
+    #[case::phone_as_it_is("<tel:+15551234567|+1 (555) 123-4567>", "+1 (555) 123-4567")]
+    #[case::phone_alone("<tel:+15551234567>", "+15551234567")]
+    #[case::phone_with_a_name("<tel:+15551234567|the desk>", "the desk (+15551234567)")]
+    #[case::another_number("<tel:+15551234567|555-123-9999>", "555-123-9999 (+15551234567)")]
+    #[case::mail_with_a_name("<mailto:bo@acme.test|Bo>", "Bo (bo@acme.test)")]
+    #[case::mail_alone("<mailto:bo@acme.test>", "bo@acme.test")]
+    #[case::domain_in_capitals("see <http://foo.rs/|Foo.rs>", "see Foo.rs")]
     #[case::labelled("<https://x.y/z|the page>", "the page (https://x.y/z)")]
     #[case::markup_is_parsed_before_entities("&lt;https://x.y&gt;", "<https://x.y>")]
     #[case::unterminated("a < b <https://x.y", "a < b <https://x.y")]
