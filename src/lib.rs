@@ -97,6 +97,7 @@
 //! ├── slack/         a surface
 //! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
+//! │   ├── attached.rs    what a message holds besides its text: forwarded messages, alerts, files
 //! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
 //! │   ├── views.rs       a trigger → an open form
 //! │   ├── gestures.rs    reactions and the Home tab, heard

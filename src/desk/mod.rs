@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::command::{self, Command, Ref};
+use crate::domain::command::{self, Command, ParseError, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::link::Accounts;
@@ -57,7 +57,9 @@ pub use crate::domain::sign::Receipts;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::reactions::Due as ReactionDue;
-pub use crate::store::slack_events::{ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting};
+pub use crate::store::slack_events::{
+    Attached, ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting,
+};
 pub use crate::store::tasks::WantedStatus;
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use empty::EmptyList;
@@ -310,10 +312,10 @@ pub struct HealthView {
     pub missing_scopes: Vec<Missing>,
     /// Work that ended the process twice.
     pub set_aside: Vec<SetAside>,
-}
-
     /// Answers that were given up within a day, by Slack's code.
     pub given_up: Vec<(String, DateTime<Utc>)>,
+}
+
 /// What is read in channels, as far as scopes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listens {
@@ -438,13 +440,13 @@ impl Desk {
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
         }
-        let asked = match may {
+        let (asked, left) = match may {
             Ok(()) => match meaning(heard, self.inner.settings.thread_replies) {
-                Ok(command) => {
+                (Ok(command), left) => {
                     let command = self.with_names(waiting, command).await?;
-                    self.found_out_for(member, command).await?
+                    (self.found_out_for(member, command).await?, left)
                 }
-                Err(hint) => Err(hint),
+                (Err(hint), _) => (Err(hint), None),
             },
             Err(why) => {
                 if !gestures::is_overheard(heard) {
@@ -479,12 +481,12 @@ impl Desk {
                     inner: &inner,
                     tx,
                     now,
-                }
-                Ok(command)
                 };
                 let command = turn.answer_message(&heard, &member, asked)?;
                 if let Some(left) = left {
                     turn.say_besides(&heard, left, command.is_some())?;
+                }
+                Ok(command)
             })
             .await?;
         if let Some(command) = command {
@@ -674,7 +676,25 @@ impl Desk {
             .write(move |tx| {
                 tx.wake(Wake::Messages);
                 tx.wake(Wake::Settled);
-                messages::dropped(tx, id, &why)
+                messages::dropped(tx, id, &why)?;
+                if !deliveries::given_up(tx, &code, now)? {
+                    return Ok(());
+                }
+                let person = match messages::person(tx, id)? {
+                    Some(person) => Some(people::by_id(tx, person)?.name),
+                    None => None,
+                };
+                let words = reply::unpostable(person.as_deref(), &code);
+                for operator in &inner.settings.operators {
+                    let draft = Draft {
+                        channel: slack_events::dm_of(tx, operator)?,
+                        words: Some(words.clone()),
+                        ..Draft::default()
+                    };
+                    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
+                    messages::add(tx, &draft, &uid, now)?;
+                }
+                Ok(())
             })
             .await
     }
@@ -1163,10 +1183,13 @@ impl Desk {
             .store
             .read(move |connection| {
                 let (sources, queued) = health_of_sources(connection, &inner.settings)?;
-                Ok((sources, queued, crate::store::set_aside::all(connection)?))
+                let set_aside = crate::store::set_aside::all(connection)?;
+                let given_up = deliveries::lately_given_up(connection, inner.clock.now())?;
+                Ok((sources, queued, set_aside, given_up))
             })
             .await;
-        let (mut sources, queued_operations, set_aside) = read.clone().unwrap_or_default();
+        let (mut sources, queued_operations, set_aside, given_up) =
+            read.clone().unwrap_or_default();
         let health = self.lock_health();
         health.add_errors(&mut sources);
         HealthView {
@@ -1176,6 +1199,7 @@ impl Desk {
             queued_operations,
             missing_scopes: health.missing_scopes.clone(),
             set_aside,
+            given_up,
         }
     }
 }
@@ -1275,8 +1299,54 @@ fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
         .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))
 }
 
+/// What somebody asked for, or a hint at what they can ask for; and what came with it that this does not take.
+fn meaning(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, Option<Words>) {
+    let attached = &heard.attached;
+    let (read, pieces) = read(heard, replies);
+    match read {
+        Ok(mut command) => {
+            let added = command.add(pieces);
+            let left = match added {
+                true => reply::files_without_address(&attached.lost),
+                false => reply::not_taken_over(&attached.files, attached.forwarded),
+            };
+            (Ok(command), left)
+        }
+        Err(hint) => (Err(hint), None),
+    }
+}
+
+/// The same without what came with it, and what of that is still to be added.
+fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
+    let attached = &heard.attached;
+    let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
+    let read = command::parse(&heard.text);
+    let in_words = |hint: ParseError| Words::new().text(hint.to_string());
+    match (read, attached.pieces.split_first()) {
+        // What came with it is the comment.
+        (Err(ParseError::EmptyComment), Some((first, rest))) if said => {
+            let whole = format!("{} {first}", heard.text.trim_end());
+            (command::parse(&whole).map_err(in_words), rest)
+        }
+        (Err(ParseError::Empty), Some((first, rest)))
+            if said && heard.thread.is_some() && replies == ThreadReplies::Comment =>
+        {
+            (Ok(Command::Reply(first.clone())), rest)
+        }
+        (Err(ParseError::Empty), _) if said => (
+            Err(reply::no_command_with(
+                attached.snippet.as_deref(),
+                &attached.files,
+                attached.forwarded,
+            )),
+            &[],
+        ),
+        _ => (asked_for(heard, replies), &attached.pieces),
+    }
+}
+
 /// What somebody asked for, or a hint at what they can ask for.
-fn meaning(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
+fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
     let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {

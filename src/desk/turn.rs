@@ -315,6 +315,25 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Says something besides the answer, where that stands. Where nobody was answered, for it was said among people in a
+    /// channel, nothing is said.
+    pub(super) fn say_besides(&self, heard: &Heard, words: Words, answered: bool) -> DbResult<()> {
+        if is_overheard(heard) && !answered {
+            return Ok(());
+        }
+        let place = self.place(heard)?;
+        let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            asked_by: Some(heard.user.clone()),
+            words: Some(words),
+            ..Draft::default()
+        };
+        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+        self.tx.wake(Wake::Messages);
+        Ok(())
+    }
+
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
     fn turn_down(&self, person: Option<&Person>, why: TurnedDown) -> DbResult<Said> {
         let shows_current = matches!(why, TurnedDown::NoCurrent(_));

@@ -662,6 +662,31 @@ fn without_drawn_emoji(text: &str) -> Option<&str> {
     Some(shorter)
 }
 
+impl Command {
+    /// Adds to the text that it writes, a line or more each; `false` if there is something and it writes no text.
+    pub fn add(&mut self, pieces: &[String]) -> bool {
+        let (text, between) = match self {
+            Command::Comment { text, .. } | Command::Reply(text) => (text, "\n"),
+            Command::Done {
+                comment: Some(text),
+                ..
+            } => (text, "\n"),
+            Command::Create(create) if !pieces.is_empty() => {
+                (create.description.get_or_insert_default(), "\n\n")
+            }
+            _ => return pieces.is_empty(),
+        };
+        for piece in pieces {
+            text.truncate(text.trim_end().len());
+            if !text.is_empty() {
+                text.push_str(between);
+            }
+            text.push_str(piece);
+        }
+        true
+    }
+}
+
 /// Whether the text is `create` and nothing else: where there are forms, it asks for one.
 pub fn is_create_alone(text: &str) -> bool {
     split_verb(text)

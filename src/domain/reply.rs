@@ -1184,6 +1184,14 @@ pub fn token_well(source: Source) -> Words {
     ))
 }
 
+/// What an operator is told when a rule of an organization refuses no longer.
+pub fn rule_well(source: Source, account: &str) -> Words {
+    Words::new().text(format!(
+        "✓ {} lets me reach {account} again, and what was queued is carried out.",
+        source.name()
+    ))
+}
+
 /// What an operator is told of a token that ends soon.
 pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
     let (name, key) = (source.name(), source.as_str());
@@ -1216,14 +1224,6 @@ pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Wo
             "✗ {name} has stopped sending to {url} ({health}), and putting it back has not helped. Changes are read \
              every `sync.interval` only. See docs/webhooks.md, then run `ivan webhooks repair`."
         ),
-/// What an operator is told when a rule of an organization refuses no longer.
-pub fn rule_well(source: Source, account: &str) -> Words {
-    Words::new().text(format!(
-        "✓ {} lets me reach {account} again, and what was queued is carried out.",
-        source.name()
-    ))
-}
-
     })
 }
 
@@ -1280,6 +1280,59 @@ pub fn not_current_any_more(card: Words) -> Words {
 /// Something was said in a thread under a message about no task.
 pub fn no_task_here() -> Words {
     Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
+}
+
+/// Files, and what was forwarded, came with a command that has no text to put them in. `None`: nothing did.
+pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
+    let what = match (files, forwarded) {
+        ([], false) => return None,
+        ([], true) => "The forwarded message was".to_owned(),
+        ([file], false) => format!("The file {} was", code(file)),
+        (_, false) => "The files were".to_owned(),
+        (_, true) => "The forwarded message and its files were".to_owned(),
+    };
+    Some(Words::new().text(format!(
+        "{what} not taken over: this command has no text. Send it again with `comment on REF: TEXT`, and I add its address."
+    )))
+}
+
+/// Files whose address Slack does not tell. `None`: there are none.
+pub fn files_without_address(names: &[String]) -> Option<Words> {
+    let what = match names {
+        [] => return None,
+        [name] => format!("The file {} was", code(name)),
+        _ => "Some of the files were".to_owned(),
+    };
+    Some(Words::new().text(format!(
+        "{what} not taken over: Slack gives me no address for it."
+    )))
+}
+
+/// A message without text: what came as a file, or was forwarded, and is no command.
+pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Words {
+    let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";
+    Words::new().text(match (snippet, files) {
+        (Some(name), _) => format!(
+            "This came as a file ({}): Slack makes one of a long text, and I do not read files. Send it in shorter \
+             messages, or send the file with `comment on REF:`, and its address is the comment.",
+            code(name)
+        ),
+        (None, []) if forwarded => {
+            format!("I see a forwarded message, and no command with it. {hint}")
+        }
+        (None, [name]) => format!("I see a file ({}), and no command with it. {hint}", code(name)),
+        (None, _) => format!("I see files, and no command with them. {hint}"),
+    })
+}
+
+/// A name as it stands in a sentence: short, and no markup.
+fn code(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| !c.is_control() && *c != '`')
+        .take(80)
+        .collect();
+    format!("`{name}`")
 }
 
 /// What was pressed is not known to this version.

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::attached;
 use super::gate::{self, Ignored, Own};
 use super::text::{self, instant};
 use super::whisper;
 use super::wire::{Interaction, Slash};
-use crate::desk::{Gesture, Heard, ReplyUrl};
+use crate::desk::{Attached, Gesture, Heard, ReplyUrl};
 use crate::domain::card::{Press, TaskRef};
 use crate::domain::command::{Assignee, Create, is_create_alone};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
@@ -173,6 +174,7 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
         said_at: now,
         thread: None,
         gesture: Gesture::Slash { reply_url, public },
+        attached: Attached::default(),
     };
     let says = |text: String| json!({"response_type": "ephemeral", "text": text});
     Ok(Asked::Keep {
@@ -260,8 +262,7 @@ fn from_message(
     let (Some(channel), Some(ts)) = (channel_of(interaction), &message.ts) else {
         return Err(Ignored::Incomplete);
     };
-    let wire = text::with_emoji(message.text.as_deref().unwrap_or_default(), &message.blocks);
-    let text = text::unescape(&wire, |id| {
+    let text = attached::seen(message, &|id: &str| {
         if id == own.user {
             own.name.clone()
         } else {
@@ -399,6 +400,7 @@ fn submitted(
             reply,
             public,
         },
+        attached: Attached::default(),
     };
     Ok(Asked::Keep {
         heard: Box::new(heard),

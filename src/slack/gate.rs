@@ -4,11 +4,12 @@
 //! counts as seen before the decision (contract slack 1.6).
 
 use super::ChannelCommands;
+use super::attached;
 use super::text::{self, is_invisible};
 use super::wire::{Action, Callback, Event, Interaction};
-use crate::desk::{Gesture, Heard};
+use crate::desk::{Attached, Gesture, Heard};
 use crate::domain::card::{Picks, Press};
-use crate::domain::command::{self, Command};
+use crate::domain::command::{self, Command, ParseError};
 use crate::domain::rhythm::time_of_day;
 
 /// Who we are, by `auth.test`.
@@ -88,6 +89,8 @@ pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let heard = said(callback, own)?;
     let is_comment = match command::parse(&heard.text) {
         Ok(read) => matches!(read, Command::Comment { task: None, .. }),
+        // A picture alone says something, too.
+        Err(ParseError::Empty) => !heard.attached.is_empty(),
         Err(slip) => slip.is_prose(),
     };
     if heard.direct || heard.thread.is_none() || !is_comment {
@@ -123,6 +126,7 @@ fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
         said_at,
         thread: event.thread_ts.clone().filter(|root| root != ts),
         gesture: Gesture::Said,
+        attached: attached::along_with(event),
     })
 }
 
@@ -178,6 +182,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
             .filter(|root| *root != ts)
             .cloned(),
         gesture: Gesture::Pressed(press),
+        attached: Attached::default(),
     })
 }
 
@@ -354,6 +359,7 @@ mod tests {
                 said_at: chrono::DateTime::from_timestamp_micros(1_763_800_000_123_459).unwrap(),
                 thread: None,
                 gesture: crate::desk::Gesture::Said,
+                attached: Attached::default(),
             }
         );
     }

@@ -6,7 +6,7 @@
 use super::gate::{Ignored, Own};
 use super::text;
 use super::wire::Callback;
-use crate::desk::{Gesture, Heard};
+use crate::desk::{Attached, Gesture, Heard};
 use crate::domain::sign;
 
 /// A reaction that may be on a card of ours, put there or taken away.
@@ -51,6 +51,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
             put,
             task: None,
         },
+        attached: Attached::default(),
     })
 }
 
@@ -77,6 +78,7 @@ pub fn opened_home(callback: &Callback) -> Result<Heard, Ignored> {
         said_at: text::instant(event_ts).ok_or(Ignored::Incomplete)?,
         thread: None,
         gesture: Gesture::OpenedHome,
+        attached: Attached::default(),
     })
 }
 

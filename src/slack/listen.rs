@@ -363,6 +363,9 @@ impl Ear {
             Ok(member) => {
                 next.names = self.names(&next.heard.text).await;
                 self.complete(&mut next.heard.gesture).await;
+                for piece in &mut next.heard.attached.pieces {
+                    self.name_quietly(piece).await;
+                }
                 tokio::select! {
                     biased;
                     () = told_to_stop(shutdown) => return None,
@@ -399,6 +402,23 @@ impl Ear {
         names
     }
 
+    /// With the names of those who are mentioned in somebody else's words: mentions there are quiet, and stay so.
+    async fn name_quietly(&self, text: &mut String) {
+        let loud = text.replace(QUIET_AT, "@");
+        let mut ids = mention::mentioned(&loud);
+        ids.truncate(MENTIONS_MAX);
+        // A longer id may begin like a shorter one.
+        ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
+        for id in ids {
+            if let Ok(member) = self.member(id).await {
+                *text = text.replace(
+                    &format!("{QUIET_AT}{id}"),
+                    &format!("{QUIET_AT}{}", member.name),
+                );
+            }
+        }
+    }
+
     /// Who somebody is; an error is one that may pass.
     async fn member(&self, id: &str) -> Result<Member, WebError> {
         member_of(&self.web, &self.members, id).await
@@ -420,20 +440,7 @@ impl Ear {
         };
         let texts = [Some(&mut create.title), create.description.as_mut()];
         for text in texts.into_iter().flatten() {
-            // Mentions in it are quiet already, and stay so.
-            let loud = text.replace(QUIET_AT, "@");
-            let mut ids = mention::mentioned(&loud);
-            ids.truncate(MENTIONS_MAX);
-            // A longer id may begin like a shorter one.
-            ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
-            for id in ids {
-                if let Ok(member) = self.member(id).await {
-                    *text = text.replace(
-                        &format!("{QUIET_AT}{id}"),
-                        &format!("{QUIET_AT}{}", member.name),
-                    );
-                }
-            }
+            self.name_quietly(text).await;
         }
         if let Some(user) = &origin.user
             && let Ok(member) = self.member(user).await

@@ -5,6 +5,7 @@
 //! Out: `post` posts and updates what the desk has to say, `react` places reactions, `home` publishes Home tabs. `wire`,
 //! `text` and `blocks` translate, `standing` says who somebody is, `web` calls the Web API, `pace` says how long to wait.
 
+mod attached;
 mod blocks;
 mod cards;
 mod catch_up;

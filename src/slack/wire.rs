@@ -125,6 +125,71 @@ pub struct Event {
     pub tab: Option<String>,
     /// The text once more, as rich text: it has the characters of emoji.
     pub blocks: Value,
+    #[serde(deserialize_with = "each")]
+    pub attachments: Vec<Attachment>,
+    #[serde(deserialize_with = "each")]
+    pub files: Vec<File>,
+}
+
+/// What hangs on a message: what was forwarded, an alert, the page of a link.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// Somebody forwarded it.
+    #[serde(deserialize_with = "lenient")]
+    pub is_share: Option<bool>,
+    #[serde(deserialize_with = "lenient")]
+    pub author_name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub from_url: Option<String>,
+    /// Of the page of a link.
+    #[serde(deserialize_with = "lenient")]
+    pub original_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub app_unfurl_url: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub pretext: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub title: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub title_link: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub text: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub fallback: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub image_url: Option<String>,
+    #[serde(deserialize_with = "each")]
+    pub fields: Vec<AttachmentField>,
+    pub blocks: Value,
+    #[serde(deserialize_with = "each")]
+    pub files: Vec<File>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct AttachmentField {
+    #[serde(deserialize_with = "lenient")]
+    pub title: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub value: Option<String>,
+}
+
+/// A file that was shared.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct File {
+    #[serde(deserialize_with = "lenient")]
+    pub id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub name: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub title: Option<String>,
+    /// `hosted`, `snippet`, `tombstone`, …
+    #[serde(deserialize_with = "lenient")]
+    pub mode: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub permalink: Option<String>,
 }
 
 /// What a reaction is on.
@@ -516,14 +581,18 @@ pub struct Cursor {
     pub next_cursor: Option<String>,
 }
 
-/// A message that cannot be read does not hide its neighbours.
-fn each<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
-    let Value::Array(messages) = Value::deserialize(deserializer)? else {
+/// One that cannot be read does not hide its neighbours.
+fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let Value::Array(all) = Value::deserialize(deserializer)? else {
         return Ok(Vec::new());
     };
-    Ok(messages
+    Ok(all
         .into_iter()
-        .filter_map(|message| serde_json::from_value(message).ok())
+        .filter_map(|one| serde_json::from_value(one).ok())
         .collect())
 }
 

@@ -108,6 +108,30 @@ pub struct Heard {
     pub thread: Option<String>,
     #[serde(default)]
     pub gesture: Gesture,
+    #[serde(default, skip_serializing_if = "Attached::is_empty")]
+    pub attached: Attached,
+}
+
+/// What a message holds besides its text.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attached {
+    /// As it can be added to a text: words that were forwarded, the addresses of files.
+    pub pieces: Vec<String>,
+    /// The files' names.
+    pub files: Vec<String>,
+    /// Those of them that have no address.
+    pub lost: Vec<String>,
+    /// The name of the file that Slack made of a long text.
+    pub snippet: Option<String>,
+    /// A message was forwarded.
+    pub forwarded: bool,
+}
+
+impl Attached {
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.files.is_empty()
+    }
 }
 
 /// What became of something that arrived.

@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod attached;
 mod away;
 mod blocking;
 mod bounds;
@@ -38,6 +39,7 @@ mod identity;
 mod limits;
 mod list;
 mod log;
+mod markdown;
 mod markers;
 mod moments;
 mod morning;

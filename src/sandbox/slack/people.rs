@@ -205,6 +205,31 @@ impl Slack {
         self.drafts(channel, draft)
     }
 
+    /// A person types a message, or forwards one with it: with further fields as Slack has them (`attachments`, `files`,
+    /// `subtype`, `blocks`, `thread_ts`).
+    ///
+    /// # Panics
+    /// When the person is not in that channel, or the fields are no object.
+    #[track_caller]
+    pub fn says_with(&self, user: &str, channel: &str, text: &str, fields: Value) -> String {
+        let Value::Object(fields) = fields else {
+            panic!("fields of a message: {fields}");
+        };
+        let mut extra = typed_by_hand();
+        extra.extend(fields);
+        let thread_ts = extra.remove("thread_ts");
+        self.drafts(
+            channel,
+            Draft {
+                author: user.to_owned(),
+                text: text::posted(text),
+                thread_ts: thread_ts.and_then(|ts| ts.as_str().map(str::to_owned)),
+                extra,
+                ..Draft::default()
+            },
+        )
+    }
+
     /// Another app's bot posts: `bot_message`, without a `user`.
     pub fn other_bot_says(&self, channel: &str, username: &str, text: &str) {
         let event = {

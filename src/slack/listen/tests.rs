@@ -226,6 +226,7 @@ mod working_off {
                 said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
                 thread: None,
                 gesture: crate::desk::Gesture::Said,
+                attached: crate::desk::Attached::default(),
             },
             names: Vec::new(),
         }

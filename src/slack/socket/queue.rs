@@ -163,6 +163,7 @@ mod tests {
             said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
             thread: None,
             gesture: Gesture::Said,
+            attached: crate::desk::Attached::default(),
         };
         Job {
             arrived: Instant::now(),

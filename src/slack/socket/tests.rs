@@ -92,6 +92,7 @@ impl Intake for Ear {
             said_at: instant("1763800000.000100").unwrap(),
             thread: None,
             gesture: crate::desk::Gesture::Said,
+            attached: crate::desk::Attached::default(),
         })
     }
 
