@@ -1062,6 +1062,14 @@ fn due_in_days(at: i64, days: i64) -> i64 {
         .map_or(at, |due| due.timestamp_millis())
 }
 
+/// A line with the label alone of one of its links, if it has any.
+fn without_a_link(line: &str) -> Option<String> {
+    let (before, after) = line.split_once("](")?;
+    let (before, label) = before.rsplit_once('[')?;
+    let (_, after) = after.split_once(')')?;
+    Some(format!("{before}{label}{after}"))
+}
+
 /// A text as an editor shows it that knows some of Markdown: code, emphasis, items, quotations, headings, blocks, links.
 fn formatted(text: &str) -> String {
     let mut lines = Vec::new();
@@ -1074,15 +1082,8 @@ fn formatted(text: &str) -> String {
             .find_map(|sign| line.strip_prefix(sign))
             .unwrap_or(line);
         let mut line = line.replace("**", "").replace('`', "").replace("~~", "");
-        while let Some((before, after)) = line.clone().split_once("](")
-            && let (Some(begin), Some(end)) = (before.rfind('['), after.find(')'))
-        {
-            line = format!(
-                "{}{}{}",
-                &before[..begin],
-                &before[begin + 1..],
-                &after[end + 1..]
-            );
+        while let Some(shown) = without_a_link(&line) {
+            line = shown;
         }
         lines.push(line);
     }

@@ -153,11 +153,9 @@ fn gate(
         // And so has the list of channels.
         Some("*:read") => {
             let kinds = kinds(&args)?;
-            let scopes = kinds.iter().map(|(_, scope)| *scope);
-            let missing = scopes
-                .clone()
-                .find(|scope| !world.app.scopes.contains(*scope));
-            missing.or_else(|| scopes.last()).unwrap_or_default()
+            let scopes = || kinds.iter().map(|(_, scope)| *scope);
+            let missing = scopes().find(|scope| !world.app.scopes.contains(*scope));
+            missing.or_else(|| scopes().next()).unwrap_or_default()
         }
         scope => scope.unwrap_or_default(),
     };
