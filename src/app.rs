@@ -207,7 +207,10 @@ impl App {
             listener,
             hooks,
             api,
-            slack: config.slack.as_ref().map(slack_settings),
+            slack: config.slack.as_ref().map(|slack| SlackSettings {
+                store_dir: store_dir(&config.store.path),
+                ..slack_settings(slack)
+            }),
             clock,
             retention: at_most_ages(config.store.retention),
             log_retention: at_most_ages(config.store.log_retention),
@@ -896,6 +899,15 @@ fn desk_settings(config: &Config) -> DeskSettings {
     }
 }
 
+/// The folder that the store is in.
+fn store_dir(store: &std::path::Path) -> Option<PathBuf> {
+    let parent = store.parent()?;
+    Some(match parent.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => parent.to_owned(),
+    })
+}
+
 fn slack_settings(slack: &config::Slack) -> SlackSettings {
     SlackSettings {
         app_token: slack::Token::new(slack.app_token.expose()),
@@ -909,6 +921,7 @@ fn slack_settings(slack: &config::Slack) -> SlackSettings {
         operators: slack.operators.clone(),
         thread_replies: thread_replies(slack),
         catch_up_after: slack.catch_up_after,
+        store_dir: None,
         singleton_dir: None,
         timings: Timings {
             compare_every: slack.compare_every,

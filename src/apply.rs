@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::cards;
 use crate::domain::change::{Change, is_one_of};
-use crate::domain::event::{Act, Field, What, acts};
+use crate::domain::event::{Act, Field, Lacks, What, acts};
 use crate::domain::log::{Came, Via, done_elsewhere};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Task, TaskKey};
@@ -23,8 +23,8 @@ const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
 pub enum Account {
     /// We asked for it then, by our clock: a read or a page of a listing.
     Asked(DateTime<Utc>),
-    /// A webhook's payload, of any age.
-    Payload,
+    /// A webhook's payload, of any age, and what it leaves open.
+    Payload(Lacks),
 }
 
 /// What became of an account.
@@ -32,8 +32,8 @@ pub enum Account {
 pub enum Applied {
     Changed,
     Same,
-    /// A payload of the same time as what is kept, and different: only the source knows which is right. Nothing was
-    /// changed, and nobody told.
+    /// A payload of the same time as what is kept, and different, or one that leaves open what is kept: only the source
+    /// knows what is right. Nothing was changed, and nobody told.
     Ask,
 }
 
@@ -55,14 +55,19 @@ pub fn seen(
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
         // It may be older than the news that the task is gone.
-        (Account::Payload, None) if tombstones::is_buried(tx, &task.key)? => {
+        (Account::Payload(_), None) if tombstones::is_buried(tx, &task.key)? => {
             return Ok(Applied::Ask);
         }
-        (Account::Payload, None) => now,
+        (Account::Payload(_), None) => now,
         // A payload that was late may be older than the news that the task is not here any more.
-        (Account::Payload, Some(kept)) if kept.gone || kept.away => return Ok(Applied::Ask),
-        (Account::Payload, Some(kept)) if task.updated_at > kept.task.updated_at => now,
-        (Account::Payload, Some(kept)) => {
+        (Account::Payload(_), Some(kept)) if kept.gone || kept.away => return Ok(Applied::Ask),
+        (Account::Payload(lacks), Some(kept))
+            if task.updated_at >= kept.task.updated_at && lacks.hides(&kept.task, task) =>
+        {
+            return Ok(Applied::Ask);
+        }
+        (Account::Payload(_), Some(kept)) if task.updated_at > kept.task.updated_at => now,
+        (Account::Payload(_), Some(kept)) => {
             if task.updated_at == kept.task.updated_at && kept.task != *task {
                 return Ok(Applied::Ask);
             }

@@ -686,7 +686,7 @@ impl Told {
     fn add(&mut self, events: &[SourceEvent]) {
         for event in events {
             let (key, acts) = match event {
-                SourceEvent::Seen { task, acts } => (&task.key, acts),
+                SourceEvent::Seen { task, acts, .. } => (&task.key, acts),
                 SourceEvent::Look { key, acts } => (key, acts),
                 SourceEvent::Gone { .. }
                 | SourceEvent::Moved { .. }
@@ -702,7 +702,7 @@ impl Told {
     /// The event, with what all of them tell of its task.
     fn join(&self, mut event: SourceEvent) -> SourceEvent {
         let (key, acts) = match &mut event {
-            SourceEvent::Seen { task, acts } => (&task.key, acts),
+            SourceEvent::Seen { task, acts, .. } => (&task.key, acts),
             SourceEvent::Look { key, acts } => (&*key, acts),
             SourceEvent::Gone { .. } | SourceEvent::Moved { .. } | SourceEvent::Renamed { .. } => {
                 return event;
@@ -749,7 +749,7 @@ fn to_be_read(event: &SourceEvent) -> Option<&TaskKey> {
 
 fn as_look(event: SourceEvent) -> SourceEvent {
     match event {
-        SourceEvent::Seen { task, acts } => SourceEvent::Look {
+        SourceEvent::Seen { task, acts, .. } => SourceEvent::Look {
             key: task.key,
             acts,
         },
@@ -765,8 +765,8 @@ fn one(
     now: DateTime<Utc>,
 ) -> crate::store::DbResult<Option<TaskKey>> {
     match event {
-        SourceEvent::Seen { task, acts } => {
-            let applied = apply::seen(tx, &task, Account::Payload, acts, now)?;
+        SourceEvent::Seen { task, acts, lacks } => {
+            let applied = apply::seen(tx, &task, Account::Payload(lacks), acts, now)?;
             Ok((applied == Applied::Ask).then_some(task.key))
         }
         SourceEvent::Look { key, acts } => found(tx, &key, acts, looked, now).map(|()| None),

@@ -63,6 +63,7 @@
 //! │   ├── strangers.rs   members who may not command: logged, and told to operators
 //! │   ├── change.rs      assign, claim, due and prio
 //! │   ├── set_aside.rs   retry: work that is set aside is begun again
+//! │   ├── shared.rs      another daemon that seems to use the same Slack app
 //! │   └── why.rs         the points of a task and its place
 //! ├── notices.rs     what was done to a task → notices to those whom it concerns
 //! ├── settle.rs      a command's operations → its report, its message and the pin
@@ -93,7 +94,8 @@
 //! │   ├── poll.rs        SourceReader: listings → tasks
 //! │   ├── due.rs         which due dates are days
 //! │   └── accounts.rs    Accounts: whose account is whose
-//! ├── github/        a source: the same files; links.rs: what an issue says of others; change.rs: assignees, priority
+//! ├── github/        a source: the same files; links.rs, dependencies.rs: what an issue waits for; fields.rs: issue fields;
+//! │                  change.rs: assignees, priority
 //! ├── slack/         a surface
 //! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
@@ -110,6 +112,7 @@
 //! │   ├── restored.rs    reads what stands in a DM, before what is typed there is taken for what the store showed
 //! │   ├── react.rs       our reactions on people's messages
 //! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
+//! │   ├── way.rs         connections to Slack: addresses raced, through the proxy of the environment
 //! │   ├── scopes.rs      which scopes the app has
 //! │   ├── home.rs        Home tabs, published when they look otherwise
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting

@@ -303,7 +303,8 @@ fn status(json: &Value) -> Option<Printed> {
         "✗ takes no writes"
     };
     rows.push(("store".to_owned(), store.to_owned()));
-    let slack = json.get("slack")?;
+    let slack_json = json.get("slack")?;
+    let slack = slack_json;
     let slack = match (text(slack, "state"), text(slack, "detail")) {
         (None, _) => "not configured".to_owned(),
         (Some(_), Some(detail)) => format!("✗ {detail}"),
@@ -316,6 +317,14 @@ fn status(json: &Value) -> Option<Printed> {
         rows.push((
             String::new(),
             format!("✗ without the scope {scope}, {without}"),
+        ));
+    }
+    let others = slack_json.get("other_links").and_then(Value::as_u64);
+    if let Some(others) = others.filter(|&others| others > 0) {
+        let others = count(others, "link");
+        rows.push((
+            String::new(),
+            format!("✗ {others} of this app elsewhere: another daemon with the same app token?"),
         ));
     }
     for (source, health) in json.get("sources")?.as_object()? {

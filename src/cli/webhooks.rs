@@ -447,7 +447,7 @@ fn hint(source: Source, trouble: &Trouble) -> &'static str {
              the permission Webhooks: read and write (Settings → Developer settings → Fine-grained tokens → Edit), or \
              a classic one with the scope admin:repo_hook. Or make it by hand: the repository's Settings → Webhooks → \
              Add webhook; content type application/json; as secret the text of github.webhook_secret; the events \
-             Issues, Issue comments and Repositories"
+             Issues, Issue comments, Issue dependencies and Repositories"
         }
         (Trouble::Source(WriteError::Refused { .. }), Source::ClickUp) => {
             "ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace \

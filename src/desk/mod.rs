@@ -15,6 +15,7 @@ mod looked_at;
 mod morning;
 mod rhythm;
 mod set_aside;
+mod shared;
 mod strangers;
 mod turn;
 mod undo;
@@ -155,6 +156,8 @@ struct Health {
     reactions: Option<String>,
     /// Scopes that the Slack app has not.
     missing_scopes: Vec<Missing>,
+    /// Links of the Slack app that are not held here.
+    other_links: u32,
 }
 
 impl Inner {
@@ -310,6 +313,8 @@ pub struct HealthView {
     pub queued_operations: i64,
     /// What does not work in Slack for want of a scope.
     pub missing_scopes: Vec<Missing>,
+    /// Links of the Slack app that are not held here, as Slack counts them: another daemon's, perhaps.
+    pub other_links: u32,
     /// Work that ended the process twice.
     pub set_aside: Vec<SetAside>,
     /// Answers that were given up within a day, by Slack's code.
@@ -1198,6 +1203,7 @@ impl Desk {
             sources,
             queued_operations,
             missing_scopes: health.missing_scopes.clone(),
+            other_links: health.other_links,
             set_aside,
             given_up,
         }

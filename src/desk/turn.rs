@@ -1154,6 +1154,8 @@ impl Turn<'_> {
         let trouble = trouble.chain(reply::missing_scopes(missing));
         let given_up = deliveries::lately_given_up(self.tx, self.now)?;
         let trouble = trouble.chain(reply::lately_given_up(&given_up, person.zone));
+        let others = health.other_links;
+        let trouble = trouble.chain((others > 0).then(|| reply::app_is_shared(others)));
         Ok(Said {
             words: trouble.fold(status, |words, trouble| words.text("\n").then(trouble)),
             ..Said::default()

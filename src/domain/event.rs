@@ -18,8 +18,12 @@ use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceEvent {
-    /// The task, whole, as its source had it at its `updated_at`.
-    Seen { task: Task, acts: Vec<Act> },
+    /// The task as its source had it at its `updated_at`, but for what the payload leaves open.
+    Seen {
+        task: Task,
+        acts: Vec<Act>,
+        lacks: Lacks,
+    },
     /// Something happened to the task and the payload says too little: read it (contract clickup 7.6).
     Look { key: TaskKey, acts: Vec<Act> },
     /// The source says that it was deleted.
@@ -102,6 +106,27 @@ impl Field {
                     && (after.key.source() != Source::GitHub || before.labels != after.labels)
             }
         }
+    }
+}
+
+/// What a payload leaves open of a task, and its source may know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// Which others the task waits for, besides those that its text names.
+    pub dependencies: bool,
+    /// The fields for its priority and its due day.
+    pub fields: bool,
+}
+
+impl Lacks {
+    /// Whether something is kept of the task that this account of it does not speak of.
+    pub fn hides(self, kept: &Task, told: &Task) -> bool {
+        let linked = || kept.links.iter().any(|link| !told.links.contains(link));
+        let set = || {
+            (kept.due.is_some() && told.due.is_none())
+                || (kept.priority.is_some() && told.priority.is_none())
+        };
+        (self.dependencies && linked()) || (self.fields && set())
     }
 }
 

@@ -1161,6 +1161,22 @@ pub fn unarchived(container: &Container) -> Words {
     ))
 }
 
+/// What operators are told, and `status` says, where Slack counts more links of the app than are held here.
+pub fn app_is_shared(others: u32) -> Words {
+    Words::new().text(format!(
+        "✗ Slack counts {others} more {} of this app than I hold: another daemon with the same slack.app_token takes \
+         some of the messages, or a link broke unseen. Stop the other one, or give it an app of its own.",
+        match others {
+            1 => "link",
+            _ => "links",
+        }
+    ))
+}
+
+pub fn app_is_ours() -> Words {
+    Words::new().text("✓ Slack counts no other link of this app any more.")
+}
+
 /// Nothing is created where nobody finds it.
 pub fn list_archived(name: &str) -> Words {
     Words::new().text(format!(

@@ -15,7 +15,7 @@ use crate::domain::task::{Priority, RepoName, Task};
 use super::GitHub;
 use super::client::{Request, segment};
 use super::wire::{Issue, Label, Listed, same_name};
-use super::writer::{named, parts, unreadable_after_write};
+use super::writer::{named, parts};
 
 /// GitHub assigns an issue to so many people at the most (docs.github.com/rest/issues/assignees).
 const ASSIGNEES_MAX: usize = 10;
@@ -93,9 +93,7 @@ impl GitHub {
             }
         };
         let (issue, name): (Issue, _) = self.write(repository, name, request).await?;
-        let me = self.me().await.unwrap_or(None);
-        let task = issue.into_task(&self.mapping, repository, &name, me);
-        task.map_err(|why| unreadable_after_write(&named(&name, number), &why))
+        self.after_write(now, issue, repository, &name).await
     }
 
     /// Puts the label of a priority on, if the repository has one of those configured, and takes those of others off.
@@ -106,6 +104,12 @@ impl GitHub {
             Some(Priority::High) => &labels.high,
             Some(Priority::Normal | Priority::Low) | None => &[],
         };
+        if wanted.is_empty() && self.mapping.field_priority(now).is_some() {
+            return Err(refused(format!(
+                "{} has its priority from the field Priority in GitHub, and I only set labels. Change the field there",
+                now.id.short()
+            )));
+        }
         let is_on = |wanted: &String| now.labels.iter().any(|label| same_name(label, wanted));
         let missing = match priority {
             Some(_) if !wanted.iter().any(is_on) => Some(self.first_label(now, wanted).await?),

@@ -1,7 +1,7 @@
 //! Requests to GitHub, and what its answers mean.
 //!
 //! `writer.rs` and `poll.rs` say what to ask; this sends it and sorts every answer into what may be done next
-//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects by hand, on GitHub's own host; a write is
+//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects by hand, asked of `github.api_url` whatever host they name; a write is
 //! sent once and never redirected from in here (contract github 1.5, 8).
 
 use std::fmt;
@@ -244,18 +244,36 @@ impl Client {
         self.pace.give_back();
     }
 
-    /// A request for an address that GitHub gave us. Refuses any other host: the token would go there.
+    /// An address that GitHub gave us, on the way that we ask it by: a proxy at `github.api_url` may pass on GitHub's own
+    /// addresses. Path and query are kept, below our own base; the token goes nowhere else. `None` for what is no address
+    /// of the API.
+    fn own(&self, url: &Url) -> Option<Url> {
+        if self.rest.is_own(url) {
+            return Some(url.clone());
+        }
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let path = url.path();
+        let begins = ["/repositories/", "/repos/"];
+        let at = begins.iter().filter_map(|begin| path.find(begin)).min()?;
+        let mut own = self.rest.at(path.get(at..)?);
+        own.set_query(url.query());
+        Some(own)
+    }
+
+    /// A request for an address that GitHub gave us. Refuses what is none of the API's.
     pub(super) fn follow(
         &self,
         url: &str,
         thing: impl Into<String>,
     ) -> Result<Request, WriteError> {
         let thing = thing.into();
-        let own = Url::parse(url).ok().filter(|url| self.rest.is_own(url));
+        let own = Url::parse(url).ok().and_then(|url| self.own(&url));
         let url = own.ok_or_else(|| WriteError::Refused {
             what: Refusal::Other,
             why: format!(
-                "GitHub's listing of {thing} goes on at another address than github.api_url: not followed"
+                "GitHub's listing of {thing} goes on at an address that is not one of its API's: not followed"
             ),
         })?;
         Ok(Request {
@@ -320,7 +338,7 @@ impl Client {
                     let location = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
                     let to = location.and_then(|to| url.join(to).ok());
                     let mut to = to
-                        .filter(|to| self.rest.is_own(to))
+                        .and_then(|to| self.own(&to))
                         .ok_or_else(|| astray(request))?;
                     if to.query().is_none() {
                         to.set_query(url.query());

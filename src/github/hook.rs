@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::bounds::Bound;
 use crate::domain::event::{
-    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable,
-    What,
+    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Lacks, Places, SourceEvent,
+    Unreadable, What,
 };
 use crate::domain::operation::WriteError;
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
@@ -29,7 +29,14 @@ use super::wire::{
 };
 
 /// What we ask for, and read.
-const EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
+const EVENTS: [&str; 4] = [
+    "issues",
+    "issue_comment",
+    "repository",
+    "issue_dependencies",
+];
+/// What an Enterprise server knows that has no dependencies yet.
+const OLDER_EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
 
 /// What happens to an issue that may show in its task (contract github 9.4). Others appear without notice: ignored.
 const ISSUE_ACTIONS: [&str; 18] = [
@@ -113,6 +120,11 @@ impl HookReader for GitHub {
         let missing = |what: &str| unreadable(format!("it names no {what}"));
         let action = payload.action.as_deref();
         let action = action.ok_or_else(|| missing("action"))?;
+        if event == "issue_dependencies" {
+            return self
+                .depends(&payload, action)
+                .ok_or_else(|| missing("issue that waits"));
+        }
         let id = payload.repository.id;
         let id = id.ok_or_else(|| missing("repository"))?;
         if event == "repository" {
@@ -200,6 +212,35 @@ impl GitHub {
         }])
     }
 
+    /// A dependency came or went: the issue that waits is read anew. It is in the repository of the webhook, or in the one
+    /// that the payload names besides. `None` if it says neither.
+    fn depends(&self, payload: &HookPayload<'_>, action: &str) -> Option<Vec<SourceEvent>> {
+        let of_the_blocker = match action {
+            "blocked_by_added" | "blocked_by_removed" => false,
+            "blocking_added" | "blocking_removed" => true,
+            _ => return Some(Vec::new()),
+        };
+        let number = payload.blocked_issue.number.filter(|&number| number > 0)?;
+        let own = &payload.repository;
+        let is_own = || {
+            let home = payload.blocked_issue.repository()?;
+            Some(own.name()?.is(&home))
+        };
+        let repository = match payload.blocked_issue_repo.id {
+            Some(_) => &payload.blocked_issue_repo,
+            None if !of_the_blocker || is_own() == Some(true) => own,
+            None => return Some(Vec::new()),
+        };
+        let id = repository.id?;
+        Some(match self.standing(repository) {
+            Standing::Followed | Standing::Perhaps => vec![SourceEvent::Look {
+                key: TaskKey::github(id, number),
+                acts: Vec::new(),
+            }],
+            Standing::Stranger => Vec::new(),
+        })
+    }
+
     /// The issue as it is after the event; a hint where the payload does not say all of it.
     fn seen(
         &self,
@@ -214,7 +255,7 @@ impl GitHub {
             Standing::Perhaps => None,
             Standing::Stranger => return None,
         };
-        let Some(mut task) = task else {
+        let Some((mut task, lacks)) = task else {
             return Some(SourceEvent::Look { key, acts });
         };
         match (event, action) {
@@ -231,17 +272,17 @@ impl GitHub {
             ("issues", "reopened") => task.reopened = task.closed.is_none(),
             _ => {}
         }
-        Some(SourceEvent::Seen { task, acts })
+        Some(SourceEvent::Seen { task, acts, lacks })
     }
 
-    /// The issue of a payload, if it is whole.
-    fn task(&self, payload: &HookPayload<'_>) -> Option<Task> {
-        let issue = whole_issue(payload.issue?)?;
+    /// The issue of a payload, if it is whole, and what it leaves open. One that waits for others does not say for which.
+    fn task(&self, payload: &HookPayload<'_>) -> Option<(Task, Lacks)> {
+        let issue = whole_issue(payload.issue?).filter(|issue| !issue.waits())?;
         let name = payload.repository.name()?;
         let id = payload.repository.id?;
-        issue
-            .into_task(&self.mapping, id, &name, self.known_me())
-            .ok()
+        let lacks = issue.lacks();
+        let task = issue.into_task(&self.mapping, id, &name, self.known_me());
+        Some((task.ok()?, lacks))
     }
 
     /// The issue lives on under another key. Where only this half is heard of, the new task has to be looked for.
@@ -465,21 +506,26 @@ impl GitHub {
         here.sort_by_key(|hook| (hook.config.content_type != "json", !hook.active));
         let config =
             json!({"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"});
-        let (hook, name) = match here.first() {
-            Some(hook) => {
-                let known = hook.id.to_string();
-                let body = json!({"active": true, "events": EVENTS, "config": config});
-                self.change_hook(id, name, &known, &body).await?
+        let known = here.first().map(|hook| hook.id.to_string());
+        let put = async |events: &[&str], name: RepoName| match &known {
+            Some(known) => {
+                let body = json!({"active": true, "events": events, "config": config});
+                self.change_hook(id, name, known, &body).await
             }
             None => {
                 let body =
-                    json!({"name": "web", "active": true, "events": EVENTS, "config": config});
+                    json!({"name": "web", "active": true, "events": events, "config": config});
                 let post = |name: &RepoName| {
                     Request::post(format!("/repos/{name}/hooks"), thing(name), body.clone())
                         .needing(NEEDS)
                 };
-                self.write(id, name, post).await?
+                self.write(id, name, post).await
             }
+        };
+        let (hook, name) = match put(&EVENTS, name.clone()).await {
+            // Perhaps for an event that it does not know. If that is not why, it says so again.
+            Err(WriteError::Refused { .. }) => put(&OLDER_EVENTS, name).await?,
+            put => put?,
         };
         Ok(named(hook, &name))
     }
@@ -674,6 +720,21 @@ mod tests {
         reader(Some((40, "ivan-bot")))
     }
 
+    /// Follows `acme/gadgets` as well, which is 2002.
+    fn bot_of_two() -> GitHub {
+        provider();
+        let settings = GitHubSettings {
+            repos: vec![name("acme/gadgets")],
+            ..settings("http://127.0.0.1:1")
+        };
+        let github = GitHub::new(settings, Clock::system()).unwrap();
+        github.remember(&[
+            container(1001, "acme/widgets", "acme/widgets"),
+            container(2002, "acme/gadgets", "acme/gadgets"),
+        ]);
+        github
+    }
+
     fn container(id: u64, name: &str, configured: &str) -> Container {
         Container {
             source: Source::GitHub,
@@ -742,6 +803,12 @@ mod tests {
         act((31, "ana"), what)
     }
 
+    /// The payloads of the contract leave open what came later.
+    const OPEN: Lacks = Lacks {
+        dependencies: true,
+        fields: true,
+    };
+
     /// The issue of a payload, as a listing would bring it.
     fn task(payload: &Value) -> Task {
         let issue: wire::Issue = serde_json::from_str(&payload["issue"].to_string()).unwrap();
@@ -761,6 +828,7 @@ mod tests {
             vec![SourceEvent::Seen {
                 task: task(&fixture(name)),
                 acts,
+                lacks: OPEN,
             }]
         };
         let completed = || Act {
@@ -998,8 +1066,75 @@ mod tests {
         let seen = SourceEvent::Seen {
             task: task(&payload),
             acts: vec![],
+            lacks: OPEN,
         };
         assert_eq!(come, [moved, seen]);
+    }
+
+    /// What happened, whose webhook tells it, which repository the payload names besides; and which issue is looked at.
+    #[rstest]
+    #[case::added("blocked_by_added", 1001, None, Some(1001))]
+    #[case::removed("blocked_by_removed", 1001, None, Some(1001))]
+    #[case::told_by_the_blocker("blocking_added", 1001, Some(2002), Some(2002))]
+    #[case::told_by_the_blocker_removed("blocking_removed", 1001, Some(2002), Some(2002))]
+    #[case::both_here("blocking_added", 1001, Some(1001), Some(1001))]
+    #[case::told_by_a_stranger("blocking_added", 6666, Some(1001), Some(1001))]
+    #[case::a_stranger_waits("blocking_added", 1001, Some(6666), None)]
+    #[case::nobody_knows_where("blocking_added", 1001, None, None)]
+    #[case::a_new_action("blocked_by_moved", 1001, None, None)]
+    fn a_dependency_has_the_issue_looked_at_that_waits(
+        #[case] action: &str,
+        #[case] own: u64,
+        #[case] besides: Option<u64>,
+        #[case] looked_at: Option<u64>,
+    ) {
+        let repo = |id: u64| json!({"id": id, "full_name": format!("some/r{id}")});
+        let mut payload = json!({
+            "action": action, "blocked_issue_id": 1, "blocked_issue": {"number": 7},
+            "blocking_issue_id": 2, "blocking_issue": {"number": 8}, "repository": repo(own),
+            "sender": {"login": "ana", "id": 31, "type": "User"}
+        });
+        if let Some(besides) = besides {
+            payload["blocked_issue_repo"] = repo(besides);
+        }
+        let read = read(&bot_of_two(), "issue_dependencies", &payload).unwrap();
+        let looks = looked_at.map(|id| SourceEvent::Look {
+            key: TaskKey::github(id, 7),
+            acts: Vec::new(),
+        });
+        assert_eq!(read, looks.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_dependency_of_nothing_cannot_be_read() {
+        let payload = json!({"action": "blocked_by_added", "repository": {"id": 1001}});
+        let error = read(&bot(), "issue_dependencies", &payload).unwrap_err();
+        assert_eq!(error.event, "issue_dependencies");
+    }
+
+    /// What the issue of a payload says of its dependencies and fields; whether it is taken as it is, and what it leaves
+    /// open.
+    #[rstest]
+    #[case::nothing(json!({}), Some(OPEN))]
+    #[case::none(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 0}, "issue_field_values": []}),
+        Some(Lacks::default()))]
+    #[case::it_waits(json!({"issue_dependencies_summary": {"blocked_by": 1}}), None)]
+    #[case::what_it_waited_for_is_closed(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 1}}), None)]
+    #[case::odd(json!({"issue_dependencies_summary": 7, "issue_field_values": "odd"}), Some(OPEN))]
+    fn a_payload_leaves_open_what_it_does_not_say(
+        #[case] says: Value,
+        #[case] expected: Option<Lacks>,
+    ) {
+        let mut payload = fixture("issues__edited");
+        for (key, value) in says.as_object().unwrap() {
+            payload["issue"][key] = value.clone();
+        }
+        let read = read(&bot(), "issues", &payload).unwrap();
+        match (read.as_slice(), expected) {
+            ([SourceEvent::Seen { lacks, .. }], Some(expected)) => assert_eq!(*lacks, expected),
+            ([SourceEvent::Look { .. }], None) => {}
+            (other, _) => panic!("{other:?}"),
+        }
     }
 
     #[rstest]
@@ -1407,7 +1542,7 @@ mod tests {
         let keys: Vec<_> = missed.iter().map(|one| one.dedupe_key.as_str()).collect();
         assert_eq!(keys, guids);
         let read = HookReader::read(&github, &missed[2]).unwrap();
-        let [SourceEvent::Seen { task, acts }] = read.as_slice() else {
+        let [SourceEvent::Seen { task, acts, .. }] = read.as_slice() else {
             panic!("{read:?}")
         };
         assert_eq!((task.title.as_str(), task.status), ("Lost", Status::Done));
@@ -1614,7 +1749,7 @@ mod tests {
         let github = github(&fake.url);
         let listed = HookKeeper::list(&github).await.whole().unwrap();
         let expected = Hook {
-            events: EVENTS.map(str::to_owned).to_vec(),
+            events: OLDER_EVENTS.map(str::to_owned).to_vec(),
             health: "unused".into(),
             ..a_hook()
         };

@@ -10,6 +10,8 @@
 mod accounts;
 mod change;
 mod client;
+mod dependencies;
+mod fields;
 mod hook;
 mod links;
 mod poll;

@@ -220,21 +220,25 @@ impl SourceReader for GitHub {
         };
         let me = self.me().await?;
         let got: Got<Listed<Issue>> = self.client.get(&request).await?;
-        let issues = got.value.items.into_iter();
-        let tasks = issues
-            .filter(|issue| !issue.is_pull_request())
-            .filter_map(|issue| {
-                issue
-                    .into_task(&self.mapping, id, &name, me)
-                    .inspect_err(|why| {
-                        tracing::warn!(
-                            source = "github",
-                            "an issue of repository {id} is left out: {why}"
-                        );
-                    })
-                    .ok()
-            })
-            .collect();
+        let mut tasks = Vec::new();
+        for issue in got.value.items {
+            if issue.is_pull_request() {
+                continue;
+            }
+            let waits = issue.is_open() && issue.waits();
+            match issue.into_task(&self.mapping, id, &name, me) {
+                Ok(mut task) => {
+                    if waits {
+                        self.add_dependencies(&mut task, &name).await?;
+                    }
+                    tasks.push(task);
+                }
+                Err(why) => tracing::warn!(
+                    source = "github",
+                    "an issue of repository {id} is left out: {why}"
+                ),
+            }
+        }
         Ok(Page {
             tasks,
             next: got.next,
@@ -303,6 +307,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex as StdMutex};
 
+    use rstest::rstest;
     use serde_json::{Value, json};
 
     use crate::clock::Clock;
@@ -712,6 +717,74 @@ mod tests {
         assert_eq!(issues.unwrap().header("if-none-match"), None);
     }
 
+    /// A proxy passes on addresses of GitHub's own (`github.api_url` is the proxy): path and query are asked of the proxy.
+    #[rstest]
+    #[case::of_github(
+        "",
+        "https://api.github.com/repositories/1001/issues?state=all&page=2",
+        "/repositories/1001/issues?state=all&page=2"
+    )]
+    #[case::by_name(
+        "",
+        "https://api.github.com/repos/acme/widgets/issues?page=2",
+        "/repos/acme/widgets/issues?page=2"
+    )]
+    #[case::below_a_path(
+        "/github",
+        "https://api.github.com/repositories/1001/issues?page=2",
+        "/github/repositories/1001/issues?page=2"
+    )]
+    #[case::of_an_enterprise_server(
+        "",
+        "https://ghe.example/api/v3/repositories/1001/issues?page=2",
+        "/repositories/1001/issues?page=2"
+    )]
+    #[case::its_own_below_a_path("/api/v3", "", "/api/v3/repositories/1001/issues?page=2")]
+    #[case::another_port(
+        "",
+        "http://127.0.0.1:1/repositories/1001/issues?page=2",
+        "/repositories/1001/issues?page=2"
+    )]
+    #[tokio::test]
+    async fn pages_behind_a_proxy_are_asked_of_the_proxy(
+        #[case] base: &str,
+        #[case] link: &str,
+        #[case] asked: &str,
+    ) {
+        let (below, next, goes_on) = (base.to_owned(), link.to_owned(), asked.to_owned());
+        let answers = world(move |seen| {
+            if seen.target == goes_on {
+                return says(200, json!([issue(8)]));
+            }
+            let next = match next.as_str() {
+                "" => format!("http://{}{goes_on}", seen.header("host").unwrap()),
+                next => next.to_owned(),
+            };
+            let link = vec![("Link", format!("<{next}>; rel=\"next\""))];
+            Reply::Text(200, link, json!([issue(7)]).to_string())
+        });
+        let fake = Fake::start(move |seen| {
+            let inner = seen.without_base(&below);
+            match inner.target.ends_with("page=2") {
+                true => answers(seen),
+                false => answers(&inner),
+            }
+        })
+        .await;
+        let github = github(&format!("{}{base}", fake.url));
+        github.containers().await;
+        let first = github.page(&widgets(), None, None).await.unwrap();
+        let next = github.page(&widgets(), None, first.next.as_deref()).await;
+        let numbers = |page: &Page| {
+            page.tasks
+                .iter()
+                .map(|task| task.key.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(&first), [TaskKey::github(1001, 7)]);
+        assert_eq!(numbers(&next.unwrap()), [TaskKey::github(1001, 8)]);
+    }
+
     #[tokio::test]
     async fn a_page_elsewhere_is_not_asked_for() {
         let fake = Fake::start(world(|_| says(200, json!([])))).await;
@@ -719,7 +792,9 @@ mod tests {
         github.containers().await;
         let before = fake.lines().len();
         for link in [
-            "https://evil.example/repos/acme/widgets/issues?page=2",
+            "https://evil.example/login?page=2",
+            "https://evil.example/repos",
+            "ftp://evil.example/repos/acme/widgets/issues?page=2",
             "open:3",
             "",
         ] {

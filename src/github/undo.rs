@@ -168,7 +168,10 @@ impl GitHub {
         let wanted = &self.mapping.in_progress_label;
         let is_in_progress = labels.iter().any(|label| same_name(label, wanted));
         Task {
-            priority: self.mapping.priority(&labels),
+            priority: self
+                .mapping
+                .priority(&labels)
+                .or_else(|| self.mapping.field_priority(now)),
             status: match is_in_progress {
                 true => Status::InProgress,
                 false => Status::Todo,

@@ -12,9 +12,11 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::domain::event::Lacks;
 use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, TaskId, TaskKey};
 
 use super::PriorityLabels;
+use super::fields::{self, FieldValue};
 use super::links::links;
 use crate::lenient::{IsText, items};
 pub(super) use crate::lenient::{each, lenient};
@@ -229,6 +231,60 @@ pub(super) struct Issue {
     repository_url: String,
     #[serde(default, deserialize_with = "lenient")]
     pull_request: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "lenient")]
+    issue_dependencies_summary: Option<DependenciesSummary>,
+    #[serde(default, deserialize_with = "fields::values")]
+    issue_field_values: Option<Vec<FieldValue>>,
+}
+
+/// For how many issues an issue waits, and how many of those are open.
+#[derive(Debug, Deserialize)]
+struct DependenciesSummary {
+    #[serde(default, deserialize_with = "lenient")]
+    blocked_by: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    total_blocked_by: u64,
+}
+
+/// `GET …/issues/{n}/dependencies/blocked_by`: an issue that another waits for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Blocker {
+    pub(super) number: u64,
+    #[serde(default, deserialize_with = "lenient")]
+    state: String,
+    #[serde(default, deserialize_with = "lenient")]
+    html_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    repository_url: String,
+    #[serde(default, deserialize_with = "lenient")]
+    repository: HookRepository,
+}
+
+impl Blocker {
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == "closed"
+    }
+
+    pub(super) fn repository_id(&self) -> Option<u64> {
+        self.repository.id
+    }
+
+    /// The repository that it is in, if it says so: by the API's address of that, or its own page's.
+    pub(super) fn repository(&self) -> Option<RepoName> {
+        let page = self.html_url.rsplit_once("/issues/");
+        self.repository
+            .name()
+            .or_else(|| last_two(&self.repository_url))
+            .or_else(|| last_two(page?.0))
+    }
+}
+
+/// The name of the repository that an address ends in.
+fn last_two(address: &str) -> Option<RepoName> {
+    let mut parts = address.rsplit('/');
+    let name = parts.next()?;
+    let owner = parts.next()?;
+    RepoName::parse(&format!("{owner}/{name}"))
 }
 
 /// What an issue has that no [`Task`] shows.
@@ -321,6 +377,14 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// The priority of a task that has it from a field: no label says it.
+    pub(super) fn field_priority(&self, task: &Task) -> Option<Priority> {
+        task.priority
+            .filter(|_| self.priority(&task.labels).is_none())
+    }
+}
+
 /// GitHub compares names of labels without case.
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
@@ -338,10 +402,25 @@ impl Issue {
 
     /// The name of the repository that it says it is in.
     pub(super) fn repository(&self) -> Option<RepoName> {
-        let mut parts = self.repository_url.rsplit('/');
-        let name = parts.next()?;
-        let owner = parts.next()?;
-        RepoName::parse(&format!("{owner}/{name}"))
+        last_two(&self.repository_url)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == "open"
+    }
+
+    /// Whether it waits for other issues by GitHub's dependencies: closed ones count, for they may be opened again.
+    pub(super) fn waits(&self) -> bool {
+        let summary = self.issue_dependencies_summary.as_ref();
+        summary.is_some_and(|summary| summary.blocked_by > 0 || summary.total_blocked_by > 0)
+    }
+
+    /// What it does not say of itself.
+    pub(super) fn lacks(&self) -> Lacks {
+        Lacks {
+            dependencies: self.issue_dependencies_summary.is_none(),
+            fields: self.issue_field_values.is_none(),
+        }
     }
 
     /// In our own types, as an issue of the repository with this id and name. `me` is who we write as, if that is known.
@@ -366,6 +445,7 @@ impl Issue {
         });
         let title = plain_title(&self.title);
         let body = self.body.unwrap_or_default();
+        let fields = self.issue_field_values.unwrap_or_default();
         Ok(Task {
             key: TaskKey::github(repository, self.number),
             id,
@@ -375,7 +455,9 @@ impl Issue {
             description: unmarked(&body).chars().take(DESCRIPTION_MAX).collect(),
             url: self.html_url,
             status,
-            priority: mapping.priority(&labels),
+            priority: mapping
+                .priority(&labels)
+                .or_else(|| fields::priority(&fields, &mapping.priority_labels)),
             labels,
             commented_at: None,
             reopened: self.state == "open" && self.state_reason.as_deref() == Some("reopened"),
@@ -385,8 +467,8 @@ impl Issue {
             home: None,
             source_status: self.state,
             assignees: self.assignees.iter().map(User::account).collect(),
-            // An issue has no due date of its own.
-            due: None,
+            // An issue has no due date of its own, but perhaps a field for one.
+            due: fields::due(&fields),
             created_at: self.created_at.or(self.updated_at).unwrap_or_default(),
             updated_at: self.updated_at.or(self.created_at).unwrap_or_default(),
             closed,
@@ -471,9 +553,14 @@ pub(super) struct HookPayload<'a> {
     pub(super) changes: Changes,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) label: Option<Label>,
+    /// Of `issue_dependencies`: the issue that waits, and its repository where that is not the webhook's own.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) blocked_issue: Numbered,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) blocked_issue_repo: HookRepository,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct HookRepository {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) id: Option<u64>,
@@ -553,9 +640,16 @@ pub(super) struct Numbered {
     pub(super) closed_at: Option<DateTime<Utc>>,
     #[serde(default)]
     pull_request: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "lenient")]
+    repository_url: String,
 }
 
 impl Numbered {
+    /// The name of the repository that it says it is in.
+    pub(super) fn repository(&self) -> Option<RepoName> {
+        last_two(&self.repository_url)
+    }
+
     pub(super) fn is_pull_request(&self) -> bool {
         self.pull_request.is_some()
     }

@@ -45,8 +45,13 @@ impl SourceWriter for GitHub {
             });
         }
         let me = self.me().await?;
+        let waits = got.value.waits();
         let task = got.value.into_task(&self.mapping, repository, &name, me);
-        task.map_err(|why| unreadable(&thing, &why))
+        let mut task = task.map_err(|why| unreadable(&thing, &why))?;
+        if waits {
+            self.add_dependencies(&mut task, &name).await?;
+        }
+        Ok(task)
     }
 
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
@@ -248,9 +253,28 @@ impl GitHub {
             Request::patch(path, named(name, number), fields.clone())
         };
         let (issue, name): (Issue, _) = self.write(repository, name, patch).await?;
+        self.after_write(now, issue, repository, &name).await
+    }
+
+    /// The task of an answer to a write. What it waits for stays as it was just read, and so does what the answer leaves
+    /// out: no write of ours changes that.
+    pub(super) async fn after_write(
+        &self,
+        now: &Task,
+        issue: Issue,
+        repository: u64,
+        name: &RepoName,
+    ) -> Result<Task, WriteError> {
         let me = self.me().await.unwrap_or(None);
-        let task = issue.into_task(&self.mapping, repository, &name, me);
-        task.map_err(|why| unreadable_after_write(&named(&name, number), &why))
+        let (number, lacks) = (issue.number, issue.lacks());
+        let task = issue.into_task(&self.mapping, repository, name, me);
+        let mut task = task.map_err(|why| unreadable_after_write(&named(name, number), &why))?;
+        task.links.clone_from(&now.links);
+        if lacks.fields {
+            task.due = now.due;
+            task.priority = task.priority.or_else(|| self.mapping.field_priority(now));
+        }
+        Ok(task)
     }
 
     async fn create(&self, op: &Operation, new: &NewTask) -> Result<Written, WriteError> {

@@ -1578,6 +1578,7 @@ fn status_json(health: &HealthView, version: &str, now: DateTime<Utc>) -> Value 
             "state": slack_word(slack),
             "detail": detail,
             "missing_scopes": missing.collect::<Vec<_>>(),
+            "other_links": health.other_links,
         })
     });
     let sources = health.sources.iter().map(|(source, health)| {
@@ -2025,6 +2026,7 @@ mod tests {
         HealthView {
             missing_scopes: Vec::new(),
             given_up: Vec::new(),
+            other_links: 0,
             store_writable,
             slack,
             sources: BTreeMap::from([(Source::GitHub, trouble)]),
@@ -2065,7 +2067,7 @@ mod tests {
         let status = status_json(&health, "0.1.0", at("2026-03-03T12:00:00Z"));
         assert_eq!(
             status["slack"],
-            json!({ "state": "trouble", "detail": "Slack refuses", "missing_scopes": [] })
+            json!({ "state": "trouble", "detail": "Slack refuses", "missing_scopes": [], "other_links": 0 })
         );
         assert_eq!(
             status["sources"]["github"]["error"],

@@ -1181,6 +1181,11 @@ fn status_schema() -> Value {
             object(json!({
                 "state": slack_state(),
                 "detail": maybe("string"),
+                "other_links": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Links of the Slack app that are not held here: another daemon's, perhaps.",
+                },
                 "missing_scopes": {
                     "type": "array",
                     "description": "Scopes that the Slack app has not, and that something configured needs.",

@@ -17,6 +17,15 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// As it would be if the API had no path of its own before its addresses.
+    pub(crate) fn without_base(&self, base: &str) -> Seen {
+        let target = self.target.strip_prefix(base).unwrap_or(&self.target);
+        Seen {
+            target: target.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// `GET /task/1`, without the query.
     pub(crate) fn line(&self) -> String {
         let path = self.target.split('?').next().unwrap();

@@ -26,6 +26,7 @@ mod standing;
 mod text;
 mod trouble;
 mod views;
+mod way;
 mod web;
 mod whisper;
 mod wire;
@@ -33,7 +34,7 @@ mod wire;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub struct SlackSettings {
     pub thread_replies: ThreadReplies,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
+    /// The folder of the store: the lock of the app token is there where it cannot be elsewhere.
+    pub store_dir: Option<PathBuf>,
     /// Where the lock of the app token is; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
     pub singleton_dir: Option<PathBuf>,
     pub timings: Timings,
@@ -109,6 +112,10 @@ pub struct Timings {
     pub upgrade_limit: Duration,
     /// From the upgrade to `hello`.
     pub hello_limit: Duration,
+    /// After so long Slack counts the app's links again, where it counted more than are held here.
+    pub recount: Duration,
+    /// And so often once it was counted twice.
+    pub recount_again: Duration,
     /// Our own pings.
     pub ping_every: Duration,
     /// A link without any frame for so long is dead (contract slack 1.4).
@@ -168,6 +175,8 @@ impl Default for Timings {
             open_limit: seconds(10),
             upgrade_limit: seconds(10),
             hello_limit: seconds(10),
+            recount: seconds(20),
+            recount_again: seconds(300),
             ping_every: seconds(10),
             dead_after: seconds(35),
             write_limit: seconds(5),
@@ -205,8 +214,6 @@ pub enum SlackError {
         .path.display()
     )]
     AlreadyRunning { path: PathBuf },
-    #[error("the lock of the Slack app token, {}, cannot be taken: {why}", .path.display())]
-    Lock { path: PathBuf, why: String },
     #[error("Slack cannot be set up: {why}")]
     Setup { why: String },
     #[error("Slack's `{task}` task panicked: {why}")]
@@ -229,7 +236,7 @@ pub async fn run(
     shutdown: watch::Receiver<bool>,
     settled: watch::Receiver<bool>,
 ) -> Result<(), SlackError> {
-    let _lock = lock(&settings.app_token, settings.singleton_dir.as_deref())?;
+    let _lock = lock(&settings.app_token, &lock_folders(&settings))?;
     let timings = Arc::new(settings.timings);
     let web = Web::new(
         &settings.api_url,
@@ -237,6 +244,9 @@ pub async fn run(
         &settings.bot_token,
         timings.call_limit,
     )?;
+    if let Some(proxy) = web.way.by(&settings.api_url) {
+        tracing::info!(proxy, "Slack is reached through the proxy {proxy}");
+    }
     slack_is(&desk, SlackHealth::Connecting);
     let Some(own) = introduce(&web, &desk, &timings, shutdown.clone()).await else {
         return Ok(());
@@ -574,6 +584,12 @@ impl socket::Intake for DeskIntake {
         self.members.forget(None);
         slack_is(&self.desk, health);
     }
+
+    async fn others_are(&self, others: u32, sure: bool) {
+        if let Err(trouble) = self.desk.app_is_shared(others, sure).await {
+            tracing::warn!("operators were not told of another daemon: {trouble}");
+        }
+    }
 }
 
 /// The room's long-lived tasks, by name: one that ends or panics is noticed, so that the daemon is never deaf.
@@ -643,35 +659,50 @@ fn panicked(task: &'static str, error: tokio::task::JoinError) -> SlackError {
 }
 
 /// Holds the app token for this process: two daemons with one token would steal each other's events (contract slack 1.5).
-fn lock(token: &Token, dir: Option<&Path>) -> Result<File, SlackError> {
-    let dir = match dir {
-        Some(dir) => dir.to_owned(),
-        None => std::env::var_os("XDG_RUNTIME_DIR")
-            .map(PathBuf::from)
-            .filter(|dir| dir.is_dir())
-            .unwrap_or_else(std::env::temp_dir),
-    };
+///
+/// The lock is in the first of these directories that takes it. Where none does, the daemon runs without, for its own store
+/// cannot be opened twice in any case; `None` then.
+fn lock(token: &Token, folders: &[PathBuf]) -> Result<Option<File>, SlackError> {
     // The name tells nothing about the token; 64 bits of it tell tokens apart.
     let digest = hex::encode(Sha256::digest(token.0.as_bytes()));
     let name: String = digest.chars().take(16).collect();
-    let path = dir.join(format!("ivan-slack-{name}.lock"));
-    let in_words = |why: std::io::Error| SlackError::Lock {
-        path: path.clone(),
-        why: why.to_string(),
-    };
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        // Somebody else's file, in a directory that all write to: it can still be locked.
-        .or_else(|_| File::open(&path))
-        .map_err(in_words)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SlackError::AlreadyRunning { path }),
-        Err(TryLockError::Error(why)) => Err(in_words(why)),
+    for folder in folders {
+        let path = folder.join(format!("ivan-slack-{name}.lock"));
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            // Somebody else's file, in a directory that all write to: it can still be locked.
+            .or_else(|_| File::open(&path));
+        let locked = match file {
+            Ok(file) => file.try_lock().map(|()| file),
+            Err(why) => Err(TryLockError::Error(why)),
+        };
+        match locked {
+            Ok(file) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => return Err(SlackError::AlreadyRunning { path }),
+            Err(TryLockError::Error(why)) => tracing::warn!(
+                "the lock of the Slack app token cannot be at {} ({why}): a second daemon with this token would not be \
+                 noticed there",
+                path.display()
+            ),
+        }
     }
+    Ok(None)
+}
+
+/// Where the lock of the app token is looked for and made: where all daemons of this machine look, then beside the store.
+fn lock_folders(settings: &SlackSettings) -> Vec<PathBuf> {
+    let shared = settings.singleton_dir.clone().unwrap_or_else(|| {
+        std::env::var_os("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_dir())
+            .unwrap_or_else(std::env::temp_dir)
+    });
+    let mut folders = vec![shared];
+    folders.extend(settings.store_dir.clone());
+    folders
 }
 
 #[cfg(test)]
@@ -688,22 +719,29 @@ mod tests {
     fn one_daemon_per_token() {
         let dir = tempfile::tempdir().unwrap();
         let (one, other) = (Token::new("xapp-1-one"), Token::new("xapp-1-other"));
-        let held = lock(&one, Some(dir.path())).unwrap();
-        let second = lock(&one, Some(dir.path())).unwrap_err();
+        let here = [dir.path().to_owned()];
+        let held = lock(&one, &here).unwrap();
+        let second = lock(&one, &here).unwrap_err();
         assert!(matches!(second, SlackError::AlreadyRunning { .. }));
         assert!(!second.to_string().contains("xapp"), "{second}");
-        lock(&other, Some(dir.path())).unwrap();
+        assert!(lock(&other, &here).unwrap().is_some());
         drop(held);
-        lock(&one, Some(dir.path())).unwrap();
+        assert!(lock(&one, &here).unwrap().is_some());
     }
 
+    /// Where nothing can be written, the next folder takes it; where none can, the daemon runs without.
     #[test]
-    fn a_lock_that_cannot_be_made_says_where() {
-        let error = lock(&Token::new("x"), Some(Path::new("/nowhere/at/all"))).unwrap_err();
-        assert!(
-            error.to_string().contains("/nowhere/at/all/ivan-slack-"),
-            "{error}"
-        );
+    fn a_lock_that_cannot_be_made_is_made_beside_the_store() {
+        let store = tempfile::tempdir().unwrap();
+        let token = Token::new("xapp-1-one");
+        let nowhere = PathBuf::from("/nowhere/at/all");
+        let folders = [nowhere.clone(), store.path().to_owned()];
+        let held = lock(&token, &folders).unwrap();
+        assert!(held.is_some());
+        assert_eq!(std::fs::read_dir(store.path()).unwrap().count(), 1);
+        let second = lock(&token, &folders).unwrap_err();
+        assert!(matches!(second, SlackError::AlreadyRunning { .. }));
+        assert!(lock(&token, &[nowhere]).unwrap().is_none());
     }
 
     #[tokio::test]

@@ -19,9 +19,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::error::UrlError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::forms::{Asked, Opening, without_secrets};
 use super::gate::Ignored;
@@ -58,12 +59,18 @@ static NOT_KEPT: LogThrottle = LogThrottle::new();
 pub trait Door: Send + Sync + 'static {
     /// A fresh address for one link; it is a secret.
     async fn open(&self, limit: Duration) -> Result<String, WebError>;
+    /// A connection to where such an address leads.
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream>;
 }
 
 #[async_trait]
 impl Door for Web {
     async fn open(&self, limit: Duration) -> Result<String, WebError> {
         Web::open(self, limit).await
+    }
+
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream> {
+        self.way.connect(to).await
     }
 }
 
@@ -83,6 +90,8 @@ pub trait Intake: Send + Sync + 'static {
     /// Opens a form; nobody waits for that.
     fn open(&self, opening: Opening);
     fn slack_is(&self, health: SlackHealth);
+    /// So many links of the app are not held here, as Slack counts them; and whether that was counted twice.
+    async fn others_are(&self, others: u32, sure: bool);
 }
 
 /// Holds a link to Slack until told to stop.
@@ -129,6 +138,8 @@ async fn hold(
     let mut current: Option<Link> = None;
     // Those before it, while they are still read.
     let mut retired: Vec<watch::Receiver<State>> = Vec::new();
+    // How often in a row Slack counted more links than are held here.
+    let mut counted = 0_u32;
     let mut stop = shutdown.clone();
     loop {
         let opened = meanwhile(links, &mut stop, connect(door, timings)).await?;
@@ -153,7 +164,14 @@ async fn hold(
                 retired.retain(|state| !is_over(state));
                 let held = retired.len() + 1;
                 tracing::info!(connections, held, "Slack is connected");
-                if connections.is_some_and(|all| usize::try_from(all).unwrap_or(0) > held) {
+                let held = u32::try_from(held).unwrap_or(u32::MAX);
+                let others = connections.unwrap_or(0).saturating_sub(held);
+                counted = if others > 0 {
+                    counted.saturating_add(1)
+                } else {
+                    0
+                };
+                if counted == 1 {
                     tracing::warn!(
                         connections,
                         held,
@@ -162,11 +180,33 @@ async fn hold(
                     );
                 }
                 intake.slack_is(SlackHealth::Connected);
+                let told = intake.others_are(others, counted > 1);
+                if meanwhile(links, &mut stop, told).await?.is_none() {
+                    return Ok(());
+                }
                 let link = current.insert(link);
-                let Some(state) = meanwhile(links, &mut stop, link.leaving()).await? else {
+                // Only a new link is told the count.
+                let recount = match counted {
+                    0 => None,
+                    1 => Some(timings.recount),
+                    _ => Some(timings.recount_again),
+                };
+                let leaving = async {
+                    match recount {
+                        None => link.leaving().await,
+                        Some(wait) => timeout(wait, link.leaving())
+                            .await
+                            .unwrap_or(State::Recount),
+                    }
+                };
+                let Some(state) = meanwhile(links, &mut stop, leaving).await? else {
                     return Ok(());
                 };
                 match state {
+                    State::Recount => {
+                        tracing::debug!("opening another link to have the links counted again");
+                        reopening.after_link(Instant::now())
+                    }
                     State::Refresh => {
                         tracing::info!("Slack is about to close the link; opening the next one");
                         reopening.after_link(Instant::now())
@@ -335,7 +375,14 @@ async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure>
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(FRAME_MAX));
-    let upgrade = connect_async_with_config(url, Some(config), true);
+    let upgrade = async {
+        // Its address is a secret: an error does not name it.
+        let to = url
+            .parse()
+            .map_err(|_| WsError::Url(UrlError::NoHostName))?;
+        let stream = door.dial(&to).await?;
+        client_async_tls_with_config(url, stream, Some(config), None).await
+    };
     match timeout(timings.upgrade_limit, upgrade).await {
         Ok(Ok((socket, _response))) => Ok(socket),
         // 408 and 409 are among them (contract slack 1.5).
@@ -360,6 +407,8 @@ enum State {
     Up { connections: Option<u32> },
     /// Slack will close it soon: open the next one.
     Refresh,
+    /// Slack is to count the links again: open the next one. No link says so of itself.
+    Recount,
     /// `link_disabled`.
     Disabled,
     /// `too_many_websockets`.
@@ -420,7 +469,7 @@ impl Link {
                 State::Crowded => Err(Failure::crowded()),
                 State::Over(why) => Err(Failure::passing(format!("no hello from Slack: {why}"))),
                 // It asks for a successor already, and serves until then.
-                State::Opening | State::Refresh => Ok(None),
+                State::Opening | State::Refresh | State::Recount => Ok(None),
             },
         }
     }

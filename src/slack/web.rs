@@ -20,7 +20,7 @@ use slack_morphism::api::{
 };
 use slack_morphism::blocks::{SlackBlock, SlackView};
 use slack_morphism::errors::SlackClientError;
-use slack_morphism::hyper_tokio::{SlackClientHyperConnector, SlackHyperClient};
+use slack_morphism::hyper_tokio::SlackClientHyperConnector;
 use slack_morphism::{
     ClientResult, SlackApiToken, SlackClient, SlackClientApiCallContext, SlackClientHttpConnector,
     SlackMessageContent, SlackMessageMetadata,
@@ -30,6 +30,7 @@ use tokio::time::{Instant, sleep_until};
 use super::gate::Own;
 use super::pace::Limiter;
 use super::text::instant;
+use super::way::Way;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
     AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, Said,
@@ -166,7 +167,7 @@ pub struct Seen {
 /// The Web API with the two tokens of one app. Clones share their connections.
 #[derive(Clone)]
 pub struct Web {
-    client: Arc<SlackHyperClient>,
+    client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<Way>>>>,
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     pub(super) limit: Duration,
@@ -177,7 +178,8 @@ pub struct Web {
     /// Without a trailing slash.
     pub(super) api_url: String,
     /// For the one call of which only the head counts.
-    pub(super) heads: legacy::Client<HttpsConnector<legacy::connect::HttpConnector>, String>,
+    pub(super) heads: legacy::Client<HttpsConnector<Way>, String>,
+    pub(super) way: Way,
 }
 
 impl Web {
@@ -191,6 +193,7 @@ impl Web {
         let setup = |why: String| SlackError::Setup { why };
         let url = url::Url::parse(api_url)
             .map_err(|error| setup(format!("slack.api_url `{api_url}`: {error}")))?;
+        let way = Way::from_env();
         let connector = match url.scheme() {
             // Nothing on this way needs a certificate, and a machine without any must run the sandbox.
             "http" => HttpsConnectorBuilder::new().with_tls_config(
@@ -216,7 +219,7 @@ impl Web {
         // Not slack-morphism's own connector: that one speaks neither http nor HTTP/1 (contract slack 5.2).
         .https_or_http()
         .enable_http1()
-        .build();
+        .wrap_connector(way.clone());
         let heads = legacy::Client::builder(TokioExecutor::new()).build(connector.clone());
         let api_url = api_url.trim_end_matches('/');
         let connector =
@@ -231,6 +234,7 @@ impl Web {
             listings: Arc::new(Turns::new(DMS_EVERY, DMS_BURST)),
             api_url: api_url.to_owned(),
             heads,
+            way,
         })
     }
 

@@ -95,7 +95,7 @@ async fn with_every_scope_nothing_is_said_of_scopes() {
         let (_, status) = ivan.http("GET", "/status", None).await;
         assert_eq!(
             status["slack"],
-            json!({"state": "connected", "detail": null, "missing_scopes": []})
+            json!({"state": "connected", "detail": null, "missing_scopes": [], "other_links": 0})
         );
     })
     .await;

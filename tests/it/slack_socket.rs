@@ -429,6 +429,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         operators: Vec::new(),
         thread_replies: ThreadReplies::Hint,
         catch_up_after: Duration::from_secs(300),
+        store_dir: None,
         singleton_dir: Some(folder.path().to_owned()),
         timings,
     };

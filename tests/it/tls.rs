@@ -10,14 +10,17 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::harness::*;
 
-/// An authority that nobody knows, and a server's certificate of it for `localhost`.
+/// A name that leads nowhere but through the proxy.
+const PROXIED: &str = "slack.test";
+
+/// An authority that nobody knows, and a server's certificate of it for `localhost` and [`PROXIED`].
 struct Authority {
     pem: String,
     server: Arc<ServerConfig>,
@@ -32,7 +35,8 @@ impl Authority {
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let names = ["localhost", PROXIED].map(str::to_owned);
+        let params = CertificateParams::new(names.to_vec()).unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let server = ServerConfig::builder_with_provider(provider)
@@ -154,6 +158,100 @@ async fn every_client_of_the_daemon_speaks_tls() {
         assert!(done >= least && refused == 0, "{name}: {done}, {refused}");
     }
     assert!(!ivan.log().contains("panicked"), "{}", ivan.log());
+    ivan.finish().await;
+}
+
+/// A company's proxy: it knows one name, and passes on what is said to it.
+struct Proxy {
+    address: SocketAddr,
+    /// The first line of each request.
+    asked: watch::Receiver<Vec<String>>,
+}
+
+impl Proxy {
+    async fn knowing(name: String, there: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asks, asked) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (asks, name) = (asks.clone(), name.clone());
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        match client.read_u8().await {
+                            Ok(byte) => head.push(byte),
+                            Err(_) => return,
+                        }
+                    }
+                    let head = String::from_utf8(head).unwrap();
+                    let line = head.lines().next().unwrap().to_owned();
+                    let known = line == format!("CONNECT {name} HTTP/1.1");
+                    asks.send_modify(|asked| asked.push(line));
+                    if !known {
+                        let no = b"HTTP/1.1 403 Forbidden\r\n\r\n";
+                        return drop(client.write_all(no).await);
+                    }
+                    let mut server = TcpStream::connect(there).await.unwrap();
+                    let yes = b"HTTP/1.1 200 Connection established\r\n\r\n";
+                    client.write_all(yes).await.unwrap();
+                    // However it ends, it has ended for both.
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Proxy { address, asked }
+    }
+}
+
+#[tokio::test]
+async fn slack_is_reached_through_the_proxy_of_the_environment() {
+    let authority = Authority::new("ours");
+    let mut ivan = two_tasks().start().await;
+    let service = ivan.slack().front().address();
+    let gateway = Gateway::before(service, Arc::clone(&authority.server)).await;
+    let there: SocketAddr = gateway
+        .authority
+        .replace("localhost", "127.0.0.1")
+        .parse()
+        .unwrap();
+    let name = format!("{PROXIED}:{}", there.port());
+    let proxy = Proxy::knowing(name.clone(), there).await;
+    let url = ivan.slack().api_url();
+    let url = url.replace(&format!("http://{service}"), &format!("https://{name}"));
+    assert!(url.starts_with("https://slack.test:"), "{url}");
+    ivan.env("IVAN__SLACK__API_URL", url);
+    ivan.slack().links_are_at(&format!("wss://{name}"));
+    let file = ivan.folder().join("authority.pem");
+    std::fs::write(&file, &authority.pem).unwrap();
+    ivan.env("SSL_CERT_FILE", file);
+    for no in [
+        "ALL_PROXY",
+        "all_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+    ] {
+        ivan.env(no, "");
+    }
+    ivan.env("HTTPS_PROXY", format!("http://{}", proxy.address));
+    ivan.env("NO_PROXY", "example.test");
+    ivan.start().await;
+    ivan.logs(&format!(
+        "Slack is reached through the proxy {}",
+        proxy.address
+    ))
+    .await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    ivan.dm(ANA, "done")
+        .await
+        .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
+    // The Web API and the link; nothing else was asked of it.
+    let asked = proxy.asked.borrow().clone();
+    assert!(asked.len() >= 2, "{asked:?}");
+    let line = format!("CONNECT {name} HTTP/1.1");
+    assert!(asked.iter().all(|asked| *asked == line), "{asked:?}");
     ivan.finish().await;
 }
 

@@ -14,7 +14,12 @@ use crate::domain::task::Source;
 use crate::lenient::{Name, first, lenient};
 
 /// Events that say something about a task (contract github 9.4).
-const GITHUB_EVENTS: [&str; 3] = ["issue_comment", "issues", "repository"];
+const GITHUB_EVENTS: [&str; 4] = [
+    "issue_comment",
+    "issue_dependencies",
+    "issues",
+    "repository",
+];
 /// Events that a webhook with "send me everything" sends as well, and those of every webhook or app.
 const GITHUB_IGNORED: [&str; 27] = [
     "check_run",

@@ -25,11 +25,12 @@ const POINTS_A_MINUTE: u32 = 900;
 const CREATIONS_A_MINUTE: usize = 80;
 const CREATIONS_AN_HOUR: usize = 500;
 /// Events that a hook can ask for, of those that the contract names (9.4).
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 8] = [
     "*",
     "push",
     "issues",
     "issue_comment",
+    "issue_dependencies",
     "repository",
     "pull_request",
     "label",
@@ -360,6 +361,13 @@ impl World {
                 }
                 self.change(repo, number, &me, &change);
                 Ok(Reply::new(200, self.shown(call, repo, number)))
+            }
+            ("GET", ["dependencies", way @ ("blocked_by" | "blocking")]) => {
+                let others = self.dependencies(repo, number, way).into_iter();
+                let seen = others.filter(|(repo, _)| self.sees(*repo));
+                let shown = seen.map(|(repo, number)| self.shown(call, repo, number));
+                let path = format!("/repositories/{repo}/issues/{number}/dependencies/{way}");
+                self.page(call, &path, shown.collect())
             }
             ("GET", ["comments"]) => self.list_comments(call, repo, Some(number)),
             ("POST", ["comments"]) => {

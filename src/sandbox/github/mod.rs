@@ -366,6 +366,29 @@ impl GitHub {
             .with(|world| world.rename_repo(id, full_name, &by));
     }
 
+    /// An issue waits for another, by GitHub's own dependencies, or no longer.
+    #[track_caller]
+    pub fn wait_for(&self, waits: (&str, u64), first: (&str, u64), on: bool) {
+        let at = |(repo, number): (&str, u64)| (self.repo(repo), number);
+        let (waits, first) = (at(waits), at(first));
+        let by = self.somebody();
+        self.house.with(|world| world.depend(waits, first, on, &by));
+    }
+
+    /// The issue's fields are these, as on the wire; an empty list takes them away.
+    #[track_caller]
+    pub fn set_fields(&self, repo: &str, number: u64, fields: Value) {
+        let id = self.repo(repo);
+        let by = self.somebody();
+        self.house
+            .with(|world| world.set_fields(id, number, fields, &by));
+    }
+
+    /// Whether issues in payloads speak of dependencies and fields, as those of the API do.
+    pub fn payloads_tell_all(&self, all: bool) {
+        locked(&self.house.world).payloads_tell_all = all;
+    }
+
     /// The repository is read-only, or no longer.
     #[track_caller]
     pub fn archive_repo(&self, repo: &str, archived: bool) {

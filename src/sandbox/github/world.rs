@@ -44,6 +44,8 @@ pub(super) struct World {
     pub allow_loopback: bool,
     /// The last number given out before listings began to lag: they do not show what came after.
     pub lag: Option<u64>,
+    /// Whether issues in payloads speak of dependencies and fields; the contract does not know.
+    pub payloads_tell_all: bool,
     /// How far its clock is ahead of everybody else's, in milliseconds.
     pub ahead: i64,
     number: u64,
@@ -98,6 +100,8 @@ pub(super) struct Issue {
     pub json: Value,
     /// In order of their ids.
     pub comments: Vec<Value>,
+    /// The issues that it waits for: repository and number.
+    pub waits_for: Vec<(u64, u64)>,
     pub gone: Option<Gone>,
 }
 
@@ -173,6 +177,7 @@ impl World {
             spent: VecDeque::new(),
             allow_loopback: false,
             lag: None,
+            payloads_tell_all: true,
             // A store outlives the sandbox that it was filled from: what it has seen must not come again.
             ahead: 0,
             number: fastrand::u64(..1_000_000) * 1000,
@@ -423,7 +428,97 @@ impl World {
         json["url"] = json!(format!("{api}/issues/{number}"));
         json["repository_url"] = json!(api);
         json["comments"] = json!(issue.comments.len());
+        if !pull {
+            let is_open = |at: &&(u64, u64)| {
+                self.issue(at.0, at.1)
+                    .is_some_and(|issue| issue.json["state"] == "open")
+            };
+            let [blocked_by, blocking] =
+                ["blocked_by", "blocking"].map(|way| self.dependencies(repo, number, way));
+            json["issue_dependencies_summary"] = json!({
+                "blocked_by": blocked_by.iter().filter(is_open).count(), "total_blocked_by": blocked_by.len(),
+                "blocking": blocking.iter().filter(is_open).count(), "total_blocking": blocking.len(),
+            });
+        }
         json
+    }
+
+    /// Where an issue is by now: it may have been transferred. `None` if it was deleted.
+    fn now_at(&self, mut at: (u64, u64)) -> Option<(u64, u64)> {
+        while let Some(gone) = self.issue(at.0, at.1)?.gone {
+            match gone {
+                Gone::Deleted => return None,
+                Gone::Moved { repo, number } => at = (repo, number),
+            }
+        }
+        Some(at)
+    }
+
+    /// The issues that it waits for (`blocked_by`), or that wait for it (`blocking`).
+    pub fn dependencies(&self, repo: u64, number: u64, way: &str) -> Vec<(u64, u64)> {
+        let waits_for = |repo: u64, number: u64| {
+            let issue = self.issue(repo, number);
+            let at = issue.map(|issue| issue.waits_for.as_slice());
+            let now = at
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|at| self.now_at(*at));
+            now.collect::<Vec<_>>()
+        };
+        if way == "blocked_by" {
+            return waits_for(repo, number);
+        }
+        let issues = self.repos.iter().flat_map(|(id, repo)| {
+            let there = repo.issues.iter().filter(|(_, issue)| issue.gone.is_none());
+            there.map(|(number, _)| (*id, *number))
+        });
+        issues
+            .filter(|at| waits_for(at.0, at.1).contains(&(repo, number)))
+            .collect()
+    }
+
+    /// An issue waits for another from now on, or no longer. Neither counts as changed (measured by others), and both
+    /// repositories tell it (docs.github.com, webhook event `issue_dependencies`).
+    pub fn depend(&mut self, waits: (u64, u64), first: (u64, u64), on: bool, by: &str) {
+        let Some(issue) = self.issue_mut(waits.0, waits.1) else {
+            return;
+        };
+        issue.waits_for.retain(|known| *known != first);
+        if on {
+            issue.waits_for.push(first);
+        }
+        let (blocked, blocking) = (self.show(waits.0, waits.1), self.show(first.0, first.1));
+        let told = json!({
+            "blocked_issue_id": blocked["id"], "blocked_issue": blocked,
+            "blocking_issue_id": blocking["id"], "blocking_issue": blocking,
+        });
+        let (added, word) = if on {
+            ("added", "blocked_by_added")
+        } else {
+            ("removed", "blocked_by_removed")
+        };
+        let mut of_blocked = told.clone();
+        of_blocked["blocking_issue_repo"] = self.repo_json(first.0);
+        self.tell(waits.0, "issue_dependencies", word, by, of_blocked);
+        let mut of_blocking = told;
+        of_blocking["blocked_issue_repo"] = self.repo_json(waits.0);
+        let word = format!("blocking_{added}");
+        self.tell(first.0, "issue_dependencies", &word, by, of_blocking);
+    }
+
+    /// The fields of the issue are these from now on, as on the wire.
+    pub fn set_fields(&mut self, repo: u64, number: u64, fields: Value, by: &str) {
+        let at = iso(self.time());
+        let Some(issue) = self.issue_mut(repo, number) else {
+            return;
+        };
+        let action = match fields.as_array().is_some_and(Vec::is_empty) {
+            true => "field_removed",
+            false => "field_added",
+        };
+        issue.json["issue_field_values"] = fields;
+        issue.json["updated_at"] = json!(at);
+        self.tell_issue(repo, number, action, by, json!({}));
     }
 
     /// A comment as on the wire (contract 4.2).
@@ -501,6 +596,7 @@ impl World {
             "closed_at": if closed { json!(updated) } else { Value::Null },
             "closed_by": if closed { self.user(&by) } else { Value::Null },
             "author_association": "MEMBER", "performed_via_github_app": null,
+            "issue_field_values": wish.get("issue_field_values").cloned().unwrap_or_else(|| json!([])),
         });
         let pull = wish["pull_request"] == true;
         if pull {
@@ -512,6 +608,7 @@ impl World {
                 Issue {
                     json,
                     comments: Vec::new(),
+                    waits_for: Vec::new(),
                     gone: None,
                 },
             );
@@ -647,6 +744,7 @@ impl World {
             return 0;
         };
         let (mut json, comments) = (issue.json.clone(), issue.comments.clone());
+        let waits_for = issue.waits_for.clone();
         let at = iso(self.time());
         let target = self.repos.get_mut(&to);
         let there = target
@@ -664,6 +762,7 @@ impl World {
                 Issue {
                     json,
                     comments,
+                    waits_for,
                     gone: None,
                 },
             );
@@ -762,8 +861,18 @@ impl World {
 
     // Webhooks.
 
+    /// An issue as payloads have it.
+    fn told(&self, repo: u64, number: u64) -> Value {
+        let mut issue = self.show(repo, number);
+        if let Some(issue) = issue.as_object_mut().filter(|_| !self.payloads_tell_all) {
+            issue.remove("issue_dependencies_summary");
+            issue.remove("issue_field_values");
+        }
+        issue
+    }
+
     fn tell_issue(&mut self, repo: u64, number: u64, action: &str, by: &str, mut extra: Value) {
-        extra["issue"] = self.show(repo, number);
+        extra["issue"] = self.told(repo, number);
         self.tell(repo, "issues", action, by, extra);
     }
 
@@ -776,7 +885,7 @@ impl World {
         comment: &Value,
         mut extra: Value,
     ) {
-        extra["issue"] = self.show(repo, number);
+        extra["issue"] = self.told(repo, number);
         extra["comment"] = comment.clone();
         self.tell(repo, "issue_comment", action, by, extra);
     }

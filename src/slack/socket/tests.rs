@@ -64,6 +64,10 @@ impl Door for Front {
             None => Ok(self.url.clone()),
         }
     }
+
+    async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream> {
+        TcpStream::connect(to.authority().unwrap().as_str()).await
+    }
 }
 
 /// Keeps every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
@@ -71,6 +75,8 @@ struct Ear {
     kept: Mutex<Vec<String>>,
     missed: Mutex<Vec<String>>,
     opened: Mutex<Vec<String>>,
+    /// What was heard of links elsewhere.
+    others: watch::Sender<Vec<(u32, bool)>>,
     permits: Semaphore,
     health: watch::Sender<SlackHealth>,
 }
@@ -134,6 +140,10 @@ impl Intake for Ear {
         forms::understand(kind, payload, &own, |_| None, |_| Vec::new(), true, now)
     }
 
+    async fn others_are(&self, others: u32, sure: bool) {
+        self.others.send_modify(|heard| heard.push((others, sure)));
+    }
+
     fn missed(&self, heard: &Heard) {
         self.missed.lock().unwrap().push(heard.text.clone());
     }
@@ -167,6 +177,7 @@ impl Slack {
             kept: Mutex::default(),
             missed: Mutex::default(),
             opened: Mutex::default(),
+            others: watch::Sender::default(),
             permits: Semaphore::new(0),
             health: health_is,
         });
@@ -828,6 +839,46 @@ async fn a_refused_upgrade_asks_for_a_new_address(#[case] status: &str) {
     slack.opened().await;
     slack.opened().await;
     slack.accepts_and_greets().await;
+    slack.stops().await;
+}
+
+/// Only a new link is told how many there are: one is opened to have them counted again.
+#[tokio::test]
+async fn links_that_are_not_held_here_are_counted_again_before_they_are_sure() {
+    let mut slack = Slack::start(Timings {
+        recount: Duration::from_millis(20),
+        recount_again: Duration::from_millis(20),
+        ..timings()
+    })
+    .await;
+    let mut heard = slack.ear.others.subscribe();
+    let mut links = Vec::new();
+    // As Slack counts them; those that were replaced are read for a while, and are held here.
+    for all in [2, 3, 4, 3] {
+        let mut link = slack.accepts().await;
+        link.says(json!({"type": "hello", "num_connections": all}))
+            .await;
+        links.push(link);
+    }
+    let all = soon("four counts", heard.wait_for(|all| all.len() == 4)).await;
+    assert_eq!(
+        *all.unwrap(),
+        [(1, false), (1, true), (1, true), (0, false)]
+    );
+    slack.stops().await;
+}
+
+#[tokio::test]
+async fn links_that_are_all_held_here_are_not_counted_again() {
+    let mut slack = Slack::start(Timings {
+        recount: Duration::ZERO,
+        ..timings()
+    })
+    .await;
+    let mut link = slack.accepts_and_greets().await;
+    link.delivers("e1", "done").await;
+    link.acks("e1").await;
+    assert_eq!(*slack.ear.others.borrow(), [(0, false)]);
     slack.stops().await;
 }
 

@@ -1,0 +1,70 @@
+//! Two daemons with one Slack app would take each other's messages: the lock of the app token, and what is said where it
+//! cannot see the other one.
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// Another daemon's link: where it looks, the lock of this one is not (`PrivateTmp=yes`).
+async fn another_link(ivan: &Ivan) -> impl Sized + use<> {
+    let open = format!("{}/apps.connections.open", ivan.slack().api_url());
+    let asked = client().post(open).bearer_auth(ivan.slack().app_token());
+    let answer: Value = asked.send().await.unwrap().json().await.unwrap();
+    let url = answer["url"].as_str().unwrap().to_owned();
+    let (mut link, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let hello = link.next().await.unwrap().unwrap().into_text().unwrap();
+    assert!(hello.contains("hello"), "{hello}");
+    link
+}
+
+/// After 20 s the links are counted again, and then it is sure.
+#[tokio::test]
+async fn another_daemon_with_the_same_app_is_told_to_operators_and_in_status() {
+    let setup = two_tasks().config("slack.operators = [\"U0ANN01\"]");
+    let mut ivan = setup.start().await;
+    let other = another_link(&ivan).await;
+    ivan.start().await;
+    let (_, status) = ivan.http("GET", "/status", None).await;
+    assert_eq!(status["slack"]["other_links"], 1, "{status}");
+    let ran = ivan.cli(&["status"]).await;
+    assert!(
+        ran.out.contains("1 link of this app elsewhere"),
+        "{}",
+        ran.out
+    );
+    ivan.is_told(ANA)
+        .answers()
+        .await
+        .begins("✗ Slack counts 1 more link of this app than I hold: another daemon");
+    drop(other);
+    ivan.finish().await;
+}
+
+#[tokio::test]
+async fn one_daemon_alone_counts_no_other_links() {
+    ivan_test(two_tasks(), async |ivan| {
+        let (_, status) = ivan.http("GET", "/status", None).await;
+        assert_eq!(status["slack"]["other_links"], json!(0));
+    })
+    .await;
+}
+
+/// Nothing can be written but the folder of the store.
+#[tokio::test]
+async fn without_a_folder_for_temporary_files_the_lock_is_beside_the_store() {
+    let mut ivan = two_tasks().start().await;
+    ivan.env("TMPDIR", "/nonexistent");
+    ivan.env("XDG_RUNTIME_DIR", "/nonexistent/run");
+    ivan.start().await;
+    ivan.logs("the lock of the Slack app token cannot be at /nonexistent/ivan-slack-")
+        .await;
+    ivan.dm(ANA, "current").await.mentions("Renew cert");
+    let files = std::fs::read_dir(ivan.folder()).unwrap();
+    let locks = files.filter(|file| {
+        let name = file.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("ivan-slack-")
+    });
+    assert_eq!(locks.count(), 1);
+    ivan.finish().await;
+}
