@@ -10,6 +10,7 @@ mod forms;
 mod gestures;
 mod home;
 mod identity;
+mod idle;
 mod log;
 mod looked_at;
 mod morning;
@@ -22,6 +23,7 @@ mod undo;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +68,7 @@ pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use empty::EmptyList;
 pub use home::HomeTab;
 pub use identity::Identity;
+pub use idle::UnderWay;
 pub use log::{LogAsked, LogPage};
 pub use looked_at::Post;
 pub use morning::MorningView;
@@ -145,6 +148,8 @@ struct Inner {
     accounts: BTreeMap<Source, Arc<dyn Accounts>>,
     introduced: identity::Introduced,
     strangers: strangers::Strangers,
+    /// How much is under way that is not in the store.
+    under_way: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -354,6 +359,7 @@ impl Desk {
                     .collect(),
                 introduced: identity::Introduced::default(),
                 strangers: strangers::Strangers::default(),
+                under_way: AtomicUsize::default(),
             }),
         }
     }

@@ -572,7 +572,12 @@ impl socket::Intake for DeskIntake {
     }
 
     fn open(&self, opening: forms::Opening) {
-        tokio::spawn(Arc::clone(&self.opener).open(opening));
+        let under_way = self.desk.under_way();
+        let opens = Arc::clone(&self.opener).open(opening);
+        tokio::spawn(async move {
+            opens.await;
+            drop(under_way);
+        });
     }
 
     fn slack_is(&self, health: SlackHealth) {

@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod effects;
 pub mod forms;
 pub mod homes;
+pub mod idle;
 pub mod links;
 pub mod log;
 pub mod messages;

@@ -89,6 +89,7 @@ pub struct Signals {
     pub homes: Notify,
     pub rhythms: Notify,
     settled: watch::Sender<u64>,
+    progress: watch::Sender<u64>,
 }
 
 impl Signals {
@@ -110,6 +111,17 @@ impl Signals {
     /// Changes each time that a command or a message got further.
     pub fn settled(&self) -> watch::Receiver<u64> {
         self.settled.subscribe()
+    }
+
+    /// Changes after each commit, and after each call of [`Signals::progressed`].
+    pub fn progress(&self) -> watch::Receiver<u64> {
+        self.progress.subscribe()
+    }
+
+    /// Work that is not in the store has ended.
+    pub fn progressed(&self) {
+        self.progress
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -514,6 +526,7 @@ impl Writer {
                 .flat_map(|job| job.finish(answer.clone(), &path))
                 .collect::<BTreeSet<Wake>>();
             wakes.into_iter().for_each(|wake| self.signals.fire(wake));
+            self.signals.progressed();
             if let Err(Failed::Ruined(why)) = committed {
                 return Some(why);
             }

@@ -1,0 +1,50 @@
+//! Whether anything is still to come of what was heard. The demo waits for this instead of a time-out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
+
+use super::{Desk, Inner};
+use crate::domain::task::Source;
+use crate::store::{StoreTrouble, idle};
+
+/// Work of the Slack surface that is not in the store: a form that is being opened. It ends when this is dropped.
+pub struct UnderWay {
+    inner: Arc<Inner>,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.inner.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.inner.store.signals().progressed();
+    }
+}
+
+impl Desk {
+    /// Such work begins.
+    pub fn under_way(&self) -> UnderWay {
+        self.inner.under_way.fetch_add(1, Ordering::SeqCst);
+        UnderWay {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+
+    /// Whether nothing more will be said about what was heard, until something new is heard or a queued operation ends.
+    /// Deliveries of the sources in `without` are not waited for.
+    pub async fn is_idle(&self, without: Vec<Source>) -> Result<bool, StoreTrouble> {
+        // In this order: such work leaves what it has to say in the store before it ends.
+        if self.inner.under_way.load(Ordering::SeqCst) > 0 {
+            return Ok(false);
+        }
+        self.inner
+            .store
+            .read(move |connection| idle::is_idle(connection, &without))
+            .await
+    }
+
+    /// Changes whenever [`Desk::is_idle`] may answer otherwise.
+    pub fn progress(&self) -> watch::Receiver<u64> {
+        self.inner.store.signals().progress()
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether the daemon still has to act on something, or to say something.
+
+use rusqlite::Connection;
+
+use super::{messages, operations};
+use crate::domain::task::Source;
+
+/// Whether nothing that is kept will lead to a message by itself: every Slack event and delivery is handled, every command
+/// is answered or reported as queued, every message is posted, and every Home tab is published.
+///
+/// Left out are queued operations, deliveries whose source has failed to answer, and deliveries of the sources in `without`.
+pub fn is_idle(connection: &Connection, without: &[Source]) -> rusqlite::Result<bool> {
+    let to_act_on: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM slack_events WHERE handled_ms IS NULL)
+                 OR EXISTS (SELECT 1 FROM homes WHERE wanted > published)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    if to_act_on || deliveries_wait(connection, without)? {
+        return Ok(false);
+    }
+    Ok(operations::untold(connection)?.is_empty() && messages::outgoing(connection, 1)?.is_empty())
+}
+
+fn deliveries_wait(connection: &Connection, without: &[Source]) -> rusqlite::Result<bool> {
+    for source in Source::ALL {
+        if without.contains(&source) {
+            continue;
+        }
+        let waits: bool = connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE handled_ms IS NULL AND attempts = 0 AND source = ?1)",
+            )?
+            .query_row([source.as_str()], |row| row.get(0))?;
+        if waits {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::event::Delivery;
+    use crate::domain::reply::Words;
+    use crate::store::migrate::{MIGRATIONS, migrate};
+    use crate::store::{deliveries, homes, slack_events};
+
+    /// Each of what is still to be done or said, and its end.
+    #[test]
+    fn it_is_idle_when_all_is_done_and_said() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let (tx, now) = (&connection, DateTime::UNIX_EPOCH);
+        let idle = |without: &[Source]| is_idle(tx, without).unwrap();
+        assert!(idle(&[]));
+
+        let heard = slack_events::Heard {
+            keys: vec!["event:Ev1".into()],
+            user: "U0ANN01".into(),
+            channel: "D0DM001".into(),
+            direct: true,
+            text: "current".into(),
+            ts: "1763800000.000100".into(),
+            said_at: now,
+            thread: None,
+            gesture: slack_events::Gesture::Said,
+            attached: Default::default(),
+        };
+        slack_events::keep(tx, &heard, "{}", now).unwrap();
+        assert!(!idle(&[]), "a message to act on");
+        let event = slack_events::known(tx, &heard.keys).unwrap().unwrap();
+        slack_events::handle(tx, event, now).unwrap();
+        assert!(idle(&[]));
+
+        homes::opened(tx, "U0ANN01", "D0DM001", None, now).unwrap();
+        assert!(!idle(&[]), "a Home tab to publish");
+        let version = homes::since(tx, now).unwrap()[0].version;
+        homes::published(tx, "U0ANN01", version, None, None).unwrap();
+        assert!(idle(&[]));
+
+        let draft = messages::Draft {
+            channel: "D0DM001".into(),
+            words: Some(Words::new().text("Hello")),
+            ..messages::Draft::default()
+        };
+        let message = messages::add(tx, &draft, "01", now).unwrap();
+        assert!(!idle(&[]), "a message to post");
+        messages::posted(tx, message, 1, "1763800000.000200", now).unwrap();
+        assert!(idle(&[]));
+
+        let delivery = Delivery {
+            source: Source::ClickUp,
+            dedupe_key: "1".into(),
+            event: "taskUpdated".into(),
+            payload: Vec::new(),
+        };
+        deliveries::keep(tx, &delivery, now).unwrap();
+        assert!(!idle(&[]), "a delivery to apply");
+        assert!(!idle(&[Source::GitHub]));
+        assert!(
+            idle(&[Source::ClickUp]),
+            "a source that is known to be down"
+        );
+        deliveries::failed(tx, 1, "no answer").unwrap();
+        assert!(idle(&[]), "a source that failed to answer");
+    }
+}
