@@ -2,6 +2,9 @@
 //!
 //! What is typed is said in the sandbox's Slack, and what is printed is what stands there afterwards: the same socket,
 //! store and requests as in earnest. Beneath each answer stands what ClickUp and GitHub were asked to do for it.
+//!
+//! An answer is waited for until it is there, or until the daemon has nothing left to act on and nothing left to say
+//! ([`Desk::is_idle`]); Ctrl-C ends a wait.
 
 #![expect(
     clippy::indexing_slicing,
@@ -10,34 +13,32 @@
 
 mod blocks;
 mod forms;
+mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustyline::ExternalPrinter;
-use rustyline::error::ReadlineError;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::app::{App, AppError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors};
 use crate::desk::{Desk, SlackHealth};
 use crate::domain::command::is_bare_create;
-use crate::domain::sign;
 use crate::domain::task::Source;
 use crate::http::Synchronize;
-use crate::sandbox::front::{Fault, Seen, What};
+use crate::sandbox::front::{Fault, Front, Seen, What};
 use crate::sandbox::slack::{Happening, Posted, Whisper};
 use crate::sandbox::{Sandbox, Seed};
-use blocks::{Button, Look, button_called, buttons_in, tame};
+use blocks::{Button, Look, button_called, buttons_in, called, tame};
 use forms::Form;
+use terminal::{Input, Screen, Stop, Stops};
 
 /// Whose DM the terminal is.
 const ANA: &str = "U0ANN01";
@@ -46,14 +47,14 @@ const SECRET: &str = "a-secret-of-the-demo";
 /// Bo's account in ClickUp.
 const BO: i64 = 4243;
 const REPO: &str = "acme/widgets";
-const LIST: &str = "Inbox";
-/// How long the daemon may take to be ready, and an answer to come.
+/// How long the daemon may take to be ready. An answer is waited for no longer, should the daemon never come to rest.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an answer that says `…` is given to become an outcome, where nobody waits at a prompt for it.
 const OUTCOME_WITHIN: Duration = Duration::from_secs(8);
-
-/// How long a notice may take.
-const NOTICE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a source that is slow takes for a write: longer than it takes Ivan to say that it waits.
+const SLOW: Duration = Duration::from_secs(6);
+/// Buttons that are named where one is not there.
+const BUTTONS_NAMED: usize = 10;
 
 /// Why there is no demo.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum DemoError {
 /// Starts the sandbox and the daemon, reads lines until the end of input, and shows what has changed.
 pub async fn run() -> Result<(), DemoError> {
     let folder = tempfile::Builder::new().prefix("ivan-demo-").tempdir()?;
+    let mut stops = Stops::listen()?;
+    // Before anything that takes time: what is typed from now on is the first line.
+    let (input, screen) = Input::open();
     let sandbox = Sandbox::start(Seed::demo()).await?;
     let config = config(&sandbox, folder.path())?;
     let app = App::build(&config, Clock::system()).await?;
@@ -85,19 +89,32 @@ pub async fn run() -> Result<(), DemoError> {
     let mut daemon = tokio::spawn(app.run(async {
         let _ = stopped.await;
     }));
-    let (input, screen) = Input::open();
-    let mut dm = Dm::new(sandbox.clone(), sync, screen);
     tokio::select! {
         in_time = tokio::time::timeout(PATIENCE, ready(&desk, &sandbox)) => {
             in_time.map_err(|_| DemoError::NotReady)?;
         }
         ended = &mut daemon => return ended_well(ended),
+        _ = stops.next() => return Ok(()),
     }
-    dm.greet(&desk).await;
+    let mut dm = Dm::new(sandbox.clone(), desk, sync, screen, stops);
+    dm.greet();
     dm.talk(input).await?;
     dm.part();
     let _ = stop.send(());
-    ended_well(daemon.await)?;
+    let is_over = async {
+        if dm.stopped.is_none() {
+            dm.stops.next().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = is_over => {
+            // Nobody wants to wait for what it is at, and its store goes with the demo.
+            daemon.abort();
+            let _ = daemon.await;
+        }
+        ended = &mut daemon => ended_well(ended)?,
+    }
     sandbox.close().await;
     Ok(())
 }
@@ -160,18 +177,22 @@ async fn ready(desk: &Desk, sandbox: &Sandbox) {
 /// Ana's side of the conversation, and the view behind it.
 struct Dm {
     sandbox: Sandbox,
+    desk: Desk,
     clickup: Receiver<Seen>,
     github: Receiver<Seen>,
     slack: Receiver<Happening>,
     before: Holdings,
     /// What was answered with `…`, and has no outcome yet.
     pending: Vec<Pending>,
-    /// What `press`, `react` and `thread` are about: the message that was shown last, and where it stands.
-    last: Option<(String, Posted)>,
-    /// The Home tab was shown last: `press` is about that.
-    at_home: bool,
-    /// What only Ana sees was shown last: `press` is about that.
-    whispered: Option<Whisper>,
+    /// The same of what only Ana sees.
+    pending_whispers: usize,
+    /// Ivan's messages that were shown, or are older than the demo: by conversation and `ts`, with their texts.
+    known: BTreeMap<(String, String), String>,
+    known_whispers: Vec<Whisper>,
+    /// What `press`, `react` and `thread` are about: what was shown last.
+    last: Option<Shown>,
+    /// The Home tab is open: `press` is about its buttons first.
+    home: Option<Home>,
     /// The form that is open.
     form: Option<Form>,
     /// Reactions that were put, where and which.
@@ -179,20 +200,24 @@ struct Dm {
     /// The conversation that Ana spoke in last.
     place: String,
     /// Who was told not to answer.
-    down: BTreeSet<String>,
-    /// The next webhook gets lost, so that nothing is told of what it would have said.
+    down: BTreeSet<Source>,
+    /// The webhooks of the next change get lost, so that nothing is told of what they would have said.
     lost: bool,
     /// Reads the sources, as `ivan sync` does.
     sync: Arc<dyn Synchronize>,
     screen: Screen,
+    stops: Stops,
+    /// Why the demo is to end.
+    stopped: Option<Stop>,
 }
 
 /// Every task and issue, as one line each.
 type Holdings = BTreeMap<(Source, String), String>;
 
-/// An answer that will change.
+/// A message that said `…`, and will change.
 struct Pending {
-    asked: Asked,
+    channel: String,
+    ts: String,
     shown: String,
 }
 
@@ -206,17 +231,55 @@ struct Asked {
     thread: Option<String>,
 }
 
+/// Something of Ivan's that was shown.
+#[derive(Clone)]
+enum Shown {
+    Message { channel: String, posted: Posted },
+    Whisper(Whisper),
+}
+
+/// The Home tab as it was shown.
+struct Home {
+    buttons: Vec<Button>,
+    /// Something was shown since: its buttons are numbered behind those of the tab.
+    answered: bool,
+}
+
+/// Where a button is.
+#[derive(Clone)]
+enum Place {
+    Home,
+    In(Shown),
+}
+
+/// What a wait came to.
+enum Waited<T> {
+    Came(T),
+    /// Nothing more will come.
+    Nothing,
+    /// Ctrl-C.
+    Interrupted,
+}
+
 impl Dm {
-    fn new(sandbox: Sandbox, sync: Arc<dyn Synchronize>, screen: Screen) -> Dm {
-        Dm {
+    fn new(
+        sandbox: Sandbox,
+        desk: Desk,
+        sync: Arc<dyn Synchronize>,
+        screen: Screen,
+        stops: Stops,
+    ) -> Dm {
+        let mut dm = Dm {
             clickup: sandbox.clickup.front().subscribe(),
             github: sandbox.github.front().subscribe(),
             slack: sandbox.slack.subscribe(),
             before: holdings(&sandbox),
             pending: Vec::new(),
+            pending_whispers: 0,
+            known: BTreeMap::new(),
+            known_whispers: Vec::new(),
             last: None,
-            at_home: false,
-            whispered: None,
+            home: None,
             form: None,
             reactions: Vec::new(),
             place: sandbox.slack.dm(ANA),
@@ -224,35 +287,47 @@ impl Dm {
             lost: false,
             sync,
             screen,
+            stops,
+            stopped: None,
+            desk,
             sandbox,
+        };
+        for (channel, posted) in dm.messages() {
+            dm.knows(&channel, &posted);
         }
+        dm
     }
 
-    async fn greet(&mut self, desk: &Desk) {
-        let health = desk.health().await;
-        let open = |source| health.sources.get(&source).map_or(0, |at| at.tasks);
-        self.print(&format!(
-            "Sandbox on loopback: Slack, ClickUp ({LIST}, {} tasks), GitHub ({REPO}, {} issues). You are Ana.\n\
-             Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,\n\
-             `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and\n\
-             `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.\n",
-            open(Source::ClickUp),
-            open(Source::GitHub),
-        ));
+    fn greet(&mut self) {
+        self.print(
+            "You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.\n\
+             Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.\n",
+        );
     }
 
     /// Until the end of input; fails if reading fails.
     async fn talk(&mut self, mut input: Input) -> std::io::Result<()> {
         loop {
+            if self.stopped.is_some() {
+                return Ok(());
+            }
+            self.screen.at_prompt(!input.has_more());
             let line = tokio::select! {
-                line = input.line() => line?,
-                () = something(&mut self.slack), if !self.pending.is_empty() => {
+                biased;
+                line = input.line() => line,
+                () = something(&mut self.slack) => {
+                    self.screen.gather();
                     self.catch_up();
+                    self.screen.print_gathered();
                     continue;
                 }
-                _ = tokio::signal::ctrl_c() => None,
+                stop = self.stops.next() => {
+                    self.stopped = Some(stop);
+                    continue;
+                }
             };
-            let Some(line) = line else {
+            self.screen.at_prompt(false);
+            let Some((line, is_shown)) = line? else {
                 self.settle().await;
                 return Ok(());
             };
@@ -260,7 +335,7 @@ impl Dm {
             if line.is_empty() {
                 continue;
             }
-            if !self.screen.echoes {
+            if !is_shown {
                 let name = self.paint(BOLD, "Ana  › ");
                 self.print(&format!("{name}{}", tame(line)));
             }
@@ -268,156 +343,335 @@ impl Dm {
                 self.settle().await;
                 return Ok(());
             }
-            let gesture = line.split_once(' ').unwrap_or((line, ""));
-            match (line.strip_prefix('!'), gesture) {
-                (Some(trouble), _) => self.make(trouble).await,
-                (None, ("press", button)) => self.press(button.trim()).await,
-                (None, ("react", name)) => self.react(name.trim()).await,
-                (None, ("unreact", name)) => self.unreact(name.trim()).await,
-                (None, ("shortcut", which)) => self.shortcut(which.trim()).await,
-                (None, ("fill", what)) => self.fill(what.trim()),
-                (None, ("submit", "")) => self.submit().await,
-                (None, ("cancel", "")) => self.cancel(),
-                (None, ("home", "")) => self.show_home().await,
-                (None, ("/ivan", text)) => self.slash(text.trim()).await,
-                (None, ("thread", text)) => self.say_under(text.trim()).await,
-                (None, _) => self.say(line).await,
+            if matches!(self.act(line).await, Waited::Interrupted) {
+                input.forget();
             }
         }
     }
 
-    /// Says one line, in the DM or in a channel, and shows what comes back. `\n` in a line is a line break.
-    async fn say(&mut self, line: &str) {
-        let (channel, text) = match channel_of(line) {
-            Some((name, text)) => (self.sandbox.slack.channel(name), text),
-            None => (self.sandbox.slack.dm(ANA), line),
+    /// Does what a line says, and shows what comes of it.
+    async fn act(&mut self, line: &str) -> Waited<()> {
+        let gesture = line.split_once(' ').unwrap_or((line, ""));
+        let acted = match (line.strip_prefix('!'), gesture) {
+            (Some(trouble), _) => self.make(trouble).await,
+            (None, ("press", button)) => self.press(button.trim()).await,
+            (None, ("react", name)) => self.react(name.trim()).await,
+            (None, ("unreact", name)) => self.unreact(name.trim()).await,
+            (None, ("shortcut", which)) => self.shortcut(which.trim()).await,
+            (None, ("fill", what)) => self.fill(what.trim()),
+            (None, ("submit", "")) => self.submit().await,
+            (None, ("cancel", "")) => self.cancel(),
+            (None, ("home", "")) => self.show_home().await,
+            (None, ("/ivan", text)) => self.slash(text.trim()).await,
+            (None, ("thread", text)) => self.say_under(text.trim()).await,
+            (None, _) => self.say(line).await,
         };
-        let direct = channel.starts_with('D');
+        if let Waited::Interrupted = acted {
+            self.print("       (interrupted)");
+            return acted;
+        }
+        if !self.screen.echoes {
+            // Nobody waits at a prompt for what comes later: it is to stand under its question.
+            return self.rest().await;
+        }
+        acted
+    }
+
+    /// Waits until what is looked for is there, until nothing more can come, or for Ctrl-C.
+    async fn wait<T>(&mut self, came: impl Fn(&Dm) -> Option<T>) -> Waited<T> {
+        let mut progress = self.desk.progress();
+        let (clickup, github) = (self.sandbox.clickup.clone(), self.sandbox.github.clone());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // What happens from here on ends the wait below.
+            drain(&mut self.slack);
+            progress.mark_unchanged();
+            if let Some(found) = came(self) {
+                return Waited::Came(found);
+            }
+            if self.is_idle().await {
+                return came(self).map_or(Waited::Nothing, Waited::Came);
+            }
+            tokio::select! {
+                () = something(&mut self.slack) => {}
+                _ = progress.changed() => {}
+                () = clickup.settled(), if !clickup.is_settled() => {}
+                () = github.settled(), if !github.is_settled() => {}
+                () = tokio::time::sleep_until(deadline) => return Waited::Nothing,
+                stop = self.stops.next() => {
+                    // In a pipe nobody goes on with something else.
+                    if stop == Stop::End || !self.screen.echoes {
+                        self.stopped = Some(stop);
+                    }
+                    return Waited::Interrupted;
+                }
+            }
+        }
+    }
+
+    /// Whether the daemon has heard all, and has nothing left to act on or to say. What waits for a source that does not
+    /// answer is not waited for.
+    async fn is_idle(&self) -> bool {
+        let arrived = || {
+            self.sandbox.slack.is_settled()
+                && self.sandbox.clickup.is_settled()
+                && self.sandbox.github.is_settled()
+        };
+        let down = self.down.iter().copied().collect();
+        // A store that cannot be read has nothing more to say.
+        arrived() && self.desk.is_idle(down).await.unwrap_or(true) && arrived()
+    }
+
+    /// Shows all that is still to come.
+    async fn rest(&mut self) -> Waited<()> {
+        let waited = self.wait(|_| None::<()>).await;
+        self.catch_up();
+        self.show_requests();
+        waited
+    }
+
+    /// Says one line, in the DM or in a channel, and shows what comes back. `\n` in a line is a line break.
+    async fn say(&mut self, line: &str) -> Waited<()> {
+        let (name, channel, text) = match channel_of(line) {
+            Some((name, text)) => (Some(name), self.sandbox.slack.channel(name), text),
+            None => (None, self.sandbox.slack.dm(ANA), line),
+        };
         let text = text.replace("\\n", "\n");
         if text.trim().is_empty() {
-            return self.print("       (nothing was said)");
+            return self.note("(nothing was said)");
         }
-        let heard = direct || text.contains("@ivan") || is_bare_create(&text);
         let asked = self.sandbox.slack.says(ANA, &channel, &text);
         self.place.clone_from(&channel);
-        if !heard {
-            return self
-                .print("       (not for Ivan: in channels it hears mentions, and `create`)");
+        self.home = None;
+        if let Some(name) = name {
+            if !is_heard(&text) {
+                return self.note(NOT_FOR_IVAN);
+            }
+            if !self.sandbox.slack.has_bot(&channel) {
+                return self.note(&format!("(Ivan is not in #{name})"));
+            }
         }
         let asked = Asked {
-            thread: (!direct).then(|| asked.clone()),
+            thread: name.is_some().then(|| asked.clone()),
             after: asked,
             channel,
         };
-        self.show_answer(asked).await;
+        self.show_answer(asked, NO_ANSWER).await
     }
 
-    /// Presses a button of the message that was shown last, by its number or its name.
-    async fn press(&mut self, which: &str) {
-        if let Some(whisper) = self.whispered.clone() {
-            return self.press_whisper(&whisper, which).await;
+    /// Presses a button of what was shown last, by its number or its name.
+    async fn press(&mut self, which: &str) -> Waited<()> {
+        if self.home.is_none() && self.last.is_none() {
+            return self.note("(there is nothing to press yet)");
         }
-        let Some((channel, shown)) = self.stood() else {
-            return self.print("       (there is nothing to press yet)");
-        };
-        let buttons = match &shown {
-            Some(shown) => self.buttons_now(&channel, &shown.ts),
-            None => buttons_in(&self.home_view().unwrap_or_default()["blocks"]),
-        };
         let (which, time) = match which.rsplit_once(' ') {
             Some((which, time)) if time.contains(':') => (which, Some(time)),
             _ => (which, None),
         };
-        let Some(button) = button_called(&buttons, which) else {
-            return self.print("       (there is no such button there, or not any more)");
+        let (button, place) = match self.pressable(which) {
+            Ok(found) => found,
+            Err(why) => return self.note(&why),
         };
-        if button.is_time != time.is_some() {
-            return self.print(match button.is_time {
-                true => "       (a time is chosen there: `press 2 08:30`)",
-                false => "       (no time is chosen there)",
-            });
+        match (button.is_time, time) {
+            (true, None) => return self.note("(a time is chosen there: `press 2 08:30`)"),
+            (false, Some(_)) => return self.note("(no time is chosen there)"),
+            (true, Some(time)) if !is_time_of_day(time) => {
+                return self.note("(that is not a time: `press 2 08:30`)");
+            }
+            _ => {}
         }
         if let Some(url) = &button.url {
-            return self.print(&format!("       (opens {url})"));
+            return self.note(&format!("(opens {})", tame(url)));
         }
-        if button.action.starts_with("comment:") {
-            let ts = shown.as_ref().map(|shown| shown.ts.as_str());
-            return self.press_for_a_form(&channel, ts, &button.action).await;
-        }
-        let asked = self.behind_all(channel, shown.as_ref());
-        let slack = &self.sandbox.slack;
-        match (&shown, time) {
-            (Some(shown), _) => slack.clicks(ANA, &asked.channel, &shown.ts, &button.action),
-            (None, None) => slack.clicks_home(ANA, &button.action),
-            (None, Some(_)) => slack.picks_at_home(ANA, &button.action, time),
-        };
-        self.show_answer(asked).await;
-    }
-
-    /// Where something was shown last: a message and its conversation, or the Home tab, whose answers come in the DM.
-    fn stood(&self) -> Option<(String, Option<Posted>)> {
-        match self.at_home {
-            true => Some((self.sandbox.slack.dm(ANA), None)),
-            false => {
-                let (channel, shown) = self.last.clone()?;
-                Some((channel, Some(shown)))
+        let slack = self.sandbox.slack.clone();
+        let before = self.before();
+        match &place {
+            Place::Home => {
+                let dm = slack.dm(ANA);
+                let asked = self.behind_all(dm, None);
+                match time {
+                    Some(_) => slack.picks_at_home(ANA, &button.action, time),
+                    None => slack.clicks_home(ANA, &button.action),
+                };
+                match opens_a_form(&button) {
+                    true => self.show_what_comes(before).await,
+                    false => self.show_answer(asked, NO_ANSWER).await,
+                }
+            }
+            Place::In(Shown::Message { channel, posted }) => {
+                let asked = self.behind_all(channel.clone(), Some(posted));
+                slack.clicks(ANA, channel, &posted.ts, &button.action);
+                match opens_a_form(&button) {
+                    true => self.show_what_comes(before).await,
+                    false => self.show_answer(asked, NO_ANSWER).await,
+                }
+            }
+            Place::In(Shown::Whisper(whisper)) => {
+                slack.clicks_whisper(&whisper.ts, &button.action);
+                self.show_what_comes(before).await
             }
         }
     }
 
+    /// A button by its number, as it was shown, or by its name; it has to be there still. Or why it cannot be pressed.
+    fn pressable(&self, which: &str) -> Result<(Button, Place), String> {
+        let shown = self.buttons_shown();
+        let labels: Vec<&Button> = shown.iter().map(|(button, _)| button).collect();
+        let found = called(&labels, which).and_then(|at| shown.get(at));
+        if let Some((button, place)) = found
+            && self
+                .buttons_at(place)
+                .iter()
+                .any(|now| now.action == button.action)
+        {
+            return Ok((button.clone(), place.clone()));
+        }
+        // What was shown may have changed since, and with it its names; its numbers are those that were shown.
+        if which.parse::<usize>().is_err() {
+            let places = self.home.iter().map(|_| Place::Home);
+            for place in places.chain(self.last.clone().map(Place::In)) {
+                if let Some(button) = button_called(&self.buttons_at(&place), which) {
+                    return Ok((button.clone(), place));
+                }
+            }
+        }
+        if found.is_some() {
+            return Err(match self.home.is_some() {
+                true => format!("(button {which} is gone: `home` shows the tab as it is now)"),
+                false => format!("(button {which} is gone)"),
+            });
+        }
+        if shown.is_empty() {
+            return Err("(nothing can be pressed there)".to_owned());
+        }
+        let mut names: Vec<String> = (1..)
+            .zip(&shown)
+            .take(BUTTONS_NAMED)
+            .map(|(number, (button, _))| format!("{number} {}", tame(&button.label)))
+            .collect();
+        if shown.len() > BUTTONS_NAMED {
+            names.push("…".to_owned());
+        }
+        let names = names.join(", ");
+        Err(format!("(no button {which}; there are: {names})"))
+    }
+
+    /// All that can be pressed, in the order of its numbers: as it was shown.
+    fn buttons_shown(&self) -> Vec<(Button, Place)> {
+        let mut shown = Vec::new();
+        if let Some(home) = &self.home {
+            shown.extend(
+                home.buttons
+                    .iter()
+                    .map(|button| (button.clone(), Place::Home)),
+            );
+        }
+        if self.home.as_ref().is_none_or(|home| home.answered)
+            && let Some(last) = &self.last
+        {
+            let blocks = match last {
+                Shown::Message { posted, .. } => &posted.blocks,
+                Shown::Whisper(whisper) => &whisper.blocks,
+            };
+            let buttons = buttons_in(blocks).into_iter();
+            shown.extend(buttons.map(|button| (button, Place::In(last.clone()))));
+        }
+        shown
+    }
+
+    /// The buttons that are there by now.
+    fn buttons_at(&self, place: &Place) -> Vec<Button> {
+        let slack = &self.sandbox.slack;
+        let blocks = match place {
+            Place::Home => self.home_view().map(|view| view["blocks"].clone()),
+            Place::In(Shown::Message { channel, posted }) => {
+                let said = slack.bot_messages(channel).into_iter();
+                let mut standing = said.filter(|one| one.ts == posted.ts);
+                standing.next().map(|posted| posted.blocks)
+            }
+            Place::In(Shown::Whisper(whisper)) => {
+                let whispers = slack.whispers().into_iter();
+                let mut standing = whispers.filter(|one| one.ts == whisper.ts);
+                standing.next().map(|whisper| whisper.blocks)
+            }
+        };
+        buttons_in(&blocks.unwrap_or_default())
+    }
+
+    /// The message that was shown last, or why it is none.
+    fn message(&self, or: &str) -> Result<(String, Posted), String> {
+        match &self.last {
+            Some(Shown::Message { channel, posted }) => Ok((channel.clone(), posted.clone())),
+            Some(Shown::Whisper(_)) => {
+                Err("(what only you see has no thread, and takes no reactions)".to_owned())
+            }
+            None => Err(or.to_owned()),
+        }
+    }
+
     /// Puts a reaction on the message that was shown last.
-    async fn react(&mut self, name: &str) {
+    async fn react(&mut self, name: &str) -> Waited<()> {
+        const WITH_WHAT: &str = "(react to what, and with what? `react white_check_mark`)";
         let name = name.trim_matches(':');
-        let Some((channel, shown)) = self.last.clone().filter(|_| !name.is_empty()) else {
-            return self.print("       (react to what, and with what? `react white_check_mark`)");
+        let found = match name.is_empty() {
+            true => Err(WITH_WHAT.to_owned()),
+            false => self.message(WITH_WHAT),
+        };
+        let (channel, shown) = match found {
+            Ok(found) => found,
+            Err(why) => return self.note(&why),
         };
         let slack = &self.sandbox.slack;
         let stands = slack.reactions(&channel, &shown.ts);
         if stands.contains(&(ANA.to_owned(), name.to_owned())) {
-            return self.print("       (it stands there already)");
+            return self.note("(it stands there already)");
         }
         let asked = self.behind_all(channel, Some(&shown));
         slack.reacts(ANA, &asked.channel, &shown.ts, name);
         let put = (asked.channel.clone(), shown, name.to_owned());
         self.reactions.push(put);
-        self.show_answer_to_sign(asked, name, true).await;
+        self.show_answer(asked, IGNORED).await
     }
 
     /// Takes away the reaction of that name that was put somewhere last.
-    async fn unreact(&mut self, name: &str) {
+    async fn unreact(&mut self, name: &str) -> Waited<()> {
         let name = name.trim_matches(':');
         let of_name = |(_, _, put): &(String, Posted, String)| put == name;
         let Some(at) = self.reactions.iter().rposition(of_name) else {
-            return self.print("       (there is no such reaction of yours)");
+            return self.note("(there is no such reaction of yours)");
         };
         let (channel, shown, name) = self.reactions.remove(at);
         let asked = self.behind_all(channel, Some(&shown));
         let slack = &self.sandbox.slack;
         slack.unreacts(ANA, &asked.channel, &shown.ts, &name);
-        self.show_answer_to_sign(asked, &name, false).await;
-    }
-
-    async fn show_answer_to_sign(&mut self, asked: Asked, name: &str, put: bool) {
-        if sign::command(name, put, 0).is_none() {
-            return self.print("       (that asks for nothing)");
-        }
-        self.show_answer(asked).await;
+        self.show_answer(asked, IGNORED).await
     }
 
     /// Says something in the thread under the message that was shown last.
-    async fn say_under(&mut self, text: &str) {
-        let Some((channel, shown)) = self.last.clone().filter(|_| !text.is_empty()) else {
-            return self.print("       (say what, under which message?)");
+    async fn say_under(&mut self, text: &str) -> Waited<()> {
+        const UNDER_WHAT: &str = "(say what, under which message?)";
+        let text = text.replace("\\n", "\n");
+        let found = match text.trim().is_empty() {
+            true => Err(UNDER_WHAT.to_owned()),
+            false => self.message(UNDER_WHAT),
+        };
+        let (channel, shown) = match found {
+            Ok(found) => found,
+            Err(why) => return self.note(&why),
         };
         let root = shown.thread_ts.as_ref().unwrap_or(&shown.ts).clone();
         let slack = &self.sandbox.slack;
-        let after = slack.says_in_thread(ANA, &channel, &root, &text.replace("\\n", "\n"));
+        let after = slack.says_in_thread(ANA, &channel, &root, &text);
+        self.home = None;
+        if !channel.starts_with('D') && !is_heard(&text) {
+            return self.note(NOT_FOR_IVAN);
+        }
         let asked = Asked {
             channel,
             after,
             thread: Some(root),
         };
-        self.show_answer(asked).await;
+        self.show_answer(asked, NO_ANSWER).await
     }
 
     /// What comes from now on, where a message stands.
@@ -433,119 +687,138 @@ impl Dm {
         }
     }
 
-    /// The buttons that a message has by now.
-    fn buttons_now(&self, channel: &str, ts: &str) -> Vec<Button> {
-        let said = self.sandbox.slack.bot_messages(channel);
-        let standing = said.iter().find(|posted| posted.ts == ts);
-        standing
-            .map(|posted| buttons_in(&posted.blocks))
-            .unwrap_or_default()
-    }
-
-    /// Waits for an answer and shows it, with what the sources were asked for it.
-    async fn show_answer(&mut self, asked: Asked) {
-        let answer = async {
-            loop {
-                match self.answer_to(&asked) {
-                    Some(posted) => return posted,
-                    None => something(&mut self.slack).await,
-                }
-            }
-        };
-        let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-            let waited = PATIENCE.as_secs();
-            return self.print(&format!("       (no answer within {waited} s)"));
+    /// Waits for an answer and shows it, with what the sources were asked for it. If none comes, `instead` is said.
+    async fn show_answer(&mut self, asked: Asked, instead: &str) -> Waited<()> {
+        let answer = match self.wait(|dm| dm.answer_to(&asked)).await {
+            Waited::Came(answer) => answer,
+            Waited::Nothing => return self.note(instead),
+            Waited::Interrupted => return Waited::Interrupted,
         };
         self.show(&asked.channel, &answer);
         self.show_requests();
-        if waits(&answer) {
-            self.pending.push(Pending {
-                asked,
-                shown: answer.text,
-            });
-            if !self.screen.echoes {
-                // Lines that are piped in do not wait for anybody to read: the outcome is to stand under its question.
-                self.settle().await;
-            }
+        if waits(&answer.text) && !self.screen.echoes {
+            // Lines that are piped in do not wait for anybody to read: the outcome is to stand under its question.
+            self.settle().await;
         }
+        Waited::Came(())
     }
 
     /// Makes trouble: something that the people at the other end, or the network, might do.
-    async fn make(&mut self, trouble: &str) {
+    async fn make(&mut self, trouble: &str) -> Waited<()> {
         let (who, what) = match trouble.split_once(' ').unwrap_or((trouble, "")) {
             (turned @ ("down" | "up"), source) => (source.trim(), turned),
             as_said => as_said,
         };
-        let front = match who {
-            "clickup" => self.sandbox.clickup.front(),
-            "github" => self.sandbox.github.front(),
+        let (source, front) = match who {
+            "clickup" => (Source::ClickUp, self.sandbox.clickup.front().clone()),
+            "github" => (Source::GitHub, self.sandbox.github.front().clone()),
             "close" | "comment" if !what.trim().is_empty() => {
-                let known = self.messages();
-                let said = match who {
-                    "close" => self
-                        .bo_completes(what.trim())
-                        .map(|title| format!("       (Bo has completed: {})", tame(&title))),
-                    _ => self
-                        .bo_comments(what.trim())
-                        .map(|title| format!("       (Bo has commented on: {})", tame(&title))),
-                };
-                let Some(said) = said else {
-                    return self.print("       (nothing open has these words in its title)");
-                };
-                self.print(&said);
-                return self.show_notice(known).await;
+                return self.have_bo(who, what.trim()).await;
             }
             "lose" => {
-                self.sandbox.clickup.lose_next(1);
-                self.sandbox.github.lose_next(1);
                 self.lost = true;
-                return self.print(
-                    "       (the next webhook gets lost; `!poll` reads what it would have said)",
+                return self.note(
+                    "(the webhooks of Bo's next change get lost; `!poll` reads what they would have said)",
                 );
             }
-            "poll" => {
-                let known = self.messages();
-                self.lost = false;
-                let synced = self.sync.sync(false).await;
-                let changed: u64 = synced.values().map(|synced| synced.changed).sum();
-                self.print(&format!("       (both were read: {changed} changed)"));
-                return match changed {
-                    0 => {}
-                    _ => self.show_notice(known).await,
-                };
-            }
-            _ => return self.print(TROUBLE),
+            "poll" => return self.poll().await,
+            _ => return self.help(),
         };
-        match what.trim() {
+        let now = match what.trim() {
             "down" => {
                 front.down();
-                self.down.insert(who.to_owned());
+                self.down.insert(source);
+                "is down; what you ask of it is queued"
             }
             "up" => {
                 front.up();
-                self.down.remove(who);
+                self.down.remove(&source);
+                "is back"
             }
             "lost" => {
-                front.clear_faults();
-                for method in ["POST", "PUT", "PATCH", "DELETE"] {
-                    front.fault(Fault::new(What::ApplyThenDrop).on(method, "/"));
-                }
+                next_write(&front, &What::ApplyThenDrop);
+                "will do the next write, and the response will be lost"
             }
-            _ => return self.print(TROUBLE),
-        }
-        let now = match what.trim() {
-            "down" => "no longer answers; what you ask of it is queued",
-            "up" => "answers again",
-            _ => "will do the next thing it is asked, and its answer will get lost",
+            "slow" => {
+                next_write(&front, &What::Delay(SLOW));
+                "will take 6 s for the next write"
+            }
+            _ => return self.help(),
         };
-        let name = if who == "clickup" {
-            "ClickUp"
-        } else {
-            "GitHub"
-        };
-        self.print(&format!("       ({name} {now})"));
+        self.print(&format!("       ({} {now})", source.name()));
         if what.trim() == "up" && !self.screen.echoes {
             self.settle().await;
+        }
+        Waited::Came(())
+    }
+
+    fn help(&mut self) -> Waited<()> {
+        self.print(HELP);
+        Waited::Came(())
+    }
+
+    /// Bo changes something in ClickUp or GitHub: shows what Ivan tells of it.
+    async fn have_bo(&mut self, does: &str, what: &str) -> Waited<()> {
+        let (clickup, github) = (self.sandbox.clickup.clone(), self.sandbox.github.clone());
+        if self.lost {
+            clickup.hold();
+            github.hold();
+        }
+        let said = match does {
+            "close" => self
+                .bo_completes(what)
+                .map(|title| format!("(Bo has completed: {})", tame(&title))),
+            _ => self
+                .bo_comments(what)
+                .map(|title| format!("(Bo has commented on: {})", tame(&title))),
+        };
+        let lost = self.lost && said.is_some();
+        if lost {
+            self.lost = false;
+            clickup.lose_held();
+            github.lose_held();
+        } else if self.lost {
+            clickup.release();
+            github.release();
+        }
+        let Some(said) = said else {
+            return self.note("(nothing open has these words in its title)");
+        };
+        self.print(&format!("       {said}"));
+        self.show_notice(match lost {
+            true => "(no notice: the webhooks got lost)",
+            false => "(no notice)",
+        })
+        .await
+    }
+
+    /// Reads both sources, and shows what Ivan tells of what is found.
+    async fn poll(&mut self) -> Waited<()> {
+        let sync = Arc::clone(&self.sync);
+        let synced = tokio::select! {
+            synced = sync.sync(false) => synced,
+            stop = self.stops.next() => {
+                if stop == Stop::End || !self.screen.echoes {
+                    self.stopped = Some(stop);
+                }
+                return Waited::Interrupted;
+            }
+        };
+        let changed: u64 = synced.values().map(|synced| synced.changed).sum();
+        let failed: Vec<&str> = synced
+            .iter()
+            .filter(|(_, synced)| synced.error.is_some())
+            .map(|(source, _)| source.name())
+            .collect();
+        let read = match failed.as_slice() {
+            [] => format!("(both were read: {changed} changed)"),
+            [one] => format!("({one} cannot be read; the other was: {changed} changed)"),
+            _ => "(neither can be read)".to_owned(),
+        };
+        self.print(&format!("       {read}"));
+        match changed {
+            0 => Waited::Came(()),
+            _ => self.show_notice("(no notice)").await,
         }
     }
 
@@ -600,76 +873,109 @@ impl Dm {
         None
     }
 
-    /// What Ivan has said in the DM so far.
-    fn messages(&self) -> Vec<Posted> {
-        let dm = self.sandbox.slack.dm(ANA);
-        self.sandbox.slack.bot_messages(&dm)
+    /// What Ivan has said so far, wherever Ana reads it.
+    fn messages(&self) -> Vec<(String, Posted)> {
+        let slack = &self.sandbox.slack;
+        let channels = CHANNELS.map(|name| slack.channel(name));
+        let places = [slack.dm(ANA)].into_iter().chain(channels);
+        places
+            .flat_map(|place| {
+                let said = slack.bot_messages(&place).into_iter();
+                said.map(move |posted| (place.clone(), posted))
+            })
+            .collect()
     }
 
-    /// Shows what Ivan tells unasked: a message that is new, or says more than before.
-    async fn show_notice(&mut self, known: Vec<Posted>) {
-        if std::mem::take(&mut self.lost) {
-            return;
-        }
-        let told = async {
-            loop {
-                let new = self
-                    .messages()
-                    .into_iter()
-                    .find(|posted| !known.iter().any(|known| says_the_same(known, posted)));
-                match new {
-                    Some(posted) => return posted,
-                    None => something(&mut self.slack).await,
-                }
+    /// A message of Ivan's that was not shown yet, or tells more than when it was shown.
+    fn news(&self) -> Option<(String, Posted)> {
+        let mut said = self.messages().into_iter();
+        said.find(|(channel, posted)| {
+            let known = self.known.get(&(channel.clone(), posted.ts.clone()));
+            known.is_none_or(|known| tells_more(known, &posted.text))
+        })
+    }
+
+    /// The same of what only Ana sees.
+    fn whispered_news(&self) -> Option<Whisper> {
+        let mut whispers = self.whispers().into_iter();
+        whispers.find(|whisper| !self.known_whispers.contains(whisper))
+    }
+
+    fn knows(&mut self, channel: &str, posted: &Posted) {
+        let key = (channel.to_owned(), posted.ts.clone());
+        self.known.insert(key, posted.text.clone());
+    }
+
+    /// Shows what Ivan tells unasked; `instead` if that is nothing.
+    async fn show_notice(&mut self, instead: &str) -> Waited<()> {
+        match self.wait(Dm::news).await {
+            Waited::Came((channel, posted)) => {
+                self.show(&channel, &posted);
+                Waited::Came(())
             }
-        };
-        match tokio::time::timeout(NOTICE_WITHIN, told).await {
-            Ok(posted) => {
-                let dm = self.sandbox.slack.dm(ANA);
-                self.show(&dm, &posted);
-            }
-            Err(_) => self.print("       (Ivan tells nothing of it)"),
+            Waited::Nothing => self.note(instead),
+            Waited::Interrupted => Waited::Interrupted,
         }
     }
 
-    /// Shows what has become of answers that said `…`.
+    /// Shows what has become of answers that said `…`, and what else Ivan has said since.
     fn catch_up(&mut self) {
-        for mut pending in std::mem::take(&mut self.pending) {
-            let Some(posted) = self
-                .answer_to(&pending.asked)
-                .filter(|posted| posted.text != pending.shown)
-            else {
-                self.pending.push(pending);
-                continue;
+        let mut ended = false;
+        let said = self.messages();
+        for pending in std::mem::take(&mut self.pending) {
+            let is_it = |(channel, posted): &&(String, Posted)| {
+                *channel == pending.channel && posted.ts == pending.ts
             };
-            self.show(&pending.asked.channel, &posted);
-            self.show_requests();
-            if waits(&posted) {
-                pending.shown = posted.text;
-                self.pending.push(pending);
+            match said.iter().find(is_it) {
+                Some((channel, posted)) if posted.text != pending.shown => {
+                    ended = ended || !waits(&posted.text);
+                    self.show(channel, posted);
+                    self.show_requests();
+                }
+                _ => self.pending.push(pending),
             }
         }
-        if self.pending.is_empty() {
+        while let Some(whisper) = self.whispered_news() {
+            self.show_whisper(&whisper);
+            self.show_requests();
+            if !waits(&whisper.text) && self.pending_whispers > 0 {
+                self.pending_whispers -= 1;
+                ended = true;
+            }
+        }
+        while let Some((channel, posted)) = self.news() {
+            self.show(&channel, &posted);
+            self.show_requests();
+        }
+        if ended && self.pending_count() == 0 {
             self.sandbox.clickup.front().clear_faults();
             self.sandbox.github.front().clear_faults();
         }
     }
 
+    /// How many commands have no outcome yet.
+    fn pending_count(&self) -> usize {
+        self.pending.len() + self.pending_whispers
+    }
+
     /// Gives what is pending some time to come to its end, unless it cannot.
     async fn settle(&mut self) {
-        if !self.down.is_empty() {
-            return self.catch_up();
-        }
-        let settled = async {
-            while !self.pending.is_empty() {
-                self.catch_up();
-                if !self.pending.is_empty() {
-                    something(&mut self.slack).await;
+        let deadline = Instant::now() + OUTCOME_WITHIN;
+        loop {
+            self.catch_up();
+            if self.pending_count() == 0 || !self.down.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = something(&mut self.slack) => {}
+                // It stays pending, and is shown when it comes.
+                () = tokio::time::sleep_until(deadline) => return,
+                stop = self.stops.next() => {
+                    self.stopped = Some(stop);
+                    return;
                 }
             }
-        };
-        // On time-out it stays pending, and is shown when it comes.
-        let _ = tokio::time::timeout(OUTCOME_WITHIN, settled).await;
+        }
     }
 
     /// The answer to what was said: the first message behind it, in its thread where that is known.
@@ -683,9 +989,24 @@ impl Dm {
     fn show(&mut self, channel: &str, posted: &Posted) {
         let place = posted.thread_ts.as_ref().map(|_| "in a thread under it");
         self.speak(&posted.text, &posted.blocks, place);
-        self.last = Some((channel.to_owned(), posted.clone()));
-        self.at_home = false;
-        self.whispered = None;
+        self.knows(channel, posted);
+        if waits(&posted.text) {
+            self.pending.push(Pending {
+                channel: channel.to_owned(),
+                ts: posted.ts.clone(),
+                shown: posted.text.clone(),
+            });
+        }
+        self.last = Some(Shown::Message {
+            channel: channel.to_owned(),
+            posted: posted.clone(),
+        });
+    }
+
+    /// Says what happened instead of an answer.
+    fn note(&mut self, what: &str) -> Waited<()> {
+        self.print(&format!("       {what}"));
+        Waited::Came(())
     }
 
     /// What ClickUp and GitHub were asked to change since the last time.
@@ -705,8 +1026,8 @@ impl Dm {
 
     /// At the end: what is different in ClickUp and GitHub from what was there at the start.
     fn part(&mut self) {
-        if !self.pending.is_empty() {
-            let (n, s) = match self.pending.len() {
+        if self.pending_count() > 0 {
+            let (n, s) = match self.pending_count() {
                 1 => (1, ""),
                 n => (n, "s"),
             };
@@ -732,7 +1053,13 @@ impl Dm {
     /// What Ivan says, as a person sees it in Slack: its blocks, or the text of what has none; and where it stands.
     fn speak(&mut self, text: &str, blocks: &Value, place: Option<&str>) {
         let paint = |look, text: &str| self.look(look, text);
-        let mut lines = blocks::shown(blocks, &paint);
+        // While the Home tab is open its numbers go on.
+        let first = self.home.as_ref().map_or(1, |home| home.buttons.len() + 1);
+        let mut lines = blocks::shown(blocks, first, &paint);
+        if let Some(home) = &mut self.home {
+            home.answered = true;
+        }
+        let paint = |look, text: &str| self.look(look, text);
         if lines.is_empty() {
             lines = blocks::wrapped(text, &paint);
         }
@@ -794,140 +1121,81 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// Whether a message stands as it did, or was only made again with its cards: what tells more has it behind what it told
-/// before.
-fn says_the_same(known: &Posted, posted: &Posted) -> bool {
-    let tells_more = known.text != posted.text && posted.text.starts_with(&known.text);
-    known.ts == posted.ts && !tells_more
+/// Whether a message tells something behind what it told before. One that was only made again with its cards does not.
+fn tells_more(known: &str, text: &str) -> bool {
+    known != text && text.starts_with(known)
 }
 
-const TROUBLE: &str = "       !close WORDS           Bo completes the task with these words in its title, behind your back\n       \
+const NO_ANSWER: &str = "(Ivan did not answer)";
+const IGNORED: &str = "(Ivan ignores that reaction)";
+const NOT_FOR_IVAN: &str = "(not for Ivan: in channels it hears mentions, and `create`)";
+
+const HELP: &str = "       press 1 · press open   a button of the last message; `press 2 08:30` chooses a time\n       \
+                       react eyes · unreact … a reaction on the last message; zzz and white_check_mark do something, too\n       \
+                       thread TEXT            a reply in the thread under the last message\n       \
+                       #general create TITLE  in a channel; `@ivan done` mentions Ivan\n       \
+                       /ivan TEXT             the slash command\n       \
+                       home                   the Home tab; `press` then means its buttons, too\n       \
+                       shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; `shortcut message` as well\n       \
+                       !close WORDS           Bo completes the task with these words in its title, without Ivan\n       \
                        !comment WORDS: TEXT   Bo comments on it\n       \
-                       !lose · !poll          the next webhook gets lost · what webhooks missed is read\n       \
-                       !down clickup · !up …  it answers nothing · it answers again; `github` likewise\n       \
-                       !clickup lost          it does the next thing that it is asked, and its answer gets lost";
+                       !lose · !poll          the webhooks of Bo's next change get lost · both sources are read\n       \
+                       !down clickup · !up …  ClickUp goes down · comes back; `github` likewise\n       \
+                       !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s";
+
+/// Has something happen to the next write.
+fn next_write(front: &Front, what: &What) {
+    front.clear_faults();
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        front.fault(Fault::new(what.clone()).on(method, "/"));
+    }
+}
 
 /// Whether an answer will change.
-fn waits(posted: &Posted) -> bool {
-    posted.text.starts_with('…')
+fn waits(text: &str) -> bool {
+    text.starts_with('…')
 }
+
+/// Whether Ivan hears it in a channel.
+fn is_heard(text: &str) -> bool {
+    text.contains("@ivan") || is_bare_create(text)
+}
+
+fn opens_a_form(button: &Button) -> bool {
+    button.action.starts_with("comment:")
+}
+
+/// `8:30` or `08:30`, as a time of day is chosen in Slack.
+fn is_time_of_day(time: &str) -> bool {
+    let Some((hours, minutes)) = time.split_once(':') else {
+        return false;
+    };
+    let number = |text: &str, below: u8| text.parse::<u8>().is_ok_and(|number| number < below);
+    minutes.len() == 2 && number(hours, 24) && number(minutes, 60)
+}
+
+/// The channels of the sandbox.
+const CHANNELS: [&str; 2] = ["general", "random"];
 
 /// `#general create …`: the channel and the text, if the sandbox has that channel.
 fn channel_of(line: &str) -> Option<(&str, &str)> {
     let line = line.strip_prefix('#')?;
     let (name, text) = line.split_once(' ').unwrap_or((line, ""));
-    ["general", "random"]
-        .contains(&name)
-        .then_some((name, text))
+    CHANNELS.contains(&name).then_some((name, text))
+}
+
+/// Leaves out what has happened in Slack so far: who looks now sees it.
+fn drain(slack: &mut Receiver<Happening>) {
+    while !matches!(
+        slack.try_recv(),
+        Err(TryRecvError::Empty | TryRecvError::Closed)
+    ) {}
 }
 
 /// Resolves when something has happened in Slack.
 async fn something(slack: &mut Receiver<Happening>) {
     if let Err(RecvError::Closed) = slack.recv().await {
         std::future::pending::<()>().await;
-    }
-}
-
-// ---------------------------------------------------------------- the terminal
-
-/// Where it is read.
-struct Screen {
-    color: bool,
-    /// What is typed is on the screen already.
-    echoes: bool,
-    /// Prints above the prompt, and leaves what is being typed as it is.
-    above: Option<Box<dyn ExternalPrinter + Send>>,
-}
-
-impl Screen {
-    fn print(&mut self, text: &str) {
-        // A closed pipe ends the reading too; there is nobody to tell.
-        match &mut self.above {
-            Some(above) => drop(above.print(format!("{text}\n"))),
-            None => drop(writeln!(std::io::stdout(), "{text}")),
-        }
-    }
-}
-
-/// Where lines come from.
-enum Input {
-    Piped(Lines<BufReader<Stdin>>),
-    Typed {
-        lines: mpsc::Receiver<std::io::Result<Option<String>>>,
-        wanted: std::sync::mpsc::Sender<()>,
-        asked: bool,
-    },
-}
-
-impl Input {
-    /// Lines that are typed on a terminal, with the editing and the history that one expects there; or piped in.
-    fn open() -> (Input, Screen) {
-        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        let mut screen = Screen {
-            color,
-            echoes: false,
-            above: None,
-        };
-        if terminal && let Ok(mut editor) = rustyline::DefaultEditor::new() {
-            screen.echoes = true;
-            if let Ok(above) = editor.create_external_printer() {
-                screen.above = Some(Box::new(above));
-            }
-            return (Input::typed(editor, color), screen);
-        }
-        let lines = BufReader::new(tokio::io::stdin()).lines();
-        (Input::Piped(lines), screen)
-    }
-
-    /// The editor blocks while it reads: it has a thread of its own, and shows its prompt only when it is asked to.
-    fn typed(mut editor: rustyline::DefaultEditor, color: bool) -> Input {
-        let (wanted, asked) = std::sync::mpsc::channel::<()>();
-        let (send, lines) = mpsc::channel(1);
-        let prompt = match color {
-            true => format!("\u{1b}[{BOLD}mAna  › \u{1b}[0m"),
-            false => "Ana  › ".to_owned(),
-        };
-        std::thread::spawn(move || {
-            while asked.recv().is_ok() {
-                let line = match editor.readline(&prompt) {
-                    Ok(line) => {
-                        let _ = editor.add_history_entry(&line);
-                        Ok(Some(line))
-                    }
-                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
-                    Err(error) => Err(std::io::Error::other(error)),
-                };
-                if send.blocking_send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Input::Typed {
-            lines,
-            wanted,
-            asked: false,
-        }
-    }
-
-    /// The next line; `None` at the end. Nothing is lost if this is dropped and called again.
-    async fn line(&mut self) -> std::io::Result<Option<String>> {
-        match self {
-            Input::Piped(lines) => lines.next_line().await,
-            Input::Typed {
-                lines,
-                wanted,
-                asked,
-            } => {
-                if !*asked {
-                    let _ = wanted.send(());
-                    *asked = true;
-                }
-                let line = lines.recv().await;
-                *asked = false;
-                line.unwrap_or(Ok(None))
-            }
-        }
     }
 }
 

@@ -7,7 +7,8 @@
 //! ├── main.rs        parses the command line, starts logging, turns an error into words and an exit status
 //! ├── lib.rs         this map, and the list of modules
 //! ├── app.rs         wiring: Config → App → run until told to stop
-//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM; demo/forms.rs: forms, demo/blocks.rs: blocks as text
+//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM
+//! │   └── demo/forms.rs: forms · blocks.rs: blocks as text · terminal.rs: the prompt, pasted lines, Ctrl-C
 //! ├── bounds.rs      everything that has a bound, by name: counted and said where it is reached
 //! ├── clock.rs       the app's clock, which tests can move
 //! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
@@ -55,6 +56,7 @@
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
 //! │   ├── looked_at.rs   whether the store knows what somebody was shown last
 //! │   ├── home.rs        what the Home tabs show that people have open
+//! │   ├── idle.rs        whether anything is still to come of what was heard
 //! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
 //! │   ├── log.rs         what was done, for those who may see it
 //! │   ├── morning.rs     the briefing, gathered
@@ -82,7 +84,7 @@
 //! │   ├── private.rs     who may read its files, and whether they are on a network
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │                      set_aside.rs · tombstones.rs: the tables
+//! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said
 //! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
 //! ├── clickup/       a source

@@ -19,6 +19,7 @@ pub(super) enum Look {
 pub(super) type Paint<'p> = &'p dyn Fn(Look, &str) -> String;
 
 /// Something to press in a message.
+#[derive(Debug, Clone)]
 pub(super) struct Button {
     pub(super) label: String,
     pub(super) action: String,
@@ -27,10 +28,10 @@ pub(super) struct Button {
     pub(super) is_time: bool,
 }
 
-/// The blocks of a message or a view, line by line.
-pub(super) fn shown(blocks: &Value, paint: Paint<'_>) -> Vec<String> {
+/// The blocks of a message or a view, line by line; its buttons are numbered from `first` on.
+pub(super) fn shown(blocks: &Value, first: usize, paint: Paint<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut number = 1;
+    let mut number = first;
     for block in blocks.as_array().into_iter().flatten() {
         let here = buttons_of(block);
         let row = row_of(number, &here).map(|row| paint(Look::Aside, &row));
@@ -134,13 +135,19 @@ fn buttons_of(block: &Value) -> Vec<Button> {
 
 /// By its number, from 1, its name, or how that begins.
 pub(super) fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
+    let all: Vec<&Button> = buttons.iter().collect();
+    buttons.get(called(&all, which)?)
+}
+
+/// The same of buttons in several places: its position.
+pub(super) fn called(buttons: &[&Button], which: &str) -> Option<usize> {
     let which = which.to_lowercase();
     if let Ok(number) = which.parse::<usize>() {
-        return number.checked_sub(1).and_then(|at| buttons.get(at));
+        return number.checked_sub(1).filter(|at| *at < buttons.len());
     }
     let named = |is: &dyn Fn(&str) -> bool| {
         let mut buttons = buttons.iter();
-        buttons.find(|button| is(&button.label.to_lowercase()))
+        buttons.position(|button| is(&button.label.to_lowercase()))
     };
     named(&|label| label == which)
         .or_else(|| named(&|label| !which.is_empty() && label.starts_with(&which)))
@@ -184,7 +191,7 @@ mod tests {
     }
 
     fn plainly(blocks: &[Value]) -> String {
-        shown(&json!(blocks), &plain).join("\n")
+        shown(&json!(blocks), 1, &plain).join("\n")
     }
 
     #[test]
@@ -249,9 +256,9 @@ mod tests {
         let note = json!({"type": "context", "elements": [{"type": "mrkdwn", "text": "<https://c|See>\u{8}"}]});
         let named = |look: Look, text: &str| format!("{look:?}({text})");
         assert_eq!(
-            shown(&json!([odd, note]), &named),
+            shown(&json!([odd, note]), 1, &named),
             ["Struck(Gone[2J) Link(Here)  Aside([1 Done])", "Aside(See)"]
         );
-        assert!(shown(&Value::Null, &named).is_empty());
+        assert!(shown(&Value::Null, 1, &named).is_empty());
     }
 }

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::blocks::{self, button_called, buttons_in, tame, unwired};
-use super::{ANA, Asked, Dm, PATIENCE, something};
+use super::blocks::{self, buttons_in, tame, unwired};
+use super::{ANA, Asked, Dm, Home, NO_ANSWER, Shown, Waited, waits};
 use crate::sandbox::slack::Whisper;
 
 /// The id that the sandbox gives the Home tab of Ana.
 const HOME: &str = "V0HOMEU0ANN01";
-/// How long a Home tab that looks as it did is waited for: such a one is not published again.
-const HOME_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A form that is open.
 pub(super) struct Form {
@@ -22,11 +20,18 @@ pub(super) struct Form {
 }
 
 /// What was there before something was done: what comes of it is news.
-struct Before {
+pub(super) struct Before {
     whispers: Vec<Whisper>,
     forms: Vec<String>,
     /// Conversations in which an answer may come, with the newest message of each.
     newest: Vec<(String, String)>,
+}
+
+/// What comes of something that was done.
+enum News {
+    Whisper(Whisper),
+    Form(Value),
+    Answer(Asked),
 }
 
 /// A field of a form.
@@ -133,7 +138,7 @@ impl<'a> Field<'a> {
 
 impl Dm {
     /// `shortcut new_task`, or `shortcut message [N]`: the N-th last message that was typed where Ana is.
-    pub(super) async fn shortcut(&mut self, which: &str) {
+    pub(super) async fn shortcut(&mut self, which: &str) -> Waited<()> {
         let before = self.before();
         let (name, number) = which.split_once(' ').unwrap_or((which, ""));
         let slack = self.sandbox.slack.clone();
@@ -147,79 +152,75 @@ impl Dm {
                 let mut typed = said.iter().rev().filter(|message| message["user"] != bot);
                 let nth = number.trim().parse::<usize>().unwrap_or(1).max(1);
                 let Some(ts) = typed.nth(nth - 1).and_then(|one| one["ts"].as_str()) else {
-                    return self.print("       (nobody has said so many things there)");
+                    return self.note("(nobody has said so many things there)");
                 };
                 slack.message_action(ANA, &self.place, ts, "create_task");
             }
             _ => {
-                return self.print(
-                    "       (`shortcut new_task`, or `shortcut message` for what was typed last, `shortcut message 2` before)",
+                return self.note(
+                    "(`shortcut new_task`, or `shortcut message` for what was typed last, `shortcut message 2` before)",
                 );
             }
         }
-        self.show_what_comes(before).await;
+        self.show_what_comes(before).await
     }
 
     /// `/ivan …`, where Ana spoke last.
-    pub(super) async fn slash(&mut self, text: &str) {
+    pub(super) async fn slash(&mut self, text: &str) -> Waited<()> {
         let before = self.before();
         let slack = &self.sandbox.slack;
         slack.commands(ANA, &self.place, "/ivan", text);
-        self.show_what_comes(before).await;
-    }
-
-    /// Presses a button that opens a form.
-    pub(super) async fn press_for_a_form(&mut self, channel: &str, ts: Option<&str>, action: &str) {
-        let before = self.before();
-        let slack = &self.sandbox.slack;
-        match ts {
-            Some(ts) => slack.clicks(ANA, channel, ts, action),
-            None => slack.clicks_home(ANA, action),
-        };
-        self.show_what_comes(before).await;
+        self.home = None;
+        self.show_what_comes(before).await
     }
 
     /// `fill FIELD VALUE`
-    pub(super) fn fill(&mut self, what: &str) {
+    pub(super) fn fill(&mut self, what: &str) -> Waited<()> {
         let Some(form) = &mut self.form else {
-            return self.print(NO_FORM);
+            return self.note(NO_FORM);
         };
         let (which, value) = what.split_once(' ').unwrap_or((what, ""));
         let value = value.trim().replace("\\n", "\n");
         let Some(field) = form.field(which) else {
-            return self.print("       (there is no such field: its number or its name)");
+            let names: Vec<String> = (1..)
+                .zip(form.fields())
+                .map(|(number, field)| format!("{number} {}", field.id))
+                .collect();
+            let names = names.join(", ");
+            return self.note(&format!("(no field {which}; there are: {names})"));
         };
-        let is_choice = field.element["type"] == "static_select";
-        if is_choice && !value.is_empty() && field.choice(&value).is_none() {
+        let kind = field.element["type"].as_str().unwrap_or_default();
+        if kind == "static_select" && !value.is_empty() && field.choice(&value).is_none() {
             let hint = field.hint();
-            return self.print(&format!("       (that cannot be chosen there{hint})"));
+            return self.note(&format!("(that cannot be chosen there{hint})"));
+        }
+        let is_day =
+            value.is_empty() || chrono::NaiveDate::parse_from_str(&value, "%Y-%m-%d").is_ok();
+        if kind == "datepicker" && !is_day {
+            return self.note("(that is not a day: YYYY-MM-DD)");
         }
         let id = field.id.to_owned();
         form.filled.insert(id, value);
-        self.show_form(&BTreeMap::new());
+        self.show_form(&BTreeMap::new())
     }
 
     /// `submit`
-    pub(super) async fn submit(&mut self) {
+    pub(super) async fn submit(&mut self) -> Waited<()> {
         let before = self.before();
         let Some(form) = &self.form else {
-            return self.print(NO_FORM);
+            return self.note(NO_FORM);
         };
         let id = form.view["id"].as_str().unwrap_or_default();
         let slack = self.sandbox.slack.clone();
         let envelope = slack.submits(ANA, id, form.values());
-        let acked = async {
-            loop {
-                let acks = slack.acks().into_iter();
-                let ack = acks.filter(|ack| ack.counts);
-                match ack.into_iter().find(|ack| ack.envelope_id == envelope) {
-                    Some(ack) => return ack.payload.unwrap_or_default(),
-                    None => something(&mut self.slack).await,
-                }
-            }
+        let acked = |dm: &Dm| {
+            let mut acks = dm.sandbox.slack.acks().into_iter();
+            acks.find(|ack| ack.counts && ack.envelope_id == envelope)
         };
-        let Ok(answer) = tokio::time::timeout(PATIENCE, acked).await else {
-            return self.print("       (the form was not answered)");
+        let answer = match self.wait(acked).await {
+            Waited::Came(ack) => ack.payload.unwrap_or_default(),
+            Waited::Nothing => return self.note(NO_ANSWER),
+            Waited::Interrupted => return Waited::Interrupted,
         };
         let errors: BTreeMap<String, String> = answer["errors"]
             .as_object()
@@ -231,43 +232,40 @@ impl Dm {
             return self.show_form(&errors);
         }
         self.form = None;
-        self.show_what_comes(before).await;
+        self.show_what_comes(before).await
     }
 
     /// `cancel`
-    pub(super) fn cancel(&mut self) {
+    pub(super) fn cancel(&mut self) -> Waited<()> {
         match self.form.take() {
-            None => self.print(NO_FORM),
+            None => self.note(NO_FORM),
             Some(form) => {
                 let id = form.view["id"].as_str().unwrap_or_default();
                 self.sandbox.slack.closes(id);
-                self.print("       (closed; nothing was done)");
+                self.note("(closed; nothing was done)")
             }
         }
     }
 
     /// `home`
-    pub(super) async fn show_home(&mut self) {
-        let slack = self.sandbox.slack.clone();
-        let hash = |view: Option<Value>| view.map(|view| view["hash"].clone());
-        let before = hash(self.home_view());
-        slack.opens_tab(ANA, "home");
-        let published = async {
-            while hash(self.home_view()) == before {
-                something(&mut self.slack).await;
-            }
-        };
-        // One that looks as it did stands there already.
-        let _ = tokio::time::timeout(HOME_WITHIN, published).await;
+    pub(super) async fn show_home(&mut self) -> Waited<()> {
+        self.sandbox.slack.opens_tab(ANA, "home");
+        // Each that is opened is published anew; what is published before that may not show everything yet.
+        if let Waited::Interrupted = self.wait(|_| None::<()>).await {
+            return Waited::Interrupted;
+        }
         let Some(view) = self.home_view() else {
-            return self.print("       (the Home tab is empty)");
+            return self.note("(the Home tab is empty)");
         };
         let paint = |look, text: &str| self.look(look, text);
-        for line in blocks::shown(&view["blocks"], &paint) {
+        for line in blocks::shown(&view["blocks"], 1, &paint) {
             self.print(format!("       {line}").trim_end());
         }
-        self.at_home = true;
-        self.whispered = None;
+        self.home = Some(Home {
+            buttons: buttons_in(&view["blocks"]),
+            answered: false,
+        });
+        Waited::Came(())
     }
 
     pub(super) fn home_view(&self) -> Option<Value> {
@@ -275,7 +273,8 @@ impl Dm {
         views.find(|view| view["id"] == HOME)
     }
 
-    fn before(&self) -> Before {
+    /// What is there now.
+    pub(super) fn before(&self) -> Before {
         let slack = &self.sandbox.slack;
         let dm = slack.dm(ANA);
         let newest = |channel: &str| {
@@ -295,25 +294,10 @@ impl Dm {
     }
 
     /// What only Ana has been shown so far.
-    fn whispers(&self) -> Vec<Whisper> {
+    pub(super) fn whispers(&self) -> Vec<Whisper> {
         let all = self.sandbox.slack.whispers().into_iter();
         all.filter(|whisper| whisper.user == ANA && !whisper.text.is_empty())
             .collect()
-    }
-
-    /// Presses a button of what only Ana sees.
-    pub(super) async fn press_whisper(&mut self, whisper: &Whisper, which: &str) {
-        let buttons = buttons_in(&whisper.blocks);
-        let Some(button) = button_called(&buttons, which) else {
-            return self.print("       (there is no such button there, or not any more)");
-        };
-        if let Some(url) = &button.url {
-            return self.print(&format!("       (opens {url})"));
-        }
-        let before = self.before();
-        let slack = &self.sandbox.slack;
-        slack.clicks_whisper(&whisper.ts, &button.action);
-        self.show_what_comes(before).await;
     }
 
     /// The forms that are open.
@@ -323,57 +307,63 @@ impl Dm {
     }
 
     /// Waits for a form, for something that only Ana sees, or for a message, and shows it.
-    async fn show_what_comes(&mut self, mut before: Before) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            // New, or in place of what was pressed.
-            let mut whispers = self.whispers().into_iter();
-            if let Some(whisper) = whispers.find(|whisper| !before.whispers.contains(whisper)) {
-                before.whispers.push(whisper.clone());
+    pub(super) async fn show_what_comes(&mut self, before: Before) -> Waited<()> {
+        match self.wait(|dm| dm.come_since(&before)).await {
+            Waited::Came(News::Whisper(whisper)) => {
                 self.show_whisper(&whisper);
                 self.show_requests();
-                if whisper.text.starts_with('…') {
-                    continue;
+                if waits(&whisper.text) {
+                    self.pending_whispers += 1;
+                    if !self.screen.echoes {
+                        self.settle().await;
+                    }
                 }
-                return;
+                Waited::Came(())
             }
-            let opened = self.forms().into_iter();
-            let mut opened = opened.filter(|view| !before.forms.contains(&id_of(view)));
-            if let Some(view) = opened.next() {
+            Waited::Came(News::Form(view)) => {
                 self.form = Some(Form {
                     view,
                     filled: BTreeMap::new(),
                 });
-                return self.show_form(&BTreeMap::new());
+                self.show_form(&BTreeMap::new())
             }
-            let asked = before.newest.iter().map(|(channel, after)| Asked {
-                channel: channel.clone(),
-                after: after.clone(),
-                thread: None,
-            });
-            let answered = asked
-                .into_iter()
-                .find(|asked| self.answer_to(asked).is_some());
-            if let Some(asked) = answered {
-                return self.show_answer(asked).await;
-            }
-            let next = something(&mut self.slack);
-            if tokio::time::timeout_at(deadline, next).await.is_err() {
-                return self.print("       (nothing came of it)");
-            }
+            Waited::Came(News::Answer(asked)) => self.show_answer(asked, NO_ANSWER).await,
+            Waited::Nothing => self.note(NO_ANSWER),
+            Waited::Interrupted => Waited::Interrupted,
         }
     }
 
-    fn show_whisper(&mut self, whisper: &Whisper) {
+    fn come_since(&self, before: &Before) -> Option<News> {
+        // New, or in place of what was pressed.
+        let mut whispers = self.whispers().into_iter();
+        if let Some(whisper) = whispers.find(|whisper| !before.whispers.contains(whisper)) {
+            return Some(News::Whisper(whisper));
+        }
+        let opened = self.forms().into_iter();
+        let mut opened = opened.filter(|view| !before.forms.contains(&id_of(view)));
+        if let Some(view) = opened.next() {
+            return Some(News::Form(view));
+        }
+        let mut asked = before.newest.iter().map(|(channel, after)| Asked {
+            channel: channel.clone(),
+            after: after.clone(),
+            thread: None,
+        });
+        let answered = asked.find(|asked| self.answer_to(asked).is_some());
+        answered.map(News::Answer)
+    }
+
+    pub(super) fn show_whisper(&mut self, whisper: &Whisper) {
         self.speak(&whisper.text, &whisper.blocks, Some("only you see this"));
-        self.whispered = Some(whisper.clone());
-        self.at_home = false;
+        self.known_whispers.retain(|known| known.ts != whisper.ts);
+        self.known_whispers.push(whisper.clone());
+        self.last = Some(Shown::Whisper(whisper.clone()));
     }
 
     /// The form that is open, with what is wrong with its fields.
-    fn show_form(&mut self, errors: &BTreeMap<String, String>) {
+    fn show_form(&mut self, errors: &BTreeMap<String, String>) -> Waited<()> {
         let Some(form) = &self.form else {
-            return;
+            return Waited::Came(());
         };
         let title = form.view["title"]["text"].as_str().unwrap_or_default();
         let mut lines = vec![format!("       ── {title} ──")];
@@ -393,12 +383,19 @@ impl Dm {
                 lines.push(format!("         ✗ {why}"));
             }
         }
-        lines.push("       `fill 1 …` or `fill title …`, then `submit` or `cancel`".to_owned());
+        lines.push(match form.fields().first() {
+            Some(first) => {
+                let id = tame(first.id);
+                format!("       `fill 1 …` or `fill {id} …`, then `submit` or `cancel`")
+            }
+            None => "       `submit` or `cancel`".to_owned(),
+        });
         self.print(&lines.join("\n"));
+        Waited::Came(())
     }
 }
 
-const NO_FORM: &str = "       (no form is open: `shortcut new_task`, or press Comment on a card)";
+const NO_FORM: &str = "(no form is open: `shortcut new_task`, or press Comment on a card)";
 
 fn id_of(view: &Value) -> String {
     view["id"].as_str().unwrap_or_default().to_owned()

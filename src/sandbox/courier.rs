@@ -177,6 +177,15 @@ impl Courier {
         self.post(held);
     }
 
+    /// Loses what is held back, and holds nothing back any more.
+    pub fn lose_held(&self) {
+        let mut held = locked(&self.desk.knobs).held.take().unwrap_or_default();
+        for job in &mut held {
+            job.lost = true;
+        }
+        self.post(held);
+    }
+
     pub fn tunnel(&self, public: &str, local: &str) {
         let (public, local) = (
             public.trim_end_matches('/').to_owned(),
@@ -191,6 +200,11 @@ impl Courier {
 
     pub fn deliveries(&self) -> Vec<Delivery> {
         locked(&self.desk.delivered).clone()
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_settled(&self) -> bool {
+        *self.desk.under_way.borrow() == 0
     }
 
     /// Until nothing is under way.

@@ -35,7 +35,7 @@ async fn demo(lines: &str) -> Ran {
 }
 
 /// Without the days and times that are others tomorrow, and what the network calls its failure.
-fn any_day(out: &str) -> String {
+pub fn any_day(out: &str) -> String {
     let mut text = String::new();
     let mut slow = false;
     for line in out.lines() {
@@ -75,68 +75,30 @@ fn any_day(out: &str) -> String {
     text
 }
 
+/// What the README has somebody type first.
+pub const README_LINES: [&str; 6] = [
+    "current",
+    "done",
+    "comment shipped in 2.1",
+    "create Buy milk",
+    "create Fix login -s github -e acme",
+    "list",
+];
+
+/// What the README says that the demo prints for it.
+pub fn from_the_readme() -> String {
+    let readme = include_str!("../../README.md");
+    let command = format!("$ printf '{}\\n' | ", README_LINES.join("\\n"));
+    let (_, behind) = readme.split_once(&command).expect("the lines of the demo");
+    let (_, printed) = behind.split_once('\n').unwrap();
+    printed.split_once("```").unwrap().0.to_owned()
+}
+
 #[tokio::test]
-async fn a_newcomer_sees_each_command_and_what_it_did() {
-    let demo = demo(
-        "current\ndone\ncomment shipped in 2.1\ncreate Buy milk\ncreate Fix login -s github -e acme\nlist\n",
-    )
-    .await;
-    insta::assert_snapshot!(any_day(&demo.out), @r"
-    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
-    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
-    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
-
-    Ana  › current
-    Ivan › Renew the certificate
-           ClickUp · in review · due today
-           The wildcard of acme.test; the order is in the shared mailbox.
-           why: client 1000, due today 400
-           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
-    Ana  › done
-    Ivan › ✓ Task completed in ClickUp: Renew the certificate
-           Next:
-           Login fails on Safari
-           GitHub acme/widgets#7 · open
-           Since the update of last week. Works in a private window.
-           why: client 1000
-           [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
-           [6 Undo]
-             ClickUp  PUT /task/86tst0001 → complete
-    Ana  › comment shipped in 2.1
-    Ivan › ✓ Comment added in GitHub: Login fails on Safari
-           [1 Undo]
-             GitHub   POST /repos/acme/widgets/issues/7/comments → 201
-    Ana  › create Buy milk
-    Ivan › ✓ Task created in ClickUp: Buy milk
-           [1 Undo]
-             ClickUp  POST /list/901100000001/task → 200
-    Ana  › create Fix login -s github -e acme
-    Ivan › ✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#12)
-           [1 Undo]
-             GitHub   POST /repos/acme/widgets/issues → 201
-    Ana  › list
-    Ivan › 1. Login fails on Safari · GitHub acme/widgets#7 · open  [1 Done]
-           2. [CLIENT:acme] Fix login · GitHub acme/widgets#12 · open  [2 Done]
-           3. Update the base image · GitHub acme/widgets#5 · open  [3 Done]
-           4. Send the quarterly invoice · ClickUp · to do · overdue [day]  [4 Done]
-           5. Write the runbook for the new cluster · ClickUp · to do · due [day]  [5 Done]
-           6. Buy milk · ClickUp · to do  [6 Done]
-           7. Tidy the team wiki · ClickUp · to do  [7 Done]
-           8. Explain the retry settings in the docs · GitHub acme/widgets#8 · open  [8 Done]
-           9. Order a new label printer · ClickUp · to do · due [day]  [9 Done]
-           10. Book the room for the review · ClickUp · to do  [10 Done]
-           1 more: `list 11`
-
-    What has changed in ClickUp and GitHub:
-      ClickUp Inbox            complete   Renew the certificate  #client:acme
-      ClickUp Inbox            to do      Buy milk
-      GitHub acme/widgets#7    open       Login fails on Safari
-          “shipped in 2.1”
-      GitHub acme/widgets#12   open       [CLIENT:acme] Fix login
-    ");
-    assert_eq!(demo.err, "");
-    assert_eq!(demo.exit, 0);
+async fn a_newcomer_sees_what_the_readme_shows() {
+    let demo = demo(&format!("{}\n", README_LINES.join("\n"))).await;
+    assert_eq!(any_day(&demo.out), any_day(&from_the_readme()));
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
 }
 
 #[tokio::test]
@@ -145,10 +107,8 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
         demo("press 1\ncurrent\npress 9\npress open\npress 1\npress undo\ncurrent\nthread comment nearly\n")
             .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
-    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
-    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
-    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
+    You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
+    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
 
     Ana  › press 1
            (there is nothing to press yet)
@@ -159,7 +119,7 @@ async fn what_is_shown_can_be_pressed_and_spoken_under() {
            why: client 1000, due today 400
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › press 9
-           (there is no such button there, or not any more)
+           (no button 9; there are: 1 Done, 2 Next, 3 Comment, 4 Snooze, 5 Open)
     Ana  › press open
            (opens https://app.clickup.com/t/86tst0001)
     Ana  › press 1
@@ -202,10 +162,8 @@ async fn forms_open_as_text_and_can_be_filled_in() {
     )
     .await;
     insta::assert_snapshot!(any_day(&demo.out), @r"
-    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
-    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
-    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
+    You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
+    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
 
     Ana  › submit
            (no form is open: `shortcut new_task`, or press Comment on a card)
@@ -283,12 +241,12 @@ async fn forms_open_as_text_and_can_be_filled_in() {
            ── Comment ──
            Renew the certificate · ClickUp · in review
            1 text:
-           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+           `fill 1 …` or `fill text …`, then `submit` or `cancel`
     Ana  › fill text nearly
            ── Comment ──
            Renew the certificate · ClickUp · in review
            1 text: nearly
-           `fill 1 …` or `fill title …`, then `submit` or `cancel`
+           `fill 1 …` or `fill text …`, then `submit` or `cancel`
     Ana  › submit
     Ivan › ✓ Comment added in ClickUp: Renew the certificate
            [1 Undo]
@@ -342,7 +300,7 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
     let mut rest = demo.out.as_str();
     for words in [
-        "(that asks for nothing)",
+        "(Ivan ignores that reaction)",
         "Ivan › ✓ Task completed in ClickUp: Renew the certificate\n       Next:\n       Login fails on Safari\n       GitHub",
         "(there is no such reaction of yours)",
         "Ivan › ✓ Issue started in GitHub: Login fails on Safari. It is your current task",
@@ -360,7 +318,7 @@ async fn reactions_slash_commands_and_the_home_tab_can_be_tried() {
         "Ivan › ✓ Undone: Login fails on Safari is open again in GitHub",
         "Ivan › ✓ Comment added in GitHub: Login fails on Safari  (only you see this)\n       [1 Undo]\n",
         "Ivan › ✓ Undone: your comment on Login fails on Safari was deleted in GitHub  (only you see this)\n",
-        "(there is no such button there, or not any more)",
+        "(nothing can be pressed there)",
     ] {
         let found = rest.split_once(words);
         (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{}", demo.out));
@@ -390,10 +348,8 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     .await;
     let out = any_day(&demo.out);
     insta::assert_snapshot!(out, @r"
-    Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues). You are Ana.
-    Type what Ana would type to Ivan; `help` lists the commands, `#general create …` speaks in a channel,
-    `press 1` presses a button, `react zzz` reacts to what was said last, `thread …` speaks under it, `home` and
-    `shortcut new_task` open what they say, `!help` makes the world move, Ctrl-D ends.
+    You are Ana, and this is your DM with Ivan. Slack, ClickUp and GitHub are simulated on this machine.
+    Try `current`, then `done`. `help` shows the rest, `!help` what to press and what to break, Ctrl-D ends.
 
     Ana  › current
     Ivan › Renew the certificate
@@ -415,7 +371,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            why: client 1000
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !down github
-           (GitHub no longer answers; what you ask of it is queued)
+           (GitHub is down; what you ask of it is queued)
     Ana  › done
     Ivan › … Completion queued: Login fails on Safari. [why]
            Next:
@@ -425,7 +381,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            why: blocks 1 person 500, high priority 100
            [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]
     Ana  › !up github
-           (GitHub answers again)
+           (GitHub is back)
     Ivan › ✓ Issue closed in GitHub: Login fails on Safari
            Next:
            Update the base image
@@ -436,11 +392,18 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
            [6 Undo]
              GitHub   PATCH /repos/acme/widgets/issues/7 → closed
     Ana  › !clickup away
-           !close WORDS           Bo completes the task with these words in its title, behind your back
+           press 1 · press open   a button of the last message; `press 2 08:30` chooses a time
+           react eyes · unreact … a reaction on the last message; zzz and white_check_mark do something, too
+           thread TEXT            a reply in the thread under the last message
+           #general create TITLE  in a channel; `@ivan done` mentions Ivan
+           /ivan TEXT             the slash command
+           home                   the Home tab; `press` then means its buttons, too
+           shortcut new_task      a form: `fill 1 TEXT`, then `submit` or `cancel`; `shortcut message` as well
+           !close WORDS           Bo completes the task with these words in its title, without Ivan
            !comment WORDS: TEXT   Bo comments on it
-           !lose · !poll          the next webhook gets lost · what webhooks missed is read
-           !down clickup · !up …  it answers nothing · it answers again; `github` likewise
-           !clickup lost          it does the next thing that it is asked, and its answer gets lost
+           !lose · !poll          the webhooks of Bo's next change get lost · both sources are read
+           !down clickup · !up …  ClickUp goes down · comes back; `github` likewise
+           !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s
     Ana  › #random hello
            (not for Ivan: in channels it hears mentions, and `create`)
     Ana  › #general create Fix login
@@ -485,11 +448,155 @@ async fn a_lost_answer_and_a_source_that_stays_down_are_shown() {
 async fn without_input_it_ends_at_once() {
     let demo = demo("").await;
     assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
-    assert!(demo.out.starts_with(
-        "Sandbox on loopback: Slack, ClickUp (Inbox, 6 tasks), GitHub (acme/widgets, 5 issues)."
-    ));
+    let begins = "You are Ana, and this is your DM with Ivan.";
+    assert!(demo.out.starts_with(begins), "{}", demo.out);
     assert!(
         demo.out
             .ends_with("\nNothing has changed in ClickUp and GitHub.\n")
+    );
+}
+
+/// What has to follow, in this order.
+#[track_caller]
+fn follow(out: &str, all: &[&str]) {
+    let mut rest = out;
+    for words in all {
+        let found = rest.split_once(words);
+        (_, rest) = found.unwrap_or_else(|| panic!("`{words}` does not follow in:\n{out}"));
+    }
+}
+
+/// Each is known to lead to nothing; were it waited for, this would take minutes.
+#[tokio::test]
+async fn what_nobody_answers_is_not_waited_for() {
+    let demo = demo(
+        "list\nreact zzz\nreact tada\nunreact zzz\ndone 2\nreact eyes\ncomment nearly\nreact zzz\n#random create x\n\
+         #random @ivan done\nthread\nhome\npress briefing 25:00\n/ivan why\nthread hello\nreact eyes\npress 1\n\
+         #general create Fix login\nthread comment nearly\nthread  \\n \n!close Book the room\nshortcut message 99\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ana  › react zzz\n       (Ivan ignores that reaction)\n",
+            "Ana  › react tada\n       (Ivan ignores that reaction)\n",
+            "Ana  › unreact zzz\n       (Ivan ignores that reaction)\n",
+            "Ana  › react eyes\nIvan › ✗ That message shows two tasks",
+            "Ana  › react zzz\n       (Ivan ignores that reaction)\n",
+            "Ana  › #random create x\n       (Ivan is not in #random)\n",
+            "Ana  › #random @ivan done\n       (Ivan is not in #random)\n",
+            "Ana  › thread\n       (say what, under which message?)\n",
+            "Ana  › press briefing 25:00\n       (that is not a time: `press 2 08:30`)\n",
+            "Ana  › thread hello\n       (what only you see has no thread, and takes no reactions)\n",
+            "Ana  › react eyes\n       (what only you see has no thread, and takes no reactions)\n",
+            "Ana  › press 1\n       (nothing can be pressed there)\n",
+            "Ivan › ✓ Task created in ClickUp: Fix login  (in a thread under it)\n",
+            "Ana  › thread comment nearly\n       (not for Ivan: in channels it hears mentions, and `create`)\n",
+            "(say what, under which message?)\n",
+            "(Bo has completed: Book the room for the review)\n",
+            "(nobody has said so many things there)\n",
+        ],
+    );
+    let unanswered = demo.out.matches("(Ivan did not answer)").count();
+    assert_eq!(unanswered, 0, "{}", demo.out);
+}
+
+/// While ClickUp is down: an answer that is queued, one that only Ana sees, a change that cannot be read, a poll.
+#[tokio::test]
+async fn a_source_that_is_down_holds_nothing_up() {
+    let demo = demo(
+        "current\n!down clickup\ndone\n/ivan create Buy milk\n!close invoice\n!poll\nhome\n!down github\n!poll\n!up github\n\
+         !up clickup\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ivan › … Completion queued: Renew the certificate",
+            "Ana  › /ivan create Buy milk\nIvan › … Creation queued: Buy milk",
+            "(only you see this)\n",
+            "(Bo has completed: Send the quarterly invoice)\n",
+            "Ana  › !poll\n       (ClickUp cannot be read; the other was: 0 changed)\n",
+            "Ana  › home\n",
+            "Ana  › !poll\n       (neither can be read)\n",
+            "Ana  › !up github\n       (GitHub is back)\n",
+            "Ana  › !up clickup\n       (ClickUp is back)\n",
+            "Ivan › ✓ Task completed in ClickUp: Renew the certificate",
+            "What has changed in ClickUp and GitHub:\n",
+        ],
+    );
+    for changed in ["complete   Renew the certificate", "to do      Buy milk"] {
+        let changed = format!("  ClickUp Inbox            {changed}");
+        assert!(demo.out.contains(&changed), "{}", demo.out);
+    }
+    assert!(
+        demo.out
+            .contains("Ivan › ✓ Task created in ClickUp: Buy milk  (only you see this)"),
+        "{}",
+        demo.out
+    );
+}
+
+/// ClickUp tells of one change in two webhooks, GitHub in one; a comment is found by a poll of its own.
+#[tokio::test]
+async fn what_lost_webhooks_would_have_said_is_told_by_a_poll() {
+    let demo = demo(
+        "current\n!lose\n!close nothing of that name\n!close Renew\n!poll\n!poll\n!lose\n!close Safari\n!poll\n\
+         !close invoice\n!lose\n!comment runbook: seen again\n!poll\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    let closed = |title: &str| {
+        format!(
+            "(Bo has completed: {title})\n       (no notice: the webhooks got lost)\nAna  › !poll\n       \
+             (both were read: 1 changed)\nIvan › {title} was "
+        )
+    };
+    follow(
+        &demo.out,
+        &[
+            "(nothing open has these words in its title)\n",
+            &closed("Renew the certificate"),
+            "Ana  › !poll\n       (both were read: 0 changed)\nAna  › !lose\n",
+            &closed("Login fails on Safari"),
+            "(Bo has completed: Send the quarterly invoice)\nIvan › Send the quarterly invoice was completed in ClickUp by Bo",
+            "(Bo has commented on: Write the runbook for the new cluster)\n       (no notice: the webhooks got lost)\n",
+            "Ana  › !poll\n       (both were read: ",
+            "Ivan › Bo commented on Write the runbook for the new cluster in ClickUp: “seen again”\n",
+        ],
+    );
+}
+
+/// The Home tab stays open behind what is answered in the DM, and its numbers mean what they meant when it was shown.
+#[tokio::test]
+async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
+    let demo = demo(
+        "home\npress mute\npress 5\npress briefing 8:20\npress 1\npress 50\npress 10\nfill 1 nearly\nsubmit\npress 99\n\
+         press 12\nhome\npress unmute\ncurrent\npress 5\n",
+    )
+    .await;
+    assert_eq!((demo.exit, demo.err.as_str()), (0, ""));
+    follow(
+        &demo.out,
+        &[
+            "Ana  › home\n       10 open · 0 completed today\n",
+            "       [5 Done] [6 Comment] [7 Snooze] [8 Open]\n",
+            "Ana  › press mute\nIvan › ✓ I tell you nothing",
+            "Ana  › press 5\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n",
+            "Ana  › press briefing 8:20\nIvan › ✓ Briefing at 8:20",
+            "Ana  › press 1\nIvan › ✓ Task completed in ClickUp: Renew the certificate\n",
+            // Its numbers go on where those of the tab end.
+            "       [45 Done] [46 Next] [47 Comment] [48 Snooze] [49 Open]\n       [50 Undo]\n",
+            "Ana  › press 50\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp",
+            "Ana  › press 10\n       ── Comment ──\n       Update the base image · GitHub",
+            "Ana  › submit\nIvan › ✓ Comment added in GitHub: Update the base image\n",
+            "Ana  › press 99\n       (no button 99; there are: 1 Done, 2 Comment, 3 Snooze, 4 Open, 5 Done, 6 Comment, 7 Snooze, 8 Open, 9 Done, 10 Comment, …)\n",
+            "Ana  › press 12\n       (opens https://github.com/acme/widgets/issues/5)\n",
+            "Ana  › press unmute\nIvan › ✓ I tell you again",
+            "Ana  › current\nIvan › ",
+            "       [1 Done] [2 Next] [3 Comment] [4 Snooze] [5 Open]\nAna  › press 5\n       (opens https://",
+        ],
     );
 }

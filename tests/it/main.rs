@@ -21,6 +21,7 @@ mod damage;
 mod damaged;
 mod deeds;
 mod demo;
+mod demo_terminal;
 mod dependencies;
 mod done;
 mod dropped;

@@ -443,6 +443,11 @@ impl ClickUp {
         self.house.courier.release(true);
     }
 
+    /// What waits is lost on the way, and waiting ends.
+    pub fn lose_held(&self) {
+        self.house.courier.lose_held();
+    }
+
     /// Deliveries to an address that begins with `public` go to `local`, which is on loopback.
     pub fn tunnel(&self, public: &str, local: &str) {
         self.house.courier.tunnel(public, local);
@@ -451,6 +456,11 @@ impl ClickUp {
     /// How long an endpoint has to answer: 7 s, unless set here.
     pub fn hook_timeout(&self, timeout: Duration) {
         self.house.courier.timeout(timeout);
+    }
+
+    /// Whether no delivery is under way, retries included.
+    pub fn is_settled(&self) -> bool {
+        self.house.courier.is_settled()
     }
 
     /// Waits until no delivery is under way, retries included.

@@ -312,6 +312,19 @@ impl Slack {
         wire.envelopes.iter().filter(unacked).cloned().collect()
     }
 
+    /// Whether every envelope is acknowledged, or was sent too late to be.
+    pub fn is_settled(&self) -> bool {
+        let wire = self.inner.wire();
+        wire.envelopes
+            .iter()
+            .all(|envelope| envelope.acked || envelope.over)
+    }
+
+    /// Whether the bot is in a channel.
+    pub fn has_bot(&self, channel: &str) -> bool {
+        self.inner.world().is_member(channel, &self.bot_user)
+    }
+
     // The socket.
 
     /// How many links there are, ghosts included.

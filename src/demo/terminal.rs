@@ -1,0 +1,324 @@
+//! Where the demo reads lines and prints: a terminal with editing and history, or a pipe.
+//!
+//! A line is read only when it is asked for. What is typed or pasted meanwhile stays where it is: in the terminal, which is
+//! kept in a mode of its own (no echo, every byte as it was typed, Ctrl-C still a signal), or in the editor's buffer.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, IsTerminal, Write};
+
+use rustyline::error::{ReadlineError, Signal};
+use rustyline::{Config, DefaultEditor, ExternalPrinter};
+use tokio::sync::mpsc;
+
+use super::BOLD;
+
+/// Where it is printed.
+pub(super) struct Screen {
+    pub(super) color: bool,
+    /// Lines are typed here: they are on the screen already.
+    pub(super) echoes: bool,
+    /// Prints above the prompt, and leaves what is being typed as it is.
+    above: Option<std::sync::mpsc::Sender<String>>,
+    /// A line is being typed.
+    at_prompt: bool,
+    /// What is printed together.
+    gathered: Option<String>,
+}
+
+impl Screen {
+    fn new(color: bool, echoes: bool, above: Option<Box<dyn ExternalPrinter + Send>>) -> Screen {
+        Screen {
+            color,
+            echoes,
+            above: above.map(printer),
+            at_prompt: false,
+            gathered: None,
+        }
+    }
+
+    pub(super) fn print(&mut self, text: &str) {
+        if let Some(gathered) = &mut self.gathered {
+            gathered.push_str(text);
+            gathered.push('\n');
+            return;
+        }
+        self.write(format!("{text}\n"));
+    }
+
+    /// Whether a line is being typed from now on.
+    pub(super) fn at_prompt(&mut self, is: bool) {
+        self.at_prompt = is;
+    }
+
+    /// What is printed from now on goes to the screen with [`Screen::print_gathered`].
+    pub(super) fn gather(&mut self) {
+        self.gathered.get_or_insert_default();
+    }
+
+    pub(super) fn print_gathered(&mut self) {
+        match self.gathered.take() {
+            Some(gathered) if !gathered.is_empty() => self.write(gathered),
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, text: String) {
+        let left = match &self.above {
+            Some(above) if self.at_prompt => above.send(text).map_err(|unsent| unsent.0),
+            _ => Err(text),
+        };
+        if let Err(text) = left {
+            // A closed pipe ends the reading too; there is nobody to tell.
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(text.as_bytes());
+            let _ = out.flush();
+        }
+    }
+}
+
+/// The editor takes one text at a time, and only while it reads: a thread of its own waits for that.
+fn printer(mut above: Box<dyn ExternalPrinter + Send>) -> std::sync::mpsc::Sender<String> {
+    let (texts, to_print) = std::sync::mpsc::channel::<String>();
+    std::thread::spawn(move || {
+        while let Ok(text) = to_print.recv() {
+            let _ = above.print(text);
+        }
+    });
+    texts
+}
+
+/// One line, or the end: Ctrl-D, Ctrl-C at the prompt, the end of a pipe.
+type Read = std::io::Result<Option<String>>;
+
+/// Where lines come from.
+pub(super) struct Input {
+    lines: mpsc::Receiver<Read>,
+    /// At a terminal: asks for a prompt.
+    wanted: Option<std::sync::mpsc::Sender<()>>,
+    asked: bool,
+    /// Lines that were entered together, and whether the next of them is to be printed before it is answered.
+    ahead: VecDeque<String>,
+    /// The terminal as it was, put back at the end.
+    _mode: Option<mode::Kept>,
+}
+
+impl Input {
+    /// Lines that are typed on a terminal, or piped in.
+    pub(super) fn open() -> (Input, Screen) {
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        // A paste is typed as any other line, each of its lines by itself.
+        let config = Config::builder().bracketed_paste(false).build();
+        if terminal && let Ok(mut editor) = DefaultEditor::with_config(config) {
+            let above = editor.create_external_printer().ok();
+            // Without one it is a terminal that cannot edit, and its mode is left alone.
+            let kept = above.is_some().then(mode::Kept::begin).flatten();
+            let above = above.map(|above| Box::new(above) as Box<dyn ExternalPrinter + Send>);
+            return (
+                Input::typed(editor, color, kept),
+                Screen::new(color, true, above),
+            );
+        }
+        (Input::piped(), Screen::new(color, false, None))
+    }
+
+    /// The editor blocks while it reads: it has a thread of its own, and shows its prompt only when it is asked to.
+    fn typed(mut editor: DefaultEditor, color: bool, kept: Option<mode::Kept>) -> Input {
+        let (wanted, asked) = std::sync::mpsc::channel::<()>();
+        let (send, lines) = mpsc::channel(1);
+        let prompt = match color {
+            true => format!("\u{1b}[{BOLD}mAna  › \u{1b}[0m"),
+            false => "Ana  › ".to_owned(),
+        };
+        std::thread::spawn(move || {
+            while asked.recv().is_ok() {
+                let line = match editor.readline(&prompt) {
+                    Ok(line) => {
+                        for line in line.lines() {
+                            let _ = editor.add_history_entry(line);
+                        }
+                        Ok(Some(line))
+                    }
+                    Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
+                    Err(ReadlineError::Signal(signal)) if signal != Signal::Resize => Ok(None),
+                    // Keys that are no UTF-8: nothing that could be said.
+                    Err(ReadlineError::Io(error))
+                        if error.kind() == std::io::ErrorKind::InvalidData =>
+                    {
+                        Ok(Some(String::new()))
+                    }
+                    Err(error) => Err(std::io::Error::other(error)),
+                };
+                if send.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Input {
+            lines,
+            wanted: Some(wanted),
+            asked: false,
+            ahead: VecDeque::new(),
+            _mode: kept,
+        }
+    }
+
+    /// A thread reads ahead by one line, and keeps nobody from ending.
+    fn piped() -> Input {
+        let (send, lines) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            loop {
+                let mut line = Vec::new();
+                let read = match stdin.read_until(b'\n', &mut line) {
+                    Ok(0) => Ok(None),
+                    Ok(_) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+                    Err(error) => Err(error),
+                };
+                let over = !matches!(read, Ok(Some(_)));
+                if send.blocking_send(read).is_err() || over {
+                    return;
+                }
+            }
+        });
+        Input {
+            lines,
+            wanted: None,
+            asked: false,
+            ahead: VecDeque::new(),
+            _mode: None,
+        }
+    }
+
+    /// The next line, and whether it is on the screen already; `None` at the end. Nothing is lost if this is dropped and
+    /// called again.
+    pub(super) async fn line(&mut self) -> std::io::Result<Option<(String, bool)>> {
+        if let Some(line) = self.ahead.pop_front() {
+            return Ok(Some((line, false)));
+        }
+        if let Some(wanted) = &self.wanted
+            && !self.asked
+        {
+            let _ = wanted.send(());
+            self.asked = true;
+        }
+        let read = self.lines.recv().await;
+        self.asked = false;
+        let Some(text) = read.unwrap_or(Ok(None))? else {
+            return Ok(None);
+        };
+        let mut entered = text.lines().map(str::to_owned);
+        let first = entered.next().unwrap_or_default();
+        self.ahead.extend(entered);
+        if self.ahead.is_empty() {
+            return Ok(Some((first, self.wanted.is_some())));
+        }
+        // Several were entered at once: each is printed again above its answer.
+        Ok(Some((first, false)))
+    }
+
+    /// Whether a line is there without anybody typing it now.
+    pub(super) fn has_more(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    /// Forgets lines that were entered together with one that was interrupted.
+    pub(super) fn forget(&mut self) {
+        self.ahead.clear();
+    }
+}
+
+#[cfg(unix)]
+mod mode {
+    use rustix::termios::{
+        InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    };
+
+    /// The mode of the terminal at the start. What is typed while nobody reads is neither shown nor changed, and Ctrl-C is
+    /// a signal; the editor has a mode of its own while it reads, and comes back to this one.
+    pub(in crate::demo) struct Kept(Termios);
+
+    impl Kept {
+        pub(in crate::demo) fn begin() -> Option<Kept> {
+            let stdin = std::io::stdin();
+            let before = tcgetattr(&stdin).ok()?;
+            let mut own = before.clone();
+            own.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
+            own.input_modes &= !(InputModes::ICRNL | InputModes::IXON);
+            own.special_codes[SpecialCodeIndex::VMIN] = 1;
+            own.special_codes[SpecialCodeIndex::VTIME] = 0;
+            // The kernel has put a NUL for each Ctrl-D that was typed before this mode began. The editor takes the key that it
+            // finds here for an interruption, which ends the demo at its prompt as Ctrl-D does.
+            own.special_codes[SpecialCodeIndex::VQUIT] = 0;
+            tcsetattr(&stdin, OptionalActions::Drain, &own).ok()?;
+            Some(Kept(before))
+        }
+    }
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            // A terminal that is gone needs nothing.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod mode {
+    pub(in crate::demo) struct Kept;
+
+    impl Kept {
+        pub(in crate::demo) fn begin() -> Option<Kept> {
+            None
+        }
+    }
+}
+
+/// What ends a wait, or the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    End,
+}
+
+/// Listens for Ctrl-C and SIGTERM from the start on.
+#[cfg(unix)]
+pub(super) struct Stops {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Stops {
+    pub(super) fn listen() -> std::io::Result<Stops> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Stops {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Stop {
+        tokio::select! {
+            _ = self.interrupt.recv() => Stop::Interrupt,
+            _ = self.terminate.recv() => Stop::End,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) struct Stops;
+
+#[cfg(not(unix))]
+impl Stops {
+    pub(super) fn listen() -> std::io::Result<Stops> {
+        Ok(Stops)
+    }
+
+    pub(super) async fn next(&mut self) -> Stop {
+        let _ = tokio::signal::ctrl_c().await;
+        Stop::Interrupt
+    }
+}

@@ -1,0 +1,376 @@
+//! `ivan demo` at a terminal: what is pasted, typed ahead and interrupted there, in a pseudoterminal.
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rstest::rstest;
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::demo::{README_LINES, any_day, from_the_readme};
+use crate::harness::Took;
+
+const CTRL_C: &str = "\u{3}";
+const CTRL_D: &str = "\u{4}";
+/// Wide and high enough that nothing is wrapped.
+const SIZE: Winsize = Winsize {
+    ws_row: 200,
+    ws_col: 250,
+    ws_xpixel: 0,
+    ws_ypixel: 0,
+};
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The demo in a terminal of its own.
+struct Terminal {
+    demo: Child,
+    keyboard: File,
+    /// Our end of what the demo sees as its terminal.
+    tty: File,
+    /// All that was written to it.
+    output: watch::Receiver<Vec<u8>>,
+    _took: Took,
+}
+
+impl Terminal {
+    /// Within a runtime.
+    fn open() -> Terminal {
+        let _took = Took::begin();
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let keyboard = openpt(flags).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let tty = File::from(ioctl_tiocgptpeer(&keyboard, flags).unwrap());
+        tcsetwinsize(&tty, SIZE).unwrap();
+        let side = || Stdio::from(tty.try_clone().unwrap());
+        // So that Ctrl-C there is a signal to the demo, as at every terminal.
+        let demo = Command::new("setsid")
+            .args(["--ctty", env!("CARGO_BIN_EXE_ivan"), "demo"])
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let keyboard = File::from(keyboard);
+        let (written, output) = watch::channel(Vec::new());
+        let mut screen = keyboard.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut some = [0; 4096];
+            // It fails once nobody has the other side open.
+            while let Ok(n) = screen.read(&mut some) {
+                written.send_modify(|all| all.extend(&some[..n]));
+            }
+        });
+        Terminal {
+            demo,
+            keyboard,
+            tty,
+            output,
+            _took,
+        }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn screen(&self) -> String {
+        screen(&self.output.borrow())
+    }
+
+    /// Until that holds of what is on the screen.
+    async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let holds = |all: &Vec<u8>| holds(&screen(all));
+        let waited = tokio::time::timeout(PATIENCE, self.output.wait_for(holds));
+        let held = waited.await.is_ok_and(|waited| waited.is_ok());
+        assert!(held, "{what}, on:\n{}", self.screen());
+    }
+
+    async fn shows(&mut self, words: &str) {
+        self.until(words, |screen| screen.contains(words)).await;
+    }
+
+    /// Until the demo has ended; the screen.
+    async fn ends(mut self) -> (ExitStatus, String) {
+        let ended = tokio::time::timeout(PATIENCE, self.demo.wait()).await;
+        let exit = ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.screen()));
+        let modes = tcgetattr(&self.tty).unwrap().local_modes;
+        let as_before = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        assert!(
+            modes.contains(as_before),
+            "the terminal is left as {modes:?}"
+        );
+        drop(self.tty);
+        // All of it is read when the reader ends.
+        let read = tokio::time::timeout(PATIENCE, async {
+            while self.output.changed().await.is_ok() {}
+        });
+        read.await.expect("the other side is closed");
+        (exit.unwrap(), screen(&self.output.borrow()))
+    }
+}
+
+/// What a terminal shows after these bytes: enough of one for lines that are edited and nothing that is wrapped.
+fn screen(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut rows: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0_usize, 0_usize);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => column = 0,
+            '\n' => {
+                row += 1;
+                if row == rows.len() {
+                    rows.push(Vec::new());
+                }
+            }
+            '\u{8}' => column = column.saturating_sub(1),
+            '\u{1b}' => {
+                if chars.next() != Some('[') {
+                    continue;
+                }
+                let mut number = String::new();
+                let end = loop {
+                    match chars.next() {
+                        Some(c) if c.is_ascii_digit() || "?;".contains(c) => number.push(c),
+                        end => break end,
+                    }
+                };
+                let n = number.parse().unwrap_or(1);
+                match end {
+                    Some('A') => row = row.saturating_sub(n),
+                    Some('B') => row = (row + n).min(rows.len() - 1),
+                    Some('C') => column += n,
+                    Some('D') => column = column.saturating_sub(n),
+                    Some('G') => column = n.saturating_sub(1),
+                    Some('K') => rows[row].truncate(column),
+                    Some('J') => {
+                        rows[row].truncate(column);
+                        rows.truncate(row + 1);
+                    }
+                    _ => {}
+                }
+            }
+            c if c.is_control() => {}
+            c => {
+                let line = &mut rows[row];
+                if line.len() <= column {
+                    line.resize(column + 1, ' ');
+                }
+                line[column] = c;
+                column += 1;
+            }
+        }
+    }
+    let lines = rows.into_iter().map(|row| {
+        let line: String = row.into_iter().collect();
+        line.trim_end().to_owned()
+    });
+    lines.collect::<Vec<String>>().join("\n")
+}
+
+/// Without the prompt at which Ctrl-D was pressed.
+fn without_last_prompt(screen: &str) -> String {
+    let (before, after) = screen.rsplit_once("Ana  ›\n").expect("a last prompt");
+    any_day(&format!("{before}{after}"))
+}
+
+/// The README's six lines at once, however a terminal sends them: each is answered under itself.
+#[rstest]
+#[case::enter("\r")]
+#[case::line_feed("\n")]
+#[tokio::test]
+async fn pasted_lines_are_taken_one_by_one(#[case] end: &str) {
+    let mut terminal = Terminal::open();
+    let paste: String = README_LINES
+        .iter()
+        .map(|line| format!("{line}{end}"))
+        .collect();
+    terminal.types(&format!("{paste}{CTRL_D}"));
+    let (exit, screen) = terminal.ends().await;
+    // Before the demo has begun the terminal itself shows what is typed.
+    let begins = screen.find("You are Ana").expect("a banner");
+    let (_, shown) = screen.split_at(begins);
+    assert_eq!(without_last_prompt(shown), any_day(&from_the_readme()));
+    assert!(exit.success());
+}
+
+/// The same at the prompt, and as a terminal marks a paste, asked to or not.
+#[rstest]
+#[case::plain("", "")]
+#[case::bracketed("\u{1b}[200~", "\u{1b}[201~\r")]
+#[tokio::test]
+async fn lines_pasted_at_the_prompt_are_not_joined(#[case] before: &str, #[case] behind: &str) {
+    let mut terminal = Terminal::open();
+    terminal
+        .until("a prompt", |screen| screen.ends_with("Ana  ›"))
+        .await;
+    let paste = README_LINES.join("\r");
+    terminal.types(&format!("{before}{paste}\r{behind}"));
+    terminal.shows("1 more: `list 11`").await;
+    terminal.types(CTRL_D);
+    let (exit, screen) = terminal.ends().await;
+    let expected = any_day(&from_the_readme());
+    let (_, answers) = expected
+        .split_once("\n\n")
+        .expect("an empty line behind the banner");
+    let shown = without_last_prompt(&screen);
+    assert!(shown.contains(answers), "{shown}\ndoes not have\n{answers}");
+    assert!(exit.success());
+}
+
+#[tokio::test]
+async fn lines_typed_while_an_answer_is_awaited_are_answered_after_it() {
+    let mut terminal = Terminal::open();
+    terminal.types("current\r!clickup slow\rdone\r");
+    // It is told to wait, a moment later.
+    terminal.shows("Ana  › done\n").await;
+    terminal.types("comment on #7: nearly\r");
+    terminal.types("li");
+    terminal.types("st 1\r");
+    terminal.shows("Ana  › list 1\nIvan › 1. ").await;
+    terminal.types(CTRL_D);
+    let (_, screen) = terminal.ends().await;
+    let lines: Vec<&str> = screen.lines().collect();
+    let at = |words: &str| {
+        let found: Vec<usize> = (0..lines.len())
+            .filter(|at| lines[*at].starts_with(words))
+            .collect();
+        assert_eq!(found.len(), 1, "`{words}` in:\n{screen}");
+        found[0]
+    };
+    let order = [
+        at("Ana  › done"),
+        at("Ivan › … Completion queued: Renew the certificate"),
+        at("Ana  › comment on #7: nearly"),
+        at("Ivan › ✓ Comment added in GitHub: Login fails on Safari"),
+        at("Ana  › list 1"),
+    ];
+    assert!(order.is_sorted(), "{order:?} in:\n{screen}");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_wait_and_ctrl_d_the_demo() {
+    for attempt in 1.. {
+        let mut terminal = Terminal::open();
+        terminal.types("current\r!clickup slow\r");
+        terminal
+            .shows("(ClickUp will take 6 s for the next write)")
+            .await;
+        // Ivan says after 2 s that it is queued.
+        terminal.types("done\r");
+        terminal.shows("Ana  › done\n").await;
+        terminal.types(CTRL_C);
+        let over = |screen: &str| {
+            screen.contains("(interrupted)") || screen.contains("Ivan › … Completion queued")
+        };
+        terminal.until("the end of the wait", over).await;
+        if !terminal.screen().contains("(interrupted)") {
+            assert!(
+                attempt < 5,
+                "it is never interrupted:\n{}",
+                terminal.screen()
+            );
+            continue;
+        }
+        assert!(
+            !terminal.screen().contains("queued: "),
+            "{}",
+            terminal.screen()
+        );
+        // What was asked is not taken back, and the next line is taken.
+        terminal.types("comment on #7: nearly\r");
+        terminal
+            .shows("✓ Comment added in GitHub: Login fails on Safari")
+            .await;
+        terminal
+            .shows("Ivan › … Completion queued: Renew the certificate")
+            .await;
+        terminal.types(CTRL_D);
+        let (exit, screen) = terminal.ends().await;
+        let outcome = "Ivan › ✓ Task completed in ClickUp: Renew the certificate";
+        assert!(screen.contains(outcome), "{screen}");
+        assert!(exit.success());
+        return;
+    }
+}
+
+/// Before the first prompt, at it, and while a line is edited.
+#[rstest]
+#[case::at_the_prompt("")]
+#[case::in_a_line("curre")]
+#[tokio::test]
+async fn ctrl_c_at_the_prompt_ends_the_demo(#[case] typed: &str) {
+    let mut terminal = Terminal::open();
+    terminal
+        .until("a prompt", |screen| screen.ends_with("Ana  ›"))
+        .await;
+    terminal.types(typed);
+    let prompt = format!("Ana  › {typed}");
+    terminal
+        .until("it", |screen| screen.ends_with(prompt.trim_end()))
+        .await;
+    terminal.types(CTRL_C);
+    let (exit, screen) = terminal.ends().await;
+    assert!(
+        screen.contains("Nothing has changed in ClickUp and GitHub."),
+        "{screen}"
+    );
+    assert!(exit.success());
+}
+
+/// Lines that are piped in, and a pipe that stays open: while an answer is awaited, while nothing is, and before anything
+/// was said. What comes behind the interruption is not done.
+#[rstest]
+#[case::in_a_wait("current\n!clickup slow\ndone\nlist\n", "Ana  › done\n")]
+#[case::at_rest("current\n", "[5 Open]\n")]
+#[case::at_the_beginning("", "Ctrl-D ends.\n")]
+#[tokio::test]
+async fn ctrl_c_ends_a_demo_that_is_piped_to(#[case] lines: &str, #[case] until: &str) {
+    let _took = Took::begin();
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_ivan"))
+        .arg("demo")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (demo.stdin.take().unwrap(), demo.stdout.take().unwrap());
+    stdin.write_all(lines.as_bytes()).await.unwrap();
+    let mut printed = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, async {
+        let mut signalled = false;
+        let mut some = [0; 4096];
+        loop {
+            let n = stdout.read(&mut some).await.unwrap();
+            if n == 0 {
+                return demo.wait().await.unwrap();
+            }
+            printed.extend(&some[..n]);
+            if String::from_utf8_lossy(&printed).contains(until) && !signalled {
+                let id = i32::try_from(demo.id().unwrap()).unwrap();
+                let pid = rustix::process::Pid::from_raw(id).unwrap();
+                rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+                signalled = true;
+            }
+        }
+    });
+    let exit = ended.await.unwrap_or_else(|_| panic!("it does not end"));
+    drop(stdin);
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(exit.success(), "{exit}");
+    assert!(!printed.contains("Ana  › list"), "{printed}");
+    let end = "\nNothing has changed in ClickUp and GitHub.\n";
+    assert!(printed.ends_with(end), "{printed}");
+}
