@@ -26,6 +26,46 @@ async fn a_close_in_github_is_told_and_the_pin_stays() {
     .await;
 }
 
+/// ClickUp tells of one change twice (`taskStatusUpdated`, `taskUpdated`): the one that arrives is enough, and where none
+/// does the poll is. Once, either way.
+#[rstest]
+#[case::the_first_is_lost(1)]
+#[case::both_are_lost(2)]
+#[tokio::test]
+async fn a_completion_is_told_once_whichever_of_its_webhooks_is_lost(#[case] lost: u32) {
+    ivan_test(two_tasks().webhooks(), async |ivan| {
+        ivan.hook_up();
+        ivan.dm(ANA, "current").await.mentions("Renew cert");
+        let sent = ivan.clickup().deliveries().len();
+        ivan.clickup().lose_next(lost);
+        ivan.clickup()
+            .set_status("Renew cert", "complete", BO_CLICKUP);
+        ivan.until_deliveries_are_applied().await;
+        let ended: Vec<bool> = ivan.clickup().deliveries()[sent..]
+            .iter()
+            .map(|delivery| delivery.ended.is_ok())
+            .collect();
+        assert_eq!(ended, [false, lost < 2]);
+        if lost == 2 {
+            ivan.sync().await;
+        }
+        ivan.is_told(ANA)
+            .answers()
+            .await
+            .mentions("Renew cert was completed in ClickUp");
+        let told = ivan.slack().bot_messages(&ivan.slack().dm(ANA)).len();
+        ivan.sync().await;
+        ivan.dm(ANA, "status").await;
+        let messages = ivan.slack().bot_messages(&ivan.slack().dm(ANA));
+        assert_eq!(
+            messages.len(),
+            told + 1,
+            "the answer to status alone: {messages:?}"
+        );
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_completion_in_clickup_is_told() {
     ivan_test(two_tasks().webhooks(), async |ivan| {
