@@ -14,6 +14,15 @@ fn on_signs_alone(setup: Setup) -> Setup {
     setup.config("slack.compare_every = \"10h\"")
 }
 
+/// The errand is made, its person is told, and there is one.
+async fn makes_the_errand(ivan: &Ivan, asked: Asked<'_>) {
+    asked
+        .settles()
+        .await
+        .replies("✓ Task created in ClickUp: Errand");
+    assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+}
+
 #[tokio::test]
 async fn what_slack_drops_is_found_in_the_history_and_acts_once() {
     ivan_test(often(two_tasks()), async |ivan| {
@@ -60,12 +69,7 @@ async fn the_next_message_leads_to_the_one_before_and_waits_for_nothing() {
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         assert_eq!(ivan.slack().dropped(), [dropped]);
         gate.open();
-        let found = ivan.is_told(ANA);
-        found
-            .settles()
-            .await
-            .replies("✓ Task created in ClickUp: Errand");
-        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+        makes_the_errand(ivan, ivan.is_told(ANA)).await;
     })
     .await;
 }
@@ -79,11 +83,7 @@ async fn a_link_that_ended_leads_to_what_was_dropped_before() {
         ivan.slack().drop_next(1);
         let dropped = ivan.says(ANA, "create Errand");
         ivan.slack().cut();
-        dropped
-            .settles()
-            .await
-            .replies("✓ Task created in ClickUp: Errand");
-        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+        makes_the_errand(ivan, dropped).await;
     })
     .await;
 }
@@ -102,11 +102,7 @@ async fn what_was_dropped_before_a_newer_message_survives_a_kill() {
         ivan.kill().await;
         ivan.slack().front().clear_faults();
         ivan.start().await;
-        let found = ivan.is_told(ANA);
-        found
-            .settles()
-            .await
-            .replies("✓ Task created in ClickUp: Errand");
+        makes_the_errand(ivan, ivan.is_told(ANA)).await;
         ivan.kill_and_restart().await;
         ivan.dm(ANA, "status").await;
         assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
@@ -172,11 +168,7 @@ async fn a_history_that_cannot_be_read_is_read_later() {
         let broken = Fault::new(What::answer(502, "")).on("GET", "conversations.history");
         ivan.slack().front().fault(broken.times(2));
         ivan.slack().drop_next(1);
-        ivan.says(ANA, "create Errand")
-            .settles()
-            .await
-            .replies("✓ Task created in ClickUp: Errand");
-        assert_eq!(ivan.clickup().tasks_named("Errand").len(), 1);
+        makes_the_errand(ivan, ivan.says(ANA, "create Errand")).await;
         let log = ivan.log();
         let said = "DMs are not compared with their history yet";
         assert_eq!(log.matches(said).count(), 1, "{log}");

@@ -97,6 +97,32 @@ async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, pa
     ivan.start().await;
 }
 
+/// A comment meets that fault, and the daemon ends; its second life ends while it looks for the comment. The id of what the
+/// third sets aside.
+async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: What) -> String {
+    let github = ivan.github().front().clone();
+    let comments = format!("/repos/{REPO}/issues/1/comments");
+    github.fault(Fault::new(fault).on("POST", &comments));
+    ivan.says(ANA, "comment on #1: shipped");
+    ends(ivan, "operation", &github, "POST", &comments).await;
+    holds(&github, "GET", &comments);
+    ivan.start().await;
+    ends(ivan, "operation", &github, "GET", &comments).await;
+    github.clear_faults();
+    ivan.start().await;
+    the_one(ivan).await
+}
+
+/// Waits until that holds of what a query counts.
+async fn until_counted(ivan: &Ivan, what: &str, sql: &str, holds: impl Fn(i64) -> bool) {
+    ivan.within(what, async {
+        while !holds(ivan.sql::<i64>(sql)) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 /// The operator is told, of nobody's text.
 async fn the_operator_is_told(ivan: &Ivan, id: &str, of: &str) {
     let told = ivan.is_told(BO).answers().await;
@@ -163,18 +189,7 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
 ) {
     let setup = two_issues().config(OPERATORS);
     ivan_test(setup, async |ivan| {
-        let github = ivan.github().front().clone();
-        let comments = format!("/repos/{REPO}/issues/1/comments");
-        github.fault(Fault::new(fault).on("POST", &comments));
-        ivan.says(ANA, "comment on #1: shipped");
-        ends(ivan, "operation", &github, "POST", &comments).await;
-        // The second life looks for it.
-        holds(&github, "GET", &comments);
-        ivan.start().await;
-        ends(ivan, "operation", &github, "GET", &comments).await;
-        github.clear_faults();
-        ivan.start().await;
-        let id = the_one(ivan).await;
+        let id = a_comment_ends_it_twice(ivan, fault).await;
         let told = ivan.answer(ANA, 0).settles().await;
         told.begins("✗ Comment not added: Login fails. It stopped me twice, so I set it aside. I've told the operators.")
             .mentions("It may have worked all the same: look in GitHub before you repeat it.");
@@ -205,17 +220,7 @@ async fn an_undo_of_what_is_set_aside_waits_until_that_is_tried_again(
     #[case] outcome: &str,
 ) {
     ivan_test(two_issues(), async |ivan| {
-        let github = ivan.github().front().clone();
-        let comments = format!("/repos/{REPO}/issues/1/comments");
-        github.fault(Fault::new(fault).on("POST", &comments));
-        ivan.says(ANA, "comment on #1: shipped");
-        ends(ivan, "operation", &github, "POST", &comments).await;
-        holds(&github, "GET", &comments);
-        ivan.start().await;
-        ends(ivan, "operation", &github, "GET", &comments).await;
-        github.clear_faults();
-        ivan.start().await;
-        let id = the_one(ivan).await;
+        let id = a_comment_ends_it_twice(ivan, fault).await;
         ivan.answer(ANA, 0)
             .settles()
             .await
@@ -313,12 +318,8 @@ async fn an_answer_is_set_aside_and_its_retry_posts_it_once() {
         );
         the_operator_is_told(ivan, &id, "a message to").await;
         retries(ivan, &id).await;
-        ivan.within("it is found", async {
-            while ivan.sql::<i64>("SELECT count(*) FROM begun_work WHERE kind = 'post'") > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        let begun = "SELECT count(*) FROM begun_work WHERE kind = 'post'";
+        until_counted(ivan, "it is found", begun, |count| count == 0).await;
         // One answer and one notice, as the harness counts at the end.
         let said = ivan.slack().bot_messages(&ivan.slack().dm(ANA));
         assert!(said[0].text.contains("Renew cert"), "{said:#?}");
@@ -344,12 +345,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
         ivan.launch().await;
         // Marked by the start that counted the first end, and begun again since.
         let begun = "SELECT count(*) FROM begun_work WHERE kind = 'delivery' AND under_way = 1 AND ends = 1";
-        ivan.within("the delivery is under way", async {
-            while ivan.sql::<i64>(begun) == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        until_counted(ivan, "the delivery is under way", begun, |count| count > 0).await;
         ivan.aborts().await;
         clickup.clear_faults();
         ivan.launch().await;
@@ -382,12 +378,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
             "SELECT count(*) FROM deliveries WHERE id = {} AND result = 'applied'",
             id.trim_start_matches("delivery-")
         );
-        ivan.within("it is applied", async {
-            while ivan.sql::<i64>(&applied) == 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        until_counted(ivan, "it is applied", &applied, |count| count > 0).await;
         let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
         assert!(tasks.to_string().contains("Renew cert"), "{tasks}");
     })
