@@ -247,9 +247,6 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
         line.push(format!("({})", text(entry, "surface")?));
         let _ = writeln!(out, "{}", line.join("  "));
     }
-    if json.get("next_cursor").is_some_and(|next| !next.is_null()) {
-        let _ = writeln!(out, "There are older entries: `ivan log --all`");
-    }
     Some(Printed::ok(out))
 }
 
