@@ -243,10 +243,10 @@ fn is_shared(one: &Attachment) -> bool {
     one.is_share == Some(true)
 }
 
+/// A file of Slack's has an id; one that was deleted, or is hidden by the plan, has one of those modes.
 fn is_there(file: &File) -> bool {
-    file.mode
-        .as_deref()
-        .is_none_or(|mode| !NOT_THERE.contains(&mode))
+    let mode = file.mode.as_deref();
+    file.id.is_some() && mode.is_none_or(|mode| !NOT_THERE.contains(&mode))
 }
 
 fn name_of_file(file: &File) -> String {

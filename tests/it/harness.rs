@@ -520,6 +520,17 @@ impl Ivan {
         self.sandbox.close().await;
     }
 
+    /// Waits until the store has recorded every post and update.
+    pub async fn until_messages_are_recorded(&self) {
+        let open = "SELECT count(*) FROM messages WHERE ts IS NULL OR version > posted_version";
+        self.within("messages are recorded", async {
+            while self.sql::<i64>(open) != 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
     /// Waits until every operation has an outcome.
     pub async fn until_nothing_is_queued(&self) {
         let mut log = self.daemon().log.changed.subscribe();

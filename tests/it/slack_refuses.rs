@@ -85,13 +85,7 @@ async fn what_is_said_anew_stands_there_once_whatever_became_of_its_posting() {
         told.settles()
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
-        let placed = "SELECT count(*) FROM messages WHERE ts IS NULL OR version > posted_version";
-        ivan.within("it is recorded", async {
-            while ivan.sql::<i64>(placed) != 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        ivan.until_messages_are_recorded().await;
     })
     .await;
 }

@@ -157,6 +157,8 @@ async fn a_kill_right_after_the_acknowledgement_loses_nothing() {
     ivan_test(two_tasks(), async |ivan| {
         let dm = ivan.slack().dm(ANA);
         ivan.slash(ANA, &dm, "current").await;
+        // Nobody can find out later when an ephemeral answer was shown.
+        ivan.until_messages_are_recorded().await;
         let envelope = ivan.slack().commands(ANA, &dm, "/ivan", "comment shipped");
         ivan.answered(&envelope).await;
         ivan.kill_and_restart().await;
