@@ -251,6 +251,8 @@ impl App {
     ///
     /// Fails if a part ended before, naming it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
+        // Before anything that is counted.
+        let metrics = http::metrics::install();
         // Before anything is begun: what ended the process twice is not begun again.
         self.set_aside.starts().await?;
         let (stop, stopping) = watch::channel(false);
@@ -341,7 +343,7 @@ impl App {
             }
         });
         parts.start("the metrics", {
-            let (metrics, stopping) = (http::metrics::install(), stopping.clone());
+            let stopping = stopping.clone();
             async move {
                 metrics.keep_up(stopping).await;
                 Ok(())
