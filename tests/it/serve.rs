@@ -143,6 +143,8 @@ async fn its_own_files_are_made_private_and_others_are_warned_of() {
     let mut ivan = two_tasks().without_token().start().await;
     ivan.start().await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
+    // A post that is under way at both ends would be set aside, and told.
+    ivan.until_messages_are_recorded().await;
     ivan.kill().await;
     let own = [
         "ivan.db",
