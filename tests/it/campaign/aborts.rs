@@ -126,8 +126,16 @@ impl Drive<'_> {
                 .ok(),
             Some(_) => None,
         };
+        // An answer over HTTP names the first operation of its command; the comment of a `done` is another.
+        let of_command: Vec<String> = store
+            .prepare(
+                "SELECT id FROM operations WHERE command_id = (SELECT command_id FROM operations WHERE id = ?1)",
+            )
+            .and_then(|mut ids| ids.query_map([id], |row| row.get(0))?.collect())
+            .unwrap();
         let typed = self.typed.iter().position(|typed| {
-            typed.operation.as_deref() == Some(id) || ts.as_ref() == Some(&typed.ts)
+            let named = typed.operation.as_ref();
+            named.is_some_and(|named| of_command.contains(named)) || ts.as_ref() == Some(&typed.ts)
         });
         self.set_aside.extend(typed);
     }
