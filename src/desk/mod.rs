@@ -654,7 +654,11 @@ impl Desk {
         let ts = ts.to_owned();
         self.inner
             .store
-            .write(move |tx| messages::found(tx, id, &ts, shown_at))
+            .write(move |tx| {
+                tx.wake(Wake::Messages);
+                tx.wake(Wake::Settled);
+                messages::found(tx, id, &ts, shown_at)
+            })
             .await
     }
 
