@@ -12,7 +12,7 @@ use crate::harness::*;
 const OPERATORS: &str = "slack.operators = [\"U0BOB01\"]\n";
 
 /// The ids that `ivan status` lists as set aside.
-async fn set_aside(ivan: &Ivan) -> Vec<String> {
+pub async fn set_aside(ivan: &Ivan) -> Vec<String> {
     let (_, status) = ivan.http("GET", "/status", None).await;
     let listed = status["set_aside"].as_array().unwrap();
     let ids = listed.iter().map(|one| one["id"].as_str().unwrap());
