@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
 
 use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
@@ -31,6 +29,7 @@ use crate::http::{self, Api, Synced, Synchronize};
 use crate::inbox::Inbox;
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
+use crate::runtime::{CancellationToken, Supervisor, TaskEnded, slept};
 use crate::set_aside;
 use crate::slack::{self, ChannelCommands, SlackSettings, Timings};
 use crate::store::people::Configured;
@@ -61,9 +60,12 @@ pub enum AppError {
     TokenFile { path: PathBuf, why: String },
     #[error("{system} cannot be set up: {why}")]
     Source { system: &'static str, why: String },
-    #[error("{part} ended by itself: {why}. The daemon stops rather than go on without it")]
-    Part { part: &'static str, why: String },
+    #[error(transparent)]
+    Part(#[from] TaskEnded<PartError>),
 }
+
+/// Why a part failed.
+type PartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A daemon that is ready to run.
 pub struct App {
@@ -255,8 +257,8 @@ impl App {
         let metrics = http::metrics::install();
         // Before anything is begun: what ended the process twice is not begun again.
         self.set_aside.starts().await?;
-        let (stop, stopping) = watch::channel(false);
-        let mut parts = Parts::default();
+        let stopping = CancellationToken::new();
+        let mut parts = Supervisor::new(stopping.clone());
         if let Ok(address) = self.listener.local_addr() {
             tracing::info!(api = %address, store = %self.store.path().display(), "listening on {address}");
         }
@@ -272,35 +274,30 @@ impl App {
                     there is seen only every sync.interval. `ivan webhooks register --url URL` sets one up (docs/webhooks.md)");
             }
         }
-        // What the outbox brings to its end while the daemon stops is still to be said.
-        let (over, settled) = watch::channel(false);
+        // What the outbox brings to its end while the daemon stops is still to be said. However it ends, the guard says so.
+        let settled = CancellationToken::new();
         parts.start("the outbox", {
             let (outbox, stopping) = (self.outbox.clone(), stopping.clone());
+            let over = settled.clone().drop_guard();
             async move {
-                let ended = outbox.run(stopping).await.map_err(|e| e.to_string());
-                over.send_replace(true);
-                ended
+                let ended = outbox.run(stopping).await;
+                drop(over);
+                Ok(ended?)
             }
         });
         parts.start("the HTTP API", {
             let (router, stopping) = (http::router(self.api), stopping.clone());
-            async move {
-                http::serve(self.listener, router, stopping)
-                    .await
-                    .map_err(|e| e.to_string())
-            }
+            async move { Ok(http::serve(self.listener, router, stopping).await?) }
         });
         if let Some(settings) = self.slack {
             let (desk, clock, stopping) = (self.desk.clone(), self.clock.clone(), stopping.clone());
             parts.start("Slack", async move {
-                slack::run(settings, desk, clock, stopping, settled)
-                    .await
-                    .map_err(|e| e.to_string())
+                Ok(slack::run(settings, desk, clock, stopping, settled).await?)
             });
         }
         parts.start("the store", {
             let (store, stopping) = (self.store.clone(), stopping.clone());
-            async move { store.watch_over(stopping).await.map_err(|e| e.to_string()) }
+            async move { Ok(store.watch_over(stopping).await?) }
         });
         parts.start("housekeeping", {
             let (store, clock, stopping) =
@@ -315,11 +312,7 @@ impl App {
         parts.start("the webhook listener", {
             let router = http::hooks::hooks_router(self.inbox.clone(), self.clock.clone());
             let stopping = stopping.clone();
-            async move {
-                http::serve_hooks(self.hooks, router, stopping)
-                    .await
-                    .map_err(|e| e.to_string())
-            }
+            async move { Ok(http::serve_hooks(self.hooks, router, stopping).await?) }
         });
         parts.start("the inbox", {
             let (inbox, stopping) = (self.inbox, stopping.clone());
@@ -342,121 +335,16 @@ impl App {
                 Ok(())
             }
         });
-        parts.start("the metrics", {
-            let stopping = stopping.clone();
-            async move {
-                metrics.keep_up(stopping).await;
-                Ok(())
-            }
+        parts.start("the metrics", async move {
+            metrics.keep_up(stopping).await;
+            Ok(())
         });
         self.desk.tell_the_untold().await?;
-        supervise(parts, shutdown, &stop, FINISH_WITHIN).await?;
+        parts.run(shutdown, FINISH_WITHIN).await?;
         if let Err(trouble) = self.set_aside.stops().await {
             tracing::warn!("that this was a clean stop was not kept: {trouble}");
         }
         Ok(())
-    }
-}
-
-/// Watches the parts until `shutdown`, or until one of them ends, which none may before: none is restarted, for what
-/// made it end would be there still, and the next process begins with everything that is committed. Then tells all to
-/// stop, waits for them as long as that may take, and says in the last line which part it was and why.
-async fn supervise(
-    mut parts: Parts,
-    shutdown: impl Future<Output = ()>,
-    stop: &watch::Sender<bool>,
-    within: Duration,
-) -> Result<(), AppError> {
-    let ended = tokio::select! {
-        () = shutdown => None,
-        ended = parts.next() => ended,
-    };
-    stop.send_replace(true);
-    let mut result = match ended {
-        None => {
-            tracing::info!("stopping: finishing what is under way");
-            Ok(())
-        }
-        Some(early) => {
-            let error = early.into_error();
-            tracing::error!("{error}");
-            Err(error)
-        }
-    };
-    let rest = async {
-        while let Some(ended) = parts.next().await {
-            if let (Ok(()), Err(why)) = (&result, &ended.result) {
-                result = Err(AppError::Part {
-                    part: ended.part,
-                    why: why.clone(),
-                });
-            }
-        }
-    };
-    if tokio::time::timeout(within, rest).await.is_err() {
-        let unfinished = parts.unfinished().join(", ");
-        tracing::warn!(
-            unfinished,
-            "not everything finished within {} s ({unfinished}); what was accepted is in the store and goes on at the \
-             next start",
-            within.as_secs_f32()
-        );
-    }
-    match &result {
-        Ok(()) => tracing::info!("stopped"),
-        Err(error) => tracing::error!("stopped: {error}"),
-    }
-    result
-}
-
-/// The long-lived tasks, by name.
-#[derive(Default)]
-struct Parts {
-    tasks: JoinSet<Result<(), String>>,
-    names: BTreeMap<Id, &'static str>,
-}
-
-struct Ended {
-    part: &'static str,
-    result: Result<(), String>,
-}
-
-impl Parts {
-    fn start(
-        &mut self,
-        name: &'static str,
-        part: impl Future<Output = Result<(), String>> + Send + 'static,
-    ) {
-        let task = self.tasks.spawn(part);
-        self.names.insert(task.id(), name);
-    }
-
-    async fn next(&mut self) -> Option<Ended> {
-        let (id, result) = match self.tasks.join_next_with_id().await? {
-            Ok((id, result)) => (id, result),
-            Err(crash) => (crash.id(), Err(format!("it crashed ({crash})"))),
-        };
-        Some(Ended {
-            part: self.names.remove(&id).unwrap_or("a part"),
-            result,
-        })
-    }
-
-    /// Those that have not ended.
-    fn unfinished(&self) -> Vec<&'static str> {
-        self.names.values().copied().collect()
-    }
-}
-
-impl Ended {
-    fn into_error(self) -> AppError {
-        AppError::Part {
-            part: self.part,
-            why: self
-                .result
-                .err()
-                .unwrap_or_else(|| "without a reason".to_owned()),
-        }
     }
 }
 
@@ -503,7 +391,7 @@ impl Syncs {
     }
 
     /// Polls every source until told to stop.
-    async fn keep_up(&self, stopping: watch::Receiver<bool>) {
+    async fn keep_up(&self, stopping: CancellationToken) {
         let polls = self.reconciler.sources().into_iter().map(|source| {
             let went = |source, synced| self.went(source, synced);
             self.reconciler.keep_up(source, went, stopping.clone())
@@ -526,27 +414,27 @@ impl Syncs {
     }
 
     /// Attempts at writes learn first how a source stands.
-    async fn look_at_news(&self, source: Source, mut stopping: watch::Receiver<bool>) {
+    async fn look_at_news(&self, source: Source, stopping: CancellationToken) {
         let Some(mut news) = self.outbox.news(source) else {
             return;
         };
-        while !*stopping.borrow_and_update() {
+        while !stopping.is_cancelled() {
             tokio::select! {
                 changed = news.changed() => match changed {
                     Ok(()) => self.watched.look(source).await,
                     Err(_) => return,
                 },
-                _ = stopping.changed() => {}
+                () = stopping.cancelled() => {}
             }
         }
     }
 
     /// A source that did not answer and does again may have changed meanwhile.
-    async fn poll_after_outages(&self, source: Source, mut stopping: watch::Receiver<bool>) {
+    async fn poll_after_outages(&self, source: Source, stopping: CancellationToken) {
         let Some(mut recovered) = self.outbox.recoveries(source) else {
             return;
         };
-        while !*stopping.borrow_and_update() {
+        while !stopping.is_cancelled() {
             tokio::select! {
                 changed = recovered.changed() => match changed {
                     Ok(()) => {
@@ -555,7 +443,7 @@ impl Syncs {
                     }
                     Err(_) => return,
                 },
-                _ = stopping.changed() => {}
+                () = stopping.cancelled() => {}
             }
         }
     }
@@ -625,9 +513,9 @@ async fn housekeeping(
     clock: Clock,
     (retention, log_retention): (chrono::Duration, chrono::Duration),
     set_aside: set_aside::Setting,
-    mut stopping: watch::Receiver<bool>,
+    stopping: CancellationToken,
 ) {
-    while !*stopping.borrow() {
+    while !stopping.is_cancelled() {
         let now = clock.now();
         if let Err(trouble) = set_aside.give_up_old(retention).await {
             tracing::error!("what is set aside was not looked at: {trouble}");
@@ -651,10 +539,7 @@ async fn housekeeping(
                 tracing::error!("old rows could not be forgotten: {trouble}");
             }
         }
-        tokio::select! {
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-            _ = stopping.changed() => {}
-        }
+        slept(PRUNE_EVERY, &stopping).await;
     }
 }
 
@@ -1025,83 +910,17 @@ mod tests {
     use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};
 
-    const WITHIN: Duration = Duration::from_millis(200);
-
-    /// A part that does its work until it is told to stop.
-    async fn works(mut stopping: watch::Receiver<bool>) -> Result<(), String> {
-        let _ = stopping.wait_for(|&stop| stop).await;
-        Ok(())
-    }
-
+    /// Runs a part that dies: why the daemon ends.
     async fn dies(
         part: &'static str,
-        how: impl Future<Output = Result<(), String>> + Send + 'static,
+        how: impl Future<Output = Result<(), PartError>> + Send + 'static,
     ) -> String {
-        let (stop, stopping) = watch::channel(false);
-        let (others, has_ended) = tokio::sync::oneshot::channel();
-        let mut parts = Parts::default();
-        parts.start("another part", {
-            let stopping = stopping.clone();
-            async move {
-                let ended = works(stopping).await;
-                let _ = others.send(());
-                ended
-            }
-        });
+        let mut parts = Supervisor::new(CancellationToken::new());
         parts.start(part, how);
-        let forever = std::future::pending();
-        let ended = tokio::time::timeout(
-            Duration::from_secs(60),
-            supervise(parts, forever, &stop, WITHIN),
-        );
-        let ended = ended.await.expect("the daemon went on without the part");
-        has_ended
-            .await
-            .expect("the others are told to stop, and finish");
-        ended.unwrap_err().to_string()
-    }
-
-    #[tokio::test]
-    async fn a_part_that_panics_fails_or_just_ends_ends_the_daemon_by_name() {
-        let why = dies("the ear", async { panic!("the {} is down", "drum") }).await;
-        assert!(
-            why.starts_with("the ear ended by itself: it crashed ("),
-            "{why}"
-        );
-        assert!(why.contains("the drum is down"), "{why}");
-        let why = dies("the ear", async { Err("no air".to_owned()) }).await;
-        assert!(why.starts_with("the ear ended by itself: no air."), "{why}");
-        let why = dies("the ear", async { Ok(()) }).await;
-        assert!(
-            why.starts_with("the ear ended by itself: without a reason."),
-            "{why}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_part_that_does_not_stop_holds_nobody_up() {
-        let (stop, stopping) = watch::channel(false);
-        let mut parts = Parts::default();
-        parts.start("a part", works(stopping));
-        parts.start("a stuck part", std::future::pending());
-        let ended = tokio::time::timeout(
-            Duration::from_secs(60),
-            supervise(parts, std::future::ready(()), &stop, WITHIN),
-        );
-        assert!(ended.await.expect("it ends").is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_part_that_fails_while_it_stops_is_said_too() {
-        let (stop, stopping) = watch::channel(false);
-        let mut parts = Parts::default();
-        parts.start("a part", async move {
-            works(stopping).await?;
-            Err("too late".to_owned())
-        });
-        let ended = supervise(parts, std::future::ready(()), &stop, WITHIN).await;
-        let why = ended.unwrap_err().to_string();
-        assert!(why.starts_with("a part ended by itself: too late"), "{why}");
+        let ends = parts.run(std::future::pending(), Duration::from_millis(200));
+        let ended = tokio::time::timeout(Duration::from_secs(60), ends).await;
+        let ended = ended.expect("the daemon went on without the part");
+        AppError::from(ended.unwrap_err()).to_string()
     }
 
     /// A source that panics whatever it is asked.
@@ -1229,7 +1048,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = full_of_work(&folder).await;
         let (clock, bomb) = (Clock::system(), Arc::new(Bomb));
-        let (_stop, stopping) = watch::channel(false);
+        let stopping = CancellationToken::new();
         let inbox = Inbox::new(
             store.clone(),
             clock.clone(),
@@ -1257,8 +1076,7 @@ mod tests {
                     give_up_after: Duration::from_secs(60),
                 };
                 let outbox = Outbox::new(store, vec![bomb], settings, Weights::default(), clock);
-                let run = async move { outbox.run(stopping).await.map_err(|e| e.to_string()) };
-                dies(part, run).await
+                dies(part, async move { Ok(outbox.run(stopping).await?) }).await
             }
             "the inbox" => {
                 let run = async move {

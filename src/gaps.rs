@@ -7,12 +7,12 @@
 //! lasting trouble once, and once when it is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bounds::Bound;
@@ -24,6 +24,7 @@ use crate::domain::set_aside::Work;
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
+use crate::runtime::{CancellationToken, lock};
 use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, Store, StoreTrouble, Wake, deliveries, messages, pauses};
@@ -100,12 +101,12 @@ impl Gaps {
     }
 
     /// Looks at the webhooks of every source now and then, and when there is a reason to, until `shutdown`.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, shutdown: CancellationToken) {
         let inner = &self.inner;
         let mut arrivals = inner.inbox.arrivals();
         let mut due = Instant::now();
         let mut retried = inner.store.retried();
-        while !*shutdown.borrow_and_update() {
+        while !shutdown.is_cancelled() {
             let wanted = std::mem::take(&mut *lock(&inner.wanted));
             let all = Instant::now() >= due;
             if all {
@@ -138,7 +139,7 @@ impl Gaps {
                 source = arrived => {
                     lock(&inner.wanted).insert(source);
                 }
-                _ = shutdown.changed() => {}
+                () = shutdown.cancelled() => {}
             }
         }
     }
@@ -275,10 +276,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What operators are told: each trouble once, and once its end.

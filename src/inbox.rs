@@ -23,6 +23,7 @@ use crate::domain::event::{Act, Delivery, HookReader, SourceEvent, Unreadable, W
 use crate::domain::operation::{Refusal, SourceWriter, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::task::{Source, Task, TaskKey};
+use crate::runtime::{Backoff, CancellationToken};
 use crate::store::deliveries::{self, Page, Waiting};
 use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
 
@@ -45,7 +46,7 @@ const ALONE: Page = Page {
 const ACTS_MAX: usize = 256;
 /// Waits after a source did not answer, or the store failed.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY: Backoff = Backoff::new(RETRY_INITIAL, Duration::from_secs(60));
 
 /// See the module.
 #[derive(Clone)]
@@ -193,31 +194,31 @@ impl Inbox {
     }
 
     /// Works off what is kept, until `shutdown`.
-    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+    pub async fn run(&self, shutdown: CancellationToken) {
         let sources = Source::ALL.map(|source| self.keep_up(source, shutdown.clone()));
         join(join_all(sources), self.pass_on(shutdown)).await;
     }
 
     /// Tells the loops of all sources that something was kept.
-    async fn pass_on(&self, mut shutdown: watch::Receiver<bool>) {
-        while !*shutdown.borrow_and_update() {
+    async fn pass_on(&self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
             tokio::select! {
                 () = self.inner.store.signals().delivered.notified() => {
                     self.inner.kept.send_modify(|count| *count = count.wrapping_add(1));
                 }
-                _ = shutdown.changed() => {}
+                () = shutdown.cancelled() => {}
             }
         }
     }
 
     /// Works off what is kept of one source, until `shutdown`.
-    async fn keep_up(&self, source: Source, mut shutdown: watch::Receiver<bool>) {
+    async fn keep_up(&self, source: Source, shutdown: CancellationToken) {
         let inner = &self.inner;
         let mut work = Progress::of(source);
         let mut kept = inner.kept.subscribe();
         let mut retried = inner.store.retried();
         let mut answers = inner.answers.get(&source).map(watch::Sender::subscribe);
-        while !*shutdown.borrow_and_update() {
+        while !shutdown.is_cancelled() {
             kept.mark_unchanged();
             if let Some(answers) = &mut answers {
                 answers.mark_unchanged();
@@ -250,7 +251,7 @@ impl Inbox {
                 () = again => {}
                 _ = answered => work.release(),
                 Ok(()) = retried.changed() => work.release(),
-                _ = shutdown.changed() => {}
+                () = shutdown.cancelled() => {}
             }
         }
     }
@@ -321,7 +322,7 @@ impl Progress {
             WriteError::NotTaken { retry_after, .. } => *retry_after,
             _ => None,
         };
-        let wait = asked_for.unwrap_or_else(|| back_off(attempts));
+        let wait = asked_for.unwrap_or_else(|| RETRY.after(attempts));
         self.held = Some(Held {
             until: Instant::now() + wait,
             attempts: attempts.saturating_add(1),
@@ -342,14 +343,6 @@ impl Progress {
         }
         self.up_to = 0;
     }
-}
-
-/// Doubles up to the longest wait, with a jitter of a quarter.
-fn back_off(attempts: u32) -> Duration {
-    let doubled = RETRY_INITIAL
-        .saturating_mul(2_u32.saturating_pow(attempts))
-        .min(RETRY_MAX);
-    doubled.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
 impl Inner {

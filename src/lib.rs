@@ -9,6 +9,7 @@
 //! ├── app.rs         wiring: Config → App → run until told to stop
 //! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM
 //! │   └── demo/forms.rs: forms · blocks.rs: blocks as text · terminal.rs: the prompt, pasted lines, Ctrl-C
+//! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock: one of each
 //! ├── bounds.rs      everything that has a bound, by name: counted and said where it is reached
 //! ├── clock.rs       the app's clock, which tests can move
 //! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
@@ -99,7 +100,8 @@
 //! ├── github/        a source: the same files; links.rs, dependencies.rs: what an issue waits for; fields.rs: issue fields;
 //! │                  change.rs: assignees, priority
 //! ├── slack/         a surface
-//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that
+//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that;
+//! │   │                 socket/reopening.rs: when the next link is opened
 //! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
 //! │   ├── attached.rs    what a message holds besides its text: forwarded messages, alerts, files
 //! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
@@ -117,7 +119,7 @@
 //! │   ├── way.rs         connections to Slack: addresses raced, through the proxy of the environment
 //! │   ├── scopes.rs      which scopes the app has
 //! │   ├── home.rs        Home tabs, published when they look otherwise
-//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · pace.rs    JSON, escapes, rendering, the Web API, waiting
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs    JSON, escapes, rendering, the Web API
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
 //! │                  problem.rs (RFC 9457), openapi.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs)
@@ -151,6 +153,7 @@
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
 //! - `rest`: one exchange with a source over HTTP
+//! - `runtime`: shutdown token, supervisor, back-off, rate limiter, lock
 //! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
 //! - [`set_aside`]: work that ended the process twice
 //! - [`settle`]: what became of a command, in words and pins
@@ -180,6 +183,7 @@ pub mod notices;
 pub mod outbox;
 pub mod reconcile;
 mod rest;
+mod runtime;
 pub mod sandbox;
 pub mod set_aside;
 pub mod settle;

@@ -25,6 +25,7 @@ use crate::domain::reply;
 use crate::domain::score::Weights;
 use crate::domain::set_aside::Work;
 use crate::domain::task::Source;
+use crate::runtime::{Backoff, CancellationToken};
 use crate::settle::{Occasion, settle};
 use crate::store::operations::{self, Ended, OperationRow, State};
 use crate::store::{Store, StoreTrouble, tasks};
@@ -40,6 +41,12 @@ pub struct OutboxSettings {
     pub retry_initial: Duration,
     pub retry_max: Duration,
     pub give_up_after: Duration,
+}
+
+impl OutboxSettings {
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.retry_initial, self.retry_max)
+    }
 }
 
 /// A lane ended in a way that it must not: the daemon is to end too, rather than to go on deaf.
@@ -143,10 +150,10 @@ impl Outbox {
     }
 
     /// Until `shutdown`; then lanes finish the attempt they are at.
-    pub async fn run(&self, mut shutdown: watch::Receiver<bool>) -> Result<(), OutboxStopped> {
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), OutboxStopped> {
         let mut lanes = JoinSet::new();
         let mut under_way = BTreeSet::new();
-        while !*shutdown.borrow_and_update() {
+        while !shutdown.is_cancelled() {
             let look = |connection: &crate::store::Db| {
                 let lanes = operations::lanes(connection)?;
                 Ok((lanes, operations::count_pending(connection)?))
@@ -166,7 +173,7 @@ impl Outbox {
                 }
                 Err(trouble) => {
                     tracing::error!("the outbox cannot read what is pending: {trouble}");
-                    self.inner.rest(&mut shutdown).await;
+                    self.inner.rest(&shutdown).await;
                     continue;
                 }
             }
@@ -175,7 +182,7 @@ impl Outbox {
                 Some(ended) = lanes.join_next() => {
                     under_way.remove(&ended.map_err(|e| OutboxStopped(e.to_string()))?);
                 }
-                _ = shutdown.changed() => {}
+                () = shutdown.cancelled() => {}
             }
         }
         while let Some(ended) = lanes.join_next().await {
@@ -210,28 +217,28 @@ impl AtSource {
 
 impl Inner {
     /// Carries out what is pending in a lane, one operation after the other (P3).
-    async fn lane(&self, lane: &str, mut shutdown: watch::Receiver<bool>) {
+    async fn lane(&self, lane: &str, shutdown: CancellationToken) {
         loop {
-            match self.advance(lane, &mut shutdown).await {
+            match self.advance(lane, &shutdown).await {
                 Ok(Next::Over) => return,
                 Ok(_) => {}
                 Err(trouble) => {
                     tracing::error!(lane, "lane {lane} rests: {trouble}");
-                    self.rest(&mut shutdown).await;
+                    self.rest(&shutdown).await;
                 }
             }
         }
     }
 
     /// What the store could not take it may take when it is well again.
-    async fn rest(&self, shutdown: &mut watch::Receiver<bool>) {
+    async fn rest(&self, shutdown: &CancellationToken) {
         let well = async {
             tokio::time::sleep(STORE_REST).await;
             self.store.until_well().await;
         };
         tokio::select! {
             () = well => {}
-            _ = shutdown.changed() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 
@@ -239,12 +246,12 @@ impl Inner {
     async fn advance(
         &self,
         lane: &str,
-        shutdown: &mut watch::Receiver<bool>,
+        shutdown: &CancellationToken,
     ) -> Result<Next, StoreTrouble> {
         let mut next = Next::GoOn;
         let mut answers: Option<watch::Receiver<u64>> = None;
         loop {
-            if *shutdown.borrow() {
+            if shutdown.is_cancelled() {
                 return Ok(Next::Over);
             }
             let wanted = lane.to_owned();
@@ -279,7 +286,7 @@ impl Inner {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     _ = woken => {}
-                    _ = shutdown.changed() => return Ok(Next::Over),
+                    () = shutdown.cancelled() => return Ok(Next::Over),
                 }
             }
             answers = Some(at.answers.subscribe());
@@ -301,10 +308,10 @@ impl Inner {
                     .await?;
                 tokio::select! {
                     () = tokio::time::sleep(turn) => {}
-                    _ = shutdown.changed() => {}
+                    () = shutdown.cancelled() => {}
                 }
             }
-            if *shutdown.borrow() {
+            if shutdown.is_cancelled() {
                 at.writer.give_back();
                 return Ok(Next::Over);
             }
@@ -333,7 +340,7 @@ impl Inner {
         &self,
         at: &AtSource,
         row: OperationRow,
-        shutdown: &watch::Receiver<bool>,
+        shutdown: &CancellationToken,
     ) -> Result<Next, StoreTrouble> {
         let _turn = match at.turns.try_acquire() {
             Ok(turn) => turn,
@@ -348,7 +355,7 @@ impl Inner {
                 }
             }
         };
-        if *shutdown.borrow() {
+        if shutdown.is_cancelled() {
             return Ok(Next::Over);
         }
         let work = Work::Operation(row.operation.id.clone());
@@ -498,7 +505,7 @@ impl Inner {
             row.operation.interrupted,
         );
         let removes = row.operation.write.removes();
-        let again = now + back_off(&self.settings, row.attempts);
+        let again = now + self.settings.backoff().after(row.attempts);
         let outcome = ended.state.as_str();
         let (has_ended, cancelled, still_pending) = self
             .store
@@ -615,7 +622,7 @@ impl Inner {
             self.count(row, State::GivenUp.as_str(), &cancelled);
             return Ok(Next::GoOn);
         }
-        let wait = retry_after.unwrap_or_else(|| back_off(&self.settings, row.attempts));
+        let wait = retry_after.unwrap_or_else(|| self.settings.backoff().after(row.attempts));
         let not_before = (now + wait).min(deadline);
         let turn = paused_until.map(|_| not_before);
         self.store
@@ -632,15 +639,6 @@ impl Inner {
 fn pending(operations: i64) {
     // Exact up to 2^53.
     metrics::gauge!("ivan_operations_pending").set(operations as f64);
-}
-
-/// Doubling from the initial wait to the longest, with a jitter of a quarter so that lanes do not march in step.
-fn back_off(settings: &OutboxSettings, attempts: u32) -> Duration {
-    let doubled = settings
-        .retry_initial
-        .saturating_mul(2_u32.saturating_pow(attempts.min(16)))
-        .min(settings.retry_max);
-    doubled.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
 #[cfg(test)]
@@ -742,7 +740,8 @@ mod tests {
         let all = AT_ONCE + 8;
         let before = Bound::Attempts.times();
         let (outbox, slow) = outbox(&folder, all, false).await;
-        let (stop, stopping) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
         let running = tokio::spawn({
             let outbox = outbox.clone();
             async move { outbox.run(stopping).await }
@@ -758,7 +757,7 @@ mod tests {
         let ended = tokio::time::timeout(Duration::from_secs(60), all_end).await;
         assert!(ended.is_ok(), "those that waited got no turn");
         assert_eq!(slow.most.load(Ordering::SeqCst), AT_ONCE);
-        stop.send_replace(true);
+        stop.cancel();
         running.await.unwrap().unwrap();
     }
 
@@ -766,7 +765,7 @@ mod tests {
     async fn a_lane_that_panics_ends_the_outbox_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let (outbox, _) = outbox(&folder, 1, true).await;
-        let (_stop, stopping) = watch::channel(false);
+        let stopping = CancellationToken::new();
         let ended = outbox.run(stopping).await.unwrap_err().to_string();
         assert!(ended.contains("a lane crashed"), "{ended}");
         assert!(ended.contains("read badly"), "{ended}");
@@ -789,7 +788,7 @@ mod tests {
         let only =
             |tx: &crate::store::Tx<'_>| tx.execute("UPDATE operations SET lane = 'lane'", []);
         store.write(move |tx| only(tx)).await.unwrap();
-        let (_stop, stopping) = watch::channel(false);
+        let stopping = CancellationToken::new();
         for _ in 0..2 {
             setting.starts().await.unwrap();
             outbox.run(stopping.clone()).await.unwrap_err();
@@ -814,17 +813,19 @@ mod tests {
         assert!(told.contains("ivan retry op-0"), "{told}");
     }
 
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        let settings = OutboxSettings {
-            retry_initial: Duration::from_secs(1),
-            retry_max: Duration::from_secs(60),
-            give_up_after: Duration::from_secs(3600),
-        };
+    #[tokio::test]
+    async fn waits_double_up_to_the_longest() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outbox, _) = outbox(&folder, 0, false).await;
         for (attempts, seconds) in [(0, 1.0), (1, 2.0), (3, 8.0), (6, 60.0), (40, 60.0)] {
-            let wait = back_off(&settings, attempts).as_secs_f64();
+            let wait = outbox
+                .inner
+                .settings
+                .backoff()
+                .after(attempts)
+                .as_secs_f64();
             assert!(
-                (0.75 * seconds..=1.25 * seconds).contains(&wait),
+                (0.5 * seconds..=seconds).contains(&wait),
                 "{attempts}: {wait}"
             );
         }

@@ -11,11 +11,11 @@ mod comments;
 mod failing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify};
 
 use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::domain::operation::{Container, Refusal, SourceReader, SourceWriter, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::task::{Source, TaskKey};
+use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::{Store, StoreTrouble, Wake, tasks};
 
 /// Clocks and listings of sources lag: a walk begins this much before the newest change that is known
@@ -178,21 +179,21 @@ impl Reconciler {
         &self,
         source: Source,
         after: impl Fn(Source, Synced) -> F,
-        mut shutdown: watch::Receiver<bool>,
+        shutdown: CancellationToken,
     ) {
         let Some(mirrored) = self.inner.sources.get(&source) else {
             return;
         };
-        let mut retry = RETRY_INITIAL;
-        while !*shutdown.borrow_and_update() {
+        let mut retry = Backoff::new(RETRY_INITIAL, RETRY_MAX);
+        while !shutdown.is_cancelled() {
             // A poll whose result cannot be kept is no use.
             tokio::select! {
                 () = self.inner.store.until_well() => {}
-                _ = shutdown.changed() => continue,
+                () = shutdown.cancelled() => continue,
             }
             tokio::select! {
                 () = self.inner.has_rested(Work::Poll(source)) => {}
-                _ = shutdown.changed() => continue,
+                () = shutdown.cancelled() => continue,
             }
             let synced = self
                 .inner
@@ -201,24 +202,20 @@ impl Reconciler {
             after(source, synced.clone()).await;
             let wait = match synced.error {
                 None => {
-                    retry = RETRY_INITIAL;
+                    retry.reset();
                     self.inner
                         .settings
                         .interval
                         .mul_f64(0.9 + fastrand::f64() / 5.0)
                 }
-                Some(_) => {
-                    let wait = retry;
-                    retry = (retry * 2).min(RETRY_MAX);
-                    wait
-                }
+                Some(_) => retry.next(),
             };
             let until = tokio::time::Instant::now() + wait;
             loop {
                 tokio::select! {
                     () = tokio::time::sleep_until(until) => break,
                     () = mirrored.wanted.notified() => break,
-                    _ = shutdown.changed() => break,
+                    () = shutdown.cancelled() => break,
                     () = mirrored.goes_on() => self.inner.go_on(source, mirrored).await,
                 }
             }
@@ -282,10 +279,7 @@ impl Inner {
     /// Logs a poll. A failure that lasts is logged at growing intervals.
     fn log_poll(&self, source: Source, mirrored: &Mirrored, full: bool, ms: u128, synced: &Synced) {
         let changed = synced.changed;
-        let mut failing = mirrored
-            .failing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut failing = lock(&mirrored.failing);
         let lasted = failing.went(self.clock.now(), synced.error.as_deref());
         match (&synced.error, lasted) {
             (None, None) => {
@@ -364,10 +358,7 @@ impl Inner {
         found: Vec<Container>,
     ) -> Result<bool, StoreTrouble> {
         for container in &found {
-            let mut archived = mirrored
-                .archived
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut archived = lock(&mirrored.archived);
             match container.archived {
                 false => {
                     archived.remove(&container.id);

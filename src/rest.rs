@@ -12,7 +12,7 @@ pub(crate) mod fake;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +26,7 @@ use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::controls::json_without_controls;
 use crate::domain::operation::{Limits, Standing, TokenStanding, WriteError};
+use crate::runtime::lock;
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -132,19 +133,19 @@ impl Rest {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        locked(&self.limits).clone()
+        lock(&self.limits).clone()
     }
 
     /// How the source stands to us, as its last answers told.
     pub(crate) fn standing(&self) -> Standing {
         let now = self.clock.now();
-        let until = locked(&self.limits).refused_until;
-        let ends = *locked(&self.token_ends);
+        let until = lock(&self.limits).refused_until;
+        let ends = *lock(&self.token_ends);
         Standing {
             paused_until: until.filter(|at| *at > now),
-            token: locked(&self.token).clone(),
+            token: lock(&self.token).clone(),
             token_ends: ends.filter(|at| *at - now <= ENDS_SOON),
-            rules: locked(&self.rules)
+            rules: lock(&self.rules)
                 .iter()
                 .map(|(account, rule)| (account.clone(), rule.as_ref().map(|(why, _)| why.clone())))
                 .collect(),
@@ -153,12 +154,12 @@ impl Rest {
 
     /// A rule of an account refused us: an administrator mends that.
     pub(crate) fn rules_refuse(&self, account: &str, reach: Reach, why: &str) {
-        locked(&self.rules).insert(account.to_owned(), Some((why.to_owned(), reach)));
+        lock(&self.rules).insert(account.to_owned(), Some((why.to_owned(), reach)));
     }
 
     /// A request about an account's things was taken. That some work does not show that those work which were refused.
     pub(crate) fn rules_allow(&self, account: &str, reach: Reach) {
-        let mut rules = locked(&self.rules);
+        let mut rules = lock(&self.rules);
         let known = rules.entry(account.to_owned()).or_default();
         let stands = known.as_ref().is_some_and(|(_, refused)| {
             refused.writes && !reach.writes || refused.tasks && !reach.tasks
@@ -170,7 +171,7 @@ impl Rest {
 
     /// Nothing is sent before then.
     pub(crate) fn pause_until(&self, until: DateTime<Utc>) {
-        let mut limits = locked(&self.limits);
+        let mut limits = lock(&self.limits);
         limits.refused_until = limits.refused_until.max(Some(until));
     }
 
@@ -184,17 +185,17 @@ impl Rest {
 
     /// How far our clock is ahead of the source's: what it dates can be that much older by ours.
     pub(crate) fn ahead(&self) -> TimeDelta {
-        *locked(&self.ahead)
+        *lock(&self.ahead)
     }
 
     /// `ends`: when it will not be taken any more, where the answer told.
     pub(crate) fn token_is_taken(&self, ends: Option<DateTime<Utc>>) {
-        *locked(&self.token) = TokenStanding::Taken;
-        *locked(&self.token_ends) = ends;
+        *lock(&self.token) = TokenStanding::Taken;
+        *lock(&self.token_ends) = ends;
     }
 
     pub(crate) fn token_is_refused(&self, why: String) {
-        *locked(&self.token) = TokenStanding::Refused {
+        *lock(&self.token) = TokenStanding::Refused {
             why,
             until: self.clock.now() + OPERATOR_WAIT,
         };
@@ -276,7 +277,7 @@ impl Rest {
     /// Nothing is sent while a rate limit holds: it would be refused and counted, and who goes on may be banned
     /// (contract github 5).
     fn check_open(&self) -> Result<(), WriteError> {
-        let mut limits = locked(&self.limits);
+        let mut limits = lock(&self.limits);
         let until = limits.refused_until;
         let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
         match wait {
@@ -301,7 +302,7 @@ impl Rest {
         if let Some(there) = there {
             // It counts whole seconds, and the answer has been on its way.
             let ahead = now - there;
-            *locked(&self.ahead) = if ahead > CLOCKS_AGREE {
+            *lock(&self.ahead) = if ahead > CLOCKS_AGREE {
                 ahead
             } else {
                 TimeDelta::zero()
@@ -312,7 +313,7 @@ impl Rest {
         };
         let reset_at = reset(headers);
         {
-            let mut limits = locked(&self.limits);
+            let mut limits = lock(&self.limits);
             limits.remaining = Some(remaining);
             metrics::gauge!("ivan_source_ratelimit_remaining", "source" => self.system.label)
                 .set(remaining as f64);
@@ -385,10 +386,6 @@ impl Rest {
         }
         not_taken(why, None)
     }
-}
-
-pub(crate) fn locked<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn not_taken(why: String, retry_after: Option<Duration>) -> WriteError {

@@ -3,14 +3,13 @@
 //! There is no listing of members but the one inside of `GET /team` (contract clickup 5.1). An invitation that nobody has
 //! accepted is a member without a name: its address is what somebody typed, and confirms nothing.
 
-use std::sync::PoisonError;
-
 use async_trait::async_trait;
 use chrono::Duration;
 
 use crate::domain::link::Accounts;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{Account, Source};
+use crate::runtime::lock;
 
 use super::ClickUp;
 use super::client::{Request, segment};
@@ -85,10 +84,7 @@ impl Accounts for ClickUp {
 impl ClickUp {
     /// The members, as remembered for a while or read anew.
     async fn members(&self) -> Result<Vec<Member>, WriteError> {
-        let remembered = {
-            let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-            members.clone()
-        };
+        let remembered = lock(&self.members).clone();
         match remembered {
             Some((read_at, members)) if self.clock.now() - read_at < MEMBERS_TTL => Ok(members),
             _ => self.read_members().await,
@@ -115,8 +111,7 @@ impl ClickUp {
             )));
         };
         let members: Vec<Member> = team.members.into_iter().map(|one| one.user).collect();
-        let mut remembered = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        *remembered = Some((self.clock.now(), members.clone()));
+        *lock(&self.members) = Some((self.clock.now(), members.clone()));
         Ok(members)
     }
 }

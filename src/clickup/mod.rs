@@ -15,7 +15,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Limits, Refusal, WriteError};
+use crate::runtime::lock;
 
 use client::{Client, Request};
 use wire::{List, Mapping, User};
@@ -152,10 +153,7 @@ impl ClickUp {
     /// A list with its statuses: as remembered for ten minutes, or read anew.
     async fn list(&self, id: &str) -> Result<List, WriteError> {
         let now = self.clock.now();
-        let known = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(id).cloned()
-        };
+        let known = lock(&self.known).get(id).cloned();
         match known {
             Some((read_at, list)) if now - read_at < STATUSES_TTL => Ok(list),
             _ => self.read_list(id).await,
@@ -170,8 +168,7 @@ impl ClickUp {
         );
         let list: List = self.client.send(&request).await?;
         self.mapping.list_is(id, list.archived);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.to_owned(), (self.clock.now(), list.clone()));
+        lock(&self.known).insert(id.to_owned(), (self.clock.now(), list.clone()));
         Ok(list)
     }
 }

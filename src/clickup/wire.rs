@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -21,6 +21,7 @@ use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskK
 use super::due::due;
 pub(super) use crate::lenient::lenient;
 use crate::lenient::{each, first, items};
+use crate::runtime::lock;
 
 /// How much of a description the mirror keeps.
 const DESCRIPTION_MAX: usize = 4_000;
@@ -558,7 +559,7 @@ impl Mapping {
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.places)
     }
 
     /// Whether a list is one of those that are mirrored.

@@ -4,7 +4,7 @@
 //! confirm is none. What was found out is kept in the turn's transaction, or beside it where nobody asked.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,6 +23,7 @@ use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
 use crate::domain::reply::{self, Words};
 use crate::domain::sign::Receipts;
 use crate::domain::task::{Account, Source};
+use crate::runtime::lock;
 use crate::settle::queue;
 use crate::store::operations::Surface;
 use crate::store::{Db, DbResult, Wake, links, people, rhythms, tasks};
@@ -41,7 +42,7 @@ pub(super) struct Introduced(Mutex<HashMap<PersonId, DateTime<Utc>>>);
 
 impl Introduced {
     fn lock(&self) -> MutexGuard<'_, HashMap<PersonId, DateTime<Utc>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -24,7 +24,7 @@ mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -45,6 +45,7 @@ use crate::domain::scope::{self, Uses};
 use crate::domain::score::{Score, Weights, day, day_begins, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
+use crate::runtime::lock;
 use crate::settle::{Occasion, settle};
 use crate::store::messages::Draft;
 use crate::store::{
@@ -167,7 +168,7 @@ struct Health {
 
 impl Inner {
     fn lock_health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.health)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Members of the workspace who may not command and write all the same: a line in the log, and a word to operators.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::turn::Turn;
 use crate::domain::person::{Member, NotAllowed};
 use crate::domain::reply;
+use crate::runtime::lock;
 use crate::store::messages::{self, Draft};
 use crate::store::slack_events::dm_of;
 use crate::store::{DbResult, Wake, deliveries};
@@ -29,7 +30,7 @@ impl Strangers {
             // Who reads Slack's answer logs what is wrong with it.
             NotAllowed::NotCertain => return false,
         };
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.0);
         logged.retain(|_, at| now - *at < LOGGED_EVERY);
         if logged.contains_key(id) {
             return false;

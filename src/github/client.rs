@@ -24,9 +24,10 @@ use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 pub(super) use crate::rest::segment;
 use crate::rest::{
-    Answer, Asked, OPERATOR_WAIT, Reach, Rest, System, clipped, from_between, is_page, locked,
-    not_taken, number, reset,
+    Answer, Asked, OPERATOR_WAIT, Reach, Rest, System, clipped, from_between, is_page, not_taken,
+    number, reset,
 };
+use crate::runtime::{RateLimiter, lock};
 
 use super::Unusable;
 use super::wire::{each, lenient};
@@ -51,7 +52,11 @@ const SYSTEM: System = System {
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
 /// So many writes go at once before they are spread (design 5, `github.writes_per_second`).
-const BURST: f64 = 10.0;
+const BURST: u32 = 10;
+/// The limiter's one key.
+const WRITES: &str = "writes";
+/// Writes are spread no further than this.
+const SPACING_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// One request, and the words for the thing that it is about.
 pub(super) struct Request {
@@ -211,7 +216,7 @@ pub(super) struct Client {
     /// Also what was learned on it: limits, the token, the clock there.
     pub(super) rest: Rest,
     authorization: HeaderValue,
-    pace: Pace,
+    writes: RateLimiter,
     /// Refusals in a row that did not say how long to wait.
     blind: Mutex<u32>,
 }
@@ -229,19 +234,20 @@ impl Client {
                 why,
             })?,
             authorization: authorization(token)?,
-            pace: Pace::new(writes_per_second)?,
+            writes: RateLimiter::new(spacing(writes_per_second)?, BURST),
             blind: Mutex::default(),
         })
     }
 
     /// The next place in the line of writes: how long until it comes up.
     pub(super) fn take_turn(&self) -> Duration {
-        self.pace.reserve(Instant::now())
+        let now = Instant::now();
+        self.writes.take(WRITES, now).duration_since(now)
     }
 
     /// A place that was taken was not used.
     pub(super) fn give_back(&self) {
-        self.pace.give_back();
+        self.writes.give_back(WRITES);
     }
 
     /// An address that GitHub gave us, on the way that we ask it by: a proxy at `github.api_url` may pass on GitHub's own
@@ -416,7 +422,7 @@ impl Client {
             }
             _ => {}
         }
-        let mut blind = locked(&self.blind);
+        let mut blind = lock(&self.blind);
         let Verdict::Wait { why, wait } = verdict else {
             *blind = 0;
             return verdict;
@@ -433,47 +439,19 @@ impl Client {
     }
 }
 
-/// Spreads writes: GitHub asks for a second between them, and allows 80 a minute (contract github 5).
-#[derive(Debug)]
-struct Pace {
-    per_second: f64,
-    /// How many writes may go at once (below 0: how many wait), and when that was so.
-    tokens: Mutex<Option<(f64, Instant)>>,
-}
-
-impl Pace {
-    fn new(per_second: f64) -> Result<Pace, Unusable> {
-        if !per_second.is_finite() || per_second < 0.0 {
-            return Err(Unusable {
-                key: "github.writes_per_second",
-                why: format!("must be 0 (unlimited) or more, not {per_second}"),
-            });
-        }
-        Ok(Pace {
-            per_second,
-            tokens: Mutex::default(),
-        })
+/// The time between two writes. GitHub asks for a second, and allows 80 a minute (contract github 5).
+fn spacing(per_second: f64) -> Result<Duration, Unusable> {
+    if !per_second.is_finite() || per_second < 0.0 {
+        return Err(Unusable {
+            key: "github.writes_per_second",
+            why: format!("must be 0 (unlimited) or more, not {per_second}"),
+        });
     }
-
-    /// Takes the next place in the line: how long until it comes up.
-    fn reserve(&self, now: Instant) -> Duration {
-        if self.per_second == 0.0 {
-            return Duration::ZERO;
-        }
-        let mut state = locked(&self.tokens);
-        let (tokens, since) = state.unwrap_or((BURST, now));
-        let grown = now.saturating_duration_since(since).as_secs_f64() * self.per_second;
-        let left = (tokens + grown).min(BURST) - 1.0;
-        *state = Some((left, now));
-        Duration::try_from_secs_f64((-left / self.per_second).max(0.0)).unwrap_or(WINDOW)
+    if per_second == 0.0 {
+        return Ok(Duration::ZERO);
     }
-
-    /// A place was not used: those who come later may have it.
-    fn give_back(&self) {
-        if let Some((tokens, _)) = &mut *locked(&self.tokens) {
-            *tokens = (*tokens + 1.0).min(BURST);
-        }
-    }
+    let spacing = Duration::try_from_secs_f64(per_second.recip());
+    Ok(spacing.map_or(SPACING_MAX, |spacing| spacing.min(SPACING_MAX)))
 }
 
 fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
@@ -1248,45 +1226,56 @@ mod tests {
         assert_eq!(token_ends(&said), ends);
     }
 
+    fn client(writes_per_second: f64) -> Client {
+        fake::provider();
+        Client::new(
+            "http://127.0.0.1:1",
+            "t",
+            writes_per_second,
+            Clock::system(),
+        )
+        .unwrap()
+    }
+
     #[test]
-    fn ten_writes_go_at_once_and_then_one_a_second() {
-        let pace = Pace::new(1.0).unwrap();
-        let start = Instant::now();
-        let waits: Vec<u64> = (0..12).map(|_| pace.reserve(start).as_secs()).collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
-        let later = start + Duration::from_secs(3);
-        assert_eq!(pace.reserve(later).as_secs(), 0);
-        let much_later = later + Duration::from_secs(3_600);
-        let free = (0..20)
-            .filter(|_| pace.reserve(much_later).is_zero())
-            .count();
-        assert_eq!(free, 10, "the burst does not grow");
+    fn ten_writes_go_at_once_and_the_others_one_by_one() {
+        // Slow enough that no time passes meanwhile.
+        let client = client(0.001);
+        let waits: Vec<f64> = (0..12)
+            .map(|_| (client.take_turn().as_secs_f64() / 1_000.0).ceil())
+            .collect();
+        assert_eq!(waits, [0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 1., 2.]);
     }
 
     #[test]
     fn a_turn_that_was_given_back_is_anothers() {
-        let pace = Pace::new(1.0).unwrap();
-        let start = Instant::now();
+        let client = client(1.0);
         for _ in 0..100 {
-            assert!(pace.reserve(start).is_zero());
-            pace.give_back();
+            assert!(client.take_turn().is_zero());
+            client.give_back();
         }
-        pace.give_back();
-        let free = (0..20).filter(|_| pace.reserve(start).is_zero()).count();
-        assert_eq!(free, 10, "the burst does not grow");
+    }
+
+    #[rstest]
+    #[case::unlimited(0.0, Duration::ZERO)]
+    #[case::one(1.0, Duration::from_secs(1))]
+    #[case::many(4.0, Duration::from_millis(250))]
+    #[case::few(0.5, Duration::from_secs(2))]
+    #[case::hardly_any(1e-300, SPACING_MAX)]
+    #[case::next_to_none(f64::MIN_POSITIVE / 4.0, SPACING_MAX)]
+    fn a_rate_is_a_time_between_two_writes(#[case] per_second: f64, #[case] apart: Duration) {
+        assert_eq!(spacing(per_second).unwrap(), apart);
     }
 
     #[test]
-    fn without_a_pace_nothing_waits() {
-        let pace = Pace::new(0.0).unwrap();
-        let start = Instant::now();
-        assert!((0..1_000).all(|_| pace.reserve(start).is_zero()));
+    fn without_a_rate_nothing_waits() {
+        let client = client(0.0);
+        assert!((0..1_000).all(|_| client.take_turn().is_zero()));
     }
 
     #[test]
     fn refusals_that_do_not_say_how_long_are_waited_for_longer_each_time() {
-        fake::provider();
-        let client = Client::new("http://127.0.0.1:1", "t", 0.0, Clock::system()).unwrap();
+        let client = client(0.0);
         let answer = |status| Answer {
             status,
             headers: HeaderMap::new(),

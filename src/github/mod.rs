@@ -21,13 +21,14 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::domain::operation::{Container, Limits, Refusal, WriteError};
 use crate::domain::task::{RepoName, Source};
+use crate::runtime::lock;
 
 use client::{Client, Request};
 use wire::{Mapping, Repository, User};
@@ -293,7 +294,7 @@ impl GitHub {
     }
 
     fn lock_followed(&self) -> MutexGuard<'_, Vec<Followed>> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.followed)
     }
 }
 

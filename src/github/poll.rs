@@ -1,7 +1,7 @@
 //! Listings of GitHub → tasks for the mirror: what is configured, and page after page of what changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +12,7 @@ use crate::domain::operation::{
     Comment, CommentPage, Container, Listing, Of, Page, Refusal, SourceReader, WriteError,
 };
 use crate::domain::task::{RepoName, Source, TaskKey};
+use crate::runtime::lock;
 
 use super::GitHub;
 use super::client::{Got, Request};
@@ -109,7 +110,7 @@ impl GitHub {
     }
 
     fn lock_probes(&self) -> MutexGuard<'_, BTreeMap<(u64, What), Probed>> {
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.probes)
     }
 
     /// In our own types; `None` where it is on a pull request, or does not say when it was written.

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
 use super::problem::{Kind, Problem};
-use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, Stopping, WAIT_MAX, metrics, openapi};
+use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
     Answer, Asked, Brief, EmptyList, Explained, HealthView, Identity, LogAsked, MorningView, Once,
@@ -43,6 +43,7 @@ use crate::domain::set_aside;
 use crate::domain::sign::Receipts;
 use crate::domain::task::{Priority, RepoName, Source, Status, Task, TaskId};
 use crate::domain::when::{DueWhen, WHEN_HELP, When};
+use crate::runtime::CancellationToken;
 
 /// How long a write is waited for without `?wait=`.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
@@ -855,7 +856,7 @@ pub(super) struct Sent {
     wait: Option<Duration>,
     is_json: bool,
     body: Bytes,
-    stopping: Option<Stopping>,
+    shutdown: Option<CancellationToken>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -880,7 +881,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
         let is_json = is_json(headers);
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
-        let stopping = request.extensions().get::<Stopping>().cloned();
+        let shutdown = request.extensions().get::<CancellationToken>().cloned();
         let body = match timeout(BODY_WITHIN, request.extract::<Bytes, _>()).await {
             Ok(body) => body.map_err(unreceived)?,
             Err(_) => {
@@ -897,7 +898,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
             wait,
             is_json,
             body,
-            stopping,
+            shutdown,
         })
     }
 }
@@ -950,13 +951,10 @@ impl Sent {
     }
 
     /// Resolves when the daemon is told to stop.
-    fn stopping(&self) -> impl Future<Output = ()> + use<> {
-        let stopping = self.stopping.clone();
-        async move {
-            match stopping {
-                Some(mut stopping) => stopping.begun().await,
-                None => std::future::pending().await,
-            }
+    async fn stopping(&self) {
+        match &self.shutdown {
+            Some(shutdown) => shutdown.cancelled().await,
+            None => std::future::pending().await,
         }
     }
 

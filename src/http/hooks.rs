@@ -10,7 +10,7 @@
 
 mod read;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +27,7 @@ use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::desk::StoreTrouble;
 use crate::domain::event::Delivery;
@@ -125,8 +126,6 @@ impl Limits {
     }
 }
 
-/// How often a refusal is logged, at most, for each source.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 /// What a source that tries again is asked to wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -136,12 +135,12 @@ struct Hooks {
     limits: Limits,
     /// Bytes that larger bodies may still take.
     room: Arc<Semaphore>,
-    github_refusals: Seldom,
-    clickup_refusals: Seldom,
+    github_refusals: LogThrottle,
+    clickup_refusals: LogThrottle,
     /// Those that the store did not take.
-    unkept: Seldom,
+    unkept: LogThrottle,
     /// Those that it did not take in time.
-    slow: Seldom,
+    slow: LogThrottle,
 }
 
 impl Hooks {
@@ -151,10 +150,10 @@ impl Hooks {
             clock,
             room: Arc::new(Semaphore::new(limits.room)),
             limits,
-            github_refusals: Seldom::default(),
-            clickup_refusals: Seldom::default(),
-            unkept: Seldom::default(),
-            slow: Seldom::default(),
+            github_refusals: LogThrottle::default(),
+            clickup_refusals: LogThrottle::default(),
+            unkept: LogThrottle::default(),
+            slow: LogThrottle::default(),
         }
     }
 
@@ -324,28 +323,6 @@ impl Door {
                          knocks"
                     );
                 }
-            }
-        }
-    }
-}
-
-/// Lets one through in a while, and counts the others.
-#[derive(Debug, Default)]
-struct Seldom(Mutex<Option<(Instant, u64)>>);
-
-impl Seldom {
-    /// `Some`: say it, and how many were left out since the last time.
-    fn pass(&self, now: Instant) -> Option<u64> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match last.as_mut() {
-            Some((said, unsaid)) if now.duration_since(*said) < SAY_EVERY => {
-                *unsaid = unsaid.saturating_add(1);
-                None
-            }
-            before => {
-                let unsaid = before.map_or(0, |(_, unsaid)| *unsaid);
-                *last = Some((now, 0));
-                Some(unsaid)
             }
         }
     }

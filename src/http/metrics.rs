@@ -13,8 +13,8 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use tokio::sync::watch;
-use tokio::time::sleep;
+
+use crate::runtime::{CancellationToken, slept};
 
 /// The media type of Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -49,14 +49,10 @@ impl Handle {
         self.0.render()
     }
 
-    /// Keeps what is measured within bounds, until `shutdown` turns true.
-    pub async fn keep_up(self, mut shutdown: watch::Receiver<bool>) {
-        loop {
-            tokio::select! {
-                // The end of whoever could say it counts as that.
-                _ = shutdown.wait_for(|&stop| stop) => return,
-                () = sleep(KEEP_UP_EVERY) => self.0.run_upkeep(),
-            }
+    /// Keeps what is measured within bounds, until `shutdown`.
+    pub async fn keep_up(self, shutdown: CancellationToken) {
+        while slept(KEEP_UP_EVERY, &shutdown).await {
+            self.0.run_upkeep();
         }
     }
 }

@@ -34,14 +34,15 @@ use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use sha2::Sha256;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::Desk;
 use crate::domain::task::Source;
+use crate::runtime::{CancellationToken, slept};
 use problem::{Kind, Problem};
 
 /// The longest `?wait=` that is granted; longer ones are cut to it.
@@ -242,17 +243,6 @@ async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Tells handlers that wait that the daemon is stopping: what is true by then is answered, and nobody is kept.
-#[derive(Debug, Clone)]
-struct Stopping(watch::Receiver<bool>);
-
-impl Stopping {
-    /// Resolves once it is time to stop; the end of whoever could say so counts as that.
-    async fn begun(&mut self) {
-        let _ = self.0.wait_for(|&stop| stop).await;
-    }
-}
-
 /// What one listener grants.
 #[derive(Debug, Clone, Copy)]
 struct Serving {
@@ -265,11 +255,11 @@ struct Serving {
     head_within: Duration,
 }
 
-/// Serves the API's `router` until `shutdown` turns true: stops accepting, answers what was asked within 8 s, closes.
+/// Serves the API's `router` until `shutdown`: stops accepting, answers what was asked within 8 s, closes.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> io::Result<()> {
     serve_as(API, listener, router, shutdown).await
 }
@@ -278,7 +268,7 @@ pub async fn serve(
 pub async fn serve_hooks(
     listener: TcpListener,
     router: Router,
-    shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> io::Result<()> {
     serve_as(HOOKS, listener, router, shutdown).await
 }
@@ -287,11 +277,11 @@ async fn serve_as(
     serving: Serving,
     listener: TcpListener,
     router: Router,
-    shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> io::Result<()> {
     let Serving { name, .. } = serving;
-    let mut stopping = Stopping(shutdown);
-    let router = router.layer(Extension(stopping.clone()));
+    // Handlers that wait answer what is true when the daemon stops.
+    let router = router.layer(Extension(shutdown.clone()));
     let slots = Arc::new(Semaphore::new(serving.connections));
     let mut connections = JoinSet::new();
     loop {
@@ -299,14 +289,14 @@ async fn serve_as(
         while let Some(ended) = connections.try_join_next() {
             report_panic(name, ended);
         }
-        let accepted = tokio::select! {
-            () = stopping.begun() => break,
-            accepted = accept(&listener, &slots, serving) => accepted,
+        let accepting = accept(&listener, &slots, serving);
+        let Some(accepted) = shutdown.run_until_cancelled(accepting).await else {
+            break;
         };
         match accepted {
             Ok((stream, slot)) => {
                 let connection =
-                    serve_connection(serving, stream, router.clone(), stopping.clone());
+                    serve_connection(serving, stream, router.clone(), shutdown.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(slot);
@@ -315,10 +305,7 @@ async fn serve_as(
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!("{name} cannot accept connections: {error}; trying again");
-                tokio::select! {
-                    () = stopping.begun() => break,
-                    () = sleep(ACCEPT_AGAIN_AFTER) => {}
-                }
+                slept(ACCEPT_AGAIN_AFTER, &shutdown).await;
             }
         }
     }
@@ -377,7 +364,7 @@ async fn serve_connection(
     serving: Serving,
     stream: TcpStream,
     router: Router,
-    mut stopping: Stopping,
+    shutdown: CancellationToken,
 ) {
     // Answers are small and awaited: they are not to be held back for more of them.
     let _ = stream.set_nodelay(true);
@@ -389,7 +376,7 @@ async fn serve_connection(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.begun() => {
+        () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -421,16 +408,16 @@ mod tests {
     /// A guarded router of a few routes of ours, served for real.
     struct Served {
         url: String,
-        stop: watch::Sender<bool>,
+        stop: CancellationToken,
         server: JoinHandle<io::Result<()>>,
     }
 
     async fn served(routes: Router) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (stop, stopped) = watch::channel(false);
+        let stop = CancellationToken::new();
         let router = guard(routes, Token::new(SECRET).unwrap());
-        let server = tokio::spawn(serve(listener, router, stopped));
+        let server = tokio::spawn(serve(listener, router, stop.clone()));
         Served { url, stop, server }
     }
 
@@ -585,12 +572,13 @@ mod tests {
     #[tokio::test]
     async fn connections_are_bounded_and_the_others_wait() {
         let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel();
-        let (let_go, held) = watch::channel(false);
+        let let_go = CancellationToken::new();
+        let held = let_go.clone();
         let routes = Router::new().route(
             "/healthz",
             get(async move || {
                 let _ = entered.send(());
-                let _ = held.clone().wait_for(|&go| go).await;
+                held.cancelled().await;
                 "well"
             }),
         );
@@ -605,7 +593,7 @@ mod tests {
         // Whoever comes then finds no room, and waits.
         Bound::ApiConnections.until_reached(before + 1).await;
         assert!(inside.try_recv().is_err());
-        let_go.send_replace(true);
+        let_go.cancel();
         for answer in asked {
             assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
         }
@@ -616,17 +604,19 @@ mod tests {
         let (entered, mut inside) = tokio::sync::mpsc::channel::<()>(1);
         let routes = Router::new().route(
             "/slow",
-            get(async move |Extension(mut stopping): Extension<Stopping>| {
-                let _ = entered.send(()).await;
-                stopping.begun().await;
-                "answered"
-            }),
+            get(
+                async move |Extension(shutdown): Extension<CancellationToken>| {
+                    let _ = entered.send(()).await;
+                    shutdown.cancelled().await;
+                    "answered"
+                },
+            ),
         );
         let server = served(routes).await;
         let request = client().get(format!("{}/slow", server.url));
         let asked = tokio::spawn(request.bearer_auth(SECRET).send());
         inside.recv().await.unwrap();
-        server.stop.send(true).unwrap();
+        server.stop.cancel();
         let answer = asked.await.unwrap().unwrap();
         assert_eq!(answer.text().await.unwrap(), "answered");
         server.server.await.unwrap().unwrap();

@@ -3,25 +3,25 @@
 //! of every message; older ones are listed and asked about. `compare` says which DM is read when.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::compare::{Compare, Look};
 use super::gate::{self, Own};
-use super::pace::Backoff;
 use super::text::instant;
 use super::web::{Web, WebError};
 use super::wire::Callback;
-use super::{ChannelCommands, SlackError, Timings, millis, slept, told_to_stop};
+use super::{ChannelCommands, SlackError, Timings, millis};
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::desk::{Desk, Heard, SlackHealth, StoreTrouble};
 use crate::domain::set_aside::Work;
+use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// A command that is older than this is not acted on without asking.
 const STILL_MEANT: chrono::Duration = chrono::Duration::minutes(10);
@@ -77,7 +77,7 @@ impl Outage {
 
     /// The link is up or not; a long outage that ends here is worth a look.
     pub fn now(&self, health: &SlackHealth, at: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let connected = *health == SlackHealth::Connected;
         let long = match *state {
             Link::Never => true,
@@ -122,7 +122,7 @@ struct Found {
 }
 
 /// Compares each DM that is due, until `shutdown`.
-pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Result<(), SlackError> {
+pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), SlackError> {
     let (failures, mut backoff) = (LogThrottle::new(), catch_up.backoff());
     let mut swept: Option<Instant> = None;
     // When the DMs are listed in which nobody was heard yet.
@@ -134,7 +134,7 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
     loop {
         let next = tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
             Ok(()) = retried.changed() => {
                 for look in std::mem::take(&mut rest).into_values() {
                     catch_up.compare.not_compared(&look, false, Instant::now());
@@ -151,17 +151,16 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
                 if let Err(trouble) = catch_up.all().await {
                     tracing::error!("which DMs are to be read is not known yet: {trouble}");
                     catch_up.outage.over.notify_one();
-                    if !slept(backoff.next(), &mut shutdown).await {
+                    if !slept(backoff.next(), &shutdown).await {
                         return Ok(());
                     }
                 }
                 continue;
             }
             Next::Unheard => {
-                let listed = tokio::select! {
-                    biased;
-                    () = told_to_stop(&mut shutdown) => return Ok(()),
-                    listed = catch_up.unheard() => listed,
+                let listing = shutdown.run_until_cancelled(catch_up.unheard());
+                let Some(listed) = listing.await else {
+                    return Ok(());
                 };
                 list_at = match listed {
                     Ok(()) => None,
@@ -204,10 +203,9 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
             rest.insert(channel, look);
             continue;
         }
-        let compared = tokio::select! {
-            biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
-            compared = catch_up.compare(&look) => compared,
+        let comparing = shutdown.run_until_cancelled(catch_up.compare(&look));
+        let Some(compared) = comparing.await else {
+            return Ok(());
         };
         let now = Instant::now();
         let error = match compared {
@@ -255,7 +253,7 @@ pub async fn run(catch_up: CatchUp, mut shutdown: watch::Receiver<bool>) -> Resu
                  since the last such line)"
             );
         }
-        if of_all && !slept(wait, &mut shutdown).await {
+        if of_all && !slept(wait, &shutdown).await {
             return Ok(());
         }
     }

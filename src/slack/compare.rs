@@ -5,7 +5,7 @@
 //! its last message. With no DM active nothing is due, and no timer runs. `catch_up` does the reading.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::Timings;
+use crate::runtime::lock;
 
 /// A DM is active for so long after its last message.
 const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
@@ -269,7 +270,7 @@ impl Compare {
     }
 
     fn dms(&self) -> MutexGuard<'_, HashMap<String, Dm>> {
-        self.dms.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dms)
     }
 }
 

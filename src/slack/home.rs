@@ -9,19 +9,18 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use slack_morphism::api::SlackApiViewsPublishRequest;
 use slack_morphism::blocks::{SlackBlock, SlackHomeView, SlackView};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::cards::layout_within;
 use super::listen::{Members, member_of};
-use super::pace::{Backoff, Limiter};
 use super::web::{Web, WebError, count_refusal, is_about_blocks, unclear};
 use super::wire::Published;
-use super::{SlackError, Timings, millis, slept, told_to_stop};
+use super::{SlackError, Timings, millis};
 use crate::desk::{Desk, HomeTab, StoreTrouble};
 use crate::domain::card::Part;
 use crate::domain::reply;
 use crate::domain::set_aside::Work;
+use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const PUBLISH: &str = "views.publish";
 /// So many go at once before they are spaced.
@@ -56,10 +55,10 @@ pub async fn run(
     members: Arc<Members>,
     team: String,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut publisher = Publisher {
-        limiter: Limiter::new(timings.home_every, BURST),
+        limiter: RateLimiter::new(timings.home_every, BURST),
         web,
         members,
         team,
@@ -79,7 +78,7 @@ pub async fn run(
         if all {
             look_at = None;
         }
-        let homes = match publisher.bring_suspects(&mut shutdown).await {
+        let homes = match publisher.bring_suspects(&shutdown).await {
             Ok(true) => publisher.desk.homes(all).await,
             Ok(false) => return Ok(()),
             Err(trouble) => Err(trouble),
@@ -88,10 +87,9 @@ pub async fn run(
             Ok(homes) => {
                 store_backoff.reset();
                 for home in homes {
-                    tokio::select! {
-                        biased;
-                        () = told_to_stop(&mut shutdown) => return Ok(()),
-                        () = publisher.bring(home) => {}
+                    let brings = publisher.bring(home);
+                    if shutdown.run_until_cancelled(brings).await.is_none() {
+                        return Ok(());
                     }
                 }
             }
@@ -102,7 +100,7 @@ pub async fn run(
                     "what Home tabs show cannot be read: {trouble}"
                 );
                 look_at = Some(Instant::now());
-                if !slept(wait, &mut shutdown).await {
+                if !slept(wait, &shutdown).await {
                     return Ok(());
                 }
                 continue;
@@ -111,7 +109,7 @@ pub async fn run(
         let next = look_at.into_iter().chain(publisher.retries_at()).min();
         tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
             () = publisher.desk.something_at_home() => {
                 // One that was opened is published with the next look; for what changed there may be more to come.
                 look_at.get_or_insert(Instant::now() + publisher.timings.home_within);
@@ -127,7 +125,7 @@ struct Publisher {
     members: Arc<Members>,
     team: String,
     timings: Arc<Timings>,
-    limiter: Limiter,
+    limiter: RateLimiter,
     /// Whose publication failed, and when it is tried again.
     failing: HashMap<String, (Backoff, Instant)>,
     /// Whose Slack does not take at all: left alone until they open it again.
@@ -150,17 +148,13 @@ impl Publisher {
     }
 
     /// Publishes those that may have ended the process, one by one; `false` if told to stop.
-    async fn bring_suspects(
-        &mut self,
-        shutdown: &mut watch::Receiver<bool>,
-    ) -> Result<bool, StoreTrouble> {
+    async fn bring_suspects(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreTrouble> {
         for user in self.desk.suspect_homes() {
             let begun = self.desk.begin(&Work::Home(user.clone())).await?;
             if let Some(home) = self.desk.home(&user).await? {
-                tokio::select! {
-                    biased;
-                    () = told_to_stop(shutdown) => return Ok(false),
-                    () = self.bring(home) => {}
+                let brings = self.bring(home);
+                if shutdown.run_until_cancelled(brings).await.is_none() {
+                    return Ok(false);
                 }
             }
             let done = !self.failing.contains_key(&user);
@@ -272,8 +266,7 @@ impl Publisher {
         blocks: &[SlackBlock],
         hash: Option<&str>,
     ) -> Result<Option<String>, WebError> {
-        let turn = self.limiter.take(PUBLISH, Instant::now());
-        sleep_until(turn).await;
+        self.limiter.turn(PUBLISH).await;
         self.web.publish(&home.user, blocks.to_vec(), hash).await
     }
 }

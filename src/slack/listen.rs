@@ -4,26 +4,25 @@
 //! kept until the desk has acted on it, so that whatever fails here is simply tried again, after a restart too.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::pace::Backoff;
 use super::restored::Looks;
 use super::standing::{hidden, member};
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, wait_after};
+use super::{SlackError, Timings, millis, panicked, wait_after};
 use crate::bounds::Bound;
 use crate::desk::{Begun, Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
 use crate::domain::form::{Filled, QUIET_AT};
 use crate::domain::mention;
 use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
+use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// So many people's messages are acted on at once; the others wait their turn.
 const PEOPLE_AT_ONCE: usize = 32;
@@ -186,8 +185,8 @@ impl Members {
         true
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
     }
 }
 
@@ -201,7 +200,7 @@ pub async fn run(
     members: Arc<Members>,
     team: String,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let ear = Arc::new(Ear {
         actor,
@@ -249,7 +248,7 @@ pub async fn run(
                     wait_ms = millis(wait),
                     "what was heard cannot be read: {trouble}"
                 );
-                if !slept(wait, &mut shutdown).await {
+                if !slept(wait, &shutdown).await {
                     break;
                 }
                 continue;
@@ -257,7 +256,7 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => break,
+            () = shutdown.cancelled() => break,
             Some(acted) = acting.join_next() => {
                 busy.remove(&acted.map_err(|error| panicked("listen", error))?);
             }
@@ -288,18 +287,14 @@ struct Ear {
 
 impl Ear {
     /// Has the desk act on one message, as often as it takes; returns whose it was.
-    async fn act(
-        self: Arc<Self>,
-        mut next: Waiting,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> String {
+    async fn act(self: Arc<Self>, mut next: Waiting, shutdown: CancellationToken) -> String {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         loop {
             let tried = tokio::select! {
                 biased;
-                () = told_to_stop(&mut shutdown) => return next.heard.user,
+                () = shutdown.cancelled() => return next.heard.user,
                 begun = self.actor.begin(next.id) => match begun {
-                    Ok(begun) => self.try_once(&mut next, begun, &mut shutdown).await,
+                    Ok(begun) => self.try_once(&mut next, begun, &shutdown).await,
                     Err(trouble) => Some(Err(NotActedOn::Store(trouble))),
                 },
             };
@@ -322,10 +317,9 @@ impl Ear {
                         .is_none()
                     {
                         backoff.reset();
-                        tokio::select! {
-                            biased;
-                            () = told_to_stop(&mut shutdown) => return next.heard.user,
-                            () = self.actor.until_the_store_is_well() => {}
+                        let well = self.actor.until_the_store_is_well();
+                        if shutdown.run_until_cancelled(well).await.is_none() {
+                            return next.heard.user;
                         }
                         continue;
                     }
@@ -341,7 +335,7 @@ impl Ear {
                     wait
                 }
             };
-            if !slept(wait, &mut shutdown).await {
+            if !slept(wait, &shutdown).await {
                 return next.heard.user;
             }
         }
@@ -352,25 +346,18 @@ impl Ear {
         &self,
         next: &mut Waiting,
         begun: Begun,
-        shutdown: &mut watch::Receiver<bool>,
+        shutdown: &CancellationToken,
     ) -> Option<Result<(), NotActedOn>> {
-        let asked = tokio::select! {
-            biased;
-            () = told_to_stop(shutdown) => return None,
-            asked = self.member(&next.heard.user) => asked,
-        };
-        let acted = match asked {
+        let asked = self.member(&next.heard.user);
+        let acted = match shutdown.run_until_cancelled(asked).await? {
             Ok(member) => {
                 next.names = self.names(&next.heard.text).await;
                 self.complete(&mut next.heard.gesture).await;
                 for piece in &mut next.heard.attached.pieces {
                     self.name_quietly(piece).await;
                 }
-                tokio::select! {
-                    biased;
-                    () = told_to_stop(shutdown) => return None,
-                    () = self.looks.look(&self.web, self.actor.as_ref(), &self.timings, next) => {}
-                }
+                let looks = (self.looks).look(&self.web, self.actor.as_ref(), &self.timings, next);
+                shutdown.run_until_cancelled(looks).await?;
                 let acted = self.actor.act(next, &member, &self.team).await;
                 acted.map_err(NotActedOn::Store)
             }

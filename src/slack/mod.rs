@@ -3,7 +3,7 @@
 //! In: `socket` holds the Socket Mode link, `gate` decides what is meant for us, the desk keeps it, and only then is it
 //! acknowledged; `listen` has kept messages acted on. Reactions and the Home tab come the same way, through `gestures`.
 //! Out: `post` posts and updates what the desk has to say, `react` places reactions, `home` publishes Home tabs. `wire`,
-//! `text` and `blocks` translate, `standing` says who somebody is, `web` calls the Web API, `pace` says how long to wait.
+//! `text` and `blocks` translate, `standing` says who somebody is, `web` calls the Web API.
 
 mod attached;
 mod blocks;
@@ -15,7 +15,6 @@ mod gate;
 mod gestures;
 mod home;
 mod listen;
-mod pace;
 mod post;
 mod react;
 mod restored;
@@ -31,7 +30,6 @@ mod web;
 mod whisper;
 mod wire;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
@@ -39,17 +37,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 use crate::clock::Clock;
 use crate::desk::{self, Desk, Listens, SlackHealth, ThreadReplies};
 use crate::domain::form::Filled;
+use crate::runtime::{
+    Backoff, CancellationToken, EndReason, Supervisor, TaskEnded, panic_text, slept,
+};
 use catch_up::{CatchUp, Outage};
 use compare::Compare;
 use gate::Own;
 use listen::Members;
-use pace::Backoff;
 use views::Opener;
 use web::{Web, WebError};
 
@@ -222,8 +222,8 @@ pub enum SlackError {
     Ended { task: &'static str },
 }
 
-/// Listens and posts until `shutdown` says so (or its sender is gone); then stops taking, finishes what it is at, closes
-/// the link, and posts until `settled` says that what was under way elsewhere has come to its end.
+/// Listens and posts until `shutdown`; then stops taking, finishes what it is at, closes the link, and posts until
+/// `settled` says that what was under way elsewhere has come to its end.
 ///
 /// Slack being away or refusing the tokens is not an error: it is shown by `Desk::slack_is`, logged, and tried again.
 ///
@@ -233,8 +233,8 @@ pub async fn run(
     settings: SlackSettings,
     desk: Desk,
     clock: Clock,
-    shutdown: watch::Receiver<bool>,
-    settled: watch::Receiver<bool>,
+    shutdown: CancellationToken,
+    settled: CancellationToken,
 ) -> Result<(), SlackError> {
     let _lock = lock(&settings.app_token, &lock_folders(&settings))?;
     let timings = Arc::new(settings.timings);
@@ -288,16 +288,12 @@ pub async fn run(
             opening: tokio::sync::Semaphore::new(views::AT_ONCE),
         }),
     });
-    // What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
-    // the answers still go out.
-    let (stop_posting, posting_stops) = watch::channel(false);
-
-    let mut tasks = Tasks::default();
-    tasks.spawn(
+    let mut tasks = Supervisor::new(shutdown.clone());
+    tasks.start(
         "socket",
         socket::run(web.clone(), intake, Arc::clone(&timings), shutdown.clone()),
     );
-    tasks.spawn(
+    tasks.start(
         "catch-up",
         catch_up::run(
             CatchUp {
@@ -313,7 +309,7 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "trouble",
         trouble::run(
             trouble::Trouble {
@@ -328,7 +324,7 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "rhythm",
         rhythm::run(
             desk.clone(),
@@ -340,7 +336,7 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "zones",
         rhythm::learn_zones(
             desk.clone(),
@@ -349,18 +345,20 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
-        "listen",
-        listen::run(
-            Arc::new(desk.clone()),
-            web.clone(),
-            Arc::clone(&members),
-            own.team.clone(),
-            Arc::clone(&timings),
-            shutdown.clone(),
-        ),
+    let stop_posting = CancellationToken::new();
+    let listening = listen::run(
+        Arc::new(desk.clone()),
+        web.clone(),
+        Arc::clone(&members),
+        own.team.clone(),
+        Arc::clone(&timings),
+        shutdown.clone(),
     );
-    tasks.spawn(
+    tasks.start(
+        "listen",
+        then_posting_stops(listening, shutdown.clone(), settled, stop_posting.clone()),
+    );
+    tasks.start(
         "home",
         home::run(
             desk.clone(),
@@ -371,7 +369,7 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "scopes",
         scopes::run(
             desk.clone(),
@@ -384,20 +382,20 @@ pub async fn run(
             shutdown.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "react",
         react::run(
             desk.clone(),
             web.clone(),
             Arc::clone(&timings),
-            posting_stops.clone(),
+            stop_posting.clone(),
         ),
     );
-    tasks.spawn(
+    tasks.start(
         "post",
-        post::run(Arc::new(desk.clone()), web, clock, timings, posting_stops),
+        post::run(Arc::new(desk.clone()), web, clock, timings, stop_posting),
     );
-    let ended = tasks.watch(shutdown, settled, &stop_posting).await;
+    let ended = tasks.watch().await.map_err(SlackError::from);
     slack_is(
         &desk,
         match &ended {
@@ -408,6 +406,23 @@ pub async fn run(
     ended
 }
 
+/// Listens. What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
+/// the answers still go out.
+async fn then_posting_stops(
+    listening: impl Future<Output = Result<(), SlackError>>,
+    shutdown: CancellationToken,
+    settled: CancellationToken,
+    stop_posting: CancellationToken,
+) -> Result<(), SlackError> {
+    listening.await?;
+    // An early end is an error: nothing is waited for then.
+    if shutdown.is_cancelled() {
+        settled.cancelled().await;
+        stop_posting.cancel();
+    }
+    Ok(())
+}
+
 /// Says how Slack is, to people and in numbers.
 fn slack_is(desk: &Desk, health: SlackHealth) {
     let connected = health == SlackHealth::Connected;
@@ -415,36 +430,16 @@ fn slack_is(desk: &Desk, health: SlackHealth) {
     desk.slack_is(health);
 }
 
-/// Resolves when the daemon is to stop.
-async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
-    // An error means that nobody is left who could say it.
-    let _ = shutdown.wait_for(|stop| *stop).await;
-}
-
-/// Sleeps; `false` if the daemon was told to stop meanwhile.
-async fn slept(wait: Duration, shutdown: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        biased;
-        () = told_to_stop(shutdown) => false,
-        () = tokio::time::sleep(wait) => true,
-    }
-}
-
 /// Asks Slack who we are until it says so; `None` if the daemon is told to stop before.
 async fn introduce(
     web: &Web,
     desk: &Desk,
     timings: &Timings,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Option<Own> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
-        let asked = tokio::select! {
-            biased;
-            () = told_to_stop(&mut shutdown) => return None,
-            asked = web.who_am_i() => asked,
-        };
-        let error = match asked {
+        let error = match shutdown.run_until_cancelled(web.who_am_i()).await? {
             Ok(own) => return Some(own),
             Err(error) => error,
         };
@@ -460,7 +455,7 @@ async fn introduce(
                 tracing::warn!(wait_ms, "Slack does not tell us who we are: {error}");
             }
         }
-        if !slept(wait, &mut shutdown).await {
+        if !slept(wait, &shutdown).await {
             return None;
         }
     }
@@ -597,69 +592,19 @@ impl socket::Intake for DeskIntake {
     }
 }
 
-/// The room's long-lived tasks, by name: one that ends or panics is noticed, so that the daemon is never deaf.
-#[derive(Default)]
-struct Tasks {
-    running: JoinSet<Result<(), SlackError>>,
-    names: HashMap<tokio::task::Id, &'static str>,
-}
-
-impl Tasks {
-    fn spawn(
-        &mut self,
-        name: &'static str,
-        task: impl Future<Output = Result<(), SlackError>> + Send + 'static,
-    ) {
-        let id = self.running.spawn(task).id();
-        self.names.insert(id, name);
-    }
-
-    /// Waits for all tasks to end, which they may only after `shutdown`. What is left of them after a failure is
-    /// dropped with the set.
-    async fn watch(
-        mut self,
-        shutdown: watch::Receiver<bool>,
-        settled: watch::Receiver<bool>,
-        stop_posting: &watch::Sender<bool>,
-    ) -> Result<(), SlackError> {
-        while let Some(joined) = self.running.join_next_with_id().await {
-            let id = match &joined {
-                Ok((id, _)) => *id,
-                Err(error) => error.id(),
-            };
-            let task = self.names.get(&id).copied().unwrap_or("unnamed");
-            match joined {
-                Ok((_, Ok(()))) => {}
-                Ok((_, Err(error))) => return Err(error),
-                Err(error) => return Err(panicked(task, error)),
-            }
-            if task == "listen" {
-                let (mut settled, stop_posting) = (settled.clone(), stop_posting.clone());
-                tokio::spawn(async move {
-                    told_to_stop(&mut settled).await;
-                    stop_posting.send_replace(true);
-                });
-            }
-            let stopping = *shutdown.borrow() || shutdown.has_changed().is_err();
-            if !stopping {
-                return Err(SlackError::Ended { task });
-            }
+impl From<TaskEnded<SlackError>> for SlackError {
+    fn from(TaskEnded { task, why }: TaskEnded<SlackError>) -> SlackError {
+        match why {
+            EndReason::Failed(error) => error,
+            EndReason::Panicked(why) => SlackError::Panicked { task, why },
+            EndReason::Returned => SlackError::Ended { task },
         }
-        Ok(())
     }
 }
 
 /// Puts a panic, or an abort, into words.
-fn panicked(task: &'static str, error: tokio::task::JoinError) -> SlackError {
-    let why = match error.try_into_panic() {
-        Ok(payload) => match payload.downcast::<String>() {
-            Ok(text) => *text,
-            Err(payload) => payload
-                .downcast::<&'static str>()
-                .map_or_else(|_| "no words".to_owned(), |text| (*text).to_owned()),
-        },
-        Err(error) => error.to_string(),
-    };
+fn panicked(task: &'static str, crash: JoinError) -> SlackError {
+    let why = panic_text(crash);
     SlackError::Panicked { task, why }
 }
 
@@ -750,51 +695,71 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_surfaces_with_its_task() {
-        let (_stop, shutdown) = watch::channel(false);
-        let (_over, settled) = watch::channel(true);
-        let (stop_posting, _) = watch::channel(false);
-        let mut tasks = Tasks::default();
-        tasks.spawn("socket", std::future::pending());
-        tasks.spawn("listen", async { panic!("the {} is down", "ear") });
-        assert_eq!(
-            tasks.watch(shutdown, settled, &stop_posting).await,
-            Err(SlackError::Panicked {
+    async fn posting_stops_after_listening_and_after_what_was_under_way() {
+        let tokens = [(); 3].map(|()| CancellationToken::new());
+        let [shutdown, settled, stop_posting] = tokens.clone();
+        let listening = {
+            let shutdown = shutdown.clone();
+            async move {
+                shutdown.cancelled().await;
+                Ok(())
+            }
+        };
+        let mut tasks = Supervisor::<SlackError>::new(shutdown.clone());
+        let [stop, over, stopped] = tokens;
+        tasks.start(
+            "listen",
+            then_posting_stops(listening, shutdown, settled, stop_posting),
+        );
+        let posting = stopped.clone();
+        tasks.start("post", async move {
+            posting.cancelled().await;
+            Ok(())
+        });
+        stop.cancel();
+        let early = tokio::time::timeout(Duration::from_millis(20), tasks.watch());
+        assert!(
+            early.await.is_err(),
+            "it did not wait for what is under way"
+        );
+        assert!(!stopped.is_cancelled());
+        over.cancel();
+        assert_eq!(tasks.watch().await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn listening_that_ends_early_waits_for_nothing() {
+        let [shutdown, settled, stop_posting] = [(); 3].map(|()| CancellationToken::new());
+        let listening = std::future::ready(Ok(()));
+        let ended = then_posting_stops(listening, shutdown, settled, stop_posting.clone());
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended);
+        assert_eq!(ended.await.expect("it waits"), Ok(()));
+        assert!(!stop_posting.is_cancelled());
+    }
+
+    #[test]
+    fn a_task_that_dies_is_named() {
+        let said = |why| {
+            SlackError::from(TaskEnded {
                 task: "listen",
-                why: "the ear is down".into()
+                why,
             })
-        );
-    }
-
-    #[tokio::test]
-    async fn a_task_that_just_ends_surfaces_too() {
-        let (_stop, shutdown) = watch::channel(false);
-        let (_over, settled) = watch::channel(true);
-        let (stop_posting, _) = watch::channel(false);
-        let mut tasks = Tasks::default();
-        tasks.spawn("post", std::future::ready(Ok(())));
+            .to_string()
+        };
         assert_eq!(
-            tasks.watch(shutdown, settled, &stop_posting).await,
-            Err(SlackError::Ended { task: "post" })
+            said(EndReason::Panicked("the ear is down".to_owned())),
+            "Slack's `listen` task panicked: the ear is down"
         );
-    }
-
-    #[tokio::test]
-    async fn posting_stops_after_listening() {
-        let (stop, shutdown) = watch::channel(false);
-        let (_over, settled) = watch::channel(true);
-        let (stop_posting, mut posting_stops) = watch::channel(false);
-        let mut tasks = Tasks::default();
-        let mut told = shutdown.clone();
-        tasks.spawn("listen", async move {
-            told_to_stop(&mut told).await;
-            Ok(())
-        });
-        tasks.spawn("post", async move {
-            told_to_stop(&mut posting_stops).await;
-            Ok(())
-        });
-        stop.send_replace(true);
-        assert_eq!(tasks.watch(shutdown, settled, &stop_posting).await, Ok(()));
+        assert_eq!(
+            said(EndReason::Returned),
+            "Slack's `listen` task ended by itself"
+        );
+        let setup = SlackError::Setup {
+            why: "no air".to_owned(),
+        };
+        assert_eq!(
+            said(EndReason::Failed(setup)),
+            "Slack cannot be set up: no air"
+        );
     }
 }

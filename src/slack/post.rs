@@ -6,26 +6,25 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::blocks::mrkdwn;
 use super::cards::layout;
-use super::pace::{Backoff, Limiter};
 use super::text::instant;
 use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_blocks};
-use super::{SlackError, Timings, millis, panicked, slept, told_to_stop, whisper};
+use super::{SlackError, Timings, millis, panicked, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::desk::{Begun, Conversation, Desk, Outgoing, StoreTrouble, Whisper};
 use crate::domain::set_aside::Work as Begins;
+use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// So many conversations are posted to at once; the others wait their turn.
 const CONVERSATIONS_AT_ONCE: usize = 32;
@@ -142,15 +141,14 @@ pub async fn run(
     web: Web,
     clock: Clock,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
-    let limiter = Limiter::new(timings.post_every, timings.post_burst);
     let pen = Arc::new(Pen {
         tray,
         web,
         started_at: clock.now(),
         clock,
-        limiter: Mutex::new(limiter),
+        limiter: RateLimiter::new(timings.post_every, timings.post_burst),
         timings,
     });
     let mut tray_backoff = pen.backoff();
@@ -172,7 +170,7 @@ pub async fn run(
                     wait_ms = millis(wait),
                     "what is to be posted cannot be read: {trouble}"
                 );
-                if !slept(wait, &mut shutdown).await {
+                if !slept(wait, &shutdown).await {
                     break;
                 }
                 continue;
@@ -188,7 +186,7 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => {
+            () = shutdown.cancelled() => {
                 finish_by = Some(Instant::now() + pen.timings.finish_limit);
             }
             Some(ended) = work.running.join_next_with_id() => work.end(ended)?,
@@ -252,7 +250,7 @@ impl Work {
         }
     }
 
-    fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &watch::Receiver<bool>) {
+    fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &CancellationToken) {
         // Some that failed may not be posted any more, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
@@ -331,7 +329,7 @@ struct Pen {
     clock: Clock,
     /// Posts that were begun before were sent by another process, which may have sent them until it died.
     started_at: DateTime<Utc>,
-    limiter: Mutex<Limiter>,
+    limiter: RateLimiter,
     timings: Arc<Timings>,
 }
 
@@ -354,7 +352,7 @@ impl Pen {
         self: Arc<Self>,
         message: Outgoing,
         backoff: Duration,
-        mut shutdown: watch::Receiver<bool>,
+        shutdown: CancellationToken,
     ) -> (Outgoing, After) {
         let brought = match self.tray.begin(message.id).await {
             Ok(begun) => {
@@ -373,7 +371,7 @@ impl Pen {
                 let wait = after.map_or(backoff, |after| after.max(self.timings.retry_first));
                 // The whole channel, not only this thread of it.
                 let lane = lane(method, &message.conversation.channel);
-                self.limiter().pause(&lane, Instant::now() + wait);
+                self.limiter.pause(&lane, Instant::now() + wait);
                 wait
             }
             Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
@@ -394,15 +392,9 @@ impl Pen {
             }
             tokio::time::sleep(wait).await;
         };
-        let goes_on = tokio::select! {
-            biased;
-            () = told_to_stop(&mut shutdown) => false,
-            () = again => true,
-        };
-        if goes_on {
-            (message, After::Again)
-        } else {
-            (message, After::Later)
+        match shutdown.run_until_cancelled(again).await {
+            Some(()) => (message, After::Again),
+            None => (message, After::Later),
         }
     }
 
@@ -724,12 +716,7 @@ impl Pen {
 
     /// Waits for the channel's turn. Slack counts each method for itself.
     async fn turn(&self, method: &str, channel: &str) {
-        let turn = self.limiter().take(&lane(method, channel), Instant::now());
-        sleep_until(turn).await;
-    }
-
-    fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limiter.turn(&lane(method, channel)).await;
     }
 }
 

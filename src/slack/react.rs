@@ -4,20 +4,19 @@
 //! repeated, so that after a crash everything is simply done again.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use slack_morphism::api::{SlackApiReactionsAddRequest, SlackApiReactionsRemoveRequest};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::pace::{Backoff, Limiter};
 use super::web::{Web, WebError, unclear};
 use super::wire::Reacted;
-use super::{SlackError, Timings, millis, panicked, slept, told_to_stop};
+use super::{SlackError, Timings, millis, panicked};
 use crate::desk::{Desk, ReactionDue, StoreTrouble};
 use crate::domain::set_aside::Work;
+use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const ADD: &str = "reactions.add";
 const REMOVE: &str = "reactions.remove";
@@ -63,12 +62,12 @@ pub async fn run(
     desk: Desk,
     web: Web,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let hand = Arc::new(Hand {
         desk,
         web,
-        limiter: Mutex::new(Limiter::new(timings.react_every, BURST)),
+        limiter: RateLimiter::new(timings.react_every, BURST),
         timings,
     });
     let mut store_backoff = hand.backoff();
@@ -103,7 +102,7 @@ pub async fn run(
                     wait_ms = millis(wait),
                     "which reactions to place cannot be read: {trouble}"
                 );
-                if !slept(wait, &mut shutdown).await {
+                if !slept(wait, &shutdown).await {
                     break;
                 }
                 continue;
@@ -117,7 +116,7 @@ pub async fn run(
         } else {
             tokio::select! {
                 biased;
-                () = told_to_stop(&mut shutdown) => {
+                () = shutdown.cancelled() => {
                     finish_by = Some(Instant::now() + hand.timings.finish_limit);
                     None
                 }
@@ -130,7 +129,7 @@ pub async fn run(
             at_work.remove(&id);
             if well {
                 backoffs.remove(&id);
-            } else if *shutdown.borrow() {
+            } else if shutdown.is_cancelled() {
                 given_up.insert(id);
             }
         }
@@ -141,7 +140,7 @@ pub async fn run(
 struct Hand {
     desk: Desk,
     web: Web,
-    limiter: Mutex<Limiter>,
+    limiter: RateLimiter,
     timings: Arc<Timings>,
 }
 
@@ -164,7 +163,7 @@ impl Hand {
         self: Arc<Self>,
         due: ReactionDue,
         backoff: Duration,
-        mut shutdown: watch::Receiver<bool>,
+        shutdown: CancellationToken,
     ) -> (i64, bool) {
         let brought = match self.desk.begin(&Work::Reaction(due.id)).await {
             Ok(begun) => {
@@ -181,7 +180,7 @@ impl Hand {
         let wait = match &failed {
             Failed::Web(WebError::Limited { after, method }) => {
                 let wait = after.map_or(backoff, |after| after.max(self.timings.retry_first));
-                self.limiter().pause(method, Instant::now() + wait);
+                self.limiter.pause(method, Instant::now() + wait);
                 wait
             }
             Failed::Web(WebError::Credentials { .. }) => self.timings.alarm_retry,
@@ -193,7 +192,7 @@ impl Hand {
             "reaction {} is not placed yet: {failed}",
             due.id
         );
-        slept(wait, &mut shutdown).await;
+        slept(wait, &shutdown).await;
         (due.id, false)
     }
 
@@ -240,27 +239,17 @@ impl Hand {
             if stands.insert(wanted.clone()) {
                 self.desk.placing(due.id, stands.clone()).await?;
             }
-            self.turn(ADD).await;
+            self.limiter.turn(ADD).await;
             self.web.react(channel, ts, wanted).await?;
         }
         for earlier in &due.may_stand {
             if Some(earlier) != due.wanted.as_ref() {
-                self.turn(REMOVE).await;
+                self.limiter.turn(REMOVE).await;
                 self.web.unreact(channel, ts, earlier).await?;
                 stands.remove(earlier);
             }
         }
         Ok(self.desk.placed(due.id, due.version, stands).await?)
-    }
-
-    /// Waits for the method's turn.
-    async fn turn(&self, method: &str) {
-        let turn = self.limiter().take(method, Instant::now());
-        sleep_until(turn).await;
-    }
-
-    fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,16 +4,16 @@
 //! the uid of its message. `desk/looked_at.rs` compares. Slack that does not answer holds nobody up for long.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::listen::{Actor, MEMBERS_MAX};
-use super::pace::Backoff;
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
 use crate::desk::{Conversation, Gesture, Waiting};
+use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to show what stands in its author's DM.
 const LOOK_WITHIN: Duration = Duration::from_secs(15);
@@ -88,7 +88,7 @@ impl Looks {
         }
     }
 
-    fn looked_at(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    fn looked_at(&self) -> MutexGuard<'_, HashSet<String>> {
+        lock(&self.at)
     }
 }

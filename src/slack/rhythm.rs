@@ -8,17 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
 
 use super::listen::{Members, member_now};
-use super::pace::Backoff;
 use super::standing::{hidden, member};
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, millis, slept, told_to_stop};
+use super::{SlackError, Timings, millis};
 use crate::clock::Clock;
 use crate::desk::{Desk, Rhythms, StoreTrouble};
 use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
+use crate::runtime::{Backoff, CancellationToken, slept};
 
 /// A wait is no longer than this, for the clock of the machine may be set, or stand still while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -34,7 +33,7 @@ pub async fn run(
     team: String,
     clock: Clock,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut asking = Backoff::new(timings.retry_first, timings.retry_max);
@@ -50,7 +49,7 @@ pub async fn run(
                     wait_ms = millis(wait),
                     "briefings and held notices wait for the store: {trouble}"
                 );
-                if !slept(wait, &mut shutdown).await {
+                if !slept(wait, &shutdown).await {
                     return Ok(());
                 }
                 continue;
@@ -70,7 +69,7 @@ pub async fn run(
             .min();
         tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
             () = desk.something_in_rhythms() => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
@@ -83,26 +82,25 @@ pub async fn learn_zones(
     desk: Desk,
     web: Web,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     // Whoever is in UTC stays unknown, and is asked about once.
     let mut asked_about = HashSet::new();
     loop {
-        let learned = tokio::select! {
-            biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
-            learned = learn_from_slack(&desk, &web, &mut asked_about) => learned,
+        let learning = learn_from_slack(&desk, &web, &mut asked_about);
+        let Some(learned) = shutdown.run_until_cancelled(learning).await else {
+            return Ok(());
         };
         match learned {
             Ok(true) => {
-                told_to_stop(&mut shutdown).await;
+                shutdown.cancelled().await;
                 return Ok(());
             }
             Ok(false) => {}
             Err(trouble) => tracing::warn!("time zones are not known yet: {trouble}"),
         }
-        if !slept(backoff.next(), &mut shutdown).await {
+        if !slept(backoff.next(), &shutdown).await {
             return Ok(());
         }
     }

@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hyper::Request;
-use tokio::sync::watch;
 
-use super::pace::Backoff;
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, millis, slept, wait_after};
+use super::{SlackError, Timings, millis, wait_after};
 use crate::desk::{Desk, Listens};
+use crate::runtime::{Backoff, CancellationToken, slept};
 
 const METHOD: &str = "auth.test";
 const HEADER: &str = "x-oauth-scopes";
@@ -63,7 +62,7 @@ pub async fn run(
     web: Web,
     listens: Listens,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut missed: Option<String> = None;
@@ -81,7 +80,7 @@ pub async fn run(
                             wait_ms = millis(wait),
                             "which scopes are used cannot be read: {trouble}"
                         );
-                        if !slept(wait, &mut shutdown).await {
+                        if !slept(wait, &shutdown).await {
                             return Ok(());
                         }
                         continue;
@@ -111,7 +110,7 @@ pub async fn run(
                 wait
             }
         };
-        if !slept(wait, &mut shutdown).await {
+        if !slept(wait, &shutdown).await {
             return Ok(());
         }
     }

@@ -5,6 +5,7 @@
 //! step has a time limit; whatever breaks leads back to opening a fresh link, sooner or later as the reason asks.
 
 mod queue;
+mod reopening;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,13 +27,14 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_c
 
 use super::forms::{Asked, Opening, without_secrets};
 use super::gate::Ignored;
-use super::pace::{Backoff, Reopening};
 use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
-use super::{SlackError, Timings, millis, panicked, told_to_stop};
+use super::{SlackError, Timings, millis, panicked};
 use crate::bounds::{Bound, LogThrottle};
 use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
+use crate::runtime::{Backoff, CancellationToken};
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
+use reopening::Reopening;
 
 /// Frames that wait to be written on a link: acknowledgements, mostly.
 const WRITE_QUEUE: usize = 256;
@@ -102,11 +104,11 @@ pub async fn run(
     door: impl Door,
     intake: Arc<dyn Intake>,
     timings: Arc<Timings>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut links = JoinSet::new();
     let budget = Budget::new(ENVELOPES_MAX, GESTURES_RESERVE);
-    let held = hold(&door, &intake, &timings, &budget, &mut links, &mut shutdown).await;
+    let held = hold(&door, &intake, &timings, &budget, &mut links, &shutdown).await;
     if held.is_ok() {
         // Every link has heard of the stop as well: it commits what it has, acknowledges, and says Close.
         let limit = timings.drain_limit + timings.write_limit + timings.close_limit * 2;
@@ -130,7 +132,7 @@ async fn hold(
     timings: &Arc<Timings>,
     budget: &Budget,
     links: &mut JoinSet<()>,
-    shutdown: &mut watch::Receiver<bool>,
+    shutdown: &CancellationToken,
 ) -> Result<(), SlackError> {
     let backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut reopening = Reopening::new(backoff, timings.settled);
@@ -140,15 +142,14 @@ async fn hold(
     let mut retired: Vec<watch::Receiver<State>> = Vec::new();
     // How often in a row Slack counted more links than are held here.
     let mut counted = 0_u32;
-    let mut stop = shutdown.clone();
     loop {
-        let opened = meanwhile(links, &mut stop, connect(door, timings)).await?;
+        let opened = meanwhile(links, shutdown, connect(door, timings)).await?;
         let greeted = match opened {
             None => return Ok(()),
             Some(Err(failure)) => Err(failure),
             Some(Ok(socket)) => {
                 let link = Link::start(links, socket, intake, timings, budget, shutdown);
-                match meanwhile(links, &mut stop, link.hello(timings.hello_limit)).await? {
+                match meanwhile(links, shutdown, link.hello(timings.hello_limit)).await? {
                     None => return Ok(()),
                     Some(Ok(connections)) => Ok((link, connections)),
                     // Dropping the handle closes it.
@@ -181,7 +182,7 @@ async fn hold(
                 }
                 intake.slack_is(SlackHealth::Connected);
                 let told = intake.others_are(others, counted > 1);
-                if meanwhile(links, &mut stop, told).await?.is_none() {
+                if meanwhile(links, shutdown, told).await?.is_none() {
                     return Ok(());
                 }
                 let link = current.insert(link);
@@ -199,7 +200,7 @@ async fn hold(
                             .unwrap_or(State::Recount),
                     }
                 };
-                let Some(state) = meanwhile(links, &mut stop, leaving).await? else {
+                let Some(state) = meanwhile(links, shutdown, leaving).await? else {
                     return Ok(());
                 };
                 match state {
@@ -248,7 +249,7 @@ async fn hold(
                 }
             }
         };
-        if meanwhile(links, &mut stop, tokio::time::sleep(wait))
+        if meanwhile(links, shutdown, tokio::time::sleep(wait))
             .await?
             .is_none()
         {
@@ -260,14 +261,14 @@ async fn hold(
 /// Does `work`, unless the daemon is to stop (`None`); a link that panics meanwhile is an error.
 async fn meanwhile<T>(
     links: &mut JoinSet<()>,
-    stop: &mut watch::Receiver<bool>,
+    shutdown: &CancellationToken,
     work: impl Future<Output = T>,
 ) -> Result<Option<T>, SlackError> {
     tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
-            () = told_to_stop(stop) => return Ok(None),
+            () = shutdown.cancelled() => return Ok(None),
             Some(ended) = links.join_next() => {
                 ended.map_err(|error| panicked("socket link", error))?;
             }
@@ -438,7 +439,7 @@ impl Link {
         intake: &Arc<dyn Intake>,
         timings: &Arc<Timings>,
         budget: &Budget,
-        shutdown: &watch::Receiver<bool>,
+        shutdown: &CancellationToken,
     ) -> Link {
         let (state_is, state) = watch::channel(State::Opening);
         let (orders, ordered) = watch::channel(Order::Stay);
@@ -553,7 +554,7 @@ struct Reader {
     timings: Arc<Timings>,
     state: watch::Sender<State>,
     orders: watch::Receiver<Order>,
-    shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 }
 
 impl Reader {
@@ -565,7 +566,7 @@ impl Reader {
         loop {
             let dead_at = last_frame + self.timings.dead_after;
             let frame = tokio::select! {
-                () = told_to_stop(&mut self.shutdown) => return "the daemon stops".to_owned(),
+                () = self.shutdown.cancelled() => return "the daemon stops".to_owned(),
                 order = self.orders.changed(), if retires_at.is_none() => {
                     if order.is_err() || *self.orders.borrow() == Order::Stay {
                         return "it is not needed".to_owned();

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::blocks::mrkdwn;
 use super::catch_up::Outage;
-use super::pace::Backoff;
 use super::web::{Web, WebError};
-use super::{SlackError, Timings, slept, told_to_stop};
+use super::{SlackError, Timings};
 use crate::clock::Clock;
 use crate::desk::{Conversation, StoreHealth};
 use crate::domain::reply::{self, Words};
+use crate::runtime::{Backoff, CancellationToken, slept};
 
 /// Conversations that wait to be told, and those that are told in one time of trouble.
 pub const UNKEPT_MAX: usize = 64;
@@ -44,7 +44,7 @@ pub struct Trouble {
 pub async fn run(
     mut trouble: Trouble,
     mut unkept: mpsc::Receiver<Unkept>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut told = BTreeSet::new();
     // Since when, while it lasts; and when the last one was seen to be over.
@@ -55,7 +55,7 @@ pub async fn run(
             (StoreHealth::Refusing { since: begun, why }, None) => {
                 since = Some(*begun);
                 trouble
-                    .operators(&reply::store_refuses(why), &mut shutdown)
+                    .operators(&reply::store_refuses(why), &shutdown)
                     .await;
             }
             (StoreHealth::Well, Some(begun)) => {
@@ -63,16 +63,16 @@ pub async fn run(
                 over = Some(Instant::now());
                 told.clear();
                 trouble.outage.nothing_was_kept_since(begun);
-                trouble.operators(&reply::store_well(), &mut shutdown).await;
+                trouble.operators(&reply::store_well(), &shutdown).await;
             }
             _ => {}
         }
         tokio::select! {
             biased;
-            () = told_to_stop(&mut shutdown) => return Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
             changed = trouble.health.changed() => if changed.is_err() {
                 // The store is gone, and the daemon ends for that.
-                told_to_stop(&mut shutdown).await;
+                shutdown.cancelled().await;
                 return Ok(());
             },
             Some(Unkept { conversation, at }) = unkept.recv() => {
@@ -81,7 +81,7 @@ pub async fn run(
                 let is_news = !is_past && told.len() < UNKEPT_MAX && told.insert(conversation.clone());
                 if is_news {
                     let words = reply::not_stored();
-                    trouble.say(&conversation, &words, &mut shutdown).await;
+                    trouble.say(&conversation, &words, &shutdown).await;
                 }
             }
         }
@@ -89,7 +89,7 @@ pub async fn run(
 }
 
 impl Trouble {
-    async fn operators(&self, words: &Words, shutdown: &mut watch::Receiver<bool>) {
+    async fn operators(&self, words: &Words, shutdown: &CancellationToken) {
         for operator in &self.operators {
             let conversation = Conversation {
                 channel: operator.clone(),
@@ -104,7 +104,7 @@ impl Trouble {
         &self,
         Conversation { channel, thread }: &Conversation,
         words: &Words,
-        shutdown: &mut watch::Receiver<bool>,
+        shutdown: &CancellationToken,
     ) {
         let text = mrkdwn(words);
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);

@@ -4,7 +4,7 @@
 //! whoever gets none is told to ask again.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +29,7 @@ use crate::domain::form::{Field, prefill};
 use crate::domain::operation::Place;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
+use crate::runtime::lock;
 
 /// How long Slack may take to say who somebody is, where it has not said so lately: the trigger gets old meanwhile.
 const WHO_WITHIN: Duration = Duration::from_millis(1_500);
@@ -111,7 +112,7 @@ impl Opener {
     }
 
     fn is_new(&self, trigger: &str) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         if seen.iter().any(|one| one == trigger) {
             return false;
         }

@@ -5,7 +5,7 @@
 //! models fail on what Slack adds and silently lose text beside metadata that they do not know (contract slack 5.4).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -25,10 +25,9 @@ use slack_morphism::{
     ClientResult, SlackApiToken, SlackClient, SlackClientApiCallContext, SlackClientHttpConnector,
     SlackMessageContent, SlackMessageMetadata,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::gate::Own;
-use super::pace::Limiter;
 use super::text::instant;
 use super::way::Way;
 use super::whisper::{METHOD as RESPOND, Said as Whispered};
@@ -39,6 +38,7 @@ use super::wire::{
 use super::{SlackError, Token};
 use crate::bounds::Bound;
 use crate::desk::Post;
+use crate::runtime::RateLimiter;
 
 /// The methods whose rate `post` minds.
 pub const POST: &str = "chat.postMessage";
@@ -173,8 +173,9 @@ pub struct Web {
     pub(super) limit: Duration,
     /// Of `api_url`.
     scheme: String,
-    histories: Arc<Turns>,
-    listings: Arc<Turns>,
+    /// One key for each method.
+    histories: Arc<RateLimiter>,
+    listings: Arc<RateLimiter>,
     /// Without a trailing slash.
     pub(super) api_url: String,
     /// For the one call of which only the head counts.
@@ -230,8 +231,8 @@ impl Web {
             bot_token: SlackApiToken::new(bot_token.0.clone().into()),
             limit,
             scheme: url.scheme().to_owned(),
-            histories: Arc::new(Turns::new(HISTORY_EVERY, HISTORY_BURST)),
-            listings: Arc::new(Turns::new(DMS_EVERY, DMS_BURST)),
+            histories: Arc::new(RateLimiter::new(HISTORY_EVERY, HISTORY_BURST)),
+            listings: Arc::new(RateLimiter::new(DMS_EVERY, DMS_BURST)),
             api_url: api_url.to_owned(),
             heads,
             way,
@@ -488,7 +489,8 @@ impl Web {
             self.listings.turn(DMS).await;
             let page: Result<Conversations, WebError> = self.get(DMS, &query).await;
             if let Err(WebError::Limited { after, .. }) = &page {
-                self.listings.pause(DMS, after.unwrap_or(DMS_EVERY));
+                self.listings
+                    .pause(DMS, Instant::now() + after.unwrap_or(DMS_EVERY));
             }
             let page = page?;
             if !page.ok {
@@ -530,7 +532,8 @@ impl Web {
             self.histories.turn(method).await;
             let page: Result<Said, WebError> = self.get(method, &query).await;
             if let Err(WebError::Limited { after, .. }) = &page {
-                self.histories.pause(method, after.unwrap_or(HISTORY_EVERY));
+                self.histories
+                    .pause(method, Instant::now() + after.unwrap_or(HISTORY_EVERY));
             }
             let page = page?;
             if !page.ok {
@@ -628,30 +631,6 @@ impl Web {
         let session = self.client.open_session(&self.bot_token);
         let call = session.http_session_api.http_post(method, request, None);
         answered(method, self.limit, call).await
-    }
-}
-
-/// The turns of reading histories, one lane for each method.
-struct Turns(Mutex<Limiter>);
-
-impl Turns {
-    fn new(every: Duration, burst: u32) -> Turns {
-        Turns(Mutex::new(Limiter::new(every, burst)))
-    }
-
-    /// Waits for the next turn.
-    async fn turn(&self, method: &str) {
-        let turn = self.limiter().take(method, Instant::now());
-        sleep_until(turn).await;
-    }
-
-    /// Slack asks for a pause.
-    fn pause(&self, method: &str, pause: Duration) {
-        self.limiter().pause(method, Instant::now() + pause);
-    }
-
-    fn limiter(&self) -> MutexGuard<'_, Limiter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

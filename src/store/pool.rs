@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -28,6 +28,7 @@ use super::migrate::{MIGRATIONS, migrate};
 use super::private;
 use super::set_aside::Suspects;
 use crate::bounds::Bound;
+use crate::runtime::{self, CancellationToken};
 
 /// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -266,10 +267,7 @@ impl Store {
     ///
     /// # Errors
     /// There is no writer any more.
-    pub async fn watch_over(
-        &self,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> Result<(), StoreTrouble> {
+    pub async fn watch_over(&self, shutdown: CancellationToken) -> Result<(), StoreTrouble> {
         let mut health = self.health();
         loop {
             let now = health.borrow_and_update().clone();
@@ -284,8 +282,7 @@ impl Store {
                 return Err(self.trouble(why));
             }
             tokio::select! {
-                // The end of whoever could say it counts as that.
-                () = told_to_stop(&mut shutdown) => return Ok(()),
+                () = shutdown.cancelled() => return Ok(()),
                 _ = health.changed() => {}
                 () = try_it => {
                     if let Err(trouble) = self.try_out().await {
@@ -357,12 +354,8 @@ impl Store {
     }
 }
 
-async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|&stop| stop).await;
-}
-
-fn readers(inner: &Inner) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-    inner.readers.lock().unwrap_or_else(PoisonError::into_inner)
+fn readers(inner: &Inner) -> MutexGuard<'_, Vec<Connection>> {
+    runtime::lock(&inner.readers)
 }
 
 /// Takes the lock of the store for the life of the process.
@@ -827,7 +820,7 @@ mod tests {
     async fn a_store_that_refuses_says_so_until_it_is_well_and_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).unwrap();
-        let (_stop, shutdown) = watch::channel(false);
+        let shutdown = CancellationToken::new();
         let watch = {
             let store = store.clone();
             tokio::spawn(async move { store.watch_over(shutdown).await })
@@ -894,7 +887,7 @@ mod tests {
         }
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder).unwrap();
-        let (_stop, shutdown) = watch::channel(false);
+        let shutdown = CancellationToken::new();
         store.inner.jobs.send(Box::new(Bomb)).await.ok().unwrap();
         let ended = tokio::time::timeout(Duration::from_secs(60), store.watch_over(shutdown));
         let ended = ended.await.expect("it is noticed").unwrap_err();

@@ -6,7 +6,7 @@
 //! the store: each attempt at it is committed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ use super::{Store, StoreTrouble, Tx, Wake, homes, messages, slack_events};
 use crate::domain::reply::Words;
 use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
 use crate::domain::task::Source;
+use crate::runtime::lock;
 
 /// Home tabs that were opened so long ago are not published by themselves.
 const HOMES_SINCE: chrono::Duration = chrono::Duration::hours(24);
@@ -522,13 +523,11 @@ enum Standing {
 
 impl Suspects {
     fn known(&self) -> MutexGuard<'_, HashMap<Work, Standing>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     fn operators(&self) -> MutexGuard<'_, Vec<String>> {
-        self.operators
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.operators)
     }
 }
 

@@ -23,19 +23,20 @@ use Rooms::{All, Only};
 /// Every room of `src/`. The domain is in the middle, sources and surfaces are strangers to each other.
 const MAY_USE: &[(&str, Rooms)] = &[
     ("domain", Only(&[])),
-    ("bounds", Only(&[])),
+    ("runtime", Only(&[])),
+    ("bounds", Only(&["runtime"])),
     ("clock", Only(&[])),
     ("config", Only(&["domain"])),
-    ("store", Only(&["bounds", "clock", "domain"])),
+    ("store", Only(&["bounds", "clock", "domain", "runtime"])),
     ("lenient", Only(&["bounds", "domain"])),
-    ("rest", Only(&["bounds", "clock", "domain"])),
+    ("rest", Only(&["bounds", "clock", "domain", "runtime"])),
     (
         "clickup",
-        Only(&["bounds", "clock", "domain", "lenient", "rest"]),
+        Only(&["bounds", "clock", "domain", "lenient", "rest", "runtime"]),
     ),
     (
         "github",
-        Only(&["bounds", "clock", "domain", "lenient", "rest"]),
+        Only(&["bounds", "clock", "domain", "lenient", "rest", "runtime"]),
     ),
     ("notices", Only(&["domain", "store"])),
     ("settle", Only(&["clock", "domain", "notices", "store"])),
@@ -44,33 +45,43 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("apply", Only(&["cards", "domain", "notices", "store"])),
     (
         "inbox",
-        Only(&["bounds", "apply", "clock", "domain", "store"]),
+        Only(&["bounds", "apply", "clock", "domain", "store", "runtime"]),
     ),
     (
         "desk",
-        Only(&["bounds", "clock", "domain", "settle", "store"]),
+        Only(&["bounds", "clock", "domain", "settle", "store", "runtime"]),
     ),
     (
         "outbox",
         Only(&[
-            "apply", "bounds", "cards", "clock", "domain", "settle", "store",
+            "apply", "bounds", "cards", "clock", "domain", "settle", "store", "runtime",
         ]),
     ),
     (
         "reconcile",
-        Only(&["bounds", "apply", "clock", "domain", "store"]),
+        Only(&["bounds", "apply", "clock", "domain", "store", "runtime"]),
     ),
     (
         "gaps",
-        Only(&["bounds", "clock", "domain", "inbox", "reconcile", "store"]),
+        Only(&[
+            "bounds",
+            "clock",
+            "domain",
+            "inbox",
+            "reconcile",
+            "store",
+            "runtime",
+        ]),
     ),
     (
         "slack",
-        Only(&["bounds", "clock", "desk", "domain", "lenient"]),
+        Only(&["bounds", "clock", "desk", "domain", "lenient", "runtime"]),
     ),
     (
         "http",
-        Only(&["bounds", "clock", "desk", "domain", "inbox", "lenient"]),
+        Only(&[
+            "bounds", "clock", "desk", "domain", "inbox", "lenient", "runtime",
+        ]),
     ),
     ("cli", Only(&["clock", "config", "domain"])),
     // The other side of the wire: written from the contracts, not from our own idea of them.
@@ -116,6 +127,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("slack_morphism", &["slack"]),
     ("tokio_tungstenite", &["sandbox", "slack"]),
+    ("tokio_util", &["runtime", "sandbox"]),
     ("tracing_subscriber", &["main"]),
 ];
 

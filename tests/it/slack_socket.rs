@@ -45,9 +45,9 @@ use ivan::slack::{ChannelCommands, SlackError, SlackSettings, Timings, Token};
 use ivan::store::{Store, people};
 use rstest::rstest;
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::connect_async;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::*;
 
@@ -390,7 +390,7 @@ fn short() -> Timings {
 struct Room {
     slack: Slack,
     desk: Desk,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     running: JoinHandle<Result<(), SlackError>>,
     _folder: TempDir,
 }
@@ -420,7 +420,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         entities: Entities::default(),
     };
     let desk = Desk::new(store, settings, Vec::new(), Clock::system());
-    let (stop, shutdown) = watch::channel(false);
+    let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
+    settled.cancel();
     let settings = SlackSettings {
         app_token: Token::new(slack.app_token()),
         bot_token: Token::new(slack.bot_token()),
@@ -437,8 +438,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         settings,
         desk.clone(),
         Clock::system(),
-        shutdown,
-        watch::channel(true).1,
+        stop.clone(),
+        settled,
     ));
     let room = Room {
         slack,
@@ -448,7 +449,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         _folder: folder,
     };
     story(&room).await;
-    room.stop.send_replace(true);
+    room.stop.cancel();
     let ended = tokio::time::timeout(LONG, room.running)
         .await
         .expect("it ends")

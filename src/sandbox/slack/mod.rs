@@ -26,6 +26,7 @@ use axum::routing::{any, get};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::front::{Fault, Front, What};
 use super::locked;
@@ -112,7 +113,7 @@ struct Inner {
     /// Counts changes, to wake those who wait for one.
     changed: watch::Sender<u64>,
     happenings: broadcast::Sender<Happening>,
-    closing: watch::Sender<bool>,
+    closing: CancellationToken,
     address: OnceLock<SocketAddr>,
     /// So that a person can speak from any thread.
     runtime: Handle,
@@ -147,7 +148,7 @@ struct Open(Arc<Inner>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.closing.send_replace(true);
+        self.0.closing.cancel();
     }
 }
 
@@ -165,7 +166,7 @@ impl Slack {
             wire: Mutex::new(Wire::new()),
             changed: watch::Sender::new(0),
             happenings: broadcast::Sender::new(SUBSCRIBER_LAG),
-            closing: watch::Sender::new(false),
+            closing: CancellationToken::new(),
             address: OnceLock::new(),
             runtime: Handle::current(),
         });
@@ -189,7 +190,7 @@ impl Slack {
 
     /// Drops every link and stops listening.
     pub async fn close(&self) {
-        self.inner.closing.send_replace(true);
+        self.inner.closing.cancel();
         self.front.close().await;
     }
 
@@ -360,7 +361,7 @@ impl Slack {
         let inner = Arc::clone(&self.inner);
         self.inner.runtime.spawn(async move {
             tokio::select! {
-                () = inner.closed() => {}
+                () = inner.closing.cancelled() => {}
                 () = tokio::time::sleep(CUT_AFTER) => cut(&inner, link),
             }
         });

@@ -105,7 +105,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
     inner.tell(Happening::Connected { link: id });
     tokio::select! {
         biased;
-        () = inner.closed() => {}
+        () = inner.closing.cancelled() => {}
         () = cut.notified() => {}
         // However it ends, the connection is dropped below.
         _ = talk(&inner, id, &mut line, inbox) => {}
@@ -113,7 +113,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
     gone(&inner, id);
     if inner.wire().knobs.leave_tcp_open {
         tokio::select! {
-            () = inner.closed() => {}
+            () = inner.closing.cancelled() => {}
             () = cut.notified() => {}
         }
     }

@@ -507,12 +507,6 @@ impl Inner {
         })
         .to_string()
     }
-
-    /// Done when this Slack is closed.
-    pub(super) async fn closed(&self) {
-        // Its sender lives as long as `self`.
-        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
-    }
 }
 
 /// The applink that serves a link, as frames and pings name it.
@@ -555,7 +549,7 @@ async fn chase(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
         };
         tokio::select! {
             biased;
-            () = inner.closed() => return,
+            () = inner.closing.cancelled() => return,
             () = acked.notified() => return,
             () = tokio::time::sleep(wait) => {}
         }
@@ -575,7 +569,7 @@ async fn expire(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
     let wait = inner.wire().scaled(ACK_WITHIN);
     tokio::select! {
         biased;
-        () = inner.closed() => {}
+        () = inner.closing.cancelled() => {}
         () = acked.notified() => {}
         () = tokio::time::sleep(wait) => inner.fails(&id, "operation_timeout"),
     }

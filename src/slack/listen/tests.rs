@@ -209,7 +209,7 @@ mod working_off {
     struct Listening {
         kept: Arc<Kept>,
         acted: mpsc::UnboundedReceiver<(String, Member)>,
-        stop: watch::Sender<bool>,
+        stop: CancellationToken,
         daemon: JoinHandle<Result<(), SlackError>>,
     }
 
@@ -246,7 +246,7 @@ mod working_off {
                 disk_full: AtomicBool::new(false),
                 acted: acted_is,
             });
-            let (stop, shutdown) = watch::channel(false);
+            let stop = CancellationToken::new();
             let timings = Arc::new(Timings {
                 retry_first: Duration::from_millis(10),
                 retry_max: Duration::from_millis(50),
@@ -261,7 +261,7 @@ mod working_off {
                 members,
                 "T0TEAM1".into(),
                 timings,
-                shutdown,
+                stop.clone(),
             ));
             Listening {
                 kept,
@@ -291,7 +291,7 @@ mod working_off {
         }
 
         async fn stops(self) {
-            self.stop.send_replace(true);
+            self.stop.cancel();
             assert_eq!(self.ends().await, Ok(()));
         }
     }
@@ -411,7 +411,7 @@ mod working_off {
         timeout(Duration::from_secs(60), kept.stuck.notified())
             .await
             .unwrap();
-        listening.stop.send_replace(true);
+        listening.stop.cancel();
         kept.permits.add_permits(1);
         listening.acts_on("stuck").await;
         listening.stops().await;

@@ -1,6 +1,7 @@
 //! Posting to a Slack that really holds messages, and fails as a test asks: whatever happens, each message is there once.
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -353,7 +354,7 @@ fn timings() -> Timings {
 /// The daemon's posting half, at work.
 struct Posting {
     rows: Arc<Rows>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     daemon: JoinHandle<Result<(), SlackError>>,
 }
 
@@ -381,12 +382,18 @@ impl Posting {
                 found: None,
             })
             .collect();
-        let (stop, shutdown) = watch::channel(false);
+        let stop = CancellationToken::new();
         let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
         let limit = Duration::from_millis(500);
         let web = Web::new(&format!("{url}/api"), &app, &bot, limit).unwrap();
         let tray: Arc<dyn Tray> = rows.clone();
-        let daemon = tokio::spawn(run(tray, web, Clock::system(), Arc::new(timings), shutdown));
+        let daemon = tokio::spawn(run(
+            tray,
+            web,
+            Clock::system(),
+            Arc::new(timings),
+            stop.clone(),
+        ));
         Posting { rows, stop, daemon }
     }
 
@@ -419,7 +426,7 @@ impl Posting {
     }
 
     async fn stops(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let ended = timeout(Duration::from_secs(60), self.daemon).await;
         assert_eq!(ended.expect("it did not end").unwrap(), Ok(()));
     }
@@ -873,7 +880,7 @@ async fn a_stop_still_sends_what_stands_and_tries_nothing_twice() {
     let board = Board::default();
     let messages = (1..=3).map(|id| message(id, ANA, &format!("{id}")));
     let posting = Posting::of(&board, messages).await;
-    posting.stop.send_replace(true);
+    posting.stop.cancel();
     let rows = Arc::clone(&posting.rows);
     posting.stops().await;
     assert_eq!(board.shows().len(), 3);

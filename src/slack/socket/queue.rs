@@ -1,11 +1,12 @@
 //! Envelopes between the reader of a link and their commit: bounded by bytes over all links, commands and forms first.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Job;
+use crate::runtime::lock;
 
 /// Bytes of envelopes that wait to be committed, over all links: tens of thousands of messages of a usual length. One
 /// more is left unacknowledged.
@@ -115,7 +116,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 }
 

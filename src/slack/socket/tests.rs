@@ -44,7 +44,7 @@ struct Slack {
     answers: Arc<Mutex<VecDeque<WebError>>>,
     ear: Arc<Ear>,
     health: watch::Receiver<SlackHealth>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     daemon: JoinHandle<Result<(), SlackError>>,
 }
 
@@ -181,14 +181,14 @@ impl Slack {
             permits: Semaphore::new(0),
             health: health_is,
         });
-        let (stop, shutdown) = watch::channel(false);
+        let stop = CancellationToken::new();
         let front = Front {
             url,
             opens: opened,
             answers: Arc::clone(&answers),
         };
         let intake: Arc<dyn Intake> = ear.clone();
-        let daemon = tokio::spawn(run(front, intake, Arc::new(timings), shutdown));
+        let daemon = tokio::spawn(run(front, intake, Arc::new(timings), stop.clone()));
         Slack {
             listener,
             opens,
@@ -242,7 +242,7 @@ impl Slack {
 
     /// Tells the daemon to stop, and waits until it has.
     async fn stops(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let ended = soon("the end", self.daemon).await.unwrap();
         assert_eq!(ended, Ok(()));
     }
@@ -479,7 +479,7 @@ async fn what_is_not_kept_is_not_acknowledged() {
     link.delivers("e1", "broken").await;
     link.delivers("e2", "done").await;
     link.acks("e2").await;
-    slack.stop.send_replace(true);
+    slack.stop.cancel();
     link.is_closed().await;
     slack.stops().await;
 }
@@ -712,7 +712,7 @@ async fn commits_of_a_closing_link_are_still_acknowledged_on_it() {
     old.delivers("e1", "stuck").await;
     old.delivers("e2", "done").await;
     old.acks("e2").await;
-    slack.stop.send_replace(true);
+    slack.stop.cancel();
     slack.ear.permits.add_permits(1);
     old.acks("e1").await;
     old.is_closed().await;
@@ -1001,7 +1001,7 @@ async fn the_old_link_serves_on_while_no_new_one_opens() {
 async fn a_stop_says_close_and_ends() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
-    slack.stop.send_replace(true);
+    slack.stop.cancel();
     link.is_closed().await;
     slack.stops().await;
 }

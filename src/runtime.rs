@@ -1,0 +1,271 @@
+//! What every long-lived task needs: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock.
+//!
+//! One of each, and our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+pub use tokio_util::sync::CancellationToken;
+
+/// Sleeps; `false` if the shutdown begins first.
+pub async fn slept(wait: Duration, shutdown: &CancellationToken) -> bool {
+    let sleeps = shutdown.run_until_cancelled(sleep(wait));
+    sleeps.await.is_some()
+}
+
+/// Locks a mutex, also after another holder has panicked: a panic ends its own task, and that must not end the others.
+///
+/// Every value behind a lock here is whole between two statements. `parking_lot` does the same, and is one crate more.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// ---------------------------------------------------------------- the supervisor
+
+/// Named tasks that may end only after the shutdown. Dropped, it aborts those that still run.
+pub struct Supervisor<E> {
+    shutdown: CancellationToken,
+    tasks: JoinSet<Result<(), E>>,
+    /// Of those that still run, in the order of their start.
+    names: BTreeMap<Id, &'static str>,
+}
+
+/// A task that failed, or ended before the shutdown.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{task} ended by itself: {why}. The daemon stops rather than go on without it")]
+pub struct TaskEnded<E> {
+    pub task: &'static str,
+    pub why: EndReason<E>,
+}
+
+/// Why a task ended.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndReason<E> {
+    #[error("{0}")]
+    Failed(E),
+    #[error("it crashed ({0})")]
+    Panicked(String),
+    #[error("without a reason")]
+    Returned,
+}
+
+impl<E: Display + Send + 'static> Supervisor<E> {
+    /// `shutdown` tells its tasks to end.
+    pub fn new(shutdown: CancellationToken) -> Supervisor<E> {
+        Supervisor {
+            shutdown,
+            tasks: JoinSet::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    pub fn start(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(task).id();
+        self.names.insert(id, name);
+    }
+
+    /// Waits until all tasks have ended. The first that fails, panics or ends before the shutdown is the error; the
+    /// others go on, and can be watched again.
+    pub async fn watch(&mut self) -> Result<(), TaskEnded<E>> {
+        while let Some(joined) = self.tasks.join_next_with_id().await {
+            let (id, why) = match joined {
+                Ok((id, Ok(()))) if self.shutdown.is_cancelled() => (id, None),
+                Ok((id, Ok(()))) => (id, Some(EndReason::Returned)),
+                Ok((id, Err(error))) => (id, Some(EndReason::Failed(error))),
+                Err(crash) => (crash.id(), Some(EndReason::Panicked(panic_text(crash)))),
+            };
+            let task = self.names.remove(&id).unwrap_or("a task");
+            if let Some(why) = why {
+                return Err(TaskEnded { task, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches until `stop` resolves or a task ends by itself. Then tells all to end, waits for them for no longer than
+    /// `within`, and logs the reason last. No task is restarted: what made it end would be there still, and the next
+    /// process begins with everything that is committed.
+    pub async fn run(
+        mut self,
+        stop: impl Future<Output = ()>,
+        within: Duration,
+    ) -> Result<(), TaskEnded<E>> {
+        // Tasks of others that hold the token end too if this future is dropped.
+        let _guard = self.shutdown.clone().drop_guard();
+        let early = tokio::select! {
+            () = stop => None,
+            watched = self.watch() => watched.err(),
+        };
+        self.shutdown.cancel();
+        match &early {
+            None => tracing::info!("stopping: finishing what is under way"),
+            Some(ended) => tracing::error!("{ended}"),
+        }
+        let mut result = early.map_or(Ok(()), Err);
+        let rest = async {
+            while let Err(ended) = self.watch().await {
+                if result.is_ok() {
+                    result = Err(ended);
+                }
+            }
+        };
+        if tokio::time::timeout(within, rest).await.is_err() {
+            let unfinished: Vec<&str> = self.names.values().copied().collect();
+            let unfinished = unfinished.join(", ");
+            tracing::warn!(
+                unfinished,
+                "not everything finished within {} s ({unfinished}); what was accepted is in the store and goes on at the \
+                 next start",
+                within.as_secs_f32()
+            );
+        }
+        match &result {
+            Ok(()) => tracing::info!("stopped"),
+            Err(ended) => tracing::error!("stopped: {ended}"),
+        }
+        result
+    }
+}
+
+/// The words of a panic.
+pub fn panic_text(crash: JoinError) -> String {
+    match crash.try_into_panic() {
+        Ok(payload) => match payload.downcast::<String>() {
+            Ok(text) => *text,
+            Err(payload) => payload
+                .downcast::<&'static str>()
+                .map_or_else(|_| "no words".to_owned(), |text| (*text).to_owned()),
+        },
+        Err(aborted) => aborted.to_string(),
+    }
+}
+
+// ---------------------------------------------------------------- the back-off
+
+/// Doubling waits with jitter. Each is between half and all of its step, so that tasks do not retry in step, and none is
+/// longer than the longest.
+///
+/// `backon` repeats a closure. Here the caller decides after each failure whether to repeat, and may have to wait longer
+/// because the other side said so.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    first: Duration,
+    max: Duration,
+    failures: u32,
+}
+
+impl Backoff {
+    pub const fn new(first: Duration, max: Duration) -> Backoff {
+        Backoff {
+            first,
+            max,
+            failures: 0,
+        }
+    }
+
+    /// The wait after one more failure.
+    pub fn next(&mut self) -> Duration {
+        let wait = self.after(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        wait
+    }
+
+    /// The wait after a failure that follows so many others, for callers that store the count.
+    pub fn after(&self, failures: u32) -> Duration {
+        let step = self.first.saturating_mul(1 << failures.min(20));
+        step.min(self.max).mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+// ---------------------------------------------------------------- the rate limiter
+
+/// So many keys are remembered before those that need no waiting are forgotten.
+const KEYS_MAX: usize = 1_000;
+
+/// One call per `every` and key, after a burst that goes at once. An `every` of zero limits nothing but pauses.
+///
+/// `governor` can neither pause a key until a time nor take a slot back, and reads a clock of its own instead of tokio's.
+#[derive(Debug)]
+pub struct RateLimiter {
+    every: Duration,
+    /// How far calls may be ahead of an even spacing.
+    ahead: Duration,
+    keys: Mutex<HashMap<String, Slots>>,
+}
+
+#[derive(Debug)]
+struct Slots {
+    /// When the next call would be due if all were evenly spaced.
+    due: Instant,
+    /// The same at the end of the last pause: slots that are given back do not shorten it.
+    paused: Option<Instant>,
+}
+
+impl RateLimiter {
+    pub fn new(every: Duration, burst: u32) -> RateLimiter {
+        RateLimiter {
+            every,
+            ahead: every * burst.saturating_sub(1),
+            keys: Mutex::default(),
+        }
+    }
+
+    /// Waits for the key's next slot.
+    pub async fn turn(&self, key: &str) {
+        let turn = self.take(key, Instant::now());
+        sleep_until(turn).await;
+    }
+
+    /// Takes the key's next slot; returns when it is.
+    pub fn take(&self, key: &str, now: Instant) -> Instant {
+        let mut keys = lock(&self.keys);
+        if keys.len() >= KEYS_MAX {
+            keys.retain(|_, slots| slots.due > now);
+        }
+        let slots = Slots::of(&mut keys, key, now);
+        let turn = slots.due.checked_sub(self.ahead).unwrap_or(now).max(now);
+        slots.due = slots.due.max(now) + self.every;
+        turn
+    }
+
+    /// A slot that was taken is not used: the next caller may have it.
+    pub fn give_back(&self, key: &str) {
+        if let Some(slots) = lock(&self.keys).get_mut(key)
+            && let Some(due) = slots.due.checked_sub(self.every)
+        {
+            slots.due = slots.paused.map_or(due, |paused| paused.max(due));
+        }
+    }
+
+    /// The other side asked for a pause: the key has no slot before its end, and no burst after it.
+    pub fn pause(&self, key: &str, until: Instant) {
+        let mut keys = lock(&self.keys);
+        let slots = Slots::of(&mut keys, key, until);
+        slots.paused = slots.paused.max(Some(until + self.ahead));
+        slots.due = slots
+            .paused
+            .map_or(slots.due, |paused| paused.max(slots.due));
+    }
+}
+
+impl Slots {
+    fn of<'a>(keys: &'a mut HashMap<String, Slots>, key: &str, due: Instant) -> &'a mut Slots {
+        keys.entry(key.to_owned())
+            .or_insert(Slots { due, paused: None })
+    }
+}
+
+#[cfg(test)]
+mod tests;
