@@ -309,7 +309,9 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
         ]) {
             asked.settles().await.replies(said);
         }
-        // Now its repetitions arrive as well.
+        // Now its repetitions arrive as well. The history may have been read before there was a link again.
+        let linked = slack.until(|slack| slack.links() > 0);
+        ivan.within("there is a link again", linked).await;
         slack.lose_next(0);
         slack.redeliver_unacked();
         ivan.acknowledges().await;
