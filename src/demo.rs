@@ -33,7 +33,7 @@ use crate::desk::{Desk, SlackHealth};
 use crate::domain::command::is_bare_create;
 use crate::domain::task::Source;
 use crate::http::Synchronize;
-use crate::sandbox::front::{Fault, Front, Seen, What};
+use crate::sandbox::front::{Seen, What};
 use crate::sandbox::slack::{Happening, Posted, Whisper};
 use crate::sandbox::{Sandbox, Seed};
 use blocks::{Button, Look, button_called, buttons_in, called, tame};
@@ -736,11 +736,11 @@ impl Dm {
                 "is back"
             }
             "lost" => {
-                next_write(&front, &What::ApplyThenDrop);
+                front.spoil_next_write(What::ApplyThenDrop);
                 "will do the next write, and the response will be lost"
             }
             "slow" => {
-                next_write(&front, &What::Delay(SLOW));
+                front.spoil_next_write(What::Delay(SLOW));
                 "will take 6 s for the next write"
             }
             _ => return self.help(),
@@ -1142,14 +1142,6 @@ const HELP: &str = "       press 1 · press open   a button of the last message;
                        !lose · !poll          the webhooks of Bo's next change get lost · both sources are read\n       \
                        !down clickup · !up …  ClickUp goes down · comes back; `github` likewise\n       \
                        !clickup lost · slow   ClickUp's next write succeeds, but the response is lost · takes 6 s";
-
-/// Has something happen to the next write.
-fn next_write(front: &Front, what: &What) {
-    front.clear_faults();
-    for method in ["POST", "PUT", "PATCH", "DELETE"] {
-        front.fault(Fault::new(what.clone()).on(method, "/"));
-    }
-}
 
 /// Whether an answer will change.
 fn waits(text: &str) -> bool {

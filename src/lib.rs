@@ -122,7 +122,8 @@
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs    JSON, escapes, rendering, the Web API
 //! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
 //! │                  problem.rs (RFC 9457), openapi.rs
-//! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs)
+//! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs);
+//!                    control.rs: `ivan sandbox` and its control API. With demo.rs it is the cargo feature `demo`
 //! ```
 //!
 //! # Who may use whom
@@ -171,6 +172,7 @@ pub mod cli;
 pub mod clickup;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod desk;
 pub mod domain;
@@ -184,6 +186,7 @@ pub mod outbox;
 pub mod reconcile;
 mod rest;
 mod runtime;
+#[cfg(feature = "demo")]
 pub mod sandbox;
 pub mod set_aside;
 pub mod settle;

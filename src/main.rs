@@ -40,6 +40,11 @@ async fn run(cli: Cli) -> ExitCode {
             Ok(config) => serve(&config).await,
             Err(exit) => exit,
         },
+        #[cfg(not(feature = "demo"))]
+        Command::Demo | Command::Sandbox(_) => fail(WITHOUT_DEMO),
+        #[cfg(feature = "demo")]
+        Command::Sandbox(ports) => sandbox(ports).await,
+        #[cfg(feature = "demo")]
         Command::Demo => {
             // The trouble that is asked for there is told in the conversation.
             start_logging(&LogFormat::Pretty, "error");
@@ -76,6 +81,38 @@ async fn run(cli: Cli) -> ExitCode {
             Err(exit) => exit,
         },
     }
+}
+
+#[cfg(not(feature = "demo"))]
+const WITHOUT_DEMO: &str = "This build has no demo and no sandbox: it was made with `--no-default-features`. \
+                            `cargo build --release` makes one that has them.";
+
+/// Runs the three services and their control API until a signal.
+#[cfg(feature = "demo")]
+async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
+    use std::io::Write as _;
+    let stop = match stop_signals() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
+    };
+    let ports = ivan::sandbox::Ports {
+        slack: ports.slack_port,
+        clickup: ports.clickup_port,
+        github: ports.github_port,
+        control: ports.control_port,
+    };
+    let sandbox = match ivan::sandbox::control::Controlled::start(ports).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => return fail(&format!("the sandbox does not start: {error}")),
+    };
+    let mut out = std::io::stdout();
+    let written = out.write_all(sandbox.exports().as_bytes());
+    if let Err(error) = written.and_then(|()| out.flush()) {
+        return fail(&format!("the addresses cannot be printed: {error}"));
+    }
+    stop.await;
+    sandbox.close().await;
+    ExitCode::SUCCESS
 }
 
 async fn serve(config: &Config) -> ExitCode {

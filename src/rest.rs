@@ -5,6 +5,7 @@
 //! [`Rest`]. It repeats nothing, and nothing leaves while a rate limit holds.
 
 #[cfg(test)]
+#[cfg(feature = "demo")]
 pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -122,7 +122,11 @@ pub enum Command {
     /// Run the daemon
     Serve,
     /// Try it without accounts or network: the daemon against a sandbox Slack, ClickUp and GitHub
+    #[command(hide = cfg!(not(feature = "demo")))]
     Demo,
+    /// Run the sandbox Slack, ClickUp and GitHub alone, to try a Slack bot of your own against them
+    #[command(hide = cfg!(not(feature = "demo")), after_help = SANDBOX_HELP)]
+    Sandbox(SandboxPorts),
     #[command(flatten)]
     Task(TaskCommand),
     /// Look at the webhooks by which ClickUp and GitHub report changes, and put them right
@@ -138,6 +142,23 @@ pub enum Command {
     },
     /// Print a shell's completions
     Completions { shell: Shell },
+}
+
+/// Where the services of the sandbox listen on 127.0.0.1; 0 is any free port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct SandboxPorts {
+    /// The port of Slack: its Web API, and the sockets
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub slack_port: u16,
+    /// The port of GitHub
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub github_port: u16,
+    /// The port of ClickUp
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub clickup_port: u16,
+    /// The port of the control API, where you act as the people in Slack and make trouble
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub control_port: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -325,6 +346,9 @@ impl FromStr for ListWord {
         }
     }
 }
+
+const SANDBOX_HELP: &str = "It prints its addresses and tokens as `export` lines and runs until Ctrl-C. docs/sandbox.md describes the \
+                            control API. Port 0 is any free port.";
 
 const REF_HELP: &str = "REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), \
                         '#12' for an issue of the default repository, or the address of a task's page.";
@@ -804,6 +828,16 @@ mod tests {
         let command = |line: &[&str]| parse(line).unwrap().command;
         assert_eq!(command(&["serve"]), Command::Serve);
         assert_eq!(command(&["demo"]), Command::Demo);
+        let ports = SandboxPorts {
+            slack_port: 0,
+            github_port: 8081,
+            clickup_port: 0,
+            control_port: 0,
+        };
+        assert_eq!(
+            command(&["sandbox", "--github-port", "8081"]),
+            Command::Sandbox(ports)
+        );
         let check = ConfigCommand::Check;
         assert_eq!(
             command(&["config", "check"]),

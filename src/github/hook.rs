@@ -678,6 +678,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(feature = "demo")]
 mod tests {
     use rstest::rstest;
 

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -260,7 +260,15 @@ impl Front {
     /// # Errors
     /// When no port can be bound.
     pub async fn open(router: axum::Router) -> io::Result<Front> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Front::open_at(router, 0).await
+    }
+
+    /// The same on this port; 0 is any free one.
+    ///
+    /// # Errors
+    /// When the port cannot be bound.
+    pub async fn open_at(router: axum::Router, port: u16) -> io::Result<Front> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let shared = Arc::new(Shared {
             address: listener.local_addr()?,
             state: Mutex::default(),
@@ -313,9 +321,16 @@ impl Front {
         self.shared.state().faults.push(fault);
     }
 
+    /// Spoils the next request that is no read, whatever its method.
+    pub fn spoil_next_write(&self, what: What) {
+        self.shared.state().next_write = Some(what);
+    }
+
     /// Forgets all faults. Requests that hang already go on hanging.
     pub fn clear_faults(&self) {
-        self.shared.state().faults.clear();
+        let mut state = self.shared.state();
+        state.faults.clear();
+        state.next_write = None;
     }
 
     /// Breaks every connection, and from now on reads requests but answers none and applies none.
@@ -365,6 +380,7 @@ struct Shared {
 struct State {
     journal: Vec<Seen>,
     faults: Vec<Fault>,
+    next_write: Option<What>,
     /// How many requests were applied.
     applied: u64,
     down: bool,
@@ -402,8 +418,11 @@ impl Shared {
         let mut state = self.state();
         state.journal.push(seen);
         let number = state.journal.len() - 1;
+        let reads = [Method::GET, Method::HEAD].contains(&parts.method);
         let what = if state.down {
             Some(What::Drop)
+        } else if !reads && state.next_write.is_some() {
+            state.next_write.take()
         } else {
             state
                 .faults

@@ -4,6 +4,7 @@
 //! its own codes and bodies. A [`front::Front`] stands before each: it keeps the journal and commits the faults.
 
 pub mod clickup;
+pub mod control;
 pub mod courier;
 pub mod front;
 pub mod github;
@@ -33,10 +34,21 @@ impl Sandbox {
     /// # Errors
     /// When a seed lacks what its service needs, or no port can be bound.
     pub async fn start(seed: Seed) -> io::Result<Sandbox> {
+        Sandbox::start_at(seed, Ports::default()).await
+    }
+
+    /// The same on these ports.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start`]; names the service.
+    pub async fn start_at(seed: Seed, ports: Ports) -> io::Result<Sandbox> {
+        let slack = Slack::start_at(&seed.slack, ports.slack).await;
+        let clickup = ClickUp::start_at(&seed.clickup, ports.clickup).await;
+        let github = GitHub::start_at(&seed.github, ports.github).await;
         Ok(Sandbox {
-            slack: Slack::start(&seed.slack).await?,
-            clickup: ClickUp::start(&seed.clickup).await?,
-            github: GitHub::start(&seed.github).await?,
+            slack: slack.map_err(|error| cannot_listen("Slack", ports.slack, error))?,
+            clickup: clickup.map_err(|error| cannot_listen("ClickUp", ports.clickup, error))?,
+            github: github.map_err(|error| cannot_listen("GitHub", ports.github, error))?,
         })
     }
 
@@ -48,6 +60,26 @@ impl Sandbox {
             self.github.close()
         );
     }
+}
+
+/// Where the services listen on 127.0.0.1; 0 is any free port.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    pub slack: u16,
+    pub clickup: u16,
+    pub github: u16,
+    pub control: u16,
+}
+
+fn cannot_listen(service: &str, port: u16, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return error;
+    }
+    let option = service.to_lowercase();
+    let text = format!(
+        "{service} cannot listen on 127.0.0.1:{port}: {error}. Choose another --{option}-port"
+    );
+    io::Error::new(error.kind(), text)
 }
 
 /// What the services hold when they start; each documents its own part.

@@ -404,6 +404,7 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 #[cfg(test)]
+#[cfg(feature = "demo")]
 mod tests {
     use serde_json::json;
 

@@ -62,6 +62,7 @@ mod queue;
 mod receipts;
 mod replies;
 mod rhythm;
+mod sandbox;
 mod scopes;
 mod serve;
 mod set_aside;

@@ -73,14 +73,22 @@ impl ClickUp {
     /// # Errors
     /// When the seed lacks one of these, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<ClickUp> {
+        ClickUp::start_at(seed, 0).await
+    }
+
+    /// The same on this port; 0 is any free one.
+    ///
+    /// # Errors
+    /// As [`ClickUp::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<ClickUp> {
         let world = Arc::new(Mutex::new(World::new(seed)?));
         let courier = Courier::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
         let house = Arc::new(House {
             world: Arc::clone(&world),
             courier,
         });
-        let front =
-            Front::open(Router::new().fallback(serve).with_state(Arc::clone(&house))).await?;
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&house));
+        let front = Front::open_at(router, port).await?;
         let (token, team, list) = {
             let world = locked(&world);
             (

@@ -60,14 +60,22 @@ impl GitHub {
     /// # Errors
     /// When the seed lacks one of these, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<GitHub> {
+        GitHub::start_at(seed, 0).await
+    }
+
+    /// The same on this port; 0 is any free one.
+    ///
+    /// # Errors
+    /// As [`GitHub::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<GitHub> {
         let world = Arc::new(Mutex::new(World::new(seed)?));
         let courier = Courier::start(HOOK_TIMEOUT, Carrying(Arc::clone(&world)));
         let house = Arc::new(House {
             world: Arc::clone(&world),
             courier,
         });
-        let front =
-            Front::open(Router::new().fallback(serve).with_state(Arc::clone(&house))).await?;
+        let router = Router::new().fallback(serve).with_state(Arc::clone(&house));
+        let front = Front::open_at(router, port).await?;
         let token = {
             let mut world = locked(&world);
             world.base = format!("http://{}", front.address());

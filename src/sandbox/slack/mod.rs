@@ -134,6 +134,25 @@ impl Inner {
         self.changed.send_modify(|count| *count += 1);
     }
 
+    /// Tells that a reaction was added, or taken away.
+    fn reacted(&self, channel: &str, ts: &str, user: &str, name: &str, adds: bool) {
+        let [channel, ts, user, name] = [channel, ts, user, name].map(str::to_owned);
+        self.tell(match adds {
+            true => Happening::Reacted {
+                channel,
+                ts,
+                user,
+                name,
+            },
+            false => Happening::Unreacted {
+                channel,
+                ts,
+                user,
+                name,
+            },
+        });
+    }
+
     /// `127.0.0.1:port`.
     fn authority(&self) -> String {
         self.address
@@ -158,6 +177,14 @@ impl Slack {
     /// # Errors
     /// When the seed lacks something, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<Slack> {
+        Slack::start_at(seed, 0).await
+    }
+
+    /// The same on this port; 0 is any free one.
+    ///
+    /// # Errors
+    /// As [`Slack::start`].
+    pub async fn start_at(seed: &Value, port: u16) -> io::Result<Slack> {
         let world = World::new(seed)?;
         let (app_token, bot_token) = (world.app.app_token.clone(), world.app.bot_token.clone());
         let bot_user = world.bot.user.clone();
@@ -175,7 +202,7 @@ impl Slack {
             .route("/resp/{id}", any(web::respond))
             .route("/link/", get(socket::link))
             .with_state(Arc::clone(&inner));
-        let front = Front::open(router).await?;
+        let front = Front::open_at(router, port).await?;
         inner.address.get_or_init(|| front.address());
         let _open = Arc::new(Open(Arc::clone(&inner)));
         Ok(Slack {
@@ -252,11 +279,29 @@ impl Slack {
         }
     }
 
+    /// How much has happened so far, once it is more than `seen`.
+    pub async fn more_than(&self, seen: u64) -> u64 {
+        let mut changed = self.inner.changed.subscribe();
+        // Its sender lives as long as `self`.
+        let count = changed.wait_for(|count| *count > seen).await;
+        count.map_or(seen, |count| *count)
+    }
+
+    /// How much has happened so far: grows with each [`Happening`].
+    pub fn happened(&self) -> u64 {
+        *self.inner.changed.borrow()
+    }
+
     // What the bot did.
 
     /// The messages that a channel holds now, oldest first, replies of threads included.
     pub fn messages(&self, channel: &str) -> Vec<Value> {
         self.inner.world().messages(channel)
+    }
+
+    /// The same as history shows them, with their reactions.
+    pub fn history(&self, channel: &str) -> Vec<Value> {
+        self.inner.world().whole(channel)
     }
 
     /// The bot's messages in a channel, oldest first.

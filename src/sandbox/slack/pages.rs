@@ -53,6 +53,15 @@ impl World {
         self.paged(channel, wanted, page)
     }
 
+    /// Every message of a channel as history shows it, oldest first, replies of threads included.
+    pub(super) fn whole(&self, channel: &str) -> Vec<Value> {
+        let held = self.channels.get(channel);
+        let messages = held.into_iter().flat_map(|held| &held.messages);
+        messages
+            .map(|message| self.shown(channel, message, true))
+            .collect()
+    }
+
     /// A page of a thread: its root first, then the replies, oldest first.
     ///
     /// # Errors

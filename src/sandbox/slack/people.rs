@@ -5,8 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::interact::home_id;
-use super::world::{Changed, Draft, World};
-use super::{Happening, Inner, Kind, Slack, blocks, ids, merge, text};
+use super::world::{Changed, Draft, Whisper, World};
+use super::{Inner, Kind, Slack, blocks, ids, merge, text};
+
+const CANNOT_SAY: &str = "cannot say that";
 
 /// A sandbox's user has asked for what cannot be: its own mistake, so it is told by a panic.
 #[track_caller]
@@ -36,6 +38,33 @@ impl Slack {
     pub fn channel(&self, name: &str) -> String {
         let found = self.inner.world().channel_named(name);
         must(found.ok_or("no channel of that name"), name)
+    }
+
+    /// The id of a person who can act here, by their id or name.
+    ///
+    /// # Errors
+    /// When nobody is called that, or it is a bot or an account that is deactivated or hidden.
+    pub fn person(&self, who: &str) -> Result<String, String> {
+        self.inner.world().person(who)
+    }
+
+    /// The id of a conversation that a person is in, by its id or its name; without one, their DM with the bot.
+    ///
+    /// # Errors
+    /// When there is none, or the person is not in it.
+    pub fn conversation(&self, user: &str, named: Option<&str>) -> Result<String, String> {
+        self.inner.world().conversation(user, named)
+    }
+
+    /// The people who can act, and the channels with their members.
+    pub fn directory(&self) -> Value {
+        self.inner.world().directory()
+    }
+
+    /// The app has this slash command from now on.
+    pub fn add_command(&self, command: &str) {
+        let mut world = self.inner.world();
+        world.app.commands.insert(command.to_owned());
     }
 
     /// A full member joins the workspace.
@@ -108,7 +137,21 @@ impl Slack {
     /// When the person is not in that channel.
     #[track_caller]
     pub fn says(&self, user: &str, channel: &str, text: &str) -> String {
-        self.post(user, channel, text, None, false)
+        must(self.try_says(user, channel, text, None), CANNOT_SAY)
+    }
+
+    /// The same, in a thread if one is given.
+    ///
+    /// # Errors
+    /// When the person is not in that channel, or the thread's root is not there.
+    pub fn try_says(
+        &self,
+        user: &str,
+        channel: &str,
+        text: &str,
+        thread_ts: Option<&str>,
+    ) -> Result<String, String> {
+        self.post(user, channel, text, thread_ts, false)
     }
 
     /// A person answers in a thread.
@@ -117,7 +160,10 @@ impl Slack {
     /// When the person is not in that channel, or the thread's root is not there.
     #[track_caller]
     pub fn says_in_thread(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
-        self.post(user, channel, text, Some(thread_ts), false)
+        must(
+            self.try_says(user, channel, text, Some(thread_ts)),
+            CANNOT_SAY,
+        )
     }
 
     /// A person answers in a thread, "also to the channel": `thread_broadcast`.
@@ -126,10 +172,12 @@ impl Slack {
     /// As [`Slack::says_in_thread`].
     #[track_caller]
     pub fn broadcasts(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
-        self.post(user, channel, text, Some(thread_ts), true)
+        must(
+            self.post(user, channel, text, Some(thread_ts), true),
+            CANNOT_SAY,
+        )
     }
 
-    #[track_caller]
     fn post(
         &self,
         user: &str,
@@ -137,7 +185,7 @@ impl Slack {
         typed: &str,
         thread_ts: Option<&str>,
         broadcast: bool,
-    ) -> String {
+    ) -> Result<String, String> {
         let wire = {
             let world = self.inner.world();
             text::typed(typed, &world.bot.name, &world.bot.user)
@@ -168,7 +216,7 @@ impl Slack {
     #[track_caller]
     pub fn says_wire(&self, user: &str, channel: &str, wire: &str) -> String {
         let extra = typed_by_hand();
-        self.drafts(
+        let said = self.drafts(
             channel,
             Draft {
                 author: user.to_owned(),
@@ -176,7 +224,8 @@ impl Slack {
                 extra,
                 ..Draft::default()
             },
-        )
+        );
+        must(said, CANNOT_SAY)
     }
 
     /// A person shares a file with a comment: `file_share`.
@@ -202,7 +251,7 @@ impl Slack {
                     "permalink": format!("https://acme.slack.com/files/{user}/{id}/{name}")}]),
             ),
         ]);
-        self.drafts(channel, draft)
+        must(self.drafts(channel, draft), CANNOT_SAY)
     }
 
     /// A person types a message, or forwards one with it: with further fields as Slack has them (`attachments`, `files`,
@@ -218,7 +267,7 @@ impl Slack {
         let mut extra = typed_by_hand();
         extra.extend(fields);
         let thread_ts = extra.remove("thread_ts");
-        self.drafts(
+        let said = self.drafts(
             channel,
             Draft {
                 author: user.to_owned(),
@@ -227,7 +276,8 @@ impl Slack {
                 extra,
                 ..Draft::default()
             },
-        )
+        );
+        must(said, CANNOT_SAY)
     }
 
     /// Another app's bot posts: `bot_message`, without a `user`.
@@ -242,21 +292,18 @@ impl Slack {
         self.send_event(event);
     }
 
-    #[track_caller]
-    fn drafts(&self, channel: &str, draft: Draft) -> String {
+    fn drafts(&self, channel: &str, draft: Draft) -> Result<String, String> {
         let posted = {
             let mut world = self.inner.world();
-            assert!(
-                world.is_member(channel, &draft.author),
-                "{} is not in {channel}",
-                draft.author
-            );
+            if !world.is_member(channel, &draft.author) {
+                return Err(format!("{} is not in {channel}", draft.author));
+            }
             world.post(channel, draft)
         };
-        let changed = must(posted, &format!("cannot post to {channel}"));
+        let changed = posted.map_err(|why| format!("cannot post to {channel}: {why}"))?;
         let ts = changed.ts.clone();
         self.inner.announce(channel, changed);
-        ts
+        Ok(ts)
     }
 
     /// The events that announced a message, made again: to be changed and sent with [`Slack::send_event`].
@@ -320,16 +367,10 @@ impl Slack {
     /// When the message is not there, or has that reaction of theirs.
     #[track_caller]
     pub fn reacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
-        let events = self.inner.world().react(channel, ts, user, name);
-        let events = must(events, "cannot react");
-        let happening = Happening::Reacted {
-            channel: channel.to_owned(),
-            ts: ts.to_owned(),
-            user: user.to_owned(),
-            name: name.to_owned(),
-        };
-        self.inner.tell(happening);
-        self.inner.deliver_events(events);
+        must(
+            self.try_reacts(user, channel, ts, name, true),
+            "cannot react",
+        );
     }
 
     /// A person takes a reaction of theirs away: `reaction_removed`.
@@ -338,16 +379,31 @@ impl Slack {
     /// When the message is not there, or has no such reaction of theirs.
     #[track_caller]
     pub fn unreacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
-        let events = self.inner.world().unreact(channel, ts, user, name);
-        let events = must(events, "cannot take a reaction away");
-        let happening = Happening::Unreacted {
-            channel: channel.to_owned(),
-            ts: ts.to_owned(),
-            user: user.to_owned(),
-            name: name.to_owned(),
+        let taken = self.try_reacts(user, channel, ts, name, false);
+        must(taken, "cannot take a reaction away");
+    }
+
+    /// A person adds a reaction, or takes one of theirs away.
+    ///
+    /// # Errors
+    /// Slack's word for why not.
+    pub fn try_reacts(
+        &self,
+        user: &str,
+        channel: &str,
+        ts: &str,
+        name: &str,
+        adds: bool,
+    ) -> Result<(), &'static str> {
+        let mut world = self.inner.world();
+        let events = match adds {
+            true => world.react(channel, ts, user, name)?,
+            false => world.unreact(channel, ts, user, name)?,
         };
-        self.inner.tell(happening);
+        drop(world);
+        self.inner.reacted(channel, ts, user, name, adds);
         self.inner.deliver_events(events);
+        Ok(())
     }
 
     /// A person sends a slash command; the id of its envelope. What they see of it is in [`Slack::whispers`].
@@ -375,15 +431,27 @@ impl Slack {
     /// When the message is not there or has no such button.
     #[track_caller]
     pub fn clicks(&self, user: &str, channel: &str, ts: &str, action_id: &str) -> String {
+        must(self.try_clicks(user, channel, ts, action_id), CANNOT_PRESS)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When the message is not there or has no such button.
+    pub fn try_clicks(
+        &self,
+        user: &str,
+        channel: &str,
+        ts: &str,
+        action_id: &str,
+    ) -> Result<String, String> {
         let base = self.base();
         let payload = {
             let mut world = self.inner.world();
-            let message = must(world.body(channel, ts).ok_or("no such message"), ts);
+            let message = world.body(channel, ts).ok_or_else(|| no_message(ts))?;
             let buttons = message.get("blocks").cloned().unwrap_or_default();
-            let (block, button) = must(
-                blocks::button(&buttons, action_id).ok_or("no such button"),
-                action_id,
-            );
+            let (block, button) =
+                blocks::button(&buttons, action_id).ok_or_else(|| no_button(action_id))?;
             let response = world.response(user, channel, Some(ts));
             let own = json!({
                 "container":
@@ -394,7 +462,7 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
     /// A person presses a button of something that only they see, by its `ts`; the id of the envelope. Such a payload
@@ -404,15 +472,21 @@ impl Slack {
     /// When it is not there or has no such button.
     #[track_caller]
     pub fn clicks_whisper(&self, ts: &str, action_id: &str) -> String {
+        must(self.try_clicks_whisper(ts, action_id), CANNOT_PRESS)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When it is not there or has no such button.
+    pub fn try_clicks_whisper(&self, ts: &str, action_id: &str) -> Result<String, String> {
         let base = self.base();
         let payload = {
             let mut world = self.inner.world();
             let whisper = world.whispers.iter().find(|one| one.ts == ts).cloned();
-            let whisper = must(whisper.ok_or("nobody was shown that"), ts);
-            let (block, button) = must(
-                blocks::button(&whisper.blocks, action_id).ok_or("no such button"),
-                action_id,
-            );
+            let whisper = whisper.ok_or_else(|| no_message(ts))?;
+            let (block, button) =
+                blocks::button(&whisper.blocks, action_id).ok_or_else(|| no_button(action_id))?;
             let (user, channel) = (whisper.user.as_str(), whisper.channel.as_str());
             let response = world.response(user, channel, Some(ts));
             let own = json!({
@@ -424,7 +498,28 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
+    }
+
+    /// The `ts` of the newest thing with such a button that a person sees in a conversation: a message, or one that only
+    /// they see.
+    pub fn newest_with(&self, user: &str, channel: &str, action_id: &str) -> Option<String> {
+        let world = self.inner.world();
+        let messages = world.messages(channel).into_iter();
+        let messages = messages.map(|message| {
+            (
+                message.get("ts").cloned().unwrap_or_default(),
+                message.get("blocks").cloned().unwrap_or_default(),
+            )
+        });
+        let own = |whisper: &&Whisper| whisper.user == user && whisper.channel == channel;
+        let whispers = world.whispers.iter().filter(own);
+        let whispers = whispers.map(|whisper| (json!(whisper.ts), whisper.blocks.clone()));
+        messages
+            .chain(whispers)
+            .filter(|(_, blocks)| blocks::button(blocks, action_id).is_some())
+            .filter_map(|(ts, _)| ts.as_str().map(str::to_owned))
+            .max_by_key(|ts| ids::micros(ts))
     }
 
     /// A person presses a button of their Home tab; the id of the envelope.
@@ -433,6 +528,14 @@ impl Slack {
     /// When no Home tab is published for them or it has no such button.
     #[track_caller]
     pub fn clicks_home(&self, user: &str, action_id: &str) -> String {
+        must(self.try_clicks_home(user, action_id), CANNOT_PRESS)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When no Home tab is published for them or it has no such button.
+    pub fn try_clicks_home(&self, user: &str, action_id: &str) -> Result<String, String> {
         self.acts_at_home(user, action_id, json!({}))
     }
 
@@ -442,29 +545,23 @@ impl Slack {
     /// When no Home tab is published for them or it has no such `timepicker`.
     #[track_caller]
     pub fn picks_at_home(&self, user: &str, action_id: &str, time: Option<&str>) -> String {
-        self.acts_at_home(user, action_id, json!({"selected_time": time}))
+        let picked = self.acts_at_home(user, action_id, json!({"selected_time": time}));
+        must(picked, "cannot choose a time")
     }
 
-    #[track_caller]
-    fn acts_at_home(&self, user: &str, action_id: &str, with: Value) -> String {
+    fn acts_at_home(&self, user: &str, action_id: &str, with: Value) -> Result<String, String> {
         let payload = {
             let mut world = self.inner.world();
-            let view = must(
-                world.view(&home_id(user)).cloned().ok_or("no Home tab"),
-                user,
-            );
+            let view = world.view(&home_id(user)).cloned();
+            let view = view.ok_or_else(|| format!("{user} has no Home tab"))?;
             let buttons = view.get("blocks").cloned().unwrap_or_default();
-            let (block, button) = must(
-                blocks::button(&buttons, action_id).ok_or("no such button"),
-                action_id,
-            );
+            let (block, button) =
+                blocks::button(&buttons, action_id).ok_or_else(|| no_button(action_id))?;
             let mut action = pressed(block, button, &world.next_ts());
             let is_picker = button.get("type").is_some_and(|kind| kind == "timepicker");
-            assert_eq!(
-                is_picker,
-                with.get("selected_time").is_some(),
-                "{action_id} is not to be used like this"
-            );
+            if is_picker != with.get("selected_time").is_some() {
+                return Err(format!("{action_id} is not to be used like this"));
+            }
             merge(&mut action, with);
             let own = json!({
                 "container": {"type": "view", "view_id": view.get("id")}, "view": view,
@@ -472,7 +569,7 @@ impl Slack {
             });
             interaction(&mut world, "block_actions", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
     /// A person uses a message shortcut; the id of the envelope.
@@ -481,10 +578,25 @@ impl Slack {
     /// When the message is not there.
     #[track_caller]
     pub fn message_action(&self, user: &str, channel: &str, ts: &str, callback_id: &str) -> String {
+        let used = self.try_message_action(user, channel, ts, callback_id);
+        must(used, "cannot use the shortcut")
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When the message is not there.
+    pub fn try_message_action(
+        &self,
+        user: &str,
+        channel: &str,
+        ts: &str,
+        callback_id: &str,
+    ) -> Result<String, String> {
         let base = self.base();
         let payload = {
             let mut world = self.inner.world();
-            let message = must(world.body(channel, ts).ok_or("no such message"), ts);
+            let message = world.body(channel, ts).ok_or_else(|| no_message(ts))?;
             let response = world.response(user, channel, None);
             let own = json!({
                 "callback_id": callback_id, "action_ts": world.next_ts(), "message_ts": ts,
@@ -493,7 +605,7 @@ impl Slack {
             });
             interaction(&mut world, "message_action", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
     /// A person uses a global shortcut; the id of the envelope.
@@ -512,14 +624,23 @@ impl Slack {
     /// When no such modal is open.
     #[track_caller]
     pub fn submits(&self, user: &str, view_id: &str, values: Value) -> String {
+        must(self.try_submits(user, view_id, values), "cannot submit")
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// When no such modal is open.
+    pub fn try_submits(&self, user: &str, view_id: &str, values: Value) -> Result<String, String> {
         let payload = {
             let mut world = self.inner.world();
-            let mut view = must(world.view(view_id).cloned().ok_or("no such modal"), view_id);
+            let view = world.view(view_id).cloned();
+            let mut view = view.ok_or_else(|| format!("no modal {view_id} is open"))?;
             view.insert("state".to_owned(), json!({"values": values}));
             let own = json!({"view": view, "response_urls": []});
             interaction(&mut world, "view_submission", user, own)
         };
-        self.inner.deliver(Kind::Interactive, payload, 0)
+        Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
     /// A person closes a modal without submitting it; the app is not told.
@@ -556,6 +677,16 @@ impl Slack {
         let inner: &Arc<Inner> = &self.inner;
         format!("http://{}", inner.authority())
     }
+}
+
+const CANNOT_PRESS: &str = "cannot press that";
+
+fn no_message(ts: &str) -> String {
+    format!("there is no message {ts}")
+}
+
+fn no_button(action_id: &str) -> String {
+    format!("it has no button with the action_id {action_id}")
 }
 
 /// What only a post from Slack's own clients has.

@@ -359,21 +359,7 @@ fn react(inner: &Arc<Inner>, args: &Args, adds: bool) -> Reply {
         false => world.unreact(&channel, &ts, &bot, &name)?,
     };
     drop(world);
-    let user = bot;
-    inner.tell(match adds {
-        true => Happening::Reacted {
-            channel,
-            ts,
-            user,
-            name,
-        },
-        false => Happening::Unreacted {
-            channel,
-            ts,
-            user,
-            name,
-        },
-    });
+    inner.reacted(&channel, &ts, &bot, &name, adds);
     inner.deliver_events(events);
     Ok(json!({}))
 }

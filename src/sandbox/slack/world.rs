@@ -79,6 +79,13 @@ impl Person {
         self.seed.get(name).and_then(Value::as_bool) == Some(true)
     }
 
+    /// Whether it is a person whose account is active, and who is seen here.
+    fn acts(&self) -> bool {
+        !["is_bot", "deleted", "is_hidden"]
+            .iter()
+            .any(|flag| self.is(flag))
+    }
+
     /// Whether the account is one of that workspace. `teams` are its workspaces on Enterprise Grid, whatever workspace
     /// `team_id` is.
     fn belongs_to(&self, team: &str) -> bool {
@@ -369,6 +376,59 @@ impl World {
 
     pub(super) fn knows(&self, user: &str) -> bool {
         self.people.contains_key(user)
+    }
+
+    /// The id of a person who can act, by their id or name.
+    pub(super) fn person(&self, who: &str) -> Result<String, String> {
+        let mut people = self.people.iter();
+        let found = people.find(|(id, person)| *id == who || person.text("name") == Some(who));
+        match found {
+            None => Err(format!("nobody in this workspace is called {who}")),
+            Some((id, person)) if person.acts() => Ok(id.clone()),
+            Some(_) => Err(format!(
+                "{who} is a bot, deactivated or hidden, and does nothing here"
+            )),
+        }
+    }
+
+    /// The id of a conversation that a person is in, by its id or its name; without one, their DM with the bot.
+    pub(super) fn conversation(
+        &mut self,
+        user: &str,
+        named: Option<&str>,
+    ) -> Result<String, String> {
+        let Some(named) = named else {
+            let opened = self.open_dm(user).map(|(id, _)| id);
+            return opened.map_err(|why| format!("{user} has no DM with the bot: {why}"));
+        };
+        let name = named.trim_start_matches('#');
+        let known = self.channels.contains_key(name).then(|| name.to_owned());
+        let id = known.or_else(|| self.channel_named(name));
+        let id = id.ok_or_else(|| format!("there is no channel {named}"))?;
+        match self.is_member(&id, user) {
+            true => Ok(id),
+            false => Err(format!("{user} is not in {named}")),
+        }
+    }
+
+    /// The people who can act, and the channels with their members; without DMs.
+    pub(super) fn directory(&self) -> Value {
+        let acting = self.people.iter().filter(|(_, person)| person.acts());
+        let people: Vec<Value> = acting
+            .map(|(id, person)| {
+                json!({"id": id, "name": person.text("name"), "real_name": person.text("real_name")})
+            })
+            .collect();
+        let named = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.kind != "im");
+        let channels: Vec<Value> = named
+            .map(
+                |(id, channel)| json!({"id": id, "name": channel.name, "members": channel.members}),
+            )
+            .collect();
+        json!({"people": people, "channels": channels, "bot": self.bot.user})
     }
 
     /// The name that a person is mentioned by.
