@@ -14,13 +14,14 @@ use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
 use ivan::desk::{Desk, DeskSettings, Receipts, ThreadReplies};
-use ivan::domain::blocking::{Link, Linked, Way};
 use ivan::domain::entity::Entities;
 use ivan::domain::filter::Filter;
-use ivan::domain::operation::Container;
 use ivan::domain::person::Person;
 use ivan::domain::score::Weights;
-use ivan::domain::task::{Account, Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
+use ivan::domain::source::Container;
+use ivan::domain::task::{
+    Account, Due, Link, Linked, Priority, RepoName, Source, Status, Task, TaskId, TaskKey, Way,
+};
 use ivan::store::people::{self, Configured};
 use ivan::store::{Store, tasks};
 use tokio::runtime::Runtime;

@@ -19,9 +19,9 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::desk::{ChannelDefaults, Desk, DeskSettings, Receipts, ThreadReplies};
 use crate::domain::entity::Entities;
-use crate::domain::event::{HookKeeper, HookReader};
 use crate::domain::link::Accounts;
-use crate::domain::operation::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
+use crate::domain::source::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
+use crate::domain::source::{HookKeeper, HookReader};
 use crate::domain::task::Source;
 use crate::gaps::{Alarms, Gaps};
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
@@ -901,11 +901,11 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::domain::event::{Delivery, Hook, Places, SourceEvent, Unreadable};
-    use crate::domain::operation::{
-        CommentPage, Listing, Of, Operation, Page, Write, WriteError, Written,
-    };
+    use crate::domain::event::SourceEvent;
+    use crate::domain::operation::{Operation, Write, WriteError, Written};
     use crate::domain::score::Weights;
+    use crate::domain::source::{CommentPage, Listing, Of, Page};
+    use crate::domain::source::{Delivery, Hook, Places, Unreadable};
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};

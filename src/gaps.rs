@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::event::{Hook, HookKeeper};
-use crate::domain::operation::{Container, Standing, TokenStanding};
 use crate::domain::reply::{self, Words};
 use crate::domain::set_aside::Work;
+use crate::domain::source::{Container, Standing, TokenStanding};
+use crate::domain::source::{Hook, HookKeeper};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 use crate::reconcile::{Reconciler, Synced};
@@ -461,8 +461,8 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::domain::event::{Delivery, Places};
     use crate::domain::operation::WriteError;
+    use crate::domain::source::{Delivery, Places};
     use crate::reconcile::SyncSettings;
 
     #[tokio::test]

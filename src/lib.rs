@@ -21,7 +21,7 @@
 //! │   ├── client.rs      the client of our own HTTP API
 //! │   └── print.rs       its answers in words, and the exit status
 //! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
-//! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status
+//! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status, Link
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
 //! │   ├── link.rs        Link, Accounts: which account at a source is whose
 //! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names
@@ -37,6 +37,7 @@
 //! │   ├── scope.rs       what does not work in Slack for want of a scope
 //! │   ├── set_aside.rs   Work: what a start begins again; the words about what ended the process twice
 //! │   ├── sign.rs        what a reaction asks for, and what ours say
+//! │   ├── receipts.rs    whether outcomes are told by messages or by reactions
 //! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
 //! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
 //! │   ├── mention.rs     mentions in a text: ids, and names where they are nobody here
@@ -44,10 +45,12 @@
 //! │   ├── score.rs       points with their reasons; the order of a queue
 //! │   ├── queue.rs       the pin: which task was meant, where `next` goes
 //! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
-//! │   ├── event.rs       SourceEvent, Act; what people are told of a difference; HookReader, HookKeeper
+//! │   ├── event.rs       SourceEvent, Act; what people are told of a difference
 //! │   ├── undo.rs        what is to be taken back, and whether it is as we left it
 //! │   ├── when.rs        a time as people type it → an instant in their zone, or a day
-//! │   ├── operation.rs   Write, Operation, Outcome, WriteError, SourceWriter, SourceReader, carry_out
+//! │   ├── operation.rs   Write, Operation, Outcome, WriteError
+//! │   ├── source.rs      what a source can do: SourceWriter, SourceReader, HookReader, HookKeeper
+//! │   ├── carry_out.rs   the one decision about sending a write, and about taking one back
 //! │   └── reply.rs       Words, Report: all that people read
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
@@ -83,6 +86,7 @@
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   ├── private.rs     who may read its files, and whether they are on a network
+//! │   ├── columns.rs     values as they stand in a column
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said

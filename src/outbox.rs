@@ -17,13 +17,12 @@ use crate::apply;
 use crate::bounds::Bound;
 use crate::cards;
 use crate::clock::Clock;
-use crate::domain::operation::{
-    MAY_STILL_ARRIVE, NotYet, Outcome, Refusal, SECOND_LOOK_AFTER, SourceWriter, TokenStanding,
-    Write, WriteError, carry_out,
-};
+use crate::domain::carry_out::{MAY_STILL_ARRIVE, NotYet, SECOND_LOOK_AFTER, carry_out};
+use crate::domain::operation::{Outcome, Refusal, Write, WriteError};
 use crate::domain::reply;
 use crate::domain::score::Weights;
 use crate::domain::set_aside::Work;
+use crate::domain::source::{SourceWriter, TokenStanding};
 use crate::domain::task::Source;
 use crate::runtime::{Backoff, CancellationToken};
 use crate::settle::{Occasion, settle};

@@ -20,8 +20,9 @@ use tokio::sync::{Mutex, Notify};
 use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::domain::operation::{Container, Refusal, SourceReader, SourceWriter, WriteError};
+use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::set_aside::Work;
+use crate::domain::source::{Container, SourceReader, SourceWriter};
 use crate::domain::task::{Source, TaskKey};
 use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::{Store, StoreTrouble, Wake, tasks};
@@ -626,7 +627,8 @@ mod tests {
     use async_trait::async_trait;
 
     use crate::domain::event::{Act, What};
-    use crate::domain::operation::{Comment, CommentPage, Listing, Of, Operation, Page, Written};
+    use crate::domain::operation::{Operation, Written};
+    use crate::domain::source::{Comment, CommentPage, Listing, Of, Page};
     use crate::domain::task::{RepoName, Status, Task, TaskId};
     use crate::domain::undo::Stands;
 

@@ -26,7 +26,8 @@ use url::{Host, Url};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::controls::json_without_controls;
-use crate::domain::operation::{Limits, Standing, TokenStanding, WriteError};
+use crate::domain::operation::WriteError;
+use crate::domain::source::{Limits, Standing, TokenStanding};
 use crate::runtime::lock;
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));

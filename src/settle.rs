@@ -290,7 +290,7 @@ fn deeds(
             given.map(|to| What::Assigned { to: to.clone() }).collect()
         }
         Write::Change { change, .. } => changed(tx, task, change)?,
-        Write::Undo(undo) => match effects::to_undo(tx, &undo.operation)? {
+        Write::Undo(undo) => match operations::to_undo(tx, &undo.operation)? {
             ToUndo::Effect(Effect::Completed { .. }) => vec![What::Reopened],
             ToUndo::Effect(Effect::Reopened { .. }) => vec![What::Completed],
             ToUndo::Effect(Effect::Changed { back, .. }) => changed(tx, task, &back)?,

@@ -18,8 +18,8 @@ use url::{Host, Url};
 use super::print::{Printed, clean};
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::config::Secret;
-use crate::domain::event::{Hook, HookKeeper, Places};
 use crate::domain::operation::WriteError;
+use crate::domain::source::{Hook, HookKeeper, Places};
 use crate::domain::task::Source;
 
 /// The name under which the secret of a source is kept before its webhooks have an id: they may deliver at once.

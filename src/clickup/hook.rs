@@ -9,11 +9,9 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 use url::Url;
 
-use crate::domain::event::{
-    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Places, SourceEvent, Unreadable,
-    What,
-};
+use crate::domain::event::{Act, Actor, Field, SourceEvent, What};
 use crate::domain::operation::WriteError;
+use crate::domain::source::{Delivery, Hook, HookKeeper, HookReader, Places, Unreadable};
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::lenient;
 

@@ -22,7 +22,8 @@ use chrono_tz::Tz;
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
-use crate::domain::operation::{Limits, Refusal, WriteError};
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::source::Limits;
 use crate::runtime::lock;
 
 use client::{Client, Request};

@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::event::{Act, What};
-use crate::domain::operation::{
-    Comment, CommentPage, Container, Listing, Of, Page, Refusal, SourceReader, WriteError,
-};
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
 use crate::domain::task::{Source, TaskKey};
 
 use super::ClickUp;

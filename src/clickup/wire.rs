@@ -14,9 +14,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
 use crate::domain::prose::{Piece, Prose, same_words};
-use crate::domain::task::{Account, Closed, Priority, Status, Task, TaskId, TaskKey};
+use crate::domain::task::{
+    Account, Closed, LINKS_MAX, Link, Linked, Priority, Status, Task, TaskId, TaskKey, Way,
+};
 
 use super::due::due;
 pub(super) use crate::lenient::lenient;

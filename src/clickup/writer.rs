@@ -9,10 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::bounds::Bound;
 use crate::domain::change::Change;
-use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
-};
+use crate::domain::operation::{NewTask, Operation, Place, Refusal, Write, WriteError, Written};
 use crate::domain::prose::Prose;
+use crate::domain::source::{SourceWriter, Standing};
 use crate::domain::task::{Priority, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
 

@@ -55,9 +55,10 @@ use crate::store::{
 use turn::{Target, Turn, with_clients};
 
 pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
+pub use crate::domain::receipts::Receipts;
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
+pub use crate::domain::rhythm::RhythmChange;
 pub use crate::domain::scope::Missing;
-pub use crate::domain::sign::Receipts;
 pub use crate::store::forms::URL_LIFE;
 pub use crate::store::messages::{Conversation, Outgoing, Whisper};
 pub use crate::store::reactions::Due as ReactionDue;
@@ -73,7 +74,7 @@ pub use idle::UnderWay;
 pub use log::{LogAsked, LogPage};
 pub use looked_at::Post;
 pub use morning::MorningView;
-pub use rhythm::{Change as RhythmChange, Due, ReceiptsView, RhythmView, Rhythms};
+pub use rhythm::{Due, ReceiptsView, RhythmView, Rhythms};
 pub use set_aside::{Begun, SetAside};
 pub use why::Explained;
 

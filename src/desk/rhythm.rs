@@ -11,9 +11,9 @@ use super::turn::{Done, Said, Turn};
 use super::{Desk, TurnedDown};
 use crate::domain::card::Part;
 use crate::domain::person::{Member, Person, PersonId, may_act};
+use crate::domain::receipts::Receipts;
 use crate::domain::reply;
-use crate::domain::rhythm::{Briefing, Quiet, briefing, over_with};
-use crate::domain::sign::Receipts;
+use crate::domain::rhythm::{Briefing, Quiet, RhythmChange, briefing, over_with};
 use crate::store::messages::{self, Draft};
 use crate::store::rhythms::{self, Rhythm};
 use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people};
@@ -50,16 +50,6 @@ pub struct RhythmView {
     pub zone: Tz,
     /// Notices that wait for the end of quiet hours.
     pub held: i64,
-}
-
-/// A change of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Briefing(Option<NaiveTime>),
-    Quiet(Option<Quiet>),
-    /// As bot.toml has it.
-    UsualBriefing,
-    UsualQuiet,
 }
 
 /// How somebody learns of outcomes, as the API shows it.
@@ -174,7 +164,7 @@ impl Desk {
     pub async fn rhythm(
         &self,
         person: &Person,
-        change: Option<Change>,
+        change: Option<RhythmChange>,
     ) -> Result<RhythmView, TurnedDown> {
         let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
         self.inner
@@ -263,7 +253,7 @@ impl Turn<'_> {
     pub(super) fn rhythm(
         &self,
         person: &Person,
-        change: Change,
+        change: RhythmChange,
     ) -> DbResult<Result<Done, TurnedDown>> {
         let words = self.change_rhythm(person, change)?;
         Ok(words.map(|words| {
@@ -289,23 +279,23 @@ impl Turn<'_> {
     fn change_rhythm(
         &self,
         person: &Person,
-        change: Change,
+        change: RhythmChange,
     ) -> DbResult<Result<reply::Words, TurnedDown>> {
         let mut chosen = rhythms::of(self.tx, person.id)?;
         let usual = rhythms::defaults(self.tx)?;
         let wants_something = match change {
-            Change::Briefing(at) => at.is_some(),
-            Change::Quiet(hours) => hours.is_some(),
-            Change::UsualBriefing => usual.briefing.is_some(),
-            Change::UsualQuiet => usual.quiet.is_some(),
+            RhythmChange::Briefing(at) => at.is_some(),
+            RhythmChange::Quiet(hours) => hours.is_some(),
+            RhythmChange::UsualBriefing => usual.briefing.is_some(),
+            RhythmChange::UsualQuiet => usual.quiet.is_some(),
         };
         if wants_something && people::reached_in(self.tx, person.id)?.is_none() {
             return Ok(Err(TurnedDown::Unfit(reply::nowhere_to_tell())));
         }
         let words = match change {
-            Change::Briefing(_) | Change::UsualBriefing => {
+            RhythmChange::Briefing(_) | RhythmChange::UsualBriefing => {
                 let (at, own) = match change {
-                    Change::Briefing(at) => (at, true),
+                    RhythmChange::Briefing(at) => (at, true),
                     _ => (usual.briefing, false),
                 };
                 (chosen.briefing, chosen.own_briefing) = (at, own);
@@ -318,11 +308,11 @@ impl Turn<'_> {
                     false => reply::briefing_usual(at, next, person.zone),
                 }
             }
-            Change::Quiet(quiet) => {
+            RhythmChange::Quiet(quiet) => {
                 (chosen.quiet, chosen.own_quiet) = (quiet, true);
                 reply::quiet_set(quiet, person.zone)
             }
-            Change::UsualQuiet => {
+            RhythmChange::UsualQuiet => {
                 (chosen.quiet, chosen.own_quiet) = (usual.quiet, false);
                 reply::quiet_usual(usual.quiet, person.zone)
             }

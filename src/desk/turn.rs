@@ -8,23 +8,22 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::gestures::is_overheard;
-use super::rhythm::Change;
 use super::{
     Answer, Asked, Brief, Gesture, Heard, Inner, OUTBOX_MAX, Once, Receipts, Report, ReportState,
     Scored, TurnedDown, health_of_sources, person_of,
 };
 use crate::bounds::Bound;
-use crate::domain::card::{CommandRef, Part, Press, card, is_card_alone, item, undo_button};
-use crate::domain::command::{self, Command, Create, ParseError, Ref};
+use crate::domain::card::{Part, Press, card, is_card_alone, item, undo_button};
+use crate::domain::command::{self, Command, CommandRef, Create, ParseError, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
-use crate::domain::form::{Origin, is_entity};
+use crate::domain::form::{Origin, is_entity, with_what_was_filled_in};
 use crate::domain::log::Via;
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::queue::{EmptyQueue, following, meant};
 use crate::domain::reply::{self, LIST_MAX, Words};
-use crate::domain::rhythm::{Quiet, Setting};
+use crate::domain::rhythm::{Quiet, RhythmChange, Setting};
 use crate::domain::set_aside;
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
@@ -162,7 +161,7 @@ impl Turn<'_> {
             Ok(Done::Said(said) | Done::Settled { said, .. }) => (None, Some(said)),
             Err(turned_down) => {
                 let mut said = self.turn_down(person.as_ref(), turned_down)?;
-                said.words = reply::with_what_was_filled_in(said.words, heard.gesture.filled());
+                said.words = with_what_was_filled_in(said.words, heard.gesture.filled());
                 (None, Some(said))
             }
         };
@@ -304,7 +303,7 @@ impl Turn<'_> {
             thread: place.thread,
             whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
             reply_url: place.reply_url,
-            words: Some(reply::with_what_was_filled_in(
+            words: Some(with_what_was_filled_in(
                 reply::refusal(why),
                 heard.gesture.filled(),
             )),
@@ -665,15 +664,21 @@ impl Turn<'_> {
             Command::Why { task } => self.why(person, task, typed),
             Command::Log { task, limit } => self.log(person, task, limit, typed),
             Command::Morning => self.morning(person),
-            Command::Briefing(at) => self.rhythm(person, Change::Briefing(at)),
-            Command::Quiet(hours) => self.rhythm(person, Change::Quiet(hours)),
+            Command::Briefing(at) => self.rhythm(person, RhythmChange::Briefing(at)),
+            Command::Quiet(hours) => self.rhythm(person, RhythmChange::Quiet(hours)),
             Command::QuietFrom(from) => {
                 let hours = self.quiet_hours(person)?;
-                self.rhythm(person, Change::Quiet(Quiet::between(from, hours.until())))
+                self.rhythm(
+                    person,
+                    RhythmChange::Quiet(Quiet::between(from, hours.until())),
+                )
             }
             Command::QuietUntil(until) => {
                 let hours = self.quiet_hours(person)?;
-                self.rhythm(person, Change::Quiet(Quiet::between(hours.from(), until)))
+                self.rhythm(
+                    person,
+                    RhythmChange::Quiet(Quiet::between(hours.from(), until)),
+                )
             }
             Command::QuietHours => Ok(Ok(Done::Said(Said {
                 words: self.quiet_is(person)?,
@@ -705,8 +710,8 @@ impl Turn<'_> {
                 words: self.change_receipts(person.id, Some(by))?,
                 ..Said::default()
             }))),
-            Command::Usual(Setting::Briefing) => self.rhythm(person, Change::UsualBriefing),
-            Command::Usual(Setting::Quiet) => self.rhythm(person, Change::UsualQuiet),
+            Command::Usual(Setting::Briefing) => self.rhythm(person, RhythmChange::UsualBriefing),
+            Command::Usual(Setting::Quiet) => self.rhythm(person, RhythmChange::UsualQuiet),
             Command::Usual(Setting::Receipts) => Ok(Ok(Done::Said(Said {
                 words: self.change_receipts(person.id, None)?,
                 ..Said::default()

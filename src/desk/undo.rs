@@ -7,14 +7,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::turn::{Done, Said, Target, Turn, Typed, lane};
 use super::{Brief, Report, ReportState, TurnedDown};
-use crate::domain::card::CommandRef;
-use crate::domain::command::Ref;
+use crate::domain::command::{CommandRef, Ref};
 use crate::domain::log::Change;
 use crate::domain::operation::{Outcome, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Status, Task, TaskKey};
-use crate::domain::undo::{UNDO_WITHIN, Undo, Undoes};
+use crate::domain::undo::{UNDO_WITHIN, Undo};
 use crate::domain::when::{NotThen, When};
 use crate::settle::pins::Mover;
 use crate::settle::{Occasion, parts, record, settle};
@@ -293,7 +292,7 @@ impl Turn<'_> {
     /// The undo of one operation.
     fn opposite(&self, row: &OperationRow) -> DbResult<Option<Undo>> {
         let write = &row.operation.write;
-        let Some(what) = Undoes::of(write) else {
+        let Some(what) = write.undoes() else {
             return Ok(None);
         };
         let task = match &row.outcome {

@@ -1,46 +1,12 @@
 //! Which task has to be finished before which, and who waits for it (design 4).
 //!
-//! Sources read [`Link`]s out of what they are told of a task, and they are kept with it. The store makes pairs of open
+//! Sources read [`Link`](super::task::Link)s out of what they are told of a task, and they are kept with it. The store makes pairs of open
 //! tasks of them; [`Waits`] says who is held up: `score` gives points for that, and the queue leaves out what is blocked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::person::{Person, PersonId};
-use super::task::{Account, RepoName, Source, TaskKey};
-
-/// How many links of one task are read.
-pub const LINKS_MAX: usize = 50;
-
-/// What a task says about another one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Link {
-    pub way: Way,
-    pub to: Linked,
-}
-
-/// Which of the two comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// The other one waits for this one.
-    Blocks,
-    /// This one waits for the other one.
-    BlockedBy,
-}
-
-/// How the other task is named.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Linked {
-    Task(TaskKey),
-    /// An issue by its repository's name, which says which repository that is only where it is looked up.
-    Issue {
-        repo: RepoName,
-        number: u64,
-    },
-}
+use super::task::{Account, Source};
 
 /// Two open tasks, by their rows, of which one has to be finished before the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

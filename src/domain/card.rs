@@ -10,11 +10,11 @@ use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, Ref};
+use super::command::{Command, CommandRef, Ref};
+use super::receipts::Receipts;
 use super::reply::{self, Words};
 use super::rhythm::{Quiet, Setting, time_of_day};
 use super::score::Score;
-use super::sign::Receipts;
 use super::task::{Status, Task, TaskKey};
 use super::when::When;
 
@@ -234,24 +234,6 @@ impl fmt::Display for TaskRef {
         match self {
             TaskRef::Key(key) => key.fmt(f),
             TaskRef::Row(row) => row.fmt(f),
-        }
-    }
-}
-
-/// The command that a button is to undo.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum CommandRef {
-    Uid(String),
-    /// Stored by an older version. It is read from the store only, never from a surface.
-    Row(i64),
-}
-
-impl fmt::Display for CommandRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommandRef::Uid(uid) => uid.fmt(f),
-            CommandRef::Row(row) => row.fmt(f),
         }
     }
 }

@@ -3,15 +3,16 @@
 //! Slack's escapes are undone before (`slack/text.rs`); what `2` or `#12` refers to is looked up after (the desk).
 //! Every verb is a row of [`VERBS`], which holds its parser too: what `help` lists is what is understood.
 
+use std::fmt;
+
 use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
-use super::card::CommandRef;
 use super::filter::Filter;
 use super::mention;
 use super::person::PersonId;
+use super::receipts::Receipts;
 use super::rhythm::{DEFAULT, HOURS_HELP, Quiet, Setting, TIME_HELP, time_of_day};
-use super::sign::Receipts;
 use super::task::{Account, Priority, RepoName, Source, TaskId, TaskKey};
 use super::when::{DueWhen, WHEN_HELP, When};
 
@@ -155,6 +156,24 @@ pub enum Assignee {
 
 /// What is typed for `-a` where a task is to be assigned to no one.
 pub const NOBODY: &str = "nobody";
+
+/// The command that a button is to undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CommandRef {
+    Uid(String),
+    /// Stored by an older version. It is read from the store only, never from a surface.
+    Row(i64),
+}
+
+impl fmt::Display for CommandRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandRef::Uid(uid) => uid.fmt(f),
+            CommandRef::Row(row) => row.fmt(f),
+        }
+    }
+}
 
 /// How a person names a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

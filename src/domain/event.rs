@@ -3,11 +3,9 @@
 //! Sources translate payloads and listings into [`SourceEvent`]s; the inbox and the reconciler apply them all the
 //! same way (`inbox.rs`). What decides is the source's own clock, never the order of arrival (P4).
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::operation::WriteError;
 use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 
@@ -130,40 +128,6 @@ impl Lacks {
     }
 }
 
-/// A payload that cannot be understood. It is counted, logged, and answered like any other.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the payload of {event} cannot be read: {why}")]
-pub struct Unreadable {
-    pub event: String,
-    pub why: String,
-}
-
-/// What a webhook request says about itself, before its payload is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    pub source: Source,
-    /// The same for every repetition of the delivery (contract github 9.5, clickup 7.6).
-    pub dedupe_key: String,
-    /// `issues`; `taskStatusUpdated`.
-    pub event: String,
-    /// The JSON, out of its form if it came in one.
-    pub payload: Vec<u8>,
-}
-
-/// Reads a source's payloads.
-#[async_trait]
-pub trait HookReader: Send + Sync {
-    fn source(&self) -> Source;
-
-    /// Learns what reading payloads needs, such as whose the token is: before that no act counts as our own. Asks the
-    /// source once, and nothing when it is known.
-    async fn prepare(&self) -> Result<(), WriteError>;
-
-    /// What a kept delivery says: nothing, if it is of no concern (a pull request, a ping, an unknown event or action,
-    /// a list or repository that is not followed).
-    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable>;
-}
-
 /// What people are told about the difference between what was kept of a task and what is kept now.
 ///
 /// `before` is `None` for a task that was not known. An act that the event tells goes before one that only the
@@ -241,74 +205,6 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
             .filter(|act| matches!(act.what, What::Commented { .. })),
     );
     acts
-}
-
-// ---------------------------------------------------------------- webhooks at the sources
-
-/// A webhook as its source has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hook {
-    pub source: Source,
-    pub id: String,
-    /// The repository, or the workspace, that it belongs to.
-    pub place: String,
-    pub url: String,
-    pub events: Vec<String>,
-    /// The source sends to it: ClickUp `active` or `failing`, GitHub `active`.
-    pub active: bool,
-    /// The source's own words about its health: `suspended, 100 failures`; `last answer 502`.
-    pub health: String,
-    /// Shown by ClickUp when it is made, perhaps later (contract clickup 7.1). GitHub never shows it.
-    pub secret: Option<String>,
-}
-
-/// What the places of a source came to, each on its own: one that refuses keeps nothing from the others.
-#[must_use]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places<T> {
-    /// What there is of those that answered.
-    pub found: Vec<T>,
-    /// The places that did not, by name, and why.
-    pub refused: Vec<(String, WriteError)>,
-}
-
-impl<T> Default for Places<T> {
-    fn default() -> Places<T> {
-        Places {
-            found: Vec::new(),
-            refused: Vec::new(),
-        }
-    }
-}
-
-impl<T> Places<T> {
-    /// All of it, or one error for all places that failed.
-    pub fn whole(self) -> Result<Vec<T>, WriteError> {
-        let errors = self.refused.into_iter().map(|(_, error)| error);
-        WriteError::together(errors.collect()).map_or(Ok(self.found), Err)
-    }
-}
-
-/// The webhooks of a source: what `ivan webhooks` and the gap recovery need.
-#[async_trait]
-pub trait HookKeeper: Send + Sync {
-    fn source(&self) -> Source;
-
-    /// Every webhook that the token may see, of every place that is mirrored. A place fails with what permission is
-    /// missing there.
-    async fn list(&self) -> Places<Hook>;
-
-    /// Makes sure of one active webhook for `url` in each place, with our events: adopts what is there by its address,
-    /// changes what differs, makes what is missing, and never a second one. `secret` is what GitHub signs with; ClickUp
-    /// chooses its own, which is in the answer.
-    async fn register(&self, url: &str, secret: &str) -> Places<Hook>;
-
-    /// Puts a webhook that is not active back to work; its secret stays.
-    async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;
-
-    /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first
-    /// (GitHub keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
-    async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
 }
 
 #[cfg(test)]

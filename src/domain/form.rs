@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::card::TaskRef;
 use super::command::{Command, Create};
+use super::mention::quiet;
 use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
-use super::reply::{self, ENTITY_MAX};
+use super::reply::{self, ENTITY_MAX, Words};
 use super::task::Source;
 
 /// A form that came back.
@@ -155,6 +156,19 @@ impl Filled {
     }
 }
 
+/// A refusal of a form, which is closed by now: with what was filled in, so that it can be copied.
+pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words {
+    let texts: Vec<&str> = match filled {
+        None => return refused,
+        Some(Filled::Comment { text, .. }) => vec![text],
+        Some(Filled::Create { create, .. }) => std::iter::once(&create.title)
+            .chain(&create.description)
+            .map(String::as_str)
+            .collect(),
+    };
+    refused.text("\nYou wrote:\n").said(texts.join("\n"))
+}
+
 fn title_fault(create: &Create) -> Option<String> {
     let title = create.title.trim();
     if title.is_empty() {
@@ -186,25 +200,6 @@ fn over_long(text: &str) -> Option<String> {
 pub fn is_entity(entity: &str) -> bool {
     let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
     !entity.is_empty() && entity.chars().count() <= ENTITY_MAX && !entity.contains(odd)
-}
-
-/// An `@` that notifies nobody: something that is not seen stands between it and the name.
-pub const QUIET_AT: &str = "@\u{2060}";
-
-/// Somebody else's words as they stand in a task: an `@` before a name notifies nobody there.
-pub fn quiet(text: &str) -> String {
-    let mut quiet = String::with_capacity(text.len());
-    let mut before = ' ';
-    for c in text.chars() {
-        // Within an address such as a@b.c it is no mention.
-        if c == '@' && !before.is_alphanumeric() {
-            quiet.push_str(QUIET_AT);
-        } else {
-            quiet.push(c);
-        }
-        before = c;
-    }
-    quiet
 }
 
 /// The longest title that a message is given, in characters; the whole of it is the description then.
@@ -322,13 +317,5 @@ mod tests {
         assert!(title.ends_with('…') && title.chars().count() <= 201);
         assert_eq!(description, long.trim());
         assert_eq!(prefill(""), (String::new(), String::new()));
-    }
-
-    #[test]
-    fn a_name_with_an_at_notifies_nobody() {
-        assert_eq!(
-            quiet("ask @bo, bo@acme.test"),
-            "ask @\u{2060}bo, bo@acme.test"
-        );
     }
 }

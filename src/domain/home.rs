@@ -6,9 +6,9 @@ use chrono::NaiveTime;
 use chrono_tz::Tz;
 
 use super::card::{Button, Card, Control, Part, Picker, Picks, Press};
+use super::receipts::Receipts;
 use super::reply::{self, Words};
 use super::rhythm::{Quiet, Setting};
-use super::sign::Receipts;
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;

@@ -91,6 +91,25 @@ pub fn shown(
     }
 }
 
+/// An `@` that notifies nobody: something that is not seen stands between it and the name.
+pub const QUIET_AT: &str = "@\u{2060}";
+
+/// Somebody else's words as they stand in a task: an `@` before a name notifies nobody there.
+pub fn quiet(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    let mut before = ' ';
+    for c in text.chars() {
+        // Within an address such as a@b.c it is no mention.
+        if c == '@' && !before.is_alphanumeric() {
+            quiet.push_str(QUIET_AT);
+        } else {
+            quiet.push(c);
+        }
+        before = c;
+    }
+    quiet
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +159,13 @@ mod tests {
     #[case::name("Bob", "Bob")]
     fn a_refusal_names_whom_it_is_about(#[case] named: &str, #[case] wanted: &str) {
         assert_eq!(shown(named, |id| id == "U0BOB01", name_of), wanted);
+    }
+
+    #[test]
+    fn a_name_with_an_at_notifies_nobody() {
+        assert_eq!(
+            quiet("ask @bo, bo@acme.test"),
+            "ask @\u{2060}bo, bo@acme.test"
+        );
     }
 }

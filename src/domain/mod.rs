@@ -4,6 +4,7 @@
 
 pub mod blocking;
 pub mod card;
+pub mod carry_out;
 pub mod change;
 pub mod command;
 pub mod controls;
@@ -21,12 +22,14 @@ pub mod operation;
 pub mod person;
 pub mod prose;
 pub mod queue;
+pub mod receipts;
 pub mod reply;
 pub mod rhythm;
 pub mod scope;
 pub mod score;
 pub mod set_aside;
 pub mod sign;
+pub mod source;
 pub mod task;
 pub mod undo;
 pub mod when;

@@ -1,20 +1,18 @@
-//! A write to a source: what is asked, how it can end, and the one decision about sending it (P2, P5).
+//! A write to a source: what is asked, and how it can end.
 //!
-//! The desk makes [`Operation`]s, the outbox carries them out with [`carry_out`], and each source translates them
-//! behind [`SourceWriter`]. Which request that is, only the source knows; what follows from the answer is decided here.
+//! The desk makes [`Operation`]s, the outbox carries them out (`carry_out.rs`), and each source translates them
+//! (`source.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::event::Act;
 use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
-use super::undo::{Stands, ToUndo, Undo, Undoes, take_back};
+use super::undo::{Effect, ToUndo, Undo, Undoes};
 
 /// The longest title that GitHub takes (design 10).
 pub const GITHUB_TITLE_MAX: usize = 256;
@@ -156,7 +154,7 @@ impl Write {
     }
 
     /// Why it makes no sense for the task as the source has it now.
-    fn unfit_for(&self, task: &Task) -> Option<WriteError> {
+    pub(super) fn unfit_for(&self, task: &Task) -> Option<WriteError> {
         let is_over = matches!(self, Write::Start { .. }) && task.status == Status::Done;
         is_over.then(|| WriteError::Refused {
             what: Refusal::Changed,
@@ -184,6 +182,51 @@ impl Write {
             | Write::Reopen { .. }
             | Write::Change { .. } => true,
         }
+    }
+
+    /// What an undo of it takes back; an undo itself is not undone.
+    pub fn undoes(&self) -> Option<Undoes> {
+        Some(match self {
+            Write::Complete { .. } => Undoes::Completion,
+            Write::Comment { .. } => Undoes::Comment,
+            Write::Create(_) => Undoes::Creation,
+            Write::Start { .. } => Undoes::Start,
+            Write::Reopen { .. } => Undoes::Reopening,
+            Write::Change { .. } => Undoes::Change,
+            Write::Undo(_) => return None,
+        })
+    }
+
+    /// What it has left in its source, now that it was applied there.
+    pub fn effect(
+        &self,
+        operation: &str,
+        before: Option<&str>,
+        written: &Written,
+        since: DateTime<Utc>,
+    ) -> Option<Effect> {
+        let (before, task) = (before.map(str::to_owned), &written.task);
+        let left = task.source_status.clone();
+        Some(match self {
+            Write::Complete { .. } => Effect::Completed {
+                before,
+                left,
+                at: task.closed.as_ref().and_then(|closed| closed.at),
+            },
+            Write::Reopen { .. } => Effect::Reopened { before, left },
+            Write::Start { .. } => Effect::Started { before, left },
+            Write::Comment { text, .. } => Effect::Commented {
+                id: written.trace.clone()?,
+                text: text.clone(),
+                operation: operation.to_owned(),
+                since,
+            },
+            Write::Create(_) => Effect::Created {
+                left: Box::new(task.clone()),
+            },
+            // What it was before stands beside it, and not in the task.
+            Write::Change { .. } | Write::Undo(_) => return None,
+        })
     }
 
     /// Done, the task is not there any more. GitHub keeps what it has; ours is closed there.
@@ -350,298 +393,4 @@ pub enum Refusal {
     Changed,
     /// Anything else: permission, validation, locked, archived.
     Other,
-}
-
-/// One of the two sources, as the outbox writes to it.
-#[async_trait]
-pub trait SourceWriter: Send + Sync {
-    fn source(&self) -> Source;
-
-    /// The task as the source has it now.
-    ///
-    /// Fails `Refused` if it is gone, invisible or outside of what is configured; `NotTaken` for everything that may
-    /// pass; never `Unknown`, for a read changes nothing.
-    async fn read(&self, task: &TaskKey) -> Result<Task, WriteError>;
-
-    /// Sends the write once: no retry, no check and no following of redirects in here.
-    ///
-    /// `now` is the task as it was just read; `None` for a creation.
-    async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError>;
-
-    /// Looks once for the trace of a write whose answer was lost, by marker or by author, words and time since
-    /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
-    /// leaves no trace ([`Write::is_repeatable`]) has none. Fails as `read` does.
-    async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
-
-    /// Of an undo: how what is to be taken back stands, as far as the task itself does not show it (a comment, what
-    /// hangs on a task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
-    async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError>;
-
-    /// Takes the next place in the source's line of writes: how long until it comes up, where the source asks for
-    /// writes to be spread. One that is not used is to be given back ([`SourceWriter::give_back`]).
-    fn take_turn(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// A place in the line was not used: nothing was sent.
-    fn give_back(&self) {}
-
-    /// How the source stands to us, as its last answers told.
-    fn standing(&self) -> Standing {
-        Standing::default()
-    }
-
-    /// Nothing is sent before then: an earlier run was told to wait, and who goes on all the same may be banned.
-    fn pause_until(&self, _until: DateTime<Utc>) {}
-}
-
-/// How a source stands to us, as its answers told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Its rate limit is used up: nothing is sent before.
-    pub paused_until: Option<DateTime<Utc>>,
-    pub token: TokenStanding,
-    /// The token ends soon, and when: somebody has to make another before.
-    pub token_ends: Option<DateTime<Utc>>,
-    /// By account (an organization) whose rules were seen: why they refuse us, if they do.
-    pub rules: BTreeMap<String, Option<String>>,
-}
-
-/// What a source thinks of the token.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum TokenStanding {
-    /// It was not asked yet.
-    #[default]
-    Unknown,
-    Taken,
-    /// It is invalid or was revoked. What is queued waits; nobody but a poll asks again before `until`.
-    Refused {
-        why: String,
-        until: DateTime<Utc>,
-    },
-}
-
-/// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests in a window, of all there are for the token.
-    pub limit: Option<u64>,
-    /// Requests that are left in this window.
-    pub remaining: Option<u64>,
-    /// When the window ends.
-    pub reset_at: Option<DateTime<Utc>>,
-    /// The source refused for its rate limit: nothing is sent to it before.
-    pub refused_until: Option<DateTime<Utc>>,
-}
-
-impl Limits {
-    /// Of how many requests of a window one is kept for people: polls do not use the last tenth.
-    const RESERVE: u64 = 10;
-
-    /// When what can wait goes on, while only the reserve is left of this window.
-    pub fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let (limit, remaining) = (self.limit?, self.remaining?);
-        let reset_at = self.reset_at.filter(|at| *at > now)?;
-        (remaining.saturating_mul(Self::RESERVE) < limit).then_some(reset_at)
-    }
-}
-
-/// A list or a repository that is mirrored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Container {
-    pub source: Source,
-    /// The stable id: ClickUp's list id; GitHub's repository id, as text.
-    pub id: String,
-    /// `Inbox`; `acme/widgets`.
-    pub name: String,
-    /// What the configuration calls it (a list id, `owner/name`): stays when the name changes.
-    pub configured: String,
-    /// People do not find its tasks at the source any more: they are kept, and not offered.
-    #[serde(default)]
-    pub archived: bool,
-}
-
-/// A part of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    pub tasks: Vec<Task>,
-    /// Where to go on, in the source's own terms; `None` at the end.
-    pub next: Option<String>,
-}
-
-/// How a source lists comments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
-    /// Those of a whole container together.
-    ByContainer,
-    /// Those of one task at a time.
-    ByTask,
-}
-
-/// Whose comments are asked for; which of them a source can be asked for, its [`Listing`] says.
-#[derive(Debug, Clone, Copy)]
-pub enum Of<'a> {
-    Container(&'a Container),
-    Task(&'a TaskKey),
-}
-
-/// A comment as a listing has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comment {
-    pub task: TaskKey,
-    /// Who wrote it, when, and what: always `What::Commented`.
-    pub act: Act,
-}
-
-/// A part of a listing of comments.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommentPage {
-    pub comments: Vec<Comment>,
-    /// The newest change of any of them, of those on pull requests too: by the source's clock.
-    pub newest: Option<DateTime<Utc>>,
-    /// Where to go on, in the source's own terms; `None` at the end.
-    pub next: Option<String>,
-}
-
-/// The reading twin of [`SourceWriter`]: what a mirror needs. Requests are repeated by the caller, never in here.
-#[async_trait]
-pub trait SourceReader: Send + Sync {
-    fn source(&self) -> Source;
-
-    /// The configured lists or repositories, resolved to their stable ids. One that cannot be had fails on its own.
-    async fn containers(&self) -> Vec<Result<Container, WriteError>>;
-
-    /// One page of a container's tasks, finished ones and pull-request-free, oldest change first; changed since
-    /// `since` (inclusive, the caller overlaps), or all of them. `page` is `None` or what the last page said.
-    async fn page(
-        &self,
-        container: &Container,
-        since: Option<DateTime<Utc>>,
-        page: Option<&str>,
-    ) -> Result<Page, WriteError>;
-
-    /// All pages of a walk through the container were read and are kept: what they said need not be said again.
-    fn walked(&self, _container: &Container) {}
-
-    fn comments_are_listed(&self) -> Listing;
-
-    /// One page of comments, none of pull requests. Of a container: what changed since `since` (inclusive, the caller
-    /// overlaps), oldest change first; without a `since` the newest page alone, newest change first. Of a task: what was
-    /// written since `since`, newest first. `page` is `None` or what the last page said.
-    async fn comments(
-        &self,
-        of: Of<'_>,
-        since: Option<DateTime<Utc>>,
-        page: Option<&str>,
-    ) -> Result<CommentPage, WriteError>;
-
-    /// All pages of changed comments of the container were read and are kept: what they said need not be said again.
-    fn listened(&self, _container: &Container) {}
-
-    /// The key under which a task lives on that is gone from where it was, if that place is mirrored: a GitHub issue
-    /// that was transferred (contract github 8). Fails as a read does.
-    async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
-        Ok(None)
-    }
-
-    /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
-    /// enough for both.
-    fn rest_until(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-}
-
-/// What to do about an operation after [`carry_out`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotYet {
-    #[error(transparent)]
-    Failed(#[from] WriteError),
-    /// Its trace was searched for and is not there. Listings lag behind writes: look once more before sending again
-    /// (contract github 7, clickup 6.4).
-    #[error("not there at the first look")]
-    LookAgain,
-    /// It was taken back before it was sent, and certainly was not applied: it has ended.
-    #[error("taken back before it was sent")]
-    TakenBack,
-}
-
-/// How long to wait between the two looks for a lost write (contract github 7).
-pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
-/// say that it never arrived comes after that.
-pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
-
-/// What is made durable right before a request goes out.
-#[derive(Debug, Clone, Copy)]
-pub struct Sending<'a> {
-    /// A search for its trace begins here, unless an earlier attempt has said that.
-    pub begins: bool,
-    /// The task as it was just read; `None` for a creation.
-    pub now: Option<&'a Task>,
-}
-
-/// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
-///
-/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent, and
-/// what [`Sending`] says. It fails with [`NotYet::TakenBack`] for an operation that is not to be sent any more.
-pub async fn carry_out<F>(
-    writer: &dyn SourceWriter,
-    op: &Operation,
-    about_to_send: F,
-) -> Result<Outcome, NotYet>
-where
-    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
-{
-    if let Write::Undo(_) = &op.write {
-        return take_back(writer, op, about_to_send).await;
-    }
-    if op.interrupted && !op.write.is_repeatable() {
-        match writer.find(op).await? {
-            Some(written) => return Ok(Outcome::Applied(written)),
-            None if op.looks == 0 => return Err(NotYet::LookAgain),
-            None => {}
-        }
-    }
-    let mut now = None;
-    if let Some(key) = op.write.task() {
-        let task = writer.read(key).await?;
-        if op.write.holds_in(&task) {
-            // An interrupted write that holds is our own that landed, unless the source names another hand.
-            let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
-            return Ok(if op.interrupted && !by_another {
-                Outcome::Applied(Written { task, trace: None })
-            } else {
-                Outcome::AlreadySo { task }
-            });
-        }
-        if op.interrupted && undone_since(&op.write, &task, op.begun_at) {
-            return Ok(Outcome::Overtaken { task });
-        }
-        if let Some(unfit) = op.write.unfit_for(&task) {
-            return Err(unfit.into());
-        }
-        now = Some(task);
-    }
-    // That a task is reopened tells nothing later if it was so before.
-    let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
-    let completes = matches!(op.write, Write::Complete { .. });
-    about_to_send(Sending {
-        begins: !(completes && reopened_before),
-        now: now.as_ref(),
-    })
-    .await?;
-    Ok(Outcome::Applied(writer.send(op, now.as_ref()).await?))
-}
-
-/// Somebody did the opposite after we began: the source's clock counts whole seconds, ours does not.
-fn undone_since(write: &Write, task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
-    let since = match write {
-        Write::Complete { .. } => task.reopened.then_some(task.updated_at),
-        Write::Reopen { .. } => task.closed.as_ref().and_then(|closed| closed.at),
-        _ => None,
-    };
-    match (since, begun_at) {
-        (Some(since), Some(begun)) => since.timestamp() >= begun.timestamp(),
-        _ => false,
-    }
 }

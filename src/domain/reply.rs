@@ -18,12 +18,13 @@ use super::change::Change;
 use super::command::{REF_HELP, VERBS};
 use super::event::{Act, Field, What};
 use super::filter::Filter;
-use super::form::Filled;
-use super::operation::{Container, GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::mention::quiet;
+use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
 use super::queue::EmptyQueue;
+use super::receipts::Receipts;
 use super::scope::Missing;
 use super::score::Score;
-use super::sign::Receipts;
+use super::source::Container;
 use super::task::{RepoName, Source, Status, Task, TaskId};
 use super::when::WHEN_HELP;
 
@@ -990,19 +991,6 @@ pub fn refusal(why: Words) -> Words {
     Words::new().text("✗ ").then(why)
 }
 
-/// A refusal of a form, which is closed by now: with what was filled in, so that it can be copied.
-pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words {
-    let texts: Vec<&str> = match filled {
-        None => return refused,
-        Some(Filled::Comment { text, .. }) => vec![text],
-        Some(Filled::Create { create, .. }) => std::iter::once(&create.title)
-            .chain(&create.description)
-            .map(String::as_str)
-            .collect(),
-    };
-    refused.text("\nYou wrote:\n").said(texts.join("\n"))
-}
-
 /// So many messages of one person wait that no further one is taken.
 pub fn too_many_messages(waiting: i64, text: &str) -> Words {
     Words::new()
@@ -1460,7 +1448,7 @@ pub fn being_made(title: &str) -> Words {
 /// What stands under the description of a task that was made from a message.
 pub fn made_from(author: Option<&str>, link: Option<&str>) -> String {
     let by = author
-        .map(|name| format!(" by {}", super::form::quiet(name)))
+        .map(|name| format!(" by {}", quiet(name)))
         .unwrap_or_default();
     let at = link.map(|link| format!(": {link}")).unwrap_or_default();
     format!("From a message{by} in Slack{at}")

@@ -26,6 +26,16 @@ pub fn time_of_day(text: &str) -> Option<NaiveTime> {
     clock(&text.replace(' ', ""))
 }
 
+/// A change of somebody's rhythm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RhythmChange {
+    Briefing(Option<NaiveTime>),
+    Quiet(Option<Quiet>),
+    /// As bot.toml has it.
+    UsualBriefing,
+    UsualQuiet,
+}
+
 /// When the next briefing is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Briefing {

@@ -8,7 +8,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::blocking::Link;
 use super::when::local;
 
 /// A system of record for tasks (design 1).
@@ -537,6 +536,38 @@ impl Task {
             (kind.eq_ignore_ascii_case("client") && !entity.is_empty()).then(|| entity.to_owned())
         })
     }
+}
+
+/// How many links of one task are read.
+pub const LINKS_MAX: usize = 50;
+
+/// What a task says about another one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    pub way: Way,
+    pub to: Linked,
+}
+
+/// Which of the two comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// The other one waits for this one.
+    Blocks,
+    /// This one waits for the other one.
+    BlockedBy,
+}
+
+/// How the other task is named.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Linked {
+    Task(TaskKey),
+    /// An issue by its repository's name, which says which repository that is only where it is looked up.
+    Issue {
+        repo: RepoName,
+        number: u64,
+    },
 }
 
 #[cfg(test)]

@@ -1,16 +1,12 @@
-//! Taking back what an operation did: what that was, whether the source still is as it was left, and the one decision
-//! about sending the opposite.
+//! Taking back what an operation did: what that was, and whether the source still is as it was left.
 //!
-//! The desk makes a [`Write::Undo`] for each operation that is to be taken back; what that operation came to is looked
+//! The desk makes a `Write::Undo` for each operation that is to be taken back; what that operation came to is looked
 //! up when its turn comes ([`ToUndo`]), behind it in the same lane. As for every write, each source only translates.
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::operation::{
-    NotYet, Operation, Outcome, Refusal, Sending, SourceWriter, Write, WriteError, Written,
-};
 use super::prose::Prose;
 use super::task::{Source, Status, Task, TaskKey};
 
@@ -40,21 +36,6 @@ pub enum Undoes {
     Start,
     Reopening,
     Change,
-}
-
-impl Undoes {
-    /// The kind of a write; an undo has none, for it is not undone.
-    pub fn of(write: &Write) -> Option<Undoes> {
-        Some(match write {
-            Write::Complete { .. } => Undoes::Completion,
-            Write::Comment { .. } => Undoes::Comment,
-            Write::Create(_) => Undoes::Creation,
-            Write::Start { .. } => Undoes::Start,
-            Write::Reopen { .. } => Undoes::Reopening,
-            Write::Change { .. } => Undoes::Change,
-            Write::Undo(_) => return None,
-        })
-    }
 }
 
 /// What became of the operation that is to be taken back, as it is known when the undo's turn comes.
@@ -113,40 +94,8 @@ pub enum Stands {
 }
 
 impl Effect {
-    /// What a write that was applied has left.
-    pub fn of(
-        operation: &str,
-        write: &Write,
-        before: Option<&str>,
-        written: &Written,
-        since: DateTime<Utc>,
-    ) -> Option<Effect> {
-        let (before, task) = (before.map(str::to_owned), &written.task);
-        let left = task.source_status.clone();
-        Some(match write {
-            Write::Complete { .. } => Effect::Completed {
-                before,
-                left,
-                at: task.closed.as_ref().and_then(|closed| closed.at),
-            },
-            Write::Reopen { .. } => Effect::Reopened { before, left },
-            Write::Start { .. } => Effect::Started { before, left },
-            Write::Comment { text, .. } => Effect::Commented {
-                id: written.trace.clone()?,
-                text: text.clone(),
-                operation: operation.to_owned(),
-                since,
-            },
-            Write::Create(_) => Effect::Created {
-                left: Box::new(task.clone()),
-            },
-            // What it was before stands beside it, and not in the task.
-            Write::Change { .. } | Write::Undo(_) => return None,
-        })
-    }
-
     /// As far as the task itself shows it.
-    fn stands(&self, now: &Task) -> Stands {
+    pub(super) fn stands(&self, now: &Task) -> Stands {
         let is_now = || Stands::Changed(format!("it is {} now", now.source_status));
         match self {
             Effect::Completed { left, at, .. } => {
@@ -225,73 +174,6 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
 
 fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
-}
-
-/// Brings an undo forward: reads how things stand, and sends the opposite only if they are as we left them.
-///
-/// What is gone after an interrupted attempt was taken back by that; deleting what is not there any more is success.
-pub(super) async fn take_back<F>(
-    writer: &dyn SourceWriter,
-    op: &Operation,
-    about_to_send: F,
-) -> Result<Outcome, NotYet>
-where
-    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
-{
-    let effect = match &op.past.to_undo {
-        Some(ToUndo::Effect(effect)) => effect,
-        Some(ToUndo::NotSent) => return Err(NotYet::TakenBack),
-        Some(ToUndo::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
-        None => return Err(refused("What it did is not known any more".to_owned()).into()),
-    };
-    let gone = |task: Task| match op.interrupted {
-        true => Outcome::Applied(Written { task, trace: None }),
-        false => Outcome::AlreadySo { task },
-    };
-    let key = match (effect, op.write.task()) {
-        (Effect::Created { left }, _) => &left.key,
-        (_, Some(key)) => key,
-        (_, None) => return Err(refused("Its task is not known".to_owned()).into()),
-    };
-    let now = match (writer.read(key).await, effect) {
-        (Ok(now), _) => now,
-        (
-            Err(WriteError::Refused {
-                what: Refusal::Gone,
-                ..
-            }),
-            Effect::Created { left },
-        ) => return Ok(gone((**left).clone())),
-        (Err(error), _) => return Err(error.into()),
-    };
-    let standing = match effect.stands(&now) {
-        Stands::AsLeft => writer.still_as_left(op, &now).await?,
-        other => other,
-    };
-    match standing {
-        Stands::AsLeft => {}
-        Stands::Gone => return Ok(gone(now)),
-        Stands::Changed(how) => {
-            return Err(refused(format!(
-                "It has changed in {} since: {how}. I left it as it is",
-                op.write.source().name()
-            ))
-            .into());
-        }
-    }
-    about_to_send(Sending {
-        begins: true,
-        now: Some(&now),
-    })
-    .await?;
-    Ok(Outcome::Applied(writer.send(op, Some(&now)).await?))
-}
-
-fn refused(why: String) -> WriteError {
-    WriteError::Refused {
-        what: Refusal::Changed,
-        why,
-    }
 }
 
 #[cfg(test)]

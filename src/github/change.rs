@@ -14,7 +14,8 @@ use crate::domain::task::{Priority, RepoName, Task};
 
 use super::GitHub;
 use super::client::{Request, segment};
-use super::wire::{Issue, Label, Listed, same_name};
+use super::same_name;
+use super::wire::{Issue, Label, Listed};
 use super::writer::{named, parts};
 
 /// GitHub assigns an issue to so many people at the most (docs.github.com/rest/issues/assignees).

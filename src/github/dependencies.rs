@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
 use crate::domain::operation::WriteError;
-use crate::domain::task::{RepoName, Task, TaskKey};
+use crate::domain::task::{LINKS_MAX, Link, Linked, RepoName, Task, TaskKey, Way};
 
 use super::GitHub;
 use super::client::{Got, Request};
@@ -72,7 +71,7 @@ mod tests {
 
     use super::super::tests::{github, name, world};
     use super::*;
-    use crate::domain::operation::{SourceReader, SourceWriter};
+    use crate::domain::source::{SourceReader, SourceWriter};
     use crate::rest::fake::{Fake, json as says};
 
     fn waiting(summary: Value) -> Value {

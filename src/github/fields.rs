@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::task::{Due, Priority};
+use crate::lenient::lenient;
 
-use super::PriorityLabels;
-use super::wire::{lenient, same_name};
+use super::{PriorityLabels, same_name};
 
 /// Fields that say when an issue is to be done, the first of them that has a value.
 const DATES: [&str; 4] = ["target date", "due date", "due", "deadline"];
@@ -112,7 +112,7 @@ pub(super) fn values<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<FieldValue>>, D::Error> {
     #[derive(Deserialize)]
-    struct Values(#[serde(deserialize_with = "super::wire::each")] Vec<FieldValue>);
+    struct Values(#[serde(deserialize_with = "crate::lenient::each")] Vec<FieldValue>);
     let text = <&RawValue>::deserialize(deserializer)?.get();
     let is_list = text.trim_start().starts_with('[');
     let values = is_list.then(|| serde_json::from_str::<Values>(text).ok());

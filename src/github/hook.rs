@@ -13,11 +13,9 @@ use serde_json::json;
 use url::Url;
 
 use crate::bounds::Bound;
-use crate::domain::event::{
-    Act, Actor, Delivery, Field, Hook, HookKeeper, HookReader, Lacks, Places, SourceEvent,
-    Unreadable, What,
-};
+use crate::domain::event::{Act, Actor, Field, Lacks, SourceEvent, What};
 use crate::domain::operation::WriteError;
+use crate::domain::source::{Delivery, Hook, HookKeeper, HookReader, Places, Unreadable};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::lenient;
 
@@ -691,7 +689,8 @@ mod tests {
     use super::super::{GitHubSettings, wire};
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::{Container, Refusal};
+    use crate::domain::operation::Refusal;
+    use crate::domain::source::Container;
     use crate::domain::task::{Account, Closed, Status};
     use crate::sandbox::Seed;
     use crate::sandbox::github::GitHub as Sandbox;

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::blocking::{LINKS_MAX, Link, Linked, Way};
-use crate::domain::task::{RepoName, TaskId, TaskKey};
+use crate::domain::task::{LINKS_MAX, Link, Linked, RepoName, TaskId, TaskKey, Way};
 
 /// What the body of an issue of this repository says.
 pub(super) fn links(body: &str, repository: u64) -> Vec<Link> {

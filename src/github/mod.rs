@@ -26,7 +26,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
-use crate::domain::operation::{Container, Limits, Refusal, WriteError};
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::source::{Container, Limits};
 use crate::domain::task::{RepoName, Source};
 use crate::runtime::lock;
 
@@ -296,6 +297,11 @@ impl GitHub {
     fn lock_followed(&self) -> MutexGuard<'_, Vec<Followed>> {
         lock(&self.followed)
     }
+}
+
+/// GitHub compares names of labels without case.
+fn same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 fn not_followed(thing: &str) -> WriteError {

@@ -8,9 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::domain::event::{Act, What as Did};
-use crate::domain::operation::{
-    Comment, CommentPage, Container, Listing, Of, Page, Refusal, SourceReader, WriteError,
-};
+use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
 use crate::domain::task::{RepoName, Source, TaskKey};
 use crate::runtime::lock;
 

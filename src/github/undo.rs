@@ -12,7 +12,8 @@ use crate::domain::undo::{Effect, Stands, ToUndo};
 
 use super::GitHub;
 use super::client::{Request, segment};
-use super::wire::{Comment, HungOn, Label, Listed, is_still, same_name};
+use super::same_name;
+use super::wire::{Comment, HungOn, Label, Listed, is_still};
 use super::writer::{named, parts};
 
 impl GitHub {

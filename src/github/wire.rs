@@ -18,6 +18,7 @@ use crate::domain::task::{Account, Closed, Priority, RepoName, Status, Task, Tas
 use super::PriorityLabels;
 use super::fields::{self, FieldValue};
 use super::links::links;
+use super::same_name;
 use crate::lenient::{IsText, items};
 pub(super) use crate::lenient::{each, lenient};
 
@@ -383,11 +384,6 @@ impl Mapping {
         task.priority
             .filter(|_| self.priority(&task.labels).is_none())
     }
-}
-
-/// GitHub compares names of labels without case.
-pub(super) fn same_name(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
 }
 
 /// A no-break space in a title is a space (design 10).

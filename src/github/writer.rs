@@ -11,9 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::bounds::Bound;
-use crate::domain::operation::{
-    NewTask, Operation, Place, Refusal, SourceWriter, Standing, Write, WriteError, Written,
-};
+use crate::domain::operation::{NewTask, Operation, Place, Refusal, Write, WriteError, Written};
+use crate::domain::source::{SourceWriter, Standing};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
 

@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::desk::StoreTrouble;
-use crate::domain::event::Delivery;
+use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 

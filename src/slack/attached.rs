@@ -11,7 +11,7 @@ use super::text::{characters, unescape, with_emoji};
 use super::wire::{Attachment, Event, File};
 use crate::desk::Attached;
 use crate::domain::controls::without_controls;
-use crate::domain::form::quiet;
+use crate::domain::mention::quiet;
 
 /// The fallback of a message that has none.
 const NO_FALLBACK: &str = "[no preview available]";

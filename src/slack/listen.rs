@@ -12,14 +12,14 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::restored::Looks;
+use super::restored::{Looks, Shown};
 use super::standing::{hidden, member};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, wait_after};
 use crate::bounds::Bound;
-use crate::desk::{Begun, Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
-use crate::domain::form::{Filled, QUIET_AT};
-use crate::domain::mention;
+use crate::desk::{Begun, Desk, Gesture, StoreTrouble, Waiting};
+use crate::domain::form::Filled;
+use crate::domain::mention::{self, QUIET_AT};
 use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
@@ -29,13 +29,13 @@ const PEOPLE_AT_ONCE: usize = 32;
 /// So many people are asked about for one message.
 const MENTIONS_MAX: usize = 10;
 /// So many people are remembered.
-pub(super) const MEMBERS_MAX: usize = 10_000;
+const MEMBERS_MAX: usize = 10_000;
 /// The log says of one person only so often that it is uncertain who they are.
 const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The part of the desk that acts on what was heard; the promises of each are [`Desk`]'s.
 #[async_trait]
-pub trait Actor: Send + Sync + 'static {
+pub trait Actor: Shown + 'static {
     /// The next message of so many people, of those who have any that waits.
     async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
     async fn something_heard(&self);
@@ -43,19 +43,6 @@ pub trait Actor: Send + Sync + 'static {
     /// Slack ids of those whom the desk knows: in texts it wants their ids.
     async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble>;
     async fn until_the_store_is_well(&self);
-    /// Where the author of a message may have been shown what it is about.
-    async fn to_look_at(&self, _next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
-        Ok(Vec::new())
-    }
-    /// Our posts that stand there; whether it is a thread that the store does not know all of.
-    async fn stand_there(
-        &self,
-        _next: &Waiting,
-        _place: &Conversation,
-        _posts: Vec<Post>,
-    ) -> Result<bool, StoreTrouble> {
-        Ok(false)
-    }
     /// An attempt at a message begins.
     async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble>;
     async fn is_over(&self, begun: Begun, done: bool);
@@ -77,17 +64,6 @@ impl Actor for Desk {
     }
     async fn until_the_store_is_well(&self) {
         Desk::until_the_store_is_well(self).await;
-    }
-    async fn to_look_at(&self, next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
-        Desk::to_look_at(self, next).await
-    }
-    async fn stand_there(
-        &self,
-        next: &Waiting,
-        place: &Conversation,
-        posts: Vec<Post>,
-    ) -> Result<bool, StoreTrouble> {
-        Desk::stand_there(self, next, place, posts).await
     }
     async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble> {
         Desk::begin(self, &Work::Message(message)).await

@@ -7,16 +7,52 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::listen::{Actor, MEMBERS_MAX};
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
-use crate::desk::{Conversation, Gesture, Waiting};
+use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
 use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to show what stands in its author's DM.
 const LOOK_WITHIN: Duration = Duration::from_secs(15);
+
+/// So many DMs are remembered as looked at before all are looked at again.
+const DMS_MAX: usize = 10_000;
+
+/// What the store says of what people were shown; the promises of each are [`Desk`]'s.
+#[async_trait]
+pub trait Shown: Send + Sync {
+    /// Where the author of a message may have been shown what it is about.
+    async fn to_look_at(&self, _next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+        Ok(Vec::new())
+    }
+    /// Our posts that stand there; whether it is a thread that the store does not know all of.
+    async fn stand_there(
+        &self,
+        _next: &Waiting,
+        _place: &Conversation,
+        _posts: Vec<Post>,
+    ) -> Result<bool, StoreTrouble> {
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl Shown for Desk {
+    async fn to_look_at(&self, next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
+        Desk::to_look_at(self, next).await
+    }
+    async fn stand_there(
+        &self,
+        next: &Waiting,
+        place: &Conversation,
+        posts: Vec<Post>,
+    ) -> Result<bool, StoreTrouble> {
+        Desk::stand_there(self, next, place, posts).await
+    }
+}
 
 /// The DMs that were looked at since the start.
 #[derive(Default)]
@@ -26,8 +62,8 @@ pub struct Looks {
 
 impl Looks {
     /// Looks where the author of this message may have been shown what it is about.
-    pub async fn look(&self, web: &Web, actor: &dyn Actor, timings: &Timings, next: &mut Waiting) {
-        let places = match actor.to_look_at(next).await {
+    pub async fn look(&self, web: &Web, store: &dyn Shown, timings: &Timings, next: &mut Waiting) {
+        let places = match store.to_look_at(next).await {
             Ok(places) => places,
             // The command itself meets the same, and is acted on when it passes.
             Err(_) => return,
@@ -36,7 +72,7 @@ impl Looks {
             if place.thread.is_none() && self.looked_at().contains(&place.channel) {
                 continue;
             }
-            if self.look_at(web, actor, timings, next, &place).await {
+            if self.look_at(web, store, timings, next, &place).await {
                 next.heard.gesture = Gesture::InUnknownThread;
             }
         }
@@ -46,7 +82,7 @@ impl Looks {
     async fn look_at(
         &self,
         web: &Web,
-        actor: &dyn Actor,
+        store: &dyn Shown,
         timings: &Timings,
         next: &Waiting,
         place: &Conversation,
@@ -73,11 +109,11 @@ impl Looks {
             }
             tokio::time::sleep(wait).await;
         };
-        match actor.stand_there(next, place, posts).await {
+        match store.stand_there(next, place, posts).await {
             Ok(unknown) => {
                 if place.thread.is_none() {
                     let mut looked_at = self.looked_at();
-                    if looked_at.len() >= MEMBERS_MAX {
+                    if looked_at.len() >= DMS_MAX {
                         looked_at.clear();
                     }
                     looked_at.insert(place.channel.clone());

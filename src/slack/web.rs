@@ -22,15 +22,13 @@ use slack_morphism::blocks::{SlackBlock, SlackView};
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::hyper_tokio::SlackClientHyperConnector;
 use slack_morphism::{
-    ClientResult, SlackApiToken, SlackClient, SlackClientApiCallContext, SlackClientHttpConnector,
-    SlackMessageContent, SlackMessageMetadata,
+    ClientResult, SlackApiToken, SlackClient, SlackMessageContent, SlackMessageMetadata,
 };
 use tokio::time::Instant;
 
 use super::gate::Own;
 use super::text::instant;
 use super::way::Way;
-use super::whisper::{METHOD as RESPOND, Said as Whispered};
 use super::wire::{
     AuthTested, Conversations, DmOpened, History, Message, Opened, Permalink, Posted, Said,
     ViewOpened,
@@ -167,12 +165,12 @@ pub struct Seen {
 /// The Web API with the two tokens of one app. Clones share their connections.
 #[derive(Clone)]
 pub struct Web {
-    client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<Way>>>>,
+    pub(super) client: Arc<SlackClient<SlackClientHyperConnector<HttpsConnector<Way>>>>,
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     pub(super) limit: Duration,
     /// Of `api_url`.
-    scheme: String,
+    pub(super) scheme: String,
     /// One key for each method.
     histories: Arc<RateLimiter>,
     listings: Arc<RateLimiter>,
@@ -576,40 +574,6 @@ impl Web {
         opened.ok.then_some(()).ok_or_else(|| unclear(method))
     }
 
-    /// Says something through a `response_url`, which is a bearer secret. Refused: not by this address, and never.
-    pub async fn respond(&self, url: &str, said: &Whispered<'_>) -> Result<(), WebError> {
-        let refused = |code: &str| WebError::Refused {
-            method: RESPOND,
-            code: code.to_owned(),
-        };
-        let url = url::Url::parse(url).map_err(|_| refused("no address"))?;
-        // Slack's own addresses are as safe as the API's; anything less is not Slack's.
-        if url.scheme() != self.scheme {
-            return Err(refused("not an address of Slack's"));
-        }
-        let span = tracing::Span::none();
-        let context = SlackClientApiCallContext {
-            rate_control_params: None,
-            token: None,
-            tracing_span: &span,
-            is_sensitive_url: true,
-        };
-        let connector = &self.client.http_api.connector;
-        let call = connector.http_post_uri::<_, Value>(url, said, context);
-        match tokio::time::timeout(self.limit, call).await {
-            // A 200 whose body is no JSON is a 200: `ok`.
-            Ok(Ok(_) | Err(SlackClientError::ProtocolError(_))) => Ok(()),
-            Ok(Err(SlackClientError::HttpError(error))) if error.status_code.is_client_error() => {
-                Err(refused(&format!("HTTP {}", error.status_code.as_u16())))
-            }
-            Ok(Err(error)) => Err(meaning(RESPOND, error)),
-            Err(_) => Err(WebError::Unknown {
-                method: RESPOND,
-                why: format!("nothing for {} s", self.limit.as_secs_f32()),
-            }),
-        }
-    }
-
     async fn get<A>(&self, method: &'static str, query: &[(&str, &str)]) -> Result<A, WebError>
     where
         A: DeserializeOwned + Send,
@@ -700,7 +664,7 @@ async fn answered<A>(
 }
 
 /// What slack-morphism's error means (contract slack 3.1). Its own `Display` prints bodies, which hold people's text.
-fn meaning(method: &'static str, error: SlackClientError) -> WebError {
+pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError {
     let unknown = |why: &str| WebError::Unknown {
         method,
         why: why.to_owned(),

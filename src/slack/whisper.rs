@@ -9,8 +9,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use slack_morphism::blocks::SlackBlock;
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 
-use super::web::WebError;
+use super::web::{Web, WebError, meaning};
 use super::wire::Action;
 use crate::desk::{URL_LIFE, Whisper};
 use chrono::{DateTime, Utc};
@@ -44,6 +46,42 @@ impl<'a> Said<'a> {
             text,
             blocks,
             replace_original: replaces,
+        }
+    }
+}
+
+impl Web {
+    /// Says something through a `response_url`, which is a bearer secret. Refused: not by this address, and never.
+    pub async fn respond(&self, url: &str, said: &Said<'_>) -> Result<(), WebError> {
+        let refused = |code: &str| WebError::Refused {
+            method: METHOD,
+            code: code.to_owned(),
+        };
+        let url = url::Url::parse(url).map_err(|_| refused("no address"))?;
+        // Slack's own addresses are as safe as the API's; anything less is not Slack's.
+        if url.scheme() != self.scheme {
+            return Err(refused("not an address of Slack's"));
+        }
+        let span = tracing::Span::none();
+        let context = SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let connector = &self.client.http_api.connector;
+        let call = connector.http_post_uri::<_, Value>(url, said, context);
+        match tokio::time::timeout(self.limit, call).await {
+            // A 200 whose body is no JSON is a 200: `ok`.
+            Ok(Ok(_) | Err(SlackClientError::ProtocolError(_))) => Ok(()),
+            Ok(Err(SlackClientError::HttpError(error))) if error.status_code.is_client_error() => {
+                Err(refused(&format!("HTTP {}", error.status_code.as_u16())))
+            }
+            Ok(Err(error)) => Err(meaning(METHOD, error)),
+            Err(_) => Err(WebError::Unknown {
+                method: METHOD,
+                why: format!("nothing for {} s", self.limit.as_secs_f32()),
+            }),
         }
     }
 }

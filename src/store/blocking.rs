@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{FOLLOWED, corrupt, from_json};
+use super::columns::{corrupt, from_json};
+use super::tasks::FOLLOWED;
 use super::{operations, people, tasks};
-use crate::domain::blocking::{Link, Linked, Pair, Waits, Way, Who};
+use crate::domain::blocking::{Pair, Waits, Who};
 use crate::domain::person::Person;
-use crate::domain::task::{Account, RepoName, Source, TaskKey};
+use crate::domain::task::{Account, Link, Linked, RepoName, Source, TaskKey, Way};
 
 /// Who waits for whom now. Counted are tasks that are open, in a place that is followed, and not just being completed:
 /// of what is not mirrored nobody knows when it is finished, so it blocks nothing. An issue that was transferred is meant
@@ -133,7 +134,7 @@ mod tests {
 
     use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
-    use crate::domain::operation::Container;
+    use crate::domain::source::Container;
     use crate::domain::task::{Status, Task, TaskId};
 
     fn at(second: i64) -> chrono::DateTime<chrono::Utc> {

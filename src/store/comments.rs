@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{FOLLOWED, millis};
-use crate::domain::operation::Container;
+use super::columns::millis;
+use super::tasks::FOLLOWED;
+use crate::domain::source::Container;
 use crate::domain::task::{Source, TaskKey};
 
 /// A comment is heard of; `false` if it was before, by whichever way.
@@ -111,23 +112,6 @@ pub fn follow(
         "UPDATE containers SET comments_news_ms = ?3 WHERE source = ?1 AND source_key = ?2",
         params![container.source.as_str(), container.id, begun],
     )?;
-    Ok(())
-}
-
-/// Comments of containers that are not followed are not: what was written there until they are again is no news.
-pub fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
-    let left = tx.execute(
-        "UPDATE containers SET comments_ms = NULL, comments_news_ms = NULL
-         WHERE source = ?1 AND followed = 0 AND comments_news_ms IS NOT NULL",
-        [source.as_str()],
-    )?;
-    if left > 0 {
-        tx.execute(
-            "UPDATE tasks SET talk_news_ms = NULL WHERE source = ?1 AND container IN
-                 (SELECT source_key FROM containers WHERE source = ?1 AND followed = 0)",
-            [source.as_str()],
-        )?;
-    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::slack_events::Kept;
-use crate::domain::event::Delivery;
+use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 
 /// A kept delivery that is not worked off.
@@ -116,7 +116,7 @@ pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Optio
         [source.as_str()],
         |row| row.get(0),
     )?;
-    Ok(ms.map(super::tasks::millis))
+    Ok(ms.map(super::columns::millis))
 }
 
 /// Remembers what a webhook signs with.
@@ -218,7 +218,7 @@ pub fn lately_given_up(
         )?
         .query_map(
             params![GIVEN_UP, (now - GIVEN_UP_FOR).timestamp_millis()],
-            |row| Ok((row.get(0)?, super::tasks::millis(row.get(1)?))),
+            |row| Ok((row.get(0)?, super::columns::millis(row.get(1)?))),
         )?
         .collect()
 }
@@ -231,7 +231,7 @@ pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTim
         |row| row.get(0),
     )
     .optional()
-    .map(|ms| ms.map(super::tasks::millis))
+    .map(|ms| ms.map(super::columns::millis))
 }
 
 #[cfg(test)]

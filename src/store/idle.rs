@@ -44,8 +44,8 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::event::Delivery;
     use crate::domain::reply::Words;
+    use crate::domain::source::Delivery;
     use crate::store::migrate::{MIGRATIONS, migrate};
     use crate::store::{deliveries, homes, slack_events};
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::tasks::millis;
+use super::columns::millis;
 use crate::domain::link::{Link, Origin};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Account, Source};

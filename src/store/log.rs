@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 
-use super::tasks::{corrupt, millis};
+use super::columns::{corrupt, millis};
 use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};

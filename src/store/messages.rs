@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
-use super::tasks::{corrupt, from_json, json, micros, millis};
 use super::{operations, people};
 use crate::domain::card::{Part, card_of, told, undo_button};
 use crate::domain::person::PersonId;

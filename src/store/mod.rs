@@ -4,6 +4,7 @@
 //! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
 
 pub mod blocking;
+mod columns;
 pub mod comments;
 pub mod deliveries;
 pub mod effects;

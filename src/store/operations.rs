@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::effects;
-use super::tasks::{corrupt, from_json, json, micros, millis};
+use super::columns::{corrupt, from_json, json, micros, millis};
 use crate::domain::change::Change;
 use crate::domain::log::Via;
-use crate::domain::operation::{Operation, Outcome, Past, Refusal, Write};
+use crate::domain::operation::{Finished, Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
 use crate::domain::prose::Prose;
 use crate::domain::task::{Source, TaskKey};
+use crate::domain::undo::{Effect, ToUndo};
 
 /// Where a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,8 +312,80 @@ pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Opt
     if next.operation.interrupted {
         next.operation.claimed = claimed(connection, &next.operation)?;
     }
-    next.operation.past = effects::past(connection, &next)?;
+    next.operation.past = past(connection, &next)?;
     Ok(Some(next))
+}
+
+/// What other operations mean for this one, which is about to be carried out.
+fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
+    let mut past = row.operation.past.clone();
+    match &row.operation.write {
+        Write::Reopen { task } => past.finished = finished(connection, task)?,
+        Write::Undo(undo) => past.to_undo = Some(to_undo(connection, &undo.operation)?),
+        Write::Complete { .. }
+        | Write::Comment { .. }
+        | Write::Create(_)
+        | Write::Start { .. }
+        | Write::Change { .. } => {}
+    }
+    Ok(past)
+}
+
+/// Our last completion of a task, by whomever it was asked.
+fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
+    let last: Option<(String, Outcome)> = connection
+        .query_row(
+            "SELECT before, outcome FROM operations
+             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied'
+               AND before IS NOT NULL AND outcome IS NOT NULL
+             ORDER BY seq DESC LIMIT 1",
+            params![task.source().as_str(), task.as_str()],
+            |row| Ok((row.get(0)?, from_json(row, 1)?)),
+        )
+        .optional()?;
+    Ok(last.map(|(before, outcome)| Finished {
+        before,
+        at: outcome.task().closed.as_ref().and_then(|closed| closed.at),
+    }))
+}
+
+/// No undo is looked up that lies further back: its operations may have been pruned.
+const NOT_KNOWN: ToUndo = ToUndo::Nothing("What it did is not known any more");
+
+/// What became of an operation that is to be taken back.
+pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
+    let Some(row) = by_id(connection, operation)? else {
+        return Ok(NOT_KNOWN);
+    };
+    let written = match (&row.state, &row.outcome) {
+        (State::Applied, Some(Outcome::Applied(written))) => written,
+        (State::Cancelled, _) => return Ok(ToUndo::NotSent),
+        (State::AlreadySo | State::Overtaken, _) => {
+            return Ok(ToUndo::Nothing("It had changed nothing"));
+        }
+        (State::Refused, _) => return Ok(ToUndo::Nothing("It was refused and changed nothing")),
+        (State::GivenUp, _) => {
+            return Ok(ToUndo::Nothing(
+                "It was given up, and it is not known whether it took effect",
+            ));
+        }
+        (State::Pending | State::Applied, _) => return Ok(NOT_KNOWN),
+    };
+    if let Write::Change { change, .. } = &row.operation.write {
+        let before = row.operation.past.before.as_deref();
+        let back = before.and_then(|before| serde_json::from_str(before).ok());
+        return Ok(back.map_or(NOT_KNOWN, |back| {
+            let left = change.clone();
+            ToUndo::Effect(Effect::Changed { left, back })
+        }));
+    }
+    let effect = row.operation.write.effect(
+        &row.operation.id,
+        row.operation.past.before.as_deref(),
+        written,
+        row.operation.begun_at.unwrap_or(row.created_at),
+    );
+    Ok(effect.map_or(NOT_KNOWN, ToUndo::Effect))
 }
 
 /// What other operations of the kind have made since this one was begun, and a while before: never its trace

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
-use super::tasks::{corrupt, millis};
+use super::columns::{corrupt, millis};
 use crate::domain::task::Source;
 
 /// Keeps a source's pause; `None` forgets it.

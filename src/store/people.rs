@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::columns::micros;
 use super::links;
-use super::tasks::micros;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
-use crate::domain::sign::Receipts;
+use crate::domain::receipts::Receipts;
 
 /// Pins and lists kept for each person: enough for every command that can still be under way.
 const KEPT: i64 = 50;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::tasks::{from_json, json};
+use super::columns::{from_json, json};
 use crate::domain::person::PersonId;
 
 /// A message of a person that is to carry a reaction.

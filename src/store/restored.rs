@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::micros;
+use super::columns::micros;
 use crate::domain::person::PersonId;
 
 /// Whether this store has sent a post of that uid.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, Row, params};
 
-use super::tasks::{from_json, json};
+use super::columns::{from_json, json};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{Defaults, Quiet};

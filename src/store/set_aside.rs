@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::tasks::millis;
+use super::columns::millis;
 use super::{Store, StoreTrouble, Tx, Wake, homes, messages, slack_events};
 use crate::domain::reply::Words;
 use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
@@ -327,7 +327,7 @@ pub fn heard(connection: &Connection, id: i64) -> rusqlite::Result<Option<slack_
         .query_row(
             "SELECT heard FROM slack_events WHERE id = ?1",
             [id],
-            |row| super::tasks::from_json(row, 0),
+            |row| super::columns::from_json(row, 0),
         )
         .optional()
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::tasks::{from_json, json, micros};
+use super::columns::{from_json, json, micros};
 use crate::domain::card::Press;
 use crate::domain::form::Filled;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::millis;
+use super::columns::millis;
 use crate::domain::person::PersonId;
 
 /// Puts a task off for somebody; or no longer, without a time.

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub use super::columns::json;
+use super::columns::{corrupt, from_json, millis};
 use super::{links, tombstones};
-use crate::domain::operation::Container;
+use crate::domain::source::Container;
 use crate::domain::task::{Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 
 /// A task with the number of its row.
@@ -417,7 +419,24 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
          WHERE source = ?1",
         params![source.as_str(), configured],
     )?;
-    super::comments::forget_unfollowed(tx, source)
+    forget_unfollowed(tx, source)
+}
+
+/// Comments of containers that are not followed are not: what was written there until they are again is no news.
+fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
+    let left = tx.execute(
+        "UPDATE containers SET comments_ms = NULL, comments_news_ms = NULL
+         WHERE source = ?1 AND followed = 0 AND comments_news_ms IS NOT NULL",
+        [source.as_str()],
+    )?;
+    if left > 0 {
+        tx.execute(
+            "UPDATE tasks SET talk_news_ms = NULL WHERE source = ?1 AND container IN
+                 (SELECT source_key FROM containers WHERE source = ?1 AND followed = 0)",
+            [source.as_str()],
+        )?;
+    }
+    Ok(())
 }
 
 /// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
@@ -585,36 +604,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             home: Some(row.get::<_, String>(26)?).filter(|home| !home.is_empty()),
         },
     })
-}
-
-/// A time kept in milliseconds.
-pub(super) fn millis(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
-}
-
-/// A time kept in microseconds.
-pub(super) fn micros(us: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(us).unwrap_or_default()
-}
-
-/// A value as it is kept in a column.
-pub fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
-}
-
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<T> {
-    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|_| corrupt(column))
-}
-
-pub(super) fn corrupt(column: usize) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(
-        column,
-        rusqlite::types::Type::Text,
-        "a value that this version of Ivan cannot read".into(),
-    )
 }
 
 #[cfg(test)]

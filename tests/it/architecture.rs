@@ -7,7 +7,7 @@
     reason = "positions come from searching the text itself"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -265,6 +265,85 @@ fn a_broken_rule_is_found() {
     }
 }
 
+/// A file that is part of a circle cannot be understood, tested or moved without the others. A module and the files
+/// inside it may name each other: a `mod.rs` lists its files, and they use what it shares.
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles = circles(&Source::read().files);
+    let named: Vec<String> = circles.iter().map(Circle::to_string).collect();
+    assert!(
+        named.is_empty(),
+        "files use each other in a circle:\n{}\n",
+        named.join("\n\n")
+    );
+}
+
+#[test]
+fn a_planted_circle_is_found_and_named() {
+    let found = |planted: &[(&str, &str)]| {
+        let files = planted
+            .iter()
+            .map(|(path, text)| (PathBuf::from(path), (*text).to_owned()))
+            .collect();
+        let found = circles(&files).into_iter();
+        found.map(|circle| circle.to_string()).collect::<Vec<_>>()
+    };
+    let none: [String; 0] = [];
+    let task = (
+        "domain/task.rs",
+        "\nuse crate::domain::{person::Person, when};\n",
+    );
+    let person = ("domain/person.rs", "use super::queue::Pin;");
+    let queue = ("domain/queue.rs", "fn f() -> crate::domain::task::Task {}");
+    assert_eq!(
+        found(&[task, person, queue]),
+        [
+            "  src/domain/person.rs:1 uses src/domain/queue.rs\n  src/domain/queue.rs:1 uses src/domain/task.rs\n  \
+             src/domain/task.rs:2 uses src/domain/person.rs"
+        ]
+    );
+    assert_eq!(found(&[task, person]), none);
+    let in_tests = (
+        "domain/queue.rs",
+        "#[cfg(test)]\nmod tests {\n use super::super::task::Task;\n}",
+    );
+    assert_eq!(found(&[task, person, in_tests]), none);
+    // A module and what is inside it.
+    let mod_rs = (
+        "domain/mod.rs",
+        "mod task;\nuse task::Task;\nuse self::person::Person;",
+    );
+    let inside = (
+        "domain/task/due.rs",
+        "use super::super::Words;\nuse super::Task;",
+    );
+    let outside = (
+        "domain/task.rs",
+        "mod due;\nuse self::due::Due;\nuse super::Words;",
+    );
+    assert_eq!(
+        found(&[mod_rs, inside, outside, ("domain/person.rs", "")]),
+        none
+    );
+    // Through the folder of another.
+    let store = ("store/mod.rs", "use crate::desk::Desk;");
+    let desk = ("desk/mod.rs", "mod turn;");
+    let turn = (
+        "desk/turn.rs",
+        "use crate::store::{Db, people::{self, Row}};",
+    );
+    assert_eq!(
+        found(&[store, desk, turn]),
+        none,
+        "only `desk::turn` uses the store"
+    );
+    let desk = ("desk/mod.rs", "use crate::store;");
+    assert_eq!(
+        found(&[store, desk, turn]),
+        ["  src/desk/mod.rs:1 uses src/store/mod.rs\n  src/store/mod.rs:1 uses src/desk/mod.rs"]
+    );
+}
+
 /// A field called `message` takes the place of the sentence in the JSON log, and a reason that is a field and a part of the
 /// sentence is read twice.
 #[test]
@@ -373,6 +452,155 @@ fn wrong_with(call: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// Files that use each other, one after the other, and the first again.
+struct Circle(Vec<(PathBuf, usize)>);
+
+impl std::fmt::Display for Circle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let next = self.0.iter().cycle().skip(1);
+        let lines = self.0.iter().zip(next).map(|((path, line), (used, _))| {
+            format!(
+                "  src/{}:{line} uses src/{}",
+                path.display(),
+                used.display()
+            )
+        });
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// The shortest circle of each group of files that use each other, without what only exists for tests.
+fn circles(files: &BTreeMap<PathBuf, String>) -> Vec<Circle> {
+    let modules: BTreeMap<Vec<String>, &Path> = files
+        .keys()
+        .map(|path| (module(path), path.as_path()))
+        .collect();
+    // File → the files that it uses, and in which line first.
+    let uses: BTreeMap<&Path, BTreeMap<&Path, usize>> = files
+        .iter()
+        .map(|(path, text)| (path.as_path(), files_used(path, text, &modules)))
+        .collect();
+    let mut circles: Vec<Circle> = Vec::new();
+    for &start in uses.keys() {
+        let is_known = |circle: &Circle| circle.0.iter().any(|(path, _)| path == start);
+        if circles.iter().any(is_known) {
+            continue;
+        }
+        // Breadth first, so that the first way back is the shortest.
+        let mut ways: Vec<Vec<&Path>> = vec![vec![start]];
+        let mut seen = BTreeSet::new();
+        let mut at = 0;
+        while let Some(way) = ways.get(at).cloned() {
+            at += 1;
+            let last = way[way.len() - 1];
+            if uses[last].contains_key(start) {
+                let next = way.iter().cycle().skip(1);
+                let lines = way
+                    .iter()
+                    .zip(next)
+                    .map(|(path, next)| (path.to_path_buf(), uses[path][next]));
+                circles.push(Circle(lines.collect()));
+                break;
+            }
+            for &next in uses[last].keys() {
+                if seen.insert(next) {
+                    ways.push(way.iter().copied().chain([next]).collect());
+                }
+            }
+        }
+    }
+    circles
+}
+
+/// The files that a file uses, each with the first line that does. What is inside the file's module, and what the file is
+/// inside of, is left out.
+fn files_used<'a>(
+    path: &Path,
+    text: &str,
+    modules: &BTreeMap<Vec<String>, &'a Path>,
+) -> BTreeMap<&'a Path, usize> {
+    let here = module(path);
+    let text = without_tests(&without_comments(text));
+    let mut used = BTreeMap::new();
+    for (at, mut named) in paths(&here, &text) {
+        while !named.is_empty() && !modules.contains_key(&named) {
+            named.pop();
+        }
+        if named.is_empty() || here.starts_with(&named) || named.starts_with(&here) {
+            continue;
+        }
+        let line = text[..at].matches('\n').count() + 1;
+        used.entry(modules[&named]).or_insert(line);
+    }
+    used
+}
+
+/// Every path that begins with `crate::` or `super::`, from the crate's root, with where it begins.
+fn paths(here: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    let above = &here[..here.len().saturating_sub(1)];
+    for (prefix, base) in [("crate::", &here[..0]), ("super::", above)] {
+        for (at, _) in text.match_indices(prefix) {
+            let before = text[..at].trim_end_matches("self::");
+            if before.ends_with(|c| is_of_name(c) || c == ':') {
+                continue;
+            }
+            let (mut rest, mut base) = (&text[at + prefix.len()..], base);
+            while let Some(up) = rest.strip_prefix("super::") {
+                (rest, base) = (up, &base[..base.len().saturating_sub(1)]);
+            }
+            let mut leaves = Vec::new();
+            expand(rest, base, &mut leaves);
+            found.extend(leaves.into_iter().map(|leaf| (at, leaf)));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The paths of `a::{b, c::d}` and its like below a base; what follows them.
+fn expand<'a>(text: &'a str, base: &[String], leaves: &mut Vec<Vec<String>>) -> &'a str {
+    let Some(mut group) = text.strip_prefix('{') else {
+        let name = name_at(text);
+        let rest = &text[name.len()..];
+        let below = [base, &[name]].concat();
+        return match rest.strip_prefix("::") {
+            Some(rest) => expand(rest, &below, leaves),
+            None => {
+                leaves.push(below);
+                rest
+            }
+        };
+    };
+    loop {
+        group = group.trim_start_matches(|c: char| !is_of_name(c) && !matches!(c, '{' | '}'));
+        match group.strip_prefix('}') {
+            Some(rest) => return rest,
+            None if group.is_empty() => return group,
+            None => group = expand(group, base, leaves),
+        }
+        if let Some(alias) = group.strip_prefix(" as ") {
+            group = &alias[name_at(alias).len()..];
+        }
+    }
+}
+
+/// `domain/task.rs` and `domain/task/mod.rs` are the module `domain::task`.
+fn module(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> = path
+        .with_extension("")
+        .iter()
+        .map(|name| name.to_str().unwrap().to_owned())
+        .collect();
+    if names
+        .last()
+        .is_some_and(|name| name == "mod" || name == "lib")
+    {
+        names.pop();
+    }
+    names
 }
 
 /// The source as it is: file by path from `src/`, without comments and without what only exists for tests.

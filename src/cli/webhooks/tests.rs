@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::*;
-use crate::domain::event::Delivery;
 use crate::domain::operation::Refusal;
+use crate::domain::source::Delivery;
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 

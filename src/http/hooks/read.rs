@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::Why;
-use crate::domain::event::Delivery;
+use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 use crate::lenient::{Name, first, lenient};
 

@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod world;

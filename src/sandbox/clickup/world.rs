@@ -5,7 +5,7 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::api::{Answer, No};
+use super::refusal::{Answer, No};
 use crate::sandbox::courier::Parcel;
 use crate::sandbox::now;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};

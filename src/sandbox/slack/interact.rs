@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::world::{Changed, Code, Draft, Whisper, World};
+use super::world::{Changed, Code, Draft, Response, Trigger, Whisper, World};
 use super::{blocks, ids, text};
 use crate::sandbox::now;
 
@@ -10,19 +10,6 @@ use crate::sandbox::now;
 const TRIGGER_LIFE_MS: i64 = 3_000;
 /// How often, and for how many milliseconds, a `response_url` may be used (contract 2.4).
 const RESPONSE_URL: (u32, i64) = (5, 30 * 60 * 1_000);
-
-pub(super) struct Trigger {
-    made_ms: i64,
-    used: bool,
-}
-
-pub(super) struct Response {
-    user: String,
-    channel: String,
-    message: Option<String>,
-    made_ms: i64,
-    uses: u32,
-}
 
 /// What came of an answer to a command or through a `response_url`.
 pub(super) enum Said {

@@ -6,7 +6,6 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::interact::{Response, Trigger};
 use super::{ids, merge, text};
 use crate::sandbox::now;
 
@@ -15,6 +14,22 @@ pub(super) type Code = &'static str;
 
 /// Longest text of a post, in characters; what is over is cut off (contract 3.3).
 const LONGEST_POST: usize = 40_000;
+
+/// A `trigger_id`.
+pub(super) struct Trigger {
+    pub(super) made_ms: i64,
+    pub(super) used: bool,
+}
+
+/// A `response_url`.
+pub(super) struct Response {
+    pub(super) user: String,
+    pub(super) channel: String,
+    pub(super) message: Option<String>,
+    pub(super) made_ms: i64,
+    pub(super) uses: u32,
+}
+
 /// Everything that a workspace holds.
 pub(super) struct World {
     pub(super) team: Team,

@@ -154,6 +154,8 @@ mod working_off {
         }
     }
 
+    impl Shown for Kept {}
+
     #[async_trait]
     impl Actor for Kept {
         async fn begin(&self, _: i64) -> Result<Begun, StoreTrouble> {

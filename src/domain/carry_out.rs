@@ -1,0 +1,174 @@
+//! The one decision about sending a write, and about sending the opposite of one (P2, P5).
+//!
+//! Which request a write is, only its source knows; what follows from the answer is decided here.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::operation::{Operation, Outcome, Refusal, Write, WriteError, Written};
+use super::source::SourceWriter;
+use super::task::Task;
+use super::undo::{Effect, Stands, ToUndo};
+
+/// What to do about an operation after [`carry_out`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotYet {
+    #[error(transparent)]
+    Failed(#[from] WriteError),
+    /// Its trace was searched for and is not there. Listings lag behind writes: look once more before sending again
+    /// (contract github 7, clickup 6.4).
+    #[error("not there at the first look")]
+    LookAgain,
+    /// It was taken back before it was sent, and certainly was not applied: it has ended.
+    #[error("taken back before it was sent")]
+    TakenBack,
+}
+
+/// How long to wait between the two looks for a lost write (contract github 7).
+pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
+/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
+/// say that it never arrived comes after that.
+pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
+
+/// What is made durable right before a request goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// A search for its trace begins here, unless an earlier attempt has said that.
+    pub begins: bool,
+    /// The task as it was just read; `None` for a creation.
+    pub now: Option<&'a Task>,
+}
+
+/// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
+///
+/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent, and
+/// what [`Sending`] says. It fails with [`NotYet::TakenBack`] for an operation that is not to be sent any more.
+pub async fn carry_out<F>(
+    writer: &dyn SourceWriter,
+    op: &Operation,
+    about_to_send: F,
+) -> Result<Outcome, NotYet>
+where
+    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
+{
+    if let Write::Undo(_) = &op.write {
+        return take_back(writer, op, about_to_send).await;
+    }
+    if op.interrupted && !op.write.is_repeatable() {
+        match writer.find(op).await? {
+            Some(written) => return Ok(Outcome::Applied(written)),
+            None if op.looks == 0 => return Err(NotYet::LookAgain),
+            None => {}
+        }
+    }
+    let mut now = None;
+    if let Some(key) = op.write.task() {
+        let task = writer.read(key).await?;
+        if op.write.holds_in(&task) {
+            // An interrupted write that holds is our own that landed, unless the source names another hand.
+            let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
+            return Ok(if op.interrupted && !by_another {
+                Outcome::Applied(Written { task, trace: None })
+            } else {
+                Outcome::AlreadySo { task }
+            });
+        }
+        if op.interrupted && undone_since(&op.write, &task, op.begun_at) {
+            return Ok(Outcome::Overtaken { task });
+        }
+        if let Some(unfit) = op.write.unfit_for(&task) {
+            return Err(unfit.into());
+        }
+        now = Some(task);
+    }
+    // That a task is reopened tells nothing later if it was so before.
+    let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
+    let completes = matches!(op.write, Write::Complete { .. });
+    about_to_send(Sending {
+        begins: !(completes && reopened_before),
+        now: now.as_ref(),
+    })
+    .await?;
+    Ok(Outcome::Applied(writer.send(op, now.as_ref()).await?))
+}
+
+/// Somebody did the opposite after we began: the source's clock counts whole seconds, ours does not.
+fn undone_since(write: &Write, task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
+    let since = match write {
+        Write::Complete { .. } => task.reopened.then_some(task.updated_at),
+        Write::Reopen { .. } => task.closed.as_ref().and_then(|closed| closed.at),
+        _ => None,
+    };
+    match (since, begun_at) {
+        (Some(since), Some(begun)) => since.timestamp() >= begun.timestamp(),
+        _ => false,
+    }
+}
+
+/// Brings an undo forward: reads how things stand, and sends the opposite only if they are as we left them.
+///
+/// What is gone after an interrupted attempt was taken back by that; deleting what is not there any more is success.
+async fn take_back<F>(
+    writer: &dyn SourceWriter,
+    op: &Operation,
+    about_to_send: F,
+) -> Result<Outcome, NotYet>
+where
+    F: AsyncFnOnce(Sending<'_>) -> Result<(), NotYet>,
+{
+    let effect = match &op.past.to_undo {
+        Some(ToUndo::Effect(effect)) => effect,
+        Some(ToUndo::NotSent) => return Err(NotYet::TakenBack),
+        Some(ToUndo::Nothing(why)) => return Err(refused((*why).to_owned()).into()),
+        None => return Err(refused("What it did is not known any more".to_owned()).into()),
+    };
+    let gone = |task: Task| match op.interrupted {
+        true => Outcome::Applied(Written { task, trace: None }),
+        false => Outcome::AlreadySo { task },
+    };
+    let key = match (effect, op.write.task()) {
+        (Effect::Created { left }, _) => &left.key,
+        (_, Some(key)) => key,
+        (_, None) => return Err(refused("Its task is not known".to_owned()).into()),
+    };
+    let now = match (writer.read(key).await, effect) {
+        (Ok(now), _) => now,
+        (
+            Err(WriteError::Refused {
+                what: Refusal::Gone,
+                ..
+            }),
+            Effect::Created { left },
+        ) => return Ok(gone((**left).clone())),
+        (Err(error), _) => return Err(error.into()),
+    };
+    let standing = match effect.stands(&now) {
+        Stands::AsLeft => writer.still_as_left(op, &now).await?,
+        other => other,
+    };
+    match standing {
+        Stands::AsLeft => {}
+        Stands::Gone => return Ok(gone(now)),
+        Stands::Changed(how) => {
+            return Err(refused(format!(
+                "It has changed in {} since: {how}. I left it as it is",
+                op.write.source().name()
+            ))
+            .into());
+        }
+    }
+    about_to_send(Sending {
+        begins: true,
+        now: Some(&now),
+    })
+    .await?;
+    Ok(Outcome::Applied(writer.send(op, Some(&now)).await?))
+}
+
+fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Changed,
+        why,
+    }
+}

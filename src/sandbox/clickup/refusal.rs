@@ -1,0 +1,42 @@
+//! What ClickUp refuses, and what it answers then (contract 4).
+
+use serde_json::{Value, json};
+
+/// A refusal (contract 4). Where the contract knows no `ECODE`, none is sent: both fields may be missing there.
+pub(super) struct No {
+    pub status: u16,
+    pub ecode: Option<&'static str>,
+    pub err: String,
+}
+
+impl No {
+    pub fn new(status: u16, ecode: &'static str, err: &str) -> No {
+        No {
+            status,
+            ecode: Some(ecode),
+            err: err.to_owned(),
+        }
+    }
+
+    pub fn bad(err: impl Into<String>) -> No {
+        No {
+            status: 400,
+            ecode: None,
+            err: err.into(),
+        }
+    }
+
+    /// Not visible to this token, or not there at all.
+    pub fn invisible() -> No {
+        No::new(401, "OAUTH_027", "Team not authorized")
+    }
+
+    pub fn body(&self) -> Value {
+        match self.ecode {
+            Some(ecode) => json!({ "err": self.err, "ECODE": ecode }),
+            None => json!({ "err": self.err }),
+        }
+    }
+}
+
+pub(super) type Answer = Result<Value, No>;
