@@ -93,7 +93,7 @@ pub async fn run() -> Result<(), DemoError> {
         in_time = tokio::time::timeout(PATIENCE, ready(&desk, &sandbox)) => {
             in_time.map_err(|_| DemoError::NotReady)?;
         }
-        ended = &mut daemon => return ended_well(ended),
+        ended = &mut daemon => return Ok(ended.map_err(std::io::Error::other)??),
         _ = stops.next() => return Ok(()),
     }
     let mut dm = Dm::new(sandbox.clone(), desk, sync, screen, stops);
@@ -113,19 +113,10 @@ pub async fn run() -> Result<(), DemoError> {
             daemon.abort();
             let _ = daemon.await;
         }
-        ended = &mut daemon => ended_well(ended)?,
+        ended = &mut daemon => ended.map_err(std::io::Error::other)??,
     }
     sandbox.close().await;
     Ok(())
-}
-
-fn ended_well(
-    ended: Result<Result<(), AppError>, tokio::task::JoinError>,
-) -> Result<(), DemoError> {
-    match ended {
-        Ok(result) => Ok(result?),
-        Err(crash) => Err(std::io::Error::other(crash).into()),
-    }
 }
 
 /// The sandbox as `bot.toml` would name it.

@@ -347,6 +347,15 @@ impl Progress {
     }
 }
 
+/// Why the reader of a source is not ready.
+#[derive(Debug, thiserror::Error)]
+enum Unprepared {
+    #[error(transparent)]
+    Source(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreTrouble),
+}
+
 impl Inner {
     /// What waits of a source, oldest first. While some of it waits for the source, only what was kept since.
     async fn work_off(&self, work: &mut Progress) -> Result<(), StoreTrouble> {
@@ -368,11 +377,14 @@ impl Inner {
             if !walk.asks {
                 return Ok(());
             }
-            if let Err(why) = self.prepare(work.source).await? {
-                work.hold(&why);
-                return Ok(());
+            match self.prepare(work.source).await {
+                Ok(()) => work.prepared = true,
+                Err(Unprepared::Source(why)) => {
+                    work.hold(&why);
+                    return Ok(());
+                }
+                Err(Unprepared::Store(trouble)) => return Err(trouble),
             }
-            work.prepared = true;
         }
         let from_the_start = work.up_to == 0;
         if walk.asks {
@@ -399,13 +411,13 @@ impl Inner {
     }
 
     /// Has the reader of a source find out what it needs, unless that has ended the process twice.
-    async fn prepare(&self, source: Source) -> Result<Result<(), WriteError>, StoreTrouble> {
+    async fn prepare(&self, source: Source) -> Result<(), Unprepared> {
         let Some(reader) = self.readers.get(&source) else {
-            return Ok(Ok(()));
+            return Ok(());
         };
         let (work, now) = (Work::Payloads(source), self.clock.now());
         if let Some(until) = self.store.rests(&work, now) {
-            return Ok(Err(WriteError::NotTaken {
+            return Err(Unprepared::Source(WriteError::NotTaken {
                 why: format!("{work} is set aside; `ivan retry {work}` tries it again"),
                 retry_after: (until - now).to_std().ok(),
             }));
@@ -414,7 +426,7 @@ impl Inner {
         let prepared = reader.prepare().await;
         let now = self.clock.now();
         self.store.is_over(begun, prepared.is_ok(), now).await;
-        Ok(prepared)
+        Ok(prepared?)
     }
 
     /// Works off the deliveries that may have ended the process, one by one; an attempt at one is committed before.

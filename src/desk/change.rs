@@ -5,8 +5,9 @@
 
 use chrono::NaiveTime;
 
+use super::called;
+use super::stop::{Rejection, Stop};
 use super::turn::{Done, Turn, Typed};
-use super::{TurnedDown, called};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
@@ -14,10 +15,7 @@ use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::domain::task::{Due, Priority, Source};
 use crate::domain::when::{DueThen, DueWhen};
-use crate::store::{DbResult, people};
-
-/// What a command came to, or why it was turned down.
-type Decided = DbResult<Result<Done, TurnedDown>>;
+use crate::store::people;
 
 impl Turn<'_> {
     /// `assign [REF] @person`: theirs from now on, and not any more that of whoever gives it away. Others keep it.
@@ -27,7 +25,7 @@ impl Turn<'_> {
         task: Option<Ref>,
         to: &str,
         typed: &Typed,
-    ) -> Decided {
+    ) -> Result<Done, Stop> {
         if to.eq_ignore_ascii_case("me") {
             return self.claim(person, task, typed);
         }
@@ -38,7 +36,7 @@ impl Turn<'_> {
                 .filter(|one| !one.alone)
                 .map(|one| one.name.clone())
                 .collect();
-            return Ok(Err(TurnedDown::Unfit(reply::no_such_person(to, &known))));
+            return Err(Rejection::Unfit(reply::no_such_person(to, &known)).into());
         };
         if other.id == person.id {
             return self.claim(person, task, typed);
@@ -46,7 +44,7 @@ impl Turn<'_> {
         self.change(person, task, typed, "assign", |source| {
             let Some(add) = handle(other, source) else {
                 let words = reply::no_account(Some(&other.name), source);
-                return Err(TurnedDown::Unfit(words));
+                return Err(Rejection::Unfit(words));
             };
             let change = Change::Assign {
                 add: vec![add],
@@ -57,10 +55,15 @@ impl Turn<'_> {
     }
 
     /// `claim [REF]`: theirs too, who ask for it.
-    pub(super) fn claim(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
+    pub(super) fn claim(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> Result<Done, Stop> {
         self.change(person, task, typed, "claim", |source| {
             let Some(add) = handle(person, source) else {
-                return Err(TurnedDown::Unfit(reply::no_account(None, source)));
+                return Err(Rejection::Unfit(reply::no_account(None, source)));
             };
             let change = Change::Assign {
                 add: vec![add],
@@ -77,10 +80,10 @@ impl Turn<'_> {
         task: Option<Ref>,
         at: Option<&DueWhen>,
         typed: &Typed,
-    ) -> Decided {
+    ) -> Result<Done, Stop> {
         let due = match at.map(|at| at.after(typed.at, person.zone)).transpose() {
             Ok(due) => due,
-            Err(why) => return Ok(Err(TurnedDown::Unfit(reply::not_due_then(&why)))),
+            Err(why) => return Err(Rejection::Unfit(reply::not_due_then(&why)).into()),
         };
         let (change, due) = match due {
             None => (Change::Due(None), None),
@@ -95,7 +98,7 @@ impl Turn<'_> {
         };
         self.change(person, task, typed, "due", |source| match source {
             Source::ClickUp => Ok((change, reply::due_on(due, person.zone))),
-            Source::GitHub => Err(TurnedDown::Unfit(reply::no_due_in_github())),
+            Source::GitHub => Err(Rejection::Unfit(reply::no_due_in_github())),
         })
     }
 
@@ -106,13 +109,13 @@ impl Turn<'_> {
         task: Option<Ref>,
         priority: Option<Priority>,
         typed: &Typed,
-    ) -> Decided {
+    ) -> Result<Done, Stop> {
         self.change(person, task, typed, "prio", |source| {
             let wanted = match (source, priority) {
                 (Source::GitHub, Some(Priority::Normal)) => None,
                 (Source::GitHub, Some(low @ Priority::Low)) => {
                     let words = reply::no_such_priority_in_github(low);
-                    return Err(TurnedDown::Unfit(words));
+                    return Err(Rejection::Unfit(words));
                 }
                 (_, priority) => priority,
             };
@@ -127,22 +130,16 @@ impl Turn<'_> {
         task: Option<Ref>,
         typed: &Typed,
         verb: &'static str,
-        what: impl FnOnce(Source) -> Result<(Change, String), TurnedDown>,
-    ) -> Decided {
-        let target = match self.target(person, task, typed)? {
-            Ok(target) => target,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
-        let (change, said) = match what(target.key.source()) {
-            Ok(what) => what,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        what: impl FnOnce(Source) -> Result<(Change, String), Rejection>,
+    ) -> Result<Done, Stop> {
+        let target = self.target(person, task, typed)?;
+        let (change, said) = what(target.key.source())?;
         let write = Write::Change {
             task: target.key,
             change,
             said,
         };
-        self.accept(person, typed, verb, vec![write]).map(Ok)
+        self.accept(person, typed, verb, vec![write])
     }
 }
 

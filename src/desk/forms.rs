@@ -2,10 +2,9 @@
 //!
 //! Whatever a form shows comes from the mirror and the configuration: nothing here waits for a source.
 
-use std::sync::Arc;
-
+use super::stop::{CommandError, Rejection, Stop};
 use super::turn::{Done, Said, Turn, Typed};
-use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard, TurnedDown};
+use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard};
 use crate::domain::command::Create;
 use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
@@ -16,7 +15,8 @@ use crate::domain::task::{Source, TaskKey};
 use crate::store::forms::{self, Made};
 use crate::store::messages::{self, Draft};
 use crate::store::slack_events::{ReplyUrl, dm_of};
-use crate::store::{Db, DbResult, StoreTrouble, Wake, people, tasks};
+use crate::store::tasks::{self, Stored};
+use crate::store::{Db, DbResult, StoreTrouble, Wake, people};
 
 /// What a form for a new task offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,17 +49,13 @@ pub struct PlaceChoice {
 
 /// What forms ask.
 impl Desk {
-    /// Whether somebody may open a form at all; if not, what they are told.
-    pub async fn may_open(
-        &self,
-        member: &Member,
-        team: &str,
-    ) -> Result<Result<(), Words>, StoreTrouble> {
-        let refused = |why: NotAllowed| Err(reply::refusal(Words::new().text(why.to_string())));
+    /// Whether somebody may open a form at all.
+    pub async fn may_open(&self, member: &Member, team: &str) -> Result<(), CommandError> {
+        let refused = |why: NotAllowed| Rejection::Unfit(Words::new().text(why.to_string()));
         if let Err(why) = may_act(member, team, &self.inner.settings.allowed_users) {
             let now = self.inner.clock.now();
             self.inner.strangers.refused(&member.id, &why, now);
-            return Ok(refused(why));
+            return Err(refused(why).into());
         }
         let asking = member.clone();
         let person = self
@@ -68,39 +64,40 @@ impl Desk {
             .read(move |connection| super::person_of(connection, &asking))
             .await?;
         if person.is_some() {
-            return Ok(Ok(()));
+            return Ok(());
         }
-        let (inner, asking) = (Arc::clone(&self.inner), member.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let now = inner.clock.now();
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now,
-                };
-                turn.tell_of_a_stranger(&asking)
-            })
-            .await?;
-        Ok(refused(NotAllowed::Unknown))
+        let asking = member.clone();
+        self.decide(move |turn| {
+            turn.tell_of_a_stranger(&asking)?;
+            Err(refused(NotAllowed::Unknown).into())
+        })
+        .await
     }
 
-    /// The title of the task that a comment is for; or why there is none.
-    pub async fn comment_form(&self, key: &TaskKey) -> Result<Result<Words, Words>, StoreTrouble> {
+    /// The title of the task that a comment is for.
+    pub async fn comment_form(&self, key: &TaskKey) -> Result<Words, CommandError> {
         let key = key.clone();
         let stored = self
             .inner
             .store
             .read(move |connection| tasks::by_key(connection, &key))
             .await?;
-        Ok(match stored {
-            None => Err(reply::refusal(reply::not_a_button())),
-            Some(gone) if gone.gone => Err(reply::refusal(reply::deleted(&gone.task))),
-            Some(stored) => Ok(Words::new()
-                .link(&stored.task.title, &stored.task.url)
-                .text(format!(" · {}", reply::place(&stored.task)))),
-        })
+        match stored {
+            None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
+            Some(Stored {
+                gone: true,
+                row,
+                task,
+                ..
+            }) => Err(Rejection::Deleted {
+                row,
+                words: reply::deleted(&task),
+            }
+            .into()),
+            Some(Stored { task, .. }) => Ok(Words::new()
+                .link(&task.title, &task.url)
+                .text(format!(" · {}", reply::place(&task)))),
+        }
     }
 
     /// What a new task's form offers to somebody who is in this channel.
@@ -177,27 +174,20 @@ impl Desk {
         words: Words,
     ) -> Result<(), StoreTrouble> {
         let (user, channel) = (user.to_owned(), channel.map(str::to_owned));
-        let now = self.inner.clock.now();
-        self.inner
-            .store
-            .write(move |tx| {
-                let (channel, whisper_to) = match (channel, &reply_url) {
-                    (Some(channel), Some(_)) => (channel, Some(user)),
-                    _ => (dm_of(tx, &user)?, None),
-                };
-                let draft = Draft {
-                    channel,
-                    reply_url: reply_url.filter(|_| whisper_to.is_some()),
-                    whisper_to,
-                    words: Some(words),
-                    ..Draft::default()
-                };
-                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-                messages::add(tx, &draft, &uid, now)?;
-                tx.wake(Wake::Messages);
-                Ok(())
+        self.turn(move |turn| {
+            let (channel, whisper_to) = match (channel, &reply_url) {
+                (Some(channel), Some(_)) => (channel, Some(user)),
+                _ => (dm_of(turn.tx, &user)?, None),
+            };
+            turn.post(&Draft {
+                channel,
+                reply_url: reply_url.filter(|_| whisper_to.is_some()),
+                whisper_to,
+                words: Some(words),
+                ..Draft::default()
             })
-            .await
+        })
+        .await
     }
 
     /// Makes durable that the address of a whisper is about to be used.
@@ -438,7 +428,7 @@ impl Turn<'_> {
         person: &Person,
         create: Create,
         typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
+    ) -> Result<Done, Stop> {
         let channels = &self.inner.settings.channels;
         let defaults = typed.channel.as_ref().and_then(|id| channels.get(id));
         let mut create = with_defaults(create, defaults);
@@ -448,28 +438,20 @@ impl Turn<'_> {
                     Made::Task(stored) => Some(stored.row),
                     Made::Asked(_) => None,
                 };
-                return Ok(Ok(Done::Said(Said {
+                return Ok(Done::Said(Said {
                     words: in_words(made),
                     about,
                     ..Said::default()
-                })));
+                }));
             }
             create.description = Some(with_origin(create.description.as_deref(), from));
         }
-        create = match for_client(create, &self.inner.settings.entities) {
-            Ok(create) => create,
-            Err((_, words)) => return Ok(Err(TurnedDown::Unfit(words))),
-        };
+        let for_client = for_client(create, &self.inner.settings.entities);
+        create = for_client.map_err(|(_, words)| Rejection::Unfit(words))?;
         let whose = create.assignee.take();
-        let mut new = match self.new_task(create)? {
-            Ok(new) => new,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        let mut new = self.new_task(create)?;
         let source = new.place.source();
-        new.assignee = match self.assignee(person, whose.as_ref(), source)? {
-            Ok(assignee) => assignee,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        new.assignee = self.assignee(person, whose.as_ref(), source)?;
         // A title mentions nobody, wherever it stands.
         new.title = self.named(&new.title)?;
         if new.description.is_some() || self.signs(person)? {
@@ -482,7 +464,7 @@ impl Turn<'_> {
         if let (Some(from), Done::Accepted { command, .. }) = (&typed.from, &done) {
             forms::making(self.tx, from, *command)?;
         }
-        Ok(Ok(done))
+        Ok(done)
     }
 }
 

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Desk, Gesture, Heard, SHOWN_WITHIN, ThreadReplies, Waiting};
-use crate::domain::reply::Report;
+use super::{Desk, Gesture, Heard, SHOWN_WITHIN, ThreadReplies, Waiting, report_of};
 use crate::domain::scope::{self, REACT};
 use crate::domain::sign;
 use crate::store::messages::{self, Draft};
@@ -187,37 +186,33 @@ impl Desk {
         why: &str,
         in_words: bool,
     ) -> Result<(), StoreTrouble> {
-        let (why, now) = (why.to_owned(), self.inner.clock.now());
-        self.inner
-            .store
-            .write(move |tx| {
-                reactions::dropped(tx, id, &why)?;
-                let Some(telling) = reactions::by_id(tx, id)?.filter(|one| one.alone && in_words)
-                else {
-                    return Ok(());
-                };
-                let Some(command) = telling.command else {
-                    return Ok(());
-                };
-                let report = operations::command(tx, command)?
-                    .and_then(|row| serde_json::from_str::<Report>(row.report.as_deref()?).ok());
-                if messages::tells(tx, command)? {
-                    return Ok(());
-                }
-                let draft = Draft {
-                    channel: telling.channel,
-                    thread: telling.thread,
-                    person: telling.person,
-                    command: Some(command),
-                    words: report.map(|report| report.words()),
-                    ..Draft::default()
-                };
-                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-                messages::add(tx, &draft, &uid, now)?;
-                tx.wake(Wake::Messages);
-                Ok(())
+        let why = why.to_owned();
+        self.turn(move |turn| {
+            let tx = turn.tx;
+            reactions::dropped(tx, id, &why)?;
+            let Some(telling) = reactions::by_id(tx, id)?.filter(|one| one.alone && in_words)
+            else {
+                return Ok(());
+            };
+            let Some(command) = telling.command else {
+                return Ok(());
+            };
+            let report = operations::command(tx, command)?
+                .as_ref()
+                .and_then(report_of);
+            if messages::tells(tx, command)? {
+                return Ok(());
+            }
+            turn.post(&Draft {
+                channel: telling.channel,
+                thread: telling.thread,
+                person: telling.person,
+                command: Some(command),
+                words: report.map(|report| report.words()),
+                ..Draft::default()
             })
-            .await
+        })
+        .await
     }
 
     /// Slack takes no reaction of ours, for want of a scope.

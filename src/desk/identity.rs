@@ -10,9 +10,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
 
-use super::turn::{Done, Said, Turn, Typed};
-use super::undo::local;
-use super::{Desk, StoreTrouble, TurnedDown, person_of};
+use super::stop::{CommandError, Rejection, Stop};
+use super::turn::{Done, Said, Turn, Typed, local};
+use super::{Desk, StoreTrouble, person_of};
 use crate::bounds::Bound;
 use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
@@ -89,7 +89,7 @@ impl Desk {
         &self,
         person: &Person,
         command: Command,
-    ) -> Result<Command, TurnedDown> {
+    ) -> Result<Command, CommandError> {
         match command {
             Command::Whoami => {
                 self.refresh(person).await?;
@@ -106,19 +106,17 @@ impl Desk {
                 let Some(accounts) = self.accounts(source).filter(|_| open) else {
                     return Ok(Command::Link { source, account });
                 };
-                match timeout(CONFIRM_WITHIN, accounts.confirm(&account)).await {
-                    Ok(Ok(account)) => Ok(Command::Linked { source, account }),
-                    Ok(Err(WriteError::Refused { why, .. })) => {
-                        Err(TurnedDown::Unfit(reply::not_linked(&why)))
+                let confirmed = in_time(CONFIRM_WITHIN, accounts.confirm(&account));
+                let rejection = match confirmed.await {
+                    Ok(account) => return Ok(Command::Linked { source, account }),
+                    Err(WriteError::Refused { why, .. }) => {
+                        Rejection::Unfit(reply::not_linked(&why))
                     }
-                    Ok(Err(WriteError::NotTaken { why, .. } | WriteError::Unknown { why })) => {
-                        Err(TurnedDown::NoAnswer(reply::not_confirmed(source, &why)))
+                    Err(WriteError::NotTaken { why, .. } | WriteError::Unknown { why }) => {
+                        Rejection::NoAnswer(reply::not_confirmed(source, &why))
                     }
-                    Err(_) => Err(TurnedDown::NoAnswer(reply::not_confirmed(
-                        source,
-                        "it did not answer in time",
-                    ))),
-                }
+                };
+                Err(rejection.into())
             }
             other => Ok(other),
         }
@@ -129,9 +127,9 @@ impl Desk {
         &self,
         member: &Member,
         command: Command,
-    ) -> Result<Result<Command, Words>, StoreTrouble> {
+    ) -> Result<Command, CommandError> {
         if !matches!(command, Command::Whoami | Command::Link { .. }) {
-            return Ok(Ok(command));
+            return Ok(command);
         }
         let asking = member.clone();
         let person = self
@@ -139,14 +137,9 @@ impl Desk {
             .store
             .read(move |connection| person_of(connection, &asking))
             .await?;
-        let Some(person) = person else {
-            return Ok(Ok(command));
-        };
-        match self.found_out(&person, command).await {
-            Ok(command) => Ok(Ok(command)),
-            Err(TurnedDown::Store(trouble)) => Err(trouble),
-            Err(TurnedDown::Unfit(words) | TurnedDown::NoAnswer(words)) => Ok(Err(words)),
-            Err(other) => Ok(Err(Words::new().text(other.to_string()))),
+        match person {
+            Some(person) => self.found_out(&person, command).await,
+            None => Ok(command),
         }
     }
 
@@ -178,20 +171,15 @@ impl Desk {
         let again = |after| {
             self.inner.introduced.lock().insert(person.id, now + after);
         };
-        let account = match timeout(ASIDE_WITHIN, accounts.by_email(email)).await {
-            Ok(Ok(Some(account))) => account,
-            Ok(Ok(None)) => {
+        let account = match in_time(ASIDE_WITHIN, accounts.by_email(email)).await {
+            Ok(Some(account)) => account,
+            Ok(None) => {
                 again(LOOK_AGAIN);
                 return Ok(());
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 again(AFTER_TROUBLE);
                 tracing::info!(person = %person.name, "{} is looked for in ClickUp later: {error}", person.name);
-                return Ok(());
-            }
-            Err(_) => {
-                again(AFTER_TROUBLE);
-                tracing::info!(person = %person.name, "{} is looked for in ClickUp later: no answer in time", person.name);
                 return Ok(());
             }
         };
@@ -234,13 +222,12 @@ impl Desk {
                 return Ok(());
             };
             let answer = accounts.look_up(link.id.as_deref(), link.shown());
-            let found = match timeout(ASIDE_WITHIN, answer).await {
-                Ok(Ok(found)) => found,
-                Ok(Err(error)) => {
+            let found = match in_time(ASIDE_WITHIN, answer).await {
+                Ok(found) => found,
+                Err(error) => {
                     tracing::info!(%source, "an account is shown as it was known: {error}");
                     return Ok(());
                 }
-                Err(_) => return Ok(()),
             };
             let now = self.inner.clock.now();
             self.inner
@@ -257,6 +244,16 @@ impl Desk {
     fn accounts(&self, source: Source) -> Option<&dyn Accounts> {
         self.inner.accounts.get(&source).map(Arc::as_ref)
     }
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, WriteError>>,
+) -> Result<T, WriteError> {
+    let late = |_| WriteError::Unknown {
+        why: "it did not answer in time".to_owned(),
+    };
+    timeout(limit, answer).await.map_err(late)?
 }
 
 /// How somebody is mentioned in a source; their mere name where they have no account there, for an `@` before it would
@@ -295,24 +292,15 @@ fn is_configured(link: Option<&Link>) -> bool {
 
 impl Turn<'_> {
     /// `whoami`
-    pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Done> {
+    pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Said> {
         let accounts = accounts_of(self.tx, person, self.inner.settings.sources())?;
-        Ok(Done::Said(Said {
-            words: reply::whoami(person, &accounts, typed.email, self.now).then(told_how(
-                self.tx,
-                person.id,
-                self.inner.settings.receipts,
-            )?),
-            ..Said::default()
-        }))
+        let told = told_how(self.tx, person.id, self.inner.settings.receipts)?;
+        let words = reply::whoami(person, &accounts, typed.email, self.now);
+        Ok(words.then(told).into())
     }
 
-    /// Why there is nothing to link or unlink; `None`: there is.
-    pub(super) fn cannot_link(
-        &self,
-        person: &Person,
-        source: Source,
-    ) -> DbResult<Option<TurnedDown>> {
+    /// The person's link, if it may be changed.
+    pub(super) fn own_link(&self, person: &Person, source: Source) -> Result<Option<Link>, Stop> {
         let words = if !self.inner.settings.has(source) {
             reply::not_connected(source)
         } else if person.alone {
@@ -320,10 +308,10 @@ impl Turn<'_> {
         } else {
             match links::of(self.tx, person.id, source)? {
                 Some(link) if link.origin == Origin::Config => reply::linked_by_config(&link),
-                _ => return Ok(None),
+                link => return Ok(link),
             }
         };
-        Ok(Some(TurnedDown::Unfit(words)))
+        Err(Rejection::Unfit(words).into())
     }
 
     /// `link`, confirmed by the source: what is assigned to the account is in the person's queue from now on.
@@ -333,13 +321,11 @@ impl Turn<'_> {
         source: Source,
         account: &Account,
         typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
-        if let Some(no) = self.cannot_link(person, source)? {
-            return Ok(Err(no));
-        }
+    ) -> Result<Done, Stop> {
+        self.own_link(person, source)?;
         if let Some(owner) = links::owner_besides(self.tx, person.id, source, account)? {
             let words = reply::linked_to_another(source, account, &owner);
-            return Ok(Err(TurnedDown::Unfit(words)));
+            return Err(Rejection::Unfit(words).into());
         }
         let by = Some(person.id);
         links::set(
@@ -358,7 +344,7 @@ impl Turn<'_> {
             .filter(|(_, task, _)| task.key.source() == source);
         let report = local(reply::linked(source, account, theirs.count()), None);
         let command = self.command(&person, typed, "link")?;
-        self.settled(&person, command, report, pin, None).map(Ok)
+        self.settled(&person, command, report, pin, None)
     }
 
     /// `unlink`
@@ -367,19 +353,16 @@ impl Turn<'_> {
         person: &Person,
         source: Source,
         typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
-        if let Some(no) = self.cannot_link(person, source)? {
-            return Ok(Err(no));
-        }
-        let link = links::of(self.tx, person.id, source)?;
+    ) -> Result<Done, Stop> {
+        let link = self.own_link(person, source)?;
         let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
-            return Ok(Err(TurnedDown::Unfit(reply::nothing_linked(source))));
+            return Err(Rejection::Unfit(reply::nothing_linked(source)).into());
         };
         links::unlink(self.tx, person.id, source, self.now)?;
         let (person, pin) = self.as_linked_now(person, typed)?;
         let report = local(reply::unlinked(&link), None);
         let command = self.command(&person, typed, "unlink")?;
-        self.settled(&person, command, report, pin, None).map(Ok)
+        self.settled(&person, command, report, pin, None)
     }
 
     /// Whether what somebody writes is signed: where several people write by one account, and bot.toml does not say no.
@@ -444,10 +427,10 @@ impl Turn<'_> {
         person: &Person,
         whose: Option<&Assignee>,
         source: Source,
-    ) -> DbResult<Result<Option<Account>, TurnedDown>> {
-        let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
+    ) -> Result<Option<Account>, Stop> {
+        let unfit = |words| Stop::from(Rejection::Unfit(words));
         let named = match whose {
-            None => return Ok(Ok(person.account(source))),
+            None => return Ok(person.account(source)),
             Some(whom @ (Assignee::Chosen(_) | Assignee::Person(_))) => {
                 // They may have gone since the form was opened, or have no account any more.
                 let people = people::present(self.tx)?;
@@ -456,31 +439,27 @@ impl Turn<'_> {
                     Assignee::Person(id) => other.id == *id,
                     Assignee::Called(_) => false,
                 });
-                return Ok(match chosen.and_then(|one| one.account(source)) {
-                    Some(account) => Ok(Some(account)),
-                    None => {
-                        let name = chosen.map(|one| one.name.as_str());
-                        Err(TurnedDown::Unfit(reply::not_assignable(name, source)))
-                    }
-                });
+                let account = chosen.and_then(|one| one.account(source));
+                let name = chosen.map(|one| one.name.as_str());
+                return account
+                    .map(Some)
+                    .ok_or_else(|| unfit(reply::not_assignable(name, source)));
             }
             Some(Assignee::Called(named)) => named.trim().trim_start_matches('@'),
         };
         if named.eq_ignore_ascii_case(NOBODY) {
-            return Ok(Ok(None));
+            return Ok(None);
         }
         if person.alone {
-            return unfit(reply::nobody_to_assign());
+            return Err(unfit(reply::nobody_to_assign()));
         }
         let people = people::present(self.tx)?;
         let Some(other) = super::called(&people, named) else {
             let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
-            return unfit(reply::nobody_called(named, &names));
+            return Err(unfit(reply::nobody_called(named, &names)));
         };
-        match other.account(source) {
-            Some(account) => Ok(Ok(Some(account))),
-            None => unfit(reply::not_linked_there(&other.name, source)),
-        }
+        let account = other.account(source).map(Some);
+        account.ok_or_else(|| unfit(reply::not_linked_there(&other.name, source)))
     }
 
     /// The person after a change of their accounts. What was pinned, and was theirs only by an account that is not theirs

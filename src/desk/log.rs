@@ -3,18 +3,19 @@
 //! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
 //! they did to it themselves. The API without an actor is the operator's, who sees everything.
 
-use super::turn::{Done, Said, Turn, Typed};
-use super::{Desk, TurnedDown, not_a_cursor};
+use super::stop::{CommandError, Rejection, Stop};
+use super::turn::{Said, Turn, Typed};
+use super::{Desk, not_a_cursor};
 use crate::domain::card::Part;
 use crate::domain::command::Ref;
-use crate::domain::log::{Came, Change, Entry, Via};
+use crate::domain::log::{Came, Change, Entry};
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::task::Source;
 use crate::settle::called;
 use crate::store::log::{Wanted, is_entry, listed};
-use crate::store::operations::{self, Surface};
+use crate::store::operations;
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, people};
 
@@ -43,7 +44,7 @@ pub struct LogPage {
 
 impl Desk {
     /// What was done, page by page.
-    pub async fn log(&self, asked: LogAsked) -> Result<LogPage, TurnedDown> {
+    pub async fn log(&self, asked: LogAsked) -> Result<LogPage, CommandError> {
         let before = match &asked.cursor {
             None => None,
             Some(cursor) => {
@@ -53,48 +54,34 @@ impl Desk {
                 Some(read.ok_or_else(|| not_a_cursor("log"))?)
             }
         };
-        let inner = std::sync::Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                if let Some((id, at)) = before
-                    && !is_entry(tx, id, at)?
-                {
-                    return Ok(Err(not_a_cursor("log")));
+        self.decide(move |turn| {
+            if let Some((id, at)) = before
+                && !is_entry(turn.tx, id, at)?
+            {
+                return Err(not_a_cursor("log").into());
+            }
+            let mut wanted = Wanted {
+                before: before.map(|(id, _)| id),
+                limit: asked.limit + 1,
+                ..Wanted::default()
+            };
+            match (&asked.person, asked.task) {
+                (Some(person), task) => {
+                    turn.wanted(person, task, &Typed::over_http(turn.now), &mut wanted)?;
                 }
-                let mut wanted = Wanted {
-                    before: before.map(|(id, _)| id),
-                    limit: asked.limit + 1,
-                    ..Wanted::default()
-                };
-                let found = match (&asked.person, asked.task) {
-                    (Some(person), task) => turn
-                        .wanted(person, task, &typed(&turn), &mut wanted)?
-                        .map(drop),
-                    (None, Some(task)) => turn.whose(task)?.map(|stored| {
-                        wanted.task = Some(stored.row);
-                    }),
-                    (None, None) => Ok(()),
-                };
-                if let Err(turned_down) = found {
-                    return Ok(Err(turned_down));
-                }
-                let mut entries = listed(tx, &wanted)?;
-                let more = entries.len() > asked.limit;
-                entries.truncate(asked.limit);
-                let last = entries.last().filter(|_| more);
-                Ok(Ok(LogPage {
-                    next_cursor: last
-                        .map(|last| format!("{}~{}", last.id, last.at.timestamp_millis())),
-                    entries,
-                }))
+                (None, Some(task)) => wanted.task = Some(turn.whose(task)?.row),
+                (None, None) => {}
+            }
+            let mut entries = listed(turn.tx, &wanted)?;
+            let more = entries.len() > asked.limit;
+            entries.truncate(asked.limit);
+            let last = entries.last().filter(|_| more);
+            Ok(LogPage {
+                next_cursor: last.map(|last| format!("{}~{}", last.id, last.at.timestamp_millis())),
+                entries,
             })
-            .await?
+        })
+        .await
     }
 }
 
@@ -106,7 +93,7 @@ impl Turn<'_> {
         task: Option<Ref>,
         limit: Option<usize>,
         typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
+    ) -> Result<Said, Stop> {
         let limit = limit.unwrap_or(LOG).min(LIST_MAX);
         let task = task.or(typed.under.map(Ref::Row));
         let of_task = task.is_some();
@@ -114,10 +101,7 @@ impl Turn<'_> {
             limit: limit + 1,
             ..Wanted::default()
         };
-        let deleted = match self.wanted(person, task, typed, &mut wanted)? {
-            Ok(deleted) => deleted,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        let deleted = self.wanted(person, task, typed, &mut wanted)?;
         let mut entries = match of_task {
             // What waits is in its person's own log.
             true => Vec::new(),
@@ -132,23 +116,23 @@ impl Turn<'_> {
             .collect();
         let lead = reply::log_lead(lines.is_empty(), of_task, deleted);
         if lines.is_empty() {
-            return Ok(Ok(Done::Said(Said {
+            return Ok(Said {
                 words: lead,
                 about: wanted.task,
                 ..Said::default()
-            })));
+            });
         }
         let blocks = lines.chunks(BLOCK).enumerate().map(|(number, lines)| {
             let last = (number + 1) * BLOCK >= entries.len();
             Part::Text(reply::log(lines, more && last))
         });
         let words = lead.clone().text("\n").then(reply::log(&lines, more));
-        Ok(Ok(Done::Said(Said {
+        Ok(Said {
             words,
             parts: [Part::Text(lead)].into_iter().chain(blocks).collect(),
             about: wanted.task,
             ..Said::default()
-        })))
+        })
     }
 
     /// Narrows what is wanted to what this person may see; where the task was, if it was deleted.
@@ -158,43 +142,35 @@ impl Turn<'_> {
         task: Option<Ref>,
         typed: &Typed,
         wanted: &mut Wanted,
-    ) -> DbResult<Result<Option<Source>, TurnedDown>> {
+    ) -> Result<Option<Source>, Stop> {
         let Some(task) = task else {
             wanted.person = Some(person.id);
-            return Ok(Ok(None));
+            return Ok(None);
         };
-        let stored = match self.remembered(person, task, typed)? {
-            Ok(stored) => stored,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        let stored = self.remembered(person, task, typed)?;
         wanted.task = Some(stored.row);
         let deleted = stored.gone.then(|| stored.task.key.source());
         if self.is_theirs(person, &stored)? {
-            return Ok(Ok(deleted));
+            return Ok(deleted);
         }
         wanted.person = Some(person.id);
         let own = Wanted {
             limit: 1,
             ..wanted.clone()
         };
-        Ok(match listed(self.tx, &own)?.is_empty() {
-            true => Err(TurnedDown::UnknownTask(reply::not_your_history())),
+        match listed(self.tx, &own)?.is_empty() {
+            true => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
             false => Ok(deleted),
-        })
+        }
     }
 
     /// A task that the mirror has, deleted or not: its history stays.
-    fn remembered(
-        &self,
-        person: &Person,
-        task: Ref,
-        typed: &Typed,
-    ) -> DbResult<Result<Stored, TurnedDown>> {
-        match self.known(person, Some(task), typed)? {
-            Err(TurnedDown::Deleted { row, words }) => {
-                Ok(tasks::by_row(self.tx, row)?.ok_or(TurnedDown::UnknownTask(words)))
+    fn remembered(&self, person: &Person, task: Ref, typed: &Typed) -> Result<Stored, Stop> {
+        match self.known(person, Some(task), typed) {
+            Err(Stop::Rejected(Rejection::Deleted { row, words })) => {
+                Ok(tasks::by_row(self.tx, row)?.ok_or(Rejection::UnknownTask(words))?)
             }
-            known => Ok(known),
+            known => known,
         }
     }
 
@@ -206,13 +182,13 @@ impl Turn<'_> {
     }
 
     /// The task of a REF that nobody in particular names: a number of a list is somebody's.
-    fn whose(&self, task: Ref) -> DbResult<Result<Stored, TurnedDown>> {
+    fn whose(&self, task: Ref) -> Result<Stored, Stop> {
         let present = people::present(self.tx)?;
         match (&task, present.as_slice()) {
-            (Ref::Nth(_), [only]) => self.remembered(only, task, &typed(self)),
-            (Ref::Nth(_), _) => Ok(Err(TurnedDown::Unfit(reply::whose_list()))),
-            (_, [anybody, ..]) => self.remembered(anybody, task, &typed(self)),
-            (_, []) => Ok(Err(TurnedDown::UnknownTask(reply::not_your_history()))),
+            (Ref::Nth(_), [only]) => self.remembered(only, task, &Typed::over_http(self.now)),
+            (Ref::Nth(_), _) => Err(Rejection::Unfit(reply::whose_list()).into()),
+            (_, [anybody, ..]) => self.remembered(anybody, task, &Typed::over_http(self.now)),
+            (_, []) => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
         }
     }
 
@@ -255,18 +231,5 @@ impl Turn<'_> {
             });
         }
         Ok(entries)
-    }
-}
-
-fn typed(turn: &Turn<'_>) -> Typed {
-    Typed {
-        surface: Surface::Api,
-        via: Via::Http,
-        at: turn.now,
-        under: None,
-        once: None,
-        channel: None,
-        from: None,
-        email: None,
     }
 }

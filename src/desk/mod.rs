@@ -17,7 +17,9 @@ mod morning;
 mod rhythm;
 mod set_aside;
 mod shared;
+mod stop;
 mod strangers;
+mod transaction;
 mod turn;
 mod undo;
 mod why;
@@ -46,13 +48,14 @@ use crate::domain::score::{Score, Weights, day, day_begins, score};
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
 use crate::runtime::lock;
-use crate::settle::{Occasion, settle};
+use crate::settle::Occasion;
 use crate::store::messages::Draft;
+use crate::store::operations::CommandRow;
 use crate::store::{
     Db, DbResult, Store, Wake, blocking, deliveries, messages, operations, people, restored,
     slack_events, snoozes, tasks,
 };
-use turn::{Target, Turn, with_clients};
+use turn::{Target, with_clients};
 
 pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use crate::domain::receipts::Receipts;
@@ -76,6 +79,7 @@ pub use looked_at::Post;
 pub use morning::MorningView;
 pub use rhythm::{Due, ReceiptsView, RhythmView, Rhythms};
 pub use set_aside::{Begun, SetAside};
+pub use stop::{CommandError, Rejection, WhoActs};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -200,37 +204,6 @@ pub struct Once {
     pub fingerprint: String,
 }
 
-/// Why a command was turned down before anything was asked of a source.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TurnedDown {
-    /// Nothing was pinned, so that nothing could be meant; the words show what is current now: 404.
-    #[error("{}", .0.plain())]
-    NoCurrent(Words),
-    /// A REF or a task id that names nothing here: 404.
-    #[error("{}", .0.plain())]
-    UnknownTask(Words),
-    /// A task that was deleted in its source: 404. Its row is here still.
-    #[error("{}", .words.plain())]
-    Deleted { row: i64, words: Words },
-    /// An `undo`, and nothing of the person's that could be taken back: 409.
-    #[error("{}", .0.plain())]
-    NothingToUndo(Words),
-    /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
-    #[error("{}", .0.plain())]
-    Unfit(Words),
-    /// A source that has to confirm it does not answer: 503.
-    #[error("{}", .0.plain())]
-    NoAnswer(Words),
-    /// Too much of this person waits for an outcome: 503.
-    #[error("{}", .0.plain())]
-    Full(Words),
-    /// The same `Idempotency-Key` came with another request: 422.
-    #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
-    KeyReused,
-    #[error(transparent)]
-    Store(#[from] StoreTrouble),
-}
-
 /// An answer to [`Desk::ask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -245,19 +218,6 @@ pub enum Answer {
     },
 }
 
-/// Why it is not clear who acts (422).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WhoActs {
-    #[error(
-        "several people are configured: name the one who acts with X-Ivan-Actor (--as), by name, Slack id or GitHub login"
-    )]
-    NotNamed,
-    #[error(
-        "nobody of the name `{0}` is among [[people]]; X-Ivan-Actor (--as) takes a name, a Slack id or a GitHub login"
-    )]
-    NotKnown(String),
-}
-
 /// A task with its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scored {
@@ -269,6 +229,14 @@ pub struct Scored {
     pub snoozed_until: Option<DateTime<Utc>>,
     /// Why the queue leaves it out, in a list of such.
     pub hidden: Option<String>,
+}
+
+/// What `GET /current` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Current {
+    Task(Box<Scored>),
+    /// Why the queue is empty.
+    Nothing(EmptyQueue),
 }
 
 /// What `GET /queue` answers.
@@ -370,41 +338,31 @@ impl Desk {
     /// be about nothing of ours, nothing is kept; of one whose person has too many waiting already only that it was turned
     /// down, which they are told.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
-        let clock = self.inner.clock.clone();
         let replies = self.inner.settings.thread_replies;
-        let inner = Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                let Some(heard) = gestures::whole(tx, heard, replies)? else {
-                    return Ok(Kept::NotForUs);
-                };
-                // The time of the commit, not of the arrival: there may be a queue.
-                let now = clock.now();
-                let waiting = slack_events::count_waiting(tx, &heard.user)?;
-                let kept = slack_events::keep(tx, &heard, &raw, now)?;
-                if kept == Kept::Duplicate {
-                    return Ok(kept);
-                }
-                if waiting < HEARD_MAX {
-                    tx.wake(Wake::Heard);
-                    return Ok(kept);
-                }
-                Bound::Heard.reached(format_args!(
-                    "{waiting} messages of one person wait to be acted on, and the next are turned down"
-                ));
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now,
-                };
-                turn.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
-                if let Some(id) = slack_events::known(tx, &heard.keys)? {
-                    slack_events::handle(tx, id, now)?;
-                }
-                Ok(kept)
-            })
-            .await
+        self.turn(move |turn| {
+            let tx = turn.tx;
+            let Some(heard) = gestures::whole(tx, heard, replies)? else {
+                return Ok(Kept::NotForUs);
+            };
+            let waiting = slack_events::count_waiting(tx, &heard.user)?;
+            let kept = slack_events::keep(tx, &heard, &raw, turn.now)?;
+            if kept == Kept::Duplicate {
+                return Ok(kept);
+            }
+            if waiting < HEARD_MAX {
+                tx.wake(Wake::Heard);
+                return Ok(kept);
+            }
+            Bound::Heard.reached(format_args!(
+                "{waiting} messages of one person wait to be acted on, and the next are turned down"
+            ));
+            turn.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
+            if let Some(id) = slack_events::known(tx, &heard.keys)? {
+                slack_events::handle(tx, id, turn.now)?;
+            }
+            Ok(kept)
+        })
+        .await
     }
 
     /// Resolves when the store takes writes: at once, mostly.
@@ -454,13 +412,7 @@ impl Desk {
             return self.opened_home(waiting, member, may.err()).await;
         }
         let (asked, left) = match may {
-            Ok(()) => match meaning(heard, self.inner.settings.thread_replies) {
-                (Ok(command), left) => {
-                    let command = self.with_names(waiting, command).await?;
-                    (self.found_out_for(member, command).await?, left)
-                }
-                (Err(hint), _) => (Err(hint), None),
-            },
+            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
             Err(why) => {
                 if !gestures::is_overheard(heard) {
                     let now = self.inner.clock.now();
@@ -468,6 +420,17 @@ impl Desk {
                 }
                 (Err(Words::new().text(why.to_string())), None)
             }
+        };
+        let asked = match asked {
+            Ok(command) => {
+                let command = self.with_names(waiting, command).await?;
+                match self.found_out_for(member, command).await {
+                    Ok(command) => Ok(command),
+                    Err(CommandError::Rejected(rejection)) => Err(rejection),
+                    Err(CommandError::Store(trouble)) => return Err(trouble),
+                }
+            }
+            Err(hint) => Err(Rejection::Unfit(hint)),
         };
         if let Ok(asked) = &asked
             && depends_on_what_was_shown(asked)
@@ -480,29 +443,19 @@ impl Desk {
             self.until_answers_are_shown(member, channel).await?;
         }
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
-        let inner = Arc::clone(&self.inner);
-        let command = self
-            .inner
-            .store
-            .write(move |tx| {
-                let now = inner.clock.now();
-                tx.wake(Wake::Heard);
-                if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, now)? {
-                    return Ok(None);
-                }
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now,
-                };
-                let command = turn.answer_message(&heard, &member, asked)?;
-                if let Some(left) = left {
-                    turn.say_besides(&heard, left, command.is_some())?;
-                }
-                Ok(command)
-            })
-            .await?;
-        if let Some(command) = command {
+        let acted = self.turn(move |turn| {
+            let tx = turn.tx;
+            tx.wake(Wake::Heard);
+            if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, turn.now)? {
+                return Ok(None);
+            }
+            let command = turn.answer_message(&heard, &member, asked)?;
+            if let Some(left) = left {
+                turn.say_besides(&heard, left, command.is_some())?;
+            }
+            Ok(command)
+        });
+        if let Some(command) = acted.await? {
             self.tell_if_it_takes_long(command);
         }
         Ok(())
@@ -591,37 +544,30 @@ impl Desk {
         channel: &str,
         old: Vec<(Heard, String)>,
     ) -> Result<(), StoreTrouble> {
-        let (inner, channel) = (Arc::clone(&self.inner), channel.to_owned());
-        self.inner
-            .store
-            .write(move |tx| {
-                let now = inner.clock.now();
-                let mut typed = Vec::new();
-                for (heard, raw) in &old {
-                    if slack_events::keep(tx, heard, raw, now)? == Kept::Duplicate {
-                        continue;
-                    }
-                    if let Some(id) = slack_events::known(tx, &heard.keys)? {
-                        slack_events::handle(tx, id, now)?;
-                    }
-                    if command::parse(&heard.text).is_ok() {
-                        typed.push(heard.text.as_str());
-                    }
+        let channel = channel.to_owned();
+        self.turn(move |turn| {
+            let mut typed = Vec::new();
+            for (heard, raw) in &old {
+                if slack_events::keep(turn.tx, heard, raw, turn.now)? == Kept::Duplicate {
+                    continue;
                 }
-                if typed.is_empty() {
-                    return Ok(());
+                if let Some(id) = slack_events::known(turn.tx, &heard.keys)? {
+                    slack_events::handle(turn.tx, id, turn.now)?;
                 }
-                let draft = Draft {
-                    channel,
-                    words: Some(reply::typed_while_away(&typed)),
-                    ..Draft::default()
-                };
-                let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-                messages::add(tx, &draft, &uid, now)?;
-                tx.wake(Wake::Messages);
-                Ok(())
+                if command::parse(&heard.text).is_ok() {
+                    typed.push(heard.text.as_str());
+                }
+            }
+            if typed.is_empty() {
+                return Ok(());
+            }
+            turn.post(&Draft {
+                channel,
+                words: Some(reply::typed_while_away(&typed)),
+                ..Draft::default()
             })
-            .await
+        })
+        .await
     }
 
     /// What is to be posted or updated next in so many conversations, in order.
@@ -686,34 +632,22 @@ impl Desk {
     /// Slack refuses the message for good: it is left out, and those behind it go on.
     /// Operators are told of it once a day for each of Slack's codes.
     pub async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble> {
-        let (code, why, now) = (code.to_owned(), why.to_owned(), self.inner.clock.now());
-        let inner = Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                tx.wake(Wake::Messages);
-                tx.wake(Wake::Settled);
-                messages::dropped(tx, id, &why)?;
-                if !deliveries::given_up(tx, &code, now)? {
-                    return Ok(());
-                }
-                let person = match messages::person(tx, id)? {
-                    Some(person) => Some(people::by_id(tx, person)?.name),
-                    None => None,
-                };
-                let words = reply::unpostable(person.as_deref(), &code);
-                for operator in &inner.settings.operators {
-                    let draft = Draft {
-                        channel: slack_events::dm_of(tx, operator)?,
-                        words: Some(words.clone()),
-                        ..Draft::default()
-                    };
-                    let uid = ulid::Ulid::from_datetime(now.into()).to_string();
-                    messages::add(tx, &draft, &uid, now)?;
-                }
-                Ok(())
-            })
-            .await
+        let (code, why) = (code.to_owned(), why.to_owned());
+        self.turn(move |turn| {
+            let tx = turn.tx;
+            tx.wake(Wake::Messages);
+            tx.wake(Wake::Settled);
+            messages::dropped(tx, id, &why)?;
+            if !deliveries::given_up(tx, &code, turn.now)? {
+                return Ok(());
+            }
+            let person = match messages::person(tx, id)? {
+                Some(person) => Some(people::by_id(tx, person)?.name),
+                None => None,
+            };
+            turn.tell_operators(&reply::unpostable(person.as_deref(), &code), None)
+        })
+        .await
     }
 
     /// Slack does not take an answer in its channel: it is said in the DM of the one who asked. `false`: it is no
@@ -842,18 +776,7 @@ impl Desk {
     }
 
     async fn tell_it_waits(&self, command: i64) -> Result<(), StoreTrouble> {
-        let inner = Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                settle(
-                    tx,
-                    command,
-                    Occasion::Waits,
-                    inner.clock.now(),
-                    &inner.settings.weights,
-                )
-            })
+        self.turn(move |turn| turn.settle(command, Occasion::Waits))
             .await
     }
 
@@ -897,35 +820,23 @@ impl Desk {
 /// What HTTP asks.
 impl Desk {
     /// Who acts: by name, Slack id or GitHub login; without a name the one person, or `api.default_person`.
-    pub async fn who(&self, actor: Option<&str>) -> Result<Result<Person, WhoActs>, StoreTrouble> {
+    pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
         let present = self.inner.store.read(people::present).await?;
         let named = actor.or(self.inner.settings.default_person.as_deref());
-        Ok(match (present.as_slice(), named) {
-            ([only], None) => Ok(only.clone()),
-            ([only], Some(_)) if only.alone => Ok(only.clone()),
+        let person = match (present.as_slice(), named) {
+            ([only], None) => Ok(only),
+            ([only], Some(_)) if only.alone => Ok(only),
             (_, None) => Err(WhoActs::NotNamed),
             (people, Some(name)) => called(people, name)
-                .cloned()
                 .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
-        })
+        };
+        Ok(person.map_err(Rejection::from)?.clone())
     }
 
     /// Acts on a command; whatever it asks of a source is committed when this returns (P1).
-    pub async fn ask(&self, mut asked: Asked) -> Result<Answer, TurnedDown> {
+    pub async fn ask(&self, mut asked: Asked) -> Result<Answer, CommandError> {
         asked.command = self.found_out(&asked.person, asked.command).await?;
-        let inner = Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                let now = inner.clock.now();
-                Turn {
-                    inner: &inner,
-                    tx,
-                    now,
-                }
-                .answer_request(asked)
-            })
-            .await?
+        self.decide(move |turn| turn.answer_request(asked)).await
     }
 
     /// The command's report: final as soon as there is one, or `Queued` after `wait`.
@@ -957,15 +868,7 @@ impl Desk {
             .store
             .read(move |connection| operations::command(connection, command))
             .await?;
-        Ok(match row {
-            Some(row) => (
-                row.settled,
-                row.report
-                    .as_deref()
-                    .and_then(|json| serde_json::from_str(json).ok()),
-            ),
-            None => (false, None),
-        })
+        Ok(row.map_or((false, None), |row| (row.settled, report_of(&row))))
     }
 
     fn no_report(&self, command: i64) -> StoreTrouble {
@@ -976,27 +879,17 @@ impl Desk {
     }
 
     /// The current task; with nothing pinned the first of the queue is pinned, as showing does.
-    pub async fn current(
-        &self,
-        person: &Person,
-    ) -> Result<Result<Scored, EmptyQueue>, StoreTrouble> {
-        let (inner, person) = (Arc::clone(&self.inner), person.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let (pin, current) = turn.show_current(&person)?;
-                people::pin_shown(tx, pin, turn.now)?;
-                Ok(match current {
-                    Some(stored) => Ok(turn.scored(stored, &person)?),
-                    None => Err(turn.why_empty(&person)?),
-                })
+    pub async fn current(&self, person: &Person) -> Result<Current, StoreTrouble> {
+        let person = person.clone();
+        self.turn(move |turn| {
+            let (pin, current) = turn.show_current(&person)?;
+            people::pin_shown(turn.tx, pin, turn.now)?;
+            Ok(match current {
+                Some(stored) => Current::Task(Box::new(turn.scored(stored, &person)?)),
+                None => Current::Nothing(turn.why_empty(&person)?),
             })
-            .await
+        })
+        .await
     }
 
     /// The tasks of `GET /tasks`, and the cursor to go on with.
@@ -1004,63 +897,55 @@ impl Desk {
         &self,
         person: &Person,
         wanted: &Wanted,
-    ) -> Result<(Vec<Scored>, Option<String>), TurnedDown> {
+    ) -> Result<(Vec<Scored>, Option<String>), CommandError> {
         let cursor = wanted.cursor.as_deref().map(read_cursor).transpose()?;
         let limit = wanted.limit;
         let (inner, who, asked) = (Arc::clone(&self.inner), person.clone(), wanted.clone());
-        let found = self
-            .inner
-            .store
-            .read(move |connection| {
-                let now = inner.clock.now();
-                let after = match cursor {
-                    None => 0,
-                    // Of another store, or of an older copy, the row may be of another task.
-                    Some((row, key)) => match tasks::by_row(connection, row)? {
-                        Some(stored) if stored.task.key == key => row,
-                        _ => return Ok(Err(not_a_cursor("tasks"))),
-                    },
-                };
-                let filter =
-                    match with_clients(connection, &inner.settings.entities, &asked.filter)? {
-                        Ok(filter) => filter,
-                        Err(turned_down) => return Ok(Err(turned_down)),
-                    };
-                let waits = blocking::waits(connection)?;
-                let mut sources = filter.sources;
-                if let Some(source) = asked.source {
-                    let fits = sources.is_empty() || sources.contains(&source);
-                    sources.clear();
-                    if !fits {
-                        return Ok(Ok((Vec::new(), waits)));
-                    }
-                    sources.insert(source);
+        let found = self.look(move |connection| {
+            let now = inner.clock.now();
+            let after = match cursor {
+                None => 0,
+                // Of another store, or of an older copy, the row may be of another task.
+                Some((row, key)) => match tasks::by_row(connection, row)? {
+                    Some(stored) if stored.task.key == key => row,
+                    _ => return Err(not_a_cursor("tasks").into()),
+                },
+            };
+            let filter = with_clients(connection, &inner.settings.entities, &asked.filter)?;
+            let waits = blocking::waits(connection)?;
+            let mut sources = filter.sources;
+            if let Some(source) = asked.source {
+                let fits = sources.is_empty() || sources.contains(&source);
+                sources.clear();
+                if !fits {
+                    return Ok((Vec::new(), waits));
                 }
-                let held_back = [
-                    filter.blocked.then(|| waits.blocked().collect()),
-                    match filter.snoozed {
-                        true => Some(snoozes::hidden(connection, who.id, now)?),
-                        false => None,
-                    },
-                ];
-                let query = tasks::Wanted {
-                    status: asked.status,
-                    sources,
-                    entities: filter.entities,
-                    due_before: filter
-                        .overdue
-                        .then(|| (day_begins(now, who.zone), day(now, who.zone))),
-                    rows: held_back
-                        .into_iter()
-                        .flatten()
-                        .reduce(|one: BTreeSet<i64>, other| &one & &other),
-                    after,
-                    limit: limit + 1,
-                };
-                Ok(Ok((tasks::listed(connection, &query)?, waits)))
-            })
-            .await?;
-        let (mut found, waits) = found?;
+                sources.insert(source);
+            }
+            let held_back = [
+                filter.blocked.then(|| waits.blocked().collect()),
+                match filter.snoozed {
+                    true => Some(snoozes::hidden(connection, who.id, now)?),
+                    false => None,
+                },
+            ];
+            let query = tasks::Wanted {
+                status: asked.status,
+                sources,
+                entities: filter.entities,
+                due_before: filter
+                    .overdue
+                    .then(|| (day_begins(now, who.zone), day(now, who.zone))),
+                rows: held_back
+                    .into_iter()
+                    .flatten()
+                    .reduce(|one: BTreeSet<i64>, other| &one & &other),
+                after,
+                limit: limit + 1,
+            };
+            Ok((tasks::listed(connection, &query)?, waits))
+        });
+        let (mut found, waits) = found.await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found
@@ -1086,69 +971,52 @@ impl Desk {
         person: &Person,
         limit: usize,
         filter: &Filter,
-    ) -> Result<Listed, TurnedDown> {
-        let (inner, person, filter) = (Arc::clone(&self.inner), person.clone(), filter.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let mut ranked = match turn.filtered(&person, &filter)? {
-                    Ok(ranked) => ranked,
-                    Err(turned_down) => return Ok(Err(turned_down)),
-                };
-                let total = ranked.len();
-                ranked.truncate(limit);
-                let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
-                people::list(tx, person.id, &rows, Some(turn.now))?;
-                let mut notes = turn.notes(&person, &rows, &filter)?;
-                let empty = match rows.is_empty() {
-                    true => Some(turn.nothing_listed(&person, &filter)?),
-                    false => None,
-                };
-                let tasks = ranked
-                    .into_iter()
-                    .map(|(row, task, score)| Scored {
-                        hidden: notes.remove(&row).map(|note| note.plain()),
-                        ..Scored::from((task, score))
-                    })
-                    .collect();
-                Ok(Ok(Listed {
-                    tasks,
-                    total,
-                    empty,
-                }))
+    ) -> Result<Listed, CommandError> {
+        let (person, filter) = (person.clone(), filter.clone());
+        self.decide(move |turn| {
+            let mut ranked = turn.filtered(&person, &filter)?;
+            let total = ranked.len();
+            ranked.truncate(limit);
+            let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
+            people::list(turn.tx, person.id, &rows, Some(turn.now))?;
+            let mut notes = turn.notes(&person, &rows, &filter)?;
+            let empty = match rows.is_empty() {
+                true => Some(turn.nothing_listed(&person, &filter)?),
+                false => None,
+            };
+            let tasks = ranked
+                .into_iter()
+                .map(|(row, task, score)| Scored {
+                    hidden: notes.remove(&row).map(|note| note.plain()),
+                    ..Scored::from((task, score))
+                })
+                .collect();
+            Ok(Listed {
+                tasks,
+                total,
+                empty,
             })
-            .await?
+        })
+        .await
     }
 
     /// One task of the mirror.
-    pub async fn task(&self, person: &Person, id: &TaskId) -> Result<Scored, TurnedDown> {
-        let (inner, person, id) = (Arc::clone(&self.inner), person.clone(), id.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                Ok(match turn.by_id(&id)? {
-                    Ok(Target {
-                        stored: Some(stored),
-                        ..
-                    }) => Ok(Scored {
-                        snoozed_until: snoozes::until(tx, person.id, stored.row, turn.now)?,
-                        ..turn.scored(stored, &person)?
-                    }),
-                    Ok(Target { .. }) => Err(TurnedDown::UnknownTask(reply::names_no_task(&id))),
-                    Err(turned_down) => Err(turned_down),
-                })
+    pub async fn task(&self, person: &Person, id: &TaskId) -> Result<Scored, CommandError> {
+        let (person, id) = (person.clone(), id.clone());
+        self.decide(move |turn| {
+            let Target {
+                stored: Some(stored),
+                ..
+            } = turn.by_id(&id)?
+            else {
+                return Err(Rejection::UnknownTask(reply::names_no_task(&id)).into());
+            };
+            Ok(Scored {
+                snoozed_until: snoozes::until(turn.tx, person.id, stored.row, turn.now)?,
+                ..turn.scored(stored, &person)?
             })
-            .await?
+        })
+        .await
     }
 
     /// An operation by its id.
@@ -1160,9 +1028,8 @@ impl Desk {
                 let Some(row) = operations::by_id(connection, &id)? else {
                     return Ok(None);
                 };
-                let report = operations::command(connection, row.command)?.and_then(|command| {
-                    serde_json::from_str::<Report>(command.report.as_deref()?).ok()
-                });
+                let command = operations::command(connection, row.command)?;
+                let report = command.as_ref().and_then(report_of);
                 let task = match (row.operation.write.task(), &row.outcome) {
                     (_, Some(outcome)) => Some(outcome.task().id.to_string()),
                     (Some(key), None) => {
@@ -1223,18 +1090,23 @@ impl Desk {
 }
 
 /// A cursor of `GET /tasks`: the last row of a page, and its task.
-fn read_cursor(cursor: &str) -> Result<(i64, TaskKey), TurnedDown> {
+fn read_cursor(cursor: &str) -> Result<(i64, TaskKey), Rejection> {
     let read = cursor
         .split_once('~')
         .and_then(|(row, key)| Some((row.parse().ok()?, TaskKey::parse(key)?)));
     read.ok_or_else(|| not_a_cursor("tasks"))
 }
 
-fn not_a_cursor(listing: &str) -> TurnedDown {
-    TurnedDown::Unfit(Words::new().text(format!(
+fn not_a_cursor(listing: &str) -> Rejection {
+    Rejection::Unfit(Words::new().text(format!(
         "cursor is not one that an answer of GET /{listing} gave as next_cursor, or it is from an older store. Begin with \
          the first page"
     )))
+}
+
+/// The newest report of a command.
+fn report_of(command: &CommandRow) -> Option<Report> {
+    serde_json::from_str(command.report.as_deref()?).ok()
 }
 
 type Sources = BTreeMap<Source, SourceHealth>;

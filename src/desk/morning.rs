@@ -1,7 +1,7 @@
 //! `morning`: the briefing, on demand; `desk/rhythm.rs` has it sent on working days.
 
-use super::turn::{Done, Said, Turn};
-use super::{Desk, Scored, TurnedDown, home};
+use super::turn::{Said, Turn};
+use super::{Desk, Scored, home};
 use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::morning::{Morning, TOP, Waits, due};
@@ -25,40 +25,29 @@ pub struct MorningView {
 impl Desk {
     /// The briefing now. With nothing pinned the first of the queue is pinned, as showing does.
     pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreTrouble> {
-        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let (morning, said) = turn.gather_morning(&person)?;
-                if let Some(pin) = said.pin {
-                    people::pin_shown(tx, pin, turn.now)?;
-                }
-                if let Some(list) = said.list {
-                    people::list_shown(tx, list, turn.now)?;
-                }
-                let top = morning.top.iter().cloned();
-                Ok(MorningView {
-                    message: said.words,
-                    top: top
-                        .map(|(_, task, score)| Scored::from((task, score)))
-                        .collect(),
-                    morning,
-                })
+        let person = person.clone();
+        self.turn(move |turn| {
+            let (morning, said) = turn.gather_morning(&person)?;
+            if let Some(pin) = said.pin {
+                people::pin_shown(turn.tx, pin, turn.now)?;
+            }
+            if let Some(list) = said.list {
+                people::list_shown(turn.tx, list, turn.now)?;
+            }
+            let top = morning.top.iter().cloned();
+            Ok(MorningView {
+                message: said.words,
+                top: top
+                    .map(|(_, task, score)| Scored::from((task, score)))
+                    .collect(),
+                morning,
             })
-            .await
+        })
+        .await
     }
 }
 
 impl Turn<'_> {
-    pub(super) fn morning(&self, person: &Person) -> DbResult<Result<Done, TurnedDown>> {
-        Ok(Ok(Done::Said(self.gather_morning(person)?.1)))
-    }
-
     /// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
     pub(super) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Said)> {
         let inner = self.inner;

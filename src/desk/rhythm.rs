@@ -7,14 +7,15 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use super::turn::{Done, Said, Turn};
-use super::{Desk, TurnedDown};
+use super::Desk;
+use super::stop::{CommandError, Rejection, Stop};
+use super::turn::Turn;
 use crate::domain::card::Part;
 use crate::domain::person::{Member, Person, PersonId, may_act};
 use crate::domain::receipts::Receipts;
 use crate::domain::reply;
 use crate::domain::rhythm::{Briefing, Quiet, RhythmChange, briefing, over_with};
-use crate::store::messages::{self, Draft};
+use crate::store::messages::Draft;
 use crate::store::rhythms::{self, Rhythm};
 use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people};
 
@@ -137,27 +138,19 @@ impl Desk {
         person: PersonId,
         member: Option<(Member, String)>,
     ) -> Result<(), StoreTrouble> {
-        let inner = std::sync::Arc::clone(&self.inner);
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let mut person = people::by_id(tx, person)?;
-                let mut may = true;
-                if let Some((member, team)) = &member {
-                    may = may_act(member, team, &inner.settings.allowed_users).is_ok();
-                    if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
-                        people::moved_to_zone(tx, person.id, zone)?;
-                        person.zone = zone;
-                    }
+        self.turn(move |turn| {
+            let mut person = people::by_id(turn.tx, person)?;
+            let mut may = true;
+            if let Some((member, team)) = &member {
+                may = may_act(member, team, &turn.inner.settings.allowed_users).is_ok();
+                if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
+                    people::moved_to_zone(turn.tx, person.id, zone)?;
+                    person.zone = zone;
                 }
-                turn.tell_due(&person, may)
-            })
-            .await
+            }
+            turn.tell_due(&person, may)
+        })
+        .await
     }
 
     /// What somebody has chosen; after a change, if there is one.
@@ -165,36 +158,26 @@ impl Desk {
         &self,
         person: &Person,
         change: Option<RhythmChange>,
-    ) -> Result<RhythmView, TurnedDown> {
-        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let message = match change {
-                    Some(change) => match turn.change_rhythm(&person, change)? {
-                        Ok(words) => words,
-                        Err(turned_down) => return Ok(Err(turned_down)),
-                    },
-                    None => turn.quiet_is(&person)?,
-                };
-                let chosen = rhythms::of(tx, person.id)?;
-                Ok(Ok(RhythmView {
-                    message,
-                    briefing: chosen.briefing,
-                    next_briefing: next_briefing(&chosen, turn.now, person.zone),
-                    quiet: chosen.quiet,
-                    own_briefing: chosen.own_briefing,
-                    own_quiet: chosen.own_quiet,
-                    zone: person.zone,
-                    held: rhythms::count_held(tx, person.id)?,
-                }))
+    ) -> Result<RhythmView, CommandError> {
+        let person = person.clone();
+        self.decide(move |turn| {
+            let message = match change {
+                Some(change) => turn.change_rhythm(&person, change)?,
+                None => turn.quiet_is(&person)?,
+            };
+            let chosen = rhythms::of(turn.tx, person.id)?;
+            Ok(RhythmView {
+                message,
+                briefing: chosen.briefing,
+                next_briefing: next_briefing(&chosen, turn.now, person.zone),
+                quiet: chosen.quiet,
+                own_briefing: chosen.own_briefing,
+                own_quiet: chosen.own_quiet,
+                zone: person.zone,
+                held: rhythms::count_held(turn.tx, person.id)?,
             })
-            .await?
+        })
+        .await
     }
 
     /// How somebody learns of outcomes; after a change, if there is one, which may be to leave it to bot.toml.
@@ -203,27 +186,20 @@ impl Desk {
         person: &Person,
         change: Option<Option<Receipts>>,
     ) -> Result<ReceiptsView, StoreTrouble> {
-        let (inner, id) = (std::sync::Arc::clone(&self.inner), person.id);
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let message = match change {
-                    Some(by) => turn.change_receipts(id, by)?,
-                    None => turn.receipts_are(id)?,
-                };
-                let chosen = people::receipts(tx, id)?;
-                Ok(ReceiptsView {
-                    message,
-                    receipts: chosen.unwrap_or(inner.settings.receipts),
-                    own: chosen.is_some(),
-                })
+        let id = person.id;
+        self.turn(move |turn| {
+            let message = match change {
+                Some(by) => turn.change_receipts(id, by)?,
+                None => turn.receipts_are(id)?,
+            };
+            let chosen = people::receipts(turn.tx, id)?;
+            Ok(ReceiptsView {
+                message,
+                receipts: chosen.unwrap_or(turn.inner.settings.receipts),
+                own: chosen.is_some(),
             })
-            .await
+        })
+        .await
     }
 }
 
@@ -249,21 +225,6 @@ impl Turn<'_> {
         })
     }
 
-    /// `briefing 8:30`, `quiet 20:00-8:00`, their `off` and their `default`.
-    pub(super) fn rhythm(
-        &self,
-        person: &Person,
-        change: RhythmChange,
-    ) -> DbResult<Result<Done, TurnedDown>> {
-        let words = self.change_rhythm(person, change)?;
-        Ok(words.map(|words| {
-            Done::Said(Said {
-                words,
-                ..Said::default()
-            })
-        }))
-    }
-
     /// `quiet`
     pub(super) fn quiet_is(&self, person: &Person) -> DbResult<reply::Words> {
         let chosen = rhythms::of(self.tx, person.id)?;
@@ -276,11 +237,12 @@ impl Turn<'_> {
         ))
     }
 
-    fn change_rhythm(
+    /// `briefing 8:30`, `quiet 20:00-8:00`, their `off` and their `default`.
+    pub(super) fn change_rhythm(
         &self,
         person: &Person,
         change: RhythmChange,
-    ) -> DbResult<Result<reply::Words, TurnedDown>> {
+    ) -> Result<reply::Words, Stop> {
         let mut chosen = rhythms::of(self.tx, person.id)?;
         let usual = rhythms::defaults(self.tx)?;
         let wants_something = match change {
@@ -290,7 +252,7 @@ impl Turn<'_> {
             RhythmChange::UsualQuiet => usual.quiet.is_some(),
         };
         if wants_something && people::reached_in(self.tx, person.id)?.is_none() {
-            return Ok(Err(TurnedDown::Unfit(reply::nowhere_to_tell())));
+            return Err(Rejection::Unfit(reply::nowhere_to_tell()).into());
         }
         let words = match change {
             RhythmChange::Briefing(_) | RhythmChange::UsualBriefing => {
@@ -320,7 +282,7 @@ impl Turn<'_> {
         rhythms::set(self.tx, person.id, &chosen)?;
         self.tx.wake(Wake::Rhythms);
         self.tx.wake(Wake::Homes);
-        Ok(Ok(words))
+        Ok(words)
     }
 
     /// What was held comes first, then the briefing: each is claimed in this transaction.
@@ -357,7 +319,7 @@ impl Turn<'_> {
                 said.words = said.words.text("\n").then(words.clone());
                 said.parts.push(Part::Text(words));
             }
-            self.post(Draft {
+            self.post(&Draft {
                 channel,
                 person: Some(person.id),
                 pin: said.pin,
@@ -373,7 +335,7 @@ impl Turn<'_> {
     fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Words]) -> DbResult<()> {
         for held in held.chunks(BLOCKS * reply::HELD_BLOCK) {
             let (words, parts) = reply::held(held);
-            self.post(Draft {
+            self.post(&Draft {
                 channel: channel.to_owned(),
                 person: Some(person.id),
                 words: Some(words),
@@ -381,12 +343,6 @@ impl Turn<'_> {
                 ..Draft::default()
             })?;
         }
-        Ok(())
-    }
-
-    fn post(&self, draft: Draft) -> DbResult<()> {
-        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
-        self.tx.wake(Wake::Messages);
         Ok(())
     }
 }

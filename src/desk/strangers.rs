@@ -9,9 +9,7 @@ use super::turn::Turn;
 use crate::domain::person::{Member, NotAllowed};
 use crate::domain::reply;
 use crate::runtime::lock;
-use crate::store::messages::{self, Draft};
-use crate::store::slack_events::dm_of;
-use crate::store::{DbResult, Wake, deliveries};
+use crate::store::{DbResult, deliveries};
 
 /// How often one of them is logged at most.
 const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
@@ -47,29 +45,14 @@ impl Strangers {
 impl Turn<'_> {
     /// A full member who is none of [[people]] asked for something: operators hear of each of them once.
     pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
-        let inner = self.inner;
-        inner
+        self.inner
             .strangers
             .refused(&member.id, &NotAllowed::Unknown, self.now);
         if !deliveries::alarm(self.tx, &format!("stranger {}", member.id), self.now)? {
             return Ok(());
         }
         let words = reply::stranger(&member.name, &member.id);
-        for operator in inner
-            .settings
-            .operators
-            .iter()
-            .filter(|id| **id != member.id)
-        {
-            let draft = Draft {
-                channel: dm_of(self.tx, operator)?,
-                words: Some(words.clone()),
-                ..Draft::default()
-            };
-            messages::add(self.tx, &draft, &self.ulid(), self.now)?;
-            self.tx.wake(Wake::Messages);
-        }
-        Ok(())
+        self.tell_operators(&words, Some(&member.id))
     }
 }
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::gestures::is_overheard;
+use super::stop::{Rejection, Stop};
 use super::{
     Answer, Asked, Brief, Gesture, Heard, Inner, OUTBOX_MAX, Once, Receipts, Report, ReportState,
-    Scored, TurnedDown, health_of_sources, person_of,
+    Scored, health_of_sources, person_of, report_of,
 };
 use crate::bounds::Bound;
 use crate::domain::card::{Part, Press, card, is_card_alone, item, undo_button};
@@ -27,13 +28,15 @@ use crate::domain::rhythm::{Quiet, RhythmChange, Setting};
 use crate::domain::set_aside;
 use crate::domain::sign;
 use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
-use crate::settle::{Ranked, first_of_queue, open, points, queue, shown};
+use crate::settle::{Occasion, Ranked, first_of_queue, open, points, queue, settle, shown};
 use crate::store::messages::{self, Draft};
 use crate::store::operations::{self, NewCommand, Surface};
 use crate::store::reactions::{self, NewReaction};
 use crate::store::set_aside as store_set_aside;
 use crate::store::tasks::{self, Stored};
-use crate::store::{Db, DbResult, Tx, Wake, blocking, deliveries, people, rhythms, snoozes};
+use crate::store::{
+    Db, DbResult, Tx, Wake, blocking, deliveries, people, rhythms, slack_events, snoozes,
+};
 
 /// Tasks that `list` shows where no number is given.
 const LIST: usize = 10;
@@ -67,6 +70,15 @@ pub(super) struct Said {
     pub(super) command: Option<i64>,
 }
 
+impl From<Words> for Said {
+    fn from(words: Words) -> Said {
+        Said {
+            words,
+            ..Said::default()
+        }
+    }
+}
+
 /// Where and when a command was typed.
 pub(super) struct Typed {
     pub(super) surface: Surface,
@@ -84,6 +96,22 @@ pub(super) struct Typed {
     pub(super) email: Option<bool>,
 }
 
+impl Typed {
+    /// A request to our API that is no command line's and is repeated at will.
+    pub(super) fn over_http(at: DateTime<Utc>) -> Typed {
+        Typed {
+            surface: Surface::Api,
+            via: Via::Http,
+            at,
+            under: None,
+            once: None,
+            channel: None,
+            from: None,
+            email: None,
+        }
+    }
+}
+
 /// One command's turn: everything that it decides is read and written in one transaction.
 pub(super) struct Turn<'a> {
     pub(super) inner: &'a Inner,
@@ -97,7 +125,7 @@ impl Turn<'_> {
         &self,
         heard: &Heard,
         member: &Member,
-        asked: Result<Command, Words>,
+        asked: Result<Command, Rejection>,
     ) -> DbResult<Option<i64>> {
         let mut person = person_of(self.tx, member)?;
         let mut creates = false;
@@ -115,12 +143,11 @@ impl Turn<'_> {
         let reactions_too = receipts.unwrap_or(self.inner.settings.receipts) == Receipts::Reactions;
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
-            (_, Err(hint)) => Err(TurnedDown::Unfit(hint)),
+            (_, Err(rejection)) => Err(rejection.into()),
             (None, Ok(_)) => {
                 self.tell_of_a_stranger(member)?;
-                Err(TurnedDown::Unfit(
-                    Words::new().text(NotAllowed::Unknown.to_string()),
-                ))
+                let words = Words::new().text(NotAllowed::Unknown.to_string());
+                Err(Rejection::Unfit(words).into())
             }
             (Some(person), Ok(command)) => {
                 creates = matches!(command, Command::Create(_));
@@ -153,14 +180,14 @@ impl Turn<'_> {
                     },
                     email: Some(member.email.is_some()),
                 };
-                self.do_it(person, command, &typed)?
+                self.do_it(person, command, &typed)
             }
         };
         let (command, said) = match done {
             Ok(Done::Accepted { command, .. }) => (Some(command), None),
             Ok(Done::Said(said) | Done::Settled { said, .. }) => (None, Some(said)),
-            Err(turned_down) => {
-                let mut said = self.turn_down(person.as_ref(), turned_down)?;
+            Err(stop) => {
+                let mut said = self.turn_down(person.as_ref(), stop.rejection()?)?;
                 said.words = with_what_was_filled_in(said.words, heard.gesture.filled());
                 (None, Some(said))
             }
@@ -208,8 +235,7 @@ impl Turn<'_> {
             words: command.is_none().then_some(said.words),
             parts: said.parts,
         };
-        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
-        self.tx.wake(Wake::Messages);
+        self.post(&draft)?;
         Ok(command)
     }
 
@@ -309,9 +335,7 @@ impl Turn<'_> {
             )),
             ..Draft::default()
         };
-        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
-        self.tx.wake(Wake::Messages);
-        Ok(())
+        self.post(&draft)
     }
 
     /// Says something besides the answer, where that stands. Where nobody was answered, for it was said among people in a
@@ -328,26 +352,34 @@ impl Turn<'_> {
             words: Some(words),
             ..Draft::default()
         };
-        messages::add(self.tx, &draft, &self.ulid(), self.now)?;
+        self.post(&draft)
+    }
+
+    /// Has a message posted.
+    pub(super) fn post(&self, draft: &Draft) -> DbResult<()> {
+        messages::add(self.tx, draft, &self.ulid(), self.now)?;
         self.tx.wake(Wake::Messages);
         Ok(())
     }
 
+    /// Has the operators told, each in their DM.
+    pub(super) fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
+        let operators = self.inner.settings.operators.iter();
+        for operator in operators.filter(|id| but != Some(id.as_str())) {
+            self.post(&Draft {
+                channel: slack_events::dm_of(self.tx, operator)?,
+                words: Some(words.clone()),
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
-    fn turn_down(&self, person: Option<&Person>, why: TurnedDown) -> DbResult<Said> {
-        let shows_current = matches!(why, TurnedDown::NoCurrent(_));
-        let words = match why {
-            TurnedDown::NoCurrent(words)
-            | TurnedDown::Full(words)
-            | TurnedDown::UnknownTask(words)
-            | TurnedDown::Deleted { words, .. }
-            | TurnedDown::NoAnswer(words)
-            | TurnedDown::NothingToUndo(words)
-            | TurnedDown::Unfit(words) => words,
-            other => Words::new().text(other.to_string()),
-        };
+    fn turn_down(&self, person: Option<&Person>, why: Rejection) -> DbResult<Said> {
+        let shows_current = matches!(why, Rejection::NoCurrent(_));
         let mut said = Said {
-            words: reply::refusal(words),
+            words: reply::refusal(why.words()),
             refused: true,
             ..Said::default()
         };
@@ -366,43 +398,33 @@ impl Turn<'_> {
         Ok(said)
     }
 
-    pub(super) fn answer_request(&self, asked: Asked) -> DbResult<Result<Answer, TurnedDown>> {
+    pub(super) fn answer_request(&self, asked: Asked) -> Result<Answer, Stop> {
         let person = &asked.person;
         if let Some(once) = &asked.once
             && let Some((command, fingerprint)) = operations::once(self.tx, person.id, &once.key)?
         {
             if fingerprint != once.fingerprint {
-                return Ok(Err(TurnedDown::KeyReused));
+                return Err(Rejection::KeyReused.into());
             }
             return self.answered_before(person, command);
         }
         let typed = Typed {
-            surface: Surface::Api,
             via: asked.via,
-            at: self.now,
-            under: None,
             once: asked.once,
-            channel: None,
-            from: None,
-            email: None,
+            ..Typed::over_http(self.now)
         };
         let moving = matches!(asked.command, Command::Next);
         let before = people::pins(self.tx, person.id)?
             .last()
             .and_then(|pin| pin.task);
-        let done = match self.do_it(person, asked.command, &typed)? {
-            Ok(done) => done,
-            Err(turned_down) => {
-                if let TurnedDown::NoCurrent(words) = &turned_down {
-                    self.shown_by_the_answer(person)?;
-                    if let Some(once) = typed.once {
-                        self.remember_refusal(person, once, words)?;
-                    }
-                }
-                return Ok(Err(turned_down));
+        let done = self.do_it(person, asked.command, &typed);
+        if let Err(Stop::Rejected(Rejection::NoCurrent(words))) = &done {
+            self.shown_by_the_answer(person)?;
+            if let Some(once) = &typed.once {
+                self.remember_refusal(person, once.clone(), Refusal::Other, words)?;
             }
-        };
-        Ok(Ok(match done {
+        }
+        Ok(match done? {
             Done::Accepted {
                 command,
                 operation_id,
@@ -427,9 +449,9 @@ impl Turn<'_> {
                         let words = reply::nowhere_to_move(&why);
                         match why {
                             EmptyQueue::NotRead(_) => {
-                                return Ok(Err(TurnedDown::NoAnswer(words)));
+                                return Err(Rejection::NoAnswer(words).into());
                             }
-                            EmptyQueue::NotLinked(_) => return Ok(Err(TurnedDown::Unfit(words))),
+                            EmptyQueue::NotLinked(_) => return Err(Rejection::Unfit(words).into()),
                             _ => words,
                         }
                     }
@@ -447,7 +469,7 @@ impl Turn<'_> {
                     current: current.map(Box::new),
                 }
             }
-        }))
+        })
     }
 
     /// Whoever gets an answer over HTTP has been shown their current task with it.
@@ -465,53 +487,26 @@ impl Turn<'_> {
             None => None,
         };
         let report = Report {
-            state: ReportState::Done,
-            message: said.words.clone(),
-            task: None,
-            current_state: None,
-            conflict: false,
-            completed: false,
-            operation_id: None,
             emptied: next.is_none(),
             next,
+            ..local(said.words.clone(), None)
         };
         self.remember(person, once, "next", &report)
     }
 
     /// A request without a current task pins one and shows it. Repeated by a client that never got that answer, it must
-    /// not be carried out on a task that nobody has read about.
-    fn remember_refusal(&self, person: &Person, once: Once, words: &Words) -> DbResult<()> {
-        let report = Report {
-            state: ReportState::Refused(Refusal::Other),
-            message: words.clone(),
-            task: None,
-            current_state: None,
-            conflict: false,
-            completed: false,
-            operation_id: None,
-            emptied: false,
-            next: None,
-        };
-        self.remember(person, once, "none", &report)
-    }
-
-    /// An `undo` that found nothing must not, when it is repeated, find what was done since.
-    pub(super) fn remember_nothing(
+    /// not be carried out on a task that nobody has read about. Likewise an `undo` that found nothing must not, when it is
+    /// repeated, find what was done since.
+    pub(super) fn remember_refusal(
         &self,
         person: &Person,
         once: Once,
+        why: Refusal,
         words: &Words,
     ) -> DbResult<()> {
         let report = Report {
-            state: ReportState::Refused(Refusal::Changed),
-            message: words.clone(),
-            task: None,
-            current_state: None,
-            conflict: false,
-            completed: false,
-            operation_id: None,
-            emptied: false,
-            next: None,
+            state: ReportState::Refused(why),
+            ..local(words.clone(), None)
         };
         self.remember(person, once, "none", &report)
     }
@@ -536,74 +531,58 @@ impl Turn<'_> {
         operations::report(self.tx, command, &json, true, self.now)
     }
 
-    fn answered_before(
-        &self,
-        person: &Person,
-        command: i64,
-    ) -> DbResult<Result<Answer, TurnedDown>> {
+    fn answered_before(&self, person: &Person, command: i64) -> Result<Answer, Stop> {
         let first = operations::of_command(self.tx, command)?.into_iter().next();
         if let Some(first) = first {
-            return Ok(Ok(Answer::Accepted {
+            return Ok(Answer::Accepted {
                 command,
                 operation_id: first.operation.id,
-            }));
+            });
         }
-        let report = operations::command(self.tx, command)?
-            .and_then(|row| serde_json::from_str::<Report>(row.report.as_deref()?).ok());
-        let Some(report) = report else {
-            return Ok(Err(TurnedDown::KeyReused));
+        let row = operations::command(self.tx, command)?;
+        let Some(report) = row.as_ref().and_then(report_of) else {
+            return Err(Rejection::KeyReused.into());
         };
         if report.state == ReportState::Refused(Refusal::Other) {
-            return Ok(Err(TurnedDown::NoCurrent(report.message)));
+            return Err(Rejection::NoCurrent(report.message).into());
         }
         if report.state == ReportState::Refused(Refusal::Changed) {
-            return Ok(Err(TurnedDown::NothingToUndo(report.message)));
+            return Err(Rejection::NothingToUndo(report.message).into());
         }
         if report.task.is_some() {
-            return Ok(Ok(Answer::Settled(Box::new(report))));
+            return Ok(Answer::Settled(Box::new(report)));
         }
-        let current = match report
-            .next
-            .as_ref()
-            .map(|next| self.by_id(&next.task_id))
-            .transpose()?
-        {
+        let next = report.next.as_ref().map(|next| self.by_id(&next.task_id));
+        let current = match next {
             Some(Ok(Target {
                 stored: Some(stored),
                 ..
-            })) => Some(self.scored(stored, person)?),
+            })) => Some(Box::new(self.scored(stored, person)?)),
+            Some(Err(Stop::Db(error))) => return Err(error.into()),
             _ => None,
         };
-        Ok(Ok(Answer::Moved {
+        Ok(Answer::Moved {
             message: report.message,
-            current: current.map(Box::new),
-        }))
+            current,
+        })
     }
 
-    fn do_it(
-        &self,
-        person: &Person,
-        command: Command,
-        typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
+    fn do_it(&self, person: &Person, command: Command, typed: &Typed) -> Result<Done, Stop> {
         if asks_a_source(&command) {
             let waiting = operations::count_pending_of(self.tx, person.id)?;
             if waiting >= OUTBOX_MAX {
                 Bound::Outbox.reached(format_args!(
                     "{waiting} writes of one person wait for an outcome, and the next are turned down"
                 ));
-                return Ok(Err(TurnedDown::Full(reply::too_many_writes(waiting))));
+                return Err(Rejection::Full(reply::too_many_writes(waiting)).into());
             }
         }
-        match command {
+        let said = match command {
             Command::Done { task, comment } => {
-                if let Some(too_long) = comment.as_deref().and_then(over_long) {
-                    return Ok(Err(too_long));
+                if let Some(comment) = &comment {
+                    fits(comment)?;
                 }
-                let target = match self.target(person, task, typed)? {
-                    Ok(target) => target,
-                    Err(turned_down) => return Ok(Err(turned_down)),
-                };
+                let target = self.target(person, task, typed)?;
                 self.end_snooze(person, &target)?;
                 let mut writes = vec![Write::Complete {
                     task: target.key.clone(),
@@ -614,113 +593,92 @@ impl Turn<'_> {
                     task: target.key.clone(),
                     text,
                 }));
-                self.accept(person, typed, "done", writes).map(Ok)
+                return self.accept(person, typed, "done", writes);
             }
             Command::Comment { task, text } => {
-                if let Some(too_long) = over_long(&text) {
-                    return Ok(Err(too_long));
-                }
-                let target = match self.target(person, task, typed)? {
-                    Ok(target) => target,
-                    Err(turned_down) => return Ok(Err(turned_down)),
-                };
+                fits(&text)?;
+                let target = self.target(person, task, typed)?;
                 let comment = Write::Comment {
                     text: self.signed(person, target.key.source(), &text, typed.surface)?,
                     task: target.key,
                 };
-                self.accept(person, typed, "comment", vec![comment]).map(Ok)
+                return self.accept(person, typed, "comment", vec![comment]);
             }
             Command::Reply(text) => {
                 let text = text.trim().to_owned();
-                let on_it = |row| Command::Comment {
-                    task: Some(Ref::Row(row)),
-                    text: text.clone(),
+                let Some(row) = typed.under else {
+                    let words = match command::parse(&text) {
+                        Ok(_) => reply::no_task_here(),
+                        Err(hint) => Words::new().text(hint.to_string()),
+                    };
+                    return Err(Rejection::Unfit(words).into());
                 };
-                match typed.under {
-                    Some(row) => self.do_it(person, on_it(row), typed),
-                    None => Ok(Err(TurnedDown::Unfit(command::parse(&text).map_or_else(
-                        |hint| Words::new().text(hint.to_string()),
-                        |_| reply::no_task_here(),
-                    )))),
-                }
+                let task = Some(Ref::Row(row));
+                return self.do_it(person, Command::Comment { task, text }, typed);
             }
-            Command::Create(create) => self.create(person, create, typed),
-            Command::Current => self.show(person).map(|said| Ok(Done::Said(said))),
-            Command::Next => self.next(person).map(|said| Ok(Done::Said(said))),
-            Command::NextFrom(task) => self
-                .next_from(person, &task)
-                .map(|said| said.map(Done::Said)),
-            Command::Start { task } => self.start(person, task, typed),
-            Command::Snooze { task, until } => self.snooze(person, task, &until, typed),
-            Command::Reopen { task } => self.reopen(person, task, typed),
-            Command::Assign { task, to } => self.assign(person, task, &to, typed),
-            Command::Claim { task } => self.claim(person, task, typed),
-            Command::Due { task, at } => self.due(person, task, at.as_ref(), typed),
+            Command::Create(create) => return self.create(person, create, typed),
+            Command::Start { task } => return self.start(person, task, typed),
+            Command::Snooze { task, until } => return self.snooze(person, task, &until, typed),
+            Command::Reopen { task } => return self.reopen(person, task, typed),
+            Command::Assign { task, to } => return self.assign(person, task, &to, typed),
+            Command::Claim { task } => return self.claim(person, task, typed),
+            Command::Due { task, at } => return self.due(person, task, at.as_ref(), typed),
             Command::Prioritise { task, priority } => {
-                self.prioritise(person, task, priority, typed)
+                return self.prioritise(person, task, priority, typed);
             }
-            Command::Undo { of } => self.undo(person, of.as_ref(), typed),
-            Command::NotDone(row) => self.not_done(person, row, typed),
-            Command::Why { task } => self.why(person, task, typed),
-            Command::Log { task, limit } => self.log(person, task, limit, typed),
-            Command::Morning => self.morning(person),
-            Command::Briefing(at) => self.rhythm(person, RhythmChange::Briefing(at)),
-            Command::Quiet(hours) => self.rhythm(person, RhythmChange::Quiet(hours)),
+            Command::Undo { of } => return self.undo(person, of.as_ref(), typed),
+            Command::NotDone(row) => return self.not_done(person, row, typed),
+            Command::Linked { source, account } => {
+                return self.link(person, source, &account, typed);
+            }
+            Command::Unlink { source } => return self.unlink(person, source, typed),
+            // Not looked up, for it cannot be.
+            Command::Link { source, .. } => {
+                self.own_link(person, source)?;
+                return Err(Rejection::NoAnswer(reply::not_confirmed(source, "")).into());
+            }
+            Command::Current => self.show(person)?,
+            Command::Next => self.next(person)?,
+            Command::NextFrom(task) => self.next_from(person, &task)?,
+            Command::Why { task } => self.why(person, task, typed)?,
+            Command::Log { task, limit } => self.log(person, task, limit, typed)?,
+            Command::Morning => self.gather_morning(person)?.1,
+            Command::List { limit, filter } => self.list(person, limit, &filter)?,
+            Command::Status => self.status(person)?,
+            Command::Whoami => self.whoami(person, typed)?,
+            Command::Briefing(at) => self
+                .change_rhythm(person, RhythmChange::Briefing(at))?
+                .into(),
+            Command::Quiet(hours) => self
+                .change_rhythm(person, RhythmChange::Quiet(hours))?
+                .into(),
             Command::QuietFrom(from) => {
-                let hours = self.quiet_hours(person)?;
-                self.rhythm(
-                    person,
-                    RhythmChange::Quiet(Quiet::between(from, hours.until())),
-                )
+                let hours = Quiet::between(from, self.quiet_hours(person)?.until());
+                self.change_rhythm(person, RhythmChange::Quiet(hours))?
+                    .into()
             }
             Command::QuietUntil(until) => {
-                let hours = self.quiet_hours(person)?;
-                self.rhythm(
-                    person,
-                    RhythmChange::Quiet(Quiet::between(hours.from(), until)),
-                )
+                let hours = Quiet::between(self.quiet_hours(person)?.from(), until);
+                self.change_rhythm(person, RhythmChange::Quiet(hours))?
+                    .into()
             }
-            Command::QuietHours => Ok(Ok(Done::Said(Said {
-                words: self.quiet_is(person)?,
-                ..Said::default()
-            }))),
-            Command::List { limit, filter } => {
-                Ok(self.list(person, limit, &filter)?.map(Done::Said))
-            }
-            Command::Status => self.status(person).map(|said| Ok(Done::Said(said))),
-            Command::Whoami => self.whoami(person, typed).map(Ok),
-            Command::Linked { source, account } => self.link(person, source, &account, typed),
-            Command::Unlink { source } => self.unlink(person, source, typed),
-            // Not looked up, for it cannot be.
-            Command::Link { source, .. } => Ok(Err(self
-                .cannot_link(person, source)?
-                .unwrap_or_else(|| TurnedDown::NoAnswer(reply::not_confirmed(source, ""))))),
+            Command::QuietHours => self.quiet_is(person)?.into(),
             Command::Mute(muted) => {
                 people::mute(self.tx, person.id, muted)?;
-                Ok(Ok(Done::Said(Said {
-                    words: reply::muted(muted),
-                    ..Said::default()
-                })))
+                reply::muted(muted).into()
             }
-            Command::ReceiptsAre => Ok(Ok(Done::Said(Said {
-                words: self.receipts_are(person.id)?,
-                ..Said::default()
-            }))),
-            Command::Receipts(by) => Ok(Ok(Done::Said(Said {
-                words: self.change_receipts(person.id, Some(by))?,
-                ..Said::default()
-            }))),
-            Command::Usual(Setting::Briefing) => self.rhythm(person, RhythmChange::UsualBriefing),
-            Command::Usual(Setting::Quiet) => self.rhythm(person, RhythmChange::UsualQuiet),
-            Command::Usual(Setting::Receipts) => Ok(Ok(Done::Said(Said {
-                words: self.change_receipts(person.id, None)?,
-                ..Said::default()
-            }))),
-            Command::Help => Ok(Ok(Done::Said(Said {
-                words: reply::help(),
-                ..Said::default()
-            }))),
-        }
+            Command::ReceiptsAre => self.receipts_are(person.id)?.into(),
+            Command::Receipts(by) => self.change_receipts(person.id, Some(by))?.into(),
+            Command::Usual(Setting::Briefing) => self
+                .change_rhythm(person, RhythmChange::UsualBriefing)?
+                .into(),
+            Command::Usual(Setting::Quiet) => {
+                self.change_rhythm(person, RhythmChange::UsualQuiet)?.into()
+            }
+            Command::Usual(Setting::Receipts) => self.change_receipts(person.id, None)?.into(),
+            Command::Help => reply::help().into(),
+        };
+        Ok(Done::Said(said))
     }
 
     /// Those that somebody has, of which one end is to be another; else those of the night.
@@ -736,16 +694,8 @@ impl Turn<'_> {
         typed: &Typed,
         verb: &'static str,
         writes: Vec<Write>,
-    ) -> DbResult<Done> {
-        let command = NewCommand {
-            person: person.id,
-            surface: typed.surface,
-            verb,
-            typed_at: typed.at,
-            once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
-        };
-        let command = operations::add_command(self.tx, &command, self.now)?;
-        operations::came_by(self.tx, command, typed.via)?;
+    ) -> Result<Done, Stop> {
+        let command = self.command(person, typed, verb)?;
         let mut first = None;
         for write in writes {
             let id = self.ulid();
@@ -772,17 +722,18 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         typed: &Typed,
-    ) -> DbResult<Result<Target, TurnedDown>> {
+    ) -> Result<Target, Stop> {
         let row = match task {
             Some(Ref::Nth(number)) => match people::numbered(self.tx, person.id, number, typed.at)?
             {
                 Some(row) => Some(row),
                 None => {
                     let seen = people::has_seen_a_list(self.tx, person.id, typed.at)?;
-                    return Ok(Err(TurnedDown::UnknownTask(match seen {
+                    return Err(Rejection::UnknownTask(match seen {
                         true => reply::not_in_list(number),
                         false => reply::no_list_yet(),
-                    })));
+                    })
+                    .into());
                 }
             },
             Some(Ref::Issue(number)) => return self.issue(None, number),
@@ -801,32 +752,32 @@ impl Turn<'_> {
             None => None,
         };
         match stored {
-            Some(stored) => Ok(Ok(Target {
+            Some(stored) => Ok(Target {
                 key: stored.task.key.clone(),
                 stored: Some(stored),
-            })),
-            None => self.no_current(person).map(Err),
+            }),
+            None => Err(self.no_current(person)?.into()),
         }
     }
 
     /// Nothing was shown before: nothing is changed, and the first of the queue is shown now.
-    fn no_current(&self, person: &Person) -> DbResult<TurnedDown> {
+    fn no_current(&self, person: &Person) -> DbResult<Rejection> {
         let (_, current) = self.show_current(person)?;
-        Ok(TurnedDown::NoCurrent(match current {
+        Ok(Rejection::NoCurrent(match current {
             Some(stored) => reply::no_current(self.card(&stored, person)?),
             None => reply::no_current_in(self.empty(person)?),
         }))
     }
 
-    pub(super) fn by_id(&self, id: &TaskId) -> DbResult<Result<Target, TurnedDown>> {
+    pub(super) fn by_id(&self, id: &TaskId) -> Result<Target, Stop> {
         if let Some((repo, number)) = id.issue() {
             return self.issue(repo, number);
         }
         let Some(clickup_id) = id.clickup_id() else {
-            return Ok(Err(TurnedDown::UnknownTask(reply::names_no_task(id))));
+            return Err(Rejection::UnknownTask(reply::names_no_task(id)).into());
         };
         if !self.inner.settings.has(Source::ClickUp) {
-            return Ok(Err(not_configured(Source::ClickUp)));
+            return Err(not_configured(Source::ClickUp).into());
         }
         let key = TaskKey::clickup(clickup_id);
         if tasks::by_key(self.tx, &key)?.is_none()
@@ -838,40 +789,41 @@ impl Turn<'_> {
         self.by_key(key)
     }
 
-    fn issue(&self, repo: Option<&RepoName>, number: u64) -> DbResult<Result<Target, TurnedDown>> {
+    fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
         let settings = &self.inner.settings;
         let Some(repo) = repo.or(settings.repos.first()) else {
-            return Ok(Err(not_configured(Source::GitHub)));
+            return Err(not_configured(Source::GitHub).into());
         };
         match tasks::repository(self.tx, repo)? {
             Some(repository) => self.by_key(TaskKey::github(repository, number)),
             None if settings.repos.iter().any(|configured| configured.is(repo)) => {
-                Ok(Err(TurnedDown::UnknownTask(reply::not_read_yet(repo))))
+                Err(Rejection::UnknownTask(reply::not_read_yet(repo)).into())
             }
-            None => Ok(Err(TurnedDown::UnknownTask(reply::repo_not_followed(repo)))),
+            None => Err(Rejection::UnknownTask(reply::repo_not_followed(repo)).into()),
         }
     }
 
     /// The task of a button, a form or a message of ours. It may be gone since, or this store may never have had it.
-    pub(super) fn by_press(&self, task: &Ref) -> DbResult<Result<Target, TurnedDown>> {
+    pub(super) fn by_press(&self, task: &Ref) -> Result<Target, Stop> {
         match self.pressed_task(task)? {
             Some(stored) => self.by_key(stored.task.key),
-            None => Ok(Err(TurnedDown::UnknownTask(reply::not_a_button()))),
+            None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
         }
     }
 
-    fn by_key(&self, key: TaskKey) -> DbResult<Result<Target, TurnedDown>> {
+    fn by_key(&self, key: TaskKey) -> Result<Target, Stop> {
         let stored = tasks::by_key(self.tx, &key)?;
         if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
-            return Ok(Err(TurnedDown::Deleted {
+            return Err(Rejection::Deleted {
                 row: gone.row,
                 words: reply::deleted(&gone.task),
-            }));
+            }
+            .into());
         }
-        Ok(Ok(Target { key, stored }))
+        Ok(Target { key, stored })
     }
 
-    pub(super) fn new_task(&self, create: Create) -> DbResult<Result<NewTask, TurnedDown>> {
+    pub(super) fn new_task(&self, create: Create) -> Result<NewTask, Stop> {
         let settings = &self.inner.settings;
         let wanted = create
             .source
@@ -883,17 +835,11 @@ impl Turn<'_> {
             None => settings.sources().next().unwrap_or(settings.default_source),
         };
         let place = match source {
-            Source::ClickUp => match self.place_in_clickup(create.list.as_deref())? {
-                Ok(place) => place,
-                Err(turned_down) => return Ok(Err(turned_down)),
-            },
-            Source::GitHub => match self.place_in_github(create.repo.as_ref()) {
-                Ok(place) => place,
-                Err(turned_down) => return Ok(Err(turned_down)),
-            },
+            Source::ClickUp => self.place_in_clickup(create.list.as_deref())?,
+            Source::GitHub => self.place_in_github(create.repo.as_ref())?,
         };
         if create.due.is_some() && source == Source::GitHub {
-            return Ok(Err(TurnedDown::Unfit(reply::no_due_date())));
+            return Err(Rejection::Unfit(reply::no_due_date()).into());
         }
         let new = NewTask {
             place,
@@ -903,13 +849,14 @@ impl Turn<'_> {
             due: create.due,
             assignee: None,
         };
-        Ok(fit(&new).map(|()| new))
+        fit(&new)?;
+        Ok(new)
     }
 
-    fn place_in_clickup(&self, list: Option<&str>) -> DbResult<Result<Place, TurnedDown>> {
+    fn place_in_clickup(&self, list: Option<&str>) -> Result<Place, Stop> {
         let lists = &self.inner.settings.lists;
         let Some(default) = lists.first() else {
-            return Ok(Err(not_configured(Source::ClickUp)));
+            return Err(not_configured(Source::ClickUp).into());
         };
         let asked = list.unwrap_or(default);
         let mut archived = None;
@@ -924,15 +871,16 @@ impl Turn<'_> {
                 archived.get_or_insert(name.unwrap_or_else(|| list.clone()));
                 continue;
             }
-            return Ok(Ok(Place::List(list.clone())));
+            return Ok(Place::List(list.clone()));
         }
-        Ok(Err(TurnedDown::Unfit(match archived {
+        Err(Rejection::Unfit(match archived {
             Some(name) => reply::list_archived(&name),
             None => reply::list_not_followed(asked),
-        })))
+        })
+        .into())
     }
 
-    fn place_in_github(&self, repo: Option<&RepoName>) -> Result<Place, TurnedDown> {
+    fn place_in_github(&self, repo: Option<&RepoName>) -> Result<Place, Rejection> {
         let repos = &self.inner.settings.repos;
         let Some(default) = repos.first() else {
             return Err(not_configured(Source::GitHub));
@@ -942,7 +890,7 @@ impl Turn<'_> {
         };
         match repos.iter().find(|configured| configured.is(asked)) {
             Some(repo) => Ok(Place::Repo(repo.clone())),
-            None => Err(TurnedDown::Unfit(reply::repo_not_followed(asked))),
+            None => Err(Rejection::Unfit(reply::repo_not_followed(asked))),
         }
     }
 
@@ -998,15 +946,15 @@ impl Turn<'_> {
     }
 
     /// `next` from a card: it moves on from what is current, and from nothing else.
-    fn next_from(&self, person: &Person, task: &Ref) -> DbResult<Result<Said, TurnedDown>> {
+    fn next_from(&self, person: &Person, task: &Ref) -> Result<Said, Stop> {
         let Some(stored) = self.pressed_task(task)? else {
-            return Ok(Err(TurnedDown::UnknownTask(reply::not_a_button())));
+            return Err(Rejection::UnknownTask(reply::not_a_button()).into());
         };
         let current = people::pins(self.tx, person.id)?
             .last()
             .and_then(|pin| pin.task);
         if current == Some(stored.row) {
-            return self.next(person).map(Ok);
+            return Ok(self.next(person)?);
         }
         let mut said = self.show(person)?;
         if said.about.is_some() {
@@ -1014,7 +962,7 @@ impl Turn<'_> {
             said.parts
                 .insert(0, Part::Text(reply::not_current_any_more(Words::new())));
         }
-        Ok(Ok(said))
+        Ok(said)
     }
 
     /// `next`: on to the task behind the current one, without completing it.
@@ -1056,16 +1004,8 @@ impl Turn<'_> {
     }
 
     /// `list [N] [FILTER…]`
-    fn list(
-        &self,
-        person: &Person,
-        limit: Option<usize>,
-        filter: &Filter,
-    ) -> DbResult<Result<Said, TurnedDown>> {
-        let ranked = match self.filtered(person, filter)? {
-            Ok(ranked) => ranked,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+    fn list(&self, person: &Person, limit: Option<usize>, filter: &Filter) -> Result<Said, Stop> {
+        let ranked = self.filtered(person, filter)?;
         let limit = limit.unwrap_or(LIST).min(LIST_MAX);
         let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
         let list = people::list(self.tx, person.id, &rows, None)?;
@@ -1089,24 +1029,17 @@ impl Turn<'_> {
             })
             .collect();
         parts.extend(reply::more_of(ranked.len(), listed.len(), filter).map(Part::Text));
-        Ok(Ok(Said {
+        Ok(Said {
             words,
             parts,
             list: Some(list),
             ..Said::default()
-        }))
+        })
     }
 
     /// A person's tasks in order, narrowed: the queue, or what it leaves out if that is asked for.
-    pub(super) fn filtered(
-        &self,
-        person: &Person,
-        filter: &Filter,
-    ) -> DbResult<Result<Ranked, TurnedDown>> {
-        let filter = match with_clients(self.tx, &self.inner.settings.entities, filter)? {
-            Ok(filter) => filter,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+    pub(super) fn filtered(&self, person: &Person, filter: &Filter) -> Result<Ranked, Stop> {
+        let filter = with_clients(self.tx, &self.inner.settings.entities, filter)?;
         let open = open(self.tx, person, self.now, &self.inner.settings.weights)?;
         let mut ranked = match filter.is_of_what_is_held_back() {
             true => open.held_back,
@@ -1117,7 +1050,7 @@ impl Turn<'_> {
                 && (!filter.snoozed || open.snoozed.contains(row))
                 && filter.fits(task, self.now, person.zone)
         });
-        Ok(Ok(ranked))
+        Ok(ranked)
     }
 
     /// What a list says beside what the queue leaves out: for what it waits, until when it is put off.
@@ -1179,6 +1112,11 @@ impl Turn<'_> {
         Ok(Scored::from((stored.task, points)))
     }
 
+    pub(super) fn settle(&self, command: i64, occasion: Occasion) -> DbResult<()> {
+        let weights = &self.inner.settings.weights;
+        settle(self.tx, command, occasion, self.now, weights)
+    }
+
     pub(super) fn ulid(&self) -> String {
         ulid::Ulid::from_datetime(self.now.into()).to_string()
     }
@@ -1203,11 +1141,11 @@ pub(super) fn with_clients(
     connection: &Db,
     entities: &Entities,
     filter: &Filter,
-) -> DbResult<Result<Filter, TurnedDown>> {
+) -> Result<Filter, Stop> {
     let mut known = filter.clone();
     known.entities.clear();
     if filter.entities.is_empty() {
-        return Ok(Ok(known));
+        return Ok(known);
     }
     let clients = tasks::entities(connection)?;
     let is_known =
@@ -1215,7 +1153,7 @@ pub(super) fn with_clients(
     if filter.entities.len() > 1 && !filter.entities.iter().any(is_known) {
         // Prose, and no filter at all.
         let hint = ParseError::NotAFilter(filter.typed.clone());
-        return Ok(Err(TurnedDown::Unfit(Words::new().text(hint.to_string()))));
+        return Err(Rejection::Unfit(Words::new().text(hint.to_string())).into());
     }
     for word in &filter.entities {
         let entity = entities.resolve(word).map(|entity| &entity.id);
@@ -1223,11 +1161,11 @@ pub(super) fn with_clients(
             Some(client) => known.entities.insert(client.to_lowercase()),
             None => {
                 let words = reply::not_a_filter(word, &clients);
-                return Ok(Err(TurnedDown::Unfit(words)));
+                return Err(Rejection::Unfit(words).into());
             }
         };
     }
-    Ok(Ok(known))
+    Ok(known)
 }
 
 /// The client that a word means, as tasks name it.
@@ -1273,7 +1211,7 @@ fn asks_a_source(command: &Command) -> bool {
 /// answer if all goes well.
 fn told_by_reaction(
     heard: &Heard,
-    asked: &Result<Command, Words>,
+    asked: &Result<Command, Rejection>,
     reactions_too: bool,
 ) -> (bool, bool) {
     let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
@@ -1301,6 +1239,21 @@ fn via(heard: &Heard) -> Via {
     }
 }
 
+/// The report of a command that asks nothing of a source.
+pub(super) fn local(message: Words, task: Option<&Task>) -> Report {
+    Report {
+        state: ReportState::Done,
+        message,
+        task: task.map(Brief::from),
+        current_state: task.map(|task| task.source_status.clone()),
+        conflict: false,
+        completed: false,
+        operation_id: None,
+        next: None,
+        emptied: false,
+    }
+}
+
 /// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.
 pub(super) fn lane(person: &Person, write: &Write) -> String {
     match (write, write.task()) {
@@ -1313,32 +1266,29 @@ pub(super) fn lane(person: &Person, write: &Write) -> String {
     }
 }
 
-fn fit(new: &NewTask) -> Result<(), TurnedDown> {
+fn fit(new: &NewTask) -> Result<(), Rejection> {
     if let Some(entity) = &new.entity
         && !is_entity(entity)
     {
-        return Err(TurnedDown::Unfit(reply::odd_entity()));
+        return Err(Rejection::Unfit(reply::odd_entity()));
     }
     let length = new.github_title().chars().count();
     if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {
-        return Err(TurnedDown::Unfit(reply::title_too_long(length)));
+        return Err(Rejection::Unfit(reply::title_too_long(length)));
     }
-    match new
-        .description
-        .as_deref()
-        .and_then(over_long)
-        .or(over_long(&new.title))
-    {
-        Some(turned_down) => Err(turned_down),
-        None => Ok(()),
+    if let Some(description) = &new.description {
+        fits(description)?;
+    }
+    fits(&new.title)
+}
+
+fn fits(text: &str) -> Result<(), Rejection> {
+    match text.chars().count() {
+        length if length > TEXT_MAX => Err(Rejection::Unfit(reply::text_too_long(length))),
+        _ => Ok(()),
     }
 }
 
-fn over_long(text: &str) -> Option<TurnedDown> {
-    let length = text.chars().count();
-    (length > TEXT_MAX).then(|| TurnedDown::Unfit(reply::text_too_long(length)))
-}
-
-fn not_configured(source: Source) -> TurnedDown {
-    TurnedDown::Unfit(reply::not_connected(source))
+fn not_configured(source: Source) -> Rejection {
+    Rejection::Unfit(reply::not_connected(source))
 }

@@ -5,50 +5,52 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::turn::{Done, Said, Target, Turn, Typed, lane};
-use super::{Brief, Report, ReportState, TurnedDown};
+use super::Report;
+use super::stop::{Rejection, Stop};
+use super::turn::{Done, Said, Target, Turn, Typed, lane, local};
 use crate::domain::command::{CommandRef, Ref};
 use crate::domain::log::Change;
-use crate::domain::operation::{Outcome, Write};
+use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Status, Task, TaskKey};
 use crate::domain::undo::{UNDO_WITHIN, Undo};
 use crate::domain::when::{NotThen, When};
 use crate::settle::pins::Mover;
-use crate::settle::{Occasion, parts, record, settle};
+use crate::settle::{Occasion, parts, record};
 use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, NewCommand, OperationRow, State};
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes};
 
-/// What a command came to, or why it was turned down.
-type Decided = DbResult<Result<Done, TurnedDown>>;
-
 impl Turn<'_> {
     /// `start [REF]`
-    pub(super) fn start(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
-        let target = match self.target(person, task, typed)? {
-            Ok(target) => target,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+    pub(super) fn start(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> Result<Done, Stop> {
+        let target = self.target(person, task, typed)?;
         self.end_snooze(person, &target)?;
         let start = Write::Start { task: target.key };
-        self.accept(person, typed, "start", vec![start]).map(Ok)
+        self.accept(person, typed, "start", vec![start])
     }
 
     /// `reopen REF`; nothing but a thread under its message names a task without REF: the current one is open.
-    pub(super) fn reopen(&self, person: &Person, task: Option<Ref>, typed: &Typed) -> Decided {
+    pub(super) fn reopen(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        typed: &Typed,
+    ) -> Result<Done, Stop> {
         if task.is_none() && typed.under.is_none() {
-            return Ok(Err(TurnedDown::Unfit(reply::reopen_which())));
+            return Err(Rejection::Unfit(reply::reopen_which()).into());
         }
-        let target = match self.target(person, task, typed)? {
-            Ok(target) => target,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        let target = self.target(person, task, typed)?;
         self.end_snooze(person, &target)?;
         let reopen = Write::Reopen { task: target.key };
-        self.accept(person, typed, "reopen", vec![reopen]).map(Ok)
+        self.accept(person, typed, "reopen", vec![reopen])
     }
 
     /// `snooze [REF] WHEN`
@@ -58,8 +60,8 @@ impl Turn<'_> {
         task: Option<Ref>,
         until: &When,
         typed: &Typed,
-    ) -> Decided {
-        let unfit = |words| Ok(Err(TurnedDown::Unfit(words)));
+    ) -> Result<Done, Stop> {
+        let unfit = |words| Err(Rejection::Unfit(words).into());
         let until = match until.after(typed.at, person.zone) {
             Ok(until) if until <= self.now => {
                 return unfit(reply::cannot_snooze(&NotThen::NoTime));
@@ -67,10 +69,7 @@ impl Turn<'_> {
             Ok(until) => until,
             Err(why) => return unfit(reply::cannot_snooze(&why)),
         };
-        let stored = match self.known(person, task, typed)? {
-            Ok(stored) => stored,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+        let stored = self.known(person, task, typed)?;
         if stored.task.status == Status::Done {
             return unfit(reply::nothing_to_snooze(&stored.task));
         }
@@ -88,7 +87,6 @@ impl Turn<'_> {
             .mover(person, command, typed)
             .leave(stored.row, &mut report)?;
         self.settled(person, command, report, pin, Some(stored.row))
-            .map(Ok)
     }
 
     /// A task that a command is about and that the mirror has.
@@ -97,24 +95,15 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         typed: &Typed,
-    ) -> DbResult<Result<Stored, TurnedDown>> {
-        Ok(match self.target(person, task, typed)? {
-            Ok(Target {
-                stored: Some(stored),
-                ..
-            }) => Ok(stored),
-            Ok(Target { key, .. }) => {
-                let called = match key.github_parts() {
-                    Some((_, number)) => format!("#{number}"),
-                    None => key.as_str().to_owned(),
-                };
-                Err(TurnedDown::UnknownTask(reply::not_mirrored(
-                    key.source(),
-                    &called,
-                )))
-            }
-            Err(turned_down) => Err(turned_down),
-        })
+    ) -> Result<Stored, Stop> {
+        let target = self.target(person, task, typed)?;
+        Ok(target.stored.ok_or_else(|| {
+            let called = match target.key.github_parts() {
+                Some((_, number)) => format!("#{number}"),
+                None => target.key.as_str().to_owned(),
+            };
+            Rejection::UnknownTask(reply::not_mirrored(target.key.source(), &called))
+        })?)
     }
 
     /// Whoever acts on a task has not put it off any more.
@@ -126,46 +115,44 @@ impl Turn<'_> {
     }
 
     /// `undo`: the last effect of the person's commands that is not undone; or that of the command `of`.
-    pub(super) fn undo(&self, person: &Person, of: Option<&CommandRef>, typed: &Typed) -> Decided {
+    pub(super) fn undo(
+        &self,
+        person: &Person,
+        of: Option<&CommandRef>,
+        typed: &Typed,
+    ) -> Result<Done, Stop> {
         let command = match of {
-            None => return self.take_back(person, self.last_effect(person)?, typed),
+            None => return self.take_back(person, self.last_effect(person), typed),
             Some(CommandRef::Uid(uid)) => operations::by_uid(self.tx, uid)?,
             Some(CommandRef::Row(row)) => Some(*row),
         };
         match command {
-            Some(command) => self.take_back(person, self.named_effect(person, command)?, typed),
-            None => Ok(Err(TurnedDown::NothingToUndo(reply::not_a_button()))),
+            Some(command) => self.take_back(person, self.named_effect(person, command), typed),
+            None => Err(Rejection::NothingToUndo(reply::not_a_button()).into()),
         }
     }
 
-    fn take_back(&self, person: &Person, found: Result<Doing, Words>, typed: &Typed) -> Decided {
-        let doing = match found {
-            Ok(doing) => doing,
-            Err(words) => {
-                if let Some(once) = typed.once.clone() {
-                    self.remember_nothing(person, once, &words)?;
-                }
-                return Ok(Err(TurnedDown::NothingToUndo(words)));
-            }
-        };
+    fn take_back(
+        &self,
+        person: &Person,
+        found: Result<Doing, Stop>,
+        typed: &Typed,
+    ) -> Result<Done, Stop> {
+        if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &typed.once) {
+            let words = why.clone().words();
+            self.remember_refusal(person, once.clone(), Refusal::Changed, &words)?;
+        }
+        let doing = found?;
         let command = self.command(person, typed, "undo")?;
         effects::take(self.tx, doing.command, command)?;
         self.take_button(doing.command)?;
         if let Some(snoozed) = &doing.snoozed {
-            return self
-                .unsnooze(person, typed, command, &doing, snoozed)
-                .map(Ok);
+            return self.unsnooze(person, typed, command, &doing, snoozed);
         }
         let cancelled = effects::withdraw(self.tx, doing.command, self.now)? > 0;
         let rows = operations::of_command(self.tx, doing.command)?;
         if cancelled {
-            settle(
-                self.tx,
-                doing.command,
-                Occasion::Ended,
-                self.now,
-                &self.inner.settings.weights,
-            )?;
+            self.settle(doing.command, Occasion::Ended)?;
         }
         let mut first = None;
         for row in rows.iter().filter(|row| leaves_something(row)) {
@@ -184,47 +171,40 @@ impl Turn<'_> {
         set_aside::behind(self.tx)?;
         if let Some(operation_id) = first {
             self.tx.wake(Wake::Operations);
-            return Ok(Ok(Done::Accepted {
+            return Ok(Done::Accepted {
                 command,
                 operation_id,
-            }));
+            });
         }
         self.undone_here(person, typed, command, &doing, &rows)
-            .map(Ok)
     }
 
     /// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
-    pub(super) fn not_done(&self, person: &Person, row: i64, typed: &Typed) -> Decided {
-        let target = match self.by_press(&Ref::Row(row))? {
-            Ok(target) => target,
-            Err(turned_down) => return Ok(Err(turned_down)),
-        };
+    pub(super) fn not_done(&self, person: &Person, row: i64, typed: &Typed) -> Result<Done, Stop> {
+        let target = self.by_press(&Ref::Row(row))?;
         let doing = effects::completion(self.tx, person.id, &target.key)?;
         let too_old = doing.as_ref().is_some_and(|doing| !self.is_recent(doing));
         let undone = doing.as_ref().is_some_and(|doing| doing.undone);
-        match (doing, target.stored) {
+        let words = match (doing, target.stored) {
             (Some(doing), _) if !too_old && !undone => {
-                let found = self.named_effect(person, doing.command)?;
-                self.take_back(person, found, typed)
+                return self.take_back(person, self.named_effect(person, doing.command), typed);
             }
-            (_, Some(stored)) if stored.task.status != Status::Done => Ok(Ok(Done::Said(Said {
-                words: reply::not_complete(&stored.task),
-                about: Some(stored.row),
-                ..Said::default()
-            }))),
-            (Some(_), _) if undone => Ok(Err(TurnedDown::NothingToUndo(reply::undone_already()))),
-            (_, Some(stored)) => Ok(Err(TurnedDown::NothingToUndo(reply::stays_complete(
-                &stored.task,
-                too_old,
-            )))),
-            (_, None) => Ok(Err(TurnedDown::NothingToUndo(reply::cannot_be_undone(
-                too_old,
-            )))),
-        }
+            (_, Some(stored)) if stored.task.status != Status::Done => {
+                return Ok(Done::Said(Said {
+                    words: reply::not_complete(&stored.task),
+                    about: Some(stored.row),
+                    ..Said::default()
+                }));
+            }
+            (Some(_), _) if undone => reply::undone_already(),
+            (_, Some(stored)) => reply::stays_complete(&stored.task, too_old),
+            (_, None) => reply::cannot_be_undone(too_old),
+        };
+        Err(Rejection::NothingToUndo(words).into())
     }
 
     /// The newest command of somebody's that had an effect, within the time.
-    fn last_effect(&self, person: &Person) -> DbResult<Result<Doing, Words>> {
+    fn last_effect(&self, person: &Person) -> Result<Doing, Stop> {
         let mut too_old = false;
         let elsewhere = restored::until(self.tx, person.id)?;
         for doing in effects::newest(self.tx, person.id)? {
@@ -233,21 +213,22 @@ impl Turn<'_> {
             }
             if elsewhere.is_some_and(|until| doing.typed_at <= until) {
                 // They did something after it that this store does not know.
-                return Ok(Err(reply::last_is_not_known()));
+                return Err(Rejection::NothingToUndo(reply::last_is_not_known()).into());
             }
             if self.is_recent(&doing) {
-                return Ok(Ok(doing));
+                return Ok(doing);
             }
             too_old = true;
         }
         let undone_before = effects::has_undone(self.tx, person.id, self.now - UNDO_WITHIN)?;
-        Ok(Err(reply::nothing_to_undo(undone_before, too_old)))
+        let words = reply::nothing_to_undo(undone_before, too_old);
+        Err(Rejection::NothingToUndo(words).into())
     }
 
     /// The command that a button names.
-    fn named_effect(&self, person: &Person, command: i64) -> DbResult<Result<Doing, Words>> {
+    fn named_effect(&self, person: &Person, command: i64) -> Result<Doing, Stop> {
         let Some(doing) = effects::of(self.tx, person.id, command)? else {
-            return Ok(Err(reply::cannot_be_undone(false)));
+            return Err(Rejection::NothingToUndo(reply::cannot_be_undone(false)).into());
         };
         let why_not = if doing.undone {
             reply::undone_already()
@@ -256,10 +237,10 @@ impl Turn<'_> {
         } else if !self.is_recent(&doing) {
             reply::cannot_be_undone(true)
         } else {
-            return Ok(Ok(doing));
+            return Ok(doing);
         };
         self.take_button(command)?;
-        Ok(Err(why_not))
+        Err(Rejection::NothingToUndo(why_not).into())
     }
 
     /// The answer to a command offers no undo any more.
@@ -327,7 +308,7 @@ impl Turn<'_> {
         command: i64,
         doing: &Doing,
         snoozed: &Snoozed,
-    ) -> DbResult<Done> {
+    ) -> Result<Done, Stop> {
         let before = snoozed.before.filter(|before| *before > self.now);
         snoozes::set(self.tx, person.id, snoozed.task, before)?;
         let stored = tasks::by_row(self.tx, snoozed.task)?;
@@ -355,7 +336,7 @@ impl Turn<'_> {
         command: i64,
         doing: &Doing,
         rows: &[OperationRow],
-    ) -> DbResult<Done> {
+    ) -> Result<Done, Stop> {
         let Some(row) = rows.first() else {
             return self.settled(person, command, local(Words::new(), None), None, None);
         };
@@ -424,7 +405,7 @@ impl Turn<'_> {
         report: Report,
         pin: Option<i64>,
         about: Option<i64>,
-    ) -> DbResult<Done> {
+    ) -> Result<Done, Stop> {
         let json = tasks::json(&report)?;
         operations::report(self.tx, command, &json, true, self.now)?;
         let snoozed = effects::of(self.tx, person.id, command)?.and_then(|doing| doing.snoozed);
@@ -473,20 +454,5 @@ fn leaves_something(row: &OperationRow) -> bool {
         }
         (State::Applied | State::Pending, ..) => true,
         _ => false,
-    }
-}
-
-/// The report of a command that asks nothing of a source.
-pub(super) fn local(message: Words, task: Option<&Task>) -> Report {
-    Report {
-        state: ReportState::Done,
-        message,
-        task: task.map(Brief::from),
-        current_state: task.map(|task| task.source_status.clone()),
-        conflict: false,
-        completed: false,
-        operation_id: None,
-        next: None,
-        emptied: false,
     }
 }

@@ -1,9 +1,9 @@
 //! `why`: where a task is in its person's queue, and the points that put it there.
 
-use super::turn::{Done, Said, Turn, Typed};
-use super::{Desk, Scored, TurnedDown};
+use super::stop::{CommandError, Stop};
+use super::turn::{Said, Turn, Typed};
+use super::{Desk, Scored};
 use crate::domain::command::Ref;
-use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Hidden, Rank, Words};
 use crate::domain::score::Score;
@@ -33,30 +33,13 @@ pub struct Explained {
 impl Desk {
     /// Why the current task, or the one that is named, is where it is. With nothing pinned the first of the queue is
     /// pinned, as showing does.
-    pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, TurnedDown> {
-        let (inner, person) = (std::sync::Arc::clone(&self.inner), person.clone());
-        self.inner
-            .store
-            .write(move |tx| {
-                let turn = Turn {
-                    inner: &inner,
-                    tx,
-                    now: inner.clock.now(),
-                };
-                let typed = Typed {
-                    surface: Surface::Api,
-                    via: Via::Http,
-                    at: turn.now,
-                    under: None,
-                    once: None,
-                    channel: None,
-                    from: None,
-                    email: None,
-                };
-                let explained = turn.explain(&person, task, &typed)?;
-                Ok(explained.map(|(explained, _)| explained))
-            })
-            .await?
+    pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, CommandError> {
+        let person = person.clone();
+        self.decide(move |turn| {
+            let (explained, _) = turn.explain(&person, task, &Typed::over_http(turn.now))?;
+            Ok(explained)
+        })
+        .await
     }
 }
 
@@ -67,13 +50,12 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         typed: &Typed,
-    ) -> DbResult<Result<Done, TurnedDown>> {
-        Ok(self.explain(person, task, typed)?.map(|(explained, said)| {
-            Done::Said(Said {
-                words: explained.message,
-                ..said
-            })
-        }))
+    ) -> Result<Said, Stop> {
+        let (explained, said) = self.explain(person, task, typed)?;
+        Ok(Said {
+            words: explained.message,
+            ..said
+        })
     }
 
     /// The explanation; and what a message with it shows.
@@ -82,7 +64,7 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         typed: &Typed,
-    ) -> DbResult<Result<(Explained, Said), TurnedDown>> {
+    ) -> Result<(Explained, Said), Stop> {
         let mut said = Said::default();
         let stored = if task.is_none() && typed.under.is_none() {
             let (pin, current) = self.show_current(person)?;
@@ -92,13 +74,10 @@ impl Turn<'_> {
             said.pin = Some(pin);
             match current {
                 Some(stored) => stored,
-                None => return Ok(Ok((nothing(self.empty(person)?), said))),
+                None => return Ok((nothing(self.empty(person)?), said)),
             }
         } else {
-            match self.known(person, task, typed)? {
-                Ok(stored) => stored,
-                Err(turned_down) => return Ok(Err(turned_down)),
-            }
+            self.known(person, task, typed)?
         };
         said.about = Some(stored.row);
         let weights = &self.inner.settings.weights;
@@ -150,7 +129,7 @@ impl Turn<'_> {
                 ..Scored::from((stored.task, points))
             }),
         };
-        Ok(Ok((explained, said)))
+        Ok((explained, said))
     }
 
     /// Why a task is not in the queue.

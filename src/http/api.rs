@@ -25,9 +25,9 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, EmptyList, Explained, HealthView, Identity, LogAsked, MorningView, Once,
-    OperationView, ReceiptsView, Report, ReportState, RhythmChange, RhythmView, Scored,
-    SlackHealth, Wanted, WantedStatus,
+    Answer, Asked, Brief, Current, EmptyList, Explained, HealthView, Identity, LogAsked,
+    MorningView, Once, OperationView, ReceiptsView, Report, ReportState, RhythmChange, RhythmView,
+    Scored, SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
 use crate::domain::controls::json_without_controls;
@@ -142,13 +142,13 @@ async fn current(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<CurrentJson>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     Ok(Json(match api.desk.current(&person).await? {
-        Ok(current) => CurrentJson {
+        Current::Task(current) => CurrentJson {
             task: Shown::of(&current),
             ..CurrentJson::default()
         },
-        Err(why) => CurrentJson::without(&why),
+        Current::Nothing(why) => CurrentJson::without(&why),
     }))
 }
 
@@ -408,7 +408,7 @@ async fn why(
 ) -> Result<Json<Value>, Problem> {
     let WhyQuery { r#ref } = query(&uri)?;
     let task = r#ref.as_deref().map(read_ref).transpose()?;
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let explained = api.desk.why(&person, task).await?;
     Ok(Json(explained_json(&explained)))
 }
@@ -431,7 +431,7 @@ async fn log(
     let task = asked.task.as_deref().map(read_ref).transpose()?;
     let limit = asked.limit.as_deref().map_or(Ok(LOG_LIMIT), read_limit)?;
     let person = match &actor {
-        Some(actor) => Some(api.desk.who(Some(actor)).await??),
+        Some(actor) => Some(api.desk.who(Some(actor)).await?),
         None => None,
     };
     let asked = LogAsked {
@@ -448,13 +448,13 @@ async fn log(
 }
 
 async fn morning(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let view = api.desk.morning(&person).await?;
     Ok(Json(morning_json(&view)))
 }
 
 async fn rhythm(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let view = api.desk.rhythm(&person, None).await?;
     Ok(Json(rhythm_json(&view)))
 }
@@ -488,7 +488,7 @@ struct ReceiptsBody {
 }
 
 async fn receipts(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let view = api.desk.receipts(&person, None).await?;
     Ok(Json(receipts_json(&view)))
 }
@@ -503,7 +503,7 @@ async fn set_receipts(State(api): State<Api>, sent: Sent) -> Result<Json<Value>,
             Problem::new(Kind::BadBody, why)
         })?),
     };
-    let person = api.desk.who(sent.actor.as_deref()).await??;
+    let person = api.desk.who(sent.actor.as_deref()).await?;
     let view = api.desk.receipts(&person, Some(by)).await?;
     Ok(Json(receipts_json(&view)))
 }
@@ -536,13 +536,13 @@ async fn change_rhythm(
     sent: &Sent,
     change: RhythmChange,
 ) -> Result<Json<Value>, Problem> {
-    let person = api.desk.who(sent.actor.as_deref()).await??;
+    let person = api.desk.who(sent.actor.as_deref()).await?;
     let view = api.desk.rhythm(&person, Some(change)).await?;
     Ok(Json(rhythm_json(&view)))
 }
 
 async fn whoami(State(api): State<Api>, Actor(actor): Actor) -> Result<Json<Value>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let identity = api.desk.identity(&person).await?;
     Ok(Json(identity_json(&identity)))
 }
@@ -644,7 +644,7 @@ async fn task(
     TaskPath(id): TaskPath,
     Actor(actor): Actor,
 ) -> Result<Json<TaskJson>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let scored = api.desk.task(&person, &id).await?;
     Ok(Json(TaskJson::of(&scored)))
 }
@@ -655,7 +655,7 @@ async fn tasks(
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let wanted = read_wanted(&uri)?;
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let (tasks, next_cursor) = api.desk.tasks(&person, &wanted).await?;
     let tasks: Vec<TaskJson> = tasks.iter().map(TaskJson::of).collect();
     Ok(Json(json!({ "tasks": tasks, "next_cursor": next_cursor })))
@@ -667,7 +667,7 @@ async fn queue(
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let (limit, filter) = read_queue(&uri)?;
-    let person = api.desk.who(actor.as_deref()).await??;
+    let person = api.desk.who(actor.as_deref()).await?;
     let listed = api.desk.list(&person, limit, &filter).await?;
     let tasks: Vec<Shown> = listed
         .tasks
@@ -788,7 +788,7 @@ async fn describe(State(api): State<Api>) -> Json<Value> {
 
 /// Gives a command to the desk and waits for what it came to.
 async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Problem> {
-    let person = api.desk.who(sent.actor.as_deref()).await??;
+    let person = api.desk.who(sent.actor.as_deref()).await?;
     let once = sent.once(&person);
     let creates = matches!(command, Command::Create(_));
     let asked = Asked {

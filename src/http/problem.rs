@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::desk::{StoreTrouble, TurnedDown, WhoActs};
+use crate::desk::{CommandError, Rejection, StoreTrouble};
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -203,26 +203,29 @@ impl From<StoreTrouble> for Problem {
     }
 }
 
-impl From<TurnedDown> for Problem {
-    fn from(turned_down: TurnedDown) -> Problem {
-        let kind = match turned_down {
-            TurnedDown::Full(_) => Kind::Busy,
-            TurnedDown::NoAnswer(_) => Kind::NotReady,
-            TurnedDown::NoCurrent(_) | TurnedDown::UnknownTask(_) | TurnedDown::Deleted { .. } => {
-                Kind::UnknownTask
-            }
-            TurnedDown::Unfit(_) => Kind::Unfit,
-            TurnedDown::NothingToUndo(_) => Kind::NothingToUndo,
-            TurnedDown::KeyReused => Kind::KeyReused,
-            TurnedDown::Store(trouble) => return trouble.into(),
-        };
-        Problem::new(kind, turned_down.to_string())
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Problem {
+        match error {
+            CommandError::Rejected(rejection) => rejection.into(),
+            CommandError::Store(trouble) => trouble.into(),
+        }
     }
 }
 
-impl From<WhoActs> for Problem {
-    fn from(who: WhoActs) -> Problem {
-        Problem::new(Kind::NoActor, who.to_string())
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Problem {
+        let kind = match rejection {
+            Rejection::Full(_) => Kind::Busy,
+            Rejection::NoAnswer(_) => Kind::NotReady,
+            Rejection::NoCurrent(_) | Rejection::UnknownTask(_) | Rejection::Deleted { .. } => {
+                Kind::UnknownTask
+            }
+            Rejection::Unfit(_) => Kind::Unfit,
+            Rejection::NothingToUndo(_) => Kind::NothingToUndo,
+            Rejection::KeyReused => Kind::KeyReused,
+            Rejection::Actor(_) => Kind::NoActor,
+        };
+        Problem::new(kind, rejection.to_string())
     }
 }
 
@@ -231,6 +234,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::desk::WhoActs;
     use crate::domain::reply::Words;
     use rstest::rstest;
 
@@ -273,16 +277,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case::unknown(TurnedDown::UnknownTask(Words::new().text("No task 9.")), 404, "No task 9.")]
-    #[case::no_current(TurnedDown::NoCurrent(Words::new().text("No current task")), 404, "No current task")]
-    #[case::nothing_to_undo(TurnedDown::NothingToUndo(Words::new().text("Nothing")), 409, "Nothing")]
-    #[case::unfit(TurnedDown::Unfit(Words::new().text("The title is too long")), 422, "The title is too long")]
-    fn what_the_desk_turns_down_keeps_its_words(
-        #[case] turned_down: TurnedDown,
+    #[case::unknown(Rejection::UnknownTask(Words::new().text("No task 9.")), 404, "No task 9.")]
+    #[case::no_current(Rejection::NoCurrent(Words::new().text("No current task")), 404, "No current task")]
+    #[case::nothing_to_undo(Rejection::NothingToUndo(Words::new().text("Nothing")), 409, "Nothing")]
+    #[case::unfit(Rejection::Unfit(Words::new().text("The title is too long")), 422, "The title is too long")]
+    fn a_rejection_keeps_its_words(
+        #[case] rejection: Rejection,
         #[case] status: u16,
         #[case] detail: &str,
     ) {
-        let document = Problem::from(turned_down).document();
+        let document = Problem::from(rejection).document();
         assert_eq!(document["status"], status);
         assert_eq!(document["detail"], detail);
     }
@@ -293,15 +297,18 @@ mod tests {
             path: "ivan.db".into(),
             why: "disk full".into(),
         };
-        let problem = Problem::from(TurnedDown::Store(trouble));
+        let problem = Problem::from(CommandError::from(trouble));
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
         let detail = problem.document()["detail"].to_string();
         assert!(
             detail.contains("the store at ivan.db: disk full"),
             "{detail}"
         );
-        assert_eq!(Problem::from(TurnedDown::KeyReused).status(), 422);
-        assert_eq!(Problem::from(WhoActs::NotNamed).status(), 422);
-        assert_eq!(Problem::from(WhoActs::NotKnown("zoe".into())).status(), 422);
+        assert_eq!(Problem::from(Rejection::KeyReused).status(), 422);
+        for who in [WhoActs::NotNamed, WhoActs::NotKnown("zoe".into())] {
+            let problem = Problem::from(Rejection::from(who.clone())).document();
+            assert_eq!(problem["status"], 422);
+            assert_eq!(problem["detail"], who.to_string());
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::listen::{Members, member_of};
 use super::web::{Web, WebError, count_refusal};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::{CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
+use crate::desk::{CommandError, CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
 use crate::domain::controls::without_controls;
 use crate::domain::form::{Field, prefill};
 use crate::domain::operation::Place;
@@ -68,6 +68,15 @@ enum NoForm {
     /// They are told this.
     Told(Words),
     Store(StoreTrouble),
+}
+
+impl From<CommandError> for NoForm {
+    fn from(error: CommandError) -> NoForm {
+        match error {
+            CommandError::Rejected(rejection) => NoForm::Told(reply::refusal(rejection.words())),
+            CommandError::Store(trouble) => NoForm::Store(trouble),
+        }
+    }
 }
 
 impl From<StoreTrouble> for NoForm {
@@ -135,7 +144,7 @@ impl Opener {
                 direct,
                 alone,
             } => {
-                let about = self.desk.comment_form(task).await?.map_err(NoForm::Told)?;
+                let about = self.desk.comment_form(task).await?;
                 let reply = key.filter(|_| *alone);
                 let note = Note::Comment {
                     task: task.clone(),
@@ -187,8 +196,7 @@ impl Opener {
             Ok(Err(error)) => return Err(NoForm::Told(in_words(&error))),
             Err(_) => return Err(NoForm::Told(reply::press_again())),
         };
-        let may = self.desk.may_open(&member, &self.team).await?;
-        may.map_err(NoForm::Told)
+        Ok(self.desk.may_open(&member, &self.team).await?)
     }
 
     /// Where the form is answered, if it is answered. Not known in the end, it is answered in the DM.

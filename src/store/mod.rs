@@ -36,4 +36,5 @@ pub use private::{keep_private, on_a_network};
 /// A connection to read from, for those that decide within a transaction.
 pub use rusqlite::Connection as Db;
 /// What a statement came to, inside of a transaction; outside of it there is [`StoreTrouble`].
-pub type DbResult<T> = rusqlite::Result<T>;
+pub type DbResult<T> = Result<T, DbError>;
+pub use rusqlite::Error as DbError;

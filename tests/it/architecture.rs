@@ -344,6 +344,53 @@ fn a_planted_circle_is_found_and_named() {
     );
 }
 
+/// A result in a result is a missing `?`. One error type with a variant for each reason carries both, as `desk::CommandError`
+/// does; inside of a transaction that is `Stop`.
+#[test]
+fn no_result_is_nested() {
+    let source = Source::read();
+    let nested: Vec<String> = source
+        .files
+        .iter()
+        .flat_map(|(path, text)| nested_results(path, &without_tests(&without_comments(text))))
+        .collect();
+    assert!(nested.is_empty(), "\n{}\n", nested.join("\n"));
+}
+
+#[test]
+fn a_nested_result_is_found() {
+    let cases = [
+        ("fn f() -> Result<Result<A, B>, C> {}", true),
+        ("fn f() -> DbResult<\n    Result<A, B>,\n> {}", true),
+        ("type Decided = rusqlite::Result<super::DbResult<A>>;", true),
+        ("fn f() -> Result<A, B> {}", false),
+        ("fn f() -> Result<Vec<Result<A, B>>, C> {}", false),
+        ("fn f() -> Result<ResultOf<A>, B> {}", false),
+    ];
+    for (text, nested) in cases {
+        let found = nested_results(Path::new("desk/mod.rs"), text);
+        let expected = nested.then(|| "src/desk/mod.rs:1: a result in a result".to_owned());
+        assert_eq!(found, Vec::from_iter(expected), "{text}");
+    }
+}
+
+fn nested_results(path: &Path, text: &str) -> Vec<String> {
+    let found = text.match_indices("Result<").filter(|(at, outer)| {
+        let inner = text[at + outer.len()..].trim_start();
+        let name = inner.split_once('<').map_or("", |(name, _)| name);
+        let is_path = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_:".contains(c));
+        is_path && name.ends_with("Result")
+    });
+    found
+        .map(|(at, _)| {
+            let line = text[..at].matches('\n').count() + 1;
+            format!("src/{}:{line}: a result in a result", path.display())
+        })
+        .collect()
+}
+
 /// A field called `message` takes the place of the sentence in the JSON log, and a reason that is a field and a part of the
 /// sentence is read twice.
 #[test]

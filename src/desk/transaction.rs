@@ -1,0 +1,127 @@
+//! One command, one transaction: a rejection commits what was written before it, a database error rolls back.
+//!
+//! Inside of a transaction everything returns `Result<T, Stop>`. Only here is [`Stop`] split again.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::stop::{CommandError, Stop};
+use super::turn::Turn;
+use crate::store::{Db, DbResult, StoreTrouble};
+
+impl Desk {
+    /// Runs `work` in one transaction, which a rejection commits and a database error rolls back.
+    pub(super) async fn decide<T, F>(&self, work: F) -> Result<T, CommandError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Turn<'_>) -> Result<T, Stop> + Send + 'static,
+    {
+        let decided =
+            self.turn(|turn| work(turn).map(Ok).or_else(|stop| stop.rejection().map(Err)));
+        Ok(decided.await??)
+    }
+
+    /// Runs `work` on a reading connection.
+    pub(super) async fn look<T, F>(&self, work: F) -> Result<T, CommandError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Db) -> Result<T, Stop> + Send + 'static,
+    {
+        let found = self
+            .inner
+            .store
+            .read(|db| work(db).map(Ok).or_else(|stop| stop.rejection().map(Err)));
+        Ok(found.await??)
+    }
+
+    /// Runs `work`, which rejects nothing, in one transaction.
+    pub(super) async fn turn<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Turn<'_>) -> DbResult<T> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        self.inner
+            .store
+            .write(move |tx| {
+                work(&Turn {
+                    inner: &inner,
+                    tx,
+                    // The time of the commit, not of the question: there may be a queue.
+                    now: inner.clock.now(),
+                })
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::desk::Rejection;
+    use crate::desk::{Asked, DeskSettings, Receipts, ThreadReplies};
+    use crate::domain::command::Command;
+    use crate::domain::entity::Entities;
+    use crate::domain::log::Via;
+    use crate::domain::score::Weights;
+    use crate::domain::task::Source;
+    use crate::store::{DbError, Store, people};
+
+    #[tokio::test]
+    async fn a_rejection_commits_its_pin_and_an_error_rolls_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
+        store.write(|tx| people::configure(tx, &[])).await.unwrap();
+        let person = store.read(people::present).await.unwrap().remove(0);
+        let id = person.id;
+        let pins = async || {
+            let pins = store.read(move |db| people::pins(db, id));
+            pins.await.unwrap().len()
+        };
+        let settings = DeskSettings {
+            default_source: Source::ClickUp,
+            lists: Vec::new(),
+            repos: Vec::new(),
+            weights: Weights::default(),
+            allowed_users: Vec::new(),
+            operators: Vec::new(),
+            default_person: None,
+            slack: false,
+            channels: BTreeMap::new(),
+            thread_replies: ThreadReplies::Hint,
+            receipts: Receipts::Message,
+            entities: Entities::default(),
+            signature: true,
+            finds_by_email: false,
+        };
+        let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
+        let done = Asked {
+            person,
+            command: Command::Done {
+                task: None,
+                comment: None,
+            },
+            once: None,
+            via: Via::Http,
+        };
+
+        let asked = done.clone();
+        let failed = desk.decide::<(), _>(move |turn| {
+            let rejection = turn.answer_request(asked).unwrap_err().rejection()?;
+            assert!(matches!(rejection, Rejection::NoCurrent(_)), "{rejection}");
+            assert_eq!(people::pins(turn.tx, id)?.len(), 1);
+            Err(DbError::QueryReturnedNoRows.into())
+        });
+        let failed = failed.await.unwrap_err();
+        assert!(matches!(failed, CommandError::Store(_)), "{failed}");
+        assert_eq!(pins().await, 0);
+
+        let rejected = desk.ask(done).await.unwrap_err();
+        let is_no_current = matches!(rejected, CommandError::Rejected(Rejection::NoCurrent(_)));
+        assert!(is_no_current, "{rejected}");
+        assert_eq!(pins().await, 1);
+    }
+}
