@@ -97,7 +97,7 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    /// A request to our API that is no command line's and is repeated at will.
+    /// A request over HTTP without an `Idempotency-Key`.
     pub(super) fn over_http(at: DateTime<Utc>) -> Typed {
         Typed {
             surface: Surface::Api,
