@@ -55,7 +55,8 @@
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
 //! │   ├── turn.rs        one command's turn, in one transaction
-//! │   ├── transaction.rs Rejection and Stop: what a transaction commits, and what rolls it back
+//! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
+//! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
 //! │   ├── empty.rs       why a queue has nothing in it
 //! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
 //! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed

@@ -13,7 +13,7 @@ use crate::domain::log::Change;
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
-use crate::domain::task::{Status, Task, TaskKey};
+use crate::domain::task::{Status, TaskKey};
 use crate::domain::undo::{UNDO_WITHIN, Undo};
 use crate::domain::when::{NotThen, When};
 use crate::settle::pins::Mover;
