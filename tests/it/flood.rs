@@ -2,7 +2,7 @@
 //!
 //! `cargo test` floods with 500 messages of 300 people, and once more with kills at random instants.
 //! `IVAN_FLOOD=2000` has so many people write instead, `IVAN_FLOOD_SEED=n` kills at other instants, and
-//! `IVAN_FLOOD_KILLS=50` runs so many floods with kills, one after the other.
+//! `IVAN_FLOOD_KILLS=50` runs so many floods of 500 messages with kills, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -187,12 +187,12 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_survives_kills_at_random_instants() {
     let first = u64::try_from(given("IVAN_FLOOD_SEED").unwrap_or(0)).unwrap();
-    let floods = u64::try_from(given("IVAN_FLOOD_KILLS").unwrap_or(1)).unwrap();
+    let (floods, people, messages) = match given("IVAN_FLOOD_KILLS") {
+        Some(floods) => (u64::try_from(floods).unwrap(), 300, 500),
+        None => (1, 120, 200),
+    };
     for seed in first..first + floods {
-        let flood = Flood {
-            people: 120,
-            messages: 200,
-        };
+        let flood = Flood { people, messages };
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut ivan = flood.start().await;
         let slack = ivan.slack().clone();
