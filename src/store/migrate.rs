@@ -3,50 +3,32 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `migrations/NNNN_name.sql`, in order, without gaps, never edited once released.
-pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("../../migrations/0001_tasks.sql"),
-    include_str!("../../migrations/0002_people.sql"),
-    include_str!("../../migrations/0003_slack_events.sql"),
-    include_str!("../../migrations/0004_outbox.sql"),
-    include_str!("../../migrations/0005_messages.sql"),
-    include_str!("../../migrations/0006_deliveries.sql"),
-    include_str!("../../migrations/0007_notices.sql"),
-    include_str!("../../migrations/0008_comments.sql"),
-    include_str!("../../migrations/0009_waits.sql"),
-    include_str!("../../migrations/0010_undo.sql"),
-    include_str!("../../migrations/0011_cards.sql"),
-    include_str!("../../migrations/0012_forms.sql"),
-    include_str!("../../migrations/0013_gestures.sql"),
-    include_str!("../../migrations/0014_log.sql"),
-    include_str!("../../migrations/0015_rhythms.sql"),
-    include_str!("../../migrations/0016_links.sql"),
-    include_str!("../../migrations/0017_blocking.sql"),
-    include_str!("../../migrations/0018_dms.sql"),
-    include_str!("../../migrations/0019_settings.sql"),
-    include_str!("../../migrations/0020_own_rhythms.sql"),
-    include_str!("../../migrations/0021_due_days.sql"),
-    include_str!("../../migrations/0022_whispers.sql"),
-    include_str!("../../migrations/0023_floods.sql"),
-    include_str!("../../migrations/0024_uids.sql"),
-    include_str!("../../migrations/0025_people.sql"),
-    include_str!("../../migrations/0026_compared.sql"),
-    include_str!("../../migrations/0027_set_aside.sql"),
-    include_str!("../../migrations/0028_begun_version.sql"),
-    include_str!("../../migrations/0029_archived.sql"),
-    include_str!("../../migrations/0030_tombstones.sql"),
-    include_str!("../../migrations/0031_slack_since.sql"),
-];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_schema.sql")];
+
+/// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
+const APPLICATION_ID: i64 = 0x4976_616e;
 
 /// Brings a database up to date; `user_version` says how many migrations have run.
 ///
 /// What is missing shares one commit, and with it one wait for the disk. One that fails halfway has not happened, and
-/// those before it have. A database that is newer than this binary is refused and not touched.
+/// those before it have. A database that is newer than this binary is refused and not touched, and so is one that another
+/// program or an unreleased Ivan made.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), String> {
     let found: usize = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
         .map_err(|e| e.to_string())?
         .try_into()
         .map_err(|_| "its user_version is negative; this is not a database of Ivan".to_owned())?;
+    let application: i64 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(|e| e.to_string())?;
+    if found > 0 && application != APPLICATION_ID {
+        return Err(format!(
+            "it was written by an Ivan from before the first release (version {found} of its schema), and this binary \
+             cannot read it; move it away or give another store.path. Tasks are read from ClickUp and GitHub again, but \
+             links, snoozes, settings, the log and writes that still wait are only in the old file"
+        ));
+    }
     let Some(missing) = migrations.get(found..) else {
         return Err(format!(
             "it was written by a newer Ivan (version {found} of the schema, this binary knows {}); \
@@ -60,6 +42,8 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     let whole = |e: rusqlite::Error| format!("it cannot be brought up to date: {e}");
     let mut tx = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(whole)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(whole)?;
     let mut done = Ok(());
     for (number, sql) in (found + 1..).zip(missing) {
@@ -113,6 +97,59 @@ mod tests {
         let refusal = migrate(&mut connection, MIGRATIONS).unwrap_err();
         assert!(refusal.contains("newer Ivan"), "{refusal}");
         assert_eq!(version(&connection), newer);
+    }
+
+    #[rstest::rstest]
+    #[case::of_31_migrations(31, 0)]
+    #[case::of_as_many_as_there_are_now(1, 0)]
+    #[case::of_another_program(3, 0x4d4c_5439)]
+    fn a_database_from_before_the_first_schema_is_refused_and_left_alone(
+        #[case] version_before: i64,
+        #[case] application: i64,
+    ) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let pragma = |name, value| connection.pragma_update(None, name, value).unwrap();
+        pragma("user_version", version_before);
+        pragma("application_id", application);
+        let refusal = migrate(&mut connection, MIGRATIONS).unwrap_err();
+        for words in [
+            "from before the first release",
+            "store.path",
+            "only in the old file",
+        ] {
+            assert!(refusal.contains(words), "{refusal}");
+        }
+        assert_eq!(version(&connection), version_before);
+        let tables: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(tables, 0);
+    }
+
+    /// Migrations that are still to come: the machinery adds what is missing, and keeps what is there.
+    #[test]
+    fn a_later_migration_runs_once_on_a_store_with_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let later = "ALTER TABLE alarms ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+                     UPDATE alarms SET told = told + 1;";
+        let with_later = [MIGRATIONS, &[later]].concat();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection
+            .execute(
+                "INSERT INTO alarms (about, since_ms) VALUES ('github failing', 5)",
+                [],
+            )
+            .unwrap();
+        for _ in 0..2 {
+            migrate(&mut connection, &with_later).unwrap();
+            assert_eq!(version(&connection), with_later.len() as i64);
+            let row: (i64, i64) = connection
+                .query_row("SELECT since_ms, told FROM alarms", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .unwrap();
+            assert_eq!(row, (5, 1));
+        }
     }
 
     #[test]

@@ -516,47 +516,4 @@ mod tests {
         assert_eq!(id_of(&store, "me"), me);
         assert!(!present(&store).unwrap().remove(0).alone);
     }
-
-    /// Names were what told people apart: another name made another row.
-    #[test]
-    fn rows_of_one_slack_id_become_one_person() {
-        let mut store = Connection::open_in_memory().unwrap();
-        migrate(&mut store, MIGRATIONS.get(..23).unwrap()).unwrap();
-        store
-            .execute_batch(
-                "INSERT INTO people (id, name, slack_id, present, dm) VALUES (101, 'Ann', 'U1', 0, 'D1'),
-                     (102, 'Anna', 'U1', 1, 'D1'), (103, 'Bo', 'U2', 1, 'D1'), (104, 'Cy', NULL, 1, NULL);
-                 INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES ('U1', 'D1', 1, '{}', '{}', 1);
-                 INSERT INTO links (person_id, source, origin, account_id, name, linked_by)
-                     VALUES (101, 'github', 'typed', '31', 'ann', 101), (103, 'github', 'typed', '32', 'bo', 103);
-                 INSERT INTO rhythms (person_id, briefing) VALUES (101, '08:30');",
-            )
-            .unwrap();
-        migrate(&mut store, MIGRATIONS).unwrap();
-        let both = [
-            someone("Anna", Some("U1")),
-            someone("Bo", Some("U2")),
-            someone("Cy", None),
-        ];
-        configure(&store, &both).unwrap();
-        let people = present(&store).unwrap();
-        let ids: Vec<_> = people
-            .iter()
-            .map(|one| (one.id.0, one.github.as_deref()))
-            .collect();
-        assert_eq!(ids, [(102, Some("ann")), (103, Some("bo")), (104, None)]);
-        let briefing: i64 = store
-            .query_row("SELECT person_id FROM rhythms", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(briefing, 102);
-        // That DM is Anna's.
-        assert_eq!(
-            told_in(&store, PersonId(102)).unwrap().as_deref(),
-            Some("D1")
-        );
-        assert_eq!(
-            told_in(&store, PersonId(103)).unwrap().as_deref(),
-            Some("U2")
-        );
-    }
 }

@@ -365,6 +365,30 @@ async fn a_database_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(version, 4000);
 }
 
+#[tokio::test]
+async fn a_database_from_before_the_first_release_is_refused_and_left_alone() {
+    let mut ivan = Setup::new().start().await;
+    ivan.start().await;
+    assert!(ivan.stop().await.success());
+    let store = rusqlite::Connection::open(ivan.folder().join("ivan.db")).unwrap();
+    // Its schema had 31 steps, and no mark of whose file it is.
+    store.pragma_update(None, "user_version", 31).unwrap();
+    store.pragma_update(None, "application_id", 0).unwrap();
+    let refused = ivan.another_serve(ivan.bot_toml()).await;
+    assert_eq!((refused.exit, refused.out.as_str()), (1, ""));
+    for words in [
+        "ivan.db",
+        "before the first release",
+        "give another store.path",
+    ] {
+        assert!(refused.err.contains(words), "{}", refused.err);
+    }
+    let version: i64 = store
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 31);
+}
+
 // ---------------------------------------------------------------- signals
 
 /// What is under way when the signal comes is brought to its end, and said.
