@@ -6,18 +6,15 @@
 //! their ratios.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
-use ivan::desk::{Current, Desk, DeskSettings, Receipts, ThreadReplies};
-use ivan::domain::entity::Entities;
+use ivan::desk::{Current, Desk, DeskSettings};
 use ivan::domain::filter::Filter;
 use ivan::domain::person::Person;
-use ivan::domain::score::Weights;
 use ivan::domain::source::Container;
 use ivan::domain::task::{
     Account, Due, Link, Linked, Priority, RepoName, Source, Status, Task, TaskId, TaskKey, Way,
@@ -43,20 +40,9 @@ fn office(runtime: &Runtime, open: u64) -> Office {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("ivan.db")).unwrap();
     let settings = DeskSettings {
-        default_source: Source::ClickUp,
         lists: vec!["901".into()],
         repos: vec![RepoName::parse("acme/widgets").unwrap()],
-        weights: Weights::default(),
-        allowed_users: Vec::new(),
-        operators: Vec::new(),
-        default_person: None,
-        slack: false,
-        channels: BTreeMap::new(),
-        thread_replies: ThreadReplies::Hint,
-        receipts: Receipts::Message,
-        entities: Entities::default(),
-        signature: true,
-        finds_by_email: false,
+        ..DeskSettings::new(Source::ClickUp)
     };
     let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
     let ana = runtime.block_on(async {

@@ -1128,6 +1128,26 @@ fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sour
 }
 
 impl DeskSettings {
+    /// The settings of a `bot.toml` that configures no source, no Slack and no people.
+    pub fn new(default_source: Source) -> DeskSettings {
+        DeskSettings {
+            default_source,
+            lists: Vec::new(),
+            repos: Vec::new(),
+            weights: Weights::default(),
+            allowed_users: Vec::new(),
+            operators: Vec::new(),
+            default_person: None,
+            slack: false,
+            channels: BTreeMap::new(),
+            thread_replies: ThreadReplies::default(),
+            receipts: Receipts::default(),
+            entities: Entities::default(),
+            signature: true,
+            finds_by_email: false,
+        }
+    }
+
     /// The sources that are configured.
     pub fn sources(&self) -> impl Iterator<Item = Source> {
         let clickup = (!self.lists.is_empty()).then_some(Source::ClickUp);

@@ -57,16 +57,12 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::clock::Clock;
     use crate::desk::Rejection;
-    use crate::desk::{Asked, DeskSettings, Receipts, ThreadReplies};
+    use crate::desk::{Asked, DeskSettings};
     use crate::domain::command::Command;
-    use crate::domain::entity::Entities;
     use crate::domain::log::Via;
-    use crate::domain::score::Weights;
     use crate::domain::task::Source;
     use crate::store::{DbError, Store, people};
 
@@ -81,22 +77,7 @@ mod tests {
             let pins = store.read(move |db| people::pins(db, id));
             pins.await.unwrap().len()
         };
-        let settings = DeskSettings {
-            default_source: Source::ClickUp,
-            lists: Vec::new(),
-            repos: Vec::new(),
-            weights: Weights::default(),
-            allowed_users: Vec::new(),
-            operators: Vec::new(),
-            default_person: None,
-            slack: false,
-            channels: BTreeMap::new(),
-            thread_replies: ThreadReplies::Hint,
-            receipts: Receipts::Message,
-            entities: Entities::default(),
-            signature: true,
-            finds_by_email: false,
-        };
+        let settings = DeskSettings::new(Source::ClickUp);
         let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
         let done = Asked {
             person,

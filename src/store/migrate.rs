@@ -1,4 +1,4 @@
-//! Numbered migrations, embedded in the binary and applied when a store is opened (design 6).
+//! Numbered migrations, embedded in the binary and applied when a store is opened.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -11,8 +11,8 @@ const APPLICATION_ID: i64 = 0x4976_616e;
 /// Brings a database up to date; `user_version` says how many migrations have run.
 ///
 /// What is missing shares one commit, and with it one wait for the disk. One that fails halfway has not happened, and
-/// those before it have. A database that is newer than this binary is refused and not touched, and so is one that another
-/// program or an unreleased Ivan made.
+/// those before it have. A database of a newer Ivan, of an Ivan from before the first release,
+/// or of another program is refused and not touched.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), String> {
     let found: usize = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
@@ -22,10 +22,15 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     let application: i64 = connection
         .query_row("PRAGMA application_id", [], |row| row.get(0))
         .map_err(|e| e.to_string())?;
-    if found > 0 && application != APPLICATION_ID {
+    if application != 0 && application != APPLICATION_ID {
+        return Err(format!(
+            "it belongs to another program (application_id {application}); give another store.path"
+        ));
+    }
+    if found > 0 && application == 0 {
         return Err(format!(
             "it was written by an Ivan from before the first release (version {found} of its schema), and this binary \
-             cannot read it; move it away or give another store.path. Tasks are read from ClickUp and GitHub again, but \
+             cannot read it; move it away, or give another store.path. Tasks are read from ClickUp and GitHub again, but \
              links, snoozes, settings, the log and writes that still wait are only in the old file"
         ));
     }
@@ -100,26 +105,28 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::of_31_migrations(31, 0)]
-    #[case::of_as_many_as_there_are_now(1, 0)]
-    #[case::of_another_program(3, 0x4d4c_5439)]
-    fn a_database_from_before_the_first_schema_is_refused_and_left_alone(
-        #[case] version_before: i64,
+    #[case::with_31_migrations(31, 0, "from before the first release")]
+    #[case::with_as_many_as_now(1, 0, "only in the old file")]
+    #[case::of_another_program(3, 0x4d4c_5439, "belongs to another program")]
+    #[case::of_another_program_without_a_version(0, 0x4d4c_5439, "belongs to another program")]
+    fn a_database_that_is_not_ours_or_too_old_is_refused_and_left_alone(
+        #[case] before: i64,
         #[case] application: i64,
+        #[case] why: &str,
     ) {
         let mut connection = Connection::open_in_memory().unwrap();
         let pragma = |name, value| connection.pragma_update(None, name, value).unwrap();
-        pragma("user_version", version_before);
+        pragma("user_version", before);
         pragma("application_id", application);
         let refusal = migrate(&mut connection, MIGRATIONS).unwrap_err();
-        for words in [
-            "from before the first release",
-            "store.path",
-            "only in the old file",
-        ] {
+        for words in [why, "give another store.path"] {
             assert!(refusal.contains(words), "{refusal}");
         }
-        assert_eq!(version(&connection), version_before);
+        assert_eq!(version(&connection), before);
+        let kept: i64 = connection
+            .query_row("PRAGMA application_id", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, application);
         let tables: i64 = connection
             .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
             .unwrap();

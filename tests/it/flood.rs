@@ -10,11 +10,12 @@ use std::time::Duration;
 use ivan::sandbox::slack::{Envelope, Posted, Slack};
 
 use crate::harness::*;
-use crate::set_aside::set_aside;
 
-/// Slack gives up on an acknowledgement after 3 s. Here it has this many times the patience: how long a burst takes is
-/// measured elsewhere, and a busy machine must not fail what is counted here.
-const PATIENCE_OF_SLACK: f64 = 10.0;
+/// Slack gives up on an acknowledgement after that.
+const ACK_WITHIN_MS: f64 = 3_000.0;
+/// Slack waits so many times as long in the suite, where twelve stories share two cores. With `IVAN_FLOOD` the flood has the
+/// machine to itself, and Slack's own limit holds.
+const PATIENCE_IN_THE_SUITE: f64 = 10.0;
 /// Everybody is answered by then, on a slow machine as well.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(240);
 
@@ -88,7 +89,7 @@ impl Flood {
         }
     }
 
-    /// What everybody is told, but for that something was set aside.
+    /// The posts in a person's DM, without those that say that work was set aside.
     fn told(&self, slack: &Slack, user: &str) -> Vec<Posted> {
         let mut posted = slack.bot_messages(&slack.dm(user));
         posted.retain(|one| !one.text.starts_with("✗ Not finished: "));
@@ -152,7 +153,11 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
     };
     let ivan = flood.start().await;
     let slack = ivan.slack().clone();
-    slack.time_scale(PATIENCE_OF_SLACK);
+    let patience = match given("IVAN_FLOOD") {
+        Some(_) => 1.0,
+        None => PATIENCE_IN_THE_SUITE,
+    };
+    slack.time_scale(patience);
     let half = flood.messages / 2;
     flood.comes(&slack, 0..half);
     // Somebody waits before a screen for this.
@@ -166,11 +171,16 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
     let again: Vec<_> = sent.iter().filter(|one| one.links.len() != 1).collect();
     assert!(again.is_empty(), "sent again: {}", again.len());
     let acks = slack.acks();
+    let late: Vec<_> = acks
+        .iter()
+        .filter(|ack| ack.after_ms as f64 >= ACK_WITHIN_MS * patience)
+        .collect();
     let slowest = acks.iter().map(|ack| ack.after_ms).max();
     println!(
         "{} people: acknowledged within {slowest:?} ms",
         flood.people
     );
+    assert!(late.is_empty(), "late: {late:#?}");
     let slash = acks.iter().find(|ack| ack.envelope_id == slash).unwrap();
     assert!(slash.counts, "{slash:?}");
     let told = slack.until(|slack| {
@@ -208,7 +218,7 @@ async fn a_flood_survives_kills_at_random_instants() {
         }
         flood.comes(&slack, from..flood.messages);
         // What was under way at both ends is set aside, whoever ended them: an operator has it tried again.
-        for id in set_aside(&ivan).await {
+        for id in ivan.set_aside().await {
             let ran = ivan.cli(&["retry", &id]).await;
             assert_eq!(ran.exit, 0, "seed {seed}: {ran:?}");
         }

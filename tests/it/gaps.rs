@@ -34,8 +34,7 @@ async fn what_was_typed_while_nobody_listened_is_acted_on_once() {
             .task("Renew cert")
             .is("complete")
             .has_comments(["on its way"]);
-        let linked = ivan.slack().until(|slack| slack.links() > 0);
-        ivan.within("there is a link", linked).await;
+        ivan.until_there_is_a_link().await;
         ivan.slack().lose_next(0);
         ivan.slack().redeliver_unacked();
         ivan.acknowledges().await;

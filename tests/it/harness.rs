@@ -531,6 +531,20 @@ impl Ivan {
         .await;
     }
 
+    /// The ids of work that `ivan status` lists as set aside.
+    pub async fn set_aside(&self) -> Vec<String> {
+        let (_, status) = self.http("GET", "/status", None).await;
+        let listed = status["set_aside"].as_array().unwrap();
+        let ids = listed.iter().map(|one| one["id"].as_str().unwrap());
+        ids.map(ToOwned::to_owned).collect()
+    }
+
+    /// Waits for a link to Slack. A DM may be compared, and answered, before there is one.
+    pub async fn until_there_is_a_link(&self) {
+        let linked = self.slack().until(|slack| slack.links() > 0);
+        self.within("there is a link", linked).await;
+    }
+
     /// Waits until every operation has an outcome.
     pub async fn until_nothing_is_queued(&self) {
         let mut log = self.daemon().log.changed.subscribe();

@@ -11,17 +11,9 @@ use crate::harness::*;
 
 const OPERATORS: &str = "slack.operators = [\"U0BOB01\"]\n";
 
-/// The ids that `ivan status` lists as set aside.
-pub async fn set_aside(ivan: &Ivan) -> Vec<String> {
-    let (_, status) = ivan.http("GET", "/status", None).await;
-    let listed = status["set_aside"].as_array().unwrap();
-    let ids = listed.iter().map(|one| one["id"].as_str().unwrap());
-    ids.map(ToOwned::to_owned).collect()
-}
-
 /// The one that is set aside.
 async fn the_one(ivan: &Ivan) -> String {
-    let all = set_aside(ivan).await;
+    let all = ivan.set_aside().await;
     let [only] = all.as_slice() else {
         panic!("set aside: {all:?}\n{}", ivan.log());
     };
@@ -32,7 +24,7 @@ async fn retries(ivan: &Ivan, id: &str) {
     let ran = ivan.cli(&["retry", id]).await;
     assert_eq!(ran.exit, 0, "{ran:?}");
     assert!(ran.out.starts_with("✓ Tried again: "), "{ran:?}");
-    let all = set_aside(ivan).await;
+    let all = ivan.set_aside().await;
     assert!(!all.contains(&id.to_owned()), "{all:?}");
 }
 
@@ -173,7 +165,7 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
         let made = ivan.is_told(ANA).settles().await;
         made.begins("✓ Task created in ClickUp: Buy milk");
         assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
-        assert_eq!(set_aside(ivan).await, Vec::<String>::new());
+        assert_eq!(ivan.set_aside().await, Vec::<String>::new());
     })
     .await;
 }
@@ -350,7 +342,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
         clickup.clear_faults();
         ivan.launch().await;
         ivan.logs("read github:").await;
-        let all = set_aside(ivan).await;
+        let all = ivan.set_aside().await;
         let id = all.iter().find(|id| id.starts_with("delivery-"));
         let id = id.unwrap_or_else(|| panic!("{all:?}")).clone();
         // Its poll may have been under way as well; each is told.
@@ -552,7 +544,7 @@ async fn clean_stops_do_not_count() {
         slack.clear_faults();
         ivan.start().await;
         ivan.answer(ANA, 0).settles().await.begins("✓ Task created");
-        assert_eq!(set_aside(ivan).await, Vec::<String>::new());
+        assert_eq!(ivan.set_aside().await, Vec::<String>::new());
     })
     .await;
 }

@@ -30,13 +30,10 @@
 //! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{Desk, DeskSettings, Receipts, SlackHealth, ThreadReplies};
-use ivan::domain::entity::Entities;
-use ivan::domain::score::Weights;
+use ivan::desk::{Desk, DeskSettings, SlackHealth, ThreadReplies};
 use ivan::domain::task::Source;
 use ivan::sandbox::Seed;
 use ivan::sandbox::front::{Fault, What};
@@ -309,9 +306,8 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
         ]) {
             asked.settles().await.replies(said);
         }
-        // Now its repetitions arrive as well. The history may have been read before there was a link again.
-        let linked = slack.until(|slack| slack.links() > 0);
-        ivan.within("there is a link again", linked).await;
+        // Now its repetitions arrive as well.
+        ivan.until_there_is_a_link().await;
         slack.lose_next(0);
         slack.redeliver_unacked();
         ivan.acknowledges().await;
@@ -406,20 +402,8 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     let store = Store::open(&folder.path().join("ivan.db")).unwrap();
     store.write(|tx| people::configure(tx, &[])).await.unwrap();
     let settings = DeskSettings {
-        default_source: Source::ClickUp,
-        lists: Vec::new(),
-        repos: Vec::new(),
-        weights: Weights::default(),
-        allowed_users: Vec::new(),
-        operators: Vec::new(),
-        default_person: None,
         slack: true,
-        channels: BTreeMap::new(),
-        thread_replies: ThreadReplies::Hint,
-        receipts: Receipts::Message,
-        signature: true,
-        finds_by_email: false,
-        entities: Entities::default(),
+        ..DeskSettings::new(Source::ClickUp)
     };
     let desk = Desk::new(store, settings, Vec::new(), Clock::system());
     let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
