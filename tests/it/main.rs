@@ -23,6 +23,7 @@ mod deeds;
 mod demo;
 mod demo_terminal;
 mod dependencies;
+mod docs;
 mod done;
 mod dropped;
 mod empty;

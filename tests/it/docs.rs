@@ -1,0 +1,182 @@
+//! The documentation agrees with the code, and its links lead somewhere.
+#![allow(
+    clippy::string_slice,
+    reason = "positions come from searching the text itself"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Markdown page of the repository.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![root().join("docs"), root().join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    for entry in fs::read_dir(root()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "md") {
+            pages.push(path);
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// Without blocks of code.
+fn prose(text: &str) -> String {
+    let mut in_code = false;
+    let is_prose = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    };
+    let lines: Vec<&str> = text.lines().filter(is_prose).collect();
+    lines.join("\n")
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    prose(text)
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+                .map(|c| if c == ' ' { '-' } else { c })
+                .collect()
+        })
+        .collect()
+}
+
+/// The targets of `[…](target)`.
+fn links(text: &str) -> Vec<String> {
+    let text = prose(text);
+    text.match_indices("](")
+        .filter_map(|(at, _)| {
+            let target = &text[at + 2..];
+            Some(target[..target.find(')')?].to_owned())
+        })
+        .collect()
+}
+
+/// The links of a page that lead nowhere.
+fn broken(page: &Path, text: &str) -> Vec<String> {
+    let leads_nowhere = |link: &String| {
+        if link.contains("://") || link.starts_with("mailto:") {
+            return false;
+        }
+        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let file = match file {
+            "" => page.to_owned(),
+            file => page.parent().unwrap().join(file),
+        };
+        let Ok(found) = fs::metadata(&file) else {
+            return true;
+        };
+        !anchor.is_empty()
+            && (found.is_dir() || !anchors(&fs::read_to_string(&file).unwrap()).contains(anchor))
+    };
+    links(text).into_iter().filter(leads_nowhere).collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let mut broken_links = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let name = page.strip_prefix(root()).unwrap().display().to_string();
+        let links = broken(&page, &text).into_iter();
+        broken_links.extend(links.map(|link| format!("{name}: {link}")));
+    }
+    assert!(broken_links.is_empty(), "{broken_links:#?}");
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let page = root().join("docs/README.md");
+    let found = broken(
+        &page,
+        "[a](commands.md#arguments) [b](no-page.md) [c](commands.md#no-heading) [d](#the-documentation)\n```\n[e](none)\n```",
+    );
+    assert_eq!(found, ["no-page.md", "commands.md#no-heading"]);
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let index = fs::read_to_string(root().join("docs/README.md")).unwrap();
+    let linked: BTreeSet<String> = links(&index).into_iter().collect();
+    for page in pages() {
+        if page.parent() == Some(&root().join("docs")) && !page.ends_with("README.md") {
+            let name = page.file_name().unwrap().to_string_lossy().into_owned();
+            assert!(linked.contains(&name), "docs/README.md lacks {name}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 150);
+}
+
+/// The keys of bot.toml.example, with the default of those that have one. A key behind `#` and no space shows its default, or an
+/// example where there is none.
+fn example_keys() -> BTreeMap<String, String> {
+    let example = fs::read_to_string(root().join("bot.toml.example")).unwrap();
+    let mut section = String::new();
+    let mut keys = BTreeMap::new();
+    for line in example.lines() {
+        let line = match line.strip_prefix('#') {
+            Some(shown) if !shown.starts_with(' ') => shown,
+            Some(_) => continue,
+            None => line,
+        };
+        if let Some(name) = line.strip_prefix('[') {
+            name.trim_matches(['[', ']']).clone_into(&mut section);
+        } else if let Some((key, value)) = line.split_once(" = ")
+            && !key.ends_with("_file")
+        {
+            keys.insert(format!("{section}.{key}"), value.to_owned());
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_table_of_keys_is_the_one_of_the_example() {
+    let page = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let example = example_keys();
+    let mut documented = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, key, default, ..] = cells.as_slice() else {
+            panic!("a row without cells: {row}");
+        };
+        let key = key.trim_matches('`');
+        let shown = example.get(key);
+        assert!(shown.is_some(), "bot.toml.example lacks {key}");
+        if *default != "–" {
+            assert_eq!(shown.unwrap(), default.trim_matches('`'), "{key}");
+        }
+        documented.insert(key.to_owned());
+    }
+    let all: BTreeSet<String> = example.into_keys().collect();
+    assert_eq!(documented, all);
+}
