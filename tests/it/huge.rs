@@ -63,7 +63,19 @@ fn of_github(ivan: &Ivan) -> Value {
     payload
 }
 
+/// The status of the answer to a signed delivery. A 503 says that the store of a busy machine took too long: then it is
+/// sent again, as a source does.
 async fn deliver(ivan: &Ivan, source: &str, content: &str, body: String) -> u16 {
+    for _ in 0..5 {
+        let status = deliver_once(ivan, source, content, body.clone()).await;
+        if status != 503 {
+            return status;
+        }
+    }
+    503
+}
+
+async fn deliver_once(ivan: &Ivan, source: &str, content: &str, body: String) -> u16 {
     let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
