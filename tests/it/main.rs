@@ -56,6 +56,7 @@ mod p7_honest;
 mod payloads;
 mod people;
 mod persons;
+mod picture;
 mod pin;
 mod places;
 mod power_loss;
