@@ -1,7 +1,7 @@
-//! Everything that has a bound (P8), by name: reaching one is counted and said, wherever in the house that is.
+//! Every limit (P8) by name. Reaching a limit is counted and logged here.
 //!
-//! What happens then is each room's own: it refuses with a reason, or lets the next one wait. Nothing that was accepted
-//! is lost for it. `docs/reliability.md` has the table, with the values and what senders and people meet.
+//! The module that reaches it decides what follows: it refuses with a reason, or makes the next request wait. Accepted
+//! work is never lost. `docs/reliability.md` has the table with the values and their effects on senders and people.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -12,67 +12,67 @@ use tokio::time::Instant;
 
 use crate::runtime::lock;
 
-/// How often one bound is said in the log, at most: whoever reaches it reaches it often.
+/// The minimum time between two log lines about the same limit, since one is often reached many times in a row.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// One bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bound {
-    /// Webhook deliveries that wait to be worked off.
+    /// Webhook deliveries that wait to be processed.
     Inbox,
-    /// Messages of one person that wait to be acted on.
+    /// Messages of one person that wait to be processed.
     Heard,
     /// Writes of one person without an outcome.
     Outbox,
-    /// Writes under way at one source at once.
+    /// Concurrent writes to one source.
     Attempts,
-    /// Writes that wait for the store's writer.
+    /// Writes that wait for the store's writer thread.
     StoreQueue,
-    /// Connections to the API at once.
+    /// Concurrent connections to the API.
     ApiConnections,
-    /// Connections to the webhook listener at once.
+    /// Concurrent connections to the webhook listener.
     HookConnections,
-    /// The body of a request to the API.
+    /// Bytes of one request body at the API.
     ApiBody,
-    /// `POST /sync` at once.
+    /// Concurrent `POST /sync` requests.
     Syncs,
-    /// A frame of Slack.
+    /// Bytes of one frame from Slack.
     Frame,
-    /// Bytes of Slack's envelopes that wait to be committed.
+    /// Bytes of Slack envelopes that wait to be committed.
     Envelopes,
-    /// People whose messages are acted on at once.
+    /// People whose messages are processed concurrently.
     PeopleAtOnce,
-    /// Conversations that are posted to at once.
+    /// Conversations that are posted to concurrently.
     ConversationsAtOnce,
-    /// Forms that are being opened at once.
+    /// Forms that are being opened concurrently.
     Forms,
-    /// People whose name and standing are remembered.
+    /// People whose name and account status are cached.
     Members,
-    /// The body of a source's answer.
+    /// Bytes of one response body from a source.
     Answer,
-    /// Pages of one walk, one listing or one search.
+    /// Pages of one walk, listing or search.
     Pages,
-    /// Failed deliveries that are fetched at one look.
+    /// Failed deliveries that are fetched in one check.
     Missed,
-    /// Tasks that a full walk did not meet and that are asked for one by one.
+    /// Tasks that a full walk did not find and that are requested one by one.
     Unmet,
-    /// Webhooks put back to work within an hour.
+    /// Webhook reactivations per hour.
     Reactivations,
     /// Mentions in one text that is written to a source.
     Mentions,
-    /// Items of one list in JSON that a source or Slack wrote.
+    /// Items of one JSON list from a source or Slack.
     Items,
-    /// Values in a frame of Slack.
+    /// JSON values in one frame from Slack.
     FrameValues,
 }
 
-/// How often a bound was reached, and its line in the log.
+/// How often a limit was reached, and the throttle of its log line.
 struct Reached {
     times: AtomicU64,
     said: LogThrottle,
 }
 
-/// Lets one log line through in a minute, and counts the others.
+/// Passes one log line a minute and counts the others.
 #[derive(Debug)]
 pub struct LogThrottle(Mutex<Option<(Instant, u64)>>);
 
@@ -84,7 +84,7 @@ static REACHED: [Reached; Bound::ALL.len()] = [const {
 }; Bound::ALL.len()];
 
 impl Bound {
-    /// All of them.
+    /// All limits.
     pub const ALL: [Bound; 23] = [
         Bound::Inbox,
         Bound::Heard,
@@ -111,7 +111,7 @@ impl Bound {
         Bound::FrameValues,
     ];
 
-    /// The word in metrics and logs.
+    /// The name in metrics and logs.
     pub fn word(self) -> &'static str {
         match self {
             Bound::Inbox => "inbox",
@@ -140,7 +140,7 @@ impl Bound {
         }
     }
 
-    /// It was reached: counts that, and says what follows, seldom enough that nobody can fill the log with it.
+    /// Counts that the limit was reached and logs the effect, throttled so that no sender can fill the log.
     pub fn reached(self, what_follows: impl fmt::Display) {
         let bound = self.word();
         metrics::counter!("ivan_bounds_reached_total", "bound" => bound).increment(1);
@@ -157,7 +157,7 @@ impl Bound {
         }
     }
 
-    /// How often this process has reached it.
+    /// How often this process reached the limit.
     pub fn times(self) -> u64 {
         let reached = REACHED.get(self as usize);
         reached.map_or(0, |reached| reached.times.load(Ordering::Relaxed))
@@ -166,7 +166,7 @@ impl Bound {
 
 #[cfg(test)]
 impl Bound {
-    /// Waits until it was reached so often in all; a bound that is not there fails the test.
+    /// Waits until the limit was reached `times` times in all; fails the test if that does not happen.
     pub(crate) async fn until_reached(self, times: u64) {
         let reached = async {
             while self.times() < times {
@@ -187,7 +187,7 @@ impl LogThrottle {
         LogThrottle(Mutex::new(None))
     }
 
-    /// `Some`: write the line, and how many were left out since the last one.
+    /// Returns `Some` if the line is to be written, with the number of lines skipped since the last one.
     pub fn pass(&self, now: Instant) -> Option<u64> {
         let mut said = lock(&self.0);
         match said.as_mut() {

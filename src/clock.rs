@@ -1,4 +1,4 @@
-//! The one clock of the app. Decisions get `now` from it as a value; tests can move it.
+//! The only clock of the app. Decisions take `now` from it as a value; tests can shift it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,7 +17,7 @@ impl Clock {
         Clock::default()
     }
 
-    /// Now, in microseconds' precision: what the store can keep and Slack's `ts` has.
+    /// The current time in microseconds: the precision of the store and of Slack's `ts`.
     pub fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "this is the app's clock")]
         let now = Utc::now();

@@ -1,10 +1,9 @@
 //! `ivan demo`: the real daemon against a sandbox Slack, ClickUp and GitHub on loopback, with the terminal as a DM.
 //!
-//! What is typed is said in the sandbox's Slack, and what is printed is what stands there afterwards: the same socket,
-//! store and requests as in earnest. Beneath each answer stands what ClickUp and GitHub were asked to do for it.
+//! Typed lines go to the sandbox's Slack as messages, and its replies are printed. The socket, the store and the
+//! requests are the real ones. The requests to ClickUp and GitHub are printed below each answer.
 //!
-//! An answer is waited for until it is there, or until the daemon has nothing left to act on and nothing left to say
-//! ([`Desk::is_idle`]); Ctrl-C ends a wait.
+//! The demo waits for an answer until it arrives or until the daemon is idle ([`Desk::is_idle`]). Ctrl-C ends a wait.
 
 #![expect(
     clippy::indexing_slicing,
@@ -40,23 +39,23 @@ use blocks::{Button, Look, button_called, buttons_in, called, tame};
 use forms::Form;
 use terminal::{Input, Screen, Stop, Stops};
 
-/// Whose DM the terminal is.
+/// The person whose DM the terminal shows.
 const ANA: &str = "U0ANN01";
-/// What both sources sign their webhooks with.
+/// The secret that both sources sign their webhooks with.
 const SECRET: &str = "a-secret-of-the-demo";
 /// Bo's account in ClickUp.
 const BO: i64 = 4243;
 const REPO: &str = "acme/widgets";
-/// How long the daemon may take to be ready. An answer is waited for no longer, should the daemon never come to rest.
+/// The time limit for the daemon to become ready, and for an answer if the daemon never becomes idle.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long an answer that says `…` is given to become an outcome, where nobody waits at a prompt for it.
+/// How long the demo waits for the outcome of an answer that says `…`, when input is piped.
 const OUTCOME_WITHIN: Duration = Duration::from_secs(8);
-/// How long a source that is slow takes for a write: longer than it takes Ivan to say that it waits.
+/// The delay of a write at a slow source. It is longer than the delay before Ivan says that it waits.
 const SLOW: Duration = Duration::from_secs(6);
-/// Buttons that are named where one is not there.
+/// How many buttons an error message lists.
 const BUTTONS_NAMED: usize = 10;
 
-/// Why there is no demo.
+/// Errors that keep the demo from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     #[error("the demo needs a folder for its store and ports on loopback: {0}")]
@@ -69,11 +68,11 @@ pub enum DemoError {
     NotReady,
 }
 
-/// Starts the sandbox and the daemon, reads lines until the end of input, and shows what has changed.
+/// Starts the sandbox and the daemon, reads lines until the end of input, and prints the changes at the end.
 pub async fn run() -> Result<(), DemoError> {
     let folder = tempfile::Builder::new().prefix("ivan-demo-").tempdir()?;
     let mut stops = Stops::listen()?;
-    // Before anything that takes time: what is typed from now on is the first line.
+    // Opened before the slow steps, so that text typed from now on is the first line.
     let (input, screen) = Input::open();
     let sandbox = Sandbox::start(Seed::demo()).await?;
     let config = config(&sandbox, folder.path())?;
@@ -109,7 +108,7 @@ pub async fn run() -> Result<(), DemoError> {
     tokio::select! {
         biased;
         () = is_over => {
-            // Nobody wants to wait for what it is at, and its store goes with the demo.
+            // Its current work is not worth waiting for: the store is removed with the demo.
             daemon.abort();
             let _ = daemon.await;
         }
@@ -119,7 +118,7 @@ pub async fn run() -> Result<(), DemoError> {
     Ok(())
 }
 
-/// The sandbox as `bot.toml` would name it.
+/// The configuration that points at the sandbox.
 fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
     let text = format!(
         "[slack]\napp_token = \"{}\"\nbot_token = \"{}\"\napi_url = \"{}\"\n\
@@ -141,7 +140,7 @@ fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
     Config::read(Some((Path::new("the demo"), &text)), std::iter::empty())
 }
 
-/// Until the socket is up and both sources have been read.
+/// Waits until the socket is connected and both sources were read.
 async fn ready(desk: &Desk, sandbox: &Sandbox) {
     let (clickup, github) = (sandbox.clickup.front(), sandbox.github.front());
     let (mut at_clickup, mut at_github) = (clickup.subscribe(), github.subscribe());
@@ -155,7 +154,7 @@ async fn ready(desk: &Desk, sandbox: &Sandbox) {
         if read && health.slack == Some(SlackHealth::Connected) {
             return;
         }
-        // What was answered is committed a moment after the answer: look again soon, or at the next event.
+        // The commit follows the answer a moment later: check again soon, or at the next event.
         tokio::select! {
             _ = at_clickup.recv() => {}
             _ = at_github.recv() => {}
@@ -173,56 +172,56 @@ struct Dm {
     github: Receiver<Seen>,
     slack: Receiver<Happening>,
     before: Holdings,
-    /// What was answered with `…`, and has no outcome yet.
+    /// Answers with `…` that have no outcome yet.
     pending: Vec<Pending>,
-    /// The same of what only Ana sees.
+    /// The number of ephemeral answers with `…` that have no outcome yet.
     pending_whispers: usize,
-    /// Ivan's messages that were shown, or are older than the demo: by conversation and `ts`, with their texts.
+    /// Messages from Ivan that were shown or are older than the demo: by conversation and `ts`, with their texts.
     known: BTreeMap<(String, String), String>,
     known_whispers: Vec<Whisper>,
-    /// What `press`, `react` and `thread` are about: what was shown last.
+    /// The last message shown: the target of `press`, `react` and `thread`.
     last: Option<Shown>,
-    /// The Home tab is open: `press` is about its buttons first.
+    /// The open Home tab. `press` tries its buttons first.
     home: Option<Home>,
-    /// The form that is open.
+    /// The open form.
     form: Option<Form>,
-    /// Reactions that were put, where and which.
+    /// Reactions that were added: conversation, message and name.
     reactions: Vec<(String, Posted, String)>,
-    /// The conversation that Ana spoke in last.
+    /// The conversation of Ana's last message.
     place: String,
-    /// Who was told not to answer.
+    /// The sources that are set to fail.
     down: BTreeSet<Source>,
-    /// The webhooks of the next change get lost, so that nothing is told of what they would have said.
+    /// The webhooks of the next change get lost, so Ivan does not report that change.
     lost: bool,
     /// Reads the sources, as `ivan sync` does.
     sync: Arc<dyn Synchronize>,
     screen: Screen,
     stops: Stops,
-    /// Why the demo is to end.
+    /// The signal that ends the demo.
     stopped: Option<Stop>,
 }
 
-/// Every task and issue, as one line each.
+/// Every task and issue, each as one line.
 type Holdings = BTreeMap<(Source, String), String>;
 
-/// A message that said `…`, and will change.
+/// A message that said `…` and will change.
 struct Pending {
     channel: String,
     ts: String,
     shown: String,
 }
 
-/// Something that was said or done, whose answer comes behind it.
+/// A message or gesture whose answer comes later in the conversation.
 #[derive(Clone)]
 struct Asked {
     channel: String,
-    /// The answer is younger.
+    /// The answer's `ts` is greater.
     after: String,
-    /// In a channel: the root of the thread that the answer is in.
+    /// In a channel: the root of the answer's thread.
     thread: Option<String>,
 }
 
-/// Something of Ivan's that was shown.
+/// A message from Ivan that was shown.
 #[derive(Clone)]
 enum Shown {
     Message { channel: String, posted: Posted },
@@ -232,21 +231,21 @@ enum Shown {
 /// The Home tab as it was shown.
 struct Home {
     buttons: Vec<Button>,
-    /// Something was shown since: its buttons are numbered behind those of the tab.
+    /// A message was shown since then: its buttons are numbered after those of the tab.
     answered: bool,
 }
 
-/// Where a button is.
+/// The place of a button.
 #[derive(Clone)]
 enum Place {
     Home,
     In(Shown),
 }
 
-/// What a wait came to.
+/// The result of a wait.
 enum Waited<T> {
     Came(T),
-    /// Nothing more will come.
+    /// The daemon is idle: nothing more will come.
     Nothing,
     /// Ctrl-C.
     Interrupted,
@@ -296,7 +295,7 @@ impl Dm {
         );
     }
 
-    /// Until the end of input; fails if reading fails.
+    /// Reads lines until the end of input; fails if reading fails.
     async fn talk(&mut self, mut input: Input) -> std::io::Result<()> {
         loop {
             if self.stopped.is_some() {
@@ -340,7 +339,7 @@ impl Dm {
         }
     }
 
-    /// Does what a line says, and shows what comes of it.
+    /// Runs a line and shows the result.
     async fn act(&mut self, line: &str) -> Waited<()> {
         let gesture = line.split_once(' ').unwrap_or((line, ""));
         let acted = match (line.strip_prefix('!'), gesture) {
@@ -362,19 +361,19 @@ impl Dm {
             return acted;
         }
         if !self.screen.echoes {
-            // Nobody waits at a prompt for what comes later: it is to stand under its question.
+            // No prompt waits for later answers: show them below their question.
             return self.rest().await;
         }
         acted
     }
 
-    /// Waits until what is looked for is there, until nothing more can come, or for Ctrl-C.
+    /// Waits until `came` finds something, until the daemon is idle, or for Ctrl-C.
     async fn wait<T>(&mut self, came: impl Fn(&Dm) -> Option<T>) -> Waited<T> {
         let mut progress = self.desk.progress();
         let (clickup, github) = (self.sandbox.clickup.clone(), self.sandbox.github.clone());
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // What happens from here on ends the wait below.
+            // Events from here on end the wait below.
             drain(&mut self.slack);
             progress.mark_unchanged();
             if let Some(found) = came(self) {
@@ -390,7 +389,7 @@ impl Dm {
                 () = github.settled(), if !github.is_settled() => {}
                 () = tokio::time::sleep_until(deadline) => return Waited::Nothing,
                 stop = self.stops.next() => {
-                    // In a pipe nobody goes on with something else.
+                    // In a pipe no further line depends on the user.
                     if stop == Stop::End || !self.screen.echoes {
                         self.stopped = Some(stop);
                     }
@@ -400,8 +399,8 @@ impl Dm {
         }
     }
 
-    /// Whether the daemon has heard all, and has nothing left to act on or to say. What waits for a source that does not
-    /// answer is not waited for.
+    /// Whether the daemon has received all input and has nothing left to process or send. Work for a source that is
+    /// down is ignored.
     async fn is_idle(&self) -> bool {
         let arrived = || {
             self.sandbox.slack.is_settled()
@@ -409,11 +408,11 @@ impl Dm {
                 && self.sandbox.github.is_settled()
         };
         let down = self.down.iter().copied().collect();
-        // A store that cannot be read has nothing more to say.
+        // A store that cannot be read has no more output.
         arrived() && self.desk.is_idle(down).await.unwrap_or(true) && arrived()
     }
 
-    /// Shows all that is still to come.
+    /// Shows all remaining output.
     async fn rest(&mut self) -> Waited<()> {
         let waited = self.wait(|_| None::<()>).await;
         self.catch_up();
@@ -421,7 +420,7 @@ impl Dm {
         waited
     }
 
-    /// Says one line, in the DM or in a channel, and shows what comes back. `\n` in a line is a line break.
+    /// Posts one line in the DM or in a channel and shows the answer. `\n` in a line is a line break.
     async fn say(&mut self, line: &str) -> Waited<()> {
         let (name, channel, text) = match channel_of(line) {
             Some((name, text)) => (Some(name), self.sandbox.slack.channel(name), text),
@@ -450,7 +449,7 @@ impl Dm {
         self.show_answer(asked, NO_ANSWER).await
     }
 
-    /// Presses a button of what was shown last, by its number or its name.
+    /// Presses a button of the last message shown, by its number or its name.
     async fn press(&mut self, which: &str) -> Waited<()> {
         if self.home.is_none() && self.last.is_none() {
             return self.note("(there is nothing to press yet)");
@@ -504,7 +503,7 @@ impl Dm {
         }
     }
 
-    /// A button by its number, as it was shown, or by its name; it has to be there still. Or why it cannot be pressed.
+    /// Finds a button that still exists, by its number as shown or by its name; else says why it cannot be pressed.
     fn pressable(&self, which: &str) -> Result<(Button, Place), String> {
         let shown = self.buttons_shown();
         let labels: Vec<&Button> = shown.iter().map(|(button, _)| button).collect();
@@ -517,7 +516,7 @@ impl Dm {
         {
             return Ok((button.clone(), place.clone()));
         }
-        // What was shown may have changed since, and with it its names; its numbers are those that were shown.
+        // The message may have changed since then. Names are looked up as they are now, numbers as they were shown.
         if which.parse::<usize>().is_err() {
             let places = self.home.iter().map(|_| Place::Home);
             for place in places.chain(self.last.clone().map(Place::In)) {
@@ -547,7 +546,7 @@ impl Dm {
         Err(format!("(no button {which}; there are: {names})"))
     }
 
-    /// All that can be pressed, in the order of its numbers: as it was shown.
+    /// All buttons as they were shown, in the order of their numbers.
     fn buttons_shown(&self) -> Vec<(Button, Place)> {
         let mut shown = Vec::new();
         if let Some(home) = &self.home {
@@ -570,7 +569,7 @@ impl Dm {
         shown
     }
 
-    /// The buttons that are there by now.
+    /// The buttons that exist now.
     fn buttons_at(&self, place: &Place) -> Vec<Button> {
         let slack = &self.sandbox.slack;
         let blocks = match place {
@@ -589,7 +588,7 @@ impl Dm {
         buttons_in(&blocks.unwrap_or_default())
     }
 
-    /// The message that was shown last, or why it is none.
+    /// The last message shown; an error if there is none.
     fn message(&self, or: &str) -> Result<(String, Posted), String> {
         match &self.last {
             Some(Shown::Message { channel, posted }) => Ok((channel.clone(), posted.clone())),
@@ -600,7 +599,7 @@ impl Dm {
         }
     }
 
-    /// Puts a reaction on the message that was shown last.
+    /// Adds a reaction to the last message shown.
     async fn react(&mut self, name: &str) -> Waited<()> {
         const WITH_WHAT: &str = "(react to what, and with what? `react white_check_mark`)";
         let name = name.trim_matches(':');
@@ -624,7 +623,7 @@ impl Dm {
         self.show_answer(asked, IGNORED).await
     }
 
-    /// Takes away the reaction of that name that was put somewhere last.
+    /// Removes the newest added reaction of that name.
     async fn unreact(&mut self, name: &str) -> Waited<()> {
         let name = name.trim_matches(':');
         let of_name = |(_, _, put): &(String, Posted, String)| put == name;
@@ -638,7 +637,7 @@ impl Dm {
         self.show_answer(asked, IGNORED).await
     }
 
-    /// Says something in the thread under the message that was shown last.
+    /// Replies in the thread of the last message shown.
     async fn say_under(&mut self, text: &str) -> Waited<()> {
         const UNDER_WHAT: &str = "(say what, under which message?)";
         let text = text.replace("\\n", "\n");
@@ -665,7 +664,7 @@ impl Dm {
         self.show_answer(asked, NO_ANSWER).await
     }
 
-    /// What comes from now on, where a message stands.
+    /// Expects an answer after the newest message, in the thread of `shown` if it is in a channel.
     fn behind_all(&self, channel: String, shown: Option<&Posted>) -> Asked {
         let newest = self.sandbox.slack.messages(&channel).pop();
         let newest = newest.and_then(|message| message["ts"].as_str().map(str::to_owned));
@@ -678,7 +677,7 @@ impl Dm {
         }
     }
 
-    /// Waits for an answer and shows it, with what the sources were asked for it. If none comes, `instead` is said.
+    /// Waits for an answer and shows it with the requests to the sources. Shows `instead` if none comes.
     async fn show_answer(&mut self, asked: Asked, instead: &str) -> Waited<()> {
         let answer = match self.wait(|dm| dm.answer_to(&asked)).await {
             Waited::Came(answer) => answer,
@@ -688,13 +687,13 @@ impl Dm {
         self.show(&asked.channel, &answer);
         self.show_requests();
         if waits(&answer.text) && !self.screen.echoes {
-            // Lines that are piped in do not wait for anybody to read: the outcome is to stand under its question.
+            // Piped lines would run on: show the outcome below its question.
             self.settle().await;
         }
         Waited::Came(())
     }
 
-    /// Makes trouble: something that the people at the other end, or the network, might do.
+    /// Causes a fault of a source or of the network.
     async fn make(&mut self, trouble: &str) -> Waited<()> {
         let (who, what) = match trouble.split_once(' ').unwrap_or((trouble, "")) {
             (turned @ ("down" | "up"), source) => (source.trim(), turned),
@@ -748,7 +747,7 @@ impl Dm {
         Waited::Came(())
     }
 
-    /// Bo changes something in ClickUp or GitHub: shows what Ivan tells of it.
+    /// Changes something in ClickUp or GitHub as Bo, and shows Ivan's notice.
     async fn have_bo(&mut self, does: &str, what: &str) -> Waited<()> {
         let (clickup, github) = (self.sandbox.clickup.clone(), self.sandbox.github.clone());
         if self.lost {
@@ -783,7 +782,7 @@ impl Dm {
         .await
     }
 
-    /// Reads both sources, and shows what Ivan tells of what is found.
+    /// Reads both sources and shows Ivan's notices.
     async fn poll(&mut self) -> Waited<()> {
         let sync = Arc::clone(&self.sync);
         let synced = tokio::select! {
@@ -813,7 +812,7 @@ impl Dm {
         }
     }
 
-    /// Bo, who does not use Ivan, completes what has these words in its title.
+    /// Bo, who does not use Ivan, completes the task with these words in its title.
     fn bo_completes(&self, words: &str) -> Option<String> {
         let words = words.to_lowercase();
         let fits = |title: &Value| {
@@ -838,7 +837,7 @@ impl Dm {
         None
     }
 
-    /// Bo comments on what has the words before the colon in its title.
+    /// Bo comments on the task whose title has the words before the colon.
     fn bo_comments(&self, what: &str) -> Option<String> {
         let (words, text) = what.split_once(':')?;
         let words = words.trim().to_lowercase();
@@ -864,7 +863,7 @@ impl Dm {
         None
     }
 
-    /// What Ivan has said so far, wherever Ana reads it.
+    /// All messages from Ivan that Ana can read.
     fn messages(&self) -> Vec<(String, Posted)> {
         let slack = &self.sandbox.slack;
         let channels = CHANNELS.map(|name| slack.channel(name));
@@ -877,7 +876,7 @@ impl Dm {
             .collect()
     }
 
-    /// A message of Ivan's that was not shown yet, or tells more than when it was shown.
+    /// A message from Ivan that is new, or says more than when it was shown.
     fn news(&self) -> Option<(String, Posted)> {
         let mut said = self.messages().into_iter();
         said.find(|(channel, posted)| {
@@ -886,7 +885,7 @@ impl Dm {
         })
     }
 
-    /// The same of what only Ana sees.
+    /// An ephemeral message to Ana that is new, or says more than when it was shown.
     fn whispered_news(&self) -> Option<Whisper> {
         let mut whispers = self.whispers().into_iter();
         whispers.find(|whisper| !self.known_whispers.contains(whisper))
@@ -897,7 +896,7 @@ impl Dm {
         self.known.insert(key, posted.text.clone());
     }
 
-    /// Shows what Ivan tells unasked; `instead` if that is nothing.
+    /// Shows Ivan's notice, or `instead` if none comes.
     async fn show_notice(&mut self, instead: &str) -> Waited<()> {
         match self.wait(Dm::news).await {
             Waited::Came((channel, posted)) => {
@@ -909,7 +908,7 @@ impl Dm {
         }
     }
 
-    /// Shows what has become of answers that said `…`, and what else Ivan has said since.
+    /// Shows the outcomes of answers that said `…`, and Ivan's other new messages.
     fn catch_up(&mut self) {
         let mut ended = false;
         let said = self.messages();
@@ -944,12 +943,12 @@ impl Dm {
         }
     }
 
-    /// How many commands have no outcome yet.
+    /// The number of commands without an outcome.
     fn pending_count(&self) -> usize {
         self.pending.len() + self.pending_whispers
     }
 
-    /// Gives what is pending some time to come to its end, unless it cannot.
+    /// Waits a limited time for the pending outcomes, unless a source is down.
     async fn settle(&mut self) {
         let deadline = Instant::now() + OUTCOME_WITHIN;
         loop {
@@ -959,7 +958,7 @@ impl Dm {
             }
             tokio::select! {
                 () = something(&mut self.slack) => {}
-                // It stays pending, and is shown when it comes.
+                // They stay pending and are shown when they come.
                 () = tokio::time::sleep_until(deadline) => return,
                 stop = self.stops.next() => {
                     self.stopped = Some(stop);
@@ -969,7 +968,7 @@ impl Dm {
         }
     }
 
-    /// The answer to what was said: the first message behind it, in its thread where that is known.
+    /// The answer: the first message after `asked.after`, in its thread if that is known.
     fn answer_to(&self, asked: &Asked) -> Option<Posted> {
         let said = self.sandbox.slack.bot_messages(&asked.channel);
         said.into_iter().find(|posted| {
@@ -994,13 +993,13 @@ impl Dm {
         });
     }
 
-    /// Says what happened instead of an answer.
+    /// Prints a note instead of an answer.
     fn note(&mut self, what: &str) -> Waited<()> {
         self.print(&format!("       {what}"));
         Waited::Came(())
     }
 
-    /// What ClickUp and GitHub were asked to change since the last time.
+    /// Prints the changes requested from ClickUp and GitHub since the last call.
     fn show_requests(&mut self) {
         let mut lines = Vec::new();
         while let Ok(seen) = self.clickup.try_recv() {
@@ -1015,7 +1014,7 @@ impl Dm {
         }
     }
 
-    /// At the end: what is different in ClickUp and GitHub from what was there at the start.
+    /// Prints at the end how ClickUp and GitHub differ from the start.
     fn part(&mut self) {
         if self.pending_count() > 0 {
             let (n, s) = match self.pending_count() {
@@ -1041,10 +1040,10 @@ impl Dm {
         }
     }
 
-    /// What Ivan says, as a person sees it in Slack: its blocks, or the text of what has none; and where it stands.
+    /// Prints a message as Slack shows it: its blocks, or its text if it has none, and its place.
     fn speak(&mut self, text: &str, blocks: &Value, place: Option<&str>) {
         let paint = |look, text: &str| self.look(look, text);
-        // While the Home tab is open its numbers go on.
+        // Numbers continue after those of the open Home tab.
         let first = self.home.as_ref().map_or(1, |home| home.buttons.len() + 1);
         let mut lines = blocks::shown(blocks, first, &paint);
         if let Some(home) = &mut self.home {
@@ -1076,7 +1075,7 @@ impl Dm {
         }
     }
 
-    /// How a piece of text looks here.
+    /// Formats a piece of text for this terminal.
     fn look(&self, look: Look, text: &str) -> String {
         if !self.screen.color {
             return blocks::plain(look, text);
@@ -1103,7 +1102,7 @@ impl Dm {
     }
 }
 
-// What ECMA-48 calls its ways to show text.
+// Display attributes (SGR) of ECMA-48.
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const UNDERLINED: &str = "4";
@@ -1112,7 +1111,7 @@ const RED: &str = "31";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 
-/// Whether a message tells something behind what it told before. One that was only made again with its cards does not.
+/// Whether a message has new text at its end. A message whose cards alone were rendered again has not.
 fn tells_more(known: &str, text: &str) -> bool {
     known != text && text.starts_with(known)
 }
@@ -1139,7 +1138,7 @@ fn waits(text: &str) -> bool {
     text.starts_with('…')
 }
 
-/// Whether Ivan hears it in a channel.
+/// Whether Ivan reacts to it in a channel.
 fn is_heard(text: &str) -> bool {
     text.contains("@ivan") || is_bare_create(text)
 }
@@ -1148,7 +1147,7 @@ fn opens_a_form(button: &Button) -> bool {
     button.action.starts_with("comment:")
 }
 
-/// `8:30` or `08:30`, as a time of day is chosen in Slack.
+/// Whether it is a time of day in Slack's picker format: `8:30` or `08:30`.
 fn is_time_of_day(time: &str) -> bool {
     let Some((hours, minutes)) = time.split_once(':') else {
         return false;
@@ -1167,7 +1166,7 @@ fn channel_of(line: &str) -> Option<(&str, &str)> {
     CHANNELS.contains(&name).then_some((name, text))
 }
 
-/// Leaves out what has happened in Slack so far: who looks now sees it.
+/// Discards past events in Slack: the caller reads the state itself.
 fn drain(slack: &mut Receiver<Happening>) {
     while !matches!(
         slack.try_recv(),
@@ -1175,7 +1174,7 @@ fn drain(slack: &mut Receiver<Happening>) {
     ) {}
 }
 
-/// Resolves when something has happened in Slack.
+/// Resolves at the next event in Slack.
 async fn something(slack: &mut Receiver<Happening>) {
     if let Err(RecvError::Closed) = slack.recv().await {
         std::future::pending::<()>().await;

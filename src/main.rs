@@ -1,4 +1,4 @@
-//! The binary: parses the command line, starts logging, turns an error into words and an exit status.
+//! The binary: parses the command line, starts logging, turns errors into messages and exit codes.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // One TLS provider for every client in the binary, before any of them exists: two would panic at a handshake.
+    // One TLS provider for all clients in the binary, installed before the first: two would panic at a handshake.
     if rustls::crypto::ring::default_provider()
         .install_default()
         .is_err()
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(run(cli));
-            // A terminal that is being read from would keep the process: nothing is left to wait for.
+            // A pending terminal read would keep the process running. No other work is left.
             runtime.shutdown_background();
             exit
         }
@@ -46,7 +46,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Sandbox(ports) => sandbox(ports).await,
         #[cfg(feature = "demo")]
         Command::Demo => {
-            // The trouble that is asked for there is told in the conversation.
+            // Faults in the demo are intended and reported in the conversation.
             start_logging(&LogFormat::Pretty, "error");
             match ivan::demo::run().await {
                 Ok(()) => ExitCode::SUCCESS,
@@ -87,7 +87,7 @@ async fn run(cli: Cli) -> ExitCode {
 const WITHOUT_DEMO: &str = "This build has no demo and no sandbox: it was made with `--no-default-features`. \
                             `cargo build --release` makes one that has them.";
 
-/// Runs the three services and their control API until a signal.
+/// Runs the three sandbox services and their control API until a signal.
 #[cfg(feature = "demo")]
 async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
     use std::io::Write as _;
@@ -117,7 +117,7 @@ async fn sandbox(ports: cli::SandboxPorts) -> ExitCode {
 
 async fn serve(config: &Config) -> ExitCode {
     start_logging(&config.log.format, &config.log.level);
-    // From here on, so that a stop which comes while the store is opened is one too.
+    // Installed here so that a signal while the store is opened also stops the daemon.
     let stop = match stop_signals() {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("the system takes no signal handlers: {error}")),
@@ -132,7 +132,7 @@ async fn serve(config: &Config) -> ExitCode {
     }
 }
 
-/// The system's time; in a rehearsal, as many seconds ahead of it (or behind, if negative) as `IVAN_CLOCK_SHIFT_S` says.
+/// The system's time. In a rehearsal it is shifted by `IVAN_CLOCK_SHIFT_S` seconds, back if negative.
 fn clock() -> Clock {
     let clock = Clock::system();
     let shift = std::env::var("IVAN_CLOCK_SHIFT_S")
@@ -150,9 +150,9 @@ fn clock() -> Clock {
     clock
 }
 
-/// Listens for signals from now on; resolves on SIGTERM, SIGINT and SIGQUIT. Of the others that would end a process at
-/// once, SIGHUP stops a daemon whose terminal is gone. Without a terminal it comes from tools that want a reload, which
-/// there is not: it is ignored, as SIGUSR1 and SIGUSR2 are.
+/// Installs signal handlers now; the result resolves on SIGTERM, SIGINT and SIGQUIT. SIGHUP stops a daemon that has
+/// lost its terminal. Without a terminal SIGHUP means "reload", which Ivan does not support, so it is ignored. SIGUSR1
+/// and SIGUSR2 are ignored too: by default they would end the process.
 #[cfg(unix)]
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -172,7 +172,7 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
                 Some(()) = hangup.recv() => ("SIGHUP", at_a_terminal),
                 Some(()) = user1.recv() => ("SIGUSR1", false),
                 Some(()) = user2.recv() => ("SIGUSR2", false),
-                // None of them can arrive any more.
+                // No further signal can arrive.
                 else => return std::future::pending().await,
             };
             if stops {
@@ -197,13 +197,13 @@ fn load(options: &Options) -> Result<Config, ExitCode> {
     Config::load(options.config.as_deref(), variables()).map_err(|errors| fail(&errors.to_string()))
 }
 
-/// Variables that are not UTF-8 are none of ours.
+/// The environment without variables that are not UTF-8: none of Ivan's settings can be among them.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// `config check`: fails while something still is as the example has it.
+/// `config check`: fails while a value is still the example's.
 fn check(config: &Config) -> ExitCode {
     let remarks = config.remarks();
     let on_a_network = ivan::store::on_a_network(&config.store.path);
@@ -245,7 +245,7 @@ fn checked(config: &Config) -> String {
     format!("{file} is well-formed. Configured: {}", names.join(", "))
 }
 
-/// Where the daemon's API is and what opens it: the command line, the environment, else bot.toml and the token file.
+/// The address and token of the daemon's API: from the command line, the environment, or bot.toml and the token file.
 fn target(options: Options) -> Result<cli::Target, ExitCode> {
     let (url, token) = match (options.api_url, options.api_token) {
         (Some(url), Some(token)) => (url, token),
@@ -285,18 +285,18 @@ const WITHOUT_CONFIG: &str =
 
 /// Logs go to standard error, so that answers can be piped.
 fn start_logging(format: &LogFormat, level: &str) {
-    // Other people's crates log what is ours to keep: at `trace`, the socket's address with its ticket.
+    // Dependencies log secrets at `trace`, such as the socket's address with its ticket.
     let level = match level {
         "debug" | "trace" => format!("info,ivan={level}"),
         other => other.to_owned(),
     };
-    // What this one would say, once more and as an error, is in our own line about the request that failed.
+    // Its message would repeat, as an error, our own line about the failed request.
     let quiet = "rustls_platform_verifier=off";
     let filter = EnvFilter::try_new(format!("{quiet},{level}"))
         .unwrap_or_else(|_| EnvFilter::new(format!("{quiet},info")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // A terminal that is gone takes no line, and to say so there would end the daemon.
+        // A closed terminal takes no log line, and the error report about that would end the daemon.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {

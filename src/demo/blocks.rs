@@ -1,6 +1,6 @@
-//! Block Kit as a terminal shows it: what a person would see in Slack, with what can be pressed numbered from the top.
+//! Renders Block Kit for a terminal: the text as Slack shows it, with the buttons numbered from the top.
 //!
-//! Pure: `demo` and `forms` give it what the sandbox's Slack got, say how each kind of text looks, and print what comes.
+//! Pure: `demo` and `forms` pass in the blocks and a function that formats text, and print the lines.
 
 use serde_json::Value;
 
@@ -8,27 +8,27 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     Link,
-    /// Done, or not there any more.
+    /// Done or removed.
     Struck,
     Heading,
-    /// What stands aside: notes, and what can be pressed.
+    /// Secondary text: notes and buttons.
     Aside,
 }
 
-/// Says how a piece of text looks in this terminal.
+/// Formats a piece of text for this terminal.
 pub(super) type Paint<'p> = &'p dyn Fn(Look, &str) -> String;
 
-/// Something to press in a message.
+/// A button or a choice in a message.
 #[derive(Debug, Clone)]
 pub(super) struct Button {
     pub(super) label: String,
     pub(super) action: String,
     pub(super) url: Option<String>,
-    /// A time is chosen with it.
+    /// It takes a time of day.
     pub(super) is_time: bool,
 }
 
-/// The blocks of a message or a view, line by line; its buttons are numbered from `first` on.
+/// Renders the blocks of a message or a view as lines; its buttons are numbered from `first` on.
 pub(super) fn shown(blocks: &Value, first: usize, paint: Paint<'_>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut number = first;
@@ -48,7 +48,7 @@ pub(super) fn shown(blocks: &Value, first: usize, paint: Paint<'_>) -> Vec<Strin
             _ => {
                 lines.extend(wrapped(text, paint));
                 match (lines.last_mut(), row) {
-                    // What stands beside a text is pressed beside it.
+                    // The button of a section is printed beside its text.
                     (Some(last), Some(row)) if !text.is_empty() => {
                         last.push_str("  ");
                         last.push_str(&row);
@@ -61,7 +61,7 @@ pub(super) fn shown(blocks: &Value, first: usize, paint: Paint<'_>) -> Vec<Strin
     lines
 }
 
-/// A text of Slack's, line by line.
+/// Renders one Slack text as lines.
 pub(super) fn wrapped(text: &str, paint: Paint<'_>) -> Vec<String> {
     let text = unwired(text, paint);
     text.lines()
@@ -69,7 +69,7 @@ pub(super) fn wrapped(text: &str, paint: Paint<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Slack's wire form → what a person sees: links by their titles, what is done struck, entities undone.
+/// Converts Slack's wire form to display text: links by their titles, strikethrough applied, entities decoded.
 pub(super) fn unwired(text: &str, paint: Paint<'_>) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -96,7 +96,7 @@ pub(super) fn unwired(text: &str, paint: Paint<'_>) -> String {
     shown
 }
 
-/// As a terminal without colours shows it.
+/// Formats text for a terminal without colours.
 pub(super) fn plain(look: Look, text: &str) -> String {
     match look {
         Look::Struck => format!("~{text}~"),
@@ -104,7 +104,7 @@ pub(super) fn plain(look: Look, text: &str) -> String {
     }
 }
 
-/// What can be pressed in a message or a view, from top to bottom.
+/// All buttons of a message or a view, from top to bottom.
 pub(super) fn buttons_in(blocks: &Value) -> Vec<Button> {
     let blocks = blocks.as_array().into_iter().flatten();
     blocks.flat_map(buttons_of).collect()
@@ -133,13 +133,13 @@ fn buttons_of(block: &Value) -> Vec<Button> {
     .collect()
 }
 
-/// By its number, from 1, its name, or how that begins.
+/// Finds a button by its number from 1, its name, or the start of its name.
 pub(super) fn button_called<'b>(buttons: &'b [Button], which: &str) -> Option<&'b Button> {
     let all: Vec<&Button> = buttons.iter().collect();
     buttons.get(called(&all, which)?)
 }
 
-/// The same of buttons in several places: its position.
+/// Finds a button among several places in the same way; returns its position.
 pub(super) fn called(buttons: &[&Button], which: &str) -> Option<usize> {
     let which = which.to_lowercase();
     if let Ok(number) = which.parse::<usize>() {
@@ -153,7 +153,7 @@ pub(super) fn called(buttons: &[&Button], which: &str) -> Option<usize> {
         .or_else(|| named(&|label| !which.is_empty() && label.starts_with(&which)))
 }
 
-/// `[1 Done] [2 Next]`, as they are pressed here, from that number on.
+/// `[1 Done] [2 Next]`: a row of buttons, numbered from `from` on.
 fn row_of(from: usize, buttons: &[Button]) -> Option<String> {
     let numbered: Vec<String> = (from..)
         .zip(buttons)
@@ -169,7 +169,7 @@ fn entities(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Without control characters: what was typed must not command the terminal.
+/// Removes control characters: typed text must not control the terminal.
 pub(super) fn tame(text: &str) -> String {
     text.chars()
         .filter(|&c| c == '\n' || !c.is_control())

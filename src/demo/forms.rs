@@ -1,5 +1,5 @@
-//! Forms, slash commands and the Home tab in the demo, as text: what opens is shown with its fields numbered, `fill` and
-//! `submit` do what hands would, and what comes back to Ana alone is shown like any other answer.
+//! Forms, slash commands and the Home tab of the demo, as text. An opened form is printed with numbered fields; `fill`
+//! and `submit` fill it in and send it. Ephemeral answers to Ana are printed like any other answer.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use super::blocks::{self, buttons_in, tame, unwired};
 use super::{ANA, Asked, Dm, Home, NO_ANSWER, Shown, Waited, waits};
 use crate::sandbox::slack::Whisper;
 
-/// The id that the sandbox gives the Home tab of Ana.
+/// The sandbox's id of Ana's Home tab.
 const HOME: &str = "V0HOMEU0ANN01";
 
-/// A form that is open.
+/// An open form.
 pub(super) struct Form {
     view: Value,
-    /// What was filled in, by field.
+    /// Values that were filled in, by field.
     filled: BTreeMap<String, String>,
 }
 
-/// What was there before something was done: what comes of it is news.
+/// The state before a gesture; later changes are news.
 pub(super) struct Before {
     whispers: Vec<Whisper>,
     forms: Vec<String>,
-    /// Conversations in which an answer may come, with the newest message of each.
+    /// Conversations that may get an answer, with the newest message of each.
     newest: Vec<(String, String)>,
 }
 
-/// What comes of something that was done.
+/// The effect of a gesture.
 enum News {
     Whisper(Whisper),
     Form(Value),
@@ -56,7 +56,7 @@ impl Form {
             .collect()
     }
 
-    /// By its number, its name or its label.
+    /// Finds a field by its number, its name or its label.
     fn field(&self, which: &str) -> Option<Field<'_>> {
         let number = which.parse::<usize>().ok();
         let is = |text: &str| text.eq_ignore_ascii_case(which);
@@ -102,7 +102,7 @@ impl<'a> Field<'a> {
             .collect()
     }
 
-    /// What can be chosen, by its name.
+    /// Finds an option by its name.
     fn choice(&self, name: &str) -> Option<&'a Value> {
         let is = |option: &Value| {
             let shown = option["text"]["text"].as_str().unwrap_or_default();
@@ -111,7 +111,7 @@ impl<'a> Field<'a> {
         self.choices().into_iter().find(|option| is(option))
     }
 
-    /// What stands in it.
+    /// The value of the field as text.
     fn holds(&self, filled: Option<&String>) -> String {
         let initial = || {
             let chosen = &self.element["initial_option"]["text"]["text"];
@@ -121,7 +121,7 @@ impl<'a> Field<'a> {
         filled.cloned().unwrap_or_else(initial).replace('\n', "\\n")
     }
 
-    /// What may stand in it.
+    /// The values that the field accepts.
     fn hint(&self) -> String {
         let names: Vec<&str> = self
             .choices()
@@ -137,7 +137,7 @@ impl<'a> Field<'a> {
 }
 
 impl Dm {
-    /// `shortcut new_task`, or `shortcut message [N]`: the N-th last message that was typed where Ana is.
+    /// `shortcut new_task`, or `shortcut message [N]` for the N-th last message typed in the current conversation.
     pub(super) async fn shortcut(&mut self, which: &str) -> Waited<()> {
         let before = self.before();
         let (name, number) = which.split_once(' ').unwrap_or((which, ""));
@@ -165,7 +165,7 @@ impl Dm {
         self.show_what_comes(before).await
     }
 
-    /// `/ivan …`, where Ana spoke last.
+    /// `/ivan …`, in the conversation of Ana's last message.
     pub(super) async fn slash(&mut self, text: &str) -> Waited<()> {
         let before = self.before();
         let slack = &self.sandbox.slack;
@@ -250,7 +250,7 @@ impl Dm {
     /// `home`
     pub(super) async fn show_home(&mut self) -> Waited<()> {
         self.sandbox.slack.opens_tab(ANA, "home");
-        // Each that is opened is published anew; what is published before that may not show everything yet.
+        // Each opening publishes the tab again; an earlier version may lack recent changes.
         if let Waited::Interrupted = self.wait(|_| None::<()>).await {
             return Waited::Interrupted;
         }
@@ -273,7 +273,7 @@ impl Dm {
         views.find(|view| view["id"] == HOME)
     }
 
-    /// What is there now.
+    /// The current state.
     pub(super) fn before(&self) -> Before {
         let slack = &self.sandbox.slack;
         let dm = slack.dm(ANA);
@@ -293,20 +293,20 @@ impl Dm {
         }
     }
 
-    /// What only Ana has been shown so far.
+    /// The ephemeral messages to Ana so far.
     pub(super) fn whispers(&self) -> Vec<Whisper> {
         let all = self.sandbox.slack.whispers().into_iter();
         all.filter(|whisper| whisper.user == ANA && !whisper.text.is_empty())
             .collect()
     }
 
-    /// The forms that are open.
+    /// The open forms.
     fn forms(&self) -> Vec<Value> {
         let views = self.sandbox.slack.views().into_iter();
         views.filter(|view| view["type"] == "modal").collect()
     }
 
-    /// Waits for a form, for something that only Ana sees, or for a message, and shows it.
+    /// Waits for a form, an ephemeral message or a message, and shows it.
     pub(super) async fn show_what_comes(&mut self, before: Before) -> Waited<()> {
         match self.wait(|dm| dm.come_since(&before)).await {
             Waited::Came(News::Whisper(whisper)) => {
@@ -334,7 +334,7 @@ impl Dm {
     }
 
     fn come_since(&self, before: &Before) -> Option<News> {
-        // New, or in place of what was pressed.
+        // New, or a replacement of the pressed message.
         let mut whispers = self.whispers().into_iter();
         if let Some(whisper) = whispers.find(|whisper| !before.whispers.contains(whisper)) {
             return Some(News::Whisper(whisper));
@@ -360,7 +360,7 @@ impl Dm {
         self.last = Some(Shown::Whisper(whisper.clone()));
     }
 
-    /// The form that is open, with what is wrong with its fields.
+    /// Shows the open form with the errors of its fields.
     fn show_form(&mut self, errors: &BTreeMap<String, String>) -> Waited<()> {
         let Some(form) = &self.form else {
             return Waited::Came(());

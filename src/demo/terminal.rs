@@ -1,7 +1,7 @@
-//! Where the demo reads lines and prints: a terminal with editing and history, or a pipe.
+//! Input and output of the demo: a terminal with editing and history, or a pipe.
 //!
-//! A line is read only when it is asked for. What is typed or pasted meanwhile stays where it is: in the terminal, which is
-//! kept in a mode of its own (no echo, every byte as it was typed, Ctrl-C still a signal), or in the editor's buffer.
+//! A line is read only on request. Text that is typed or pasted meanwhile stays in the terminal or in the editor's
+//! buffer. The terminal is kept in a special mode for that: no echo, raw bytes, Ctrl-C still a signal.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, IsTerminal, Write};
@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 
 use super::BOLD;
 
-/// Where it is printed.
+/// The output.
 pub(super) struct Screen {
     pub(super) color: bool,
-    /// Lines are typed here: they are on the screen already.
+    /// Lines are typed at a terminal, so they are on the screen already.
     pub(super) echoes: bool,
-    /// Prints above the prompt, and leaves what is being typed as it is.
+    /// Prints above the prompt without changing the line being typed.
     above: Option<std::sync::mpsc::Sender<String>>,
-    /// A line is being typed.
+    /// The prompt is shown and a line is being typed.
     at_prompt: bool,
-    /// What is printed together.
+    /// Text that is collected to be printed together.
     gathered: Option<String>,
 }
 
@@ -45,12 +45,12 @@ impl Screen {
         self.write(format!("{text}\n"));
     }
 
-    /// Whether a line is being typed from now on.
+    /// Sets whether the prompt is shown.
     pub(super) fn at_prompt(&mut self, is: bool) {
         self.at_prompt = is;
     }
 
-    /// What is printed from now on goes to the screen with [`Screen::print_gathered`].
+    /// Collects further output until [`Screen::print_gathered`] prints it.
     pub(super) fn gather(&mut self) {
         self.gathered.get_or_insert_default();
     }
@@ -68,7 +68,7 @@ impl Screen {
             _ => Err(text),
         };
         if let Err(text) = left {
-            // A closed pipe ends the reading too; there is nobody to tell.
+            // A closed pipe also ends the reading; the error needs no report.
             let mut out = std::io::stdout().lock();
             let _ = out.write_all(text.as_bytes());
             let _ = out.flush();
@@ -76,7 +76,7 @@ impl Screen {
     }
 }
 
-/// The editor takes one text at a time, and only while it reads: a thread of its own waits for that.
+/// Prints through the editor. The editor takes one text at a time and only while it reads, so a thread waits for it.
 fn printer(mut above: Box<dyn ExternalPrinter + Send>) -> std::sync::mpsc::Sender<String> {
     let (texts, to_print) = std::sync::mpsc::channel::<String>();
     std::thread::spawn(move || {
@@ -90,28 +90,28 @@ fn printer(mut above: Box<dyn ExternalPrinter + Send>) -> std::sync::mpsc::Sende
 /// One line, or the end: Ctrl-D, Ctrl-C at the prompt, the end of a pipe.
 type Read = std::io::Result<Option<String>>;
 
-/// Where lines come from.
+/// The source of lines.
 pub(super) struct Input {
     lines: mpsc::Receiver<Read>,
-    /// At a terminal: asks for a prompt.
+    /// At a terminal: requests a prompt.
     wanted: Option<std::sync::mpsc::Sender<()>>,
     asked: bool,
-    /// Lines that were entered together, and whether the next of them is to be printed before it is answered.
+    /// Lines that were entered together, and whether the next of them must be printed before its answer.
     ahead: VecDeque<String>,
-    /// The terminal as it was, put back at the end.
+    /// Restores the terminal's mode at the end.
     _mode: Option<mode::Kept>,
 }
 
 impl Input {
-    /// Lines that are typed on a terminal, or piped in.
+    /// Opens the terminal, or the pipe.
     pub(super) fn open() -> (Input, Screen) {
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        // A paste is typed as any other line, each of its lines by itself.
+        // Each line of a paste counts as a typed line.
         let config = Config::builder().bracketed_paste(false).build();
         if terminal && let Ok(mut editor) = DefaultEditor::with_config(config) {
             let above = editor.create_external_printer().ok();
-            // Without one it is a terminal that cannot edit, and its mode is left alone.
+            // Without a printer the terminal cannot edit, and its mode stays unchanged.
             let kept = above.is_some().then(mode::Kept::begin).flatten();
             let above = above.map(|above| Box::new(above) as Box<dyn ExternalPrinter + Send>);
             return (
@@ -122,7 +122,7 @@ impl Input {
         (Input::piped(), Screen::new(color, false, None))
     }
 
-    /// The editor blocks while it reads: it has a thread of its own, and shows its prompt only when it is asked to.
+    /// Starts a thread for the editor, which blocks while it reads. It shows its prompt on request only.
     fn typed(mut editor: DefaultEditor, color: bool, kept: Option<mode::Kept>) -> Input {
         let (wanted, asked) = std::sync::mpsc::channel::<()>();
         let (send, lines) = mpsc::channel(1);
@@ -141,7 +141,7 @@ impl Input {
                     }
                     Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
                     Err(ReadlineError::Signal(signal)) if signal != Signal::Resize => Ok(None),
-                    // Keys that are no UTF-8: nothing that could be said.
+                    // Keys that are not UTF-8 cannot be part of a message.
                     Err(ReadlineError::Io(error))
                         if error.kind() == std::io::ErrorKind::InvalidData =>
                     {
@@ -163,7 +163,7 @@ impl Input {
         }
     }
 
-    /// A thread reads ahead by one line, and keeps nobody from ending.
+    /// Starts a thread that reads one line ahead and does not delay the end of the process.
     fn piped() -> Input {
         let (send, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
@@ -190,8 +190,8 @@ impl Input {
         }
     }
 
-    /// The next line, and whether it is on the screen already; `None` at the end. Nothing is lost if this is dropped and
-    /// called again.
+    /// The next line, and whether it is on the screen already; `None` at the end. Cancel-safe: a dropped call loses no
+    /// line.
     pub(super) async fn line(&mut self) -> std::io::Result<Option<(String, bool)>> {
         if let Some(line) = self.ahead.pop_front() {
             return Ok(Some((line, false)));
@@ -213,16 +213,16 @@ impl Input {
         if self.ahead.is_empty() {
             return Ok(Some((first, self.wanted.is_some())));
         }
-        // Several were entered at once: each is printed again above its answer.
+        // Several lines were entered at once: print each again above its answer.
         Ok(Some((first, false)))
     }
 
-    /// Whether a line is there without anybody typing it now.
+    /// Whether a further line was entered already.
     pub(super) fn has_more(&self) -> bool {
         !self.ahead.is_empty()
     }
 
-    /// Forgets lines that were entered together with one that was interrupted.
+    /// Discards lines that were entered together with an interrupted one.
     pub(super) fn forget(&mut self) {
         self.ahead.clear();
     }
@@ -234,8 +234,8 @@ mod mode {
         InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
     };
 
-    /// The mode of the terminal at the start. What is typed while nobody reads is neither shown nor changed, and Ctrl-C is
-    /// a signal; the editor has a mode of its own while it reads, and comes back to this one.
+    /// The terminal's mode at the start. Our own mode neither echoes nor changes text typed between reads, and keeps
+    /// Ctrl-C as a signal. The editor switches to its mode for a read and returns to ours.
     pub(in crate::demo) struct Kept(Termios);
 
     impl Kept {
@@ -247,8 +247,8 @@ mod mode {
             own.input_modes &= !(InputModes::ICRNL | InputModes::IXON);
             own.special_codes[SpecialCodeIndex::VMIN] = 1;
             own.special_codes[SpecialCodeIndex::VTIME] = 0;
-            // The kernel has put a NUL for each Ctrl-D that was typed before this mode began. The editor takes the key that it
-            // finds here for an interruption, which ends the demo at its prompt as Ctrl-D does.
+            // Before this mode began, the kernel stored a NUL for each typed Ctrl-D. The editor takes the key set here
+            // for an interruption. At the prompt that ends the demo, as Ctrl-D does.
             own.special_codes[SpecialCodeIndex::VQUIT] = 0;
             tcsetattr(&stdin, OptionalActions::Drain, &own).ok()?;
             Some(Kept(before))
@@ -257,7 +257,7 @@ mod mode {
 
     impl Drop for Kept {
         fn drop(&mut self) {
-            // A terminal that is gone needs nothing.
+            // The terminal may be closed; then there is no mode to restore.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
         }
     }
@@ -274,7 +274,7 @@ mod mode {
     }
 }
 
-/// What ends a wait, or the demo.
+/// A signal that ends a wait, or the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// Ctrl-C.
@@ -283,7 +283,7 @@ pub(super) enum Stop {
     End,
 }
 
-/// Listens for Ctrl-C and SIGTERM from the start on.
+/// Receives Ctrl-C and SIGTERM from its creation on.
 #[cfg(unix)]
 pub(super) struct Stops {
     interrupt: tokio::signal::unix::Signal,

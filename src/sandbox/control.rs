@@ -1,7 +1,7 @@
-//! `ivan sandbox`: the three services alone, and a control API over HTTP on loopback (docs/sandbox.md).
+//! `ivan sandbox`: the three services without a daemon, and a control API over HTTP on loopback (docs/sandbox.md).
 //!
-//! The control API acts as the people of the workspace, reads what was posted, and makes trouble. It takes JSON, answers
-//! JSON, and refuses bad input with a status of 4xx and a sentence.
+//! The control API acts as the people of the workspace, reads posted messages, and injects faults. It takes and returns
+//! JSON. It refuses bad input with a 4xx status and a sentence.
 
 use std::io;
 use std::time::Duration;
@@ -23,15 +23,15 @@ use super::front::{Fault, Front, What};
 use super::slack::Whisper;
 use super::{Ports, Sandbox, Seed, cannot_listen};
 
-/// Longest time that a read waits for something to happen, in seconds.
+/// The longest time that a read waits for a change, in seconds.
 const LONGEST_WAIT_S: u64 = 60;
-/// Longest time that a request is held, or a rate limit lasts, in seconds.
+/// The longest delay of a request or duration of a rate limit, in seconds.
 const LONGEST_TROUBLE_S: u64 = 3_600;
-/// How long a slow request takes unless said, in seconds.
+/// The default delay of a slow request in seconds.
 const SLOW_S: u64 = 6;
-/// How long a rate limit lasts unless said, in seconds.
+/// The default duration of a rate limit in seconds.
 const LIMITED_S: u64 = 30;
-/// The repository that the world of the demo has.
+/// The repository in the demo's state.
 const REPOSITORY: &str = "acme/widgets";
 
 /// The sandbox with its control API.
@@ -41,10 +41,10 @@ pub struct Controlled {
 }
 
 impl Controlled {
-    /// Starts the services with the world of the demo, and the control API.
+    /// Starts the services in the demo's state, and the control API.
     ///
     /// # Errors
-    /// When a port cannot be bound; names the service and its option.
+    /// When a port cannot be bound; the error names the service and its option.
     pub async fn start(ports: Ports) -> io::Result<Controlled> {
         let sandbox = Sandbox::start_at(Seed::demo(), ports).await?;
         let control = Front::open_at(routes(sandbox.clone()), ports.control).await;
@@ -58,7 +58,7 @@ impl Controlled {
         self.sandbox.close().await;
     }
 
-    /// The addresses and tokens as lines that a shell reads.
+    /// The addresses and tokens as shell lines.
     pub fn exports(&self) -> String {
         let control = format!("http://{}", self.control.address());
         let mut lines =
@@ -71,7 +71,7 @@ impl Controlled {
     }
 }
 
-/// The addresses and tokens, by the names that they are exported under.
+/// The addresses and tokens, by the names of their variables.
 fn variables(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     let Sandbox {
         slack,
@@ -92,7 +92,7 @@ fn variables(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one shell word.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -119,7 +119,7 @@ fn routes(sandbox: Sandbox) -> Router {
         .with_state(sandbox)
 }
 
-/// Why a request is refused: `{"ok": false, "error": "…"}`.
+/// The reason for refusing a request: `{"ok": false, "error": "…"}`.
 struct Refusal(StatusCode, String);
 
 impl IntoResponse for Refusal {
@@ -134,7 +134,7 @@ fn no_route() -> Refusal {
     Refusal(StatusCode::NOT_FOUND, why.to_owned())
 }
 
-/// What is asked for cannot be done.
+/// The refusal of an action that is impossible.
 fn impossible(why: impl Into<String>) -> Refusal {
     Refusal(StatusCode::UNPROCESSABLE_ENTITY, why.into())
 }
@@ -148,7 +148,7 @@ fn ok(mut fields: Value) -> Reply {
     Ok(Json(fields))
 }
 
-/// A body of JSON.
+/// A JSON body.
 struct Body<T>(T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
@@ -190,7 +190,7 @@ struct Read {
     wait: Option<u64>,
 }
 
-/// `GET /slack`: what stands in a conversation, what one person alone sees, the views, the connections.
+/// `GET /slack`: the messages of a conversation, a person's ephemeral messages, the views, the connections.
 async fn read(State(sandbox): State<Sandbox>, asked: Result<Query<Read>, QueryRejection>) -> Reply {
     let asked = asked.map_err(|why| Refusal(StatusCode::BAD_REQUEST, why.body_text()))?;
     let Query(Read {
@@ -213,10 +213,10 @@ async fn read(State(sandbox): State<Sandbox>, asked: Result<Query<Read>, QueryRe
     };
     let channel = channel.transpose().map_err(impossible)?;
     if let (Some(after), false) = (after, wait.is_zero()) {
-        // Nothing happened: what stands there is the answer.
+        // After a time-out without a change, the current state is the answer.
         let _ = tokio::time::timeout(wait, slack.more_than(after)).await;
     }
-    // Before what is read: what happens meanwhile is read again.
+    // Taken before the reads: a change meanwhile is read again.
     let happened = slack.happened();
     let mut whispers = slack.whispers();
     whispers.retain(|whisper| user.as_ref().is_none_or(|user| whisper.user == *user));
@@ -269,7 +269,7 @@ struct Press {
     home: bool,
 }
 
-/// `POST /slack/press`: a button of a message, of the last one that has it, of an ephemeral message, or of the Home tab.
+/// `POST /slack/press`: a button of a given or the newest fitting message, of an ephemeral message, or of the Home tab.
 async fn press(State(sandbox): State<Sandbox>, Body(asked): Body<Press>) -> Reply {
     let (user, channel) = place(&sandbox, &asked.user, asked.channel.as_deref())?;
     let (slack, action) = (&sandbox.slack, &asked.action_id);
@@ -332,7 +332,7 @@ struct SlashCommand {
     text: String,
 }
 
-/// `POST /slack/command`: the app has every command that is sent.
+/// `POST /slack/command`: any command is accepted and added to the app.
 async fn command(State(sandbox): State<Sandbox>, Body(asked): Body<SlashCommand>) -> Reply {
     let (user, channel) = place(&sandbox, &asked.user, asked.channel.as_deref())?;
     let name = asked.command.strip_prefix('/').unwrap_or_default();
@@ -406,7 +406,7 @@ async fn open(State(sandbox): State<Sandbox>, Body(asked): Body<Open>) -> Reply 
     ok(json!({"envelope_id": sandbox.slack.opens_tab(&user, tab)}))
 }
 
-/// A person, and the conversation that they are in.
+/// A person and their conversation.
 fn place(
     sandbox: &Sandbox,
     user: &str,
@@ -417,19 +417,19 @@ fn place(
     Ok((user, channel.map_err(impossible)?))
 }
 
-/// What goes wrong in Slack. `method` is one of the Web API; `chat.postMessage` unless said.
+/// A fault of Slack. `method` is a Web API method, by default `chat.postMessage`.
 #[derive(Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 enum SlackFault {
-    /// Every connection breaks, and no request is answered, until `up`.
+    /// Every connection breaks and no request is answered until `up`.
     Down {},
-    /// All is well again.
+    /// Ends all faults.
     Up {},
     Slow {
         method: Option<String>,
         seconds: Option<u64>,
     },
-    /// The next call is carried out, and its answer is lost.
+    /// The next call is applied, but its answer is lost.
     Lost {
         method: Option<String>,
     },
@@ -441,7 +441,7 @@ enum SlackFault {
         method: Option<String>,
         error: String,
     },
-    /// The next envelopes are lost on the way; events are sent again.
+    /// The next envelopes get lost; events are sent again.
     LoseEvents {
         count: Option<u32>,
     },
@@ -508,21 +508,21 @@ async fn slack_fault(State(sandbox): State<Sandbox>, Body(asked): Body<SlackFaul
     ok(json!({}))
 }
 
-/// What goes wrong in GitHub or ClickUp.
+/// A fault of GitHub or ClickUp.
 #[derive(Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 enum SourceFault {
-    /// Every connection breaks, and no request is answered, until `up`.
+    /// Every connection breaks and no request is answered until `up`.
     Down {},
-    /// All is well again.
+    /// Ends all faults.
     Up {},
-    /// The next write takes that long.
+    /// The next write is delayed.
     Slow { seconds: Option<u64> },
-    /// The next write is carried out, and its answer is lost.
+    /// The next write is applied, but its answer is lost.
     Lost {},
-    /// No request is left for that long.
+    /// The rate limit is used up for that long.
     RateLimit { seconds: Option<u64> },
-    /// The next webhook deliveries are lost on the way.
+    /// The next webhook deliveries get lost.
     LoseWebhooks { count: Option<u32> },
 }
 
@@ -541,7 +541,7 @@ async fn source_fault(
         SourceFault::Down {} => front.down(),
         SourceFault::Up {} => {
             recover(front);
-            // A window that is over: the limit is whole again.
+            // The window is over: the limit is full again.
             match source {
                 Source::Clickup => clickup.rate_limit_for(0, Duration::ZERO),
                 Source::Github => github.rate_limit_for(0, Duration::ZERO),
@@ -584,7 +584,7 @@ struct Webhook {
     secret: String,
 }
 
-/// `POST /{source}/webhook`: a webhook for all events, to an address on this machine.
+/// `POST /{source}/webhook`: adds a webhook for all events, with an address on this machine.
 async fn add_webhook(
     State(sandbox): State<Sandbox>,
     source: Result<Path<Source>, PathRejection>,

@@ -1,8 +1,7 @@
-//! The postal side of ClickUp and GitHub: carries webhook deliveries, in the order they were made, and on request
-//! loses, repeats, holds or reorders them. What an answer means (again, suspended, logged) is each service's own
-//! decision, taken in its `Carry`.
+//! Webhook delivery of ClickUp and GitHub: delivers in order, and on request loses, repeats, holds or reorders
+//! deliveries. Each service decides in its `Carry` how an answer is handled (retry, suspension, log entry).
 //!
-//! Nothing leaves the machine: an address that is not loopback is reached through a tunnel to loopback, or not at all.
+//! Deliveries stay on this machine: an address outside loopback needs a tunnel to loopback, or is unreachable.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,19 +11,19 @@ use url::{Host, Url};
 
 use super::{http_client, locked, now};
 
-/// One attempt to bring one webhook request to its endpoint.
+/// One attempt to deliver one webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {
     /// The webhook's id.
     pub hook: String,
-    /// The event's name, with its action where it has one (`issues.closed`).
+    /// The event's name, with its action if it has one (`issues.closed`).
     pub event: String,
     /// The address as registered.
     pub url: String,
-    /// As sent, names in lower case.
+    /// The headers as sent, names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// 1 for the first time, then up.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
 }
 
@@ -38,42 +37,42 @@ impl Parcel {
     }
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The endpoint answered with this status, after this long.
+    /// The endpoint's status, and the time it took.
     Answered(u16, Duration),
-    /// No answer, with GitHub's words for it: `failed to connect`, `timed out`.
+    /// No answer, with GitHub's description: `failed to connect`, `timed out`.
     Failed(&'static str),
-    /// Lost on request: it was never sent.
+    /// Lost on request, never sent.
     Lost,
 }
 
 impl Ended {
-    /// Whether the endpoint took it.
+    /// Whether the endpoint accepted it.
     pub fn is_ok(&self) -> bool {
         matches!(self, Ended::Answered(status, _) if (200..300).contains(status))
     }
 }
 
-/// One attempt that has ended.
+/// One attempt after its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// When it ended, in milliseconds since the epoch.
+    /// The time of its end in milliseconds since the epoch.
     pub at_ms: i64,
     pub parcel: Parcel,
     pub ended: Ended,
 }
 
-/// What a service decides about its deliveries.
+/// The service's decisions about its deliveries.
 pub(super) trait Carry: Send + Sync + 'static {
-    /// Whether it is still to be sent.
+    /// Whether it should still be sent.
     fn wanted(&self, parcel: &Parcel) -> bool;
-    /// Notes how it ended. `Some`: once more, after that long.
+    /// Records the end of an attempt. `Some` requests a retry after that delay.
     fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration>;
 }
 
-/// Takes parcels and brings them on their way. Clones share the queue; the carrying ends with the last of them.
+/// Accepts parcels and delivers them. Clones share the queue; deliveries stop when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Courier {
     queue: mpsc::UnboundedSender<Job>,
@@ -83,11 +82,11 @@ pub(super) struct Courier {
 struct Desk {
     knobs: Mutex<Knobs>,
     delivered: Mutex<Vec<Delivery>>,
-    /// Parcels taken and not yet ended for good; those held back do not count.
+    /// Parcels accepted but not finished, without those held back.
     under_way: watch::Sender<usize>,
 }
 
-/// A parcel, and what the knobs said when it was posted.
+/// A parcel, with the settings at the time it was posted.
 struct Job {
     parcel: Parcel,
     lost: bool,
@@ -104,7 +103,7 @@ struct Knobs {
 }
 
 impl Courier {
-    /// `timeout` is how long an endpoint has to answer.
+    /// Starts the deliveries; `timeout` limits an endpoint's answer.
     pub fn start(timeout: Duration, carry: impl Carry) -> Courier {
         let (queue, incoming) = mpsc::unbounded_channel();
         let knobs = Knobs {
@@ -123,7 +122,7 @@ impl Courier {
         Courier { queue, desk }
     }
 
-    /// Takes parcels, in this order.
+    /// Accepts parcels in this order.
     pub fn send(&self, parcels: Vec<Parcel>) {
         let mut knobs = locked(&self.desk.knobs);
         let mut ready = Vec::new();
@@ -177,7 +176,7 @@ impl Courier {
         self.post(held);
     }
 
-    /// Loses what is held back, and holds nothing back any more.
+    /// Loses the held parcels and ends the holding.
     pub fn lose_held(&self) {
         let mut held = locked(&self.desk.knobs).held.take().unwrap_or_default();
         for job in &mut held {
@@ -202,12 +201,12 @@ impl Courier {
         locked(&self.desk.delivered).clone()
     }
 
-    /// Whether nothing is under way.
+    /// Whether no delivery is under way.
     pub fn is_settled(&self) -> bool {
         *self.desk.under_way.borrow() == 0
     }
 
-    /// Until nothing is under way.
+    /// Waits until no delivery is under way.
     pub async fn settled(&self) {
         let _ = self
             .desk
@@ -235,7 +234,7 @@ async fn carry_all<C: Carry>(
             let Some(wait) = again.filter(|_| !lost) else {
                 continue;
             };
-            // Retries go their own way: what comes after does not wait for them.
+            // Retries run separately, so later deliveries do not wait for them.
             desk.under_way.send_modify(|count| *count += 1);
             let (desk, carry, client, parcel) = (
                 Arc::clone(&desk),
@@ -325,7 +324,7 @@ async fn bring(desk: &Desk, client: &reqwest::Client, parcel: &Parcel) -> Ended 
     }
 }
 
-/// Where on loopback that address is; `None` when it is elsewhere and no tunnel leads here.
+/// The loopback address for an address; `None` if it is elsewhere and no tunnel fits.
 fn reachable(address: &str, tunnels: &[(String, String)]) -> Option<Url> {
     let through = tunnels.iter().rev().find_map(|(public, local)| {
         let rest = address.strip_prefix(public.as_str())?;
@@ -335,7 +334,7 @@ fn reachable(address: &str, tunnels: &[(String, String)]) -> Option<Url> {
     is_loopback(&address).then_some(address)
 }
 
-/// Whether an address is this machine's own.
+/// Whether an address is on loopback.
 pub(super) fn is_loopback(address: &Url) -> bool {
     match address.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

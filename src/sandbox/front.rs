@@ -1,8 +1,8 @@
-//! The front door of one sandbox service: it accepts connections, writes down every request in a journal, and commits
-//! the faults that a test asks for. The service behind it is an ordinary [`axum::Router`] that knows of none of this.
+//! The HTTP server in front of one sandbox service. It records every request in a journal and injects the faults that a
+//! test sets. The service behind it is an ordinary [`axum::Router`] without any of this.
 //!
-//! The accept loop is our own, over hyper's HTTP/1, because the faults that matter most (a connection closed after the
-//! write was applied, an answer that never comes) are below what axum's server lets one say.
+//! It has its own accept loop over hyper's HTTP/1. The most important faults (a connection closed after the write was
+//! applied, an answer that never comes) cannot be expressed with axum's server.
 
 use std::convert::Infallible;
 use std::future::Future as _;
@@ -27,43 +27,43 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use super::now;
 
-/// Largest request body that is read, in bytes: above what any of the three services takes.
+/// The largest request body in bytes: above the limits of all three services.
 const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// How far a subscriber may fall behind before it loses the oldest requests.
+/// How many requests a slow subscriber can miss before the oldest are lost.
 const SUBSCRIBER_LAG: usize = 4096;
 
-/// One service's front door. Clones share it; it closes when [`Front::close`] is called or the last clone is dropped.
+/// One service's server. Clones share it. It closes on [`Front::close`] or when the last clone is dropped.
 #[derive(Clone)]
 pub struct Front {
     shared: Arc<Shared>,
     _open: Arc<Open>,
 }
 
-/// One request, as it arrived and as it ended.
+/// One request, from its arrival to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// When it had been read, in milliseconds since the epoch.
+    /// The time it was fully read, in milliseconds since the epoch.
     pub at_ms: i64,
     pub method: String,
-    /// As sent, still percent-encoded.
+    /// The path as sent, percent-encoded.
     pub path: String,
-    /// As sent, without the `?`; empty when there was none.
+    /// The query as sent, without the `?`; empty if there is none.
     pub query: String,
-    /// As text; bytes that are not UTF-8 are replaced.
+    /// The body as text; bytes that are not UTF-8 are replaced.
     pub body: String,
-    /// In the order sent, names in lower case, credentials masked.
+    /// The headers in the order sent, names in lower case, credentials masked.
     pub headers: Vec<(String, String)>,
-    /// What was answered. `None` while it is under way, and for ever when the connection was dropped.
+    /// The status of the answer. `None` while it is under way, and for good if the connection was dropped.
     pub status: Option<u16>,
-    /// Whether the service did what was asked (it was reached, and its own answer was below 400), whatever of that
-    /// answer the client got to see.
+    /// Whether the service applied it: the request reached it, and its own answer was below 400. The client may have
+    /// got another answer.
     pub applied: bool,
-    /// The how-manieth request of this front it is among those applied: where some are held, they are applied in
-    /// another order than they came in. `None` while it is not applied.
+    /// Its place among the requests applied by this server; `None` if not applied. Held requests are applied in another
+    /// order than they arrived.
     pub turn: Option<u64>,
-    /// The fault that it met, by its name.
+    /// The name of its fault.
     pub fault: Option<&'static str>,
-    /// Whether it has ended: answered or dropped.
+    /// Whether it was answered or dropped.
     pub done: bool,
 }
 
@@ -76,30 +76,30 @@ impl Seen {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether this is a request of that method to a path that contains that text.
+    /// Whether it has that method and a path that contains that text.
     pub fn is(&self, method: &str, path: &str) -> bool {
         self.method == method && self.path.contains(path)
     }
 }
 
-/// Something that goes wrong with the requests it matches.
+/// A fault for the requests that it matches.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// The method it waits for; any, when absent.
+    /// The method that it matches; `None` for any.
     pub method: Option<String>,
-    /// A part of the path it waits for; any, when absent.
+    /// A part of the path that it matches; `None` for any.
     pub path: Option<String>,
-    /// How many requests it still spoils. `None`: every one until it is cleared.
+    /// The number of requests left for it; `None` for all until it is cleared.
     pub times: Option<u32>,
     pub what: What,
 }
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// The request is handled that much later, even if the client has left by then.
+    /// The request is handled after this delay, even if the client has left.
     Delay(Duration),
-    /// Answered in the service's place; nothing is applied.
+    /// The fault answers instead of the service; nothing is applied.
     Answer {
         status: u16,
         headers: Vec<(String, String)>,
@@ -107,30 +107,30 @@ pub enum What {
     },
     /// The connection is closed without an answer; nothing is applied.
     Drop,
-    /// No answer until the client goes away; nothing is applied.
+    /// No answer until the client disconnects; nothing is applied.
     Hang,
-    /// Applied, and then the connection is closed without an answer.
+    /// The request is applied, then the connection is closed without an answer.
     ApplyThenDrop,
-    /// Applied, and then answered with something else than the service said.
+    /// The request is applied, then answered differently from the service's answer.
     ApplyThenAnswer {
         status: u16,
         headers: Vec<(String, String)>,
         body: String,
     },
-    /// Applied, and then no answer until the client goes away.
+    /// The request is applied, then there is no answer until the client disconnects.
     ApplyThenHang,
-    /// Handled once the gate is open, even if the client has left by then.
+    /// The request is handled once the gate is open, even if the client has left.
     Wait(Gate),
-    /// Applied, and then answered once the gate is open.
+    /// The request is applied, then answered once the gate is open.
     ApplyThenWait(Gate),
 }
 
-/// Holds the requests of a fault until a test has seen and done what it wants. Clones are the same gate.
+/// Holds the requests of a fault until a test opens it. Clones are the same gate.
 #[derive(Debug, Clone)]
 pub struct Gate(watch::Sender<bool>);
 
 impl Gate {
-    /// A gate that is closed.
+    /// A closed gate.
     #[expect(
         clippy::new_without_default,
         reason = "whether a gate is open or closed is not to be guessed"
@@ -139,19 +139,19 @@ impl Gate {
         Gate(watch::Sender::new(false))
     }
 
-    /// Lets go of what it holds, and holds nothing any more.
+    /// Releases held requests, and holds no further ones.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
     async fn passed(&self) {
-        // Its sender lives as long as `self`.
+        // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }
 
 impl What {
-    /// An answer with a JSON body and no further headers; nothing is applied.
+    /// An answer with a JSON body and no other headers; nothing is applied.
     pub fn answer(status: u16, body: impl Into<String>) -> What {
         What::Answer {
             status,
@@ -160,7 +160,7 @@ impl What {
         }
     }
 
-    /// The page of a firewall or a proxy in the service's place: 403, HTML, and none of the service's headers.
+    /// The page of a firewall or proxy instead of the service: 403, HTML, without the service's headers.
     pub fn page_in_between() -> What {
         What::Answer {
             status: 403,
@@ -172,7 +172,7 @@ impl What {
         }
     }
 
-    /// The same answer, to a request that the service has handled.
+    /// The same answer, after the service has applied the request.
     pub fn once_applied(self) -> What {
         match self {
             What::Answer {
@@ -188,7 +188,7 @@ impl What {
         }
     }
 
-    /// The word for it in the journal.
+    /// The fault's name in the journal.
     pub fn name(&self) -> &'static str {
         match self {
             What::Delay(_) => "handled late",
@@ -206,7 +206,7 @@ impl What {
 }
 
 impl Fault {
-    /// A fault of one request, whichever comes next.
+    /// A fault for the next request.
     pub fn new(what: What) -> Self {
         Fault {
             method: None,
@@ -216,7 +216,7 @@ impl Fault {
         }
     }
 
-    /// Only requests of this method, to a path that contains this text.
+    /// Limits it to requests with this method and a path that contains this text.
     pub fn on(self, method: &str, path: &str) -> Self {
         Fault {
             method: Some(method.to_owned()),
@@ -225,7 +225,7 @@ impl Fault {
         }
     }
 
-    /// As many requests as this.
+    /// Sets the number of requests.
     pub fn times(self, n: u32) -> Self {
         Fault {
             times: Some(n),
@@ -233,7 +233,7 @@ impl Fault {
         }
     }
 
-    /// Every request until the faults are cleared.
+    /// Applies to every request until the faults are cleared.
     pub fn always(self) -> Self {
         Fault {
             times: None,
@@ -263,7 +263,7 @@ impl Front {
         Front::open_at(router, 0).await
     }
 
-    /// The same on this port; 0 is any free one.
+    /// Listens on this port; 0 is any free port.
     ///
     /// # Errors
     /// When the port cannot be bound.
@@ -285,7 +285,7 @@ impl Front {
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
     }
@@ -295,12 +295,12 @@ impl Front {
         self.shared.state().journal.clone()
     }
 
-    /// Each request from now on, when it has been answered or dropped.
+    /// Requests from now on, each when it is answered or dropped.
     pub fn subscribe(&self) -> broadcast::Receiver<Seen> {
         self.shared.ended.subscribe()
     }
 
-    /// Waits until the journal is as asked; looks at once and on each change. For tests, inside a time-out.
+    /// Waits until `what` holds for the journal: checked at once and on each change. Tests call it inside a time-out.
     pub async fn until(&self, what: impl Fn(&[Seen]) -> bool) {
         let mut changed = self.shared.changed.subscribe();
         loop {
@@ -311,53 +311,53 @@ impl Front {
         }
     }
 
-    /// Changes with the journal.
+    /// Changes of the journal.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
     }
 
-    /// Queues a fault: a request gets the first one that matches it and has uses left.
+    /// Queues a fault. A request gets the first fault that matches it and has uses left.
     pub fn fault(&self, fault: Fault) {
         self.shared.state().faults.push(fault);
     }
 
-    /// Spoils the next request that is no read, whatever its method.
+    /// Injects a fault into the next request that is not a read.
     pub fn spoil_next_write(&self, what: What) {
         self.shared.state().next_write = Some(what);
     }
 
-    /// Forgets all faults. Requests that hang already go on hanging.
+    /// Clears all faults. Requests that hang already continue to hang.
     pub fn clear_faults(&self) {
         let mut state = self.shared.state();
         state.faults.clear();
         state.next_write = None;
     }
 
-    /// Breaks every connection, and from now on reads requests but answers none and applies none.
+    /// Breaks every connection. From now on requests are read but neither applied nor answered.
     pub fn down(&self) {
         self.shared.state().down = true;
         self.cut();
     }
 
-    /// Serves again.
+    /// Ends [`Front::down`].
     pub fn up(&self) {
         self.shared.state().down = false;
     }
 
-    /// Breaks every connection that is open now, WebSockets included, as a failing network does.
+    /// Breaks every open connection, WebSockets included, as a failing network does.
     pub fn cut(&self) {
         self.shared.cut.notify_waiters();
     }
 
-    /// Stops listening and breaks every connection. Done when the port refuses.
+    /// Stops listening and breaks every connection. Resolves once the port refuses connections.
     pub async fn close(&self) {
         self.shared.close();
-        // Its receivers are the accept loop, which owns the listener, and the requests that are under way.
+        // The receivers are the accept loop, which owns the listener, and the requests under way.
         self.shared.closed.closed().await;
     }
 }
 
-/// Closes the door when the last [`Front`] is gone.
+/// Closes the server when the last [`Front`] is dropped.
 struct Open(Arc<Shared>);
 
 impl Drop for Open {
@@ -369,7 +369,7 @@ impl Drop for Open {
 struct Shared {
     address: SocketAddr,
     state: Mutex<State>,
-    /// Counts changes of the journal, to wake those who wait for one.
+    /// Counts changes of the journal and wakes waiting tasks.
     changed: watch::Sender<u64>,
     ended: broadcast::Sender<Seen>,
     closed: watch::Sender<bool>,
@@ -396,7 +396,7 @@ impl Shared {
         self.cut.notify_waiters();
     }
 
-    /// Writes a request down, and says under which number and what is to go wrong with it.
+    /// Records a request; returns its number and its fault.
     fn arrives(&self, parts: &request::Parts, body: &[u8]) -> (usize, Option<What>) {
         let seen = Seen {
             at_ms: now(),
@@ -461,14 +461,14 @@ impl Shared {
         });
         drop(state);
         if let Some(seen) = ended {
-            // Nobody needs to be listening.
+            // No receiver is fine.
             let _ = self.ended.send(seen);
         }
         self.changed.send_modify(|count| *count += 1);
     }
 }
 
-/// A header's value for the journal: of a credential only its scheme and kind (`Bearer xoxb-…`).
+/// A header's value for the journal; of a credential only its scheme and kind (`Bearer xoxb-…`).
 fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
     if *name != header::AUTHORIZATION && *name != header::COOKIE {
@@ -500,7 +500,7 @@ async fn accept(listener: TcpListener, router: axum::Router, shared: Arc<Shared>
             _ = closed.wait_for(|closed| *closed) => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // The client left while it stood in the queue.
+                // The client left while it was queued.
                 Err(_) => continue,
             },
         };
@@ -513,7 +513,7 @@ async fn accept(listener: TcpListener, router: axum::Router, shared: Arc<Shared>
         let serve =
             service_fn(move |request| request_at(Arc::clone(&shared), router.clone(), request));
         tokio::spawn(async move {
-            // How a connection ends is in the journal already.
+            // The journal already has the end of the connection.
             let _ = http1::Builder::new()
                 .serve_connection(io, serve)
                 .with_upgrades()
@@ -537,13 +537,13 @@ async fn request_at(
         .await
         .map_err(|_| Dropped)?;
     let (number, what) = shared.arrives(&parts, &body);
-    // Ends the entry also when the client goes away and hyper drops this future.
+    // Ends the entry even if the client disconnects and hyper drops this future.
     let mut ending = Ending {
         shared: Arc::clone(&shared),
         number,
         status: None,
     };
-    // On its own task: a service goes on with a request whose client has left.
+    // On its own task: a service finishes a request whose client has left.
     let handled = tokio::spawn(handle(
         Arc::clone(&shared),
         number,
@@ -561,7 +561,7 @@ async fn request_at(
     Ok(answer)
 }
 
-/// What the client is to get: `None` when the connection is to be closed on it.
+/// Handles a request with its fault; `None` closes the connection without an answer.
 async fn handle(
     shared: Arc<Shared>,
     number: usize,
@@ -602,13 +602,13 @@ async fn handle(
     }
 }
 
-/// Until the front closes; that the client goes away is noticed by hyper.
+/// Waits until the front closes. Hyper drops this future if the client disconnects.
 async fn hang(shared: &Shared) -> Option<Response<Body>> {
     let _ = shared.closed.subscribe().wait_for(|closed| *closed).await;
     None
 }
 
-/// A fault's own answer; a 500 that says so when the fault is no HTTP.
+/// A fault's own answer; a 500 with an explanation if the fault is not valid HTTP.
 fn made_up(status: u16, headers: &[(String, String)], body: &str) -> Response<Body> {
     let mut answer = Response::builder().status(status);
     if !headers
@@ -646,7 +646,7 @@ impl Drop for Ending {
     }
 }
 
-/// A connection that can be broken from outside, also after an upgrade took it away from hyper.
+/// A connection that can be broken from outside, even after an upgrade took it from hyper.
 struct Cuttable {
     stream: TcpStream,
     cut: Pin<Box<OwnedNotified>>,
@@ -681,7 +681,7 @@ impl AsyncWrite for Cuttable {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // The reader's waker is the one that a cut has to reach, so a writer only asks what is known already.
+        // A cut must reach the reader's waker, so a writer only checks the known state.
         if self.is_cut {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -703,7 +703,7 @@ mod tests {
     use axum::routing::post;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// A service that counts how often it was reached.
+    /// A service that counts its requests.
     async fn counter() -> (Front, Arc<AtomicU32>, reqwest::Client) {
         let count = Arc::new(AtomicU32::new(0));
         let reached = Arc::clone(&count);
@@ -883,11 +883,11 @@ mod tests {
             let (front, client) = (front.clone(), client.clone());
             tokio::spawn(async move { count(&front, &client).await })
         };
-        // The first is held before it does anything, and its client leaves.
+        // The first is held before it is applied, and its client leaves.
         let held = ask();
         front.until(|journal| !journal.is_empty()).await;
         held.abort();
-        // The second is done at once.
+        // The second is applied at once.
         let unanswered = ask();
         front
             .until(|journal| journal.iter().any(|seen| seen.applied))

@@ -1,7 +1,7 @@
-//! Slack, ClickUp and GitHub on loopback: the other side of the wire, for `ivan demo` and the tests.
+//! Slack, ClickUp and GitHub on loopback, for `ivan demo` and the tests.
 //!
-//! Each service answers to its contract and to nothing of this crate: what the real one refuses is refused here, with
-//! its own codes and bodies. A [`front::Front`] stands before each: it keeps the journal and commits the faults.
+//! Each service implements its contract and uses nothing else of this crate. It refuses the same requests as the real
+//! one, with the same codes and bodies. A [`front::Front`] before each keeps the journal and injects the faults.
 
 pub mod clickup;
 pub mod control;
@@ -20,7 +20,7 @@ use clickup::ClickUp;
 use github::GitHub;
 use slack::Slack;
 
-/// All three services, each on a port of its own. Clones share them.
+/// All three services, each on its own port. Clones share them.
 #[derive(Clone)]
 pub struct Sandbox {
     pub slack: Slack,
@@ -29,15 +29,15 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts all three.
+    /// Starts all three services.
     ///
     /// # Errors
-    /// When a seed lacks what its service needs, or no port can be bound.
+    /// When a seed is incomplete, or no port can be bound.
     pub async fn start(seed: Seed) -> io::Result<Sandbox> {
         Sandbox::start_at(seed, Ports::default()).await
     }
 
-    /// The same on these ports.
+    /// Starts them on these ports.
     ///
     /// # Errors
     /// As [`Sandbox::start`]; names the service.
@@ -62,7 +62,7 @@ impl Sandbox {
     }
 }
 
-/// Where the services listen on 127.0.0.1; 0 is any free port.
+/// The ports of the services on 127.0.0.1; 0 is any free port.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ports {
     pub slack: u16,
@@ -82,7 +82,7 @@ fn cannot_listen(service: &str, port: u16, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), text)
 }
 
-/// What the services hold when they start; each documents its own part.
+/// The initial state of the services; each service documents its part.
 #[derive(Debug, Clone)]
 pub struct Seed {
     pub slack: Value,
@@ -91,8 +91,8 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// The world of `ivan demo`: in ClickUp's Inbox six open tasks and a completed one; in acme/widgets five open issues,
-    /// a closed one and a pull request. Dates are relative to the start.
+    /// The state for `ivan demo`: six open tasks and a completed one in ClickUp's Inbox; five open issues, a closed one
+    /// and a pull request in acme/widgets. Dates are relative to the start.
     pub fn demo() -> Seed {
         Seed {
             slack: fixture(include_str!("../../fixtures/seed/slack.json")),
@@ -101,7 +101,7 @@ impl Seed {
         }
     }
 
-    /// The same people, lists and repository, and nothing to do.
+    /// The same people, lists and repository, without tasks.
     pub fn empty() -> Seed {
         let mut seed = Seed::demo();
         for (part, things) in [(&mut seed.clickup, "tasks"), (&mut seed.github, "issues")] {
@@ -117,7 +117,7 @@ fn fixture(text: &str) -> Value {
     serde_json::from_str(text).expect("the seeds are JSON, and a test starts from them")
 }
 
-/// The time in milliseconds since the epoch. The one place in the sandbox that asks a clock.
+/// The time in milliseconds since the epoch. The only place in the sandbox that reads a clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "the sandbox is another machine: it has a clock of its own"
@@ -126,20 +126,20 @@ pub fn now() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
-/// A client for loopback: what sends webhooks, and what the sandbox's own tests ask with.
+/// A client for loopback, for webhooks and the sandbox's own tests.
 fn http_client() -> reqwest::Client {
-    // Fails when the process has a provider already, which is then as good.
+    // Fails if the process already has a provider, which also works.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
-        // Loopback is plain HTTP: the system's certificates, which take a while to read, are not asked for.
+        // Loopback is plain HTTP. Reading the system's certificates takes a while, so it is skipped.
         .tls_certs_only([])
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client that needs nothing of the system")
 }
 
-/// A lock that goes on after a panic of another holder: that test has failed already.
+/// Takes a lock even after another holder panicked: that test has failed already.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -154,7 +154,7 @@ async fn hook_end() -> (front::Front, String) {
     (end, url)
 }
 
-/// Each key of the fixture is in the answer, with a value of the same type; nulls say nothing.
+/// Checks that each key of the fixture is in the answer, with a value of the same type; nulls match anything.
 #[cfg(test)]
 fn shaped_like(fixture: &Value, answer: &Value, at: &str) {
     match (fixture, answer) {

@@ -1,4 +1,4 @@
-//! What the REST services of the sandbox have in common: a request taken apart, and signatures.
+//! Code shared by the sandbox's REST services: request parsing and signatures.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Request, header};
@@ -6,10 +6,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
-/// A request, read whole.
+/// A request, read completely.
 pub(super) struct Call {
     pub method: Method,
-    /// Steps of the path, percent-decoded. A trailing slash is a last step that is empty.
+    /// The segments of the path, percent-decoded. A trailing slash adds an empty one.
     path: Vec<String>,
     query: Vec<(String, String)>,
     pub headers: HeaderMap,
@@ -17,7 +17,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// `None` when the body breaks off.
+    /// Reads a request; `None` if the body breaks off.
     pub async fn read(request: Request<axum::body::Body>) -> Option<Call> {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.ok()?;
@@ -44,7 +44,7 @@ impl Call {
         &self.query
     }
 
-    /// The query, encoded again.
+    /// The query, encoded.
     pub fn query_string(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&self.query)
@@ -72,7 +72,7 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Whether the body is declared to be JSON.
+    /// Whether the content type is JSON.
     pub fn is_json(&self) -> bool {
         self.header(header::CONTENT_TYPE.as_str())
             .and_then(|kind| kind.split(';').next())
@@ -88,17 +88,17 @@ pub(super) fn hmac_sha256(secret: &str, message: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// Something that was never there before.
+/// A random text.
 pub(super) fn random() -> String {
     fastrand::u128(..).to_string()
 }
 
-/// 64 hex digits, as good as random.
+/// 64 pseudo-random hex digits.
 pub(super) fn digest(of: &str) -> String {
     hex::encode(Sha256::digest(of.as_bytes()))
 }
 
-/// A UUID (version 4 in form) made from such digits.
+/// A UUID (in the form of version 4) made from such digits.
 pub(super) fn uuid(of: &str) -> String {
     let digits: Vec<char> = digest(of).chars().collect();
     let mut uuid = String::new();

@@ -1,4 +1,4 @@
-//! The API v2: what a request asks for, what ClickUp refuses of it, and how it answers.
+//! The API v2: requests, ClickUp's refusals, and its answers.
 
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// Contract 2: a personal token stands bare in the header; after `Bearer` it would be an OAuth token.
+    /// Contract 2: the header is a personal token without a scheme; after `Bearer` it would be an OAuth token.
     fn authorized(&self, call: &Call) -> Result<(), No> {
         match call.header("authorization") {
             None | Some("") => Err(No::new(401, "OAUTH_017", "Authorization header required")),
@@ -303,7 +303,7 @@ impl World {
         let _: bool = required(body, "notify_all", "a boolean", Value::as_bool)?;
         let assignee = self.optional_user(body, "assignee")?;
         let (comment, history, at) = self.comment(id, self.me, &parts, assignee);
-        // The id has been seen as a number (contract 6.3).
+        // The id was seen as a number (contract 6.3).
         let number: u64 = comment.parse().unwrap_or_default();
         Ok(json!({ "id": number, "hist_id": history, "date": at }))
     }
@@ -320,7 +320,7 @@ impl World {
         Ok(json!({}))
     }
 
-    /// `comment_text`, or the parts of a rich `comment`: texts, and mentions of members (contract 6.3).
+    /// `comment_text`, or the parts of a rich `comment`: texts and mentions of members (contract 6.3).
     fn comment_parts(&self, body: &Map<String, Value>) -> Result<Vec<Value>, No> {
         let parts = match (body.get("comment_text"), body.get("comment")) {
             (Some(words), None) => vec![json!({ "text": string(words, "comment_text")? })],
@@ -350,7 +350,7 @@ impl World {
         let mut body = body.clone();
         body.insert("list".to_owned(), json!(list));
         body.insert("creator".to_owned(), json!(self.me));
-        // These are the sandbox's own words, for `add_task`; a request has no such power.
+        // These keys belong to the sandbox's `add_task`; a request cannot use them.
         for own in [
             "due_in_days",
             "created_days_ago",
@@ -360,7 +360,7 @@ impl World {
         ] {
             body.remove(own);
         }
-        // Without a time it is a day where its setter is (contract 5.4).
+        // A due date without a time is a day in its setter's time zone (contract 5.4).
         if body.get("due_date_time") != Some(&json!(true))
             && let Some(due) = body.get("due_date").and_then(Value::as_i64)
         {
@@ -439,14 +439,14 @@ impl World {
     }
 }
 
-/// A listing's question (contract 5.3). Parameters that ClickUp does not know are ignored, as it does.
+/// The query of a listing (contract 5.3). Unknown parameters are ignored, as in ClickUp.
 struct Filter<'a> {
     list: Option<&'a str>,
     page: usize,
     archived: bool,
     closed: bool,
     subtasks: bool,
-    /// Tasks that were added to the list, too, and live in another (contract, second round).
+    /// Includes tasks that live in another list and were added to this one (contract, second round).
     timl: bool,
     reverse: bool,
     /// The field to order by.
@@ -454,10 +454,10 @@ struct Filter<'a> {
     statuses: Vec<&'a str>,
     assignees: Vec<i64>,
     tags: Vec<&'a str>,
-    /// Of the whole workspace: only in these places.
+    /// For a listing of the whole workspace: the places to include.
     places: Vec<(&'static str, Vec<&'a str>)>,
     parent: Option<&'a str>,
-    /// Field, and what it has to be above and below.
+    /// Each field with its lower and upper bound.
     dates: Vec<(&'static str, Option<i64>, Option<i64>)>,
 }
 
@@ -584,7 +584,7 @@ fn no_route() -> No {
     }
 }
 
-/// Contract 2 and 6.3: JSON, declared as such, also where there is no body.
+/// Contract 2 and 6.3: the content type must be JSON, even without a body.
 fn require_json(call: &Call) -> Result<(), No> {
     if call.is_json() {
         Ok(())
@@ -613,7 +613,7 @@ fn required<T>(
     read(value).ok_or_else(|| No::bad(format!("{key} must be {kind}")))
 }
 
-/// Without a scheme, https is meant (contract 7.1).
+/// The endpoint of a webhook; without a scheme, https is assumed (contract 7.1).
 fn endpoint(body: &Map<String, Value>) -> Result<String, No> {
     let endpoint = required(body, "endpoint", "a string", |url| {
         url.as_str().map(str::to_owned)
@@ -647,7 +647,7 @@ fn events(body: &Map<String, Value>) -> Answer {
     }
 }
 
-/// The secret is shown when the webhook is made; that it is later, one integrator denies (contract 7.1).
+/// Hides the secret, which is shown at creation. One integrator denies that it is shown later (contract 7.1).
 fn without_secret(hook: &Value) -> Value {
     let mut hook = hook.clone();
     if let Some(hook) = hook.as_object_mut() {

@@ -1,10 +1,10 @@
-//! ClickUp, from its contract: a workspace with lists, tasks, comments and webhooks behind the API v2.
+//! A sandbox ClickUp built from its contract: a workspace with lists, tasks, comments and webhooks behind the API v2.
 //!
-//! `api.rs` reads requests and refuses what ClickUp refuses; `world.rs` holds what there is, changes it, and makes a
-//! delivery of every change. What other people do comes in here, through the methods of [`ClickUp`], and changes the
-//! same world. Where the contract says that a thing is unconfirmed, this is the harsher reading: a new comment does not
-//! move `date_updated`, `done` tasks need `include_closed`, a status has to be spelled exactly, a webhook's secret is
-//! shown once.
+//! `api.rs` reads requests and refuses those that ClickUp refuses. `world.rs` holds the state, changes it, and makes a
+//! delivery of every change. Actions of other people come in through the methods of [`ClickUp`] and change the same
+//! state. Where the contract calls a point unconfirmed, this is the stricter reading: a new comment does not change
+//! `date_updated`, `done` tasks need `include_closed`, a status must be spelled exactly, a webhook's secret is shown
+//! once.
 
 #![expect(
     clippy::indexing_slicing,
@@ -34,13 +34,13 @@ use super::{locked, now};
 pub use world::MentionsAs;
 use world::{Place, RATE_WINDOW, Rate, World, list, text};
 
-/// How long an endpoint has to answer a delivery (contract 7.5).
+/// The time limit of an endpoint's answer (contract 7.5).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// Between the attempts of a delivery. The contract does not know it (7.5); short, for the tests.
+/// The delay between attempts of a delivery. The contract has no value (7.5); it is short for the tests.
 const HOOK_RETRY: Duration = Duration::from_millis(100);
 
-/// Attempts of a delivery before it is dropped for good (contract 7.5).
+/// Attempts of a delivery before it is dropped (contract 7.5).
 const HOOK_ATTEMPTS: u32 = 5;
 
 /// Failed deliveries before a webhook is suspended (contract 7.5).
@@ -56,7 +56,7 @@ pub struct ClickUp {
     list: Arc<str>,
 }
 
-/// One task, as it is at the moment of asking.
+/// A snapshot of one task.
 pub struct TaskView {
     house: Arc<House>,
     id: String,
@@ -68,16 +68,16 @@ struct House {
 }
 
 impl ClickUp {
-    /// Starts a ClickUp that holds what the seed says: `token`, `me` (whom the token acts as), `team`, `members`,
-    /// `lists` and `tasks` (as [`ClickUp::add_task`] takes them).
+    /// Starts a ClickUp with the state of a seed: `token`, `me` (the user of the token), `team`, `members`, `lists` and
+    /// `tasks` (in the form of [`ClickUp::add_task`]).
     ///
     /// # Errors
-    /// When the seed lacks one of these, or no port can be bound.
+    /// When one of these is missing, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<ClickUp> {
         ClickUp::start_at(seed, 0).await
     }
 
-    /// The same on this port; 0 is any free one.
+    /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
     /// As [`ClickUp::start`].
@@ -116,7 +116,7 @@ impl ClickUp {
         format!("http://{}/api/v2", self.front.address())
     }
 
-    /// The personal token it takes.
+    /// The valid personal token.
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -131,12 +131,12 @@ impl ClickUp {
         &self.list
     }
 
-    /// The user that the token acts as.
+    /// The user of the token.
     pub fn me(&self) -> i64 {
         locked(&self.house.world).me
     }
 
-    /// Journal and faults of its HTTP side.
+    /// The journal and faults of its HTTP side.
     pub fn front(&self) -> &Front {
         &self.front
     }
@@ -146,12 +146,12 @@ impl ClickUp {
         self.front.close().await;
     }
 
-    // What is there.
+    // State.
 
-    /// The task of this id, or else of this name.
+    /// The task with this id, or else with this name.
     ///
     /// # Panics
-    /// When there is none, or several have that name; the message lists what exists.
+    /// When no task or several tasks match; the message lists the existing ones.
     #[track_caller]
     pub fn task(&self, name_or_id: &str) -> TaskView {
         let id = locked(&self.house.world).find(name_or_id);
@@ -164,7 +164,7 @@ impl ClickUp {
         }
     }
 
-    /// Every task of that name that is not deleted, as `GET /task` shows it.
+    /// Every existing task of that name, as `GET /task` shows it.
     pub fn tasks_named(&self, name: &str) -> Vec<Value> {
         let world = locked(&self.house.world);
         let tasks = world
@@ -174,7 +174,7 @@ impl ClickUp {
         tasks.map(|task| task.json.clone()).collect()
     }
 
-    /// Every task that is not deleted, in order of their ids.
+    /// Every existing task in order of ids.
     pub fn tasks(&self) -> Vec<Value> {
         let world = locked(&self.house.world);
         world
@@ -185,11 +185,11 @@ impl ClickUp {
             .collect()
     }
 
-    // What other people do. Tasks are given by id or name; each method panics when there is no such task.
+    // Actions of other people. Tasks are given by id or name; each method panics if there is no such task.
 
-    /// A new task, as if a person had made it: `name`, and optionally `description`, `status`, `tags`, `priority` (1–4),
+    /// Creates a task as a person would: `name`, and optionally `description`, `status`, `tags`, `priority` (1–4),
     /// `due_date` (ms) or `due_in_days`, `assignees` (ids), `list` (id), `parent`, `creator` (id), `custom_id`,
-    /// `dependencies` (as on the wire), `created_days_ago`, `updated_days_ago`. Answers its id.
+    /// `dependencies` (wire form), `created_days_ago`, `updated_days_ago`. Returns its id.
     ///
     /// # Panics
     /// When ClickUp would refuse it.
@@ -202,13 +202,13 @@ impl ClickUp {
         }
     }
 
-    /// That user sets a status of the task's list.
+    /// A user sets a status of the task's list.
     #[track_caller]
     pub fn set_status(&self, task: &str, status: &str, by: i64) {
         self.as_person(task, by, &json!({ "status": status }));
     }
 
-    /// That user comments. Answers the comment's id.
+    /// A user comments. Returns the comment's id.
     #[track_caller]
     pub fn comment_by(&self, task: &str, by: i64, text: &str) -> String {
         let id = self.task(task).id;
@@ -216,7 +216,7 @@ impl ClickUp {
             .with(|world| world.comment(&id, by, &[json!({ "text": text })], None).0)
     }
 
-    /// The same with its parts: `{"text": …}` and `{"type": "tag", "user": {"id": …}}`.
+    /// A user comments with parts: `{"text": …}` and `{"type": "tag", "user": {"id": …}}`.
     #[track_caller]
     pub fn rich_comment_by(&self, task: &str, by: i64, parts: &[Value]) -> String {
         let id = self.task(task).id;
@@ -224,26 +224,26 @@ impl ClickUp {
             .with(|world| world.comment(&id, by, parts, None).0)
     }
 
-    /// That user changes the text of a comment.
+    /// A user changes the text of a comment.
     pub fn edit_comment(&self, comment: &str, by: i64, text: &str) {
         self.house
             .with(|world| world.edit_comment(comment, by, Some(&[json!({ "text": text })]), None));
     }
 
-    /// The same with its parts.
+    /// A user changes the parts of a comment.
     pub fn rich_edit_comment(&self, comment: &str, by: i64, parts: &[Value]) {
         self.house
             .with(|world| world.edit_comment(comment, by, Some(parts), None));
     }
 
-    /// The task goes to the trash, where it keeps its id for [`ClickUp::restore_task`].
+    /// Moves the task to the trash, where it keeps its id for [`ClickUp::restore_task`].
     #[track_caller]
     pub fn delete_task(&self, task: &str) {
         let id = self.task(task).id;
         self.house.with(|world| world.delete(&id));
     }
 
-    /// The task, by its id, comes back from the trash; no event says so (contract 7.2).
+    /// Restores a task from the trash by its id; there is no event (contract 7.2).
     pub fn restore_task(&self, id: &str) {
         self.house.with(|world| {
             let at = world.tick();
@@ -254,7 +254,7 @@ impl ClickUp {
         });
     }
 
-    /// The task goes to another list. A status that list lacks becomes its first.
+    /// Moves the task to another list. A status that the list lacks becomes its first one.
     #[track_caller]
     pub fn move_task(&self, task: &str, list: &str) {
         let id = self.task(task).id;
@@ -262,7 +262,7 @@ impl ClickUp {
         assert!(moved, "no list {list}");
     }
 
-    /// The list is archived, or brought back. Its tasks do not change, and no webhook tells it (contract 7.2).
+    /// Archives or restores the list. Its tasks do not change, and there is no webhook event (contract 7.2).
     #[track_caller]
     pub fn archive_list(&self, list: &str, archived: bool) {
         match locked(&self.house.world).lists.get_mut(list) {
@@ -271,8 +271,8 @@ impl ClickUp {
         }
     }
 
-    /// The task is added to a further list, or taken out of it; its home stays. Whether that changes the task, or a
-    /// webhook tells it, the contract does not know: neither here.
+    /// Adds the task to a further list, or removes it from there; its home list stays. The contract does not say
+    /// whether that changes the task or sends an event; here it does neither.
     #[track_caller]
     pub fn add_to_list(&self, task: &str, list: &str, on: bool) {
         let id = self.task(task).id;
@@ -292,14 +292,14 @@ impl ClickUp {
         task.json["locations"] = json!(locations);
     }
 
-    /// The task gets another name.
+    /// Renames the task.
     #[track_caller]
     pub fn rename_task(&self, task: &str, name: &str) {
         let by = locked(&self.house.world).somebody();
         self.as_person(task, by, &json!({ "name": name }));
     }
 
-    /// That user changes whatever `PUT /task` can change, in its words.
+    /// A user changes any fields of `PUT /task`, in its format.
     #[track_caller]
     pub fn as_person(&self, task: &str, by: i64, change: &Value) {
         let id = self.task(task).id;
@@ -312,21 +312,21 @@ impl ClickUp {
         }
     }
 
-    /// One task waits for another from now on, or no longer. Both list it.
+    /// Makes one task wait for another, or ends that. Both tasks list it.
     #[track_caller]
     pub fn wait_for(&self, task: &str, first: &str, waits: bool) {
         let (task, first) = (self.task(task).id, self.task(first).id);
         self.house.with(|world| world.depend(&task, &first, waits));
     }
 
-    /// That user sets or removes a tag.
+    /// A user adds or removes a tag.
     #[track_caller]
     pub fn tag(&self, task: &str, tag: &str, on: bool, by: i64) {
         let id = self.task(task).id;
         self.house.with(|world| world.tag(&id, tag, on, by));
     }
 
-    /// The token's user can no longer see that task, or can again: 401 `OAUTH_027`, absent from listings.
+    /// Hides a task from the token's user, or shows it again. Hidden: 401 `OAUTH_027`, absent from listings.
     #[track_caller]
     pub fn hide_task(&self, task: &str, hidden: bool) {
         let id = self.task(task).id;
@@ -335,17 +335,17 @@ impl ClickUp {
         }
     }
 
-    /// The token stops being valid: 401 `OAUTH_025`.
+    /// Revokes the token: 401 `OAUTH_025`.
     pub fn revoke_token(&self) {
         locked(&self.house.world).revoked = true;
     }
 
-    /// The token that was revoked is valid again.
+    /// Makes the revoked token valid again.
     pub fn accept_token(&self) {
         locked(&self.house.world).revoked = false;
     }
 
-    /// The list of that id gets these statuses, as on the wire; tasks in it keep theirs.
+    /// Replaces the statuses of a list, in wire form; tasks in it keep theirs.
     pub fn set_statuses(&self, list: &str, statuses: Value) {
         self.house.with(|world| {
             if let Some(list) = world.lists.get_mut(list) {
@@ -359,40 +359,39 @@ impl ClickUp {
         });
     }
 
-    /// Whether a new comment moves `date_updated`; the contract does not know (8.4). Not, unless set here.
+    /// Sets whether a new comment changes `date_updated`; the contract does not say (8.4). Off by default.
     pub fn comments_touch_tasks(&self, touch: bool) {
         locked(&self.house.world).comments_touch = touch;
     }
 
-    /// Whether comments and descriptions that are written from now on are read as formatted text: they come back without
-    /// Markdown's signs, a comment with a line break at its end. The contract says of comments that they are not (6.3).
+    /// Sets whether new comments and descriptions are parsed as formatted text: they come back without Markdown's
+    /// signs, and a comment with a line break at its end. The contract says that comments are not parsed (6.3).
     pub fn shows_formatted(&self, on: bool) {
         locked(&self.house.world).formats = on;
     }
 
-    /// How mentions in comments that are written from now on are shown; the contract does not know (6.3).
+    /// Sets how mentions in new comments are shown; the contract does not say (6.3).
     pub fn shows_mentions(&self, way: MentionsAs) {
         locked(&self.house.world).mentions_as = way;
     }
 
-    /// Whether listings lag behind: of tasks and comments they show only those that were there when it was set.
+    /// Makes listings lag: they show only tasks and comments that exist now.
     pub fn lag(&self, on: bool) {
         let mut world = locked(&self.house.world);
         world.lag = on.then_some(world.last);
     }
 
-    /// Sets its clock so far ahead of everybody else's, or back if negative; what it has said stays said, and no two
-    /// changes share a time.
+    /// Shifts ClickUp's clock ahead, or back if negative. Earlier times stay, and no two changes share a time.
     pub fn clock_is_ahead(&self, by_ms: i64) {
         locked(&self.house.world).ahead = by_ms;
     }
 
-    /// So many requests are left in the present minute, which ends in 60 s; after that the limit is whole again.
+    /// Sets how many requests are left in the current minute, which ends in 60 s. Then the limit is full again.
     pub fn rate_limit(&self, remaining: u32) {
         self.rate_limit_for(remaining, Duration::from_millis(RATE_WINDOW.unsigned_abs()));
     }
 
-    /// So many requests are left for that long.
+    /// Sets how many requests are left for that long.
     pub fn rate_limit_for(&self, remaining: u32, window: Duration) {
         let window = i64::try_from(window.as_millis()).unwrap_or(RATE_WINDOW);
         let mut world = locked(&self.house.world);
@@ -405,7 +404,7 @@ impl ClickUp {
 
     // Webhooks.
 
-    /// A webhook for all events of the workspace, made by hand. Answers its id.
+    /// A webhook for all events of the workspace, created by hand. Returns its id.
     pub fn add_hook(&self, url: &str, secret: &str) -> String {
         self.house.with(|world| {
             world.hook(
@@ -417,42 +416,42 @@ impl ClickUp {
         })
     }
 
-    /// The webhooks, each with its `health` and, here only, its `secret`.
+    /// The webhooks, each with its `health` and its `secret`, which only this method shows.
     pub fn hooks(&self) -> Vec<Value> {
         locked(&self.house.world).hooks.clone()
     }
 
-    /// What was delivered, or tried, so far.
+    /// The deliveries and attempts so far.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.house.courier.deliveries()
     }
 
-    /// The next deliveries are lost on the way.
+    /// Loses the next deliveries.
     pub fn lose_next(&self, n: u32) {
         self.house.courier.lose_next(n);
     }
 
-    /// The next deliveries arrive twice.
+    /// Delivers the next deliveries twice.
     pub fn repeat_next(&self, n: u32) {
         self.house.courier.repeat_next(n);
     }
 
-    /// From now on deliveries wait.
+    /// Holds deliveries from now on.
     pub fn hold(&self) {
         self.house.courier.hold();
     }
 
-    /// What waits is delivered, in order, and waiting ends.
+    /// Delivers the held ones in order, and ends the holding.
     pub fn release(&self) {
         self.house.courier.release(false);
     }
 
-    /// What waits is delivered, the last first, and waiting ends.
+    /// Delivers the held ones in reverse order, and ends the holding.
     pub fn release_reversed(&self) {
         self.house.courier.release(true);
     }
 
-    /// What waits is lost on the way, and waiting ends.
+    /// Loses the held ones, and ends the holding.
     pub fn lose_held(&self) {
         self.house.courier.lose_held();
     }
@@ -462,7 +461,7 @@ impl ClickUp {
         self.house.courier.tunnel(public, local);
     }
 
-    /// How long an endpoint has to answer: 7 s, unless set here.
+    /// Sets the time limit of an endpoint's answer. The default is 7 s.
     pub fn hook_timeout(&self, timeout: Duration) {
         self.house.courier.timeout(timeout);
     }
@@ -484,7 +483,7 @@ impl TaskView {
         &self.id
     }
 
-    /// As `GET /task` shows it.
+    /// The task as `GET /task` shows it.
     pub fn json(&self) -> Value {
         locked(&self.house.world)
             .tasks
@@ -493,12 +492,12 @@ impl TaskView {
             .unwrap_or_default()
     }
 
-    /// Its status, by name.
+    /// The name of its status.
     pub fn status(&self) -> String {
         text(&self.json()["status"]["status"])
     }
 
-    /// Its tags, by name.
+    /// The names of its tags.
     pub fn tags(&self) -> Vec<String> {
         self.json()["tags"]
             .as_array()
@@ -508,7 +507,7 @@ impl TaskView {
             .collect()
     }
 
-    /// Texts of its comments, oldest first.
+    /// The texts of its comments, oldest first.
     pub fn comments(&self) -> Vec<String> {
         let world = locked(&self.house.world);
         let comments = world
@@ -522,7 +521,7 @@ impl TaskView {
             .collect()
     }
 
-    /// The members whom its comments mention, oldest first.
+    /// The members mentioned in its comments, oldest first.
     pub fn mentions(&self) -> Vec<i64> {
         let world = locked(&self.house.world);
         let comments = world
@@ -552,7 +551,7 @@ impl TaskView {
             .collect()
     }
 
-    /// When its newest comment was written, in ms.
+    /// The time of its newest comment in ms.
     pub fn commented_at(&self) -> Option<i64> {
         let world = locked(&self.house.world);
         let task = world.tasks.get(&self.id)?;
@@ -580,7 +579,7 @@ impl TaskView {
 }
 
 impl House {
-    /// Changes the world, and hands over what is to be delivered before anybody else can change it.
+    /// Changes the state and queues the deliveries under one lock.
     fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = locked(&self.world);
         let result = change(&mut world);

@@ -1,8 +1,8 @@
-//! What ClickUp refuses, and what it answers then (contract 4).
+//! ClickUp's refusals and their answers (contract 4).
 
 use serde_json::{Value, json};
 
-/// A refusal (contract 4). Where the contract knows no `ECODE`, none is sent: both fields may be missing there.
+/// A refusal (contract 4). If the contract has no `ECODE`, none is sent: both fields may be missing.
 pub(super) struct No {
     pub status: u16,
     pub ecode: Option<&'static str>,
@@ -26,7 +26,7 @@ impl No {
         }
     }
 
-    /// Not visible to this token, or not there at all.
+    /// Invisible to this token, or missing.
     pub fn invisible() -> No {
         No::new(401, "OAUTH_027", "Team not authorized")
     }

@@ -1,4 +1,4 @@
-//! Drives the fake over HTTP: what ClickUp does, what it refuses, and what it delivers.
+//! Tests the sandbox over HTTP: ClickUp's behaviour, refusals and deliveries.
 
 use reqwest::Method;
 use rstest::rstest;
@@ -361,7 +361,7 @@ async fn a_comment_that_was_applied_and_lost_is_there() {
     );
 }
 
-/// What is written reads back by its parts, however the flat text shows a mention.
+/// A written mention reads back in its parts, independent of its form in the flat text.
 #[rstest]
 #[case::called(MentionsAs::Called, json!("@Bo"), "ask @Bo, now")]
 #[case::named(MentionsAs::Named, Value::Null, "ask Bo, now")]

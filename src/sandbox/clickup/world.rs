@@ -1,4 +1,4 @@
-//! What there is in the sandbox's workspace, how it changes, and who is told.
+//! The state of the sandbox's workspace, its changes, and their events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,10 +10,10 @@ use crate::sandbox::courier::Parcel;
 use crate::sandbox::now;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
-/// Requests a minute of a Business Plus workspace (contract 3).
+/// Requests per minute of a Business Plus workspace (contract 3).
 const RATE_LIMIT: u32 = 1000;
 
-/// Length of a rate limit's window, in milliseconds.
+/// The length of a rate limit's window in milliseconds.
 pub(super) const RATE_WINDOW: i64 = 60_000;
 
 pub(super) const DAY: i64 = 24 * 3600 * 1000;
@@ -33,22 +33,22 @@ pub(super) struct World {
     pub rate: Rate,
     pub comments_touch: bool,
     pub mentions_as: MentionsAs,
-    /// What is written is read as formatted text, and comes back without Markdown's signs.
+    /// Text is parsed as formatted text and comes back without Markdown's signs.
     pub formats: bool,
-    /// The time since when listings lag: they do not show what is newer.
+    /// The start of the listings' lag: newer tasks and comments are not shown.
     pub lag: Option<i64>,
-    /// The last time given out: no two changes share one.
+    /// The last time used: no two changes share one.
     pub last: i64,
-    /// How far its clock is ahead of everybody else's, in milliseconds.
+    /// How far its clock is ahead, in milliseconds.
     pub ahead: i64,
-    /// The last number given out, for ids of all kinds.
+    /// The last number used for ids of all kinds.
     pub number: u64,
 }
 
 pub(super) struct Task {
-    /// When it was made by the sandbox's clock, whatever it says itself.
+    /// The time of its creation by the sandbox's clock; its own fields may differ.
     pub born: i64,
-    /// As on the wire.
+    /// The wire form.
     pub json: Value,
     pub deleted: bool,
     pub hidden: bool,
@@ -56,13 +56,13 @@ pub(super) struct Task {
     pub comments: Vec<Comment>,
 }
 
-/// How a mention in a comment reads back. The contract has what is written (6.3), and not this.
+/// How a mention in a comment reads back. The contract has only the written form (6.3).
 #[derive(Debug, Clone, Copy, Default)]
 pub enum MentionsAs {
     /// `@Name`, in the part and in the flat text.
     #[default]
     Called,
-    /// The member alone in the part, the mere name in the flat text.
+    /// The member alone in the part, the name without `@` in the flat text.
     Named,
     /// The member alone in the part, nothing in the flat text.
     Nothing,
@@ -70,9 +70,9 @@ pub enum MentionsAs {
 
 pub(super) struct Comment {
     pub json: Value,
-    /// The history item of its posting, which its editing uses again (contract 1.6).
+    /// The history item of its creation, which its edits reuse (contract 1.6).
     pub history: String,
-    /// When, as that history item says.
+    /// The time in that history item.
     pub at: i64,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Comment {
 pub(super) struct Rate {
     pub limit: u32,
     pub remaining: u32,
-    /// When the window ends, in milliseconds since the epoch.
+    /// The end of the window in milliseconds since the epoch.
     pub ends: i64,
 }
 
@@ -100,7 +100,7 @@ impl Rate {
         Ok(())
     }
 
-    /// Limit, remaining, and the reset in seconds, rounded up, by a clock that is so far ahead.
+    /// The limit, the remaining requests, and the reset in seconds, rounded up, by a clock that is `ahead`.
     pub fn headers(self, ahead: i64) -> [String; 3] {
         [
             self.limit.to_string(),
@@ -110,7 +110,7 @@ impl Rate {
     }
 }
 
-/// Where a thing is, for webhooks that look at one place only.
+/// The place of an object, for webhooks limited to one place.
 #[derive(Default, Clone)]
 pub(super) struct Place {
     pub space: String,
@@ -178,12 +178,12 @@ impl World {
             lag: None,
             last: 0,
             ahead: 0,
-            // A store outlives the sandbox that it was filled from: what it has seen must not come again.
+            // A store outlives the sandbox that filled it: ids must not repeat.
             number: fastrand::u64(..1_000_000) * 1000,
         })
     }
 
-    /// Now, but always later than the last time it was asked.
+    /// The current time, always later than the last one returned.
     pub fn tick(&mut self) -> i64 {
         self.last = (now() + self.ahead).max(self.last + 1);
         self.last
@@ -377,7 +377,7 @@ impl World {
         }
     }
 
-    /// Contract 6.1. `change` is what `PUT /task` takes; all of it is checked before any of it is done.
+    /// Contract 6.1. `change` is the body of `PUT /task`; it is checked completely before any part is applied.
     pub fn update(&mut self, id: &str, by: i64, change: &Map<String, Value>) -> Result<(), No> {
         let task = self
             .tasks
@@ -412,7 +412,7 @@ impl World {
             .or_else(|| change.get("description"))
         {
             let text = string(text, "description")?;
-            // Nothing changes it not; a single space clears it.
+            // An empty text changes nothing; a single space clears the description.
             if !text.is_empty() {
                 let text = if text == " " { "" } else { text };
                 describe(&mut next, &self.formatted(text));
@@ -429,7 +429,7 @@ impl World {
                 next[key] = date_string(date, key)?;
             }
         }
-        // Without a time it is a day where its setter is (contract 5.4).
+        // A due date without a time is a day in its setter's time zone (contract 5.4).
         if change.get("due_date_time") == Some(&json!(false))
             && let Some(due) = change.get("due_date").and_then(Value::as_i64)
         {
@@ -482,7 +482,7 @@ impl World {
         }
     }
 
-    /// One event for each field that has its own, and `taskUpdated` with the same history item for all (contract 7.3).
+    /// One event per field that has its own, and `taskUpdated` with the same history item for all (contract 7.3).
     fn tell_changes(&mut self, id: &str, by: i64, at: i64, before: &Value, after: &Value) {
         let list = text(&after["list"]["id"]);
         let fields = [
@@ -541,7 +541,7 @@ impl World {
         }
     }
 
-    /// `waits` for `first`, or no longer. Both tasks change, and `taskUpdated` tells it: no event is the change's own.
+    /// Makes `waits` wait for `first`, or ends that. Both tasks change; the only event is `taskUpdated`.
     pub fn depend(&mut self, waits: &str, first: &str, on: bool) {
         let at = self.tick();
         let by = self.somebody();
@@ -625,7 +625,7 @@ impl World {
         };
         let before = place(&task.json["list"], &task.json);
         put_in(&mut task.json, &target);
-        // It stands there once.
+        // A list is added once only.
         if let Some(locations) = task.json["locations"].as_array_mut() {
             locations.retain(|known| known["id"] != *list);
         }
@@ -643,7 +643,7 @@ impl World {
         true
     }
 
-    /// The new comment's id, its history item and when.
+    /// Returns the new comment's id, history item and time.
     pub fn comment(
         &mut self,
         id: &str,
@@ -683,7 +683,7 @@ impl World {
         }
     }
 
-    /// The parts of a comment as they are read, and its flat text.
+    /// The parts of a comment as they read back, and its flat text.
     fn shown(&self, parts: &[Value]) -> (Vec<Value>, String) {
         let end = json!({ "text": "\n", "attributes": { "block-id": "block-1" } });
         let end = Some(&end).filter(|_| self.formats);
@@ -741,7 +741,7 @@ impl World {
             known.json["resolved"] = json!(resolved);
         }
         if changed {
-            // The same history id and date as when it was posted (contract 7.3).
+            // The history id and date of its creation (contract 7.3).
             let item = self.comment_item(&id, comment, by);
             self.tell_of(&id, "taskCommentUpdated", vec![item]);
         }
@@ -808,7 +808,7 @@ impl World {
         })
     }
 
-    /// The event that is the change's own, if it has one, and `taskUpdated`: both with the same item (contract 1.6).
+    /// The change's own event, if it has one, and `taskUpdated`, both with the same item (contract 1.6).
     fn tell_both(&mut self, id: &str, event: Option<&str>, item: Value) {
         if let Some(event) = event {
             self.tell_of(id, event, vec![item.clone()]);
@@ -838,7 +838,7 @@ impl World {
         }
     }
 
-    /// A delivery for each webhook that wants it.
+    /// Makes a delivery for each webhook that wants the event.
     pub fn tell(&mut self, event: &str, mut body: Value, place: Place) {
         body["event"] = json!(event);
         for hook in &self.hooks {
@@ -928,7 +928,7 @@ impl World {
     }
 }
 
-/// A string as it is, a number in digits, anything else as nothing.
+/// The items of an array; none for other values.
 pub(super) fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
@@ -997,7 +997,7 @@ fn open_status(list: &Value) -> Value {
     open.cloned().unwrap_or_default()
 }
 
-/// Contract 5.4: closed for the type closed, done for both.
+/// Contract 5.4: sets the closed date for the type closed, the done date for both types.
 fn finish_dates(task: &mut Value, at: i64) {
     let at = json!(at.to_string());
     let kind = task["status"]["type"]
@@ -1042,18 +1042,18 @@ fn date_string(date: &Value, key: &str) -> Answer {
     }
 }
 
-/// A date-only due date: 04:00 of that day where its setter is (contract 5.4), here Madrid.
+/// A date-only due date: 04:00 of that day in its setter's time zone (contract 5.4), here Madrid.
 pub(super) fn day_of(at: i64) -> i64 {
     due_in_days(at, 0)
 }
 
-/// Whether a due date, as a task has it, is a time: what is 04:00 here is a day.
+/// Whether a task's due date has a time: 04:00 here means a day.
 fn has_time(due: &Value) -> bool {
     let ms = due.as_str().and_then(|ms| ms.parse::<i64>().ok());
     ms.is_some_and(|ms| day_of(ms) != ms)
 }
 
-/// The same, so many days later.
+/// A date-only due date, that many days later.
 fn due_in_days(at: i64, days: i64) -> i64 {
     let day = chrono::DateTime::from_timestamp_millis(at + days * DAY).unwrap_or_default();
     let day = day.with_timezone(&chrono_tz::Europe::Madrid).date_naive();
@@ -1062,7 +1062,7 @@ fn due_in_days(at: i64, days: i64) -> i64 {
         .map_or(at, |due| due.timestamp_millis())
 }
 
-/// A line with the label alone of one of its links, if it has any.
+/// The line with one of its links replaced by its label; `None` if it has no link.
 fn without_a_link(line: &str) -> Option<String> {
     let (before, after) = line.split_once("](")?;
     let (before, label) = before.rsplit_once('[')?;
@@ -1070,7 +1070,7 @@ fn without_a_link(line: &str) -> Option<String> {
     Some(format!("{before}{label}{after}"))
 }
 
-/// A text as an editor shows it that knows some of Markdown: code, emphasis, items, quotations, headings, blocks, links.
+/// A text as an editor with some Markdown shows it: code, emphasis, items, quotations, headings, blocks, links.
 fn formatted(text: &str) -> String {
     let mut lines = Vec::new();
     for line in text.split('\n').filter(|line| !line.starts_with("```")) {

@@ -1,4 +1,4 @@
-//! The REST API: what a request asks for, what GitHub refuses of it, and how it answers.
+//! The REST API: requests, GitHub's refusals, and its answers.
 
 use axum::http::Method;
 use chrono::DateTime;
@@ -16,7 +16,7 @@ const TITLE: usize = 256;
 const BODY: usize = 65_536;
 /// Assignees of an issue.
 const ASSIGNEES: usize = 10;
-/// API versions that are served; the first is the one of a request that names none (contract 2).
+/// The supported API versions; the first applies to requests that name none (contract 2).
 const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
 /// Hooks for one event (contract 9.1).
 const HOOKS: usize = 20;
@@ -24,7 +24,7 @@ const HOOKS: usize = 20;
 const POINTS_A_MINUTE: u32 = 900;
 const CREATIONS_A_MINUTE: usize = 80;
 const CREATIONS_AN_HOUR: usize = 500;
-/// Events that a hook can ask for, of those that the contract names (9.4).
+/// The events that a hook can select, among those in the contract (9.4).
 const EVENTS: [&str; 8] = [
     "*",
     "push",
@@ -108,7 +108,7 @@ impl World {
                     Some(at) => reply.with("github-authentication-token-expiration", expiry(at)),
                     None => reply,
                 };
-                // A 304 costs nothing (contract 6).
+                // A 304 does not count (contract 6).
                 if reply.status != 304 {
                     self.rate.remaining = self.rate.remaining.saturating_sub(1);
                 }
@@ -137,7 +137,7 @@ impl World {
         reply
     }
 
-    /// Contract 2, 3 and 5: all that is asked of every request.
+    /// Contract 2, 3 and 5: the checks for every request.
     fn admitted(&mut self, call: &Call) -> Result<(), Reply> {
         if call.header("user-agent").is_none_or(str::is_empty) {
             let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
@@ -431,7 +431,7 @@ impl World {
             ("POST" | "DELETE", ["assignees"]) => {
                 let adds = call.method == Method::POST;
                 let wanted = logins(json_body(call)?.get("assignees"))?.unwrap_or_default();
-                // In GitHub's spelling, whatever theirs is. Without push all are ignored in silence
+                // In GitHub's spelling. Without push access all are silently ignored
                 // (docs.github.com/rest/issues/assignees).
                 let wanted: Vec<String> = wanted
                     .iter()
@@ -475,7 +475,7 @@ impl World {
             .collect()
     }
 
-    /// With the singular `assignee`, where the version asked for still has it (contract 2).
+    /// The issue, with the singular `assignee` if the requested version has it (contract 2).
     fn shown(&self, call: &Call, repo: u64, number: u64) -> Value {
         let mut issue = self.show(repo, number);
         if old(call) {
@@ -502,8 +502,8 @@ impl World {
         Ok(Reply::new(201, issue).with("location", location))
     }
 
-    /// The fields of `POST …/issues` and `PATCH …/issues/{n}`. Without push, labels and assignees are dropped in
-    /// silence (contract 1.8).
+    /// The fields of `POST …/issues` and `PATCH …/issues/{n}`. Without push access, labels and assignees are silently
+    /// dropped (contract 1.8).
     fn read_change(&self, body: &Map<String, Value>, push: bool) -> Result<Change, Reply> {
         let mut change = Change::default();
         match body.get("title") {
@@ -570,7 +570,7 @@ impl World {
         Ok(change)
     }
 
-    /// Contract 4.2: pull requests too, and only the open ones unless asked (1.1).
+    /// Contract 4.2: includes pull requests, and only open ones by default (1.1).
     fn list_issues(&self, call: &Call, repo: u64) -> Answer {
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
         let found = self.chosen(call, known)?;
@@ -581,7 +581,7 @@ impl World {
         self.page(call, &format!("/repositories/{repo}/issues"), shown)
     }
 
-    /// Numbers of the issues that a listing asks for, in its order.
+    /// The numbers of the issues in a listing, in its order.
     fn chosen(&self, call: &Call, repo: &Repo) -> Result<Vec<u64>, Reply> {
         let bad = |field: &str| invalid("Issue", field, "invalid", None);
         let state = match call.one("state") {
@@ -647,7 +647,7 @@ impl World {
         Ok(found.into_iter().map(|(_, number)| number).collect())
     }
 
-    /// What is assigned to the token's user, in all repositories (contract 4.2).
+    /// Issues assigned to the token's user in all repositories (contract 4.2).
     fn assigned(&self, call: &Call) -> Answer {
         if !matches!(call.one("filter"), None | Some("assigned")) {
             return Err(invalid("Issue", "filter", "invalid", None));
@@ -668,7 +668,7 @@ impl World {
         self.page(call, "/issues", all)
     }
 
-    /// One page, with `Link` to the others (contract 4.2).
+    /// One page, with `Link` to the other pages (contract 4.2).
     fn page(&self, call: &Call, path: &str, items: Vec<Value>) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let page = positive(call, "page")?.unwrap_or(1);
@@ -708,7 +708,7 @@ impl World {
         })
     }
 
-    /// Of one issue in ascending order; of a repository as asked (contract 4.2).
+    /// Comments of one issue, ascending; of a repository in the requested order (contract 4.2).
     fn list_comments(&self, call: &Call, repo: u64, number: Option<u64>) -> Answer {
         let since = since(call)?;
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
@@ -733,7 +733,7 @@ impl World {
                     comment["id"].as_u64(),
                 )
             });
-            // `direction` is for those who sort.
+            // `direction` has an effect only with `sort`.
             if call.one("sort").is_some() && descends(call, "asc")? {
                 found.reverse();
             }
@@ -827,7 +827,7 @@ impl World {
             }
             ("POST", ["deliveries", delivery, "attempts"]) => {
                 let mut parcel = logged(hook, delivery)?.1.clone();
-                // The same GUID again (contract 9.2).
+                // The GUID stays the same (contract 9.2).
                 parcel.attempt += 1;
                 self.outgoing.push(parcel);
                 Ok(Reply::new(202, json!({})))
@@ -893,7 +893,7 @@ impl World {
                 .ok_or_else(|| invalid("Hook", "config", "invalid", None))?;
             url = Some(self.hook_url(config)?);
             form = Some(is_form(config)?);
-            // A config replaces the old one: without a secret there is none afterwards.
+            // A config replaces the old one completely: without a secret there is none afterwards.
             new_secret = Some(secret(config)?);
         }
         let events = events(body)?;
@@ -928,7 +928,7 @@ impl World {
         }
     }
 
-    /// Newest first, with a cursor in `Link` (contract 9.5).
+    /// Deliveries, newest first, with a cursor in `Link` (contract 9.5).
     fn list_deliveries(&self, call: &Call, repo: u64, hook: &Hook) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let cursor = call.one("cursor").map(str::parse::<u64>).transpose();
@@ -969,7 +969,7 @@ impl World {
     }
 }
 
-/// As in `2027-01-31 09:00:00 UTC` (contract 3).
+/// A time in the form `2027-01-31 09:00:00 UTC` (contract 3).
 fn expiry(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms)
         .unwrap_or_default()
@@ -986,7 +986,7 @@ fn old(call: &Call) -> bool {
     version(call) == "2022-11-28"
 }
 
-/// Contract 6: an answer to a GET has an ETag, and is not sent again to somebody who has it.
+/// Contract 6: adds an ETag to the answer to a GET, and answers 304 if the client has it.
 fn tagged(call: &Call, reply: Reply) -> Reply {
     let Some(body) = reply
         .body
@@ -1026,7 +1026,7 @@ fn updated(thing: &Value) -> i64 {
         .unwrap_or_default()
 }
 
-/// Inclusive, in seconds since the epoch.
+/// The `since` parameter, inclusive, in seconds since the epoch.
 fn since(call: &Call) -> Result<Option<i64>, Reply> {
     call.one("since")
         .map(|text| time(text).ok_or_else(|| invalid("Issue", "since", "invalid", None)))
@@ -1090,7 +1090,7 @@ fn comment_body(body: &Map<String, Value>) -> Result<String, Reply> {
     }
 }
 
-/// Names, or objects with a name.
+/// Labels as names, or as objects with a name.
 fn labels(value: Option<&Value>) -> Result<Option<Vec<String>>, Reply> {
     let name = |label: &Value| {
         label
@@ -1132,7 +1132,7 @@ fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, Reply> {
     }
 }
 
-/// Without a `content_type` it is a form (contract 1.3).
+/// Whether the content type is a form, also the default (contract 1.3).
 fn is_form(config: &Map<String, Value>) -> Result<bool, Reply> {
     match config.get("content_type").map(Value::as_str) {
         None | Some(Some("form")) => Ok(true),
@@ -1178,7 +1178,7 @@ fn logged<'a>(
         .ok_or_else(not_found)
 }
 
-/// A delivery's body as the API shows it: the event, whichever way it was encoded.
+/// The body of a delivery as the API shows it: the event, decoded from JSON or a form.
 fn payload(body: &str) -> Value {
     let form = url::form_urlencoded::parse(body.as_bytes())
         .find(|(key, _)| key == "payload")

@@ -1,8 +1,8 @@
-//! GitHub, from its contract: repositories with issues, comments and webhooks behind the REST API.
+//! A sandbox GitHub built from its contract: repositories with issues, comments and webhooks behind the REST API.
 //!
-//! `api.rs` reads requests and refuses what GitHub refuses; `world.rs` holds what there is, changes it, and makes a
-//! delivery of every change. What other people do comes in here, through the methods of [`GitHub`], and changes the
-//! same world. Where the contract is unsure, this is the harsher reading.
+//! `api.rs` reads requests and refuses those that GitHub refuses. `world.rs` holds the state, changes it, and makes a
+//! delivery of every change. Actions of other people come in through the methods of [`GitHub`] and change the same
+//! state. Where the contract is unsure, this is the stricter reading.
 
 #![expect(
     clippy::indexing_slicing,
@@ -30,7 +30,7 @@ use super::wire::Call;
 use super::{locked, now};
 use world::{Change, Gone, World};
 
-/// How long an endpoint has to answer a delivery (contract 9.5).
+/// The time limit of an endpoint's answer (contract 9.5).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A GitHub on loopback. Clones share it.
@@ -41,7 +41,7 @@ pub struct GitHub {
     token: Arc<str>,
 }
 
-/// One issue or pull request, as it is at the moment of asking.
+/// A snapshot of one issue or pull request.
 pub struct IssueView {
     house: Arc<House>,
     repo: u64,
@@ -54,16 +54,16 @@ struct House {
 }
 
 impl GitHub {
-    /// Starts a GitHub that holds what the seed says: `token`, `me` (the login it acts as), `users`, `repos`
-    /// (`full_name`, `id`) and `issues` (as [`GitHub::add_issue`] takes them, with `repo`).
+    /// Starts a GitHub with the state of a seed: `token`, `me` (the login of its user), `users`, `repos` (`full_name`,
+    /// `id`) and `issues` (in the form of [`GitHub::add_issue`], with `repo`).
     ///
     /// # Errors
-    /// When the seed lacks one of these, or no port can be bound.
+    /// When one of these is missing, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<GitHub> {
         GitHub::start_at(seed, 0).await
     }
 
-    /// The same on this port; 0 is any free one.
+    /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
     /// As [`GitHub::start`].
@@ -111,17 +111,17 @@ impl GitHub {
         format!("http://{}", self.front.address())
     }
 
-    /// The fine-grained token it takes.
+    /// The valid fine-grained token.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// The login that the token acts as.
+    /// The login of the token's user.
     pub fn me(&self) -> String {
         locked(&self.house.world).me.clone()
     }
 
-    /// Journal and faults of its HTTP side.
+    /// The journal and faults of its HTTP side.
     pub fn front(&self) -> &Front {
         &self.front
     }
@@ -131,12 +131,12 @@ impl GitHub {
         self.front.close().await;
     }
 
-    // What is there. Repositories are given by their present full name; what is not there panics.
+    // State. Repositories are given by their current full name; a missing one panics.
 
-    /// That issue or pull request.
+    /// The issue or pull request with this number.
     ///
     /// # Panics
-    /// When there is none of that number now; the message lists what exists.
+    /// When it does not exist; the message lists the existing ones.
     #[track_caller]
     pub fn issue(&self, repo: &str, number: u64) -> IssueView {
         let found = locked(&self.house.world).find(repo, number);
@@ -150,7 +150,7 @@ impl GitHub {
         }
     }
 
-    /// Every issue of that title in the repository, as `GET …/issues/{n}` shows it.
+    /// Every issue with that title in the repository, as `GET …/issues/{n}` shows it.
     #[track_caller]
     pub fn issues_titled(&self, repo: &str, title: &str) -> Vec<Value> {
         self.issues(repo)
@@ -183,26 +183,25 @@ impl GitHub {
         assert!(known, "no GitHub user {login}");
     }
 
-    // What other people do.
+    // Actions of other people.
 
-    /// A repository of that full name and id. If one was called so before it was renamed, its redirect ends.
+    /// Adds a repository with that full name and id. A redirect from that name ends.
     pub fn add_repo(&self, full_name: &str, id: u64) {
         self.house.with(|world| world.add_repo(full_name, id));
     }
 
-    /// A label that issues of the repository can have; one that an issue gets is there from then on.
+    /// Adds a label to the repository. Setting a new label on an issue adds it too.
     #[track_caller]
     pub fn add_label(&self, repo: &str, label: &str) {
         let id = self.repo(repo);
         self.house.with(|world| world.add_label(id, label));
     }
 
-    /// A new issue, as if a person had opened it: `title`, and optionally `body`, `labels`, `assignees` (logins),
-    /// `user` (login), `state`, `number`, `pull_request` (true), `created_days_ago`, `updated_days_ago`.
-    /// Answers its number.
+    /// Opens an issue as a person would: `title`, and optionally `body`, `labels`, `assignees` (logins), `user`
+    /// (login), `state`, `number`, `pull_request` (true), `created_days_ago`, `updated_days_ago`. Returns its number.
     ///
     /// # Panics
-    /// When there is no such repository, user or title.
+    /// When the repository, the user or the title is missing.
     #[track_caller]
     pub fn add_issue(&self, repo: &str, issue: Value) -> u64 {
         let id = self.repo(repo);
@@ -216,7 +215,7 @@ impl GitHub {
         self.house.with(|world| world.add_issue(id, &issue))
     }
 
-    /// A pull request: it takes a number of the issues and shows up in their listings.
+    /// Opens a pull request: it uses a number of the issues and appears in their listings.
     #[track_caller]
     pub fn add_pull_request(&self, repo: &str, title: &str) -> u64 {
         self.add_issue(
@@ -225,7 +224,7 @@ impl GitHub {
         )
     }
 
-    /// That person closes the issue.
+    /// A person closes the issue.
     #[track_caller]
     pub fn close_as(&self, repo: &str, number: u64, login: &str) {
         self.change(
@@ -239,7 +238,7 @@ impl GitHub {
         );
     }
 
-    /// That person reopens the issue.
+    /// A person reopens the issue.
     #[track_caller]
     pub fn reopen_as(&self, repo: &str, number: u64, login: &str) {
         self.change(
@@ -253,7 +252,7 @@ impl GitHub {
         );
     }
 
-    /// That person comments. Answers the comment's id.
+    /// A person comments. Returns the comment's id.
     #[track_caller]
     pub fn comment_as(&self, repo: &str, number: u64, login: &str, body: &str) -> u64 {
         self.login(login);
@@ -263,19 +262,19 @@ impl GitHub {
             .0
     }
 
-    /// That person edits a comment.
+    /// A person edits a comment.
     pub fn edit_comment_as(&self, comment: u64, login: &str, body: &str) {
         self.house
             .with(|world| world.edit_comment(comment, login, body));
     }
 
-    /// That person deletes a comment.
+    /// A person deletes a comment.
     pub fn delete_comment_as(&self, comment: u64, login: &str) {
         self.house
             .with(|world| world.delete_comment(comment, login));
     }
 
-    /// The owner's people give the issue another title.
+    /// The repository's owner changes the title of the issue.
     #[track_caller]
     pub fn rename_issue(&self, repo: &str, number: u64, title: &str) {
         let somebody = self.somebody();
@@ -290,7 +289,7 @@ impl GitHub {
         );
     }
 
-    /// That person writes another text into the issue.
+    /// A person changes the body of the issue.
     #[track_caller]
     pub fn edit_issue_as(&self, repo: &str, number: u64, login: &str, body: &str) {
         self.change(
@@ -304,7 +303,7 @@ impl GitHub {
         );
     }
 
-    /// That person replaces the issue's labels.
+    /// A person replaces the issue's labels.
     #[track_caller]
     pub fn label_as(&self, repo: &str, number: u64, login: &str, labels: &[&str]) {
         let labels = Some(labels.iter().map(|label| (*label).to_owned()).collect());
@@ -319,7 +318,7 @@ impl GitHub {
         );
     }
 
-    /// That person replaces the issue's assignees.
+    /// A person replaces the issue's assignees.
     #[track_caller]
     pub fn assign_as(&self, repo: &str, number: u64, login: &str, assignees: &[&str]) {
         let assignees = Some(
@@ -339,7 +338,7 @@ impl GitHub {
         );
     }
 
-    /// The issue is deleted: 410 from now on.
+    /// Deletes the issue: 410 from now on.
     #[track_caller]
     pub fn delete_issue(&self, repo: &str, number: u64) {
         let id = self.issue(repo, number).repo;
@@ -348,7 +347,7 @@ impl GitHub {
             .with(|world| world.remove(id, number, &by, Gone::Deleted));
     }
 
-    /// The issue moves to another repository, with its comments. Answers its number there.
+    /// Moves the issue with its comments to another repository. Returns its number there.
     #[track_caller]
     pub fn transfer_issue(&self, repo: &str, number: u64, to: &str) -> u64 {
         let (from, to) = (self.issue(repo, number).repo, self.repo(to));
@@ -357,7 +356,7 @@ impl GitHub {
             .with(|world| world.transfer(from, number, to, &by))
     }
 
-    /// The issue is locked, or no longer: nobody can comment.
+    /// Locks the issue against comments, or unlocks it.
     #[track_caller]
     pub fn lock_issue(&self, repo: &str, number: u64, locked: bool) {
         let id = self.issue(repo, number).repo;
@@ -365,7 +364,7 @@ impl GitHub {
         self.house.with(|world| world.lock(id, number, &by, locked));
     }
 
-    /// The repository gets another full name; the old one redirects.
+    /// Renames the repository; the old name redirects.
     #[track_caller]
     pub fn rename_repo(&self, repo: &str, full_name: &str) {
         let id = self.repo(repo);
@@ -374,7 +373,7 @@ impl GitHub {
             .with(|world| world.rename_repo(id, full_name, &by));
     }
 
-    /// An issue waits for another, by GitHub's own dependencies, or no longer.
+    /// Makes an issue wait for another through GitHub's own dependencies, or ends that.
     #[track_caller]
     pub fn wait_for(&self, waits: (&str, u64), first: (&str, u64), on: bool) {
         let at = |(repo, number): (&str, u64)| (self.repo(repo), number);
@@ -383,7 +382,7 @@ impl GitHub {
         self.house.with(|world| world.depend(waits, first, on, &by));
     }
 
-    /// The issue's fields are these, as on the wire; an empty list takes them away.
+    /// Sets the issue's fields, in wire form; an empty list removes them.
     #[track_caller]
     pub fn set_fields(&self, repo: &str, number: u64, fields: Value) {
         let id = self.repo(repo);
@@ -392,12 +391,12 @@ impl GitHub {
             .with(|world| world.set_fields(id, number, fields, &by));
     }
 
-    /// Whether issues in payloads speak of dependencies and fields, as those of the API do.
+    /// Sets whether issues in payloads have dependencies and fields, as those of the API do.
     pub fn payloads_tell_all(&self, all: bool) {
         locked(&self.house.world).payloads_tell_all = all;
     }
 
-    /// The repository is read-only, or no longer.
+    /// Makes the repository read-only, or writable again.
     #[track_caller]
     pub fn archive_repo(&self, repo: &str, archived: bool) {
         let id = self.repo(repo);
@@ -405,7 +404,7 @@ impl GitHub {
         self.house.with(|world| world.archive(id, archived, &by));
     }
 
-    /// The repository has issues, or has them disabled: 410.
+    /// Enables the repository's issues, or disables them: 410.
     #[track_caller]
     pub fn enable_issues(&self, repo: &str, on: bool) {
         let id = self.repo(repo);
@@ -413,7 +412,7 @@ impl GitHub {
             .with(|world| world.settings(id, |repo| repo.has_issues = on));
     }
 
-    /// The token cannot see the repository, or can again: 404.
+    /// Hides the repository from the token (404), or shows it again.
     #[track_caller]
     pub fn hide_repo(&self, repo: &str, hidden: bool) {
         let id = self.repo(repo);
@@ -421,7 +420,7 @@ impl GitHub {
             .with(|world| world.settings(id, |repo| repo.hidden = hidden));
     }
 
-    /// What the token may do in the repository: push (labels, assignees, other people's issues), administer (hooks).
+    /// Sets the token's permissions in the repository: push (labels, assignees, other people's issues), admin (hooks).
     #[track_caller]
     pub fn permit(&self, repo: &str, push: bool, admin: bool) {
         let id = self.repo(repo);
@@ -429,14 +428,14 @@ impl GitHub {
             .with(|world| world.settings(id, |repo| (repo.push, repo.admin) = (push, admin)));
     }
 
-    /// A bot that may act in every repository here, such as `github-actions[bot]`.
+    /// Adds a bot with access to every repository here, such as `github-actions[bot]`.
     pub fn add_bot(&self, login: &str, id: u64) {
         let mut world = locked(&self.house.world);
         let user = serde_json::json!({"login": login, "id": id, "node_id": format!("BOT_{id}"), "type": "Bot", "site_admin": false});
         world.users.insert(login.to_owned(), user);
     }
 
-    /// A user of GitHub who has no access to any repository here: no issue can be assigned to them.
+    /// Adds a user without access to any repository here: no issue can be assigned to them.
     pub fn add_outsider(&self, login: &str, id: u64) {
         let mut world = locked(&self.house.world);
         let user = serde_json::json!({"login": login, "id": id, "node_id": format!("U_{id}"), "type": "User", "site_admin": false});
@@ -444,17 +443,17 @@ impl GitHub {
         world.outside.insert(login.to_owned());
     }
 
-    /// The token stops being valid: 401.
+    /// Revokes the token: 401.
     pub fn revoke_token(&self) {
         locked(&self.house.world).revoked = true;
     }
 
-    /// The token that was revoked is valid again.
+    /// Makes the revoked token valid again.
     pub fn accept_token(&self) {
         locked(&self.house.world).revoked = false;
     }
 
-    /// When the token ends, as its answers say: in 90 days unless set here; `None` for a token that does not.
+    /// Sets the token's expiry, as its answers show it: 90 days by default, `None` for a token without one.
     pub fn token_expires_in(&self, time: Option<Duration>) {
         let time = time.map(|time| now() + i64::try_from(time.as_millis()).unwrap_or(i64::MAX / 4));
         locked(&self.house.world).token_expires = time;
@@ -474,12 +473,12 @@ impl GitHub {
 
     // Rate limits.
 
-    /// So many requests are left in the present hour.
+    /// Sets how many requests are left in the current hour.
     pub fn rate_limit(&self, remaining: u32) {
         self.rate_limit_for(remaining, Duration::from_secs(3600));
     }
 
-    /// So many requests are left for that long; then the limit is whole again.
+    /// Sets how many requests are left for that long; then the limit is full again.
     pub fn rate_limit_for(&self, remaining: u32, window: Duration) {
         let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4);
         let mut world = locked(&self.house.world);
@@ -487,71 +486,71 @@ impl GitHub {
         world.rate.ends = now() + window;
     }
 
-    /// The next requests meet the secondary limit, with a `retry-after` of so many seconds or without one.
+    /// Answers the next requests with the secondary limit, with or without a `retry-after` in seconds.
     pub fn secondary_limit(&self, times: u32, retry_after: Option<u64>) {
         locked(&self.house.world).secondary = (times, retry_after);
     }
 
-    /// Whether the secondary limits of contract 5 are kept: 80 creations and 900 points a minute, 500 creations an
-    /// hour. They are, unless set here.
+    /// Sets whether the secondary limits of contract 5 apply: 80 creations and 900 points a minute, 500 creations an
+    /// hour. On by default.
     pub fn enforce_secondary(&self, on: bool) {
         locked(&self.house.world).enforce_secondary = on;
     }
 
-    /// Sets its clock so far ahead of everybody else's, or back if negative; what it has said stays said.
+    /// Shifts GitHub's clock ahead, or back if negative. Earlier times stay.
     pub fn clock_is_ahead(&self, by_ms: i64) {
         locked(&self.house.world).ahead = by_ms;
     }
 
-    /// Whether listings lag behind: of issues and comments they show only those that were there when it was set. How
-    /// long GitHub takes to list what was written is unknown (contract 11).
+    /// Makes listings lag: they show only issues and comments that exist now. How long GitHub takes to list a write is
+    /// unknown (contract 11).
     pub fn lag(&self, on: bool) {
         locked(&self.house.world).lag(on);
     }
 
     // Webhooks.
 
-    /// A webhook of every repository that is there now, for all events, made by hand. Answers its id in the first.
+    /// A webhook of every existing repository for all events, created by hand. Returns its id in the first repository.
     pub fn add_hook(&self, url: &str, secret: &str) -> u64 {
         self.house.with(|world| world.hook_everywhere(url, secret))
     }
 
-    /// Whether webhooks may be registered for loopback; GitHub refuses that (contract 9.1), as does this unless set.
+    /// Sets whether loopback webhooks can be registered. GitHub refuses them (contract 9.1), as this does by default.
     pub fn allow_loopback_hooks(&self, on: bool) {
         locked(&self.house.world).allow_loopback = on;
     }
 
-    /// What was delivered, or tried, so far.
+    /// The deliveries and attempts so far.
     pub fn deliveries(&self) -> Vec<Delivery> {
         self.house.courier.deliveries()
     }
 
-    /// The next deliveries are lost on the way. The deliveries API shows them as failed.
+    /// Loses the next deliveries. The deliveries API shows them as failed.
     pub fn lose_next(&self, n: u32) {
         self.house.courier.lose_next(n);
     }
 
-    /// The next deliveries arrive twice.
+    /// Delivers the next deliveries twice.
     pub fn repeat_next(&self, n: u32) {
         self.house.courier.repeat_next(n);
     }
 
-    /// From now on deliveries wait.
+    /// Holds deliveries from now on.
     pub fn hold(&self) {
         self.house.courier.hold();
     }
 
-    /// What waits is delivered, in order, and waiting ends.
+    /// Delivers the held ones in order, and ends the holding.
     pub fn release(&self) {
         self.house.courier.release(false);
     }
 
-    /// What waits is delivered, the last first, and waiting ends.
+    /// Delivers the held ones in reverse order, and ends the holding.
     pub fn release_reversed(&self) {
         self.house.courier.release(true);
     }
 
-    /// What waits is lost on the way, and waiting ends.
+    /// Loses the held ones, and ends the holding.
     pub fn lose_held(&self) {
         self.house.courier.lose_held();
     }
@@ -561,7 +560,7 @@ impl GitHub {
         self.house.courier.tunnel(public, local);
     }
 
-    /// How long an endpoint has to answer: 10 s, unless set here.
+    /// Sets the time limit of an endpoint's answer. The default is 10 s.
     pub fn hook_timeout(&self, timeout: Duration) {
         self.house.courier.timeout(timeout);
     }
@@ -578,17 +577,17 @@ impl GitHub {
 }
 
 impl IssueView {
-    /// As `GET …/issues/{n}` shows it.
+    /// The issue as `GET …/issues/{n}` shows it.
     pub fn json(&self) -> Value {
         locked(&self.house.world).show(self.repo, self.number)
     }
 
-    /// Its labels, by name.
+    /// The names of its labels.
     pub fn labels(&self) -> Vec<String> {
         self.list("labels", "name")
     }
 
-    /// Its assignees, by login.
+    /// The logins of its assignees.
     pub fn assignees(&self) -> Vec<String> {
         self.list("assignees", "login")
     }
@@ -601,12 +600,12 @@ impl IssueView {
             .collect()
     }
 
-    /// Bodies of its comments, oldest first, as they were sent.
+    /// The bodies of its comments as sent, oldest first.
     pub fn raw_comments(&self) -> Vec<String> {
         locked(&self.house.world).bodies(self.repo, self.number)
     }
 
-    /// Bodies of its comments, oldest first, as people see them: without an HTML comment at the end.
+    /// The bodies of its comments as displayed, without an HTML comment at the end, oldest first.
     pub fn comments(&self) -> Vec<String> {
         self.raw_comments()
             .iter()
@@ -622,7 +621,7 @@ impl IssueView {
         self
     }
 
-    /// Asserts its comments as people see them, oldest first.
+    /// Asserts its comments as displayed, oldest first.
     #[track_caller]
     pub fn has_comments<const N: usize>(&self, bodies: [&str; N]) -> &Self {
         assert_eq!(
@@ -635,7 +634,7 @@ impl IssueView {
     }
 }
 
-/// The text without one HTML comment at its end, and without the space before that.
+/// The text without one HTML comment at its end and the space before it.
 fn without_marker(body: &str) -> &str {
     let text = body.trim_end();
     match text
@@ -648,7 +647,7 @@ fn without_marker(body: &str) -> &str {
 }
 
 impl House {
-    /// Changes the world, and hands over what is to be delivered before anybody else can change it.
+    /// Changes the state and queues the deliveries under one lock.
     fn with<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = locked(&self.world);
         let result = change(&mut world);
@@ -665,7 +664,7 @@ impl Carry for Carrying {
         locked(&self.0).hook_is_there(&parcel.hook)
     }
 
-    /// No automatic retry (contract 9.5); the deliveries API has it.
+    /// Deliveries have no automatic retry (contract 9.5); the deliveries API can redeliver.
     fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration> {
         locked(&self.0).log_delivery(parcel, ended);
         None

@@ -1,4 +1,4 @@
-//! Drives the fake over HTTP: what GitHub does, what it refuses, and what it delivers.
+//! Tests the sandbox over HTTP: GitHub's behaviour, refusals and deliveries.
 
 use reqwest::Method;
 use rstest::rstest;

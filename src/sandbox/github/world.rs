@@ -1,4 +1,4 @@
-//! What there is on the sandbox's GitHub, how it changes, and who is told.
+//! The state of the sandbox's GitHub, its changes, and their events.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -10,43 +10,43 @@ use crate::sandbox::courier::{Ended, Parcel};
 use crate::sandbox::now;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
-/// Requests an hour of a person's token (contract 5).
+/// Requests per hour of a person's token (contract 5).
 const RATE_LIMIT: u32 = 5000;
-/// Length of the primary limit's window, in milliseconds.
+/// The length of the primary limit's window in milliseconds.
 const RATE_WINDOW: i64 = 3_600_000;
-/// Ids of issues and of comments start here.
+/// The first id of issues and comments.
 pub(super) const ISSUES: u64 = 3_000_000_000;
 pub(super) const COMMENTS: u64 = 900_000;
 const DAY: i64 = 24 * 3600 * 1000;
 
 pub(super) struct World {
-    /// The sandbox's own address: links in answers lead back to it.
+    /// The sandbox's own address, used for links in answers.
     pub base: String,
     pub token: String,
     pub revoked: bool,
-    /// When the token ends, in milliseconds since the epoch; the answers say so.
+    /// The token's expiry in milliseconds since the epoch, as answers show it.
     pub token_expires: Option<i64>,
-    /// The login that the token acts as.
+    /// The login of the token's user.
     pub me: String,
     pub users: BTreeMap<String, Value>,
-    /// Those to whom no issue can be assigned.
+    /// Users without access: no issue can be assigned to them.
     pub outside: BTreeSet<String>,
     pub repos: BTreeMap<u64, Repo>,
-    /// Full names that a repository once had, in lower case.
+    /// Former full names of repositories, in lower case.
     moved: BTreeMap<String, u64>,
     pub outgoing: Vec<Parcel>,
     pub rate: Rate,
-    /// How many requests still meet the secondary limit, and the `retry-after` they get.
+    /// The number of requests left for the secondary limit, and their `retry-after`.
     pub secondary: (u32, Option<u64>),
     pub enforce_secondary: bool,
-    /// Requests of the last hour: when, how many points, whether they created content (contract 5).
+    /// Requests of the last hour: time, points, whether they created content (contract 5).
     pub spent: VecDeque<(i64, u32, bool)>,
     pub allow_loopback: bool,
-    /// The last number given out before listings began to lag: they do not show what came after.
+    /// The last number used before listings began to lag: newer issues and comments are not shown.
     pub lag: Option<u64>,
-    /// Whether issues in payloads speak of dependencies and fields; the contract does not know.
+    /// Whether issues in payloads have dependencies and fields; the contract does not say.
     pub payloads_tell_all: bool,
-    /// How far its clock is ahead of everybody else's, in milliseconds.
+    /// How far its clock is ahead, in milliseconds.
     pub ahead: i64,
     number: u64,
 }
@@ -54,7 +54,7 @@ pub(super) struct World {
 pub(super) struct Rate {
     pub limit: u32,
     pub remaining: u32,
-    /// When the window ends, in milliseconds since the epoch.
+    /// The end of the window in milliseconds since the epoch.
     pub ends: i64,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Repo {
     pub push: bool,
     pub admin: bool,
     pub issues: BTreeMap<u64, Issue>,
-    /// Label → its id.
+    /// The labels with their ids.
     pub labels: BTreeMap<String, u64>,
     pub hooks: Vec<Hook>,
 }
@@ -96,7 +96,7 @@ impl Repo {
 }
 
 pub(super) struct Issue {
-    /// As on the wire, but for what its repository's name is part of.
+    /// The wire form, without the parts that contain the repository's name.
     pub json: Value,
     /// In order of their ids.
     pub comments: Vec<Value>,
@@ -123,19 +123,19 @@ pub(super) struct Hook {
     pub created_at: String,
 }
 
-/// A change of an issue: what is `None` stays as it is.
+/// A change of an issue; `None` leaves a field unchanged.
 #[derive(Default)]
 pub(super) struct Change {
     pub title: Option<String>,
-    /// `Some(None)` empties it.
+    /// `Some(None)` clears it.
     pub body: Option<Option<String>>,
-    /// The state, and the reason if one was given.
+    /// The state, and its reason if given.
     pub state: Option<(String, Option<String>)>,
     pub labels: Option<Vec<String>>,
     pub assignees: Option<Vec<String>>,
 }
 
-/// A time in milliseconds as GitHub writes it: whole seconds (contract 4.1).
+/// A time in milliseconds in GitHub's format: whole seconds (contract 4.1).
 pub(super) fn iso(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms)
         .unwrap_or_default()
@@ -178,23 +178,23 @@ impl World {
             allow_loopback: false,
             lag: None,
             payloads_tell_all: true,
-            // A store outlives the sandbox that it was filled from: what it has seen must not come again.
+            // `number` is random because a store outlives the sandbox that filled it: ids must not repeat.
             ahead: 0,
             number: fastrand::u64(..1_000_000) * 1000,
         })
     }
 
-    /// What its clock says.
+    /// The time of its clock.
     pub fn time(&self) -> i64 {
         now() + self.ahead
     }
 
-    /// Listings show from now on what there is now, or again everything.
+    /// Makes listings show only the current state, or everything again.
     pub fn lag(&mut self, on: bool) {
         self.lag = on.then_some(self.number);
     }
 
-    /// Whether a listing shows that issue or comment by now.
+    /// Whether a listing already shows that issue or comment.
     pub fn listed(&self, thing: &Value, base: u64) -> bool {
         self.lag
             .is_none_or(|last| thing["id"].as_u64() <= Some(base + last))
@@ -211,7 +211,7 @@ impl World {
         self.users.contains_key(login)
     }
 
-    /// A login as GitHub spells it: it is the same in any case.
+    /// A login in GitHub's spelling; logins ignore case.
     pub fn spelled(&self, login: &str) -> Option<String> {
         let mut known = self.users.keys();
         known
@@ -219,7 +219,7 @@ impl World {
             .cloned()
     }
 
-    /// A person who has access: issues can be assigned to them.
+    /// Whether a person has access, so that issues can be assigned to them.
     pub fn may_be_assigned(&self, login: &str) -> bool {
         !self.outside.contains(login)
             && self
@@ -228,7 +228,7 @@ impl World {
                 .is_some_and(|user| user["type"] == "User")
     }
 
-    /// Somebody who is not the bot.
+    /// A user who is not the bot.
     pub fn somebody(&self) -> String {
         let people = self
             .users
@@ -254,7 +254,7 @@ impl World {
             .join(", ")
     }
 
-    /// The repository that has this full name now.
+    /// The repository with this current full name.
     pub fn named(&self, full_name: &str) -> Option<u64> {
         self.repos
             .iter()
@@ -262,7 +262,7 @@ impl World {
             .map(|(id, _)| *id)
     }
 
-    /// The repository that had this full name before, unless another has it now.
+    /// The repository that formerly had this full name, unless another has it now.
     pub fn formerly(&self, full_name: &str) -> Option<u64> {
         self.moved.get(&full_name.to_lowercase()).copied()
     }
@@ -282,7 +282,7 @@ impl World {
         self.repos.insert(id, repo);
     }
 
-    /// A label that issues of the repository can have.
+    /// Adds a label to the repository.
     pub fn add_label(&mut self, id: u64, name: &str) {
         self.labels_of(id, &[name.to_owned()]);
     }
@@ -410,7 +410,7 @@ impl World {
             .collect()
     }
 
-    /// An issue as on the wire (contract 4.1).
+    /// An issue in wire form (contract 4.1).
     pub fn show(&self, repo: u64, number: u64) -> Value {
         let (Some(known), Some(issue)) = (self.repos.get(&repo), self.issue(repo, number)) else {
             return Value::Null;
@@ -443,7 +443,7 @@ impl World {
         json
     }
 
-    /// Where an issue is by now: it may have been transferred. `None` if it was deleted.
+    /// The current place of an issue, which may have been transferred; `None` if it was deleted.
     fn now_at(&self, mut at: (u64, u64)) -> Option<(u64, u64)> {
         while let Some(gone) = self.issue(at.0, at.1)?.gone {
             match gone {
@@ -477,8 +477,8 @@ impl World {
             .collect()
     }
 
-    /// An issue waits for another from now on, or no longer. Neither counts as changed (measured by others), and both
-    /// repositories tell it (docs.github.com, webhook event `issue_dependencies`).
+    /// Makes an issue wait for another, or ends that. Neither counts as changed (measured by others). Both repositories
+    /// send an event (docs.github.com, webhook event `issue_dependencies`).
     pub fn depend(&mut self, waits: (u64, u64), first: (u64, u64), on: bool, by: &str) {
         let Some(issue) = self.issue_mut(waits.0, waits.1) else {
             return;
@@ -506,7 +506,7 @@ impl World {
         self.tell(first.0, "issue_dependencies", &word, by, of_blocking);
     }
 
-    /// The fields of the issue are these from now on, as on the wire.
+    /// Sets the fields of the issue, in wire form.
     pub fn set_fields(&mut self, repo: u64, number: u64, fields: Value, by: &str) {
         let at = iso(self.time());
         let Some(issue) = self.issue_mut(repo, number) else {
@@ -521,7 +521,7 @@ impl World {
         self.tell_issue(repo, number, action, by, json!({}));
     }
 
-    /// A comment as on the wire (contract 4.2).
+    /// A comment in wire form (contract 4.2).
     pub fn show_comment(&self, repo: u64, number: u64, comment: &Value) -> Value {
         let issue = self.show(repo, number);
         let text = |key: &str| issue[key].as_str().unwrap_or_default().to_owned();
@@ -556,7 +556,7 @@ impl World {
         labels
     }
 
-    /// Opens an issue from the words of `add_issue`, which include those of `POST …/issues`.
+    /// Opens an issue with the keys of `add_issue`, which include those of `POST …/issues`.
     pub fn add_issue(&mut self, repo: u64, wish: &Value) -> u64 {
         let names = |key: &str| -> Vec<String> {
             wish[key]
@@ -613,7 +613,7 @@ impl World {
                 },
             );
         }
-        // Pull requests send no `issues` (contract 9.4).
+        // Pull requests send no `issues` event (contract 9.4).
         if !pull {
             self.tell_issue(repo, number, "opened", &by, json!({}));
             for label in labels {
@@ -632,7 +632,7 @@ impl World {
         number
     }
 
-    /// Changes an issue. What is so already changes nothing and tells nobody.
+    /// Changes an issue. Values that are set already cause no change and no event.
     pub fn change(&mut self, repo: u64, number: u64, by: &str, change: &Change) {
         let labels = change
             .labels
@@ -736,7 +736,7 @@ impl World {
         }
     }
 
-    /// Contract 8: a new issue there, told on both sides.
+    /// Contract 8: creates an issue there, with events on both sides.
     pub fn transfer(&mut self, from: u64, number: u64, to: u64, by: &str) -> u64 {
         let (old, old_repo) = (self.show(from, number), self.repo_json(from));
         let id = ISSUES + self.next();
@@ -792,7 +792,7 @@ impl World {
 
     // Comments.
 
-    /// The new comment's id, and itself as on the wire.
+    /// Returns the new comment's id and its wire form.
     pub fn comment(&mut self, repo: u64, number: u64, by: &str, body: &str) -> (u64, Value) {
         let id = COMMENTS + self.next();
         let at = iso(self.time());
@@ -809,7 +809,7 @@ impl World {
         (id, comment)
     }
 
-    /// Where a comment is: repository, issue, place.
+    /// The place of a comment: repository, issue, position.
     pub fn where_is(&self, comment: u64) -> Option<(u64, u64, usize)> {
         self.repos.iter().find_map(|(repo, known)| {
             known
@@ -861,7 +861,7 @@ impl World {
 
     // Webhooks.
 
-    /// An issue as payloads have it.
+    /// An issue as in payloads.
     fn told(&self, repo: u64, number: u64) -> Value {
         let mut issue = self.show(repo, number);
         if let Some(issue) = issue.as_object_mut().filter(|_| !self.payloads_tell_all) {
@@ -890,7 +890,7 @@ impl World {
         self.tell(repo, "issue_comment", action, by, extra);
     }
 
-    /// A delivery for each hook of the repository that wants the event; all share one GUID (contract 9.2).
+    /// Makes a delivery for each hook of the repository that wants the event; all share one GUID (contract 9.2).
     fn tell(&mut self, repo: u64, event: &str, action: &str, by: &str, mut payload: Value) {
         payload["action"] = json!(action);
         self.complete(repo, by, &mut payload);
@@ -910,7 +910,7 @@ impl World {
         self.outgoing.extend(parcels);
     }
 
-    /// What every payload has (contract 9.4).
+    /// Adds the fields that every payload has (contract 9.4).
     fn complete(&self, repo: u64, by: &str, payload: &mut Value) {
         let repository = self.repo_json(repo);
         if repository["owner"]["type"] == "Organization" {
@@ -937,7 +937,7 @@ impl World {
         first.unwrap_or_default()
     }
 
-    /// A hook, and its ping.
+    /// Adds a hook and sends its ping.
     pub fn add_hook(
         &mut self,
         repo: u64,
@@ -990,7 +990,7 @@ impl World {
             .any(|hook| hook.active && hook.id.to_string() == id)
     }
 
-    /// A hook as on the wire: its secret is masked (contract 9.1).
+    /// A hook in wire form, its secret masked (contract 9.1).
     pub fn hook_json(&self, repo: u64, hook: &Hook) -> Value {
         let name = self
             .repos
@@ -1018,7 +1018,7 @@ impl World {
         })
     }
 
-    /// Contract 9.5: what the deliveries API will show.
+    /// Contract 9.5: adds an entry for the deliveries API.
     pub fn log_delivery(&mut self, parcel: &Parcel, ended: &Ended) {
         let id = self.next();
         let (status, code, duration) = match ended {
@@ -1053,7 +1053,7 @@ impl World {
     }
 }
 
-/// A label as on the wire (contract 4.1).
+/// A label in wire form (contract 4.1).
 pub(super) fn label_json(name: &str, id: u64) -> Value {
     json!({ "id": id, "name": name, "color": "ededed", "default": false, "description": null })
 }

@@ -1,4 +1,4 @@
-//! Block Kit as Slack checks it (contract 3.3): how many, which, how long.
+//! Checks Block Kit as Slack does (contract 3.3): number, kinds and lengths of blocks.
 
 use serde_json::{Map, Value, json};
 
@@ -11,13 +11,13 @@ pub(super) const IN_VIEW: usize = 100;
 /// Characters of all `markdown` blocks of a message together.
 const MARKDOWN: usize = 12_000;
 
-/// Options of one menu, or of one of its groups; groups of one menu. The contract has no number: documented by Slack.
+/// Options of one menu or one of its groups, and groups of one menu. From Slack's documentation, not in the contract.
 const OPTIONS: usize = 100;
 /// Characters of a text field.
 const INPUT: usize = 3_000;
 
-/// Elements of a row of actions or beside a section, and of an input: those that the app sends. Not in the contract:
-/// documented by Slack.
+/// Elements that the app sends in a row of actions, beside a section, or in an input. From Slack's documentation, not
+/// in the contract.
 const IN_ROW: &[&str] = &["button", "static_select", "datepicker", "timepicker"];
 const IN_INPUT: &[&str] = &[
     "plain_text_input",
@@ -26,7 +26,7 @@ const IN_INPUT: &[&str] = &[
     "timepicker",
 ];
 
-/// Why blocks are refused: Slack's code, and the message it puts into `response_metadata`.
+/// A refusal of blocks: Slack's code, and the message for `response_metadata`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bad {
     pub(super) code: &'static str,
@@ -42,10 +42,10 @@ fn bad(message: &str, pointer: &str) -> Bad {
     }
 }
 
-/// The blocks as Slack keeps them: each with a `block_id`.
+/// The blocks as Slack stores them, each with a `block_id`.
 ///
 /// # Errors
-/// `invalid_blocks_format` for what is no list of objects, else `invalid_blocks` with the place.
+/// `invalid_blocks_format` unless it is a list of objects, else `invalid_blocks` with the place.
 pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, Bad> {
     let format = || Bad {
         code: "invalid_blocks_format",
@@ -82,7 +82,7 @@ pub(super) fn check(blocks: &Value, most: usize) -> Result<Vec<Value>, Bad> {
     Ok(kept)
 }
 
-/// A view for `views.open` (`modal`) or `views.publish` (`home`), its blocks as Slack keeps them.
+/// A view for `views.open` (`modal`) or `views.publish` (`home`), with its blocks as Slack stores them.
 ///
 /// # Errors
 /// `view_too_large`, or `invalid_arguments` with the place.
@@ -132,7 +132,7 @@ pub(super) fn check_view(view: &Value, kind: &str) -> Result<Map<String, Value>,
     Ok(view)
 }
 
-/// The button with that `action_id`, and the id of its block.
+/// The button with that `action_id`, and its block's id.
 pub(super) fn button<'b>(blocks: &'b Value, action_id: &str) -> Option<(&'b str, &'b Value)> {
     blocks.as_array()?.iter().find_map(|block| {
         let elements = block
@@ -147,7 +147,7 @@ pub(super) fn button<'b>(blocks: &'b Value, action_id: &str) -> Option<(&'b str,
     })
 }
 
-/// Checks one block, and says how many characters of markdown it holds.
+/// Checks one block and returns its number of markdown characters.
 fn block(block: &Map<String, Value>, at: &str) -> Result<usize, Bad> {
     let kind = block
         .get("type")
@@ -247,7 +247,7 @@ fn element(element: &Value, known: &[&str], at: &str) -> Checked {
     match kind {
         "static_select" => select(element, at)?,
         "datepicker" => {
-            // Not in the contract: documented by Slack.
+            // From Slack's documentation, not in the contract.
             if let Some(date) = optional(element, "initial_date", 10, at)?
                 && date.parse::<chrono::NaiveDate>().is_err()
             {
@@ -258,7 +258,7 @@ fn element(element: &Value, known: &[&str], at: &str) -> Checked {
             }
         }
         "timepicker" => {
-            // Not in the contract: documented by Slack.
+            // From Slack's documentation, not in the contract.
             if let Some(time) = optional(element, "initial_time", 5, at)?
                 && !is_time(time)
             {
@@ -302,7 +302,7 @@ fn is_time(text: &str) -> bool {
     text.len() == 5 && chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok()
 }
 
-/// A menu: its options, alone or in groups, and the one that is chosen, which must be one of them.
+/// Checks a menu: its options, alone or in groups, and the initial option, which must be one of them.
 fn select(element: &Map<String, Value>, at: &str) -> Checked {
     let mut options = Vec::new();
     match (element.get("options"), element.get("option_groups")) {

@@ -1,4 +1,4 @@
-//! Ids and timestamps as Slack makes them. Random, because a store outlives the sandbox it was filled from.
+//! Ids and timestamps in Slack's forms. They are random, because a store outlives the sandbox that filled it.
 
 /// A version 4 UUID: envelope ids, tickets, `client_msg_id`.
 pub(super) fn uuid() -> String {
@@ -13,7 +13,7 @@ pub(super) fn uuid() -> String {
     format!("{first}-{second}-4{third}-a{fourth}-{last}")
 }
 
-/// An id as Slack gives to events, views and files: the prefix and nine capitals or digits.
+/// An id of an event, view or file: the prefix and nine capitals or digits.
 pub(super) fn slack(prefix: &str) -> String {
     let tail: String = std::iter::repeat_with(|| fastrand::alphanumeric().to_ascii_uppercase())
         .take(9)
@@ -21,7 +21,7 @@ pub(super) fn slack(prefix: &str) -> String {
     format!("{prefix}{tail}")
 }
 
-/// Some letters and digits.
+/// Random letters and digits.
 pub(super) fn short(length: usize) -> String {
     std::iter::repeat_with(fastrand::alphanumeric)
         .take(length)
@@ -37,7 +37,7 @@ pub(super) fn ts(micros: i64) -> String {
     )
 }
 
-/// The microseconds of a `ts`; `None` for what is none.
+/// The microseconds of a `ts`; `None` if it is not a `ts`.
 pub(super) fn micros(ts: &str) -> Option<i64> {
     let (seconds, rest) = ts.split_once('.')?;
     let digits = |text: &str| !text.is_empty() && text.chars().all(|next| next.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! What the workspace knows of interactions (contract 2.4): triggers, response URLs, answers, views.
+//! Interactions in the workspace (contract 2.4): triggers, response URLs, answers, views.
 
 use serde_json::{Map, Value, json};
 
@@ -6,17 +6,17 @@ use super::world::{Changed, Code, Draft, Response, Trigger, Whisper, World};
 use super::{blocks, ids, text};
 use crate::sandbox::now;
 
-/// How long a `trigger_id` is good for, in milliseconds (contract 2.4).
+/// The lifetime of a `trigger_id` in milliseconds (contract 2.4).
 const TRIGGER_LIFE_MS: i64 = 3_000;
-/// How often, and for how many milliseconds, a `response_url` may be used (contract 2.4).
+/// How many uses a `response_url` allows, and within how many milliseconds (contract 2.4).
 const RESPONSE_URL: (u32, i64) = (5, 30 * 60 * 1_000);
 
-/// What came of an answer to a command or through a `response_url`.
+/// The effect of an answer to a command or through a `response_url`.
 pub(super) enum Said {
     /// A message in that channel.
     Changed(String, Changed),
     Whisper(Whisper),
-    /// One that only one person sees is another now, or is deleted.
+    /// An ephemeral message was replaced or deleted.
     Replaced(Whisper),
     Nothing,
 }
@@ -60,7 +60,7 @@ impl World {
         Ok(())
     }
 
-    /// A fresh id for a `response_url`, for that person in that channel; `message` is what `replace_original` means.
+    /// A new id of a `response_url` for that person in that channel. `message` is the target of `replace_original`.
     pub(super) fn response(&mut self, user: &str, channel: &str, message: Option<&str>) -> String {
         let id = ids::short(24);
         let response = Response {
@@ -92,7 +92,7 @@ impl World {
         })
     }
 
-    /// What came to a `response_url`. The error bodies are not known (contract 8); these are the sandbox's own.
+    /// Handles a post to a `response_url`. The real error bodies are unknown (contract 8); these are the sandbox's own.
     pub(super) fn respond(&mut self, id: &str, said: &Map<String, Value>) -> Result<Said, Code> {
         let response = self.responses.get_mut(id).ok_or("no_such_url")?;
         if response.uses >= RESPONSE_URL.0 || now() - response.made_ms > RESPONSE_URL.1 {
@@ -125,7 +125,7 @@ impl World {
                 }
                 if is("replace_original") {
                     let bot = self.bot.user.clone();
-                    // All of it is replaced: with text only, the old blocks go.
+                    // The whole message is replaced: an answer with text only removes the old blocks.
                     let mut fields = fields;
                     fields.entry("blocks").or_insert(Value::Null);
                     let changed = self.edit(&channel, &ts, &bot, fields)?;
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// An answer to a slash command or through a `response_url`: for one person unless `response_type` says otherwise.
+    /// An answer to a slash command or through a `response_url`: ephemeral unless `response_type` says otherwise.
     pub(super) fn answer(
         &mut self,
         channel: &str,
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Keeps a view that was checked, under a new id or that of a Home tab, with a new hash.
+    /// Stores a checked view with a new hash, under a new id or the id of a Home tab.
     pub(super) fn keep_view(
         &mut self,
         mut view: Map<String, Value>,
@@ -224,7 +224,7 @@ impl World {
         self.views.remove(id);
     }
 
-    /// The modals that are open, and the Home tabs (under [`home_id`]).
+    /// The open modals, and the Home tabs (under [`home_id`]).
     pub(super) fn views(&self) -> Vec<Value> {
         self.views.values().cloned().map(Value::Object).collect()
     }
@@ -243,7 +243,7 @@ pub(super) fn home_id(user: &str) -> String {
     format!("V0HOME{user}")
 }
 
-/// `text` and `blocks` of an answer, as Slack keeps them.
+/// The `text` and `blocks` of an answer, as Slack stores them.
 fn message_fields(said: &Map<String, Value>) -> Result<Map<String, Value>, Code> {
     let mut fields = Map::new();
     match said.get("text") {

@@ -1,7 +1,7 @@
-//! Slack, from its contract: Socket Mode and the Web API of one workspace, one app, one bot.
+//! A sandbox Slack built from its contract: Socket Mode and the Web API of one workspace, one app, one bot.
 //!
-//! `world` is the workspace, `text` and `blocks` its rules, `web` the methods that the bot calls, `wire` and `socket`
-//! what is on its way to the bot. This file is what a test or the demo holds; what people do is in `people`.
+//! `world` holds the workspace, `text` and `blocks` its rules, `web` the bot's methods, `wire` and `socket` the
+//! delivery to the bot. This file is the handle for tests and the demo; `people` has the actions of people.
 
 mod blocks;
 mod ids;
@@ -36,12 +36,12 @@ use world::World;
 pub use wire::{Ack, Envelope, Kind};
 pub use world::{Posted, Whisper};
 
-/// How far a subscriber may fall behind before it loses the oldest happenings.
+/// How many happenings a slow subscriber can miss before the oldest are lost.
 const SUBSCRIBER_LAG: usize = 4096;
-/// How long a link lives on after a `warning` or `refresh_requested` (contract 1.5).
+/// How long a link stays open after a `warning` or `refresh_requested` (contract 1.5).
 const CUT_AFTER: Duration = Duration::from_secs(10);
 
-/// A Slack on loopback. Clones share it; it ends with [`Slack::close`] or with the last clone.
+/// A Slack on loopback. Clones share it. It ends with [`Slack::close`] or with the last clone.
 #[derive(Clone)]
 pub struct Slack {
     inner: Arc<Inner>,
@@ -52,7 +52,7 @@ pub struct Slack {
     _open: Arc<Open>,
 }
 
-/// Something that happened, for the demo and for tests that wait.
+/// An event for the demo and for waiting tests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
     Connected {
@@ -61,19 +61,18 @@ pub enum Happening {
     Disconnected {
         link: u64,
     },
-    /// A message of a person or of the bot.
+    /// A message from a person or from the bot.
     Posted {
         channel: String,
         message: Value,
     },
-    /// An edit or an unfurl; `previous` is the message before it.
+    /// An edit or an unfurl; `previous` is the earlier message.
     Updated {
         channel: String,
         message: Value,
         previous: Value,
     },
-    /// Shown to one person only.
-    /// New, or another than before.
+    /// An ephemeral message, new or changed.
     Whispered(Whisper),
     Reacted {
         channel: String,
@@ -81,41 +80,41 @@ pub enum Happening {
         user: String,
         name: String,
     },
-    /// A reaction was taken away again.
+    /// A reaction was removed.
     Unreacted {
         channel: String,
         ts: String,
         user: String,
         name: String,
     },
-    /// A modal was opened or a Home tab published.
+    /// A modal was opened, or a Home tab published.
     Viewed {
         view: Value,
     },
-    /// An envelope was put on a link, or on none: nobody is connected, or it was to be lost.
+    /// An envelope was sent on a link, or on none: no link is open, or the envelope was set to get lost.
     Sent {
         envelope_id: String,
         link: Option<u64>,
         attempt: u32,
     },
     Acked(Ack),
-    /// The bot sent something that acknowledges nothing.
+    /// A frame from the bot that is not an acknowledgement.
     Stray {
         link: u64,
         frame: String,
     },
 }
 
-/// What all parts share. Never hold both locks: `world` and `wire` are taken one after the other.
+/// State shared by all parts. Never hold both locks: take `world` and `wire` one after the other.
 struct Inner {
     world: Mutex<World>,
     wire: Mutex<Wire>,
-    /// Counts changes, to wake those who wait for one.
+    /// Counts changes and wakes the tasks that wait for one.
     changed: watch::Sender<u64>,
     happenings: broadcast::Sender<Happening>,
     closing: CancellationToken,
     address: OnceLock<SocketAddr>,
-    /// So that a person can speak from any thread.
+    /// Lets a person act from any thread.
     runtime: Handle,
 }
 
@@ -129,12 +128,12 @@ impl Inner {
     }
 
     fn tell(&self, happening: Happening) {
-        // Nobody needs to be listening.
+        // No receiver is fine.
         let _ = self.happenings.send(happening);
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Tells that a reaction was added, or taken away.
+    /// Reports that a reaction was added or removed.
     fn reacted(&self, channel: &str, ts: &str, user: &str, name: &str, adds: bool) {
         let [channel, ts, user, name] = [channel, ts, user, name].map(str::to_owned);
         self.tell(match adds {
@@ -162,7 +161,7 @@ impl Inner {
     }
 }
 
-/// Ends the links when the last [`Slack`] is gone.
+/// Ends the links when the last [`Slack`] is dropped.
 struct Open(Arc<Inner>);
 
 impl Drop for Open {
@@ -172,15 +171,15 @@ impl Drop for Open {
 }
 
 impl Slack {
-    /// Starts a Slack with the workspace of a seed (`fixtures/seed/slack.json` is one).
+    /// Starts a Slack with the workspace of a seed, such as `fixtures/seed/slack.json`.
     ///
     /// # Errors
-    /// When the seed lacks something, or no port can be bound.
+    /// When the seed is incomplete, or no port can be bound.
     pub async fn start(seed: &Value) -> io::Result<Slack> {
         Slack::start_at(seed, 0).await
     }
 
-    /// The same on this port; 0 is any free one.
+    /// Starts it on this port; 0 is any free port.
     ///
     /// # Errors
     /// As [`Slack::start`].
@@ -226,8 +225,8 @@ impl Slack {
         format!("http://{}/api", self.inner.authority())
     }
 
-    /// Has `apps.connections.open` give addresses under this base (`wss://localhost:port`, without a slash at its end)
-    /// instead of its own: for what stands before it and speaks TLS.
+    /// Makes `apps.connections.open` return addresses under this base (`wss://localhost:port`, without a slash at its
+    /// end) instead of its own, for a TLS proxy in front of it.
     pub fn links_are_at(&self, base: &str) {
         self.inner.wire().knobs.links_at = Some(base.to_owned());
     }
@@ -247,18 +246,18 @@ impl Slack {
         &self.bot_user
     }
 
-    /// The journal and the faults. Requests are `POST /api/<method>`, `GET /link/`, `POST /resp/<id>`.
+    /// The journal and the faults. Paths are `POST /api/<method>`, `GET /link/`, `POST /resp/<id>`.
     pub fn front(&self) -> &Front {
         &self.front
     }
 
-    /// What happens from now on.
+    /// Happenings from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Happening> {
         self.inner.happenings.subscribe()
     }
 
-    /// Waits until `what` holds; looks at once, on each change, and on each change of the journal. For tests, inside a
-    /// time-out.
+    /// Waits until `what` holds: checked at once, on each change, and on each change of the journal. Tests call it
+    /// inside a time-out.
     pub async fn until(&self, what: impl Fn(&Slack) -> bool) {
         let mut changed = self.inner.changed.subscribe();
         let mut asked = self.front.changes();
@@ -268,7 +267,7 @@ impl Slack {
             if what(self) {
                 return;
             }
-            // A call that a fault answers changes the journal alone.
+            // A call that is answered by a fault changes only the journal.
             let ended = tokio::select! {
                 ended = changed.changed() => ended,
                 ended = asked.changed() => ended,
@@ -279,27 +278,27 @@ impl Slack {
         }
     }
 
-    /// How much has happened so far, once it is more than `seen`.
+    /// Waits until more than `seen` happenings occurred; returns their number.
     pub async fn more_than(&self, seen: u64) -> u64 {
         let mut changed = self.inner.changed.subscribe();
-        // Its sender lives as long as `self`.
+        // The sender lives as long as `self`.
         let count = changed.wait_for(|count| *count > seen).await;
         count.map_or(seen, |count| *count)
     }
 
-    /// How much has happened so far: grows with each [`Happening`].
+    /// The number of happenings so far.
     pub fn happened(&self) -> u64 {
         *self.inner.changed.borrow()
     }
 
-    // What the bot did.
+    // Actions of the bot.
 
-    /// The messages that a channel holds now, oldest first, replies of threads included.
+    /// The current messages of a channel, oldest first, with replies in threads.
     pub fn messages(&self, channel: &str) -> Vec<Value> {
         self.inner.world().messages(channel)
     }
 
-    /// The same as history shows them, with their reactions.
+    /// The same messages as history shows them, with their reactions.
     pub fn history(&self, channel: &str) -> Vec<Value> {
         self.inner.world().whole(channel)
     }
@@ -309,29 +308,29 @@ impl Slack {
         self.inner.world().posted(channel)
     }
 
-    /// How many messages the bot has posted, wherever.
+    /// How many messages the bot has posted in all conversations.
     pub fn bot_posts(&self) -> usize {
         self.inner.world().bot_posts
     }
 
-    /// The bot's messages in the thread under that message, oldest first.
+    /// The bot's replies in the thread under that message, oldest first.
     pub fn replies_to(&self, channel: &str, ts: &str) -> Vec<Posted> {
         let mut posted = self.bot_messages(channel);
         posted.retain(|posted| posted.thread_ts.as_deref() == Some(ts));
         posted
     }
 
-    /// What was shown to one person only, in order.
+    /// The ephemeral messages, in order.
     pub fn whispers(&self) -> Vec<Whisper> {
         self.inner.world().whispers.clone()
     }
 
-    /// Who reacted to a message with what, in order.
+    /// The reactions to a message in order, each with its user.
     pub fn reactions(&self, channel: &str, ts: &str) -> Vec<(String, String)> {
         self.inner.world().reactions(channel, ts)
     }
 
-    /// The modals that are open and the Home tabs that are published.
+    /// The open modals and the published Home tabs.
     pub fn views(&self) -> Vec<Value> {
         self.inner.world().views()
     }
@@ -341,24 +340,24 @@ impl Slack {
         self.inner.wire().acks.clone()
     }
 
-    /// What the bot sent over the socket that acknowledges nothing, and payloads that nobody takes.
+    /// Frames from the bot that are not acknowledgements, and payloads of acknowledgements that Slack would ignore.
     pub fn strays(&self) -> Vec<String> {
         self.inner.wire().strays.clone()
     }
 
-    /// Every envelope, in the order they were made.
+    /// Every envelope, in order of creation.
     pub fn envelopes(&self) -> Vec<Envelope> {
         self.inner.wire().envelopes.clone()
     }
 
-    /// The events that are not acknowledged.
+    /// The events without an acknowledgement.
     pub fn unacked(&self) -> Vec<Envelope> {
         let wire = self.inner.wire();
         let unacked = |envelope: &&Envelope| envelope.kind == Kind::EventsApi && !envelope.acked;
         wire.envelopes.iter().filter(unacked).cloned().collect()
     }
 
-    /// Whether every envelope is acknowledged, or was sent too late to be.
+    /// Whether every envelope is acknowledged, or was sent too late for an acknowledgement.
     pub fn is_settled(&self) -> bool {
         let wire = self.inner.wire();
         wire.envelopes
@@ -373,23 +372,23 @@ impl Slack {
 
     // The socket.
 
-    /// How many links there are, ghosts included.
+    /// The number of links, ghosts included.
     pub fn links(&self) -> usize {
         self.inner.wire().links.len()
     }
 
-    /// The links by number, in the order they were opened. The first link ever is 1.
+    /// The numbers of the links in the order they were opened. The first link ever is 1.
     pub fn link_ids(&self) -> Vec<u64> {
         self.inner.wire().links.keys().copied().collect()
     }
 
-    /// Puts all envelopes on this link until it ends; `None` spreads them again.
+    /// Sends all envelopes on this link until it ends; `None` spreads them again.
     pub fn route_to(&self, link: Option<u64>) {
         self.inner.wire().pinned = link;
     }
 
     /// Announces the end of every link: `warning`, `refresh_requested`, `link_disabled`, `too_many_websockets`
-    /// (contract 1.5). Links are cut 10 s after the first two, and at once after the others.
+    /// (contract 1.5). The first two cut the links after 10 s, the others at once.
     pub fn disconnect(&self, reason: &str) {
         for link in self.link_ids() {
             self.disconnect_link(link, reason);
@@ -424,7 +423,7 @@ impl Slack {
         cut(&self.inner, link);
     }
 
-    /// Sends a Close frame on every link, which gets no more envelopes.
+    /// Sends a Close frame on every link; the links get no more envelopes.
     pub fn close_frame(&self) {
         self.link_ids()
             .into_iter()
@@ -438,8 +437,8 @@ impl Slack {
         self.order(link, || Order::Close);
     }
 
-    /// Makes every link half-open: the connection stays, nothing is read or written any more, and envelopes go on
-    /// being put on it (a ghost, contract 1.5) until it is cut.
+    /// Makes every link half-open: the connection stays, but is neither read nor written. Envelopes are still routed to
+    /// it (a ghost, contract 1.5) until it is cut.
     pub fn half_open(&self) {
         self.link_ids()
             .into_iter()
@@ -448,12 +447,12 @@ impl Slack {
 
     fn order(&self, link: u64, order: impl Fn() -> Order) {
         if let Some(link) = self.inner.wire().links.get(&link) {
-            // A link that has just ended needs no orders.
+            // A link that has just ended needs no order.
             let _ = link.orders.send(order());
         }
     }
 
-    /// Sends this text on every link, whatever it is.
+    /// Sends this text unchecked on every link.
     pub fn send_raw(&self, frame: &str) {
         self.link_ids()
             .into_iter()
@@ -467,52 +466,52 @@ impl Slack {
             .for_each(|link| self.order(link, || Order::Binary(bytes.to_vec())));
     }
 
-    /// Sends no more pings of its own.
+    /// Stops pinging the bot.
     pub fn stop_pinging(&self) {
         self.inner.wire().knobs.pinging = false;
     }
 
-    /// Leaves the bot's pings without a pong.
+    /// Stops answering the bot's pings.
     pub fn ignore_pings(&self) {
         self.inner.wire().knobs.ponging = false;
     }
 
-    /// Pings and pongs again.
+    /// Resumes pings and pongs.
     pub fn answer_pings(&self) {
         let mut wire = self.inner.wire();
         (wire.knobs.pinging, wire.knobs.ponging) = (true, true);
     }
 
-    /// How often links opened from now on are pinged. 10 s unless said.
+    /// Sets the ping period of links opened from now on. The default is 10 s.
     pub fn ping_every(&self, period: Duration) {
         self.inner.wire().knobs.ping_every = period;
     }
 
-    /// Whether links opened from now on begin with `hello`.
+    /// Sets whether links opened from now on begin with `hello`.
     pub fn say_hello(&self, on: bool) {
         self.inner.wire().knobs.hello = on;
     }
 
-    /// Leaves TCP open after a Close handshake (contract 1.5).
+    /// Keeps TCP open after a Close handshake (contract 1.5).
     pub fn leave_tcp_open(&self, on: bool) {
         self.inner.wire().knobs.leave_tcp_open = on;
     }
 
-    // Sending again.
+    // Retries.
 
-    /// Multiplies the waits of contract 1.6 (3 s, 60 s, 300 s, and the 3 s after which a person sees an error), from
-    /// the next wait on. 1 is real.
+    /// Multiplies the delays of contract 1.6 (3 s, 60 s, 300 s, and the 3 s after which a person sees an error), from
+    /// the next delay on. 1 is real time.
     pub fn time_scale(&self, scale: f64) {
         self.inner.wire().knobs.time_scale = scale;
     }
 
-    /// Loses the next envelopes: nothing is sent, and the retries go on as after an unacknowledged sending.
+    /// Loses the next envelopes: nothing is sent, and retries follow as for an unacknowledged envelope.
     pub fn lose_next(&self, n: u32) {
         self.inner.wire().knobs.lose = n;
     }
 
-    /// Drops the events of the next messages of people while the link is up: they stand in the history, and are neither
-    /// sent nor sent again (contract, additions).
+    /// Drops the events of people's next messages while the link is up. History has the messages; the events are never
+    /// sent (contract, additions).
     pub fn drop_next(&self, n: u32) {
         self.inner.wire().knobs.drop = n;
     }
@@ -522,12 +521,12 @@ impl Slack {
         self.inner.wire().dropped.clone()
     }
 
-    /// Loses what the bot says on its links, acknowledgements above all: it arrives nowhere, as from a link that breaks.
+    /// Loses the bot's frames, mainly acknowledgements, as a breaking link does.
     pub fn lose_acks(&self, on: bool) {
         self.inner.wire().knobs.losing_acks = on;
     }
 
-    /// Sends an envelope again as its next retry, acknowledged or not.
+    /// Sends an envelope again as its next retry, even if it is acknowledged.
     pub fn redeliver(&self, envelope_id: &str) {
         let attempt = self
             .inner
@@ -539,14 +538,14 @@ impl Slack {
         }
     }
 
-    /// Sends every event that is not acknowledged again, as its next retry.
+    /// Sends every unacknowledged event again as its next retry.
     pub fn redeliver_unacked(&self) {
         self.unacked()
             .into_iter()
             .for_each(|envelope| self.redeliver(&envelope.id));
     }
 
-    /// Sends an envelope again as it was, attempt and all (seen in bolt-js#2487, contract 1.6).
+    /// Sends an envelope again unchanged, with the same attempt number (seen in bolt-js#2487, contract 1.6).
     pub fn repeat(&self, envelope_id: &str) {
         let attempt = self
             .inner
@@ -558,17 +557,17 @@ impl Slack {
         }
     }
 
-    /// Sends an event as it is given, in the usual wrapping; the id of its envelope.
+    /// Sends an event as given, in the usual wrapping; returns its envelope's id.
     pub fn send_event(&self, event: Value) -> String {
         self.send_event_as(event, 0)
     }
 
-    /// Sends an event whose first sight is that retry.
+    /// Sends an event that first arrives as this retry.
     pub fn send_event_as(&self, event: Value, attempt: u32) -> String {
         self.send_payload_as(Kind::EventsApi, self.inner.wrapped(event), attempt)
     }
 
-    /// Sends a payload as it is given: one without an inner event, one with a null team; the id of its envelope.
+    /// Sends a payload as given, such as one without an inner event or with a null team; returns its envelope's id.
     pub fn send_payload(&self, kind: Kind, payload: Value) -> String {
         self.send_payload_as(kind, payload, 0)
     }
@@ -577,14 +576,14 @@ impl Slack {
         self.inner.deliver(kind, payload, attempt)
     }
 
-    /// The payload that announces an event, as [`Slack::send_event`] makes it, to be changed and sent.
+    /// The payload of an event, as [`Slack::send_event`] makes it, for tests that change and send it.
     pub fn wrapped(&self, event: Value) -> Value {
         self.inner.wrapped(event)
     }
 
     // The app and its limits.
 
-    /// Answers the next calls of a method with an error of Slack's, HTTP 200; nothing is applied.
+    /// Answers the next calls of a method with a Slack error and HTTP 200; nothing is applied.
     pub fn errors(&self, method: &str, error: &str, times: u32) {
         let body = json!({"ok": false, "error": error}).to_string();
         let path = format!("/api/{method}");
@@ -595,8 +594,8 @@ impl Slack {
         self.front.fault(fault);
     }
 
-    /// Refuses messages with blocks with this error until `None`: `invalid_blocks`, `msg_blocks_too_long`, …, which may
-    /// come for blocks that were good yesterday (contract, second round).
+    /// Refuses messages with blocks with this error until `None`: `invalid_blocks`, `msg_blocks_too_long`, … Slack may
+    /// start to refuse blocks that it accepted before (contract, second round).
     pub fn refuse_blocks(&self, error: Option<&'static str>) {
         self.inner.world().app.refusing_blocks = error;
     }
@@ -619,28 +618,27 @@ impl Slack {
         self.inner.world().app.refusing = error.map(str::to_owned);
     }
 
-    /// Sets its clock so far ahead of everybody else's, or back if negative; a message's `ts` is never before an earlier
-    /// one's.
+    /// Shifts Slack's clock ahead, or back if negative. A message's `ts` is still never before an earlier one's.
     pub fn clock_is_ahead(&self, by_ms: i64) {
         self.inner.world().ahead_ms = by_ms;
     }
 
-    /// Takes a scope from the app.
+    /// Removes a scope from the app.
     pub fn revoke_scope(&self, scope: &str) {
         self.inner.world().app.scopes.remove(scope);
     }
 
-    /// Gives the app a scope.
+    /// Adds a scope to the app.
     pub fn grant_scope(&self, scope: &str) {
         self.inner.world().app.scopes.insert(scope.to_owned());
     }
 
-    /// Whether a second post to a channel within a second is answered 429 (contract 3.3). Off unless said.
+    /// Sets whether a second post to a channel within a second is answered with 429 (contract 3.3). Off by default.
     pub fn enforce_rate(&self, on: bool) {
         self.inner.world().enforce_rate = on;
     }
 
-    /// Makes every `trigger_id` given so far older by that much: after 3 s it is expired (contract 2.4).
+    /// Makes every existing `trigger_id` older by that much; after 3 s it is expired (contract 2.4).
     pub fn age_triggers(&self, by: Duration) {
         self.inner
             .world()
@@ -660,7 +658,7 @@ fn cut(inner: &Inner, link: u64) {
     }
 }
 
-/// Puts these fields into an object, over those of the same name.
+/// Sets these fields of an object, over those of the same name.
 fn merge(object: &mut Value, fields: Value) {
     if let (Some(object), Value::Object(fields)) = (object.as_object_mut(), fields) {
         object.extend(fields);

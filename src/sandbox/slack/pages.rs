@@ -1,4 +1,4 @@
-//! What `conversations.history` and `conversations.replies` show of a channel (contract 3.2, 3.4).
+//! Pages of `conversations.history` and `conversations.replies` (contract 3.2, 3.4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::ids;
 use super::world::{Code, Message, World};
 
-/// What part of a channel or thread is asked for.
+/// The requested part of a channel or thread.
 pub(super) struct Page {
     pub(super) oldest: Option<i64>,
     pub(super) latest: Option<i64>,
     pub(super) inclusive: bool,
     pub(super) limit: usize,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub(super) cursor: Option<i64>,
     pub(super) metadata: bool,
 }
@@ -39,7 +39,7 @@ impl Page {
 }
 
 impl World {
-    /// A page of a channel, newest first, without the replies of threads; and where the next one begins.
+    /// A page of a channel without replies of threads, newest first, and the start of the next page.
     pub(super) fn history(&self, channel: &str, page: &Page) -> (Vec<Value>, Option<i64>) {
         let held = self.channels.get(channel);
         let messages = held.into_iter().flat_map(|held| held.messages.iter().rev());
@@ -111,8 +111,8 @@ impl World {
         )
     }
 
-    /// A message as history shows it: of metadata only the type unless all of it is asked for (contract 3.4), a root
-    /// with its replies counted, and its reactions.
+    /// A message as history shows it: metadata reduced to its type unless requested in full (contract 3.4), the
+    /// reactions, and for a root the number of replies.
     fn shown(&self, channel: &str, message: &Message, metadata: bool) -> Value {
         let mut body = message.body.clone();
         if !metadata

@@ -1,4 +1,4 @@
-//! What people do in the workspace. Each says it as the person does; the bot hears of it as Slack would tell it.
+//! Actions of people in the workspace. The bot gets the events that Slack would send for them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{Inner, Kind, Slack, blocks, ids, merge, text};
 
 const CANNOT_SAY: &str = "cannot say that";
 
-/// A sandbox's user has asked for what cannot be: its own mistake, so it is told by a panic.
+/// Panics: a test or the demo requested something impossible, which is its own mistake.
 #[track_caller]
 fn must<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> T {
     match result {
@@ -20,10 +20,10 @@ fn must<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> T {
 }
 
 impl Slack {
-    /// The direct conversation of a person with the bot, made when there is none: a `D…` id.
+    /// The direct conversation of a person with the bot, created if missing: a `D…` id.
     ///
     /// # Panics
-    /// When there is no such person, or the person is deactivated or a bot.
+    /// When the person does not exist, is deactivated, or is a bot.
     #[track_caller]
     pub fn dm(&self, user: &str) -> String {
         let opened = self.inner.world().open_dm(user);
@@ -33,35 +33,35 @@ impl Slack {
     /// The id of a channel, by its name without `#`.
     ///
     /// # Panics
-    /// When there is none of that name.
+    /// When no channel has that name.
     #[track_caller]
     pub fn channel(&self, name: &str) -> String {
         let found = self.inner.world().channel_named(name);
         must(found.ok_or("no channel of that name"), name)
     }
 
-    /// The id of a person who can act here, by their id or name.
+    /// The id of an active person, by id or name.
     ///
     /// # Errors
-    /// When nobody is called that, or it is a bot or an account that is deactivated or hidden.
+    /// When no user has that name, or the user is a bot, deactivated or hidden.
     pub fn person(&self, who: &str) -> Result<String, String> {
         self.inner.world().person(who)
     }
 
-    /// The id of a conversation that a person is in, by its id or its name; without one, their DM with the bot.
+    /// The id of a conversation that a person is in, by id or name; without one, their DM with the bot.
     ///
     /// # Errors
-    /// When there is none, or the person is not in it.
+    /// When it does not exist, or the person is not in it.
     pub fn conversation(&self, user: &str, named: Option<&str>) -> Result<String, String> {
         self.inner.world().conversation(user, named)
     }
 
-    /// The people who can act, and the channels with their members.
+    /// The active people, and the channels with their members.
     pub fn directory(&self) -> Value {
         self.inner.world().directory()
     }
 
-    /// The app has this slash command from now on.
+    /// Gives the app a slash command.
     pub fn add_command(&self, command: &str) {
         let mut world = self.inner.world();
         world.app.commands.insert(command.to_owned());
@@ -72,28 +72,28 @@ impl Slack {
         self.inner.world().add_person(id, name);
     }
 
-    /// A person's profile says that they are in another time zone from now on.
+    /// Changes the time zone in a person's profile.
     ///
     /// # Panics
-    /// When there is no such person.
+    /// When the person does not exist.
     #[track_caller]
     pub fn moves_to(&self, user: &str, zone: &str) {
         self.changes(user, json!({ "tz": zone }));
     }
 
-    /// A person's account is changed: `is_restricted`, `deleted`, `name`, `email`, …; the bot hears a `user_change`.
+    /// Changes a person's account (`is_restricted`, `deleted`, `name`, `email`, …); the bot gets a `user_change`.
     ///
     /// # Panics
-    /// When there is no such person.
+    /// When the person does not exist.
     #[track_caller]
     pub fn changes(&self, user: &str, fields: Value) {
         self.inner.deliver_events(self.changed(user, fields));
     }
 
-    /// The same, and the event of it never comes.
+    /// Changes a person's account without an event.
     ///
     /// # Panics
-    /// When there is no such person.
+    /// When the person does not exist.
     #[track_caller]
     pub fn changes_silently(&self, user: &str, fields: Value) {
         self.changed(user, fields);
@@ -106,13 +106,13 @@ impl Slack {
         must(events.ok_or("nobody has that id"), user)
     }
 
-    /// `users.info` answers so about a person from now on, beside its `"ok": true`, whatever their account is; `None`: as it
-    /// is again. No event tells of it.
+    /// Sets the answer of `users.info` about a person, apart from `"ok": true`; `None` restores the real one. No event
+    /// is sent.
     pub fn answers_about(&self, user: &str, answer: Option<Value>) {
         self.inner.world().answers_about(user, answer);
     }
 
-    /// Makes a channel with these members; the bot is in it only when it is named.
+    /// Creates a channel with these members. The bot is in it only if listed.
     pub fn add_channel(&self, id: &str, name: &str, private: bool, members: &[&str]) {
         self.inner.world().add_channel(id, name, private, members);
     }
@@ -122,16 +122,16 @@ impl Slack {
         self.inner.world().archive(channel);
     }
 
-    /// Lets a person, or the bot, into a channel; the bot hears a `channel_join`.
+    /// Adds a person or the bot to a channel; the bot gets a `channel_join`.
     pub fn join(&self, channel: &str, user: &str) {
         let events = self.inner.world().join(channel, user);
         self.inner.deliver_events(events);
     }
 
-    /// A person types a message. The text is as typed: entities, links, bare domains, a few emoji and `@name` of the
-    /// bot become what Slack makes of them; what is in wire form (`<@U…>`) stays. Answers the message's `ts`.
+    /// A person types a message; returns its `ts`. Typed text becomes wire text as in Slack: entities, links, bare
+    /// domains, a few emoji, and `@name` of the bot. Text in wire form (`<@U…>`) stays.
     ///
-    /// Where the bot is a member it hears a `message`, and an `app_mention` as well when a channel's message mentions it.
+    /// In a channel with the bot, the bot gets a `message`, and for a mention an `app_mention` too.
     ///
     /// # Panics
     /// When the person is not in that channel.
@@ -140,10 +140,10 @@ impl Slack {
         must(self.try_says(user, channel, text, None), CANNOT_SAY)
     }
 
-    /// The same, in a thread if one is given.
+    /// A person types a message, in a thread if one is given.
     ///
     /// # Errors
-    /// When the person is not in that channel, or the thread's root is not there.
+    /// When the person is not in that channel, or the thread's root does not exist.
     pub fn try_says(
         &self,
         user: &str,
@@ -154,10 +154,10 @@ impl Slack {
         self.post(user, channel, text, thread_ts, false)
     }
 
-    /// A person answers in a thread.
+    /// A person replies in a thread.
     ///
     /// # Panics
-    /// When the person is not in that channel, or the thread's root is not there.
+    /// When the person is not in that channel, or the thread's root does not exist.
     #[track_caller]
     pub fn says_in_thread(&self, user: &str, channel: &str, thread_ts: &str, text: &str) -> String {
         must(
@@ -166,7 +166,7 @@ impl Slack {
         )
     }
 
-    /// A person answers in a thread, "also to the channel": `thread_broadcast`.
+    /// A person replies in a thread, "also to the channel": `thread_broadcast`.
     ///
     /// # Panics
     /// As [`Slack::says_in_thread`].
@@ -254,11 +254,11 @@ impl Slack {
         must(self.drafts(channel, draft), CANNOT_SAY)
     }
 
-    /// A person types a message, or forwards one with it: with further fields as Slack has them (`attachments`, `files`,
-    /// `subtype`, `blocks`, `thread_ts`).
+    /// A person types or forwards a message with further fields in Slack's form (`attachments`, `files`, `subtype`,
+    /// `blocks`, `thread_ts`).
     ///
     /// # Panics
-    /// When the person is not in that channel, or the fields are no object.
+    /// When the person is not in that channel, or the fields are not an object.
     #[track_caller]
     pub fn says_with(&self, user: &str, channel: &str, text: &str, fields: Value) -> String {
         let Value::Object(fields) = fields else {
@@ -306,20 +306,20 @@ impl Slack {
         Ok(ts)
     }
 
-    /// The events that announced a message, made again: to be changed and sent with [`Slack::send_event`].
+    /// The events of a message, created again so that a test can change and send them with [`Slack::send_event`].
     pub fn events_of(&self, channel: &str, ts: &str) -> Vec<Value> {
         self.inner.world().announced(channel, ts)
     }
 
-    /// Whether of a mention's two events `app_mention` comes first. There is no fixed order (contract 1.6).
+    /// Sets whether `app_mention` is the first of a mention's two events. Slack has no fixed order (contract 1.6).
     pub fn mention_first(&self, on: bool) {
         self.inner.wire().knobs.mention_first = on;
     }
 
-    /// A person edits a message of their own: `message_changed`.
+    /// A person edits their own message: `message_changed`.
     ///
     /// # Panics
-    /// When the message is not there, or another's.
+    /// When the message does not exist or has another author.
     #[track_caller]
     pub fn edits(&self, user: &str, channel: &str, ts: &str, text: &str) {
         let changed = {
@@ -334,10 +334,10 @@ impl Slack {
         self.announces(channel, changed);
     }
 
-    /// A message is deleted: `message_deleted`.
+    /// Deletes a message: `message_deleted`.
     ///
     /// # Panics
-    /// When the message is not there.
+    /// When the message does not exist.
     #[track_caller]
     pub fn deletes(&self, channel: &str, ts: &str) {
         let changed = self.inner.world().delete(channel, ts);
@@ -345,10 +345,10 @@ impl Slack {
         self.inner.deliver_events(changed.events);
     }
 
-    /// A link in a message unfurls: `message_changed` without `edited`.
+    /// Unfurls a link in a message: `message_changed` without `edited`.
     ///
     /// # Panics
-    /// When the message is not there.
+    /// When the message does not exist.
     #[track_caller]
     pub fn unfurls(&self, channel: &str, ts: &str, url: &str) {
         let changed = self.inner.world().unfurl(channel, ts, url);
@@ -361,10 +361,10 @@ impl Slack {
             .announce(channel, must(changed, "cannot change the message"));
     }
 
-    /// A person reacts: `reaction_added`. The name is without colons.
+    /// A person reacts: `reaction_added`. The name has no colons.
     ///
     /// # Panics
-    /// When the message is not there, or has that reaction of theirs.
+    /// When the message does not exist, or the person already reacted with it.
     #[track_caller]
     pub fn reacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
         must(
@@ -373,20 +373,20 @@ impl Slack {
         );
     }
 
-    /// A person takes a reaction of theirs away: `reaction_removed`.
+    /// A person removes their reaction: `reaction_removed`.
     ///
     /// # Panics
-    /// When the message is not there, or has no such reaction of theirs.
+    /// When the message does not exist, or has no such reaction from the person.
     #[track_caller]
     pub fn unreacts(&self, user: &str, channel: &str, ts: &str, name: &str) {
         let taken = self.try_reacts(user, channel, ts, name, false);
         must(taken, "cannot take a reaction away");
     }
 
-    /// A person adds a reaction, or takes one of theirs away.
+    /// A person adds or removes a reaction.
     ///
     /// # Errors
-    /// Slack's word for why not.
+    /// Slack's error code.
     pub fn try_reacts(
         &self,
         user: &str,
@@ -406,7 +406,7 @@ impl Slack {
         Ok(())
     }
 
-    /// A person sends a slash command; the id of its envelope. What they see of it is in [`Slack::whispers`].
+    /// A person sends a slash command; returns the envelope's id. Its visible effect is in [`Slack::whispers`].
     ///
     /// # Panics
     /// When the app has no such command.
@@ -425,19 +425,19 @@ impl Slack {
         self.inner.deliver(Kind::SlashCommands, payload, 0)
     }
 
-    /// A person presses a button of a message of the bot's; the id of the envelope.
+    /// A person presses a button of a message from the bot; returns the envelope's id.
     ///
     /// # Panics
-    /// When the message is not there or has no such button.
+    /// When the message does not exist or has no such button.
     #[track_caller]
     pub fn clicks(&self, user: &str, channel: &str, ts: &str, action_id: &str) -> String {
         must(self.try_clicks(user, channel, ts, action_id), CANNOT_PRESS)
     }
 
-    /// The same.
+    /// [`Slack::clicks`] with errors.
     ///
     /// # Errors
-    /// When the message is not there or has no such button.
+    /// When the message does not exist or has no such button.
     pub fn try_clicks(
         &self,
         user: &str,
@@ -465,20 +465,20 @@ impl Slack {
         Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
-    /// A person presses a button of something that only they see, by its `ts`; the id of the envelope. Such a payload
-    /// comes without the message.
+    /// A person presses a button of an ephemeral message, by its `ts`; returns the envelope's id. Such a payload has no
+    /// message.
     ///
     /// # Panics
-    /// When it is not there or has no such button.
+    /// When it does not exist or has no such button.
     #[track_caller]
     pub fn clicks_whisper(&self, ts: &str, action_id: &str) -> String {
         must(self.try_clicks_whisper(ts, action_id), CANNOT_PRESS)
     }
 
-    /// The same.
+    /// [`Slack::clicks_whisper`] with errors.
     ///
     /// # Errors
-    /// When it is not there or has no such button.
+    /// When it does not exist or has no such button.
     pub fn try_clicks_whisper(&self, ts: &str, action_id: &str) -> Result<String, String> {
         let base = self.base();
         let payload = {
@@ -501,8 +501,7 @@ impl Slack {
         Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
-    /// The `ts` of the newest thing with such a button that a person sees in a conversation: a message, or one that only
-    /// they see.
+    /// The `ts` of the newest message with such a button in a conversation, ephemeral messages to the person included.
     pub fn newest_with(&self, user: &str, channel: &str, action_id: &str) -> Option<String> {
         let world = self.inner.world();
         let messages = world.messages(channel).into_iter();
@@ -522,27 +521,27 @@ impl Slack {
             .max_by_key(|ts| ids::micros(ts))
     }
 
-    /// A person presses a button of their Home tab; the id of the envelope.
+    /// A person presses a button of their Home tab; returns the envelope's id.
     ///
     /// # Panics
-    /// When no Home tab is published for them or it has no such button.
+    /// When the person has no published Home tab, or it has no such button.
     #[track_caller]
     pub fn clicks_home(&self, user: &str, action_id: &str) -> String {
         must(self.try_clicks_home(user, action_id), CANNOT_PRESS)
     }
 
-    /// The same.
+    /// [`Slack::clicks_home`] with errors.
     ///
     /// # Errors
-    /// When no Home tab is published for them or it has no such button.
+    /// When the person has no published Home tab, or it has no such button.
     pub fn try_clicks_home(&self, user: &str, action_id: &str) -> Result<String, String> {
         self.acts_at_home(user, action_id, json!({}))
     }
 
-    /// A person chooses a time of day in their Home tab, `08:30`, or takes away what was chosen; the id of the envelope.
+    /// A person picks a time of day in their Home tab (`08:30`) or clears it; returns the envelope's id.
     ///
     /// # Panics
-    /// When no Home tab is published for them or it has no such `timepicker`.
+    /// When the person has no published Home tab, or it has no such `timepicker`.
     #[track_caller]
     pub fn picks_at_home(&self, user: &str, action_id: &str, time: Option<&str>) -> String {
         let picked = self.acts_at_home(user, action_id, json!({"selected_time": time}));
@@ -572,20 +571,20 @@ impl Slack {
         Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
-    /// A person uses a message shortcut; the id of the envelope.
+    /// A person uses a message shortcut; returns the envelope's id.
     ///
     /// # Panics
-    /// When the message is not there.
+    /// When the message does not exist.
     #[track_caller]
     pub fn message_action(&self, user: &str, channel: &str, ts: &str, callback_id: &str) -> String {
         let used = self.try_message_action(user, channel, ts, callback_id);
         must(used, "cannot use the shortcut")
     }
 
-    /// The same.
+    /// [`Slack::message_action`] with errors.
     ///
     /// # Errors
-    /// When the message is not there.
+    /// When the message does not exist.
     pub fn try_message_action(
         &self,
         user: &str,
@@ -608,7 +607,7 @@ impl Slack {
         Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
-    /// A person uses a global shortcut; the id of the envelope.
+    /// A person uses a global shortcut; returns the envelope's id.
     pub fn shortcut(&self, user: &str, callback_id: &str) -> String {
         let payload = {
             let mut world = self.inner.world();
@@ -618,7 +617,7 @@ impl Slack {
         self.inner.deliver(Kind::Interactive, payload, 0)
     }
 
-    /// A person submits a modal with these `state.values`; the id of the envelope.
+    /// A person submits a modal with these `state.values`; returns the envelope's id.
     ///
     /// # Panics
     /// When no such modal is open.
@@ -627,7 +626,7 @@ impl Slack {
         must(self.try_submits(user, view_id, values), "cannot submit")
     }
 
-    /// The same.
+    /// [`Slack::submits`] with errors.
     ///
     /// # Errors
     /// When no such modal is open.
@@ -643,12 +642,12 @@ impl Slack {
         Ok(self.inner.deliver(Kind::Interactive, payload, 0))
     }
 
-    /// A person closes a modal without submitting it; the app is not told.
+    /// A person closes a modal without submitting it; the app gets no event.
     pub fn closes(&self, view_id: &str) {
         self.inner.world().close_view(view_id);
     }
 
-    /// A person opens a tab of the app, `home` or `messages`: `app_home_opened`; the id of the envelope.
+    /// A person opens a tab of the app, `home` or `messages`: `app_home_opened`; returns the envelope's id.
     ///
     /// # Panics
     /// As [`Slack::dm`].
@@ -667,7 +666,7 @@ impl Slack {
         self.send_event(event)
     }
 
-    /// A fresh `trigger_id`, as one that came with an interaction.
+    /// A new `trigger_id`, as an interaction has it.
     pub fn trigger(&self) -> String {
         self.inner.world().trigger()
     }
@@ -689,12 +688,12 @@ fn no_button(action_id: &str) -> String {
     format!("it has no button with the action_id {action_id}")
 }
 
-/// What only a post from Slack's own clients has.
+/// Fields that only posts from Slack's own clients have.
 fn typed_by_hand() -> Map<String, Value> {
     Map::from_iter([("client_msg_id".to_owned(), json!(ids::uuid()))])
 }
 
-/// An interaction: what every one begins with (contract 2.4), and its own fields.
+/// An interaction payload: the fields that all kinds share (contract 2.4), and its own.
 fn interaction(world: &mut World, kind: &str, user: &str, own: Value) -> Value {
     let name = world.name_of(user);
     let mut payload = json!({
@@ -706,7 +705,7 @@ fn interaction(world: &mut World, kind: &str, user: &str, own: Value) -> Value {
     payload
 }
 
-/// A button as it comes in `actions`.
+/// A button as an entry of `actions`.
 fn pressed(block: &str, button: &Value, action_ts: &str) -> Value {
     let mut action = button.clone();
     merge(

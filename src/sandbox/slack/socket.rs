@@ -1,5 +1,5 @@
-//! One WebSocket link: the upgrade, the frames, the pings. Frames are read and written one by one, for a library that
-//! speaks the protocol properly cannot be made to withhold a pong or to fall silent (contract 7, case 6).
+//! One WebSocket link: the upgrade, the frames, the pings. Frames are read and written one by one, because a library
+//! that implements the protocol correctly cannot withhold a pong or go silent (contract 7, case 6).
 
 use std::io::{self, Cursor};
 use std::pin::pin;
@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use super::wire::{self, Link, Order};
 use super::{Happening, Inner};
 
-/// Largest frame taken from the bot, in bytes: acknowledgements are small, answers with blocks are not.
+/// The largest accepted frame from the bot in bytes. Acknowledgements are small, but answers with blocks are not.
 const LARGEST: u64 = 1024 * 1024;
 
 /// `GET /link/?ticket=…`: the upgrade (contract 1.1).
@@ -33,7 +33,7 @@ pub(super) async fn link(State(inner): State<Arc<Inner>>, mut request: Request) 
     let query = request.uri().query().unwrap_or_default().as_bytes();
     let ticket = url::form_urlencoded::parse(query).find(|(name, _)| name == "ticket");
     if !ticket.is_some_and(|(_, ticket)| inner.wire().redeem(&ticket)) {
-        // How Slack says it is not known (contract 8).
+        // Slack's real response is unknown (contract 8).
         return (
             StatusCode::FORBIDDEN,
             "the ticket is unknown, used or too old",
@@ -56,7 +56,7 @@ pub(super) async fn link(State(inner): State<Arc<Inner>>, mut request: Request) 
     (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
 }
 
-/// The answer to the client's key; `None` when the request is no upgrade of RFC 6455.
+/// The answer to the client's key; `None` unless the request is an upgrade of RFC 6455.
 fn accept_key(headers: &HeaderMap) -> Option<String> {
     let says = |name: header::HeaderName, word: &str| {
         let value = headers
@@ -74,7 +74,7 @@ fn accept_key(headers: &HeaderMap) -> Option<String> {
     upgrades.then(|| derive_accept_key(key.as_bytes()))
 }
 
-/// A link from its upgrade to its end.
+/// Serves a link from its upgrade to its end.
 async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
     let (orders, inbox) = mpsc::unbounded_channel();
@@ -91,7 +91,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
     };
     let Some(id) = admitted else {
         let goodbye = json!({"type": "disconnect", "reason": "too_many_websockets", "debug_info": {"host": "applink-0"}});
-        // One too many is told so and left; whether it hears it is its own affair.
+        // One link too many gets this message and is closed; a failed send does not matter.
         let _ = line
             .write(Frame::message(
                 goodbye.to_string(),
@@ -107,7 +107,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
         biased;
         () = inner.closing.cancelled() => {}
         () = cut.notified() => {}
-        // However it ends, the connection is dropped below.
+        // The connection is dropped below in every case.
         _ = talk(&inner, id, &mut line, inbox) => {}
     }
     gone(&inner, id);
@@ -120,7 +120,7 @@ async fn serve(inner: Arc<Inner>, upgrade: OnUpgrade) {
 }
 
 fn gone(inner: &Inner, id: u64) {
-    // Not under the lock: those who are told look at the links.
+    // Outside the lock: the receivers look at the links.
     let was_there = inner.wire().dismiss(id);
     if was_there {
         inner.tell(Happening::Disconnected { link: id });
@@ -163,7 +163,7 @@ async fn talk(
                     closing = true;
                     line.write(close()).await?;
                 }
-                // A ghost: Slack goes on routing to it (contract 1.5). Only a cut ends it.
+                // A ghost: Slack still routes to it (contract 1.5). Only a cut ends it.
                 Order::Silence => std::future::pending::<()>().await,
             },
             () = ping.as_mut() => {
@@ -192,23 +192,23 @@ async fn talk(
     }
 }
 
-/// What the bot says.
+/// A message from the bot.
 enum Message {
     Text(String),
     Binary,
     Ping(Vec<u8>),
     Pong,
     Close,
-    /// Against RFC 6455, and how.
+    /// A violation of RFC 6455, with its reason.
     Wrong(&'static str),
 }
 
 /// An upgraded connection.
 struct Line {
     io: TokioIo<Upgraded>,
-    /// Read and not yet understood.
+    /// Bytes that were read but not parsed yet.
     read: Vec<u8>,
-    /// The text of a message whose end is still to come.
+    /// The start of a fragmented message.
     partial: Option<(Data, Vec<u8>)>,
 }
 
@@ -220,7 +220,7 @@ impl Line {
         self.io.flush().await
     }
 
-    /// The next message. Dropping this future loses nothing.
+    /// The next message. Cancel-safe.
     async fn next(&mut self) -> io::Result<Message> {
         loop {
             if let Some(message) = self.parse() {
@@ -232,7 +232,7 @@ impl Line {
         }
     }
 
-    /// A message out of what was read, if there is a whole one.
+    /// Parses the next complete message from the bytes read.
     fn parse(&mut self) -> Option<Message> {
         loop {
             let mut cursor = Cursor::new(&self.read);
@@ -261,7 +261,7 @@ impl Line {
         }
     }
 
-    /// A frame as a message; `None` while a fragmented one goes on.
+    /// Assembles a frame into a message; `None` while a fragmented message continues.
     fn assemble(&mut self, head: &FrameHeader, payload: Vec<u8>) -> Option<Message> {
         let (kind, whole) = match (head.opcode, self.partial.take()) {
             (OpCode::Control(control), partial) => {

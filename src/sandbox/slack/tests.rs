@@ -1,4 +1,4 @@
-//! The fake, driven as the bot drives Slack: over HTTP and WebSocket on loopback.
+//! The sandbox Slack, used as the bot uses Slack: over HTTP and WebSocket on loopback.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,7 +29,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("in time")
 }
 
-/// A Slack and a bot of few words.
+/// A Slack and a minimal bot.
 struct Bot {
     slack: Slack,
     http: reqwest::Client,
@@ -48,7 +48,7 @@ impl Bot {
         self.http.post(format!("{}/{method}", self.slack.api_url()))
     }
 
-    /// A call by JSON, as writes go.
+    /// A call with a JSON body, used for writes.
     async fn call(&self, method: &str, args: Value) -> Value {
         let request = self
             .post(method)
@@ -59,7 +59,7 @@ impl Bot {
             .1
     }
 
-    /// A call by query, as reads go.
+    /// A call with a query, used for reads.
     async fn get(&self, method: &str, args: &[(&str, &str)]) -> Value {
         let url = format!("{}/{method}", self.slack.api_url());
         read(
@@ -82,7 +82,7 @@ impl Bot {
         reply["url"].as_str().unwrap().to_owned()
     }
 
-    /// A link that has had its hello.
+    /// Opens a link and reads its hello.
     async fn connect(&self) -> Link {
         let (stream, _) = tokio_tungstenite::connect_async(self.open().await)
             .await
@@ -110,7 +110,7 @@ impl Link {
         within(self.0.next()).await
     }
 
-    /// The next text frame, as JSON; pings are passed over.
+    /// The next text frame as JSON; pings are skipped.
     async fn next(&mut self) -> Value {
         loop {
             match self.frame().await.unwrap().unwrap() {
@@ -131,7 +131,7 @@ impl Link {
     }
 }
 
-/// The names in an object and in the objects in it, as paths.
+/// The names in an object and its nested objects, as paths.
 fn shape(value: &Value, at: &str, names: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
@@ -702,9 +702,9 @@ async fn tcp_may_stay_open_after_the_close_handshake() {
     let mut link = Link(stream);
     link.0.close(None).await.unwrap();
     within(bot.slack.until(|slack| slack.links() == 0)).await;
-    // The first frame is the answer to the Close: there was no hello.
+    // The first frame answers the Close: no hello was sent.
     assert!(matches!(link.frame().await, Some(Ok(Message::Close(_)))));
-    // The server is to close TCP; it does not.
+    // The server should close TCP but does not.
     let still_open = tokio::time::timeout(Duration::from_millis(50), link.0.next()).await;
     assert!(still_open.is_err());
 }
@@ -933,7 +933,7 @@ async fn a_link_ends_by_a_cut_by_a_close_and_by_word() {
         &goodbye,
         include_str!("../../../fixtures/slack/disconnect__refresh_requested.json"),
     );
-    // It goes on until it is cut, and then the bot closes.
+    // The link stays until it is cut; then the bot closes.
     bot.slack.says(ANA, &dm, "next");
     assert_eq!(link.next().await["payload"]["event"]["text"], "next");
     link.0.close(None).await.unwrap();
@@ -1219,7 +1219,7 @@ async fn the_bots_dms_are_listed_as_the_scopes_allow() {
     ] {
         assert_eq!(list(args).await["error"], error, "{args:?}");
     }
-    // Public channels, where nothing else is said, and DMs beside them: each has its scope.
+    // Public channels, the default, and public channels with DMs: each kind has its own scope.
     for args in [&[][..], &[("types", "im,public_channel")]] {
         let refused = list(args).await;
         assert_eq!(
@@ -1429,7 +1429,7 @@ async fn a_post_too_early_is_limited_and_not_posted() {
         ),
         (429, "1")
     );
-    // It blocks the method for the workspace.
+    // The method is blocked for the whole workspace.
     let other = json!({"channel": ANA, "text": "x"});
     assert_eq!(
         bot.call("chat.postMessage", other).await["error"],
@@ -1438,7 +1438,7 @@ async fn a_post_too_early_is_limited_and_not_posted() {
     assert_eq!(bot.slack.bot_messages(GENERAL).len(), 1);
 }
 
-/// Nothing but the journal tells of a call that a fault answers: who waits for one is woken by that.
+/// A call that is answered by a fault changes only the journal, which wakes the waiting tests.
 #[tokio::test]
 async fn a_call_that_is_answered_in_our_place_wakes_those_who_wait_for_it() {
     let bot = Bot::new().await;

@@ -1,10 +1,10 @@
-//! Text as it is on Slack's wire (contract 2.2): what Slack makes of what a person types, and of what a bot posts.
+//! Conversion of text to Slack's wire form (contract 2.2): text typed by a person, and text posted by a bot.
 
 use serde_json::{Value, json};
 
-/// Endings by which Slack takes a bare word for a domain. A few stand for all.
+/// Domain endings that make a bare word a link in Slack. A sample of the real list.
 const DOMAINS: [&str; 8] = ["com", "org", "net", "io", "dev", "app", "rs", "test"];
-/// Emoji that people type as characters and Slack hands on as names. A few stand for all.
+/// Emoji characters that Slack turns into names. A sample of the real list.
 const EMOJI: [(char, &str); 6] = [
     ('🎉', ":tada:"),
     ('🚀', ":rocket:"),
@@ -14,8 +14,8 @@ const EMOJI: [(char, &str); 6] = [
     ('🙂', ":slightly_smiling_face:"),
 ];
 
-/// What a person typed, as it arrives: entities, links, addresses, emoji names, and `@name` of the bot as its mention.
-/// What is in wire form already (`<@U…>`, `<#C…>`, `<!here>`, `<https://…>`) stays, as the client composes it.
+/// Converts typed text: entities, links, addresses, emoji names, and `@name` of the bot as its mention. Text in wire
+/// form (`<@U…>`, `<#C…>`, `<!here>`, `<https://…>`) stays, because Slack's client composes it that way.
 pub(super) fn typed(text: &str, bot_name: &str, bot_user: &str) -> String {
     let mut wire = String::with_capacity(text.len());
     let mut rest = text;
@@ -40,8 +40,8 @@ pub(super) fn typed(text: &str, bot_name: &str, bot_user: &str) -> String {
     wire
 }
 
-/// What a person typed as the elements of rich text: its emoji, typed as characters or by name, with their code points. In
-/// code there are none.
+/// Converts typed text to rich text elements: its emoji, typed as characters or by name, with their code points. Code
+/// has no emoji.
 pub(super) fn elements(text: &str) -> Vec<Value> {
     let mut elements = Vec::new();
     let mut plain = String::new();
@@ -74,7 +74,7 @@ pub(super) fn elements(text: &str) -> Vec<Value> {
     elements
 }
 
-/// What a bot posted, as Slack keeps it: a bare `&`, `<` or `>` becomes an entity; mentions, links and entities stay.
+/// Converts posted text as Slack does: a bare `&`, `<` or `>` becomes an entity; mentions, links and entities stay.
 pub(super) fn posted(text: &str) -> String {
     let mut wire = String::with_capacity(text.len());
     let mut rest = text;
@@ -102,7 +102,7 @@ pub(super) fn mentions(wire: &str, user: &str) -> bool {
     wire.contains(&format!("<@{user}>")) || wire.contains(&format!("<@{user}|"))
 }
 
-/// The `<…>` that the text begins with, if it is one of Slack's, and what follows it.
+/// A `<…>` of Slack's at the start of the text, and the rest.
 fn control(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix('<')?.split_once('>')?.0;
     // `<!here>`, not `<!-- a comment of HTML -->`.
@@ -119,7 +119,7 @@ fn control(text: &str) -> Option<(&str, &str)> {
         .then(|| text.split_at(inner.len() + 2))
 }
 
-/// A mention of the bot by name, a link, a domain or an address at the start of the text, as Slack rewrites it.
+/// The rewritten form of a bot mention, link, domain or address at the start of the text, and the rest.
 fn special_word<'t>(text: &'t str, bot_name: &str, bot_user: &str) -> Option<(String, &'t str)> {
     if let Some(after) = text
         .strip_prefix('@')

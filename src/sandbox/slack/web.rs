@@ -1,5 +1,5 @@
-//! The Web API (contract 3): `/api/<method>` by GET query, form or JSON, and `/resp/<id>`, where a `response_url` leads.
-//! A request passes the same gates as at Slack (token, content type, scope, arguments), each with Slack's own code.
+//! The Web API (contract 3): `/api/<method>` by GET query, form or JSON, and `/resp/<id>` for a `response_url`.
+//! Requests pass Slack's checks in order (token, content type, scope, arguments), each with Slack's own error code.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use super::pages::Page;
 use super::world::{Code, Draft, Whisper, World, history_scope};
 use super::{Happening, Inner, blocks, ids, merge, text};
 
-/// Longest text of `chat.update`, in characters; more is refused (contract 3.3).
+/// The longest text of `chat.update` in characters; longer text is refused (contract 3.3).
 const LONGEST_UPDATE: usize = 4_000;
-/// Longest text of `chat.postEphemeral`, in characters: not written down, taken to be that of a post.
+/// The longest text of `chat.postEphemeral` in characters. Undocumented; assumed to be the limit of a post.
 const LONGEST_EPHEMERAL: usize = 40_000;
-/// Largest metadata of a message, in bytes of JSON. Slack's own number is not in the contract.
+/// The largest metadata of a message in bytes of JSON. Slack's own limit is not in the contract.
 const LARGEST_METADATA: usize = 16_000;
-/// The most that one page of history holds.
+/// The most messages on one page of history.
 const LONGEST_PAGE: usize = 999;
 
-/// What is taken by query or form only (contract 3.1); a JSON body is not looked at.
+/// Methods that read a query or form only (contract 3.1); a JSON body is ignored.
 const READS: [&str; 6] = [
     "users.conversations",
     "users.info",
@@ -33,13 +33,13 @@ const READS: [&str; 6] = [
     "chat.getPermalink",
 ];
 
-/// Why a call is refused.
+/// The reason for refusing a call.
 #[derive(Debug)]
 struct Refusal {
     error: String,
     messages: Vec<String>,
     needed: Option<&'static str>,
-    /// `Retry-After`, in seconds; makes it a 429.
+    /// `Retry-After` in seconds; makes the response a 429.
     retry_after: Option<i64>,
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn call(
     answer(&inner, &name, reply, warnings)
 }
 
-/// Token, method, content type and scope; then the arguments.
+/// Checks token, method, content type and scope, then reads the arguments.
 fn gate(
     inner: &Inner,
     name: &str,
@@ -145,12 +145,12 @@ fn gate(
         });
     }
     let needed = match scope(name) {
-        // History has a scope for each kind of channel.
+        // Each kind of channel has its own history scope.
         Some("*:history") => {
             let kind = world.channel_kind(args.given("channel").unwrap_or_default());
             history_scope(kind.unwrap_or_default())
         }
-        // And so has the list of channels.
+        // The list of channels has scopes by kind too.
         Some("*:read") => {
             let kinds = kinds(&args)?;
             let scopes = || kinds.iter().map(|(_, scope)| *scope);
@@ -168,7 +168,7 @@ fn gate(
     Ok(args)
 }
 
-/// The scope that a method needs, empty for none; `None` for no method of contract 3.2.
+/// The scope that a method needs, empty for none; `None` if contract 3.2 has no such method.
 fn scope(name: &str) -> Option<&'static str> {
     Some(match name {
         "apps.connections.open"
@@ -282,7 +282,7 @@ fn chat_update(inner: &Arc<Inner>, args: &Args) -> Reply {
         return Err("msg_too_long".into());
     }
     let bot = world.bot.user.clone();
-    // With text only, the old blocks go (contract 3.3).
+    // An update with text only removes the old blocks (contract 3.3).
     let mut fields = Map::from_iter([
         ("text".to_owned(), json!(text)),
         ("blocks".to_owned(), list.unwrap_or_default()),
@@ -339,8 +339,8 @@ fn chat_get_permalink(inner: &Inner, args: &Args) -> Reply {
     Ok(json!({"channel": channel, "permalink": world.permalink(&channel, &ts)?}))
 }
 
-/// `reactions.add`, and `reactions.remove`, which is not in the contract's table: the same arguments, scope and errors,
-/// with `no_reaction` where the other has `already_reacted`.
+/// `reactions.add` and `reactions.remove`. The latter is not in the contract's table: it has the same arguments, scope
+/// and errors, with `no_reaction` instead of `already_reacted`.
 fn react(inner: &Arc<Inner>, args: &Args, adds: bool) -> Reply {
     let (channel, name) = (args.need("channel")?, args.need("name")?);
     let ts = args.ts("timestamp")?.ok_or_else(|| missing("timestamp"))?;
@@ -387,7 +387,7 @@ fn conversations_open(inner: &Inner, args: &Args) -> Reply {
     })
 }
 
-/// The kinds of channels that a list is to have, as the seed calls them, and the scope that each needs.
+/// The requested kinds of channels, as the seed names them, with the scope of each.
 fn kinds(args: &Args) -> Result<Vec<(&'static str, &'static str)>, Refusal> {
     let types = args.text("types")?.filter(|types| !types.is_empty());
     let types = types.unwrap_or_else(|| "public_channel".to_owned());
@@ -401,7 +401,7 @@ fn kinds(args: &Args) -> Result<Vec<(&'static str, &'static str)>, Refusal> {
     types.split(',').map(kind).collect()
 }
 
-/// The bot's own channels, by their ids. Whose else they are could be asked for, too; nobody does.
+/// The bot's own channels, by id. Other users' channels are not supported, because Ivan does not request them.
 fn users_conversations(inner: &Inner, args: &Args) -> Reply {
     if args.get("user").is_some() || args.get("team_id").is_some() {
         return Err(Refusal::wrong(
@@ -517,8 +517,7 @@ fn views_publish(inner: &Inner, args: &Args) -> Reply {
     Ok(json!({ "view": view }))
 }
 
-/// `/resp/<id>`: a `response_url` (contract 2.4). What Slack answers is not known (contract 8); that it takes JSON by
-/// POST is.
+/// `/resp/<id>`: a `response_url` (contract 2.4). It takes JSON by POST; Slack's real answers are unknown (contract 8).
 pub(super) async fn respond(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
@@ -609,7 +608,7 @@ fn missing(name: &str) -> Refusal {
     Refusal::wrong(format!("[ERROR] missing required field: {name}"))
 }
 
-/// The media type of a body, without its parameters, in lower case.
+/// The media type of a body in lower case, without parameters.
 fn mime(headers: &HeaderMap) -> String {
     let value = headers
         .get(header::CONTENT_TYPE)
@@ -623,7 +622,7 @@ fn mime(headers: &HeaderMap) -> String {
         .to_ascii_lowercase()
 }
 
-/// What is to be said, in wire form, and the blocks as Slack keeps them; `None` when there is nothing.
+/// The text in wire form, and the blocks as Slack stores them; `None` if both are missing.
 fn content(inner: &Inner, args: &Args) -> Result<Option<(String, Option<Value>)>, Refusal> {
     let text = text::posted(&args.text("text")?.unwrap_or_default());
     let list = match args
@@ -667,7 +666,7 @@ fn page(args: &Args) -> Result<Page, Refusal> {
         let Some(text) = args.number_or_text(name)? else {
             return Ok(None);
         };
-        // `0` and `1763800000` are taken as well as a whole ts.
+        // Short forms such as `0` and `1763800000` are accepted too.
         let whole = text
             .parse::<i64>()
             .ok()
@@ -719,7 +718,7 @@ fn paged(messages: Vec<Value>, next: Option<i64>) -> Value {
 #[derive(Debug)]
 struct Args {
     fields: Map<String, Value>,
-    /// From JSON: a text that looks like a number is a text.
+    /// From JSON, where a string that looks like a number stays a string.
     typed: bool,
 }
 
@@ -783,7 +782,7 @@ impl Args {
         }
     }
 
-    /// An argument as it was given; `null` is none.
+    /// An argument as given; `null` counts as missing.
     fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
@@ -808,7 +807,7 @@ impl Args {
             .ok_or_else(|| missing(name))
     }
 
-    /// A list with commas; in JSON also an array of texts, as slack-morphism sends it.
+    /// A list with commas; in JSON also an array of strings, as slack-morphism sends it.
     fn list(&self, name: &str) -> Result<String, Refusal> {
         match self.get(name) {
             Some(Value::Array(texts)) if self.typed && texts.iter().all(Value::is_string) => {
@@ -856,7 +855,7 @@ impl Args {
         }
     }
 
-    /// An argument with a shape of its own; a form carries it as JSON text, and JSON may.
+    /// A structured argument. A form carries it as JSON text, and JSON may do so too.
     fn json(&self, name: &str) -> Result<Option<Value>, Refusal> {
         match self.get(name) {
             None => Ok(None),

@@ -1,5 +1,5 @@
-//! What is on its way to the bot: links, envelopes, acknowledgements, and the sending again of what was not
-//! acknowledged (contract 1.2, 1.3, 1.6). The frames themselves are `socket`'s.
+//! Delivery to the bot: links, envelopes, acknowledgements and retries (contract 1.2, 1.3, 1.6). `socket` has the
+//! frames.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use super::world::{Changed, Whisper};
 use super::{Happening, Inner, ids, merge};
 use crate::sandbox::now;
 
-/// Waits before the three retries of an `events_api` envelope (contract 7: 3 s, +60 s, +300 s).
+/// Delays before the three retries of an `events_api` envelope (contract 7: 3 s, +60 s, +300 s).
 const RETRIES: [Duration; 3] = [
     Duration::from_secs(3),
     Duration::from_secs(60),
     Duration::from_secs(300),
 ];
-/// How long the bot has to acknowledge; a person sees an error after that (contract 1.3).
+/// The time limit of an acknowledgement; after it a person sees an error (contract 1.3).
 const ACK_WITHIN: Duration = Duration::from_secs(3);
-/// How often Slack pings (contract 1.4).
+/// The period of Slack's pings (contract 1.4).
 const PING_EVERY: Duration = Duration::from_secs(10);
-/// Links per app; one more is turned away (contract 1.5).
+/// Links per app; one more is refused (contract 1.5).
 pub(super) const LINKS: usize = 10;
-/// How long a ticket is good for, in milliseconds. Slack's own life of a ticket is not known (contract 8).
+/// The lifetime of a ticket in milliseconds. Slack's real value is unknown (contract 8).
 const TICKET_LIFE_MS: i64 = 60_000;
 
 /// The kinds of envelopes (contract 1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Sent again when it is not acknowledged.
+    /// Sent again if it is not acknowledged.
     EventsApi,
-    /// Never sent again; takes a message with its acknowledgement.
+    /// Never sent again; its acknowledgement may contain a message.
     SlashCommands,
     /// Never sent again.
     Interactive,
@@ -49,24 +49,23 @@ impl Kind {
     }
 }
 
-/// An acknowledgement, as it came.
+/// An acknowledgement from the bot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ack {
     pub envelope_id: String,
     /// The link it came on.
     pub link: u64,
-    /// When, in milliseconds since the epoch.
+    /// The time of arrival in milliseconds since the epoch.
     pub at_ms: i64,
-    /// How long after the envelope was last sent, in milliseconds.
+    /// The time since the envelope was last sent, in milliseconds.
     pub after_ms: i64,
     pub payload: Option<Value>,
-    /// Whether it counts: the first of this envelope, on a link that the envelope was sent on, and not later than 3 s
-    /// for what a person waits for. (Whether Slack takes one from another link is not known, contract 1.3; the
-    /// sandbox does not.)
+    /// Whether it counts: the first for this envelope, on a link that the envelope was sent on, and within 3 s if a
+    /// person waits. The sandbox ignores one from another link; Slack's real rule is unknown (contract 1.3).
     pub counts: bool,
 }
 
-/// An envelope, and what became of it.
+/// An envelope and its delivery state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     pub id: String,
@@ -74,54 +73,54 @@ pub struct Envelope {
     pub payload: Value,
     /// `retry_attempt` as last sent.
     pub attempt: u32,
-    /// The links it was put on, in order; one entry per sending.
+    /// The links it was sent on, in order; one entry per sending.
     pub links: Vec<u64>,
-    /// When it was last sent, in milliseconds since the epoch; when it was made, if it never was.
+    /// The time of the last sending in milliseconds since the epoch; the time of creation if it was never sent.
     pub sent_ms: i64,
     pub acked: bool,
-    /// Too late to be acknowledged: a person has seen an error.
+    /// Too late for an acknowledgement: a person has seen an error.
     pub(super) over: bool,
 }
 
-/// What a link's task is told.
+/// An order for a link's task.
 #[derive(Debug)]
 pub(super) enum Order {
     Text(String),
     Binary(Vec<u8>),
     /// Sends a Close frame and waits for the other's.
     Close,
-    /// Neither reads nor writes any more, and keeps the connection.
+    /// Stops reading and writing but keeps the connection.
     Silence,
 }
 
 pub(super) struct Link {
     pub(super) orders: mpsc::UnboundedSender<Order>,
-    /// Wakes the link's task even out of a write that hangs, to drop the connection.
+    /// Wakes the link's task, even out of a blocked write, to drop the connection.
     pub(super) cut: Arc<Notify>,
-    /// Whether new envelopes are put on it.
+    /// Whether it gets new envelopes.
     pub(super) routed: bool,
 }
 
-/// The state of the wire.
+/// The state of all deliveries.
 pub(super) struct Wire {
     pub(super) links: BTreeMap<u64, Link>,
     last_link: u64,
     turn: usize,
-    /// All envelopes, in the order they were made; and by id where each is, and what its acknowledgement wakes.
+    /// All envelopes in order of creation; `index` has each one's position and signal by id.
     pub(super) envelopes: Vec<Envelope>,
     index: HashMap<String, (usize, Arc<Notify>)>,
     pub(super) acks: Vec<Ack>,
-    /// What the bot sent that is no acknowledgement of anything.
+    /// Frames from the bot that are not acknowledgements.
     pub(super) strays: Vec<String>,
-    /// The `ts` of messages that were dropped.
+    /// The `ts` of messages whose events were dropped.
     pub(super) dropped: Vec<String>,
     tickets: BTreeMap<String, i64>,
-    /// Only this link gets envelopes.
+    /// The only link that gets envelopes.
     pub(super) pinned: Option<u64>,
     pub(super) knobs: Knobs,
 }
 
-/// What a test can turn.
+/// Settings for tests.
 #[derive(Debug, Clone)]
 pub(super) struct Knobs {
     pub(super) time_scale: f64,
@@ -129,13 +128,13 @@ pub(super) struct Knobs {
     pub(super) pinging: bool,
     pub(super) ponging: bool,
     pub(super) lose: u32,
-    /// Messages of people whose events are never sent.
+    /// How many further messages of people have their events dropped.
     pub(super) drop: u32,
     pub(super) mention_first: bool,
     pub(super) leave_tcp_open: bool,
     pub(super) hello: bool,
     pub(super) losing_acks: bool,
-    /// Where links are said to be, if not here: `wss://localhost:port`.
+    /// The base of link addresses, if not the sandbox's own: `wss://localhost:port`.
     pub(super) links_at: Option<String>,
 }
 
@@ -175,14 +174,14 @@ impl Wire {
         ticket
     }
 
-    /// Takes a ticket; whether it was good.
+    /// Redeems a ticket; returns whether it was valid.
     pub(super) fn redeem(&mut self, ticket: &str) -> bool {
         self.tickets
             .remove(ticket)
             .is_some_and(|made| now() - made <= TICKET_LIFE_MS)
     }
 
-    /// Registers a link; `None` when there are as many as may be.
+    /// Registers a link; `None` if the number of links is at its limit.
     pub(super) fn admit(&mut self, link: Link) -> Option<u64> {
         if self.links.len() >= LINKS {
             return None;
@@ -192,7 +191,7 @@ impl Wire {
         Some(self.last_link)
     }
 
-    /// Takes a link off the books; whether it was on them.
+    /// Removes a link; returns whether it existed.
     pub(super) fn dismiss(&mut self, link: u64) -> bool {
         if self.pinned == Some(link) {
             self.pinned = None;
@@ -200,7 +199,7 @@ impl Wire {
         self.links.remove(&link).is_some()
     }
 
-    /// Keeps a new envelope; what is returned is woken when it is acknowledged.
+    /// Stores a new envelope; returns the signal of its acknowledgement.
     fn keep(&mut self, envelope: Envelope) -> Arc<Notify> {
         let acked = Arc::new(Notify::new());
         self.index.insert(
@@ -219,7 +218,7 @@ impl Wire {
         self.envelopes.get_mut(self.index.get(id)?.0)
     }
 
-    /// The link whose turn it is: "any of them, no pattern" (contract 1.5), here in turn.
+    /// The next link. Slack picks "any of them, no pattern" (contract 1.5); the sandbox takes them in turn.
     fn next_link(&mut self) -> Option<u64> {
         let routed: Vec<u64> = self
             .links
@@ -237,7 +236,7 @@ impl Wire {
 }
 
 impl Inner {
-    /// Puts events into envelopes and sends them; the ids of the envelopes.
+    /// Puts events into envelopes and sends them; returns the envelopes' ids.
     pub(super) fn deliver_events(self: &Arc<Self>, mut events: Vec<Value>) -> Vec<String> {
         if self.drops(&events) {
             return Vec::new();
@@ -251,7 +250,7 @@ impl Inner {
             .collect()
     }
 
-    /// Whether the events of a person's new message are to be dropped: then it stands in the history, and no envelope of
+    /// Whether the events of a person's new message are dropped. The message is then in the history, but no envelope of
     /// it is ever sent (contract, additions: events lost while the link is up).
     fn drops(&self, events: &[Value]) -> bool {
         let said = events.iter().find(|event| {
@@ -283,7 +282,7 @@ impl Inner {
         })
     }
 
-    /// Sends a new envelope, and sees to it that it is sent again, or that its person sees an error.
+    /// Sends a new envelope. Starts its retries, or the time-out after which its person sees an error.
     pub(super) fn deliver(self: &Arc<Self>, kind: Kind, payload: Value, attempt: u32) -> String {
         let id = ids::uuid();
         let envelope = Envelope {
@@ -314,7 +313,7 @@ impl Inner {
         id
     }
 
-    /// Puts an envelope on the link whose turn it is, and says which; `None` when there is none, or it got lost.
+    /// Sends an envelope on the next link and returns that link; `None` if no link is open or the envelope got lost.
     pub(super) fn send(&self, id: &str, attempt: u32) -> Option<u64> {
         let mut wire = self.wire();
         let link = match wire.knobs.lose {
@@ -331,7 +330,7 @@ impl Inner {
             envelope.sent_ms = now();
             let frame = frame(envelope).to_string();
             if let Some(link) = wire.links.get(&link) {
-                // A link that has just ended: as good as lost, and sent again later.
+                // A link that has just ended: the envelope counts as lost and is sent again later.
                 let _ = link.orders.send(Order::Text(frame));
             }
         }
@@ -344,7 +343,7 @@ impl Inner {
         link
     }
 
-    /// A text frame from the bot: an acknowledgement, or nothing known.
+    /// Handles a text frame from the bot.
     pub(super) fn heard(self: &Arc<Self>, link: u64, frame: &str) {
         let said: Option<Map<String, Value>> = serde_json::from_str(frame).ok();
         let id = said
@@ -389,7 +388,7 @@ impl Inner {
         self.tell(Happening::Acked(ack));
     }
 
-    /// What came with an acknowledgement (contract 1.3).
+    /// Applies the payload of an acknowledgement (contract 1.3).
     fn take_answer(self: &Arc<Self>, kind: Kind, asked: &Value, answer: &Map<String, Value>) {
         let at = |pointer: &str| {
             asked
@@ -398,7 +397,7 @@ impl Inner {
                 .unwrap_or_default()
         };
         match (kind, at("/type")) {
-            // A form closes unless the answer says otherwise; with nothing in it, too (contract 1.3).
+            // A form closes unless the answer says otherwise. An empty answer closes it too (contract 1.3).
             (Kind::Interactive, "view_submission") if answer.is_empty() => {
                 self.world().close_view(at("/view/id"));
             }
@@ -437,7 +436,7 @@ impl Inner {
         }
     }
 
-    /// The person who waits for an envelope sees an error of Slack's.
+    /// Shows Slack's error to the person who waits for an envelope.
     fn fails(&self, id: &str, error: &str) {
         let asked = {
             let mut wire = self.wire();
@@ -470,7 +469,7 @@ impl Inner {
         self.tell(Happening::Whispered(whisper));
     }
 
-    /// What came of an answer to a command or through a `response_url`.
+    /// Reports the effect of an answer to a command or through a `response_url`.
     pub(super) fn announce_said(self: &Arc<Self>, said: Said) {
         match said {
             Said::Changed(channel, changed) => self.announce(&channel, changed),
@@ -480,7 +479,7 @@ impl Inner {
         }
     }
 
-    /// Tells the bot and those who listen that a message was posted or changed.
+    /// Sends a posted or changed message to the bot and to subscribers.
     pub(super) fn announce(self: &Arc<Self>, channel: &str, changed: Changed) {
         let channel = channel.to_owned();
         self.tell(match changed.previous {
@@ -509,12 +508,12 @@ impl Inner {
     }
 }
 
-/// The applink that serves a link, as frames and pings name it.
+/// The applink host of a link, as in frames and pings.
 pub(super) fn host(link: u64) -> String {
     format!("applink-{link}")
 }
 
-/// An envelope as it is sent (contract 1.2).
+/// The frame of an envelope (contract 1.2).
 fn frame(envelope: &Envelope) -> Value {
     let mut frame = json!({
         "envelope_id": envelope.id, "type": envelope.kind.name(),
@@ -530,7 +529,7 @@ fn frame(envelope: &Envelope) -> Value {
     frame
 }
 
-/// Sends an event again until it is acknowledged or the retries are used up.
+/// Sends an event again until it is acknowledged or out of retries.
 async fn chase(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
     loop {
         let (attempt, wait) = {
@@ -553,7 +552,7 @@ async fn chase(inner: Arc<Inner>, id: String, acked: Arc<Notify>) {
             () = acked.notified() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        // Sent again by hand in the meantime: that was this retry.
+        // A test sent it again meanwhile: that was this retry.
         if inner
             .wire()
             .envelope(&id)

@@ -1,5 +1,5 @@
-//! The workspace: people, channels, messages. It changes at once and answers with the events that Slack would
-//! send for the change (contract 2); who carries them to the bot is `wire`'s concern. No IO in here.
+//! The workspace: people, channels, messages. Each change is immediate and returns the events that Slack would send for
+//! it (contract 2); `wire` delivers them to the bot. No IO.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::{ids, merge, text};
 use crate::sandbox::now;
 
-/// Slack's own word for why not (contract 3.2).
+/// Slack's error code (contract 3.2).
 pub(super) type Code = &'static str;
 
-/// Longest text of a post, in characters; what is over is cut off (contract 3.3).
+/// The longest text of a post in characters; longer text is cut off (contract 3.3).
 const LONGEST_POST: usize = 40_000;
 
 /// A `trigger_id`.
@@ -30,27 +30,27 @@ pub(super) struct Response {
     pub(super) uses: u32,
 }
 
-/// Everything that a workspace holds.
+/// The state of a workspace.
 pub(super) struct World {
     pub(super) team: Team,
     pub(super) app: App,
     pub(super) bot: Bot,
     people: BTreeMap<String, Person>,
-    /// Odd answers of `users.info`, by user.
+    /// Overridden answers of `users.info`, by user.
     answers_about: BTreeMap<String, Value>,
     pub(super) channels: BTreeMap<String, Channel>,
     last_ts: i64,
-    /// How far its clock is ahead of everybody else's.
+    /// How far its clock is ahead, in milliseconds.
     pub(super) ahead_ms: i64,
     pub(super) whispers: Vec<Whisper>,
     pub(super) triggers: BTreeMap<String, Trigger>,
     pub(super) responses: BTreeMap<String, Response>,
     pub(super) views: BTreeMap<String, Map<String, Value>>,
-    /// The last post in each channel, and until when a method is blocked, in milliseconds (contract 3.3).
+    /// The last post in each channel, and the end of each method's block, in milliseconds (contract 3.3).
     last_post: BTreeMap<String, i64>,
     blocked: BTreeMap<String, i64>,
     pub(super) enforce_rate: bool,
-    /// Messages that the bot has posted.
+    /// How many messages the bot has posted.
     pub(super) bot_posts: usize,
 }
 
@@ -68,9 +68,9 @@ pub(super) struct App {
     pub(super) commands: BTreeSet<String>,
     pub(super) messages_tab: bool,
     pub(super) home_tab: bool,
-    /// Answers everything with this error, as a revoked installation does.
+    /// The error that answers all calls, as for a revoked installation.
     pub(super) refusing: Option<String>,
-    /// Refuses messages with blocks for this reason, though they are as the contract has them.
+    /// The error that answers messages with blocks, even if they meet the contract.
     pub(super) refusing_blocks: Option<&'static str>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Bot {
     pub(super) name: String,
 }
 
-/// A user as the seed has it.
+/// A user in the form of the seed.
 struct Person {
     seed: Map<String, Value>,
 }
@@ -94,15 +94,15 @@ impl Person {
         self.seed.get(name).and_then(Value::as_bool) == Some(true)
     }
 
-    /// Whether it is a person whose account is active, and who is seen here.
+    /// Whether it is a person with an active account who is visible here.
     fn acts(&self) -> bool {
         !["is_bot", "deleted", "is_hidden"]
             .iter()
             .any(|flag| self.is(flag))
     }
 
-    /// Whether the account is one of that workspace. `teams` are its workspaces on Enterprise Grid, whatever workspace
-    /// `team_id` is.
+    /// Whether the account belongs to that workspace. On Enterprise Grid `teams` lists its workspaces, and `team_id`
+    /// may differ.
     fn belongs_to(&self, team: &str) -> bool {
         match self.seed.get("teams").and_then(Value::as_array) {
             Some(teams) => teams.iter().any(|one| one == team),
@@ -121,11 +121,11 @@ pub(super) struct Channel {
 }
 
 pub(super) struct Message {
-    /// As history shows it, metadata in full.
+    /// The message as history shows it, with all metadata.
     pub(super) body: Map<String, Value>,
-    /// Every text it had, the present one last.
+    /// Every text it had, the current one last.
     texts: Vec<String>,
-    /// Who reacted with what.
+    /// The reactions, each with its user.
     pub(super) reactions: Vec<(String, String)>,
 }
 
@@ -141,44 +141,44 @@ impl Message {
         self.text("ts")
     }
 
-    /// The root that it answers; `None` for a root.
+    /// The root of its thread; `None` for a root.
     pub(super) fn root(&self) -> Option<&str> {
         let root = self.text("thread_ts");
         (!root.is_empty() && root != self.ts()).then_some(root)
     }
 }
 
-/// What only one person sees: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
+/// An ephemeral message: `chat.postEphemeral`, an answer to a slash command, or Slack's own error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whisper {
-    /// Empty for an error that Slack itself shows.
+    /// Empty for an error from Slack itself.
     pub ts: String,
     pub channel: String,
     pub user: String,
-    /// As it is now; empty once it is deleted.
+    /// The current text; empty once deleted.
     pub text: String,
     /// `null` when it has none.
     pub blocks: Value,
     pub thread_ts: Option<String>,
-    /// `post` (`chat.postEphemeral`), `ack`, `response_url`, or `slack` for an error that Slack itself shows.
+    /// `post` (`chat.postEphemeral`), `ack`, `response_url`, or `slack` for an error from Slack itself.
     pub from: &'static str,
 }
 
-/// A message of the bot, and all that became of it.
+/// A message from the bot, with its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     pub ts: String,
-    /// As it is now, in wire form.
+    /// The current text in wire form.
     pub text: String,
     pub thread_ts: Option<String>,
     pub edited: bool,
-    /// Every text it ever had, the first one first.
+    /// Every text it had, the first one first.
     pub history: Vec<String>,
     /// `null` when it has none.
     pub blocks: Value,
 }
 
-/// What is to be posted.
+/// A message to post.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) author: String,
@@ -190,17 +190,17 @@ pub(super) struct Draft {
     pub(super) extra: Map<String, Value>,
 }
 
-/// What a change came to.
+/// The result of a change.
 pub(super) struct Changed {
     pub(super) ts: String,
     pub(super) message: Value,
-    /// Before an edit.
+    /// The message before an edit.
     pub(super) previous: Option<Value>,
-    /// For the bot; none where the bot is no member.
+    /// The events for the bot; none where the bot is no member.
     pub(super) events: Vec<Value>,
 }
 
-/// The scope with which what is said in a conversation of this kind is heard and read (contract 4).
+/// The scope for receiving and reading messages in a conversation of this kind (contract 4).
 pub(super) fn history_scope(kind: &str) -> &'static str {
     match kind {
         "im" => "im:history",
@@ -214,7 +214,7 @@ impl World {
     /// The workspace of a seed (`fixtures/seed/slack.json`).
     ///
     /// # Errors
-    /// `InvalidData` naming what the seed lacks.
+    /// `InvalidData` naming the missing part of the seed.
     pub(super) fn new(seed: &Value) -> io::Result<World> {
         let mut world = World {
             team: Team {
@@ -284,24 +284,24 @@ impl World {
         Ok(world)
     }
 
-    /// A new `ts`: now, and later than every other.
+    /// A new `ts`: the current time, and later than every other.
     pub(super) fn next_ts(&mut self) -> String {
         let time = now() + self.ahead_ms;
         self.last_ts = time.saturating_mul(1_000).max(self.last_ts + 1);
         ids::ts(self.last_ts)
     }
 
-    // Who is there.
+    // People and channels.
 
-    /// Lets a full member into the workspace.
+    /// Adds a full member to the workspace.
     pub(super) fn add_person(&mut self, id: &str, name: &str) {
         let seed = json!({"id": id, "name": name, "real_name": name, "tz": "Europe/Madrid"});
         let seed = seed.as_object().cloned().unwrap_or_default();
         self.people.insert(id.to_owned(), Person { seed });
     }
 
-    /// Changes what a person's account is: `tz`, `is_restricted`, `deleted`, `teams`, …; the event that tells the app of it, where it
-    /// has the scope. `None`: there is nobody.
+    /// Changes a person's account (`tz`, `is_restricted`, `deleted`, `teams`, …); returns the event for the app if it
+    /// has the scope. `None` if there is no such person.
     pub(super) fn change(&mut self, user: &str, fields: &Map<String, Value>) -> Option<Vec<Value>> {
         let person = self.people.get_mut(user)?;
         person.seed.extend(fields.clone());
@@ -312,7 +312,7 @@ impl World {
         Some(changed.map(event).into_iter().collect())
     }
 
-    /// What `users.info` answers about somebody from now on, whatever they are; `None`: as it is.
+    /// Overrides the answer of `users.info` about a user; `None` restores the real one.
     pub(super) fn answers_about(&mut self, user: &str, answer: Option<Value>) {
         match answer {
             Some(answer) => self.answers_about.insert(user.to_owned(), answer),
@@ -320,7 +320,7 @@ impl World {
         };
     }
 
-    /// The answer of `users.info`, but for its `ok`.
+    /// The answer of `users.info` without its `ok`.
     pub(super) fn user_info(&self, id: &str) -> Result<Value, Code> {
         match self.answers_about.get(id) {
             Some(answer) => Ok(answer.clone()),
@@ -328,7 +328,7 @@ impl World {
         }
     }
 
-    /// A user as `users.info` shows it; the address only where the scope allows it and there is one (contract 3.2).
+    /// A user as `users.info` shows it; the address only if it exists and the scope allows it (contract 3.2).
     pub(super) fn user(&self, id: &str) -> Result<Value, Code> {
         let person = self.people.get(id).ok_or("user_not_found")?;
         if person.is("is_hidden") {
@@ -393,7 +393,7 @@ impl World {
         self.people.contains_key(user)
     }
 
-    /// The id of a person who can act, by their id or name.
+    /// The id of an active person, by id or name.
     pub(super) fn person(&self, who: &str) -> Result<String, String> {
         let mut people = self.people.iter();
         let found = people.find(|(id, person)| *id == who || person.text("name") == Some(who));
@@ -406,7 +406,7 @@ impl World {
         }
     }
 
-    /// The id of a conversation that a person is in, by its id or its name; without one, their DM with the bot.
+    /// The id of a conversation that a person is in, by id or name; without one, their DM with the bot.
     pub(super) fn conversation(
         &mut self,
         user: &str,
@@ -426,7 +426,7 @@ impl World {
         }
     }
 
-    /// The people who can act, and the channels with their members; without DMs.
+    /// The active people, and the channels with their members, without DMs.
     pub(super) fn directory(&self) -> Value {
         let acting = self.people.iter().filter(|(_, person)| person.acts());
         let people: Vec<Value> = acting
@@ -446,7 +446,7 @@ impl World {
         json!({"people": people, "channels": channels, "bot": self.bot.user})
     }
 
-    /// The name that a person is mentioned by.
+    /// The name in mentions of a person.
     pub(super) fn name_of(&self, user: &str) -> String {
         self.people
             .get(user)
@@ -464,7 +464,7 @@ impl World {
         team.unwrap_or(&self.team.id).to_owned()
     }
 
-    /// The direct conversation of a person with the bot, and whether it was there already.
+    /// The direct conversation of a person with the bot, and whether it already existed.
     pub(super) fn open_dm(&mut self, user: &str) -> Result<(String, bool), Code> {
         let person = self.people.get(user).ok_or("user_not_found")?;
         if person.is("deleted") {
@@ -519,7 +519,7 @@ impl World {
             .map(|channel| channel.kind.as_str())
     }
 
-    /// The bot's channels as a list shows them, by their ids; `kind` is not Slack's.
+    /// The bot's channels as a list shows them, by id; `kind` is the sandbox's own field.
     pub(super) fn own_channels(&self) -> Vec<(String, Value)> {
         let own = self
             .channels
@@ -555,7 +555,7 @@ impl World {
             .is_some_and(|channel| channel.members.contains(user))
     }
 
-    /// Makes a channel, public and with these members.
+    /// Creates a channel with these members.
     pub(super) fn add_channel(&mut self, id: &str, name: &str, private: bool, members: &[&str]) {
         let channel = Channel {
             name: name.to_owned(),
@@ -573,7 +573,7 @@ impl World {
         }
     }
 
-    /// Lets a user into a channel; the event is the `channel_join` message (contract 2.1, ignored subtypes).
+    /// Adds a user to a channel; the event is the `channel_join` message (contract 2.1, ignored subtypes).
     pub(super) fn join(&mut self, channel: &str, user: &str) -> Vec<Value> {
         let Some(joined) = self.channels.get_mut(channel) else {
             return Vec::new();
@@ -592,7 +592,7 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Whether the bot can see the channel at all, and is in it.
+    /// Whether the bot can see the channel and is in it.
     pub(super) fn bot_in(&self, channel: &str) -> Result<(), Code> {
         let found = self.channels.get(channel).ok_or("channel_not_found")?;
         match found.members.contains(&self.bot.user) {
@@ -620,10 +620,10 @@ impl World {
 
     // Messages.
 
-    /// Posts, as a person or as the bot: the caller has asked whether it may.
+    /// Posts as a person or as the bot. The caller has checked the permission.
     ///
     /// # Errors
-    /// `cannot_reply_to_message` when `thread_ts` is the root of nothing here.
+    /// `cannot_reply_to_message` if `thread_ts` is not the root of a thread here.
     pub(super) fn post(&mut self, channel: &str, draft: Draft) -> Result<Changed, Code> {
         let held = self.channels.get(channel).ok_or("channel_not_found")?;
         let root = match &draft.thread_ts {
@@ -681,7 +681,7 @@ impl World {
         })
     }
 
-    /// The events that announce a message: `message`, and `app_mention` where a person mentions the bot in a channel.
+    /// The events that announce a message: `message`, and `app_mention` if a person mentions the bot in a channel.
     fn events_of(&self, channel: &str, body: &Map<String, Value>) -> Vec<Value> {
         let Some(held) = self.channels.get(channel) else {
             return Vec::new();
@@ -714,7 +714,7 @@ impl World {
         [message, mention].into_iter().flatten().collect()
     }
 
-    /// The events that announced a message, made again.
+    /// The events that announced a message, created again.
     pub(super) fn announced(&self, channel: &str, ts: &str) -> Vec<Value> {
         self.message(channel, ts)
             .map(|message| self.events_of(channel, &message.body))
@@ -724,7 +724,7 @@ impl World {
     /// Changes a message. `fields` replaces text, blocks and metadata; `null` removes.
     ///
     /// # Errors
-    /// `message_not_found`, and `cant_update_message` for somebody else's.
+    /// `message_not_found`, and `cant_update_message` for another author's message.
     pub(super) fn edit(
         &mut self,
         channel: &str,
@@ -766,7 +766,7 @@ impl World {
         })
     }
 
-    /// Deletes a message, whoever's it is.
+    /// Deletes a message of any author.
     pub(super) fn delete(&mut self, channel: &str, ts: &str) -> Result<Changed, Code> {
         let event_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
@@ -790,7 +790,7 @@ impl World {
         })
     }
 
-    /// A link preview is attached to a message: `message_changed` without `edited` (contract 2.1).
+    /// Attaches a link preview to a message: `message_changed` without `edited` (contract 2.1).
     pub(super) fn unfurl(&mut self, channel: &str, ts: &str, url: &str) -> Result<Changed, Code> {
         let event_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
@@ -841,7 +841,7 @@ impl World {
         Ok(heard.then_some(event).into_iter().collect())
     }
 
-    /// Takes a reaction away; the event is `reaction_removed`, of the shape of `reaction_added`.
+    /// Removes a reaction; the event is `reaction_removed`, with the shape of `reaction_added`.
     ///
     /// # Errors
     /// `message_not_found`, `no_reaction`.
@@ -866,15 +866,15 @@ impl World {
         Ok(heard.then_some(event).into_iter().collect())
     }
 
-    /// Who reacted with what, in order.
+    /// The reactions in order, each with its user.
     pub(super) fn reactions(&self, channel: &str, ts: &str) -> Vec<(String, String)> {
         self.message(channel, ts)
             .map(|message| message.reactions.clone())
             .unwrap_or_default()
     }
 
-    /// A channel's kind, and whether the bot hears what is said in it: as a member, and with the scope for that kind
-    /// (contract 4).
+    /// A channel's kind, and whether the bot receives its messages: as a member with the scope for that kind (contract
+    /// 4).
     fn heard(&self, channel: &str) -> Result<(String, bool), Code> {
         let (kind, member) = self.membership(channel)?;
         let heard = member && self.app.scopes.contains(history_scope(&kind));
@@ -934,7 +934,7 @@ impl World {
             .collect()
     }
 
-    /// `https://acme.slack.com/archives/C…/p1763800000123459`, with the thread for a reply.
+    /// `https://acme.slack.com/archives/C…/p1763800000123459`, with the thread if it is a reply.
     pub(super) fn permalink(&self, channel: &str, ts: &str) -> Result<String, Code> {
         let message = self.message(channel, ts).ok_or("message_not_found")?;
         let link = format!(
@@ -948,8 +948,8 @@ impl World {
         })
     }
 
-    /// Whether a post of the bot is one too many in this second; the answer is `Retry-After`, in seconds. The method
-    /// is then blocked for the whole workspace (contract 3.3).
+    /// Whether a post exceeds the rate of one a second; returns `Retry-After` in seconds. The method is then blocked
+    /// for the whole workspace (contract 3.3).
     pub(super) fn limited(&mut self, method: &str, channel: &str) -> Option<i64> {
         if !self.enforce_rate {
             return None;
