@@ -1,4 +1,4 @@
-//! The HTTP API: every route's answer, field for field, and what it did in the source.
+//! The HTTP API: each route's answer, field by field, and its effect in the source.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// One of the two sources, with two tasks of which the first is current: the same story is told at both.
+/// One of the two sources, with two tasks; the first is current. Each story runs at both.
 struct At {
     source: &'static str,
     first: &'static str,
@@ -94,7 +94,7 @@ impl At {
         }
     }
 
-    /// How often the source was asked to change something.
+    /// The number of requests that change something in the source.
     fn writes(&self, ivan: &Ivan) -> usize {
         let journal = self.front(ivan).journal();
         journal.iter().filter(|seen| seen.method != "GET").count()
@@ -110,7 +110,7 @@ impl At {
     }
 }
 
-/// Takes a member that is different each time out of an answer; it must be a text.
+/// Removes a member whose value differs each time from an answer; the value must be a text.
 #[track_caller]
 fn take(answer: &mut Value, member: &str) -> String {
     match answer.as_object_mut().and_then(|all| all.remove(member)) {
@@ -119,7 +119,7 @@ fn take(answer: &mut Value, member: &str) -> String {
     }
 }
 
-/// Waits until an operation is over, as a client of the API would: asking again whenever the log says something new.
+/// Waits for the end of an operation as an API client would: asks again with each new log line.
 async fn ended(ivan: &Ivan, operation: &str) -> Value {
     ivan.until_nothing_is_queued().await;
     let (status, answer) = ivan
@@ -130,7 +130,7 @@ async fn ended(ivan: &Ivan, operation: &str) -> Value {
     answer
 }
 
-// ---------------------------------------------------------------- what is current
+// ---------------------------------------------------------------- the current task
 
 #[rstest]
 #[case(CLICKUP)]
@@ -278,7 +278,7 @@ async fn done_goes_through_the_queue_until_nothing_is_left() {
     .await;
 }
 
-/// Design 4: what nobody has been shown is not completed. The answer shows it, and then it can be.
+/// Design 4: a task that was not shown is not completed. The answer shows it, and the next request can complete it.
 #[rstest]
 #[case("/done", json!({}))]
 #[case("/comment", json!({ "text": "looking at it" }))]
@@ -417,7 +417,7 @@ async fn a_task_is_created_in_clickup_with_its_client_as_a_tag() {
         assert_eq!(task.tags(), ["client:acme"]);
         let description = task.json()["description"].clone();
         assert_eq!(description.as_str().map(str::trim_end), Some("two litres"));
-        // It is known at once, by the id that was answered.
+        // The id from the answer works at once.
         let (status, known) = ivan
             .http("GET", &format!("/tasks/clickup:{}", task.id()), None)
             .await;
@@ -469,7 +469,7 @@ async fn what_a_source_that_is_down_does_not_take_is_queued_and_then_done(#[case
         let operation = take(&mut answer, "operation_id");
         let said = take(&mut answer, "message");
         assert!(said.starts_with("Completion queued: "), "{said}");
-        // Nobody can be told anything more in an answer that was given.
+        // An answer over HTTP cannot be updated later, so it must not promise an update here.
         assert!(!said.contains("here"), "{said}");
         let id = at.id(ivan, at.first);
         assert_eq!(
@@ -508,7 +508,7 @@ async fn what_a_source_that_is_down_does_not_take_is_queued_and_then_done(#[case
     .await;
 }
 
-/// The wait is the client's to choose, and ends as soon as there is an outcome.
+/// The client chooses the wait, and it ends as soon as there is an outcome.
 #[tokio::test]
 async fn a_write_that_comes_through_while_it_is_waited_for_is_answered_with_its_outcome() {
     ivan_test(two_tasks(), async |ivan| {
@@ -529,7 +529,7 @@ async fn a_write_that_comes_through_while_it_is_waited_for_is_answered_with_its_
     .await;
 }
 
-// ---------------------------------------------------------------- what is refused
+// ---------------------------------------------------------------- refusals
 
 #[derive(Clone, Copy)]
 enum Obstacle {
@@ -600,7 +600,7 @@ async fn a_task_that_is_gone_from_its_source_is_a_404_that_says_so(#[case] at: A
         assert_eq!(status, 404, "{problem}");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("deleted"), "{detail}");
-        // From then on it is known.
+        // From then on the task is known.
         let (status, problem) = ivan.http("GET", &path, None).await;
         assert_eq!(status, 404, "{problem}");
         let detail = problem["detail"].as_str().unwrap();
@@ -658,7 +658,7 @@ async fn an_issue_can_be_named_in_several_ways() {
     .await;
 }
 
-/// What a source neither shows nor admits is not there; what is not followed, it is not asked about.
+/// A task that its source does not return is "not found". A place that is not followed is not asked.
 #[rstest]
 #[case::clickup("clickup:86nosuch", "task 86nosuch")]
 #[case::github("github:acme%2Fwidgets%2399", "issue acme/widgets#99")]
@@ -878,7 +878,7 @@ async fn whoever_has_no_token_learns_that_it_lives_and_whether_it_is_ready() {
     .await;
 }
 
-/// Design 5: sources are reported and hold readiness back as little as they hold anything else back.
+/// Design 5: readiness reports the sources, and does not depend on them.
 #[tokio::test]
 async fn a_source_that_is_down_does_not_make_it_unready() {
     let mut ivan = two_issues()
@@ -916,14 +916,14 @@ async fn without_its_link_to_slack_it_is_not_ready() {
                     return ready;
                 }
                 asked += 1;
-                // The daemon sees the end of its socket when the kernel tells it so.
+                // The daemon notices its closed socket only when the kernel reports it.
                 assert!(asked < 3000, "{ready}");
                 tokio::task::yield_now().await;
             }
         };
         let problem = ivan.within("it is not ready", unready).await;
         assert_eq!(problem["ready"], false);
-        // On the way back already, or after a first attempt that failed.
+        // Either already reconnecting, or after a first attempt that failed.
         let slack = problem["slack"].as_str();
         assert!(matches!(slack, Some("connecting" | "trouble")), "{problem}");
         assert_eq!(problem["type"], "urn:ivan:problem:not-ready");
@@ -945,7 +945,7 @@ async fn what_is_no_route_is_a_problem_document() {
         assert_eq!(problem["type"], "urn:ivan:problem:no-such-path");
         let (status, problem) = ivan.http("DELETE", "/tasks", None).await;
         assert_eq!((status, &problem["status"]), (405, &json!(405)));
-        // An id that was not encoded is another path; the answer says how it is done.
+        // An id that is not encoded is another path; the answer explains the encoding.
         let (status, problem) = ivan
             .http("GET", "/tasks/github:acme/widgets%231", None)
             .await;
@@ -961,7 +961,7 @@ async fn what_is_no_route_is_a_problem_document() {
     .await;
 }
 
-// ---------------------------------------------------------------- once
+// ---------------------------------------------------------------- idempotency
 
 #[rstest]
 #[case(CLICKUP)]
@@ -974,7 +974,7 @@ async fn a_repeated_request_is_the_same_operation_with_one_effect(#[case] at: At
         let body = Some(json!({ "text": "once" }));
         let first = ivan.http_with("POST", &path, body.clone(), &key).await;
         assert_eq!(first.0, 200, "{first:?}");
-        // How long to wait is no part of what is asked.
+        // The wait is not part of the request.
         let again = format!("{path}?wait=3");
         for path in [&path, &again] {
             let repeated = ivan.http_with("POST", path, body.clone(), &key).await;
@@ -1052,8 +1052,8 @@ async fn a_repeated_next_skips_once() {
     .await;
 }
 
-/// The first request was told that nothing is current, and has shown what is. Its repetition, by a client that never got
-/// that answer, must not complete what nobody has read.
+/// The first request found no shown task, was rejected, and showed the current one. A client that missed that answer
+/// repeats it: the task must not be completed, because its person has not read it.
 #[tokio::test]
 async fn a_repeated_request_that_was_turned_down_is_turned_down_again() {
     ivan_test(two_tasks(), async |ivan| {
@@ -1063,7 +1063,7 @@ async fn a_repeated_request_that_was_turned_down_is_turned_down_again() {
         let repeated = ivan.http_with("POST", "/done", None, &key).await;
         assert_eq!(repeated, first);
         ivan.clickup().task("Renew cert").is("to do");
-        // Under another key it is somebody who has read the answer.
+        // Another key means that the client has read the answer.
         let (status, answer) = ivan.http("POST", "/done", None).await;
         assert_eq!(status, 200, "{answer}");
     })
@@ -1146,7 +1146,7 @@ async fn each_person_has_a_key_space_of_their_own() {
         let body = || Some(json!({ "title": "Same words" }));
         let ana = [("idempotency-key", "k"), ("x-ivan-actor", "Ana")];
         let bo = [("idempotency-key", "k"), ("x-ivan-actor", "Bo")];
-        // Two names of one person are one actor.
+        // Two names of one person count as one actor.
         let slack = [("idempotency-key", "k"), ("x-ivan-actor", ANA)];
         let first = ivan.http_with("POST", "/tasks", body(), &ana).await;
         assert_eq!(
@@ -1189,7 +1189,7 @@ fn one_of_each() -> Setup {
 #[tokio::test]
 async fn tasks_are_filtered_by_status_and_source() {
     ivan_test(one_of_each(), async |ivan| {
-        // A closed issue that was never open here is not read at the start: it is closed now.
+        // A closed issue that was never open here is not read at the start. It is closed now.
         let (status, answer) = ivan.http("POST", "/tasks/github:3/complete", None).await;
         assert_eq!(status, 200, "{answer}");
         let all = ["c busy", "c done", "c todo", "g busy", "g done", "g todo"];
@@ -1252,7 +1252,7 @@ async fn pages_have_every_task_once_even_while_tasks_change() {
             let found = titles(&page);
             sizes.push(found.len());
             seen.extend(found.into_iter().map(str::to_owned));
-            // What was on a page leaves the list behind our back: nothing on the later pages is missed for it.
+            // A task of the first page leaves the list meanwhile: the later pages still miss nothing.
             if sizes.len() == 1 {
                 let done = seen.first().unwrap().clone();
                 let id = ivan.clickup().task(&done).id().to_owned();
@@ -1383,9 +1383,9 @@ async fn a_sync_that_outlasts_its_wait_goes_on() {
     .await;
 }
 
-// ---------------------------------------------------------------- the description
+// ---------------------------------------------------------------- the OpenAPI document
 
-/// Answers of every route, good and bad, are what /openapi.json says they are.
+/// Answers of every route, successes and errors, match /openapi.json.
 #[tokio::test]
 async fn answers_are_as_the_api_describes_itself() {
     ivan_test(two_tasks(), async |ivan| {
@@ -1405,7 +1405,7 @@ async fn answers_are_as_the_api_describes_itself() {
         };
         let operation = queued["operation_id"].as_str().unwrap().to_owned();
         ivan.until_nothing_is_queued().await;
-        // As if it had ended the process twice before.
+        // As if this operation had ended the process twice before.
         let aside = "INSERT INTO begun_work (kind, item, ends, set_aside_ms, about) VALUES ('operation', ?1, 2, 1, 'x')";
         ivan.store().execute(aside, [&operation]).unwrap();
         let (_, status) = ivan.http("GET", "/status", None).await;
@@ -1529,7 +1529,7 @@ async fn answers_are_as_the_api_describes_itself() {
             );
             told.insert((method.to_lowercase(), path.to_owned()));
         }
-        // Not JSON, and read in a story of its own.
+        // Not JSON; another story reads it.
         told.insert(("get".to_owned(), "/metrics".to_owned()));
         let described: BTreeSet<(String, String)> = document["paths"]
             .as_object()
@@ -1555,7 +1555,7 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// As much of JSON Schema as the document uses. Members that it does not describe do not fit either.
+/// The part of JSON Schema that the document uses. A member that the schema does not describe is an error.
 #[track_caller]
 fn fits(document: &Value, schema: &Value, value: &Value, place: &str) {
     let mut known = BTreeSet::new();
@@ -1681,7 +1681,7 @@ async fn reasons_add_up_to_the_score() {
         adds_up(&why["task"]);
         let (_, morning) = ivan.http("GET", "/morning", None).await;
         morning["top"].as_array().unwrap().iter().for_each(adds_up);
-        // The total is of what is asked for.
+        // The total counts the tasks that match the request.
         let (_, first) = ivan.http("GET", "/queue?limit=1", None).await;
         assert_eq!(
             (first["tasks"].as_array().unwrap().len(), &first["total"]),

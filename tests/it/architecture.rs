@@ -1,7 +1,7 @@
-//! Who may use whom (docs/architecture.md). A crate has no walls inside, so this reads `src/` and holds them.
+//! Which part of `src/` may use which (docs/architecture.md). A crate has no inner walls: this test reads the source.
 //!
-//! Read are paths: `crate::<room>`, `super::<room>` from the top of a room, and `<crate>::`. What only exists for tests
-//! is left out.
+//! It reads paths: `crate::<room>`, `super::<room>` from the top of a room, and `<crate>::`. Test-only code is left
+//! out.
 #![allow(
     clippy::string_slice,
     reason = "positions come from searching the text itself"
@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a room of `src/` may use of the other rooms.
+/// The other rooms of `src/` that a room may use.
 enum Rooms {
     /// These, and itself.
     Only(&'static [&'static str]),
-    /// Wiring: the only ones that know everybody.
+    /// All rooms: for the wiring only.
     All,
 }
 use Rooms::{All, Only};
 
-/// Every room of `src/`. The domain is in the middle, sources and surfaces are strangers to each other.
+/// Every room of `src/`. The domain is in the middle; sources and surfaces do not use each other.
 const MAY_USE: &[(&str, Rooms)] = &[
     ("domain", Only(&[])),
     ("runtime", Only(&[])),
@@ -84,7 +84,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
         ]),
     ),
     ("cli", Only(&["clock", "config", "domain"])),
-    // The other side of the wire: written from the contracts, not from our own idea of them.
+    // The other side of the wire, written from the contracts alone.
     ("sandbox", Only(&[])),
     ("app", All),
     ("demo", All),
@@ -92,19 +92,19 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ("main", All),
 ];
 
-/// All that the domain may use from outside: no IO, no clock, nothing of Slack, HTTP or SQL.
+/// All external crates of the domain: no IO, no clock, nothing of Slack, HTTP or SQL.
 const DOMAIN_CRATES: &[&str] = &["async_trait", "chrono", "chrono_tz", "serde", "thiserror"];
 /// Parts of `std` that the domain may not use for the same reason.
 const NOT_IN_DOMAIN: &[&str] = &["env", "fs", "io", "net", "process", "thread"];
 
-/// Crates whose types stay in these rooms.
+/// Crates whose types stay inside these rooms.
 const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("axum", &["http", "sandbox"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("config", &["config"]),
     ("hyper_rustls", &["slack"]),
-    // Rooms count through the facade; the domain decides, and counts nothing.
+    // Rooms count through the facade; the domain has no counters.
     (
         "metrics",
         &[
@@ -172,7 +172,7 @@ fn every_room_has_its_row_and_every_row_its_room() {
     }
 }
 
-/// The walls are worth as much as their holes: what must be found is found, with its line.
+/// The checks must find each kind of violation, with its line.
 #[test]
 fn a_broken_rule_is_found() {
     let source = Source::read();
@@ -242,7 +242,7 @@ fn a_broken_rule_is_found() {
             "use crate::domain::task::Task;",
             &["src/sandbox/mod.rs:1: `sandbox` uses `domain`"],
         ),
-        // The module, where the crate is called the same.
+        // The module, where the crate has the same name.
         (
             "cli/mod.rs",
             "use crate::config;\nconfig::Config::load();",
@@ -265,8 +265,8 @@ fn a_broken_rule_is_found() {
     }
 }
 
-/// A file that is part of a circle cannot be understood, tested or moved without the others. A module and the files
-/// inside it may name each other: a `mod.rs` lists its files, and they use what it shares.
+/// A file in a circle cannot be understood, tested or moved without the others. A module and the files inside it may
+/// name each other: a `mod.rs` lists its files, and they use its shared items.
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let circles = circles(&Source::read().files);
@@ -308,7 +308,7 @@ fn a_planted_circle_is_found_and_named() {
         "#[cfg(test)]\nmod tests {\n use super::super::task::Task;\n}",
     );
     assert_eq!(found(&[task, person, in_tests]), none);
-    // A module and what is inside it.
+    // A module and a file inside it.
     let mod_rs = (
         "domain/mod.rs",
         "mod task;\nuse task::Task;\nuse self::person::Person;",
@@ -344,8 +344,8 @@ fn a_planted_circle_is_found_and_named() {
     );
 }
 
-/// A result in a result is a missing `?`. One error type with a variant for each reason carries both, as `desk::CommandError`
-/// does; inside of a transaction that is `Stop`.
+/// A result inside a result is a missing `?`. One error type with a variant for each reason carries both:
+/// `desk::CommandError`, or `Stop` inside a transaction.
 #[test]
 fn no_result_is_nested() {
     let source = Source::read();
@@ -391,7 +391,7 @@ fn nested_results(path: &Path, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A field called `message` takes the place of the sentence in the JSON log, and a reason that is a field and a part of the
+/// A field called `message` replaces the sentence in the JSON log. A reason that is both a field and part of the
 /// sentence is read twice.
 #[test]
 fn no_log_line_loses_its_sentence_or_says_a_thing_twice() {
@@ -450,7 +450,7 @@ fn log_lines_are_read() {
     }
 }
 
-/// What stands between the brackets of each `tracing::warn!(…)` and its like.
+/// The text between the brackets of each `tracing::warn!(…)` and its siblings.
 fn log_calls(text: &str) -> Vec<String> {
     let levels = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
     text.split("tracing::")
@@ -501,7 +501,7 @@ fn wrong_with(call: &str) -> Option<String> {
     None
 }
 
-/// Files that use each other, one after the other, and the first again.
+/// A chain of files, each using the next, that ends with its first file.
 struct Circle(Vec<(PathBuf, usize)>);
 
 impl std::fmt::Display for Circle {
@@ -518,13 +518,13 @@ impl std::fmt::Display for Circle {
     }
 }
 
-/// The shortest circle of each group of files that use each other, without what only exists for tests.
+/// The shortest circle of each group of files that use each other, without test-only code.
 fn circles(files: &BTreeMap<PathBuf, String>) -> Vec<Circle> {
     let modules: BTreeMap<Vec<String>, &Path> = files
         .keys()
         .map(|path| (module(path), path.as_path()))
         .collect();
-    // File → the files that it uses, and in which line first.
+    // File → the files that it uses, with the first line of each use.
     let uses: BTreeMap<&Path, BTreeMap<&Path, usize>> = files
         .iter()
         .map(|(path, text)| (path.as_path(), files_used(path, text, &modules)))
@@ -561,8 +561,8 @@ fn circles(files: &BTreeMap<PathBuf, String>) -> Vec<Circle> {
     circles
 }
 
-/// The files that a file uses, each with the first line that does. What is inside the file's module, and what the file is
-/// inside of, is left out.
+/// The files that a file uses, each with the first line of its use; without files inside the file's own module and the
+/// modules that contain it.
 fn files_used<'a>(
     path: &Path,
     text: &str,
@@ -584,7 +584,7 @@ fn files_used<'a>(
     used
 }
 
-/// Every path that begins with `crate::` or `super::`, from the crate's root, with where it begins.
+/// Every path that begins with `crate::` or `super::`, resolved from the crate's root, with its position.
 fn paths(here: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     let above = &here[..here.len().saturating_sub(1)];
@@ -607,7 +607,7 @@ fn paths(here: &[String], text: &str) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// The paths of `a::{b, c::d}` and its like below a base; what follows them.
+/// Expands `a::{b, c::d}` below a base into single paths; returns the rest of the text.
 fn expand<'a>(text: &'a str, base: &[String], leaves: &mut Vec<Vec<String>>) -> &'a str {
     let Some(mut group) = text.strip_prefix('{') else {
         let name = name_at(text);
@@ -650,10 +650,10 @@ fn module(path: &Path) -> Vec<String> {
     names
 }
 
-/// The source as it is: file by path from `src/`, without comments and without what only exists for tests.
+/// The source: file by path from `src/`, without comments and test-only code.
 struct Source {
     files: BTreeMap<PathBuf, String>,
-    /// As they are called in code.
+    /// Names of the crates as code spells them.
     crates: Vec<String>,
 }
 
@@ -696,7 +696,7 @@ impl Source {
                 Some((_, Only(rooms))) => used == room || rooms.contains(&used.as_str()),
                 None => false,
             };
-            // `crate::Thing` is a room only if there is one of that name.
+            // `crate::Thing` is a room only if a room has that name.
             if !allowed && MAY_USE.iter().any(|(name, _)| *name == used) {
                 broken.push((at, used));
             }
@@ -737,7 +737,7 @@ fn room(path: &Path) -> &str {
     first.trim_end_matches(".rs")
 }
 
-/// The rooms that a file names, with where it does: by `crate::`, or by as many `super::` as lead to the crate's root.
+/// The rooms that a file names, with positions: by `crate::`, or by as many `super::` as lead to the crate's root.
 fn rooms_used(path: &Path, text: &str) -> Vec<(usize, String)> {
     let is_root_of_folder = path.file_name().is_some_and(|name| name == "mod.rs");
     let depth = path.iter().count() - usize::from(is_root_of_folder);
@@ -751,7 +751,7 @@ fn rooms_used(path: &Path, text: &str) -> Vec<(usize, String)> {
     used
 }
 
-/// The names that directly follow a prefix, one by one where they are in braces, with where the prefix is.
+/// The names that directly follow a prefix (each one inside braces), with the prefix's position.
 fn after(text: &str, prefix: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(prefix) {
@@ -783,7 +783,7 @@ fn after(text: &str, prefix: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Where a crate is named at the beginning of a path. Where a room is called the same, only `::name` is the crate.
+/// Positions at which a path begins with a crate's name. If a room has the same name, only `::name` is the crate.
 fn crate_uses(text: &str, name: &str, is_room: bool) -> Vec<usize> {
     text.match_indices(name)
         .filter(|(at, _)| {
@@ -807,7 +807,7 @@ fn name_at(text: &str) -> String {
     text.chars().take_while(|&c| is_of_name(c)).collect()
 }
 
-/// Keeps the line breaks, so that lines stay what they were.
+/// Keeps the line breaks, so that line numbers stay.
 fn without_comments(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let comment = line
@@ -820,7 +820,7 @@ fn without_comments(text: &str) -> String {
 
 const TEST_ONLY: &str = "#[cfg(test)]";
 
-/// Without the items that only exist for tests: up to their closing brace, or to the `;` of those that have none.
+/// Removes test-only items: up to their closing brace, or to the `;` if they have none.
 fn without_tests(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
@@ -843,7 +843,7 @@ fn without_tests(text: &str) -> String {
     kept
 }
 
-/// The files of modules that only exist for tests, without their ending.
+/// The files of test-only modules, without extension.
 fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
     let folder = match path.file_name() {
         Some(name) if name == "mod.rs" || name == "lib.rs" => path.parent().unwrap().to_owned(),

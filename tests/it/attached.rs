@@ -1,4 +1,4 @@
-//! What a Slack message holds besides its text: an alert, a forwarded message, a picture, a text that became a file.
+//! Parts of a Slack message besides its text: an alert, a forwarded message, a picture, a text turned into a file.
 
 use ivan::sandbox::slack::Slack;
 use rstest::rstest;
@@ -28,7 +28,7 @@ fn file(changes: Value) -> Value {
     json!({"subtype": "file_share", "files": [file]})
 }
 
-/// Says something with further fields in Ana's DM.
+/// Ana sends a message with further fields in her DM.
 fn says<'a>(ivan: &'a Ivan, text: &str, fields: Value) -> Asked<'a> {
     ivan.hears(ANA, |slack: &Slack, dm| {
         slack.says_with(ANA, dm, text, fields)
@@ -77,7 +77,7 @@ async fn what_is_forwarded_with_a_command_goes_where_its_text_goes() {
         let comments = ivan.github().issue(REPO, 1).comments();
         assert!(comments[0].starts_with("the same?\n> Login is broken since noon"), "{comments:?}");
         assert!(comments[0].contains(SHARED), "{comments:?}");
-        // A link that was pasted unfolds, and is in the text already.
+        // A pasted link unfolds, and is in the text already.
         let unfolded = json!({"attachments": [{"from_url": SHARED, "is_msg_unfurl": true, "text": "Login is broken"}]});
         says(ivan, "comment on #1: see above", unfolded)
             .settles()
@@ -85,7 +85,7 @@ async fn what_is_forwarded_with_a_command_goes_where_its_text_goes() {
             .begins("✓ ");
         let comments = ivan.github().issue(REPO, 1).comments();
         assert_eq!(comments[1], "see above");
-        // Without a command nobody knows what is wanted.
+        // Without a command the intent is unclear.
         says(ivan, "", forwarded())
             .settles()
             .await
@@ -127,7 +127,7 @@ async fn what_is_not_taken_over_is_said() {
             .answers()
             .await
             .begins("The file `shot.png` was not taken over: this command has no text");
-        // Of somebody else's workspace Slack tells no more than an id.
+        // For another workspace Slack gives an id only.
         let unknown =
             file(json!({"name": null, "permalink": null, "file_access": "check_file_info"}));
         says(ivan, "comment on #1: look", unknown)
@@ -154,7 +154,7 @@ async fn a_file_without_a_command_is_named(#[case] changes: Value, #[case] said:
     .await;
 }
 
-/// Where a reply in a task's thread is a comment, a picture alone is one, among people in a channel as well.
+/// A picture alone counts as a comment where replies in a task's thread do, in channels as well.
 #[tokio::test]
 async fn a_picture_alone_in_the_thread_of_a_task_is_a_comment() {
     let setup = one_issue().config("slack.thread_replies = \"comment\"");

@@ -1,4 +1,4 @@
-//! What was said while Ivan was away: in threads under older messages, and by people who never wrote before.
+//! Messages from the time when Ivan was away: in threads under older messages, and from first-time writers.
 
 use ivan::sandbox::front::{Fault, What};
 use ivan::sandbox::slack::Slack;
@@ -9,7 +9,7 @@ use crate::harness::*;
 
 const DAY: i64 = 86_400_000;
 
-/// A daemon for which Slack's clock is so far behind, until a story puts it right: what happens until then is old.
+/// A daemon whose Slack clock is behind by `by_ms` until a story corrects it: messages before that are old.
 async fn long_ago(setup: Setup, by_ms: i64) -> Ivan {
     let mut ivan = setup.start().await;
     ivan.slack().clock_is_ahead(-by_ms);
@@ -17,14 +17,14 @@ async fn long_ago(setup: Setup, by_ms: i64) -> Ivan {
     ivan
 }
 
-/// Slack delivers nothing of what is said now, neither at once nor later.
+/// Slack never delivers these messages.
 fn says_in_vain(slack: &Slack, say: impl FnOnce(&Slack)) {
     slack.drop_next(10);
     say(slack);
     slack.drop_next(0);
 }
 
-/// Waits until so many comments were asked for in ClickUp, and nothing is left to do.
+/// Waits until ClickUp has got `count` requests for comments and no work is left.
 async fn comments_are_asked_for(ivan: &Ivan, count: usize) {
     ivan.asks(ivan.clickup().front(), "POST", "/comment", count)
         .await;
@@ -55,7 +55,7 @@ async fn a_reply_under_an_older_card_is_found_and_acts_once(#[case] days: i64) {
     ivan.finish().await;
 }
 
-/// The card stands on the second page of the history, on which nothing else is new.
+/// The card is on the second page of the history, which has no other news.
 #[tokio::test]
 async fn a_reply_under_a_card_behind_many_messages_is_found() {
     let mut ivan = long_ago(two_tasks(), 2 * DAY).await;
@@ -121,7 +121,7 @@ async fn a_reply_under_an_older_card_is_found_after_an_outage_of_the_link() {
     ivan.within("the link is gone", gone).await;
     let went = ivan::sandbox::now();
     ivan.says_under(ANA, &root, "comment hello");
-    // Bo never wrote before.
+    // Bo has never written before.
     ivan.says(BO, "create Errand");
     let tried = slack.front().until(|seen| {
         let mut opens = seen.iter().filter(|one| one.is("POST", "connections.open"));
@@ -139,7 +139,7 @@ async fn a_reply_under_an_older_card_is_found_after_an_outage_of_the_link() {
     ivan.finish().await;
 }
 
-/// Who has written before.
+/// The people who have written before.
 #[derive(Debug, Clone, Copy)]
 enum Known {
     Nobody,
@@ -175,7 +175,7 @@ async fn the_first_words_of_somebody_are_found_and_act_once(#[case] known: Known
     .await;
 }
 
-/// What was said before this store was Slack's is none of its business.
+/// Messages from before the first start with this store are ignored.
 #[tokio::test]
 async fn what_was_said_before_the_first_start_is_left_alone() {
     let setup = two_tasks().before(|sandbox| {
@@ -259,11 +259,11 @@ async fn a_list_of_dms_that_cannot_be_read_is_read_later(#[case] what: What) {
     .await;
 }
 
-/// Somebody who writes for the first time, and too long ago to be acted on without asking.
+/// A first message that is too old to be acted on without asking.
 #[tokio::test]
 async fn old_first_words_are_asked_about() {
     let mut ivan = long_ago(two_tasks(), DAY / 24).await;
-    // The store is Slack's since an hour and more.
+    // The store was connected to Slack more than an hour ago.
     ivan.stop().await;
     ivan.store()
         .execute(

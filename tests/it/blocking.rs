@@ -1,4 +1,4 @@
-//! What waits for something else is not offered, and what others wait for comes first; `why` says by what and for whom.
+//! Tasks that wait for others are not offered, and tasks that others wait for come first; `why` names both.
 
 use ivan::sandbox::Sandbox;
 use rstest::rstest;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// Number 1 waits for number 2, and is for a client: it would be first.
+/// Number 1 waits for number 2 and belongs to a client: without that it would be first.
 fn one_waits_for_two() -> Setup {
     Setup::new().github_issues([
         json!({"title": "Deploy", "labels": ["client"], "body": "Blocked by #2\n", "updated_days_ago": 3}),
@@ -27,7 +27,7 @@ async fn what_is_blocked_is_not_offered_and_what_blocks_comes_first() {
         ivan.dm(ANA, "list").await.replies(OFFERED);
         ivan.dm(ANA, "next").await.begins("Next: Update the docs");
         ivan.dm(ANA, "next").await.begins("Next: Fix the build");
-        // Its end frees the other, which is first then.
+        // Completing it frees the other, which is then first.
         ivan.dm(ANA, "done")
             .await
             .replies("✓ Issue closed in GitHub: Fix the build. Next: Deploy");
@@ -107,7 +107,7 @@ async fn slack_cli_and_http_agree() {
     .await;
 }
 
-/// What happens to what it waits for, or to what it says; and whether it still waits then.
+/// Changes to the blocking issue or to the waiting issue's text, and whether it still waits.
 #[rstest]
 #[case::the_other_was_closed(|ivan: &Ivan| ivan.github().close_as(REPO, 2, "bo"), false)]
 #[case::the_other_was_deleted(|ivan: &Ivan| ivan.github().delete_issue(REPO, 2), false)]
@@ -213,7 +213,7 @@ async fn each_person_who_waits_counts_once() {
         json!({"title": "Announce", "user": "acme", "body": "blocked by #1", "updated_days_ago": 3}),
     ]);
     ivan_test(setup, async |ivan| {
-        // Ana, Bo, and whoever wrote down what nobody is to do yet.
+        // Ana, Bo, and the unassigned ones.
         ivan.dm(ANA, "current")
             .await
             .mentions("why: blocks 3 people 1500");

@@ -1,5 +1,5 @@
-//! Bounds that only the whole daemon can reach (P8): what is refused is refused with a reason, counted and logged, and
-//! nothing that was accepted before is lost for it. The others are reached in the rooms that have them.
+//! Bounds that only the whole daemon can reach (P8). A refusal has a reason, is counted and logged, and loses nothing
+//! accepted before. Other bounds are tested in their own rooms.
 
 use ivan::sandbox::courier::Ended;
 use ivan::sandbox::front::{Fault, Gate, What};
@@ -22,7 +22,7 @@ fn the_table_has_every_bound_and_names_tests_that_exist() {
         .take_while(|line| !line.starts_with("## "))
         .filter(|line| line.starts_with("| ") && !line.starts_with("| bound"))
         .map(|line| line.trim_matches('|').split(" | ").collect())
-        // The other tables of that page are about something else.
+        // The page's other tables have other subjects.
         .filter(|row: &Vec<&str>| row.len() == 5)
         .collect();
     assert!(rows.len() > 20, "{rows:?}");
@@ -83,7 +83,7 @@ async fn a_full_inbox_asks_senders_to_come_again() {
         ivan.counts(&reached("inbox")).await;
         ivan.counts("ivan_deliveries_total{source=\"github\",result=\"full\"} 1")
             .await;
-        // Nothing that was accepted went; there is room again when it is worked off.
+        // Nothing accepted was lost, and there is room again once it is processed.
         let kept = ivan.sql::<i64>("SELECT count(*) FROM deliveries");
         assert_eq!(usize::try_from(kept).unwrap(), DELIVERIES);
         ivan.store()
@@ -102,7 +102,7 @@ async fn a_full_inbox_asks_senders_to_come_again() {
 async fn a_person_of_whom_too_much_waits_is_told_so_and_others_are_heard() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(BO, "current").await.mentions("Renew cert");
-        // A hundred that wait, for Slack does not say who she is.
+        // A hundred messages wait, because Slack does not answer who she is.
         let gate = Gate::new();
         let asked = Fault::new(What::Wait(gate.clone())).on("GET", "users.info");
         ivan.slack().front().fault(asked.times(u32::MAX));
@@ -146,7 +146,7 @@ async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
         ivan.clickup().front().down();
         let queued = ivan.says(ANA, "create Buy milk").answers().await;
         queued.begins("… ");
-        // As many more, behind it in its lane.
+        // A hundred more, behind it in its lane.
         ivan.store()
             .execute(
                 "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
@@ -176,7 +176,7 @@ async fn a_person_whose_writes_do_not_get_through_is_refused_further_ones() {
                 .await
                 .contains("ivan_bounds_reached_total{bound=\"outbox\"} 2")
         );
-        // What needs no source is answered, and what was accepted is carried out.
+        // Commands without a source are answered, and accepted ones are carried out.
         ivan.dm(ANA, "list").await.mentions("Renew cert");
         ivan.store()
             .execute("DELETE FROM operations WHERE id LIKE 'full-%'", [])

@@ -1,4 +1,4 @@
-//! Cards: what stands in Slack says what is true, and can be pressed.
+//! Cards: a message in Slack shows the true state, and its buttons work.
 
 use ivan::sandbox::slack::Posted;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn whoever_sees_no_blocks_is_told_what_the_cards_say() {
             "1. ~Renew cert~ · ClickUp · complete\n2. Write the runbook · ClickUp · to do",
         )
         .await;
-        // An outcome tells more than its card, and stays as it was said.
+        // An outcome says more than its card, and keeps its text.
         let second = ivan.presses(ANA, &done, "Done").settles().await;
         second.begins("✓ Task completed in ClickUp: Write the runbook");
         let is_struck = |posted: &Posted| posted.blocks.to_string().contains("~<");
@@ -101,7 +101,7 @@ async fn a_list_follows_what_others_do() {
     .await;
 }
 
-/// Titles as people, scripts and mischief make them.
+/// Titles from people, from scripts and from mischief.
 fn odd_titles() -> Vec<String> {
     vec![
         "<!channel> & <@U0BOB01> \"quoted\" `code` *bold* ~struck~".to_owned(),
@@ -141,7 +141,7 @@ async fn whatever_a_task_is_called_its_cards_are_within_slacks_limits() {
             assert!(!blocks.contains("<!") && !blocks.contains("<@"), "{blocks}");
         }
         ivan.presses(ANA, &list, "Done").settles().await.begins("✓");
-        // Whoever is shown no blocks, in a notification or read aloud, is told the same.
+        // A notification or a screen reader, which has no blocks, gets the same content.
         for message in ivan.slack().bot_messages(&ivan.slack().dm(ANA)) {
             assert!(!message.text.trim().is_empty(), "{message:#?}");
         }
@@ -200,7 +200,7 @@ async fn a_card_that_was_deleted_holds_nothing_up() {
         let card = ivan.dm(ANA, "current").await;
         let (dm, ts) = (ivan.slack().dm(ANA), card.ts());
         ivan.slack().deletes(&dm, &ts);
-        // Of two messages one is gone: what stands there is the answer.
+        // One of the two messages is gone; the answer is the one that is left.
         ivan.slack().says(ANA, &dm, "done");
         let answered = |slack: &ivan::sandbox::slack::Slack| {
             let said = slack.bot_messages(&dm);
@@ -226,7 +226,7 @@ async fn a_card_that_slack_does_not_change_holds_nothing_up() {
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
         ivan.asks(ivan.slack().front(), "POST", "/api/chat.update", 1)
             .await;
-        // It stands as it was, and pressed it says what is true now.
+        // It kept its text; a press updates it to the current state.
         ivan.presses(ANA, &card, "Done")
             .settles()
             .await
@@ -236,7 +236,7 @@ async fn a_card_that_slack_does_not_change_holds_nothing_up() {
     .await;
 }
 
-// ------------------------------------------------------------ buttons of their own
+// ------------------------------------------------------------ buttons of an outcome
 
 #[tokio::test]
 async fn undo_is_one_button_away_and_goes_once_it_is_pressed() {

@@ -1,14 +1,14 @@
-//! `assign`, `claim`, `due` and `prio`: true in the source, once, and taken back if it still is as it was left.
+//! `assign`, `claim`, `due` and `prio`: set in the source once, and undone only if the task is still as Ivan left it.
 //!
 //! | situation                        | outcome                                                   |
 //! |----------------------------------|-----------------------------------------------------------|
 //! | plain                            | changed                                                   |
-//! | so already                       | success, said to be so, and nothing is sent               |
+//! | already so                       | success, reported as such, and nothing is sent            |
 //! | answer lost after it was applied | changed, by one request                                   |
 //! | source down                      | queued, and changed when it is back                       |
 //! | refused by the source            | refused with its reason, nothing changed                  |
-//! | source without the notion        | refused before anything is asked                          |
-//! | undone                           | as it was, unless somebody changed it since               |
+//! | source lacks the concept         | refused before anything is asked                          |
+//! | undone                           | as before, unless another person changed it since         |
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// One task and one issue of Ana's, and one of nobody's in each source.
+/// One task and one issue of Ana's, and an unassigned one in each source.
 fn of_two() -> Setup {
     Setup::new()
         .people()
@@ -65,7 +65,7 @@ fn due(ivan: &Ivan) -> Value {
     ivan.clickup().task("Renew cert").json()["due_date"].clone()
 }
 
-/// How many writes went out.
+/// The number of writes sent.
 fn writes(ivan: &Ivan) -> usize {
     let seen = [
         ivan.clickup().front().journal(),
@@ -169,7 +169,7 @@ async fn a_due_date_is_set_in_the_persons_zone_and_taken_away() {
         ivan.dm(ANA, "due 1 jan 2020")
             .await
             .begins("✗ The due date was not set: 1 Jan 2020 is over");
-        // A day without a time is a day in ClickUp, too: 04:00 where the token's owner is.
+        // A day without a time is a day in ClickUp too: 04:00 in the zone of the token's owner.
         ivan.dm(ANA, &format!("due {cert} 1 dec"))
             .await
             .begins("✓ Now due ")
@@ -192,7 +192,7 @@ async fn a_due_date_is_set_in_the_persons_zone_and_taken_away() {
 
 #[tokio::test]
 async fn a_day_without_a_time_is_the_same_day_wherever_somebody_is() {
-    // 1 December where the token's owner is, which is 22:00 of the day before in New York; and an evening there.
+    // 1 December in the zone of the token's owner, which is 22:00 of the day before in New York; and an evening there.
     let setup = Setup::new().people().clickup_tasks([
         json!({"name": "Renew cert", "assignees": [BO_CLICKUP], "priority": 1, "due_date": 1_953_860_400_000_i64}),
         json!({"name": "Call home", "assignees": [BO_CLICKUP], "due_date": 1_953_864_000_000_i64}),
@@ -213,7 +213,7 @@ async fn a_day_without_a_time_is_the_same_day_wherever_somebody_is() {
         assert_eq!(days, [&json!("2031-12-01"), &Value::Null]);
         let cli = ivan.cli(&["--as", "Bo", "current"]).await;
         assert!(cli.out.contains("due 1 Dec 2031"), "{}", cli.out);
-        // What he sets is the day that he names, wherever the owner is.
+        // He sets the day that he names, in any zone of the owner.
         let cert = cert(ivan);
         ivan.slack().moves_to(BO, "Pacific/Auckland");
         ivan.dm(BO, &format!("due {cert} tomorrow"))
@@ -260,7 +260,7 @@ async fn a_priority_is_set_and_taken_back() {
     .await;
 }
 
-/// Of each verb in each source that has the notion: what is typed, and how often it is sent.
+/// For each verb in each source that has the concept: the command, and how often its write is sent.
 #[rstest]
 #[case::assign_in_clickup("assign CERT Bo", "PUT", "/task/")]
 #[case::claim_in_clickup("claim NOBODYS", "PUT", "/task/")]
@@ -290,7 +290,7 @@ async fn a_lost_answer_is_looked_for_and_a_source_that_is_down_is_waited_for(
         let sent = front.journal();
         let sent = sent.iter().filter(|seen| seen.method == method).count();
         assert_eq!(sent, 1, "sent once");
-        // Taken back while the source does not answer: done when it does.
+        // Undone while the source does not answer: carried out when it does.
         front.down();
         let undo = ivan.says(ANA, "undo").answers().await;
         undo.begins("… Undo queued");
@@ -331,7 +331,7 @@ async fn what_github_drops_without_a_word_is_said() {
             .await
             .begins(&format!("✗ Not assigned: Login fails. {may_not}"));
         assert_eq!(in_github(ivan, 1, "assignees", "login"), ["ana"]);
-        // It may be given, and the right is gone when it is to be taken back.
+        // GitHub allows assigning it, and the permission is gone before the undo.
         ivan.github().permit(REPO, true, false);
         ivan.dm(BO, "claim #1").await.begins("✓ Now assigned to you");
         ivan.github().permit(REPO, false, false);

@@ -1,4 +1,4 @@
-//! Channels: `create` is heard where the configuration says so, other verbs after a mention; answers go into threads.
+//! Channels: `create` works where the configuration says so, other verbs after a mention; answers go into threads.
 
 use crate::harness::*;
 

@@ -1,4 +1,4 @@
-//! The command line, as somebody types it beside a running daemon: what is printed, and with which exit status.
+//! The command line beside a running daemon: its output and its exit status.
 
 use std::process::Stdio;
 
@@ -47,7 +47,7 @@ async fn done_says_what_was_done_and_what_is_next() {
     .await;
 }
 
-/// Whoever has seen no task yet completes none by accident.
+/// A person who has seen no task yet completes none by accident.
 #[tokio::test]
 async fn the_first_done_shows_what_the_second_completes() {
     ivan_test(two_issues(), async |ivan| {
@@ -317,8 +317,8 @@ async fn a_command_line_that_cannot_be_read_is_a_usage_error(#[case] args: &[&st
     );
 }
 
-/// The source is down when the daemon is told to stop: whoever waits hears that it is queued, and at the next start it
-/// is done, once.
+/// The source is down when the daemon is stopped: a waiting client reads that its command is queued. At the next start
+/// it is done, once.
 #[tokio::test]
 async fn a_command_that_is_still_queued_exits_with_75() {
     ivan_test(two_tasks(), async |ivan| {
@@ -392,7 +392,7 @@ async fn another_server_is_not_taken_for_a_daemon() {
     .await;
 }
 
-// ---------------------------------------------------------------- JSON, and who acts
+// ---------------------------------------------------------------- JSON, and the actor
 
 #[tokio::test]
 async fn json_is_the_answer_of_the_api() {
@@ -476,7 +476,7 @@ async fn a_token_that_nobody_gave_is_made_once_and_found() {
         ivan.kill_and_restart().await;
         assert_eq!(ivan.token(), token);
         assert_eq!(ivan.cli_at_home(&["status"]).await.exit, 0);
-        // Somebody else who cannot read it is told what it is and where.
+        // Another user who cannot read it gets an error with its meaning and path.
         std::fs::remove_file(&path).unwrap();
         let without = ivan.cli_at_home(&["current"]).await;
         assert_eq!((without.exit, without.out.as_str()), (3, ""));

@@ -1,5 +1,5 @@
-//! What somebody does through Ivan is news to the others whom it concerns, as if it had been done in the source: told once,
-//! although it comes back from there by webhook and poll.
+//! A change made through Ivan is news for the others concerned, as if made in the source. They are told once, although
+//! the change comes back by webhook and poll.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -31,7 +31,7 @@ impl At {
     }
 }
 
-/// A task and an issue that are Ana's and Bo's, and one of each that is Ana's alone.
+/// A task and an issue shared by Ana and Bo, and one of each that is Ana's alone.
 fn shared() -> Setup {
     Setup::new()
         .webhooks()
@@ -46,13 +46,13 @@ fn shared() -> Setup {
         ])
 }
 
-/// All that the sources have to say of it has been heard.
+/// Every webhook about it has been delivered and processed.
 async fn it_comes_back(ivan: &Ivan) {
     ivan.until_deliveries_are_applied().await;
     ivan.sync().await;
 }
 
-/// Bo has heard so many things of others, and no more.
+/// Bo has been told of exactly this many changes by others.
 fn heard_of<'a>(told: &Answer<'a>, times: usize) {
     let text = told.text();
     assert_eq!(text.lines().count(), times, "{text}");
@@ -103,7 +103,7 @@ async fn a_completion_and_its_undo_are_told_once_each(#[case] at: At) {
     .await;
 }
 
-/// Where it was done already nothing is done, and nothing told.
+/// A task already in that state is not changed, and no notice is sent.
 #[tokio::test]
 async fn what_was_so_already_is_not_told() {
     ivan_test(shared(), async |ivan| {
@@ -134,7 +134,7 @@ async fn whoever_is_muted_or_not_concerned_hears_nothing() {
     .await;
 }
 
-/// Nobody's signature is quoted, and the task need not be theirs.
+/// The quoted comment has no signature, and the task need not be theirs.
 #[rstest]
 #[case::clickup("Pay the rent", "ClickUp", "@Bo")]
 #[case::github("Update the docs", "GitHub", "@bo")]
@@ -166,7 +166,7 @@ async fn whom_a_comment_mentions_hears_of_it(
     .await;
 }
 
-/// The same by somebody in the source itself.
+/// The same for a comment made in the source itself.
 #[tokio::test]
 async fn whom_a_comment_of_others_mentions_hears_of_it() {
     ivan_test(shared(), async |ivan| {

@@ -1,4 +1,4 @@
-//! `comment`: a person's words arrive in the source as they were typed.
+//! `comment`: a person's text arrives in the source as it was typed.
 
 use crate::harness::*;
 use serde_json::json;
@@ -98,7 +98,7 @@ async fn what_slack_makes_of_a_text_is_undone() {
                 "see <https://x.test/y|the page>",
                 "see the page (https://x.test/y)",
             ),
-            // Bo has never spoken here.
+            // Bo has never written here.
             (
                 "<!here> ask <@U0BOB01> in <#C0GEN01|general> :tada:",
                 "@here ask bo in #general :tada:",

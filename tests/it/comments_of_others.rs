@@ -1,4 +1,4 @@
-//! What others write reaches those whom it concerns once: by webhook, by a poll where that was lost, never by both.
+//! Comments by others reach the people concerned once: by webhook, or by a poll where that was lost, never by both.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -30,7 +30,7 @@ impl At {
         self.source == "clickup"
     }
 
-    /// Bo comments on the first task; the comment's id.
+    /// Bo comments on the first task; returns the comment's id.
     fn comments(self, ivan: &Ivan, text: &str) -> String {
         match self.is_clickup() {
             true => ivan.clickup().comment_by(self.title, BO_CLICKUP, text),
@@ -68,7 +68,7 @@ impl At {
         }
     }
 
-    /// The words of the notice.
+    /// The text of the notice.
     fn said(self, text: &str) -> String {
         let (who, where_to) = match self.is_clickup() {
             true => ("Bo", "ClickUp"),
@@ -78,8 +78,8 @@ impl At {
     }
 }
 
-/// Nothing more is said about it: a second notice would stand in the same message. What `ANA` asks is answered behind
-/// all that was to be said.
+/// No further notice follows: a second one would be in the same message. The answer to Ana's question comes after all
+/// of them.
 async fn and_no_more(ivan: &Ivan, notice: &Answer<'_>, words: &str) {
     ivan.dm(ANA, "status").await;
     let text = notice.text();
@@ -149,7 +149,7 @@ async fn a_comment_that_a_poll_told_of_is_not_told_by_a_late_webhook(#[case] at:
 #[case(GITHUB)]
 #[tokio::test]
 async fn the_first_start_tells_no_old_comments_and_then_tells_new_ones(#[case] at: At) {
-    // Ana can be told from the first moment on: she is known by her Slack id.
+    // Ana can be told from the first moment on: her Slack id is known.
     let setup = Setup::new()
         .people()
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
@@ -243,7 +243,7 @@ async fn our_own_comments_are_told_to_nobody_by_a_poll(#[case] at: At) {
         ivan.dm(ANA, "current").await.mentions(at.title);
         ivan.dm(ANA, "comment on its way").await;
         ivan.sync().await;
-        // The harness fails on a message that no story asked for.
+        // The harness fails on an unexpected message.
         ivan.dm(ANA, "status").await;
     })
     .await;
@@ -259,7 +259,7 @@ async fn what_somebody_writes_in_the_source_itself_is_told_to_others_only(#[case
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP, BO_CLICKUP]})])
         .github_issues([json!({"title": "Login fails", "assignees": ["ana", "bo"]})]);
     ivan_test(setup, async |ivan| {
-        // They are told where they have spoken to Ivan.
+        // They are told in the place where they have written to Ivan.
         ivan.dm(ANA, "status").await;
         ivan.dm(BO, "status").await;
         at.comments(ivan, "Seen on 17.4 too");
@@ -300,7 +300,7 @@ async fn a_comment_is_activity_even_where_it_does_not_move_the_task() {
         assert_eq!(updated, active);
         ivan.clickup().comment_by(&id, BO_CLICKUP, "on it");
         ivan.sync().await;
-        // It concerns Ana, who is everybody here; but she has no DM with us yet.
+        // It concerns Ana, who stands for everyone here, but Ivan has no DM with her yet.
         let (still, active) = times().await;
         assert_eq!(updated, still);
         let active = active.as_str().unwrap().parse().unwrap();
@@ -316,7 +316,7 @@ async fn a_comment_is_activity_even_where_it_does_not_move_the_task() {
 #[tokio::test]
 async fn nothing_that_did_not_change_is_listed_anew() {
     ivan_test(two_issues(), async |ivan| {
-        // What changed in the last two minutes may not be all that did: there is no comment at all.
+        // Changes of the last two minutes may be incomplete, so the comment is not there yet.
         ivan.sync().await;
         ivan.sync().await;
         let journal = ivan.github().front().journal();

@@ -9,7 +9,7 @@ fn the_only_issue(ivan: &Ivan) -> Value {
     issues[0].clone()
 }
 
-/// What was asked for with POST.
+/// The number of POST requests.
 fn posts(ivan: &Ivan) -> usize {
     let journals = [
         ivan.clickup().front().journal(),

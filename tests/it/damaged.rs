@@ -1,5 +1,5 @@
-//! Payloads that are not as the contracts say, correctly signed, through the listener of the binary: each is answered
-//! and logged, none is an error of ours, and what is well-formed goes on working.
+//! Correctly signed payloads that break the contracts, through the binary's listener. Each is answered and logged, none
+//! is an error of Ivan's, and valid payloads still work.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +12,9 @@ use sha2::Sha256;
 use crate::damage::{damaged, fixtures};
 use crate::harness::*;
 
-/// Requests under way at once: the listener and the store have to do with several.
+/// Concurrent requests, so that the listener and the store handle several.
 const AT_ONCE: usize = 16;
-/// Places at which each payload is cut.
+/// The number of places at which each payload is cut.
 const CUTS: usize = 8;
 
 /// A payload as it is on the wire.
@@ -23,12 +23,12 @@ struct Sent {
     event: String,
     form: bool,
     body: Vec<u8>,
-    /// For whoever reads the failure.
+    /// Describes the payload in a failure.
     what: String,
 }
 
 impl Sent {
-    /// `issues__closed__not_planned` is of `issues`; ClickUp says it in the body.
+    /// `issues__closed__not_planned` is of `issues`; ClickUp names the event in the body.
     fn new(source: &'static str, name: &str, form: bool, body: Vec<u8>, how: &str) -> Sent {
         Sent {
             source,
@@ -62,7 +62,7 @@ impl Sent {
     }
 }
 
-/// Every payload of contracts clickup 7 and github 9; whether it is a form, and its body.
+/// Every payload of contracts clickup 7 and github 9, with its body and whether it is a form.
 fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     let of_source: [(&str, &[&str]); 2] = [
         ("clickup", &["task", "automation__"]),
@@ -71,7 +71,7 @@ fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     let mut payloads = Vec::new();
     for (source, begins) in of_source {
         for (name, text) in fixtures(source, begins) {
-            // The line breaks of the fixtures are not on the wire.
+            // The fixtures' line breaks are not on the wire.
             let body: Value = serde_json::from_str(&text).unwrap();
             payloads.push((source, name, false, body.to_string().into_bytes()));
         }
@@ -81,12 +81,12 @@ fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     payloads
 }
 
-/// Each payload whole, cut, and with every field gone, null or of another type.
+/// Each payload whole, cut, and with every field missing, null or of another type.
 fn all_damages() -> Vec<Sent> {
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
     for (source, name, form, body) in payloads() {
         all.push(Sent::new(source, &name, form, body.clone(), "whole"));
-        // The shortest one at every byte, the others here and there, at the end always.
+        // The shortest one at every byte, the others at intervals; always at the end too.
         let step = match name.as_str() {
             "taskDeleted" => 1,
             _ => body.len().div_ceil(CUTS),
@@ -101,11 +101,11 @@ fn all_damages() -> Vec<Sent> {
         }
         let whole: Value = serde_json::from_slice(&body).unwrap();
         for (n, (how, payload)) in damaged(&whole).into_iter().enumerate() {
-            // Of the other types one for each field, in turn.
+            // One wrong type for each field, in turn.
             if !how.ends_with(" is gone") && !how.ends_with(" is null") && n % 4 != 0 {
                 continue;
             }
-            // The same damage to payloads of one event is one; each to each is for the readers' own tests.
+            // Payloads of one event get the same damage once; the readers' own tests combine all.
             let event = name.split("__").next().unwrap().to_owned();
             if !seen.insert((source, event, how.clone())) {
                 continue;
@@ -129,7 +129,7 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
             .map(async |(n, sent)| {
                 let url = &urls[sent.source];
                 let mut answered = sent.send(&client, url, n).await;
-                // Where the machine is too busy to keep it in time, Ivan asks to have it again, as a source would send it.
+                // If the machine is too busy to store it in time, Ivan asks for it again, and a source would resend it.
                 let kept = async {
                     while answered.0 == 503 {
                         again.fetch_add(1, Ordering::Relaxed);
@@ -153,7 +153,7 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
                 .entry(answer["status"].as_str().unwrap())
                 .or_default() += 1;
         }
-        // All of them came up.
+        // Each outcome occurred.
         for word in ["accepted", "ignored"] {
             assert!(counted.get(word).is_some_and(|&n| n > 500), "{counted:?}");
         }
@@ -175,7 +175,7 @@ async fn whatever_is_signed_is_answered_and_logged_and_nothing_breaks() {
         );
         ivan.until_deliveries_are_applied().await;
         assert!(!ivan.log().contains("panicked"));
-        // It lives, and goes on.
+        // The daemon still works.
         ivan.hook_up();
         ivan.github().close_as(REPO, 1, "bo");
         ivan.until_deliveries_are_applied().await;

@@ -1,26 +1,26 @@
-//! The six writes that Ivan makes, each on a task of its own, so that a story can break all of them at once.
+//! Ivan's six writes, each on a task of its own, so that a story can break all of them at once.
 //!
-//! Each is in a lane of its own and needs no pin: none waits for another, whatever happens to it.
+//! Each has a lane of its own and needs no pin, so none waits for another.
 
 use ivan::sandbox::front::{Fault, Front, Seen, What};
 use serde_json::json;
 
 use crate::harness::*;
 
-/// One write: what is typed for it, how its request is known, how its one effect is counted.
+/// One write: its command, its request, and the count of its effects.
 #[derive(Debug, Clone, Copy)]
 pub struct Deed {
     typed: &'static str,
     on_clickup: bool,
     method: &'static str,
-    /// A part of the path of its write request, and of no other deed's that comes after it in [`DEEDS`].
+    /// A part of its request's path. No other deed's path after it in [`DEEDS`] contains it.
     path: &'static str,
-    /// How the answer to it begins when it is done.
+    /// The beginning of its answer after success.
     said: &'static str,
     effects: fn(&Ivan) -> usize,
 }
 
-/// Of requests that match two of them, the first is meant.
+/// A request that matches two of them belongs to the first.
 pub const DEEDS: [Deed; 6] = [
     Deed {
         typed: "comment on clickup:{Write the runbook}: shipped",
@@ -84,7 +84,7 @@ pub const DEEDS: [Deed; 6] = [
     },
 ];
 
-/// What the deeds are done to, and something that is left afterwards.
+/// The tasks for the deeds, and one that stays open.
 pub fn six_deeds() -> Setup {
     Setup::new()
         .clickup_tasks([
@@ -112,13 +112,13 @@ impl Deed {
         }
     }
 
-    /// The next write of this deed goes wrong.
+    /// The next write of this deed meets this fault.
     pub fn goes_wrong(&self, ivan: &Ivan, what: What) {
         self.front(ivan)
             .fault(Fault::new(what).on(self.method, self.path));
     }
 
-    /// Ana types it.
+    /// Ana types its command.
     pub fn is_typed<'a>(&self, ivan: &'a Ivan) -> Asked<'a> {
         let typed = match self.typed.split_once('{') {
             Some((before, rest)) => {
@@ -138,7 +138,7 @@ impl Deed {
         first.is_some_and(|deed| deed.typed == self.typed)
     }
 
-    /// Waits until its write has arrived, whatever becomes of it.
+    /// Waits until its write has arrived, with any outcome.
     pub async fn arrives(&self, ivan: &Ivan) {
         let arrived = self
             .front(ivan)
@@ -154,7 +154,7 @@ impl Deed {
         ivan.within("it is applied", applied).await;
     }
 
-    /// Its answer is the `place`-th of the DM: waits for the outcome, which must be success, and its effect be there once.
+    /// Waits for the outcome in the DM's answer number `place`, which must be success with exactly one effect.
     #[track_caller]
     pub fn happens_once<'a>(
         &'a self,
@@ -178,7 +178,7 @@ pub fn all_are_typed(ivan: &Ivan) {
     }
 }
 
-/// All six have had their effect once, and Ana knows.
+/// All six have had their effect once, and Ana has their answers.
 pub async fn all_happen_once(ivan: &Ivan) {
     for (place, deed) in DEEDS.iter().enumerate() {
         deed.happens_once(ivan, place).await;

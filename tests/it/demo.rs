@@ -1,4 +1,4 @@
-//! `ivan demo`: what a newcomer sees first, with lines piped in as the README shows it.
+//! `ivan demo` as a newcomer first sees it, with piped lines as in the README.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::harness::{Ran, Took};
 
-/// `printf LINES | ivan demo`, in an empty folder and without anything of ours in the environment.
+/// `printf LINES | ivan demo`, in an empty folder and without Ivan's environment variables.
 async fn demo(lines: &str) -> Ran {
     let _took = Took::begin();
     let folder = tempfile::tempdir().unwrap();
@@ -34,12 +34,12 @@ async fn demo(lines: &str) -> Ran {
     }
 }
 
-/// Without the days and times that are others tomorrow, and what the network calls its failure.
+/// Replaces dates and times that change daily, and the network's own error text.
 pub fn any_day(out: &str) -> String {
     let mut text = String::new();
     let mut slow = false;
     for line in out.lines() {
-        // That a source has not answered yet is told on a busy machine alone.
+        // Only a busy machine reports a source that has not answered yet.
         slow = line.contains(" has not answered yet") || (slow && line.starts_with("       "));
         if slow {
             continue;
@@ -75,7 +75,7 @@ pub fn any_day(out: &str) -> String {
     text
 }
 
-/// What the README has somebody type first.
+/// The first lines that the README has a reader type.
 pub const README_LINES: [&str; 6] = [
     "current",
     "done",
@@ -85,7 +85,7 @@ pub const README_LINES: [&str; 6] = [
     "list",
 ];
 
-/// What the README says that the demo prints for it.
+/// The output that the README shows for them.
 pub fn from_the_readme() -> String {
     let readme = include_str!("../../README.md");
     let command = format!("$ printf '{}\\n' | ", README_LINES.join("\\n"));
@@ -421,7 +421,7 @@ async fn trouble_can_be_made_and_is_told_as_it_goes() {
     assert_eq!(demo.exit, 0);
 }
 
-/// Each answer is one line to read; whoever comes back to a lost answer finds the task made once.
+/// Each answer is one line; after a lost answer the task is found, made once.
 #[tokio::test]
 async fn a_lost_answer_and_a_source_that_stays_down_are_shown() {
     let demo =
@@ -456,7 +456,7 @@ async fn without_input_it_ends_at_once() {
     );
 }
 
-/// What has to follow, in this order.
+/// Expects these texts in this order.
 #[track_caller]
 fn follow(out: &str, all: &[&str]) {
     let mut rest = out;
@@ -466,7 +466,7 @@ fn follow(out: &str, all: &[&str]) {
     }
 }
 
-/// Each is known to lead to nothing; were it waited for, this would take minutes.
+/// The demo sees that each gets no answer; waiting for them would take minutes.
 #[tokio::test]
 async fn what_nobody_answers_is_not_waited_for() {
     let demo = demo(
@@ -502,7 +502,7 @@ async fn what_nobody_answers_is_not_waited_for() {
     assert_eq!(unanswered, 0, "{}", demo.out);
 }
 
-/// While ClickUp is down: an answer that is queued, one that only Ana sees, a change that cannot be read, a poll.
+/// While ClickUp is down: a queued answer, one that only Ana sees, a change that cannot be read, a poll.
 #[tokio::test]
 async fn a_source_that_is_down_holds_nothing_up() {
     let demo = demo(
@@ -539,7 +539,7 @@ async fn a_source_that_is_down_holds_nothing_up() {
     );
 }
 
-/// ClickUp tells of one change in two webhooks, GitHub in one; a comment is found by a poll of its own.
+/// ClickUp reports one change in two webhooks, GitHub in one; a comment is found by a poll of its own.
 #[tokio::test]
 async fn what_lost_webhooks_would_have_said_is_told_by_a_poll() {
     let demo = demo(
@@ -569,7 +569,7 @@ async fn what_lost_webhooks_would_have_said_is_told_by_a_poll() {
     );
 }
 
-/// The Home tab stays open behind what is answered in the DM, and its numbers mean what they meant when it was shown.
+/// The Home tab stays open behind answers in the DM, and its numbers keep their meaning.
 #[tokio::test]
 async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
     let demo = demo(
@@ -587,7 +587,7 @@ async fn every_button_of_the_home_tab_works_after_one_was_pressed() {
             "Ana  › press 5\nIvan › ✓ Issue closed in GitHub: Login fails on Safari\n",
             "Ana  › press briefing 8:20\nIvan › ✓ Briefing at 8:20",
             "Ana  › press 1\nIvan › ✓ Task completed in ClickUp: Renew the certificate\n",
-            // Its numbers go on where those of the tab end.
+            // Its numbers continue those of the tab.
             "       [45 Done] [46 Next] [47 Comment] [48 Snooze] [49 Open]\n       [50 Undo]\n",
             "Ana  › press 50\nIvan › ✓ Undone: Renew the certificate is in review again in ClickUp",
             "Ana  › press 10\n       ── Comment ──\n       Update the base image · GitHub",

@@ -1,4 +1,4 @@
-//! `ivan demo` at a terminal: what is pasted, typed ahead and interrupted there, in a pseudoterminal.
+//! `ivan demo` at a terminal: pasted, early and interrupted input in a pseudoterminal.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -31,15 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Terminal {
     demo: Child,
     keyboard: File,
-    /// Our end of what the demo sees as its terminal.
+    /// The test's end of the demo's terminal.
     tty: File,
-    /// All that was written to it.
+    /// All output so far.
     output: watch::Receiver<Vec<u8>>,
     _took: Took,
 }
 
 impl Terminal {
-    /// Within a runtime.
+    /// Needs a runtime.
     fn open() -> Terminal {
         let _took = Took::begin();
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
@@ -65,7 +65,7 @@ impl Terminal {
         let mut screen = keyboard.try_clone().unwrap();
         std::thread::spawn(move || {
             let mut some = [0; 4096];
-            // It fails once nobody has the other side open.
+            // It fails once the other side is closed everywhere.
             while let Ok(n) = screen.read(&mut some) {
                 written.send_modify(|all| all.extend(&some[..n]));
             }
@@ -87,7 +87,7 @@ impl Terminal {
         screen(&self.output.borrow())
     }
 
-    /// Until that holds of what is on the screen.
+    /// Waits until the screen satisfies `holds`.
     async fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
         let holds = |all: &Vec<u8>| holds(&screen(all));
         let waited = tokio::time::timeout(PATIENCE, self.output.wait_for(holds));
@@ -99,7 +99,7 @@ impl Terminal {
         self.until(words, |screen| screen.contains(words)).await;
     }
 
-    /// Until the demo has ended; the screen.
+    /// Waits until the demo has ended; returns the screen.
     async fn ends(mut self) -> (ExitStatus, String) {
         let ended = tokio::time::timeout(PATIENCE, self.demo.wait()).await;
         let exit = ended.unwrap_or_else(|_| panic!("it does not end:\n{}", self.screen()));
@@ -110,7 +110,7 @@ impl Terminal {
             "the terminal is left as {modes:?}"
         );
         drop(self.tty);
-        // All of it is read when the reader ends.
+        // The reader ends after all output has been read.
         let read = tokio::time::timeout(PATIENCE, async {
             while self.output.changed().await.is_ok() {}
         });
@@ -119,7 +119,7 @@ impl Terminal {
     }
 }
 
-/// What a terminal shows after these bytes: enough of one for lines that are edited and nothing that is wrapped.
+/// The screen after these bytes: a terminal that can edit lines but never wraps.
 fn screen(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut rows: Vec<Vec<char>> = vec![Vec::new()];
@@ -185,7 +185,7 @@ fn without_last_prompt(screen: &str) -> String {
     any_day(&format!("{before}{after}"))
 }
 
-/// The README's six lines at once, however a terminal sends them: each is answered under itself.
+/// Six lines of the README at once, with each terminal's line ending: each is answered below itself.
 #[rstest]
 #[case::enter("\r")]
 #[case::line_feed("\n")]
@@ -198,14 +198,14 @@ async fn pasted_lines_are_taken_one_by_one(#[case] end: &str) {
         .collect();
     terminal.types(&format!("{paste}{CTRL_D}"));
     let (exit, screen) = terminal.ends().await;
-    // Before the demo has begun the terminal itself shows what is typed.
+    // Before the demo begins, the terminal itself echoes the input.
     let begins = screen.find("You are Ana").expect("a banner");
     let (_, shown) = screen.split_at(begins);
     assert_eq!(without_last_prompt(shown), any_day(&from_the_readme()));
     assert!(exit.success());
 }
 
-/// The same at the prompt, and as a terminal marks a paste, asked to or not.
+/// The same at the prompt, and with a terminal's paste marks, requested or not.
 #[rstest]
 #[case::plain("", "")]
 #[case::bracketed("\u{1b}[200~", "\u{1b}[201~\r")]
@@ -233,7 +233,7 @@ async fn lines_pasted_at_the_prompt_are_not_joined(#[case] before: &str, #[case]
 async fn lines_typed_while_an_answer_is_awaited_are_answered_after_it() {
     let mut terminal = Terminal::open();
     terminal.types("current\r!clickup slow\rdone\r");
-    // It is told to wait, a moment later.
+    // "Please wait" comes a moment later.
     terminal.shows("Ana  › done\n").await;
     terminal.types("comment on #7: nearly\r");
     terminal.types("li");
@@ -288,7 +288,7 @@ async fn ctrl_c_ends_a_wait_and_ctrl_d_the_demo() {
             "{}",
             terminal.screen()
         );
-        // What was asked is not taken back, and the next line is taken.
+        // The command is not withdrawn, and the next line is taken.
         terminal.types("comment on #7: nearly\r");
         terminal
             .shows("✓ Comment added in GitHub: Login fails on Safari")
@@ -329,8 +329,8 @@ async fn ctrl_c_at_the_prompt_ends_the_demo(#[case] typed: &str) {
     assert!(exit.success());
 }
 
-/// Lines that are piped in, and a pipe that stays open: while an answer is awaited, while nothing is, and before anything
-/// was said. What comes behind the interruption is not done.
+/// Piped lines, and a pipe that stays open: while an answer is awaited, while none is, and before any output. Lines
+/// after the interruption are not done.
 #[rstest]
 #[case::in_a_wait("current\n!clickup slow\ndone\nlist\n", "Ana  › done\n")]
 #[case::at_rest("current\n", "[5 Open]\n")]

@@ -1,4 +1,4 @@
-//! GitHub's own dependencies and issue fields: what is blocked is not offered, and priority and due day are known.
+//! GitHub's own dependencies and issue fields: blocked issues are not offered; priority and due day are read.
 
 use ivan::sandbox::Sandbox;
 use rstest::rstest;
@@ -8,7 +8,7 @@ use crate::harness::*;
 
 const GADGETS: &str = "acme/gadgets";
 
-/// Number 1 waits for number 2, by a dependency of GitHub's.
+/// Number 1 waits for number 2, by a GitHub dependency.
 fn one_waits_for_two() -> Setup {
     three().before(|sandbox: &Sandbox| sandbox.github.wait_for((REPO, 1), (REPO, 2), true))
 }
@@ -29,7 +29,7 @@ fn three() -> Setup {
         })
 }
 
-/// Whether #1 is held back, as `list blocked` and `list` have it.
+/// Whether #1 is held back, by `list blocked` and by `list`.
 async fn is_blocked(ivan: &Ivan, who: &str) -> bool {
     let blocked = ivan.dm(who, "list blocked").await.text().contains("Deploy");
     let listed = ivan.dm(who, "list").await.text().contains("Deploy");
@@ -37,7 +37,7 @@ async fn is_blocked(ivan: &Ivan, who: &str) -> bool {
     blocked
 }
 
-/// How often dependencies were asked for.
+/// The number of requests for dependencies.
 fn asked(ivan: &Ivan) -> usize {
     let seen = ivan.github().front().journal();
     seen.iter()
@@ -76,7 +76,7 @@ async fn reads_of_dependencies_are_made_for_what_changed_alone() {
     .await;
 }
 
-/// Which issue #1 waits for, and how the webhook of that comes and goes.
+/// The issue that #1 waits for; webhooks add and remove the dependency.
 #[rstest]
 #[case::here(REPO, 2)]
 #[case::in_another_repository(GADGETS, 1)]
@@ -95,7 +95,7 @@ async fn webhooks_bring_dependencies(#[case] repo: &str, #[case] number: u64) {
     .await;
 }
 
-/// What happens to the issues, and whether #1 still waits.
+/// Changes to the issues, and whether #1 still waits.
 #[rstest]
 #[case::the_other_is_closed(|ivan: &Ivan| ivan.github().close_as(REPO, 2, "bo"), false)]
 #[case::closed_and_opened_again(|ivan: &Ivan| {
@@ -123,7 +123,7 @@ async fn it_waits_as_long_as_github_says_so(
     .await;
 }
 
-/// What somebody does to #1 through Ivan leaves it waiting.
+/// Commands on #1 leave it waiting.
 #[rstest]
 #[case::a_comment("comment on #1: soon")]
 #[case::a_priority("prio #1 urgent")]
@@ -142,7 +142,7 @@ async fn our_own_writes_leave_it_waiting(#[case] typed: &str) {
     .await;
 }
 
-/// A *Priority* and a *Target date*, as GitHub has them on the wire.
+/// A *Priority* and a *Target date* in GitHub's wire form.
 fn fields(priority: &str, day: &str) -> Value {
     json!([
         {"issue_field_id": 1, "issue_field_name": "Priority", "node_id": "IFSS_1", "data_type": "single_select",
@@ -179,7 +179,7 @@ async fn issue_fields_say_priority_and_due_day_where_no_label_does() {
             (json!("urgent"), json!("2031-05-07"))
         );
         assert_eq!(of(&task(ivan, 3).await), (Value::Null, Value::Null));
-        // A payload that does not speak of fields takes nothing away, and one that does counts.
+        // A payload without fields removes nothing; a payload with fields counts.
         ivan.hook_up();
         ivan.github().payloads_tell_all(false);
         ivan.github().edit_issue_as(REPO, 1, "bo", "More words.");
@@ -198,7 +198,7 @@ async fn issue_fields_say_priority_and_due_day_where_no_label_does() {
             (json!("urgent"), json!("2031-05-08"))
         );
         assert_eq!(of(&task(ivan, 1).await), (Value::Null, Value::Null));
-        // A label that we put on wins, and the field shows again without it.
+        // Ivan's own label wins; without it the field counts again.
         ivan.github().add_label(REPO, "P1");
         ivan.dm(ANA, "prio #3 high").await.begins("✓");
         assert_eq!(task(ivan, 3).await["priority"], "high");

@@ -76,7 +76,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The links of a page that lead nowhere.
+/// The broken links of a page.
 fn broken(page: &Path, text: &str) -> Vec<String> {
     let leads_nowhere = |link: &String| {
         if link.contains("://") || link.starts_with("mailto:") {
@@ -136,8 +136,8 @@ fn the_readme_is_short() {
     assert!(readme.lines().count() <= 150);
 }
 
-/// The keys of bot.toml.example, with the default of those that have one. A key behind `#` and no space shows its default, or an
-/// example where there is none.
+/// The keys of bot.toml.example with their defaults. A key behind `#` without a space shows its default, or an example
+/// if it has none.
 fn example_keys() -> BTreeMap<String, String> {
     let example = fs::read_to_string(root().join("bot.toml.example")).unwrap();
     let mut section = String::new();

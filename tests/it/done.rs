@@ -1,4 +1,4 @@
-//! `done`: the current task is complete in its source, and the next one is shown; or the task that REF names.
+//! `done`: the current task, or the task that REF names, is complete in its source, and the next one is shown.
 
 use crate::harness::*;
 use serde_json::json;
@@ -317,7 +317,7 @@ async fn a_deleted_task_is_refused_once_it_is_known_too() {
         let id = ivan.clickup().task("Write the runbook").id().to_owned();
         ivan.clickup().delete_task(&id);
         ivan.github().delete_issue(REPO, 2);
-        // What a source says of something deleted, and what is known afterwards.
+        // The source's answer for a deleted task, and Ivan's state afterwards.
         ivan.dm(ANA, &format!("done clickup:{id}"))
             .await
             .mentions("✗ Not completed: Write the runbook. ClickUp says that the task")
@@ -384,7 +384,7 @@ async fn the_finishing_status_is_the_lists_own() {
     ivan.dm(ANA, "current").await;
     ivan.dm(ANA, "done").await.mentions("✓ Task completed");
     ivan.clickup().task("Renew cert").is("shipped");
-    // `Roadmap` has no such status; its own finishing one is taken.
+    // `Roadmap` has no such status; its own finishing one is used.
     ivan.dm(ANA, &format!("done clickup:{other}"))
         .await
         .mentions("✓ Task completed in ClickUp: Plan the year");

@@ -1,20 +1,20 @@
-//! What Slack drops while the link is up: it stands in the DM's history, and is found there, acted on once or asked about.
+//! Messages that Slack drops while the link is up: found in the DM's history, then acted on once or asked about.
 
 use ivan::sandbox::front::{Fault, What};
 
 use crate::harness::*;
 
-/// DMs are compared with their history every moment.
+/// DMs are compared with their history all the time.
 fn often(setup: Setup) -> Setup {
     setup.config("slack.compare_every = \"300ms\"")
 }
 
-/// Only a sign leads to a look at the history.
+/// Only a hint of a lost message leads to a read of the history.
 fn on_signs_alone(setup: Setup) -> Setup {
     setup.config("slack.compare_every = \"10h\"")
 }
 
-/// The errand is made, its person is told, and there is one.
+/// The errand is made once, and its person is told.
 async fn makes_the_errand(ivan: &Ivan, asked: Asked<'_>) {
     asked
         .settles()
@@ -37,7 +37,7 @@ async fn what_slack_drops_is_found_in_the_history_and_acts_once() {
         done.settles()
             .await
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
-        // Slack finds them again after all, with ids of their own.
+        // Slack sends them after all, with new ids.
         for ts in ivan.slack().dropped() {
             let dm = ivan.slack().dm(ANA);
             for event in ivan.slack().events_of(&dm, &ts) {
@@ -135,7 +135,7 @@ async fn what_was_changed_is_asked_about_and_what_was_deleted_is_gone() {
         slack.deletes(&dm, &deleted);
         let changed = slack.says(ANA, &dm, "create Cahnged");
         slack.edits(ANA, &dm, &changed, "create Changed");
-        // Nobody changed this one: it is answered as if it had come.
+        // This message is unchanged: it is answered as if it had arrived.
         slack.says(ANA, &dm, "lovely weather");
         let (first, second) = (ivan.is_told(ANA), ivan.is_told(ANA));
         let mut told = [first.answers().await, second.answers().await];
@@ -145,7 +145,7 @@ async fn what_was_changed_is_asked_about_and_what_was_deleted_is_gone() {
         asked.mentions("I have not acted on it");
         asked.mentions("create Changed");
         assert!(!asked.text().contains("Deleted"), "{}", asked.text());
-        // What others say there is nobody's command.
+        // A message of another bot there is not a command.
         slack.other_bot_says(&dm, "ci", "create By a bot");
         let again = ivan.slack().front().journal().len();
         let read = ivan.slack().front().until(move |journal| {

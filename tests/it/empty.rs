@@ -1,4 +1,4 @@
-//! A queue with nothing in it: one reason in Slack, over HTTP and from the command line.
+//! An empty queue: one reason in Slack, over HTTP and from the command line.
 
 use ivan::sandbox::Sandbox;
 use rstest::rstest;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Asks everywhere, as Ana, why there is nothing.
+/// Asks on each surface, as Ana, for the reason of an empty queue.
 async fn is_empty(ivan: &Ivan, reason: &str, sentence: &str, exit: i32) {
     for typed in ["list", "current"] {
         ivan.dm(ANA, typed).await.replies(sentence);
@@ -46,7 +46,7 @@ async fn what_was_not_read_yet_is_not_empty() {
     ivan.start().await;
     let sentence = "I have not been able to read ClickUp yet. `status` tells how that goes.";
     is_empty(&ivan, "not_read", sentence, 75).await;
-    // Nor is it known that nothing is overdue.
+    // Whether something is overdue is unknown too.
     ivan.dm(ANA, "list overdue").await.replies(sentence);
     let (_, queue) = ivan.http("GET", "/queue?filter=overdue", None).await;
     assert_eq!(queue["reason"], "not_read");
@@ -63,7 +63,7 @@ async fn what_was_not_read_yet_is_not_empty() {
     ivan.finish().await;
 }
 
-/// Nobody is known at either source, and their addresses cannot be read.
+/// No person is linked in either source, and e-mail addresses cannot be read.
 fn nobody_is_linked() -> Setup {
     Setup::new()
         .config("[[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"")
@@ -83,7 +83,7 @@ async fn who_is_not_linked_is_told_so() {
         ivan.dm(ANA, "list github").await.replies(
             "I don't know your GitHub account yet, so your queue is empty. Type `link github LOGIN`.",
         );
-        // One account is known, and nothing is assigned to it.
+        // One account is linked, and has no tasks assigned.
         ivan.dm(ANA, "link github ana").await.begins("✓ GitHub's ana");
         let sentence = "Your queue is empty: no open task is assigned to you. I don't know your ClickUp account yet. Type \
                         `link clickup NAME-OR-EMAIL`.";
@@ -96,7 +96,7 @@ async fn who_is_not_linked_is_told_so() {
     .await;
 }
 
-/// One that waits for another's, one that can be put off.
+/// One that waits for another's, one that can be snoozed.
 fn one_waits() -> Setup {
     Setup::new().people().github_issues([
         json!({"title": "Deploy", "assignees": ["ana"], "body": "Blocked by #2"}),
@@ -146,7 +146,7 @@ async fn that_all_is_held_back_is_told_everywhere(
         assert_eq!((status, &next["message"]), (200, &json!(sentence)));
         let ran = ivan.cli(&["--as", "Ana", "list"]).await;
         assert_eq!((ran.exit, ran.out), (0, format!("{sentence}\n")));
-        // What is held back can be asked for, and what is not there is said so.
+        // Held-back tasks can be listed, and an empty selection is reported.
         let (_, overdue) = ivan
             .http_with("GET", "/queue?filter=overdue", None, &as_ana)
             .await;

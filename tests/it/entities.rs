@@ -1,4 +1,4 @@
-//! Clients: what `-e` and titles name, and where tasks for them go.
+//! Clients: the names in `-e` and in titles, and the place of their tasks.
 
 use ivan::sandbox::Sandbox;
 use rstest::rstest;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::gestures::*;
 use crate::harness::*;
 
-/// Acme goes to GitHub, Globex wherever it is said.
+/// Acme goes to GitHub; Globex goes where the command says.
 fn two_clients() -> Setup {
     Setup::new().config(
         "[[entities]]\nid = \"acme\"\nname = \"Acme Corporation\"\naliases = [\"ac\"]\nsource = \"github\"\n\
@@ -92,7 +92,7 @@ async fn an_unknown_client_is_refused_with_those_that_are_near() {
     .await;
 }
 
-/// Without `[[entities]]` every name is one; a title's prefix is understood, and not doubled.
+/// Without `[[entities]]` every name is a client; a title's prefix is understood and not doubled.
 #[tokio::test]
 async fn where_no_clients_are_listed_every_name_is_one() {
     ivan_test(Setup::new(), async |ivan| {

@@ -1,4 +1,4 @@
-//! `list` narrowed: by what is overdue, blocked or snoozed, by source, by client; and all of that together.
+//! `list` with filters: overdue, blocked or snoozed, by source, by client, and all combined.
 
 use rstest::rstest;
 use serde_json::json;
@@ -81,7 +81,7 @@ async fn a_list_is_narrowed_everywhere_alike(#[case] typed: &str, #[case] expect
             .collect();
         let mut queue = queue;
         if typed == "list github" {
-            // Tasks are all that there are, whether or not they wait.
+            // `tasks` means all tasks, including blocked ones.
             tasks.retain(|title| *title == LOGIN);
         }
         tasks.sort_unstable();

@@ -1,8 +1,8 @@
 //! Hundreds of people write at once: each message is acknowledged in time, answered once, and takes effect once.
 //!
-//! `cargo test` floods with 500 messages of 300 people, and once more with kills at random instants.
-//! `IVAN_FLOOD=2000` has so many people write instead, `IVAN_FLOOD_SEED=n` kills at other instants, and
-//! `IVAN_FLOOD_KILLS=50` runs so many floods of 500 messages with kills, one after the other.
+//! `cargo test` sends 500 messages of 300 people, and repeats that with kills at random instants. `IVAN_FLOOD=2000`
+//! sets the number of people, `IVAN_FLOOD_SEED=n` the seed of the kills, and `IVAN_FLOOD_KILLS=50` runs that many
+//! floods of 500 messages with kills.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,19 +11,19 @@ use ivan::sandbox::slack::{Envelope, Posted, Slack};
 
 use crate::harness::*;
 
-/// Slack gives up on an acknowledgement after that.
+/// Slack's limit for an acknowledgement.
 const ACK_WITHIN_MS: f64 = 3_000.0;
-/// Slack waits so many times as long in the suite, where twelve stories share two cores. With `IVAN_FLOOD` the flood has the
+/// The factor on Slack's limit in the suite, where twelve stories share two cores. With `IVAN_FLOOD` the flood has the
 /// machine to itself, and Slack's own limit holds.
 const PATIENCE_IN_THE_SUITE: f64 = 10.0;
-/// Everybody is answered by then, on a slow machine as well.
+/// The time limit for all answers, on a slow machine too.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(240);
 
 fn given(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// So many messages of so many people; every tenth makes a task.
+/// A number of messages of a number of people; every tenth message makes a task.
 struct Flood {
     people: usize,
     messages: usize,
@@ -49,7 +49,7 @@ impl Flood {
         format!("Errand {message}")
     }
 
-    /// The world that it comes over.
+    /// Starts the daemon and the sandbox for it.
     async fn start(&self) -> Ivan {
         let setup = two_tasks().before(|sandbox| sandbox.clickup.rate_limit(1_000_000));
         let mut ivan = setup.start().await;
@@ -61,7 +61,7 @@ impl Flood {
         ivan
     }
 
-    /// Everybody writes.
+    /// These messages are sent.
     fn comes(&self, slack: &Slack, messages: std::ops::Range<usize>) {
         for message in messages {
             let user = self.user(message);
@@ -89,7 +89,7 @@ impl Flood {
         }
     }
 
-    /// The posts in a person's DM, without those that say that work was set aside.
+    /// The posts in a person's DM, without notices of work that was set aside.
     fn told(&self, slack: &Slack, user: &str) -> Vec<Posted> {
         let mut posted = slack.bot_messages(&slack.dm(user));
         posted.retain(|one| !one.text.starts_with("✗ Not finished: "));
@@ -102,7 +102,7 @@ impl Flood {
         told.sum()
     }
 
-    /// One answer to each message, and each task once.
+    /// Each message has one answer, and each task exists once.
     fn came_out(&self, ivan: &Ivan) {
         let mut asked: BTreeMap<String, usize> = BTreeMap::new();
         for message in 0..self.messages {
@@ -160,7 +160,7 @@ async fn everybody_in_a_flood_is_heard_once_and_answered() {
     slack.time_scale(patience);
     let half = flood.messages / 2;
     flood.comes(&slack, 0..half);
-    // Somebody waits before a screen for this.
+    // The author of a slash command waits at the screen.
     let slash = slack.commands(ANA, &slack.dm(ANA), "/ivan", "create Milk for the flood");
     flood.comes(&slack, half..flood.messages);
     flood.is_answered(&ivan).await;
@@ -206,7 +206,7 @@ async fn a_flood_survives_kills_at_random_instants() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut ivan = flood.start().await;
         let slack = ivan.slack().clone();
-        // What is not acknowledged comes again soon, as often as Slack does.
+        // Slack soon repeats unacknowledged events, as often as it does.
         slack.time_scale(0.3);
         let mut from = 0;
         for _ in 0..2 {
@@ -217,7 +217,7 @@ async fn a_flood_survives_kills_at_random_instants() {
             ivan.kill_and_restart().await;
         }
         flood.comes(&slack, from..flood.messages);
-        // What was under way at both ends is set aside, whoever ended them: an operator has it tried again.
+        // Work under way at both ends is set aside, for any kind of end: an operator retries it.
         for id in ivan.set_aside().await {
             let ran = ivan.cli(&["retry", &id]).await;
             assert_eq!(ran.exit, 0, "seed {seed}: {ran:?}");

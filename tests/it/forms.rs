@@ -1,4 +1,4 @@
-//! Forms: opened at once from what is in the store, checked while they are open, done once.
+//! Forms: opened at once from the store, checked while they are open, done once.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -52,7 +52,7 @@ async fn a_comment_form_means_its_card_whatever_is_current() {
     .await;
 }
 
-/// What turns out to be wrong only when the form is closed is told with all that was filled in.
+/// A mistake that is only found after the form closes is reported with all its input.
 #[tokio::test]
 async fn nothing_that_was_filled_in_is_lost_with_a_refusal() {
     ivan_test(two_tasks(), async |ivan| {
@@ -142,7 +142,7 @@ async fn create_alone_opens_the_form_of_its_channel() {
         let form = ivan.form(1).await;
         assert_eq!(form.holds("place"), "acme/widgets");
         assert_eq!(form.holds("entity"), "acme");
-        // What is cleared is meant to be.
+        // A cleared field is cleared on purpose.
         let fields = [("title", "Fix login"), ("entity", "")];
         assert!(form.submits(ANA, &fields).await.is_null());
         assert_eq!(
@@ -184,12 +184,12 @@ async fn a_message_becomes_one_task() {
         assert!(body.contains("From a message by bo in Slack"), "{body}");
         let link = format!("/archives/{GENERAL}/p{}", ts.replace('.', ""));
         assert!(body.contains(&link), "{body}");
-        // Whoever is named there is named here, and nobody is notified.
+        // Names in the message are names in the issue, and notify no account.
         assert!(
             body.contains("ask @\u{2060}ana & @\u{2060}channel"),
             "{body}"
         );
-        // The same message, by anybody.
+        // The same message, by another person.
         let before = whispers(ivan.slack(), BO).len();
         ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
         let again = ivan.is_whispered(BO, before, |_| true).await;
@@ -236,7 +236,7 @@ async fn two_forms_of_one_message_make_one_task() {
             being_made,
             "… A task is being made from this message already: Login is broken"
         );
-        // So is a third gesture answered, which gets no form.
+        // A third gesture is answered too, without a form.
         ivan.slack().message_action(BO, GENERAL, &ts, "create_task");
         ivan.is_whispered(BO, 1, |text| text.starts_with("… A task is being made"))
             .await;
@@ -372,7 +372,7 @@ async fn whoever_may_not_act_gets_no_form() {
         ivan.slack().shortcut(GUEST, "new_task");
         answer.answers().await.begins("✗ I only take commands");
         assert!(modals(ivan.slack()).is_empty());
-        // Not even one that somebody else has open.
+        // Not even one that another person has open.
         ivan.slack().shortcut(ANA, "new_task");
         let form = ivan.form(1).await;
         let answer = ivan.is_told(GUEST);
@@ -424,7 +424,7 @@ async fn a_store_that_takes_nothing_leaves_the_form_open() {
         let why = told["errors"]["title"].as_str().unwrap();
         assert!(why.starts_with("My store is slow"), "{why}");
         drop(held);
-        // Pressed again it is the same form.
+        // Submitted again it is the same form.
         let answer = ivan.is_told(ANA);
         assert!(form.submits(ANA, &[("title", "Call Bo")]).await.is_null());
         answer
@@ -452,7 +452,7 @@ async fn titles_of_any_kind_fit_into_their_form() {
             .message_action(ANA, GENERAL, &ts, "create_task");
         let forms = ivan.slack().until(|slack| modals(slack).len() == 2);
         ivan.within("the second form", forms).await;
-        // The bot is in #general, where nothing of this is read aloud.
+        // The bot is in #general, where nothing of this is posted.
         assert!(ivan.slack().bot_messages(GENERAL).is_empty());
     })
     .await;
@@ -487,7 +487,7 @@ async fn a_whispered_card_is_answered_in_whispers() {
     .await;
 }
 
-/// Presses a button that opens a form: nothing is answered yet.
+/// Presses a button that opens a form: no answer is expected yet.
 fn press(ivan: &Ivan, on: &Answer<'_>, label: &str) {
     let action = on.action(label);
     let dm = ivan.slack().dm(ANA);
@@ -527,7 +527,7 @@ async fn a_task_is_made_with_its_day_and_its_assignee() {
         ivan.dm(BO, "list")
             .await
             .begins("1. Fix login · ClickUp · to do · due ");
-        // What was asked for is no change by others.
+        // The requested state is not a change by others.
         ivan.presses(ANA, &answer, "Undo")
             .settles()
             .await
@@ -618,7 +618,7 @@ async fn what_a_source_cannot_have_is_told_beside_its_field() {
                     Choose somebody else or nobody; whoever runs me can add the account to [[people]].",
             }})
         );
-        // What was not offered is no form of ours.
+        // A value that was not offered cannot come from a form of Ivan's.
         for odd in [("assignee", "2:github"), ("assignee", "x"), ("due", "soon")] {
             let told = form.submits(ANA, &[("title", "Fix login"), odd]).await;
             assert_eq!(told["response_action"], "errors", "{odd:?}: {told}");

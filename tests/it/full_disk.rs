@@ -1,8 +1,8 @@
-//! A disk that is full (P1, P2, P7, P8): nothing accepted is lost, what cannot be kept is refused and said, and when
-//! there is room again everything goes on by itself, once.
+//! A full disk (P1, P2, P7, P8): nothing accepted is lost, and a message that cannot be stored is refused with a
+//! notice. When there is room again all work continues by itself, once.
 //!
-//! The disk is a soft limit on the size of the daemon's files, set and lifted while it runs: SQLite's writes fail in the
-//! middle, as they do where there is no room.
+//! The disk is a soft limit on the size of the daemon's files, set and lifted while it runs: SQLite's writes fail in
+//! the middle, as they do without room.
 
 use ivan::sandbox::courier::Ended;
 use ivan::sandbox::front::{Fault, Gate, What};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::deeds::*;
 use crate::harness::*;
 
-/// A message that Slack delivered twice was kept neither time; the log says it once a minute.
+/// A message that Slack delivered twice was stored neither time; the log reports it once a minute.
 const NOT_KEPT_TWICE: &str =
     "ivan_slack_envelopes_total{type=\"events_api\",result=\"not_kept\"} 2";
 
@@ -37,7 +37,7 @@ async fn on_a_small_disk(setup: Setup, story: impl AsyncFnOnce(&mut Ivan)) {
     ivan.finish().await;
 }
 
-/// Whether it says that it is ready.
+/// The answer of the readiness probe.
 async fn readiness(ivan: &Ivan) -> (u16, Value) {
     ivan.http("GET", "/readyz", None).await
 }
@@ -57,7 +57,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         ivan.dm(ANA, "current").await.mentions("Login fails");
         assert_eq!(readiness(ivan).await.0, 200);
         ivan.fills_the_disk(1);
-        // It shows at the first look, before anybody asked for anything.
+        // It shows at the first probe, before any command.
         let (status, ready) = readiness(ivan).await;
         assert_eq!((status, &ready["ready"]), (503, &json!(false)), "{ready}");
         let detail = ready["detail"].as_str().unwrap();
@@ -67,7 +67,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         let told = ivan.is_told(BO).answers().await;
         told.begins("✗ I cannot store anything (");
         told.mentions("Free disk space");
-        // The API, by hand and through the command line.
+        // The API, directly and through the command line.
         let body = json!({"title": "Buy milk", "source": "github"});
         let key = [("Idempotency-Key", "7")];
         let refused = client()
@@ -94,11 +94,11 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
         let delivered = ivan.github().deliveries();
         let ended = &delivered.last().unwrap().ended;
         assert!(matches!(ended, Ended::Answered(503, _)), "{ended:?}");
-        // A person: told, and not acknowledged, so that Slack comes again.
+        // A person: told, and not acknowledged, so that Slack sends it again.
         let refused = ivan.says(ANA, "comment shipped").answers().await;
         refused.begins("✗ I cannot store anything at the moment");
         assert!(!ivan.slack().unacked().is_empty());
-        // Told once, however often Slack comes.
+        // Told once, however often Slack repeats.
         ivan.slack().redeliver_unacked();
         ivan.counts(NOT_KEPT_TWICE).await;
         for table in ["commands", "operations", "deliveries"] {
@@ -134,7 +134,7 @@ async fn what_cannot_be_kept_is_refused_and_said_and_goes_on_when_there_is_room(
     .await;
 }
 
-/// The sources have taken the writes, and then there is no room for what they answered.
+/// The sources have applied the writes, and then there is no room for their answers.
 #[tokio::test]
 async fn what_could_not_be_said_until_there_was_room_is_not_said_any_more() {
     on_a_small_disk(two_issues(), async |ivan| {
@@ -154,7 +154,7 @@ async fn what_could_not_be_said_until_there_was_room_is_not_said_any_more() {
             }),
         )
         .await;
-        // It comes again, and waits behind that.
+        // It comes again, and waits behind that one.
         ivan.slack().redeliver_unacked();
         ivan.counts(NOT_KEPT_TWICE).await;
         ivan.frees_the_disk();
@@ -213,7 +213,7 @@ async fn deliveries_that_were_accepted_are_worked_off_when_there_is_room() {
     on_a_small_disk(two_issues().webhooks(), async |ivan| {
         ivan.hook_up();
         ivan.dm(ANA, "current").await.mentions("Login fails");
-        // Accepted, and what the source says of it is long in coming.
+        // Accepted, and the source's answer takes long.
         let gate = Gate::new();
         let slow = Fault::new(What::Wait(gate.clone()));
         ivan.clickup().front().fault(slow.on("GET", "/task/"));

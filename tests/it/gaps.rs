@@ -1,4 +1,4 @@
-//! What went by while the daemon was away, or its webhooks were: made up for, once, and said where a person must act.
+//! Events from a time when the daemon or its webhooks were down: recovered once, with a notice where a person must act.
 
 use axum::http::StatusCode;
 use ivan::sandbox::front::{Fault, What};
@@ -50,7 +50,7 @@ async fn what_was_typed_while_nobody_listened_is_acted_on_once() {
 #[tokio::test]
 async fn old_commands_are_listed_once_and_not_acted_on() {
     ivan_test(two_tasks(), async |ivan| {
-        // The history is what the story says it is, and nobody has read another one before.
+        // Only this story's history counts: no other one was read before.
         let unread = Fault::new(What::Hang).on("GET", "conversations.history");
         ivan.slack().front().fault(unread.always());
         let first = ivan.says(ANA, "current");
@@ -110,7 +110,7 @@ async fn a_suspended_webhook_is_put_back_and_an_operator_hears_of_it_once() {
     .await;
 }
 
-/// ClickUp's webhook meets a proxy that answers 401, and is suspended; then the way is free again.
+/// ClickUp's webhook meets a proxy that answers 401, and is suspended; then the proxy is gone.
 async fn is_suspended(ivan: &Ivan) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let refuses = format!("http://{}", listener.local_addr().unwrap());
@@ -135,21 +135,21 @@ async fn operators_hear_at_once_of_a_webhook_that_is_suspended_while_the_daemon_
     ivan_test(setup, async |ivan| {
         registers(ivan).await;
         is_suspended(ivan).await;
-        // A poll finds what the webhook did not tell: a reason to look.
+        // A poll finds a change that no webhook reported: a reason to check.
         ivan.sync().await;
         ivan.is_told(ANA)
             .answers()
             .await
             .mentions("I have put the webhook back to work");
         assert_eq!(ivan.clickup().hooks()[0]["health"]["status"], "active");
-        // The next delivery shows that it works: a reason to look again.
+        // The next delivery shows that it works: a reason to check again.
         ivan.clickup()
             .set_status("Write the runbook", "to do", BO_CLICKUP);
         ivan.is_told(ANA)
             .answers()
             .await
             .mentions("ClickUp sends to https://bot.example/webhooks/clickup again");
-        // Further ones are none: the harness fails on a message too many.
+        // Further deliveries are none: the harness fails on an extra message.
         ivan.clickup()
             .set_status("Write the runbook", "complete", BO_CLICKUP);
         ivan.until_deliveries_are_applied().await;
@@ -169,7 +169,7 @@ async fn a_repository_that_refuses_its_webhooks_keeps_nothing_from_the_others_an
         registers(ivan).await;
         ivan.dm(ANA, "current").await.mentions("Login fails");
         ivan.github().permit("acme/gadgets", true, false);
-        // No poll shows a comment: only the delivery that was lost says what was said.
+        // No poll shows a comment: only the lost delivery had it.
         ivan.github().lose_next(1);
         ivan.github().comment_as(REPO, 1, "bo", "Seen on 17.4 too");
         ivan.until_deliveries_are_applied().await;
@@ -180,7 +180,7 @@ async fn a_repository_that_refuses_its_webhooks_keeps_nothing_from_the_others_an
             .mentions("bo commented on Login fails");
         let said = "webhooks of github cannot be looked at in acme/gadgets";
         ivan.logs(said).await;
-        // A reason to look once more; what is known is not said again.
+        // A reason to check once more; a known problem is not reported again.
         let (front, path) = (ivan.github().front(), "/repos/acme/gadgets/hooks");
         ivan.asks_anew(front, "GET", path, async || {
             ivan.github().lose_next(1);

@@ -1,4 +1,4 @@
-//! Further verbs of the stories: slash commands with what only their author sees of them, shortcuts, and forms.
+//! Further verbs of the stories: slash commands with their ephemeral answers, shortcuts, and forms.
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 use ivan::sandbox::slack::Slack;
@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::*;
 
-/// What somebody alone was shown, in order, as they see it: by an answer through an address. That a source is slow, where
-/// the machine is, is left out: which whisper is which must not depend on it.
+/// The ephemeral answers of one person by `response_url`, in order, as they see them. Notices that a source is slow are
+/// left out: the numbering must not depend on the machine.
 pub fn whispers(slack: &Slack, who: &str) -> Vec<String> {
     slack
         .whispers()
@@ -19,7 +19,7 @@ pub fn whispers(slack: &Slack, who: &str) -> Vec<String> {
 }
 
 impl Ivan {
-    /// Types `/ivan …` in a channel, by its id, and waits for the outcome that its author alone sees.
+    /// Types `/ivan …` in a channel, given by its id, and waits for the ephemeral outcome.
     pub async fn slash(&self, who: &str, channel: &str, text: &str) -> String {
         let before = whispers(self.slack(), who).len();
         self.slack().commands(who, channel, "/ivan", text);
@@ -27,7 +27,7 @@ impl Ivan {
             .await
     }
 
-    /// Waits until somebody has been whispered something like this, after so many others.
+    /// Waits until a person has an ephemeral answer like this, after the first `before`.
     pub async fn is_whispered(
         &self,
         who: &str,
@@ -44,17 +44,17 @@ impl Ivan {
         found(self.slack()).unwrap()
     }
 
-    /// Waits until so many forms are open, and gives the newest one.
+    /// Waits until this many forms are open; returns the newest one.
     pub async fn form(&self, open: usize) -> Form<'_> {
         let event = self.slack().until(|slack| modals(slack).len() >= open);
         self.within("the form is open", event).await;
-        // Their ids are random, their hashes begin with the second: the newest is the one not seen before.
+        // Their ids are random and their hashes begin with the second, so the newest is the one not seen before.
         let view = modals(self.slack()).pop().unwrap();
         Form { ivan: self, view }
     }
 }
 
-/// What a menu offers, of whatever group.
+/// The options of a menu, from all its groups.
 fn options(menu: &Value) -> Vec<Value> {
     let groups = menu["option_groups"].as_array().into_iter().flatten();
     groups
@@ -69,7 +69,7 @@ pub fn modals(slack: &Slack) -> Vec<Value> {
     views.filter(|view| view["type"] == "modal").collect()
 }
 
-/// A form that somebody sees.
+/// A form as a person sees it.
 pub struct Form<'a> {
     ivan: &'a Ivan,
     pub view: Value,
@@ -95,7 +95,7 @@ impl<'a> Form<'a> {
             .collect()
     }
 
-    /// What stands in a field before anybody touches it.
+    /// The initial value of a field.
     pub fn holds(&self, field: &str) -> String {
         let element = self.element(field);
         let chosen = &element["initial_option"]["text"]["text"];
@@ -103,7 +103,7 @@ impl<'a> Form<'a> {
         text.unwrap_or_default().to_owned()
     }
 
-    /// What can be chosen.
+    /// The options of a field.
     pub fn choices(&self, field: &str) -> Vec<String> {
         let element = self.element(field);
         options(&element)
@@ -121,7 +121,7 @@ impl<'a> Form<'a> {
             .any(|text| shown(text).contains(words))
     }
 
-    /// Fills in fields over what stands there, and submits; the id of the envelope.
+    /// Fills in fields over their initial values, and submits; returns the envelope's id.
     pub fn submit(&self, who: &str, fields: &[(&str, &str)]) -> String {
         let mut values = Map::new();
         for block in self.view["blocks"].as_array().unwrap() {
@@ -136,7 +136,7 @@ impl<'a> Form<'a> {
             let typed = typed.map(|(_, value)| json!(value));
             let value = if element["type"] == "static_select" {
                 let chosen = match typed {
-                    // By its name, if it is one of those that stand there.
+                    // By its name, if it is one of the options.
                     Some(value) => options(element)
                         .into_iter()
                         .find(|option| option["text"]["text"] == value)
@@ -157,7 +157,7 @@ impl<'a> Form<'a> {
         self.ivan.slack().submits(who, id, Value::Object(values))
     }
 
-    /// Submits, and gives what Slack is told with the acknowledgement.
+    /// Submits, and returns the payload of the acknowledgement.
     pub async fn submits(&self, who: &str, fields: &[(&str, &str)]) -> Value {
         let envelope = self.submit(who, fields);
         self.ivan.answered(&envelope).await
@@ -165,7 +165,7 @@ impl<'a> Form<'a> {
 }
 
 impl Ivan {
-    /// What came with the acknowledgement of an envelope.
+    /// The payload of an envelope's acknowledgement.
     pub async fn answered(&self, envelope: &str) -> Value {
         let ack = |slack: &Slack| {
             let acks = slack.acks().into_iter();

@@ -1,8 +1,7 @@
-//! The nouns and verbs of the stories: people, the sandbox's world, and the real binary as its own process.
+//! The vocabulary of the stories: people, the sandbox's world, and the real binary as its own process.
 //!
-//! A story gets an [`Ivan`] that is connected and has read both sources. When it returns, the harness finishes: nothing
-//! is queued, nothing more was said than the story asked for, no unexpected `error!` stands in the log, and the daemon
-//! ends on SIGTERM with 0.
+//! A story gets a connected [`Ivan`] that has read both sources. When it returns, the harness checks the end: nothing
+//! is queued, there is no unexpected message, no unexpected `error!` is in the log, and SIGTERM ends the daemon with 0.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,8 +29,8 @@ use tokio::sync::watch;
 
 pub const ANA: &str = "U0ANN01";
 pub const BO: &str = "U0BOB01";
-/// Two who share everything without `[[people]]`. In each DM five answers go at once, and then one a second: a story
-/// with many questions lets them take turns.
+/// Two people who share everything without `[[people]]`. In each DM five answers go at once, and then one a second: in
+/// a story with many questions they take turns.
 pub const IN_TURN: [&str; 2] = [ANA, BO];
 pub const GUEST: &str = "U0GST01";
 pub const STRANGER: &str = "U0STR01";
@@ -41,14 +40,14 @@ pub const REPO: &str = "acme/widgets";
 pub const TOKEN: &str = "a-token-of-the-tests";
 pub const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 
-/// How long anything may take before a story fails. Nothing waits this long when all is well, on however busy a machine.
+/// The time limit of any wait before a story fails. A passing story never waits this long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long Slack waits for an acknowledgement (contract slack 1.3). That none waits for any work shows where the work is
-/// held until all have come; how quick a busy machine is beyond that says nothing about Ivan.
+/// Slack's limit for an acknowledgement (contract slack 1.3). Stories hold all work until every acknowledgement has
+/// come: that shows that none waits for work. Speed beyond that depends on the machine alone.
 const ACK_WITHIN_MS: i64 = 3_000;
-/// No story begins this shortly before a midnight: several speak of today, and are over by then.
+/// No story begins this many seconds before a midnight: several depend on the date, and are over by then.
 const BEFORE_MIDNIGHT: i64 = 45;
-/// Zones that people of the stories are in.
+/// The zones of the stories' people.
 const ZONES: [Tz; 4] = [
     Tz::UTC,
     chrono_tz::Europe::Madrid,
@@ -72,7 +71,7 @@ pub fn two_issues() -> Setup {
     ])
 }
 
-/// What a story starts from.
+/// The initial state of a story.
 pub struct Setup {
     tasks: Vec<Value>,
     issues: Vec<Value>,
@@ -85,16 +84,16 @@ pub struct Setup {
     /// The port of the webhook listener.
     webhooks: Option<u16>,
     changed: Vec<(&'static str, String)>,
-    /// Its files can be kept from growing.
+    /// The size of its files can be limited.
     disk_can_fill: bool,
-    /// The daemon finds a store without rows, and need not make one.
+    /// The daemon finds a store without rows instead of making one.
     store_made: bool,
-    /// What the sandbox's world has besides.
+    /// Further changes to the sandbox's world.
     world: Vec<fn(&Sandbox)>,
 }
 
 impl Setup {
-    /// Nothing to do, nobody configured, everything connected.
+    /// No tasks, no people configured, everything connected.
     pub fn new() -> Setup {
         Setup {
             tasks: Vec::new(),
@@ -125,21 +124,21 @@ impl Setup {
         self
     }
 
-    /// Something further that is so in the sandbox before the daemon starts.
+    /// Changes the sandbox's world before the daemon starts.
     pub fn before(mut self, change: fn(&Sandbox)) -> Setup {
         self.world.push(change);
         self
     }
 
-    /// Further lines of bot.toml; they come last, so `[section]`s that the harness writes cannot be repeated:
-    /// give keys of those as `section.key = value` lines instead.
+    /// Appends lines to bot.toml. `[section]`s that the harness writes cannot be repeated: give their keys as
+    /// `section.key = value` lines instead.
     pub fn config(mut self, lines: &str) -> Setup {
         self.config.push_str(lines);
         self.config.push('\n');
         self
     }
 
-    /// A key of bot.toml that is otherwise than the harness has it.
+    /// Changes the value of a key that the harness sets in bot.toml.
     pub fn set(mut self, key: &'static str, value: &str) -> Setup {
         self.changed.push((key, value.to_owned()));
         self
@@ -160,7 +159,7 @@ impl Setup {
         ))
     }
 
-    /// The listener alone: webhooks are to be registered.
+    /// The listener alone: the story registers the webhooks.
     pub fn webhooks_without_secrets(mut self) -> Setup {
         let port = lasting_port();
         self.webhooks = Some(port);
@@ -182,7 +181,7 @@ impl Setup {
         self
     }
 
-    /// The story begins when the daemon listens, not when it has read the sources: for those that are down.
+    /// Starts the story once the daemon listens, before it has read the sources: for sources that are down.
     pub fn without_waiting_for_the_first_read(mut self) -> Setup {
         self.wait_for_sync = false;
         self
@@ -194,8 +193,8 @@ impl Setup {
         self
     }
 
-    /// The daemon survives a write past the limit that [`Ivan::fills_the_disk`] sets, as it survives a disk without room:
-    /// by an error of the write, not by a signal.
+    /// Lets the daemon survive a write past the limit of [`Ivan::fills_the_disk`] as on a full disk: by an error of the
+    /// write, not by a signal.
     pub fn disk_can_fill(mut self) -> Setup {
         self.disk_can_fill = true;
         self
@@ -207,7 +206,7 @@ impl Setup {
         self
     }
 
-    /// Starts everything and hands it out unfinished; most stories want [`ivan_test`].
+    /// Starts everything and returns it; most stories want [`ivan_test`].
     pub async fn start(self) -> Ivan {
         let took = Took::begin();
         let midnight = to_wait_for_midnight(Clock::system().now());
@@ -245,7 +244,7 @@ impl Setup {
         ivan
     }
 
-    /// Retries are quick, so that stories about them are.
+    /// Retries are quick, to keep their stories quick.
     fn bot_toml(&self, sandbox: &Sandbox) -> String {
         let mut text = String::from(
             "log.format = \"json\"\nlog.level = \"info\"\nstore.path = \"ivan.db\"\napi.bind = \"127.0.0.1:0\"\n",
@@ -304,22 +303,22 @@ impl Setup {
     }
 }
 
-/// A daemon of its own beside a sandbox of its own.
+/// A daemon of its own with a sandbox of its own.
 pub struct Ivan {
     pub sandbox: Sandbox,
     setup: Setup,
     config: String,
     folder: TempDir,
     daemon: Option<Daemon>,
-    /// Answers that are owed in each DM, by channel.
+    /// The number of expected answers in each DM, by channel.
     expected: Mutex<BTreeMap<String, usize>>,
     /// The place of the next answer in each thread, by channel and root.
     threads: Mutex<BTreeMap<(String, String), usize>>,
-    /// What an `error!` in the log may contain.
+    /// Texts that an `error!` in the log may contain.
     forgiven: Mutex<Vec<String>>,
-    /// What the daemon finds in its environment.
+    /// The daemon's further environment variables.
     env: Vec<(String, PathBuf)>,
-    /// What those that were killed wrote.
+    /// The logs of killed daemons.
     past: Vec<Arc<Log>>,
     _took: Took,
 }
@@ -393,11 +392,11 @@ impl Ivan {
         self.within("Slack has noticed", gone).await;
     }
 
-    /// SIGABRT, as of a stack that overflows.
+    /// SIGABRT, as after a stack overflow.
     pub async fn aborts(&mut self) {
         use std::os::unix::process::ExitStatusExt;
         self.signal("-ABRT").await;
-        // One that was frozen ends when it goes on.
+        // A frozen process ends when it continues.
         self.signal("-CONT").await;
         let status = self.ends().await;
         assert_eq!(status.signal(), Some(6), "{status}");
@@ -422,7 +421,7 @@ impl Ivan {
         let pid = self.daemon().child.id().expect("it runs");
         let stat = format!("/proc/{pid}/stat");
         self.within("it is frozen", async {
-            // The state is the field after the name, which is in parentheses. Without /proc the signal has to do.
+            // The state is the field after the name in parentheses. Without /proc the signal alone must do.
             while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") T ")) {
                 tokio::task::yield_now().await;
             }
@@ -437,7 +436,7 @@ impl Ivan {
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end of a daemon that was told to stop.
+    /// Waits for the end of a daemon that has got a signal.
     pub async fn ends(&mut self) -> ExitStatus {
         let mut daemon = self.daemon.take().expect("it runs");
         self.past.push(Arc::clone(&daemon.log));
@@ -445,7 +444,7 @@ impl Ivan {
             .await
             .expect("it ends when it is told to")
             .unwrap();
-        // Otherwise the next start would take the old link for its own, and what is said then would go there.
+        // Otherwise the next start would take the old link for its own, and messages would go there.
         let gone = self.slack().until(|slack| slack.links() == 0);
         self.within("Slack has noticed", gone).await;
         status
@@ -455,7 +454,7 @@ impl Ivan {
         self.daemon.as_ref().expect("the daemon runs")
     }
 
-    /// An `error!` with these words in it is part of the story.
+    /// Allows an `error!` that contains these words.
     pub fn forgive(&self, words: &str) {
         self.forgiven.lock().unwrap().push(words.to_owned());
     }
@@ -468,7 +467,7 @@ impl Ivan {
             .await;
     }
 
-    /// What every log line so far says.
+    /// The message of every log line so far.
     pub fn messages_logged(&self) -> Vec<String> {
         let lines = self.daemon().log.lines();
         lines.iter().map(|line| line.message().to_owned()).collect()
@@ -479,7 +478,7 @@ impl Ivan {
         self.daemon().log.text()
     }
 
-    /// Nothing is left to do, nothing was said that the story did not ask for, nothing went wrong unseen.
+    /// Checks the end: no work is left, no unexpected message was sent, and no error is in the log.
     pub async fn finish(mut self) {
         if self.daemon.is_none() {
             return;
@@ -539,7 +538,7 @@ impl Ivan {
         ids.map(ToOwned::to_owned).collect()
     }
 
-    /// Waits for a link to Slack. A DM may be compared, and answered, before there is one.
+    /// Waits for a link to Slack. A DM may be compared, and answered, before that.
     pub async fn until_there_is_a_link(&self) {
         let linked = self.slack().until(|slack| slack.links() > 0);
         self.within("there is a link", linked).await;
@@ -555,14 +554,14 @@ impl Ivan {
                 if status["queued_operations"] == 0 {
                     return;
                 }
-                // Whatever ends an operation is logged; a look now and then covers what was logged just before.
+                // Each end of an operation is logged; a read now and then covers one that was logged just before.
                 let _ = tokio::time::timeout(Duration::from_millis(200), log.changed()).await;
             }
         };
         self.within("nothing is queued", empty).await;
     }
 
-    /// Waits for something that must happen; on time-out shows the conversation and the log.
+    /// Waits for a necessary event; on time-out shows the conversation and the log.
     #[track_caller]
     pub fn within<'a, T>(
         &'a self,
@@ -597,14 +596,14 @@ impl Ivan {
 
     // ------------------------------------------------------------ Slack
 
-    /// Says something in the DM and waits for the outcome: an answer that does not begin with `…`.
+    /// Sends a message in the DM and waits for the outcome: an answer that does not begin with `…`.
     #[track_caller]
     pub fn dm<'a>(&'a self, who: &'a str, text: &'a str) -> impl Future<Output = Answer<'a>> + 'a {
         let asked = self.says(who, text);
         async move { asked.settles().await }
     }
 
-    /// Says something in the DM; the answer is awaited by the methods of what this returns.
+    /// Sends a message in the DM; the methods of the return value await the answer.
     pub fn says<'a>(&'a self, who: &str, text: &str) -> Asked<'a> {
         let channel = self.slack().dm(who);
         let place = {
@@ -622,7 +621,7 @@ impl Ivan {
         }
     }
 
-    /// Waits until the n-th message (from 0) of the bot in a channel is an outcome; as people see it.
+    /// Waits until the bot's message number `n` (from 0) in a channel is an outcome; returns its text as people see it.
     pub async fn settles_in(&self, channel: &str, n: usize) -> String {
         let settled = |slack: &Slack| {
             let said = slack.bot_messages(channel).into_iter().nth(n);
@@ -633,7 +632,7 @@ impl Ivan {
         shown(&settled(self.slack()).unwrap().text)
     }
 
-    /// Says something in a thread of the DM.
+    /// Sends a message in a thread of the DM.
     pub fn says_under<'a>(&'a self, who: &str, root: &str, text: &str) -> Asked<'a> {
         let channel = self.slack().dm(who);
         *self
@@ -652,7 +651,7 @@ impl Ivan {
         }
     }
 
-    /// The place of one more answer in a thread: behind what stands there and what is owed there.
+    /// The place of the next answer in a thread, after the posted and the expected ones.
     fn place_in_thread(&self, channel: &str, root: &str) -> Place {
         let there = self.slack().replies_to(channel, root).len();
         let mut threads = self.threads.lock().unwrap();
@@ -664,7 +663,7 @@ impl Ivan {
         Place::Thread(root.to_owned(), place)
     }
 
-    /// Says something in a channel, where the answer is expected in a thread under it.
+    /// Sends a message in a channel; the answer is expected in a thread under it.
     pub fn says_in<'a>(&'a self, channel: &str, who: &str, text: &str) -> Asked<'a> {
         let channel = self.slack().channel(channel);
         let ts = self.slack().says(who, &channel, text);
@@ -676,8 +675,8 @@ impl Ivan {
         }
     }
 
-    /// Does something that must not be answered in the DM: waits until Slack has all acknowledgements, and then for the
-    /// answer to a harmless question behind it, so that silence is silence.
+    /// Does something that must not be answered in the DM. Waits for all acknowledgements, and then for the answer to a
+    /// harmless question after it, which proves the silence.
     pub async fn is_silent_after(&self, who: &str, something: impl FnOnce(&Slack, &str)) {
         let channel = self.slack().dm(who);
         something(self.slack(), &channel);
@@ -686,11 +685,11 @@ impl Ivan {
             self.slack().until(|slack| slack.unacked().is_empty()),
         )
         .await;
-        // And it is the next thing that is said: an answer to something else would stand in its place.
+        // Its answer is the next message: an answer to anything else would be in its place.
         self.dm(who, "status").await.begins("Slack: connected");
     }
 
-    /// Something of a person arrives in their DM that is to be answered once; `something` returns its `ts`.
+    /// An event of a person arrives in their DM and is answered once; `something` returns its `ts`.
     pub fn hears<'a>(
         &'a self,
         who: &str,
@@ -712,7 +711,7 @@ impl Ivan {
         }
     }
 
-    /// A message that nobody asked for is expected in the DM, behind everything that was said and expected so far.
+    /// Expects an unrequested message in the DM, after all messages sent and expected so far.
     pub fn is_told<'a>(&'a self, who: &str) -> Asked<'a> {
         let channel = self.slack().dm(who);
         let place = Place::Dm(self.owes(&channel));
@@ -724,7 +723,7 @@ impl Ivan {
         }
     }
 
-    /// The webhooks of both sources, by hand, with the secrets of [`Setup::webhooks`].
+    /// Makes the webhooks of both sources by hand, with the secrets of [`Setup::webhooks`].
     pub fn hook_up(&self) {
         self.clickup()
             .add_hook(&self.hook_url("clickup"), HOOK_SECRET);
@@ -732,13 +731,13 @@ impl Ivan {
             .add_hook(&self.hook_url("github"), HOOK_SECRET);
     }
 
-    /// Where a source sends its webhooks.
+    /// The address for a source's webhooks.
     pub fn hook_url(&self, source: &str) -> String {
         let port = self.setup.webhooks.expect("Setup::webhooks");
         format!("http://127.0.0.1:{port}/webhooks/{source}")
     }
 
-    /// Waits until every webhook delivery has been answered, and everything that was kept of them is worked off.
+    /// Waits until every webhook delivery has been answered and processed.
     pub async fn until_deliveries_are_applied(&self) {
         self.within("deliveries are answered", async {
             self.clickup().settled().await;
@@ -759,12 +758,12 @@ impl Ivan {
         self.within("deliveries are worked off", empty).await;
     }
 
-    /// One value out of the store's file.
+    /// One value from the store's file.
     pub fn sql<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
         self.store().query_row(query, [], |row| row.get(0)).unwrap()
     }
 
-    /// Waits until Slack has an acknowledgement of everything that it sent, of each time that it sent it.
+    /// Waits until Slack has an acknowledgement for every delivery of every event.
     #[track_caller]
     pub fn until_all_is_acked(&self) -> impl Future<Output = ()> + '_ {
         let acked = |slack: &Slack| {
@@ -785,7 +784,7 @@ impl Ivan {
         assert!(late.is_empty(), "{late:?}");
     }
 
-    /// The daemon's database, beside the daemon.
+    /// A second connection to the daemon's database.
     pub fn store(&self) -> rusqlite::Connection {
         let store = rusqlite::Connection::open(self.folder.path().join("ivan.db")).unwrap();
         store.busy_timeout(PATIENCE).unwrap();
@@ -794,12 +793,12 @@ impl Ivan {
 
     // ------------------------------------------------------------ the process, step by step
 
-    /// Something that the daemon finds in its environment from the next start on.
+    /// Sets an environment variable of the daemon from the next start on.
     pub fn env(&mut self, name: &str, value: impl Into<PathBuf>) {
         self.env.push((name.to_owned(), value.into()));
     }
 
-    /// Starts the daemon and waits until it listens, but for nothing else.
+    /// Starts the daemon and waits only until it listens.
     pub async fn launch(&mut self) {
         self.spawn();
         self.until_it_listens().await;
@@ -815,7 +814,7 @@ impl Ivan {
         self.daemon().child.id().expect("it runs")
     }
 
-    /// Starts the daemon and waits for nothing.
+    /// Starts the daemon without waiting.
     pub fn spawn(&mut self) {
         self.daemon = Some(Daemon::spawn(
             &self.config_path(),
@@ -825,13 +824,13 @@ impl Ivan {
         ));
     }
 
-    /// Whether the daemon that was started last has not ended.
+    /// Whether the daemon that was started last is still running.
     pub fn is_running(&mut self) -> bool {
         let daemon = self.daemon.as_mut();
         daemon.is_some_and(|daemon| matches!(daemon.child.try_wait(), Ok(None)))
     }
 
-    /// Lines of `error!` that this daemon and those before it wrote.
+    /// The `error!` lines of this daemon and those before it.
     pub fn errors(&self) -> Vec<String> {
         let logs = self
             .past
@@ -843,7 +842,7 @@ impl Ivan {
             .collect()
     }
 
-    /// Everything that this daemon and those before it wrote.
+    /// The logs of this daemon and those before it.
     pub fn logs_of_all(&self) -> String {
         let logs = self
             .past
@@ -887,7 +886,7 @@ impl Ivan {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    /// What `GET /metrics` says.
+    /// The answer of `GET /metrics`.
     pub async fn metrics(&self) -> String {
         let request = client().get(format!("{}/metrics", self.api_url()));
         let answer = request.bearer_auth(self.token()).send().await.unwrap();
@@ -899,14 +898,14 @@ impl Ivan {
     pub fn counts<'a>(&'a self, line: &'a str) -> impl Future<Output = ()> + 'a {
         let counted = async move {
             while !self.metrics().await.lines().any(|counted| counted == line) {
-                // Numbers are not announced.
+                // Changed numbers cause no event.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         self.within("it is counted", counted)
     }
 
-    /// Reads the sources anew: what people did there is known when this returns.
+    /// Reads the sources again: changes made there are known when this returns.
     pub async fn sync(&self) {
         let (status, answer) = self.http("POST", "/sync", None).await;
         assert_eq!(status, 200, "{answer}");
@@ -927,12 +926,12 @@ impl Ivan {
         command
     }
 
-    /// What bot.toml says.
+    /// The text of bot.toml.
     pub fn bot_toml(&self) -> &str {
         &self.config
     }
 
-    /// Runs another `ivan serve` with this bot.toml, in the same folder, to its end.
+    /// Runs another `ivan serve` with this bot.toml, in the same folder, until it ends.
     pub async fn another_serve(&self, bot_toml: &str) -> Ran {
         let path = self.folder.path().join("another.toml");
         std::fs::write(&path, bot_toml).unwrap();
@@ -943,7 +942,7 @@ impl Ivan {
         .await
     }
 
-    /// `api.token`, or else what the daemon has made.
+    /// `api.token`, or the token that the daemon made.
     pub fn token(&self) -> String {
         if self.setup.token {
             return TOKEN.to_owned();
@@ -952,9 +951,9 @@ impl Ivan {
         text.trim().to_owned()
     }
 
-    /// Runs `ivan ARGS` where bot.toml is, with nothing else to tell it where the daemon is.
+    /// Runs `ivan ARGS` in the folder of bot.toml, without other settings that lead to the daemon.
     pub async fn cli_at_home(&self, args: &[&str]) -> Ran {
-        // The daemon was given port 0, which nobody can be told to connect to.
+        // The daemon got port 0, which no client can connect to.
         let found = self.config.replace(
             "api.bind = \"127.0.0.1:0\"",
             &format!("api.bind = \"{}\"", self.daemon().address()),
@@ -968,7 +967,7 @@ impl Ivan {
 
     // ------------------------------------------------------------ further ways to speak
 
-    /// Counts one more answer that is owed in a channel; how many were owed before.
+    /// Counts one more expected answer in a channel; returns the number before.
     fn owes(&self, channel: &str) -> usize {
         let mut expected = self.expected.lock().unwrap();
         let answers = expected.entry(channel.to_owned()).or_default();
@@ -976,7 +975,7 @@ impl Ivan {
         *answers - 1
     }
 
-    /// Exactly this wire text arrives in the DM.
+    /// Sends exactly this wire text in the DM.
     pub fn says_wire<'a>(&'a self, who: &str, wire: &str) -> Asked<'a> {
         let channel = self.slack().dm(who);
         let place = Place::Dm(self.owes(&channel));
@@ -989,7 +988,7 @@ impl Ivan {
         }
     }
 
-    /// A message event as it is given arrives in `whose` DM, where it is answered.
+    /// This message event arrives in the DM of `whose`, where it is answered.
     pub fn hears_event<'a>(&'a self, whose: &str, mut event: Value) -> Asked<'a> {
         let channel = self.slack().dm(whose);
         let place = Place::Dm(self.owes(&channel));
@@ -1003,7 +1002,7 @@ impl Ivan {
         }
     }
 
-    /// Says something in the thread under a message of a channel, where it is answered.
+    /// Sends a message in the thread under a channel's message, where it is answered.
     pub fn says_in_thread<'a>(
         &'a self,
         channel: &str,
@@ -1022,8 +1021,8 @@ impl Ivan {
         }
     }
 
-    /// Says things in a channel that must not be answered there: what `who` asks in the DM behind them is answered
-    /// first, so that silence is silence.
+    /// Sends messages in a channel that must not be answered there. A later question of `who` in the DM is answered
+    /// first, which proves the silence.
     pub async fn says_in_vain<const N: usize>(&self, channel: &str, who: &str, texts: [&str; N]) {
         let channel = self.slack().channel(channel);
         let before = self.slack().bot_messages(&channel).len();
@@ -1038,9 +1037,9 @@ impl Ivan {
     }
 }
 
-/// Verbs of the promises: crashes, faults, and answers that come after them.
+/// Verbs of the promises: crashes, faults, and the answers after them.
 impl Ivan {
-    /// The answer to the n-th thing (from 0) that was said in this DM: for stories that restart in between.
+    /// The answer to message number `n` (from 0) of this DM: for stories with a restart in between.
     pub fn answer(&self, who: &str, n: usize) -> Asked<'_> {
         Asked {
             ivan: self,
@@ -1060,7 +1059,7 @@ impl Ivan {
     }
 
     /// Does something, and waits until a service has got a further request of this method to a path with this text,
-    /// whatever becomes of it. Those before are counted before anything is done.
+    /// with any outcome. Earlier requests are counted first.
     #[track_caller]
     pub fn asks_anew<'a, T>(
         &'a self,
@@ -1079,7 +1078,7 @@ impl Ivan {
         }
     }
 
-    /// Waits until a service has got so many requests of this method to paths with this text, whatever became of them.
+    /// Waits until a service has got this many requests of this method to paths with this text, with any outcome.
     #[track_caller]
     pub fn asks<'a>(
         &'a self,
@@ -1093,7 +1092,7 @@ impl Ivan {
         self.within("it asks", front.until(asked))
     }
 
-    /// Waits until a service has applied so many requests of this method to paths with this text.
+    /// Waits until a service has applied this many requests of this method to paths with this text.
     #[track_caller]
     pub fn applies<'a>(
         &'a self,
@@ -1109,7 +1108,7 @@ impl Ivan {
         self.within("it is applied", front.until(applied))
     }
 
-    /// Waits until so many lines of the log contain `words`.
+    /// Waits until this many lines of the log contain `words`.
     pub async fn logs_times(&self, words: &str, times: usize) {
         let log = &self.daemon().log;
         let counted = || {
@@ -1121,14 +1120,14 @@ impl Ivan {
         log.until(words, |_| counted() >= times).await;
     }
 
-    /// Nothing can be committed to the store while this is held: another process writes.
+    /// Another process writes: nothing can be committed to the store while this is held.
     pub fn holds_the_store(&self) -> rusqlite::Connection {
         let other = rusqlite::Connection::open(self.folder().join("ivan.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         other
     }
 
-    /// The daemon gets no more address space than so many bytes.
+    /// Limits the daemon's address space to this many bytes.
     #[cfg(target_os = "linux")]
     pub fn limits_memory(&self, bytes: u64) {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -1140,7 +1139,7 @@ impl Ivan {
         prlimit(pid, Resource::As, limit).unwrap();
     }
 
-    /// From now on no file of the daemon can be written past so many bytes.
+    /// Limits the size of each file of the daemon to this many bytes.
     #[cfg(target_os = "linux")]
     pub fn fills_the_disk(&self, at: u64) {
         assert!(self.setup.disk_can_fill);
@@ -1153,7 +1152,7 @@ impl Ivan {
         self.limits_files(None);
     }
 
-    /// The soft limit alone, which may be raised again.
+    /// Sets the soft limit alone, which may be raised again.
     #[cfg(target_os = "linux")]
     fn limits_files(&self, bytes: Option<u64>) {
         use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -1165,7 +1164,7 @@ impl Ivan {
         prlimit(pid, Resource::Fsize, limit).unwrap();
     }
 
-    /// Waits for the end of a daemon that ends by itself; its status, and the last line that it logged.
+    /// Waits until the daemon ends by itself; returns its status and its last log line.
     pub async fn ends_by_itself(&mut self) -> (ExitStatus, String) {
         let log = Arc::clone(&self.daemon().log);
         let status = self.ends().await;
@@ -1186,9 +1185,9 @@ impl Ivan {
     }
 }
 
-/// Verbs of hands: what is pressed.
+/// Verbs of hands: buttons.
 impl Ivan {
-    /// Somebody presses a button of a message that was an answer in a DM; the answer comes there.
+    /// A person presses a button of an answer in a DM; the next answer comes there.
     #[track_caller]
     pub fn presses<'a>(&'a self, who: &str, on: &Answer<'_>, label: &str) -> Asked<'a> {
         let posted = on.posted();
@@ -1207,7 +1206,7 @@ impl Ivan {
 
 /// Verbs of hands: reactions, and the Home tab.
 impl Ivan {
-    /// Somebody reacts to an answer; the answer to that comes in the same DM.
+    /// A person reacts to an answer; the reply comes in the same DM.
     #[track_caller]
     pub fn signs<'a>(&'a self, who: &str, on: &Answer<'_>, reaction: &str) -> Asked<'a> {
         let channel = on.asked.channel.clone();
@@ -1222,7 +1221,7 @@ impl Ivan {
         }
     }
 
-    /// Somebody takes their reaction to an answer away; the answer to that comes in the same DM.
+    /// A person removes their reaction to an answer; the reply comes in the same DM.
     #[track_caller]
     pub fn unsigns<'a>(&'a self, who: &str, on: &Answer<'_>, reaction: &str) -> Asked<'a> {
         let channel = on.asked.channel.clone();
@@ -1237,13 +1236,13 @@ impl Ivan {
         }
     }
 
-    /// What was done so far was done so many minutes earlier.
+    /// Moves everything done so far this many minutes into the past.
     pub fn minutes_pass(&self, minutes: i64) {
         let sql = "UPDATE commands SET settled_ms = settled_ms - ?1, created_ms = created_ms - ?1";
         self.store().execute(sql, [minutes * 60_000]).unwrap();
     }
 
-    /// Our reactions on a message.
+    /// Ivan's reactions on a message.
     pub fn our_reactions(&self, channel: &str, ts: &str) -> Vec<String> {
         let all = self.slack().reactions(channel, ts);
         let ours = all.into_iter();
@@ -1252,7 +1251,7 @@ impl Ivan {
             .collect()
     }
 
-    /// Waits until these are our reactions on a message.
+    /// Waits until Ivan's reactions on a message are exactly these.
     #[track_caller]
     pub fn carries<'a>(
         &'a self,
@@ -1264,7 +1263,7 @@ impl Ivan {
         self.within("its reactions are these", self.slack().until(carried))
     }
 
-    /// Waits until no reaction is to be placed any more.
+    /// Waits until no reaction is left to be placed.
     pub async fn until_reactions_are_placed(&self) {
         let placed = async {
             while self.sql::<i64>(
@@ -1277,13 +1276,13 @@ impl Ivan {
         self.within("reactions are placed", placed).await;
     }
 
-    /// The Home tab that is published for somebody.
+    /// The published Home tab of a person.
     pub fn home(&self, who: &str) -> Option<Value> {
         let mut views = self.slack().views().into_iter();
         views.find(|view| view["id"] == format!("V0HOME{who}"))
     }
 
-    /// Opens the Home tab, and waits until something is published there.
+    /// Opens the Home tab, and waits until one is published.
     pub async fn opens_home(&self, who: &str) -> String {
         let before = self.home(who).map(|view| view["hash"].clone());
         self.slack().opens_tab(who, "home");
@@ -1296,7 +1295,7 @@ impl Ivan {
         self.at_home(who)
     }
 
-    /// Everything that stands in a Home tab, as a person sees it, a line each; buttons in brackets.
+    /// The whole Home tab as a person sees it, a line each; buttons in brackets.
     pub fn at_home(&self, who: &str) -> String {
         let view = self.home(who).unwrap_or_default();
         let mut text = String::new();
@@ -1328,7 +1327,7 @@ impl Ivan {
         text
     }
 
-    /// Waits until this stands in a Home tab.
+    /// Waits until a Home tab contains this text.
     #[track_caller]
     pub fn shows_at_home<'a>(
         &'a self,
@@ -1339,7 +1338,7 @@ impl Ivan {
         self.within(words, self.slack().until(shows))
     }
 
-    /// Somebody presses the n-th button (from 0) of this label in their Home tab; the answer comes in their DM.
+    /// A person presses button number `n` (from 0) with this label in their Home tab; the answer comes in their DM.
     #[track_caller]
     pub fn presses_at_home<'a>(&'a self, who: &str, label: &str, n: usize) -> Asked<'a> {
         let blocks = self.home(who).unwrap_or_default()["blocks"].clone();
@@ -1363,7 +1362,7 @@ impl Ivan {
 }
 
 impl Ivan {
-    /// Somebody chooses a time in their Home tab, by what stands for it; the answer comes in their DM.
+    /// A person chooses a time in their Home tab, by its label; the answer comes in their DM.
     #[track_caller]
     pub fn picks_at_home<'a>(&'a self, who: &str, label: &str, time: Option<&str>) -> Asked<'a> {
         let blocks = self.home(who).unwrap_or_default()["blocks"].clone();
@@ -1423,7 +1422,7 @@ pub async fn ran(command: &mut Command) -> Ran {
     }
 }
 
-/// What a command printed.
+/// The output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
     pub exit: i32,
@@ -1431,8 +1430,8 @@ pub struct Ran {
     pub err: String,
 }
 
-/// A store without rows: made once, so that the hundreds of daemons of the stories need not make theirs. Those that make
-/// their own are in the stories of the demo, and in those [`Setup::without_a_store`].
+/// A store without rows: made once, so that the hundreds of daemons in the stories need not make theirs. Stories of the
+/// demo, and those [`Setup::without_a_store`], make their own.
 fn empty_store() -> &'static [u8] {
     static EMPTY: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     EMPTY.get_or_init(|| {
@@ -1441,7 +1440,7 @@ fn empty_store() -> &'static [u8] {
         let store = ivan::store::Store::open(&path).unwrap();
         let beside = rusqlite::Connection::open(&path).unwrap();
         beside.busy_timeout(PATIENCE).unwrap();
-        // Everything into the one file that is copied.
+        // Moves everything into the one file that is copied.
         let busy: i64 = beside
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .unwrap();
@@ -1451,7 +1450,7 @@ fn empty_store() -> &'static [u8] {
     })
 }
 
-/// Until midnight, where that is near.
+/// The time until midnight, if that is near.
 fn to_wait_for_midnight(now: DateTime<Utc>) -> Duration {
     let left =
         ZONES.map(|zone| 86_400 - i64::from(now.with_timezone(&zone).num_seconds_from_midnight()));
@@ -1471,7 +1470,7 @@ fn no_story_begins_right_before_a_midnight() {
     assert_eq!(wait("2026-07-28T21:59:30Z"), 30);
 }
 
-/// Notes how long a story took, from its beginning until this is dropped: a line in a file that `.ci/run` reads.
+/// Notes a story's duration, from its beginning until the drop, as a line in a file that `.ci/run` reads.
 pub struct Took(Instant);
 
 impl Took {
@@ -1482,7 +1481,7 @@ impl Took {
 
 impl Drop for Took {
     fn drop(&mut self) {
-        // A test's thread bears its name; what a story starts on others is within the story's own time.
+        // A test's thread has its name; a story's other threads are within the story's own time.
         let thread = std::thread::current();
         let Some(name) = thread.name().filter(|name| name.contains("::")) else {
             return;
@@ -1493,13 +1492,13 @@ impl Drop for Took {
             .create(true)
             .append(true)
             .open(noted);
-        // In one piece: others write there, too.
+        // In one write: other processes append too.
         let _ = noted.and_then(|mut noted| noted.write_all(line.as_bytes()));
     }
 }
 
-/// A free port that nobody is given by the system while its daemon is down: below those that connections come from. It is
-/// this process's own until that ends, also among other test runs on the machine.
+/// A free port below the range of outgoing connections, so that the system gives it to no other process while its
+/// daemon is down. This process owns it until it ends, also among other test runs on the machine.
 fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
@@ -1534,7 +1533,7 @@ pub fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// Something was said; its answer may be on the way.
+/// A sent message; its answer may be on the way.
 pub struct Asked<'a> {
     ivan: &'a Ivan,
     channel: String,
@@ -1543,9 +1542,9 @@ pub struct Asked<'a> {
 }
 
 enum Place {
-    /// The n-th message of the bot in the DM: answers keep the order of the questions.
+    /// The bot's message number n in the DM: answers keep the order of the questions.
     Dm(usize),
-    /// The n-th answer in a thread.
+    /// Answer number n in a thread.
     Thread(String, usize),
 }
 
@@ -1582,7 +1581,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Waits for the first answer, whatever it says.
+    /// Waits for the first answer, with any text.
     #[track_caller]
     pub fn answers(self) -> impl Future<Output = Answer<'a>> + 'a {
         self.until(|_| true)
@@ -1596,19 +1595,19 @@ impl<'a> Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The channel in which it was said.
+    /// The channel of the message.
     pub fn channel(&self) -> &str {
         &self.channel
     }
 }
 
-/// An answer that was given; it may change later.
+/// An answer that was posted; it may change later.
 pub struct Answer<'a> {
     asked: Asked<'a>,
 }
 
 impl<'a> Answer<'a> {
-    /// As a person sees it: links by their titles, entities undone.
+    /// As a person sees it: links by their titles, entities decoded.
     pub fn text(&self) -> String {
         shown(&self.wire())
     }
@@ -1622,19 +1621,19 @@ impl<'a> Answer<'a> {
         self.asked.posted().expect("it was posted")
     }
 
-    /// Slack's id of it, to open a thread under it.
+    /// Its `ts`, to open a thread under it.
     pub fn ts(&self) -> String {
         self.posted().ts
     }
 
-    /// Everything that this message ever said, as a person saw it.
+    /// Every text that this message ever had, as a person saw it.
     pub fn history(&self) -> Vec<String> {
         self.posted()
             .history
             .iter()
             .map(|text| shown(text))
             .fold(Vec::new(), |mut said, text| {
-                // A card that was made again says the same.
+                // A card that was updated has the same text.
                 if said.last() != Some(&text) {
                     said.push(text);
                 }
@@ -1642,13 +1641,13 @@ impl<'a> Answer<'a> {
             })
     }
 
-    /// What can be pressed, in order.
+    /// The labels of its buttons, in order.
     pub fn buttons(&self) -> Vec<String> {
         let buttons = posted_buttons(&self.posted());
         buttons.into_iter().map(|(label, _)| label).collect()
     }
 
-    /// What a button of it is called between Slack and us.
+    /// The action id of one of its buttons.
     #[track_caller]
     pub fn action(&self, label: &str) -> String {
         let posted = self.posted();
@@ -1658,7 +1657,7 @@ impl<'a> Answer<'a> {
         found.unwrap_or_else(|| panic!("no button {label} on {posted:#?}"))
     }
 
-    /// Whether these words stand in its blocks, as a person sees them.
+    /// Whether its blocks contain these words, as a person sees them.
     pub fn shows(&self, words: &str) -> bool {
         let blocks = self.posted().blocks;
         let texts = blocks.as_array().into_iter().flatten();
@@ -1667,7 +1666,7 @@ impl<'a> Answer<'a> {
             .any(|text| shown(text).contains(words))
     }
 
-    /// Waits until its card is struck and has no buttons.
+    /// Waits until its card is struck through and has no buttons.
     #[track_caller]
     pub fn becomes_struck(self) -> impl Future<Output = Answer<'a>> + 'a {
         self.until(|posted| {
@@ -1675,14 +1674,14 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// Asserts what it says now.
+    /// Asserts its current text.
     #[track_caller]
     pub fn replies(&self, text: &str) -> &Self {
         assert_eq!(self.text(), text, "\n{}", self.asked.ivan.everything());
         self
     }
 
-    /// Asserts that it says this now, among other things.
+    /// Asserts that its current text contains these words.
     #[track_caller]
     pub fn mentions(&self, words: &str) -> &Self {
         let text = self.text();
@@ -1694,7 +1693,7 @@ impl<'a> Answer<'a> {
         self
     }
 
-    /// Asserts how what it says now begins.
+    /// Asserts the beginning of its current text.
     #[track_caller]
     pub fn begins(&self, words: &str) -> &Self {
         let text = self.text();
@@ -1706,7 +1705,7 @@ impl<'a> Answer<'a> {
         self
     }
 
-    /// Waits until it says this instead.
+    /// Waits until its text is this.
     #[track_caller]
     pub fn becomes(self, text: &'a str) -> impl Future<Output = Answer<'a>> + 'a {
         self.asked.until(move |posted| shown(&posted.text) == text)
@@ -1728,12 +1727,12 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Whether a text only says that there is no answer yet: told after two seconds, which a busy machine takes.
+/// Whether a text only reports that there is no answer yet: posted after two seconds, which a busy machine takes.
 pub fn is_slow(text: &str) -> bool {
     text.starts_with('…') && text.contains(" has not answered yet")
 }
 
-/// Slack's wire form → what a person sees.
+/// Slack's wire form → a person's view.
 pub fn shown(wire: &str) -> String {
     let mut text = String::new();
     let mut rest = wire;
@@ -1764,7 +1763,7 @@ impl Daemon {
     ) -> Daemon {
         let mut command = match disk_can_fill {
             false => Command::new(env!("CARGO_BIN_EXE_ivan")),
-            // A write over the limit on the size of files is then an error, as on a full disk, and no signal that kills.
+            // A write over the file size limit is then an error, as on a full disk, and no deadly signal.
             true => {
                 let mut shell = Command::new("sh");
                 shell
@@ -1819,7 +1818,7 @@ impl Daemon {
     }
 }
 
-/// What the daemon wrote to standard error.
+/// The daemon's standard error.
 struct Log {
     lines: Mutex<Vec<Line>>,
     changed: watch::Sender<u64>,
@@ -1850,7 +1849,7 @@ impl Log {
             .collect()
     }
 
-    /// Waits for a line; a daemon that ends first ends the story with its last words.
+    /// Waits for a line; a daemon that ends first ends the story with its last lines.
     async fn until(&self, what: &str, is_it: impl Fn(&Line) -> bool) {
         let mut changed = self.changed.subscribe();
         let mut seen = 0;

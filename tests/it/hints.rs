@@ -1,4 +1,4 @@
-//! What is no command gets a hint of one line and changes nothing; `help` and `status` tell what there is.
+//! Text that is no command gets a hint of one line and changes nothing; `help` lists the commands, `status` the state.
 
 use crate::harness::*;
 use insta::assert_snapshot;

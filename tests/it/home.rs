@@ -1,4 +1,4 @@
-//! The Home tab: the queue with its buttons, what waits, who one is, and what can be set.
+//! The Home tab: the queue with its buttons, waiting work, one's accounts, and the settings.
 
 use ivan::sandbox::front::{Fault, What};
 use serde_json::json;
@@ -92,7 +92,7 @@ async fn everybody_is_answered_in_their_own_dm() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.opens_home(ANA).await;
         ivan.opens_home(BO).await;
-        // Without [[people]] they are one person, who spoke last in Bo's.
+        // Without [[people]] they are one person, whose last message is in Bo's DM.
         ivan.dm(BO, "status").await;
         ivan.presses_at_home(ANA, "Done", 0)
             .settles()
@@ -189,7 +189,7 @@ async fn limits_lost_answers_and_conflicts_end_in_the_right_home() {
         let front = ivan.slack().front();
         ivan.slack().limits("views.publish", 1, 1);
         ivan.opens_home(ANA).await;
-        // What stands there is not what was recorded: the next publication meets a conflict.
+        // The published tab differs from the recorded one: the next publication meets a conflict.
         front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/views.publish"));
         ivan.dm(ANA, "current").await;
         ivan.shows_at_home(ANA, "Current\nRenew cert").await;

@@ -1,5 +1,5 @@
-//! Bodies as large as a source may send, correctly signed, and a daemon that has little memory: none ends it, neither when
-//! it arrives nor at each start after.
+//! Bodies of the largest size that a source may send, correctly signed, and a daemon with little memory: none ends the
+//! daemon, neither on arrival nor at each later start.
 
 use hmac::{Hmac, KeyInit, Mac};
 use rstest::rstest;
@@ -9,22 +9,22 @@ use sha2::Sha256;
 use crate::harness::*;
 
 const MB: usize = 1024 * 1024;
-/// What the daemon may take of the address space.
+/// The limit of the daemon's address space.
 const LITTLE: u64 = 1024 * 1024 * 1024;
 
-/// What fills a payload.
+/// The content that fills a payload.
 #[derive(Debug, Clone, Copy)]
 enum Filling {
-    /// The shortest items that a list can have.
+    /// The shortest possible items of a list.
     Objects,
     Numbers,
     Texts,
     Text,
-    /// Beyond what anything reads.
+    /// Deeper than any reader goes.
     Nested,
 }
 
-/// A JSON value of so many bytes.
+/// A JSON value of `bytes` bytes.
 fn filling(kind: Filling, bytes: usize) -> String {
     let listed = |item: &str| {
         let items = item.repeat(bytes / item.len());
@@ -51,7 +51,7 @@ fn of_clickup(ivan: &Ivan) -> Value {
         "webhook_id": "11111111-2222-4333-8444-555555555555"})
 }
 
-/// The issue as it is in the sandbox once somebody has closed it.
+/// The sandbox's issue after a person has closed it.
 fn of_github(ivan: &Ivan) -> Value {
     let mut payload: Value =
         serde_json::from_str(include_str!("../../fixtures/github/issues__closed.json")).unwrap();
@@ -93,7 +93,7 @@ async fn deliver_once(ivan: &Ivan, source: &str, content: &str, body: String) ->
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The most memory that the daemon has had, in bytes.
+/// The daemon's peak memory, in bytes.
 fn peak(ivan: &Ivan) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", ivan.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -132,8 +132,8 @@ async fn the_largest_body_of_github_takes_a_few_times_its_size(
         let done = "SELECT status FROM tasks WHERE source_key LIKE '%:1'";
         assert_eq!(ivan.sql::<String>(done), "done");
         let took = peak(ivan).saturating_sub(before);
-        // SQLite copies a payload twice on its way into a row, a form is decoded into another text, and an error of serde's
-        // repeats the text that it is about. A tree of the whole took more than eighty times the body.
+        // SQLite copies a payload twice on its way into a row, a form is decoded into another text, and a serde error
+        // repeats its input. A tree of the whole took more than eighty times the body.
         assert!(took < 12 * 24 * MB, "{} MB", took / MB);
     })
     .await;
@@ -158,7 +158,7 @@ async fn of_clickup_no_body_over_a_megabyte_is_taken() {
         ivan.until_deliveries_are_applied().await;
         let took = peak(ivan).saturating_sub(before);
         assert!(took < 32 * MB, "{} MB", took / MB);
-        // Of so many changes the first are read.
+        // Only the first of the many changes are read.
         ivan.logs("the bound `items` is reached: of a list in JSON the first 100 items are read")
             .await;
         ivan.clickup()
@@ -168,7 +168,7 @@ async fn of_clickup_no_body_over_a_megabyte_is_taken() {
     .await;
 }
 
-/// As an earlier version has kept them.
+/// As an earlier version stored them.
 #[tokio::test]
 async fn huge_ones_that_were_kept_end_no_start() {
     let mut ivan = two_tasks().webhooks().start().await;

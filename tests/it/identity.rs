@@ -1,4 +1,4 @@
-//! Who is who: links that bot.toml gives, that an e-mail address makes, that people type; and what they write in their name.
+//! Identity: links from bot.toml, from e-mail addresses and from commands; and the author of each write.
 
 use ivan::sandbox::Sandbox;
 use ivan::sandbox::clickup::MentionsAs;
@@ -11,7 +11,7 @@ use crate::harness::*;
 const NOT_LINKED: &str = "I don't know your ClickUp or GitHub account yet, so your queue is empty. Type `link clickup \
                           NAME-OR-EMAIL` or `link github LOGIN`.";
 
-/// Ana and Bo, known by their Slack ids alone. What is theirs in the sources overlaps.
+/// Ana and Bo, known by their Slack ids alone. Their tasks in the sources overlap.
 fn strangers_to_the_sources() -> Setup {
     Setup::new()
         .config(
@@ -125,11 +125,11 @@ async fn the_same_address_in_slack_and_clickup_is_the_same_person() {
         let who = ivan.dm(ANA, "whoami").await;
         who.begins("You are Ana.\nSlack: U0ANN01, from bot.toml\nClickUp: Ana, found by the e-mail address of your Slack profile on ");
         who.mentions("GitHub: ✗ not linked, so that nothing there is yours. Type `link github LOGIN`.");
-        // Who takes it off is not linked again.
+        // An account that its person unlinked is not linked again.
         ivan.dm(ANA, "unlink clickup").await.begins("✓ ClickUp's Ana is not yours any more");
         ivan.dm(ANA, "list").await.replies(NOT_LINKED);
         ivan.dm(ANA, "whoami").await.mentions("; you unlinked it on ");
-        // What is another's, nobody is given.
+        // An account of another person cannot be taken.
         ivan.dm(BO, "link clickup Ana").await.begins("✓ ClickUp's Ana is yours now");
         ivan.dm(BO, "list").await.mentions("1. Renew cert");
     })
@@ -248,7 +248,7 @@ async fn the_api_and_the_command_line_link_too() {
     .await;
 }
 
-/// Who may not command is asked about nowhere, and linked to nothing, though bot.toml names them.
+/// People without the right to command are not looked up and not linked, even if bot.toml names them.
 #[tokio::test]
 async fn guests_are_linked_to_nothing() {
     let setup =
@@ -269,7 +269,7 @@ async fn guests_are_linked_to_nothing() {
     .await;
 }
 
-// ---------------------------------------------------------------- in their name
+// ---------------------------------------------------------------- authors
 
 #[tokio::test]
 async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
@@ -293,7 +293,7 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
             "{said:?}"
         );
         ivan.dm(ANA, "list").await.mentions("Fix login");
-        // Bo has nothing of it, and hears nothing of it.
+        // The task is not in Bo's queue, and Bo gets no notice.
         ivan.dm(BO, "list")
             .await
             .replies("Your queue is empty: no open task is assigned to you.");
@@ -322,8 +322,8 @@ async fn what_people_write_bears_their_name_and_what_they_make_is_theirs() {
     .await;
 }
 
-/// A mention of somebody in Slack is one in the source, if they are somebody there; whoever is not is named, and no
-/// stranger of that name is called.
+/// A mention in Slack becomes a mention in the source if the person is linked there. Otherwise their name is written,
+/// and no stranger of that name is mentioned.
 #[tokio::test]
 async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
     let setup = two_issues()
@@ -370,8 +370,8 @@ async fn who_is_addressed_is_mentioned_as_the_source_has_them() {
     .await;
 }
 
-/// ClickUp's own mention, which calls them; known again after a lost answer and when it comes back, however it is shown, and
-/// taken back.
+/// ClickUp's own mention notifies them. It is recognized after a lost answer and when it comes back, in each form that
+/// ClickUp returns, and can be undone.
 #[rstest]
 #[case::called(MentionsAs::Called)]
 #[case::named(MentionsAs::Named)]
@@ -396,7 +396,7 @@ async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
             .settles()
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
-        // He is told of it once, and not again as of something that Ivan wrote.
+        // He gets one notice, and none for the same comment as a change by Ivan.
         let told = ivan.is_told(BO).answers().await;
         told.replies("Ana commented on Renew cert in ClickUp: “@Bo knows”");
         ivan.until_deliveries_are_applied().await;
@@ -411,7 +411,7 @@ async fn a_mention_in_clickup_calls_them_once(#[case] way: MentionsAs) {
     .await;
 }
 
-/// Somebody changed it in ClickUp: it calls another now.
+/// The comment was changed in ClickUp: it mentions another person now.
 #[tokio::test]
 async fn a_mention_that_was_changed_since_is_not_taken_back() {
     ivan_test(two_tasks().people(), async |ivan| {
@@ -435,7 +435,7 @@ async fn a_mention_that_was_changed_since_is_not_taken_back() {
     .await;
 }
 
-/// Others' mentions are read by their names, whatever the flat text says.
+/// Mentions by others are read by their names, regardless of the flat text.
 #[rstest]
 #[case::called(MentionsAs::Called)]
 #[case::nothing(MentionsAs::Nothing)]
@@ -478,7 +478,7 @@ async fn the_signature_can_be_switched_off() {
     .await;
 }
 
-/// What is looked for, recognised and taken back is what was written, name and all.
+/// The search, the match and the undo use the text as written, name included.
 #[tokio::test]
 async fn a_signed_comment_and_creation_are_found_after_a_lost_answer_and_taken_back() {
     ivan_test(two_tasks().webhooks().people(), async |ivan| {

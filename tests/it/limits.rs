@@ -1,5 +1,5 @@
-//! Rate limits and the pace of writes (contract github 5, clickup 3): kept without a refusal where that is possible,
-//! over restarts too, and whoever waits is told when it will be.
+//! Rate limits and the pace of writes (contract github 5, clickup 3): kept without a refusal where possible, over
+//! restarts too; a waiting person learns the time.
 
 use ivan::sandbox::front::{Fault, Front, Seen, What};
 use ivan::sandbox::now;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::harness::*;
 
-/// So many issues, numbered from 1.
+/// `N` issues, numbered from 1.
 fn issues<const N: usize>() -> Setup {
     Setup::new().github_issues::<N>(std::array::from_fn(
         |n| json!({"title": format!("Errand {}", n + 1)}),
@@ -23,7 +23,7 @@ fn refuses(status: u16, retry_after: u64) -> What {
     }
 }
 
-/// Comments on the issues from 1 to `n` at once, each in a lane of its own; the answers, in that order.
+/// Comments on the issues from 1 to `n` at once, each in a lane of its own; returns the answers in that order.
 async fn comments_on(ivan: &Ivan, n: u64, wait: u64) -> Vec<(u16, Value)> {
     let asked = (1..=n).map(|number| {
         let path = format!("/tasks/github%3Aacme%2Fwidgets%23{number}/comment?wait={wait}");
@@ -41,7 +41,7 @@ fn posts(front: &Front) -> Vec<Seen> {
     seen
 }
 
-/// The moment that an answer in Slack names, in milliseconds.
+/// The moment in an answer in Slack, in milliseconds.
 fn moment(answer: &Answer<'_>) -> i64 {
     let wire = answer.wire();
     let date = wire.split("<!date^").nth(1).unwrap_or_else(|| {
@@ -80,7 +80,7 @@ async fn ten_writes_go_at_once_and_the_rest_one_after_the_other() {
 async fn a_single_write_does_not_wait_and_neither_do_ten() {
     let world = issues::<10>().set("github.writes_per_second", "1");
     ivan_test(world, async |ivan| {
-        // What needs no write takes nobody's turn: it is closed already.
+        // A command without a write takes no turn: the issue is closed already.
         ivan.github().close_as(REPO, 1, "bo");
         for _ in 0..12 {
             let path = "/tasks/github%3Aacme%2Fwidgets%231/complete";
@@ -111,7 +111,7 @@ async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
             .filter(|(status, _)| *status == 202)
             .map(|(_, answer)| answer)
             .collect();
-        // Who had waited when the turn came, is told that there is no answer yet.
+        // A command that still waited when its turn came reports that there is no answer yet.
         let words = "GitHub wants writes one after the other, and its turn comes at ";
         let told = queued.iter().filter(|answer| {
             let message = answer["message"].as_str().unwrap();
@@ -122,7 +122,7 @@ async fn whoever_stands_in_the_line_is_told_when_the_turn_comes() {
         asked.begins("… Comment queued: Errand 30. GitHub wants writes one after the other");
         let turn = moment(&asked);
         assert!((now()..now() + 25_000).contains(&turn), "{turn}");
-        // Who may write as fast as they can, does.
+        // Without a limit, the writes go out at once.
         ivan.kill().await;
         ivan.reconfigure(|setup| setup.set("github.writes_per_second", "0"));
         ivan.start().await;
@@ -158,7 +158,7 @@ async fn who_meets_a_rate_limit_is_told_when_it_is_over() {
         for text in &texts {
             ivan.says(ANA, text);
         }
-        // Whoever stands behind waits for the same.
+        // Commands behind it wait for the same.
         for place in 0..4 {
             let told = ivan.answer(ANA, place).answers().await;
             told.begins("… Comment queued: ")
@@ -234,7 +234,7 @@ async fn a_restart_does_not_ask_a_source_that_wants_to_be_left_alone() {
         let before = ivan.github().front().journal().len();
         ivan.launch().await;
         ivan.logs("read clickup:").await;
-        // The poll, and what was queued, have found out that they are to wait.
+        // The poll and the queued writes know the pause by now.
         ivan.logs("read github:").await;
         ivan.logs("not taken, will be repeated").await;
         let again = ivan.says(ANA, "done #2").answers().await;
@@ -243,7 +243,7 @@ async fn a_restart_does_not_ask_a_source_that_wants_to_be_left_alone() {
             .mentions("I try again at ");
         assert!((moment(&again) - turn).abs() <= 2_000);
         assert_eq!(ivan.github().front().journal().len(), before);
-        // An operator who knows better.
+        // An operator may set another value.
         ivan.kill().await;
         ivan.store().execute("DELETE FROM pauses", []).unwrap();
         ivan.start().await;

@@ -1,4 +1,4 @@
-//! `list`: the queue in order; its numbers mean what was shown with them until the next list is shown.
+//! `list`: the queue in order; its numbers keep their meaning until the next list is shown.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn an_empty_list_says_so() {
 async fn a_number_means_what_it_meant_when_it_was_shown() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "list").await;
-        // The order changes behind the person's back.
+        // The order changes without the person seeing it.
         ivan.clickup()
             .add_task(json!({"name": "Burning", "priority": 1, "tags": ["client:acme"]}));
         ivan.sync().await;

@@ -1,4 +1,4 @@
-//! `log`: who did what, when, from where, and what came of it; to each person their own.
+//! `log`: the person, action, time, place and outcome of each change; each person sees their own.
 
 use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn shared(setup: Setup) -> Setup {
         .github_issues([json!({"title": "Update the docs", "assignees": ["bo"]})])
 }
 
-/// The lines of a log without what stands over them, and without their times, which are today's.
+/// The lines of a log without the heading and without times, which are today's.
 fn lines(text: &str) -> Vec<String> {
     let without_time = |line: &str| match line.split_once(" · ") {
         Some((mark, rest)) => format!("{} {rest}", mark.chars().next().unwrap()),
@@ -188,7 +188,7 @@ async fn what_others_did_in_the_source_is_in_a_tasks_history_as_theirs() {
             .await
             .begins("✓");
         ivan.is_told(BO).answers().await.mentions("“cake?”");
-        // Bo, in ClickUp itself.
+        // Bo makes this change in ClickUp itself.
         ivan.clickup()
             .comment_by("Plan the party", BO_CLICKUP, "yes, cake");
         ivan.is_told(ANA).answers().await.mentions("yes, cake");
@@ -204,7 +204,7 @@ async fn what_others_did_in_the_source_is_in_a_tasks_history_as_theirs() {
                 "✓ Ana comment “cake? — Ana”, in the DM",
             ]
         );
-        // Our own comment, coming back, is no second entry; and it is Bo's doing in his own log.
+        // Ivan's own comment, coming back, is no second entry; in Bo's own log he is the author.
         let bo = ivan.dm(BO, "log").await.text();
         assert_eq!(
             lines(&bo),
@@ -256,7 +256,7 @@ async fn nobody_is_told_what_is_the_others_business() {
             assert_eq!(ran.exit, 1);
             assert!(ran.err.contains("not a task of yours"), "{}", ran.err);
         }
-        // Who did something to a task of another's sees that, and nothing else of it.
+        // A person who changed another's task sees that change, and nothing else about it.
         ivan.dm(BO, &format!("comment on {cert}: hello"))
             .await
             .begins("✓");
@@ -365,7 +365,7 @@ fn dated(setup: Setup) -> Setup {
     ])
 }
 
-/// What Bo does to it in ClickUp itself.
+/// Bo's changes to it in ClickUp itself.
 const CHANGES: [&str; 3] = [
     r#"{"priority": 1}"#,
     r#"{"due_date": 1893679200000, "due_date_time": true}"#,
@@ -379,7 +379,7 @@ async fn what_others_change_is_there_once_with_what_it_was() {
         let cert = id(ivan, "Renew cert");
         let card = ivan.dm(ANA, "current").await;
         card.mentions("due 1 Jan 2030");
-        // A day that moves is worth a word; the rest is on the card.
+        // A moved day causes a notice; the rest is on the card.
         let told = ivan.is_told(ANA);
         for change in CHANGES {
             let change = serde_json::from_str(change).unwrap();
@@ -426,7 +426,7 @@ async fn who_did_it_is_known_though_the_first_look_shows_it_all() {
         ivan.hook_up();
         let cert = id(ivan, "Renew cert");
         ivan.dm(ANA, "mute").await;
-        // The first webhook has the task read, and the answer is late: meanwhile the others come.
+        // The first webhook causes a read of the task, whose answer is late: meanwhile the others come.
         let gate = Gate::new();
         ivan.clickup()
             .front()
@@ -470,7 +470,7 @@ async fn a_poll_brings_it_once_too_and_does_not_know_by_whom() {
         }
         ivan.sync().await;
         ivan.sync().await;
-        // It may have been Ana herself: nobody is told.
+        // It may have been Ana herself, so no notice is sent.
         let told = ivan.dm(ANA, &format!("log {cert}")).await.text();
         assert_eq!(
             lines(&told),
@@ -531,7 +531,7 @@ async fn our_own_change_coming_back_before_its_answer_is_no_act_of_anybodys() {
             (format!("assign {cert} Bo"), "now assigned to Bo"),
             ("undo".to_owned(), ""),
         ] {
-            // The webhook is here long before the answer is looked for.
+            // The webhook arrives long before the search for the answer.
             ivan.clickup()
                 .front()
                 .fault(Fault::new(What::ApplyThenDrop).on("PUT", "/task/"));
@@ -561,7 +561,7 @@ async fn what_another_did_right_before_our_write_is_in_the_history() {
         ivan.dm(BO, "list").await;
         ivan.clickup()
             .as_person("Plan the party", BO_CLICKUP, &json!({"priority": 2}));
-        // The answer to our own write is the first to show it: no poll will.
+        // The answer to Ivan's own write is the first to show it: no poll will.
         ivan.dm(ANA, &format!("start {party}")).await.begins("✓");
         ivan.sync().await;
         let told = ivan.dm(ANA, &format!("log {party}")).await.text();
@@ -602,13 +602,13 @@ async fn a_deleted_task_keeps_its_history_and_ends_with_the_deletion() {
         );
         let told = ivan.dm(BO, "log #1").await.text();
         assert!(lines(&told)[0].ends_with(" deleted, in GitHub"), "{told}");
-        // It is nobody else's business for being deleted.
+        // The deletion makes it visible to no one else.
         ivan.dm(BO, &format!("log {cert}"))
             .await
             .begins("✗ That is not a task of yours");
         let path = format!("?task={}", cert.replace(':', "%3A"));
         assert_eq!(entries(ivan, &path, None).await.len(), 2);
-        // Whatever else is asked of it is still refused.
+        // Every other command on it is still refused.
         ivan.dm(ANA, &format!("done {cert}"))
             .await
             .begins("✗ Renew cert was deleted in ClickUp");

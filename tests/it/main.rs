@@ -1,4 +1,4 @@
-//! Tests of the whole: one file for each story or promise, one binary so that it links once.
+//! Tests of the whole: one file for each story or promise, in one binary that links once.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod api;

@@ -1,4 +1,4 @@
-//! What people type in Slack is shown in GitHub as they saw it: there a text is Markdown.
+//! Slack text is shown in GitHub as its author saw it, although GitHub reads Markdown.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -10,7 +10,7 @@ fn one_issue() -> Setup {
     Setup::new().github_issues([json!({"title": "Login fails", "assignees": ["ana"]})])
 }
 
-/// Each arrives in wire form, and is sent as that; the next is typed when it is there.
+/// Each arrives in wire form and is sent as that; the next is typed after the first has arrived.
 #[tokio::test]
 async fn a_comment_is_shown_as_it_was_typed() {
     let texts = [
@@ -57,7 +57,7 @@ async fn a_comment_is_shown_as_it_was_typed() {
     .await;
 }
 
-/// The text that was made is what is looked for after a lost answer, and what is compared before it is taken back.
+/// The converted text is used for the search after a lost answer, and for the comparison before an undo.
 #[tokio::test]
 async fn what_was_written_otherwise_is_found_again_and_taken_back() {
     ivan_test(one_issue(), async |ivan| {
@@ -71,7 +71,7 @@ async fn what_was_written_otherwise_is_found_again_and_taken_back() {
         ivan.github()
             .issue(REPO, 1)
             .has_comments(["> Vec&lt;String&gt;\n\nno: \n```\na\n<b>\n```"]);
-        // People read what they typed.
+        // The log shows the typed text.
         ivan.dm(ANA, "log").await.mentions("Vec<String>");
         ivan.dm(ANA, "undo").await.begins("✓ Undone: your comment");
         ivan.github().issue(REPO, 1).has_comments([]);
@@ -97,7 +97,7 @@ async fn a_title_says_a_telephone_number_as_it_was_typed() {
     .await;
 }
 
-/// ClickUp shows text as it is, and the API's callers write Markdown themselves.
+/// ClickUp shows text unchanged, and API callers write Markdown themselves.
 #[rstest]
 #[case::clickup("clickup")]
 #[case::http("http")]

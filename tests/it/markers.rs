@@ -1,4 +1,4 @@
-//! The traces of what we write (design 10): what people type cannot pose as one, and people see none.
+//! The markers in Ivan's writes (design 10): typed text cannot imitate one, and people see none.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// What a body ends in, from the last marker on.
+/// The marker at the end of a body, from its last opening on.
 fn marker_of(body: &str) -> Option<String> {
     let (_, marker) = body.rsplit_once("<!-- ivan:op=")?;
     Some(format!("<!-- ivan:op={marker}"))
 }
 
-/// The marker in the body of the last write to a path of GitHub's.
+/// The marker in the body of the last write to a GitHub path.
 fn marker_of_last(ivan: &Ivan, path: &str) -> String {
     let seen = ivan.github().front().journal();
     let last = seen.iter().rev().find(|one| one.is("POST", path)).unwrap();
@@ -21,8 +21,8 @@ fn marker_of_last(ivan: &Ivan, path: &str) -> String {
     marker_of(body).expect("it bears a marker")
 }
 
-/// An issue that never arrived is looked for while others that we made bear its marker in every place that a person
-/// can write to: none of them is taken for it.
+/// An issue that never arrived is searched for. Other writes of Ivan's have its marker in every place that a person can
+/// write to: none of them is taken for it.
 #[tokio::test]
 async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
     // Each has lanes of their own.
@@ -32,7 +32,7 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
         let lost = ivan.says(ANA, "create Fix login -s github");
         ivan.asks(front, "POST", "/issues", 1).await;
         let marker = marker_of_last(ivan, "/issues");
-        // This one's answer is not recorded when the lost one is searched for: nobody else claims it.
+        // This write's answer is not recorded during the search for the lost one, so no other operation owns it.
         front.fault(Fault::new(What::ApplyThenHang).on("POST", "/issues"));
         let described = ivan.says(BO, &format!("create Described -s github\nAs in\n{marker}"));
         ivan.applies(front, "POST", "/issues", 1).await;
@@ -63,7 +63,7 @@ async fn a_copied_marker_is_not_taken_for_an_issue_that_never_arrived() {
     .await;
 }
 
-/// The same for a comment; here it had arrived, and is found among those that pose as it.
+/// The same for a comment that has arrived or not: copies of its marker are not taken for it.
 #[rstest]
 #[case::it_arrived(What::ApplyThenDrop)]
 #[case::it_did_not(What::Drop)]
@@ -86,7 +86,7 @@ async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: What) {
         let ours = said.iter().filter(|body| body.starts_with("shipped"));
         assert_eq!(ours.count(), 1, "{said:#?}");
         assert_eq!(said.len(), 3, "{said:#?}");
-        // Each that we wrote ends in a marker of its own, and has no other.
+        // Each comment of Ivan's ends in a marker of its own, and has no other.
         let mut ends: Vec<String> = said
             .iter()
             .filter(|body| !body.starts_with("mine"))
@@ -101,7 +101,7 @@ async fn a_copied_marker_is_not_taken_for_a_comment(#[case] what: What) {
     .await;
 }
 
-/// In ClickUp nothing is hidden: a marker that is typed there is text, kept and found as such.
+/// In ClickUp nothing is hidden: a typed marker is plain text, stored and found as such.
 #[tokio::test]
 async fn in_clickup_a_marker_is_text_like_any_other() {
     ivan_test(two_tasks(), async |ivan| {

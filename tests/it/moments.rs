@@ -1,10 +1,10 @@
-//! Moments are Slack's dates, which everybody reads in their own zone; a day without a time is the same for everybody.
+//! Moments are Slack dates, shown in each reader's zone; a day without a time is the same for all readers.
 
 use serde_json::json;
 
 use crate::harness::*;
 
-/// A date of Slack's with this before it.
+/// A Slack date with this text before it.
 fn date_after(before: &str) -> String {
     format!("{before}<!date^")
 }
@@ -66,7 +66,7 @@ async fn over_http_a_moment_is_in_its_persons_zone() {
     .await;
 }
 
-/// Before anybody has written a word, Slack's zone counts: for what the API and the command line answer, and for dates.
+/// Before a person's first message, Slack's zone counts: for answers over HTTP and in the command line, and for dates.
 #[tokio::test]
 async fn whoever_has_not_written_yet_is_in_the_zone_that_slack_knows() {
     let setup = two_tasks().people().before(|sandbox| {

@@ -1,4 +1,4 @@
-//! `morning`: the first three with their reasons, what is due, what is stuck; to each person their own.
+//! `morning`: the first three tasks with their reasons, due tasks, stuck tasks; to each person their own.
 
 use chrono::Duration;
 use ivan::clock::Clock;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Four tasks: two that are overdue, one of today, and one that may wait.
+/// Four tasks: two overdue, one due today, and one that may wait.
 fn some() -> Setup {
     let ms = |days| (Clock::system().now() + Duration::days(days)).timestamp_millis();
     Setup::new().clickup_tasks([
@@ -47,7 +47,7 @@ async fn it_has_what_one_needs_to_know_before_one_begins() {
                 ]
             );
         }
-        // Its numbers are those of a list, the first is pinned, and its buttons are those of a card.
+        // Its numbers are those of a list, the first task is pinned, and its buttons are those of a card.
         ivan.dm(ANA, "done 3")
             .await
             .begins("✓ Task completed in ClickUp: Pay the bill");
@@ -144,7 +144,7 @@ async fn it_is_the_same_over_http_and_from_the_command_line() {
         let ran = ivan.cli(&["--as", "Ana", "morning"]).await;
         assert_eq!(ran.exit, 0, "{}", ran.err);
         assert!(ran.out.contains("\n1. Renew cert"), "{}", ran.out);
-        // What was shown so can be named so.
+        // The numbers of the shown list work over the command line.
         let done = ivan.cli(&["--as", "Ana", "done", "2"]).await;
         assert!(done.out.contains("Plan the party"), "{}", done.out);
         let ran = ivan.cli(&["--as", "Ana", "briefing"]).await;
@@ -165,7 +165,7 @@ async fn it_says_who_waits_for_whom() {
         ivan.dm(ANA, "morning")
             .await
             .mentions("\nBo waits for Fix the build");
-        // It is not Bo's business that somebody waits for Ana, and what he waits for is not his to begin.
+        // Bo is not told that a person waits for Ana, and his own blocked task is not offered.
         let told = ivan.dm(BO, "morning").await;
         told.mentions("1 task waits for another (`list blocked`)");
         assert!(!told.text().contains("waits for Fix"), "{}", told.text());

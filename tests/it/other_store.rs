@@ -1,5 +1,5 @@
-//! What stands in Slack outlives the store: an older copy is put back, or the store is removed. Buttons, forms, numbers and
-//! threads of the time that was lost then mean what they meant, or nothing; never another task.
+//! Slack keeps messages when the store is replaced by an older copy, or removed. Buttons, forms, numbers and threads
+//! from the lost time then keep their meaning, or have none; they never mean another task.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn three_tasks() -> Setup {
     ])
 }
 
-/// Copies the store as it is now, while the daemon runs.
+/// Copies the store while the daemon runs.
 fn copied(ivan: &Ivan) -> PathBuf {
     let copy = ivan.folder().join("copy.db");
     let _ = std::fs::remove_file(&copy);
@@ -29,8 +29,8 @@ fn copied(ivan: &Ivan) -> PathBuf {
     copy
 }
 
-/// People delete what they typed after the copy was taken. What is still in the DMs' history is heard again and done again,
-/// which is another story: here only the answers stand there.
+/// People delete their messages from after the copy. Messages that stay in the DMs' history are processed again, which
+/// is another story: here only the answers stay.
 fn takes_back_what_it_does_not_know(ivan: &Ivan, copy: &Path) {
     let copy = rusqlite::Connection::open(copy).unwrap();
     let knows = |ts: &str| -> bool {
@@ -49,7 +49,7 @@ fn takes_back_what_it_does_not_know(ivan: &Ivan, copy: &Path) {
     }
 }
 
-/// Stops the daemon; `copy` stands in the place of its store then, or nothing.
+/// Stops the daemon and replaces its store by `copy`, or removes it.
 async fn loses_the_store(ivan: &mut Ivan, copy: Option<PathBuf>) {
     assert!(ivan.stop().await.success());
     for name in ["ivan.db", "ivan.db-wal", "ivan.db-shm"] {
@@ -61,7 +61,7 @@ async fn loses_the_store(ivan: &mut Ivan, copy: Option<PathBuf>) {
     }
 }
 
-/// A message of ours as it stood when it was last looked at.
+/// A message of Ivan's as last seen.
 struct Old {
     posted: Posted,
 }
@@ -73,7 +73,7 @@ impl Old {
         }
     }
 
-    /// What the n-th button of that label is called.
+    /// The action id of button number `nth` with that label.
     fn action(&self, label: &str, nth: usize) -> String {
         let blocks = self.posted.blocks.as_array().unwrap().iter();
         let elements = blocks.flat_map(|block| {
@@ -110,17 +110,17 @@ fn wrote(ivan: &Ivan) -> usize {
     of(ivan.clickup().front()) + of(ivan.github().front())
 }
 
-/// What stands in the DM from a time that was lost.
+/// Messages in the DM from the lost time.
 struct Lost {
     /// A list of all tasks.
     list: Old,
-    /// Under it stands an Undo.
+    /// A message with an Undo button.
     commented: Old,
-    /// The task that had the row which another one has in the time that counts.
+    /// The task whose row belongs to another task after the restore.
     title: String,
 }
 
-/// Tasks are made in a time that is lost then. Somebody deletes them, and makes another, before the daemon knows of either.
+/// Makes tasks whose records are lost. They are deleted, and another is made, before the daemon sees either change.
 async fn with_rows_that_differ(ivan: &mut Ivan) -> Lost {
     ivan.dm(ANA, "current").await;
     let copy = copied(ivan);
@@ -152,7 +152,7 @@ async fn with_rows_that_differ(ivan: &mut Ivan) -> Lost {
 }
 
 impl Lost {
-    /// Which line of the list is about a task.
+    /// The line of the list for a task.
     fn line_of(&self, title: &str) -> usize {
         let blocks = self.list.posted.blocks.as_array().unwrap();
         let is_of = |block: &Value| block["text"]["text"].to_string().contains(title);
@@ -169,7 +169,7 @@ async fn a_button_of_a_list_from_a_time_that_was_lost_completes_no_other_task() 
         for title in ["Call Bo", "Renew cert", "Write the runbook", "Order labels"] {
             ivan.clickup().task(title).is("to do");
         }
-        // What is there in both times is what it was.
+        // A row of both times keeps its meaning.
         let line = lost.line_of("Write the runbook");
         let told = lost.list.pressed(ivan, "Done", line).await;
         assert!(
@@ -186,7 +186,7 @@ async fn an_undo_from_a_time_that_was_lost_takes_back_nothing_newer() {
     ivan_test(three_tasks(), async |ivan| {
         let lost = with_rows_that_differ(ivan).await;
         let call = ivan.clickup().task("Call Bo").id().to_owned();
-        // As many commands as there were in the time that was lost.
+        // As many commands as in the lost time.
         let path = format!("/tasks/clickup%3A{call}/comment");
         let texts = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
         for text in texts {
@@ -220,7 +220,7 @@ async fn every_button_of_a_card_whose_task_is_not_there_any_more_is_answered_and
         for label in ["Done", "Next", "Snooze"] {
             assert_eq!(card.pressed(ivan, label, 0).await, TOLD, "{label}");
         }
-        // That no form opens is told where it was to open.
+        // A form that does not open causes an ephemeral notice at its place.
         let (dm, told) = (ivan.slack().dm(ANA), whispers(ivan.slack(), ANA).len());
         ivan.slack()
             .clicks(ANA, &dm, &card.posted.ts, &card.action("Comment", 0));
@@ -231,7 +231,7 @@ async fn every_button_of_a_card_whose_task_is_not_there_any_more_is_answered_and
             })
             .await;
         }
-        // The Home tab stands as it was published last.
+        // The Home tab is still the one published last.
         let action = home.to_string();
         let action = action.split(&format!("\"done:clickup:{milk}")).count();
         assert!(action > 1, "it was there: {home:#}");
@@ -256,7 +256,7 @@ async fn a_removed_store_knows_the_tasks_of_old_buttons_and_no_commands() {
         let commented = Old::of(&ivan.dm(ANA, "comment on 1: nearly").await);
         let first = row(ivan, "Write the runbook");
         loses_the_store(ivan, None).await;
-        // Rows are given in the order of reading.
+        // Row ids follow the order of reading.
         ivan.clickup().add_task(json!({"name": "Call Bo"}));
         ivan.clickup().delete_task("Renew cert");
         ivan.start().await;
@@ -312,7 +312,7 @@ async fn a_form_that_was_open_means_its_task_and_its_person() {
         };
         let (comment, create) = (called("ivan_comment"), called("ivan_create"));
         loses_the_store(ivan, None).await;
-        // In another order their rows are each other's.
+        // In another order they have each other's rows.
         ivan.reconfigure(|_| Setup::new().config(&people("Bo", "Ana")));
         ivan.clickup()
             .add_task(json!({"name": "Call Bo", "assignees": [ANA_CLICKUP]}));
@@ -336,7 +336,7 @@ async fn a_form_that_was_open_means_its_task_and_its_person() {
     .await;
 }
 
-// ------------------------------------------------------------ what is typed
+// ------------------------------------------------------------ typed commands
 
 #[tokio::test]
 async fn what_was_shown_in_a_time_that_was_lost_is_not_completed_by_guess() {
@@ -348,7 +348,7 @@ async fn what_was_shown_in_a_time_that_was_lost_is_not_completed_by_guess() {
         ivan.dm(ANA, "comment started").await.begins("✓ ");
         loses_the_store(ivan, Some(copy)).await;
         ivan.start().await;
-        // She means the runbook; the store thinks of the certificate.
+        // She means the runbook; the store has the certificate.
         ivan.dm(ANA, "undo")
             .await
             .begins("✗ My data is older than your last actions");
@@ -359,7 +359,7 @@ async fn what_was_shown_in_a_time_that_was_lost_is_not_completed_by_guess() {
         for title in ["Renew cert", "Write the runbook", "Order labels"] {
             ivan.clickup().task(title).is("to do");
         }
-        // What has been shown since, is meant; after a restart, too.
+        // A task shown since then is meant; after a restart too.
         ivan.dm(ANA, "done")
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
@@ -386,7 +386,7 @@ async fn a_number_of_a_list_from_a_time_that_was_lost_completes_nothing() {
         loses_the_store(ivan, Some(copy)).await;
         ivan.start().await;
         ivan.dm(ANA, "done 2").await.begins("✗ ");
-        // Over a slash command it is the same: its author has seen what stands in their DM.
+        // The same with a slash command: its author has seen the messages in their DM.
         let told = ivan.slash(ANA, GENERAL, "done 2").await;
         assert!(told.starts_with('✗'), "{told}");
         for title in ["Renew cert", "Write the runbook", "Order labels"] {
@@ -413,7 +413,7 @@ async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_curren
         ivan.start().await;
         const TOLD: &str =
             "✗ I don't remember which task this thread is about, so nothing changed.";
-        // So that the current task has been shown by this store.
+        // So that this store has shown the current task.
         ivan.dm(ANA, "current").await.mentions("Renew cert");
         for text in ["done", "comment seen", "start"] {
             ivan.says_under(ANA, &lost, text)
@@ -435,7 +435,7 @@ async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_curren
         for title in ["Renew cert", "Write the runbook", "Buy milk"] {
             ivan.clickup().task(title).is("to do");
         }
-        // Named, it is done; and under what the store knows, or nobody has answered, all is as ever.
+        // With its name it is done. Under messages that the store has, or that have no answer, nothing changes.
         let cert = ivan.clickup().task("Renew cert").id().to_owned();
         ivan.says_under(ANA, &lost, &format!("done clickup:{cert}"))
             .settles()

@@ -1,4 +1,4 @@
-//! P1: what was acknowledged to Slack, or answered 2xx over HTTP, is on the disk.
+//! P1: a message acknowledged to Slack, or a request answered 2xx over HTTP, is on the disk.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::deeds::*;
 use crate::harness::*;
 
-/// Long enough for Ivan to do what it must not, while nothing else happens that could be awaited.
+/// Long enough for Ivan to do the forbidden thing, while no other event can be awaited.
 const A_MOMENT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_write_that_was_answered_200_is_known_after_a_crash() {
             .await;
         assert_eq!(status, 200, "{first}");
         ivan.kill_and_restart().await;
-        // Whoever did not hear the answer asks again.
+        // A client without an answer asks again.
         let (status, again) = ivan.http_with("POST", "/tasks", Some(body), &key).await;
         assert_eq!(
             (status, &again["task_id"]),

@@ -1,5 +1,5 @@
 //! P2: a command has its effect in the source once: through lost answers, refusals, crashes at any instant, and
-//! requests that arrive twice. After each story there is one effect, one answer, and the answer is true.
+//! duplicate requests. After each story there is one effect and one answer, and the answer is true.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
     }
 }
 
-// ------------------------------------------------------------ answers that are lost, and refusals
+// ------------------------------------------------------------ lost answers and refusals
 
 #[rstest]
 #[case::the_connection_breaks(What::ApplyThenDrop)]
@@ -38,7 +38,7 @@ async fn a_write_whose_answer_is_lost_happens_once(#[case] what: What) {
     .await;
 }
 
-/// Nobody can tell these from the above: the source is searched, twice, before it is written to again.
+/// Ivan cannot distinguish these from the above: it searches the source twice before it writes again.
 #[rstest]
 #[case::the_connection_breaks(What::Drop)]
 #[case::it_is_overloaded(What::answer(503, "{}"))]
@@ -57,9 +57,9 @@ async fn a_write_that_never_arrived_happens_once(#[case] what: What) {
 #[tokio::test]
 async fn a_write_that_meets_a_rate_limit_happens_once_when_that_is_over() {
     ivan_test(six_deeds(), async |ivan| {
-        // Longer than it takes to tell of it, on a busy machine.
+        // Longer than the notice takes on a busy machine.
         let window = Duration::from_secs(4);
-        // Clickup says when the window ends; GitHub how long to wait, with the 403 of its secondary limit.
+        // ClickUp gives the end of the window; GitHub the time to wait, with the 403 of its secondary limit.
         ivan.clickup().rate_limit_for(0, window);
         ivan.github().secondary_limit(1, Some(4));
         all_are_typed(ivan);
@@ -107,7 +107,7 @@ async fn a_listing_that_lags_behind_makes_nothing_twice() {
             deed.goes_wrong(ivan, What::ApplyThenDrop);
         }
         all_are_typed(ivan);
-        // The four that leave a trace are searched for, and not listed yet.
+        // The four with a marker are searched for, and not listed yet.
         ivan.logs_times("looking once more", 4).await;
         ivan.clickup().lag(false);
         ivan.github().lag(false);
@@ -116,8 +116,8 @@ async fn a_listing_that_lags_behind_makes_nothing_twice() {
     .await;
 }
 
-/// A source goes on with a request whose sender has left: it is applied long after the connection broke, or the process
-/// died. (A completion may arrive twice: that changes nothing.)
+/// A source applies a request after its sender has left: long after the connection broke or the process died. (A
+/// completion may arrive twice: that changes nothing.)
 #[rstest]
 #[case::the_connection_broke(false)]
 #[case::the_process_died(true)]
@@ -144,7 +144,7 @@ async fn a_write_that_arrives_late_makes_nothing_twice(#[case] dies: bool) {
         for (place, deed) in deeds.iter().enumerate() {
             deed.happens_once(ivan, place).await;
         }
-        // Whatever was sent has arrived by now.
+        // Every request has arrived by now.
         for front in [ivan.clickup().front(), ivan.github().front()] {
             let posts = |seen: &[Seen]| {
                 let mut posts = seen.iter().filter(|one| one.method == "POST");
@@ -175,7 +175,7 @@ async fn a_crash_between_commit_and_write_loses_nothing() {
             .into_iter()
             .zip(asked)
         {
-            // One request of each lane at least.
+            // At least one request of each lane.
             ivan.within(
                 "all lanes ask",
                 front.until(|seen| seen.len() >= before + 3),
@@ -203,7 +203,7 @@ async fn a_crash_between_write_and_recording_makes_nothing_twice() {
         }
         ivan.kill_and_restart().await;
         all_happen_once(ivan).await;
-        // Slack saw no acknowledgement of its own, or thinks so.
+        // Slack got no acknowledgement, or repeats as if it had got none.
         for envelope in ivan.slack().envelopes() {
             ivan.slack().redeliver(&envelope.id);
         }
@@ -224,7 +224,7 @@ async fn a_crash_during_the_search_makes_nothing_twice() {
             deed.is_applied(ivan).await;
         }
         let (clickup, github) = (ivan.clickup().front(), ivan.github().front());
-        // GitHub's listing of issues shows the new one unhindered; the other three searches get no answer.
+        // GitHub's listing of issues shows the new one normally; the other three searches get no answer.
         let searches = [
             (clickup, "/comment"),
             (clickup, "/list/901100000001/task"),
@@ -315,7 +315,7 @@ async fn a_disk_that_fails_when_the_answer_is_recorded_makes_nothing_twice() {
     .await;
 }
 
-// ------------------------------------------------------------ what is not ours
+// ------------------------------------------------------------ effects of others
 
 #[tokio::test]
 async fn what_is_said_twice_on_purpose_is_there_twice() {
@@ -325,7 +325,7 @@ async fn what_is_said_twice_on_purpose_is_there_twice() {
             deed.is_typed(ivan);
         }
         all_happen_once(ivan).await;
-        // The second of each is searched for, and the first found: it is not the second's.
+        // The second of each is searched for, and the first is found: it does not belong to the second.
         for (front, path) in [
             (clickup, "/comment"),
             (clickup, "/list/"),
@@ -360,7 +360,7 @@ async fn what_is_said_twice_on_purpose_is_there_twice() {
 #[tokio::test]
 async fn what_others_write_is_not_taken_for_ours() {
     ivan_test(six_deeds(), async |ivan| {
-        // She would hear of Bo's as soon as a poll finds them.
+        // Otherwise she would be told of Bo's as soon as a poll finds them.
         ivan.dm(ANA, "mute").await;
         for deed in &DEEDS {
             deed.goes_wrong(ivan, What::Drop);
@@ -371,7 +371,7 @@ async fn what_others_write_is_not_taken_for_ours() {
         ivan.asks(ivan.clickup().front(), "POST", "/comment", 1)
             .await;
         ivan.asks(ivan.clickup().front(), "POST", "/list/", 1).await;
-        // Bo does the very same by hand, marker and all.
+        // Bo does exactly the same by hand, marker included.
         let lost = ivan.github().front().journal();
         let lost = lost
             .iter()
@@ -385,7 +385,7 @@ async fn what_others_write_is_not_taken_for_ours() {
             .comment_by("Write the runbook", BO_CLICKUP, "shipped");
         ivan.clickup()
             .add_task(json!({"name": "Buy milk", "creator": BO_CLICKUP}));
-        // Ana quotes the marker to Ivan, who writes it under the same account.
+        // Ana quotes the marker to Ivan, which writes it under the same account.
         let marker = lost.rsplit("\n\n").next().unwrap();
         ivan.says(ANA, &format!("comment on #1: as in {marker}"))
             .settles()
@@ -408,7 +408,7 @@ async fn what_others_write_is_not_taken_for_ours() {
 
 #[tokio::test]
 async fn two_people_who_say_the_same_are_both_heard() {
-    // Signed they would not be the same.
+    // With signatures the texts would differ.
     let world = Setup::new()
         .config("outbox.signature = false")
         .people()
@@ -430,7 +430,7 @@ async fn two_people_who_say_the_same_are_both_heard() {
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
         cert.has_comments(["shipped", "shipped"]);
-        // And each hears of the other's.
+        // Each is told of the other's.
         for (who, by) in [(ANA, "Bo"), (BO, "Ana")] {
             let said = format!("{by} commented on Renew cert in ClickUp: “shipped”");
             ivan.is_told(who).answers().await.replies(&said);
@@ -439,8 +439,8 @@ async fn two_people_who_say_the_same_are_both_heard() {
     .await;
 }
 
-/// ClickUp shows what was written without Markdown's signs. It is known again after a lost answer and when it comes back by
-/// webhook, and can be taken back.
+/// ClickUp shows the text without Markdown's marks. It is recognized after a lost answer and when it comes back by
+/// webhook, and can be undone.
 #[rstest]
 #[case::code("run `make test`")]
 #[case::emphasis("**Stop**, ~~wait~~ go on")]

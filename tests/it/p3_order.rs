@@ -1,11 +1,11 @@
-//! P3: one person's commands on one task take effect in the order they were typed; a slow source delays nobody else.
+//! P3: one person's commands on one task take effect in the order they were typed; a slow source delays no one else.
 
 use ivan::sandbox::front::{Fault, Front, Gate, What};
 use serde_json::json;
 
 use crate::harness::*;
 
-/// Everything that can be repeated at once goes wrong with the comments of a task.
+/// Every fault that allows an immediate retry, on the comments of a task.
 fn is_flaky(front: &Front) {
     let bad_gateway = || What::ApplyThenAnswer {
         status: 502,
@@ -59,7 +59,7 @@ async fn a_command_waits_for_the_one_before_it_on_the_same_task() {
         ivan.says(ANA, &format!("comment on clickup:{}: before", cert.id()));
         ivan.asks(front, "POST", "/comment", 1).await;
         let done = ivan.says(ANA, &format!("done clickup:{}", cert.id()));
-        // Queued behind the comment, which nobody has answered.
+        // Queued behind the comment, which has no answer yet.
         done.answers()
             .await
             .begins("… Completion queued: Renew cert");
@@ -102,7 +102,7 @@ async fn a_hanging_source_delays_nobody_on_the_other() {
             .settles()
             .await
             .begins("✓ Issue closed");
-        // Nor herself: what she does there has its effect before the other has any.
+        // Nor her other task: its command takes effect before the stuck one.
         let anas = ivan.says(ANA, "done #2");
         ivan.applies(ivan.github().front(), "PATCH", "/issues/2", 1)
             .await;
@@ -141,7 +141,7 @@ async fn a_stuck_lane_delays_no_second_person_even_on_the_same_task() {
             ivan.says(BO, &format!("comment on clickup:{}: from Bo", task.id()))
                 .settles()
                 .await;
-            // Ana's own answer is outstanding still.
+            // Ana's own answer is still outstanding.
             let said = format!("Bo commented on {title} in ClickUp: “from Bo”");
             ivan.is_told(ANA).answers().await.replies(&said);
         }
@@ -179,7 +179,7 @@ async fn a_task_by_two_names_is_one_lane() {
             ANA,
             "comment on https://app.clickup.com/t/9001/OPS-12: four",
         );
-        // Whatever was typed behind the first waits for it.
+        // Later commands wait for the first.
         ivan.answer(ANA, 3)
             .answers()
             .await
@@ -200,7 +200,7 @@ async fn a_task_by_two_names_is_one_lane() {
 #[tokio::test]
 async fn what_was_typed_first_and_arrives_later_goes_first_while_that_is_possible() {
     ivan_test(two_issues(), async |ivan| {
-        // Slack takes its time to say who Ana is.
+        // Slack answers late who Ana is.
         let gate = Gate::new();
         let front = ivan.slack().front();
         front.fault(Fault::new(What::Wait(gate.clone())).on("GET", "users.info"));

@@ -1,8 +1,8 @@
-//! P4: whatever was lost, repeated, late or reordered, local state equals the source once a poll has succeeded.
+//! P4: after lost, repeated, late or reordered deliveries, local state equals the source once a poll has succeeded.
 //!
 //! Random histories: people change things in both sources, Ivan writes too, deliveries get lost, doubled, held and
-//! reversed, the daemon is killed in between. A failure names its seed; `IVAN_P4_SEED=n` runs that one alone, and
-//! `IVAN_P4=1000` runs so many.
+//! reversed, and the daemon is killed in between. A failure names its seed; `IVAN_P4_SEED=n` runs that one alone, and
+//! `IVAN_P4=1000` runs that many.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Histories that run where nothing is said, and steps of each.
+/// The number of histories by default, and of steps in each.
 const HISTORIES: u64 = 3;
 const STEPS: usize = 25;
 
@@ -68,7 +68,7 @@ async fn history(ivan: &mut Ivan, seed: u64) {
     );
 }
 
-/// One thing that happens; what it was.
+/// One step; returns its description.
 async fn step(ivan: &mut Ivan, rng: &mut Rng) -> String {
     let tasks = ivan.clickup().tasks();
     let task = tasks
@@ -133,7 +133,7 @@ async fn step(ivan: &mut Ivan, rng: &mut Rng) -> String {
     format!("{task} {issue} {name}")
 }
 
-/// Title, state and last activity (ms) of everything that is mirrored, by id.
+/// Title, state and last activity (ms) of every mirrored task, by id.
 type Known = BTreeMap<String, (String, bool, i64)>;
 
 async fn local(ivan: &Ivan) -> Known {
@@ -166,7 +166,7 @@ fn truth(ivan: &Ivan) -> Known {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let done = ["done", "closed"].contains(&text(&task["status"]["type"]).as_str());
         let id = text(&task["id"]);
-        // A comment does not move the task itself.
+        // A comment does not change the task's own time.
         let updated: i64 = text(&task["date_updated"]).parse().unwrap();
         let commented = ivan.clickup().task(&id).commented_at();
         let active = updated.max(commented.unwrap_or_default());

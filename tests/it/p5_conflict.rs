@@ -1,4 +1,4 @@
-//! P5: the source is right. What it says now decides, and the person is told what happened there.
+//! P5: the source is right. Its current state decides, and the person learns it.
 
 use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::harness::*;
 
 const OTHER_LIST: &str = "901100000002";
 
-// ------------------------------------------------------------ already so
+// ------------------------------------------------------------ tasks already in that state
 
 #[tokio::test]
 async fn a_task_completed_elsewhere_is_a_success_that_says_so() {
@@ -18,7 +18,7 @@ async fn a_task_completed_elsewhere_is_a_success_that_says_so() {
         let answer = ivan.dm(ANA, "done").await;
         answer.begins("✓ Note: Renew cert was already shipped in ClickUp, on ");
         answer.mentions(" (completed externally). Next: Write the runbook");
-        // It was not written over.
+        // It was not overwritten.
         ivan.clickup().task("Renew cert").is("shipped");
     })
     .await;
@@ -56,7 +56,7 @@ async fn over_http_what_was_already_so_is_a_success_with_conflict() {
 #[tokio::test]
 async fn closing_in_the_moment_of_a_lost_answer_is_told_apart_from_our_own() {
     ivan_test(two_issues(), async |ivan| {
-        // Ours never arrives, and Bo closes it before we try again.
+        // Ivan's request never arrives, and Bo closes it before the retry.
         let front = ivan.github().front();
         front.fault(Fault::new(What::Hang).on("PATCH", "/issues/1"));
         ivan.says(ANA, "done #1");
@@ -69,7 +69,7 @@ async fn closing_in_the_moment_of_a_lost_answer_is_told_apart_from_our_own() {
     .await;
 }
 
-// ------------------------------------------------------------ reopened since
+// ------------------------------------------------------------ tasks reopened meanwhile
 
 #[tokio::test]
 async fn what_was_reopened_since_a_lost_answer_stays_open() {
@@ -93,7 +93,7 @@ async fn what_had_been_reopened_before_is_closed_all_the_same() {
     ivan_test(two_issues(), async |ivan| {
         ivan.github().close_as(REPO, 1, "bo");
         ivan.github().reopen_as(REPO, 1, "bo");
-        // The first attempt never arrives; that somebody comments meanwhile reopens nothing.
+        // The first attempt never arrives; a comment meanwhile reopens nothing.
         let front = ivan.github().front();
         front.fault(Fault::new(What::Hang).on("PATCH", "/issues/1"));
         ivan.says(ANA, "done #1");
@@ -110,12 +110,12 @@ async fn what_had_been_reopened_before_is_closed_all_the_same() {
     .await;
 }
 
-// ------------------------------------------------------------ the list and the task are not what they were
+// ------------------------------------------------------------ lists and tasks that changed
 
 #[tokio::test]
 async fn a_status_that_was_renamed_in_the_list_is_found_anew() {
     ivan_test(two_tasks(), async |ivan| {
-        // Now the list's statuses are known.
+        // Now the list's statuses are cached.
         let runbook = ivan.clickup().task("Write the runbook");
         ivan.dm(ANA, &format!("done clickup:{}", runbook.id()))
             .await
@@ -178,7 +178,7 @@ async fn what_moved_out_of_sight_is_refused_and_leaves_the_queue() {
         // Nothing was written to either.
         ivan.github().issue("other/place", number).is("open");
         assert_ne!(ivan.clickup().task("Renew cert").status(), "closed");
-        // Back again, it is work again.
+        // In a followed list again, it is work again.
         let inbox = ivan.clickup().list_id().to_owned();
         ivan.clickup().move_task("Renew cert", &inbox);
         let (status, answer) = ivan
@@ -193,7 +193,7 @@ async fn what_moved_out_of_sight_is_refused_and_leaves_the_queue() {
 #[tokio::test]
 async fn what_is_locked_or_archived_is_refused_with_what_to_do() {
     ivan_test(two_issues(), async |ivan| {
-        // Whoever may push may comment on what is locked.
+        // People with push access may comment on locked issues.
         ivan.github().permit(REPO, false, false);
         ivan.github().lock_issue(REPO, 1, true);
         let answer = ivan.dm(ANA, "comment on #1: shipped").await;
@@ -216,7 +216,7 @@ async fn what_is_locked_or_archived_is_refused_with_what_to_do() {
     .await;
 }
 
-// ------------------------------------------------------------ names
+// ------------------------------------------------------------ renamed places
 
 #[tokio::test]
 async fn a_renamed_repository_goes_on_working() {
@@ -252,7 +252,7 @@ async fn a_name_that_a_stranger_took_gets_no_write() {
             .begins("✓ Issue closed in GitHub: Login fails");
         let answer = ivan.dm(ANA, "create Fix login -s github").await;
         answer.begins("✗ Not created: Fix login. acme/widgets is another repository in GitHub now");
-        // Also by a daemon that has only its store to know better from.
+        // Also by a daemon that has the new name in its store only.
         ivan.kill_and_restart().await;
         ivan.dm(ANA, "comment on #2: shipped")
             .await
@@ -275,7 +275,7 @@ async fn a_name_that_a_stranger_took_gets_no_write() {
     .await;
 }
 
-// ------------------------------------------------------------ the token
+// ------------------------------------------------------------ a revoked token
 
 #[tokio::test]
 async fn with_a_revoked_token_nothing_is_lost_and_all_goes_on_once_it_works() {
@@ -297,7 +297,7 @@ async fn with_a_revoked_token_nothing_is_lost_and_all_goes_on_once_it_works() {
         }
         ivan.clickup().accept_token();
         ivan.github().accept_token();
-        // A read that works wakes what waits.
+        // A successful read wakes the waiting writes.
         let (_, answer) = ivan.http("POST", "/sync", None).await;
         assert_eq!(
             answer["sources"]["clickup"]["error"],

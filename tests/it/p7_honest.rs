@@ -1,4 +1,4 @@
-//! P7: the person always learns the real outcome, in one message that says the truth at any time.
+//! P7: the person always learns the real outcome, in one message that is true at any time.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ async fn what_waits_is_taken_up_as_soon_as_its_source_answers_somebody() {
             .await;
         first.begins("… ");
         ivan.clickup().front().up();
-        // Nobody waits for the minute that the first would have to wait.
+        // The second does not wait out the minute of the first.
         ivan.dm(ANA, &format!("comment on clickup:{}: second", runbook.id()))
             .await
             .begins("✓ ");
@@ -157,7 +157,7 @@ async fn a_refusal_says_why_and_that_nothing_was_done() {
                 answer.text()
             );
         }
-        // It is still to be done, and shown as that.
+        // It is still to do, and listed as such.
         let list = ivan.dm(ANA, "list").await;
         list.mentions("Renew cert").mentions("Login fails");
     })
@@ -228,7 +228,7 @@ async fn what_is_refused_after_a_lost_answer_may_have_been_applied() {
         for deed in &DEEDS {
             deed.is_applied(ivan).await;
         }
-        // Nobody can look any more whether they arrived.
+        // It is no longer possible to check whether they arrived.
         ivan.clickup().move_task("Renew cert", "901100000002");
         ivan.clickup().delete_task("Write the runbook");
         ivan.github().hide_repo(REPO, true);
@@ -248,7 +248,7 @@ async fn what_waits_for_a_source_that_is_no_longer_configured_is_given_up() {
     let world = six_deeds();
     ivan_test(world, async |ivan| {
         let [comment, done, ..] = DEEDS;
-        // One may have worked, the other certainly was not.
+        // One may have worked; the other cannot have.
         comment.goes_wrong(ivan, What::ApplyThenHang);
         ivan.clickup()
             .front()
@@ -283,7 +283,7 @@ async fn a_reply_whose_answer_is_lost_is_posted_once() {
         ivan.dm(ANA, "create Buy milk")
             .await
             .replies("✓ Task created in ClickUp: Buy milk");
-        // It was looked for before anything else is said.
+        // It was looked for before the next message is posted.
         ivan.dm(ANA, "create Buy bread")
             .await
             .replies("✓ Task created in ClickUp: Buy bread");

@@ -1,5 +1,5 @@
-//! Every kind of message, form and Home tab that Ivan sends, in a world of odd titles: the sandbox refuses what Slack
-//! would, and what is refused never arrives.
+//! Every kind of message, form and Home tab of Ivan's, with odd titles: the sandbox refuses a payload that Slack would
+//! refuse, and a refused one never arrives.
 
 use ivan::sandbox::slack::Slack;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::*;
 const RANDOM: &str = "C0RND01";
 const GENERAL: &str = "C0GEN01";
 
-/// What people call things, and describe them by.
+/// Titles and descriptions as people write them.
 fn odd(number: usize) -> String {
     let odd = [
         "<!channel> & <@U0BOB01> \"quoted\" `code` *bold* ~struck~ _slanted_".to_owned(),
@@ -27,7 +27,7 @@ fn odd(number: usize) -> String {
     format!("{} {number}", odd[number % odd.len()])
 }
 
-/// A hundred tasks and thirty issues of Ana's, and somebody else with a long name.
+/// A hundred tasks and thirty issues of Ana's, and a colleague with a long name.
 fn an_odd_world() -> Setup {
     Setup::new().webhooks().people().before(|sandbox| {
         for number in 0..100 {
@@ -62,7 +62,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
             home.ends_with("(`slack.thread_replies`).\n"),
             "all of it has room: {home}"
         );
-        // What is whispered is laid out like anything else, and needs not wait for the pace of a conversation.
+        // Ephemeral messages have the same layout, and no pace of a conversation delays them.
         for typed in [
             "current",
             "next",
@@ -120,7 +120,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
         for typed in ["list 50", "done"] {
             ivan.dm(ANA, typed).await;
         }
-        // What others do, said at once and held.
+        // Changes by others, announced at once and held.
         for number in [11, 16] {
             ivan.clickup()
                 .comment_by(&odd(number), BO_CLICKUP, &odd(number + 1));
@@ -169,7 +169,7 @@ async fn whatever_things_are_called_every_message_form_and_home_is_one_that_slac
     .await;
 }
 
-/// Nothing was refused, nothing mentions anybody, and whoever sees no blocks reads the same.
+/// No payload was refused, none mentions a person, and the text without blocks has the same content.
 fn everything_was_taken(ivan: &Ivan) {
     let refused: i64 = ivan.sql("SELECT count(*) FROM messages WHERE dropped IS NOT NULL");
     assert_eq!(refused, 0, "{}", ivan.log());
@@ -197,7 +197,7 @@ fn everything_was_taken(ivan: &Ivan) {
     shown.extend(slack.views().iter().map(|view| view["blocks"].to_string()));
     for text in &shown {
         let commands = |c: char| c.is_control() && c != '\n';
-        // Of JSON, in which they are escaped.
+        // In JSON they are escaped.
         let is_tame = !text.contains(commands) && !text.contains("\\u00");
         assert!(is_tame, "a control character in {text:?}");
         for ping in ["<!channel", "<!here", "<@U", "<https://evil"] {

@@ -1,9 +1,9 @@
-//! People: each has a queue and a pin of their own, and nobody else is served.
+//! People: each has a queue and a pin of their own, and no one else is served.
 
 use crate::harness::*;
 use serde_json::json;
 
-/// Ana and Bo, with a task and an issue each, and one task that is both's.
+/// Ana and Bo, with a task and an issue each, and one task of both.
 fn shared() -> Setup {
     Setup::new()
         .people()

@@ -1,16 +1,16 @@
-//! Who is who: a mention is an id, and a Slack id is the person.
+//! Identity: a mention is an id, and a Slack id is the person.
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Ana, and a colleague whose display name in Slack is another.
+/// Ana, and a colleague with another display name in Slack.
 const PEOPLE: &str = "outbox.signature = false\n\
      [[people]]\nname = \"Ana\"\nslack = \"U0ANN01\"\ngithub = \"ana\"\nclickup = \"4242\"\n\
      [[people]]\nname = \"Robert\"\nslack = \"U0BOB01\"\ngithub = \"bo\"\nclickup = \"4243\"";
 
-/// Somebody who is none of them, and calls himself as one.
+/// A third person, who has the colleague's name.
 const OTHER: &str = "U0000008";
 
 fn mentions() -> Setup {
@@ -71,7 +71,7 @@ async fn a_mention_is_an_id_on_every_surface(
         assert!(said.starts_with("✓ Comment added"), "{said}");
         let comment = ivan.github().issue(REPO, 2).raw_comments().remove(0);
         assert!(comment.starts_with("@bo please look"), "{comment}");
-        // Of what was said in a channel nobody is told.
+        // A comment from a channel causes no notice.
         if !matches!(place, Where::Channel) {
             ivan.is_told(BO).answers().await.mentions("please look");
         }
@@ -79,7 +79,7 @@ async fn a_mention_is_an_id_on_every_surface(
     .await;
 }
 
-/// The colleague of that name is never meant.
+/// The colleague of the same name is never meant.
 #[rstest]
 #[tokio::test]
 async fn somebody_who_is_nobody_here_is_assigned_nothing(
@@ -159,7 +159,7 @@ fn people(ana: &[&str; 2], bo: &[&str; 2]) -> String {
     one(ana) + &one(bo)
 }
 
-/// Ana has linked an account, snoozed, set, commented and muted nothing.
+/// Ana links an account, sets quiet hours, lists, comments and snoozes.
 async fn lives_here(ivan: &Ivan) {
     ivan.dm(ANA, "link clickup ana@acme.test").await.begins("✓");
     ivan.dm(ANA, "quiet 3:00-3:05").await.begins("✓");
@@ -168,7 +168,7 @@ async fn lives_here(ivan: &Ivan) {
     ivan.dm(ANA, "snooze 2 3d").await.begins("✓");
 }
 
-/// Stops, and starts with other people.
+/// Stops, and starts with other people in bot.toml.
 async fn begins_with(ivan: &mut Ivan, before: &str, after: &str) {
     assert!(ivan.stop().await.success());
     let path = ivan.folder().join("bot.toml");
@@ -205,7 +205,7 @@ async fn with_another_name_everything_stays() {
             .await
             .replies("1. Renew cert · ClickUp · to do");
         ivan.dm(ANA, "log").await.mentions("a secret");
-        // Who has her former name has nothing of it.
+        // The person who now has her former name has none of it.
         let log = ivan.dm(BO, "log").await.text();
         assert!(!log.contains("secret"), "{log}");
         let (status, answer) = ivan
@@ -243,7 +243,7 @@ async fn another_id_under_a_name_is_another_person() {
             .begins("✗ I have not shown you a list yet");
         ivan.dm(BO, "undo").await.begins("✗");
         ivan.dm(ANA, "list").await.begins("✗ I do not know you yet");
-        // What is told to Ann goes to her DM, and not to the former's.
+        // Notices for Ann go to her DM, and not to the former Ann's.
         let id = ivan.clickup().task("Pay the rent").id().to_owned();
         let path = format!("/tasks/clickup%3A{id}/complete");
         let (status, answer) = ivan
@@ -251,7 +251,7 @@ async fn another_id_under_a_name_is_another_person() {
             .await;
         assert_eq!(status, 200, "{answer}");
         ivan.is_told(BO).answers().await.mentions("Pay the rent");
-        // The former is back with what was theirs.
+        // The former Ann is back, with all her things.
         begins_with(ivan, &after, &before).await;
         ivan.dm(ANA, "log").await.mentions("a secret");
         ivan.dm(ANA, "whoami").await.mentions("ClickUp: Ana");
@@ -282,7 +282,7 @@ async fn the_rows_follow_the_ids(#[case] before: String, #[case] after: String) 
     .await;
 }
 
-/// A login is somebody's only if it is nobody's name.
+/// A login counts only if no person has that name.
 #[tokio::test]
 async fn an_actor_is_an_id_before_a_name_before_a_login() {
     let people = people(&["Bo", BO], &["Ana", ANA]);

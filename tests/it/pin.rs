@@ -1,4 +1,4 @@
-//! Current is pinned: `done` never completes a task that its author has not seen.
+//! The current task is pinned: `done` never completes a task that its author has not seen.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use crate::harness::*;
 use ivan::sandbox::front::{Fault, Gate, What};
 use serde_json::json;
 
-/// How long the sandbox's Slack takes to show an answer where a story needs it to be slow.
+/// Slack's delay of an answer in stories with a slow Slack.
 const SLOW: Duration = Duration::from_millis(300);
 
 fn three_tasks() -> Setup {
     two_tasks().clickup_tasks([json!({"name": "Tidy the wiki", "priority": 4})])
 }
 
-/// The next answer is shown late.
+/// Delays the next answer.
 fn slack_is_slow(ivan: &Ivan) {
     ivan.slack()
         .front()
@@ -104,7 +104,7 @@ async fn a_done_under_an_answer_that_is_not_known_to_stand_means_what_it_shows()
             .fault(Fault::new(What::ApplyThenDrop).on("POST", "/chat.postMessage"));
         let first = ivan.says(ANA, "done");
         first.settles().await.mentions("Next: Write the runbook");
-        // Ana reads it; Ivan has not heard from Slack that she can.
+        // Ana reads it; Ivan has no confirmation from Slack that it is there.
         ivan.dm(ANA, "done")
             .await
             .replies("✓ Task completed in ClickUp: Write the runbook. Next: Tidy the wiki");
@@ -112,12 +112,12 @@ async fn a_done_under_an_answer_that_is_not_known_to_stand_means_what_it_shows()
     .await;
 }
 
-/// The card that Ana answers is made again, for somebody else completes its task, before Ivan finds out that it stands there.
+/// Bo completes the task of a card before Ivan finds out that the card was posted; Ana answers the updated card.
 #[tokio::test]
 async fn a_done_under_a_card_that_changed_before_it_was_found_means_that_card() {
     ivan_test(three_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await;
-        // Her DM is looked at now, and not again.
+        // Her DM is read now, and not again.
         ivan.dm(ANA, "done")
             .await
             .mentions("Next: Write the runbook");
@@ -229,7 +229,7 @@ async fn a_pinned_issue_that_was_closed_elsewhere_is_noted_with_its_closer() {
     ivan_test(two_issues(), async |ivan| {
         ivan.dm(ANA, "current").await.mentions("Login fails");
         ivan.github().close_as(REPO, 1, "bo");
-        // Nobody has told Ivan: it sees for itself before it writes.
+        // No webhook has told Ivan: it reads the task before it writes.
         ivan.dm(ANA, "done")
             .await
             .mentions("✓ Note: Login fails was already closed in GitHub, by bo on ")

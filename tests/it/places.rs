@@ -1,4 +1,4 @@
-//! Lists and repositories that are archived, and tasks that stand in several lists.
+//! Archived lists and repositories, and tasks in several lists.
 
 use ivan::sandbox::Sandbox;
 use rstest::rstest;
@@ -41,12 +41,12 @@ async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
         assert!(ran.out.contains("; ✗ Roadmap is archived"), "{}", ran.out);
         let (_, status) = ivan.http("GET", "/status", None).await;
         assert_eq!(status["sources"]["clickup"]["archived"], json!(["Roadmap"]));
-        // Nothing is made where nobody finds it.
+        // No task is made in a place that is hidden.
         ivan.dm(BO, "create Dream -l roadmap")
             .await
             .begins("✗ The list Roadmap is archived in ClickUp.");
         assert!(ivan.clickup().tasks_named("Dream").is_empty());
-        // It is said once, and the end of it too; then the tasks are there at once.
+        // The archiving and its end are reported once each; then the tasks are back at once.
         ivan.sync().await;
         ivan.kill_and_restart().await;
         let told = ivan.is_told(ANA);
@@ -60,7 +60,7 @@ async fn tasks_of_an_archived_list_are_not_offered_and_that_is_said() {
     .await;
 }
 
-/// Which list is archived while the daemon runs, whether by the default list, and whether a full read finds it.
+/// The list that is archived while the daemon runs, the task that is left, and whether a full read finds it.
 #[rstest]
 #[case::further(ROADMAP, "Renew cert", false)]
 #[case::further_in_full(ROADMAP, "Renew cert", true)]
@@ -83,7 +83,7 @@ async fn a_list_that_is_archived_meanwhile_is_found_by_the_next_read(
         let listed = ivan.dm(BO, "list").await;
         listed.begins(&format!("1. {left}"));
         assert!(!listed.text().contains("2. "), "{}", listed.text());
-        // By its name it can still be done.
+        // A hidden task can still be completed by its name.
         let hidden = match list {
             ROADMAP => "Plan the year",
             _ => "Renew cert",
@@ -135,7 +135,7 @@ async fn issues_of_an_archived_repository_are_not_offered() {
     .await;
 }
 
-/// The Inbox alone is followed; `Plan the year` lives in the Roadmap and was added to the Inbox.
+/// Only the Inbox is followed; `Plan the year` lives in the Roadmap and was added to the Inbox.
 fn a_guest() -> Setup {
     Setup::new()
         .clickup_tasks([
@@ -155,7 +155,7 @@ async fn a_task_that_was_added_to_a_followed_list_is_followed() {
             .await
             .replies("1. Plan the year · ClickUp · backlog\n2. Renew cert · ClickUp · to do");
         let id = ivan.clickup().task("Plan the year").id().to_owned();
-        // Its statuses are those of its home, which has neither `in review` nor `complete`.
+        // Its statuses are those of its home list, which has neither `in review` nor `complete`.
         ivan.dm(ANA, &format!("start clickup:{id}"))
             .await
             .begins("✓");
@@ -165,7 +165,7 @@ async fn a_task_that_was_added_to_a_followed_list_is_followed() {
             .begins("✓ Task completed in ClickUp: Plan the year");
         ivan.clickup().task(&id).is("closed");
         ivan.dm(ANA, "undo").await.begins("✓ Undone: Plan the year");
-        // What is in no followed list at all stays out.
+        // A task in no followed list stays out.
         let other = ivan.clickup().task("Not ours").id().to_owned();
         ivan.dm(ANA, &format!("done clickup:{other}"))
             .await
@@ -175,7 +175,7 @@ async fn a_task_that_was_added_to_a_followed_list_is_followed() {
     .await;
 }
 
-/// Its webhooks name its home alone; the daemon may have been started anew since it read the task.
+/// Its webhooks name its home list alone; the daemon may have been restarted since it read the task.
 #[rstest]
 #[case::at_once(false)]
 #[case::after_a_restart(true)]
@@ -212,7 +212,7 @@ async fn a_guest_that_leaves_the_list_is_not_offered_any_more() {
         ivan.dm(BO, &format!("done clickup:{id}"))
             .await
             .mentions("in a list that I do not follow");
-        // And it is back with the next full read once it is added again.
+        // It is back with the next full read after it was added again.
         ivan.clickup().add_to_list(&id, INBOX, true);
         let body = Some(json!({"full": true}));
         assert_eq!(ivan.http("POST", "/sync", body).await.0, 200);
@@ -221,7 +221,7 @@ async fn a_guest_that_leaves_the_list_is_not_offered_any_more() {
     .await;
 }
 
-/// Both lists are followed, and one is archived: the task counts as being in the other.
+/// Both lists are followed, and one is archived: the task counts as in the other.
 #[rstest]
 #[case::its_home_at_the_start(ROADMAP, true)]
 #[case::its_home_meanwhile(ROADMAP, false)]

@@ -1,9 +1,9 @@
-//! Power loss: whatever part of the write-ahead log is left, the store opens to a prefix of what was acknowledged, and to
-//! everything whose commit lies in the part that had been synced (P1).
+//! Power loss: with any rest of the write-ahead log, the store opens to a prefix of the acknowledged work, and to all
+//! work whose commit lies in the synced part (P1).
 //!
-//! A machine that loses power keeps what was synced, and of what came after any part: nothing, a torn end, or sectors in
-//! whatever order. So the log of a daemon that was killed is cut at many bytes, and its end damaged, and each time the
-//! store is opened through the product's own code. `docs/reliability.md` has the argument from SQLite's documentation.
+//! After power loss a machine keeps the synced part, and any part of later writes: nothing, a torn end, or sectors in
+//! any order. So the log of a killed daemon is cut at many bytes and damaged at its end, and each time the store is
+//! opened with the product's own code. `docs/reliability.md` has the argument from SQLite's documentation.
 
 use std::path::Path;
 
@@ -13,14 +13,14 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// Of the log: its own header, and each frame with a page in it.
+/// Sizes in the log: its own header, and each frame with a page in it.
 const HEADER: usize = 32;
 const FRAME: usize = 24 + 4096;
 
-/// Something that was acknowledged.
+/// One piece of acknowledged work.
 #[derive(Debug)]
 struct Item {
-    /// How many rows of the store are it.
+    /// A query that counts its rows in the store.
     count: String,
     /// The length of the log when the acknowledgement had come.
     log: usize,
@@ -35,7 +35,7 @@ fn length(ivan: &Ivan) -> usize {
     usize::try_from(log.len()).unwrap()
 }
 
-/// Things of all three kinds are acknowledged, one after the other; what they are and when.
+/// Work of all three kinds is acknowledged, one after the other; returns the items.
 async fn items(ivan: &Ivan) -> Vec<Item> {
     let mut items = Vec::new();
     for number in 0..4 {
@@ -56,7 +56,7 @@ async fn items(ivan: &Ivan) -> Vec<Item> {
             .await;
         assert!(matches!(status, 200 | 202), "{answer}");
         items.push(Item {
-            // The command with its operation: one without the other would be half of it.
+            // The command with its operation: one without the other would be half an item.
             count: format!(
                 "SELECT count(*) FROM commands JOIN operations ON operations.command_id = commands.id
                  WHERE once_key = '{key}'"
@@ -76,21 +76,21 @@ async fn items(ivan: &Ivan) -> Vec<Item> {
     items
 }
 
-/// What a disk may hold of the log after power was lost.
+/// The rest of the log on the disk after power was lost.
 #[derive(Debug)]
 enum Left {
     /// It ends here.
     Cut(usize),
-    /// Its length is there, and what comes after this is zeros.
+    /// It has its length, but zeros after this offset.
     Zeros(usize),
-    /// From this on, these sectors are not what was written.
+    /// From this offset on, these sectors have other content.
     Damage(usize, Vec<usize>),
 }
 
 impl Left {
     const SECTOR: usize = 512;
 
-    /// How much of it is whole.
+    /// The length of the intact part.
     fn whole(&self) -> usize {
         match self {
             Left::Cut(end) | Left::Zeros(end) | Left::Damage(end, _) => *end,
@@ -116,7 +116,7 @@ impl Left {
     }
 }
 
-/// Where to cut: around every acknowledgement, at and in frames, in the header, and anywhere.
+/// Places to cut: around every acknowledgement, at and in frames, in the header, and at random.
 fn cuts(items: &[Item], whole: usize) -> Vec<Left> {
     let mut rng = Rng::with_seed(1);
     let first = items[0].log;
@@ -148,7 +148,7 @@ fn cuts(items: &[Item], whole: usize) -> Vec<Left> {
     left
 }
 
-/// Opens what is left, as the daemon does; which of the items are there.
+/// Opens the rest as the daemon does; returns which items are there.
 async fn opened(database: &[u8], log: &[u8], items: &[Item], left: &Left) -> Vec<bool> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ivan.db");
@@ -177,7 +177,7 @@ async fn opened(database: &[u8], log: &[u8], items: &[Item], left: &Left) -> Vec
 async fn what_is_left_of_the_log_holds_everything_acknowledged_up_to_its_end() {
     let mut ivan = two_issues().webhooks().start().await;
     ivan.start().await;
-    // What it has to begin with is in the database itself then, and the log is short.
+    // The initial rows are then in the database file itself, and the log is short.
     assert!(ivan.stop().await.success());
     ivan.start().await;
     ivan.hook_up();
@@ -186,7 +186,7 @@ async fn what_is_left_of_the_log_holds_everything_acknowledged_up_to_its_end() {
     let database = std::fs::read(ivan.folder().join("ivan.db")).unwrap();
     let log = std::fs::read(log_of(ivan.folder())).unwrap();
     ivan.sandbox.close().await;
-    // Otherwise lengths would say nothing: the log began anew in between.
+    // Otherwise the lengths mean nothing: the log began again in between.
     assert!(
         items.is_sorted_by(|one, next| one.log < next.log),
         "{items:#?}"

@@ -1,4 +1,4 @@
-//! Receipts by reaction (`slack.receipts`): the outcome stands on the person's own message too.
+//! Receipts by reaction (`slack.receipts`): the outcome is also a reaction on the person's own message.
 
 use ivan::sandbox::front::{Fault, What};
 
@@ -12,7 +12,7 @@ fn reacting() -> Setup {
     two_tasks().config("slack.receipts = \"reactions\"")
 }
 
-/// Says something in the DM that is to be answered by a reaction alone; the channel and its `ts`.
+/// Sends a message in the DM that is answered by a reaction alone; returns the channel and its `ts`.
 fn says(ivan: &Ivan, who: &str, text: &str) -> (String, String) {
     let channel = ivan.slack().dm(who);
     let ts = ivan.slack().says(who, &channel, text);
@@ -120,7 +120,7 @@ async fn a_reaction_that_stands_there_already_is_a_success() {
         says(ivan, ANA, "comment one");
         ivan.asks(ivan.slack().front(), "POST", "/api/reactions.add", 1)
             .await;
-        // As is one that is not there to be taken away.
+        // So is the removal of a reaction that is not there.
         ivan.clickup().front().down();
         let (dm, ts) = says(ivan, ANA, "comment two");
         ivan.carries(&dm, &ts, &[QUEUED]).await;
@@ -131,7 +131,7 @@ async fn a_reaction_that_stands_there_already_is_a_success() {
         ivan.until_reactions_are_placed().await;
         let added = ivan.slack().front().journal().into_iter();
         let added = added.filter(|seen| seen.is("POST", "/api/reactions.add"));
-        // How each ended, once.
+        // Each outcome, once.
         let added = added.filter(|seen| seen.body.contains(DONE));
         assert_eq!(added.count(), 2);
         let dropped = "SELECT count(*) FROM reactions WHERE dropped IS NOT NULL";

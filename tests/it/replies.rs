@@ -1,4 +1,4 @@
-//! Replies in a thread under a message about a task: comments, where bot.toml says so, and back.
+//! Replies under a message about a task become comments where bot.toml says so, and comments become replies.
 
 use ivan::sandbox::front::{Fault, What};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn commenting() -> Setup {
     two_tasks().config("slack.thread_replies = \"comment\"")
 }
 
-/// Says something under a message of the DM that is to be answered by a reaction, if at all; its `ts`.
+/// Replies to a message of the DM; the answer is a reaction or none. Returns its `ts`.
 fn replies(ivan: &Ivan, who: &str, root: &str, text: &str) -> String {
     let channel = ivan.slack().dm(who);
     ivan.slack().says_in_thread(who, &channel, root, text)
@@ -30,7 +30,7 @@ async fn a_plain_reply_becomes_a_comment_and_carries_a_check_mark() {
             .task("Renew cert")
             .is("to do")
             .has_comments([text]);
-        // A second one is another comment, and nothing is said about either.
+        // A second one is another comment, and neither gets a message.
         let ts = replies(ivan, ANA, &card, "and tested");
         ivan.carries(&dm, &ts, &[DONE]).await;
         ivan.clickup()
@@ -167,7 +167,7 @@ async fn an_hourglass_that_a_crash_left_behind_goes() {
         ivan.applies(front, "POST", "/api/reactions.add", 1).await;
         ivan.kill().await;
         assert_eq!(ivan.our_reactions(&dm, &ts), [QUEUED]);
-        // The outcome is there before the hourglass could be placed, and recorded, again.
+        // The outcome is there before the hourglass could be placed and recorded again.
         ivan.slack()
             .errors("reactions.add", "service_unavailable", 1);
         ivan.clickup().front().up();
@@ -192,7 +192,7 @@ async fn without_the_scope_a_message_says_what_a_reaction_would() {
         let status = ivan.dm(ANA, "status").await;
         status.mentions("✗ Slack scope reactions:write is missing: ");
         assert_eq!(status.text().matches("✗").count(), 1);
-        // Once it is given, reactions are back, and `status` has nothing to say.
+        // Once the scope is granted, reactions are back, and `status` reports no problem.
         ivan.slack().grant_scope("reactions:write");
         let dm = ivan.slack().dm(ANA);
         let ts = replies(ivan, ANA, &card, "and tested");
@@ -237,7 +237,7 @@ async fn in_a_channel_only_the_threads_that_ivan_answered_in_are_his() {
         let before = kept();
         for (who, thread, text) in [
             (BO, &elsewhere, "At noon"),
-            // No bare verb is read in a channel, and its own word in Ivan's thread is no comment.
+            // In a channel a bare verb is not read, and `status` in Ivan's thread is not a comment.
             (BO, &root, "done"),
             (BO, &root, "status"),
         ] {
@@ -251,7 +251,7 @@ async fn in_a_channel_only_the_threads_that_ivan_answered_in_are_his() {
             .slack()
             .says_in_thread(BO, &general, &root, "comment and on iOS");
         ivan.carries(&general, &also, &[DONE]).await;
-        // Who may not act said it to the others: nothing is done, and nothing said.
+        // People without the right to command talk to the others: nothing is done, and nothing answered.
         for who in [GUEST, STRANGER] {
             ivan.slack().says_in_thread(who, &general, &root, "Me too");
         }
@@ -261,7 +261,7 @@ async fn in_a_channel_only_the_threads_that_ivan_answered_in_are_his() {
             .is("to do")
             .has_comments(["Only on Safari\n\n— Bo", "and on iOS\n\n— Bo"]);
         assert_eq!(ivan.slack().replies_to(&general, &root).len(), 1);
-        // The two comments, the two of those who may not act, and the question behind them.
+        // The two comments, two messages of people who may not act, and the question behind them.
         assert_eq!(kept() - before, 5);
     })
     .await;
@@ -299,7 +299,7 @@ async fn what_others_say_about_a_task_arrives_under_its_card() {
         let told = ivan.is_told(ANA).answers().await;
         told.replies("bo commented on Login fails in GitHub: “Seen on 17.4 too”");
         assert_eq!(told.posted().thread_ts, Some(card));
-        // What follows within minutes is the same message.
+        // A further comment within minutes is in the same message.
         ivan.github().comment_as(REPO, 1, "bo", "And on 18");
         told.until(|posted| posted.text.contains("And on 18"))
             .await
@@ -360,7 +360,7 @@ async fn who_never_spoke_to_ivan_is_told_all_the_same() {
         ivan.hook_up();
         ivan.github().close_as(REPO, 1, "bo");
         let notice = ivan.is_told(ANA).answers().await;
-        // The same message, brought up to date: that is done in her DM, which nobody had told us of.
+        // The update happens in her DM, whose id no message of hers had given.
         ivan.github().reopen_as(REPO, 1, "bo");
         let notice = notice
             .until(|posted| posted.text.contains("was reopened"))

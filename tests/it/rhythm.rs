@@ -1,6 +1,6 @@
-//! What people are told without asking just then: the briefing of working days, and what quiet hours held back.
+//! Unrequested messages: the briefing on working days, and the notices that quiet hours held back.
 //!
-//! Stories begin at a time of theirs: the daemon's clock is set at its start, and Ana is in Madrid.
+//! Stories begin at a set time: the daemon's clock is set at its start, and Ana is in Madrid.
 
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
@@ -12,7 +12,7 @@ use crate::harness::*;
 
 const MADRID: Tz = chrono_tz::Europe::Madrid;
 
-/// A Monday that is ahead, however long the tests take.
+/// A Monday in the future, however long the tests take.
 fn monday() -> NaiveDate {
     let mut day = Clock::system().now().date_naive() + Days::new(3);
     while day.weekday() != Weekday::Mon {
@@ -28,13 +28,13 @@ fn on(day: NaiveDate, time: &str, zone: Tz) -> DateTime<Utc> {
         .to_utc()
 }
 
-/// The daemon's clock says this, about, when it starts next.
+/// Sets the daemon's clock to about this time for its next start.
 fn it_will_be(ivan: &mut Ivan, then: DateTime<Utc>) {
     let shift = (then - Clock::system().now()).num_seconds();
     ivan.env("IVAN_CLOCK_SHIFT_S", shift.to_string());
 }
 
-/// It is killed, and started again at that time.
+/// Kills the daemon and starts it again at that time.
 async fn is_back(ivan: &mut Ivan, then: DateTime<Utc>) {
     ivan.kill().await;
     it_will_be(ivan, then);
@@ -50,7 +50,7 @@ async fn story_at(setup: Setup, then: DateTime<Utc>, story: impl AsyncFnOnce(&mu
     ivan.finish().await;
 }
 
-/// Waits until it is written down since when somebody has what bot.toml chooses.
+/// Waits until the store has a start time for a person's schedule from bot.toml.
 async fn has_a_rhythm(ivan: &Ivan, name: &str) {
     let begun = format!(
         "SELECT count(*) FROM rhythms JOIN people ON people.id = person_id WHERE name = '{name}'"
@@ -75,7 +75,7 @@ fn task_with(lines: &str) -> Setup {
         .clickup_tasks([json!({"name": "Renew cert", "assignees": [ANA_CLICKUP]})])
 }
 
-/// Says when the next briefing is.
+/// The answer that names the next briefing.
 fn asked_for(day: NaiveDate, time: &str) -> String {
     format!(
         "✓ Briefing at {time} on working days (Europe/Madrid). The next one is on {}",
@@ -92,7 +92,7 @@ async fn a_briefing_comes_once_a_working_day_at_its_time_and_survives_kills() {
         ivan.dm(ANA, "briefing 8:30")
             .await
             .replies(&asked_for(monday, "8:30"));
-        // It is waited for, not looked for.
+        // It waits for the time; it does not look back.
         is_back(ivan, on(monday, "08:29:58", MADRID)).await;
         let told = ivan.is_told(ANA).answers().await;
         told.mentions(": 1 open\n1. Renew cert · ClickUp");
@@ -102,7 +102,7 @@ async fn a_briefing_comes_once_a_working_day_at_its_time_and_survives_kills() {
         let tuesday = monday.succ_opt().unwrap();
         is_back(ivan, on(tuesday, "08:31:00", MADRID)).await;
         ivan.is_told(ANA).answers().await.mentions("1 open");
-        // Its card is good, and what it showed is current.
+        // Its card works, and the task that it showed is current.
         ivan.dm(ANA, "done")
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
@@ -118,7 +118,7 @@ async fn a_daemon_that_was_down_sends_it_while_it_is_still_the_morning() {
         ivan.dm(ANA, "briefing 8:30").await.begins("✓");
         is_back(ivan, on(monday, "11:00:00", MADRID)).await;
         ivan.is_told(ANA).answers().await.mentions("1 open");
-        // Three hours and a half later nobody wants to be told what to begin with: not a word.
+        // Three and a half hours later the briefing is no longer useful: it is skipped.
         is_back(ivan, on(tuesday, "12:00:00", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         assert_eq!(
@@ -191,7 +191,7 @@ async fn a_kill_while_it_is_being_posted_makes_no_second_one_and_loses_none() {
     let monday = monday();
     story_at(task(), on(monday, "08:00:00", MADRID), async |ivan| {
         ivan.dm(ANA, "briefing 8:30").await.begins("✓");
-        // Slack takes it, and never says so.
+        // Slack posts it, and its answer never comes.
         ivan.slack()
             .front()
             .fault(Fault::new(What::ApplyThenHang).on("POST", "chat.postMessage"));
@@ -221,7 +221,7 @@ async fn whoever_travels_gets_it_at_their_new_time() {
     let monday = monday();
     story_at(task(), on(monday, "06:00:00", MADRID), async |ivan| {
         ivan.dm(ANA, "briefing 8:30").await.begins("✓");
-        // She says nothing in New York, where it is half past two when her time comes.
+        // She sends nothing from New York, where it is half past two when her time comes.
         ivan.slack().moves_to(ANA, "America/New_York");
         is_back(ivan, on(monday, "08:30:01", MADRID)).await;
         ivan.within("Slack was asked", async {
@@ -239,7 +239,7 @@ async fn whoever_travels_gets_it_at_their_new_time() {
     .await;
 }
 
-/// Who Slack does not vouch for is told nothing, and is not forgotten.
+/// A person whose membership Slack does not confirm gets nothing, and keeps the schedule.
 #[tokio::test]
 async fn a_briefing_waits_until_slack_says_who_somebody_is() {
     let monday = monday();
@@ -262,7 +262,7 @@ async fn a_briefing_waits_until_slack_says_who_somebody_is() {
         ivan.dm(BO, "status").await.begins("Slack: connected");
         let dm = ivan.slack().dm(ANA);
         assert_eq!(ivan.slack().bot_messages(&dm).len(), 1);
-        // No answer is no better than an odd one.
+        // A missing answer counts like an odd one.
         front.fault(Fault::new(What::Drop).on("GET", "users.info"));
         ivan.slack().answers_about(ANA, None);
         let before = asked(front);
@@ -293,7 +293,7 @@ async fn bot_toml_chooses_for_those_who_have_not() {
             .unwrap();
         it_will_be(ivan, on(monday, "09:00:00", MADRID));
         ivan.start().await;
-        // Asked for nothing by then, Ana would be a beginner of tomorrow, and have no briefing on a late start.
+        // Without a stored start by then, Ana would start tomorrow, and get no briefing after a late start.
         has_a_rhythm(ivan, "Ana").await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         let tuesday = monday.succ_opt().unwrap();
@@ -302,7 +302,7 @@ async fn bot_toml_chooses_for_those_who_have_not() {
         told.mentions(": 1 open\n1. Renew cert · ClickUp");
         told.mentions("\nYou get this as bot.toml has it for everybody. For yourself `briefing off` ends it");
         is_back(ivan, on(tuesday, "08:31:00", MADRID)).await;
-        // What somebody chooses goes first, and off is a choice.
+        // A personal choice wins, and off is a choice.
         ivan.dm(ANA, "quiet off").await.replies("✓ No quiet hours any more.");
         ivan.dm(ANA, "briefing 9:30")
             .await
@@ -324,7 +324,7 @@ async fn bot_toml_chooses_for_those_who_have_not() {
         is_back(ivan, on(wednesday, "09:30:00", MADRID)).await;
         let told = ivan.is_told(ANA).answers().await.text();
         assert!(told.contains(": 1 open") && !told.contains("bot.toml"), "{told}");
-        // Bo, who wants none, was told nothing all the while.
+        // Bo, who chose none, got none all the while.
     })
     .await;
 }
@@ -351,18 +351,18 @@ async fn an_own_choice_is_left_to_bot_toml_again() {
         let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
         let (_, chosen) = ivan.http_with("GET", "/rhythm", None, ana).await;
         assert_eq!(chosen["own"], json!({"briefing": false, "quiet": false}));
-        // Not at 6:00 any more, and as one that bot.toml has chosen.
+        // No longer at 6:00, and marked as bot.toml's choice.
         is_back(ivan, on(tuesday, "06:01:00", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         is_back(ivan, on(tuesday, "08:30:00", MADRID)).await;
         let told = ivan.is_told(ANA).answers().await;
         told.mentions("\nYou get this as bot.toml has it for everybody.");
-        // What had its time already today is not made up for: to and fro gives no second one.
+        // A time that is over today is not repeated: switching off and on causes no second briefing.
         ivan.dm(ANA, "briefing off").await.begins("✓ No briefing");
         ivan.dm(ANA, "briefing default").await.begins("✓ As bot.toml has it");
         is_back(ivan, on(tuesday, "08:40:00", MADRID)).await;
         ivan.dm(ANA, "status").await.begins("Slack: connected");
-        // It goes with bot.toml from then on.
+        // It follows bot.toml from then on.
         ivan.kill().await;
         it_will_be(ivan, on(tuesday, "12:00:00", MADRID));
         ivan.reconfigure(|_| task());
@@ -499,7 +499,7 @@ async fn it_is_set_over_http_and_from_the_command_line_too() {
             let (status, problem) = ivan.http_with("POST", path, Some(body), ana).await;
             assert_eq!(status, 422, "{problem}");
         }
-        // Bo's is Bo's.
+        // Bo's schedule is unaffected.
         let (_, chosen) = ivan
             .http_with("GET", "/rhythm", None, &[("X-Ivan-Actor", "Bo")])
             .await;
@@ -570,7 +570,7 @@ fn hooked() -> Setup {
     ])
 }
 
-/// Waits until so many notices are held.
+/// Waits until this many notices are held.
 async fn holds(ivan: &Ivan, notices: i64) {
     ivan.until_deliveries_are_applied().await;
     ivan.within("they are held", async {
@@ -596,7 +596,7 @@ async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
         ivan.clickup()
             .set_status("Write the runbook", "complete", BO_CLICKUP);
         holds(ivan, 2).await;
-        // What she asks is answered at any time.
+        // Her commands are answered at any time.
         ivan.dm(ANA, "quiet")
             .await
             .mentions("Held until it ends: 2.");
@@ -619,7 +619,7 @@ async fn notices_wait_until_it_is_not_quiet_any_more_and_are_one_message() {
             lines[2].starts_with("• Write the runbook was completed in ClickUp by Bo, "),
             "{text}"
         );
-        // Nothing twice; and by day they come at once.
+        // Nothing twice; and by day notices come at once.
         is_back(ivan, on(tuesday, "08:10:00", MADRID)).await;
         ivan.clickup()
             .comment_by("Renew cert", BO_CLICKUP, "hello?");

@@ -1,4 +1,4 @@
-//! `ivan sandbox`: the services alone, spoken to as a Slack bot of somebody else would, and by its control API.
+//! `ivan sandbox`: the services alone, used by a Slack bot of other authors and by the control API.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::harness::{Took, client};
 
-/// How long anything may take here.
+/// The time limit of any wait here.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running `ivan sandbox`.
@@ -57,14 +57,14 @@ impl Alone {
         }
     }
 
-    /// Sends something to the control API; its status and body.
+    /// Sends a request to the control API; returns its status and body.
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("{}{path}", self.env["SANDBOX_URL"]);
         let answer = self.http.post(url).json(body).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// The same where it has to be taken.
+    /// The same for a request that must succeed.
     async fn act(&self, path: &str, body: Value) -> Value {
         let (status, answer) = self.post(path, &body).await;
         assert_eq!(
@@ -81,7 +81,7 @@ impl Alone {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// What Ana sees in her DM, once it is as asked.
+    /// Ana's view of her DM, once it satisfies `found`.
     async fn until(&self, found: impl Fn(&Value) -> bool) -> Value {
         let look = async {
             let mut now = self.get("/slack?user=ana").await.1;
@@ -124,7 +124,7 @@ impl Alone {
         answer
     }
 
-    /// A link to Slack that has said hello.
+    /// A link to Slack that has got `hello`.
     async fn connect(&self) -> Link {
         let opened = self
             .slack("apps.connections.open", "SLACK_APP_TOKEN", json!({}))
@@ -224,7 +224,7 @@ async fn a_bot_hears_a_person_and_its_button_is_pressed() {
         (&now["connections"], &now["channel"]),
         (&json!([1]), &said["channel"])
     );
-    // The bot hears its own message as well.
+    // The bot gets its own message as well.
     assert_eq!(
         link.payload("events_api").await["event"]["bot_id"],
         "B0BOT01"
@@ -467,7 +467,7 @@ async fn trouble_is_made_and_ends() {
     sandbox.ends_on("-TERM").await;
 }
 
-/// Whatever is asked in a wrong way is refused with a sentence, and the sandbox goes on.
+/// A wrong request is refused with a sentence, and the sandbox goes on.
 #[tokio::test]
 async fn bad_input_is_refused() {
     let sandbox = Alone::start(&[]).await;
@@ -690,7 +690,7 @@ async fn bad_input_is_refused() {
     sandbox.ends_on("-TERM").await;
 }
 
-/// A shell reads what is printed, and finds what is documented.
+/// A shell can read the output, which is documented.
 #[tokio::test]
 async fn what_it_prints_is_for_a_shell_and_documented() {
     let sandbox = Alone::start(&[]).await;

@@ -1,10 +1,10 @@
-//! Reduced scopes: what goes, what stays, and who says so.
+//! Reduced scopes: the features that stop, those that work, and the message about each.
 
 use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// What Slack lets the app do less than the manifest asks for.
+/// The app lacks a scope that the manifest asks for.
 fn without(setup: Setup, revoke: fn(&ivan::sandbox::Sandbox)) -> Setup {
     setup.before(revoke)
 }
@@ -44,7 +44,7 @@ async fn without_channel_history_a_bare_create_goes_and_the_rest_stays() {
             .settles()
             .await
             .begins("✓ Task created in ClickUp: Fix login");
-        // What one person creates in one list is made in order.
+        // A person's creations in one list happen in order.
         assert!(ivan.clickup().tasks_named("Fix logout").is_empty());
         let general = ivan.slack().channel("general");
         let told = ivan.slash(BO, &general, "list").await;
@@ -74,7 +74,7 @@ async fn what_nothing_configured_needs_is_not_missed() {
             "✗ Slack scope reactions:read is missing: ✅, 💤 and 👀 on a card do nothing.",
         );
         assert_eq!(status.text().matches('✗').count(), 1);
-        // And so it is.
+        // The card confirms it.
         let card = ivan.dm(BO, "current").await;
         let (dm, ts) = (ivan.slack().dm(BO), card.ts());
         ivan.slack().reacts(BO, &dm, &ts, "white_check_mark");

@@ -1,5 +1,5 @@
-//! `ivan serve` as its operator meets it: a configuration with mistakes, what is in the way at the start, signals, and
-//! what its log tells and keeps to itself.
+//! `ivan serve` for its operator: a configuration with mistakes, obstacles at the start, signals, and the content of
+//! its log.
 
 use std::time::{Duration, Instant};
 
@@ -137,13 +137,13 @@ async fn the_untouched_example_is_not_well_formed() {
     );
 }
 
-/// A copy, or an umask of earlier days, has left them open.
+/// Left open by a copy, or by an earlier umask.
 #[tokio::test]
 async fn its_own_files_are_made_private_and_others_are_warned_of() {
     let mut ivan = two_tasks().without_token().start().await;
     ivan.start().await;
     ivan.dm(ANA, "current").await.mentions("Renew cert");
-    // A post that is under way at both ends would be set aside, and told.
+    // A post that is under way at both ends would be set aside, with a notice.
     ivan.until_messages_are_recorded().await;
     ivan.kill().await;
     let own = [
@@ -174,7 +174,7 @@ async fn its_own_files_are_made_private_and_others_are_warned_of() {
     for secret in secrets(&ivan) {
         assert!(!ivan.log().contains(&secret) && !checked.err.contains(&secret));
     }
-    // Private already: nothing to say.
+    // Private already: no warning.
     ivan.kill().await;
     has_mode(&bot_toml, 0o640);
     ivan.start().await;
@@ -182,7 +182,7 @@ async fn its_own_files_are_made_private_and_others_are_warned_of() {
     ivan.finish().await;
 }
 
-/// The lines of that level whose sentence ends in, or has in it, these words.
+/// The number of lines of that level whose message contains these words.
 fn lines_with(ivan: &Ivan, level: &str, words: &str) -> usize {
     let log = ivan.log();
     let lines = log.lines().filter(|line| {
@@ -193,7 +193,7 @@ fn lines_with(ivan: &Ivan, level: &str, words: &str) -> usize {
     lines.count()
 }
 
-/// A list that is not there, and a source that is away: one line that begins with the reason, however often it is asked.
+/// A missing list or a source that is down: one line that begins with the reason, however often it is polled.
 #[rstest]
 #[case::no_such_list("clickup", "ClickUp ")]
 #[case::no_such_repo("github", "GitHub ")]
@@ -245,7 +245,7 @@ async fn a_poll_that_fails_is_one_warning_that_begins_with_the_reason(
     ivan.finish().await;
 }
 
-/// Everything that must stay where it is.
+/// Every secret of the setup.
 fn secrets(ivan: &Ivan) -> Vec<String> {
     vec![
         ivan.slack().app_token().to_owned(),
@@ -256,7 +256,7 @@ fn secrets(ivan: &Ivan) -> Vec<String> {
     ]
 }
 
-// ---------------------------------------------------------------- what is in the way
+// ---------------------------------------------------------------- obstacles at the start
 
 #[tokio::test]
 async fn a_second_daemon_on_one_store_is_refused() {
@@ -371,7 +371,7 @@ async fn a_database_from_before_the_first_release_is_refused_and_left_alone() {
     ivan.start().await;
     assert!(ivan.stop().await.success());
     let store = rusqlite::Connection::open(ivan.folder().join("ivan.db")).unwrap();
-    // Its schema had 31 steps, and no mark of whose file it is.
+    // Its schema had 31 steps, and no mark of its owner.
     store.pragma_update(None, "user_version", 31).unwrap();
     store.pragma_update(None, "application_id", 0).unwrap();
     let refused = ivan.another_serve(ivan.bot_toml()).await;
@@ -391,7 +391,7 @@ async fn a_database_from_before_the_first_release_is_refused_and_left_alone() {
 
 // ---------------------------------------------------------------- signals
 
-/// What is under way when the signal comes is brought to its end, and said.
+/// Work under way at the signal is finished, with its answer.
 #[rstest]
 #[case("-TERM")]
 #[case("-INT")]
@@ -418,7 +418,7 @@ async fn a_signal_ends_it_with_0_after_what_is_under_way(#[case] signal: &str) {
     ivan.finish().await;
 }
 
-/// Tools send these to have a configuration or a log file opened again. They end nothing, and say why nothing happens.
+/// Tools send these to reload a configuration or reopen a log file. The daemon ignores them and logs the reason.
 #[rstest]
 #[case("-HUP", "SIGHUP")]
 #[case("-USR1", "SIGUSR1")]
@@ -441,7 +441,7 @@ async fn a_signal_that_wants_a_reload_is_ignored_with_a_word(
     .await;
 }
 
-/// A source that never answers does not keep it; what became of the write is found out at the next start.
+/// A source that never answers does not delay the end; the write's outcome is found out at the next start.
 #[tokio::test]
 async fn a_source_that_hangs_does_not_hold_the_end_up() {
     let mut ivan = two_tasks().start().await;
@@ -455,7 +455,7 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     let begun = Instant::now();
     assert!(ivan.stop().await.success());
     let took = begun.elapsed();
-    // 10 s for what is under way, and what a busy machine adds.
+    // 10 s for work under way, and the delays of a busy machine.
     assert!(took < Duration::from_secs(20), "it took {took:?}");
     ivan.start().await;
     let channel = ivan.slack().dm(ANA);
@@ -468,7 +468,7 @@ async fn a_source_that_hangs_does_not_hold_the_end_up() {
     ivan.finish().await;
 }
 
-// ---------------------------------------------------------------- with less than everything
+// ---------------------------------------------------------------- with less configured
 
 #[tokio::test]
 async fn without_slack_the_api_and_the_command_line_do_all() {
@@ -536,8 +536,8 @@ async fn json_logs_are_one_object_a_line() {
     .await;
 }
 
-/// A log that goes to a file has no colours in it. This daemon ends by itself after it has logged something: another
-/// one has its Slack app.
+/// A log in a file has no colours. This daemon ends by itself after it has logged something: another one has its Slack
+/// app.
 #[tokio::test]
 async fn pretty_logs_are_plain_lines() {
     ivan_test(Setup::new(), async |ivan| {
@@ -557,7 +557,7 @@ const COMMENT: &str = "the-words-of-a-comment";
 const TITLE: &str = "the-words-of-a-title";
 const DESCRIPTION: &str = "the-words-of-a-description";
 
-/// Everything that can be typed, that works, is refused, fails and is unreadable, from each surface.
+/// Commands that work, are refused, fail and are unreadable, from each surface.
 async fn a_busy_session(ivan: &mut Ivan) {
     ivan.dm(ANA, "current").await;
     ivan.dm(ANA, &format!("comment {COMMENT}")).await;

@@ -1,7 +1,7 @@
-//! Work that was under way at two ends of the process is set aside at the third start: its person and the operators are
-//! told, everything else goes on, and `retry` has it begun again, exactly once.
+//! Work that was under way at two ends of the process is set aside at the third start: its person and the operators get
+//! a notice, all else goes on, and `retry` starts it again, exactly once.
 //!
-//! The process ends by SIGABRT from outside, while a request of that very work is held by the sandbox.
+//! The process ends by SIGABRT from outside, while the sandbox holds a request of that very work.
 
 use ivan::sandbox::front::{Fault, Front, What};
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::harness::*;
 
 const OPERATORS: &str = "slack.operators = [\"U0BOB01\"]\n";
 
-/// The one that is set aside.
+/// The id of the only work that is set aside.
 async fn the_one(ivan: &Ivan) -> String {
     let all = ivan.set_aside().await;
     let [only] = all.as_slice() else {
@@ -28,7 +28,7 @@ async fn retries(ivan: &Ivan, id: &str) {
     assert!(!all.contains(&id.to_owned()), "{all:?}");
 }
 
-/// From now on every such request is held until its client is gone.
+/// Holds every such request until its client is gone.
 fn holds(front: &Front, method: &str, path: &str) {
     front.fault(Fault::new(What::Hang).on(method, path).always());
 }
@@ -43,7 +43,7 @@ async fn is_under_way(ivan: &Ivan, front: &Front, method: &str, path: &str) {
         .await;
 }
 
-/// Aborts the daemon while only that work is under way, as the store says: all that is under way counts as interrupted.
+/// Aborts the daemon while only that work is under way in the store, because all work under way counts as interrupted.
 /// The daemon is frozen first, so that nothing begins between the look and the end.
 async fn aborts_during(ivan: &mut Ivan, work: &str) {
     let others = format!(
@@ -63,7 +63,7 @@ async fn aborts_during(ivan: &mut Ivan, work: &str) {
     ivan.aborts().await;
 }
 
-/// The sandbox has noticed that the client of every held request is gone.
+/// Waits until the sandbox has noticed that the client of every held request is gone.
 async fn are_let_go(ivan: &Ivan, front: &Front, method: &str, path: &str) {
     let gone = |journal: &[ivan::sandbox::front::Seen]| {
         let mut seen = journal.iter().filter(|seen| seen.is(method, path));
@@ -80,7 +80,7 @@ async fn ends(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, path: &s
     are_let_go(ivan, front, method, path).await;
 }
 
-/// The daemon ends twice while such a request is under way, and starts a third time, when nothing is held any more.
+/// The daemon ends twice while such a request is under way, and starts a third time without held requests.
 async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, path: &str) {
     ends(ivan, kind, front, method, path).await;
     ivan.start().await;
@@ -89,8 +89,8 @@ async fn ends_twice(ivan: &mut Ivan, kind: &str, front: &Front, method: &str, pa
     ivan.start().await;
 }
 
-/// A comment meets that fault, and the daemon ends; its second life ends while it looks for the comment. The id of what the
-/// third sets aside.
+/// A comment meets that fault, and the daemon ends; its second run ends while it searches for the comment. Returns the
+/// id of the work that the third run sets aside.
 async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: What) -> String {
     let github = ivan.github().front().clone();
     let comments = format!("/repos/{REPO}/issues/1/comments");
@@ -105,7 +105,7 @@ async fn a_comment_ends_it_twice(ivan: &mut Ivan, fault: What) -> String {
     the_one(ivan).await
 }
 
-/// Waits until that holds of what a query counts.
+/// Waits until a query's count satisfies `holds`.
 async fn until_counted(ivan: &Ivan, what: &str, sql: &str, holds: impl Fn(i64) -> bool) {
     ivan.within(what, async {
         while !holds(ivan.sql::<i64>(sql)) {
@@ -115,7 +115,7 @@ async fn until_counted(ivan: &Ivan, what: &str, sql: &str, holds: impl Fn(i64) -
     .await;
 }
 
-/// The operator is told, of nobody's text.
+/// The operator gets a notice without any person's text.
 async fn the_operator_is_told(ivan: &Ivan, id: &str, of: &str) {
     let told = ivan.is_told(BO).answers().await;
     told.begins("✗ I was stopped twice while this was under way: ")
@@ -140,7 +140,7 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
             .mentions("create Buy milk")
             .mentions("stopped me twice, so I set it aside. I've told the operators.");
         the_operator_is_told(ivan, &id, "a message of Ana").await;
-        // Nothing of it is said to anybody else, nor in the log.
+        // None of it reaches another person or the log.
         assert!(
             !ivan
                 .slack()
@@ -170,7 +170,7 @@ async fn a_message_is_set_aside_and_what_its_person_says_next_is_answered() {
     .await;
 }
 
-/// What has been applied before the end is found by the retry, and not sent again.
+/// A write applied before the end is found by the retry, and not sent again.
 #[rstest]
 #[case::applied(What::ApplyThenHang, 1)]
 #[case::not_applied(What::Hang, 0)]
@@ -189,7 +189,7 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
         assert_eq!(ivan.github().issue(REPO, 1).comments().len(), there);
         let (_, operation) = ivan.http("GET", &format!("/operations/{id}"), None).await;
         assert_eq!(operation["state"], "set_aside");
-        // What the same person asks of the same task goes on.
+        // The same person's next command on the same task goes on.
         ivan.dm(ANA, "comment on #1: and tagged")
             .await
             .begins("✓ Comment added");
@@ -202,7 +202,7 @@ async fn an_operation_is_set_aside_and_its_retry_looks_before_it_sends(
     .await;
 }
 
-/// An undo of what is set aside waits with it, and takes back what the retry finds.
+/// An undo of work that is set aside waits with it, and reverts the effect that the retry finds.
 #[rstest]
 #[case::applied(What::ApplyThenHang, "✓ Undone")]
 #[case::not_applied(What::Hang, "✓ Taken back in time")]
@@ -270,7 +270,7 @@ async fn an_operation_that_was_asked_for_over_http_is_told_in_the_dm() {
             .http("GET", &format!("/operations/{operation}"), None)
             .await;
         assert_eq!(seen["state"], "applied");
-        // A second time there is nothing to try.
+        // A second retry finds nothing to do.
         let (status, answer) = ivan.http("POST", &path, None).await;
         assert_eq!(status, 404, "{answer}");
         let ran = ivan.cli(&["retry", "message-4711"]).await;
@@ -292,7 +292,7 @@ async fn an_answer_is_set_aside_and_its_retry_posts_it_once() {
         holds(&slack, "POST", "chat.postMessage");
         ivan.says(ANA, "current");
         ends(ivan, "post", &slack, "POST", "chat.postMessage").await;
-        // The second time it stands there, and nobody knows.
+        // The second time it is posted, without confirmation.
         slack.clear_faults();
         slack.fault(
             Fault::new(What::ApplyThenHang)
@@ -345,7 +345,7 @@ async fn a_delivery_is_set_aside_and_the_next_ones_are_worked_off() {
         let all = ivan.set_aside().await;
         let id = all.iter().find(|id| id.starts_with("delivery-"));
         let id = id.unwrap_or_else(|| panic!("{all:?}")).clone();
-        // Its poll may have been under way as well; each is told.
+        // Its poll may have been under way as well; each causes a notice.
         for _ in &all {
             ivan.is_told(BO)
                 .answers()
@@ -425,7 +425,7 @@ async fn a_home_tab_is_set_aside_and_others_are_published() {
     .await;
 }
 
-// ------------------------------------------------------------ what comes again by itself rests
+// ------------------------------------------------------------ recurring work rests
 
 #[tokio::test]
 async fn a_poll_rests_and_the_other_source_is_read() {
@@ -549,7 +549,7 @@ async fn clean_stops_do_not_count() {
     .await;
 }
 
-/// Work that is not under way at the second end is not set aside, and neither is what waits behind another.
+/// Work that is not under way at the second end is not set aside, nor is work that waits behind it.
 #[tokio::test]
 async fn what_waits_behind_another_is_not_under_way() {
     ivan_test(two_tasks().config(OPERATORS), async |ivan| {

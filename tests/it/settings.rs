@@ -1,4 +1,4 @@
-//! What everybody sets for themselves in the Home tab: notices, the briefing, quiet hours, receipts.
+//! Personal settings in the Home tab: notices, the briefing, quiet hours, receipts.
 
 use crate::harness::*;
 
@@ -21,7 +21,7 @@ async fn times_are_chosen_at_home() {
             "[From 20:00] [Until 08:00] [No quiet hours] [As for everybody]",
         )
         .await;
-        // One end is moved, and the other stays.
+        // One end is changed, and the other stays.
         ivan.picks_at_home(ANA, "From", Some("22:30"))
             .settles()
             .await
@@ -38,7 +38,7 @@ async fn times_are_chosen_at_home() {
         from.settles().await;
         until.settles().await.begins("✓ Quiet from 21:00-07:00");
         ivan.shows_at_home(ANA, "[From 21:00] [Until 07:00]").await;
-        // What is typed is the same setting.
+        // A typed command changes the same setting.
         ivan.dm(ANA, "briefing 9:00")
             .await
             .begins("✓ Briefing at 9:00");
@@ -198,7 +198,7 @@ async fn receipts_are_typed_too_on_every_surface() {
         );
         let ts = ivan.slack().says(ANA, &dm, "comment there");
         ivan.carries(&dm, &ts, &["white_check_mark"]).await;
-        // The same over HTTP and from the command line; Bo's is Bo's.
+        // The same over HTTP and from the command line; Bo's settings stay his own.
         let ana: &[(&str, &str)] = &[("X-Ivan-Actor", "Ana")];
         for (by, receipts, own) in [
             ("message", "message", true),
@@ -246,7 +246,7 @@ async fn who_chooses_reactions_learns_which_scope_is_missing() {
         ivan.dm(ANA, "status")
             .await
             .mentions("✗ Slack scope reactions:write is missing: ");
-        // And what a reaction would have said is said.
+        // And a message replaces the reaction.
         ivan.dm(ANA, "current").await;
         ivan.dm(ANA, "comment nearly")
             .await

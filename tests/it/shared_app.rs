@@ -1,12 +1,12 @@
-//! Two daemons with one Slack app would take each other's messages: the lock of the app token, and what is said where it
-//! cannot see the other one.
+//! Two daemons with one Slack app would take each other's messages: the lock of the app token, and the warnings if the
+//! lock cannot see the other daemon.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// Another daemon's link: where it looks, the lock of this one is not (`PrivateTmp=yes`).
+/// The link of another daemon, which cannot see this one's lock (`PrivateTmp=yes`).
 async fn another_link(ivan: &Ivan) -> impl Sized + use<> {
     let open = format!("{}/apps.connections.open", ivan.slack().api_url());
     let asked = client().post(open).bearer_auth(ivan.slack().app_token());
@@ -18,7 +18,7 @@ async fn another_link(ivan: &Ivan) -> impl Sized + use<> {
     link
 }
 
-/// After 20 s the links are counted again, and then it is sure.
+/// After 20 s the links are counted again, and then the result is certain.
 #[tokio::test]
 async fn another_daemon_with_the_same_app_is_told_to_operators_and_in_status() {
     let setup = two_tasks().config("slack.operators = [\"U0ANN01\"]");
@@ -50,7 +50,7 @@ async fn one_daemon_alone_counts_no_other_links() {
     .await;
 }
 
-/// Nothing can be written but the folder of the store.
+/// Only the folder of the store is writable.
 #[tokio::test]
 async fn without_a_folder_for_temporary_files_the_lock_is_beside_the_store() {
     let mut ivan = two_tasks().start().await;

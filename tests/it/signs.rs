@@ -92,12 +92,12 @@ async fn a_reaction_to_an_outcome_with_the_next_card_under_it_changes_nothing_an
         ivan.clickup().task("Write the runbook").is("to do");
         assert_eq!(completions(ivan), 1);
         assert_eq!(ivan.sql::<i64>("SELECT count(*) FROM snoozes"), 0);
-        // Words under it mean the task that it tells of.
+        // A reply under it means the task of its text.
         ivan.says_under(ANA, &ts, "comment it took a while")
             .settles()
             .await
             .replies("✓ Comment added in ClickUp: Renew cert");
-        // The card that is asked for is one.
+        // A requested card has one task.
         let card = ivan.dm(ANA, "current").await;
         ivan.signs(ANA, &card, DONE)
             .settles()
@@ -134,7 +134,7 @@ async fn an_outcome_that_waits_and_one_of_a_snooze_are_no_cards_of_the_next_task
     .await;
 }
 
-/// Puts every sign on a message, takes the check mark away again, and sees that nothing comes of it.
+/// Adds each reaction to a message, removes the check mark again, and expects no effect.
 async fn asks_for_nothing(ivan: &Ivan, answer: &Answer<'_>) {
     let (dm, ts, text) = (ivan.slack().dm(ANA), answer.ts(), answer.text());
     let before = completions(ivan);
@@ -179,7 +179,7 @@ async fn a_list_and_a_briefing_of_one_task_are_no_cards_of_it() {
             answer.mentions("Renew cert");
             asks_for_nothing(ivan, &answer).await;
         }
-        // Words under it mean its one task all the same.
+        // A reply under it still means its one task.
         let list = ivan.dm(ANA, "list").await.ts();
         ivan.says_under(ANA, &list, "comment seen")
             .settles()
@@ -192,7 +192,7 @@ async fn a_list_and_a_briefing_of_one_task_are_no_cards_of_it() {
 #[tokio::test]
 async fn cards_that_follow_a_few_words_are_cards() {
     ivan_test(two_tasks(), async |ivan| {
-        // Nothing was shown before: the refusal shows the first.
+        // No task was shown before: the refusal shows the first.
         let refusal = ivan.dm(ANA, "done").await;
         refusal.mentions("✗ No current task").mentions("Renew cert");
         ivan.signs(ANA, &refusal, DONE)
@@ -222,7 +222,7 @@ async fn a_list_and_what_is_about_no_task_ask_for_nothing() {
         for ts in [&list, &help, &own] {
             ivan.slack().reacts(ANA, &dm, ts, DONE);
         }
-        // Slack may leave out whose message it is.
+        // Slack may leave out the message's author.
         ivan.slack()
             .send_event(json!({"type": "reaction_added", "user": ANA, "reaction": DONE,
             "item": {"type": "message", "channel": dm, "ts": own}, "event_ts": "1763800800.000900"}));
@@ -252,7 +252,7 @@ async fn our_own_reactions_ask_for_nothing() {
     .await;
 }
 
-/// Setup of two people, and a task of hers.
+/// Two people, and a task of Ana's.
 fn hers() -> Setup {
     Setup::new()
         .people()
@@ -266,7 +266,7 @@ async fn in_a_channel_whoever_may_act_can_and_the_answer_is_in_the_thread() {
         let asked = ivan.says_in("general", ANA, "@ivan current");
         let root = asked.ts.clone();
         let shown = asked.settles().await.ts();
-        // Among people a check mark of somebody who may not act is just that.
+        // In a channel a check mark of a person without the right to command has no meaning for Ivan.
         for who in [GUEST, STRANGER] {
             ivan.slack().reacts(who, &general, &shown, DONE);
         }
@@ -320,7 +320,7 @@ async fn a_reaction_to_a_message_that_is_deleted_by_now_still_counts() {
         ivan.slack().reacts(ANA, &dm, &ts, DONE);
         ivan.slack().deletes(&dm, &ts);
         ivan.slack().redeliver_unacked();
-        // The card is gone, and with it one of the two messages: what is there is the answer.
+        // The card is gone, so one message is left: the answer.
         let answered = |slack: &ivan::sandbox::slack::Slack| {
             let said = slack.bot_messages(&dm);
             said.len() == 1 && said[0].text.starts_with("✓ Task completed")
@@ -340,13 +340,13 @@ async fn a_check_mark_on_a_notice_says_that_it_was_seen_and_no_more() {
         .github_issues([json!({"title": "Hers", "assignees": ["ana"]})]);
     ivan_test(setup, async |ivan| {
         ivan.hook_up();
-        // She has never spoken: it goes to her by her own id.
+        // She has never written to Ivan: the notice goes to her own id.
         ivan.github().comment_as(REPO, 1, "bo", "Still?");
         let told = ivan.is_told(ANA).answers().await;
         told.begins("bo commented on Hers");
         asks_for_nothing(ivan, &told).await;
         ivan.github().issue(REPO, 1).is("open");
-        // Words under it mean its task.
+        // A reply under it means its task.
         ivan.says_under(ANA, &told.ts(), "comment yes")
             .settles()
             .await
@@ -356,7 +356,7 @@ async fn a_check_mark_on_a_notice_says_that_it_was_seen_and_no_more() {
     .await;
 }
 
-// ------------------------------------------------------------ taken away
+// ------------------------------------------------------------ removed reactions
 
 #[tokio::test]
 async fn taking_the_check_mark_away_takes_the_completion_back() {
@@ -381,7 +381,7 @@ async fn taking_the_check_mark_away_takes_the_completion_back() {
             card.buttons(),
             ["Done", "Next", "Comment", "Snooze", "Open"]
         );
-        // Put there once more, it is done once more.
+        // Added once more, it completes the task once more.
         ivan.signs(BO, &card, DONE)
             .settles()
             .await
@@ -435,7 +435,7 @@ async fn a_check_mark_on_what_another_completed_takes_nothing_back() {
         )
         .await;
         ivan.clickup().task("Fix login").is("complete");
-        // And hers does.
+        // Her own does.
         ivan.slack().unreacts(ANA, &general, &made, DONE);
         answered(5, "✓ Undone: Fix login is to do again").await;
         ivan.clickup().task("Fix login").is("to do");
@@ -454,7 +454,7 @@ async fn a_check_mark_taken_off_what_has_changed_since_changes_nothing() {
     ivan_test(setup, async |ivan| {
         let card = ivan.dm(ANA, "current").await;
         ivan.signs(ANA, &card, DONE).settles().await.begins("✓ ");
-        // Somebody has completed it otherwise since.
+        // Bo has completed it with another status since.
         ivan.clickup()
             .set_status("Renew cert", "shipped", BO_CLICKUP);
         ivan.unsigns(ANA, &card, DONE)
@@ -466,7 +466,7 @@ async fn a_check_mark_taken_off_what_has_changed_since_changes_nothing() {
         ivan.signs(BO, &card, DONE).settles().await.begins("✓ ");
         let title = card.text();
         ivan.dm(BO, "undo").await.begins("✓ Undone: ");
-        // What was undone in words is not undone again by the check mark.
+        // A completion that `undo` has reverted is not undone again by the check mark.
         ivan.unsigns(BO, &card, DONE)
             .settles()
             .await
@@ -498,7 +498,7 @@ async fn a_check_mark_is_taken_away_while_its_completion_waits() {
     .await;
 }
 
-// ------------------------------------------------------------ other signs
+// ------------------------------------------------------------ other reactions
 
 #[tokio::test]
 async fn a_zzz_puts_a_task_off_until_tomorrow_and_taking_it_away_asks_for_nothing() {
@@ -525,7 +525,7 @@ async fn a_zzz_puts_a_task_off_until_tomorrow_and_taking_it_away_asks_for_nothin
 async fn eyes_start_a_task_and_taking_them_away_asks_for_nothing() {
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(ANA, "current").await;
-        // `next` changes no task: what it shows is the card of the one.
+        // `next` changes no task: its answer is the card of one task.
         let outcome = ivan.dm(ANA, "next").await;
         ivan.signs(ANA, &outcome, "eyes")
             .settles()

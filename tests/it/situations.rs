@@ -1,6 +1,6 @@
-//! What befalls tasks, places and tokens in the sources, by verb: the outcome and its words (contract github 4.3, 8;
-//! clickup 4). What the source refuses is refused with its reason and what to do; what only an operator can mend waits
-//! and is done when that has happened; nothing is ever written to what is not meant.
+//! Situations of tasks, places and tokens in the sources, by verb: the outcome and its words (contract github 4.3, 8;
+//! clickup 4). A source's refusal is passed on with its reason and a remedy; work that only an operator can unblock
+//! waits and is done afterwards; a wrong target is never written to.
 //!
 //! | situation                          | `done`        | `comment`     | `create`      |
 //! |------------------------------------|---------------|---------------|---------------|
@@ -40,7 +40,7 @@ const NOT_DONE: &str = "✗ Not completed: Login fails. ";
 const NOT_COMMENTED: &str = "✗ Comment not added: Update the docs. ";
 const NOT_CREATED: &str = "✗ Not created: Fix login. ";
 
-/// How an answer begins, and what it says among other things.
+/// The beginning of an answer, and a text that it contains.
 type Said = (&'static str, &'static str);
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> What {
@@ -166,7 +166,7 @@ async fn what_befalls_in_github(
     ivan_test(two_issues(), async |ivan| {
         befalls(ivan);
         all_are_answered(ivan, ON_GITHUB, said).await;
-        // Nothing was written but what was said; least of all to a stranger.
+        // Only the commands have been written; nothing to the stranger's repository.
         for (place, issue) in ivan.github().issues(now_in).iter().take(2).enumerate() {
             let expected = if closed && place == 0 {
                 "closed"
@@ -318,12 +318,12 @@ async fn what_befalls_in_clickup(#[case] befalls: fn(&Ivan), #[case] said: [Said
     .await;
 }
 
-// ------------------------------------------------------------ what an operator has to mend
+// ------------------------------------------------------------ problems for an operator
 
-/// Both sources, with the words by which each names what is wrong.
+/// Both tokens, by the names that errors use.
 const KEYS: [&str; 2] = ["github.token", "clickup.token"];
 
-/// Bo, who never wrote to Ivan, is to hear that GitHub's token ends soon.
+/// Bo, who never wrote to Ivan, is the operator; GitHub's token ends soon.
 fn a_token_that_ends() -> Setup {
     two_issues()
         .before(|sandbox| {
@@ -335,13 +335,13 @@ fn a_token_that_ends() -> Setup {
         .config("slack.operators = [\"U0BOB01\"]")
 }
 
-/// The next post is taken, and its answer never comes.
+/// The next post is applied, and its answer never comes.
 fn posts_unheard(sandbox: &Sandbox) {
     let fault = Fault::new(What::ApplyThenHang).on("POST", "chat.postMessage");
     sandbox.slack.front().fault(fault);
 }
 
-/// Kills it between such a post and its record.
+/// Kills the daemon between such a post and its record.
 async fn dies_before_it_hears_of_its_post(ivan: &mut Ivan) {
     let stands = |journal: &[Seen]| {
         let mut posts = journal
@@ -362,7 +362,7 @@ async fn a_token_that_ends_soon_is_said_to_operators_once_and_once_when_there_is
         let told = ivan.is_told(BO).answers().await;
         told.begins("✗ GitHub takes its token only until ")
             .mentions("put it into github.token and restart me");
-        // What was said stays said.
+        // The notice is not repeated.
         ivan.stop().await;
         ivan.start().await;
         ivan.sync().await;
@@ -387,7 +387,7 @@ async fn without_the_scope_to_open_a_dm_the_first_message_shows_where_it_is() {
         dies_before_it_hears_of_its_post(ivan).await;
         let told = ivan.is_told(BO).answers().await;
         told.begins("✓ The token of GitHub does not end soon any more");
-        // Once: the next thing there is the answer to what Bo asks.
+        // Once: the next message there is the answer to Bo's question.
         ivan.dm(BO, "status").await.begins("Slack: connected");
     })
     .await;
@@ -414,7 +414,7 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
             ],
             ON_GITHUB.map(str::to_owned),
         );
-        // The first of each finds out; the others need not ask.
+        // The first command for each source meets the refusal; the others need not ask.
         for (typed, key) in [(&on_github, KEYS[0]), (&on_clickup, KEYS[1])] {
             let answer = ivan.says(ANA, &typed[0]).answers().await;
             answer.begins("… ").mentions(key);
@@ -441,12 +441,12 @@ async fn a_revoked_token_stops_its_lane_and_is_said_to_operators_once_and_once_w
             answer.begins("… ").mentions("refuses the token");
         }
         assert_eq!(writes(), before, "nobody asks in vain");
-        // A crash meanwhile changes nothing of that, and is no news to the operator.
+        // A crash meanwhile changes none of it, and sends the operator no further notice.
         ivan.kill().await;
         ivan.launch().await;
         ivan.logs("read clickup:").await;
         ivan.logs("read github:").await;
-        // It is found out by polls, without anybody's doing.
+        // Polls find out by themselves.
         ivan.github().accept_token();
         ivan.clickup().accept_token();
         for _ in KEYS {
@@ -489,7 +489,7 @@ async fn a_lapsed_single_sign_on_loses_nothing_and_says_where_to_renew_it() {
     .await;
 }
 
-// ------------------------------------------------------------ what an administrator mends, and what passes
+// ------------------------------------------------------------ administrators' settings, and temporary obstacles
 
 #[rstest]
 #[case::address(
@@ -537,7 +537,7 @@ async fn a_rule_of_the_organization_loses_nothing_and_is_said_to_operators(
     .await;
 }
 
-/// A firewall, a proxy, a login page: what was asked is asked again, and what was written is looked for.
+/// A firewall, a proxy, a login page: reads are repeated, and writes are searched for.
 #[rstest]
 #[case::firewall(403, "text/html", "<html>Blocked by policy</html>")]
 #[case::gateway(404, "text/plain", "no healthy upstream")]
@@ -558,7 +558,7 @@ async fn a_page_of_something_in_between_is_no_answer(
             format!("comment on clickup:{}: shipped", task.id()),
         ];
         for (front, typed) in fronts.iter().zip(&typed) {
-            // Reading, and then what was written though its answer says otherwise.
+            // The read, and then the write, which worked although its answer is an error.
             front.fault(Fault::new(page()).on("GET", "/").times(2));
             front.fault(Fault::new(page().once_applied()).on("POST", "/comment"));
             ivan.dm(ANA, typed).await.begins("✓ Comment added");
@@ -569,7 +569,7 @@ async fn a_page_of_something_in_between_is_no_answer(
     .await;
 }
 
-/// Nothing was created, so that it is repeated, and not before a minute is over.
+/// Nothing was created, so the request is repeated, but only after a minute.
 #[tokio::test]
 async fn what_was_submitted_too_quickly_is_repeated_after_a_minute() {
     ivan_test(two_issues(), async |ivan| {
@@ -585,7 +585,7 @@ async fn what_was_submitted_too_quickly_is_repeated_after_a_minute() {
         let wait: i64 = ivan.sql("SELECT max(not_before_ms) - max(created_ms) FROM operations");
         assert!((60_000..=130_000).contains(&wait), "{wait} ms");
         ivan.github().issue(REPO, 2).has_comments([]);
-        // What an earlier run was told to wait is kept; the minute passes here.
+        // The stored pause would outlast this test: the story lets the minute pass.
         ivan.within("the pause is kept", async {
             while ivan.sql::<i64>("SELECT count(*) FROM pauses WHERE source = 'github'") == 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;

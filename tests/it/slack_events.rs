@@ -1,4 +1,4 @@
-//! What Slack sends, and how: only a new message of a person acts, and it acts once (contract slack 1.6, 2.1, 2.2).
+//! Slack's events in all their forms: only a person's new message acts, and once (contract slack 1.6, 2.1, 2.2).
 
 use ivan::sandbox::front::{Fault, What};
 use ivan::sandbox::slack::{Envelope, Kind, Slack};
@@ -10,21 +10,20 @@ use crate::harness::*;
 const MILK: &str = "create Buy milk";
 const MADE: &str = "✓ Task created in ClickUp: Buy milk";
 
-/// The message was acted on once, whatever of it is still on its way.
+/// The message was acted on once, with any copies still on their way.
 async fn one_milk_is_bought(ivan: &Ivan) {
     ivan.until_all_is_acked().await;
     there_is_one_milk(ivan).await;
 }
 
-/// Whatever a second sight of the message would do has happened before the answer to a question that the same person
-/// asked after it.
+/// An effect of a second copy would be visible before the answer to a later question of the same person.
 async fn there_is_one_milk(ivan: &Ivan) {
     ivan.dm(ANA, "status").await;
     ivan.until_nothing_is_queued().await;
     assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 1);
 }
 
-/// The first answer in Ana's DM says that it was made.
+/// The first answer in Ana's DM reports the creation.
 fn ana_was_told(ivan: &Ivan) {
     let said = ivan.slack().bot_messages(&ivan.slack().dm(ANA));
     assert_eq!(
@@ -33,21 +32,21 @@ fn ana_was_told(ivan: &Ivan) {
     );
 }
 
-/// Slack sends what it has no acknowledgement of once more, and gets them.
+/// Slack repeats unacknowledged events, and gets its acknowledgements.
 async fn slack_tries_again(ivan: &Ivan) {
     ivan.slack().redeliver_unacked();
     let acked = ivan.slack().until(|slack| slack.unacked().is_empty());
     ivan.within("it is acknowledged after all", acked).await;
 }
 
-/// Messages that were kept.
+/// The number of stored messages.
 fn kept(ivan: &Ivan) -> i64 {
     ivan.store()
         .query_row("SELECT count(*) FROM slack_events", [], |row| row.get(0))
         .unwrap()
 }
 
-/// A `done` that Ana might have typed a moment ago, with some fields changed; null takes one away.
+/// A `done` as if Ana had just typed it, with some fields changed; null removes one.
 fn done_with(slack: &Slack, changes: Value) -> Value {
     let dm = slack.dm(ANA);
     let mut event = json!({"type": "message", "channel": dm, "channel_type": "im", "user": ANA, "team": "T0TEAM1",
@@ -184,7 +183,7 @@ async fn a_message_that_is_first_seen_at_its_last_retry_acts() {
     .await;
 }
 
-// ---------------------------------------------------------------- what does not act
+// ---------------------------------------------------------------- events that do not act
 
 #[tokio::test]
 async fn only_a_new_message_of_a_person_acts() {
@@ -300,7 +299,7 @@ async fn talk_in_a_channel_that_is_not_for_us_is_not_stored() {
         ivan.slack()
             .broadcasts(BO, &general, &talk, "or zebra-three");
         ivan.until_all_is_acked().await;
-        // The same search does find what is for us.
+        // The same search does find a command to Ivan.
         ivan.says_in("general", BO, "create Feed zebra-four")
             .settles()
             .await;
@@ -324,7 +323,7 @@ async fn talk_in_a_channel_that_is_not_for_us_is_not_stored() {
     .await;
 }
 
-// ---------------------------------------------------------------- what does act
+// ---------------------------------------------------------------- events that act
 
 #[tokio::test]
 async fn a_message_with_a_file_acts() {
@@ -487,7 +486,7 @@ async fn an_answer_whose_posting_is_unclear_is_posted_once(#[case] what: What) {
         let fault = Fault::new(what).on("POST", "/api/chat.postMessage");
         ivan.slack().front().fault(fault);
         ivan.dm(ANA, "current").await.mentions("Renew cert");
-        // The next one is behind it, and what was shown was shown: `done` is about it.
+        // The next answer is behind it, and its task was shown: `done` is about it.
         ivan.dm(ANA, "done")
             .await
             .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");

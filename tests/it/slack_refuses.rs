@@ -1,4 +1,4 @@
-//! What Slack does not do: change a message, open a form, take an answer in a channel, wait. The person learns the outcome
+//! Slack refuses to change a message, open a form, post an answer in a channel, or wait. The person learns the outcome
 //! all the same.
 
 use ivan::sandbox::front::{Fault, Gate, What};
@@ -33,7 +33,7 @@ async fn an_outcome_that_cannot_replace_what_waits_is_said_anew(#[case] code: &'
         assert_eq!(told.buttons(), ["Undo"]);
         queued.begins("… ");
         ivan.clickup().task("Renew cert").has_comments(["shipped"]);
-        // From now on this is the message that follows.
+        // From now on the new message is the one that is updated.
         ivan.presses(ANA, &told, "Undo")
             .settles()
             .await
@@ -72,11 +72,11 @@ async fn what_is_said_anew_stands_there_once_whatever_became_of_its_posting() {
     ivan_test(two_tasks(), async |ivan| {
         let card = ivan.dm(ANA, "current").await;
         ivan.clickup().front().down();
-        // In a thread the oldest is found first.
+        // A search in a thread finds the oldest first.
         let queued = ivan.says_under(ANA, &card.ts(), "comment shipped");
         let queued = queued.answers().await;
         queued.begins("… ");
-        // What still stands there, and cannot be changed, is not found in its place.
+        // The old message cannot be changed, and must not be taken for the new one.
         ivan.slack().errors("chat.update", "edit_window_closed", 9);
         let front = ivan.slack().front();
         front.fault(Fault::new(What::ApplyThenDrop).on("POST", "/api/chat.postMessage"));
@@ -121,7 +121,7 @@ async fn a_card_that_cannot_be_made_again_does_not_cost_the_outcome_under_it() {
     .await;
 }
 
-// ------------------------------------------------------------ messages whose blocks Slack does not take
+// ------------------------------------------------------------ blocks that Slack refuses
 
 #[rstest]
 #[case::invalid("invalid_blocks")]
@@ -140,7 +140,7 @@ async fn an_answer_whose_blocks_slack_refuses_is_said_as_text(#[case] code: &'st
             format!("ivan_slack_refusals_total{{code=\"{code}\",result=\"said_plainly\"}}");
         let metrics = ivan.metrics().await;
         assert!(metrics.contains(&counted), "{metrics}");
-        // What waits becomes its outcome in the same way.
+        // A waiting answer becomes its outcome in the same way.
         ivan.clickup().front().down();
         let queued = ivan.says(ANA, "comment shipped").answers().await;
         queued.begins("… ");
@@ -152,7 +152,7 @@ async fn an_answer_whose_blocks_slack_refuses_is_said_as_text(#[case] code: &'st
     .await;
 }
 
-/// Too long even without its blocks: the beginning is said.
+/// Too long even without its blocks: only the beginning is posted.
 #[tokio::test]
 async fn an_answer_that_is_too_long_for_slack_is_cut() {
     ivan_test(two_tasks(), async |ivan| {
@@ -162,7 +162,7 @@ async fn an_answer_that_is_too_long_for_slack_is_cut() {
         help.mentions("`create");
         let shown = help.text().chars().count();
         assert!(help.text().ends_with(" …") && shown < 1_010, "{shown}");
-        // What fits is only freed of its blocks.
+        // A text that fits only loses its blocks.
         ivan.slack().errors("chat.postMessage", "msg_too_long", 1);
         let current = ivan.dm(ANA, "current").await;
         current.begins("Renew cert");
@@ -180,7 +180,7 @@ async fn what_is_whispered_and_not_taken_is_whispered_as_text() {
         ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
         ivan.is_whispered(ANA, 0, |text| text.starts_with("Renew cert"))
             .await;
-        // If nothing is taken there, it is said in the DM.
+        // If the channel refuses every post, the answer goes to the DM.
         front.fault(refused().always());
         ivan.slack().refuse_blocks(Some("invalid_blocks"));
         let told = ivan.is_told(ANA);
@@ -237,7 +237,7 @@ async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_oper
         let (_, status) = ivan.http("GET", "/status", None).await;
         let detail = status["slack"]["detail"].as_str().unwrap_or_default();
         assert!(detail.contains("messages_tab_disabled"), "{status}");
-        // Once a day.
+        // At most once a day.
         ivan.slack()
             .errors("chat.postMessage", "messages_tab_disabled", 1);
         ivan.slack().says(ANA, &dm, "status");
@@ -262,7 +262,7 @@ async fn an_answer_that_slack_takes_in_no_way_is_logged_counted_and_told_to_oper
 #[case::its_thread_is_gone("cannot_reply_to_message")]
 #[tokio::test]
 async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked(#[case] code: &'static str) {
-    // One queue for all: it is not simply the person's DM.
+    // One queue for all: the DM is not simply the person's.
     ivan_test(two_tasks(), async |ivan| {
         ivan.dm(BO, "status").await;
         ivan.slack().errors("chat.postMessage", code, 1);
@@ -276,7 +276,7 @@ async fn an_answer_that_a_channel_does_not_take_comes_to_whoever_asked(#[case] c
     .await;
 }
 
-// ------------------------------------------------------------ what one person alone sees
+// ------------------------------------------------------------ ephemeral messages
 
 fn to(slack: &Slack, who: &str) -> Vec<Whisper> {
     let all = slack.whispers().into_iter();
@@ -299,7 +299,7 @@ async fn an_undo_that_was_whispered_takes_the_place_of_what_it_took_back() {
         let undo = undo_of(&done.blocks).expect("it can be undone");
         ivan.slack().clicks_whisper(&done.ts, &undo);
         ivan.slack().clicks_whisper(&done.ts, &undo);
-        // The second press has no effect, and says so beside it.
+        // The second press has no effect, and an ephemeral message says so.
         ivan.is_whispered(ANA, 2, |text| text.starts_with("✗ That was undone already"))
             .await;
         let replaced = |slack: &Slack| {
@@ -349,7 +349,7 @@ async fn what_stands_in_a_channel_without_the_bot_is_undone_there() {
         ivan.settles_in(RANDOM, 0).await;
         let made = ivan.slack().bot_messages(RANDOM).remove(0);
         let undo = undo_of(&made.blocks).expect("it can be undone");
-        // It is not Bo's to take back, and he alone reads that.
+        // Bo cannot undo it, and only he reads the refusal.
         ivan.slack().clicks(BO, RANDOM, &made.ts, &undo);
         ivan.is_whispered(BO, 0, |text| {
             text.starts_with("✗ There is nothing to undo there")
@@ -370,7 +370,7 @@ async fn what_stands_in_a_channel_without_the_bot_is_undone_there() {
     .await;
 }
 
-// ------------------------------------------------------------ triggers that are over
+// ------------------------------------------------------------ expired triggers
 
 #[tokio::test]
 async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
@@ -401,7 +401,7 @@ async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
         over();
         slack.message_action(ANA, GENERAL, &door, "create_task");
         ivan.is_whispered(ANA, 5, told).await;
-        // Where nothing can be whispered, it is said in the DM.
+        // Where no ephemeral message is possible, it goes to the DM.
         ivan.opens_home(ANA).await;
         over();
         ivan.presses_at_home(ANA, "Comment", 0)
@@ -417,7 +417,7 @@ async fn every_way_to_a_form_tells_when_its_trigger_is_over() {
             .begins("✗ Slack gives me three seconds");
         assert!(modals(slack).is_empty());
         assert!(slack.replies_to(GENERAL, &door).is_empty());
-        // And pressed again, it opens.
+        // Pressed again, it opens.
         slack.clicks(ANA, &dm, &card.ts(), &comment);
         ivan.form(1).await;
     })
@@ -436,7 +436,7 @@ async fn every_gesture_is_acknowledged_while_the_sources_are_stuck() {
             let card = ivan.dm(ANA, "current").await;
             ivan.opens_home(ANA).await;
             let door = slack.says(BO, GENERAL, "The door squeaks");
-            // No source does anything until everything is acknowledged.
+            // The sources stay stuck until everything is acknowledged.
             let gate = Gate::new();
             for front in [ivan.clickup().front(), ivan.github().front()] {
                 front.fault(Fault::new(What::Wait(gate.clone())).always());

@@ -1,9 +1,9 @@
-//! The link to Slack, and all that befalls it (contract slack 1): nothing is lost, nothing acts twice, nothing goes deaf.
+//! The link to Slack and its failures (contract slack 1): no event is lost or acts twice, and the link recovers.
 //!
-//! What takes Slack's own time (10 s for an open that hangs, 35 s for a link that is dead) is told of the room itself,
-//! which runs here in the test's process with every limit shortened.
+//! Scenarios that take Slack's own time (10 s for an open that hangs, 35 s for a dead link) use the room itself, which
+//! runs in the test's process with every limit shortened.
 //!
-//! The scenarios of contract slack 7, and where each is told; without a file, here:
+//! The scenarios of contract slack 7 and their tests; without a file, in this one:
 //!
 //! | | scenario | test |
 //! |---|---|---|
@@ -24,8 +24,8 @@
 //! | 15 | unknown envelope and block, null team, `app_rate_limited`, no JSON, binary | `slack_events.rs`: `frames_that_nobody_expects_break_nothing`, `a_message_is_read_whatever_surrounds_it` |
 //! | 16 | a post that fails after it was applied | `slack_events.rs`: `an_answer_whose_posting_is_unclear_is_posted_once`; `p7_honest.rs`: `a_reply_whose_answer_is_lost_is_posted_once` |
 //! | 17 | a 429 for a channel keeps its order | `slack_events.rs`: `a_pause_in_one_channel_keeps_its_order_and_delays_no_other` |
-//! | 18 | a trigger that is too old | none: nothing that Ivan does uses a trigger; interactions are acknowledged (`slack_events.rs`: `slash_commands_and_interactions_are_acknowledged_and_do_nothing`) |
-//! | 19 | `already_reacted` | none: Ivan adds no reactions |
+//! | 18 | a trigger that is too old | `slack_refuses.rs`: `every_way_to_a_form_tells_when_its_trigger_is_over` |
+//! | 19 | `already_reacted` | `receipts.rs`: `a_reaction_that_stands_there_already_is_a_success` |
 //! | 20 | first seen at its last retry | `slack_events.rs`: `a_message_that_is_first_seen_at_its_last_retry_acts` |
 //! | 21 | a long outage: history, and nothing twice | `what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once`; `gaps.rs`: `what_was_typed_while_nobody_listened_is_acted_on_once`, `old_commands_are_listed_once_and_not_acted_on` |
 //! | 22 | one TLS connection | `tls.rs`: `every_client_of_the_daemon_speaks_tls` |
@@ -50,7 +50,7 @@ use crate::harness::*;
 
 const MILK: &str = "create Buy milk";
 
-/// One task of that name, and the person knows of it.
+/// The answer about a new task of that name.
 fn made(title: &str) -> String {
     format!("✓ Task created in ClickUp: {title}")
 }
@@ -95,7 +95,7 @@ async fn what_is_typed_is_acknowledged_in_time_while_its_source_is_stuck() {
 #[tokio::test]
 async fn an_envelope_whose_work_is_stuck_holds_up_nobody_else() {
     ivan_test(two_tasks(), async |ivan| {
-        // Who Ana is takes Slack for ever to say.
+        // Slack never says who Ana is.
         let fault = Fault::new(What::Hang).on("GET", "/api/users.info");
         ivan.slack().front().fault(fault);
         let stuck = ivan.says(ANA, "current");
@@ -231,7 +231,7 @@ async fn what_comes_right_before_a_disconnect_is_acknowledged(#[case] reason: &s
 async fn a_link_that_ends_without_a_word_is_replaced_at_once(#[case] ends: fn(&Slack)) {
     ivan_test(Setup::new(), async |ivan| {
         let slack = ivan.slack();
-        // Every wait of Slack's is a hundredth: what was not acknowledged comes again soon.
+        // Slack's waits are shortened to a hundredth: unacknowledged events come again soon.
         slack.time_scale(0.01);
         let asked = ivan.says(ANA, "create Errand");
         ends(slack);
@@ -269,8 +269,7 @@ async fn what_is_typed_while_nobody_is_connected_comes_as_a_retry_and_acts() {
     .await;
 }
 
-/// The daemon runs on, Slack is out of reach for longer than it repeats events, and what it repeats all the same comes
-/// behind the history.
+/// The daemon runs on, and Slack is unreachable for longer than it repeats events. Late repetitions follow the history.
 #[tokio::test]
 async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_and_acts_once() {
     let world = two_tasks().config("slack.catch_up_after = \"1s\"");
@@ -290,7 +289,7 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
             ivan.says(ANA, "done"),
             ivan.says(ANA, MILK),
         ];
-        // A second counts as long here.
+        // A second stands for a longer time here.
         let tried = slack.front().until(|seen| {
             let mut opens = seen.iter().filter(|one| one.is("POST", "connections.open"));
             opens
@@ -306,7 +305,7 @@ async fn what_was_typed_in_a_long_outage_of_the_link_is_read_from_the_history_an
         ]) {
             asked.settles().await.replies(said);
         }
-        // Now its repetitions arrive as well.
+        // Now Slack's repetitions arrive as well.
         ivan.until_there_is_a_link().await;
         slack.lose_next(0);
         slack.redeliver_unacked();
@@ -351,7 +350,7 @@ async fn a_refused_token_is_an_alarm_that_everybody_can_see() {
                 .contains("✗ Slack refuses apps.connections.open: token_revoked; make a new token"),
             "{status}"
         );
-        // The other ways in are open.
+        // The other surfaces work.
         assert_eq!(ivan.cli(&["current"]).await.exit, 0);
         let ran = ivan.cli(&["done"]).await;
         assert_eq!(ran.exit, 0, "{ran:?}");
@@ -360,13 +359,13 @@ async fn a_refused_token_is_an_alarm_that_everybody_can_see() {
     .await;
 }
 
-// ---------------------------------------------------------------- the room, with everything shortened
+// ---------------------------------------------------------------- the room, with every limit shortened
 
-/// Between two attempts.
+/// The pause between two attempts.
 const SHORT: Duration = Duration::from_millis(200);
-/// How long an attempt may take: what does not hang takes less on a busy machine.
+/// The time limit of an attempt: one that does not hang takes less on a busy machine.
 const LIMIT: Duration = Duration::from_secs(2);
-/// Longer than anything here takes on a busy machine.
+/// Longer than any wait here on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 fn short() -> Timings {
@@ -384,7 +383,7 @@ fn short() -> Timings {
     }
 }
 
-/// Slack's room before a desk and a store of its own.
+/// Slack's room with a desk and a store of its own.
 struct Room {
     slack: Slack,
     desk: Desk,
@@ -393,7 +392,7 @@ struct Room {
     _folder: TempDir,
 }
 
-/// Has the room run against a Slack, from the first connection on, and ends it properly.
+/// Runs the room against a Slack from the first connection on, and ends it properly.
 async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room)) {
     let _took = Took::begin();
     // The client is made for https as well.
@@ -459,11 +458,11 @@ impl Room {
         }
     }
 
-    /// Waits until the desk knows this of the link.
+    /// Waits until the desk's state of the link satisfies `is`.
     async fn becomes(&self, is: impl Fn(&SlackHealth) -> bool) -> SlackHealth {
         let asked = async {
             loop {
-                // Each look takes the store a moment.
+                // Each read of the store takes a moment, so this loop is not hot.
                 match self.desk.health().await.slack {
                     Some(health) if is(&health) => return health,
                     _ => {}
@@ -483,7 +482,7 @@ impl Room {
         }
     }
 
-    /// When a link's address was asked for, in milliseconds, and what was answered.
+    /// Requests for a link's address: the time in milliseconds, and the status of the answer.
     fn opens(&self) -> Vec<(i64, Option<u16>)> {
         let journal = self.slack.front().journal();
         let opens = journal
@@ -492,7 +491,7 @@ impl Room {
         opens.map(|seen| (seen.at_ms, seen.status)).collect()
     }
 
-    /// Ana says it, and is answered once.
+    /// Ana sends it, and gets one answer.
     async fn answers(&self, text: &str) {
         let dm = self.slack.dm(ANA);
         let before = self.slack.bot_messages(&dm).len();
@@ -510,7 +509,7 @@ impl Room {
     }
 }
 
-/// What the tests below shorten is short enough as it is (contract slack 7.6, 7.7).
+/// The real values of the limits that the tests below shorten are short enough (contract slack 7.6, 7.7).
 #[test]
 fn nothing_that_hangs_is_waited_for_longer_than_agreed() {
     let limits = Timings::default();
@@ -603,7 +602,7 @@ async fn a_link_that_has_fallen_silent_is_dead_and_what_went_there_comes_again()
         room.slack.says(ANA, &room.slack.dm(ANA), "status");
         let replaced = room.slack.until(|slack| slack.links() == 2);
         room.within("the link is replaced", replaced).await;
-        // Slack has noticed as well, and sends what it has no acknowledgement of to where somebody is.
+        // Slack has noticed too, and sends its unacknowledged events over the live link.
         room.slack.cut_link(ghost);
         let gone = room.slack.until(|slack| !slack.link_ids().contains(&ghost));
         room.within("the ghost is gone", gone).await;
@@ -651,7 +650,7 @@ async fn a_refused_token_is_tried_again_until_it_works(#[case] method: &str, #[c
         let at: Vec<i64> = journal
             .iter()
             .filter(|seen| seen.path.ends_with(method))
-            // Which scopes there are is asked afterwards, by POST.
+            // The scopes are asked for afterwards, by POST.
             .filter(|seen| !seen.is("POST", "auth.test"))
             .map(|seen| seen.at_ms)
             .collect();

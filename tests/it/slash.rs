@@ -1,4 +1,4 @@
-//! `/ivan …`: every verb, answered to its author alone; what is made in a channel, to the channel.
+//! `/ivan …`: every verb has an ephemeral answer; a creation in a channel is announced in the channel.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::gestures::*;
 use crate::harness::*;
 
-/// Where nobody but people is: the bot is no member.
+/// A channel of people alone: the bot is not a member.
 const RANDOM: &str = "C0RND01";
 const GENERAL: &str = "C0GEN01";
 
@@ -23,7 +23,7 @@ async fn every_verb_is_answered_to_its_author_alone() {
                 .starts_with("✗ No current task, so nothing was changed. Current now: Renew cert"),
             "{nothing}"
         );
-        // What a whisper shows has been shown.
+        // A task in an ephemeral answer counts as shown.
         assert_eq!(
             ivan.slash(ANA, RANDOM, "done -c shipped").await,
             "✓ Task completed in ClickUp: Renew cert, with your comment. Next: Write the runbook"
@@ -48,7 +48,7 @@ async fn every_verb_is_answered_to_its_author_alone() {
             assert!(ivan.slack().bot_messages(channel).is_empty());
         }
         assert!(ivan.slack().bot_messages(&ivan.slack().dm(ANA)).is_empty());
-        // The addresses are secrets, and are over: nothing remembers them.
+        // The addresses are secrets, and used up: no copy is kept.
         let known = "SELECT (SELECT count(*) FROM messages WHERE reply_url IS NOT NULL)
             + (SELECT count(*) FROM slack_events WHERE heard LIKE '%/resp/%' OR raw LIKE '%/resp/%')";
         ivan.within("they are forgotten", async {
@@ -73,7 +73,7 @@ async fn numbers_of_a_whispered_list_count() {
             "{done}"
         );
         ivan.clickup().task("Renew cert").is("to do");
-        // And what is typed after it in the DM goes on from there.
+        // A later command in the DM continues from there.
         ivan.dm(ANA, "current").await.mentions("Renew cert");
     })
     .await;
@@ -88,12 +88,12 @@ async fn what_is_made_in_a_channel_is_seen_there() {
             ivan.settles_in(RANDOM, 0).await,
             "✓ Issue created in GitHub: [CLIENT:acme] Fix login (acme/widgets#1)"
         );
-        // What goes wrong concerns nobody else.
+        // Errors are ephemeral.
         let long = format!("create {} -s github", "x".repeat(300));
         let refused = ivan.slash(ANA, RANDOM, &long).await;
         assert!(refused.starts_with("✗ GitHub takes titles"), "{refused}");
         assert_eq!(ivan.slack().bot_messages(RANDOM).len(), 1);
-        // In a conversation of two, nobody else hears either.
+        // A DM has no other readers either.
         let dm = ivan.slack().dm(ANA);
         let made = ivan.slash(ANA, &dm, "create Call Bo").await;
         assert_eq!(made, "✓ Task created in ClickUp: Call Bo");
@@ -157,7 +157,7 @@ async fn a_kill_right_after_the_acknowledgement_loses_nothing() {
     ivan_test(two_tasks(), async |ivan| {
         let dm = ivan.slack().dm(ANA);
         ivan.slash(ANA, &dm, "current").await;
-        // Nobody can find out later when an ephemeral answer was shown.
+        // The time of an ephemeral answer cannot be found out later.
         ivan.until_messages_are_recorded().await;
         let envelope = ivan.slack().commands(ANA, &dm, "/ivan", "comment shipped");
         ivan.answered(&envelope).await;
@@ -181,7 +181,7 @@ async fn what_waits_is_whispered_once_and_so_is_how_it_ends() {
             .is_whispered(ANA, 1, |text| text.starts_with('…'))
             .await;
         assert!(queued.contains("Comment queued: Renew cert"), "{queued}");
-        // Another reason is no other news.
+        // Another reason alone causes no further message.
         ivan.clickup().front().up();
         ivan.clickup()
             .front()
@@ -203,7 +203,7 @@ async fn what_cannot_be_whispered_is_said_in_the_dm() {
         ivan.slack().commands(ANA, RANDOM, "/ivan", "current");
         let told = told.answers().await;
         told.begins("Renew cert");
-        // It is a message like any other: it shows what is current, and follows it.
+        // It is an ordinary message: it shows the current task, and is updated.
         ivan.dm(ANA, "done")
             .await
             .begins("✓ Task completed in ClickUp: Renew cert");
@@ -271,7 +271,7 @@ async fn a_store_that_takes_nothing_is_told_with_the_acknowledgement() {
                 .starts_with("… My store is slow")
         );
         drop(held);
-        // It was begun, and is brought to its end.
+        // It was begun, and is finished.
         ivan.is_whispered(ANA, 0, |text| text.starts_with("Renew cert"))
             .await;
     })

@@ -23,7 +23,7 @@ async fn a_command_with_a_smile_is_a_command(#[case] typed: &str) {
     .await;
 }
 
-/// What ClickUp shows is what was seen when it was typed.
+/// ClickUp shows the same characters that the author saw.
 #[rstest]
 #[case::by_name("create :rocket: Launch page", "🚀 Launch page")]
 #[case::as_a_character("create 🚀 Launch page", "🚀 Launch page")]
@@ -33,7 +33,7 @@ async fn a_command_with_a_smile_is_a_command(#[case] typed: &str) {
 #[tokio::test]
 async fn a_title_has_the_characters_of_its_emoji(#[case] typed: &str, #[case] title: &str) {
     ivan_test(Setup::new(), async |ivan| {
-        // In a title Slack would draw code, so that the answer shows its marks otherwise.
+        // Slack would draw code in a title, so the answer shows other marks.
         let shown = title.replace('`', "ˋ");
         ivan.dm(ANA, typed)
             .await
@@ -64,7 +64,7 @@ async fn a_comment_has_them_too_and_stays_one_comment_through_a_lost_answer() {
     .await;
 }
 
-/// A colon that was forgotten is asked about, and nothing is written.
+/// A forgotten colon causes a question, and nothing is written.
 #[tokio::test]
 async fn a_forgotten_colon_is_asked_about() {
     ivan_test(two_tasks(), async |ivan| {

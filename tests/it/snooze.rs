@@ -1,4 +1,4 @@
-//! `snooze`: out of the person's own queue until then. `why`: the points that put a task where it is.
+//! `snooze`: hides a task from the person's own queue until a time. `why`: the points that give a task its place.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::json;
@@ -9,7 +9,7 @@ fn three_tasks() -> Setup {
     two_tasks().clickup_tasks([json!({"name": "Tidy the wiki", "priority": 4})])
 }
 
-/// The snooze is over.
+/// Ends the snooze.
 fn time_passes(ivan: &Ivan) {
     let changed = ivan
         .store()
@@ -40,7 +40,7 @@ async fn a_snoozed_task_is_not_offered_until_then() {
 #[tokio::test]
 async fn the_answer_has_the_whole_date_in_the_persons_zone() {
     ivan_test(three_tasks(), async |ivan| {
-        // Ana is in Madrid, where 9:00 in winter is 8:00 in UTC. It is the first that she ever says.
+        // Ana is in Madrid, where 9:00 in winter is 8:00 in UTC. It is her first message.
         let day = next_second_of_december(ivan).await;
         let cert = ivan.clickup().task("Renew cert");
         let text = format!("snooze clickup:{} 2 dec", cert.id());

@@ -1,4 +1,4 @@
-//! Who somebody is fails closed: only an answer of Slack's without any doubt makes a member, and not for long.
+//! Membership fails closed: only an unambiguous answer of Slack's makes a member, and only for a while.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;
@@ -12,7 +12,7 @@ const NOT_CERTAIN: &str = "✗ I can't tell yet who you are: Slack's answer abou
 const NOT_FULL: &str = "✗ I only take commands from full members of this workspace.";
 const DOUBT: &str = "users.info does not say for certain who U0ANN01 is";
 
-/// What `users.info` answers about Ana, with some fields changed; `"absent"` takes one away.
+/// Slack's `users.info` answer about Ana, with some fields changed; `"absent"` removes one.
 fn ana(changes: Value) -> Value {
     let mut user = json!({"id": ANA, "team_id": "T0TEAM1", "name": "ana", "real_name": "Ana Prieto", "deleted": false,
         "is_bot": false, "is_app_user": false, "is_restricted": false, "is_ultra_restricted": false, "tz": "Europe/Madrid",
@@ -56,7 +56,7 @@ async fn a_doubtful_answer_is_refused_logged_once_and_asked_again(#[case] answer
         ivan.clickup().task("Renew cert").is("to do");
         assert_eq!(ivan.clickup().tasks().len(), 2);
         assert_eq!(doubts(ivan), 1);
-        // Others go on, and she does as soon as Slack says who she is.
+        // Others are unaffected, and she can go on as soon as Slack confirms her.
         ivan.dm(BO, "status").await.begins("Slack: connected");
         ivan.slack().answers_about(ANA, None);
         ivan.dm(ANA, &format!("done clickup:{id}"))
@@ -66,7 +66,7 @@ async fn a_doubtful_answer_is_refused_logged_once_and_asked_again(#[case] answer
     .await;
 }
 
-/// Slack says with certainty that she is none, whatever team it names.
+/// Slack's answer clearly excludes her, whichever team it names.
 #[rstest]
 #[case::stranger(json!({"is_stranger": true}))]
 #[case::invited(json!({"is_invited_user": true}))]
@@ -117,7 +117,7 @@ async fn every_surface_refuses_whom_slack_does_not_vouch_for() {
         let card = ivan.dm(ANA, "current").await;
         let odd = ana(json!({"is_restricted": "false"}));
         ivan.slack().answers_about(ANA, Some(odd));
-        // Nothing that is remembered speaks for her either.
+        // No remembered answer counts for her either.
         ivan.slack().changes(ANA, json!({}));
         ivan.until_all_is_acked().await;
         ivan.presses(ANA, &card, "Done")
@@ -159,7 +159,7 @@ async fn a_change_counts_at_once(#[case] to: Value, #[case] back: Value) {
         let dm = ivan.slack().dm(ANA);
         ivan.slack().changes(ANA, to);
         ivan.until_all_is_acked().await;
-        // In words, and by a form that needs no new answer.
+        // By a message, and by a form that needs no new answer.
         ivan.slack().shortcut(ANA, "new_task");
         ivan.is_told(ANA).answers().await.begins(NOT_FULL);
         assert!(modals(ivan.slack()).is_empty());
@@ -176,7 +176,7 @@ async fn a_change_counts_at_once(#[case] to: Value, #[case] back: Value) {
     .await;
 }
 
-/// An event of which nobody can be read makes everybody be asked about again.
+/// An event without a readable person makes Ivan ask about every person again.
 #[rstest]
 #[case::user_change(json!({"type": "user_change", "user": {"id": ANA}}))]
 #[case::team_join(json!({"type": "team_join", "user": {"id": ANA}}))]
@@ -188,7 +188,7 @@ async fn an_event_about_a_person_is_heard_in_any_shape(#[case] event: Value) {
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         ivan.slack()
             .changes_silently(ANA, json!({"is_restricted": true}));
-        // Believed for a few minutes.
+        // The answer is valid for a few minutes.
         ivan.dm(ANA, "status").await.begins("Slack: connected");
         ivan.slack().send_event(event);
         ivan.until_all_is_acked().await;
@@ -257,7 +257,7 @@ async fn a_home_tab_shows_nothing_more_to_somebody_who_became_a_guest() {
     .await;
 }
 
-/// The address of a profile links an account, so it has to be confirmed without doubt too.
+/// A profile's address links an account, so it too has to be confirmed without doubt.
 #[rstest]
 #[case::confirmed(json!(true), true)]
 #[case::only_typed_in(json!(false), false)]

@@ -1,11 +1,11 @@
-//! `start`: the task is current, and in progress where its source has a word for that. `reopen`: it is open again.
+//! `start`: the task is current, and in progress if its source has such a state. `reopen`: it is open again.
 
 use ivan::sandbox::front::{Fault, What};
 use serde_json::json;
 
 use crate::harness::*;
 
-/// A task and an issue that are not first. The repository has the label that says work in progress.
+/// A task and an issue that are not first. The repository has the label for work in progress.
 async fn labelled() -> Ivan {
     two_tasks()
         .github_issues([json!({"title": "Login fails"})])
@@ -29,7 +29,7 @@ async fn start_sets_in_progress_and_makes_it_current() {
         .await
         .replies("✓ Issue started in GitHub: Login fails. It is your current task");
     assert_eq!(ivan.github().issue(REPO, 1).labels(), ["in progress"]);
-    // The pin, which they share, is on it.
+    // The shared pin is on it.
     ivan.dm(ANA, "done")
         .await
         .begins("✓ Issue closed in GitHub: Login fails. Next: Renew cert");
@@ -92,7 +92,7 @@ async fn a_source_without_a_word_for_it_is_left_alone() {
     );
     assert!(ivan.github().issue(REPO, 2).labels().is_empty());
     ivan.clickup().task("Renew cert").is("to do");
-    // What was only made current is taken back too.
+    // Undo also reverts a change of the current task alone.
     ivan.dm(ANA, "undo")
         .await
         .replies("✓ Undone: Renew cert is not your current task any more. Next: Update the docs");
@@ -231,7 +231,7 @@ async fn what_others_completed_is_reopened_as_its_list_begins() {
             .await
             .replies("✓ Task reopened in ClickUp: Write the runbook (to do)");
         runbook.is("to do");
-        // Ours is not the last completion: what it was before that one is not known.
+        // Ivan's completion is not the last one: the status before the last one is unknown.
         ivan.dm(BO, &format!("done clickup:{}", cert.id())).await;
         ivan.clickup()
             .set_status(cert.id(), "in review", BO_CLICKUP);
@@ -318,7 +318,7 @@ async fn our_own_reopening_is_news_to_nobody() {
             ivan.dm(ANA, &text).await.begins("✓ ");
         }
         ivan.until_deliveries_are_applied().await;
-        // Neither of them was told anything: the harness counts.
+        // Neither of them got a notice: the harness counts.
         ivan.clickup().set_status(&id, "complete", BO_CLICKUP);
         ivan.is_told(ANA)
             .answers()

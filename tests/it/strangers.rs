@@ -1,4 +1,4 @@
-//! Members of the workspace who may not command: they are told, the log has a line, operators hear of it once.
+//! Workspace members without the right to command: they are told, the log has a line, operators get one notice.
 
 use rstest::rstest;
 
@@ -28,18 +28,18 @@ async fn a_member_who_is_nobody_here_is_logged_and_told_to_operators_once() {
         ivan.dm(BO, "list").await.begins("✗ I do not know you yet");
         ivan.dm(BO, "create Fix login").await.begins("✗ ");
         assert_eq!(times(ivan, LOGGED), 1);
-        // Over a restart as well; the log begins anew.
+        // After a restart as well; the log begins anew.
         ivan.kill_and_restart().await;
         ivan.dm(BO, "done").await.begins("✗ I do not know you yet");
         assert_eq!(times(ivan, LOGGED), 1);
-        // The people themselves are none of that.
+        // Configured people cause no such line.
         ivan.dm(ANA, "current").await;
         assert_eq!(times(ivan, "U0ANN01 asked"), 0);
     })
     .await;
 }
 
-/// A slash command and a form are ways to ask, too.
+/// Slash commands and forms count too.
 #[tokio::test]
 async fn whoever_asks_for_a_form_is_logged_and_told_of_too() {
     ivan_test(only_ana(), async |ivan| {
@@ -55,7 +55,7 @@ async fn whoever_asks_for_a_form_is_logged_and_told_of_too() {
     .await;
 }
 
-/// Operators have said who may, or Slack has: they need no word for each.
+/// The operators' list or Slack's answer already decides: no notice for each person.
 #[rstest]
 #[case::guest(
     GUEST,

@@ -1,27 +1,27 @@
-//! A part that dies never leaves a deaf daemon: the process ends with a status that is not 0, and the last line of its log
-//! says which part it was and why. What was accepted is on the disk, and goes on with the next start.
+//! A part that dies ends the process with a status other than 0, and the last log line names the part and the reason.
+//! Accepted work is on the disk, and goes on with the next start.
 
 use rstest::rstest;
 
 use crate::harness::*;
 
-/// The file is gone: what is written goes nowhere that a start would find.
+/// The file is gone: later writes would be lost at the next start.
 fn removes(ivan: &Ivan) {
     std::fs::remove_file(ivan.folder().join("ivan.db")).unwrap();
 }
 
-/// Somebody puts a backup back, with the daemon running.
+/// A person restores a backup while the daemon runs.
 fn replaces(ivan: &Ivan) {
     let path = ivan.folder().join("ivan.db");
     std::fs::copy(&path, ivan.folder().join("backup.db")).unwrap();
     std::fs::rename(ivan.folder().join("backup.db"), path).unwrap();
 }
 
-/// The disk has eaten the pages.
+/// The pages are damaged on the disk.
 fn damages(ivan: &Ivan) {
     use std::io::{Seek, SeekFrom, Write};
     let store = ivan.store();
-    // So that the pages are read from the file: neither from the log nor from what the daemon remembers.
+    // So that the pages are read from the file, and not from the log or the daemon's cache.
     store
         .execute("UPDATE people SET present = 1 - present", [])
         .unwrap();
@@ -55,7 +55,7 @@ async fn a_store_that_is_lost_ends_it(#[case] happens: fn(&Ivan), #[case] why: &
     assert_eq!(status.code(), Some(1));
     let said = format!("stopped: the store ended by itself: the store at ivan.db: {why}");
     assert!(last.starts_with(&said), "{last}");
-    // What was not kept was not acknowledged: Slack has it still.
+    // Messages that were not stored were not acknowledged: Slack still has them.
     assert!(!ivan.slack().unacked().is_empty());
     assert_eq!(ivan.clickup().tasks_named("Buy milk").len(), 0);
 }

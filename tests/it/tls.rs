@@ -1,7 +1,7 @@
-//! One TLS connection of each client in the binary, and nothing in it that could bring a second provider (design 9).
+//! A TLS connection of each client in the binary, and no dependency that could bring a second provider (design 9).
 //!
-//! The sandbox speaks plain HTTP. Here something stands before each of its three services that speaks TLS, with a
-//! certificate of an authority that only `SSL_CERT_FILE` names.
+//! The sandbox speaks plain HTTP. Here a TLS gateway stands before each of its three services, with a certificate of an
+//! authority that only `SSL_CERT_FILE` names.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::harness::*;
 
-/// A name that leads nowhere but through the proxy.
+/// A name that only the proxy can resolve.
 const PROXIED: &str = "slack.test";
 
-/// An authority that nobody knows, and a server's certificate of it for `localhost` and [`PROXIED`].
+/// An unknown authority, and its server certificate for `localhost` and [`PROXIED`].
 struct Authority {
     pem: String,
     server: Arc<ServerConfig>,
@@ -55,11 +55,11 @@ impl Authority {
     }
 }
 
-/// What stands before a service and speaks TLS.
+/// Accepts TLS before a service.
 struct Gateway {
     /// `localhost:port`.
     authority: String,
-    /// How many clients went through with the handshake, and how many did not.
+    /// The numbers of completed and of failed handshakes.
     handshakes: watch::Receiver<(usize, usize)>,
 }
 
@@ -79,7 +79,7 @@ impl Gateway {
                     };
                     count.send_modify(|(done, _)| *done += 1);
                     let mut service = TcpStream::connect(service).await.unwrap();
-                    // However it ends, it has ended for both.
+                    // Any end is an end for both sides.
                     let _ = copy_bidirectional(&mut tls, &mut service).await;
                 });
             }
@@ -91,7 +91,7 @@ impl Gateway {
     }
 }
 
-/// A daemon that is told of nothing but https, and of nobody but `trusted` to vouch for it.
+/// A daemon with https addresses only, which trusts no authority but `trusted`.
 async fn behind_tls(
     server: &Authority,
     trusted: &Authority,
@@ -161,7 +161,7 @@ async fn every_client_of_the_daemon_speaks_tls() {
     ivan.finish().await;
 }
 
-/// A company's proxy: it knows one name, and passes on what is said to it.
+/// A company's proxy: it resolves one name, and forwards the traffic.
 struct Proxy {
     address: SocketAddr,
     /// The first line of each request.
@@ -195,7 +195,7 @@ impl Proxy {
                     let mut server = TcpStream::connect(there).await.unwrap();
                     let yes = b"HTTP/1.1 200 Connection established\r\n\r\n";
                     client.write_all(yes).await.unwrap();
-                    // However it ends, it has ended for both.
+                    // Any end is an end for both sides.
                     let _ = copy_bidirectional(&mut client, &mut server).await;
                 });
             }
@@ -247,7 +247,7 @@ async fn slack_is_reached_through_the_proxy_of_the_environment() {
     ivan.dm(ANA, "done")
         .await
         .replies("✓ Task completed in ClickUp: Renew cert. Next: Write the runbook");
-    // The Web API and the link; nothing else was asked of it.
+    // The Web API and the link; the proxy got no other request.
     let asked = proxy.asked.borrow().clone();
     assert!(asked.len() >= 2, "{asked:?}");
     let line = format!("CONNECT {name} HTTP/1.1");

@@ -1,4 +1,4 @@
-//! The news that a task is gone arrives before the news that it was made: it stays gone (P4), until its source shows it.
+//! The deletion of a task arrives before its creation: the task stays gone (P4), until its source shows it.
 
 use ivan::sandbox::front::{Fault, Gate, What};
 use rstest::rstest;
@@ -8,14 +8,14 @@ use crate::harness::*;
 
 const ISSUES: &str = "/repos/acme/widgets/issues";
 
-/// What the mirror offers under a title.
+/// The number of open tasks in the mirror under a title.
 fn open(ivan: &Ivan, title: &str) -> i64 {
     ivan.sql(&format!(
         "SELECT count(*) FROM tasks WHERE title LIKE '{title}%' AND gone = 0 AND away = 0"
     ))
 }
 
-/// What arrives late about an issue that was deleted meanwhile.
+/// The late delivery about an issue that was deleted meanwhile.
 #[derive(Debug, Clone, Copy)]
 enum Late {
     Opened,
@@ -52,7 +52,7 @@ async fn what_arrives_late_does_not_open_an_issue_that_was_deleted(#[case] late:
         assert_eq!(open(ivan, "Typo"), 0);
         let list = ivan.dm(ANA, "list").await.text();
         assert!(!list.contains("Typo"), "{list}");
-        // A poll finds nothing else.
+        // A poll finds the same.
         ivan.sync().await;
         assert_eq!(open(ivan, "Typo"), 0);
     })
@@ -84,7 +84,7 @@ async fn a_delivery_that_failed_and_is_fetched_does_not_open_what_was_deleted() 
     .await;
 }
 
-/// An issue that nobody here had read moves to another repository, and its `opened` comes after that.
+/// An issue that Ivan has not read moves to another repository, and its `opened` comes after that.
 #[rstest]
 #[case::where_nobody_looks("acme/attic", false)]
 #[case::to_another_that_is_followed("acme/gadgets", true)]
@@ -129,7 +129,7 @@ async fn a_deleted_task_of_clickup_stays_gone_and_comes_back_when_it_is_restored
     .await;
 }
 
-/// What the mirror knew of the issue when the poll's page was read.
+/// The mirror's state of the issue when the poll's page was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mirrored {
     No,
@@ -179,7 +179,7 @@ async fn a_page_that_was_read_before_the_deletion_opens_nothing(#[case] mirrored
     .await;
 }
 
-/// The same with ClickUp, where a task in the trash may have been looked at meanwhile.
+/// The same with ClickUp, where a task in the trash may have been read meanwhile.
 #[tokio::test]
 async fn a_page_of_clickup_that_was_read_before_the_deletion_opens_nothing() {
     ivan_test(two_tasks().webhooks(), async |ivan| {

@@ -1,4 +1,4 @@
-//! `undo`: the person's own last effect is taken back, once, if its source still is as it was left.
+//! `undo`: the person's own last effect is reverted, once, if its source still is as Ivan left it.
 
 use ivan::sandbox::front::{Fault, Front, Gate, What};
 use rstest::rstest;
@@ -49,7 +49,7 @@ async fn a_completion_is_taken_back_to_the_status_before() {
         let issue = ivan.github().issue(REPO, 1);
         issue.is("open");
         assert_eq!(issue.labels(), ["bug"]);
-        // The pin is where it was, and a `done` is about it.
+        // The pin is where it was, and `done` is about it.
         ivan.dm(BO, "done")
             .await
             .begins("✓ Task completed in ClickUp: Renew cert. Next: ");
@@ -67,7 +67,7 @@ async fn a_comment_is_deleted() {
         ivan.dm(ANA, "undo")
             .await
             .replies("✓ Undone: your comment on Renew cert was deleted in ClickUp");
-        // Bo's of the same words stays.
+        // Bo's comment with the same text stays.
         ivan.clickup().task("Renew cert").has_comments(["shipped"]);
         ivan.dm(BO, "comment on #1: a\n\nb & c")
             .await
@@ -80,7 +80,7 @@ async fn a_comment_is_deleted() {
     .await;
 }
 
-/// What a text mentions is compared without a call for each mention, and 50 of them are mentions.
+/// A text with many mentions is compared without a request for each, and 50 of them are mentions.
 #[tokio::test]
 async fn a_comment_of_thousands_of_mentions_is_deleted() {
     ivan_test(both().people(), async |ivan| {
@@ -141,7 +141,7 @@ async fn a_creation_is_deleted_or_closed() {
     .await;
 }
 
-/// Whoever has gone on with what was made would lose something by its undo.
+/// If others have worked on the created task, its undo would lose their work.
 #[rstest]
 #[case::a_comment("somebody has commented on it", |ivan: &Ivan| {
     ivan.github().comment_as(REPO, 3, "bo", "on it");
@@ -234,7 +234,7 @@ async fn a_completion_goes_back_with_its_comment() {
     .await;
 }
 
-// ------------------------------------------------------------ which one
+// ------------------------------------------------------------ the order of undos
 
 #[tokio::test]
 async fn undo_after_undo_takes_back_the_one_before_and_then_nothing() {
@@ -364,7 +364,7 @@ async fn who_has_moved_on_since_stays_there() {
     .await;
 }
 
-// ------------------------------------------------------------ not as we left it
+// ------------------------------------------------------------ changed since
 
 #[tokio::test]
 async fn what_others_changed_since_is_said_and_left_alone() {
@@ -377,7 +377,7 @@ async fn what_others_changed_since_is_said_and_left_alone() {
             "✗ Not undone: Renew cert. It has changed in ClickUp since: it is shipped now. I left it as it is.",
         );
         clickup.task("Renew cert").is("shipped");
-        // It is no less the last effect for that.
+        // The person's own effect is still the last one.
         clickup.set_status("Renew cert", "complete", BO_CLICKUP);
         ivan.dm(BO, "undo").await.begins(
             "✗ Not undone: Renew cert. It has changed in ClickUp since: it was completed again. ",
@@ -475,7 +475,7 @@ async fn what_was_never_sent_is_cancelled() {
         .await;
         let create = ivan.says(BO, "create Buy milk").answers().await;
         create.begins("… Creation queued: Buy milk");
-        // Of this one the request itself broke: whether it arrived can only be found out there.
+        // The request for this one broke: only the source can show whether it arrived.
         let undo = ivan.says(BO, "undo").answers().await;
         undo.begins("… Undo queued: Buy milk. ");
         ivan.clickup().front().up();
@@ -518,7 +518,7 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
         let cancelled =
             "✗ Not completed: Renew cert. You took it back in time, and nothing was changed.";
         asked.answers().await.replies(cancelled);
-        // The reading ends, and the lane goes on to the next.
+        // The read ends, and the lane goes on to the next.
         gate.open();
         ivan.dm(ANA, &format!("comment on clickup:{}: shipped", cert.id()))
             .await
@@ -534,7 +534,7 @@ async fn what_is_cancelled_while_its_task_is_read_is_not_sent(#[case] done: bool
     .await;
 }
 
-/// What is sent and gets no answer: applied or not, it is looked for, and taken back if it is there.
+/// The request is sent and gets no answer: applied or not, its effect is searched for, and reverted if found.
 #[rstest]
 #[case::done("done clickup:{}", What::ApplyThenHang, "PUT", "/task/", true)]
 #[case::done_in_vain("done clickup:{}", What::Hang, "PUT", "/task/", false)]
@@ -614,7 +614,7 @@ async fn what_is_under_way_is_looked_for_and_taken_back(
 
 // ------------------------------------------------------------ exactly once
 
-/// One effect to undo: what is typed for it, and the request that takes it back.
+/// One effect to undo: its command, and the request that reverts it.
 const UNDOS: [(&str, bool, &str, &str); 6] = [
     ("done clickup:{}", true, "PUT", "/task/"),
     (
@@ -693,12 +693,12 @@ async fn an_undo_waits_for_its_turn_on_its_task() {
     ivan_test(both(), async |ivan| {
         let front = ivan.github().front();
         ivan.dm(ANA, "done #1").await.begins("✓ Issue closed");
-        // A comment of Bo, who is nobody else here, is on its way to the same issue.
+        // A comment of Bo, who shares this person here, is on its way to the same issue.
         ivan.dm(BO, "comment on #2: shipped").await.begins("✓ ");
         front.fault(Fault::new(What::Hang).on("DELETE", "/issues/comments/"));
         let first = ivan.says(BO, "undo");
         ivan.asks(front, "DELETE", "/issues/comments/", 1).await;
-        // Another task's is not held up.
+        // An undo on another task is not delayed.
         ivan.dm(ANA, "undo")
             .await
             .begins("✓ Undone: Login fails is open again");
@@ -736,7 +736,7 @@ async fn a_repeated_request_undoes_once() {
         assert_eq!(status, 409, "{nothing}");
         ivan.dm(ANA, "comment on #1: first").await;
         ivan.dm(ANA, "comment on #1: second").await;
-        // What found nothing finds nothing, whatever was done since.
+        // A request that found nothing keeps that answer after later commands.
         assert_eq!(
             ivan.http_with("POST", "/undo", None, &key).await,
             (409, nothing)

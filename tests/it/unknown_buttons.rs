@@ -1,4 +1,4 @@
-//! Buttons that this version does not know: of an older one, or of a newer one that was here before.
+//! Buttons that this version does not have: from an older version, or from a newer one before a downgrade.
 
 use ivan::sandbox::slack::Kind;
 use rstest::rstest;
@@ -9,7 +9,7 @@ use crate::harness::*;
 const RANDOM: &str = "C0RND01";
 const TOLD: &str = "✗ That button is from an older version. Type `current`.";
 
-/// Somebody presses a button `dance:7` there.
+/// Ana presses a button `dance:7` there.
 fn press(ivan: &Ivan, place: &Value) {
     let mut payload = json!({"type": "block_actions", "team": {"id": "T0TEAM1", "domain": "acme"}, "user": {"id": ANA},
         "trigger_id": ivan.slack().trigger(),

@@ -1,4 +1,4 @@
-//! What others do in the sources reaches the mirror, and those whom it concerns, within a moment of the delivery.
+//! Changes by others in the sources reach the mirror, and the people concerned, within a moment of the delivery.
 
 use ivan::sandbox::front::{Fault, Front, What};
 use rstest::rstest;
@@ -26,8 +26,8 @@ async fn a_close_in_github_is_told_and_the_pin_stays() {
     .await;
 }
 
-/// ClickUp tells of one change twice (`taskStatusUpdated`, `taskUpdated`): the one that arrives is enough, and where none
-/// does the poll is. Once, either way.
+/// ClickUp reports one change twice (`taskStatusUpdated`, `taskUpdated`): one delivery is enough, and without any the
+/// poll is. The notice comes once either way.
 #[rstest]
 #[case::the_first_is_lost(1)]
 #[case::both_are_lost(2)]
@@ -79,7 +79,7 @@ async fn a_completion_in_clickup_is_told() {
             .mentions("Renew cert was completed in ClickUp by Bo");
         let (_, tasks) = ivan.http("GET", "/tasks?status=done", None).await;
         assert_eq!(tasks["tasks"][0]["title"], "Renew cert");
-        // ClickUp's task does not say by whom; it is remembered, and no poll forgets it.
+        // ClickUp's task does not name the actor; the webhook's is stored, and no poll removes it.
         ivan.sync().await;
         let answer = ivan.dm(ANA, "done").await;
         answer.begins("✓ Note: Renew cert was already complete in ClickUp, by Bo on ");
@@ -123,13 +123,13 @@ async fn a_transferred_issue_stays_what_it_was_to_people(#[case] told: bool) {
     ivan.finish().await;
 }
 
-/// How often something was asked of a source.
+/// The number of requests to a source's path.
 fn asked(front: &Front, path: &str) -> usize {
     let seen = front.journal();
     seen.iter().filter(|one| one.is("GET", path)).count()
 }
 
-/// Lines of the log that begin so.
+/// The number of log lines that begin with these words.
 fn lines(ivan: &Ivan, words: &str) -> usize {
     let logged = ivan.messages_logged();
     logged.iter().filter(|line| line.starts_with(words)).count()
@@ -137,8 +137,8 @@ fn lines(ivan: &Ivan, words: &str) -> usize {
 
 const ARRIVE: usize = 200;
 
-/// While it is not known who we are there, what a source sends waits: it is neither asked for each delivery nor walked,
-/// and the other source goes on.
+/// While the source does not say who Ivan is there, its deliveries wait: it is neither asked for each delivery nor
+/// walked, and the other source goes on.
 #[rstest]
 #[case::github("GitHub", "ClickUp")]
 #[case::clickup("ClickUp", "GitHub")]
@@ -182,7 +182,7 @@ async fn a_source_that_cannot_be_prepared_is_asked_now_and_then(
         })
         .await;
     }
-    // Those of the other source are worked off meanwhile.
+    // Deliveries of the other source are processed meanwhile.
     change(&ivan, other, 0);
     let waits = |source: &str| {
         format!(
@@ -197,10 +197,10 @@ async fn a_source_that_cannot_be_prepared_is_asked_now_and_then(
     })
     .await;
     let waiting = ivan.sql::<i64>(&waits(source));
-    // ClickUp tells of a change by two events.
+    // ClickUp reports a change by two events.
     let waiting = usize::try_from(waiting).unwrap();
     assert!(waiting >= ARRIVE, "{waiting}");
-    // Once a second at most, and what the polls ask.
+    // Once a second at most, and the requests of the polls.
     let times = asked(&front, "/user") - before;
     let most = usize::try_from(begun.elapsed().as_secs()).unwrap() + 5;
     assert!(times <= most, "asked {times} times, more than {most}");
@@ -262,7 +262,7 @@ async fn our_own_writes_are_told_to_nobody() {
         ivan.dm(ANA, "create Fix login -s github -e acme").await;
         ivan.dm(ANA, "comment on #1: shipped").await;
         ivan.dm(ANA, "done #1").await;
-        // The harness fails on a message that no story asked for.
+        // The harness fails on an unexpected message.
         ivan.until_deliveries_are_applied().await;
     })
     .await;
@@ -302,17 +302,17 @@ async fn bots_are_not_heard_and_the_muted_hear_nothing() {
 }
 
 const ACTIONS: &str = "github-actions[bot]";
-/// What ClickUp's own automations act as: no member has a negative id.
+/// The actor of ClickUp's own automations: no member has a negative id.
 const AUTOMATION: i64 = -1;
 
-/// One change, whichever way it is found.
+/// The way in which a change is found.
 #[derive(Clone, Copy)]
 enum Found {
     ByWebhook,
     ByPoll,
 }
 
-/// Runs one change of others so that this way finds it first. Deliveries that a poll was faster than come after it.
+/// Runs one change of others so that this way finds it first. In case of a poll, the deliveries come after it.
 async fn found(ivan: &Ivan, how: Found, change: impl FnOnce(&Ivan)) {
     if let Found::ByPoll = how {
         ivan.github().hold();
@@ -327,7 +327,7 @@ async fn found(ivan: &Ivan, how: Found, change: impl FnOnce(&Ivan)) {
     ivan.until_deliveries_are_applied().await;
 }
 
-/// A bot closes, reopens and assigns an issue and comments on it. What it does is told, what it says is not.
+/// A bot closes, reopens and assigns an issue and comments on it. Its changes cause notices, its comments do not.
 #[rstest]
 #[case::webhook(Found::ByWebhook)]
 #[case::poll(Found::ByPoll)]
@@ -393,7 +393,7 @@ async fn what_an_automation_does_in_clickup_is_told(#[case] how: Found) {
     .await;
 }
 
-/// Of a poll nobody knows by whom, so that a day that moved is told by webhooks alone.
+/// A poll does not say who moved the day, so only webhooks cause this notice.
 #[tokio::test]
 async fn a_day_that_an_automation_moves_is_told() {
     ivan_test(two_tasks().webhooks(), async |ivan| {

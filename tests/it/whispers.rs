@@ -1,5 +1,5 @@
-//! Buttons of what one person alone sees. No `chat.update` reaches that: the press itself brings the address by which it
-//! is changed.
+//! Buttons of ephemeral messages. `chat.update` cannot change those: the press itself brings the address for the
+//! update.
 
 use ivan::sandbox::front::{Fault, What};
 use ivan::sandbox::slack::{Slack, Whisper};
@@ -9,14 +9,14 @@ use crate::harness::*;
 
 const RANDOM: &str = "C0RND01";
 
-/// What Ana alone was shown, as it stands now.
+/// The ephemeral messages of Ana, in their current state.
 fn shown_to_ana(slack: &Slack) -> Vec<Whisper> {
     let all = slack.whispers().into_iter();
     all.filter(|one| one.user == ANA && one.from == "response_url" && !is_slow(&one.text))
         .collect()
 }
 
-/// The buttons of a message, by what they ask for.
+/// The action ids of a message's buttons.
 fn actions(blocks: &Value) -> Vec<String> {
     let text = blocks.to_string();
     let found = text.split("\"action_id\":\"").skip(1);
@@ -46,7 +46,7 @@ async fn an_outcome_takes_the_place_of_the_card_alone() {
         ivan.slash(ANA, RANDOM, "current").await;
         let card = shown_to_ana(ivan.slack())[0].clone();
         let done = action(&card, "done:");
-        // Twice: the second has no effect, and says so beside it.
+        // Twice: the second has no effect, and an ephemeral message says so.
         ivan.slack().clicks_whisper(&card.ts, &done);
         ivan.slack().clicks_whisper(&card.ts, &done);
         ivan.is_whispered(ANA, 1, |text| {
@@ -104,7 +104,7 @@ async fn in_a_list_only_what_was_pressed_is_struck() {
             blocks.contains("2. ~<") && !blocks.contains("1. ~<"),
             "{blocks}"
         );
-        // And the other by an address of its own.
+        // The other is updated by an address of its own.
         ivan.slack().clicks_whisper(&list.ts, &buttons[0]);
         let are_struck = |now: &[Whisper]| actions(&now[0].blocks).is_empty();
         let now = ivan.until_whispers("both are struck", are_struck).await;
@@ -208,7 +208,7 @@ async fn an_address_that_is_over_costs_no_outcome() {
         }
         let now = shown_to_ana(ivan.slack());
         assert_eq!((&now[0], &now[1]), (&card, &list), "they stay as they are");
-        // And are not said anew: what is said next stands right behind the outcomes.
+        // They are not posted again: the next message comes right after the outcomes.
         ivan.slack().says(ANA, &dm, "status");
         let is_answered = |slack: &Slack| {
             let said = slack.bot_messages(&dm);

@@ -1,5 +1,5 @@
-//! The process ends twice, by SIGABRT, while one piece of work is under way, and starts a third time; and whatever the
-//! daemon has set aside, by this or by the kills of a history, is tried again before the history is over.
+//! The process ends twice by SIGABRT during one piece of work and starts a third time. All work that was set aside, by
+//! this or by a history's kills, is tried again before the history ends.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use serde_json::Value;
 use super::driver::{Drive, seen_soon};
 use super::history::{Command, System};
 
-/// What is under way at both ends.
+/// The work under way at both ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abort {
-    /// A message is acted on: Slack is asked who sent it.
+    /// Processing of a message: Slack is asked about its sender.
     Message,
-    /// A write is carried out.
+    /// A write.
     Write,
-    /// An answer is posted.
+    /// The post of an answer.
     Post,
-    /// Something is read from a source: a poll, what a delivery hints at, the task before a write, a search after it.
+    /// A read from a source: a poll, the task named by a delivery, the task before a write, a search after it.
     Read(System),
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Abort {
 }
 
 impl Drive<'_> {
-    /// A command is typed, and the daemon ends twice at that work.
+    /// Types a command and ends the daemon twice during that work.
     pub(super) async fn aborts_twice(&mut self, command: &Command, abort: Abort) {
         self.connected().await;
         let write = self.write_of(command);
@@ -83,7 +83,7 @@ impl Drive<'_> {
         }
     }
 
-    /// Everything that `status` lists as set aside is tried again.
+    /// Tries everything again that `status` lists as set aside.
     pub(super) async fn tries_again(&mut self) {
         let within = Duration::from_millis(1500);
         let Some((200, status)) = self.request("GET", "/status", None, &[], within).await else {
@@ -98,14 +98,14 @@ impl Drive<'_> {
                 let kind = one["kind"].as_str().unwrap_or_default();
                 self.tally(format!("set aside and tried again: {kind}"));
             } else if let Some((status, answer)) = answer {
-                // It may have ended its rest by itself meanwhile.
+                // Its rest may have ended by itself meanwhile.
                 assert_eq!(status, 404, "{id}: {answer}");
                 assert_ne!(one["next_attempt_at"], Value::Null, "{id}: {answer}");
             }
         }
     }
 
-    /// What was typed later may have gone first.
+    /// Later commands may have gone first.
     fn was_set_aside(&mut self, id: &str) {
         let store = self.ivan.store();
         let ts: Option<String> = match id.split_once('-') {
@@ -126,7 +126,7 @@ impl Drive<'_> {
                 .ok(),
             Some(_) => None,
         };
-        // An answer over HTTP names the first operation of its command; the comment of a `done` is another.
+        // An answer over HTTP names its command's first operation; the comment of a `done` is another one.
         let of_command: Vec<String> = store
             .prepare(
                 "SELECT id FROM operations WHERE command_id = (SELECT command_id FROM operations WHERE id = ?1)",

@@ -1,9 +1,8 @@
-//! Whether a history came out right: read off the sandbox, which is the truth, with the store asked only for what was
-//! heard when.
+//! Checks a history's outcome in the sandbox, which holds the truth; the store only gives the times of messages.
 //!
-//! It does not know how Ivan works. For each command it reads what its person was told in the end, and then asks of the
-//! sources: what was said to be done is there exactly once; what was given up is not there, or its person was told that
-//! it may be; nothing else is there; and the effects of one person on one task came in the order of typing.
+//! The check does not use Ivan's code. For each command it reads the final answer and then looks at the sources: each
+//! reported effect is there exactly once; an effect that was given up is absent, or its answer says that it may be
+//! there; nothing else is there; the effects of one person on one task came in the order of typing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +15,13 @@ use super::gone;
 use super::history::{Asks, History, On, Surface, System, Who};
 use crate::harness::*;
 
-/// What is said of a message that cannot be kept: not its answer, which it still gets.
+/// The notice for a message that cannot be stored. It is not the answer, which still comes.
 const NOT_STORED: &str = "✗ I cannot store anything at the moment, so nothing has been done yet.";
 
-/// What is said of work that is set aside: its answer comes when it is tried again.
+/// The notice for work that was set aside: its answer comes with the retry.
 const SET_ASIDE: &str = "so I set it aside";
 
-/// What is wrong, in words; nothing when all is well.
+/// Collects violations as sentences; none if all is well.
 pub struct Check<'a> {
     history: &'a History,
     typed: &'a [Typed],
@@ -31,19 +30,19 @@ pub struct Check<'a> {
     store_failed: usize,
     things: BTreeMap<String, Thing>,
     heard: Vec<Heard>,
-    /// Answers; what was said past the store is not among them.
+    /// Answers, without notices that were posted past the store.
     dms: BTreeMap<Who, Vec<Posted>>,
     unkept: BTreeMap<Who, Vec<Posted>>,
     journal: BTreeMap<System, Vec<Seen>>,
     wrong: Vec<String>,
 }
 
-/// A task or an issue as it is in its source in the end.
+/// A task or an issue in its source's final state.
 #[derive(Debug, Clone)]
 struct Thing {
-    /// `clickup:…` or `github:…`, as the API has it.
+    /// `clickup:…` or `github:…`, as in the API.
     id: String,
-    /// What paths of requests about it have in them.
+    /// A part of the path of each request about it.
     path: String,
     system: System,
     title: String,
@@ -52,33 +51,33 @@ struct Thing {
     comments: Vec<String>,
 }
 
-/// A message of a person as the store knows it, in the order of its answers.
+/// A message of a person as the store has it, in the order of answers.
 #[derive(Debug)]
 pub struct Heard {
     id: i64,
-    /// Slack's id of what was typed, and of the answer.
+    /// Slack's ids of the message and of the answer.
     ts: String,
     answer: String,
     kept: i64,
     handled: i64,
 }
 
-/// What a person was told of a command in the end.
+/// The final answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
     what: Verdict,
-    /// The task that it says it was about: its address in Slack, its id over HTTP.
+    /// The task that the answer names: its address in Slack, its id over HTTP.
     about: Option<String>,
     comment: Comment,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Done by Ivan.
+    /// Completed by Ivan.
     Done,
     /// It was complete already, by Ivan.
     Already,
-    /// It was complete already, by somebody else.
+    /// It was complete already, by another person.
     Externally,
     GivenUp,
     GivenUpPerhapsDone,
@@ -87,7 +86,7 @@ enum Verdict {
     Shown,
 }
 
-/// What it says about the comment of a `done -c`.
+/// The answer's statement about the comment of a `done -c`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comment {
     None,
@@ -96,7 +95,7 @@ enum Comment {
     PerhapsAdded,
 }
 
-/// An effect that must be there between so and so many times.
+/// An effect and the least and greatest number of times that it must be there.
 #[derive(Debug, Default, Clone, Copy)]
 struct Times {
     surely: usize,
@@ -137,7 +136,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Everything that is wrong.
+    /// All violations.
     pub fn wrong(mut self, drive: &Drive<'_>) -> Vec<String> {
         self.one_answer_each();
         self.told_of_the_store();
@@ -178,8 +177,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// That a message could not be kept is said once in a DM for each time that the store failed, never of what was
-    /// said before, and it stays as it was said.
+    /// A DM has one notice for each failure of the store, for no earlier message, and it is never changed.
     fn told_of_the_store(&mut self) {
         for who in Who::ALL {
             let asked = self
@@ -208,7 +206,7 @@ impl<'a> Check<'a> {
         answers.iter().find(|posted| posted.ts == heard.answer)
     }
 
-    /// What each command's person was told in the end; `None` where that cannot be read, which is wrong.
+    /// The final answer to each command; `None` where it cannot be read, which is a violation.
     fn told(&mut self) -> Vec<Option<Told>> {
         let typed = self.typed;
         typed
@@ -230,7 +228,7 @@ impl<'a> Check<'a> {
             .answer_to(typed)
             .ok_or_else(|| "it has no answer".to_owned())?;
         let mut history = posted.history.clone();
-        // A card follows its task: it is the same, however its task is by now.
+        // A card follows its task, so its later states count as the same answer.
         history.dedup_by(|later, earlier| up_to_its_card(later) == up_to_its_card(earlier));
         let last = history.pop().unwrap_or_default();
         let waits = |text: &str| text.starts_with('…') || text.contains(SET_ASIDE);
@@ -240,7 +238,7 @@ impl<'a> Check<'a> {
         read(&last)
     }
 
-    /// Whether what was told can be an answer to what was asked; with the task's address made its id.
+    /// Whether an answer fits its command; returns it with the task's address replaced by its id.
     fn fits(&self, typed: &Typed, told: Told) -> Result<Told, String> {
         let about = match &told.about {
             Some(about) => Some(
@@ -298,7 +296,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What could be seen as current in the DMs that share this one's pin, when it was typed.
+    /// Tasks shown as current in the DMs that share this one's pin, before the command was typed.
     fn shown_before(&self, typed: &Typed) -> impl Iterator<Item = &str> {
         let own = lane(self.history, typed.command.who);
         let dms = self
@@ -318,8 +316,8 @@ impl<'a> Check<'a> {
         })
     }
 
-    /// Whether something must have been current: it was shown, in this very DM, and the queue was never empty. Only the
-    /// first text of a message counts, for nobody knows when it was replaced.
+    /// Whether a task must have been current: one was shown in this very DM, and the queue was never empty. Only the
+    /// first text of a message counts, because the time of a replacement is unknown.
     fn has_been_shown_something(&self, typed: &Typed) -> bool {
         let emptied =
             |text: &str| text.contains("Nothing is left") || text.contains("queue is empty");
@@ -333,7 +331,7 @@ impl<'a> Check<'a> {
 
     // ------------------------------------------------------------ effects
 
-    /// What was said to be done is there once, and nothing else is.
+    /// Each reported effect is there once, and there are no others.
     fn effects(&mut self, told: &[Option<Told>]) {
         let mut comments: BTreeMap<(String, String), Times> = BTreeMap::new();
         let mut completions: BTreeMap<String, Times> = BTreeMap::new();
@@ -438,7 +436,7 @@ impl<'a> Check<'a> {
         self.wrong.extend(wrong);
     }
 
-    /// `completed externally` is said only where somebody did it by hand, `already` only where Ivan has done it.
+    /// `completed externally` is said only if a person did it by hand, `already` only if Ivan did it.
     fn who_completed(
         &self,
         told: &[Option<Told>],
@@ -493,7 +491,7 @@ impl<'a> Check<'a> {
 
     // ------------------------------------------------------------ order
 
-    /// Effects of one person on one task came in the order of typing, and so did the answers.
+    /// Effects of one person on one task, and their answers, came in the order of typing.
     fn order(&mut self, told: &[Option<Told>], drive: &Drive<'_>) {
         let mut wrong = Vec::new();
         let effects: Vec<(usize, Effect)> = self
@@ -545,7 +543,7 @@ impl<'a> Check<'a> {
         self.wrong.extend(wrong);
     }
 
-    /// Whether Ivan had to know of the first before it dealt with the second.
+    /// Whether Ivan must have received the first before it processed the second.
     fn surely_before(
         &self,
         first: usize,
@@ -558,7 +556,7 @@ impl<'a> Check<'a> {
         }
         let (one, other) = (&self.typed[first], &self.typed[second]);
         match (one.command.by, other.command.by) {
-            // Its answer was there before the other was typed.
+            // The first was answered before the second was typed.
             (Surface::Http, _) => one.accepted.is_some_and(|accepted| accepted <= second),
             (Surface::Dm, Surface::Http) => false,
             (Surface::Dm, Surface::Dm) if one.command.who != other.command.who => false,
@@ -567,8 +565,8 @@ impl<'a> Check<'a> {
                 let (Some(one_heard), Some(other_heard)) = (find(&one.ts), find(&other.ts)) else {
                     return false;
                 };
-                // Slack had brought the second first, and it was dealt with before the first came.
-                // Where times were moved in between, only that it came second can be told.
+                // Slack delivered the second first, and it was processed before the first came.
+                // If times were moved in between, only the order of arrival is certain.
                 let late = one_heard.id > other_heard.id
                     && (self.put_right || one_heard.kept >= other_heard.handled);
                 if late && envelope(drive.ivan.slack(), &one.ts).is_some_and(|one| one.attempt == 0)
@@ -583,7 +581,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The effects of a command whose moment is known: those that nobody else can have made.
+    /// Effects of a command with a known moment: those that only this command can have caused.
     fn effects_of(&self, place: usize, told: &Told) -> impl Iterator<Item = Effect> + use<> {
         let typed = &self.typed[place];
         let own = lane(self.history, typed.command.who);
@@ -661,7 +659,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Only where one command alone asked for it, and nobody did it by hand.
+    /// Only where a single command asked for it, and no person did it by hand.
     fn turn_of_completion(&self, thing: &Thing) -> Option<u64> {
         let asked = self.typed.iter().filter(|typed| match &typed.command.what {
             Asks::Done { on, .. } => on.title() == thing.title,
@@ -696,7 +694,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Something that came to pass in a source, and when among all that came to pass there.
+/// A change in a source, and its place among all changes there.
 #[derive(Debug)]
 struct Effect {
     lane: String,
@@ -746,8 +744,8 @@ fn things(ivan: &Ivan) -> BTreeMap<String, Thing> {
     tasks.chain(issues).collect()
 }
 
-/// What the store has heard, in the order of the answers. A message is handled, and the place of its answer taken, in one
-/// transaction and at one time.
+/// The messages in the store, in the order of the answers. One transaction handles a message and reserves the place of
+/// its answer.
 pub fn heard(ivan: &Ivan) -> Vec<Heard> {
     let store = ivan.store();
     let mut heard = store
@@ -774,7 +772,7 @@ pub fn heard(ivan: &Ivan) -> Vec<Heard> {
     heard.unwrap().map(Result::unwrap).collect()
 }
 
-/// What is said, and of which task a card in it is; not how that task is.
+/// The text up to its card, and the card's task without its state.
 fn up_to_its_card(text: &str) -> String {
     let plain = text.replace("~<", "<").replace(">~", ">");
     match plain.split_once("> · ") {
@@ -795,7 +793,7 @@ fn read(wire: &str) -> Result<Told, String> {
     };
     let about = match what {
         Verdict::NoCurrent | Verdict::Shown => None,
-        // Behind the colon and before what is next.
+        // Behind the colon and before the next task.
         _ => links(wire.split("Next: ").next().unwrap_or_default()).next(),
     };
     Ok(Told {

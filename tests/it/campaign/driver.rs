@@ -1,7 +1,7 @@
-//! A history happens: people type, things go wrong, and SIGKILL comes, all of it from outside of the daemon.
+//! Runs a history: people type, faults occur, and SIGKILL comes, all from outside of the daemon.
 //!
 //! The named instants are held open by the sandbox (a request or an answer waits at a gate), by another process that
-//! writes to the store, or by Slack's missing acknowledgement; the daemon has no hook for any of them.
+//! writes to the store, or by a missing acknowledgement of Slack's. The daemon has no hook for any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -18,21 +18,21 @@ use super::history::{Asks, Command, History, Instant, On, Step, Surface, System,
 use super::{drops, gone};
 use crate::harness::*;
 
-/// How long something is waited for that need not come to pass.
+/// The longest wait for an event that need not happen.
 const SOON: Duration = Duration::from_millis(1500);
-/// How long everything may take to settle once nothing goes wrong any more: several searches, one behind the other.
+/// The time limit for everything to settle after the last fault: several searches, one after the other.
 const SETTLED_WITHIN: Duration = Duration::from_secs(90);
-/// How long after its command a post may be on its way: less than the daemon waits for one.
+/// The longest delay of a post after its command: shorter than the daemon waits for a post.
 const POSTED_WITHIN: Duration = Duration::from_millis(1500);
-/// Between two looks at the store, which tells nobody outside that it has changed; and while it settles, for long.
+/// The pause between two reads of the store, which announces no changes; and the longer one while it settles.
 const LOOK: Duration = Duration::from_millis(15);
 const SETTLING_LOOK: Duration = Duration::from_millis(60);
-/// How long after its sender's death a write may be applied: with the time until then less than the daemon waits before
-/// it takes it for lost. Where its clock is put right, the wait is shorter.
+/// The latest moment at which a write is applied after its sender's death. With the time before, it is shorter than the
+/// daemon's wait until it takes a write for lost. Where its clock is corrected, that wait is shorter.
 const APPLIED_WITHIN_MS: u64 = 7000;
 const APPLIED_WITHIN_MS_OF_ANOTHER_CLOCK: u64 = 800;
 
-/// What was done to the daemon, over all histories.
+/// Counts of the things done to the daemon, over all histories.
 #[derive(Debug, Default)]
 pub struct Tally {
     kills: Mutex<BTreeMap<&'static str, u64>>,
@@ -53,7 +53,7 @@ impl Tally {
         *self.commands.lock().unwrap() += 1;
     }
 
-    /// As lines, for those who ran it.
+    /// The counts as lines of text.
     pub fn words(&self) -> String {
         let lines = |title: &str, counts: Vec<(String, u64)>| {
             let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -81,15 +81,15 @@ pub struct Typed {
     pub command: Command,
     /// Slack's id of the message; empty over HTTP.
     pub ts: String,
-    /// How many commands had been typed when its first answer over HTTP came; `None` until then, and in Slack.
+    /// The number of commands typed before its first answer over HTTP; `None` until then, and in Slack.
     pub accepted: Option<usize>,
     /// Its operation, over HTTP.
     pub operation: Option<String>,
-    /// What became of it, over HTTP: `GET /operations/{id}`.
+    /// Its outcome over HTTP: `GET /operations/{id}`.
     pub outcome: Value,
 }
 
-/// Something that somebody did by hand.
+/// A change made by hand in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByHand {
     Commented(On, String),
@@ -100,17 +100,17 @@ pub struct Drive<'a> {
     pub ivan: &'a mut Ivan,
     history: &'a History,
     tally: &'a Tally,
-    /// For the pauses between things, which are no part of the plan.
+    /// For pauses, which are not part of the plan.
     rng: Rng,
     client: reqwest::Client,
     gates: Vec<Gate>,
     pub typed: Vec<Typed>,
     pub by_hand: Vec<ByHand>,
-    /// How often the store could not be written for a while: its errors are part of the story, and that people are told.
+    /// The number of times the store was unwritable. Its errors and notices are then part of the story.
     pub store_failed: usize,
     /// Times in the store were moved.
     pub put_right: bool,
-    /// Commands that were set aside for a while: others may have gone first.
+    /// Commands that were set aside for a while: later ones may have gone first.
     pub set_aside: BTreeSet<usize>,
 }
 
@@ -131,9 +131,9 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// All steps, and then quiet.
+    /// Runs all steps, then waits for quiet.
     pub async fn happens(&mut self) {
-        // Notices of what is done by hand are another story.
+        // Notices about changes by hand are another story.
         self.ivan
             .store()
             .execute("UPDATE people SET muted = 1", [])
@@ -328,7 +328,7 @@ impl<'a> Drive<'a> {
         tokio::time::sleep(pause).await;
     }
 
-    /// In the background, while the history goes on.
+    /// Runs in the background while the history goes on.
     fn later(&self, after_ms: u64, what: impl FnOnce() + Send + 'static) {
         tokio::spawn(async move {
             tokio::time::sleep(ms(after_ms)).await;
@@ -348,9 +348,9 @@ impl<'a> Drive<'a> {
         [System::Slack, System::ClickUp, System::GitHub].map(|system| self.front(system))
     }
 
-    // ------------------------------------------------------------ what people type
+    // ------------------------------------------------------------ commands
 
-    /// A command; over HTTP its client may leave after `patience`, and asks again later.
+    /// Types a command. Over HTTP its client may leave after `patience`, and asks again later.
     pub(super) async fn types(&mut self, command: &Command, patience: Option<Duration>) -> usize {
         self.tally.typed();
         let place = self.typed.len();
@@ -387,7 +387,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// As they are typed in Slack.
+    /// The command as text for Slack.
     fn words(&self, what: &Asks) -> String {
         match what {
             Asks::Comment { on, text } => format!("comment on {}: {text}", self.reference(*on)),
@@ -420,7 +420,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// One request for a command, under the key that is its own.
+    /// One request for a command, with the command's own idempotency key.
     async fn asks(&mut self, place: usize, patience: Duration) {
         let Some(typed) = self.typed.get(place) else {
             return;
@@ -465,7 +465,7 @@ impl<'a> Drive<'a> {
         let Some((status, answer)) = answer else {
             return;
         };
-        // Only the store may stand in the way.
+        // Only the store may cause a refusal.
         assert!(
             matches!(status, 200 | 202 | 500..),
             "{path}: {status} {answer}"
@@ -479,7 +479,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// A request to the API; `None` if there was no answer in time.
+    /// A request to the API; `None` without an answer in time.
     pub(super) async fn request(
         &self,
         method: &str,
@@ -505,7 +505,7 @@ impl<'a> Drive<'a> {
         Some((status, response.json().await.ok()?))
     }
 
-    // ------------------------------------------------------------ what goes wrong
+    // ------------------------------------------------------------ faults
 
     fn goes_wrong(&self, system: System, method: &str, path: &str, what: Wrong, times: u32) {
         let front = self.front(system);
@@ -560,7 +560,7 @@ impl<'a> Drive<'a> {
         front.fault(Fault::new(what).on(method, path).times(times));
     }
 
-    /// Listings lag behind for less than the time to the second look.
+    /// Listings are stale for less than the time to the second look.
     fn lags(&self, system: System) {
         self.tally.fault(format!("{system:?}: listings lag"), 1);
         let (clickup, github) = (self.ivan.clickup().clone(), self.ivan.github().clone());
@@ -574,7 +574,7 @@ impl<'a> Drive<'a> {
         });
     }
 
-    /// The daemon's clock was so far ahead until now: what it wrote down by it is in the future, or in the past.
+    /// Corrects the daemon's clock, which was ahead by this much: its stored times are then in the future or the past.
     async fn puts_right(&mut self, ahead_s: i64) {
         const MS: [(&str, &[&str]); 5] = [
             ("operations", &["created_ms", "ended_ms", "not_before_ms"]),
@@ -649,14 +649,14 @@ impl<'a> Drive<'a> {
         soon(self.ivan.slack().until(|slack| slack.links() > 0)).await
     }
 
-    /// Another process writes to the store: nothing can be committed until this is dropped.
+    /// Another process writes to the store: nothing can be committed until the return value is dropped.
     fn holds_the_store(&mut self) -> Connection {
         self.store_failed += 1;
         self.ivan.holds_the_store()
     }
 
     async fn dies_at(&mut self, command: &Command, instant: Instant) {
-        // Nothing of Slack's is an instant of a daemon that it does not reach.
+        // An instant that involves Slack needs a daemon that is connected.
         self.connected().await;
         let reached = match instant {
             Instant::BeforeCommit => {
@@ -734,7 +734,7 @@ impl<'a> Drive<'a> {
                 let slack = self.front(System::Slack);
                 let before = slack.journal().len();
                 tokio::spawn(async move {
-                    // Between two looks, if the next daemon takes any by then.
+                    // Between two looks, if the next daemon looks at all by then.
                     let looked = slack.until(|journal| {
                         let mut since = journal.iter().skip(before);
                         since.any(|seen| {
@@ -790,7 +790,7 @@ impl<'a> Drive<'a> {
         };
         self.dies_if(reached, instant).await;
         for gate in &self.gates {
-            // Late ones open by themselves.
+            // Late gates open by themselves.
             if !matches!(instant, Instant::AppliedLate | Instant::PostedLate) {
                 gate.open();
             }
@@ -819,7 +819,7 @@ impl<'a> Drive<'a> {
         gate
     }
 
-    /// A message that cannot be committed: it must not be acknowledged.
+    /// Delivers a message that cannot be committed: it must not be acknowledged.
     async fn is_delivered_in_vain(&mut self, command: &Command) -> bool {
         let place = self.types(command, None).await;
         let ts = self.typed[place].ts.clone();
@@ -858,7 +858,7 @@ impl<'a> Drive<'a> {
         .await
     }
 
-    /// The write request of a command: where to, and a part of its path.
+    /// The write request of a command: system, method, and a part of its path.
     pub(super) fn write_of(&self, command: &Command) -> Option<(System, &'static str, String)> {
         let comment = |on: On| match on {
             On::Task(_) => {
@@ -911,7 +911,7 @@ impl<'a> Drive<'a> {
         seen_soon(&self.front(system), before, method, &path, what).await
     }
 
-    /// Types a command whose write meets a fault; whether the write has come as far as asked.
+    /// Types a command whose write meets a fault; returns whether the write got as far as needed.
     async fn at_the_source(
         &mut self,
         command: &Command,
@@ -942,7 +942,7 @@ impl<'a> Drive<'a> {
         seen_soon(&slack, before, "POST", method, what).await
     }
 
-    /// The answer of the source to the command's write gets lost, so that its person is told that it waits.
+    /// Loses the source's answer to the command's write, so that its person is told that it waits.
     fn loses_the_first_answer(&self, command: &Command) {
         if let Some((system, method, path)) = self.write_of(command) {
             let what = What::ApplyThenAnswer {
@@ -967,7 +967,7 @@ impl<'a> Drive<'a> {
             _ => path,
         };
         self.types(command, Some(SOON)).await;
-        // Not the reading before the write.
+        // Not the read before the write.
         if !self
             .happens_there(command, before, |seen| seen.applied)
             .await
@@ -979,7 +979,7 @@ impl<'a> Drive<'a> {
         seen_soon(&front, after, "GET", &search, |seen| !seen.done).await
     }
 
-    /// Looks into the store until a count is there; closed in between, so that it is nobody's when the daemon dies.
+    /// Reads the store until a count is there. It is closed between reads: no lock is held when the daemon dies.
     async fn store_has(&self, count: &str) -> bool {
         soon(async {
             while self.ivan.sql::<i64>(count) == 0 {
@@ -991,7 +991,7 @@ impl<'a> Drive<'a> {
 
     // ------------------------------------------------------------ quiet
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     fn lets_go(&mut self) {
         for gate in self.gates.drain(..) {
             gate.open();
@@ -1017,7 +1017,7 @@ impl<'a> Drive<'a> {
         github.release();
     }
 
-    /// Until everything typed so far has come to its end.
+    /// Waits until everything typed so far has its outcome.
     async fn settles(&mut self) {
         self.lets_go();
         let began = tokio::time::Instant::now();
@@ -1073,7 +1073,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// A pause that GitHub asks for lasts a minute: that is over at the next start.
+    /// GitHub asks for pauses of a minute: at the next start that time is over.
     async fn a_minute_passes(&mut self) {
         let waits = {
             let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
@@ -1107,7 +1107,7 @@ impl<'a> Drive<'a> {
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 
-/// What the daemon still has to do, by its own store.
+/// The daemon's remaining work, by its own store.
 pub fn pending(store: &Connection) -> String {
     let counts = [
         (
@@ -1173,7 +1173,7 @@ pub(super) async fn seen_soon(
     .await
 }
 
-/// The envelope that a message came in.
+/// The envelope that contained a message.
 pub fn envelope(slack: &Slack, ts: &str) -> Option<ivan::sandbox::slack::Envelope> {
     let envelopes = slack.envelopes();
     envelopes
@@ -1181,7 +1181,7 @@ pub fn envelope(slack: &Slack, ts: &str) -> Option<ivan::sandbox::slack::Envelop
         .find(|envelope| envelope.payload["event"]["ts"] == ts)
 }
 
-/// Whose lane it is: with everything shared, there is one person.
+/// The person whose lane it is; with everything shared there is one person.
 pub fn lane(history: &History, who: Who) -> Who {
     match history.people {
         true => who,

@@ -1,4 +1,4 @@
-//! Messages that Slack drops while the link is up: neither sent nor sent again, and in the history of the DM.
+//! Messages that Slack drops while the link is up: never sent, but present in the DM's history.
 
 use fastrand::Rng;
 use ivan::sandbox::slack::Slack;
@@ -7,12 +7,11 @@ use rusqlite::Connection;
 use super::driver::Tally;
 use super::history::{Asks, Command, Step, Surface, Who};
 
-/// DMs are compared with their history often, so that a history does not take minutes.
+/// DMs are often compared with their history, so that a history does not take minutes.
 pub const CONFIG: &str = "slack.compare_every = \"300ms\"";
 
-/// Puts drops among the steps of every fourth history; whether it did. It draws from a number of its own, so that the
-/// other steps of a seed stay as they are. Before, everybody says something: a DM in which nobody
-/// was ever heard is read after an outage only.
+/// Adds drops to every fourth history; returns whether it did. It has its own random numbers, so that a seed's other
+/// steps stay the same. Each person writes something first: a DM without any message is read after an outage only.
 pub fn strewn(seed: u64, bare: bool, steps: &mut Vec<Step>) -> bool {
     let mut rng = Rng::with_seed(seed ^ 0x000d_20b5);
     if rng.u32(..4) != 0 {
@@ -40,13 +39,13 @@ pub fn strewn(seed: u64, bare: bool, steps: &mut Vec<Step>) -> bool {
     true
 }
 
-/// The next messages are dropped.
+/// Drops the next messages.
 pub fn next(slack: &Slack, n: u32, tally: &Tally) {
     slack.drop_next(n);
     tally.fault("Slack: message dropped while the link is up", n.into());
 }
 
-/// Whether everything that was dropped has been found.
+/// Whether all dropped messages have been found.
 pub fn are_heard(slack: &Slack, store: &Connection) -> bool {
     let heard = "SELECT count(*) FROM slack_events WHERE json_extract(heard, '$.ts') = ?1";
     slack.dropped().iter().all(|ts| {

@@ -1,4 +1,4 @@
-//! Tasks that are made and deleted, and of which the deletion is told first: they are never open.
+//! Tasks that are made and deleted, with the deletion reported first: they must never be open.
 
 use fastrand::Rng;
 use rusqlite::Connection;
@@ -8,12 +8,12 @@ use super::driver::Tally;
 use super::history::{Step, System};
 use crate::harness::{Ivan, REPO};
 
-/// How such a task is called.
+/// The title of such a task.
 const TITLE: &str = "Typo";
 
-/// Puts some among the steps of half of the histories with webhooks. It draws from a number of its own, so that the other
-/// steps of a seed stay as they are. Where a task could be shown as the next one, there are none: a deletion that gets lost
-/// leaves it open until the next full walk.
+/// Adds such tasks to half of the histories with webhooks, with its own random numbers, so that a seed's other steps
+/// stay the same. Histories that could show such a task as the next one get none: a lost deletion leaves it open until
+/// the next full walk.
 pub fn strewn(seed: u64, hooks: bool, bare: bool, steps: &mut Vec<Step>) {
     let mut rng = Rng::with_seed(seed ^ 0x0601_e000);
     if !hooks || bare || rng.bool() {
@@ -26,7 +26,7 @@ pub fn strewn(seed: u64, hooks: bool, bare: bool, steps: &mut Vec<Step>) {
     }
 }
 
-/// One is made and deleted; what is told of it arrives in the opposite order, with all that was held back.
+/// Makes one and deletes it; all held deliveries then arrive in reverse order.
 pub fn first(ivan: &Ivan, system: System, tally: &Tally) {
     match system {
         System::ClickUp => {
@@ -47,7 +47,7 @@ pub fn first(ivan: &Ivan, system: System, tally: &Tally) {
     tally.fault(format!("{system:?}: deleted before opened"), 1);
 }
 
-/// Those that are open although their deletion was told, by their keys.
+/// The keys of tasks that are open although their deletion was delivered.
 pub fn that_came_back(store: &Connection) -> Vec<String> {
     let told = "SELECT source_key FROM tasks AS task
         WHERE title = ?1 AND gone = 0 AND away = 0 AND EXISTS

@@ -1,8 +1,8 @@
-//! What happens in a history: drawn from its seed, and from nothing else.
+//! The steps of a history, drawn from its seed and from nothing else.
 //!
-//! Commands name their task, and most texts are said once, so that what they came to can be read off the sources; some
-//! texts and titles are said again on purpose. What depends on what was shown (`done` and `comment` without a task) is
-//! drawn only where nobody moves on over HTTP.
+//! Commands name their task, and most texts occur once, so that their effects can be found in the sources; some texts
+//! and titles repeat on purpose. Commands that depend on the shown task (`done` and `comment` without a task) are drawn
+//! only where no person uses `next` over HTTP.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::harness::{ANA, ANA_CLICKUP, BO, BO_CLICKUP};
 pub const TASKS: [&str; 3] = ["Renew cert", "Write the runbook", "Order labels"];
 /// Titles of the GitHub issues, numbers from 1.
 pub const ISSUES: [&str; 3] = ["Login fails", "Update the docs", "Remove the importer"];
-/// Texts and titles that are said more than once.
+/// Texts and titles that occur more than once.
 const AGAIN: [&str; 2] = ["shipped", "on it"];
 const TITLES_AGAIN: [&str; 2] = ["Buy milk", "Fix login"];
 /// Five answers go to a DM at once, and then one a second.
 const ANSWERS_IN_A_DM: usize = 6;
 
-/// One history, before it happens.
+/// One history before it runs.
 #[derive(Debug, Clone)]
 pub struct History {
     pub seed: u64,
@@ -49,7 +49,7 @@ pub enum Who {
 impl Who {
     pub const ALL: [Who; 2] = [Who::Ana, Who::Bo];
 
-    /// In Slack.
+    /// The Slack id.
     pub fn slack(self) -> &'static str {
         match self {
             Who::Ana => ANA,
@@ -71,7 +71,7 @@ impl Who {
         }
     }
 
-    /// In bot.toml.
+    /// The name in bot.toml.
     pub fn name(self) -> &'static str {
         match self {
             Who::Ana => "Ana",
@@ -107,7 +107,7 @@ impl System {
     const SOURCES: [System; 2] = [System::ClickUp, System::GitHub];
 }
 
-/// Something that a person asks for.
+/// A request of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub who: Who,
@@ -118,7 +118,7 @@ pub struct Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
     Dm,
-    /// With an `Idempotency-Key`, asked again until there is an answer.
+    /// With an `Idempotency-Key`, repeated until there is an answer.
     Http,
 }
 
@@ -147,7 +147,7 @@ pub enum Asks {
     },
 }
 
-/// When SIGKILL comes.
+/// The moment of SIGKILL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Instant {
     /// The message has been delivered and cannot be committed.
@@ -158,7 +158,7 @@ pub enum Instant {
     AfterAcknowledge,
     /// The write has gone out and is never applied.
     RequestSent,
-    /// The write has gone out and is applied after the death of whoever sent it.
+    /// The write has gone out and is applied after its sender's death.
     AppliedLate,
     /// The source has applied the write and not answered.
     AppliedUnanswered,
@@ -168,15 +168,15 @@ pub enum Instant {
     Searching,
     /// The answer to the person has gone out and is never posted.
     RecordedUnposted,
-    /// The answer to the person has gone out and is posted after the death of whoever sent it.
+    /// The answer to the person has gone out and is posted after its sender's death.
     PostedLate,
     /// It is posted, and Slack has not answered.
     PostedUnanswered,
     /// It is posted, and that cannot be recorded.
     PostedUnrecorded,
-    /// The final words have gone out and never replace the first.
+    /// The update with the final answer has gone out and is never applied.
     Updating,
-    /// They replace them, and Slack has not answered.
+    /// The update is applied, and Slack has not answered.
     UpdatedUnanswered,
 }
 
@@ -198,7 +198,7 @@ impl Instant {
         Instant::UpdatedUnanswered,
     ];
 
-    /// It is about the way from and to Slack, so that the command has to come from there.
+    /// Whether the instant involves Slack, so that the command has to come from there.
     pub fn is_of_slack(self) -> bool {
         !matches!(
             self,
@@ -210,7 +210,7 @@ impl Instant {
         )
     }
 
-    /// Whether the way of a command leads there; that of a completion ends early where the task is complete already.
+    /// Whether a command gets there; a completion stops early if the task is complete already.
     fn is_reached_by(self, command: &Command) -> bool {
         match self {
             Instant::BeforeCommit
@@ -247,22 +247,22 @@ impl Instant {
     }
 }
 
-/// What goes wrong with a request.
+/// The fault that a request meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
     Dropped,
     AppliedThenDropped,
     Answered(u16),
     AppliedThenAnswered(u16),
-    /// Until the network breaks, that much later.
+    /// No answer for this many milliseconds, then the connection breaks.
     Hangs(u64),
     AppliedThenHangs(u64),
     Late(u64),
     Limited,
-    /// Something on the way answers with a page of its own.
+    /// A proxy answers with a page of its own.
     InBetween,
     AppliedThenInBetween,
-    /// GitHub says that too much was created at once.
+    /// GitHub reports that too much was created at once.
     TooQuick,
 }
 
@@ -271,9 +271,9 @@ pub enum Step {
     Types(Command),
     /// A command, and SIGKILL at that instant.
     DiesAt(Command, Instant),
-    /// The daemon ends twice at one piece of work.
+    /// The daemon ends twice during one piece of work.
     Aborts(Command, Abort),
-    /// SIGKILL after so many milliseconds; and once more so long after the next start.
+    /// SIGKILL after so many milliseconds, and perhaps again so long after the next start.
     Dies {
         after_ms: u64,
         again_ms: Option<u64>,
@@ -285,15 +285,15 @@ pub enum Step {
         what: Wrong,
         times: u32,
     },
-    /// Every envelope of late arrives again, acknowledged or not.
+    /// Every recent envelope arrives again, acknowledged or not.
     Redelivers,
-    /// The last envelope arrives again as it was.
+    /// The last envelope arrives again unchanged.
     Twins,
     /// The next envelopes get lost.
     LosesEnvelopes(u32),
     /// The events of the next messages never come.
     DropsMessages(u32),
-    /// Acknowledgements get lost for so long.
+    /// Acknowledgements get lost for so many milliseconds.
     LosesAcks(u64),
     LinkDrops,
     LinkCloses,
@@ -302,16 +302,16 @@ pub enum Step {
     RepeatsHooks,
     HoldsHooks,
     ReversesHooks,
-    /// A task is made and deleted, and its deletion is told first.
+    /// A task is made and deleted, and its deletion is delivered first.
     DeletesFirst(System),
-    /// Listings lag behind for a while.
+    /// Listings are stale for a while.
     Lags(System),
-    /// Slack takes no blocks for so many milliseconds.
+    /// Slack refuses blocks for so many milliseconds.
     RefusesBlocks(u64),
-    /// For so many milliseconds.
+    /// Down for so many milliseconds.
     Down(System, u64),
     Limits(System),
-    /// The disk fills up, that many bytes before the end of the longest file; a command; and there is room again.
+    /// The disk fills up, that many bytes past the end of the longest file; a command; and there is room again.
     DiskFills {
         back: u64,
         command: Command,
@@ -319,21 +319,21 @@ pub enum Step {
     },
     /// The clock of a system goes to so many seconds ahead.
     Clock(System, i64),
-    /// The daemon is restarted, and its clock is put right, which had been so many seconds ahead.
+    /// The daemon is restarted with a corrected clock, which had been so many seconds ahead.
     OwnClock(i64),
-    /// Somebody comments by hand, perhaps the very same.
+    /// A person comments by hand, perhaps with the same text.
     CommentsByHand(Who, On, String),
-    /// Somebody completes it by hand.
+    /// A person completes it by hand.
     CompletesByHand(Who, On),
     Reads,
     /// SIGTERM, and a start.
     Stops,
     Pauses(u64),
-    /// Until everything typed so far is settled.
+    /// Waits until everything typed so far is settled.
     Settles,
 }
 
-/// How far a clock may be off, in seconds: the source's and the daemon's together stay within the slack of the searches,
+/// The largest clock error in seconds: the source's and the daemon's together stay within the slack of the searches,
 /// which is a minute in GitHub.
 const CLOCK_OFF: i64 = 25;
 
@@ -373,7 +373,7 @@ impl History {
             let step = draw.step();
             steps.extend(step);
         }
-        // What a history is about happens in it.
+        // A history's subject must occur in it.
         if draw.clocks {
             draw.clock_is_moved(&mut steps);
         }
@@ -411,7 +411,7 @@ impl History {
 }
 
 impl History {
-    /// Whether the daemon's clock is put right in it.
+    /// Whether the daemon's clock is corrected in it.
     pub fn puts_right(&self) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|step| matches!(step, Step::OwnClock(_)))
@@ -421,7 +421,7 @@ impl History {
 struct Draw {
     rng: Rng,
     said: usize,
-    /// Answers that Ana and Bo will get.
+    /// Numbers of answers for Ana and Bo.
     answers: [usize; 2],
     tasks: usize,
     issues: usize,
@@ -562,7 +562,7 @@ impl Draw {
         }
     }
 
-    /// What a firewall answers, or GitHub to what it takes for a flood.
+    /// The answer of a firewall, or of GitHub's flood protection.
     fn in_between(&mut self) -> Step {
         const REQUESTS: [(System, &str, &str); 6] = [
             (System::ClickUp, "POST", "/comment"),
@@ -647,7 +647,7 @@ impl Draw {
             10..=18 => {
                 let instant = Instant::ALL[self.rng.usize(..Instant::ALL.len())];
                 let mut command = self.command(instant.is_of_slack())?;
-                // Only what is written comes as far.
+                // Only writes get that far.
                 while !instant.is_reached_by(&command) {
                     self.answers[command.who as usize] -= usize::from(command.by == Surface::Dm);
                     command = self.command(instant.is_of_slack())?;
@@ -676,7 +676,7 @@ impl Draw {
             31 if self.hooks => self.hook_trouble(),
             32 => Step::Lags(self.source()),
             33 => Step::Down(self.source(), self.rng.u64(100..1500)),
-            // The end of a window is told by the source's clock.
+            // The source's clock determines the end of a window.
             34 if self.clocks => return None,
             34 => Step::Limits(self.source()),
             35 if self.disk => self.full_disk()?,
@@ -703,7 +703,7 @@ impl Draw {
     }
 }
 
-/// How long a history may hold something back in the background.
+/// The longest time that a history may hold something back in the background.
 pub fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

@@ -1,9 +1,9 @@
-//! Exactly once, in order, through anything: histories drawn from a seed, in which people type at the real binary with a
-//! real store while it is killed at named instants and everything around it fails. `docs/reliability.md` tells the method.
+//! Exactly once, in order, through any fault: histories drawn from a seed. People type at the real binary with a real
+//! store while it is killed at named instants and its surroundings fail. `docs/reliability.md` describes the method.
 //!
-//! `cargo test` runs the first hundred; `IVAN_CAMPAIGN=10000` runs so many, `IVAN_CAMPAIGN_FROM=n` begins with that
-//! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` so many beside each other. What a seed says
-//! happens is always the same; in which order things meet is not, so that a failure may need a few repetitions.
+//! `cargo test` runs the first hundred. `IVAN_CAMPAIGN=10000` runs that many, `IVAN_CAMPAIGN_FROM=n` begins with that
+//! seed, `IVAN_CAMPAIGN_SEED=n` runs one, and `IVAN_CAMPAIGN_AT_ONCE=n` sets the concurrency. The steps of a seed never
+//! change, but their interleaving does: a failure may need a few repetitions.
 
 mod aborts;
 mod check;
@@ -29,9 +29,9 @@ use check::Check;
 use driver::{Drive, Tally};
 use history::{History, ISSUES, TASKS, Who};
 
-/// Histories that run where nothing is said.
+/// The number of histories by default.
 const HISTORIES: u64 = 100;
-/// Histories beside each other: most of their time is waiting.
+/// Concurrent histories: most of their time is waiting.
 const AT_ONCE: u64 = 24;
 
 fn given(name: &str) -> Option<u64> {
@@ -93,7 +93,7 @@ async fn every_command_takes_effect_once_and_in_order_through_anything() {
     );
 }
 
-/// What a history begins with.
+/// The initial state of a history.
 fn setup(history: &History) -> Setup {
     let mut setup = Setup::new().disk_can_fill();
     for title in TASKS.iter().take(history.tasks) {
@@ -104,7 +104,7 @@ fn setup(history: &History) -> Setup {
         let everybody = Who::ALL.map(Who::github);
         setup = setup.github_issues([json!({"title": title, "assignees": everybody})]);
     }
-    // Signed, no two people would ever write the same.
+    // With signatures, the texts of two people would never be equal.
     setup = setup.config("outbox.signature = false");
     if history.gives_up {
         setup = setup.config("outbox.give_up_after = \"1s\"");
@@ -115,7 +115,7 @@ fn setup(history: &History) -> Setup {
     if history.drops {
         setup = setup.config(drops::CONFIG);
     }
-    // Some begin with the very first start.
+    // Some include the very first start.
     if history.seed.is_multiple_of(10) {
         setup = setup.without_a_store();
     }
@@ -125,7 +125,7 @@ fn setup(history: &History) -> Setup {
     }
 }
 
-/// Lets a history happen and checks it; what was wrong, with everything that is needed to see why.
+/// Runs a history and checks it; an error has everything needed for the diagnosis.
 async fn comes_out(history: &History, tally: &Tally) -> Result<(), String> {
     let mut ivan = setup(history).start().await;
     let happened = AssertUnwindSafe(async {
@@ -166,9 +166,9 @@ fn in_words(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic".to_owned())
 }
 
-/// Errors in the log that nothing in the history explains.
+/// Errors in the log without a cause in the history.
 fn unexpected_errors(drive: &Drive<'_>, history: &History) -> Vec<String> {
-    /// What is said while the store takes nothing.
+    /// The message while the store cannot be written.
     const OF_THE_STORE: [&str; 1] = ["the store at "];
     let explained = |line: &str| {
         (drive.store_failed > 0 && OF_THE_STORE.iter().any(|words| line.contains(words)))
@@ -181,7 +181,7 @@ fn unexpected_errors(drive: &Drive<'_>, history: &History) -> Vec<String> {
         .collect()
 }
 
-/// The store after the end.
+/// Damage of the store after the end.
 fn damage(ivan: &Ivan) -> Vec<String> {
     let integrity: String = ivan.sql("SELECT * FROM pragma_integrity_check");
     let dangling: i64 = ivan.sql("SELECT count(*) FROM pragma_foreign_key_check");

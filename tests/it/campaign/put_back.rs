@@ -1,9 +1,9 @@
-//! After a history: an older copy of the store is put back, and what stands in the DMs is pressed and answered.
+//! After a history an older copy of the store is restored, and the messages in the DMs are pressed and answered.
 //!
-//! The copy is taken at a random instant at which no write is on its way; people go on, the daemon is killed, the copy takes
-//! the place of its store, and in the sources something has been done by hand, so that rows mean other tasks than before.
-//! Checked is what buttons and short commands do then: nothing on another task, nothing in another person's DM. That what
-//! was typed after the copy is done again, if the DM's history still has it, is known and not checked here.
+//! The copy is taken at a random instant without a write under way. People go on, the daemon is killed, and the copy
+//! replaces its store. Changes by hand in the sources make its rows mean other tasks than before. The check: buttons
+//! and short commands then change no other task, and nothing in another person's DM. Messages typed after the copy are
+//! done again if the DM's history still has them: that is known and not checked here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,32 +20,32 @@ use crate::harness::*;
 
 /// Presses in one history: five answers go to a DM at once, and then one a second.
 const PRESSES: usize = 5;
-/// How long one thing may take.
+/// The time limit of one step.
 const WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 const LABELS: [&str; 4] = ["Done", "Next", "Snooze", "Undo"];
 
-/// Whether it follows on this history: on every eighth, where no clock was moved and nothing is given up.
+/// Whether this follows a history: every eighth one without moved clocks and without give-ups.
 pub fn follows(history: &History) -> bool {
     let moved = |step: &Step| matches!(step, Step::Clock(..) | Step::OwnClock(_));
     history.seed % 8 == 1 && !history.gives_up && !history.steps.iter().any(moved)
 }
 
-/// A button as it stands in a DM.
+/// A button in a DM.
 #[derive(Debug, Clone)]
 struct Button {
     who: Who,
     ts: String,
     label: String,
     action: String,
-    /// The address of the task that it stands under.
+    /// The address of the task above it.
     url: String,
 }
 
-/// What is so in the sources: of each task, by its address, whether it is complete, and its comments.
+/// The state of the sources: by task address, whether the task is complete, and its comments.
 type World = BTreeMap<String, (bool, Vec<String>)>;
 
-/// Lets it happen; what was wrong.
+/// Runs it; returns the violations.
 pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<String> {
     let mut rng = Rng::with_seed(history.seed ^ 0xbac0);
     ivan.launch().await;
@@ -66,7 +66,7 @@ pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<St
         asks(ivan, who, &text).await;
     }
     let copy = copy.expect("it was taken").await.unwrap();
-    // Whatever it was, after the copy both were shown another task, or the same list anew.
+    // In any case both people were shown another task, or the list again, after the copy.
     for who in Who::ALL {
         asks(ivan, who, if rng.bool() { "next" } else { "list" }).await;
     }
@@ -93,7 +93,7 @@ pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<St
         wrong.extend(done_by_guess(ivan, who, &killed_at).await);
     }
     for _ in 0..PRESSES {
-        // A card that is made again for one press may have no buttons for the next.
+        // A card that is updated after one press may have no buttons for the next.
         let buttons = buttons(ivan);
         let Some(button) = rng.choice(buttons) else {
             break;
@@ -108,7 +108,7 @@ pub async fn follow(ivan: &mut Ivan, history: &History, tally: &Tally) -> Vec<St
     wrong
 }
 
-/// Something that is done after the copy, mostly.
+/// A step after the copy, usually a change.
 fn lost(ivan: &Ivan, history: &History, rng: &mut Rng, step: usize) -> String {
     let task = TASKS[rng.usize(..history.tasks)];
     let issue = rng.usize(..history.issues);
@@ -126,7 +126,7 @@ fn lost(ivan: &Ivan, history: &History, rng: &mut Rng, step: usize) -> String {
     }
 }
 
-/// Copies the store at an instant at which nothing is on its way in it.
+/// Copies the store at an instant without work under way in it.
 async fn copied(folder: &Path, after_ms: u64) -> PathBuf {
     tokio::time::sleep(Duration::from_millis(after_ms)).await;
     let copy = folder.join("copy.db");
@@ -150,13 +150,13 @@ fn said(ivan: &Ivan, who: Who) -> Vec<Posted> {
     ivan.slack().bot_messages(&ivan.slack().dm(who.slack()))
 }
 
-/// The newest of our messages.
+/// The `ts` of Ivan's newest message.
 fn newest(ivan: &Ivan) -> String {
     let all = Who::ALL.into_iter().flat_map(|who| said(ivan, who));
     all.map(|posted| posted.ts).max().unwrap_or_default()
 }
 
-/// Types something in a DM, and waits for what comes of it.
+/// Types something in a DM and waits for its outcome.
 async fn asks(ivan: &Ivan, who: Who, text: &str) -> Posted {
     let channel = ivan.slack().dm(who.slack());
     answered(ivan, who, || {
@@ -178,7 +178,7 @@ async fn answered(ivan: &Ivan, who: Who, what: impl FnOnce()) -> Posted {
     answer().unwrap()
 }
 
-/// Until the daemon has done what it found, and knows what was made by hand.
+/// Waits until the daemon has done its remaining work and has read the changes by hand.
 async fn settled(ivan: &Ivan) {
     let settled = async {
         loop {
@@ -203,19 +203,19 @@ async fn settled(ivan: &Ivan) {
     );
 }
 
-/// Everything that `status` lists as set aside is tried again.
+/// Tries everything again that `status` lists as set aside.
 async fn tries_again(ivan: &Ivan) {
     let (_, status) = ivan.http("GET", "/status", None).await;
     for one in status["set_aside"].as_array().into_iter().flatten() {
         let id = one["id"].as_str().unwrap_or_default();
         let path = format!("/operations/{id}/retry");
         let (answer, _) = ivan.http("POST", &path, None).await;
-        // It may have ended its rest by itself meanwhile.
+        // Its rest may have ended by itself meanwhile.
         assert!(answer == 200 || answer == 404, "{id}: {answer}");
     }
 }
 
-/// Whether what was typed after the copy has been read from the DMs' history.
+/// Whether messages typed after the copy have been read from the DMs' history.
 fn has_heard_all(ivan: &Ivan) -> bool {
     let store = ivan.store();
     let mut heard = store
@@ -248,7 +248,7 @@ fn world(ivan: &Ivan) -> World {
     tasks.chain(issues).collect()
 }
 
-/// The addresses of the tasks that somebody has put off.
+/// The addresses of snoozed tasks.
 fn put_off(ivan: &Ivan) -> BTreeSet<String> {
     let store = ivan.store();
     let mut urls = store
@@ -262,7 +262,7 @@ fn put_off(ivan: &Ivan) -> BTreeSet<String> {
 fn addresses(text: &str) -> Vec<String> {
     let links = text.split('<').skip(1);
     let links = links.filter_map(|link| Some(link.split_once('|')?.0.to_owned()));
-    // A moment is written like one.
+    // A moment has the same form.
     links.filter(|link| link.starts_with("http")).collect()
 }
 
@@ -271,12 +271,12 @@ fn address(text: &str) -> Option<String> {
     addresses(text).into_iter().next()
 }
 
-/// All that can be pressed in the DMs. A button is about the task in the text above it.
+/// All buttons in the DMs. A button belongs to the task in the text above it.
 fn buttons(ivan: &Ivan) -> Vec<Button> {
     let mut found = Vec::new();
     for who in Who::ALL {
         for posted in said(ivan, who) {
-            // What can be undone stands at the top.
+            // The task that can be undone is at the top.
             let whole = address(&posted.text);
             let mut url = None;
             for block in posted.blocks.as_array().into_iter().flatten() {
@@ -310,7 +310,7 @@ fn buttons(ivan: &Ivan) -> Vec<Button> {
     found
 }
 
-/// Somebody types `done`, who saw last what the store does not know.
+/// A person types `done` after seeing a task that the store does not have.
 async fn done_by_guess(ivan: &Ivan, who: Who, killed_at: &str) -> Vec<String> {
     let before = world(ivan);
     let answer = asks(ivan, who, "done").await;
@@ -335,7 +335,7 @@ async fn done_by_guess(ivan: &Ivan, who: Who, killed_at: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tasks that are otherwise now.
+/// The tasks whose state differs.
 fn differences(before: &World, after: &World) -> BTreeSet<String> {
     let all = before.keys().chain(after.keys());
     all.filter(|url| before.get(*url) != after.get(*url))
@@ -343,7 +343,7 @@ fn differences(before: &World, after: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// Presses a button and looks at what comes of it.
+/// Presses a button and checks the outcome.
 async fn pressed(ivan: &Ivan, button: &Button) -> Vec<String> {
     let other = match button.who {
         Who::Ana => Who::Bo,
