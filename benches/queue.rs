@@ -1,9 +1,9 @@
-//! How long a person with 5,000 open tasks waits for `current` and `list` (docs/performance.md).
+//! Response time of `current` and `list` for a person with 5,000 open tasks (docs/performance.md).
 //!
-//! The real desk over a real store in a temporary file, with what queues really have: descriptions of every length,
-//! assignees, labels, dependencies in both sources, tasks that are done besides. What a machine and its disk add is in the
-//! same run: the same commands with 50 tasks, and a bare `SELECT` of the rows. After the figures of criterion, `main` prints
-//! their ratios.
+//! It uses the real desk and a real store in a temporary file. The tasks are realistic: descriptions of every length,
+//! assignees, labels, dependencies in both sources, and many tasks already done. The same run measures the same
+//! commands with 50 tasks and a bare `SELECT` of the rows, which shows the share of the machine and its disk. After
+//! criterion's figures, `main` prints the ratios.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::hint::black_box;
@@ -25,10 +25,10 @@ use tokio::runtime::Runtime;
 
 const MANY: u64 = 5_000;
 const FEW: u64 = 50;
-/// For each open task so many that are done: what a mirror looks like after a while.
+/// The number of done tasks per open task, as in a mirror after some time.
 const DONE: u64 = 2;
 
-/// A desk with so many open tasks of Ana's.
+/// A desk with that many open tasks assigned to Ana.
 struct Office {
     _folder: tempfile::TempDir,
     store: Store,
@@ -83,7 +83,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
     }
 }
 
-/// One of many, all different, none of them by chance.
+/// Task number `number`. All differ, and none is random.
 fn task(number: u64, done: bool) -> Task {
     let now = Utc::now();
     let ago = |days: u64| now - Duration::from_secs(days * 86_400);
@@ -92,7 +92,7 @@ fn task(number: u64, done: bool) -> Task {
         true => TaskKey::github(1001, number),
         false => TaskKey::clickup(format!("86t{number:06}")),
     };
-    // One in ten waits for the one before the last, which is in the same source.
+    // One in ten waits for the one two before it, which is in the same source.
     let links = match number % 10 == 3 && number > 10 {
         true => vec![Link {
             way: Way::BlockedBy,
@@ -155,7 +155,7 @@ fn account(id: &str, name: &str) -> Account {
 }
 
 impl Office {
-    /// Nothing was shown yet: the first of the queue has to be found.
+    /// `current` before any card was shown: the first task of the queue has to be found.
     async fn first_current(&self) {
         self.store
             .write(|tx| tx.execute("DELETE FROM pins", []))
@@ -170,7 +170,7 @@ impl Office {
         assert!(!black_box(listed).tasks.is_empty());
     }
 
-    /// All rows of open tasks, every column, and nothing made of them.
+    /// Reads every column of all open tasks, without building tasks.
     async fn select(&self) {
         let rows = self.store.read(|connection| {
             let mut statement = connection.prepare_cached(
@@ -242,7 +242,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Of one piece of work, in the same process as all others.
+/// The median time of one piece of work, in the same process as all others.
 fn median(runtime: &Runtime, work: impl AsyncFn()) -> Duration {
     const TIMES: usize = 31;
     let mut times: Vec<Duration> = (0..TIMES)

@@ -1,6 +1,6 @@
 //! Every limit (P8) by name. Reaching a limit is counted and logged here.
 //!
-//! The module that reaches it decides what follows: it refuses with a reason, or makes the next request wait. Accepted
+//! The module that reaches it decides the effect: it refuses with a reason, or makes the next request wait. Accepted
 //! work is never lost. `docs/reliability.md` has the table with the values and their effects on senders and people.
 
 use std::fmt;

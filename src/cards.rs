@@ -1,6 +1,6 @@
-//! Cards that stand in Slack are brought up to date, in the transaction in which their task changes.
+//! Updates posted cards in Slack, in the transaction that changes their task.
 //!
-//! Whoever changes a task in the mirror calls [`refresh`]: a card says what is true, wherever it stands.
+//! Code that changes a task in the mirror calls [`refresh`], so that all of its cards stay correct.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -9,7 +9,7 @@ use crate::domain::card::{Card, Part};
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, Wake, messages, people};
 
-/// Makes the cards of a task again where they would look otherwise now.
+/// Renders the cards of a task again if their content would change.
 pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()> {
     tx.wake(Wake::Homes);
     for standing in messages::with_card_of(tx, stored.row)? {
@@ -38,7 +38,7 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
     Ok(())
 }
 
-/// A task lives on in another row: its cards are that one's now.
+/// A task continues in another row: moves its cards there.
 pub fn succeed(tx: &Tx<'_>, old: i64, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
     for mut standing in messages::with_card_of(tx, old)? {
         for part in &mut standing.parts {

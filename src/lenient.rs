@@ -1,8 +1,8 @@
-//! Reading JSON that others wrote: leniently, and without more memory than a small multiple of its text.
+//! Lenient reading of JSON from others, with memory limited to a small multiple of its text.
 //!
-//! A field of a surprising type must not cost its neighbours. So each field is first skipped, which builds nothing, and
-//! then read on its own out of the text that was skipped. A tree of [`Value`]s of the whole would take up to eighty times
-//! the text: `{},` is three bytes there, and an object with its place here.
+//! A field of an unexpected type must not make its neighbours unreadable. So each field is first skipped, which builds
+//! nothing, and then parsed on its own from the skipped text. A tree of [`Value`]s for the whole could take eighty
+//! times the text: `{},` is three bytes there, but an object and its slot in memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 use crate::bounds::Bound;
 use crate::domain::controls::json_without_controls;
 
-/// So many items of one list are read. No list that we ask for, or are sent, has as many.
+/// The number of items read of one list. All lists that we request or receive are shorter.
 const ITEMS_MAX: usize = 20_000;
 
-/// Reads a field that may be missing, null or of a surprising type: that is the default then.
+/// Reads a field; the default if it is missing, null or of an unexpected type.
 pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -29,7 +29,7 @@ where
     Ok(serde_json::from_str(field.get()).unwrap_or_default())
 }
 
-/// Reads a list; anything else is empty, and an item that cannot be read is left out.
+/// Reads a list; other values give an empty one, and unreadable items are skipped.
 pub(crate) fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -38,7 +38,7 @@ where
     first::<D, T, ITEMS_MAX>(deserializer)
 }
 
-/// As [`each`], but only so many items; the others are counted.
+/// As [`each`], but reads at most `MAX` items and counts the others.
 pub(crate) fn first<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -50,7 +50,7 @@ where
     })
 }
 
-/// As [`each`], but what is no list is an error.
+/// As [`each`], but a value that is not a list is an error.
 pub(crate) fn items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -133,7 +133,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> 
     }
 }
 
-/// An id or another short text: text, or a whole number as text. Nothing is built of anything else.
+/// An id or another short text: a string, or a whole number as text. Other values are skipped.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Name(pub(crate) Option<String>);
 
@@ -187,7 +187,7 @@ impl<'de> Visitor<'de> for NameVisitor {
     }
 }
 
-/// A text, of which nothing is kept: to know that it is one.
+/// Checks that a value is a string without storing it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IsText;
 
@@ -207,7 +207,7 @@ impl<'de> Deserialize<'de> for IsText {
     }
 }
 
-/// The JSON of a payload that was kept as it came.
+/// The JSON of a payload that was stored in its original form.
 pub(crate) fn payload(bytes: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => json_without_controls(text),
@@ -215,7 +215,7 @@ pub(crate) fn payload(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A frame of Slack: a JSON object as a tree, if it has no more than so many values in it.
+/// Parses a frame of Slack: a JSON object with at most `values_max` values.
 pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
     let mut left = values_max;
     let text = json_without_controls(text);
@@ -231,7 +231,7 @@ pub(crate) fn frame(text: &str, values_max: usize) -> Option<Value> {
     value.is_object().then_some(value)
 }
 
-/// A tree that may have so many values more.
+/// A tree with a limit on further values.
 struct Tree<'a> {
     left: &'a mut usize,
 }
@@ -386,7 +386,7 @@ mod tests {
         }
     }
 
-    /// On a stack that a call for each level would overflow.
+    /// On a stack that one call per level would overflow.
     #[test]
     fn nesting_without_end_is_skipped_or_refused() {
         let deep = |open: &str, close: &str| open.repeat(100_000) + "0" + &close.repeat(100_000);

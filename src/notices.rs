@@ -1,7 +1,7 @@
-//! What was done to a task → notices to those whom it concerns.
+//! Sends notices about activities on a task to the people concerned.
 //!
-//! [`apply`](crate::apply) brings what others did in a source, [`settle`](crate::settle) what a colleague did through us:
-//! that comes back from the source as our own write, and would be told to nobody. Whoever did it had an answer.
+//! [`apply`](crate::apply) reports activities in a source, [`settle`](crate::settle) those of colleagues through Ivan.
+//! The latter come back from the source as our own write and would cause no notice. Their actor already has a reply.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -14,11 +14,11 @@ use crate::store::messages::Draft;
 use crate::store::tasks::Stored;
 use crate::store::{DbResult, Tx, Wake, messages, operations, people, rhythms};
 
-/// Notices about one task within this time are one message.
+/// Notices about one task within this time share one message.
 const ONE_MESSAGE_WITHIN: Duration = Duration::minutes(5);
 
-/// Tells what was done to those whom it concerns: assignees, whose current task it is, who had it made, and whom a comment
-/// mentions; but not `except`, who learns it otherwise.
+/// Notifies the people concerned: assignees, people with it as their current task, its requester, and people mentioned
+/// in a comment. Skips `except`, who is informed otherwise.
 pub fn tell(
     tx: &Tx<'_>,
     before: Option<&Stored>,
@@ -60,7 +60,7 @@ pub fn tell(
                 continue;
             }
             let thread = match act.what {
-                // What is said about a task goes on where it was said.
+                // A notice about a comment continues in the thread about the task.
                 What::Commented { .. } => messages::thread_about(tx, &channel, after.row)?,
                 _ => None,
             };
@@ -80,7 +80,7 @@ pub fn tell(
     Ok(())
 }
 
-/// Whose task it is now, or is no longer; and who is called by the source's own mention.
+/// Whether the person is or was assigned to the task, or is mentioned by the source's own mention.
 fn is_about(person: &Person, source: Source, act: &Act) -> bool {
     match &act.what {
         What::Assigned { to: account } | What::Unassigned { from: account } => {
@@ -103,9 +103,9 @@ fn is_mentioned(person: &Person, source: Source, text: &Prose) -> bool {
     }
 }
 
-/// Whether this person should hear of it: not their own act, not comments of bots, and of assignments only their own.
-///
-/// What a bot does is told like what a person does. A poll finds the same change without knowing who made it.
+/// Whether the person needs a notice. Skips their own activity, comments of bots that do not address them, and
+/// assignments of others.
+/// Other activities of bots count like those of people: a poll finds the same change without its actor.
 fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
     if let Some(actor) = &act.by {
         let themselves = person.has(source, &actor.account) || (person.alone && actor.us);
@@ -124,13 +124,13 @@ fn is_news_to(person: &Person, source: Source, act: &Act) -> bool {
             !person.alone && is_about(person, source, act)
         }
         What::Completed | What::Reopened | What::Commented { .. } => true,
-        // A day that moves is worth a word where it is certain that it was another's doing; the rest is on the cards.
+        // A changed due date is reported only if another person is known to have changed it. The cards show the rest.
         What::Changed { field: Field::Due } => act.by.is_some(),
         What::Changed { .. } | What::Deleted => false,
     }
 }
 
-/// By a mention, or by a name with an `@` before it.
+/// Whether it mentions the person, or has an `@` and their name.
 fn addresses(text: &Prose, person: &Person, source: Source) -> bool {
     let names = [&person.github, &person.clickup_name];
     let names = names.into_iter().flatten().chain([&person.name]);

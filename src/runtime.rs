@@ -1,6 +1,6 @@
-//! What every long-lived task needs: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock.
+//! Tools for long-lived tasks: a shutdown token, a supervisor of named tasks, a back-off, a rate limiter, a lock.
 //!
-//! One of each, and our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
+//! There is one of each, our own where no crate fits: see [`Backoff`], [`RateLimiter`] and [`lock`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -11,26 +11,26 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 pub use tokio_util::sync::CancellationToken;
 
-/// Sleeps; `false` if the shutdown begins first.
+/// Sleeps; returns `false` if the shutdown begins first.
 pub async fn slept(wait: Duration, shutdown: &CancellationToken) -> bool {
     let sleeps = shutdown.run_until_cancelled(sleep(wait));
     sleeps.await.is_some()
 }
 
-/// Locks a mutex, also after another holder has panicked: a panic ends its own task, and that must not end the others.
+/// Locks a mutex even after another holder panicked. A panic ends its own task only, and must not end the others.
 ///
-/// Every value behind a lock here is whole between two statements. `parking_lot` does the same, and is one crate more.
+/// Every value behind a lock here is consistent between two statements. `parking_lot` would be one more crate for this.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // ---------------------------------------------------------------- the supervisor
 
-/// Named tasks that may end only after the shutdown. Dropped, it aborts those that still run.
+/// Named tasks that may end only after the shutdown. Dropping it aborts the running ones.
 pub struct Supervisor<E> {
     shutdown: CancellationToken,
     tasks: JoinSet<Result<(), E>>,
-    /// Of those that still run, in the order of their start.
+    /// The names of running tasks in the order of their start.
     names: BTreeMap<Id, &'static str>,
 }
 
@@ -42,7 +42,7 @@ pub struct TaskEnded<E> {
     pub why: EndReason<E>,
 }
 
-/// Why a task ended.
+/// The reason for a task's end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndReason<E> {
     #[error("{0}")]
@@ -54,7 +54,7 @@ pub enum EndReason<E> {
 }
 
 impl<E: Display + Send + 'static> Supervisor<E> {
-    /// `shutdown` tells its tasks to end.
+    /// `shutdown` makes its tasks end.
     pub fn new(shutdown: CancellationToken) -> Supervisor<E> {
         Supervisor {
             shutdown,
@@ -72,8 +72,8 @@ impl<E: Display + Send + 'static> Supervisor<E> {
         self.names.insert(id, name);
     }
 
-    /// Waits until all tasks have ended. The first that fails, panics or ends before the shutdown is the error; the
-    /// others go on, and can be watched again.
+    /// Waits until all tasks have ended. Returns an error for the first that fails, panics or ends before the shutdown.
+    /// The others continue and can be watched again.
     pub async fn watch(&mut self) -> Result<(), TaskEnded<E>> {
         while let Some(joined) = self.tasks.join_next_with_id().await {
             let (id, why) = match joined {
@@ -90,15 +90,15 @@ impl<E: Display + Send + 'static> Supervisor<E> {
         Ok(())
     }
 
-    /// Watches until `stop` resolves or a task ends by itself. Then tells all to end, waits for them for no longer than
-    /// `within`, and logs the reason last. No task is restarted: what made it end would be there still, and the next
-    /// process begins with everything that is committed.
+    /// Watches until `stop` resolves or a task ends by itself. Then shuts all down, waits for at most `within`, and
+    /// logs the reason last. No task is restarted: the cause of its end would persist, and the next process starts from
+    /// all committed data.
     pub async fn run(
         mut self,
         stop: impl Future<Output = ()>,
         within: Duration,
     ) -> Result<(), TaskEnded<E>> {
-        // Tasks of others that hold the token end too if this future is dropped.
+        // If this future is dropped, other tasks with the token end too.
         let _guard = self.shutdown.clone().drop_guard();
         let early = tokio::select! {
             () = stop => None,
@@ -135,7 +135,7 @@ impl<E: Display + Send + 'static> Supervisor<E> {
     }
 }
 
-/// The words of a panic.
+/// The message of a panic.
 pub fn panic_text(crash: JoinError) -> String {
     match crash.try_into_panic() {
         Ok(payload) => match payload.downcast::<String>() {
@@ -150,11 +150,11 @@ pub fn panic_text(crash: JoinError) -> String {
 
 // ---------------------------------------------------------------- the back-off
 
-/// Doubling waits with jitter. Each is between half and all of its step, so that tasks do not retry in step, and none is
-/// longer than the longest.
+/// Doubling delays with jitter. Each is between half and all of its step, which keeps tasks from retrying at the same
+/// time. No delay exceeds the maximum.
 ///
-/// `backon` repeats a closure. Here the caller decides after each failure whether to repeat, and may have to wait longer
-/// because the other side said so.
+/// `backon` repeats a closure. Here the caller decides after each failure whether to repeat, and may have to wait
+/// longer because the server requested it.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -171,14 +171,14 @@ impl Backoff {
         }
     }
 
-    /// The wait after one more failure.
+    /// The delay after one more failure.
     pub fn next(&mut self) -> Duration {
         let wait = self.after(self.failures);
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
-    /// The wait after a failure that follows so many others, for callers that store the count.
+    /// The delay after a failure that follows `failures` others, for callers that store the count.
     pub fn after(&self, failures: u32) -> Duration {
         let step = self.first.saturating_mul(1 << failures.min(20));
         step.min(self.max).mul_f64(0.5 + fastrand::f64() / 2.0)
@@ -191,25 +191,25 @@ impl Backoff {
 
 // ---------------------------------------------------------------- the rate limiter
 
-/// So many keys are remembered before those that need no waiting are forgotten.
+/// The number of stored keys above which keys without a wait are removed.
 const KEYS_MAX: usize = 1_000;
 
-/// One call per `every` and key, after a burst that goes at once. An `every` of zero limits nothing but pauses.
+/// One call per `every` and key, after an initial burst. With an `every` of zero, only pauses limit.
 ///
-/// `governor` can neither pause a key until a time nor take a slot back, and reads a clock of its own instead of tokio's.
+/// `governor` can neither pause a key until a time nor return a slot, and uses its own clock instead of tokio's.
 #[derive(Debug)]
 pub struct RateLimiter {
     every: Duration,
-    /// How far calls may be ahead of an even spacing.
+    /// How far calls may be ahead of even spacing.
     ahead: Duration,
     keys: Mutex<HashMap<String, Slots>>,
 }
 
 #[derive(Debug)]
 struct Slots {
-    /// When the next call would be due if all were evenly spaced.
+    /// The due time of the next call with even spacing.
     due: Instant,
-    /// The same at the end of the last pause: slots that are given back do not shorten it.
+    /// `due` at the end of the last pause: returned slots do not shorten the pause.
     paused: Option<Instant>,
 }
 
@@ -228,7 +228,7 @@ impl RateLimiter {
         sleep_until(turn).await;
     }
 
-    /// Takes the key's next slot; returns when it is.
+    /// Takes the key's next slot; returns its time.
     pub fn take(&self, key: &str, now: Instant) -> Instant {
         let mut keys = lock(&self.keys);
         if keys.len() >= KEYS_MAX {
@@ -240,7 +240,7 @@ impl RateLimiter {
         turn
     }
 
-    /// A slot that was taken is not used: the next caller may have it.
+    /// Returns an unused slot to the next caller.
     pub fn give_back(&self, key: &str) {
         if let Some(slots) = lock(&self.keys).get_mut(key)
             && let Some(due) = slots.due.checked_sub(self.every)
@@ -249,7 +249,7 @@ impl RateLimiter {
         }
     }
 
-    /// The other side asked for a pause: the key has no slot before its end, and no burst after it.
+    /// Pauses a key at the server's request: it has no slot before `until`, and no burst after it.
     pub fn pause(&self, key: &str, until: Instant) {
         let mut keys = lock(&self.keys);
         let slots = Slots::of(&mut keys, key, until);

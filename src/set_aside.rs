@@ -1,9 +1,8 @@
-//! What a start does about an unclean end: work that was under way at two of them is set aside, and told.
+//! Sets work aside at a start: work that was under way at two unclean ends. Its person and the operators get a message.
 //!
-//! An end is unclean if the daemon was not told to stop: it was killed, aborted, lost its power, or a part of it died.
-//! The start after it counts it for all work that was under way (`store::set_aside`). What is set aside keeps all that it
-//! is made of; its person and the operators are told in the transaction that sets it aside, and `ivan retry ID` has it
-//! begun again, as after any restart.
+//! An end is unclean if the daemon was killed, aborted, lost power or failed, instead of being stopped. The next start
+//! counts it for all work that was under way (`store::set_aside`). Work that is set aside keeps all its data. The
+//! messages are committed in the same transaction. `ivan retry ID` starts the work again, as after any restart.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -18,7 +17,7 @@ use crate::store::operations::{self, Ended, State};
 use crate::store::slack_events::{Gesture, Heard};
 use crate::store::{DbResult, Store, StoreTrouble, Tx, Wake, messages, people, set_aside};
 
-/// What is needed to set work aside.
+/// The dependencies for setting work aside.
 #[derive(Clone)]
 pub struct Setting {
     pub store: Store,
@@ -29,7 +28,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The first thing that a daemon does when it runs.
+    /// Runs first when the daemon starts.
     pub async fn starts(&self) -> Result<(), StoreTrouble> {
         let (setting, clock) = (self.clone(), self.clock.clone());
         self.store
@@ -49,7 +48,7 @@ impl Setting {
         self.store.know_suspects().await
     }
 
-    /// The last thing that a daemon does which was told to stop.
+    /// Runs last when the daemon stops cleanly.
     pub async fn stops(&self) -> Result<(), StoreTrouble> {
         self.store.write(|tx| set_aside::stops(tx)).await
     }
@@ -83,7 +82,7 @@ impl Setting {
         set_aside::say_to(tx, &self.operators, &words, now)
     }
 
-    /// An operation is told of where its outcome would be: in the message of its command, else in its person's DM.
+    /// Reports an operation in the place of its outcome: the message of its command, else its person's DM.
     fn operation(&self, tx: &Tx<'_>, id: &str, why: &str, now: DateTime<Utc>) -> DbResult<()> {
         let Some(command) = set_aside::put_operation_aside(tx, id, why)? else {
             return Ok(());
@@ -106,7 +105,7 @@ impl Setting {
         set_aside::say_to(tx, &[slack], &report.words(), now)
     }
 
-    /// Operations that nobody has tried again for as long as rows are kept are given up, and their people told.
+    /// Gives up operations that were not retried within the retention time of rows, and notifies their people.
     pub async fn give_up_old(&self, kept_for: chrono::Duration) -> Result<(), StoreTrouble> {
         let (clock, weights) = (self.clock.clone(), self.weights);
         self.store
@@ -138,16 +137,16 @@ impl Setting {
     }
 }
 
-/// Why an operation is given up that was set aside.
+/// The reason for giving up an operation that was set aside.
 const NOBODY_TRIED: &str = "It had stopped me twice and was set aside, and nobody had it tried again for as long as \
                             store.retention keeps what is done with";
 
-/// Who is told of work set aside, where, and what follows "Not finished: ".
+/// The recipient and place of a message about work set aside, and the text after "Not finished: ".
 #[derive(Default)]
 struct Recipient {
     place: Option<(String, Option<String>)>,
     what: Words,
-    /// It told of work set aside itself: nobody is told.
+    /// The work was itself such a message: no further message is sent.
     is_about_that: bool,
 }
 
@@ -202,13 +201,13 @@ fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
     }
 }
 
-/// Who reads something of ours: its person, or whose DM it is in. A DM is as good as the Slack id of its person.
+/// The reader of a message of ours: its person, or the person of the DM, who may be known by Slack id only.
 fn reader(of: set_aside::Recipient) -> Option<String> {
     let dm = of.channel.starts_with('D').then_some(of.channel);
     of.slack.or(dm)
 }
 
-/// Where somebody is told of what they said: there, in channels in a thread under it; of what is no message, in their DM.
+/// The place of a message about a person's message: its conversation, in a thread in channels. Other work uses the DM.
 fn place(heard: &Heard, dm: String) -> (String, Option<String>) {
     match (&heard.gesture, heard.direct) {
         (Gesture::Said, true) => (heard.channel.clone(), heard.thread.clone()),
@@ -236,7 +235,7 @@ fn gesture(heard: &Heard) -> Words {
     }
 }
 
-/// What a write makes, in words.
+/// The noun for the result of a write.
 fn noun(write: &Write) -> &'static str {
     match write {
         Write::Complete { .. } => "a completion",
@@ -249,7 +248,7 @@ fn noun(write: &Write) -> &'static str {
     }
 }
 
-/// What a piece of work is, without anybody's text.
+/// Describes a piece of work without any person's text.
 fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
     let name_of = |slack: &str| -> DbResult<String> {
         let people = people::present(tx)?;
@@ -326,7 +325,7 @@ mod tests {
     }
 
     async fn begins(setting: &Setting, work: &Work) {
-        // It ends the process: nobody says that it is over.
+        // The process ends during it, so its end is not recorded.
         drop(setting.store.begin(work).await.unwrap());
     }
 
@@ -403,7 +402,7 @@ mod tests {
         };
         setting.store.write(add).await.unwrap();
         let work = Work::Operation("01A".to_owned());
-        // The first life needs no mark: what is in the store may have been begun.
+        // The first run needs no mark: anything in the store may have been begun.
         setting.starts().await.unwrap();
         setting.starts().await.unwrap();
         begins(&setting, &work).await;
@@ -424,7 +423,7 @@ mod tests {
         assert_eq!(all(&setting).await, []);
     }
 
-    /// Suspect work begins one after the other, and none waits for long.
+    /// Suspect work begins one at a time, and no other work waits for long.
     #[tokio::test]
     async fn suspect_work_begins_alone_for_a_moment() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,4 @@
-//! `bot.toml` and the environment → flat keys with their values, and where each came from. What the values mean is
-//! read from them in `reader.rs`.
+//! Flattens `bot.toml` and the environment into dotted keys with values and origins. `reader.rs` parses the values.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,28 +7,28 @@ use std::path::{Path, PathBuf};
 
 use ::config::{Environment, File, FileFormat, Source, Value, ValueKind};
 
-/// Environment variables of this prefix are keys: `IVAN__SLACK__BOT_TOKEN`.
+/// Environment variables with this prefix are keys: `IVAN__SLACK__BOT_TOKEN`.
 const PREFIX: &str = "IVAN";
 const SEPARATOR: &str = "__";
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody gave it.
+    /// The default, because no value was given.
     Default,
     File(PathBuf),
     Variable(String),
-    /// A secret's own file, which `named_by` names.
+    /// A secret's own file, given by the key `named_by`.
     SecretFile {
         path: PathBuf,
         named_by: Box<Origin>,
     },
-    /// A key that is missing, with the places where it could have been.
+    /// A missing key, with the places where it can be set.
     Missing {
         file: Option<PathBuf>,
         variable: String,
     },
-    /// What concerns no single key.
+    /// The configuration as a whole, rather than a single key.
     Whole,
 }
 
@@ -55,13 +54,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value as it was given.
+/// A value as given.
 pub struct Given {
     pub value: Value,
     pub origin: Origin,
 }
 
-/// All that was given, by dotted key: `slack.bot_token`, `people.0.name`. The environment wins over the file.
+/// All given values by dotted key: `slack.bot_token`, `people.0.name`. The environment overrides the file.
 #[derive(Default)]
 pub struct Layers {
     pub values: BTreeMap<String, Given>,
@@ -69,11 +68,11 @@ pub struct Layers {
     pub file: Option<PathBuf>,
 }
 
-/// The keys whose lists are of tables, `[[people]]`; an empty one has nothing in it by which it could be told.
+/// The keys of lists of tables, such as `[[people]]`. An empty list does not show that its items are tables.
 const LISTS_OF_TABLES: [&str; 3] = ["entities", "people", "slack.channels"];
 
 impl Layers {
-    /// Fails with the place and the reason if the file is no TOML; its text is not repeated, for it has secrets in it.
+    /// Fails with the position and the reason if the file is not TOML. The error omits the text, which has secrets.
     pub fn read(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
@@ -93,7 +92,7 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Tables go into the key, and so do lists of tables, by position; other lists are values.
+    /// Adds tables to the key, and lists of tables by position; other lists are values.
     fn flatten(&mut self, key: String, value: Value, origin: &Origin) {
         match value.kind {
             ValueKind::Table(table) => {
@@ -101,7 +100,7 @@ impl Layers {
                     self.flatten(format!("{key}.{name}"), value, origin);
                 }
             }
-            // No tables are as good as none: `slack.channels = []`.
+            // An empty list of tables means no tables: `slack.channels = []`.
             ValueKind::Array(list)
                 if list.is_empty() && LISTS_OF_TABLES.contains(&key.as_str()) => {}
             ValueKind::Array(list)
@@ -141,7 +140,7 @@ impl Layers {
         };
         for (key, value) in given {
             if LISTS_OF_TABLES.contains(&key.as_str()) && is_empty(&value) {
-                // The environment wins over the file here, too.
+                // The environment overrides the file here too.
                 let of_list = format!("{key}.");
                 self.values.retain(|key, given| {
                     !key.starts_with(&of_list) || matches!(given.origin, Origin::Variable(_))
@@ -167,7 +166,7 @@ pub fn variable(key: &str) -> String {
     format!("{PREFIX}{SEPARATOR}{key}")
 }
 
-/// A parser's complaint without the excerpt that it draws, in which a token may stand.
+/// A parser's error without its excerpt, which may contain a token.
 fn without_text(complaint: &str) -> String {
     let lines: Vec<&str> = complaint
         .lines()
@@ -178,9 +177,9 @@ fn without_text(complaint: &str) -> String {
     lines.join(": ")
 }
 
-/// Finds and reads `bot.toml` (design 5): the one that was named, or the first of the usual places that has one.
+/// Finds and reads `bot.toml` (design 5): the named file, or the first one in the usual places.
 ///
-/// Fails if a named file is not there, or one that is there cannot be read.
+/// Fails if a named file is missing, or a file cannot be read.
 pub fn find(
     named: Option<&Path>,
     env: &[(String, String)],
@@ -196,7 +195,7 @@ pub fn find(
     Ok(None)
 }
 
-/// Where `bot.toml` is looked for, in order, and whether somebody named the place.
+/// The places for `bot.toml` in order, and whether the place was given explicitly.
 fn places(named: Option<&Path>, env: &[(String, String)]) -> (Vec<PathBuf>, bool) {
     let variable = |name: &str| {
         env.iter()

@@ -1,7 +1,7 @@
-//! `bot.toml`, the environment and secret files → [`Config`]; every mistake at once (design 5).
+//! Reads `bot.toml`, the environment and secret files into a [`Config`]; reports all mistakes at once (design 5).
 //!
-//! `layers.rs` finds what was given and where, `reader.rs` reads values from it and collects mistakes; this file is the
-//! list of keys with their defaults, and the rules among them. A `Config` that exists is valid.
+//! `layers.rs` collects the given values and their origins; `reader.rs` parses values and collects mistakes. This file
+//! has the list of keys with their defaults, and the rules among keys. An existing `Config` is valid.
 
 mod layers;
 mod reader;
@@ -43,9 +43,9 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub sync: Sync,
     pub outbox: Outbox,
-    /// Empty: Ivan is one person's.
+    /// Empty if Ivan serves one person only.
     pub people: Vec<Person>,
-    /// The clients that tasks may be for. Empty: any.
+    /// The known clients of tasks. Empty: any client.
     pub entities: Vec<Entity>,
     pub log: Log,
     file: Option<PathBuf>,
@@ -60,22 +60,22 @@ pub struct Slack {
     pub app_token: Secret,
     /// `xoxb-…`
     pub bot_token: Secret,
-    /// Without a slash at its end, as all addresses here.
+    /// The base address, without a slash at its end, like all addresses here.
     pub api_url: String,
     pub channel_commands: ChannelCommands,
     pub thread_replies: ThreadReplies,
     pub receipts: Receipts,
     /// Slack ids. Empty: every full member of the workspace.
     pub allowed_users: Vec<String>,
-    /// Slack ids of those who are told when a source, a webhook or the daemon is in trouble.
+    /// The Slack ids of people to alert about trouble with a source, a webhook or the daemon.
     pub operators: Vec<String>,
-    /// An outage longer than this is followed by reading the DMs' history.
+    /// After an outage longer than this, the histories of the DMs are read.
     pub catch_up_after: Duration,
-    /// Between two comparisons of an active DM with its history.
+    /// The period of comparing an active DM with its history.
     pub compare_every: Duration,
-    /// When people get a briefing and are left in peace, as long as they say nothing else.
+    /// The default times of briefings and quiet hours.
     pub rhythm: Defaults,
-    /// What `create` means in a channel where nothing else is said. No two are for the same channel.
+    /// The defaults for `create` in a channel. Each channel has at most one.
     pub channels: Vec<Channel>,
 }
 
@@ -84,16 +84,16 @@ pub struct Slack {
 pub struct Channel {
     /// Its Slack id.
     pub id: String,
-    /// As given, or that of its list or repository.
+    /// As given, or the source of its list or repository.
     pub source: Option<Source>,
-    /// One of those that are mirrored.
+    /// One of the mirrored lists.
     pub list: Option<String>,
-    /// One of those that are mirrored.
+    /// One of the mirrored repositories.
     pub repo: Option<RepoName>,
     pub entity: Option<String>,
 }
 
-/// What is read in channels (design 4, 10).
+/// Which messages in channels are commands (design 4, 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelCommands {
     /// Mentions, and a message that begins with `create`.
@@ -104,21 +104,21 @@ pub enum ChannelCommands {
     Off,
 }
 
-/// What is made of a text in a thread under a message about a task that is no command.
+/// The effect of a text that is not a command in a thread under a message about a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThreadReplies {
-    /// A hint at what is understood.
+    /// A hint that lists the commands.
     Hint,
     /// A comment on the task.
     Comment,
 }
 
-/// How people learn what became of what they asked.
+/// How people learn the outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipts {
     /// By a message.
     Message,
-    /// By a reaction on their own message as well.
+    /// By a reaction on their own message, in addition.
     Reactions,
 }
 
@@ -129,18 +129,18 @@ pub struct ClickUp {
     pub team_id: String,
     /// The list that `create` uses.
     pub list_id: String,
-    /// Further lists that are mirrored.
+    /// Further mirrored lists.
     pub lists: Vec<String>,
     pub complete_status: String,
     /// `None`: the first `custom` status of the list.
     pub in_progress_status: Option<String>,
-    /// Of a webhook made by hand; those that `webhooks register` makes have their own, in the store.
+    /// The secret of a webhook created by hand. Webhooks of `webhooks register` have their own in the store.
     pub webhook_secret: Option<Secret>,
     pub api_url: String,
 }
 
 impl ClickUp {
-    /// Every list that is mirrored, once; the one for `create` first.
+    /// Every mirrored list once; the one for `create` first.
     pub fn all_lists(&self) -> Vec<&str> {
         let mut all = vec![self.list_id.as_str()];
         for list in &self.lists {
@@ -158,19 +158,19 @@ pub struct GitHub {
     pub token: Secret,
     /// The default repository.
     pub repo: RepoName,
-    /// Further repositories that are mirrored.
+    /// Further mirrored repositories.
     pub repos: Vec<RepoName>,
-    /// `None`: the one that `webhooks register` made, in the store.
+    /// `None`: the secret of the webhook from `webhooks register`, in the store.
     pub webhook_secret: Option<Secret>,
     pub api_url: String,
     pub in_progress_label: String,
     pub priority_labels: PriorityLabels,
-    /// 0 is unlimited.
+    /// 0 means unlimited.
     pub writes_per_second: u32,
 }
 
 impl GitHub {
-    /// Every repository that is mirrored, once; the default one first.
+    /// Every mirrored repository once; the default one first.
     pub fn all_repos(&self) -> Vec<&RepoName> {
         let mut all = vec![&self.repo];
         for repo in &self.repos {
@@ -193,16 +193,16 @@ pub struct PriorityLabels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     pub path: PathBuf,
-    /// How long raw payloads are kept.
+    /// The retention time of raw payloads.
     pub retention: Duration,
-    /// How long it is known who did what.
+    /// The retention time of the log of activities.
     pub log_retention: Duration,
 }
 
 /// `[queue]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// Where `create` goes; always a source that is configured.
+    /// The source that `create` uses; always a configured one.
     pub default_source: Source,
     pub score: Weights,
 }
@@ -211,25 +211,25 @@ pub struct Queue {
 #[derive(Debug, Clone)]
 pub struct Api {
     pub bind: SocketAddr,
-    /// `None`: the one in the file `api-token` beside the store, made at first start.
+    /// `None`: the token in the file `api-token` beside the store, created at the first start.
     pub token: Option<Secret>,
-    /// The name, Slack id or GitHub login of one of the people.
+    /// The name, Slack id or GitHub login of a person.
     pub default_person: Option<String>,
 }
 
 /// `[webhooks]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhooks {
-    /// A listener of its own: only what the sources send is exposed by it. Never that of the API.
+    /// The address of a separate listener, so that only the webhook endpoint is exposed. Never the API's address.
     pub bind: SocketAddr,
 }
 
 /// `[sync]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sync {
-    /// How often a source is asked what changed.
+    /// The period of asking a source for changes.
     pub interval: Duration,
-    /// How often it is asked for everything; not shorter than `interval`.
+    /// The period of reading a source completely; at least `interval`.
     pub full_interval: Duration,
 }
 
@@ -239,14 +239,14 @@ pub struct Outbox {
     pub retry_initial: Duration,
     pub retry_max: Duration,
     pub give_up_after: Duration,
-    /// Whether comments and creations carry their author's name, where there are several of [[people]].
+    /// Whether comments and new tasks name their author, if [[people]] has several entries.
     pub signature: bool,
 }
 
 /// One of `[[people]]`. No two share a name or an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// As configured, else the GitHub login, the Slack id or the ClickUp id.
+    /// The configured name, else the GitHub login, the Slack id or the ClickUp id.
     pub name: String,
     pub slack: Option<String>,
     /// GitHub login.
@@ -263,14 +263,14 @@ pub struct Log {
     pub level: String,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     Pretty,
     Json,
 }
 
-/// Everything that is wrong with a configuration. `Display` has one line for each mistake.
+/// All mistakes in a configuration. `Display` prints one line per mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
@@ -296,11 +296,11 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl Config {
-    /// Finds `bot.toml` (`path`, `$IVAN_CONFIG`, `./`, `$XDG_CONFIG_HOME/ivan/`, `/etc/ivan/`), lays the environment
-    /// over it and reads both. No file at all is fine if the environment has what is needed.
+    /// Finds `bot.toml` (`path`, `$IVAN_CONFIG`, `./`, `$XDG_CONFIG_HOME/ivan/`, `/etc/ivan/`), overrides it with the
+    /// environment and reads both. The file is optional if the environment has all required keys.
     ///
-    /// `env` are the variables of the process; [`std::env::vars`] would panic on one that is not UTF-8, so pass the
-    /// rest of [`std::env::vars_os`].
+    /// `env` are the variables of the process. [`std::env::vars`] panics on values that are not UTF-8, so pass the
+    /// others from [`std::env::vars_os`].
     pub fn load(
         path: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
@@ -313,8 +313,8 @@ impl Config {
         Config::read(file, env.into_iter())
     }
 
-    /// Reads the text of a file and variables, and nothing else but the files of secrets that they name. Use it where
-    /// a stray `bot.toml` must not be found: the demo, tests.
+    /// Reads the text of a file, variables, and the secret files that they name, but nothing else. For the demo and for
+    /// tests, which must not find a stray `bot.toml`.
     pub fn read(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
@@ -322,27 +322,27 @@ impl Config {
         Config::read_known(file, env).0
     }
 
-    /// The file that was read, if one was.
+    /// The file that was read, if any.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Where the API's token is if `api.token` does not give it: `api-token` beside the store (design 5).
+    /// The file of the API's token if `api.token` is not set: `api-token` beside the store (design 5).
     pub fn api_token_path(&self) -> PathBuf {
         self.store.path.with_file_name("api-token")
     }
 
-    /// The configuration in force as TOML, secrets masked, each value with where it came from.
+    /// The configuration in force as TOML with the origin of each value; secrets are masked.
     pub fn show(&self) -> String {
         self.shown.clone()
     }
 
-    /// Values that are valid and yet look wrong, and files that others can read.
+    /// Suspicious values that are valid, and secret files that others can read.
     pub fn remarks(&self) -> &Remarks {
         &self.remarks
     }
 
-    /// Also gives the keys that exist.
+    /// Reads the configuration; also returns the known keys.
     fn read_known(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
@@ -480,14 +480,14 @@ fn slack(reader: &mut Reader) -> Option<Slack> {
     })
 }
 
-/// Where tasks are made, as a table of the configuration has it.
+/// The place for new tasks, as given in a table.
 struct Place {
     given: Option<Source>,
     list: Option<String>,
     repo: Option<RepoName>,
 }
 
-/// Reads `source`, `list` and `repo` of a table; what they name must be mirrored.
+/// Reads `source`, `list` and `repo` of a table; the list and repository must be mirrored.
 fn place(
     reader: &mut Reader,
     key: impl Fn(&str) -> String,
@@ -518,7 +518,7 @@ fn place(
     Place { given, list, repo }
 }
 
-/// `[[slack.channels]]`: what they name must be configured.
+/// `[[slack.channels]]`: their sources, lists and repositories must be configured.
 fn channels(
     reader: &mut Reader,
     clickup: Option<&ClickUp>,
@@ -527,7 +527,7 @@ fn channels(
     let mut positions = reader.positions("slack.channels");
     let none = positions.is_empty();
     if none {
-        // So that the keys are known, for whoever misspells one.
+        // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
     let mut channels: Vec<Channel> = Vec::new();
@@ -597,7 +597,7 @@ fn channels(
     channels
 }
 
-/// `[[entities]]`: no two share a name, and their places must be mirrored.
+/// `[[entities]]`: names are unique, and their places must be mirrored.
 fn entities(
     reader: &mut Reader,
     clickup: Option<&ClickUp>,
@@ -606,7 +606,7 @@ fn entities(
     let mut positions = reader.positions("entities");
     let none = positions.is_empty();
     if none {
-        // So that the keys are known, for whoever misspells one.
+        // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
     let mut entities: Vec<Entity> = Vec::new();
@@ -687,7 +687,7 @@ fn entities(
     entities
 }
 
-/// A channel's client is one of those that are known, where any are.
+/// A channel's client must be one of the known clients, if any are known.
 fn known_to_channels<'a>(
     reader: &mut Reader,
     entities: &[Entity],
@@ -807,7 +807,7 @@ fn store(reader: &mut Reader) -> Store {
 }
 
 fn queue(reader: &mut Reader, configured: &[Source]) -> Queue {
-    // With one source there is nothing to choose: the default is the other only where the other is configured.
+    // The default is GitHub only if GitHub alone is configured.
     let usual = match configured {
         [only] => *only,
         _ => Source::ClickUp,
@@ -846,7 +846,7 @@ fn people(reader: &mut Reader) -> Vec<Person> {
     let mut positions = reader.positions("people");
     let nobody = positions.is_empty();
     if nobody {
-        // So that the keys are known, for whoever misspells the section.
+        // Makes the keys known, so that suggestions for misspelled ones work.
         positions.insert(0);
     }
     let mut people: Vec<Person> = Vec::new();
@@ -897,8 +897,8 @@ fn people(reader: &mut Reader) -> Vec<Person> {
     people
 }
 
-/// The key of a person under which somebody else is known already, so that it would be unclear who acts. One's name may
-/// be another's login.
+/// The key and value by which another person is already known, which would make the acting person unclear. A name may
+/// be another person's login.
 fn shared<'a>(people: &[Person], person: &'a Person) -> Option<(&'static str, &'a str)> {
     let anyone = |is: &dyn Fn(&Person) -> bool| people.iter().any(is);
     [
@@ -946,7 +946,7 @@ fn api(reader: &mut Reader, people: &[Person]) -> Api {
 }
 
 impl Person {
-    /// Whether this is their name, Slack id or GitHub login, in any case.
+    /// Whether this is the person's name, Slack id or GitHub login, ignoring case.
     pub fn is_called(&self, name: &str) -> bool {
         [Some(&self.name), self.slack.as_ref(), self.github.as_ref()]
             .into_iter()
@@ -958,7 +958,7 @@ impl Person {
 fn webhooks(reader: &mut Reader, api: SocketAddr) -> Webhooks {
     const BIND: &str = "webhooks.bind";
     let bind = reader.or(BIND, &SOCKET, SocketAddr::from((Ipv4Addr::LOCALHOST, 8788)));
-    // With port 0 the system gives each its own.
+    // With port 0 the system assigns two different ports.
     if bind == api && bind.port() != 0 {
         reader.error(
             BIND,
@@ -1029,13 +1029,13 @@ const PATH: Kind<PathBuf> = Kind {
     show: |path| quote(&path.display().to_string()),
 };
 
-/// Ids go into the paths of requests: nothing in them may lead elsewhere.
+/// An id that becomes part of a request path: it must not lead to another path.
 const CLICKUP_ID: Kind<String> = Kind {
     parse: |value| clickup_id(text(value)?),
     show: |id| quote(id),
 };
 
-/// A list's id, or an address or a part of one that has it.
+/// A list's id, or a full or partial address that contains it.
 const LIST: Kind<String> = Kind {
     parse: |value| clickup_list(&text(value)?),
     show: |id| quote(id),
@@ -1069,7 +1069,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The parts of an address's path; `None` if the text is no address.
+/// The parts of an address's path; `None` if the text is not an address.
 fn clickup_address(text: &str) -> Option<Vec<&str>> {
     let rest = text
         .strip_prefix("https://")
@@ -1081,8 +1081,8 @@ fn clickup_address(text: &str) -> Option<Vec<&str>> {
     Some(path.split('/').filter(|part| !part.is_empty()).collect())
 }
 
-/// Addresses of lists are `…/v/li/<id>`, and `…/v/l/6-<id>-<n>` for one of the list's views. A view with another id does
-/// not name its list (contract clickup, addresses of lists).
+/// Extracts the list's id from `…/v/li/<id>`, or from `…/v/l/6-<id>-<n>` for a view of the list. Other view ids do not
+/// name their list (contract clickup, addresses of lists).
 fn clickup_list(text: &str) -> Result<String, String> {
     const WRITE: &str =
         "write the id of a list, the long number in `/v/l/6-<id>-1` or `/v/li/<id>`";
@@ -1210,7 +1210,7 @@ const REPOS: Kind<Vec<RepoName>> = Kind {
 };
 
 fn repo(text: &str) -> Result<RepoName, String> {
-    // GitHub has no repository with such a name: it is the end of an address.
+    // GitHub allows no repository name that ends in `.git`: it is the end of an address.
     let named = RepoName::parse(text).filter(|_| !text.ends_with(".git"));
     named.ok_or_else(|| {
         let told = format!("`{text}` is not a repository as owner/name");
@@ -1424,7 +1424,7 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
-/// Nothing here needs to last longer than ten years.
+/// The longest allowed duration: ten years.
 const LONGEST: Duration = days(3650);
 
 const fn days(days: u64) -> Duration {
@@ -1443,7 +1443,7 @@ fn show_duration(duration: &Duration) -> String {
     let ms = duration.as_millis();
     UNITS
         .iter()
-        // Two of a unit at least, so that a day stays `24h` and a minute `60s`; an hour is `1h`.
+        // At least two of a unit, so that a day stays `24h` and a minute `60s`; an hour is `1h`.
         .find(|(name, unit)| {
             let unit = u128::from(*unit);
             ms.is_multiple_of(unit) && (ms >= 2 * unit || matches!(*name, "h" | "s"))

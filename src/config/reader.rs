@@ -1,5 +1,5 @@
-//! Flat keys → typed values. Every key that is asked for is thereby known; what is left over in the end is not.
-//! A bad value is noted and the reading goes on, so that all mistakes are told at once.
+//! Parses flat keys into typed values. Every key that is read becomes known; keys left over at the end are unknown.
+//! A bad value is recorded and reading continues, so that all mistakes are reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use ::config::{Value, ValueKind};
 use super::layers::{Given, Layers, Origin, variable};
 use super::secret::Secret;
 
-/// One mistake: the key, what is wrong with it, and where it came from.
+/// One mistake: the key, the reason, and the origin of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pub key: String,
@@ -31,18 +31,18 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// How a value of one type is read and shown.
+/// The parser and the formatter of one type.
 pub struct Kind<T> {
-    /// What is wrong with it, as the end of a sentence that begins with the key.
+    /// Parses a value. The error is the end of a sentence that begins with the key.
     pub parse: fn(&Value) -> Result<T, String>,
-    /// As TOML.
+    /// Formats it as TOML.
     pub show: fn(&T) -> String,
 }
 
 /// One line of [`Reader::show`].
 struct Shown {
     key: String,
-    /// As TOML; `None` if it is not set, and then `note` says what follows from that.
+    /// The value as TOML; `None` if it is not set: then `note` states the effect.
     value: Option<String>,
     note: String,
 }
@@ -53,7 +53,7 @@ pub struct Reader {
     origins: BTreeMap<String, Origin>,
     shown: Vec<Shown>,
     errors: Vec<ConfigError>,
-    /// The files that have secrets in them, and for which keys.
+    /// The files with secrets, and the keys of those secrets.
     secrets: BTreeMap<PathBuf, Vec<String>>,
 }
 
@@ -69,12 +69,12 @@ impl Reader {
         }
     }
 
-    /// The files that secrets were read from, each with the keys of those secrets.
+    /// The files with secrets, each with the keys of those secrets.
     pub fn secrets_by_file(&self) -> BTreeMap<PathBuf, Vec<String>> {
         self.secrets.clone()
     }
 
-    /// Whether any key of a section was given. A section without keys is not configured.
+    /// Whether any key of a section was given. A section without keys counts as not configured.
     pub fn has(&self, section: &str) -> bool {
         self.layers.values.keys().any(|key| {
             key.strip_prefix(section)
@@ -82,7 +82,7 @@ impl Reader {
         })
     }
 
-    /// The positions for which a list of tables has keys.
+    /// The positions of the given tables of a list.
     pub fn positions(&self, section: &str) -> BTreeSet<usize> {
         self.layers
             .values
@@ -97,7 +97,7 @@ impl Reader {
             .collect()
     }
 
-    /// A key with a default.
+    /// Reads a key with a default.
     pub fn or<T>(&mut self, key: &str, kind: &Kind<T>, default: T) -> T {
         match self.given(key, kind) {
             Some(value) => value,
@@ -115,7 +115,7 @@ impl Reader {
         }
     }
 
-    /// A key that may be left out; `without` says what happens then.
+    /// Reads an optional key; `without` states the effect of leaving it out.
     pub fn optional<T>(&mut self, key: &str, kind: &Kind<T>, without: &str) -> Option<T> {
         let value = self.given(key, kind);
         if value.is_none() {
@@ -124,7 +124,7 @@ impl Reader {
         value
     }
 
-    /// A key that must be there if `needed`; `hint` says what to put there.
+    /// Reads a key that is required if `needed`; `hint` describes the value to enter.
     pub fn required<T>(
         &mut self,
         key: &str,
@@ -140,7 +140,7 @@ impl Reader {
         value
     }
 
-    /// A secret, from the key itself or from the file that `<key>_file` names; `prefix` is what it begins with.
+    /// Reads a secret from the key itself, or from the file named by `<key>_file`. It must begin with `prefix`.
     pub fn secret(&mut self, key: &str, prefix: &str, without: &str) -> Option<Secret> {
         let secret = self.given_secret(key, |text| token(text, prefix));
         if secret.is_none() {
@@ -149,7 +149,7 @@ impl Reader {
         secret
     }
 
-    /// A secret that two sides agreed on, of any characters: what signs webhooks. From a file like the others.
+    /// Reads a webhook secret, which both sides agreed on. It may have any characters, and may come from a file too.
     pub fn phrase(&mut self, key: &str, without: &str) -> Option<Secret> {
         let secret = self.given_secret(key, phrase);
         if secret.is_none() {
@@ -158,7 +158,7 @@ impl Reader {
         secret
     }
 
-    /// A secret that must be there if `needed`.
+    /// Reads a secret that is required if `needed`.
     pub fn required_secret(
         &mut self,
         key: &str,
@@ -175,15 +175,14 @@ impl Reader {
         secret
     }
 
-    /// Notes a mistake that only shows among several keys; it is told with the origin of `key`,
-    /// or of the whole file.
+    /// Records a mistake among several keys, with the origin of `key`, or of the whole file.
     pub fn error(&mut self, key: &str, why: impl Into<String>) {
         let file = || self.layers.file.clone().map_or(Origin::Whole, Origin::File);
         let origin = self.origins.get(key).cloned().unwrap_or_else(file);
         self.fail(key, why.into(), origin);
     }
 
-    /// Forgets what was to be shown of a section that is not configured.
+    /// Shows a section as not configured.
     pub fn hide(&mut self, section: &str) {
         self.shown.retain(|shown| {
             !shown
@@ -198,7 +197,7 @@ impl Reader {
         });
     }
 
-    /// Forgets what was to be shown of one that nobody gave of a list of sections.
+    /// Removes a table of a list of sections from the output, because it was not given.
     pub fn forget(&mut self, section: &str) {
         self.shown.retain(|shown| {
             !shown
@@ -208,7 +207,7 @@ impl Reader {
         });
     }
 
-    /// Whether something in this section is wrong already, so that what it lacks needs no second mistake.
+    /// Whether this section already has a mistake, so that a missing key in it needs no second one.
     pub fn has_errors_in(&self, section: &str) -> bool {
         self.errors.iter().any(|error| {
             error
@@ -218,14 +217,14 @@ impl Reader {
         })
     }
 
-    /// Whether somebody gave this key, rather than leaving it to its default.
+    /// Whether this key was given, rather than left to its default.
     pub fn was_given(&self, key: &str) -> bool {
         self.origins
             .get(key)
             .is_some_and(|origin| *origin != Origin::Default)
     }
 
-    /// Ends the reading: what was not asked for is unknown. Gives all mistakes, and otherwise what `config show` prints.
+    /// Ends the reading; keys left over are unknown. Returns the mistakes, the text of `config show`, the known keys.
     pub fn finish(mut self) -> (Vec<ConfigError>, String, BTreeSet<String>) {
         for (key, given) in std::mem::take(&mut self.layers.values) {
             let why = self.unknown(&key);
@@ -317,7 +316,7 @@ impl Reader {
             keys.push(key.to_owned());
         }
         let quoted = matches!(&text, Ok(text) if in_quotes(text));
-        // A phrase in a file may be of any characters. What an env file gives keeps the quotation marks around it.
+        // A phrase in a file may have any characters. An env file keeps the quotation marks around a value.
         let text = match quoted && matches!(origin, Origin::Variable(_)) {
             true => Err(IN_QUOTES.to_owned()),
             false => text,
@@ -377,7 +376,7 @@ impl Reader {
     }
 }
 
-/// A text; numbers count, for ids are often written without quotation marks.
+/// A text. Numbers are accepted, because ids are often written without quotation marks.
 pub fn text(value: &Value) -> Result<String, String> {
     let text = match &value.kind {
         ValueKind::String(text) => text.trim().to_owned(),
@@ -395,7 +394,7 @@ pub fn text(value: &Value) -> Result<String, String> {
     Ok(text)
 }
 
-/// A list of texts: TOML's, or with commas between them as the environment has it.
+/// A list of texts: a TOML list, or a text with commas from the environment.
 pub fn texts(value: &Value) -> Result<Vec<String>, String> {
     match &value.kind {
         ValueKind::Array(values) => values.iter().map(text).collect(),
@@ -439,7 +438,7 @@ pub fn integer(value: &Value) -> Result<i64, String> {
 const IN_QUOTES: &str =
     "is in quotation marks, which count as a part of it here; write it without them";
 
-/// Whether a text stands in quotation marks: `docker --env-file` and others leave them around a value.
+/// Whether a text is in quotation marks: `docker --env-file` and other tools keep them around a value.
 fn in_quotes(text: &str) -> bool {
     let (mut left, mut right) = (text.chars(), text.chars());
     text.chars().nth(1).is_some()
@@ -461,7 +460,7 @@ fn is_quoted(value: &Value) -> bool {
     }
 }
 
-/// A token travels in a header: visible ASCII. What is wrong is told without telling the token.
+/// A token must be visible ASCII, because it is sent in a header. Errors do not repeat the token.
 fn token(text: String, prefix: &str) -> Result<Secret, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
@@ -486,7 +485,7 @@ fn token(text: String, prefix: &str) -> Result<Secret, String> {
     Ok(Secret::new(text))
 }
 
-/// Tokens of a Slack app with token rotation: `xoxe.xoxb-…` and `xoxe.xoxp-…`, and `xoxe-…`, which renews them.
+/// Tokens of Slack apps with token rotation: `xoxe.xoxb-…` and `xoxe.xoxp-…`, and the refresh token `xoxe-…`.
 fn rotating(text: &str, prefix: &str) -> Option<&'static str> {
     let of_slack = prefix.starts_with("xox") || prefix.starts_with("xapp");
     match text {
@@ -497,7 +496,7 @@ fn rotating(text: &str, prefix: &str) -> Option<&'static str> {
     }
 }
 
-/// A phrase may have spaces in it, as GitHub's own example has.
+/// A phrase may contain spaces, as in GitHub's own example.
 fn phrase(text: String) -> Result<Secret, String> {
     if text.is_empty() {
         return Err("is empty".to_owned());
@@ -540,7 +539,7 @@ pub fn quote_all<T: AsRef<str>>(texts: &[T]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-/// TOML with a comment behind each value. A key ending in a dot is a section that is not configured.
+/// Formats TOML with a comment after each value. A key ending in a dot is a section that is not configured.
 fn show(lines: &[Shown]) -> String {
     let mut shown = String::new();
     let mut open = String::new();
@@ -563,7 +562,7 @@ fn show(lines: &[Shown]) -> String {
     shown
 }
 
-/// `[slack]`; for one of a list of sections, whose position is in its key, `[[people]]`.
+/// `[slack]`; `[[people]]` for an item of a list of sections, whose key contains a position.
 fn header(section: &str) -> String {
     match section.rsplit_once('.') {
         Some((list, at)) if at.bytes().all(|b| b.is_ascii_digit()) => format!("[[{list}]]"),
@@ -571,7 +570,7 @@ fn header(section: &str) -> String {
     }
 }
 
-/// At most two known keys that somebody who wrote `key` may have meant.
+/// At most two known keys that are similar to `key`.
 fn suggestions<'a>(key: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
     const MOST: usize = 2;
     let near = known
@@ -599,10 +598,10 @@ fn suggestions<'a>(key: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
         .collect()
 }
 
-/// How many letters have to be put in, left out, changed or swapped with their neighbour.
+/// The edit distance: letters to insert, delete, change, or swap with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // The rows for one and two letters of `a` before.
+    // The rows for the previous one and two letters of `a`.
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, &x) in a.iter().enumerate() {

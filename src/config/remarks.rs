@@ -1,4 +1,4 @@
-//! Values that are valid and cannot be right, and files that others can read: told by `config check` and at the start.
+//! Warnings of `config check` and at the start: values that are valid but suspicious, and exposed secret files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::layers::{Given, Layers};
 
 const EXAMPLE: &str = include_str!("../../bot.toml.example");
 
-/// What is to be said of a configuration that is valid.
+/// The warnings about a valid configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Remarks {
     untouched: Vec<String>,
@@ -19,12 +19,12 @@ impl Remarks {
         Remarks { untouched, secrets }
     }
 
-    /// The keys whose value still is the one of bot.toml.example. Nothing works with those.
+    /// The keys that still have the value of bot.toml.example, which cannot work.
     pub fn untouched(&self) -> &[String] {
         &self.untouched
     }
 
-    /// The files with secrets that every user of the machine may read, as sentences. They are looked at now.
+    /// The secret files that every user of the machine can read now, as sentences.
     pub fn exposed(&self) -> Vec<String> {
         self.secrets
             .iter()
@@ -53,8 +53,8 @@ fn mode(_path: &Path) -> Option<u32> {
     None
 }
 
-/// The keys that have the value which bot.toml.example gives them. Of the keys that it only shows, behind a `#`, secrets
-/// count: everybody knows those. Names may be those of real people.
+/// The keys with the value of bot.toml.example. Keys that it shows only behind a `#` count if they are secrets, since
+/// the values are public. Names are excluded: real people may have them.
 pub fn like_the_example(given: &Layers) -> Vec<String> {
     let (live, shown) = (read(EXAMPLE), read(&uncommented(EXAMPLE)));
     shown
@@ -83,7 +83,7 @@ fn read(text: &str) -> BTreeMap<String, String> {
     }
 }
 
-/// The example with the keys and sections that it only shows: lines that begin with `#` and no space.
+/// The example including the keys and sections that it only shows: lines that begin with `#` and no space.
 pub(super) fn uncommented(example: &str) -> String {
     let lines = example.lines().map(|line| match line.strip_prefix('#') {
         Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,

@@ -1,8 +1,8 @@
-//! A token that cannot get into a log by accident.
+//! A token type that prevents accidental logging.
 
 use std::fmt;
 
-/// A token or password. It shows as `***`, however it is printed; [`Secret::expose`] is the only way to its text.
+/// A token or password. All formatting prints `***`; only [`Secret::expose`] returns the text.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -11,7 +11,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text itself: for the request that carries it, and for nothing else.
+    /// The text, only for the request that carries it.
     pub fn expose(&self) -> &str {
         &self.0
     }

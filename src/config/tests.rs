@@ -5,7 +5,7 @@ use std::fs;
 
 const FILE: &str = "./bot.toml";
 
-/// What is needed at least, and valid.
+/// A minimal valid configuration.
 const CLICKUP: &str = r#"
 [clickup]
 token = "pk_1_sesame"
@@ -20,9 +20,9 @@ fn read(toml: &str, env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     Config::read(Some((Path::new(FILE), toml)), env)
 }
 
-/// The one mistake in a configuration that is fine but for the given lines.
+/// The single mistake in a configuration that is valid without the given lines.
 fn mistake(toml: &str, env: &[(&str, &str)]) -> String {
-    // Keys of no section come before all sections.
+    // Keys outside sections come before all sections.
     let toml = match toml.starts_with('[') {
         true => format!("{CLICKUP}\n{toml}"),
         false => format!("{toml}\n{CLICKUP}"),
@@ -644,7 +644,7 @@ fn what_is_in_force_can_be_shown() {
     assert!(shown.is_ok(), "what is shown is TOML");
 }
 
-/// Whatever ClickUp shows of a list in an address bar.
+/// The forms of a list's address in ClickUp.
 #[rstest]
 #[case::todays_view("6-901100000001-1")]
 #[case::board("6-901100000001-2")]
@@ -709,7 +709,7 @@ fn an_address_of_a_repository_is_refused_with_what_to_write(#[case] given: &str)
     assert!(told.contains("; write `acme/widgets`"), "{told}");
 }
 
-/// What env files, shells and chat programs leave around a value. The value itself is not told.
+/// Quotation marks that env files, shells and chat programs keep around a value. The error omits the value itself.
 #[rstest]
 #[case::double("IVAN__GITHUB__TOKEN", "\"github_pat_x\"", "github.token")]
 #[case::single("IVAN__GITHUB__TOKEN", "'github_pat_x'", "github.token")]
@@ -755,7 +755,7 @@ fn a_token_in_quotation_marks_is_told_wherever_it_stands() {
         );
         assert!(!errors.contains("sesame"), "{errors}");
     }
-    // A phrase in a file is taken as it is, and so is one mark alone.
+    // A phrase in a file is taken unchanged, and so is a single mark.
     let toml = format!("{CLICKUP}webhook_secret_file = '{file}'\n[api]\ntoken = 'a\"'");
     let config = read(&toml, &[]).unwrap();
     assert_eq!(config.api.token.unwrap().expose(), "a\"");
@@ -822,7 +822,7 @@ fn files_with_secrets_that_others_can_read_are_named(#[case] mode: u32, #[case] 
             of(&secret, "clickup.webhook_secret")
         ]
     );
-    // Without a secret in it, whoever wants may read it.
+    // A file without secrets may be readable by all.
     let plain = with("plain.toml", "[clickup]\nteam_id = 1\nlist_id = 2");
     let env = ("IVAN__CLICKUP__TOKEN".to_owned(), "pk_1".to_owned());
     let config = Config::load(Some(&plain), std::iter::once(env)).unwrap();
@@ -871,7 +871,7 @@ mod example {
         );
     }
 
-    /// By whatever way it came, and alone.
+    /// Each possible origin, one key at a time.
     #[rstest]
     #[case(&[("IVAN__CLICKUP__TEAM_ID", "1234567")], &["clickup.team_id"])]
     #[case(&[("IVAN__CLICKUP__TOKEN", "pk_1_0123456789ABCDEF")], &["clickup.token"])]
@@ -902,8 +902,8 @@ mod example {
         assert_eq!(shown, known);
     }
 
-    /// Except for files of secrets, and a channel's list beside its repository, the keys that are only shown can be used
-    /// as they stand.
+    /// The keys that the example only shows are valid as they stand, except for secret files and a channel's list
+    /// beside its repository.
     #[test]
     fn what_it_only_shows_is_valid() {
         let text: Vec<String> = with_every_key()

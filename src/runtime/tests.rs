@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the supervisor waits for what does not end.
+/// The supervisor's time limit for tasks that do not end.
 const WITHIN: Duration = Duration::from_millis(200);
 
-/// Does its work until it is told to stop.
+/// Works until the shutdown.
 async fn works(shutdown: CancellationToken) -> Result<(), String> {
     shutdown.cancelled().await;
     Ok(())
@@ -21,7 +21,7 @@ async fn soon<T>(ends: impl Future<Output = T>) -> T {
     ended.expect("it goes on")
 }
 
-/// Runs a task that dies beside another: what the supervisor says of it, after the other has finished its work.
+/// Runs a task that dies beside another. Returns the supervisor's error after the other has finished its work.
 async fn dies(how: impl Future<Output = Result<(), String>> + Send + 'static) -> String {
     let shutdown = CancellationToken::new();
     let (finished, has_finished) = oneshot::channel();
