@@ -310,7 +310,8 @@ impl App {
             }
         });
         parts.start("the webhook listener", {
-            let router = http::hooks::hooks_router(self.inbox.clone(), self.clock.clone());
+            let (inbox, clock) = (self.inbox.clone(), self.clock.clone());
+            let router = http::hooks::hooks_router(inbox.clone(), inbox.readers(), clock);
             let stopping = stopping.clone();
             async move { Ok(http::serve_hooks(self.hooks, router, stopping).await?) }
         });
@@ -905,7 +906,7 @@ mod tests {
     use crate::domain::operation::{Operation, Write, WriteError, Written};
     use crate::domain::score::Weights;
     use crate::domain::source::{CommentPage, Listing, Of, Page};
-    use crate::domain::source::{Delivery, Hook, Places, Unreadable};
+    use crate::domain::source::{Delivery, Headers, Hook, NoDelivery, Places, Terms, Unreadable};
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};
@@ -978,6 +979,26 @@ mod tests {
     impl HookReader for Bomb {
         fn source(&self) -> Source {
             Source::GitHub
+        }
+        fn terms(&self) -> Terms {
+            panic!("boom")
+        }
+        fn has_signature(&self, _: &Headers<'_>) -> bool {
+            panic!("boom")
+        }
+        fn hook_id(&self, _: &Headers<'_>, _: &[u8]) -> Option<String> {
+            panic!("boom")
+        }
+        fn is_signed(&self, _: &Headers<'_>, _: &[u8], _: &str) -> bool {
+            panic!("boom")
+        }
+        fn delivery(
+            &self,
+            _: &Headers<'_>,
+            _: Vec<u8>,
+            _: DateTime<Utc>,
+        ) -> Result<Delivery, NoDelivery> {
+            panic!("boom")
         }
         async fn prepare(&self) -> Result<(), WriteError> {
             Ok(())

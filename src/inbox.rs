@@ -121,6 +121,11 @@ impl Inbox {
         }
     }
 
+    /// The readers of the configured sources.
+    pub fn readers(&self) -> Vec<Arc<dyn HookReader>> {
+        self.inner.readers.values().cloned().collect()
+    }
+
     /// Keeps a delivery whose signature holds; it is committed when this returns (P1). A duplicate of one that is kept
     /// changes nothing: that one is worked off, or will be.
     ///

@@ -94,12 +94,13 @@
 //! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said
 //! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
+//! │   └── webhook.rs     webhook requests: signature, names, JSON
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types
 //! │   ├── client.rs      requests, and what their answers mean
 //! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
 //! │   ├── undo.rs        starting, reopening, and taking back
-//! │   ├── hook.rs        HookReader: payloads → source events; HookKeeper: webhooks themselves
+//! │   ├── hook.rs        HookReader: webhook requests → deliveries → source events; HookKeeper: webhooks themselves
 //! │   ├── poll.rs        SourceReader: listings → tasks
 //! │   ├── due.rs         which due dates are days
 //! │   └── accounts.rs    Accounts: whose account is whose

@@ -9,6 +9,7 @@
 pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
+pub(crate) mod webhook;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

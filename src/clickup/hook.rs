@@ -5,15 +5,19 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use url::Url;
 
 use crate::domain::event::{Act, Actor, Field, SourceEvent, What};
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Delivery, Hook, HookKeeper, HookReader, Places, Unreadable};
+use crate::domain::source::{
+    Delivery, Headers, Hook, HookKeeper, HookReader, NoDelivery, Places, Terms, Unreadable,
+};
 use crate::domain::task::{Source, TaskId, TaskKey};
-use crate::lenient;
+use crate::lenient::{self, Name, first, lenient};
+use crate::rest::webhook::{self, Signature, is_name};
 
 use super::ClickUp;
 use super::client::{Request, segment};
@@ -37,6 +41,23 @@ const EVENTS: [&str; 11] = [
     "taskCommentUpdated",
 ];
 
+/// Events of which nothing follows, by their beginnings.
+const IGNORED: [&str; 6] = ["folder", "goal", "keyResult", "list", "space", "taskTime"];
+
+/// Contract clickup 7.4. The second name is not real, and documented in many places.
+const SIGNATURE: Signature = Signature {
+    headers: &["x-signature", "x-clickup-signature"],
+    prefix: "",
+};
+
+/// So many history items are looked at for their ids.
+const ITEMS_MAX: usize = 100;
+/// So many ids are shown in a dedupe key; the rest is in its hash.
+const IDS_SHOWN: usize = 4;
+/// An event without history items says the same each time that it happens: after so long it counts as another
+/// (contract clickup 7.6). In seconds.
+const SAME_FOR: i64 = 600;
+
 impl ClickUp {
     /// Puts a new webhook in the place of one whose secret nobody knows any more: ClickUp cannot be told another one.
     pub async fn renew(&self, hook: &Hook) -> Result<Hook, WriteError> {
@@ -47,12 +68,99 @@ impl ClickUp {
     }
 }
 
-// ---------------------------------------------------------------- payloads
+// ---------------------------------------------------------------- requests and payloads
+
+/// What is read of ClickUp's envelope (contract clickup 7.3), and of the shape of design 5.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Envelope {
+    event: Name,
+    webhook_id: Name,
+    task_id: Name,
+    #[serde(deserialize_with = "first::<_, _, ITEMS_MAX>")]
+    history_items: Vec<Item>,
+    #[serde(deserialize_with = "lenient")]
+    task: Item,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item {
+    id: Name,
+}
+
+/// Text that is no name is a dash in a key, which has the hash of everything in it anyway.
+fn short(id: &str) -> &str {
+    if is_name(id) { id } else { "-" }
+}
 
 #[async_trait]
 impl HookReader for ClickUp {
     fn source(&self) -> Source {
         Source::ClickUp
+    }
+
+    /// ClickUp's documents name no largest body: its events are a few thousand bytes, and a comment with them. The first
+    /// 401 suspends a webhook (contract clickup 1.3).
+    fn terms(&self) -> Terms {
+        Terms {
+            body_max: 1024 * 1024,
+            signature: "X-Signature: <64 hex digits>",
+            suspends_at_401: true,
+        }
+    }
+
+    fn has_signature(&self, headers: &Headers<'_>) -> bool {
+        SIGNATURE.is_claimed(headers)
+    }
+
+    /// Only the body names it (contract clickup 7.1).
+    fn hook_id(&self, _: &Headers<'_>, body: &[u8]) -> Option<String> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Peek {
+            webhook_id: Name,
+        }
+        let peek: Peek = webhook::object(body).ok()?;
+        peek.webhook_id.0.filter(|id| is_name(id))
+    }
+
+    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
+        SIGNATURE.holds(headers, body, secret)
+    }
+
+    fn delivery(
+        &self,
+        _: &Headers<'_>,
+        body: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> Result<Delivery, NoDelivery> {
+        let envelope: Envelope = webhook::object(&body)?;
+        let event = envelope.event.0.filter(|event| is_name(event));
+        let event = event.ok_or_else(|| NoDelivery::Unreadable("It names no event".to_owned()))?;
+        let ignored = IGNORED.iter().any(|beginning| event.starts_with(beginning));
+        webhook::is_read(&event, &EVENTS, ignored)?;
+        let items = envelope.history_items.into_iter();
+        let ids: Vec<String> = items.filter_map(|item| item.id.0).collect();
+        let hook = envelope.webhook_id.0.unwrap_or_default();
+        let (hook, hash) = (short(&hook), webhook::hash(&body));
+        // Two events of one act share their items, an edited comment keeps the item of the first (contract clickup 1.6):
+        // the event and the body belong to the key.
+        let dedupe_key = if ids.is_empty() {
+            let task = envelope.task_id.0.or(envelope.task.id.0);
+            let task = task.unwrap_or_default();
+            let when = now.timestamp().div_euclid(SAME_FOR);
+            format!("{hook}:{event}:{}:{hash}:{when}", short(&task))
+        } else {
+            let shown: Vec<&str> = ids.iter().take(IDS_SHOWN).map(|id| short(id)).collect();
+            format!("{hook}:{event}:{}:{hash}", shown.join(","))
+        };
+        Ok(Delivery {
+            source: Source::ClickUp,
+            dedupe_key,
+            event,
+            payload: body,
+        })
     }
 
     async fn prepare(&self) -> Result<(), WriteError> {
@@ -68,13 +176,7 @@ impl HookReader for ClickUp {
             why,
         };
         let text = lenient::payload(&delivery.payload);
-        let payload: HookPayload<'_> = serde_json::from_str(&text).map_err(|error| {
-            unreadable(format!(
-                "it is not the JSON that Ivan expects (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let payload: HookPayload<'_> = webhook::payload(delivery, &text)?;
         let id = payload.task_id.or(payload.task.map(|task| task.id));
         let id = id.ok_or_else(|| unreadable("it names no task".to_owned()))?;
         let id = id.to_string();

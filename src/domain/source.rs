@@ -236,10 +236,70 @@ pub struct Delivery {
     pub payload: Vec<u8>,
 }
 
-/// Reads a source's payloads.
+/// The headers of a request: pairs of a name in lower case and a value.
+#[derive(Debug, Clone, Default)]
+pub struct Headers<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Headers<'a> {
+    /// The first value of this name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().find(|(other, _)| *other == name)?;
+        Some(found.1)
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Headers<'a> {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(pairs: T) -> Headers<'a> {
+        Headers(pairs.into_iter().collect())
+    }
+}
+
+/// The terms on which a source's webhooks are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The largest body, in bytes.
+    pub body_max: usize,
+    /// The header that has the signature, and its form: for answers and the log.
+    pub signature: &'static str,
+    /// An answer of 401 suspends the webhook at once.
+    pub suspends_at_401: bool,
+}
+
+/// Why a signed request is no delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoDelivery {
+    /// Its event is known to be of no concern.
+    Ignored(String),
+    /// Its event has a name that is not known.
+    Unknown(String),
+    /// It is not what the source's documents say.
+    Unreadable(String),
+}
+
+/// Reads a source's webhook requests and payloads.
 #[async_trait]
 pub trait HookReader: Send + Sync {
     fn source(&self) -> Source;
+
+    fn terms(&self) -> Terms;
+
+    /// Whether a request has a signature of the right form. It may be wrong.
+    fn has_signature(&self, headers: &Headers<'_>) -> bool;
+
+    /// The id of the webhook whose secret is to be looked up. It is not verified: nothing else is read from the request
+    /// before its signature is checked. `body` is empty while it was not received.
+    fn hook_id(&self, headers: &Headers<'_>, body: &[u8]) -> Option<String>;
+
+    /// Whether the owner of `secret` signed the body; compared in constant time.
+    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool;
+
+    /// The delivery in a request whose signature holds: event and dedupe key. Its payload is read later, by `read`.
+    fn delivery(
+        &self,
+        headers: &Headers<'_>,
+        body: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> Result<Delivery, NoDelivery>;
 
     /// Learns what reading payloads needs, such as whose the token is: before that no act counts as our own. Asks the
     /// source once, and nothing when it is known.

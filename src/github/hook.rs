@@ -8,16 +8,19 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 use url::Url;
 
 use crate::bounds::Bound;
 use crate::domain::event::{Act, Actor, Field, Lacks, SourceEvent, What};
 use crate::domain::operation::WriteError;
-use crate::domain::source::{Delivery, Hook, HookKeeper, HookReader, Places, Unreadable};
+use crate::domain::source::{
+    Delivery, Headers, Hook, HookKeeper, HookReader, NoDelivery, Places, Terms, Unreadable,
+};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::lenient;
+use crate::rest::webhook::{self, Signature};
 
 use super::GitHub;
 use super::client::{Got, Request};
@@ -35,6 +38,43 @@ const EVENTS: [&str; 4] = [
 ];
 /// What an Enterprise server knows that has no dependencies yet.
 const OLDER_EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
+
+/// Events that a webhook with "send me everything" sends as well, and those of every webhook or app.
+const IGNORED: [&str; 27] = [
+    "check_run",
+    "check_suite",
+    "commit_comment",
+    "create",
+    "delete",
+    "deployment",
+    "deployment_status",
+    "discussion",
+    "fork",
+    "installation",
+    "installation_repositories",
+    "label",
+    "meta",
+    "milestone",
+    "ping",
+    "public",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "push",
+    "release",
+    "star",
+    "status",
+    "sub_issues",
+    "watch",
+    "workflow_job",
+    "workflow_run",
+];
+
+/// Contract github 9.3.
+const SIGNATURE: Signature = Signature {
+    headers: &["x-hub-signature-256"],
+    prefix: "sha256=",
+};
 
 /// What happens to an issue that may show in its task (contract github 9.4). Others appear without notice: ignored.
 const ISSUE_ACTIONS: [&str; 18] = [
@@ -71,7 +111,50 @@ const MISSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Webhooks: read and write`, a classic one \
                      the scope `admin:repo_hook`, and its account must administer the repository";
 
-// ---------------------------------------------------------------- payloads
+// ---------------------------------------------------------------- requests and payloads
+
+/// Whether the body is a form with the JSON in it (contract github 9.3).
+fn is_form(headers: &Headers<'_>) -> bool {
+    let essence = headers
+        .get("content-type")
+        .and_then(|content| content.split(';').next());
+    essence.is_some_and(|essence| {
+        essence
+            .trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}
+
+/// `payload` of a form (contract github 9.3).
+fn form_payload(body: &[u8]) -> Result<Vec<u8>, NoDelivery> {
+    let mut fields = body.split(|&byte| byte == b'&');
+    let payload = fields.find_map(|field| field.strip_prefix(b"payload="));
+    let payload = payload
+        .ok_or_else(|| NoDelivery::Unreadable("The form has no field `payload`".to_owned()))?;
+    Ok(form_decoded(payload))
+}
+
+/// A value out of a form, written once: it may be as large as a body may be.
+fn form_decoded(value: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((&byte, after)) = rest.split_first() {
+        let mut escaped = [0_u8];
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let is_escaped =
+            digits.is_some_and(|digits| hex::decode_to_slice(digits, &mut escaped).is_ok());
+        rest = after;
+        decoded.push(match (byte, escaped) {
+            (b'%', [escaped]) if is_escaped => {
+                rest = after.get(2..).unwrap_or_default();
+                escaped
+            }
+            (b'+', _) => b' ',
+            (byte, _) => byte,
+        });
+    }
+    decoded
+}
 
 /// Whether a repository is ours to listen to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +169,54 @@ enum Standing {
 impl HookReader for GitHub {
     fn source(&self) -> Source {
         Source::GitHub
+    }
+
+    /// GitHub sends no larger body (contract github 9.3).
+    fn terms(&self) -> Terms {
+        Terms {
+            body_max: 25 * 1024 * 1024,
+            signature: "X-Hub-Signature-256: sha256=<64 hex digits>",
+            suspends_at_401: false,
+        }
+    }
+
+    fn has_signature(&self, headers: &Headers<'_>) -> bool {
+        SIGNATURE.is_claimed(headers)
+    }
+
+    /// A header names it (contract github 9.2).
+    fn hook_id(&self, headers: &Headers<'_>, _: &[u8]) -> Option<String> {
+        webhook::header(headers, "x-github-hook-id")
+    }
+
+    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
+        SIGNATURE.holds(headers, body, secret)
+    }
+
+    fn delivery(
+        &self,
+        headers: &Headers<'_>,
+        body: Vec<u8>,
+        _: DateTime<Utc>,
+    ) -> Result<Delivery, NoDelivery> {
+        let event = webhook::header(headers, "x-github-event").ok_or_else(|| {
+            NoDelivery::Unreadable("The header X-GitHub-Event is missing".to_owned())
+        })?;
+        webhook::is_read(&event, &EVENTS, IGNORED.contains(&event.as_str()))?;
+        // The same for every repetition, and for every webhook that got the event (contract github 9.5).
+        let guid = webhook::header(headers, "x-github-delivery");
+        let dedupe_key = guid.unwrap_or_else(|| format!("sha256:{}", webhook::hash(&body)));
+        let payload = match is_form(headers) {
+            true => form_payload(&body)?,
+            false => body,
+        };
+        let IgnoredAny = webhook::object(&payload)?;
+        Ok(Delivery {
+            source: Source::GitHub,
+            dedupe_key,
+            event,
+            payload,
+        })
     }
 
     /// Which repositories the configured names are, too: until then their events are only hints.
@@ -108,13 +239,7 @@ impl HookReader for GitHub {
             return Ok(Vec::new());
         }
         let text = lenient::payload(&delivery.payload);
-        let payload: HookPayload<'_> = serde_json::from_str(&text).map_err(|error| {
-            unreadable(format!(
-                "it is not the JSON that Ivan expects (line {}, column {})",
-                error.line(),
-                error.column()
-            ))
-        })?;
+        let payload: HookPayload<'_> = webhook::payload(delivery, &text)?;
         let missing = |what: &str| unreadable(format!("it names no {what}"));
         let action = payload.action.as_deref();
         let action = action.ok_or_else(|| missing("action"))?;

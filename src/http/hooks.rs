@@ -1,4 +1,5 @@
-//! The sources' door (design 5, "Webhooks"): a signed request → a delivery that the inbox keeps.
+//! Webhooks (design 5): a signed request → a delivery that the inbox keeps. Each configured source has a route, and
+//! reads its own requests ([`HookReader`]); no source is named here.
 //!
 //! ```text
 //! receive (size, time) ─ verify (raw bytes, constant time) ─ read (event, dedupe key) ─ keep (committed) ─ 2xx
@@ -8,29 +9,25 @@
 //! secret is to be looked up, and little is buffered or logged. The work follows the 2xx (contract github 9.5,
 //! clickup 7.5), so that what is answered here never depends on what a payload means.
 
-mod read;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::{Body, BodyDataStream};
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::desk::StoreTrouble;
-use crate::domain::source::Delivery;
+use crate::domain::source::{Delivery, Headers, HookReader, NoDelivery};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 
@@ -65,22 +62,29 @@ impl Keeps for Inbox {
     }
 }
 
-/// The webhooks' routes, and nothing else; serve them with [`super::serve_hooks`].
-pub fn hooks_router(keeps: impl Keeps, clock: Clock) -> Router {
-    router(keeps, clock, Limits::default())
+/// The webhooks' routes, one for each of the `sources`, and nothing else; serve them with [`super::serve_hooks`].
+pub fn hooks_router(
+    keeps: impl Keeps,
+    sources: impl IntoIterator<Item = Arc<dyn HookReader>>,
+    clock: Clock,
+) -> Router {
+    router(keeps, sources, clock, Limits::default())
 }
 
-fn router(keeps: impl Keeps, clock: Clock, limits: Limits) -> Router {
+fn router(
+    keeps: impl Keeps,
+    sources: impl IntoIterator<Item = Arc<dyn HookReader>>,
+    clock: Clock,
+    limits: Limits,
+) -> Router {
     let hooks = Arc::new(Hooks::new(keeps, clock, limits));
-    let door = |source| Door {
-        source,
-        hooks: Arc::clone(&hooks),
-    };
-    let github = any(take).with_state(door(Source::GitHub));
-    let clickup = any(take).with_state(door(Source::ClickUp));
-    Router::new()
-        .route("/webhooks/github", github)
-        .route("/webhooks/clickup", clickup)
+    let mut router = Router::new();
+    for reader in sources {
+        let path = format!("/webhooks/{}", reader.source());
+        let route = Arc::new(Route::new(reader, Arc::clone(&hooks)));
+        router = router.route(&path, any(take).with_state(route));
+    }
+    router
         .route("/healthz", get(healthz))
         .fallback(nothing_here)
         .method_not_allowed_fallback(nothing_here)
@@ -89,11 +93,8 @@ fn router(keeps: impl Keeps, clock: Clock, limits: Limits) -> Router {
 /// What a request may cost; tests shorten it.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// The largest body of GitHub, in bytes: it sends none that is larger (contract github 9.3).
-    github_body: usize,
-    /// The largest body of ClickUp, whose documents name none. Its events are a few thousand bytes, and a comment with
-    /// them.
-    clickup_body: usize,
+    /// So much of a body that is refused is read to its end and dropped, in bytes.
+    drained: usize,
     /// How long a body may take to arrive: GitHub gives up after ten seconds (contract github 9.5).
     body_within: Duration,
     /// How long the store may take for one step: ClickUp gives up after seven seconds (contract clickup 7.5).
@@ -107,21 +108,11 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            github_body: 25 * 1024 * 1024,
-            clickup_body: 1024 * 1024,
+            drained: 25 * 1024 * 1024,
             body_within: Duration::from_secs(10),
             store_within: Duration::from_secs(3),
             small: 64 * 1024,
             room: 128 * 1024 * 1024,
-        }
-    }
-}
-
-impl Limits {
-    fn body(&self, source: Source) -> usize {
-        match source {
-            Source::GitHub => self.github_body,
-            Source::ClickUp => self.clickup_body,
         }
     }
 }
@@ -135,8 +126,6 @@ struct Hooks {
     limits: Limits,
     /// Bytes that larger bodies may still take.
     room: Arc<Semaphore>,
-    github_refusals: LogThrottle,
-    clickup_refusals: LogThrottle,
     /// Those that the store did not take.
     unkept: LogThrottle,
     /// Those that it did not take in time.
@@ -150,8 +139,6 @@ impl Hooks {
             clock,
             room: Arc::new(Semaphore::new(limits.room)),
             limits,
-            github_refusals: LogThrottle::default(),
-            clickup_refusals: LogThrottle::default(),
             unkept: LogThrottle::default(),
             slow: LogThrottle::default(),
         }
@@ -202,20 +189,21 @@ async fn in_time<T, E: Into<Why>>(
 }
 
 /// One source's route.
-#[derive(Clone)]
-struct Door {
+struct Route {
     source: Source,
+    reader: Arc<dyn HookReader>,
     hooks: Arc<Hooks>,
+    refusals: LogThrottle,
 }
 
-async fn take(State(door): State<Door>, arrived: Result<Verified, Unkept>) -> Response {
-    let kept = match arrived {
+async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
+    let kept = match verify(request, &route).await {
         // What it takes of the room is free again when it is kept.
         Ok(Verified {
             delivery,
             room: _room,
-        }) => door.keep(delivery).await,
-        Err(unkept) => Err(unkept),
+        }) => route.keep(delivery).await,
+        Err(why) => Err(why),
     };
     match kept {
         Ok(kept) => {
@@ -224,13 +212,13 @@ async fn take(State(door): State<Door>, arrived: Result<Verified, Unkept>) -> Re
                 Kept::Duplicate => "duplicate",
                 Kept::NotForUs => "ignored",
             };
-            count(door.source, status);
+            count(route.source, status);
             Json(json!({ "status": status })).into_response()
         }
-        Err(unkept) => {
-            count(unkept.source, unkept.why.word());
-            door.say(&unkept);
-            unkept.into_response()
+        Err(why) => {
+            count(route.source, why.word());
+            route.say(&why);
+            route.refuse(&why)
         }
     }
 }
@@ -248,28 +236,29 @@ async fn nothing_here() -> Response {
     refusal(StatusCode::NOT_FOUND, "There is nothing here")
 }
 
-impl Door {
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, Unkept> {
+impl Route {
+    fn new(reader: Arc<dyn HookReader>, hooks: Arc<Hooks>) -> Route {
+        Route {
+            source: reader.source(),
+            reader,
+            hooks,
+            refusals: LogThrottle::default(),
+        }
+    }
+
+    async fn keep(&self, delivery: Delivery) -> Result<Kept, Why> {
         let (key, event) = (delivery.dedupe_key.clone(), delivery.event.clone());
-        let kept = self.hooks.keep(delivery).await;
-        let kept = kept.map_err(|why| self.turn_away(why))?;
+        let kept = self.hooks.keep(delivery).await?;
         let source = self.source;
         tracing::debug!(%source, delivery = key, event, ?kept, "delivery {key} of {source}: {event}");
         Ok(kept)
     }
 
-    fn turn_away(&self, why: Why) -> Unkept {
-        Unkept {
-            source: self.source,
-            why,
-        }
-    }
-
-    /// One line for whoever runs this. What strangers can cause is said seldom, so that they cannot fill the log.
-    fn say(&self, unkept: &Unkept) {
+    /// Logs one line for the operator. Lines that strangers can cause are rare, so that they cannot fill the log.
+    fn say(&self, why: &Why) {
         let source = self.source;
-        let (name, what) = (source.name(), unkept.why.in_words(source));
-        match &unkept.why {
+        let (name, what) = (source.name(), self.in_words(why));
+        match why {
             Why::Ignored(event) => tracing::debug!(%source, event, "{name} sent {event}: ignored"),
             Why::Unknown(event) => {
                 tracing::info!(%source, event, "{name} sent {event}, which is new to us: ignored");
@@ -310,12 +299,8 @@ impl Door {
             | Why::Slow
             | Why::CutOff
             | Why::Busy => {
-                let refusals = match source {
-                    Source::GitHub => &self.hooks.github_refusals,
-                    Source::ClickUp => &self.hooks.clickup_refusals,
-                };
-                if let Some(unsaid) = refusals.pass(Instant::now()) {
-                    let result = unkept.why.word();
+                if let Some(unsaid) = self.refusals.pass(Instant::now()) {
+                    let result = why.word();
                     tracing::warn!(
                         %source, result, unsaid,
                         "a webhook of {name} was refused: {what} ({unsaid} more since the last such line). Either the \
@@ -325,6 +310,51 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// For the log, and for the page where the source shows our answer.
+    fn in_words(&self, why: &Why) -> String {
+        match why {
+            Why::Ignored(_) => "Nothing follows from this event".to_owned(),
+            Why::Unknown(_) => "This event is not known".to_owned(),
+            Why::Unreadable(why) => why.clone(),
+            Why::NoRoute => "There is nothing here".to_owned(),
+            Why::Unsigned => format!(
+                "It is not signed; wanted is the header `{}`",
+                self.reader.terms().signature
+            ),
+            Why::BadSignature => "Its signature fits no secret that is known here".to_owned(),
+            Why::TooLarge => "Its body is too large".to_owned(),
+            Why::Slow => "Its body did not arrive in time".to_owned(),
+            Why::CutOff => "Its body did not arrive completely".to_owned(),
+            Why::Busy => "Too many large bodies arrive at once".to_owned(),
+            Why::Full => "Too many deliveries wait to be worked off; send it again".to_owned(),
+            Why::Store(_) | Why::SlowStore(_) => "It could not be kept; send it again".to_owned(),
+        }
+    }
+
+    fn refuse(&self, why: &Why) -> Response {
+        let words = self.in_words(why);
+        let status = match why {
+            Why::Ignored(_) | Why::Unknown(_) | Why::Unreadable(_) => {
+                return Json(json!({ "status": "ignored", "detail": words })).into_response();
+            }
+            Why::NoRoute => StatusCode::NOT_FOUND,
+            Why::Unsigned | Why::BadSignature => match self.reader.terms().suspends_at_401 {
+                true => StatusCode::FORBIDDEN,
+                false => StatusCode::UNAUTHORIZED,
+            },
+            Why::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Why::Slow => StatusCode::REQUEST_TIMEOUT,
+            Why::CutOff => StatusCode::BAD_REQUEST,
+            Why::Busy | Why::Full | Why::Store(_) | Why::SlowStore(_) => {
+                let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &words);
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+                return response;
+            }
+        };
+        refusal(status, &words)
     }
 }
 
@@ -337,84 +367,52 @@ struct Verified {
     room: Option<OwnedSemaphorePermit>,
 }
 
-impl FromRequest<Door> for Verified {
-    type Rejection = Unkept;
-
-    async fn from_request(request: Request, door: &Door) -> Result<Verified, Unkept> {
-        verify(request, door)
-            .await
-            .map_err(|why| door.turn_away(why))
-    }
-}
-
-async fn verify(request: Request, door: &Door) -> Result<Verified, Why> {
-    let (Door { source, hooks }, limits) = (door, door.hooks.limits);
+async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
+    let Route {
+        source,
+        reader,
+        hooks,
+        ..
+    } = route;
+    let (source, limits) = (*source, hooks.limits);
     let (parts, body) = request.into_parts();
     // Looked at here, and not by the router, whose refusal would name the method that is wanted.
     if parts.method != Method::POST {
         return Err(Why::NoRoute);
     }
-    let headers = parts.headers;
-    let signatures = signatures(*source, &headers);
-    let body_max = limits.body(*source);
+    let pairs = parts.headers.iter();
+    let headers: Headers<'_> = pairs
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let body_max = reader.terms().body_max;
     let mut arriving = Arriving::new(body, body_max, limits);
-    let refused = if declared(&headers).is_some_and(|length| length > body_max) {
+    let refused = if declared(&parts.headers).is_some_and(|length| length > body_max) {
         Some(Why::TooLarge)
-    } else if signatures.is_empty() {
+    } else if !reader.has_signature(&headers) {
         Some(Why::Unsigned)
     } else {
         None
     };
     if let Some(why) = refused {
-        // Who waits for our leave to send is not given it.
-        if !headers.contains_key(header::EXPECT) {
+        // Reading the body would answer `Expect: 100-continue`, so it is left unread.
+        if !parts.headers.contains_key(header::EXPECT) {
             arriving.drain().await;
         }
-        let hook = read::hook_in_headers(*source, &headers);
-        hooks.secrets(*source, hook.as_deref()).await?;
+        let hook = reader.hook_id(&headers, &[]);
+        hooks.secrets(source, hook.as_deref()).await?;
         return Err(why);
     }
     let (body, room) = arriving.receive(&hooks.room).await?;
-    let hook =
-        read::hook_in_headers(*source, &headers).or_else(|| read::hook_in_body(*source, &body));
-    let secrets = hooks.secrets(*source, hook.as_deref()).await?;
-    let signed = secrets
+    let hook = reader.hook_id(&headers, &body);
+    let secrets = hooks.secrets(source, hook.as_deref()).await?;
+    if !secrets
         .iter()
-        .any(|secret| signatures.iter().any(|one| is_signed(secret, &body, one)));
-    if !signed {
+        .any(|secret| reader.is_signed(&headers, &body, secret))
+    {
         return Err(Why::BadSignature);
     }
-    let delivery = read::delivery(*source, &headers, body, hooks.clock.now())?;
+    let delivery = reader.delivery(&headers, body, hooks.clock.now())?;
     Ok(Verified { delivery, room })
-}
-
-type Signature = [u8; 32];
-
-/// The signatures that a request claims (contract github 9.3, clickup 7.4); the second name for ClickUp's is not real,
-/// and documented in many places.
-fn signatures(source: Source, headers: &HeaderMap) -> Vec<Signature> {
-    let (names, prefix): (&[&str], &[u8]) = match source {
-        Source::GitHub => (&["x-hub-signature-256"], b"sha256="),
-        Source::ClickUp => (&["x-signature", "x-clickup-signature"], b""),
-    };
-    names
-        .iter()
-        .filter_map(|name| {
-            let digits = headers.get(*name)?.as_bytes().strip_prefix(prefix)?;
-            let mut signature = Signature::default();
-            hex::decode_to_slice(digits, &mut signature).ok()?;
-            Some(signature)
-        })
-        .collect()
-}
-
-/// Whether the owner of `secret` signed these bytes; compared in constant time.
-fn is_signed(secret: &str, body: &[u8], signature: &Signature) -> bool {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-        return false;
-    };
-    mac.update(body);
-    mac.verify_slice(signature).is_ok()
 }
 
 fn declared(headers: &HeaderMap) -> Option<usize> {
@@ -489,8 +487,7 @@ impl Arriving {
 
     /// Reads on and keeps nothing: who is cut off in the middle of sending may never see the answer.
     async fn drain(&mut self) {
-        // The largest body of all: who sends too much is read to the end of that.
-        let mut left = self.limits.github_body;
+        let mut left = self.limits.drained;
         let drained = async {
             while let Some(Ok(chunk)) = self.stream.next().await {
                 let Some(rest) = left.checked_sub(chunk.len()) else {
@@ -505,12 +502,6 @@ impl Arriving {
 }
 
 // ---------------------------------------------------------------- what is answered
-
-/// A request of which nothing is kept.
-struct Unkept {
-    source: Source,
-    why: Why,
-}
 
 /// Why nothing is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -546,6 +537,16 @@ impl From<StoreTrouble> for Why {
     }
 }
 
+impl From<NoDelivery> for Why {
+    fn from(none: NoDelivery) -> Why {
+        match none {
+            NoDelivery::Ignored(event) => Why::Ignored(event),
+            NoDelivery::Unknown(event) => Why::Unknown(event),
+            NoDelivery::Unreadable(why) => Why::Unreadable(why),
+        }
+    }
+}
+
 impl From<NotKept> for Why {
     fn from(not_kept: NotKept) -> Why {
         match not_kept {
@@ -571,54 +572,6 @@ impl Why {
             Why::Busy => "busy",
             Why::Full => "full",
             Why::Store(_) | Why::SlowStore(_) => "store",
-        }
-    }
-
-    /// For the log, and for the page where the source shows our answer.
-    fn in_words(&self, source: Source) -> String {
-        let header = match source {
-            Source::GitHub => "X-Hub-Signature-256: sha256=<64 hex digits>",
-            Source::ClickUp => "X-Signature: <64 hex digits>",
-        };
-        match self {
-            Why::Ignored(_) => "Nothing follows from this event".to_owned(),
-            Why::Unknown(_) => "This event is not known".to_owned(),
-            Why::Unreadable(why) => why.clone(),
-            Why::NoRoute => "There is nothing here".to_owned(),
-            Why::Unsigned => format!("It is not signed; wanted is the header `{header}`"),
-            Why::BadSignature => "Its signature fits no secret that is known here".to_owned(),
-            Why::TooLarge => "Its body is too large".to_owned(),
-            Why::Slow => "Its body did not arrive in time".to_owned(),
-            Why::CutOff => "Its body did not arrive completely".to_owned(),
-            Why::Busy => "Too many large bodies arrive at once".to_owned(),
-            Why::Full => "Too many deliveries wait to be worked off; send it again".to_owned(),
-            Why::Store(_) | Why::SlowStore(_) => "It could not be kept; send it again".to_owned(),
-        }
-    }
-}
-
-impl IntoResponse for Unkept {
-    fn into_response(self) -> Response {
-        let words = self.why.in_words(self.source);
-        match self.why {
-            Why::Ignored(_) | Why::Unknown(_) | Why::Unreadable(_) => {
-                Json(json!({ "status": "ignored", "detail": words })).into_response()
-            }
-            Why::NoRoute => refusal(StatusCode::NOT_FOUND, &words),
-            // ClickUp suspends a webhook at the first 401 (contract clickup 1.3).
-            Why::Unsigned | Why::BadSignature => match self.source {
-                Source::GitHub => refusal(StatusCode::UNAUTHORIZED, &words),
-                Source::ClickUp => refusal(StatusCode::FORBIDDEN, &words),
-            },
-            Why::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, &words),
-            Why::Slow => refusal(StatusCode::REQUEST_TIMEOUT, &words),
-            Why::CutOff => refusal(StatusCode::BAD_REQUEST, &words),
-            Why::Busy | Why::Full | Why::Store(_) | Why::SlowStore(_) => {
-                let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &words);
-                let headers = response.headers_mut();
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-                response
-            }
         }
     }
 }

@@ -8,10 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::super::{HOOKS, Serving, serve_as};
 use super::*;
 use crate::bounds::Bound;
+use crate::clickup::{ClickUp, ClickUpSettings};
+use crate::domain::event::SourceEvent;
+use crate::domain::operation::WriteError;
+use crate::domain::source::{Terms, Unreadable};
+use crate::domain::task::RepoName;
+use crate::github::{GitHub, GitHubSettings, PriorityLabels};
 use crate::runtime::CancellationToken;
 use axum::body::to_bytes;
 use axum::http::request::Builder;
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
 use rstest::rstest;
+use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -107,20 +116,96 @@ fn clickup(body: &[u8]) -> Builder {
         .header("x-signature", sign(CLICKUP_SECRET, body))
 }
 
-/// One source's door without a socket before it.
-fn door(source: Source, shelf: &Shelf) -> Door {
-    let hooks = Hooks::new(shelf.clone(), Clock::system(), Limits::default());
-    Door {
-        source,
-        hooks: Arc::new(hooks),
+/// The source itself, which is asked nothing over the network here.
+fn reader(source: Source) -> Arc<dyn HookReader> {
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let api_url = "http://127.0.0.1:1".to_owned();
+    match source {
+        Source::GitHub => {
+            let settings = GitHubSettings {
+                token: "t".into(),
+                repo: RepoName::parse("acme/widgets").unwrap(),
+                repos: Vec::new(),
+                api_url,
+                in_progress_label: String::new(),
+                priority_labels: PriorityLabels::default(),
+                writes_per_second: 0.0,
+            };
+            Arc::new(GitHub::new(settings, Clock::system()).unwrap())
+        }
+        Source::ClickUp => {
+            let settings = ClickUpSettings {
+                token: "t".into(),
+                team_id: "9001".into(),
+                list_id: "901".into(),
+                lists: Vec::new(),
+                complete_status: String::new(),
+                in_progress_status: None,
+                api_url,
+            };
+            Arc::new(ClickUp::new(settings, Clock::system()).unwrap())
+        }
     }
 }
 
+/// A source whose largest body a test can reach.
+struct Small(Arc<dyn HookReader>);
+
+impl Small {
+    fn body_max(source: Source) -> usize {
+        match source {
+            Source::GitHub => 512 * 1024,
+            Source::ClickUp => 256 * 1024,
+        }
+    }
+}
+
+#[async_trait]
+impl HookReader for Small {
+    fn source(&self) -> Source {
+        self.0.source()
+    }
+    fn terms(&self) -> Terms {
+        Terms {
+            body_max: Small::body_max(self.source()),
+            ..self.0.terms()
+        }
+    }
+    fn has_signature(&self, headers: &Headers<'_>) -> bool {
+        self.0.has_signature(headers)
+    }
+    fn hook_id(&self, headers: &Headers<'_>, body: &[u8]) -> Option<String> {
+        self.0.hook_id(headers, body)
+    }
+    fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool {
+        self.0.is_signed(headers, body, secret)
+    }
+    fn delivery(
+        &self,
+        headers: &Headers<'_>,
+        body: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> Result<Delivery, NoDelivery> {
+        self.0.delivery(headers, body, now)
+    }
+    async fn prepare(&self) -> Result<(), WriteError> {
+        self.0.prepare().await
+    }
+    fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable> {
+        self.0.read(delivery)
+    }
+}
+
+/// One source's route without a socket before it.
+fn door(source: Source, shelf: &Shelf) -> Arc<Route> {
+    let hooks = Hooks::new(shelf.clone(), Clock::system(), Limits::default());
+    Arc::new(Route::new(reader(source), Arc::new(hooks)))
+}
+
 /// What a request is answered, as `200 accepted`; a refusal has its status alone.
-async fn answer(door: &Door, request: Builder, body: impl Into<Body>) -> String {
+async fn answer(door: &Arc<Route>, request: Builder, body: impl Into<Body>) -> String {
     let request = request.body(body.into()).unwrap();
-    let arrived = Verified::from_request(request, door).await;
-    let response = take(State(door.clone()), arrived).await;
+    let response = take(State(Arc::clone(door)), request).await;
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
@@ -172,19 +257,23 @@ fn the_vectors_of_the_contracts_hold(
         GITHUB_SECRET => Source::GitHub,
         _ => Source::ClickUp,
     };
-    let claimed = match source {
-        Source::GitHub => ("x-hub-signature-256", format!("sha256={signature}")),
-        Source::ClickUp => ("x-signature", signature.to_owned()),
+    let (name, prefix) = match source {
+        Source::GitHub => ("x-hub-signature-256", "sha256="),
+        Source::ClickUp => ("x-signature", ""),
     };
-    let request = Request::get("/").header(claimed.0, claimed.1);
-    let claimed = signatures(source, request.headers_ref().unwrap());
-    assert_eq!(claimed.len(), 1);
-    assert!(is_signed(secret, body.as_bytes(), &claimed[0]));
-    assert!(!is_signed("another", body.as_bytes(), &claimed[0]));
-    assert!(!is_signed(secret, &body.as_bytes()[1..], &claimed[0]));
-    let mut altered = claimed[0];
+    let reader = reader(source);
+    let is_signed = |secret: &str, body: &[u8], signature: &str| {
+        let claimed = format!("{prefix}{signature}");
+        let headers = Headers::from_iter([(name, claimed.as_str())]);
+        assert!(reader.has_signature(&headers));
+        reader.is_signed(&headers, body, secret)
+    };
+    assert!(is_signed(secret, body.as_bytes(), signature));
+    assert!(!is_signed("another", body.as_bytes(), signature));
+    assert!(!is_signed(secret, &body.as_bytes()[1..], signature));
+    let mut altered = hex::decode(signature).unwrap();
     altered[31] ^= 1;
-    assert!(!is_signed(secret, body.as_bytes(), &altered));
+    assert!(!is_signed(secret, body.as_bytes(), &hex::encode(altered)));
 }
 
 #[rstest]
@@ -460,8 +549,7 @@ async fn a_full_disk_asks_to_be_asked_again() {
     let request = || github("issues", "a-guid", &body);
     let response = {
         let request = request().body(Body::from(body.clone())).unwrap();
-        let arrived = Verified::from_request(request, &door).await;
-        take(State(door.clone()), arrived).await
+        take(State(Arc::clone(&door)), request).await
     };
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[header::RETRY_AFTER], RETRY_AFTER);
@@ -478,10 +566,7 @@ async fn a_store_that_is_stuck_is_not_waited_for() {
         ..Limits::default()
     };
     let hooks = Hooks::new(shelf.clone(), Clock::system(), impatient);
-    let door = Door {
-        source: Source::GitHub,
-        hooks: Arc::new(hooks),
-    };
+    let door = Arc::new(Route::new(reader(Source::GitHub), Arc::new(hooks)));
     let body = fixture("github/issues__closed.json");
     let request = github("issues", "a-guid", &body);
     let answered = timeout(
@@ -498,12 +583,7 @@ async fn a_store_that_is_stuck_is_not_waited_for() {
 
 fn key_of(body: &Value, at: &str) -> String {
     let body = body.to_string().into_bytes();
-    let read = read::delivery(
-        Source::ClickUp,
-        &HeaderMap::new(),
-        body,
-        at.parse().unwrap(),
-    );
+    let read = reader(Source::ClickUp).delivery(&Headers::default(), body, at.parse().unwrap());
     read.unwrap().dedupe_key
 }
 
@@ -544,9 +624,10 @@ fn a_key_does_not_grow_with_what_is_in_a_payload() {
 
 #[test]
 fn without_a_guid_the_body_is_the_key() {
-    let headers = github("issues", "", b"{}").headers_ref().unwrap().clone();
+    let headers = Headers::from_iter([("x-github-event", "issues"), ("x-github-delivery", "")]);
     let now = "2026-01-01T12:00:00Z".parse().unwrap();
-    let read = read::delivery(Source::GitHub, &headers, b"{}".to_vec(), now).unwrap();
+    let read = reader(Source::GitHub).delivery(&headers, b"{}".to_vec(), now);
+    let read = read.unwrap();
     assert!(
         read.dedupe_key.starts_with("sha256:44136fa3"),
         "{}",
@@ -606,8 +687,7 @@ struct Listener {
 }
 
 const SHORT: Limits = Limits {
-    github_body: 512 * 1024,
-    clickup_body: 256 * 1024,
+    drained: 512 * 1024,
     body_within: Duration::from_millis(300),
     store_within: Duration::from_secs(3),
     small: 1024,
@@ -617,7 +697,8 @@ const SHORT: Limits = Limits {
 async fn listener(shelf: &Shelf, limits: Limits, serving: Serving) -> Listener {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = router(shelf.clone(), Clock::system(), limits);
+    let sources = Source::ALL.map(|source| Arc::new(Small(reader(source))) as Arc<dyn HookReader>);
+    let router = router(shelf.clone(), sources, Clock::system(), limits);
     let server = tokio::spawn(serve_as(
         serving,
         listener,
@@ -699,6 +780,22 @@ async fn nothing_else_is_exposed(#[case] asked: &str, #[case] expected: u16) {
 }
 
 #[tokio::test]
+async fn a_source_that_is_not_configured_has_no_route() {
+    let clickup = [reader(Source::ClickUp)];
+    let router = router(Shelf::new(), clickup, Clock::system(), SHORT);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stopping = CancellationToken::new();
+    let _server = tokio::spawn(serve_as(HOOKS, listener, router, stopping));
+    for (path, expected) in [("/webhooks/github", 404), ("/webhooks/clickup", 403)] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: ivan\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(status(&mut stream).await, expected, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_route_without_a_secret_cannot_be_told_from_none() {
     let server = listener(&Shelf::default(), SHORT, HOOKS).await;
     let mut answers = Vec::new();
@@ -728,9 +825,9 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
         ..SHORT
     };
     let server = listener(&shelf, roomy, HOOKS).await;
-    let fits = event_of(SHORT.clickup_body);
+    let fits = event_of(Small::body_max(Source::ClickUp));
     assert_eq!(server.ask(&signed(&fits), &fits).await, 200);
-    let over = event_of(SHORT.clickup_body + 1);
+    let over = event_of(Small::body_max(Source::ClickUp) + 1);
     assert_eq!(server.ask(&signed(&over), &over).await, 413);
     // One that does not say how long it is.
     let mut stream = server.connect().await;
@@ -762,8 +859,11 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
         server.ask(&head, body).await
     };
     assert_eq!(ask(&over).await, 200);
-    assert_eq!(ask(&event_of(SHORT.github_body)).await, 200);
-    assert_eq!(ask(&event_of(SHORT.github_body + 1)).await, 413);
+    assert_eq!(ask(&event_of(Small::body_max(Source::GitHub))).await, 200);
+    assert_eq!(
+        ask(&event_of(Small::body_max(Source::GitHub) + 1)).await,
+        413
+    );
 }
 
 #[tokio::test]
