@@ -14,7 +14,7 @@ CREATE TABLE containers (
     synced_at        INTEGER,                    -- our clock, ms: end of the last complete poll
     walked_full_ms   INTEGER,                    -- our clock: end of the last complete full read
     comments_ms      INTEGER,                    -- GitHub's clock: comments are read up to here
-    comments_news_ms INTEGER,                    -- older comments are not told; ClickUp: of tasks that are new here
+    comments_news_ms INTEGER,                    -- older comments cause no notice; ClickUp: of tasks that are new here
     archived         INTEGER NOT NULL DEFAULT 0, -- 1: archived at the source, its tasks are not offered
     UNIQUE (source, source_key)
 ) STRICT;
@@ -46,7 +46,7 @@ CREATE TABLE tasks (
     missed        INTEGER NOT NULL DEFAULT 0,    -- full reads since then that did not list it
     away          INTEGER NOT NULL DEFAULT 0,    -- 1: moved to a place that is not followed, or hidden from the token
     commented_ms  INTEGER,                       -- source's clock: newest known comment
-    talk_news_ms  INTEGER,                       -- ClickUp: older comments are not told
+    talk_news_ms  INTEGER,                       -- ClickUp: older comments cause no notice
     talk_asked_ms INTEGER NOT NULL DEFAULT 0,    -- our clock: its comments were last requested
     talk_seen_ms  INTEGER NOT NULL DEFAULT 0,    -- seen_ms at that time; if seen_ms is later now, the task has changed since
     custom_id     TEXT,                          -- ClickUp's custom id, such as OPS-12
@@ -67,7 +67,7 @@ CREATE INDEX tasks_succeeded ON tasks (successor) WHERE successor IS NOT NULL;
 
 -- People, the tasks and lists that each was shown, and their settings.
 
--- The Slack id is the person; the name is a label. A person without a Slack id is known by the name.
+-- The Slack id identifies the person; the name is a label. A person without a Slack id is identified by the name.
 CREATE TABLE people (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     name       TEXT    NOT NULL UNIQUE COLLATE NOCASE,
@@ -81,7 +81,7 @@ CREATE TABLE people (
     muted      INTEGER NOT NULL DEFAULT 0, -- 1: no notices
     receipts   TEXT                        -- 'message', 'reactions'; NULL: as in bot.toml
 ) STRICT;
--- People start far from other ids, so that a mix-up shows.
+-- Ids of people start far from other ids, so that a mix-up shows.
 INSERT INTO sqlite_sequence (name, seq) VALUES ('people', 100);
 CREATE UNIQUE INDEX people_by_slack ON people (slack_id) WHERE slack_id IS NOT NULL;
 
@@ -122,12 +122,12 @@ CREATE TABLE slack_events (
     handled_ms INTEGER
 ) STRICT;
 CREATE INDEX slack_events_waiting ON slack_events (user_id, said_us) WHERE handled_ms IS NULL;
--- The next person is found without reading everybody's waiting events.
+-- Finds the next person without reading all waiting events.
 CREATE INDEX slack_events_unhandled ON slack_events (id) WHERE handled_ms IS NULL;
 CREATE INDEX slack_events_by_user ON slack_events (user_id, id);
 CREATE INDEX slack_events_by_channel ON slack_events (channel, said_us);
 
--- Slack sends one event under several ids. The event is known by all of them.
+-- Slack sends one event under several ids. Each id identifies the stored event.
 CREATE TABLE slack_event_keys (
     key      TEXT    PRIMARY KEY,
     event_id INTEGER NOT NULL REFERENCES slack_events (id) ON DELETE CASCADE
@@ -144,7 +144,7 @@ CREATE TABLE commands (
     created_ms  INTEGER NOT NULL,
     once_key    TEXT,                         -- Idempotency-Key
     fingerprint TEXT,                         -- of the request with that key
-    queued_ms   INTEGER,                      -- the person was first told that it waits
+    queued_ms   INTEGER,                      -- the person was first informed that it waits
     settled_ms  INTEGER,                      -- each operation has its outcome
     moved       INTEGER NOT NULL DEFAULT 0,   -- 1: it has moved the pin
     next_pin    INTEGER REFERENCES pins (id), -- the pin after it
@@ -208,12 +208,12 @@ CREATE TABLE messages (
     about           INTEGER REFERENCES tasks (id),             -- commands in its thread mean this task
     words           TEXT,                                      -- JSON: the text
     version         INTEGER NOT NULL DEFAULT 0,                -- of the text
-    posted_version  INTEGER NOT NULL DEFAULT 0,                -- the version that stands in Slack
+    posted_version  INTEGER NOT NULL DEFAULT 0,                -- the version in Slack
     begun_us        INTEGER,                                   -- the first post was sent, without a recorded answer
     ts              TEXT,                                      -- Slack's id
     dropped         TEXT,                                      -- why it could not be posted
     created_ms      INTEGER NOT NULL,
-    notice          INTEGER NOT NULL DEFAULT 0,                -- 1: nobody asked for it; `about` is its task
+    notice          INTEGER NOT NULL DEFAULT 0,                -- 1: sent without a command; `about` is its task
     parts           TEXT,                                      -- JSON: cards and buttons
     shows_version   INTEGER NOT NULL DEFAULT 0,                -- first version that shows the pin or list
     redraw          INTEGER NOT NULL DEFAULT 0,                -- 1: only its cards change
@@ -222,10 +222,10 @@ CREATE TABLE messages (
     whispers        INTEGER NOT NULL DEFAULT 0,                -- uses of reply_url so far
     in_channel      INTEGER NOT NULL DEFAULT 0,                -- 1: the channel sees a good outcome
     replaces        INTEGER NOT NULL DEFAULT 0,                -- 1: a good outcome replaces the pressed message
-    asked_by        TEXT,                                      -- the Slack id of the person whom it answers
+    asked_by        TEXT,                                      -- the Slack id of the person that it answers
     addressed_ms    INTEGER,                                   -- a press brought reply_url; NULL: the command did
     instead_of      TEXT,                                      -- uid of the message that a good outcome replaces
-    tells_set_aside INTEGER NOT NULL DEFAULT 0,                -- 1: it reports work that was set aside; if it is set aside itself, nobody is told
+    tells_set_aside INTEGER NOT NULL DEFAULT 0,                -- 1: it reports work that was set aside; if it is set aside itself, no message follows
     begun_version   INTEGER NOT NULL DEFAULT 0                 -- version in the first post; 0: unknown
 ) STRICT;
 CREATE INDEX messages_by_command ON messages (command_id);
@@ -263,13 +263,13 @@ CREATE TABLE hooks (
     PRIMARY KEY (source, hook_id)
 ) STRICT, WITHOUT ROWID;
 
--- Troubles that operators were told about. They hear of each once, and once more when it is over.
+-- Problems that operators were alerted about: once when each begins, and once when it is over.
 CREATE TABLE alarms (
     about    TEXT    NOT NULL PRIMARY KEY, -- 'github failing', 'clickup webhook'
     since_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Comments that Ivan knows, from a webhook or a poll. Nobody is told about them again.
+-- Comments already received from a webhook or a poll. They cause no further notice.
 CREATE TABLE comments (
     source     TEXT    NOT NULL CHECK (source IN ('clickup', 'github')),
     comment_id TEXT    NOT NULL,
@@ -326,7 +326,7 @@ CREATE TABLE reactions (
     ts         TEXT    NOT NULL,                               -- of the person's message
     thread     TEXT,                                           -- for a text, if one is needed
     person_id  INTEGER REFERENCES people (id),
-    command_id INTEGER REFERENCES commands (id) ON DELETE SET NULL, -- whose outcome it shows
+    command_id INTEGER REFERENCES commands (id) ON DELETE SET NULL, -- the command with this outcome
     alone      INTEGER NOT NULL DEFAULT 0,                     -- 1: no message shows the outcome
     refusals   INTEGER NOT NULL DEFAULT 0,                     -- 1: a refusal is shown too
     wanted     TEXT,                                           -- the reaction to place; NULL: none
@@ -413,8 +413,8 @@ CREATE TABLE rhythms (
     briefing    TEXT,                                          -- 08:30 on working days, in the person's zone
     briefed_on  TEXT,                                          -- last day that is done: 2026-11-23
     quiet       TEXT,                                          -- 20:00-08:00
-    no_briefing INTEGER NOT NULL DEFAULT 0 CHECK (no_briefing IN (0, 1)), -- 1: none, whatever bot.toml says
-    no_quiet    INTEGER NOT NULL DEFAULT 0 CHECK (no_quiet IN (0, 1)) -- 1: none, whatever bot.toml says
+    no_briefing INTEGER NOT NULL DEFAULT 0 CHECK (no_briefing IN (0, 1)), -- 1: none, even if bot.toml has one
+    no_quiet    INTEGER NOT NULL DEFAULT 0 CHECK (no_quiet IN (0, 1)) -- 1: none, even if bot.toml has them
 ) STRICT;
 
 -- Notices that wait until the quiet hours of their person end.
@@ -459,8 +459,8 @@ CREATE TABLE rhythm_defaults (
 ) STRICT;
 INSERT INTO rhythm_defaults (one) VALUES (1);
 
--- Posts that stand in Slack and were replaced by another message. A post whose uid is neither here nor in `messages` came
--- from another store.
+-- Posts that are still in Slack but were replaced by another message. A post whose uid is neither here nor in `messages`
+-- came from another store.
 CREATE TABLE left_posts (
     uid     TEXT    PRIMARY KEY,
     left_ms INTEGER NOT NULL
@@ -494,7 +494,7 @@ CREATE TABLE begun_work (
     ended_ms     INTEGER NOT NULL DEFAULT 0,  -- the last of those crashes was noticed
     set_aside_ms INTEGER,
     until_ms     INTEGER,                     -- periodic work pauses until then
-    about        TEXT    NOT NULL DEFAULT '', -- for `status`: no text of anybody
+    about        TEXT    NOT NULL DEFAULT '', -- for `status`: without any person's text
     PRIMARY KEY (kind, item)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,4 +1,4 @@
-// Says hello, and takes the press of a button. All that is about the sandbox is `slackApiUrl`.
+// Says hello and handles a button. Only `slackApiUrl` is specific to the sandbox.
 import bolt from '@slack/bolt';
 
 const app = new bolt.App({

@@ -1,4 +1,4 @@
-"""Says hello, and takes the press of a button. All that is about the sandbox is `base_url`."""
+"""Says hello and handles a button. Only `base_url` is specific to the sandbox."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Starts `ivan sandbox` and an app, acts as Ana, and says what came of it: `python3 check.py [--ivan PATH] -- COMMAND…`"""
+"""Starts `ivan sandbox` and an app, acts as Ana, and prints the results: `python3 check.py [--ivan PATH] -- COMMAND…`"""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
-# How long each step may take, in seconds. The first includes the start of the app.
+# The time limit of each step in seconds. The first step includes the start of the app.
 PATIENCE = 30
 
 
@@ -39,7 +39,7 @@ class Sandbox:
             sys.exit(f"✗ {request.full_url}: {refused.status} {refused.read().decode()}")
 
     def until(self, step, found):
-        """Waits for something to be as asked, and prints it."""
+        """Waits until `found` finds something, and prints it."""
         end = time.monotonic() + PATIENCE
         now = self.read(user="ana")
         while True:
@@ -71,7 +71,7 @@ def check(sandbox):
     sandbox.until("the form is taken", lambda now: text_with(now["messages"], "Nice to meet you, Ana."))
     sandbox.until("the form is closed", lambda now: not now["views"])
     sandbox.act("/slack/fault", fault="disconnect", reason="refresh_requested")
-    # What is said before Bolt has replaced its connection is heard late, or twice.
+    # A message sent before Bolt has replaced its connection arrives late, or twice.
     sandbox.until("the app has connected again", lambda now: now["connections"] == [2])
     sandbox.act("/slack/say", user="ana", text="hello again")
     sandbox.until("it answers after a refresh", lambda now: text_with(now["messages"], "Hello, <@U0ANN01>!"))
