@@ -1,7 +1,7 @@
-//! What a source says about a task → the mirror, and what people are told of it: in one transaction.
+//! Applies a source's report of a task to the mirror and sends notices about it, in one transaction.
 //!
-//! Webhooks and polls come together here. The source's own clock decides what is newer (P4); an account that was asked
-//! for beats a payload of the same time, for payloads arrive in any order.
+//! Webhooks and polls meet here. The source's own clock decides which report is newer (P4). At the same time a
+//! requested report beats a payload, because payloads arrive in any order.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -15,29 +15,29 @@ use crate::notices;
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, comments, effects, log, operations, people, tombstones};
 
-/// A task and its history may give one act two times, so far apart.
+/// The largest difference between the two times that a task and its history give to the same activity.
 const ONE_ACT_WITHIN: Duration = Duration::seconds(2);
 
-/// How an account of a task came about.
+/// The origin of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Account {
-    /// We asked for it then, by our clock: a read or a page of a listing.
+    /// Requested at this time by our clock: a read, or a page of a listing.
     Asked(DateTime<Utc>),
-    /// A webhook's payload, of any age, and what it leaves open.
+    /// A webhook's payload, of any age, with the fields that it lacks.
     Payload(Lacks),
 }
 
-/// What became of an account.
+/// The result of applying a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Applied {
     Changed,
     Same,
-    /// A payload of the same time as what is kept, and different, or one that leaves open what is kept: only the source
-    /// knows what is right. Nothing was changed, and nobody told.
+    /// A payload that differs from the stored report of the same time, or lacks a stored field. The source has to be
+    /// asked; nothing was changed and no notice sent.
     Ask,
 }
 
-/// Keeps what a source said about a task, and tells those concerned what others did.
+/// Stores a source's report of a task, and notifies the people concerned about activities of others.
 pub fn seen(
     tx: &Tx<'_>,
     task: &Task,
@@ -54,12 +54,12 @@ pub fn seen(
     let task = &task;
     let read_at = match (account, &before) {
         (Account::Asked(at), _) => at,
-        // It may be older than the news that the task is gone.
+        // The payload may be older than the deletion of the task.
         (Account::Payload(_), None) if tombstones::is_buried(tx, &task.key)? => {
             return Ok(Applied::Ask);
         }
         (Account::Payload(_), None) => now,
-        // A payload that was late may be older than the news that the task is not here any more.
+        // A late payload may be older than the report that the task is gone or away.
         (Account::Payload(_), Some(kept)) if kept.gone || kept.away => return Ok(Applied::Ask),
         (Account::Payload(lacks), Some(kept))
             if task.updated_at >= kept.task.updated_at && lacks.hides(&kept.task, task) =>
@@ -71,7 +71,7 @@ pub fn seen(
             if task.updated_at == kept.task.updated_at && kept.task != *task {
                 return Ok(Applied::Ask);
             }
-            // An old account changes nothing, but what was said in it is news all the same.
+            // An old report changes nothing, but its comments are still news.
             let comments = told
                 .into_iter()
                 .filter(|act| matches!(act.what, What::Commented { .. }))
@@ -98,7 +98,7 @@ pub fn seen(
     })
 }
 
-/// A poll has found a comment: told, if the task is kept and the comment was not heard of before.
+/// Reports a comment found by a poll, if the task is mirrored and the comment is new.
 pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> DbResult<()> {
     match tasks::by_key(tx, key)? {
         Some(kept) if !kept.gone && !kept.away => {
@@ -108,12 +108,12 @@ pub fn commented(tx: &Tx<'_>, key: &TaskKey, act: Act, now: DateTime<Utc>) -> Db
     }
 }
 
-/// ClickUp's tasks do not say who finished them; the webhook of that does.
+/// Sets who completed a task. ClickUp's tasks do not say it, but the webhook of the completion does.
 fn closed_by(task: &mut Task, told: &[Act]) {
     let Some(closed) = task.closed.as_mut().filter(|closed| closed.by.is_none()) else {
         return;
     };
-    // It may have been reopened and finished again by another hand since.
+    // Another person may have reopened and completed it again since.
     let is_this = |act: &&Act| {
         matches!(act.what, What::Completed)
             && closed
@@ -131,8 +131,8 @@ fn closed_by(task: &mut Task, told: &[Act]) {
     }
 }
 
-/// A source has answered a request of ours with its task, as it was at `known_at`. What others did to it before, which
-/// no webhook and no poll will show as news any more, is told now; not to whoever asked, who has the answer.
+/// Applies a source's answer to our request: its task as of `known_at`. Reports earlier changes by others now, because
+/// no webhook or poll will show them as news later. Skips the person who made the request and has the answer.
 pub fn answered(
     tx: &Tx<'_>,
     task: &Task,
@@ -153,7 +153,7 @@ pub fn answered(
     tell(tx, before.as_ref(), &after, news, asked_by, now)
 }
 
-/// The source says that a task was deleted.
+/// Applies a source's report that a task was deleted.
 pub fn gone(
     tx: &Tx<'_>,
     key: &TaskKey,
@@ -172,12 +172,12 @@ pub fn gone(
             tell(tx, Some(&kept), &kept, vec![deleted], None, known_at)?;
             redrawn(tx, key, known_at)
         }
-        // What was asked for before may still come, and a task that is not mirrored may never have been read.
+        // An earlier request may still be answered, and a task that is not mirrored may never have been read.
         _ => tasks::mark_gone(tx, key, known_at).map(|()| Applied::Same),
     }
 }
 
-/// A task lives where we do not look.
+/// Marks a task as moved to a place that is not mirrored.
 pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<Applied> {
     let is_mirrored = tasks::by_key(tx, key)?.is_some();
     tasks::mark_away(tx, key, known_at)?;
@@ -187,7 +187,7 @@ pub fn away(tx: &Tx<'_>, key: &TaskKey, known_at: DateTime<Utc>) -> DbResult<App
     }
 }
 
-/// A task lives on under another key, as it was asked for then: whoever had it before them has it still.
+/// Applies the move of a task to another key, as read at `asked_at`. References to the old task keep working.
 pub fn moved(
     tx: &Tx<'_>,
     from: &TaskKey,
@@ -212,7 +212,7 @@ fn redrawn(tx: &Tx<'_>, key: &TaskKey, now: DateTime<Utc>) -> DbResult<Applied> 
     Ok(Applied::Changed)
 }
 
-/// Keeps in the log what others did, and tells it to those whom it concerns; but not to `except`, who learns it otherwise.
+/// Logs activities of others and notifies the people concerned, except `except`, who is informed otherwise.
 fn tell(
     tx: &Tx<'_>,
     before: Option<&Stored>,
@@ -234,8 +234,8 @@ fn tell(
     notices::tell(tx, before, after, &news, except, now)
 }
 
-/// What others did goes into the task's history as theirs: under the name that the source gives them, and where that is
-/// one of our people's, as that person's.
+/// Adds an activity to the task's history under its author's name in the source, or as one of our people if the account
+/// is theirs.
 fn write_down(
     tx: &Tx<'_>,
     before: Option<&Stored>,
@@ -272,7 +272,7 @@ fn write_down(
     Ok(())
 }
 
-/// A comment is heard of once, whichever of webhook and poll brings it first. Either way it is activity.
+/// Whether a comment is new. Webhook and poll may both bring it; the first counts. Both count as activity of the task.
 fn is_news(tx: &Tx<'_>, task: &Stored, act: &Act, now: DateTime<Utc>) -> DbResult<bool> {
     let What::Commented { id, .. } = &act.what else {
         return Ok(true);
@@ -282,7 +282,7 @@ fn is_news(tx: &Tx<'_>, task: &Stored, act: &Act, now: DateTime<Utc>) -> DbResul
     comments::hear(tx, key.source(), id, now)
 }
 
-/// Our own write coming back is told to nobody: whoever asked for it has had an answer, and `settle` told the others.
+/// Whether an activity is our own write coming back. It causes no notice: `settle` sent the notices.
 fn is_ours(tx: &Tx<'_>, task: &Stored, act: &Act) -> DbResult<bool> {
     let by_us = act.by.as_ref().map(|actor| actor.us);
     if by_us == Some(false) {

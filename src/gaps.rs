@@ -1,10 +1,9 @@
-//! What webhooks miss: deliveries that failed, webhooks that their source has stopped, sources that do not answer.
+//! Recovers events that webhooks missed: failed deliveries, suspended webhooks, sources that do not answer.
 //!
-//! GitHub is asked for the deliveries that failed, which go through the inbox like any other; ClickUp keeps none, so its
-//! webhooks' health is looked at, and one that was suspended is put back to work and followed by a poll. That happens at
-//! the start, every ten minutes, and whenever there is a reason to ask: an outage is over, a poll found what no webhook
-//! had told, or the first delivery has come after a webhook was put back. Whoever is named in `slack.operators` hears of
-//! lasting trouble once, and once when it is over.
+//! GitHub lists failed deliveries, which then go through the inbox like any other. ClickUp keeps none, so the health of
+//! its webhooks is checked; a suspended one is reactivated and a poll follows. Checks run at the start, every ten
+//! minutes, and on a reason: an outage is over, a poll found a change without a webhook, or the first delivery came
+//! after a reactivation. The `slack.operators` get one message about a lasting problem, and one when it is over.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -29,16 +28,16 @@ use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
-/// How often webhooks are looked at (contract clickup 7.5: every 5 to 15 minutes).
+/// The period of checks (contract clickup 7.5: every 5 to 15 minutes).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
-/// Suspended webhooks are put back to work at most this often an hour: a receiver that is broken stays suspended.
+/// Reactivations of webhooks per hour: the webhook of a broken receiver stays suspended.
 const REACTIVATIONS: usize = 6;
-/// How far back failed deliveries are asked for (contract github 9.5: kept for 3 days).
+/// The age limit of failed deliveries (contract github 9.5: kept for 3 days).
 const DELIVERIES_KEPT: chrono::Duration = chrono::Duration::days(3);
-/// How long a source may fail before operators hear of it.
+/// How long a source may fail before operators get a message.
 const FAILING_FOR: chrono::Duration = chrono::Duration::minutes(15);
 
-/// What of a place cannot be seen.
+/// A part of a place that the token cannot see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Blind {
     Webhooks,
@@ -58,12 +57,12 @@ struct Inner {
     reconciler: Reconciler,
     keepers: Vec<Arc<dyn HookKeeper>>,
     alarms: Alarms,
-    /// Said once: the places whose webhooks, or whose failed deliveries, the token may not see.
+    /// The places whose webhooks or failed deliveries the token cannot see. Each is logged once.
     blind: Mutex<BTreeSet<(Source, String, Blind)>>,
-    /// There is a reason to look at these before it is time.
+    /// The sources to check early.
     wanted: Mutex<BTreeSet<Source>>,
     look: Notify,
-    /// A webhook was put back to work: whether it works again shows the next delivery.
+    /// Sources with a reactivated webhook. The next delivery shows whether it works again.
     put_back: Mutex<BTreeSet<Source>>,
     reactivated: Mutex<VecDeque<DateTime<Utc>>>,
 }
@@ -94,13 +93,13 @@ impl Gaps {
         }
     }
 
-    /// There is a reason to look at a source's webhooks now: something went by them.
+    /// Requests an early check of a source's webhooks, because an event bypassed them.
     pub fn look_at(&self, source: Source) {
         lock(&self.inner.wanted).insert(source);
         self.inner.look.notify_one();
     }
 
-    /// Looks at the webhooks of every source now and then, and when there is a reason to, until `shutdown`.
+    /// Checks the webhooks of every source regularly and on request, until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
         let inner = &self.inner;
         let mut arrivals = inner.inbox.arrivals();
@@ -120,7 +119,7 @@ impl Gaps {
             }
             let arrived = async {
                 loop {
-                    // Without an inbox nothing arrives any more.
+                    // Without an inbox no further delivery arrives.
                     if arrivals.changed().await.is_err() {
                         return std::future::pending().await;
                     }
@@ -146,7 +145,7 @@ impl Gaps {
 }
 
 impl Inner {
-    /// Looks at the webhooks of one source, because it is time (`regular`) or for a reason.
+    /// Checks the webhooks of one source, at the regular time (`regular`) or on request.
     async fn look(&self, keeper: &dyn HookKeeper, regular: bool) -> Result<(), StoreTrouble> {
         let work = Work::Webhooks(keeper.source());
         if self.store.rests(&work, self.clock.now()).is_some() {
@@ -189,7 +188,7 @@ impl Inner {
         Ok(())
     }
 
-    /// A webhook that was stopped is put back to work, and what it missed is polled.
+    /// Reactivates a suspended webhook, and polls for the events that it missed.
     async fn health(
         &self,
         keeper: &dyn HookKeeper,
@@ -198,7 +197,7 @@ impl Inner {
     ) -> Result<(), StoreTrouble> {
         let about = format!("webhook {}", hook.id);
         if hook.active {
-            // That it was switched on again does not show that anything comes from it.
+            // Being active again does not prove that it delivers.
             if !regular && lock(&self.put_back).contains(&hook.source) {
                 return Ok(());
             }
@@ -207,7 +206,7 @@ impl Inner {
                 .over(&about, reply::hook_well(hook.source, &hook.url))
                 .await;
         }
-        // Before it can deliver.
+        // Set before it can deliver.
         lock(&self.put_back).insert(hook.source);
         let back = self.may_reactivate()
             && match keeper.reactivate(hook).await {
@@ -246,7 +245,7 @@ impl Inner {
         may
     }
 
-    /// Failed deliveries go through the inbox, which knows those that it has.
+    /// Fetches failed deliveries into the inbox, which drops those that it already has.
     async fn missed(&self, keeper: &dyn HookKeeper, hook: &Hook) -> Result<(), StoreTrouble> {
         let source = hook.source;
         match keeper
@@ -261,7 +260,7 @@ impl Inner {
                             tracing::info!(%source, "a delivery of {source} that had failed was fetched");
                         }
                         Ok(Kept::Duplicate | Kept::NotForUs) => {}
-                        // Those that are left are fetched with the next look.
+                        // The rest is fetched at the next check.
                         Err(NotKept::Full { .. }) => return Ok(()),
                         Err(NotKept::Store(trouble)) => return Err(trouble),
                     }
@@ -278,7 +277,7 @@ impl Inner {
     }
 }
 
-/// What operators are told: each trouble once, and once its end.
+/// Alerts to operators: one for each problem, and one for its end.
 #[derive(Clone)]
 pub struct Alarms {
     store: Store,
@@ -298,7 +297,7 @@ impl Alarms {
         }
     }
 
-    /// A poll of a source went well or not: operators hear of it when it has failed for long.
+    /// Handles the result of a poll: alerts operators if the source has failed for long.
     pub async fn polled(&self, source: Source, synced: &Synced) -> Result<(), StoreTrouble> {
         let about = format!("{source} failing");
         let now = self.clock.now();
@@ -321,7 +320,7 @@ impl Alarms {
             })
             .await?;
         match (since, &synced.error) {
-            // That it does not take the token, or that a rule refuses, was said, and is why.
+            // The alert about the token or the rule was already sent and explains the failure.
             (Some(_), Some(_)) if known => Ok(()),
             (Some(since), Some(why)) if now - since >= FAILING_FOR => {
                 self.raise(&about, reply::source_failing(source, since, why, Tz::UTC))
@@ -332,7 +331,7 @@ impl Alarms {
         }
     }
 
-    /// Lists and repositories were found at a source: operators hear of one that is archived, and when it is back.
+    /// Handles the lists and repositories found at a source: alerts operators if one is archived, or restored.
     pub async fn found(&self, containers: &[Container]) -> Result<(), StoreTrouble> {
         for container in containers {
             let about = format!("{} {} archived", container.source, container.id);
@@ -349,8 +348,8 @@ impl Alarms {
         Ok(())
     }
 
-    /// How a source stands to us now: that it does not take the token is said at once, for nobody else can mend that;
-    /// and a pause is kept for the next start.
+    /// Handles the standing of a source. A refused token is reported at once, because only an operator can fix it. A
+    /// pause is stored for the next start.
     pub async fn stands(&self, source: Source, standing: &Standing) -> Result<(), StoreTrouble> {
         let until = standing.paused_until;
         self.store
@@ -389,7 +388,7 @@ impl Alarms {
         }
     }
 
-    /// Says it to every operator, unless they know.
+    /// Alerts every operator, unless the alert was already sent.
     pub async fn raise(&self, about: &str, words: Words) -> Result<(), StoreTrouble> {
         let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
         self.store
@@ -403,7 +402,7 @@ impl Alarms {
             .await
     }
 
-    /// Says that it is over, if it was said.
+    /// Sends the end of an alert that was sent.
     pub async fn over(&self, about: &str, words: Words) -> Result<(), StoreTrouble> {
         let (about, operators, now) = (about.to_owned(), self.operators.clone(), self.clock.now());
         self.store
@@ -422,7 +421,7 @@ fn about_token(source: Source) -> String {
     format!("{source} token")
 }
 
-/// A rule of an account (an organization) refuses us.
+/// The alert about a rule of an account (an organization) that refuses Ivan.
 fn about_rule(source: Source, account: &str) -> String {
     format!("{source} rule {account}")
 }
@@ -467,7 +466,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_webhook_that_does_not_stay_at_work_is_put_back_a_few_times_an_hour() {
-        /// One webhook, which is never at work, and how often it was put back.
+        // A webhook that never becomes active, and the number of its reactivations.
         #[derive(Default)]
         struct Broken(AtomicUsize);
 
@@ -587,7 +586,7 @@ mod tests {
             alarms.stands(github, &refused).await.unwrap();
             assert_eq!(messages(&store).await, 1);
         }
-        // Nobody knows anything after a restart: that is no news.
+        // After a restart the standing is unknown, which is no news.
         let unknown = standing(TokenStanding::Unknown);
         alarms.stands(github, &unknown).await.unwrap();
         alarms.polled(github, &fails).await.unwrap();
@@ -636,7 +635,7 @@ mod tests {
             error: None,
             ..Synced::default()
         };
-        // Minutes that pass, what the poll then comes to, and how many messages there have been to both in all.
+        // Minutes to wait, the result of the poll, and the total number of messages to both operators.
         for (minutes, synced, messages) in [
             (0, &fails, 0),
             (14, &fails, 0),

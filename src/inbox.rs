@@ -1,9 +1,9 @@
-//! Deliveries → source events → apply → notices.
+//! Processes webhook deliveries: reads their events, applies them, and sends notices.
 //!
-//! A delivery is kept before it is answered (P1) and worked off after. Where its payload says too little, or arrives
-//! beside another of the same time, the task is read; reads of one task that several deliveries ask for are one. Each
-//! source has a loop of its own, so that one that does not answer holds up only what has to be read from it. That waits
-//! with a back-off, or until the source answers something else, and is neither walked nor asked for meanwhile.
+//! A delivery is stored before it is answered (P1) and processed later. If its payload lacks data, or arrives beside
+//! another of the same time, the task is read; several deliveries about one task share a read. Each source has its own
+//! loop, so a source without an answer delays only deliveries that need reads from it. Those wait with a back-off, or
+//! until the source answers another request, and are not read again meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,22 +31,22 @@ use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
 
 pub use crate::store::slack_events::Kept;
 
-/// Deliveries that may wait: past that, senders are told to come again (P8).
+/// The limit of waiting deliveries: beyond it senders are asked to retry (P8).
 const WAITING_MAX: i64 = 20_000;
-/// Deliveries that are worked off together, and tasks read at once for them.
+/// The deliveries processed together, and the tasks read at once for them.
 const TOGETHER: Page = Page {
     deliveries: 64,
     bytes: 8 * 1024 * 1024,
 };
 const READS: usize = 8;
-/// A suspect delivery is read by itself.
+/// A suspect delivery is processed alone.
 const ALONE: Page = Page {
     deliveries: 1,
     bytes: TOGETHER.bytes,
 };
-/// Acts on one task that deliveries tell together; of more the newest.
+/// The most activities on one task that deliveries report together; of more, the newest are used.
 const ACTS_MAX: usize = 256;
-/// Waits after a source did not answer, or the store failed.
+/// The first delay after a source did not answer, or the store failed.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY: Backoff = Backoff::new(RETRY_INITIAL, Duration::from_secs(60));
 
@@ -60,19 +60,19 @@ struct Inner {
     store: Store,
     clock: Clock,
     readers: BTreeMap<Source, Arc<dyn HookReader>>,
-    /// Read from only: what a hint is completed with.
+    /// Used for reads only, to complete hints.
     sources: BTreeMap<Source, Arc<dyn SourceWriter>>,
-    /// The secrets of bot.toml.
+    /// The secrets from bot.toml.
     secrets: BTreeMap<Source, String>,
-    /// Changes when a delivery was kept.
+    /// Changes when a delivery was stored.
     kept: watch::Sender<u64>,
-    /// Changes when a source has answered.
+    /// Changes when a source answered.
     answers: BTreeMap<Source, watch::Sender<u64>>,
-    /// Where the last delivery came from.
+    /// The source of the last delivery.
     arrivals: watch::Sender<Option<Source>>,
 }
 
-/// Why a delivery is not kept.
+/// The reason why a delivery was not stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotKept {
     #[error("{waiting} deliveries wait to be worked off, which is all that is taken")]
@@ -81,13 +81,13 @@ pub enum NotKept {
     Store(#[from] StoreTrouble),
 }
 
-/// A delivery, and what it says.
+/// A delivery and its events.
 struct Read {
     waiting: Waiting,
     events: Result<Vec<SourceEvent>, Unreadable>,
 }
 
-/// What a read for a hint came to.
+/// The result of a read, and the time of the request.
 type Looked = (DateTime<Utc>, Result<Task, WriteError>);
 
 impl Inbox {
@@ -126,11 +126,11 @@ impl Inbox {
         self.inner.readers.values().cloned().collect()
     }
 
-    /// Keeps a delivery whose signature holds; it is committed when this returns (P1). A duplicate of one that is kept
-    /// changes nothing: that one is worked off, or will be.
+    /// Stores a delivery with a valid signature; it is committed when this returns (P1). A duplicate of a stored one
+    /// changes nothing: the stored one was processed or will be.
     ///
     /// # Errors
-    /// Nothing of it was kept: too many wait, or the store takes nothing.
+    /// No part of it was stored: too many deliveries wait, or the store refuses writes.
     pub async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
         let store = &self.inner.store;
         let waiting = store.read(deliveries::count_waiting).await?;
@@ -150,18 +150,18 @@ impl Inbox {
         Ok(kept.await?)
     }
 
-    /// A webhook of the source has delivered something.
+    /// Records that a webhook of the source has delivered.
     pub fn has_delivered(&self, source: Source) {
         self.inner.arrivals.send_replace(Some(source));
     }
 
-    /// Changes with each delivery that comes by itself, and says whose it was.
+    /// Changes with each delivery from a webhook; the value is its source.
     pub fn arrivals(&self) -> watch::Receiver<Option<Source>> {
         self.inner.arrivals.subscribe()
     }
 
-    /// The secrets that may have signed a delivery: of the webhook `hook`, where the store knows it, and the one of
-    /// bot.toml. Empty: there is no route for the source (P6).
+    /// The secrets that may sign a delivery: the one of the webhook `hook`, if the store has it, and the one from
+    /// bot.toml. If empty, the source has no route (P6).
     pub async fn secrets(
         &self,
         source: Source,
@@ -177,7 +177,7 @@ impl Inbox {
         Ok(secrets)
     }
 
-    /// Remembers the secret of a webhook that was registered.
+    /// Stores the secret of a registered webhook.
     pub async fn remember_hook(
         &self,
         source: Source,
@@ -193,20 +193,20 @@ impl Inbox {
             .await
     }
 
-    /// A source has answered: what waits for it is tried again now.
+    /// Retries deliveries that wait for a source, because the source has answered.
     pub fn source_answers(&self, source: Source) {
         if let Some(answers) = self.inner.answers.get(&source) {
             answers.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Works off what is kept, until `shutdown`.
+    /// Processes stored deliveries until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
         let sources = Source::ALL.map(|source| self.keep_up(source, shutdown.clone()));
         join(join_all(sources), self.pass_on(shutdown)).await;
     }
 
-    /// Tells the loops of all sources that something was kept.
+    /// Wakes the loops of all sources when a delivery was stored.
     async fn pass_on(&self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             tokio::select! {
@@ -218,7 +218,7 @@ impl Inbox {
         }
     }
 
-    /// Works off what is kept of one source, until `shutdown`.
+    /// Processes the stored deliveries of one source until `shutdown`.
     async fn keep_up(&self, source: Source, shutdown: CancellationToken) {
         let inner = &self.inner;
         let mut work = Progress::of(source);
@@ -238,7 +238,7 @@ impl Inbox {
             let held_until = work.held.as_ref().map(|held| held.until);
             let again = async {
                 match (&worked_off, held_until) {
-                    // The store says itself when it is well again.
+                    // The store signals when it works again.
                     (Err(_), _) => {
                         tokio::time::sleep(RETRY_INITIAL).await;
                         inner.store.until_well().await;
@@ -264,33 +264,33 @@ impl Inbox {
     }
 }
 
-/// How far the deliveries of one source are worked off.
+/// How far the deliveries of one source are processed.
 struct Progress {
     source: Source,
-    /// Its reader knows what it needs.
+    /// Its reader is prepared.
     prepared: bool,
-    /// Some deliveries wait for the source.
+    /// Set while deliveries wait for the source.
     held: Option<Held>,
-    /// While some wait: everything up to this delivery is worked off, or waits for the source.
+    /// While some wait: all deliveries up to this one are processed, or wait for the source.
     up_to: i64,
 }
 
-/// The source did not answer.
+/// A source that did not answer.
 struct Held {
-    /// It is asked again then.
+    /// The time of the next request to it.
     until: Instant,
-    /// Attempts without an answer, one after the other.
+    /// Failed attempts in a row.
     attempts: u32,
 }
 
-/// One walk over the deliveries that wait.
+/// One pass over the waiting deliveries.
 struct Walk {
-    /// Whether the source may be asked.
+    /// Whether requests to the source are allowed.
     asks: bool,
-    /// Whether it answered anything, and what it said instead of an answer.
+    /// Whether it answered any request, and its last error.
     answered: bool,
     trouble: Option<WriteError>,
-    /// Something waits for it.
+    /// Whether a delivery waits for it.
     left: bool,
 }
 
@@ -304,7 +304,7 @@ impl Progress {
         }
     }
 
-    /// Whether anything can be done with a delivery that arrives now.
+    /// Whether a new delivery can be processed now.
     fn hears(&self) -> bool {
         self.prepared || self.held.is_none()
     }
@@ -321,7 +321,7 @@ impl Progress {
             .is_some_and(|held| Instant::now() < held.until)
     }
 
-    /// Nothing is asked of the source for a while. Said once, until it answers again.
+    /// Stops requests to the source for a while. Logged once until it answers again.
     fn hold(&mut self, why: &WriteError) {
         let (source, name) = (self.source, self.source.name());
         let attempts = self.held.as_ref().map_or(0, |held| held.attempts);
@@ -362,7 +362,7 @@ enum Unprepared {
 }
 
 impl Inner {
-    /// What waits of a source, oldest first. While some of it waits for the source, only what was kept since.
+    /// Processes a source's waiting deliveries, oldest first. While some wait for the source, only newer ones.
     async fn work_off(&self, work: &mut Progress) -> Result<(), StoreTrouble> {
         let mut walk = Walk {
             asks: !work.is_held(),
@@ -374,7 +374,7 @@ impl Inner {
             work.up_to = 0;
         }
         if !work.prepared {
-            // It is asked for nothing while nothing waits.
+            // Without waiting deliveries the source gets no requests.
             if self.waiting(work.source, work.up_to).await?.is_empty() {
                 work.is_done();
                 return Ok(());
@@ -415,7 +415,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Has the reader of a source find out what it needs, unless that has ended the process twice.
+    /// Prepares the reader of a source, unless that has ended the process twice.
     async fn prepare(&self, source: Source) -> Result<(), Unprepared> {
         let Some(reader) = self.readers.get(&source) else {
             return Ok(());
@@ -434,7 +434,7 @@ impl Inner {
         Ok(prepared?)
     }
 
-    /// Works off the deliveries that may have ended the process, one by one; an attempt at one is committed before.
+    /// Processes suspect deliveries one by one. Each attempt is committed before it starts.
     async fn suspects(&self, source: Source, walk: &mut Walk) -> Result<(), StoreTrouble> {
         for id in self.store.suspect_deliveries() {
             let next = self
@@ -462,7 +462,7 @@ impl Inner {
             .await
     }
 
-    /// What the next deliveries say, without those that are worked off one by one.
+    /// Reads the next deliveries, without those that are processed one by one.
     async fn read(&self, source: Source, mut after: i64) -> Result<Vec<Read>, StoreTrouble> {
         loop {
             let mut page = self.waiting(source, after).await?;
@@ -477,7 +477,7 @@ impl Inner {
         }
     }
 
-    /// What deliveries say; their payloads are not needed any more then.
+    /// Parses the events of deliveries; their payloads are dropped afterwards.
     fn understood(&self, source: Source, page: Vec<Waiting>) -> Vec<Read> {
         let reader = self.readers.get(&source);
         let read = page.into_iter().map(|mut waiting| {
@@ -491,8 +491,7 @@ impl Inner {
         read.collect()
     }
 
-    /// Works a page off; the page behind it, which had to be read for it. One that is worked off `beside` no other tells
-    /// alone what it tells.
+    /// Processes a page. With `beside`, activities of the next page are used too, and that page is returned.
     async fn page(
         &self,
         source: Source,
@@ -532,7 +531,7 @@ impl Inner {
             false => Vec::new(),
         };
         let told = Arc::new(told);
-        // Together, so that they share a commit; begun in their order.
+        // Started in order, and run together so that they share a commit.
         let handled = left_alone
             .into_iter()
             .map(|(id, result)| self.handled(id, result));
@@ -560,7 +559,7 @@ impl Inner {
         Ok(next)
     }
 
-    /// What deliveries tell that came after that one, which are returned: what was read meanwhile may show it already.
+    /// Adds the activities of later deliveries, which a read may already show; returns those deliveries.
     async fn told_since(
         &self,
         source: Source,
@@ -593,7 +592,7 @@ impl Inner {
             .await
     }
 
-    /// Applies what one delivery says, and marks it handled, together.
+    /// Applies one delivery and marks it as handled in one transaction.
     async fn delivery(
         &self,
         waiting: Waiting,
@@ -644,7 +643,7 @@ impl Inner {
         if !asks {
             return Ok(Ended::Waits(None));
         }
-        // Two accounts of the same instant: the source is asked, and its answer applied instead.
+        // Two reports of the same instant: the source is asked, and its answer is applied instead.
         let mut looked = BTreeMap::clone(&looked);
         looked.extend(self.look(wanted.into_iter().collect()).await);
         let asked = again.into_iter().map(as_look).collect();
@@ -663,15 +662,15 @@ impl Inner {
     }
 }
 
-/// What became of a delivery for now.
+/// The current result of a delivery.
 enum Ended {
     Applied,
-    /// It waits for its source, which said this if it was asked.
+    /// It waits for its source; has the source's error if it was asked.
     Waits(Option<WriteError>),
 }
 
 impl Walk {
-    /// Takes note of what reads came to. A source of which no read got an answer is asked no more in this walk.
+    /// Records the results of reads. If no read got an answer, this pass sends no further requests to the source.
     fn heard<'a>(&mut self, reads: impl Iterator<Item = &'a Result<Task, WriteError>>) {
         let mut trouble = None;
         for read in reads {
@@ -689,8 +688,8 @@ impl Walk {
     }
 }
 
-/// What the deliveries that wait say that somebody did to a task. One of them has the task read, which shows what the
-/// others tell: whoever did it is known all the same. Comments are left to their own, which alone brings them.
+/// The activities on a task in all waiting deliveries. A read for one of them shows changes of the others too, so that
+/// their authors are known. Comments are excluded: each comes only from its own delivery.
 #[derive(Clone, Default)]
 struct Told(BTreeMap<TaskKey, Vec<Act>>);
 
@@ -711,7 +710,7 @@ impl Told {
         }
     }
 
-    /// The event, with what all of them tell of its task.
+    /// The event, with the activities on its task from all deliveries.
     fn join(&self, mut event: SourceEvent) -> SourceEvent {
         let (key, acts) = match &mut event {
             SourceEvent::Seen { task, acts, .. } => (&task.key, acts),
@@ -732,7 +731,7 @@ fn is_comment(act: &Act) -> bool {
     matches!(act.what, What::Commented { .. })
 }
 
-/// How long what happened took to get here, by both clocks.
+/// Measures how long events took to get here, by both clocks.
 fn count_lag(source: Source, events: &[SourceEvent], now: DateTime<Utc>) {
     for event in events {
         let (SourceEvent::Seen { acts, .. }
@@ -750,7 +749,7 @@ fn count_lag(source: Source, events: &[SourceEvent], now: DateTime<Utc>) {
     }
 }
 
-/// The task that an event wants read.
+/// The task that an event needs to be read.
 fn to_be_read(event: &SourceEvent) -> Option<&TaskKey> {
     match event {
         SourceEvent::Look { key, .. } => Some(key),
@@ -769,7 +768,7 @@ fn as_look(event: SourceEvent) -> SourceEvent {
     }
 }
 
-/// Applies one event; the task that has to be read first, if that turns out.
+/// Applies one event; returns the task that has to be read first, if any.
 fn one(
     tx: &Tx<'_>,
     event: SourceEvent,
@@ -813,7 +812,7 @@ fn found(
         Some((asked_at, Err(WriteError::Refused { what, .. }))) => match what {
             Refusal::Gone => apply::gone(tx, key, acts, *asked_at).map(drop),
             Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
-            // Out of sight is not deleted (contract clickup 4): the reconciler decides in time.
+            // Hidden does not mean deleted (contract clickup 4): the reconciler decides later.
             Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),
         },
         _ => Ok(()),

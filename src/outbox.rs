@@ -1,8 +1,8 @@
-//! Carries operations out: a lane per person and task, woken at once, repeated where that is safe, given up visibly.
+//! Carries out operations: one lane per person and task, started at once, retried if that is safe, given up visibly.
 //!
-//! The desk commits operations; a commit wakes the outbox, which gives every lane with work a task of its own. What is
-//! done about an answer is decided in [`carry_out`]; here are the waiting, the recording and the order. Everything is
-//! read from the store before each attempt, so that a restart goes on exactly where the last process stopped.
+//! The desk commits operations. A commit wakes the outbox, which starts a task for every lane with work. [`carry_out`]
+//! decides about answers; this module has the waiting, the recording and the order. Each attempt starts from the
+//! store's state, so that a restart continues exactly where the last process stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use crate::settle::{Occasion, settle};
 use crate::store::operations::{self, Ended, OperationRow, State};
 use crate::store::{Store, StoreTrouble, tasks};
 
-/// Attempts under way at one source: far under GitHub's limit of 100 concurrent requests (contract github 5).
+/// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (contract github 5).
 const AT_ONCE: usize = 32;
-/// How long a lane rests when the store itself fails: it has nothing to record its waiting in.
+/// The pause of a lane after a failure of the store, which cannot record a wait.
 const STORE_REST: Duration = Duration::from_secs(1);
 
-/// How attempts are repeated (`[outbox]` of bot.toml).
+/// The settings of retries (`[outbox]` of bot.toml).
 #[derive(Debug, Clone, Copy)]
 pub struct OutboxSettings {
     pub retry_initial: Duration,
@@ -48,7 +48,7 @@ impl OutboxSettings {
     }
 }
 
-/// A lane ended in a way that it must not: the daemon is to end too, rather than to go on deaf.
+/// A lane ended unexpectedly. The daemon has to end too, because it would otherwise miss that lane's work.
 #[derive(Debug, thiserror::Error)]
 #[error("the outbox stopped: a lane crashed: {0}")]
 pub struct OutboxStopped(String);
@@ -67,29 +67,29 @@ struct Inner {
     clock: Clock,
 }
 
-/// One source, as all lanes that write to it see it.
+/// The state of one source, shared by all lanes that write to it.
 struct AtSource {
     writer: Arc<dyn SourceWriter>,
     turns: Semaphore,
-    /// The last attempt of somebody failed.
+    /// The last attempt of any lane failed.
     troubled: AtomicBool,
-    /// Changes when a source that failed answers again: everything that waits for it is woken.
+    /// Changes when a source answers again after a failure, which wakes all waiting lanes.
     answers: watch::Sender<u64>,
-    /// Changes when an attempt failed or succeeded: how the source stands to us may be another.
+    /// Changes after each attempt: the standing of the source may have changed.
     news: watch::Sender<u64>,
 }
 
-/// What a lane waits for after an attempt.
+/// The next step of a lane after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// Go on at once with what the store says.
+    /// Continue at once from the store's state.
     GoOn,
-    /// Wait until the operation's time, or until its source answers again. While a rate limit holds, nobody gets an
-    /// answer: each source sees to that by itself.
+    /// Wait until the operation's time, or until its source answers again. During a rate limit each source itself
+    /// withholds requests, so there are no answers.
     Retry,
-    /// Wait until the operation's time, whatever its source answers to others: a second look needs the time.
+    /// Wait until the operation's time, regardless of other answers: a second look needs the time.
     Obliged,
-    /// Nothing is left, or the daemon stops.
+    /// No operation is left, or the daemon stops.
     Over,
 }
 
@@ -125,30 +125,30 @@ impl Outbox {
         }
     }
 
-    /// A source has answered: whoever waits for it tries again now.
+    /// Retries waiting operations of a source, because the source has answered.
     pub fn source_answers(&self, source: Source) {
         if let Some(at) = self.inner.sources.get(&source) {
             at.answers();
         }
     }
 
-    /// Whether a write is under way at a source, or waits for its turn there; one that waits to be repeated is not.
+    /// Whether a write to a source is under way or waits for its turn. Writes that wait for a retry do not count.
     pub fn is_writing(&self, source: Source) -> bool {
         let at = self.inner.sources.get(&source);
         at.is_some_and(|at| at.turns.available_permits() < AT_ONCE)
     }
 
-    /// Changes each time that a source which did not answer does again.
+    /// Changes each time that a source answers again after a failure.
     pub fn recoveries(&self, source: Source) -> Option<watch::Receiver<u64>> {
         Some(self.inner.sources.get(&source)?.answers.subscribe())
     }
 
-    /// Changes each time that an attempt failed or succeeded: how the source stands to us may be another.
+    /// Changes after each attempt: the standing of the source may have changed.
     pub fn news(&self, source: Source) -> Option<watch::Receiver<u64>> {
         Some(self.inner.sources.get(&source)?.news.subscribe())
     }
 
-    /// Until `shutdown`; then lanes finish the attempt they are at.
+    /// Runs until `shutdown`; then lanes finish their current attempt.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), OutboxStopped> {
         let mut lanes = JoinSet::new();
         let mut under_way = BTreeSet::new();
@@ -201,13 +201,13 @@ impl AtSource {
         }
     }
 
-    /// An attempt failed for a reason that may pass.
+    /// Records that an attempt failed temporarily.
     fn fails(&self) {
         self.troubled.store(true, Ordering::Release);
         self.stands_otherwise();
     }
 
-    /// How the source stands to us may be another: a write that it takes ends what only a write could show.
+    /// Reports that the standing may have changed: a successful write ends conditions that only a write can show.
     fn stands_otherwise(&self) {
         self.news
             .send_modify(|times| *times = times.wrapping_add(1));
@@ -215,7 +215,7 @@ impl AtSource {
 }
 
 impl Inner {
-    /// Carries out what is pending in a lane, one operation after the other (P3).
+    /// Carries out the pending operations of a lane one after the other (P3).
     async fn lane(&self, lane: &str, shutdown: CancellationToken) {
         loop {
             match self.advance(lane, &shutdown).await {
@@ -229,7 +229,7 @@ impl Inner {
         }
     }
 
-    /// What the store could not take it may take when it is well again.
+    /// Pauses until the store works again.
     async fn rest(&self, shutdown: &CancellationToken) {
         let well = async {
             tokio::time::sleep(STORE_REST).await;
@@ -241,7 +241,7 @@ impl Inner {
         }
     }
 
-    /// One operation of the lane: attempts and waits until it has ended.
+    /// Attempts one operation of the lane until it has ended.
     async fn advance(
         &self,
         lane: &str,
@@ -270,7 +270,7 @@ impl Inner {
                 .filter(|wait| !wait.is_zero());
             let wait = match answers {
                 Some(_) => wait,
-                // What an earlier run waited for, a restart may have mended; only a second look needs its time.
+                // A restart may have fixed the reason of an earlier wait. Only a second look needs its time.
                 None => wait
                     .filter(|_| row.operation.looks > 0)
                     .map(|wait| wait.min(MAY_STILL_ARRIVE)),
@@ -292,7 +292,7 @@ impl Inner {
             if let TokenStanding::Refused { why, until } = at.writer.standing().token
                 && let Ok(wait) = (until - self.clock.now()).to_std()
             {
-                // Polls find out when it is taken again; everybody asking would be a nuisance.
+                // Polls notice when the token is accepted again. Requests from every lane would be a nuisance.
                 let interrupted = row.operation.interrupted;
                 next = self
                     .failed(&row, interrupted, why, Some(wait), None)
@@ -318,8 +318,8 @@ impl Inner {
         }
     }
 
-    /// A source that bot.toml does not have any more: what was queued for it is given up, and said. Nobody can look
-    /// there now whether an interrupted one had been applied.
+    /// Gives up the operations of a source that was removed from bot.toml, and says so. Without the source it is
+    /// unknown whether an interrupted one was applied.
     async fn not_connected(&self, row: &OperationRow, source: Source) -> Result<(), StoreTrouble> {
         let why = format!(
             "{} is not connected any more: its section is missing in bot.toml",
@@ -334,7 +334,7 @@ impl Inner {
         self.end(row, ended, self.clock.now()).await.map(drop)
     }
 
-    /// One attempt at an operation, recorded with everything that follows from it.
+    /// One attempt at an operation, recorded with all of its effects.
     async fn attempt(
         &self,
         at: &AtSource,
@@ -365,7 +365,7 @@ impl Inner {
         next
     }
 
-    /// An attempt that is under way.
+    /// An attempt after its begin was recorded.
     async fn begun(&self, at: &AtSource, row: OperationRow) -> Result<Next, StoreTrouble> {
         let begun = self.clock.now();
         let sent = AtomicBool::new(false);
@@ -412,7 +412,7 @@ impl Inner {
                 tracing::info!(operation = %id, %source, kind, "operation {id}: its answer was lost and it is not there yet; looking once more");
                 let (seq, now) = (row.seq, self.clock.now());
                 let arrived = row.sent_at.map_or(now, |sent| sent + MAY_STILL_ARRIVE);
-                // However the clock was moved meanwhile, it is not longer than that from now.
+                // Even if the clock was shifted meanwhile, the wait is no longer than that.
                 let not_before = arrived
                     .min(now + MAY_STILL_ARRIVE)
                     .max(now + SECOND_LOOK_AFTER);
@@ -435,7 +435,7 @@ impl Inner {
             Err(NotYet::Failed(WriteError::Refused { what, why })) => {
                 at.answers();
                 tracing::warn!(operation = %id, %source, kind, "operation {id}: {source} refused to {kind}: {why}");
-                // Before it was sent again its trace was looked for; if it came to that, it is not there.
+                // If it was sent again, its trace had been searched before and was not there.
                 let perhaps_applied = row.operation.interrupted && !sent;
                 let ended = Ended {
                     state: State::Refused,
@@ -451,7 +451,7 @@ impl Inner {
             Err(NotYet::Failed(WriteError::NotTaken { why, retry_after })) => {
                 at.fails();
                 tracing::warn!(operation = %id, %source, kind, "operation {id}: not taken, will be repeated: {why}");
-                // What was interrupted before this attempt still is; this attempt was certainly not applied.
+                // An interruption before this attempt still counts; this attempt was certainly not applied.
                 let interrupted = row.operation.interrupted;
                 let paused_until = at.writer.standing().paused_until;
                 self.failed(&row, interrupted, why, retry_after, paused_until)
@@ -477,7 +477,7 @@ impl Inner {
             Outcome::AlreadySo { .. } => State::AlreadySo,
             Outcome::Overtaken { .. } => State::Overtaken,
         };
-        // An answer to a change describes the task after it; what was only read, as it was when that was asked.
+        // An answer to a change describes the task after it. A task that was only read is as old as its request.
         let known_at = match (&outcome, row.operation.write.is_answered_with_its_task()) {
             (Outcome::Applied(_), true) => self.clock.now(),
             _ => begun,
@@ -491,7 +491,7 @@ impl Inner {
         self.end(row, ended, known_at).await
     }
 
-    /// Records an end, what it says about the task, and what the person is told: together.
+    /// Records an end, its effect on the task, and the message to the person, in one transaction.
     async fn end(
         &self,
         row: &OperationRow,
@@ -510,7 +510,7 @@ impl Inner {
             .store
             .write(move |tx| {
                 if !operations::is_pending(tx, seq)? {
-                    // It was taken back while this was under way.
+                    // It was undone while this was under way.
                     return Ok((false, Vec::new(), operations::count_pending(tx)?));
                 }
                 let asked_by = operations::command(tx, command)?.map(|command| command.person);
@@ -531,7 +531,7 @@ impl Inner {
                     _ => {}
                 }
                 if !operations::end(tx, seq, &ended, now)? {
-                    // What was found is another operation's work: this one is still to be looked for.
+                    // The found trace belongs to another operation: the search for this one continues.
                     operations::failed(
                         tx,
                         seq,
@@ -569,7 +569,7 @@ impl Inner {
         Ok(Next::GoOn)
     }
 
-    /// Counts an operation that has ended, and those of its command that are not carried out for that.
+    /// Counts an ended operation, and the operations of its command that are cancelled because of it.
     fn count(&self, row: &OperationRow, outcome: &'static str, cancelled: &[Write]) {
         let total = |write: &Write, outcome: &'static str| {
             let (source, kind) = (write.source().as_str(), write.kind());
@@ -586,8 +586,8 @@ impl Inner {
         metrics::histogram!("ivan_operation_seconds").record(lasted.unwrap_or_default());
     }
 
-    /// Records a failure that is not the end, unless it has gone on for too long. `paused_until` is when the source's
-    /// rate limit is open again, if it is that.
+    /// Records a failed attempt, which ends the operation after `give_up_after`. `paused_until` is the end of the
+    /// source's rate limit, if that is the reason.
     async fn failed(
         &self,
         row: &OperationRow,
@@ -634,7 +634,7 @@ impl Inner {
     }
 }
 
-/// How many operations wait for an outcome.
+/// Sets the number of operations without an outcome.
 fn pending(operations: i64) {
     // Exact up to 2^53.
     metrics::gauge!("ivan_operations_pending").set(operations as f64);
@@ -653,7 +653,7 @@ mod tests {
     use crate::store::operations::{NewCommand, Surface};
     use crate::store::people;
 
-    /// A source whose reads wait for a permit each, and whose writes panic where they are told to.
+    /// A source whose reads each need a permit, and whose writes panic on request.
     struct Slow {
         reads: Semaphore,
         under_way: AtomicUsize,
@@ -770,7 +770,7 @@ mod tests {
         assert!(ended.contains("read badly"), "{ended}");
     }
 
-    /// A panic in a part is an end of the process like any other.
+    /// A panic in a part of the daemon ends the process like a crash.
     #[tokio::test]
     async fn an_operation_whose_lane_panics_in_two_lives_is_not_begun_in_the_third() {
         use crate::set_aside::Setting;

@@ -1,11 +1,11 @@
-//! Keeps the mirror equal to the sources where webhooks say nothing: polls → accounts of tasks → the same apply.
+//! Keeps the mirror equal to the sources without webhooks: polls read tasks and apply them as webhooks do.
 //!
-//! A walk goes through a list or repository page by page, what changed since the last one or everything. Each page is
-//! committed by itself, and an account that is older than what is kept changes nothing (P4). A walk that fails halfway
-//! leaves what it read and no cursor, so that the next begins where this one did; it never takes absence for deletion.
+//! A walk reads a list or repository page by page: the changes since the last walk, or everything. Each page is
+//! committed separately, and a report older than the stored one changes nothing (P4). A walk that fails halfway keeps
+//! its pages but no cursor, so the next one starts at the same point. It never takes absence for deletion.
 //!
-//! People come first: each request waits a little while somebody's write is under way at the source, and the last tenth
-//! of its rate limit is theirs. Only the first walk uses that, too: without it there is nothing to write to.
+//! People have priority: each request waits a short time for a person's write at the source, and the last tenth of the
+//! rate limit is reserved for them. Only the first walk uses the reserve too: before it there is no task to write to.
 
 mod comments;
 mod failing;
@@ -27,43 +27,42 @@ use crate::domain::task::{Source, TaskKey};
 use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::{Store, StoreTrouble, Wake, tasks};
 
-/// Clocks and listings of sources lag: a walk begins this much before the newest change that is known
+/// How far before the newest known change a walk begins, because clocks and listings of sources lag
 /// (contract clickup 8: 5 minutes; contract github 6: 2 minutes).
 const OVERLAP: chrono::Duration = chrono::Duration::minutes(5);
-/// Pages of one walk at most: a million tasks. Each is committed, which takes its time in a test.
+/// The most pages of one walk: a million tasks. Each is committed, which takes time in a test.
 const PAGES: usize = if cfg!(test) { 12 } else { 10_000 };
-/// Tasks that a full walk did not meet and that are asked for one by one, a walk.
+/// The most tasks missing in a full walk that are requested one by one, per walk.
 const ASKED_FOR: usize = 100;
-/// Full walks that must have missed a task before its absence counts, where the source does not say why it is out of
-/// sight.
+/// How many full walks must miss a task before its absence counts, if the source does not give a reason for hiding it.
 const MISSED_WALKS: i64 = 2;
-/// Waits after a poll failed.
+/// The first delay after a failed poll.
 const RETRY_INITIAL: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
-/// A rest is no longer than this without a look at the clock.
+/// The longest sleep before the clock is checked again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long a request waits for people's writes at most: a busy source must not stop the mirror.
+/// The longest wait of a request for people's writes, so that a busy source does not stop the mirror.
 const GIVES_WAY: Duration = Duration::from_secs(2);
-/// How often it is looked whether they are over. They last about as long, and nothing has to be told of each.
+/// The period of checking for people's writes. They last about as long, and each needs no signal.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// Whether a person's write is under way at a source.
 pub type Yields = Arc<dyn Fn(Source) -> bool + Send + Sync>;
 
-/// What a sync of one source came to.
+/// The result of a sync of one source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Synced {
-    /// Tasks that are not as they were.
+    /// The number of tasks that changed.
     pub changed: u64,
-    /// What it failed of; what was read before that is kept.
+    /// The reason of its failure; data read before it is kept.
     pub error: Option<String>,
     /// The lists or repositories that were found.
     pub containers: Vec<Container>,
 }
 
-/// How often sources are polled (`[sync]` of bot.toml).
+/// The periods of polls (`[sync]` of bot.toml).
 #[derive(Debug, Clone, Copy)]
 pub struct SyncSettings {
     pub interval: Duration,
@@ -87,7 +86,7 @@ struct Inner {
 /// A source to mirror.
 pub struct Mirror {
     pub reader: Arc<dyn SourceReader>,
-    /// Asked for single tasks that a listing does not show any more.
+    /// Reads single tasks that a listing no longer shows.
     pub writer: Arc<dyn SourceWriter>,
     /// Lists or repositories as bot.toml names them.
     pub configured: Vec<String>,
@@ -95,20 +94,20 @@ pub struct Mirror {
 
 struct Mirrored {
     mirror: Mirror,
-    /// One walk through a source at a time; with it, whose comments are still to be asked for.
+    /// Allows one walk through a source at a time; holds the tasks whose comments are still to be read.
     walking: Mutex<comments::Round>,
-    /// The lists or repositories that were archived when they were last read, by their ids.
+    /// The ids of lists or repositories that were archived at the last read.
     archived: std::sync::Mutex<BTreeSet<String>>,
-    /// There are some.
+    /// Signals that tasks are left in the round.
     unasked: Notify,
-    /// A poll is wanted now: after an outage, or when a webhook was found silent.
+    /// Requests a poll now: after an outage, or when a webhook was found silent.
     wanted: Notify,
-    /// What was logged of polls that fail.
+    /// The state of logging failed polls.
     failing: std::sync::Mutex<failing::Failing>,
 }
 
 impl Reconciler {
-    /// `yields` says whether polls are to wait for people's writes at a source.
+    /// `yields` says whether polls must wait for people's writes at a source.
     pub fn new(
         store: Store,
         clock: Clock,
@@ -145,14 +144,14 @@ impl Reconciler {
         self.inner.sources.keys().copied().collect()
     }
 
-    /// A source is to be polled at once: something may have been missed.
+    /// Requests a poll of a source, because an event may have been missed.
     pub fn want(&self, source: Source) {
         if let Some(mirrored) = self.inner.sources.get(&source) {
             mirrored.wanted.notify_one();
         }
     }
 
-    /// Reads every source, each on its own: what changed since the last complete walk, or everything.
+    /// Reads every source separately: the changes since the last complete walk, or everything.
     pub async fn sync(&self, full: bool) -> BTreeMap<Source, Synced> {
         let walks = self
             .inner
@@ -174,8 +173,7 @@ impl Reconciler {
     }
 
     /// Polls one source until `shutdown`: at once, then every `sync.interval` with jitter, everything every
-    /// `sync.full_interval`, sooner when it is wanted or the last poll failed. `after` hears of each poll, and is waited
-    /// for.
+    /// `sync.full_interval`, and sooner on request or after a failure. `after` receives each result and is awaited.
     pub async fn keep_up<F: Future<Output = ()>>(
         &self,
         source: Source,
@@ -187,7 +185,7 @@ impl Reconciler {
         };
         let mut retry = Backoff::new(RETRY_INITIAL, RETRY_MAX);
         while !shutdown.is_cancelled() {
-            // A poll whose result cannot be kept is no use.
+            // A poll is useless if its result cannot be stored.
             tokio::select! {
                 () = self.inner.store.until_well() => {}
                 () = shutdown.cancelled() => continue,
@@ -225,7 +223,7 @@ impl Reconciler {
 }
 
 impl Inner {
-    /// The end of the oldest last full walk; `None` while some container never had one, or nobody knows.
+    /// The end of the oldest last full walk; `None` if a container never had one, or it is unknown.
     async fn full_at(&self, source: Source) -> Option<DateTime<Utc>> {
         self.store
             .read(move |connection| tasks::walked_full_at(connection, source))
@@ -241,7 +239,7 @@ impl Inner {
         age.is_none_or(|age| age >= self.settings.full_interval)
     }
 
-    /// Until work that ended the process twice may be begun again.
+    /// Waits until work that ended the process twice may begin again.
     async fn has_rested(&self, work: Work) {
         let mut retried = self.store.retried();
         loop {
@@ -250,12 +248,12 @@ impl Inner {
                 return;
             };
             let wait = (until - self.clock.now()).to_std().unwrap_or_default();
-            // Clocks are set: it is looked again now and then. An error means that no store is left.
+            // Clocks can be set, so it is checked regularly. An error means that the store is gone.
             let _woken = tokio::time::timeout(wait.min(LOOK_AGAIN), retried.changed()).await;
         }
     }
 
-    /// Reads a source; a mark that it is being read is committed before where an end of the process may be its fault.
+    /// Reads a source. If an unclean end may be its fault, a mark that it is being read is committed before.
     async fn sync(&self, source: Source, mirrored: &Mirrored, full: bool) -> Synced {
         let failed = |trouble: StoreTrouble| Synced {
             error: Some(trouble.to_string()),
@@ -277,7 +275,7 @@ impl Inner {
         synced
     }
 
-    /// Logs a poll. A failure that lasts is logged at growing intervals.
+    /// Logs a poll. Lasting failures are logged at growing intervals.
     fn log_poll(&self, source: Source, mirrored: &Mirrored, full: bool, ms: u128, synced: &Synced) {
         let changed = synced.changed;
         let mut failing = lock(&mirrored.failing);
@@ -318,7 +316,7 @@ impl Inner {
             }
         };
         let found = containers.iter().flatten().cloned().collect::<Vec<_>>();
-        // What stands in several lists may count as being in another of them now.
+        // A task in several lists may now count as being in another one of them.
         let full = match self.keep_containers(mirrored, found.clone()).await {
             Ok(changed) => full || changed,
             Err(trouble) => {
@@ -351,8 +349,8 @@ impl Inner {
         synced
     }
 
-    /// Keeps what lists and repositories are like now; whether one was archived since, or brought back. One that is
-    /// archived is said in the log when a run meets it first.
+    /// Stores the current state of lists and repositories; returns whether one was archived or restored since. An
+    /// archived one is logged when a run first finds it.
     async fn keep_containers(
         &self,
         mirrored: &Mirrored,
@@ -391,7 +389,7 @@ impl Inner {
             .await
     }
 
-    /// Asks for the comments of further tasks, between two polls.
+    /// Reads the comments of further tasks between two polls.
     async fn go_on(&self, source: Source, mirrored: &Mirrored) {
         let work = Work::Comments(source);
         if self.store.rests(&work, self.clock.now()).is_some() {
@@ -414,8 +412,8 @@ impl Inner {
         }
     }
 
-    /// Waits until a request may go out: people's writes go first, for a while. Fails while only what is kept for them
-    /// is left of the rate limit, unless this is a first walk.
+    /// Waits until a request may go out: people's writes go first, for a limited time. Fails if only their reserve of
+    /// the rate limit is left, unless this is a first walk.
     async fn turn(&self, mirrored: &Mirrored, first: bool) -> Result<(), String> {
         let reader = &mirrored.mirror.reader;
         let source = reader.source();
@@ -445,7 +443,7 @@ impl Inner {
             .await
             .map_err(in_words)?;
         let first = cursor.is_none();
-        // The first walk through a container is a full one.
+        // The first walk through a container reads everything.
         let since = cursor.filter(|_| !full).map(|cursor| cursor - OVERLAP);
         let walk = self.clock.now();
         let mut newest: Option<DateTime<Utc>> = None;
@@ -506,8 +504,8 @@ impl Inner {
         ))
     }
 
-    /// Tasks that a complete full walk did not meet are asked for one by one: they may have moved, been deleted, or be
-    /// out of sight (contract clickup 8, github 6). Returns how many are not open here any more.
+    /// Requests tasks missing in a complete full walk one by one: they may have been moved, deleted or hidden
+    /// (contract clickup 8, github 6). Returns the number of tasks that are no longer open here.
     async fn ask_for_the_unmet(
         &self,
         mirrored: &Mirrored,
@@ -548,15 +546,15 @@ impl Inner {
         Ok(changed)
     }
 
-    /// The key under which a task that is gone lives on. Where that cannot be found out now, it counts as gone: it is
-    /// mirrored under its new key in any case.
+    /// The new key of a task that is gone. If it cannot be determined now, the task counts as gone; it is mirrored
+    /// under its new key in any case.
     async fn successor(&self, mirrored: &Mirrored, key: &TaskKey) -> Option<TaskKey> {
         let found = mirrored.mirror.reader.moved_to(key).await;
         let why = |why: &WriteError| tracing::debug!(task = key.as_str(), %why, "not followed");
         found.inspect_err(why).ok().flatten()
     }
 
-    /// A task lives on under another key; whether that is news.
+    /// Applies the move of a task to another key; returns whether it was applied.
     async fn moved(
         &self,
         mirrored: &Mirrored,
@@ -568,7 +566,7 @@ impl Inner {
         let asked_at = self.clock.now();
         let task = match mirrored.mirror.writer.read(to).await {
             Ok(task) => task,
-            // It will be asked for again after the next full walk.
+            // It is requested again after the next full walk.
             Err(_) => return Ok(false),
         };
         self.store
@@ -596,7 +594,7 @@ impl Inner {
                     }
                     Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(Applied::Same),
                 },
-                // It will be asked for again after the next full walk.
+                // It is requested again after the next full walk.
                 Err(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => Ok(Applied::Same),
             })
             .await
@@ -611,7 +609,7 @@ async fn give_way(busy: impl Fn() -> bool, longest: Duration) {
             tokio::time::sleep(LOOKS_EVERY).await;
         }
     };
-    // Whoever waited long enough goes on all the same.
+    // After the longest wait it continues in any case.
     let _ended = tokio::time::timeout(longest, wait).await;
 }
 
@@ -634,18 +632,18 @@ mod tests {
 
     use super::*;
 
-    /// A repository with one issue, or more, and how often it was listed.
+    /// A repository with one or more issues, and how often it was listed.
     #[derive(Default)]
     struct Fake {
-        /// Each page says that there is another.
+        /// Each page announces another one.
         endless: AtomicBool,
-        /// It lists nothing, and knows no task that it is asked for.
+        /// It lists nothing, and finds no requested task.
         empty: AtomicBool,
         read: AtomicU32,
         issues: AtomicU32,
-        /// What comments are listed, all together, a page each; none: they are listed by task.
+        /// The comments that are listed for the repository, one page each; `None`: they are listed by task.
         comments: StdMutex<Option<Vec<CommentPage>>>,
-        /// Whose comments were asked for, and since when.
+        /// The tasks whose comments were requested, and their `since`.
         asked: StdMutex<Vec<String>>,
         rests: StdMutex<Option<DateTime<Utc>>>,
         named: AtomicU32,
@@ -846,7 +844,7 @@ mod tests {
         let fake = Arc::new(Fake::default());
         let looks = Arc::new(AtomicU32::new(0));
         let (seen, listed) = (looks.clone(), fake.clone());
-        // Busy at the first look of each request: containers, then the page.
+        // Busy at the first check of each request: containers, then the page.
         let yields: Yields = Arc::new(move |source| {
             assert_eq!(source, Source::GitHub);
             let look = seen.fetch_add(1, Ordering::SeqCst);
@@ -890,7 +888,7 @@ mod tests {
         sync().await;
         let first = asked();
         assert_eq!((first.len(), first[0].as_str()), (20, "1001:40"));
-        // Between two polls the rest is asked for, nobody twice, until there is none.
+        // Between two polls the rest is requested, each once, until none is left.
         let mirrored = &reconciler.inner.sources[&Source::GitHub];
         let mut all = first;
         for expected in [20, 5, 0] {
@@ -902,7 +900,7 @@ mod tests {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 45);
-        // What is left of the rate limit is for people.
+        // The rest of the rate limit is reserved for people.
         *fake.rests.lock().unwrap() = Some(at(0));
         let mut round = mirrored.walking.lock().await;
         round.begin(Clock::system().now() + chrono::Duration::seconds(1));
@@ -945,7 +943,7 @@ mod tests {
         let reconciler = reconciler(&folder, &fake, Arc::new(|_| false));
         let sync = || reconciler.sync_source(Source::GitHub, false);
         assert_eq!(sync().await.error, None);
-        // One of the same second, which the first poll did not see.
+        // A comment of the same second, which the first poll did not see.
         let new = said(1, "901", now);
         let page = listed(vec![old, newest, new], now);
         *fake.comments.lock().unwrap() = Some(vec![page]);
@@ -1004,7 +1002,7 @@ mod tests {
         sync().await;
         let begin = Clock::system().now() - chrono::Duration::days(1);
         let minutes = |n: i64| begin + chrono::Duration::minutes(n);
-        // A page a minute; the last has one that was written at the beginning, and edited since.
+        // A page per minute; the last has a comment written at the beginning and edited since.
         let mut pages: Vec<_> = (0..60).map(|n| listed(Vec::new(), minutes(n))).collect();
         pages[59].comments.push(said(1, "901", minutes(0)));
         *fake.comments.lock().unwrap() = Some(pages.clone());
@@ -1020,14 +1018,14 @@ mod tests {
         let asked = fake.asked.lock().unwrap()[50].clone();
         assert_eq!(asked, format!("{:?}", Some(since_of(minutes(49)))));
         assert_eq!(heard().await, 1);
-        // What was written before all that was read is an edit.
+        // A comment written before everything read so far is an edit.
         let old = said(1, "902", minutes(0));
         *fake.comments.lock().unwrap() = Some(vec![listed(vec![old], minutes(61))]);
         sync().await;
         assert_eq!(heard().await, 1);
     }
 
-    /// As it is kept: in ms, with the overlap.
+    /// The stored `since`: in ms, with the overlap.
     fn since_of(read: DateTime<Utc>) -> DateTime<Utc> {
         let kept = DateTime::from_timestamp_millis(read.timestamp_millis()).unwrap();
         kept - OVERLAP

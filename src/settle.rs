@@ -1,7 +1,7 @@
-//! A command's operations → its report, its message and the pin: all in the transaction in which they change (P7).
+//! Turns the outcomes of a command's operations into its report, message and pin, in the same transaction (P7).
 //!
-//! The outbox settles a command whenever one of its operations got an outcome; the desk, when the person has waited
-//! long enough to be told that it is queued. What is said is rendered here from what is committed, never before.
+//! The outbox settles a command after each outcome of its operations. The desk settles it when the person has to learn
+//! that it is queued. Messages are rendered here from committed state only.
 
 pub mod pins;
 
@@ -30,17 +30,17 @@ use crate::store::{
     Db, DbResult, Tx, Wake, blocking, effects, forms, log, messages, people, reactions, snoozes,
 };
 
-/// Why a command is looked at again.
+/// The reason for settling a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
     /// One of its operations has ended.
     Ended,
-    /// An attempt failed and will be repeated, or nothing has come back for a while: the person is told, and again
-    /// in the same message when the reason is another.
+    /// An attempt failed and will be retried, or there was no answer for a while. The person is informed, and again in
+    /// the same message if the reason changes.
     Waits,
 }
 
-/// Brings a command's report, its message and its author's pin up to date.
+/// Updates a command's report, its message and its author's pin.
 pub fn settle(
     tx: &Tx<'_>,
     command: i64,
@@ -63,10 +63,10 @@ pub fn settle(
     let known = rows
         .iter()
         .map(|row| match (row.operation.write.task(), &row.outcome) {
-            // A task that was named by its custom id is kept under its own.
+            // A task addressed by its custom id is stored under its own id.
             (Some(_), Some(outcome)) => tasks::by_key(tx, &outcome.task().key),
             (Some(key), None) => tasks::by_key(tx, key),
-            // What took back a creation that was still under way learns only by its outcome of what task.
+            // An undo of a creation that was still under way learns its task only from its outcome.
             (None, Some(outcome)) if matches!(row.operation.write, Write::Undo(_)) => {
                 tasks::by_key(tx, &outcome.task().key)
             }
@@ -77,7 +77,7 @@ pub fn settle(
         .iter()
         .map(|row| called(tx, row))
         .collect::<DbResult<Vec<_>>>()?;
-    // Whoever stands behind another in a lane waits for what that one waits for.
+    // An operation behind another in its lane waits for the same reason.
     for row in &mut rows {
         if row.state == State::Pending && !row.set_aside && row.why.is_none() && row.turn.is_none()
         {
@@ -114,7 +114,7 @@ pub fn settle(
         forms::is_made(tx, command.id, made)?;
     }
     if ended && matches!(report.state, ReportState::Refused(_) | ReportState::GivenUp) {
-        // Nothing was taken back, and it can be tried again.
+        // Nothing was undone, so the undo can be tried again.
         if let Some(stands) = effects::give_back(tx, command.id)? {
             messages::offers_undo(tx, stands, true)?;
         }
@@ -147,7 +147,7 @@ pub fn settle(
     Ok(())
 }
 
-/// Writes down what a command came to, in the transaction in which it has its outcome.
+/// Logs the result of a command, in the transaction with its outcome.
 pub fn record(
     tx: &Tx<'_>,
     command: &CommandRow,
@@ -192,7 +192,7 @@ pub fn record(
     log::keep(tx, &entry, now)
 }
 
-/// What the operations of a command changed; and whether what it asked for was taken back before it was sent.
+/// The change that a command's operations made, and whether it was undone before it was sent.
 fn changed_by(rows: &[OperationRow]) -> (entry::Change, bool) {
     let Some((first, rest)) = rows.split_first() else {
         return (entry::Change::default(), false);
@@ -205,14 +205,14 @@ fn changed_by(rows: &[OperationRow]) -> (entry::Change, bool) {
         )
     };
     let mut changed = of(first);
-    // The comment of a `done -c`, if it is there.
+    // The comment of a `done -c`, if it was applied.
     for row in rest.iter().filter(|row| row.state == State::Applied) {
         changed.text = changed.text.or(of(row).text);
     }
     (changed, first.state == State::Cancelled)
 }
 
-/// What somebody did through us is told to the others whom it concerns: from its source it comes back as our own.
+/// Notifies other people concerned by a colleague's writes, which come back from the source as our own.
 fn tell_others(
     tx: &Tx<'_>,
     author: &Person,
@@ -221,7 +221,7 @@ fn tell_others(
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     for row in rows {
-        // What is said in a channel, its people read there.
+        // The people of a channel read its comments there.
         if via == Via::Channel && matches!(row.operation.write, Write::Comment { .. }) {
             continue;
         }
@@ -253,7 +253,7 @@ fn tell_others(
     Ok(())
 }
 
-/// What people are told about an operation that was applied.
+/// The activities to report for an applied operation.
 fn deeds(
     tx: &Tx<'_>,
     author: &Person,
@@ -275,7 +275,7 @@ fn deeds(
                 .flatten()
                 .fold(text.clone(), |text, name| prose::unsigned(text, name));
             let text = match task.key.source() {
-                // As it was typed: it is read in Slack.
+                // The text as typed, because notices are read in Slack.
                 Source::GitHub => markdown::plain(&text.to_string()).into(),
                 Source::ClickUp => text,
             };
@@ -319,8 +319,8 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
     })
 }
 
-/// Where a reaction tells how far the command is, it is to say this now. What needs words, and has no message that
-/// would say them, gets one.
+/// Sets the command's reaction to its current state, if it has one. Adds a message if the state needs words and no
+/// message has them.
 fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -> DbResult<()> {
     let Some(telling) = reactions::of_command(tx, command)? else {
         return Ok(());
@@ -347,7 +347,7 @@ fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -
     Ok(())
 }
 
-/// What was done, the next task as a card, and how to take back what `undo` names.
+/// The result, the next task as a card, and the button that undoes the command `undo`.
 pub fn parts(
     connection: &Db,
     report: &Report,
@@ -375,7 +375,7 @@ pub fn parts(
     Ok(told.into_iter().chain(undo).collect())
 }
 
-/// A task as a person is shown it now.
+/// A task as currently shown to a person.
 pub fn shown(
     connection: &Db,
     stored: &Stored,
@@ -445,7 +445,7 @@ fn step<'a>(
     })
 }
 
-/// Whether the source says that somebody else completed it.
+/// Whether the source says that another person completed it.
 fn by_another(row: &OperationRow) -> bool {
     let closed = row
         .outcome
@@ -454,7 +454,7 @@ fn by_another(row: &OperationRow) -> bool {
     closed.and_then(|closed| closed.by_us) == Some(false)
 }
 
-/// What people call the task of an operation that the mirror may not have; nothing for one that is to be made.
+/// The display name of an operation's task, which the mirror may not have; empty for a task to be created.
 pub fn called(connection: &Db, row: &OperationRow) -> DbResult<String> {
     let Some(key) = row.operation.write.task() else {
         return Ok(String::new());
@@ -466,7 +466,7 @@ pub fn called(connection: &Db, row: &OperationRow) -> DbResult<String> {
     Ok(format!("{}#{number}", name.unwrap_or_default()))
 }
 
-/// The row of a task that a command has just made.
+/// The row of a task that a command has created.
 fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<i64>> {
     match &row.outcome {
         Some(outcome) => Ok(tasks::by_key(tx, &outcome.task().key)?.map(|stored| stored.row)),
@@ -474,8 +474,8 @@ fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<i64>> {
     }
 }
 
-/// After a completion, done or queued, the person goes on to the next task; and past one that is not here any more.
-/// Returns the pin that the message shows.
+/// After a completion, done or queued, moves the person on to the next task; also from a task that is gone. Returns the
+/// pin that the message shows.
 #[expect(
     clippy::too_many_arguments,
     reason = "the pieces of one decision, read from one transaction"
@@ -503,11 +503,11 @@ fn move_on(
         row.state == State::Cancelled && !matches!(row.operation.write, Write::Undo(_))
     });
     if taken_back {
-        // Taken back: where the person is then, the undo says.
+        // The command was undone: the undo's reply has the current task.
         return Ok(None);
     }
     if command.moved {
-        // The message has said what is next; it stays, whatever the outcome turns out to be.
+        // The message has already announced the next task, which stays for any outcome.
         if let Some(Ok(said)) = command
             .report
             .as_deref()
@@ -571,7 +571,7 @@ fn move_on(
     Ok(Some(pin))
 }
 
-/// A person's queue in order: without what is being completed, what is blocked, and what they have put off.
+/// A person's queue in order, without tasks being completed, blocked tasks, and snoozed ones.
 pub fn queue(
     connection: &Db,
     person: &Person,
@@ -589,14 +589,14 @@ pub type Ranked = Vec<(i64, Task, Score)>;
 pub struct Open {
     /// Their queue.
     pub offered: Ranked,
-    /// What is not offered, because something has to be finished before it, or because they have put it off.
+    /// Tasks that are not offered because they are blocked or snoozed.
     pub held_back: Ranked,
     /// Rows of `held_back`; a task may be in both.
     pub blocked: BTreeSet<i64>,
     pub snoozed: BTreeSet<i64>,
 }
 
-/// What a person has to do, but for what is being completed: offered or not.
+/// A person's open tasks, offered or not, without those being completed.
 pub fn open(
     connection: &Db,
     person: &Person,

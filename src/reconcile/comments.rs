@@ -1,9 +1,9 @@
-//! Comments that no webhook told of: polls → the same apply, which knows those that were heard of before.
+//! Finds comments without a webhook: polls them and applies those that are new.
 //!
-//! GitHub lists a repository's comments by their last change: read after each walk from where the last poll stopped.
-//! ClickUp lists one task's at a time, and a comment need not move the task (contract clickup 8.4): asked for are those
-//! tasks that somebody would be told about, some at a time, so that most of the rate limit stays for people. An edit is
-//! no new comment, and what was written before Ivan came is no news.
+//! GitHub lists a repository's comments by their last change; they are read after each walk from where the last poll
+//! stopped. ClickUp lists comments per task, and a comment may not change the task (contract clickup 8.4). So Ivan
+//! requests them for tasks with people to notify, a few at a time, to leave most of the rate limit to people. Edits and
+//! comments from before Ivan's start cause no notice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,21 +21,21 @@ use crate::store::tasks;
 
 use super::{ASKED_FOR, Inner, Mirrored, OVERLAP, in_words};
 
-/// Pages of a container's comments that one poll reads: five thousand. The next goes on from there.
+/// Pages of a container's comments per poll: five thousand comments. The next poll continues there.
 const PAGES: usize = 50;
 /// Pages of one task's comments: a thousand since the last time.
 const TASK_PAGES: usize = 40;
-/// Tasks whose comments are asked for at once: a fifth of the smallest rate limit (contract clickup 8.5).
+/// Tasks whose comments are requested together: a fifth of the smallest rate limit (contract clickup 8.5).
 const AT_ONCE: usize = 20;
-/// When the next of them are.
+/// The delay before the next of them.
 const GO_ON_AFTER: Duration = Duration::from_secs(60);
-/// Tasks whose comments one poll asks for in all.
+/// Tasks whose comments are requested per poll.
 const ROUND: usize = 100;
-/// Comments older than this are no news, however long nobody listened. They are known for longer than that
+/// The age from which comments cause no notice, even after a long outage. Known comments are stored for longer
 /// (`store::prune`).
 const OLD_NEWS: chrono::Duration = chrono::Duration::days(14);
 
-/// Tasks of one poll whose comments are still to be asked for.
+/// Tasks of one poll whose comments are still to be requested.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     begun: DateTime<Utc>,
@@ -52,7 +52,7 @@ impl Round {
 }
 
 impl Mirrored {
-    /// Resolves when it is time for the next tasks of a round that was not done with.
+    /// Resolves when an unfinished round continues.
     pub(super) async fn goes_on(&self) {
         self.unasked.notified().await;
         tokio::time::sleep(GO_ON_AFTER).await;
@@ -60,8 +60,8 @@ impl Mirrored {
 }
 
 impl Inner {
-    /// After a walk through a container that began at `begun`: reads what was written in it, where that can be had
-    /// together; else its new tasks are among those to ask for from now on.
+    /// Runs after a walk through a container that began at `begun`. Reads its new comments if they can be listed
+    /// together; otherwise adds its new tasks to those whose comments are requested.
     pub(super) async fn comments(
         &self,
         mirrored: &Mirrored,
@@ -89,7 +89,7 @@ impl Inner {
         }
     }
 
-    /// Finds out where to begin: what is there already is told to nobody.
+    /// Finds the starting point: existing comments cause no notice.
     async fn first_comments(
         &self,
         mirrored: &Mirrored,
@@ -103,7 +103,7 @@ impl Inner {
         let (here, now) = (container.clone(), self.clock.now());
         self.store
             .write(move |tx| {
-                // Others of the same second may follow.
+                // Other comments of the same second may follow.
                 for comment in listed.comments {
                     if let What::Commented { id, .. } = &comment.act.what
                         && comment.act.at >= newest
@@ -128,7 +128,7 @@ impl Inner {
         place: Place,
     ) -> Result<(), String> {
         let reader = &mirrored.mirror.reader;
-        // Of a repository without any there is no newest.
+        // A repository without comments has no newest one.
         let since = (place.read - OVERLAP).max(DateTime::UNIX_EPOCH);
         let mut read = place.read;
         let mut page: Option<String> = None;
@@ -146,7 +146,7 @@ impl Inner {
                 container.clone(),
                 Place {
                     read,
-                    // One that was written before, and edited since, may be on a page that is still to come.
+                    // A comment that was written earlier and edited since may be on a later page.
                     news: match is_all {
                         true => read - OVERLAP,
                         false => place.news,
@@ -169,8 +169,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Asks for the comments of the next tasks of a round, where that has to be done one by one; what is left waits for
-    /// [`Mirrored::goes_on`].
+    /// Requests the comments of the next tasks of a round, if comments are listed per task. [`Mirrored::goes_on`]
+    /// continues the rest.
     pub(super) async fn conversations(
         &self,
         mirrored: &Mirrored,
@@ -222,7 +222,7 @@ impl Inner {
                     found.extend(listed.comments);
                     page = listed.next;
                 }
-                // Gone or out of sight: what has become of the task, the walks find out.
+                // Gone or hidden: walks find out which.
                 Err(WriteError::Refused { why, .. }) => {
                     tracing::debug!(task = conversation.key.as_str(), "no comments: {why}");
                     page = None;
@@ -251,7 +251,7 @@ impl Inner {
             .map_err(in_words)
     }
 
-    /// Applies comments, oldest first, of which those since `news` are. A task that is not known yet is read before.
+    /// Applies comments, oldest first; those from `news` on cause notices. A missing task is read before.
     async fn hear(
         &self,
         mirrored: &Mirrored,
@@ -283,7 +283,7 @@ impl Inner {
             let asked_at = self.clock.now();
             match mirrored.mirror.writer.read(&key).await {
                 Ok(task) => drop(read.insert(key, (asked_at, task))),
-                // Not ours to tell of.
+                // Its comments cause no notices here.
                 Err(WriteError::Refused { .. }) => {}
                 Err(error) => return Err(error.to_string()),
             }

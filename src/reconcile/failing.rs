@@ -1,15 +1,15 @@
-//! When a poll that fails is logged: at once, at each new reason, then at growing intervals. A source that is away for a
-//! day would otherwise fill the log.
+//! The log throttle for failed polls: the first failure, each new reason, then growing intervals. Otherwise a source
+//! that is down for a day would fill the log.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The first interval; each further one is twice as long.
+/// The first interval; each further one doubles.
 const AGAIN_FIRST: TimeDelta = TimeDelta::minutes(10);
 const AGAIN_MAX: TimeDelta = TimeDelta::hours(6);
-/// New reasons that are logged at once while it fails. Some reasons have a time in them and are new at each poll.
+/// New reasons that are logged at once during a failure. Some reasons contain a time and are new at each poll.
 const REASONS: usize = 8;
 
-/// The polls of one source that failed in a row.
+/// Consecutive failed polls of one source.
 #[derive(Debug, Default)]
 pub struct Failing {
     of: Option<Row>,
@@ -18,15 +18,14 @@ pub struct Failing {
 #[derive(Debug)]
 struct Row {
     since: DateTime<Utc>,
-    /// When it is logged again, and the interval after that.
+    /// The time of the next log line, and the interval after it.
     again_at: DateTime<Utc>,
     wait: TimeDelta,
     told: Vec<String>,
 }
 
 impl Failing {
-    /// A poll has ended. Returns for how long it fails or has failed, as the end of a sentence, where that is to be
-    /// logged.
+    /// Handles the end of a poll. Returns the duration of the failure as the end of a sentence, if a line is due.
     pub fn went(&mut self, now: DateTime<Utc>, error: Option<&str>) -> Option<String> {
         let Some(why) = error else {
             return self.of.take().map(|row| lasting(now - row.since));
@@ -71,7 +70,7 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
     }
 
-    /// The minutes at which something is logged, of polls that fail every minute for a day and a half.
+    /// The minutes with a log line, for polls that fail every minute for a day and a half.
     fn logged(why: impl Fn(i64) -> String) -> Vec<i64> {
         let mut failing = Failing::default();
         (0..2160)

@@ -1,4 +1,4 @@
-//! Where the pin goes after a `start`, and where it goes back to when something is undone.
+//! Moves the pin after a `start`, and back after an undo.
 
 use chrono::{DateTime, Utc};
 
@@ -22,16 +22,16 @@ pub struct Mover<'a> {
 }
 
 impl Mover<'_> {
-    /// Makes a task the current one, and remembers that this command did.
+    /// Makes a task the current one, and stores that this command did so.
     fn pin(&self, task: Option<i64>) -> DbResult<i64> {
-        // Whoever asks over HTTP sees the answer now; in Slack the message says since when.
+        // An HTTP client sees the answer now; in Slack the time of the message counts.
         let shown_at = (self.surface == Surface::Api).then_some(self.now);
         let pin = people::pin(self.tx, self.person.id, task, self.now, shown_at)?;
         operations::moved(self.tx, self.command, pin)?;
         Ok(pin)
     }
 
-    /// After a `start`, done or queued, its task is the current one.
+    /// After a `start`, done or queued, makes its task the current one.
     pub fn start(&self, task: Option<i64>, report: &Report) -> DbResult<Option<i64>> {
         let Some(task) = task else {
             return Ok(None);
@@ -45,7 +45,7 @@ impl Mover<'_> {
         }
     }
 
-    /// On from a task that is put off or gone, if it is the current one; says what is next.
+    /// Moves on from a snoozed or missing task if it is the current one, and reports the next task.
     pub fn leave(&self, task: i64, report: &mut Report) -> DbResult<Option<i64>> {
         let pins = people::pins(self.tx, self.person.id)?;
         if pins.last().and_then(|pin| pin.task) != Some(task) {
@@ -58,7 +58,7 @@ impl Mover<'_> {
         Ok(Some(pin))
     }
 
-    /// After an undo: where the person was before, unless they have moved on since. `task` is what was acted on.
+    /// After an undo, moves back to the earlier task unless the person has moved on. `task` is the undone command's.
     pub fn back(
         &self,
         undone: &Doing,
