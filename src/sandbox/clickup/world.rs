@@ -838,7 +838,7 @@ impl World {
         }
     }
 
-    /// Makes a delivery for each webhook that wants the event.
+    /// Makes a delivery for each webhook that subscribes to the event.
     pub fn tell(&mut self, event: &str, mut body: Value, place: Place) {
         body["event"] = json!(event);
         for hook in &self.hooks {

@@ -890,7 +890,7 @@ impl World {
         self.tell(repo, "issue_comment", action, by, extra);
     }
 
-    /// Makes a delivery for each hook of the repository that wants the event; all share one GUID (contract 9.2).
+    /// Makes a delivery for each hook of the repository that subscribes to the event; all share one GUID (contract 9.2).
     fn tell(&mut self, repo: u64, event: &str, action: &str, by: &str, mut payload: Value) {
         payload["action"] = json!(action);
         self.complete(repo, by, &mut payload);
