@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::*;
 
-/// Number 1 waits for number 2 and belongs to a client: without that it would be first.
+/// Number 1 waits for number 2. It has a client's label, so without the wait it would be first.
 fn one_waits_for_two() -> Setup {
     Setup::new().github_issues([
         json!({"title": "Deploy", "labels": ["client"], "body": "Blocked by #2\n", "updated_days_ago": 3}),

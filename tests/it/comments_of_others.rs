@@ -316,7 +316,7 @@ async fn a_comment_is_activity_even_where_it_does_not_move_the_task() {
 #[tokio::test]
 async fn nothing_that_did_not_change_is_listed_anew() {
     ivan_test(two_issues(), async |ivan| {
-        // Changes of the last two minutes may be incomplete, so the comment is not there yet.
+        // There is no comment here: recent ones would be listed again, because a listing may be incomplete.
         ivan.sync().await;
         ivan.sync().await;
         let journal = ivan.github().front().journal();

@@ -233,7 +233,7 @@ async fn lines_pasted_at_the_prompt_are_not_joined(#[case] before: &str, #[case]
 async fn lines_typed_while_an_answer_is_awaited_are_answered_after_it() {
     let mut terminal = Terminal::open();
     terminal.types("current\r!clickup slow\rdone\r");
-    // "Please wait" comes a moment later.
+    // The next lines are typed while the demo waits for this answer.
     terminal.shows("Ana  › done\n").await;
     terminal.types("comment on #7: nearly\r");
     terminal.types("li");

@@ -50,7 +50,7 @@ async fn what_was_typed_while_nobody_listened_is_acted_on_once() {
 #[tokio::test]
 async fn old_commands_are_listed_once_and_not_acted_on() {
     ivan_test(two_tasks(), async |ivan| {
-        // Only this story's history counts: no other one was read before.
+        // No history is read until the story has filled it.
         let unread = Fault::new(What::Hang).on("GET", "conversations.history");
         ivan.slack().front().fault(unread.always());
         let first = ivan.says(ANA, "current");
@@ -149,7 +149,7 @@ async fn operators_hear_at_once_of_a_webhook_that_is_suspended_while_the_daemon_
             .answers()
             .await
             .mentions("ClickUp sends to https://bot.example/webhooks/clickup again");
-        // Further deliveries are none: the harness fails on an extra message.
+        // Further deliveries are no reason: the harness fails on an extra message.
         ivan.clickup()
             .set_status("Write the runbook", "complete", BO_CLICKUP);
         ivan.until_deliveries_are_applied().await;

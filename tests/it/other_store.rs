@@ -435,7 +435,7 @@ async fn a_thread_under_a_message_that_the_store_does_not_know_is_not_the_curren
         for title in ["Renew cert", "Write the runbook", "Buy milk"] {
             ivan.clickup().task(title).is("to do");
         }
-        // With its name it is done. Under messages that the store has, or that have no answer, nothing changes.
+        // With a REF, a command works there as well.
         let cert = ivan.clickup().task("Renew cert").id().to_owned();
         ivan.says_under(ANA, &lost, &format!("done clickup:{cert}"))
             .settles()

@@ -549,7 +549,7 @@ async fn clean_stops_do_not_count() {
     .await;
 }
 
-/// Work that is not under way at the second end is not set aside, nor is work that waits behind it.
+/// Work that is not under way at the second end is not set aside, nor is work that waits behind other work.
 #[tokio::test]
 async fn what_waits_behind_another_is_not_under_way() {
     ivan_test(two_tasks().config(OPERATORS), async |ivan| {

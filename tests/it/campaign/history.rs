@@ -311,7 +311,7 @@ pub enum Step {
     /// Down for so many milliseconds.
     Down(System, u64),
     Limits(System),
-    /// The disk fills up, that many bytes past the end of the longest file; a command; and there is room again.
+    /// The disk fills up, that many bytes before the end of the longest file; a command; and there is room again.
     DiskFills {
         back: u64,
         command: Command,
