@@ -1,4 +1,4 @@
-//! `docs/conversation.svg`: the conversation of the README as a picture, drawn from what the demo prints.
+//! `docs/conversation.svg`: the conversation of the README as a picture, drawn from the output of the demo.
 //!
 //! `IVAN_PICTURES=write cargo test --test it picture::` draws it again.
 
