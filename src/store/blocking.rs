@@ -1,4 +1,4 @@
-//! What open tasks say about which comes before which → who waits for whom.
+//! Links between open tasks → the people who are blocked, and by which task.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::domain::blocking::{Pair, Waits, Who};
 use crate::domain::person::Person;
 use crate::domain::task::{Account, Link, Linked, RepoName, Source, TaskKey, Way};
 
-/// Who waits for whom now. Counted are tasks that are open, in a place that is followed, and not just being completed:
-/// of what is not mirrored nobody knows when it is finished, so it blocks nothing. An issue that was transferred is meant
-/// by its old name, too.
+/// The people who are blocked now. A link counts if its task is open, in a followed container, and not being completed.
+/// Tasks outside the mirror block nothing, since their completion is never reported. A transferred issue also matches
+/// by its old key.
 pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
     let told = told(connection)?;
     if told.is_empty() {
@@ -46,7 +46,7 @@ pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
     Ok(Waits::of(&pairs, &lookup.whose))
 }
 
-/// The open tasks that say something about others.
+/// The open tasks that have links to others.
 fn told(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<Link>)>> {
     connection
         .prepare_cached(&format!(
@@ -66,7 +66,7 @@ struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// The row of a task, if it is open here.
+    /// The row of a task, if the mirror has it open.
     fn open(&mut self, linked: &Linked) -> rusqlite::Result<Option<i64>> {
         let key = match linked {
             Linked::Task(key) => key.clone(),
@@ -99,7 +99,7 @@ impl Lookup<'_> {
         Ok(row.filter(|row| !self.leaving.contains(row)))
     }
 
-    /// Who waits if this task does: whoever it is assigned to, and where that is nobody, who made it.
+    /// The people who wait for this task: its assignees, or its creator if it has none.
     fn whose(&mut self, row: i64) -> rusqlite::Result<()> {
         if self.whose.contains_key(&row) {
             return Ok(());
@@ -241,7 +241,7 @@ mod tests {
             links: vec![link(Way::BlockedBy, number(7))],
             ..issue(8)
         };
-        // Assigned to nobody: whoever made it waits.
+        // No assignee: its creator waits.
         let issue_of_bo = Task {
             creator: Some(account("13", "bo")),
             links: vec![link(Way::BlockedBy, named("Acme/Widgets", 7))],
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(waits.people_waiting_for(a), 1);
     }
 
-    /// What is done to number 7, by which number 8 says that it is blocked; and whether it still is.
+    /// A change to number 7, which number 8 names as its blocker, and whether number 8 is still blocked.
     #[rstest]
     #[case::nothing(|_: &Connection, _: Task| (), true)]
     #[case::finished(|c: &Connection, seven: Task| { keep(c, &Task { status: Status::Done, ..seven }); }, false)]
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(waits(&connection).unwrap().is_blocked(eight), blocked);
     }
 
-    /// It lives on in acme/api as number 5.
+    /// The issue moves to acme/api as number 5.
     fn transfer(connection: &Connection, old: &Task, status: Status) {
         let new = Task {
             status,

@@ -1,19 +1,19 @@
-//! Values as they stand in a column, and as the rest of the store has them.
+//! Conversions between column values and Rust values.
 
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
 
-/// A time kept in milliseconds.
+/// Reads a time stored in milliseconds.
 pub(super) fn millis(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }
 
-/// A time kept in microseconds.
+/// Reads a time stored in microseconds.
 pub(super) fn micros(us: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(us).unwrap_or_default()
 }
 
-/// A value as it is kept in a column.
+/// Encodes a value as the JSON of a column.
 pub fn json<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }

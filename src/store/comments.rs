@@ -1,4 +1,4 @@
-//! Comments: which were heard of, so that each is told once, and how far polls of them have come.
+//! Comments: the known ones, so that each is reported once, and the progress of the polls for them.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -8,7 +8,7 @@ use super::tasks::FOLLOWED;
 use crate::domain::source::Container;
 use crate::domain::task::{Source, TaskKey};
 
-/// A comment is heard of; `false` if it was before, by whichever way.
+/// Records a comment; `false` if it was known already, from a webhook or a poll.
 pub fn hear(
     tx: &Connection,
     source: Source,
@@ -22,7 +22,7 @@ pub fn hear(
     Ok(heard > 0)
 }
 
-/// A task was commented on at `at`, by the source's clock.
+/// Records that a task was commented on at `at`, by the source's clock.
 pub fn commented_on(tx: &Connection, key: &TaskKey, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE tasks SET commented_ms = max(ifnull(commented_ms, ?3), ?3) WHERE source = ?1 AND source_key = ?2",
@@ -31,18 +31,18 @@ pub fn commented_on(tx: &Connection, key: &TaskKey, at: DateTime<Utc>) -> rusqli
     Ok(())
 }
 
-// ---------------------------------------------------------------- a whole container's
+// ---------------------------------------------------------------- a container's comments
 
-/// How far the polls of a container's comments have come, by the source's clock.
+/// The progress of the comment polls of a container, by the source's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Every change up to then was read.
+    /// Every change up to this time was read.
     pub read: DateTime<Utc>,
-    /// What was written before is no news: it was read, or was there before Ivan.
+    /// Older comments are no news: they were read, or are older than Ivan.
     pub news: DateTime<Utc>,
 }
 
-/// `None` while no poll has begun.
+/// `None` until the first poll has begun.
 pub fn place(connection: &Connection, container: &Container) -> rusqlite::Result<Option<Place>> {
     let place: Option<(Option<i64>, Option<i64>)> = connection
         .query_row(
@@ -60,7 +60,7 @@ pub fn place(connection: &Connection, container: &Container) -> rusqlite::Result
     })
 }
 
-/// Polls have come this far; never back.
+/// Moves the polls' progress forward, never back.
 pub fn move_place(tx: &Connection, container: &Container, to: Place) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE containers SET comments_ms = max(ifnull(comments_ms, ?3), ?3),
@@ -76,10 +76,10 @@ pub fn move_place(tx: &Connection, container: &Container, to: Place) -> rusqlite
     Ok(())
 }
 
-// ---------------------------------------------------------------- one task's
+// ---------------------------------------------------------------- one task's comments
 
-/// A walk that began at `begun` has met all tasks of a container. On those that are new here since the walk before, what
-/// was written since `overlap` before that walk is news. After the first walk nothing is: they have been asked for.
+/// Begins to follow the new tasks of a container after a full walk that began at `begun`. On a task that is new since
+/// the walk before, comments since `overlap` before that walk are news. After the first walk no comment is news.
 pub fn follow(
     tx: &Connection,
     container: &Container,
@@ -115,18 +115,18 @@ pub fn follow(
     Ok(())
 }
 
-/// A task whose comments are to be asked for.
+/// A task whose comments are to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     pub key: TaskKey,
-    /// What was written before is no news, by the source's clock.
+    /// Older comments are no news, by the source's clock.
     pub news: DateTime<Utc>,
-    /// The source's clock for the task's last change, as it is known now.
+    /// The source's time of the task's last known change.
     pub seen: DateTime<Utc>,
 }
 
-/// Tasks that somebody would be told about, not asked for since `round`: current ones first, then those that changed,
-/// then whoever waited longest. Of finished ones those in which something happened since `lately`.
+/// Tasks with a person to notify that were not polled since `round`: current ones first, then changed ones, then the
+/// longest unpolled. Finished tasks are included only if they changed since `lately`.
 pub fn due(
     connection: &Connection,
     source: Source,
@@ -167,7 +167,7 @@ pub fn due(
         .collect()
 }
 
-/// The comments of a task were asked for at `now`; what was written before `news` has been read.
+/// Records that the comments of a task were fetched at `now`; those older than `news` have been read.
 pub fn asked(
     tx: &Connection,
     conversation: &Conversation,
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// A list with tasks of these ids: assigned to Bo, pinned by Ana, made by her through Ivan, and nobody's.
+    /// A list with tasks of these ids: assigned to Bo, pinned by Ana, made by her through Ivan, and unassigned.
     fn inbox() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
@@ -252,14 +252,14 @@ mod tests {
         );
         assert_eq!(asked_for(&store, 1), ["pinned", "bos", "made"]);
         let change = |sql| store.execute_batch(sql).unwrap();
-        // What changed goes before what waits, and behind what is current.
+        // A changed task goes before a waiting one, and after a current one.
         change("UPDATE tasks SET seen_ms = 1 WHERE source_key = 'made'");
         assert_eq!(asked_for(&store, 1), ["pinned", "made", "bos"]);
         let due = due(&store, Source::ClickUp, at(1), at(0), 10).unwrap();
         asked(&store, &due[1], at(0), at(1)).unwrap();
         assert_eq!(asked_for(&store, 1), ["pinned", "bos"]);
         assert_eq!(asked_for(&store, 2), ["pinned", "bos", "made"]);
-        // Done long ago: only the current one.
+        // Finished long ago: only the current task is left.
         change("UPDATE tasks SET status = 'done'");
         assert_eq!(asked_for(&store, 2), ["pinned"]);
         commented_on(&store, &TaskKey::clickup("bos"), at(1)).unwrap();

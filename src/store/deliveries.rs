@@ -1,4 +1,4 @@
-//! The inbox: webhook requests, kept before they are answered, and the secrets that they are signed with.
+//! The inbox: webhook requests, stored before they are answered, and the secrets that sign them.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -7,7 +7,7 @@ use super::slack_events::Kept;
 use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 
-/// A kept delivery that is not worked off.
+/// A stored delivery that is not processed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: i64,
@@ -15,7 +15,7 @@ pub struct Waiting {
     pub delivery: Delivery,
 }
 
-/// Keeps a delivery under its key. A duplicate changes nothing, handled or not: what is kept will be worked off.
+/// Stores a delivery under its key. A duplicate changes nothing: the stored one is, or will be, processed.
 pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Result<Kept> {
     let kept = tx.execute(
         "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -34,15 +34,15 @@ pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlit
     })
 }
 
-/// How much is read of the deliveries that wait.
+/// The limits of one read of waiting deliveries.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     pub deliveries: usize,
-    /// Of payloads. One delivery is read however long it is.
+    /// Bytes of payload. The first delivery is read however long it is.
     pub bytes: usize,
 }
 
-/// The oldest deliveries of a source that wait, after the one with id `after`.
+/// The oldest waiting deliveries of a source, after the one with id `after`.
 pub fn waiting(
     connection: &Connection,
     source: Source,
@@ -57,7 +57,7 @@ pub fn waiting(
     let mut rows = statement.query(params![after, source.as_str(), limit])?;
     let (mut waiting, mut bytes) = (Vec::new(), 0_usize);
     while let Some(row) = rows.next()? {
-        // SQLite reads a payload only where it is asked for.
+        // SQLite reads a payload only when the column is read.
         let length: i64 = row.get(4)?;
         bytes = bytes.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
         if bytes > page.bytes && !waiting.is_empty() {
@@ -77,7 +77,7 @@ pub fn waiting(
     Ok(waiting)
 }
 
-/// Marks a delivery worked off; `false` if it already was.
+/// Marks a delivery as processed; `false` if it already was.
 pub fn handle(
     tx: &Connection,
     id: i64,
@@ -91,7 +91,7 @@ pub fn handle(
     Ok(handled > 0)
 }
 
-/// It could not be worked off this time.
+/// Records that a delivery could not be processed this time.
 pub fn failed(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE deliveries SET attempts = attempts + 1, result = ?2 WHERE id = ?1",
@@ -100,7 +100,7 @@ pub fn failed(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// How many deliveries wait.
+/// The number of waiting deliveries.
 pub fn count_waiting(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM deliveries WHERE handled_ms IS NULL",
@@ -109,7 +109,7 @@ pub fn count_waiting(connection: &Connection) -> rusqlite::Result<i64> {
     )
 }
 
-/// When the newest delivery of a source was kept.
+/// The time when the newest delivery of a source was stored.
 pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Option<DateTime<Utc>>> {
     let ms: Option<i64> = connection.query_row(
         "SELECT max(kept_ms) FROM deliveries WHERE source = ?1",
@@ -119,7 +119,7 @@ pub fn newest(connection: &Connection, source: Source) -> rusqlite::Result<Optio
     Ok(ms.map(super::columns::millis))
 }
 
-/// Remembers what a webhook signs with.
+/// Stores the secret that a webhook signs with.
 pub fn keep_hook(
     tx: &Connection,
     source: Source,
@@ -136,7 +136,7 @@ pub fn keep_hook(
     Ok(())
 }
 
-/// The secrets of a source's webhooks: of that one, or of all.
+/// The secrets of a source's webhooks: of the given one, or of all.
 pub fn secrets(
     connection: &Connection,
     source: Source,
@@ -150,7 +150,7 @@ pub fn secrets(
         .collect()
 }
 
-/// The addresses that webhooks were registered for.
+/// The URLs that webhooks were registered for.
 pub fn hook_urls(
     connection: &Connection,
     source: Source,
@@ -161,7 +161,7 @@ pub fn hook_urls(
         .collect()
 }
 
-/// Raises an alarm; `true` if it is news.
+/// Raises an alarm; `true` if it was not raised before.
 pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     Ok(tx.execute(
         "INSERT INTO alarms (about, since_ms) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
@@ -169,7 +169,7 @@ pub fn alarm(tx: &Connection, about: &str, now: DateTime<Utc>) -> rusqlite::Resu
     )? > 0)
 }
 
-/// Whether an alarm is raised.
+/// Whether this alarm is raised.
 pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM alarms WHERE about = ?1)",
@@ -178,7 +178,7 @@ pub fn is_alarm(connection: &Connection, about: &str) -> rusqlite::Result<bool> 
     )
 }
 
-/// Whether an alarm is raised whose name begins so.
+/// Whether any alarm with this name prefix is raised.
 pub fn is_alarm_of(connection: &Connection, about: &str) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM alarms WHERE substr(about, 1, length(?1)) = ?1)",
@@ -187,12 +187,12 @@ pub fn is_alarm_of(connection: &Connection, about: &str) -> rusqlite::Result<boo
     )
 }
 
-/// What an alarm about an answer that Slack refused is called, before Slack's code.
+/// The prefix of an alarm about a reply that Slack refused; Slack's error code follows.
 const GIVEN_UP: &str = "answer given up ";
-/// Such alarms are not raised again within this time, and shown for as long.
+/// How long such an alarm is shown, and not raised again.
 const GIVEN_UP_FOR: chrono::Duration = chrono::Duration::days(1);
 
-/// An answer was given up for this code of Slack's; `true` if none was within a day.
+/// Records that a reply was given up for this error code of Slack; `true` if that is the first within a day.
 pub fn given_up(tx: &Connection, code: &str, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     Ok(tx.execute(
         "INSERT INTO alarms (about, since_ms) VALUES (?1 || ?2, ?3)
@@ -206,7 +206,7 @@ pub fn given_up(tx: &Connection, code: &str, now: DateTime<Utc>) -> rusqlite::Re
     )? > 0)
 }
 
-/// For which of Slack's codes answers were given up within a day, and when the first was.
+/// Slack's error codes for which replies were given up within a day, each with its first time.
 pub fn lately_given_up(
     connection: &Connection,
     now: DateTime<Utc>,
@@ -223,7 +223,7 @@ pub fn lately_given_up(
         .collect()
 }
 
-/// Ends an alarm; since when it was raised, if it was.
+/// Ends an alarm and returns the time when it was raised, if it was.
 pub fn all_well(tx: &Connection, about: &str) -> rusqlite::Result<Option<DateTime<Utc>>> {
     tx.query_row(
         "DELETE FROM alarms WHERE about = ?1 RETURNING since_ms",

@@ -1,4 +1,4 @@
-//! What people's commands had for an effect, and which of them was taken back: what `undo` looks through.
+//! The effects of people's commands and the commands that were undone, for `undo`.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,16 +11,16 @@ use crate::domain::operation::Write;
 use crate::domain::person::PersonId;
 use crate::domain::task::TaskKey;
 
-/// How many of somebody's newest commands are looked through.
+/// How many of a person's newest commands are searched.
 const LOOKED_THROUGH: i64 = 50;
 
-/// A snooze, as its command keeps it for `undo`.
+/// A snooze, stored with its command for `undo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snoozed {
     /// The row of the task.
     pub task: i64,
     pub until: DateTime<Utc>,
-    /// Until when it was put off before.
+    /// The end of the snooze that was set before.
     pub before: Option<DateTime<Utc>>,
 }
 
@@ -30,10 +30,10 @@ pub struct Doing {
     pub command: i64,
     pub verb: String,
     pub typed_at: DateTime<Utc>,
-    /// When it had its outcome; `None` while it has none.
+    /// The time of its outcome; `None` while it has none.
     pub settled_at: Option<DateTime<Utc>>,
     pub snoozed: Option<Snoozed>,
-    /// The pin that it moved on to.
+    /// The pin that this command set.
     pub next_pin: Option<i64>,
     pub undone: bool,
     /// Its newest report, as JSON.
@@ -60,7 +60,7 @@ fn doing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Doing> {
     })
 }
 
-/// Somebody's newest commands that are not undone, newest first.
+/// A person's newest commands that are not undone, newest first.
 pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec<Doing>> {
     connection
         .prepare_cached(&format!(
@@ -72,7 +72,7 @@ pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec
         .collect()
 }
 
-/// One command of somebody's.
+/// One command of a person.
 pub fn of(
     connection: &Connection,
     person: PersonId,
@@ -87,7 +87,7 @@ pub fn of(
         .optional()
 }
 
-/// Somebody's last command that completed this task, or is about to, undone or not.
+/// A person's last command that completed this task or is about to, undone or not.
 pub fn completion(
     connection: &Connection,
     person: PersonId,
@@ -108,7 +108,7 @@ pub fn completion(
         .optional()
 }
 
-/// What a command of undoing takes back.
+/// The command that this `undo` takes back.
 pub fn undone_by(connection: &Connection, undo: i64) -> rusqlite::Result<Option<Doing>> {
     connection
         .query_row(
@@ -119,7 +119,7 @@ pub fn undone_by(connection: &Connection, undo: i64) -> rusqlite::Result<Option<
         .optional()
 }
 
-/// Whether somebody has undone anything since.
+/// Whether a person has undone anything since then.
 pub fn has_undone(
     connection: &Connection,
     person: PersonId,
@@ -134,7 +134,7 @@ pub fn has_undone(
     )
 }
 
-/// `undo` takes `command` back; it is found no more by the next one.
+/// Marks `command` as undone by `undo`, so that the next `undo` skips it.
 pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET undone_by = ?2 WHERE id = ?1",
@@ -143,7 +143,7 @@ pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// It could not be taken back: the command that stands as it was, if it was one that can be undone.
+/// Clears that mark after an `undo` failed, and returns the command, if there was one.
 pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<Option<i64>> {
     tx.query_row(
         "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1 RETURNING id",
@@ -153,7 +153,7 @@ pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<Option<i64>> {
     .optional()
 }
 
-/// Whether a command was taken back, or is about to be.
+/// Whether a command was undone, or is about to be.
 pub fn is_undone(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND undone_by IS NOT NULL)",
@@ -162,7 +162,7 @@ pub fn is_undone(connection: &Connection, command: i64) -> rusqlite::Result<bool
     )
 }
 
-/// A command that put a task off.
+/// Stores the snooze that a command set.
 pub fn snoozed(tx: &Connection, command: i64, snoozed: &Snoozed) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET snoozed = ?2 WHERE id = ?1",
@@ -171,8 +171,8 @@ pub fn snoozed(tx: &Connection, command: i64, snoozed: &Snoozed) -> rusqlite::Re
     Ok(())
 }
 
-/// Cancels what of a command was certainly never sent; what may have been is only looked for any more. How many were
-/// cancelled.
+/// Cancels the operations of a command that were certainly never sent, and returns their number. Those that may have
+/// been sent are only looked up from now on.
 pub fn withdraw(tx: &Connection, command: i64, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     tx.execute(
         "UPDATE operations SET withdrawn = 1 WHERE command_id = ?1 AND state = 'pending' AND interrupted = 1",
@@ -185,8 +185,8 @@ pub fn withdraw(tx: &Connection, command: i64, now: DateTime<Utc>) -> rusqlite::
     )
 }
 
-/// Whether a change of this task at `at`, by the source's clock, is ours: one that `is_it` knows was made here around
-/// then, or is under way; or it takes one back.
+/// Whether a change of this task at `at`, by the source's clock, is ours. It is if `is_it` accepts a change that was
+/// made here around then or is under way, or the reversal of one.
 pub fn changes(
     connection: &Connection,
     key: &TaskKey,
@@ -204,7 +204,7 @@ pub fn changes(
     while let Some(row) = rows.next()? {
         let change = match from_json(row, 0)? {
             Write::Change { change, .. } => Some(change),
-            // What stands beside a change is what makes it as it was.
+            // The reversal is stored beside the operation that it reverses.
             _ => row
                 .get::<_, Option<String>>(1)?
                 .and_then(|back| serde_json::from_str(&back).ok()),
@@ -216,7 +216,7 @@ pub fn changes(
     Ok(false)
 }
 
-/// Whether the deletion of this task at `at` is ours: of one that we had made.
+/// Whether the deletion of this task at `at` is ours: the undo of a creation.
 pub fn deletes(
     connection: &Connection,
     key: &TaskKey,
@@ -235,7 +235,7 @@ pub fn deletes(
     )
 }
 
-/// Whether an opening of this task at `at`, by the source's clock, is ours: done here around then, or under way.
+/// Whether a reopening of this task at `at`, by the source's clock, is ours: done here around then, or under way.
 pub fn reopens(
     connection: &Connection,
     key: &TaskKey,

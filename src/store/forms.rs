@@ -1,4 +1,4 @@
-//! Forms that are open, and the messages that tasks were made from.
+//! Open forms, and the messages that tasks were made from.
 
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,10 +9,10 @@ use super::tasks::{self, Stored};
 use crate::domain::form::Origin;
 use crate::domain::operation::Write;
 
-/// How long Slack takes anything through a `response_url` (contract slack 2.4); a little less, for clocks differ.
+/// How long Slack accepts posts to a `response_url` (contract slack 2.4), less a minute for differing clocks.
 pub const URL_LIFE: Duration = Duration::minutes(29);
 
-/// Remembers where a form is to be answered.
+/// Stores the `response_url` that a form is answered through.
 pub fn keep_url(
     tx: &Connection,
     id: &str,
@@ -27,7 +27,7 @@ pub fn keep_url(
     Ok(())
 }
 
-/// Where a form of this person's is to be answered, once; `None` if that is not known, or over.
+/// Takes the `response_url` of this person's form, once; `None` if it is unknown or expired.
 pub fn take_url(
     tx: &Connection,
     id: &str,
@@ -42,16 +42,16 @@ pub fn take_url(
     .optional()
 }
 
-/// What became of a message that a task was made from.
+/// The state of a message that a task was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
-    /// It is there.
+    /// The task exists.
     Task(Box<Stored>),
-    /// It is asked for; its title.
+    /// The task was requested; its title.
     Asked(String),
 }
 
-/// What was made of this message; `None` if nothing was, or it is not there any more.
+/// The task made from this message; `None` if there is none, or not any more.
 pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
     let row: Option<(Option<i64>, Option<i64>)> = connection
         .query_row(
@@ -81,7 +81,7 @@ pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Resul
     )
 }
 
-/// A task is being made from this message.
+/// Records that a task is being made from this message.
 pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO made_from (channel, ts, command_id) VALUES (?1, ?2, ?3)
@@ -91,14 +91,14 @@ pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// What a command has made, if it was asked for from a message.
+/// Records the task that a command made, if it was requested from a message.
 pub fn is_made(tx: &Connection, command: i64, task: i64) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE made_from SET task_id = ?2 WHERE command_id = ?1")?
         .execute([command, task])?;
     Ok(())
 }
 
-/// Forgets addresses that Slack does not take any more, and messages that came to nothing.
+/// Removes expired URLs, and messages whose command made no task.
 pub fn prune(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<usize> {
     let old = (now - URL_LIFE).timestamp_millis();
     let mut taken = tx.execute("DELETE FROM reply_urls WHERE kept_ms < ?1", [old])?;

@@ -1,25 +1,25 @@
-//! Home tabs: who has opened theirs, and what was published there last.
+//! Home tabs: the people who have opened theirs, and the state that was published last.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// A Home tab as it is kept.
+/// A stored Home tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     pub user: String,
-    /// Why this person may not command.
+    /// Why this person may not give commands.
     pub refusal: Option<String>,
-    /// It is to be published whatever it shows.
+    /// Whether it is to be published even if its content is unchanged.
     pub due: bool,
-    /// Hand it back to [`published`].
+    /// The version to pass to [`published`].
     pub version: i64,
-    /// Of what was published last.
+    /// The digest of the view that was published last.
     pub digest: Option<String>,
-    /// Slack's, of the same.
+    /// Slack's hash of the same view.
     pub hash: Option<String>,
 }
 
-/// Somebody opened their Home tab.
+/// Records that a person opened their Home tab.
 pub fn opened(
     tx: &Connection,
     user: &str,
@@ -36,7 +36,7 @@ pub fn opened(
     Ok(())
 }
 
-/// The DM of somebody who has opened their Home tab.
+/// The DM of a person who has opened their Home tab.
 pub fn dm(connection: &Connection, user: &str) -> rusqlite::Result<Option<String>> {
     let dm = connection
         .query_row("SELECT dm FROM homes WHERE user_id = ?1", [user], |row| {
@@ -66,7 +66,7 @@ pub fn since(connection: &Connection, since: DateTime<Utc>) -> rusqlite::Result<
         .collect()
 }
 
-/// What was asked for up to `version` stands there. Without a digest nothing does: Slack does not take it.
+/// Records that the tab is published up to `version`. Without a digest it is empty, because Slack refuses it.
 pub fn published(
     tx: &Connection,
     user: &str,

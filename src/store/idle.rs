@@ -1,14 +1,14 @@
-//! Whether the daemon still has to act on something, or to say something.
+//! Whether the daemon still has work to do or a message to send.
 
 use rusqlite::Connection;
 
 use super::{messages, operations};
 use crate::domain::task::Source;
 
-/// Whether nothing that is kept will lead to a message by itself: every Slack event and delivery is handled, every command
-/// is answered or reported as queued, every message is posted, and every Home tab is published.
+/// Whether no stored row will lead to a message by itself: every Slack event and delivery is handled, every command is
+/// answered or reported as queued, every message is posted, and every Home tab is published.
 ///
-/// Left out are queued operations, deliveries whose source has failed to answer, and deliveries of the sources in `without`.
+/// Queued operations do not count, nor do deliveries whose source has failed to answer or is in `without`.
 pub fn is_idle(connection: &Connection, without: &[Source]) -> rusqlite::Result<bool> {
     let to_act_on: bool = connection
         .prepare_cached(
@@ -49,7 +49,7 @@ mod tests {
     use crate::store::migrate::{MIGRATIONS, migrate};
     use crate::store::{deliveries, homes, slack_events};
 
-    /// Each of what is still to be done or said, and its end.
+    /// Adds each kind of unfinished work, and ends it.
     #[test]
     fn it_is_idle_when_all_is_done_and_said() {
         let mut connection = Connection::open_in_memory().unwrap();

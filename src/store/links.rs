@@ -1,4 +1,4 @@
-//! Accounts at the sources and whose they are; `linked_people` shows them beside the people.
+//! Accounts at the sources and the people they belong to. The view `linked_people` joins them to the people.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,8 +8,8 @@ use crate::domain::link::{Link, Origin};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Account, Source};
 
-/// Makes the table agree with what `people` has from `bot.toml`, which wins: over what was typed, and over what another
-/// person has of it. Ids and names that were learned stay where the configuration did.
+/// Aligns the table with the accounts of `people` from `bot.toml`. These win over accounts that were typed, and over
+/// another person's claim to them. Learned ids and names stay where the configured account is the same.
 pub fn configure(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute_batch(
         "DELETE FROM links WHERE origin = 'bot.toml' AND configured IS NOT
@@ -31,7 +31,7 @@ pub fn configure(tx: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// What a person has at a source; `None`: nobody ever said anything.
+/// A person's account at a source; `None` if nothing about it was ever recorded.
 pub fn of(
     connection: &Connection,
     person: PersonId,
@@ -59,7 +59,7 @@ fn link(source: Source, row: &Row<'_>) -> rusqlite::Result<Link> {
     })
 }
 
-/// The name of somebody else who has this account.
+/// The name of another person who has this account.
 pub fn owner_besides(
     connection: &Connection,
     person: PersonId,
@@ -79,7 +79,7 @@ pub fn owner_besides(
         .optional()
 }
 
-/// Gives an account to a person. Whoever had it and is not in `bot.toml` any more loses it.
+/// Gives an account to a person. A former owner who is no longer in `bot.toml` loses it.
 pub fn set(
     tx: &Connection,
     person: PersonId,
@@ -110,7 +110,7 @@ pub fn set(
     Ok(())
 }
 
-/// A person wants no account there.
+/// Records that a person wants no account there.
 pub fn unlink(
     tx: &Connection,
     person: PersonId,
@@ -125,7 +125,7 @@ pub fn unlink(
     Ok(())
 }
 
-/// The source was asked about a person's account, and told this of it.
+/// Records the source's response about a person's account.
 pub fn told(
     tx: &Connection,
     person: PersonId,
@@ -148,7 +148,7 @@ pub fn told(
     Ok(())
 }
 
-/// An account was seen at its source: what it is called now, and the id behind a login that bot.toml gives.
+/// Updates an account that its source reported: its current name, and the id of a login from `bot.toml`.
 pub fn seen(tx: &Connection, source: Source, account: &Account) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE links SET name = ?3 WHERE source = ?1 AND account_id = ?2 AND name IS NOT ?3",
@@ -252,7 +252,7 @@ mod tests {
         let ana = [someone("Ana", Some("ana"), None)];
         people::configure(&tx, &ana).unwrap();
         seen(&tx, Source::GitHub, &account("31", "Ana")).unwrap();
-        // Renamed, and somebody else has the old login.
+        // Ana is renamed, and another person takes the old login.
         seen(&tx, Source::GitHub, &account("31", "ana-lee")).unwrap();
         seen(&tx, Source::GitHub, &account("99", "ana")).unwrap();
         people::configure(&tx, &ana).unwrap();
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(called(&tx, "Ana").github_id, None);
         people::configure(&tx, &[someone("Ana", None, None)]).unwrap();
         assert_eq!(called(&tx, "Ana").github, None);
-        // Without [[people]] nobody has accounts of their own.
+        // Without [[people]] no person has an account of their own.
         people::configure(&tx, &[]).unwrap();
         assert!(
             people::present(&tx)
@@ -304,7 +304,7 @@ mod tests {
             (link.origin, link.by.as_deref()),
             (Origin::Unlinked, Some("Bo"))
         );
-        // Who is gone from bot.toml keeps no account from those who are there.
+        // A person removed from bot.toml keeps no account of those who are in it.
         set(
             &tx,
             bo,

@@ -1,4 +1,4 @@
-//! The log's table: rows are added, read, and forgotten by age.
+//! The table of the activity log: rows are added, read, and removed by age.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
@@ -8,7 +8,7 @@ use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};
 
-/// Something to write down.
+/// A new row of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry<'a> {
     pub at: DateTime<Utc>,
@@ -20,21 +20,21 @@ pub struct NewEntry<'a> {
     pub source: Option<Source>,
     /// The row of its task.
     pub row: Option<i64>,
-    /// Of a task that the mirror does not have, what it is called.
+    /// The title of a task that is not in the mirror.
     pub title: &'a str,
     pub task: Option<&'a Task>,
     pub change: Change,
     pub detail: Option<&'a str>,
 }
 
-/// What of it is wanted.
+/// The filter of a listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Only what this person did.
+    /// Only activity of this person.
     pub person: Option<PersonId>,
-    /// Only of the task of this row.
+    /// Only activity on the task of this row.
     pub task: Option<i64>,
-    /// Only what was written down before the entry of this number.
+    /// Only entries before the one with this number.
     pub before: Option<i64>,
     pub limit: usize,
 }
@@ -67,14 +67,14 @@ pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqli
     Ok(())
 }
 
-/// Whether an entry of that number is of that time. In another store, or in an older copy, it is another one.
+/// Whether the entry with this number has this time. In another store, or an older copy, it has another.
 pub fn is_entry(connection: &Connection, id: i64, at_ms: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM log WHERE id = ?1 AND at_ms = ?2)")?
         .query_row([id, at_ms], |row| row.get(0))
 }
 
-/// What was done, newest first.
+/// The matching entries, newest first.
 pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Entry>> {
     connection
         .prepare_cached(
@@ -96,7 +96,7 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
         .collect()
 }
 
-/// Forgets what was written down before then, and for good: the horizon says since when the log is whole.
+/// Removes entries from before that time and moves the horizon, the time since when the log is complete.
 pub fn forget(tx: &Connection, before: DateTime<Utc>, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "UPDATE log_horizon SET before_ms = ?1 WHERE before_ms < ?1",
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(forget(&connection, at(35), 2).unwrap(), 2);
         assert_eq!(forget(&connection, at(35), 2).unwrap(), 1);
         assert_eq!(forget(&connection, at(35), 2).unwrap(), 0);
-        // A retention that was made longer brings nothing back.
+        // A longer retention does not bring entries back.
         assert_eq!(forget(&connection, at(5), 2).unwrap(), 0);
         let horizon: i64 = connection
             .query_row("SELECT before_ms FROM log_horizon", [], |row| row.get(0))

@@ -1,4 +1,4 @@
-//! What is said in Slack, each message a place in its conversation from the moment that it is owed.
+//! Messages to Slack. Each takes its place in its conversation as soon as it is owed.
 
 use std::collections::BTreeSet;
 
@@ -12,56 +12,56 @@ use crate::domain::card::{Part, card_of, told, undo_button};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
-/// Cards of a task are made again in so many of its newest messages; older ones say what was true then.
+/// The cards of a task are redrawn in this many of its newest messages. Older ones keep their last state.
 const REDRAWN_MAX: i64 = 20;
-/// So often they are made again by one address: the answer to the press that brought it needs it, too.
+/// How often one `response_url` is used for a redraw: the answer to the press needs posts of it, too.
 const REDRAWN_BY_ADDRESS: i64 = 2;
 
-/// A message that is owed; its words may not be known yet.
+/// A message that is owed. Its words may not be known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Draft {
     pub channel: String,
     pub thread: Option<String>,
     pub person: Option<PersonId>,
     pub command: Option<i64>,
-    /// A pin that people see with this message.
+    /// The pin that people see with this message.
     pub pin: Option<i64>,
     pub list: Option<i64>,
     /// The task that it is about.
     pub about: Option<i64>,
     pub words: Option<Words>,
-    /// What stands there besides the words.
+    /// Its content besides the words.
     pub parts: Vec<Part>,
-    /// Only the person sees it, by this address.
+    /// The `response_url` of an ephemeral message.
     pub reply_url: Option<ReplyUrl>,
-    /// The Slack id of the one who sees it so.
+    /// The Slack id of the only person who sees it.
     pub whisper_to: Option<String>,
-    /// What it says of something made is for the whole channel.
+    /// Whether a successful creation is announced to the whole channel.
     pub in_channel: bool,
-    /// The Slack id of the one whom it answers.
+    /// The Slack id of the person whom it answers.
     pub asked_by: Option<String>,
-    /// Said by an address, a good outcome takes the place of what was pressed.
+    /// Whether a successful outcome replaces the pressed message, if it is sent through a `response_url`.
     pub replaces: bool,
-    /// The `uid` of what was pressed, if its place is taken and we know it.
+    /// The `uid` of the pressed message, if that is replaced and known.
     pub instead_of: Option<String>,
 }
 
-/// How a message is said so that only one person sees it: by an address, a few times, never found again, and changed only
-/// by the address that a press on it brings (contract slack 2.4).
+/// The state of an ephemeral message. Its `response_url` takes a few posts and cannot be looked up later. Only the
+/// `response_url` of a later press can change the message (contract slack 2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whisper {
-    /// `None`: it was forgotten, for it is too old.
+    /// `None` if it was removed because it had expired.
     pub url: Option<ReplyUrl>,
-    /// How often the address was used.
+    /// How often the `response_url` was used.
     pub uses: u32,
-    /// What is said now is for the whole channel all the same.
+    /// Whether the current words are for the whole channel.
     pub public: bool,
-    /// What is said now takes the place of what was pressed.
+    /// Whether the current words replace the pressed message.
     pub replaces: bool,
     pub since: DateTime<Utc>,
 }
 
-/// Where an answer goes.
+/// The place that an answer goes to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Conversation {
     pub channel: String,
@@ -69,29 +69,29 @@ pub struct Conversation {
     pub thread: Option<String>,
 }
 
-/// A message to post, or to bring up to date.
+/// A message to post or to update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     pub id: i64,
-    /// Goes into the message's metadata: by it an ambiguous post is looked for before it is sent again.
+    /// Part of the message's metadata. An ambiguous post is looked up by it before it is sent again.
     pub uid: String,
     pub conversation: Conversation,
     pub words: Words,
     pub parts: Vec<Part>,
-    /// Counts the texts of this message; hand it back to `posted`.
+    /// Counts the texts of this message; to be passed to `posted`.
     pub version: i64,
-    /// Already posted under this `ts`: update it.
+    /// The `ts` of a posted message, which is to be updated.
     pub ts: Option<String>,
-    /// A post of it was begun, last then, and its answer never recorded: look for it in the history first (contract
-    /// slack 3.4).
+    /// The time of the last post whose answer was never recorded. The history is searched for it first (contract slack
+    /// 3.4).
     pub begun_at: Option<DateTime<Utc>>,
-    /// Only its cards are to be made again: nobody waits for it.
+    /// Whether only its cards are to be redrawn, which has low priority.
     pub redraw: bool,
-    /// Only one person sees it.
+    /// Set if it is ephemeral.
     pub whisper: Option<Whisper>,
 }
 
-/// Takes the next place in a conversation.
+/// Adds a message at the end of its conversation.
 pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
@@ -127,7 +127,7 @@ fn some_json(parts: &[Part]) -> rusqlite::Result<Option<String>> {
     (!parts.is_empty()).then(|| json(&parts)).transpose()
 }
 
-/// Remembers whose cards a message shows.
+/// Stores the tasks whose cards a message shows.
 fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM message_cards WHERE message_id = ?1")?
         .execute([id])?;
@@ -142,16 +142,16 @@ fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A message in which a card of a task stands.
+/// A message that shows the card of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub id: i64,
-    /// Who reads it, if it is one person.
+    /// Its reader, if that is one person.
     pub person: Option<PersonId>,
     pub parts: Vec<Part>,
 }
 
-/// The newest messages in which a card of this task stands, and which can be changed.
+/// The newest messages that show a card of this task and can be changed.
 pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<Standing>> {
     connection
         .prepare_cached(
@@ -171,17 +171,17 @@ pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<
         .collect()
 }
 
-/// Something that one person alone sees, or that stands where we cannot change it, in which they pressed a button.
+/// An ephemeral message, or one that we cannot update, in which a person pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pressed {
     pub id: i64,
     pub uid: String,
     pub parts: Vec<Part>,
-    /// No answer takes its place, now or soon.
+    /// Whether no answer replaces it, now or soon.
     pub stays: bool,
 }
 
-/// What was said by an address under that `uid` to that person, all of it.
+/// The ephemeral message with this `uid` to this person, if it is posted completely.
 pub fn whispered(
     connection: &Connection,
     uid: &str,
@@ -209,7 +209,7 @@ pub fn whispered(
         .optional()
 }
 
-/// It can be changed by this address, for a while.
+/// Stores the `response_url` of a press, by which the message can be changed for a while.
 pub fn addressed(
     tx: &Connection,
     id: i64,
@@ -223,7 +223,7 @@ pub fn addressed(
     Ok(())
 }
 
-/// The cards of one task are another's now.
+/// Moves the cards of one task to its successor.
 pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE OR REPLACE message_cards SET task_id = ?2 WHERE task_id = ?1",
@@ -232,8 +232,7 @@ pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()
     Ok(())
 }
 
-/// The cards of a message are others now, and so are its words where they say no more than the cards. Nobody waits for
-/// that.
+/// Replaces the cards of a message, and its words if they only repeat the cards. The update has low priority.
 pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
@@ -248,8 +247,8 @@ pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Whether the answer to a command has a button to undo it: from now on it has, or has not. What one person alone sees
-/// stays as it is. Whether anything is to be changed there.
+/// Adds or removes the undo button on the answer to a command; ephemeral answers stay as they are. Returns whether
+/// anything changed.
 pub fn offers_undo(tx: &Connection, command: i64, offers: bool) -> rusqlite::Result<bool> {
     let answer: Option<(i64, Vec<Part>)> = tx
         .query_row(
@@ -274,8 +273,7 @@ pub fn offers_undo(tx: &Connection, command: i64, offers: bool) -> rusqlite::Res
     Ok(true)
 }
 
-/// Tells somebody something unasked. A notice about the same task that still stands last in its conversation, and is
-/// younger than `within`, says both; else it is a message of its own.
+/// Adds a notice. It joins a notice about the same task that is last in its conversation and younger than `within`.
 pub fn notify(
     tx: &Connection,
     draft: &Draft,
@@ -315,7 +313,7 @@ pub fn notify(
     Ok(())
 }
 
-/// Gives the message of a command its words, new or instead of earlier ones; a pin that they show goes with them.
+/// Sets or replaces the words of a command's message, together with the pin that they show.
 pub fn say(
     tx: &Connection,
     command: i64,
@@ -339,11 +337,11 @@ pub fn say(
     }
 }
 
-/// What is to be done next in so many conversations: an update of what stands there, else its next message; and beside
-/// that a card to be made again. A message whose words are not known yet keeps those behind it waiting. What one person
-/// alone sees is a conversation of its own; once it has said that something waits, it has to say only how that ends.
+/// The next step of up to `at_most` conversations: an update of a posted message, else the next post. A redraw counts
+/// separately. A message without words yet holds back those after it. The ephemeral messages to a person are a
+/// conversation of their own; after a "waiting" message only the final outcome follows.
 ///
-/// It costs as much as what it returns, however many messages wait behind them.
+/// The cost depends on the number of results, not on the messages that wait behind them.
 pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Outgoing>> {
     let mut statement = connection.prepare_cached(OUTGOING)?;
     let mut rows = statement.query([])?;
@@ -410,7 +408,7 @@ const OUTGOING: &str = "
                  AND before.dropped IS NULL AND before.thread IS m.thread AND before.whisper_to IS m.whisper_to))
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
-/// A first post of that version is about to be sent.
+/// Records that the first post of a message is about to be sent, with this version.
 pub fn posting(tx: &Connection, id: i64, version: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1",
@@ -419,8 +417,8 @@ pub fn posting(tx: &Connection, id: i64, version: i64, now: DateTime<Utc>) -> ru
     Ok(())
 }
 
-/// A post whose outcome was unknown stands under `ts` since `shown_at`, as its version was then: the pin or list of that
-/// version counts from then on, whatever the message shows by now. The message is brought up to date afterwards.
+/// Records a post that was found under `ts` after its outcome was unknown, visible since `shown_at`. The pin or list of
+/// the version that was sent counts from then on. The message is updated afterwards.
 pub fn found(tx: &Connection, id: i64, ts: &str, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let version: Option<i64> = tx
         .query_row(
@@ -441,7 +439,7 @@ pub fn found(tx: &Connection, id: i64, ts: &str, shown_at: DateTime<Utc>) -> rus
     Ok(())
 }
 
-/// The message of that uid, if its post has begun and its outcome is unknown.
+/// The message with this `uid`, if its post has begun and its outcome is unknown.
 pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached(
@@ -451,13 +449,13 @@ pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option
         .optional()
 }
 
-/// The post was certainly not taken.
+/// Records that the post was certainly not accepted.
 pub fn not_posted(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     tx.execute("UPDATE messages SET begun_us = NULL WHERE id = ?1", [id])?;
     Ok(())
 }
 
-/// The address of a whisper is about to be used.
+/// Counts a use of the `response_url` before it is used.
 pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1",
@@ -466,7 +464,7 @@ pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A whisper that cannot be said is said in the DM of the one whom it is for.
+/// Moves an ephemeral message that cannot be sent to the DM of its reader.
 pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     let to: Option<Option<String>> = tx
         .query_row(
@@ -481,7 +479,7 @@ pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     moved_to_dm(tx, id, &user)
 }
 
-/// An answer in a channel that Slack does not take there is said in the DM of the one who asked. `false`: it is none.
+/// Moves an answer that Slack refuses in its channel to the DM of the asker; `false` if it is no such answer.
 pub fn say_to_its_asker(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
     let asker: Option<Option<String>> = tx
         .query_row(
@@ -507,8 +505,8 @@ fn moved_to_dm(tx: &Connection, id: i64, user: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Slack calls the conversation that a message stands in by this id: what goes to a person goes to their DM. That is
-/// remembered, and what else is to go to them goes there as well, in its turn.
+/// Stores Slack's id of the conversation of a message. If the message was addressed to a person's id, it now belongs to
+/// their DM, and so do their other messages.
 pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO dms (user_id, channel)
@@ -524,7 +522,7 @@ pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()
     Ok(())
 }
 
-/// People see `version` of the message since `shown_at`, and with it the pin or the list that it shows.
+/// Records that `version` of a message is visible since `shown_at`, with the pin or list that it shows.
 pub fn posted(
     tx: &Connection,
     id: i64,
@@ -559,7 +557,7 @@ pub fn posted(
     Ok(())
 }
 
-/// It is said outside of the thread that it was meant for.
+/// Moves a message out of its thread.
 pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
@@ -568,7 +566,7 @@ pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What stands there cannot be changed, and is forgotten: it is said anew, as another message.
+/// Has a message posted again under a new `uid`, because the posted one cannot be changed.
 pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET ts = NULL, begun_us = NULL, uid = ?2, posted_version = 0, redraw = 0 WHERE id = ?1",
@@ -577,8 +575,8 @@ pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Its cards cannot be made again: what stands there stays, and is left alone from now on. Only where it says that
-/// something waits, how that ends is still to be said. Another press on what one person alone sees brings another address.
+/// Gives up the redraw of a message whose posted version cannot be changed. If that says that a command waits, the
+/// outcome is still sent. For an ephemeral message, another press brings another `response_url`.
 pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET posted_version = max(posted_version, ?2),
@@ -593,7 +591,7 @@ pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Res
     Ok(())
 }
 
-/// Slack refuses it for good.
+/// Drops a message that Slack refuses for good.
 pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET dropped = ?2 WHERE id = ?1",
@@ -614,8 +612,8 @@ pub fn person(connection: &Connection, id: i64) -> rusqlite::Result<Option<Perso
     Ok(person.flatten().map(PersonId))
 }
 
-/// Whether an answer to somebody is still on its way, and with it perhaps a new current task; in one channel, or in any.
-/// What goes to them by their own id goes to their DM, whatever that is called.
+/// Whether an answer to a person, and with it perhaps a new current task, is still to be sent, in one channel or in
+/// any. Messages addressed to the person's own id count as messages to the DM.
 pub fn owed(
     connection: &Connection,
     person: PersonId,
@@ -633,15 +631,15 @@ pub fn owed(
         .query_row(params![person.0, channel], |row| row.get(0))
 }
 
-/// Whether a message tells, or is going to tell, the outcome of a command.
+/// Whether a command has a message for its outcome.
 pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)")?
         .query_row([command], |row| row.get(0))
 }
 
-/// The root of the thread in which a person is told more about a task: under the newest message about it that stands
-/// in their DM. What one person alone sees is no root: it has no id of Slack's. `None`: there is none.
+/// The root of the thread for news about a task: the newest message about it in the person's DM, or its thread. An
+/// ephemeral message is no root, because it has no `ts`. `None` if there is none.
 pub fn thread_about(
     connection: &Connection,
     channel: &str,
@@ -657,20 +655,20 @@ pub fn thread_about(
         .optional()
 }
 
-/// A message of ours that stands somewhere.
+/// A posted message of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stood {
-    /// The root of the thread that it is in.
+    /// The root of its thread.
     pub thread: Option<String>,
-    /// The task of this message: the one that it is about, else the only one that it shows. Words under it mean that task.
+    /// The task that it is about, or else the only one that it shows. Words in its thread mean this task.
     pub task: Option<i64>,
-    /// The same task, if the message is its card. Reactions mean a task on its card only.
+    /// The same task, if the message is its card. Reactions count only on the card of a task.
     pub card: Option<i64>,
-    /// It tells of one task and shows the card of another.
+    /// Whether it is about one task and shows the card of another.
     pub shows_another: bool,
 }
 
-/// Our message at this place. A notice to somebody who had never spoken to us was sent to their id, which is `user`.
+/// Our message at this place. A notice to a person without a known DM was sent to their id, `user`.
 pub fn standing_at(
     connection: &Connection,
     channel: &str,
@@ -708,7 +706,7 @@ pub fn standing_at(
         .optional()
 }
 
-/// Whether a post is under way there, whose `ts` is not recorded yet; `user` as in [`standing_at`].
+/// Whether a post is under way there whose `ts` is not recorded yet; `user` as in [`standing_at`].
 pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
@@ -719,7 +717,7 @@ pub fn is_posting(connection: &Connection, channel: &str, user: &str) -> rusqlit
         .query_row([channel, user], |row| row.get(0))
 }
 
-/// The first task that our answers in a thread are about: under a channel's `create`, what it made.
+/// The first task that our answers in a thread are about. Below a channel's `create` it is the created task.
 pub fn first_about(
     connection: &Connection,
     channel: &str,

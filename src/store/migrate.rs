@@ -8,11 +8,11 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_sch
 /// `application_id` in the header of every store: "Ivan" in ASCII. Stores from before the first schema lack it.
 const APPLICATION_ID: i64 = 0x4976_616e;
 
-/// Brings a database up to date; `user_version` says how many migrations have run.
+/// Brings a database up to date. `user_version` is the number of migrations that have run.
 ///
-/// What is missing shares one commit, and with it one wait for the disk. One that fails halfway has not happened, and
-/// those before it have. A database of a newer Ivan, of an Ivan from before the first release,
-/// or of another program is refused and not touched.
+/// All missing migrations share one commit, and so one wait for the disk. A migration that fails midway is rolled back;
+/// earlier ones stay. A database of a newer Ivan, of an Ivan from before the first release, or of another program is
+/// refused and left unchanged.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), String> {
     let found: usize = connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
@@ -63,7 +63,7 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
     done
 }
 
-/// One migration and its number: both or neither.
+/// Runs one migration and sets its number, both or neither.
 fn step(tx: &mut Transaction<'_>, number: usize, sql: &str) -> rusqlite::Result<()> {
     let step = tx.savepoint()?;
     step.execute_batch(sql)?;
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(tables, 0);
     }
 
-    /// Migrations that are still to come: the machinery adds what is missing, and keeps what is there.
+    /// Later migrations: the machinery adds the missing parts and keeps existing rows.
     #[test]
     fn a_later_migration_runs_once_on_a_store_with_rows() {
         let mut connection = Connection::open_in_memory().unwrap();

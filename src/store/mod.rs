@@ -1,7 +1,7 @@
-//! SQLite and all SQL: what must survive a `kill -9` goes through here (P1).
+//! SQLite and all SQL. Everything that must survive a `kill -9` goes through this module (P1).
 //!
-//! [`Store`] is the one concrete type; its methods sit in one file a table and are named for what the caller wants.
-//! Those that must happen together take a [`Tx`], which the single writer of `pool.rs` gives out.
+//! [`Store`] is the only store type. There is one file per table, and functions are named after the caller's purpose.
+//! Writes that belong together share a [`Tx`], which the single writer thread of `pool.rs` provides.
 
 pub mod blocking;
 mod columns;
@@ -33,8 +33,8 @@ pub mod tombstones;
 pub use pool::{Health, Signals, Store, StoreTrouble, Tx, Wake};
 pub use private::{keep_private, on_a_network};
 
-/// A connection to read from, for those that decide within a transaction.
+/// A connection to read from within a transaction.
 pub use rusqlite::Connection as Db;
-/// What a statement came to, inside of a transaction; outside of it there is [`StoreTrouble`].
+/// The result of a statement inside a transaction. Outside of one it is [`StoreTrouble`].
 pub type DbResult<T> = Result<T, DbError>;
 pub use rusqlite::Error as DbError;

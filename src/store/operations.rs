@@ -1,4 +1,4 @@
-//! Commands and the operations that they take: the outbox's table.
+//! Commands and their operations: the table of the outbox.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::domain::prose::Prose;
 use crate::domain::task::{Source, TaskKey};
 use crate::domain::undo::{Effect, ToUndo};
 
-/// Where a command came from.
+/// The side that a command came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
     Slack,
@@ -30,24 +30,24 @@ impl Surface {
     }
 }
 
-/// A command as it is committed.
+/// A command to be committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCommand {
     pub person: PersonId,
     pub surface: Surface,
     pub verb: &'static str,
     pub typed_at: DateTime<Utc>,
-    /// `Idempotency-Key`, and a fingerprint of the request that it came with.
+    /// The `Idempotency-Key`, and a fingerprint of its request.
     pub once: Option<(String, String)>,
 }
 
-/// A command as it is kept.
+/// A stored command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRow {
     pub id: i64,
     pub person: PersonId,
     pub surface: Surface,
-    /// By which of its ways; of what was written before that was kept, the surface alone.
+    /// How it was given. Rows older than this column have the surface only.
     pub via: Via,
     pub verb: String,
     pub typed_at: DateTime<Utc>,
@@ -58,7 +58,7 @@ pub struct CommandRow {
     pub report: Option<String>,
 }
 
-/// How far an operation is.
+/// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Pending,
@@ -67,7 +67,7 @@ pub enum State {
     Overtaken,
     Refused,
     GivenUp,
-    /// It followed another of its command that did not succeed, or was taken back before it was sent.
+    /// An earlier operation of its command did not succeed, or it was taken back before it was sent.
     Cancelled,
 }
 
@@ -82,7 +82,7 @@ impl State {
         State::Cancelled,
     ];
 
-    /// The word in the table, the API and metrics.
+    /// The name in the table, the API and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Pending => "pending",
@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-/// An operation as it is kept.
+/// A stored operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationRow {
     pub seq: i64,
@@ -106,20 +106,20 @@ pub struct OperationRow {
     pub state: State,
     pub attempts: u32,
     pub not_before: Option<DateTime<Utc>>,
-    /// The last failure, in words.
+    /// The last failure, as text.
     pub why: Option<String>,
     pub refusal: Option<Refusal>,
     pub outcome: Option<Outcome>,
     pub created_at: DateTime<Utc>,
-    /// When its next attempt will be, where that is certain: a rate limit, or its place in the line.
+    /// The time of its next attempt, if that is certain: after a rate limit, or by its place in the line.
     pub turn: Option<DateTime<Utc>>,
-    /// When it was last about to be sent.
+    /// The time just before it was last sent.
     pub sent_at: Option<DateTime<Utc>>,
-    /// It ended the process twice, or depends on one that did.
+    /// Whether it is set aside because it, or one that it depends on, ended the process twice.
     pub set_aside: bool,
 }
 
-/// Searches begin a few minutes before an operation does, for clocks differ: what ended so long before is out of reach.
+/// The margin for searches, which begin a few minutes before their operation because clocks differ.
 const CLAIMED_SINCE_BEFORE: chrono::Duration = chrono::Duration::hours(1);
 
 const COLUMNS: &str = "seq, id, command_id, lane, write, state, attempts, begun_us, interrupted, looks, not_before_ms, \
@@ -149,7 +149,7 @@ pub fn add_command(
     Ok(tx.last_insert_rowid())
 }
 
-/// The command of that uid: what a button to undo it names.
+/// The command with this uid, which undo buttons carry.
 pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT id FROM commands WHERE uid = ?1 AND uid <> ''")?
@@ -164,7 +164,7 @@ pub fn uid(connection: &Connection, command: i64) -> rusqlite::Result<String> {
         .query_row([command], |row| row.get(0))
 }
 
-/// By which way a command came.
+/// Records how a command was given.
 pub fn came_by(tx: &Connection, command: i64, via: Via) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET via = ?2 WHERE id = ?1",
@@ -223,7 +223,7 @@ pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<Comm
         .optional()
 }
 
-/// What there is to say about a command now; `settled` once that is final.
+/// Stores the current report of a command; `settled` if that is final.
 pub fn report(
     tx: &Connection,
     command: i64,
@@ -242,7 +242,7 @@ pub fn report(
     Ok(())
 }
 
-/// The pin has moved on for this command, to `pin`.
+/// Records that the person's pin has moved to `pin` for this command.
 pub fn moved(tx: &Connection, command: i64, pin: i64) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET moved = 1, next_pin = ?2 WHERE id = ?1",
@@ -251,7 +251,7 @@ pub fn moved(tx: &Connection, command: i64, pin: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Commands that nobody has been told anything about yet: after a restart they are told that they wait.
+/// Commands without any report. After a restart their people are told that they wait.
 pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     connection
         .prepare_cached(
@@ -287,7 +287,7 @@ pub fn add(
     Ok(())
 }
 
-/// Lanes with something to carry out.
+/// Lanes with pending operations.
 pub fn lanes(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached(
@@ -316,7 +316,7 @@ pub fn next_in_lane(connection: &Connection, lane: &str) -> rusqlite::Result<Opt
     Ok(Some(next))
 }
 
-/// What other operations mean for this one, which is about to be carried out.
+/// The facts about earlier operations that this one needs to be carried out.
 fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
     let mut past = row.operation.past.clone();
     match &row.operation.write {
@@ -331,7 +331,7 @@ fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
     Ok(past)
 }
 
-/// Our last completion of a task, by whomever it was asked.
+/// Our last completion of a task, for any person.
 fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
     let last: Option<(String, Outcome)> = connection
         .query_row(
@@ -349,10 +349,10 @@ fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<
     }))
 }
 
-/// No undo is looked up that lies further back: its operations may have been pruned.
+/// The answer for older operations, which may have been pruned.
 const NOT_KNOWN: ToUndo = ToUndo::Nothing("What it did is not known any more");
 
-/// What became of an operation that is to be taken back.
+/// The effect of an operation that is to be taken back.
 pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToUndo> {
     let Some(row) = by_id(connection, operation)? else {
         return Ok(NOT_KNOWN);
@@ -388,8 +388,8 @@ pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToU
     Ok(effect.map_or(NOT_KNOWN, ToUndo::Effect))
 }
 
-/// What other operations of the kind have made since this one was begun, and a while before: never its trace
-/// (design 10). On any task: one task can be meant by two keys.
+/// The traces of other operations of the same kind that ended after this one began, or a while before. None of them is
+/// its own trace (design 10). Any task counts, because two keys can mean the same task.
 fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<BTreeSet<String>> {
     let since = operation
         .begun_at
@@ -411,15 +411,15 @@ fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<B
         .collect()
 }
 
-/// What makes a task again as it was before a change, as it is kept beside the operation.
+/// Encodes the change that restores a task, to be stored beside the operation.
 pub fn back(change: &Change) -> String {
-    // It has no maps and no foreign types: there is nothing in it that JSON could not say.
+    // A `Change` has no maps and no foreign types, so JSON can encode all of it.
     json(change).unwrap_or_default()
 }
 
-/// The request is about to go out: from now on it may have been applied.
-/// If it `begins` with this, a search for its trace does so too, unless an earlier attempt has said that. `before` is what
-/// the source calls the task's state now. `false` if it was taken back: it is not to be sent.
+/// Records that the request is about to be sent and may take effect from now on. If it `begins` here and no earlier
+/// attempt did, the search for its trace begins here too. `before` is the source's current state of the task. `false`
+/// if it was taken back and must not be sent.
 pub fn about_to_send(
     tx: &Connection,
     seq: i64,
@@ -440,7 +440,7 @@ pub fn about_to_send(
     Ok(wanted > 0)
 }
 
-/// Whether an operation has no end yet: it may have been taken back since it was read.
+/// Whether an operation is still pending: it may have been taken back since it was read.
 pub fn is_pending(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations WHERE seq = ?1 AND state = 'pending')",
@@ -449,8 +449,8 @@ pub fn is_pending(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
     )
 }
 
-/// An attempt failed, and the next is not before then; `turn` is when it will be, if that is certain. `interrupted` says whether it, or one before, may have been applied. If none was, the next one
-/// that is sent is the first.
+/// Records a failed attempt. The next is not before `not_before`; `turn` is its time, if that is certain. `interrupted`
+/// says whether any attempt so far may have been applied. If not, the next one counts as the first.
 pub fn failed(
     tx: &Connection,
     seq: i64,
@@ -473,7 +473,7 @@ pub fn failed(
     Ok(())
 }
 
-/// It stands in its source's line of writes, and this is when its turn comes.
+/// Stores the time of its turn in the source's line of writes.
 pub fn has_turn(tx: &Connection, seq: i64, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET turn_ms = ?2 WHERE seq = ?1",
@@ -482,7 +482,7 @@ pub fn has_turn(tx: &Connection, seq: i64, at: DateTime<Utc>) -> rusqlite::Resul
     Ok(())
 }
 
-/// Why the first of a lane waits, and until when that is known: for those behind it, which nobody has tried yet.
+/// Why the first operation of a lane waits, and its time if known: used for those behind it, which were not tried yet.
 pub fn ahead_in_lane(
     connection: &Connection,
     lane: &str,
@@ -497,7 +497,7 @@ pub fn ahead_in_lane(
     Ok((why, turn.map(millis)))
 }
 
-/// Its trace was looked for and not found.
+/// Records that its trace was looked for and not found.
 pub fn looked(tx: &Connection, seq: i64, not_before: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET looks = looks + 1, not_before_ms = ?2 WHERE seq = ?1",
@@ -506,7 +506,7 @@ pub fn looked(tx: &Connection, seq: i64, not_before: DateTime<Utc>) -> rusqlite:
     Ok(())
 }
 
-/// How an operation ended.
+/// The end of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub state: State,
@@ -515,7 +515,7 @@ pub struct Ended {
     pub refusal: Option<Refusal>,
 }
 
-/// Records how an operation ended; `false` if what it claims to have made is another operation's.
+/// Records the end of an operation; `false` if its trace belongs to another operation.
 pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let trace = match &ended.outcome {
         Some(Outcome::Applied(written)) => written.trace.clone(),
@@ -548,7 +548,7 @@ pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusq
     Ok(true)
 }
 
-/// Of an operation that was given up: whether its last attempt may have been applied all the same.
+/// Records whether the last attempt of an operation that was given up may have been applied.
 pub fn perhaps_applied(tx: &Connection, seq: i64, perhaps: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET interrupted = ?2 WHERE seq = ?1",
@@ -557,7 +557,7 @@ pub fn perhaps_applied(tx: &Connection, seq: i64, perhaps: bool) -> rusqlite::Re
     Ok(())
 }
 
-/// Cancels what follows a failed operation of the same command, and says what that was.
+/// Cancels the operations that follow a failed one of the same command, and returns them.
 pub fn cancel_rest(
     tx: &Connection,
     command: i64,
@@ -587,7 +587,7 @@ pub fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<Opera
         .optional()
 }
 
-/// Tasks whose completion is asked for and not yet decided: they are offered to nobody.
+/// Tasks with a pending completion. They are left out of every queue.
 pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64>> {
     connection
         .prepare_cached(
@@ -599,8 +599,8 @@ pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64
         .collect()
 }
 
-/// Whether Ivan itself completed this task before and has not opened it again, so that "already complete" is no
-/// surprise; or is about to record that it did, or has given up not knowing.
+/// Whether Ivan completed this task and has not reopened it, so that "already complete" is no surprise. A completion
+/// that is under way, or was given up with an unknown outcome, counts too.
 pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations done
@@ -615,7 +615,7 @@ pub fn completed_here(connection: &Connection, key: &TaskKey) -> rusqlite::Resul
     )
 }
 
-/// How far the source's clock and ours may be apart.
+/// The largest difference assumed between the source's clock and ours.
 pub(super) const CLOCKS_APART: chrono::Duration = chrono::Duration::minutes(10);
 
 /// Whether a completion of this task at `at`, by the source's clock, is ours: done here around then, or under way.
@@ -639,8 +639,8 @@ pub fn completes(
     )
 }
 
-/// Whether a comment that the source tells of is ours: by the operation in its marker, by its id, or, where the answer
-/// to it is not recorded yet, by its text.
+/// Whether a comment at the source is ours: by the operation in its marker, by its id, or by its text while the
+/// response to its creation is not recorded.
 pub fn commented(
     connection: &Connection,
     key: &TaskKey,
@@ -673,7 +673,7 @@ pub fn commented(
     Ok(false)
 }
 
-/// Who had a task made through Ivan.
+/// The person who had a task created through Ivan.
 pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option<PersonId>> {
     connection
         .query_row(
@@ -685,7 +685,7 @@ pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Optio
         .optional()
 }
 
-/// Why the oldest operation that waits for a source has not been taken.
+/// Why the oldest operation that waits for a source was not accepted.
 pub fn trouble(connection: &Connection, source: Source) -> rusqlite::Result<Option<String>> {
     connection
         .query_row(
@@ -706,7 +706,7 @@ pub fn count_pending_of(connection: &Connection, person: PersonId) -> rusqlite::
     )
 }
 
-/// How many operations wait for an outcome.
+/// The number of operations without an outcome.
 pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM operations WHERE state = 'pending'",
@@ -715,7 +715,7 @@ pub fn count_pending(connection: &Connection) -> rusqlite::Result<i64> {
     )
 }
 
-/// A person's operations without an outcome, oldest first, and how many those are in all.
+/// A person's operations without an outcome, oldest first, and their total number.
 pub fn pending_of(
     connection: &Connection,
     person: PersonId,
@@ -740,7 +740,7 @@ pub fn pending_of(
     Ok((rows, count))
 }
 
-/// How many tasks a person has completed here since then, and has not taken that back.
+/// The number of tasks that a person has completed here since then, without the undone ones.
 pub fn completed_since(
     connection: &Connection,
     person: PersonId,

@@ -1,5 +1,5 @@
-//! Until when each source wants to be left alone, as it last said: a restart must not begin by asking all the same
-//! (contract github 5).
+//! The time until which each source asked for a pause. A restarted process must not call it earlier (contract github
+//! 5).
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::columns::{corrupt, millis};
 use crate::domain::task::Source;
 
-/// Keeps a source's pause; `None` forgets it.
+/// Stores a source's pause; `None` removes it.
 pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> rusqlite::Result<()> {
     match until {
         Some(until) => tx.execute(
@@ -20,7 +20,7 @@ pub fn keep(tx: &Connection, source: Source, until: Option<DateTime<Utc>>) -> ru
     .map(drop)
 }
 
-/// The pauses that are kept, over or not.
+/// All stored pauses, expired ones too.
 pub fn all(connection: &Connection) -> rusqlite::Result<Vec<(Source, DateTime<Utc>)>> {
     connection
         .prepare_cached("SELECT source, until_ms FROM pauses")?

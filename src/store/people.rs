@@ -1,4 +1,4 @@
-//! People, the pins they were shown, and what their list numbers mean.
+//! People, the pins that they were shown, and the tasks behind their list numbers.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -10,10 +10,10 @@ use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
 use crate::domain::receipts::Receipts;
 
-/// Pins and lists kept for each person: enough for every command that can still be under way.
+/// Pins and lists stored per person: enough for every command that can still be under way.
 const KEPT: i64 = 50;
 
-/// Somebody as `bot.toml` names them.
+/// A person as configured in `bot.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configured {
     pub name: String,
@@ -25,14 +25,14 @@ pub struct Configured {
 const COLUMNS: &str =
     "id, name, slack_id, github, clickup_id, zone, alone, github_id, clickup_name";
 
-/// The one person's name where `bot.toml` has no `[[people]]`.
+/// The name of the only person if `bot.toml` has no `[[people]]`.
 const ALONE: &str = "me";
 
-/// Makes the table agree with `bot.toml`: nobody there is one person who is everybody.
+/// Aligns the table with `bot.toml`. Without people there, one person stands for every user.
 ///
-/// A Slack id is the person, and whoever has none is their name. Another name for an id is another label; another id under a
-/// name is another person, who has nothing of the former. A row without an id is taken over by the first who has its name
-/// and an id that is new here.
+/// A person is identified by the Slack id, or by the name if there is none. A new name for an id is a new label. A new
+/// id under a name is a new person with no data of the former. A row without an id goes to the first person with its
+/// name and an id that is new here.
 pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()> {
     tx.execute("UPDATE people SET present = 0", [])?;
     let alone = Configured {
@@ -57,8 +57,7 @@ pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()>
         };
         rows.push((found, person));
     }
-    // Names may have been exchanged: those who are configured let theirs go, and whoever else has one keeps it with what
-    // tells them apart.
+    // Names may have been swapped: configured people release theirs first. Other rows with the same name get a suffix.
     for (row, _) in &rows {
         tx.execute(
             "UPDATE people SET name = char(1) || id WHERE id = ?1",
@@ -85,7 +84,7 @@ pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()>
             )?,
         };
     }
-    // What was to be told unasked to somebody who is configured no more is told to nobody.
+    // Notices to people who are no longer configured are dropped.
     tx.execute(
         "UPDATE messages SET dropped = 'its person is not configured any more'
          WHERE notice = 1 AND ts IS NULL AND begun_us IS NULL AND dropped IS NULL
@@ -121,7 +120,7 @@ pub fn by_id(connection: &Connection, id: PersonId) -> rusqlite::Result<Person> 
         .query_row([id.0], person)
 }
 
-/// Keeps the time zone that Slack says somebody is in.
+/// Stores the time zone that Slack reports for a person.
 pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET zone = ?2 WHERE id = ?1",
@@ -130,15 +129,15 @@ pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Resul
     Ok(())
 }
 
-/// Those whose time zone nobody has told yet, or who are in UTC.
+/// People whose time zone is unknown or UTC.
 pub fn without_zone(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
     let mut present = present(connection)?;
     present.retain(|person| person.zone == Tz::UTC);
     Ok(present)
 }
 
-/// Where somebody is told things: their DM, or their Slack id, which opens one. `None` for those who want no notices or
-/// have no Slack.
+/// The place for notices to a person: their DM, or their Slack id, which opens one. `None` if they want no notices or
+/// have no Slack id.
 pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT CASE WHEN muted THEN NULL ELSE ifnull(dm, slack_id) END FROM people WHERE id = ?1",
@@ -147,7 +146,7 @@ pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option
     )
 }
 
-/// Where somebody is told what they have asked to be told, notices wanted or not.
+/// The place for messages that a person asked for, whether they want notices or not.
 pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT ifnull(dm, slack_id) FROM people WHERE id = ?1",
@@ -156,7 +155,7 @@ pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Opt
     )
 }
 
-/// They have spoken to us in this DM; `true` if it is news.
+/// Records that a person wrote to us in this DM; `true` if it is new.
 pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
     let rows = tx.execute(
         "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
@@ -165,7 +164,7 @@ pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<boo
     Ok(rows > 0)
 }
 
-/// Whom a message was for is reached in this DM, where it stands, if nobody knew one.
+/// Stores the DM in which a message reached its person, unless one is known.
 pub fn reached_by(tx: &Connection, message: i64, dm: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET dm = ?2
@@ -175,7 +174,7 @@ pub fn reached_by(tx: &Connection, message: i64, dm: &str) -> rusqlite::Result<(
     Ok(())
 }
 
-/// They want notices, or none.
+/// Turns a person's notices off or on.
 pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET muted = ?2 WHERE id = ?1",
@@ -184,14 +183,14 @@ pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Whether they want none.
+/// Whether a person wants no notices.
 pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool> {
     connection.query_row("SELECT muted FROM people WHERE id = ?1", [id.0], |row| {
         row.get(0)
     })
 }
 
-/// How they want to learn of outcomes, if they have chosen.
+/// How a person wants to learn of outcomes, if they have chosen.
 pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
     let chosen: Option<String> = connection
         .prepare_cached("SELECT receipts FROM people WHERE id = ?1")?
@@ -199,7 +198,7 @@ pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Optio
     Ok(chosen.as_deref().and_then(Receipts::of))
 }
 
-/// They have chosen how they learn of outcomes, or that bot.toml is to choose.
+/// Stores how a person learns of outcomes; `None` for the default of bot.toml.
 pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET receipts = ?2 WHERE id = ?1",
@@ -208,7 +207,7 @@ pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> ru
     Ok(())
 }
 
-/// Whether anybody has chosen to learn of outcomes by reactions.
+/// Whether any person has chosen to learn of outcomes by reactions.
 pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM people WHERE present = 1 AND receipts = ?1)",
@@ -217,7 +216,7 @@ pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<boo
     )
 }
 
-/// Whose current task this is.
+/// The people whose current task this is.
 pub fn pinned_by(connection: &Connection, task: i64) -> rusqlite::Result<Vec<PersonId>> {
     connection
         .prepare_cached(
@@ -242,7 +241,7 @@ pub fn pins(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<Pin>>
         .collect()
 }
 
-/// Makes a task somebody's current one, or none if their queue is empty; `shown_at` if they can already see it.
+/// Sets a person's current task, or none if their queue is empty; `shown_at` if they can already see it.
 pub fn pin(
     tx: &Connection,
     id: PersonId,
@@ -270,8 +269,8 @@ pub fn pin(
     Ok(pin)
 }
 
-/// People can see a pin; the earliest time counts, which is not always the first that is heard of: a message that was
-/// posted just before a crash is found after it, when another has shown the same.
+/// Records that people can see a pin. The earliest time counts. It may be recorded late: a message posted just before a
+/// crash can be found after another has shown the same pin.
 pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE pins SET shown_us = min(ifnull(shown_us, ?2), ?2) WHERE id = ?1",
@@ -280,7 +279,7 @@ pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite
     Ok(())
 }
 
-/// Binds the numbers 1, 2, … to tasks; they hold from the moment that the list is shown.
+/// Binds the numbers 1, 2, … to tasks. They hold from the time when the list is shown.
 pub fn list(
     tx: &Connection,
     id: PersonId,
@@ -313,7 +312,7 @@ pub fn list_shown(tx: &Connection, list: i64, shown_at: DateTime<Utc>) -> rusqli
     Ok(())
 }
 
-/// The task that a number meant in the list last shown before `typed_at`.
+/// The task with this number in the list that was shown last before `typed_at`.
 pub fn numbered(
     connection: &Connection,
     id: PersonId,
@@ -334,7 +333,7 @@ pub fn numbered(
         .optional()
 }
 
-/// Whether somebody had been shown any list before `typed_at`.
+/// Whether a person had been shown any list before `typed_at`.
 pub fn has_seen_a_list(
     connection: &Connection,
     id: PersonId,
@@ -394,7 +393,7 @@ mod tests {
         let me = present(&connection).unwrap().remove(0).id;
         let at = |second| DateTime::from_timestamp(second, 0).unwrap();
         let shown = pin(&connection, me, None, at(1), None).unwrap();
-        // In the order in which it is learned.
+        // In the order in which it is recorded.
         for second in [7, 3, 9] {
             pin_shown(&connection, shown, at(second)).unwrap();
         }
@@ -402,7 +401,7 @@ mod tests {
         assert_eq!(since, Some(at(3)));
     }
 
-    /// The configured people by name, with what tells their rows apart.
+    /// The configured people by name, with the ids of their rows.
     fn rows(connection: &Connection) -> Vec<(String, i64)> {
         let present = present(connection).unwrap();
         let mut rows: Vec<_> = present
@@ -450,7 +449,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(id_of(&store, "Anna"), ann);
-        // Another id: another person, whom the former's DM does not reach.
+        // Another id is another person, without the former's DM.
         configure(
             &store,
             &[someone("Anna", Some("U3")), someone("Bo", Some("U2"))],
@@ -462,14 +461,14 @@ mod tests {
             told_in(&store, PersonId(new)).unwrap().as_deref(),
             Some("U3")
         );
-        // Names that are exchanged, in any case of letters.
+        // Swapped names, in any case of letters.
         configure(
             &store,
             &[someone("bo", Some("U3")), someone("ANNA", Some("U2"))],
         )
         .unwrap();
         assert_eq!((id_of(&store, "bo"), id_of(&store, "ANNA")), (new, bo));
-        // And the first one is back, with all that was theirs.
+        // The first person returns, with all their data.
         configure(&store, &[someone("Ann", Some("U1"))]).unwrap();
         assert_eq!(rows(&store), [("Ann".to_owned(), ann)]);
         assert_eq!(
@@ -488,11 +487,11 @@ mod tests {
         configure(&store, &[someone("Ann", Some("U2"))]).unwrap();
         let other = id_of(&store, "Ann");
         assert_ne!(other, ann);
-        // Without an id they are the name again, which nobody is yet.
+        // Without an id, the name identifies a person, and no row has it alone.
         configure(&store, &[someone("Ann", None)]).unwrap();
         let nameless = id_of(&store, "Ann");
         assert!(nameless != ann && nameless != other);
-        // Nobody takes over what they know to be another's.
+        // A row that belongs to another id is not taken over.
         configure(
             &store,
             &[someone("Ann", Some("U1")), someone("Bo", Some("U2"))],

@@ -1,15 +1,15 @@
-//! One writer that commits what is waiting together; readers that never block it.
+//! One writer thread that commits waiting jobs together, and readers that never block it.
 //!
-//! - SQLite has one writer at a time anyway. Giving it a thread and a queue means that nobody ever meets `SQLITE_BUSY`,
-//!   and that everything which piled up during one fsync shares the next: under load a commit costs a fraction of one.
-//! - Each job runs in a savepoint: one that fails takes nothing with it. A failed COMMIT fails every job of its batch:
-//!   nobody hears "done" of what is not on the disk (P1).
+//! - SQLite allows one writer at a time anyway. A thread with a queue means that no caller ever meets `SQLITE_BUSY`.
+//!   Jobs that arrive during one fsync share the next, so a commit under load costs a fraction of one.
+//! - Each job runs in a savepoint, so a failed one rolls back alone. A failed COMMIT fails every job of its batch: no
+//!   caller is told "done" before the data is on the disk (P1).
 //! - `synchronous=FULL` in WAL mode syncs the log at every commit.
-//! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block nobody.
-//! - A lock on a file beside the store keeps a second daemon out; it goes with the process, however that ends.
-//! - A commit that fails (no room, no right, an I/O error) makes the store refuse, visibly ([`Health`]): whoever has to
-//!   wait for it waits for [`Store::until_well`], and a small write every second finds out when it is over. A file that
-//!   is damaged, or that was replaced or removed beneath us, is the end: what would be answered from then on is lost.
+//! - Readers are connections of their own with `query_only`: in WAL mode they see the last commit and block no one.
+//! - A lock on a file beside the store keeps a second daemon out. The system releases it when the process ends.
+//! - After a failed commit (disk full, no permission, I/O error) the store refuses writes visibly ([`Health`]). Callers
+//!   wait with [`Store::until_well`], and a small write every second finds the end of the trouble. A file that is
+//!   damaged, replaced or removed ends the process: later answers would be lost.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ use super::set_aside::Suspects;
 use crate::bounds::Bound;
 use crate::runtime::{self, CancellationToken};
 
-/// The store could not take or give something: disk full, database damaged or not ours. Nothing of it was kept.
+/// The error of a failed store access: disk full, or a database that is damaged or not ours. Nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store at {path}: {why}")]
 pub struct StoreTrouble {
@@ -38,48 +38,48 @@ pub struct StoreTrouble {
     pub why: String,
 }
 
-/// How the store is.
+/// The health of the store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Health {
     #[default]
     Well,
-    /// It takes no writes: no room, mostly. It may pass.
+    /// It refuses writes, mostly because the disk is full. It may recover.
     Refusing { since: Instant, why: String },
-    /// There is no writer any more. Only a start with a sound file helps.
+    /// The writer has ended. Only a restart with a sound file helps.
     Lost { why: String },
 }
 
-/// How often a store that takes no writes is tried.
+/// How often a store that refuses writes is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
-/// Jobs that may wait for the writer; past that, whoever brings one waits.
+/// Jobs that may wait for the writer. Further callers wait.
 const QUEUE: usize = 1024;
-/// Jobs that share one commit at most, so that the first of them is not kept waiting.
+/// Jobs per commit at most, so that the first of them does not wait long.
 const BATCH: usize = 256;
 /// Reading connections at most.
 const READERS: usize = 4;
 
-/// Who is to be woken by a commit.
+/// The tasks to wake after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
-    /// A message of a person was kept.
+    /// A person's message was stored.
     Heard,
-    /// A webhook delivery was kept.
+    /// A webhook delivery was stored.
     Delivered,
     /// An operation was committed.
     Operations,
-    /// A message is to be posted or brought up to date.
+    /// A message is to be posted or updated.
     Messages,
-    /// A command has something new to say, or a message was posted.
+    /// A command has a new report, or a message was posted.
     Settled,
-    /// A reaction of ours is to be placed or taken away.
+    /// A reaction of ours is to be added or removed.
     Reactions,
-    /// What Home tabs show may have changed, or one was opened.
+    /// The content of Home tabs may have changed, or one was opened.
     Homes,
-    /// When somebody is told what they have not just asked for may be another time now.
+    /// The briefing or quiet-hours schedule changed.
     Rhythms,
 }
 
-/// What wakes whom. Nothing in Ivan looks at a table on a timer.
+/// The wake-up signals of the store. No part of Ivan polls a table on a timer.
 #[derive(Debug, Default)]
 pub struct Signals {
     pub heard: Notify,
@@ -109,7 +109,7 @@ impl Signals {
         }
     }
 
-    /// Changes each time that a command or a message got further.
+    /// Changes each time that a command or a message makes progress.
     pub fn settled(&self) -> watch::Receiver<u64> {
         self.settled.subscribe()
     }
@@ -119,7 +119,7 @@ impl Signals {
         self.progress.subscribe()
     }
 
-    /// Work that is not in the store has ended.
+    /// Signals the end of work that is not in the store.
     pub fn progressed(&self) {
         self.progress
             .send_modify(|count| *count = count.wrapping_add(1));
@@ -142,7 +142,7 @@ pub(super) struct Inner {
     pub(super) suspects: Suspects,
 }
 
-/// A write transaction. What it wakes is woken once it is committed.
+/// A write transaction. Its wake-ups are sent after the commit.
 pub struct Tx<'a> {
     connection: &'a Connection,
     wakes: RefCell<BTreeSet<Wake>>,
@@ -163,7 +163,7 @@ impl std::ops::Deref for Tx<'_> {
 }
 
 impl Store {
-    /// Opens or makes the file (mode 0600), brings it up to date, and starts its writer.
+    /// Opens or creates the file (mode 0600), migrates it, and starts its writer.
     ///
     /// Fails if another daemon has it, if it is of a newer Ivan, or if it cannot be written.
     pub fn open(path: &Path) -> Result<Store, StoreTrouble> {
@@ -174,8 +174,8 @@ impl Store {
         Store::opened(path, Some(lock))
     }
 
-    /// Opens the file beside a daemon that may be using it: for a command that writes a row and ends. SQLite has the
-    /// two take turns.
+    /// Opens the file beside a daemon that may be using it, for a command that writes a row and ends. SQLite serializes
+    /// the two.
     pub fn beside(path: &Path) -> Result<Store, StoreTrouble> {
         Store::opened(path, None)
     }
@@ -231,21 +231,21 @@ impl Store {
         &self.inner.path
     }
 
-    /// How it is, and each change of that.
+    /// The current health and its changes.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.subscribe()
     }
 
-    /// Resolves when it takes writes; at once, mostly.
+    /// Resolves when the store accepts writes; usually at once.
     pub async fn until_well(&self) {
         let well = |health: &Health| *health == Health::Well;
-        // This store has the sender: it is not gone.
+        // `self` holds the sender, so the channel is open.
         let _ = self.health().wait_for(well).await;
     }
 
-    /// Whether a write reaches the disk: makes one that changes nothing.
+    /// Tests whether a write reaches the disk, with one that changes nothing.
     pub async fn try_out(&self) -> Result<(), StoreTrouble> {
-        // The version that the file has, written once more: its first page goes to the log, and the log is synced.
+        // Writes the file's version again: its first page goes to the log, and the log is synced.
         self.write(|tx| {
             let version: i64 = tx.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             tx.pragma_update(None, "user_version", version)
@@ -263,10 +263,10 @@ impl Store {
         Ok(())
     }
 
-    /// Tries a store that takes no writes until it does, until `shutdown`.
+    /// Tests a store that refuses writes until it accepts them; runs until `shutdown`.
     ///
     /// # Errors
-    /// There is no writer any more.
+    /// The writer has ended.
     pub async fn watch_over(&self, shutdown: CancellationToken) -> Result<(), StoreTrouble> {
         let mut health = self.health();
         loop {
@@ -376,7 +376,7 @@ fn lock(path: &Path) -> Result<File, String> {
     }
 }
 
-/// The file of that name with this at its end.
+/// The path with `end` appended.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
@@ -409,7 +409,7 @@ fn connect(path: &Path, query_only: bool) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Which file it is: a path can come to mean another one.
+/// The identity of the open file: its path can come to point at another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity(u64, u64);
 
@@ -421,14 +421,14 @@ impl Identity {
         Ok(Identity(file.dev(), file.ino()))
     }
 
-    /// Elsewhere an open file cannot be removed or replaced.
+    /// On other systems an open file cannot be removed or replaced.
     #[cfg(not(unix))]
     fn of(path: &Path) -> std::io::Result<Identity> {
         std::fs::metadata(path).map(|_| Identity(0, 0))
     }
 }
 
-/// Runs the writer to its end, and says what that was, unless nobody needs it any more.
+/// Runs the writer to its end, and publishes the reason if the store is still in use.
 fn watched(writer: Writer, queue: mpsc::Receiver<Box<dyn Job>>) {
     let health = Arc::clone(&writer.health);
     let ended = std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(queue)));
@@ -447,11 +447,11 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
     }
 }
 
-/// Why a batch was not kept.
+/// Why a batch was not committed.
 enum Failed {
     /// It may pass.
     Refused(String),
-    /// The file is not what it was, and nothing will mend that but a person.
+    /// The file is damaged or replaced, and only a person can repair that.
     Ruined(String),
 }
 
@@ -474,7 +474,7 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// SQLite says that what it reads cannot be a database.
+/// Whether SQLite reports that the file is no valid database.
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let code = error.sqlite_error_code();
@@ -486,14 +486,14 @@ struct Writer {
     signals: Arc<Signals>,
     health: Arc<watch::Sender<Health>>,
     path: PathBuf,
-    /// The file that was opened.
+    /// The identity of the opened file.
     file: Identity,
-    /// Let go of after the connection: nobody else may write before.
+    /// Dropped after the connection, so that no other process writes before.
     _lock: Option<File>,
 }
 
 impl Writer {
-    /// Until every [`Store`] is dropped and the queue is empty, or the file is ruined: then, why.
+    /// Runs until every [`Store`] is dropped and the queue is empty, or until the file is ruined: returns why.
     fn run(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) -> Option<String> {
         let path = self.path.display().to_string();
         let mut batch = Vec::with_capacity(BATCH);
@@ -503,7 +503,7 @@ impl Writer {
                 Ok(()) => {}
                 Err(Failed::Refused(why)) => self.refuses(why, batch.len()),
                 Err(Failed::Ruined(why)) => {
-                    // Whoever watches over the store says it, where there is somebody left to hear it.
+                    // `watch_over` reports it at a higher level while the daemon runs.
                     tracing::debug!("the store at {path} is lost: {why}");
                 }
             }
@@ -539,8 +539,8 @@ impl Writer {
                 Ran::Failed => drop(savepoint),
                 Ran::Ruined(why) => return Err(Failed::Ruined(why)),
             }
-            // Where there is no room SQLite may end the whole transaction, not the statement alone. What came after
-            // would be committed by itself, and answered as if it were not.
+            // On a full disk SQLite may end the whole transaction instead of the statement. Later jobs would then
+            // commit by themselves and yet be answered as failed.
             if tx.is_autocommit() {
                 return Err(Failed::Refused(
                     "there is no room, or an I/O error, in the middle of a write".to_owned(),
@@ -550,7 +550,7 @@ impl Writer {
         Ok(tx.commit()?)
     }
 
-    /// What is written to a file that has no name any more is lost with the process, however well it was synced.
+    /// Checks that the path still names this file. Writes to a file without a name are lost with the process.
     fn is_in_place(&self) -> Result<(), Failed> {
         match Identity::of(&self.path) {
             Ok(file) if file == self.file => Ok(()),
@@ -564,7 +564,7 @@ impl Writer {
         }
     }
 
-    /// Says the first refusal; those that follow until it is over are of the same trouble.
+    /// Logs the first refusal. Those that follow until it is over have the same cause.
     fn refuses(&self, why: &str, jobs: usize) {
         let is_news = self.health.send_if_modified(|health| {
             let is_news = *health == Health::Well;
@@ -589,12 +589,12 @@ impl Writer {
     }
 }
 
-/// How a job went.
+/// The result of a job.
 enum Ran {
-    /// Its effects are to be kept.
+    /// Its effects are to be committed.
     Well,
     Failed,
-    /// It met damage in the file.
+    /// It found damage in the file.
     Ruined(String),
 }
 
@@ -602,7 +602,7 @@ enum Ran {
 trait Job: Send {
     /// Runs it.
     fn run(&mut self, connection: &Connection) -> Ran;
-    /// Tells whoever waits; returns whom to wake.
+    /// Answers the caller; returns the tasks to wake.
     fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake>;
 }
 
@@ -625,7 +625,7 @@ where
             connection,
             wakes: RefCell::default(),
         };
-        // A panic in one job must not take the writer, and with it everybody, down.
+        // A panic in one job must not stop the writer for all others.
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| work(&tx)));
         let (result, ran) = match result {
             Ok(Ok(value)) => (Ok((value, tx.wakes.into_inner())), Ran::Well),
@@ -656,7 +656,7 @@ where
                 BTreeSet::new(),
             ),
         };
-        // Whoever asked may have gone away; what is committed stays.
+        // The caller may have gone away; committed data stays.
         let _ = self.answer.send(answer);
         wakes
     }
@@ -726,7 +726,7 @@ mod tests {
         let store = open(&folder).unwrap();
         store.write(add("Ana".into())).await.unwrap();
         drop(store);
-        // The writer lets go of the file once its queue is closed.
+        // The writer releases the file once its queue is closed.
         let mut reopened = open(&folder);
         while reopened.is_err() {
             tokio::task::yield_now().await;
@@ -770,7 +770,7 @@ mod tests {
         assert!(refusal.why.contains("readonly"), "{refusal}");
     }
 
-    /// Fills the file up to where SQLite itself finds no more room, as on a full disk.
+    /// Fills the file until SQLite itself finds no more room, as on a full disk.
     async fn fill(store: &Store) {
         let no_more = |tx: &Tx<'_>| {
             let pages: i64 = tx.query_row("PRAGMA page_count", [], |row| row.get(0))?;
@@ -780,7 +780,7 @@ mod tests {
     }
 
     fn add_much(name: String) -> impl FnOnce(&Tx<'_>) -> rusqlite::Result<()> + Send {
-        // One row at once: there SQLite ends the whole transaction, and with it what others wrote before.
+        // One row at once: then SQLite ends the whole transaction, with the earlier writes of others.
         move |tx| {
             let zone = "x".repeat(64 * 1024);
             tx.execute(
@@ -837,7 +837,7 @@ mod tests {
         let waits = tokio::time::timeout(Duration::from_millis(50), store.until_well());
         assert!(waits.await.is_err());
         other.execute_batch("ROLLBACK").unwrap();
-        // By itself: nobody writes.
+        // It recovers by itself, without any caller's write.
         tokio::time::timeout(Duration::from_secs(60), store.until_well())
             .await
             .unwrap();
@@ -875,7 +875,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_panics_is_not_a_deaf_store() {
-        /// A job whose answer nobody can be given.
+        /// A job whose caller cannot be answered.
         struct Bomb;
         impl Job for Bomb {
             fn run(&mut self, _: &Connection) -> Ran {

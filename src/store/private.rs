@@ -1,9 +1,9 @@
-//! Where the store's files are, and who else may read them.
+//! The place of the store's files, and their protection from other users.
 
 use std::path::Path;
 
-/// Takes the rights of others to a file of Ivan's own: a copy or an earlier umask may have left some. What is not there
-/// has none.
+/// Removes other users' access to a file of Ivan's: a copy or an earlier umask may have left some. A missing file is
+/// fine.
 pub fn keep_private(path: &Path) {
     #[cfg(unix)]
     {
@@ -28,7 +28,7 @@ pub fn keep_private(path: &Path) {
     }
 }
 
-/// Why the store should not be where it is, if it is on a network file system.
+/// A warning if the store is on a network file system.
 pub fn on_a_network(path: &Path) -> Option<String> {
     let kind = network_kind(kind_of(path)?)?;
     Some(format!(
@@ -38,7 +38,7 @@ pub fn on_a_network(path: &Path) -> Option<String> {
     ))
 }
 
-/// The number by which the system knows the kind of a file system; `None` where it does not tell.
+/// The type number of the file system; `None` if the system reports none.
 #[cfg(target_os = "linux")]
 fn kind_of(path: &Path) -> Option<u64> {
     let folder = path
@@ -47,7 +47,7 @@ fn kind_of(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statfs(path)
         .or_else(|_| rustix::fs::statfs(folder.unwrap_or(Path::new("."))))
         .ok()?;
-    // Some of these numbers are above i32::MAX, and some systems count in 32 bits.
+    // Some of these numbers are above i32::MAX, and some systems use 32 bits.
     u64::try_from(i128::from(stat.f_type) & 0xFFFF_FFFF).ok()
 }
 
@@ -56,7 +56,7 @@ fn kind_of(_path: &Path) -> Option<u64> {
     None
 }
 
-/// The network file systems among the kinds that statfs(2) lists.
+/// The network file systems among the types that statfs(2) lists.
 fn network_kind(kind: u64) -> Option<&'static str> {
     Some(match kind {
         0x6969 => "NFS",
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(network_kind(kind), name);
     }
 
-    /// What the system itself says, of a file that is there and of one that is not yet.
+    /// The system's own answer, for an existing file and for one that is still to be created.
     #[cfg(target_os = "linux")]
     #[test]
     fn the_system_is_asked() {

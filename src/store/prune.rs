@@ -1,6 +1,6 @@
-//! Forgets what has been done with for longer than `store.retention`, in small steps so that nobody waits (P8).
+//! Removes rows that were finished longer than `store.retention` ago, in small steps that keep no one waiting (P8).
 //!
-//! What is not done with is never forgotten, however old it is.
+//! Unfinished rows are never removed, however old they are.
 
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, params};
@@ -8,16 +8,16 @@ use rusqlite::{Connection, params};
 use super::forms;
 use super::{restored, rhythms, snoozes, tombstones};
 
-/// Rows of one table that one step takes at most.
+/// Rows of one table that one step removes at most.
 pub const STEP: i64 = 500;
-/// Slack may deliver an event again within this time, whatever `store.retention` is (contract slack 1.6).
+/// Slack may deliver an event again within this time, even if `store.retention` is shorter (contract slack 1.6).
 const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 
-/// A comment that a poll may still tell is known for longer than that (`reconcile::comments::OLD_NEWS`), whatever
-/// `store.retention` is.
+/// Comments are remembered for longer than a poll may report them (`reconcile::comments::OLD_NEWS`), even if
+/// `store.retention` is shorter.
 const COMMENTS_AT_LEAST: Duration = Duration::days(15);
 
-/// One step; how many rows it took. 0: nothing old is left.
+/// Runs one step and returns the number of removed rows; 0 if nothing old is left.
 pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlite::Result<usize> {
     let old = (now - retention).timestamp_millis();
     let old_event = (now - retention.max(EVENTS_AT_LEAST)).timestamp_millis();
@@ -171,7 +171,7 @@ mod tests {
             [step(), step(), step(), step()]
         });
         assert_eq!(steps, [500, 500, 10, 0]);
-        // What is not worked off stays, however old it is.
+        // Unprocessed rows stay, however old they are.
         assert_eq!(count(&connection, "deliveries"), 10);
         let text = recorder.handle().render();
         let line = "ivan_rows_forgotten_total{table=\"deliveries\"} 1010";

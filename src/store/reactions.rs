@@ -1,8 +1,7 @@
-//! Reactions of ours on people's own messages: on each what is to stand there, and what may.
+//! Our reactions on people's own messages: for each message the wanted reaction, and those that may be there.
 //!
-//! A reaction can be asked for again and taken away again without harm, so that nothing has to be looked for after a
-//! crash: before a call goes out, [`placing`] makes durable what may stand there from now on, and that is taken away
-//! when something else is wanted.
+//! Adding or removing a reaction twice does no harm, so nothing has to be looked up after a crash. Before a call goes
+//! out, [`placing`] commits the reactions that may be there from now on. They are removed when another is wanted.
 
 use std::collections::BTreeSet;
 
@@ -12,25 +11,25 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::columns::{from_json, json};
 use crate::domain::person::PersonId;
 
-/// A message of a person that is to carry a reaction.
+/// A person's message that is to carry a reaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewReaction {
     pub channel: String,
     pub ts: String,
-    /// Where words go, should any be needed.
+    /// The thread for a reply in words, should one be needed.
     pub thread: Option<String>,
     pub person: Option<PersonId>,
-    /// Whose outcome it tells.
+    /// The command whose outcome it shows.
     pub command: Option<i64>,
-    /// No message says it as well.
+    /// Whether no message says the same.
     pub alone: bool,
-    /// A refusal is marked too.
+    /// Whether refusals get a reaction, too.
     pub refusals: bool,
-    /// What is to stand there at once.
+    /// The reaction to add at once.
     pub wanted: Option<&'static str>,
 }
 
-/// The reaction that tells the outcome of a command.
+/// The reaction that shows the outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telling {
     pub id: i64,
@@ -42,20 +41,20 @@ pub struct Telling {
     pub refusals: bool,
 }
 
-/// A message on which something else is to stand than does.
+/// A message whose wanted reaction differs from the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     pub id: i64,
     pub channel: String,
     pub ts: String,
     pub wanted: Option<String>,
-    /// Hand it back to [`placed`].
+    /// The version to pass to [`placed`].
     pub version: i64,
     /// Reactions of ours that may be there.
     pub may_stand: BTreeSet<String>,
 }
 
-/// Has a message carry our reaction; a second time changes nothing.
+/// Registers a message for our reaction; a second call changes nothing.
 pub fn add(tx: &Connection, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO reactions (channel, ts, thread, person_id, command_id, alone, refusals, wanted, version, created_ms)
@@ -76,7 +75,7 @@ pub fn add(tx: &Connection, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::
     Ok(())
 }
 
-/// The reaction that tells the outcome of this command, if one does.
+/// The reaction that shows the outcome of this command, if there is one.
 pub fn of_command(connection: &Connection, command: i64) -> rusqlite::Result<Option<Telling>> {
     telling(connection, "command_id", command)
 }
@@ -108,7 +107,7 @@ fn telling(
         .optional()
 }
 
-/// This is to stand there from now on; `false` if it is what was wanted before.
+/// Sets the wanted reaction; `false` if it is unchanged.
 pub fn want(tx: &Connection, id: i64, wanted: Option<&str>) -> rusqlite::Result<bool> {
     let changed = tx.execute(
         "UPDATE reactions SET wanted = ?2, version = version + 1 WHERE id = ?1 AND wanted IS NOT ?2",
@@ -117,7 +116,7 @@ pub fn want(tx: &Connection, id: i64, wanted: Option<&str>) -> rusqlite::Result<
     Ok(changed > 0)
 }
 
-/// The messages on which something is to change, oldest first.
+/// The messages whose reaction is to be changed, oldest first.
 pub fn due(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Due>> {
     connection
         .prepare_cached(
@@ -139,7 +138,7 @@ fn due_row(row: &Row<'_>) -> rusqlite::Result<Due> {
     })
 }
 
-/// From now on these may stand there.
+/// Records the reactions that may be there from now on.
 pub fn placing(tx: &Connection, id: i64, may_stand: &BTreeSet<String>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET may_stand = ?2 WHERE id = ?1",
@@ -148,7 +147,7 @@ pub fn placing(tx: &Connection, id: i64, may_stand: &BTreeSet<String>) -> rusqli
     Ok(())
 }
 
-/// What `version` wanted stands there, and nothing else of ours.
+/// Records that the reaction wanted by `version` is there, and no other of ours.
 pub fn placed(
     tx: &Connection,
     id: i64,
@@ -162,7 +161,7 @@ pub fn placed(
     Ok(())
 }
 
-/// It cannot be placed.
+/// Records that the reaction cannot be placed.
 pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET dropped = ?2 WHERE id = ?1",

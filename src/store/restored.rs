@@ -1,7 +1,7 @@
-//! A store that was put back from an older copy: people were shown things in Slack that it does not know.
+//! Stores restored from an older copy. They lack messages that people have seen in Slack.
 //!
 //! Each of our posts carries the uid of its message, committed before it is sent. A post with another uid was sent by
-//! another store, or by this one in a time that was lost. What people mean by `done` or `2` may stand there.
+//! another store, or by this one in a time that was lost. When people type `done` or `2`, they may mean such a post.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::micros;
 use crate::domain::person::PersonId;
 
-/// Whether this store has sent a post of that uid.
+/// Whether this store has sent a post with this uid.
 pub fn knows(connection: &Connection, uid: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
@@ -19,7 +19,7 @@ pub fn knows(connection: &Connection, uid: &str) -> rusqlite::Result<bool> {
         .query_row([uid], |row| row.get(0))
 }
 
-/// A message is about to get another uid: its post with the present one may stand where it is.
+/// Remembers the uid of a message that is about to get another, since its earlier post may exist.
 pub fn leaves(tx: &Connection, message: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO left_posts (uid, left_ms) SELECT uid, ?2 FROM messages WHERE id = ?1 ON CONFLICT DO NOTHING",
@@ -28,8 +28,8 @@ pub fn leaves(tx: &Connection, message: i64, now: DateTime<Utc>) -> rusqlite::Re
     Ok(())
 }
 
-/// Somebody was shown things by another store, until then. Tasks and numbers that this store showed them before mean
-/// nothing any more, until they are shown again.
+/// Records that another store showed things to a person until then. Tasks and numbers that this store showed them
+/// earlier are invalid until they are shown again.
 pub fn shown_elsewhere(
     tx: &Connection,
     person: PersonId,
@@ -41,7 +41,7 @@ pub fn shown_elsewhere(
          ON CONFLICT (person_id) DO UPDATE SET until_us = max(until_us, excluded.until_us)",
         params![person.0, until],
     )?;
-    // A card that is made again does not show its pin again.
+    // A redrawn card does not show its pin again.
     tx.execute(
         "UPDATE messages SET pin_id = NULL
          WHERE pin_id IN (SELECT id FROM pins WHERE person_id = ?1 AND shown_us <= ?2)",
@@ -58,7 +58,7 @@ pub fn shown_elsewhere(
     Ok(())
 }
 
-/// Until when somebody was shown things by another store, if they were.
+/// The time until which another store showed things to a person, if one did.
 pub fn until(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
         .prepare_cached("SELECT until_us FROM shown_elsewhere WHERE person_id = ?1")?
@@ -66,7 +66,7 @@ pub fn until(connection: &Connection, person: PersonId) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// Forgets posts that were left long ago.
+/// Removes old remembered uids.
 pub fn prune(tx: &Connection, before_ms: i64, step: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM left_posts WHERE uid IN (SELECT uid FROM left_posts WHERE left_ms < ?1 ORDER BY left_ms LIMIT ?2)",
@@ -101,7 +101,7 @@ mod tests {
             .unwrap();
         assert_eq!(until(&connection, me).unwrap(), None);
         shown_elsewhere(&connection, me, at(5)).unwrap();
-        // Seen again at the next start, and an older one.
+        // Found again at the next start, and an older one.
         shown_elsewhere(&connection, me, at(5)).unwrap();
         shown_elsewhere(&connection, me, at(3)).unwrap();
         assert_eq!(until(&connection, me).unwrap(), Some(at(5)));

@@ -1,4 +1,4 @@
-//! When people are told what they have not just asked for, and the notices that wait for the end of quiet hours.
+//! The times of briefings and quiet hours, and the notices that wait for the end of quiet hours.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, Row, params};
@@ -8,23 +8,23 @@ use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{Defaults, Quiet};
 
-/// How a time of day is kept.
+/// The stored format of a time of day.
 const TIME: &str = "%H:%M";
 
-/// What is in force for somebody: their own choice, else that of bot.toml.
+/// The schedule in force for a person: their own choice, or else that of bot.toml.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rhythm {
-    /// At what time of theirs they get a briefing on working days.
+    /// The local time of their briefing on working days.
     pub briefing: Option<NaiveTime>,
-    /// They have chosen that themselves, be it that they get none.
+    /// Whether they have chosen that themselves, even to have none.
     pub own_briefing: bool,
-    /// The last day of theirs that is over with.
+    /// The last local day whose briefing is sent or skipped.
     pub briefed_on: Option<NaiveDate>,
     pub quiet: Option<Quiet>,
     pub own_quiet: bool,
 }
 
-/// The choices of bot.toml, from now on.
+/// Stores the defaults of bot.toml.
 pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE rhythm_defaults SET briefing = ?1, quiet = ?2",
@@ -36,7 +36,7 @@ pub fn set_defaults(tx: &Connection, defaults: &Defaults) -> rusqlite::Result<()
     Ok(())
 }
 
-/// The choices of bot.toml.
+/// The defaults of bot.toml.
 pub fn defaults(connection: &Connection) -> rusqlite::Result<Defaults> {
     let nobody = PersonId(0);
     let usual = of(connection, nobody)?;
@@ -76,7 +76,7 @@ fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
     })
 }
 
-/// Keeps what somebody has chosen themselves; what bot.toml chose for them is not made theirs.
+/// Stores a person's own choices. Those that come from bot.toml are not stored as theirs.
 pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Result<()> {
     let briefing = rhythm.briefing.filter(|_| rhythm.own_briefing);
     let quiet = rhythm.quiet.filter(|_| rhythm.own_quiet);
@@ -96,7 +96,7 @@ pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Resu
     Ok(())
 }
 
-/// Those who have a briefing by bot.toml alone and never had one: theirs begin with the next one.
+/// People whose briefing comes from bot.toml alone and who never had one. Theirs begin with the next one.
 pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
     connection
         .prepare_cached(
@@ -109,7 +109,7 @@ pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
         .collect()
 }
 
-/// This day's briefing is sent, or will not be; `false` if it was already.
+/// Marks this day's briefing as sent or skipped; `false` if it already was.
 pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool> {
     let claimed = tx.execute(
         "UPDATE rhythms SET briefed_on = ?2 WHERE person_id = ?1 AND (briefed_on IS NULL OR briefed_on < ?2)",
@@ -118,7 +118,7 @@ pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Res
     Ok(claimed > 0)
 }
 
-/// Those who get a briefing, or for whom something is held.
+/// People who get a briefing or have held notices.
 pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
     connection
         .prepare_cached(
@@ -133,7 +133,7 @@ pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
         .collect()
 }
 
-/// A notice that is told when it is not quiet any more.
+/// Holds a notice until the quiet hours end.
 pub fn hold(
     tx: &Connection,
     person: PersonId,
@@ -148,14 +148,14 @@ pub fn hold(
     Ok(())
 }
 
-/// How many notices are held for somebody.
+/// The number of notices held for a person.
 pub fn count_held(connection: &Connection, person: PersonId) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT count(*) FROM held WHERE person_id = ?1")?
         .query_row([person.0], |row| row.get(0))
 }
 
-/// Takes what is held for somebody, oldest first: whoever takes it tells it in the same transaction.
+/// Takes a person's held notices, oldest first. The caller sends them in the same transaction.
 pub fn take_held(tx: &Connection, person: PersonId) -> rusqlite::Result<Vec<Words>> {
     let held = tx
         .prepare_cached("SELECT words FROM held WHERE person_id = ?1 ORDER BY id")?
@@ -165,7 +165,7 @@ pub fn take_held(tx: &Connection, person: PersonId) -> rusqlite::Result<Vec<Word
     Ok(held)
 }
 
-/// Forgets what was held for those who are not here any more.
+/// Removes the held notices of people who are no longer configured.
 pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM held WHERE id IN (SELECT id FROM held WHERE held_ms < ?1 ORDER BY held_ms LIMIT ?2)",
@@ -218,7 +218,7 @@ mod tests {
             (found.briefing, found.own_briefing),
             (in_force, own.is_some())
         );
-        // The other choice has not become theirs with it: it goes with bot.toml.
+        // The other setting is still the default: it follows bot.toml.
         assert_eq!((found.quiet, found.own_quiet), (usual.quiet, false));
         set_defaults(&store, &Defaults::default()).unwrap();
         let found = of(&store, ANA).unwrap();

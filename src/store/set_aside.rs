@@ -1,9 +1,8 @@
-//! Unclean ends of the process, and the work that may have been under way at them.
+//! Unclean ends of the process, and the work that may have been under way.
 //!
-//! Work that is in the store has been begun once as far as anybody knows: its own row is the record of that, so that the
-//! first attempt costs no commit. After an unclean end, what was left is *suspect*: each attempt at it is committed
-//! before it begins. A second end while it is under way sets it aside. Of work that comes again by itself nothing is in
-//! the store: each attempt at it is committed.
+//! Stored work needs no record of its first attempt: its own row serves as that, which saves a commit. After an unclean
+//! end, the remaining work is *suspect*: each attempt at it is committed before it begins. A second unclean end during
+//! an attempt sets the work aside. Recurring work has no row of its own, so each attempt at it is committed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,15 +19,15 @@ use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
 use crate::domain::task::Source;
 use crate::runtime::lock;
 
-/// Home tabs that were opened so long ago are not published by themselves.
+/// Home tabs that were opened longer ago than this are not published by themselves.
 const HOMES_SINCE: chrono::Duration = chrono::Duration::hours(24);
-/// Ends of work that comes again by itself are counted from one if the last was so long ago.
+/// Unclean ends of recurring work are counted anew if the last was longer ago than this.
 const ENDS_COUNT_FOR: chrono::Duration = chrono::Duration::hours(24);
-/// Suspect work begins one after the other, so that an end tells which it was; but none waits longer than this for the
-/// one before it.
+/// How long suspect work waits for the previous one at most. It runs one at a time, so that an unclean end shows its
+/// cause.
 const ALONE_FOR: Duration = Duration::from_millis(100);
 
-/// A start: `true` if the process before it ended uncleanly. From now on this one runs.
+/// Marks the process as running; `true` if the one before it ended uncleanly.
 pub fn starts(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let was_running = tx.execute("DELETE FROM running", [])?;
     tx.execute(
@@ -38,7 +37,7 @@ pub fn starts(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     Ok(was_running > 0)
 }
 
-/// A clean stop: nothing that was under way has ended the process.
+/// Marks a clean stop: the work under way has not ended the process.
 pub fn stops(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM running", [])?;
     tx.execute("DELETE FROM begun_work WHERE ends = 0", [])?;
@@ -49,8 +48,8 @@ pub fn stops(tx: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Counts an unclean end: for the work that was certainly under way at it, and for all that may have been. Returns the
-/// work whose ends are now so many that it is to be set aside.
+/// Counts an unclean end for the work that was marked as under way, and marks all other possible work as suspect.
+/// Returns the work that has reached the limit and is to be set aside.
 pub fn ended(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work, i64)>> {
     forget_done(tx)?;
     let (at, lately) = (
@@ -81,7 +80,7 @@ pub fn ended(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<(Work,
     Ok(again)
 }
 
-/// What was under way, with its ends before this one and when the last of them was.
+/// The work marked as under way, with the number and the last time of its earlier unclean ends.
 fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
     let rows: Vec<(String, String, i64, i64)> = tx
         .prepare("SELECT kind, item, ends, ended_ms FROM begun_work WHERE under_way = 1")?
@@ -95,7 +94,7 @@ fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
         .collect())
 }
 
-/// The work in the store that a start begins at once: the first of each person, lane and conversation, and every delivery.
+/// The stored work that a start begins at once: every delivery, and the first of each person, lane and conversation.
 fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
     let rows = |sql: &str| -> rusqlite::Result<Vec<i64>> {
         tx.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
@@ -127,7 +126,7 @@ fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Wor
         .collect())
 }
 
-/// Forgets work that has ended, or whose row is gone.
+/// Removes the marks of work that has ended, or whose row is gone.
 pub fn forget_done(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute_batch(
         "DELETE FROM begun_work WHERE kind = 'message' AND NOT EXISTS (SELECT 1 FROM slack_events
@@ -145,7 +144,7 @@ pub fn forget_done(tx: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Sets work aside: it is not begun any more, and all that it is made of stays.
+/// Sets work aside: it is not begun any more, and all its data stays.
 pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> {
     let SetAside {
         work,
@@ -186,10 +185,10 @@ pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Why a message or a reaction of ours is left out while it is set aside.
+/// The reason stored with a message or reaction of ours that is set aside.
 const DROPPED: &str = "set aside";
 
-/// Sets an operation aside, with what follows it in its command; `why` is told to its person. The command.
+/// Sets an operation and those behind it in its command aside; `why` is for its person. Returns the command.
 pub fn put_operation_aside(tx: &Connection, id: &str, why: &str) -> rusqlite::Result<Option<i64>> {
     let command = tx
         .query_row(
@@ -208,7 +207,7 @@ pub fn put_operation_aside(tx: &Connection, id: &str, why: &str) -> rusqlite::Re
     Ok(command)
 }
 
-/// An undo whose command is set aside waits with it: what there is to take back is not known before.
+/// Sets aside each undo whose command is set aside, since its effect is not known yet.
 pub fn behind(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET set_aside = 1
@@ -219,7 +218,7 @@ pub fn behind(tx: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Work that is set aside is tried again; one more end sets it aside anew. What it is; `None` if it is not set aside.
+/// Releases work until one more unclean end. Returns its description; `None` if it was not set aside.
 pub fn retry(tx: &Connection, work: &Work) -> rusqlite::Result<Option<String>> {
     let about = tx
         .query_row(
@@ -271,7 +270,7 @@ pub fn retry(tx: &Connection, work: &Work) -> rusqlite::Result<Option<String>> {
     Ok(about)
 }
 
-/// What is set aside, the oldest first.
+/// All work set aside, oldest first.
 pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
     let rows: Vec<(String, String, String, i64, i64, Option<i64>)> = connection
         .prepare_cached(
@@ -303,7 +302,7 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
         .collect())
 }
 
-/// Operations that have been set aside since before then, with the ids of their commands.
+/// Operations that were set aside before then and still are, with the ids of their commands.
 pub fn operations_since_before(
     connection: &Connection,
     then: DateTime<Utc>,
@@ -321,7 +320,7 @@ pub fn operations_since_before(
         .collect()
 }
 
-/// Who a message was from, and what they said, as it was kept.
+/// A stored message: its author and its text.
 pub fn heard(connection: &Connection, id: i64) -> rusqlite::Result<Option<slack_events::Heard>> {
     connection
         .query_row(
@@ -342,18 +341,18 @@ pub fn source_of_delivery(connection: &Connection, id: i64) -> rusqlite::Result<
     Ok(source.and_then(|source| Source::parse(&source)))
 }
 
-/// For whom a message of ours is: its person's name and where they are told, and whether it tells of work set aside.
+/// The recipient of a message of ours: their name and place, and whether the message is about work set aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recipient {
     pub name: Option<String>,
-    /// Their Slack id, where that is known.
+    /// Their Slack id, if known.
     pub slack: Option<String>,
     /// The conversation that it is for, or stands in.
     pub channel: String,
     pub tells_set_aside: bool,
 }
 
-/// For whom a message of ours is.
+/// The recipient of a message of ours.
 pub fn recipient_of_post(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
@@ -367,7 +366,7 @@ pub fn recipient_of_post(connection: &Connection, id: i64) -> rusqlite::Result<R
     Ok(found.unwrap_or_default())
 }
 
-/// For whom a reaction of ours is.
+/// The recipient of a reaction of ours.
 pub fn recipient_of_reaction(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
@@ -403,8 +402,8 @@ fn begins(tx: &Connection, work: &Work) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// An attempt is over. Work that is done is no longer known; work that comes again by itself stays suspect for as long
-/// as its last end counts. If it had been set aside before, operators hear that it went well.
+/// Records that an attempt is over. Finished work loses its mark. Recurring work stays suspect for as long as its last
+/// unclean end counts. If it had been set aside, the operators are told that it went well.
 fn is_over(
     tx: &Tx<'_>,
     work: &Work,
@@ -450,7 +449,7 @@ fn is_over(
     Ok(())
 }
 
-/// Says something about work set aside in the DMs of these Slack ids.
+/// Sends a message about work set aside to the DMs of these Slack ids.
 pub fn say_to(
     tx: &Tx<'_>,
     to: &[String],
@@ -464,7 +463,7 @@ pub fn say_to(
     Ok(())
 }
 
-/// Says something about work set aside in a conversation.
+/// Sends a message about work set aside to a conversation.
 pub fn say_in(
     tx: &Tx<'_>,
     channel: String,
@@ -488,15 +487,15 @@ pub fn say_in(
     Ok(())
 }
 
-/// Work that is known not to have been innocent for certain, as this process knows it.
+/// The work that may have ended the process, cached in memory.
 #[derive(Debug)]
 pub(super) struct Suspects {
     known: Mutex<HashMap<Work, Standing>>,
-    /// Slack ids of those who are told.
+    /// Slack ids of the operators.
     operators: Mutex<Vec<String>>,
-    /// Suspect work begins one after the other.
+    /// Lets one piece of suspect work begin at a time.
     turn: Arc<Semaphore>,
-    /// Changes when something is tried again.
+    /// Changes when work is released for another attempt.
     retried: watch::Sender<u64>,
 }
 
@@ -531,22 +530,22 @@ impl Suspects {
     }
 }
 
-/// An attempt at a piece of work; hand it back to [`Store::is_over`].
+/// An attempt at a piece of work, to be passed to [`Store::is_over`].
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Begun {
     work: Option<Work>,
-    /// Dropped, the next suspect work begins.
+    /// Lets the next suspect work begin when it is dropped.
     _alone: Option<oneshot::Sender<()>>,
 }
 
 impl Store {
-    /// Who is told when work that was set aside goes well: Slack ids.
+    /// Sets the operators, by Slack id, who are told when work that was set aside goes well.
     pub fn tell_operators(&self, operators: Vec<String>) {
         *self.suspects().operators() = operators;
     }
 
-    /// Reads which work is suspect or set aside: at the start.
+    /// Reads at the start which work is suspect or set aside.
     pub async fn know_suspects(&self) -> Result<(), StoreTrouble> {
         let rows: Vec<(String, String, bool, Option<i64>)> = self
             .read(|connection| {
@@ -579,7 +578,7 @@ impl Store {
         self.suspects().known().contains_key(work)
     }
 
-    /// Suspect deliveries, the oldest first.
+    /// Suspect deliveries, oldest first.
     pub fn suspect_deliveries(&self) -> Vec<i64> {
         let known = self.suspects().known();
         let suspect = known.iter().filter_map(|(work, standing)| match work {
@@ -591,7 +590,7 @@ impl Store {
         suspect
     }
 
-    /// Suspect and set aside work of a kind that is known by a name.
+    /// The people whose Home tab is suspect, and those whose Home tab is set aside.
     pub fn suspect_homes(&self) -> (HashSet<String>, HashSet<String>) {
         let known = self.suspects().known();
         let homes = |set_aside: bool| {
@@ -606,7 +605,7 @@ impl Store {
         (homes(false), homes(true))
     }
 
-    /// Until when this work rests; `None`: it may begin.
+    /// The time until which this work must wait; `None` if it may begin.
     pub fn rests(&self, work: &Work, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self.suspects().known().get(work) {
             Some(Standing::Rests(until)) if *until > now => Some(*until),
@@ -614,13 +613,13 @@ impl Store {
         }
     }
 
-    /// Changes when something that was set aside is tried again.
+    /// Changes when work that was set aside is tried again.
     pub fn retried(&self) -> watch::Receiver<u64> {
         self.suspects().retried.subscribe()
     }
 
-    /// This work begins. Of suspect work, and of work that comes again by itself, that is committed when this returns.
-    /// Suspect work begins alone: the next one does when this is over, or a moment later.
+    /// Begins an attempt. For suspect and recurring work the attempt is committed when this returns. Suspect work runs
+    /// alone: the next waits until this one is over, or for a moment.
     pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
         if !self.is_suspect(work) {
             if !work.comes_again() {
@@ -638,7 +637,7 @@ impl Store {
         self.write(move |tx| begins(tx, &marked)).await?;
         let (alone, over) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            // Until the attempt is over, whatever came of it; or for so long.
+            // Until the attempt is over, in any way, or for this long.
             let _ended = tokio::time::timeout(ALONE_FOR, over).await;
             drop(turn);
         });
@@ -648,7 +647,7 @@ impl Store {
         })
     }
 
-    /// An attempt is over, and the process lives; `done` if nothing is left of the work.
+    /// Ends an attempt without an unclean end; `done` if nothing is left of the work.
     pub async fn is_over(&self, begun: Begun, done: bool, now: DateTime<Utc>) {
         let Some(work) = begun.work.clone() else {
             return;
@@ -661,7 +660,7 @@ impl Store {
             Ok(()) => {
                 let mut known = self.suspects().known();
                 if done && work.comes_again() {
-                    // It stays suspect, and rests no longer.
+                    // It stays suspect, and may begin at once.
                     if let Some(standing) = known.get_mut(&work) {
                         *standing = Standing::Suspect;
                     }
@@ -671,14 +670,14 @@ impl Store {
                 count(&known);
             }
             Err(trouble) => {
-                // It is marked as under way for longer than it was: at worst it is set aside too early.
+                // It stays marked as under way for too long: at worst it is set aside too early.
                 tracing::warn!("that {work} is over was not kept: {trouble}");
             }
         }
     }
 
-    /// Has work that is set aside tried again, and what follows from that in the same transaction: `and`. What it is;
-    /// `None` if it is not set aside.
+    /// Releases set-aside work for another attempt and runs `and` in the same transaction. Returns the work's
+    /// description; `None` if it is not set aside.
     pub async fn retry<F>(&self, work: &Work, and: F) -> Result<Option<String>, StoreTrouble>
     where
         F: FnOnce(&Tx<'_>) -> rusqlite::Result<()> + Send + 'static,
@@ -690,7 +689,7 @@ impl Store {
                     return Ok(None);
                 };
                 and(tx)?;
-                // Before the commit wakes anybody: the next attempt is known to be one at suspect work.
+                // Before the commit wakes a worker, so that it treats the next attempt as suspect.
                 if let Some(inner) = store.upgrade() {
                     let mut known = inner.suspects.known();
                     known.insert(again, Standing::Suspect);

@@ -1,4 +1,4 @@
-//! What was said to Ivan in Slack: kept, known under all its keys, worked off in each person's order.
+//! Messages and gestures from Slack: stored, deduplicated by all their keys, and processed in each person's order.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use super::columns::{from_json, json, micros};
 use crate::domain::card::Press;
 use crate::domain::form::Filled;
 
-/// How something was asked for.
+/// How a command was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gesture {
-    /// A message; its text may hold a command.
+    /// A message, whose text may hold a command.
     #[default]
     Said,
-    /// A slash command; the answer is for this person alone, or for the channel where it is `public` and made something.
+    /// A slash command. The answer is ephemeral, or for the channel if it is `public` and something was created.
     Slash {
         reply_url: ReplyUrl,
         #[serde(default)]
@@ -25,42 +25,42 @@ pub enum Gesture {
     },
     /// A button of ours.
     Pressed(Press),
-    /// A button of an answer that only this person sees, and so is the answer to it.
+    /// A button of an ephemeral answer. The answer to the press is ephemeral, too.
     PressedAlone {
         press: Press,
         reply_url: ReplyUrl,
-        /// The `uid` of that answer, if it tells.
+        /// The `uid` of that answer, if the press names it.
         #[serde(default)]
         of: Option<String>,
     },
-    /// A form that was filled in.
+    /// A submitted form.
     Submitted {
         filled: Filled,
-        /// Under which the address is kept by which it is answered; without one, in the heard channel.
+        /// The key of the `response_url` for the answer. Without one, the answer goes to the channel.
         reply: Option<String>,
         #[serde(default)]
         public: bool,
     },
-    /// A message in a channel's thread that is not to us: meant for a task's comments if we have answered there.
+    /// A message in a channel's thread that is not addressed to us. It becomes a comment if we have answered there.
     Replied,
-    /// A reaction to a message of ours, put there or taken away.
+    /// A reaction to a message of ours, added or removed.
     Signed {
         /// Slack's name of it.
         reaction: String,
         put: bool,
-        /// The task of that message, once the store was asked.
+        /// The task of that message, once it was looked up.
         task: Option<i64>,
     },
-    /// A reaction to an answer that tells of one task and shows the card of another: it could mean either.
+    /// A reaction to an answer about one task that shows the card of another. It could mean either.
     SignedOutcome,
-    /// A command without a task, in a thread of which this store does not know all our answers.
+    /// A command without a task, in a thread whose answers this store knows only in part.
     InUnknownThread,
     /// The Home tab was opened.
     OpenedHome,
 }
 
 impl Gesture {
-    /// The form that was filled in, if it is one.
+    /// The submitted form, if it is one.
     pub fn filled(&self) -> Option<&Filled> {
         match self {
             Gesture::Submitted { filled, .. } => Some(filled),
@@ -69,7 +69,7 @@ impl Gesture {
     }
 }
 
-/// Where one person is answered so that nobody else sees it: a bearer secret, which does not print.
+/// The `response_url` for ephemeral answers to one person. It is a bearer secret, so it is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReplyUrl(String);
@@ -90,16 +90,16 @@ impl fmt::Debug for ReplyUrl {
     }
 }
 
-/// What a person said or did that passed the gate (contract slack 2) and may be a command.
+/// A message or gesture that passed the gate (contract slack 2) and may be a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Every key under which the same gesture may arrive again (contract slack 1.6).
     pub keys: Vec<String>,
     pub user: String,
     pub channel: String,
-    /// A DM with the bot: every text is for us. In channels: mentions, and `create` where that is allowed.
+    /// Whether it is a DM with the bot: every text is for us. In channels: mentions, and `create` where allowed.
     pub direct: bool,
-    /// Unescaped, without the leading mention; the person's own characters otherwise.
+    /// The text, unescaped and without the leading mention, otherwise unchanged.
     pub text: String,
     /// Slack's id of the message within its channel.
     pub ts: String,
@@ -112,19 +112,19 @@ pub struct Heard {
     pub attached: Attached,
 }
 
-/// What a message holds besides its text.
+/// The content of a message besides its text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attached {
-    /// As it can be added to a text: words that were forwarded, the addresses of files.
+    /// Forwarded words and the URLs of files, in a form to append to a text.
     pub pieces: Vec<String>,
     /// The files' names.
     pub files: Vec<String>,
-    /// Those of them that have no address.
+    /// Names of the files without a URL.
     pub lost: Vec<String>,
     /// The name of the file that Slack made of a long text.
     pub snippet: Option<String>,
-    /// A message was forwarded.
+    /// Whether a message was forwarded.
     pub forwarded: bool,
 }
 
@@ -134,25 +134,25 @@ impl Attached {
     }
 }
 
-/// What became of something that arrived.
+/// The result of storing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     New,
     Duplicate,
-    /// It is about nothing of ours: nothing was stored.
+    /// It concerns nothing of ours and was not stored.
     NotForUs,
 }
 
-/// A kept message that waits for its turn.
+/// A stored message that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: i64,
     pub heard: Heard,
-    /// What those whom it mentions call themselves, by their Slack ids, as far as Slack told it.
+    /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,
 }
 
-/// Keeps a message unless it is known under one of its keys; a duplicate adds the keys that were new.
+/// Stores a message unless one of its keys is known. A duplicate adds its new keys.
 pub fn keep(
     tx: &Connection,
     heard: &Heard,
@@ -185,8 +185,8 @@ pub fn keep(
     Ok(kept)
 }
 
-/// The oldest unhandled message, by Slack's clock, of so many of those people who have one, oldest first. It costs as
-/// much as what it returns, however many people wait behind them.
+/// The oldest unhandled message, by Slack's clock, of up to `at_most` people, oldest first. The cost depends on the
+/// number of results, not on how many people wait.
 pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<Waiting>> {
     connection
         .prepare_cached(
@@ -206,8 +206,8 @@ pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<
         .collect()
 }
 
-/// Whether the same person has said something before this message that is not handled either. It may have come after this
-/// one: Slack brings again later what was not acknowledged.
+/// Whether an earlier message of the same person is unhandled, too. It may have arrived later: Slack redelivers
+/// unacknowledged ones.
 pub fn follows_another(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
@@ -218,7 +218,7 @@ pub fn follows_another(connection: &Connection, id: i64) -> rusqlite::Result<boo
         .query_row([id], |row| row.get(0))
 }
 
-/// How many messages of a person wait to be acted on.
+/// The number of a person's waiting messages.
 pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
@@ -227,8 +227,8 @@ pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i6
         .query_row([user], |row| row.get(0))
 }
 
-/// Marks a message handled; `false` if it already was, and nothing may follow from it again. The address by which it is
-/// answered is the answer's from now on.
+/// Marks a message as handled; `false` if it already was and must have no further effect. Its `response_url` belongs to
+/// the answer from now on.
 pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(
         "UPDATE slack_events SET handled_ms = ?2,
@@ -239,7 +239,7 @@ pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<
     Ok(handled > 0)
 }
 
-/// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
+/// Every DM that a person has written in, and the time of the last message, by Slack's clock.
 pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<DateTime<Utc>>)>> {
     connection
         .prepare_cached(
@@ -254,7 +254,7 @@ pub fn dms(connection: &Connection) -> rusqlite::Result<Vec<(String, Option<Date
         .collect()
 }
 
-/// This store is Slack's since then, unless it was before.
+/// Records when this store was first connected to Slack, unless that is known.
 pub fn begins(tx: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO slack_since (one, since_us) VALUES (1, ?1) ON CONFLICT DO NOTHING",
@@ -263,7 +263,7 @@ pub fn begins(tx: &Connection, at: DateTime<Utc>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Since when this store is Slack's, by our clock.
+/// The time when this store was first connected to Slack, by our clock.
 pub fn since(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
         .prepare_cached("SELECT since_us FROM slack_since")?
@@ -271,18 +271,18 @@ pub fn since(connection: &Connection) -> rusqlite::Result<Option<DateTime<Utc>>>
         .optional()
 }
 
-/// How far what was heard in a DM is known to be complete, by Slack's clock.
+/// How far the received messages of a DM are known to be complete, by Slack's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ComparedUpTo {
-    /// Up to here it was compared with the DM's history.
+    /// The messages up to here were compared with the DM's history.
     pub up_to: Option<DateTime<Utc>>,
-    /// The first message that this store knows, of anybody.
+    /// The first message in this store, from any person.
     pub first_heard: Option<DateTime<Utc>>,
-    /// When this store was first connected with Slack, by our clock.
+    /// The time when this store was first connected to Slack, by our clock.
     pub since: Option<DateTime<Utc>>,
 }
 
-/// How far what was heard in a DM is known to be complete.
+/// How far the received messages of a DM are known to be complete.
 pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Result<ComparedUpTo> {
     let up_to = connection
         .prepare_cached("SELECT up_to_us FROM compared WHERE channel = ?1")?
@@ -299,7 +299,7 @@ pub fn compared_up_to(connection: &Connection, channel: &str) -> rusqlite::Resul
     })
 }
 
-/// What was heard in a DM is complete up to there. It never goes back.
+/// Records that the received messages of a DM are complete up to there. It never goes back.
 pub fn compared(tx: &Connection, channel: &str, up_to: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO compared (channel, up_to_us) VALUES (?1, ?2)
@@ -309,7 +309,7 @@ pub fn compared(tx: &Connection, channel: &str, up_to: DateTime<Utc>) -> rusqlit
     Ok(())
 }
 
-/// The DM with somebody: where they last spoke to us, or we to them; else their Slack id, which opens one.
+/// The DM with a person: the place of the last message in either direction, or else their Slack id, which opens one.
 pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
     let spoken = connection
         .prepare_cached(
@@ -327,7 +327,7 @@ pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
     Ok(spoken.unwrap_or_else(|| user.to_owned()))
 }
 
-/// The id of a kept message, by one of its keys.
+/// The id of a stored message, by one of its keys.
 pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<i64>> {
     for key in keys {
         let found = connection

@@ -1,4 +1,4 @@
-//! What people put off: out of their own queue until then, and out of nobody else's.
+//! Snoozed tasks. A snooze hides a task from one person's queue until then, and from no other queue.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::columns::millis;
 use crate::domain::person::PersonId;
 
-/// Puts a task off for somebody; or no longer, without a time.
+/// Snoozes a task for a person; without a time, ends the snooze.
 pub fn set(
     tx: &Connection,
     person: PersonId,
@@ -29,7 +29,7 @@ pub fn set(
     Ok(())
 }
 
-/// Until when somebody has put a task off, if that is still ahead.
+/// The end of a person's snooze of a task, if it is still ahead.
 pub fn until(
     connection: &Connection,
     person: PersonId,
@@ -46,7 +46,7 @@ pub fn until(
         .optional()
 }
 
-/// What somebody has put off for now.
+/// The tasks that a person has snoozed now.
 pub fn hidden(
     connection: &Connection,
     person: PersonId,
@@ -58,7 +58,7 @@ pub fn hidden(
         .collect()
 }
 
-/// Forgets what is over.
+/// Removes expired snoozes.
 pub fn forget(tx: &Connection, old_ms: i64, at_most: i64) -> rusqlite::Result<usize> {
     tx.execute(
         "DELETE FROM snoozes WHERE (person_id, task_id) IN

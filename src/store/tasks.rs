@@ -1,4 +1,4 @@
-//! The mirror: containers and tasks as their sources last said they were.
+//! The mirror: containers and tasks in their last known state at the sources.
 
 use std::collections::BTreeSet;
 
@@ -18,14 +18,14 @@ pub struct Stored {
     pub task: Task,
     /// Deleted at its source.
     pub gone: bool,
-    /// In a place that is not followed, or out of sight.
+    /// In a container that is not followed, or not visible to us.
     pub away: bool,
 }
 
-/// Which tasks a listing wants.
+/// The filter of a listing by status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WantedStatus {
-    /// Everything that is not done.
+    /// Every task that is not done.
     Open,
     Is(Status),
     All,
@@ -38,9 +38,9 @@ pub struct Wanted {
     pub sources: BTreeSet<Source>,
     /// In lower case.
     pub entities: BTreeSet<String>,
-    /// Due before this moment, or, at no time of it, before this day.
+    /// Due before this time; all-day tasks, before this day.
     pub due_before: Option<(DateTime<Utc>, NaiveDate)>,
-    /// Nothing but these rows.
+    /// Only these rows.
     pub rows: Option<BTreeSet<i64>>,
     /// Rows after this one.
     pub after: i64,
@@ -51,14 +51,14 @@ const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, 
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
      creator, links, due_day, home";
 
-/// Tasks of containers that are not followed any more, or archived, are not open here (design 10).
+/// Tasks of containers that are no longer followed, or archived, are not open here (design 10).
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
      WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1 AND c.archived = 0)";
 
-/// Keeps what a source said about a task, unless what is kept is newer by the source's own clock (P4).
+/// Stores a source's report about a task, unless the stored one is newer by the source's own clock (P4).
 ///
-/// `read_at` is when the account was asked for, by our clock: among equal times of the source, the later question wins.
-/// What is known to be gone or away stays so for an account that was asked for earlier. Returns the row, and whether anything changed.
+/// `read_at` is the time of the request, by our clock: among equal times of the source, the later request wins. A task
+/// stays gone or away for reports that were requested before. Returns the row, and whether anything changed.
 pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(i64, bool)> {
     for account in &task.assignees {
         links::seen(tx, task.key.source(), account)?;
@@ -128,7 +128,7 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
         |row| row.get(0),
     )?;
     let differs = before.is_none_or(|before| {
-        // No account says when it was commented on.
+        // The reports do not contain the time of the last comment.
         let commented_at = before.task.commented_at;
         let task = Task {
             commented_at,
@@ -139,8 +139,8 @@ pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::R
     Ok((row, changed > 0 && differs && buried.is_none()))
 }
 
-/// The source said at `known_at` (our clock) that it was deleted: what was asked before says nothing against it. A task
-/// that is not mirrored leaves a tombstone.
+/// Marks a task as deleted, as its source reported at `known_at` (our clock). Reports that were requested earlier do
+/// not revive it. A task that is not mirrored leaves a tombstone.
 pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let marked = tx.execute(
         "UPDATE tasks SET gone = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
@@ -152,7 +152,7 @@ pub fn mark_gone(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
     }
 }
 
-/// It lives where we do not look, or out of our sight: not open here.
+/// Marks a task as moved to a container that is not followed or not visible: it is not open here.
 pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rusqlite::Result<()> {
     let marked = tx.execute(
         "UPDATE tasks SET away = 1, read_us = max(read_us, ?3) WHERE source = ?1 AND source_key = ?2",
@@ -164,8 +164,8 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
     }
 }
 
-/// Wherever people had `old` before them, they have `new`: as their current task, in a list, under a message, put off;
-/// and whatever is said about `old` means it.
+/// Replaces `old` by `new` everywhere: as current task, in lists, in messages, in snoozes. Reports about `old` then
+/// apply to `new`.
 pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
     tx.execute("UPDATE tasks SET successor = NULL WHERE id = ?1", [new])?;
     for sql in [
@@ -182,7 +182,7 @@ pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A full walk met this task.
+/// Records that a full walk found this task.
 pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE tasks SET walk_us = ?3, missed = 0 WHERE source = ?1 AND source_key = ?2",
@@ -191,7 +191,7 @@ pub fn met(tx: &Connection, key: &TaskKey, walk: DateTime<Utc>) -> rusqlite::Res
     Ok(())
 }
 
-/// Tasks of a container that its complete full walk did not meet; each counts the walks that missed it.
+/// Tasks of a container that its complete full walk did not find; each counts the walks that missed it.
 pub fn unmet(
     tx: &Connection,
     container: &Container,
@@ -218,7 +218,7 @@ pub fn unmet(
     .collect()
 }
 
-/// A repository is called differently now; the ids that people see follow.
+/// Renames a repository; the ids that people see follow.
 pub fn rename_repository(
     tx: &Connection,
     container: &str,
@@ -245,7 +245,7 @@ pub fn by_key(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Option
         .optional()
 }
 
-/// The key of the one ClickUp task that people call so, if the mirror knows it.
+/// The key of the only ClickUp task with this custom id, if the mirror has it.
 pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Option<TaskKey>> {
     let mut keys: Vec<String> = connection
         .prepare_cached(
@@ -254,7 +254,7 @@ pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Opti
         )?
         .query_map([custom_id], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    // Two can bear it for a while, if ids were given anew: only ClickUp knows then.
+    // Two tasks can share it for a while after ids were reassigned. Then only ClickUp can decide.
     Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
@@ -265,7 +265,7 @@ pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stor
         .optional()
 }
 
-/// By the id that people see.
+/// Finds a task by the id that people see.
 pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Option<Stored>> {
     connection
         .prepare_cached(&format!(
@@ -275,7 +275,7 @@ pub fn by_shown_id(connection: &Connection, id: &TaskId) -> rusqlite::Result<Opt
         .optional()
 }
 
-/// Everything that is not done, in followed containers.
+/// Every task that is not done, in followed containers.
 pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection
         .prepare_cached(&format!(
@@ -285,7 +285,7 @@ pub fn open(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
         .collect()
 }
 
-/// A page of the tasks that are there; deleted ones and those that moved away are left out.
+/// A page of tasks; those that were deleted or moved away are left out.
 pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<Stored>> {
     let (open, status) = match wanted.status {
         WantedStatus::Open => (true, None),
@@ -322,12 +322,12 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
         .collect()
 }
 
-/// A set that narrows; an empty one does not.
+/// A set to filter by; an empty one filters nothing.
 fn some<T>(set: &BTreeSet<T>) -> Option<&BTreeSet<T>> {
     Some(set).filter(|set| !set.is_empty())
 }
 
-/// The clients that tasks are for, by the names that their sources give them.
+/// The clients that tasks are for, by their names at the sources.
 pub fn entities(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached(&format!(
@@ -337,7 +337,7 @@ pub fn entities(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         .collect()
 }
 
-/// How many tasks of a source are open.
+/// The number of open tasks of a source.
 pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i64> {
     connection.query_row(
         &format!(
@@ -348,7 +348,7 @@ pub fn count_open(connection: &Connection, source: Source) -> rusqlite::Result<i
     )
 }
 
-/// Keeps a container under its stable id; its name follows the source. Whether it was archived since, or brought back.
+/// Stores a container under its stable id; its name follows the source. Whether it was archived or restored since.
 pub fn keep_container(tx: &Connection, container: &Container) -> rusqlite::Result<bool> {
     let key = params![container.source.as_str(), container.id];
     let before: Option<bool> = tx
@@ -383,7 +383,7 @@ pub fn archived(connection: &Connection, source: Source) -> rusqlite::Result<Vec
         .collect()
 }
 
-/// The tasks that stand in a list that is not their home, by their ids.
+/// The ids of tasks that also stand in a list that is not their home.
 pub fn guests(connection: &Connection, source: Source) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached(
@@ -393,7 +393,7 @@ pub fn guests(connection: &Connection, source: Source) -> rusqlite::Result<Vec<S
         .collect()
 }
 
-/// Every list and repository that was ever followed, as it was last seen.
+/// Every list and repository that was ever followed, as last seen.
 pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
     connection
         .prepare_cached(
@@ -411,7 +411,7 @@ pub fn containers(connection: &Connection) -> rusqlite::Result<Vec<Container>> {
         .collect()
 }
 
-/// Containers that `bot.toml` does not name any more are followed no longer.
+/// Stops following containers that are no longer in `bot.toml`.
 pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> rusqlite::Result<()> {
     let configured = json(&configured)?;
     tx.execute(
@@ -422,7 +422,7 @@ pub fn follow_only(tx: &Connection, source: Source, configured: &[String]) -> ru
     forget_unfollowed(tx, source)
 }
 
-/// Comments of containers that are not followed are not: what was written there until they are again is no news.
+/// Stops following the comments of unfollowed containers. Those written until they are followed again are no news.
 fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
     let left = tx.execute(
         "UPDATE containers SET comments_ms = NULL, comments_news_ms = NULL
@@ -439,7 +439,7 @@ fn forget_unfollowed(tx: &Connection, source: Source) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A complete walk through a container has ended; `cursor` is the newest change it saw, by the source's clock.
+/// Records the end of a complete walk through a container; `cursor` is the newest change it saw, by the source's clock.
 pub fn walked(
     tx: &Connection,
     container: &Container,
@@ -459,7 +459,7 @@ pub fn walked(
     Ok(())
 }
 
-/// A full walk has met everything.
+/// Records that a full walk is complete.
 pub fn walked_full(
     tx: &Connection,
     container: &Container,
@@ -489,7 +489,7 @@ pub fn walked_full_at(
     Ok(oldest.filter(|_| never == 0).map(millis))
 }
 
-/// Where the next walk through a container can begin.
+/// The point where the next walk through a container can begin.
 pub fn cursor(
     connection: &Connection,
     container: &Container,
@@ -518,7 +518,7 @@ pub fn synced_at(
     Ok(oldest.filter(|_| walked > 0 && never == 0).map(millis))
 }
 
-/// The repository of this name, by the name it has now or the one that `bot.toml` uses.
+/// The repository with this name: its current one, or the one in `bot.toml`.
 pub fn repository(connection: &Connection, name: &RepoName) -> rusqlite::Result<Option<u64>> {
     let key: Option<String> = connection
         .query_row(
@@ -542,7 +542,7 @@ pub fn is_archived(connection: &Connection, source: Source, key: &str) -> rusqli
     )
 }
 
-/// What a container is called, for sentences.
+/// The name of a container, for messages.
 pub fn container_name(
     connection: &Connection,
     source: Source,
@@ -611,7 +611,7 @@ mod tests {
     use super::super::migrate::{MIGRATIONS, migrate};
     use super::*;
 
-    /// Two tasks of one instant, 04:00 of the 24th in Madrid: one means that day.
+    /// Two tasks due at the same time, 04:00 of the 24th in Madrid. One of them is due on that whole day.
     #[test]
     fn a_day_is_over_when_its_day_is_and_a_time_when_it_is() {
         let mut store = Connection::open_in_memory().unwrap();
@@ -639,7 +639,7 @@ mod tests {
             let titles = found.into_iter().map(|stored| stored.task.title);
             titles.collect::<Vec<_>>()
         };
-        // To somebody in New York the 24th begins at five.
+        // In New York the 24th begins at 05:00 UTC.
         assert_eq!(overdue("2026-11-23T05:00:00Z", "2026-11-23"), [""; 0]);
         assert_eq!(overdue("2026-11-24T05:00:00Z", "2026-11-24"), ["Time"]);
         assert_eq!(

@@ -1,26 +1,26 @@
-//! Tasks that are known to be deleted, or to live elsewhere, and are not mirrored (P4).
+//! Tasks that are not mirrored and are known to be deleted, or to live elsewhere (P4).
 //!
-//! Deliveries and pages of listings arrive in any order. The news that a task is gone may come before the news that it was
-//! made. A mirrored task has its own marks (`tasks::mark_gone`); this table has the others.
+//! Deliveries and pages of listings arrive in any order. The report of a deletion may come before that of the creation.
+//! A mirrored task has its own marks (`tasks::mark_gone`); this table has the others.
 
 use chrono::{DateTime, Duration, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::task::TaskKey;
 
-/// GitHub shows deliveries that failed for three days (contract github 9.5), whatever `store.retention` is.
+/// GitHub lists failed deliveries for three days (contract github 9.5). This outranks a shorter `store.retention`.
 const AT_LEAST: Duration = Duration::days(4);
 
-/// What is known of a task that is not mirrored.
+/// The known fate of a task that is not mirrored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tombstone {
     /// Our clock.
     pub known_us: i64,
-    /// Deleted; else it lives in a place that is not followed.
+    /// Deleted; otherwise it lives in a container that is not followed.
     pub gone: bool,
 }
 
-/// A task that is not mirrored is gone, or away. A deletion outweighs a move.
+/// Records that a task that is not mirrored is gone, or away. A deletion outweighs a move.
 pub(super) fn bury(
     tx: &Connection,
     key: &TaskKey,
@@ -52,7 +52,7 @@ pub fn is_buried(connection: &Connection, key: &TaskKey) -> rusqlite::Result<boo
         })
 }
 
-/// What was known of a task that is about to be mirrored; its row has it from now on.
+/// Takes the tombstone of a task that is about to be mirrored; its row has that information from now on.
 pub(super) fn take(tx: &Connection, key: &TaskKey) -> rusqlite::Result<Option<Tombstone>> {
     tx.prepare_cached(
         "DELETE FROM tombstones WHERE source = ?1 AND source_key = ?2 RETURNING known_us, gone",
@@ -66,7 +66,7 @@ pub(super) fn take(tx: &Connection, key: &TaskKey) -> rusqlite::Result<Option<To
     .optional()
 }
 
-/// Forgets those of which no older account can arrive any more; how many.
+/// Removes tombstones that no older report can contradict any more; returns their number.
 pub(super) fn prune(
     tx: &Connection,
     now: DateTime<Utc>,
@@ -143,7 +143,7 @@ mod tests {
         let (_, changed) = tasks::keep(&store, &task(5), at(9)).unwrap();
         assert!(kept(&store).gone && !changed);
         assert!(!is_buried(&store, &key()).unwrap(), "its row has it now");
-        // A newer account by the source's clock, that was asked for before, either.
+        // A report that is newer by the source's clock but was requested earlier does not either.
         tasks::keep(&store, &task(8), at(9)).unwrap();
         assert!(kept(&store).gone);
         tasks::keep(&store, &task(8), at(11)).unwrap();
