@@ -1,21 +1,21 @@
-//! Which task has to be finished before which, and who waits for it (design 4).
+//! The order in which tasks must be finished, and the people who wait (design 4).
 //!
-//! Sources read [`Link`](super::task::Link)s out of what they are told of a task, and they are kept with it. The store makes pairs of open
-//! tasks of them; [`Waits`] says who is held up: `score` gives points for that, and the queue leaves out what is blocked.
+//! Sources read [`Link`](super::task::Link)s from their reports of a task. The store turns them into pairs of open
+//! tasks. [`Waits`] says who is held up: `score` gives points for that, and queues leave out blocked tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::person::{Person, PersonId};
 use super::task::{Account, Source};
 
-/// Two open tasks, by their rows, of which one has to be finished before the other.
+/// Two open tasks, by their rows. The first has to be finished before the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
     pub first: i64,
     pub then: i64,
 }
 
-/// Somebody who waits: a person, whichever of their accounts a task names, or an account that is nobody's here.
+/// A waiting person, by any of their accounts, or an account that belongs to no person here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     Person(PersonId),
@@ -23,7 +23,7 @@ pub enum Who {
 }
 
 impl Who {
-    /// Whose an account is.
+    /// The owner of an account.
     pub fn of(people: &[Person], source: Source, account: &Account) -> Who {
         match people.iter().find(|person| person.has(source, account)) {
             Some(person) => Who::Person(person.id),
@@ -32,10 +32,10 @@ impl Who {
     }
 }
 
-/// Who waits for whom among the open tasks.
+/// The waiting relations among the open tasks.
 ///
-/// Tasks that wait for each other in a circle would all be hidden, each for the sake of the next, and nobody would be
-/// told to begin anywhere. So what holds within a circle hides nothing and earns nothing; it is only told.
+/// Tasks that wait for each other in a circle would all be hidden, and people would be offered none of them. So a pair
+/// within a circle hides nothing and gives no points; it is only reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waits {
     blockers: BTreeMap<i64, BTreeSet<i64>>,
@@ -44,7 +44,7 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// From all pairs of open tasks, and whose the tasks are that come second.
+    /// Computes it from all pairs of open tasks and the owners of each pair's second task.
     pub fn of(pairs: &BTreeSet<Pair>, whose: &BTreeMap<i64, BTreeSet<Who>>) -> Waits {
         let circle_of = circles(pairs);
         let mut waits = Waits::default();
@@ -64,7 +64,7 @@ impl Waits {
         waits
     }
 
-    /// How many people wait for a task: each counts once, however many tasks of theirs do.
+    /// The number of people who wait for a task. Each counts once, for any number of their tasks.
     pub fn people_waiting_for(&self, task: i64) -> usize {
         self.people.get(&task).map_or(0, BTreeSet::len)
     }
@@ -74,17 +74,17 @@ impl Waits {
         self.people.get(&task).into_iter().flatten()
     }
 
-    /// Whether something has to be finished before it.
+    /// Whether another task has to be finished first.
     pub fn is_blocked(&self, task: i64) -> bool {
         self.blockers.contains_key(&task)
     }
 
-    /// All that is blocked.
+    /// All blocked tasks.
     pub fn blocked(&self) -> impl Iterator<Item = i64> + '_ {
         self.blockers.keys().copied()
     }
 
-    /// What has to be finished before it.
+    /// The tasks that have to be finished first.
     pub fn blockers_of(&self, task: i64) -> Vec<i64> {
         self.blockers
             .get(&task)
@@ -94,7 +94,7 @@ impl Waits {
             .collect()
     }
 
-    /// What it waits for, and what waits for it, in a circle.
+    /// The tasks in the same circle of waiting.
     pub fn in_a_circle_with(&self, task: i64) -> Vec<i64> {
         self.circles
             .get(&task)
@@ -105,8 +105,8 @@ impl Waits {
     }
 }
 
-/// Which tasks reach each other along the pairs: those have the same number. Walks, and calls nothing again, so that a
-/// long chain is no trouble.
+/// Numbers the tasks so that those which reach each other along the pairs share a number. It does not recurse, so long
+/// chains are safe.
 fn circles(pairs: &BTreeSet<Pair>) -> BTreeMap<i64, i64> {
     let mut ahead: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     let mut back: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
@@ -182,7 +182,7 @@ mod tests {
             (4, BTreeSet::new()),
             (5, BTreeSet::from([person(3)])),
         ]);
-        // 5 waits for 1 only through 2, and in a circle with 6.
+        // 5 waits for 1 only through 2, and is in a circle with 6.
         let of = pairs(&[(1, 2), (1, 3), (1, 4), (2, 5), (5, 6), (6, 5)]);
         let waits = Waits::of(&of, &whose);
         let counted: Vec<usize> = (1..=6).map(|task| waits.people_waiting_for(task)).collect();
@@ -199,14 +199,14 @@ mod tests {
     }
 
     proptest! {
-        /// However tasks wait for each other: where there are any, there is one to begin with.
+        /// In any relation of waiting, at least one task is not blocked.
         #[test]
         fn never_is_everything_blocked(of in proptest::collection::btree_set((0..12i64, 0..12i64), 1..40)) {
             let of: Vec<(i64, i64)> = of.into_iter().collect();
             let waits = Waits::of(&pairs(&of), &BTreeMap::new());
             let tasks: BTreeSet<i64> = of.iter().flat_map(|&(first, then)| [first, then]).collect();
             prop_assert!(tasks.iter().any(|&task| !waits.is_blocked(task)));
-            // And finishing what may be begun, again and again, finishes all.
+            // Finishing unblocked tasks again and again finishes all.
             let mut open = tasks;
             while !open.is_empty() {
                 let left: BTreeSet<Pair> = pairs(&of)

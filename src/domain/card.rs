@@ -1,7 +1,7 @@
-//! A task as people see it in a message: a few facts and the buttons under them.
+//! A task as people see it in a message: a few facts and the buttons below them.
 //!
-//! Cards go beside the [`Words`] of a message, which say the same to whoever cannot see them. They are decided here
-//! and laid out by the surface (`slack/blocks.rs`); a card that stands somewhere is made again when its task changes.
+//! Cards accompany the [`Words`] of a message, which carry the same content as plain text. Cards are decided here and
+//! laid out by the surface (`slack/blocks.rs`). A posted card is redrawn when its task changes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,11 +29,11 @@ pub enum Part {
     Text(Words),
     Card(Card),
     Buttons(Vec<Button>),
-    /// What one sets, side by side.
+    /// Controls for settings, side by side.
     Controls(Vec<Control>),
 }
 
-/// Something by which one sets something.
+/// A control for one setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
@@ -44,24 +44,24 @@ pub enum Control {
 /// A time of day to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picker {
-    /// What it stands for, where no time is chosen.
+    /// The label while no time is chosen.
     pub label: String,
     pub picks: Picks,
     pub chosen: Option<NaiveTime>,
 }
 
-/// What a time that is chosen is for.
+/// The setting that a chosen time is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Picks {
     Briefing,
-    /// When quiet hours begin, or end.
+    /// The start or the end of quiet hours.
     QuietFrom,
     QuietUntil,
 }
 
 impl Picks {
-    /// What choosing `at` asks for. Choosing nothing is wanting none.
+    /// The press for choosing `at`; no time turns the setting off.
     pub fn press(self, at: Option<NaiveTime>) -> Press {
         match (self, at) {
             (Picks::Briefing, at) => Press::Briefing(at),
@@ -73,7 +73,7 @@ impl Picks {
 }
 
 impl fmt::Display for Picks {
-    /// `pick:quiet_from`, as it goes into a surface and comes back.
+    /// `pick:quiet_from`, as it goes to a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Picks::Briefing => "pick:briefing",
@@ -105,26 +105,26 @@ pub struct Card {
     pub url: String,
     /// `ClickUp · in review · due today`
     pub facts: String,
-    /// What holds it back, as it stood in the list.
+    /// The reason that holds it back, as shown in the list.
     #[serde(default)]
     pub note: Option<Words>,
-    /// Why it was first when it was shown: `client 1000, due today 400`.
+    /// The reason for its rank when it was shown: `client 1000, due today 400`.
     pub why: Option<String>,
     /// The first line of its description.
     pub line: Option<String>,
-    /// Done, or not there any more: struck, and without buttons.
+    /// Done or gone: struck through, and without buttons.
     pub struck: bool,
     pub buttons: Vec<Button>,
 }
 
-/// What a message says to whoever does not see its blocks, where it is a card or a list of them and nothing else: that is
-/// made again with them. `None`: its words tell of more, and stay as they were said.
+/// The plain text of a message that is only a card or a list of cards; it is redrawn with them. `None` if its words say
+/// more, so that they stay as sent.
 pub fn told(parts: &[Part]) -> Option<Words> {
     let mut words = Words::new();
     let mut cards = 0;
     for part in parts {
         match part {
-            // What leads to the card, as `Next: `.
+            // The text that introduces the card, as `Next: `.
             Part::Text(lead) if cards == 0 && leads_to_a_card(lead) => {
                 words = words.then(lead.clone());
             }
@@ -140,13 +140,13 @@ pub fn told(parts: &[Part]) -> Option<Words> {
     (cards > 0).then_some(words)
 }
 
-/// Whether these words only introduce the card under them: `Next: `.
+/// Whether these words only introduce the card below them: `Next: `.
 fn leads_to_a_card(words: &Words) -> bool {
     words.plain().ends_with(": ")
 }
 
-/// The task of a message that is a card: one whole card, and nothing that tells of another task. An outcome with the next
-/// card under it, a list and a briefing are none.
+/// The task of a message that is a card: one whole card, and no text about another task. Outcomes with the next card
+/// below, lists and briefings do not count.
 pub fn card_of(parts: &[Part]) -> Option<i64> {
     let mut task = None;
     for part in parts {
@@ -159,7 +159,7 @@ pub fn card_of(parts: &[Part]) -> Option<i64> {
     task
 }
 
-/// Whether a message shows this task alone, as a whole card, with nothing else that could be pressed.
+/// Whether a message shows only this task, as a whole card, with no other buttons.
 pub fn is_card_alone(parts: &[Part], task: i64) -> bool {
     let mut cards = 0;
     parts.iter().all(|part| match part {
@@ -172,12 +172,12 @@ pub fn is_card_alone(parts: &[Part], task: i64) -> bool {
     }) && cards == 1
 }
 
-/// Something to press.
+/// A button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
     pub label: String,
     pub press: Press,
-    /// What most people want here.
+    /// Whether it is the primary button.
     #[serde(default)]
     pub main: bool,
 }
@@ -197,13 +197,13 @@ impl Button {
     }
 }
 
-/// How to take back what this command did, by its uid: under its answer.
+/// The button below an answer that undoes its command, given by uid.
 pub fn undo_button(command: &str) -> Part {
     let command = CommandRef::Uid(command.to_owned());
     Part::Buttons(vec![Button::new("Undo", Press::Undo(command))])
 }
 
-/// The task of a button or a form. The key holds in every store; a row means another task in another store, or in an
+/// The task of a button or a form. The key is valid in every store. A row means another task in another store, or in an
 /// older copy of this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -214,7 +214,7 @@ pub enum TaskRef {
 }
 
 impl TaskRef {
-    /// As commands name it.
+    /// The reference for a command.
     pub fn named(&self) -> Ref {
         match self {
             TaskRef::Key(key) => Ref::Key(key.clone()),
@@ -244,40 +244,40 @@ fn is_uid(text: &str) -> bool {
     text.len() == 26 && text.chars().all(fits)
 }
 
-/// What pressing a button asks for.
+/// The request that a button makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Press {
     Done(TaskRef),
-    /// On from this task, if it still is the current one.
+    /// Skip this task, if it still is the current one.
     Next(TaskRef),
-    /// A form for the comment.
+    /// Open a form for the comment.
     Comment(TaskRef),
-    /// Whether notices are wanted no more, or again.
+    /// Turn notices off, or on again.
     Mute(bool),
-    /// A briefing on working days at this time, or none.
+    /// Get a briefing on working days at this time, or none.
     Briefing(Option<NaiveTime>),
-    /// Quiet hours, or none.
+    /// Set quiet hours, or none.
     Quiet(Option<Quiet>),
-    /// Another beginning of quiet hours, or another end.
+    /// Change the start or the end of quiet hours.
     QuietFrom(NaiveTime),
     QuietUntil(NaiveTime),
-    /// How outcomes are told.
+    /// Set how outcomes are shown.
     Receipts(Receipts),
-    /// As bot.toml has it for everybody.
+    /// Follow the default of bot.toml.
     Usual(Setting),
-    /// Out of the way until tomorrow.
+    /// Snooze until tomorrow.
     Snooze(TaskRef),
-    /// What this command did is to be taken back.
+    /// Undo this command.
     Undo(CommandRef),
-    /// An address; nothing is asked of us.
+    /// Open a URL; no request to us.
     Open(String),
-    /// What this version of Ivan does not know any more, or not yet.
+    /// Unknown to this version of Ivan.
     Unknown,
 }
 
 impl Press {
-    /// What it asks for; `None` for what asks for nothing, or for a form first.
+    /// The command of a press; `None` if it has none, or a form comes first.
     pub fn command(&self) -> Option<Command> {
         match self {
             Press::Done(task) => Some(Command::Done {
@@ -305,7 +305,7 @@ impl Press {
 }
 
 impl fmt::Display for Press {
-    /// `done:clickup:86a`, as it goes into a surface and comes back.
+    /// `done:clickup:86a`, as it goes to a surface and comes back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Press::Done(task) => write!(f, "done:{task}"),
@@ -329,7 +329,7 @@ impl fmt::Display for Press {
     }
 }
 
-/// What a surface brings back is no button of ours.
+/// The error for a value from a surface that is no button of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a button of ours")]
 pub struct NotOurs;
@@ -363,7 +363,7 @@ impl FromStr for Press {
     }
 }
 
-/// A task with everything that can be done about it.
+/// A task with all its buttons.
 pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Card {
     Card {
         task: row,
@@ -391,7 +391,7 @@ pub fn item(number: usize, row: i64, task: &Task, now: DateTime<Utc>, zone: Tz) 
 }
 
 impl Card {
-    /// In one line.
+    /// The plain text, in one line.
     fn words(&self) -> Words {
         let words = match self.number {
             Some(number) => Words::new().text(format!("{number}. ")),
@@ -412,7 +412,7 @@ impl Card {
         }
     }
 
-    /// Whether its buttons were stored by an older version, and would not be understood where it is shown again.
+    /// Whether its buttons were stored by an older version and would not be understood if shown again.
     pub fn is_of_an_older_version(&self) -> bool {
         self.buttons.iter().any(|button| {
             matches!(
@@ -425,7 +425,7 @@ impl Card {
         })
     }
 
-    /// The same card, as its task is now; why it was first is not asked again.
+    /// The same card for the task's current state. The reason for its rank is not computed again.
     pub fn again(&self, task: &Task, gone: bool, now: DateTime<Utc>, zone: Tz) -> Card {
         let struck = gone || task.status == Status::Done;
         let buttons = match (struck, self.number) {
@@ -477,7 +477,7 @@ fn buttons(task: &Task) -> Vec<Button> {
     buttons
 }
 
-/// The first line of a description that says something, cut.
+/// The first line of a description with content, shortened.
 fn line(description: &str) -> Option<String> {
     let line = description
         .lines()

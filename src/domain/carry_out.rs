@@ -1,6 +1,6 @@
-//! The one decision about sending a write, and about sending the opposite of one (P2, P5).
+//! The only decision about sending a write, or the reversal of one (P2, P5).
 //!
-//! Which request a write is, only its source knows; what follows from the answer is decided here.
+//! Each source knows which request a write needs. This module decides what follows from the response.
 
 use std::time::Duration;
 
@@ -11,39 +11,39 @@ use super::source::SourceWriter;
 use super::task::Task;
 use super::undo::{Effect, Stands, ToUndo};
 
-/// What to do about an operation after [`carry_out`].
+/// The next step for an operation that [`carry_out`] did not finish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotYet {
     #[error(transparent)]
     Failed(#[from] WriteError),
-    /// Its trace was searched for and is not there. Listings lag behind writes: look once more before sending again
+    /// Its trace was searched for and not found. Listings lag behind writes: look once more before sending again
     /// (contract github 7, clickup 6.4).
     #[error("not there at the first look")]
     LookAgain,
-    /// It was taken back before it was sent, and certainly was not applied: it has ended.
+    /// It was taken back before it was sent, and was certainly not applied: it has ended.
     #[error("taken back before it was sent")]
     TakenBack,
 }
 
-/// How long to wait between the two looks for a lost write (contract github 7).
+/// The wait between the two searches for a lost write (contract github 7).
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// A source goes on with a write whose sender has left: GitHub for ten seconds (contract github 2). A search that is to
-/// say that it never arrived comes after that.
+/// How long a source may still apply a write after the connection is gone; GitHub takes ten seconds (contract github
+/// 2). A search that is to prove absence runs after that.
 pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
-/// What is made durable right before a request goes out.
+/// The facts to commit right before a request goes out.
 #[derive(Debug, Clone, Copy)]
 pub struct Sending<'a> {
-    /// A search for its trace begins here, unless an earlier attempt has said that.
+    /// Whether a search for its trace begins here, unless an earlier attempt has set that.
     pub begins: bool,
     /// The task as it was just read; `None` for a creation.
     pub now: Option<&'a Task>,
 }
 
-/// Brings one operation forward: looks for its trace if it was interrupted, reads the present state, sends.
+/// Advances one operation: looks for its trace if it was interrupted, reads the present state, sends.
 ///
-/// `about_to_send` is awaited right before the request goes out and must make durable that it may have been sent, and
-/// what [`Sending`] says. It fails with [`NotYet::TakenBack`] for an operation that is not to be sent any more.
+/// `about_to_send` is awaited right before the request goes out. It must commit that the request may have been sent,
+/// with the facts in [`Sending`]. It fails with [`NotYet::TakenBack`] for an operation that must not be sent any more.
 pub async fn carry_out<F>(
     writer: &dyn SourceWriter,
     op: &Operation,
@@ -66,7 +66,7 @@ where
     if let Some(key) = op.write.task() {
         let task = writer.read(key).await?;
         if op.write.holds_in(&task) {
-            // An interrupted write that holds is our own that landed, unless the source names another hand.
+            // An interrupted write whose effect holds is our own, unless the source names another author.
             let by_another = task.closed.as_ref().and_then(|closed| closed.by_us) == Some(false);
             return Ok(if op.interrupted && !by_another {
                 Outcome::Applied(Written { task, trace: None })
@@ -82,7 +82,7 @@ where
         }
         now = Some(task);
     }
-    // That a task is reopened tells nothing later if it was so before.
+    // If the task was reopened before, a later "reopened" proves nothing.
     let reopened_before = now.as_ref().is_some_and(|task| task.reopened);
     let completes = matches!(op.write, Write::Complete { .. });
     about_to_send(Sending {
@@ -93,7 +93,7 @@ where
     Ok(Outcome::Applied(writer.send(op, now.as_ref()).await?))
 }
 
-/// Somebody did the opposite after we began: the source's clock counts whole seconds, ours does not.
+/// Whether another person did the opposite after we began. The source's clock counts whole seconds, ours does not.
 fn undone_since(write: &Write, task: &Task, begun_at: Option<DateTime<Utc>>) -> bool {
     let since = match write {
         Write::Complete { .. } => task.reopened.then_some(task.updated_at),
@@ -106,9 +106,9 @@ fn undone_since(write: &Write, task: &Task, begun_at: Option<DateTime<Utc>>) -> 
     }
 }
 
-/// Brings an undo forward: reads how things stand, and sends the opposite only if they are as we left them.
+/// Advances an undo: reads the current state, and sends the opposite only if it is as we left it.
 ///
-/// What is gone after an interrupted attempt was taken back by that; deleting what is not there any more is success.
+/// If the effect is gone after an interrupted attempt, it was undone by that. Deleting an absent item succeeds.
 async fn take_back<F>(
     writer: &dyn SourceWriter,
     op: &Operation,

@@ -1,7 +1,7 @@
-//! What `assign`, `claim`, `due` and `prio` make different in a task, and the opposite of it.
+//! The changes to a task by `assign`, `claim`, `due` and `prio`, and their opposites.
 //!
-//! Such a change is repeatable: sent twice it is made once, and whether it holds can be seen in the task. So a lost answer
-//! needs no search, and `undo` compares with the same two questions: does what we left hold, or what was before it?
+//! Such a change is idempotent: sending it twice has one effect, and the task shows whether it holds. So a lost
+//! response needs no search. `undo` checks the same two states: the one that we left, and the one before.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,21 +12,21 @@ use super::task::{Account, Priority, Source, Task};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// People by what their source knows them by: a ClickUp member id, a GitHub login.
+    /// The assignees by their ids at the source: a ClickUp member id, a GitHub login.
     Assign {
         add: Vec<String>,
         remove: Vec<String>,
     },
-    /// At what time it is due; `None`: never.
+    /// The due time; `None`: never.
     Due(Option<DateTime<Utc>>),
-    /// On what day it is due, at no time of it.
+    /// The due day, without a time.
     DueOn(NaiveDate),
-    /// `None`: as a source without a priority has it.
+    /// The priority; `None` for the source's "no priority".
     Priority(Option<Priority>),
 }
 
 impl Change {
-    /// Whether the task, as the source has it now, already is so.
+    /// Whether the task, as just read from the source, is already so.
     pub fn holds_in(&self, task: &Task) -> bool {
         let source = task.key.source();
         let has = |handle: &String| {
@@ -45,7 +45,7 @@ impl Change {
         }
     }
 
-    /// What makes the task again as it is now.
+    /// The change that restores the task's current state.
     pub fn back_to(&self, now: &Task) -> Change {
         let source = now.key.source();
         let has = |handle: &&String| {
@@ -65,7 +65,7 @@ impl Change {
         }
     }
 
-    /// The word in metrics and logs.
+    /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
             Change::Assign { .. } => "assign",
@@ -74,7 +74,7 @@ impl Change {
         }
     }
 
-    /// How the task differs from what was left, as the end of a sentence about it.
+    /// How the task differs from the state that we left, as the end of a sentence.
     pub fn difference(&self) -> &'static str {
         match self {
             Change::Assign { .. } => "it is assigned otherwise now",
@@ -84,7 +84,7 @@ impl Change {
     }
 }
 
-/// Whether a source knows this account by that.
+/// Whether this is the handle of the account at the source.
 pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
     match source {
         Source::ClickUp => account.id == handle,
@@ -92,7 +92,7 @@ pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
     }
 }
 
-/// Whether a source knows this account by one of those.
+/// Whether one of these is the handle of the account at the source.
 pub fn is_one_of(source: Source, account: &Account, handles: &[String]) -> bool {
     handles
         .iter()
@@ -168,7 +168,7 @@ mod tests {
         let task = task(TaskKey::clickup("86a"), &[("4243", "Bo")]);
         assert_eq!(change.holds_in(&task), holds);
         assert_eq!(change.back_to(&task), back);
-        // What is so already need not be put back; what is put back holds as it was.
+        // A state that already holds needs no restoring; a restored one holds.
         assert!(change.back_to(&task).holds_in(&task));
     }
 
@@ -185,7 +185,7 @@ mod tests {
         for change in [Change::DueOn(day(2)), Change::Due(None)] {
             assert_eq!(change.back_to(&task), Change::DueOn(day(1)));
         }
-        // The same instant as a time is no day.
+        // The same time, but not as a whole day.
         task.due = task.due.map(|due| Due::at(due.at));
         assert!(!Change::DueOn(day(1)).holds_in(&task));
         let back = Change::DueOn(day(2)).back_to(&task);

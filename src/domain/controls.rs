@@ -1,16 +1,16 @@
-//! Control characters, which no text here has: they command terminals, and nobody sees them.
+//! Control characters, which are removed from all text: they are invisible and can command terminals.
 //!
-//! What others write loses them where its JSON is read (`lenient`, `http/api.rs`, `slack/text.rs`), and what is shown
-//! loses them again, for what was kept by an earlier version and what `bot.toml` says.
+//! Text from others loses them when its JSON is read (`lenient`, `http/api.rs`, `slack/text.rs`). Shown text loses them
+//! again, because an earlier version may have stored them and `bot.toml` may contain them.
 
 use std::borrow::Cow;
 
-/// Whether a text may not have this character: everything of C0, DEL and C1 but tabs and line breaks.
+/// Whether a character is removed from text: all of C0, DEL and C1 except tabs and line breaks.
 pub fn is_control(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// A text without control characters.
+/// The text without control characters.
 pub fn without_controls(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return text.into();
@@ -18,7 +18,7 @@ pub fn without_controls(text: &str) -> Cow<'_, str> {
     text.chars().filter(|&c| !is_control(c)).collect()
 }
 
-/// JSON without control characters, as they are or as escapes, in any of its texts.
+/// The JSON without control characters in its strings, raw or as escapes.
 pub fn json_without_controls(json: &str) -> Cow<'_, str> {
     let mut kept = String::new();
     let (mut copied, mut at) = (0, 0);
@@ -46,7 +46,7 @@ fn may_begin_one(byte: u8) -> bool {
     matches!(byte, b'\\' | 0x7f | 0xc2 | 0..=8 | 0xb | 0xc | 0xe..=0x1f)
 }
 
-/// How long the escape or the control character is that a text begins with, and whether it is a control character.
+/// The length of the escape or control character at the start of the text, and whether it is a control character.
 fn control_at(text: &str) -> (usize, bool) {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
@@ -60,7 +60,7 @@ fn control_at(text: &str) -> (usize, bool) {
                 None => (2, false),
             }
         }
-        // What follows must not become an escape of it.
+        // The characters after it must not join it to a new escape.
         (Some('\\'), Some(other)) => (1 + other.len_utf8(), is_control(other)),
         (Some(c), _) => (c.len_utf8(), is_control(c)),
         (None, _) => (0, false),

@@ -1,15 +1,15 @@
-//! Clients that tasks are for: what each is called, and where tasks for it go where nobody says otherwise.
+//! Clients that tasks are for: their names, and the default place of their tasks.
 //!
-//! `[[entities]]` of bot.toml lists them. Where it lists none, any name is one: so it was typed, so it is kept.
+//! `[[entities]]` of bot.toml lists them. If the list is empty, any name is a client, stored as it was typed.
 
 use super::task::{RepoName, Source, Task};
 
 /// One of `[[entities]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entity {
-    /// As it stands in the sources: tag `client:<id>`, prefix `[CLIENT:<id>] `.
+    /// The id at the sources: tag `client:<id>`, prefix `[CLIENT:<id>] `.
     pub id: String,
-    /// What people call it.
+    /// The name that people use.
     pub name: Option<String>,
     pub aliases: Vec<String>,
     pub source: Option<Source>,
@@ -17,15 +17,15 @@ pub struct Entity {
     pub repo: Option<RepoName>,
 }
 
-/// All that are known.
+/// All known clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entities(Vec<Entity>);
 
-/// So many names are offered instead of one that is not known.
+/// How many names are offered in place of an unknown one.
 const OFFERED: usize = 5;
 
 impl Entity {
-    /// Whether it is this that somebody means, or that a source has.
+    /// Whether this text, from a person or a source, names this client.
     pub fn is_called(&self, text: &str) -> bool {
         let wanted = plain(text);
         self.names().any(|name| plain(name) == wanted)
@@ -42,17 +42,17 @@ impl Entities {
         Entities(entities)
     }
 
-    /// Nobody listed any: every name is one.
+    /// Whether the list is empty, so that every name is a client.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The one that is meant by its id, its name or an alias, in any case and with any spaces.
+    /// The client with this id, name or alias, in any case and with any spaces.
     pub fn resolve(&self, text: &str) -> Option<&Entity> {
         self.0.iter().find(|entity| entity.is_called(text))
     }
 
-    /// Ids of those that may have been meant, the nearest first; some of all where nothing is near.
+    /// The ids of similar clients, the nearest first, or some of all if none is similar.
     pub fn near(&self, text: &str) -> Vec<&str> {
         let wanted = plain(text);
         let mut by_distance: Vec<(usize, &str)> = self
@@ -81,8 +81,8 @@ impl Entities {
     }
 }
 
-/// A title and the client that it names itself, as sources write it: `[CLIENT:acme] Fix login`, or a tag `client:acme` as
-/// its first or last word. Without `[[entities]]` a tag has to be said with `-e`: a colon may mean anything.
+/// Splits a title from the client that it names: `[CLIENT:acme] Fix login`, or a tag `client:acme` as its first or last
+/// word. Without `[[entities]]` a tag needs `-e`, because a colon may mean anything.
 pub fn split_title(title: &str, known: &Entities) -> (Option<String>, String) {
     let unsplit = || (None, title.to_owned());
     let trimmed = title.trim();
@@ -90,7 +90,7 @@ pub fn split_title(title: &str, known: &Entities) -> (Option<String>, String) {
         && let Some(upper) = prefix.get(.."[CLIENT:".len())
         && upper.eq_ignore_ascii_case("[CLIENT:")
     {
-        // Read as it will be read back.
+        // Parsed the same way as the title that the source returns.
         let entity = Task::entity_of_title(&format!(
             "[CLIENT:{}]",
             prefix.get(upper.len()..).unwrap_or_default()
@@ -125,7 +125,7 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// How near a name is: one begins like the other, or a slip or two lie between them. `None`: it is another.
+/// How near two names are: one is a prefix of the other, or they differ by a typo or two. `None` if they are not.
 fn nearness(wanted: &str, name: &str) -> Option<usize> {
     if wanted.is_empty() {
         return None;
@@ -135,7 +135,7 @@ fn nearness(wanted: &str, name: &str) -> Option<usize> {
     (begins || slips <= 2 && slips < wanted.chars().count()).then_some(slips)
 }
 
-/// How many characters have to be put in, left out or changed to make one of the other.
+/// The edit distance: how many characters must be inserted, removed or changed.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

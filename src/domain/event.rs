@@ -1,7 +1,7 @@
-//! What a delivery or a poll says about a task, in our own types; and what follows from it.
+//! Reports about tasks from deliveries and polls, in our own types, and their consequences.
 //!
-//! Sources translate payloads and listings into [`SourceEvent`]s; the inbox and the reconciler apply them all the
-//! same way (`inbox.rs`). What decides is the source's own clock, never the order of arrival (P4).
+//! Sources translate payloads and listings into [`SourceEvent`]s; the inbox and the reconciler apply them all the same
+//! way (`inbox.rs`). The source's own clock decides, never the order of arrival (P4).
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 
-/// What a delivery or a poll says.
+/// One report of a delivery or a poll.
 #[expect(
     clippy::large_enum_variant,
     reason = "a handful at a time, each used up at once"
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceEvent {
-    /// The task as its source had it at its `updated_at`, but for what the payload leaves open.
+    /// The task's state at its `updated_at`, except for the fields that the payload lacks.
     Seen {
         task: Task,
         acts: Vec<Act>,
@@ -24,39 +24,39 @@ pub enum SourceEvent {
     },
     /// Something happened to the task and the payload says too little: read it (contract clickup 7.6).
     Look { key: TaskKey, acts: Vec<Act> },
-    /// The source says that it was deleted.
+    /// The source reports its deletion.
     Gone { key: TaskKey, acts: Vec<Act> },
-    /// It lives under another key now, perhaps in a place that is not followed (contract github 8).
+    /// It has another key now, perhaps in a place that is not followed (contract github 8).
     Moved {
         key: TaskKey,
         to: Option<TaskKey>,
         acts: Vec<Act>,
     },
-    /// A repository has another name; its id, and so every key, stays.
+    /// A repository was renamed; its id, and so every key, stays.
     Renamed { container: String, name: RepoName },
 }
 
-/// Something that somebody did to a task, as the source tells it.
+/// An action on a task, as the source reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
-    /// Unknown for what only a poll has seen.
+    /// The actor; `None` if only a poll has seen the action.
     pub by: Option<Actor>,
     /// The source's own clock.
     pub at: DateTime<Utc>,
     pub what: What,
 }
 
-/// Whoever acted.
+/// The account that acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     pub account: Account,
     /// A GitHub `Bot`, or the account that Ivan writes with.
     pub bot: bool,
-    /// The account that Ivan writes with: perhaps our own write coming back.
+    /// The account that Ivan writes with: it may be our own write.
     pub us: bool,
 }
 
-/// What was done. Only what people are told about is told apart; the rest is in the task.
+/// The kind of action. Only kinds that people are notified of are distinguished; the rest is in the task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum What {
@@ -68,20 +68,20 @@ pub enum What {
     Unassigned {
         from: Account,
     },
-    /// `operation` is in our own marker at the end of the text, which is left out of `text`.
+    /// `operation` is from our own marker at the end of the text, which `text` leaves out.
     Commented {
         id: String,
         text: Prose,
         operation: Option<String>,
     },
     Deleted,
-    /// Something that people go by besides. What it was and is now is in the task.
+    /// A change of another important field. The old and new values are in the tasks.
     Changed {
         field: Field,
     },
 }
 
-/// What of a task people go by, besides whose it is and whether it is done.
+/// The important fields of a task besides its assignees and its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -96,9 +96,9 @@ impl Field {
     fn differs(self, before: &Task, after: &Task) -> bool {
         match self {
             Field::Title => before.title != after.title,
-            // Of the same instant it may be found out later that it means a day.
+            // The same time may later turn out to mean a whole day.
             Field::Due => before.due.map(|due| due.at) != after.due.map(|due| due.at),
-            // At GitHub a label is one by our configuration: that may have changed, and not the issue.
+            // At GitHub a label is a priority by our configuration, which may have changed instead of the issue.
             Field::Priority => {
                 before.priority != after.priority
                     && (after.key.source() != Source::GitHub || before.labels != after.labels)
@@ -107,17 +107,17 @@ impl Field {
     }
 }
 
-/// What a payload leaves open of a task, and its source may know.
+/// The parts of a task that a payload lacks and its source may have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lacks {
-    /// Which others the task waits for, besides those that its text names.
+    /// The dependencies on other tasks that are not in its text.
     pub dependencies: bool,
     /// The fields for its priority and its due day.
     pub fields: bool,
 }
 
 impl Lacks {
-    /// Whether something is kept of the task that this account of it does not speak of.
+    /// Whether the stored task has data that this report lacks.
     pub fn hides(self, kept: &Task, told: &Task) -> bool {
         let linked = || kept.links.iter().any(|link| !told.links.contains(link));
         let set = || {
@@ -128,15 +128,14 @@ impl Lacks {
     }
 }
 
-/// What people are told about the difference between what was kept of a task and what is kept now.
+/// The actions that people are notified of, from the difference between the stored task and the new one.
 ///
-/// `before` is `None` for a task that was not known. An act that the event tells goes before one that only the
-/// difference shows, for it knows who did it; an act that left no trace in the task (it was undone since, or is old) is
-/// not told.
+/// `before` is `None` for a new task. A reported action outranks one inferred from the difference, because it names its
+/// actor. An action without a trace in the task (since undone, or old) is left out.
 pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
     let mut acts = Vec::new();
     let Some(before) = before else {
-        // Comments on a task that is new here are told; its history is not.
+        // Comments on a new task are reported, its history is not.
         acts.extend(
             told.into_iter()
                 .filter(|act| matches!(act.what, What::Commented { .. })),
@@ -169,7 +168,7 @@ pub fn acts(before: Option<&Task>, after: &Task, told: Vec<Act>) -> Vec<Act> {
             what: What::Reopened,
         }));
     }
-    // Who takes a task from one and gives it to another sends an event for each, and either shows both.
+    // Reassigning a task sends one event for each of the two people, and either shows both changes.
     let reassigned = by(&|what| matches!(what, What::Assigned { .. } | What::Unassigned { .. }));
     let assignment = |what: What| {
         by(&|told| *told == what).unwrap_or(Act {
@@ -267,7 +266,7 @@ mod tests {
             updated_at: at(20),
             ..before.clone()
         };
-        // What is told and left no trace is none; what left one and is not told is, by nobody knows whom.
+        // A reported action without a trace is left out. A trace without a report is included, without an actor.
         let told = vec![
             changed(Field::Due, Some("Bo"), 15),
             changed(Field::Due, Some("Ana"), 18),
@@ -288,7 +287,7 @@ mod tests {
     fn what_only_we_read_otherwise_nobody_has_changed() {
         let before = task(TaskKey::github(1001, 7));
         let mut after = before.clone();
-        // github.priority_labels was changed, and not the issue; and the instant turns out to mean a day.
+        // github.priority_labels was changed, and not the issue; and the time turns out to mean a day.
         after.priority = Some(Priority::Urgent);
         after.due = after.due.map(|due| Due {
             day: Some(due.at.date_naive()),

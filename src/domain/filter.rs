@@ -1,7 +1,7 @@
-//! What a list is narrowed to: `list overdue github`.
+//! Filters of a list: `list overdue github`.
 //!
-//! Words of different kinds narrow further; two sources, or two clients, mean either. The desk asks which clients there
-//! are, and what is blocked or put off is only known there.
+//! Words of different kinds narrow the list further; two sources, or two clients, match either. The desk resolves
+//! clients, blocked tasks and snoozes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,22 +12,22 @@ use chrono_tz::Tz;
 use super::score::is_overdue;
 use super::task::{Source, Task};
 
-/// See the module.
+/// The filter of a list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pub overdue: bool,
     /// Tasks that wait for others, which the queue leaves out.
     pub blocked: bool,
-    /// Tasks that are put off, which the queue leaves out.
+    /// Snoozed tasks, which the queue leaves out.
     pub snoozed: bool,
     pub sources: BTreeSet<Source>,
     /// Clients, in lower case.
     pub entities: BTreeSet<String>,
-    /// As it was typed, for an answer about it.
+    /// The text as it was typed, for an answer about it.
     pub typed: String,
 }
 
-/// Filters are equal if they fit the same tasks.
+/// Filters are equal if they match the same tasks.
 impl PartialEq for Filter {
     fn eq(&self, other: &Filter) -> bool {
         let fits = |filter: &Filter| (filter.overdue, filter.blocked, filter.snoozed);
@@ -43,7 +43,7 @@ impl Filter {
     /// The words that are no names of clients.
     pub const WORDS: [&str; 5] = ["overdue", "blocked", "snoozed", "clickup", "github"];
 
-    /// Reads words with spaces or commas between them. What is none of [`Filter::WORDS`] may be a client.
+    /// Reads words separated by spaces or commas. A word outside [`Filter::WORDS`] may be a client.
     pub fn read(text: &str) -> Filter {
         let mut filter = Filter {
             typed: text.trim().to_owned(),
@@ -77,12 +77,12 @@ impl Filter {
         *self == Filter::default()
     }
 
-    /// Whether it asks for what the queue leaves out.
+    /// Whether it asks for tasks that the queue leaves out.
     pub fn is_of_what_is_held_back(&self) -> bool {
         self.blocked || self.snoozed
     }
 
-    /// Whether what the task itself says fits.
+    /// Whether the task's own fields match.
     pub fn fits(&self, task: &Task, now: DateTime<Utc>, zone: Tz) -> bool {
         let of_client = || {
             let entity = task.entity.as_ref().map(|entity| entity.to_lowercase());
@@ -95,7 +95,7 @@ impl Filter {
 }
 
 impl fmt::Display for Filter {
-    /// As it can be typed again: `overdue github acme`.
+    /// A form that can be typed again: `overdue github acme`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = [
             (self.overdue, "overdue"),

@@ -1,7 +1,7 @@
-//! What a person fills in instead of typing: checked while the form is still open, then a [`Command`].
+//! Forms that people fill in instead of typing: checked while the form is open, then turned into a [`Command`].
 //!
-//! A surface lays forms out and brings them back (`slack/forms.rs`); what is wrong with one is decided here, from the
-//! form alone, so that the answer is there at once.
+//! A surface lays forms out and returns them (`slack/forms.rs`). They are checked here from the form alone, so that
+//! errors show at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
 use super::reply::{self, ENTITY_MAX, Words};
 use super::task::Source;
 
-/// A form that came back.
+/// A form that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filled {
@@ -27,16 +27,16 @@ pub enum Filled {
     },
 }
 
-/// Somebody's message that a task is made from.
+/// The message that a task is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub channel: String,
     pub ts: String,
-    /// The author's id; nobody's for what an app posted.
+    /// The author's id; `None` if an app posted it.
     pub user: Option<String>,
     /// The author's name.
     pub author: Option<String>,
-    /// Where the message can be read.
+    /// The permalink of the message.
     pub link: Option<String>,
 }
 
@@ -52,12 +52,12 @@ pub enum Field {
     Assignee,
 }
 
-/// Somebody whom a form offers to assign a task to.
+/// A person whom a form offers as assignee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignable {
-    /// Who it is in every store ([`Person::handle`](super::person::Person::handle)).
+    /// Their handle, valid in every store ([`Person::handle`](super::person::Person::handle)).
     pub person: String,
-    /// Where they have an account.
+    /// The sources where they have an account.
     pub sources: Vec<Source>,
 }
 
@@ -68,7 +68,7 @@ impl Assignable {
         format!("{}:{}", sources.join(","), self.person)
     }
 
-    /// `None` for what we would not have written.
+    /// Parses the value; `None` if we would not have written it.
     pub fn read(value: &str) -> Option<Assignable> {
         let (sources, person) = value.split_once(':')?;
         let sources = sources.split(',').filter(|name| !name.is_empty());
@@ -82,7 +82,7 @@ impl Assignable {
         })
     }
 
-    /// What is wrong with assigning them a task of this source. The desk asks again: what came back may be anything.
+    /// The error in assigning them a task of this source. The desk checks again: the value is untrusted.
     pub fn fault(&self, source: Option<Source>) -> Option<Fault> {
         let source = source?;
         (!self.sources.contains(&source)).then(|| Fault {
@@ -92,7 +92,7 @@ impl Assignable {
     }
 }
 
-/// What is wrong with a field, in words.
+/// An error message for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub field: Field,
@@ -100,7 +100,7 @@ pub struct Fault {
 }
 
 impl Filled {
-    /// What it asks for.
+    /// The command that it asks for.
     pub fn command(&self) -> Command {
         match self {
             Filled::Comment { task, text } => Command::Comment {
@@ -118,7 +118,7 @@ impl Filled {
         }
     }
 
-    /// What is wrong with it; nothing if it can be asked for.
+    /// The errors in it; empty if it is valid.
     pub fn faults(&self) -> Vec<Fault> {
         let fault = |field, why| Fault { field, why };
         match self {
@@ -156,7 +156,7 @@ impl Filled {
     }
 }
 
-/// A refusal of a form, which is closed by now: with what was filled in, so that it can be copied.
+/// A refusal of a form that is already closed. It quotes the input, so that the person can copy it.
 pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words {
     let texts: Vec<&str> = match filled {
         None => return refused,
@@ -196,16 +196,16 @@ fn over_long(text: &str) -> Option<String> {
     (length > super::operation::TEXT_MAX).then(|| reply::text_too_long(length).plain())
 }
 
-/// Whether the name of a client can stand in a tag and in `[CLIENT:…]`.
+/// Whether a client name is valid in a tag and in `[CLIENT:…]`.
 pub fn is_entity(entity: &str) -> bool {
     let odd = |c: char| c.is_control() || matches!(c, '[' | ']' | ',');
     !entity.is_empty() && entity.chars().count() <= ENTITY_MAX && !entity.contains(odd)
 }
 
-/// The longest title that a message is given, in characters; the whole of it is the description then.
+/// The longest title taken from a message, in characters. A longer message is also the whole description.
 const TITLE_FROM_MESSAGE_MAX: usize = 200;
 
-/// Somebody's message as a form is filled with it: title and description.
+/// The title and description that a message prefills.
 pub fn prefill(said: &str) -> (String, String) {
     let said = quiet(said.trim());
     let first = said.lines().next().unwrap_or_default().trim();

@@ -1,6 +1,6 @@
-//! The Home tab: what a person finds when they open Ivan in Slack.
+//! The Home tab, which a person sees when they open Ivan in Slack.
 //!
-//! The desk gathers what is in a [`Home`], here it becomes [`Part`]s, and `slack/home.rs` publishes them.
+//! The desk gathers the content in a [`Home`], this module turns it into [`Part`]s, and `slack/home.rs` publishes them.
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
@@ -12,44 +12,44 @@ use super::rhythm::{Quiet, Setting};
 
 /// Tasks of the queue that have a card there.
 pub const CARDS_MAX: usize = 15;
-/// Operations that are named; of more, only how many.
+/// Operations that are named; further ones are only counted.
 pub const WAITING_MAX: usize = 5;
 
-/// What a Home tab shows.
+/// The content of a Home tab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
-    /// The current task's.
+    /// The card of the current task.
     pub current: Option<Card>,
-    /// Those behind it, in order.
+    /// The tasks after it, in order.
     pub queue: Vec<Card>,
     /// All open tasks of the queue.
     pub open: usize,
-    /// What is said where there is none.
+    /// The text for an empty queue.
     pub empty: Words,
     /// Completed through Ivan since midnight.
     pub completed_today: i64,
-    /// What has no outcome yet, and why.
+    /// Operations without an outcome, and why.
     pub waiting: Vec<Words>,
-    /// How many those are in all.
+    /// The number of all those operations.
     pub waiting_count: i64,
     /// Sources that cannot be read, and why.
     pub troubles: Vec<Words>,
-    /// Who the person is to each system.
+    /// The person's account in each system.
     pub accounts: Vec<Words>,
     pub muted: bool,
-    /// At what time they want a briefing.
+    /// The time at which they want a briefing.
     pub briefing: Option<NaiveTime>,
     pub quiet: Option<Quiet>,
-    /// In whose days and hours both are.
+    /// The zone of both times.
     pub zone: Tz,
     pub receipts: Receipts,
-    /// What they have chosen themselves; all else is as bot.toml has it for everybody.
+    /// The settings of their own; all others follow bot.toml.
     pub own: Vec<Setting>,
-    /// What bot.toml has chosen for all.
+    /// The team settings of bot.toml.
     pub settings: Vec<Words>,
 }
 
-/// The Home tab from top to bottom. What matters least stands last: there what has no room is left out.
+/// The Home tab from top to bottom. The least important parts are last, because the end is cut if there is no room.
 pub fn parts(home: Home) -> Vec<Part> {
     let mut parts = vec![Part::Text(reply::home_lead(
         home.open,
@@ -92,7 +92,7 @@ pub fn parts(home: Home) -> Vec<Part> {
     parts
 }
 
-/// What a person sets for themselves.
+/// The settings of a person.
 struct Settings {
     muted: bool,
     briefing: Option<NaiveTime>,
@@ -103,7 +103,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Each in words, and under them what changes it.
+    /// Each setting as text, with its controls below.
     fn parts(self) -> Vec<Part> {
         let button = |label, press| Control::Button(Button::new(label, press));
         let time = |label: &str, picks, chosen| {
@@ -161,7 +161,7 @@ impl Settings {
     }
 }
 
-/// For somebody who may not command, or whom nobody has named: why there is nothing here.
+/// The view for a person who may not give commands or is not configured: the reason.
 pub fn nothing_for(why: &str) -> Vec<Part> {
     vec![
         Part::Heading(reply::HOME_NOBODY.to_owned()),
@@ -169,7 +169,7 @@ pub fn nothing_for(why: &str) -> Vec<Part> {
     ]
 }
 
-/// A card that is not the current task's: there is nothing to move on from.
+/// A card that is not the current task's, without a button to skip it.
 fn behind(mut card: Card) -> Card {
     card.buttons
         .retain(|button| !matches!(button.press, Press::Next(_)));
@@ -230,7 +230,7 @@ mod tests {
             .collect()
     }
 
-    /// What can be set, a row each; of a time, what is chosen.
+    /// The controls, one row each; for a time, the chosen one.
     fn controls(parts: &[Part]) -> Vec<Vec<String>> {
         let rows = parts.iter().filter_map(|part| match part {
             Part::Controls(controls) => Some(controls),

@@ -1,7 +1,7 @@
-//! Which account at a source is whose, and how that is found out: [`Accounts`] is what a source tells of its accounts.
+//! Links between people and their accounts at a source, and the trait [`Accounts`] for looking accounts up.
 //!
-//! `bot.toml` gives links, an e-mail address that both sides know makes one, people type them; the desk confirms each
-//! with its source before it is kept. From then on ids decide, and names are only shown.
+//! Links come from `bot.toml`, from an e-mail address that both sides have, or from `link`. The desk confirms each with
+//! its source before storing it. From then on ids decide, and names are only shown.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,16 +9,16 @@ use chrono::{DateTime, Utc};
 use super::operation::WriteError;
 use super::task::{Account, Source};
 
-/// Where a link comes from.
+/// The origin of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// `[[people]]` says so, which wins over everything else.
+    /// From `[[people]]`, which outranks all others.
     Config,
-    /// Slack and ClickUp know the person by the same e-mail address.
+    /// Slack and ClickUp have the same e-mail address for the person.
     Email,
-    /// Somebody typed `link`.
+    /// A person typed `link`.
     Typed,
-    /// Somebody typed `unlink`: no other way makes a link any more.
+    /// A person typed `unlink`: no link is made automatically any more.
     Unlinked,
 }
 
@@ -30,7 +30,7 @@ impl Origin {
         Origin::Unlinked,
     ];
 
-    /// The word in the store and the API.
+    /// The name in the store and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Origin::Config => "bot.toml",
@@ -52,40 +52,40 @@ impl Origin {
 pub struct Link {
     pub source: Source,
     pub origin: Origin,
-    /// The source's own id; not known yet of a login that only bot.toml tells.
+    /// The source's own id; `None` while only a login from bot.toml is known.
     pub id: Option<String>,
     /// GitHub's login, ClickUp's name, as the source showed it last.
     pub name: Option<String>,
-    /// The name of whoever typed it.
+    /// The name of the person who typed it.
     pub by: Option<String>,
     pub at: Option<DateTime<Utc>>,
     /// When the source last answered about it.
     pub seen_at: Option<DateTime<Utc>>,
-    /// It then had no such account any more.
+    /// Whether the account no longer existed then.
     pub gone: bool,
 }
 
 impl Link {
-    /// What people call the account.
+    /// The account's name for people.
     pub fn shown(&self) -> &str {
         let known = self.name.as_deref().or(self.id.as_deref());
         known.unwrap_or_default()
     }
 }
 
-/// What a source tells of its accounts. Nothing in here writes.
+/// Account look-ups at a source. They only read.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     fn source(&self) -> Source;
 
-    /// The account that somebody calls theirs: GitHub by login, ClickUp by name, e-mail address or member id. Fails
-    /// `Refused` where there is none, several, or one that cannot be given any of our tasks; as a read does otherwise.
+    /// The account with this handle: GitHub by login, ClickUp by name, e-mail address or member id. Fails `Refused` if
+    /// there is none, several, or one that cannot be assigned any of our tasks; otherwise as a read does.
     async fn confirm(&self, called: &str) -> Result<Account, WriteError>;
 
-    /// The account with this id, or, where that is not known, of this name, as it is called now. `None`: there is none.
+    /// The account with this id, or with this name if the id is unknown, as it is now. `None` if there is none.
     async fn look_up(&self, id: Option<&str>, name: &str) -> Result<Option<Account>, WriteError>;
 
-    /// The one account that has this e-mail address confirmed. Always `None` where a source does not show addresses.
+    /// The only account with this confirmed e-mail address. Always `None` if the source hides addresses.
     async fn by_email(&self, email: &str) -> Result<Option<Account>, WriteError>;
 }
 

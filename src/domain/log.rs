@@ -1,7 +1,7 @@
-//! The log: who did what, when, from where, and what came of it.
+//! The activity log: who did what, when, from where, and with which result.
 //!
-//! `settle` writes down what a command came to, `apply` what others did in the sources; the desk reads it for those whom
-//! it concerns, and `reply` makes it words.
+//! `settle` logs the outcome of commands, `apply` the actions of others in the sources. The desk reads the entries that
+//! a person may see, and `reply` words them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -12,10 +12,10 @@ use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
 use super::task::{Due, Priority, Source, Task};
 
-/// The longest part of a text that is kept, in characters.
+/// The longest part of a text that is stored, in characters.
 const TEXT_MAX: usize = 300;
 
-/// By which way something was asked for.
+/// The way in which a command was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// Typed in a direct message.
@@ -27,9 +27,9 @@ pub enum Via {
     Form,
     Http,
     Cli,
-    /// In Slack, before it was written down by which way.
+    /// In Slack, stored before the exact way was recorded.
     Slack,
-    /// Not by us: in the source itself.
+    /// Not through us: in the source itself.
     In(Source),
 }
 
@@ -48,7 +48,7 @@ impl Via {
         Via::In(Source::GitHub),
     ];
 
-    /// The word in the table and the API.
+    /// The name in the table and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Via::Dm => "dm",
@@ -69,13 +69,13 @@ impl Via {
     }
 }
 
-/// What came of it.
+/// The result of an activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Came {
-    /// It has no outcome yet. Shown, and not written down before it has one.
+    /// No outcome yet. Shown, but not stored before there is one.
     Pending,
     Done,
-    /// It already was so, by another hand.
+    /// Another author had done it already.
     AlreadySo,
     Refused,
     GivenUp,
@@ -93,7 +93,7 @@ impl Came {
         Came::TakenBack,
     ];
 
-    /// The word in the table and the API.
+    /// The name in the table and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Came::Pending => "pending",
@@ -109,7 +109,7 @@ impl Came {
         Came::ALL.into_iter().find(|came| came.as_str() == word)
     }
 
-    /// From the report of a command that has its outcome; `cancelled` if what it asked was never sent.
+    /// From the final report of a command; `cancelled` if its operations were never sent.
     pub fn of(report: &Report, cancelled: bool) -> Came {
         match report.state {
             ReportState::Queued | ReportState::SetAside => Came::Pending,
@@ -122,17 +122,17 @@ impl Came {
     }
 }
 
-/// What was otherwise afterwards.
+/// The difference that an activity made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
     /// In the source's words.
     pub before: Option<String>,
     pub after: Option<String>,
-    /// What was said, cut.
+    /// The comment's text, shortened.
     pub text: Option<String>,
 }
 
-/// What an operation changed; `before` is what the source called the task's state right before it was sent.
+/// The change that an operation made; `before` is the source's state of the task right before it was sent.
 pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) -> Change {
     let after = outcome.map(|outcome| outcome.task().source_status.clone());
     let before = match outcome {
@@ -153,7 +153,7 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
         },
         Write::Change { change, said, .. } => Change {
             after: outcome.map(|_| match change {
-                // For whoever reads it to see in their own zone.
+                // In UTC, because each reader sees it in their own zone.
                 Changes::Due(Some(at)) => rfc3339(*at),
                 _ => said.clone(),
             }),
@@ -167,9 +167,9 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
     }
 }
 
-/// What others did, as the log calls it, with what it changed.
+/// The name in the log, and the change, of an action of others.
 ///
-/// A time stands as RFC 3339 has it, for whoever reads it to see in their own zone; a day as a day.
+/// A time is in RFC 3339, because each reader sees it in their own zone; a day stays a day.
 pub fn done_elsewhere(what: &What, before: Option<&Task>, after: &Task) -> (&'static str, Change) {
     let both = |of: &dyn Fn(&Task) -> Option<String>| Change {
         before: before.and_then(of),
@@ -235,27 +235,27 @@ fn cut(text: &str) -> String {
     }
 }
 
-/// One thing that somebody did.
+/// One activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Counts what was written down; 0 of what has no outcome yet.
+    /// The number of the entry; 0 while there is no outcome.
     pub id: i64,
-    /// When it was asked for; of what others did, by the source's clock.
+    /// The time of the request; for actions of others, by the source's clock.
     pub at: DateTime<Utc>,
-    /// Whoever of ours it was, by the name that they have now.
+    /// The person, by their current name, if it is one of ours.
     pub person: Option<String>,
-    /// Who it was to the source, of what was done there.
+    /// The account at the source, for actions there.
     pub account: Option<String>,
     pub via: Via,
     pub verb: String,
     pub came: Came,
     pub source: Option<Source>,
-    /// The task's id, title and address as they were then.
+    /// The task's id, title and URL at that time.
     pub task: Option<String>,
     pub title: String,
     pub url: String,
     pub change: Change,
-    /// Why it came to nothing.
+    /// Why it failed.
     pub detail: Option<String>,
 }
 

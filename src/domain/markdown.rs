@@ -1,18 +1,18 @@
-//! A text as Slack shows it → Markdown that GitHub shows alike (contract github, Markdown).
+//! Text as Slack shows it → Markdown that GitHub shows alike (contract github, Markdown).
 //!
-//! In Slack a fence may stand anywhere in a line, a quotation ends with its line, and `<String>` is what it looks like.
-//! Here such places are written so that GitHub shows the same words. The desk does this before an operation is committed:
-//! what is sent, looked for and compared is one text. [`plain`] is the way back, for people who read in Slack what they
-//! wrote.
+//! In Slack a fence may stand anywhere in a line, a quotation ends with its line, and `<String>` is plain text. This
+//! module rewrites such places so that GitHub shows the same words. The desk does this before an operation is
+//! committed, so that the same text is sent, searched for and compared. [`plain`] is the reverse, for showing people in
+//! Slack their own text.
 
-/// Three of them open and close a block of code, in Slack and in GitHub.
+/// Three of them open and close a code block, in Slack and in GitHub.
 const FENCE: &str = "```";
-/// Lines that are indented so far are code in GitHub, where nothing is before them.
+/// A line indented this far is code in GitHub, unless it continues a paragraph or an item.
 const CODE_INDENT: usize = 4;
-/// As many characters as GitHub certainly takes: a text that grows beyond is left as it is.
+/// A length in characters that GitHub certainly takes. A text that would grow longer is left as it is.
 const LENGTH_MAX: usize = 65_000;
 
-/// Quotations in quotations are followed so deep; what is deeper is one line after the other.
+/// The depth to which nested quotations are followed. Deeper ones become separate lines.
 const DEPTH_MAX: usize = 8;
 
 /// Writes a text as Markdown.
@@ -49,14 +49,14 @@ fn written(text: &str, depth: usize) -> String {
     writer.out
 }
 
-/// The first quotation that begins at `until` or before: what is before it, its lines without their marks, and what is
-/// after it. One within which a block of code begins that ends elsewhere is none.
+/// The first quotation that begins at `until` or before: the text before it, its lines without their marks, and the
+/// text after it. It does not count if a code block begins in it and ends elsewhere.
 fn next_quotation(text: &str, until: usize) -> Option<(&str, String, &str)> {
     let mut begin = 0;
     while begin <= until {
         let (before, rest) = text.split_at_checked(begin)?;
         if let Some(inside) = rest.trim_start_matches(' ').strip_prefix(">>>") {
-            // It quotes whatever follows.
+            // It quotes all of the rest.
             return Some((before, inside.trim_start_matches(' ').to_owned(), ""));
         }
         let (inside, length) = quoted_lines(rest);
@@ -68,7 +68,7 @@ fn next_quotation(text: &str, until: usize) -> Option<(&str, String, &str)> {
     None
 }
 
-/// The lines of a quotation that a text begins with, without their marks, and how long they are with them.
+/// The lines of the quotation at the start of a text, without their marks, and their length with the marks.
 fn quoted_lines(text: &str) -> (String, usize) {
     let mut inside = String::new();
     let mut length = 0;
@@ -86,8 +86,8 @@ fn quoted_lines(text: &str) -> (String, usize) {
     (inside, length)
 }
 
-/// The first block of code that spans lines: what is before, in and after it. One that nothing closes is a block to the
-/// end if it begins a line.
+/// The first code block that spans lines: the text before, in and after it. An unclosed one extends to the end if it
+/// begins a line.
 fn next_block(text: &str) -> Option<(&str, &str, &str)> {
     let mut from = 0;
     loop {
@@ -101,7 +101,7 @@ fn next_block(text: &str) -> Option<(&str, &str, &str)> {
                 .is_none_or(|line| line.trim().is_empty());
             return (begins_a_line && inside.contains('\n')).then_some((before, inside, ""));
         };
-        // Of more marks than three the last ones close.
+        // Of more than three marks the last ones close.
         let more = inside.get(end + FENCE.len()..)?;
         let end = end + more.len() - more.trim_start_matches('`').len();
         let code = inside.get(..end)?;
@@ -113,10 +113,10 @@ fn next_block(text: &str) -> Option<(&str, &str, &str)> {
     }
 }
 
-/// What a line was, as far as the next one depends on it.
+/// The kind of a line, as far as the next one depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Line {
-    /// Nothing, or a block of code.
+    /// An empty line, or a code block.
     #[default]
     Apart,
     Words,
@@ -130,9 +130,9 @@ enum Line {
 struct Writer {
     out: String,
     last: Line,
-    /// An item of a list may go on: what is indented belongs to it.
+    /// A list item may continue: indented lines belong to it.
     in_list: bool,
-    /// The last number of each numbered list that is open: how far it is indented, and the sign after the number.
+    /// The last number of each open numbered list: its indent, and the sign after the number.
     numbers: Vec<(usize, char, u32)>,
 }
 
@@ -141,7 +141,7 @@ impl Writer {
         if text.is_empty() {
             return;
         }
-        // What follows a quotation with a block in it, or a block, stands in its own line.
+        // Text after a quotation with a block in it, or after a block, gets a line of its own.
         if self.last == Line::Quoted && !self.out.ends_with('\n') {
             self.out.push('\n');
         }
@@ -178,14 +178,14 @@ impl Writer {
         self.leaves_lists();
     }
 
-    /// What comes next begins a line.
+    /// Starts a new line for the next text.
     fn begins_apart(&mut self) {
         if !self.out.is_empty() && !self.out.ends_with('\n') {
             self.out.push('\n');
         }
     }
 
-    /// Without an empty line what follows would be shown as more of the quotation.
+    /// Ends the quotation with an empty line. Without it the next line would be shown as part of the quotation.
     fn ends_quotation(&mut self) {
         if self.last == Line::Quoted {
             self.out.push('\n');
@@ -205,7 +205,7 @@ impl Writer {
             self.last = Line::Apart;
             return;
         }
-        // Of a quotation in which a block of code begins.
+        // From a quotation in which a code block begins.
         if let Some(rest) = bare.strip_prefix('>') {
             let space = rest.len() - rest.trim_start_matches(' ').len();
             self.out.push('>');
@@ -224,7 +224,7 @@ impl Writer {
         let is_code = indent >= CODE_INDENT && !self.in_list;
         if is_code && matches!(self.last, Line::Apart | Line::Indented | Line::Quoted) {
             self.ends_quotation();
-            // A tab behind a mark of a quotation would be too short.
+            // A tab behind a quotation mark would be too short.
             self.out.push_str(&" ".repeat(indent));
             self.out.push_str(bare);
             self.last = Line::Indented;
@@ -235,7 +235,7 @@ impl Writer {
         let is_rule = bare.trim_end() == "-" || is_mark(bare, false);
         let item = is_item(bare) && !jumps && !is_rule;
         self.ends_quotation();
-        // Without an empty line it would be shown as more of the item.
+        // Without an empty line it would be shown as part of the item.
         if self.last == Line::Item && !item && indent == 0 {
             self.out.push('\n');
             self.last = Line::Apart;
@@ -247,7 +247,7 @@ impl Writer {
             self.out.push('\\');
             inline(rest, &mut self.out);
         } else if item {
-            // What an item begins with may be a mark, too.
+            // The start of an item may be a mark, too.
             let mark = bare.find([' ', '\t']).unwrap_or(bare.len());
             let inside = bare.get(mark..).unwrap_or_default();
             let begins = bare.len() - inside.trim_start_matches([' ', '\t']).len();
@@ -268,7 +268,7 @@ impl Writer {
         self.in_list = item || self.in_list && indent > 0;
     }
 
-    /// Whether a line begins with a number that GitHub would show as another: it counts by itself from the first item on.
+    /// Whether a line begins with a number that GitHub would change, since it counts on from the first item.
     fn jumps(&mut self, indent: usize, line: &str) -> bool {
         self.numbers.retain(|(of, _, _)| *of <= indent);
         let same = self.numbers.pop_if(|(of, _, _)| *of == indent);
@@ -290,7 +290,7 @@ impl Writer {
         jumps
     }
 
-    /// A line without its indent and marks; `goes_on`: right before it stands a line of the same paragraph.
+    /// A line without its indent and marks; `goes_on`: the line before belongs to the same paragraph.
     fn words(&mut self, line: &str, goes_on: bool) {
         if is_mark(line, goes_on) {
             self.out.push('\\');
@@ -313,7 +313,7 @@ impl Writer {
     }
 }
 
-/// The number that an item begins with, and the sign after it: `12.`, `3)`.
+/// The number of a list item, and the sign after it: `12.`, `3)`.
 fn number_of(line: &str) -> Option<(&str, char)> {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = line.get(..line.len() - rest.len())?;
@@ -325,19 +325,19 @@ fn number_of(line: &str) -> Option<(&str, char)> {
     ((1..=9).contains(&digits.len()) && is_apart).then_some((digits, sign))
 }
 
-/// An item of a list in GitHub: `- x`, `1. x`.
+/// A list item in GitHub: `- x`, `1. x`.
 fn is_item(line: &str) -> bool {
     let bullet = line.strip_prefix(['-', '*', '+']);
     bullet.is_some_and(begins_item) || number_of(line).is_some()
 }
 
-/// Whether this after a mark makes an item: it is apart, or nothing.
+/// Whether a mark followed by this makes an item: by a space, or by nothing.
 fn begins_item(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with([' ', '\t'])
 }
 
-/// Whether GitHub would take a line for a mark and not show it: a heading, a rule, a quotation, a fence that Slack does
-/// not know, the line under a heading or a table's head, the head of a note, or the target of a link.
+/// Whether GitHub would take a line for a mark and not show it: a heading, a rule, a quotation, a fence that is none in
+/// Slack, the underline of a heading or a table's head, a footnote's head, or a link target.
 fn is_mark(line: &str, goes_on: bool) -> bool {
     let is_note = line.starts_with("[!") && line.trim_end().ends_with(']');
     if is_note || line.starts_with("~~~") || line.starts_with('>') {
@@ -367,12 +367,12 @@ fn is_mark(line: &str, goes_on: bool) -> bool {
     label.is_some_and(|(label, _)| !label.contains(['[', ']']))
 }
 
-/// A line's words, with what GitHub would not show as it is.
+/// Writes a line's words and escapes those that GitHub would show differently.
 fn inline(line: &str, out: &mut String) {
     let is_formula = is_formula(line);
     let mut rest = line;
     let mut before = ' ';
-    // Tags that are open: their ends are written as their beginnings are.
+    // The number of open tags. A closing tag is written as its opening tag was.
     let mut open = 0_usize;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
@@ -408,7 +408,7 @@ fn inline(line: &str, out: &mut String) {
                 out.push_str("\\$");
                 1
             }
-            // A call on something indexed, and no link.
+            // An index expression that is called, not a link.
             ']' if is_call(after) => {
                 out.push_str("]\\");
                 1
@@ -424,7 +424,7 @@ fn inline(line: &str, out: &mut String) {
     }
 }
 
-/// Code within the line stays as it is; marks that nothing closes in it are only marks.
+/// Code within the line stays as it is; unclosed marks are plain marks.
 fn code(text: &str, out: &mut String) -> usize {
     let run = |text: &str| text.len() - text.trim_start_matches('`').len();
     let marks = run(text);
@@ -441,7 +441,7 @@ fn code(text: &str, out: &mut String) -> usize {
     marks
 }
 
-/// An address stays as it is: no sign in it is a mark.
+/// A URL stays as it is: its signs are no marks.
 fn address(text: &str, out: &mut String) -> usize {
     let is_address = ["http://", "https://", "www."]
         .iter()
@@ -454,7 +454,7 @@ fn address(text: &str, out: &mut String) -> usize {
     end
 }
 
-/// GitHub does not show one before a sign or at the end of a line, and one of two.
+/// Doubles a backslash that GitHub would hide: before a sign, at the end of a line, and one of two.
 fn backslashes(text: &str, out: &mut String) -> usize {
     let rest = text.trim_start_matches('\\');
     let run = text.len() - rest.len();
@@ -464,8 +464,8 @@ fn backslashes(text: &str, out: &mut String) -> usize {
     run
 }
 
-/// The words that Slack makes bold, where a text begins with a star: between two stars at the edges of words, in one line.
-/// They keep their stars, which set them off in GitHub as well.
+/// The bold words of Slack at the start of a text: between two stars at the edges of words, in one line. They keep
+/// their stars, which set them off in GitHub as well.
 fn bold(text: &str, before: char) -> Option<&str> {
     let inside = text.strip_prefix('*')?;
     if before.is_alphanumeric() || inside.starts_with(|c: char| c.is_whitespace() || c == '*') {
@@ -490,14 +490,14 @@ fn bold(text: &str, before: char) -> Option<&str> {
     None
 }
 
-/// A run of `*`, `_` or `~` that is no pair of Slack's. GitHub also takes two of them, and stars and tildes within a word.
+/// A run of `*`, `_` or `~` that is no pair in Slack. GitHub also pairs double ones, and pairs within a word.
 fn signs(text: &str, sign: char, before: char, line: &str, out: &mut String) -> usize {
     let rest = text.trim_start_matches(sign);
     let run = text.len() - rest.len();
     let next = rest.chars().next().unwrap_or(' ');
     let within = before.is_alphanumeric() && next.is_alphanumeric();
     let touches = before.is_alphanumeric() || next.is_alphanumeric();
-    // One alone is only a sign.
+    // A single one is only a sign.
     let may_pair = line.matches(sign).count() > run;
     let is_apart = before.is_whitespace() && next.is_whitespace();
     let shown = match sign {
@@ -513,7 +513,7 @@ fn signs(text: &str, sign: char, before: char, line: &str, out: &mut String) -> 
     run
 }
 
-/// Whether GitHub would take what stands between two `$` of a line for a formula.
+/// Whether GitHub would take the text between two `$` of a line for a formula.
 fn is_formula(line: &str) -> bool {
     let mut opened = false;
     let mut before = ' ';
@@ -552,7 +552,7 @@ fn is_entity(after: &str) -> bool {
     }
 }
 
-/// Whether `]` and this would make a link out of what is none: `handlers[0](event)`.
+/// Whether `]` and this would wrongly become a link: `handlers[0](event)`.
 fn is_call(after: &str) -> bool {
     let Some(target) = after.strip_prefix('(') else {
         return false;
@@ -563,7 +563,7 @@ fn is_call(after: &str) -> bool {
     !leads.iter().any(|begin| target.starts_with(begin))
 }
 
-/// Markdown as people typed it: the way back from [`from_slack`], as far as single characters go.
+/// Turns Markdown into the text as people typed it. This reverses [`from_slack`], as far as single characters go.
 pub fn plain(markdown: &str) -> String {
     let mut out = String::with_capacity(markdown.len());
     let mut in_block = false;
@@ -591,7 +591,7 @@ fn plain_line(line: &str, out: &mut String) {
         let entity = entity.iter().find(|(written, _)| rest.starts_with(written));
         let taken = match (c, entity) {
             ('`', _) => {
-                // What is escaped in code is code.
+                // Escapes in code are code.
                 let from = out.len();
                 let taken = code(rest, out);
                 if out.get(from..) != rest.get(..taken) {
@@ -745,7 +745,7 @@ mod tests {
         fn any_text_is_written(text in "[<>&;`*_#\\\\~\\[\\](): \n|=-]{0,40}|\\PC{0,40}") {
             let markdown = from_slack(&text);
             let _ = plain(&markdown);
-            // What is written is no longer a tag, wherever it is no code.
+            // Outside code, the text has no tags left.
             if !text.contains(['`', '\t']) && !text.contains("    ") && !text.contains("http") && !text.contains("www") {
                 let tag = markdown.split('<').skip(1).any(|after| after.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)));
                 prop_assert!(!tag, "{markdown}");

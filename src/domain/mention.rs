@@ -1,12 +1,12 @@
-//! Mentions of people in a text that was typed in Slack: an `@` and Slack's id of them.
+//! Mentions of people in a text that was typed in Slack: an `@` and their Slack id.
 //!
-//! A mention stays an id until the desk has decided who it is. Labels and display names never decide; they are shown where
-//! somebody is no person here, and then without an `@`, which would call a stranger in a source.
+//! A mention stays an id until the desk has resolved the person. Labels and display names never decide. They are shown
+//! for people who are not known here, without an `@`, which could notify a stranger at a source.
 
 /// Ids are shorter than this.
 const ID_MAX: usize = 32;
 
-/// Whether a text is an id of somebody in Slack: `U0BOB01`, `W0BOB01`.
+/// Whether a text is the Slack id of a person: `U0BOB01`, `W0BOB01`.
 pub fn is_id(text: &str) -> bool {
     let is_of_an_id = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
     (7..=ID_MAX).contains(&text.len())
@@ -15,14 +15,14 @@ pub fn is_id(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_digit())
 }
 
-/// The id that a text begins with, up to where the word ends, and what follows it.
+/// The id that a text begins with, up to the end of the word, and the rest.
 fn id_at(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
     let (id, after) = text.split_at_checked(end.unwrap_or(text.len()))?;
     is_id(id).then_some((id, after))
 }
 
-/// Whom a text mentions, each once, in the order of the text.
+/// The people mentioned in a text, each once, in the order of the text.
 pub fn mentioned(text: &str) -> Vec<&str> {
     let mut ids = Vec::new();
     for after in text.split('@').skip(1) {
@@ -35,7 +35,7 @@ pub fn mentioned(text: &str) -> Vec<&str> {
     ids
 }
 
-/// A text in which those who are no `person` here stand by their names, as far as they are known, and without an `@`.
+/// Replaces mentions of people who are no `person` here by their names, as far as they are known, without an `@`.
 pub fn named(
     text: &str,
     is_person: impl Fn(&str) -> bool,
@@ -46,7 +46,7 @@ pub fn named(
     for part in parts {
         match id_at(part).filter(|(id, _)| !is_person(id)) {
             Some((id, after)) => {
-                // An `@` before it must not become one of the name.
+                // An `@` before it must not join the name.
                 if named.ends_with('@') {
                     named.push(' ');
                 }
@@ -62,7 +62,7 @@ pub fn named(
     named
 }
 
-/// A display name as it stands in a text of ours: no mention, link, reference or markup comes of it.
+/// A display name for our texts, safe from becoming a mention, link, reference or markup.
 fn plain(name: &str, id: &str) -> String {
     let kept = |c: &char| {
         !c.is_control()
@@ -77,8 +77,7 @@ fn plain(name: &str, id: &str) -> String {
     }
 }
 
-/// A person as they were named for a command, to be shown in a refusal: somebody who is no `person` here with their name
-/// beside the id, so that nobody of that name is meant.
+/// A person as named in a command, for a refusal. Strangers are shown by name and id, so that no namesake is meant.
 pub fn shown(
     named: &str,
     is_person: impl Fn(&str) -> bool,
@@ -91,10 +90,10 @@ pub fn shown(
     }
 }
 
-/// An `@` that notifies nobody: something that is not seen stands between it and the name.
+/// An `@` that notifies no one: an invisible character separates it from the name.
 pub const QUIET_AT: &str = "@\u{2060}";
 
-/// Somebody else's words as they stand in a task: an `@` before a name notifies nobody there.
+/// Another person's words for a task, in which an `@` before a name notifies no one.
 pub fn quiet(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
     let mut before = ' ';

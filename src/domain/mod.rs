@@ -1,6 +1,6 @@
-//! Values and decisions: what a task, a person, a command and an operation are, and what follows from them.
+//! Values and decisions: tasks, people, commands and operations, and the rules about them.
 //!
-//! Nothing in here does IO, reads a clock, or knows Slack, HTTP or SQL. Everything else uses it; it uses nobody.
+//! This module does no IO, reads no clock, and has no Slack, HTTP or SQL in it. It uses no other module.
 
 pub mod blocking;
 pub mod card;

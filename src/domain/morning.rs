@@ -1,7 +1,7 @@
-//! The briefing: what somebody needs to know before they begin.
+//! The briefing: the things that a person should know before they begin.
 //!
-//! The desk gathers what is in a [`Morning`]; here it becomes the [`Part`]s of a message, and `reply` says the same in
-//! words.
+//! The desk gathers the content in a [`Morning`]; this module turns it into the [`Part`]s of a message, and `reply`
+//! into words.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -11,44 +11,44 @@ use super::reply::{self, Words};
 use super::score::Score;
 use super::task::Task;
 
-/// So many of the queue are shown.
+/// How many tasks of the queue are shown.
 pub const TOP: usize = 3;
-/// Of each kind of task, so many are named; of more, only how many.
+/// How many tasks of each kind are named; further ones are only counted.
 pub const NAMED_MAX: usize = 5;
 
-/// What somebody needs to know in the morning.
+/// The content of a briefing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Morning {
     pub now: DateTime<Utc>,
     pub zone: Tz,
-    /// How many tasks are in the queue.
+    /// The number of tasks in the queue.
     pub open: usize,
-    /// Its first, with their rows and reasons.
+    /// Its first tasks, with their rows and reasons.
     pub top: Vec<(i64, Task, Score)>,
     /// The current task, if it is none of those.
     pub current: Option<Task>,
     pub overdue: Vec<Task>,
     pub due_today: Vec<Task>,
-    /// Who waits for a task of theirs.
+    /// People who wait for a task of theirs.
     pub waits: Vec<Waits>,
-    /// What they asked for and has no outcome yet, and why.
+    /// Their requests without an outcome, and why.
     pub queued: Vec<Words>,
-    /// How many those are in all.
+    /// The number of all those requests.
     pub queued_count: usize,
     /// Sources that cannot be read, and why.
     pub troubles: Vec<Words>,
-    /// What is said where there is nothing to do.
+    /// The text for an empty queue.
     pub empty: Words,
 }
 
-/// Somebody who waits for a task to be finished.
+/// A person who waits for a task to be finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waits {
     pub who: String,
     pub task: Task,
 }
 
-/// Sorts a queue into what is overdue and what is due today, in its own order.
+/// The overdue tasks of a queue and those due today, each in the queue's order.
 pub fn due(queue: &[(i64, Task, Score)], now: DateTime<Utc>, zone: Tz) -> (Vec<Task>, Vec<Task>) {
     let today = now.with_timezone(&zone).date_naive();
     let (mut overdue, mut due_today) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub fn due(queue: &[(i64, Task, Score)], now: DateTime<Utc>, zone: Tz) -> (Vec<T
 }
 
 impl Morning {
-    /// From top to bottom: the first with all that can be done about it.
+    /// The message from top to bottom: the first task with all its buttons.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = vec![Part::Text(reply::morning_lead(self))];
         for (number, (row, task, score)) in (1..).zip(&self.top) {
@@ -79,7 +79,7 @@ impl Morning {
         parts
     }
 
-    /// The same for whoever cannot see cards.
+    /// The same as plain text.
     pub fn words(&self) -> Words {
         let mut words = reply::morning_lead(self);
         for (number, (_, task, score)) in (1..).zip(&self.top) {

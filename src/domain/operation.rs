@@ -1,6 +1,6 @@
-//! A write to a source: what is asked, and how it can end.
+//! Writes to a source, and their possible outcomes.
 //!
-//! The desk makes [`Operation`]s, the outbox carries them out (`carry_out.rs`), and each source translates them
+//! The desk creates [`Operation`]s, the outbox carries them out (`carry_out.rs`), and each source translates them
 //! (`source.rs`).
 
 use std::collections::BTreeSet;
@@ -14,12 +14,12 @@ use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Effect, ToUndo, Undo, Undoes};
 
-/// The longest title that GitHub takes (design 10).
+/// The longest title that GitHub accepts (design 10).
 pub const GITHUB_TITLE_MAX: usize = 256;
 /// The longest body that we send: under GitHub's 65 536, with room for the marker (contract github 4.3).
 pub const TEXT_MAX: usize = 60_000;
 
-/// What a command asks of a source.
+/// A write that a command requests from a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Write {
@@ -31,42 +31,42 @@ pub enum Write {
         text: Prose,
     },
     Create(NewTask),
-    /// Make it a task that is being worked on, where the source has a word for that.
+    /// Mark the task as being worked on, if the source has a status for that.
     Start {
         task: TaskKey,
     },
-    /// Open again: as it was before we finished it, or as the source begins its tasks.
+    /// Reopen it: in the status before we finished it, or in the source's first status.
     Reopen {
         task: TaskKey,
     },
-    /// Make one thing about it otherwise: whose it is, when it is due, how urgent.
+    /// Change one property: the assignees, the due date or the priority.
     Change {
         task: TaskKey,
         change: Change,
-        /// As it is said of the task when it is so: `assigned to Bo`.
+        /// The result in words: `assigned to Bo`.
         said: String,
     },
-    /// Take back what an earlier operation did.
+    /// Undo an earlier operation.
     Undo(Undo),
 }
 
-/// A task that is to be made.
+/// A task to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTask {
     pub place: Place,
-    /// As the person typed it: the source adds the entity in its own way.
+    /// The title as typed; the source adds the entity in its own way.
     pub title: String,
     pub description: Option<String>,
     pub entity: Option<String>,
-    /// The day it is due; GitHub has no such thing.
+    /// The due day; GitHub has none.
     #[serde(default)]
     pub due: Option<NaiveDate>,
-    /// Who is to do it. A source that cannot assign it to them makes the task all the same.
+    /// The assignee. A source that cannot assign the task to them creates it all the same.
     #[serde(default)]
     pub assignee: Option<Account>,
 }
 
-/// Where a task is to be made.
+/// The place for a new task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -86,7 +86,7 @@ impl Place {
 }
 
 impl NewTask {
-    /// The title as GitHub gets it, with the client in front (design 4).
+    /// The title for GitHub, with the client as its prefix (design 4).
     pub fn github_title(&self) -> String {
         match &self.entity {
             Some(entity) => format!("[CLIENT:{entity}] {}", self.title),
@@ -94,12 +94,12 @@ impl NewTask {
         }
     }
 
-    /// Whether the task that was made is assigned as it was to be.
+    /// Whether the created task is assigned as requested.
     pub fn is_assigned_in(&self, made: &Task) -> bool {
         self.assignee.is_none() || self.assigned_in(made).is_some()
     }
 
-    /// Whom it was to be assigned to, as the task that was made has them.
+    /// The requested assignee, if the created task has them.
     pub fn assigned_in<'a>(&self, made: &'a Task) -> Option<&'a Account> {
         let wanted = self.assignee.as_ref()?;
         made.assignees.iter().find(|account| {
@@ -108,7 +108,7 @@ impl NewTask {
         })
     }
 
-    /// The tag that ClickUp gets for the client (design 4).
+    /// The tag for the client in ClickUp (design 4).
     pub fn clickup_tag(&self) -> Option<String> {
         self.entity
             .as_ref()
@@ -129,7 +129,7 @@ impl Write {
         }
     }
 
-    /// The task that is written to; a creation has none yet, nor has what takes back one that is still under way.
+    /// The task to write to. A creation has none yet, nor has the undo of one that is still under way.
     pub fn task(&self) -> Option<&TaskKey> {
         match self {
             Write::Complete { task }
@@ -142,7 +142,7 @@ impl Write {
         }
     }
 
-    /// Whether the task, as the source has it now, already is what this write would make it.
+    /// Whether the task, as just read from the source, already has the result of this write.
     pub fn holds_in(&self, task: &Task) -> bool {
         match self {
             Write::Complete { .. } => task.status == Status::Done,
@@ -153,7 +153,7 @@ impl Write {
         }
     }
 
-    /// Why it makes no sense for the task as the source has it now.
+    /// Why this write does not apply to the task as just read.
     pub(super) fn unfit_for(&self, task: &Task) -> Option<WriteError> {
         let is_over = matches!(self, Write::Start { .. }) && task.status == Status::Done;
         is_over.then(|| WriteError::Refused {
@@ -166,12 +166,12 @@ impl Write {
         })
     }
 
-    /// Sending it twice has the effect of sending it once, so that a lost answer needs no search.
+    /// Whether sending it twice has the effect of sending it once, so that a lost response needs no search.
     pub fn is_repeatable(&self) -> bool {
         !matches!(self, Write::Comment { .. } | Write::Create(_))
     }
 
-    /// Whether its answer describes the task after it. A comment's does not, nor does that of deleting one.
+    /// Whether its response describes the task afterwards. Those to a comment and a deletion do not.
     pub fn is_answered_with_its_task(&self) -> bool {
         match self {
             Write::Comment { .. } => false,
@@ -184,7 +184,7 @@ impl Write {
         }
     }
 
-    /// What an undo of it takes back; an undo itself is not undone.
+    /// The kind of undo for it; an undo itself cannot be undone.
     pub fn undoes(&self) -> Option<Undoes> {
         Some(match self {
             Write::Complete { .. } => Undoes::Completion,
@@ -197,7 +197,7 @@ impl Write {
         })
     }
 
-    /// What it has left in its source, now that it was applied there.
+    /// The effect that it left in its source, once it was applied.
     pub fn effect(
         &self,
         operation: &str,
@@ -224,17 +224,17 @@ impl Write {
             Write::Create(_) => Effect::Created {
                 left: Box::new(task.clone()),
             },
-            // What it was before stands beside it, and not in the task.
+            // The earlier value is stored beside it, and not in the task.
             Write::Change { .. } | Write::Undo(_) => return None,
         })
     }
 
-    /// Done, the task is not there any more. GitHub keeps what it has; ours is closed there.
+    /// Whether it deletes the task. At GitHub the undo of a creation closes the issue instead.
     pub fn removes(&self) -> bool {
         matches!(self, Write::Undo(undo) if undo.what == Undoes::Creation && undo.source == Source::ClickUp)
     }
 
-    /// The word in metrics and logs.
+    /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {
             Write::Complete { .. } => "complete",
@@ -248,46 +248,46 @@ impl Write {
     }
 }
 
-/// A write that a command asked for, durable in the outbox until it has an outcome (design 1).
+/// A write that a command requested, stored in the outbox until it has an outcome (design 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// A ULID: the marker in what we write to GitHub, `operation_id` in the API.
+    /// A ULID: the marker in our texts at GitHub, `operation_id` in the API.
     pub id: String,
     pub write: Write,
-    /// When it was first about to be sent: where a search for its trace begins. `None` before the first attempt, and
-    /// for the completion of a task that had been reopened before already.
+    /// The time just before it was first sent, from which its trace is searched for. `None` before the first attempt,
+    /// and for the completion of a task that had been reopened before.
     pub begun_at: Option<DateTime<Utc>>,
-    /// It may have been sent before without an answer: look before sending (P2).
+    /// Whether it may have been sent before without a response: look before sending (P2).
     pub interrupted: bool,
-    /// How often its trace was looked for, and not found, since it was last sent.
+    /// The number of searches without a result since it was last sent.
     pub looks: u32,
     /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace (design 10).
     pub claimed: BTreeSet<String>,
     pub past: Past,
 }
 
-/// What other operations, and this one's earlier attempts, mean for it.
+/// Facts from other operations and from this one's earlier attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Past {
-    /// What the source called the task's state right before this was last sent.
+    /// The source's status of the task right before this was last sent.
     pub before: Option<String>,
-    /// Of a reopening: how we finished the task.
+    /// For a reopening: our completion of the task.
     pub finished: Option<Finished>,
-    /// Of an undo: what is to be taken back.
+    /// For an undo: the effect to undo.
     pub to_undo: Option<ToUndo>,
 }
 
 /// A completion of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// The state that it ended.
+    /// The status that it ended.
     pub before: String,
-    /// When it was, as the source says: a task that was finished at another time was finished anew.
+    /// Its time at the source. If the task's differs, the task was finished again since.
     pub at: Option<DateTime<Utc>>,
 }
 
 impl Operation {
-    /// The state to which a task goes back that is opened again, in the source's words; `None`: as it begins its tasks.
+    /// The status for a reopened task, in the source's words; `None` for the source's first status.
     pub fn reopens_as(&self, now: &Task) -> Option<&str> {
         let finished = self.past.finished.as_ref()?;
         let at = now.closed.as_ref().and_then(|closed| closed.at);
@@ -295,25 +295,25 @@ impl Operation {
     }
 }
 
-/// What a source said about a write that it took.
+/// The source's response to a write that it accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// The task after the write (for a comment: as it was read just before).
     pub task: Task,
-    /// The id of what was made: the comment's id, or the created task's key. `None` for a change of state.
+    /// The id of the created item: the comment's id, or the task's key. `None` for a change of state.
     pub trace: Option<String>,
 }
 
-/// How a write ended well.
+/// A successful end of a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
 pub enum Outcome {
     Applied(Written),
-    /// The source already was so, by another hand: success, and `conflict` in the API (P5).
+    /// Another author had done it already: success, and `conflict` in the API (P5).
     AlreadySo {
         task: Task,
     },
-    /// Our interrupted write may have landed, and somebody changed it since: theirs stands (design 10).
+    /// Our interrupted write may have taken effect, and another author changed it since: theirs stays (design 10).
     Overtaken {
         task: Task,
     },
@@ -334,7 +334,7 @@ impl Outcome {
         }
     }
 
-    /// The word in the store, metrics and logs.
+    /// The name in the store, metrics and logs.
     pub fn word(&self) -> &'static str {
         match self {
             Outcome::Applied(_) => "applied",
@@ -344,13 +344,13 @@ impl Outcome {
     }
 }
 
-/// How else a request to a source ended. Variants differ in what may be done next, and in nothing else.
+/// Other ends of a request to a source. The variants differ only in the allowed next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// The source says no, and would again. The text names the system, the reason and what to do next.
+    /// The source refuses, and would again. The text names the system, the reason and the next step.
     #[error("{why}")]
     Refused { what: Refusal, why: String },
-    /// Certainly not applied: rate limit, no connection, or a read that failed. Send it again, not before `retry_after`.
+    /// Certainly not applied: rate limit, no connection, or a failed read. Retry, not before `retry_after`.
     #[error("{why}")]
     NotTaken {
         why: String,
@@ -362,8 +362,8 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// One error for all places that failed: what may pass by itself goes before what an operator has to mend, for the
-    /// whole is asked again then.
+    /// One error for all places that failed. A temporary one outranks one that an operator must fix, because all places
+    /// are then read again.
     pub fn together(errors: Vec<WriteError>) -> Option<WriteError> {
         let why = errors.iter().map(WriteError::to_string);
         let why = why.collect::<Vec<_>>().join("; ");
@@ -379,18 +379,18 @@ impl WriteError {
     }
 }
 
-/// What kind of no it was; the API's status depends on it (design 5).
+/// The kind of refusal; the API's status depends on it (design 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// It was there and has been deleted: 404.
+    /// It existed and has been deleted: 404.
     Gone,
-    /// No such thing, or not visible to the token: 404 for what was never mirrored, else 502.
+    /// It does not exist, or the token cannot see it: 404 if it was never mirrored, else 502.
     Invisible,
     /// It exists, in a list or repository that is not configured here.
     NotMirrored,
-    /// It is not any more as what was asked takes it to be: nothing was changed, and what changed is said.
+    /// Its state is not the one that the command assumed. Nothing was changed, and the reply names the difference.
     Changed,
-    /// Anything else: permission, validation, locked, archived.
+    /// Any other reason: permission, validation, locked, archived.
     Other,
 }

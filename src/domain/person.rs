@@ -1,6 +1,6 @@
-//! Who a person is to each system, whose task a task is, and who may act at all.
+//! People: their accounts in each system, their tasks, and who may give commands.
 //!
-//! The desk asks [`may_act`] before it reads a command; the queue asks [`Person::is_concerned`].
+//! The desk calls [`may_act`] before it reads a command; the queue calls [`Person::is_concerned`].
 
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::task::{Account, Source, Task};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PersonId(pub i64);
 
-/// Somebody in Slack, linked to a GitHub login and a ClickUp member (design 1).
+/// A person in Slack, linked to a GitHub login and a ClickUp member (design 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub id: PersonId,
@@ -19,8 +19,8 @@ pub struct Person {
     pub slack: Option<String>,
     /// GitHub login, as GitHub showed it last.
     pub github: Option<String>,
-    /// GitHub's own id of that account, which stays when the login changes; not known yet of a login of bot.toml that
-    /// GitHub was not heard to speak of.
+    /// GitHub's own id of that account, which stays when the login changes. `None` while GitHub has not reported the
+    /// login from bot.toml.
     pub github_id: Option<String>,
     /// ClickUp member id, as text.
     pub clickup: Option<String>,
@@ -28,13 +28,13 @@ pub struct Person {
     pub clickup_name: Option<String>,
     /// From Slack; UTC until it is known.
     pub zone: Tz,
-    /// Without `[[people]]` Ivan is one person's, who is concerned by every task (design 4).
+    /// Whether Ivan has one user only, without `[[people]]`. Every task concerns them (design 4).
     pub alone: bool,
 }
 
 impl Person {
-    /// Who this is in every store: `slack:U0ANN01`, and `name:Ann` of somebody without Slack. Their row is another person's
-    /// in another store.
+    /// Their handle, valid in every store: `slack:U0ANN01`, or `name:Ann` without Slack. A row means another person in
+    /// another store.
     pub fn handle(&self) -> String {
         match &self.slack {
             Some(id) => format!("slack:{id}"),
@@ -42,7 +42,7 @@ impl Person {
         }
     }
 
-    /// Whether a task belongs into this person's queue: it is assigned to them, or they are the only one.
+    /// Whether a task belongs in this person's queue: it is assigned to them, or they are the only user.
     pub fn is_concerned(&self, task: &Task) -> bool {
         let source = task.key.source();
         self.alone
@@ -52,7 +52,7 @@ impl Person {
                 .any(|account| self.has(source, account))
     }
 
-    /// Whether an account is theirs. The id decides; a login does only while no id is known, for it may become another's.
+    /// Whether an account is theirs. The id decides; a login only while no id is known, since it can change hands.
     pub fn has(&self, source: Source, account: &Account) -> bool {
         let (id, login) = match source {
             Source::ClickUp => (&self.clickup, &None),
@@ -79,37 +79,37 @@ impl Person {
     }
 }
 
-/// What Slack says about the sender of a message (contract slack 3.2, `users.info`).
+/// Slack's record of a message's sender (contract slack 3.2, `users.info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub id: String,
     pub name: String,
-    /// Where the app may see it, and the person has confirmed it (contract slack 3.2).
+    /// Set if the app may see it and the person has confirmed it (contract slack 3.2).
     pub email: Option<String>,
     pub zone: Option<Tz>,
     pub standing: Standing,
 }
 
-/// What an account is to a workspace.
+/// The status of an account in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// A full member of these workspaces, by their ids: on Enterprise Grid there may be several.
     Full {
         teams: Vec<String>,
     },
-    /// A single- or multi-channel guest, or somebody who was invited and has not joined.
+    /// A single- or multi-channel guest, or an invited person who has not joined.
     Guest,
-    /// Somebody of another workspace, met through Slack Connect.
+    /// A member of another workspace, met through Slack Connect.
     Stranger,
     Bot,
     Deactivated,
     /// Slack does not show this account to the app.
     Hidden,
-    /// Slack's answer does not say it without doubt. The text is the reason, for the log.
+    /// Slack's response is ambiguous. The text is the reason, for the log.
     Uncertain(String),
 }
 
-/// Why somebody may not act. `Display` is the polite refusal (P6).
+/// The reason why a person may not act. `Display` is the polite refusal (P6).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     #[error(
@@ -128,9 +128,9 @@ pub enum NotAllowed {
     NotCertain,
 }
 
-/// Whether Slack's `member` may act in the workspace `team`: those named, or every full member where nobody is named;
-/// bots and deactivated accounts never, guests and strangers only by name (design 5, `slack.allowed_users`). An account
-/// about which there is any doubt may not act, named or not.
+/// Whether Slack's `member` may act in the workspace `team`. Only the people in `allowed` may, or every full member if
+/// it is empty. Bots and deactivated accounts never may; guests and strangers only by name (design 5,
+/// `slack.allowed_users`). An ambiguous account may not act, even if it is named.
 pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
     match &member.standing {
         Standing::Uncertain(_) => return Err(NotAllowed::NotCertain),

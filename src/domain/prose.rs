@@ -1,18 +1,18 @@
-//! What a person wrote, as it goes into a source: those whom it addresses by what they are called there, and, where several
-//! people write by one account, signed with its author's name.
+//! A person's text for a source: its mentions in the source's form, and the author's name below it if several people
+//! share one account.
 //!
-//! The desk makes it before the operation is committed, so that one and the same text is sent, looked for after a lost
-//! answer, recognised when it comes back, and compared before it is taken back.
+//! The desk makes it before the operation is committed. The same text is then sent, searched for after a lost response,
+//! recognized when it comes back, and compared before it is undone.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many mentions one text may have. GitHub tells no more people of one text either.
+/// The limit of mentions in one text. GitHub notifies no more people of one text either.
 pub const MENTIONS_MAX: usize = 50;
 
-/// A text with the people whom it mentions, where a source has mentions that are more than text (contract clickup 6.3).
+/// A text with mentions of people, for a source whose mentions are more than text (contract clickup 6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Kept", into = "Kept")]
 pub struct Prose(Vec<Piece>);
@@ -25,12 +25,12 @@ pub enum Piece {
     Mention {
         /// The stable id.
         account: String,
-        /// What people read after the `@`.
+        /// The name that people read after the `@`.
         name: String,
     },
 }
 
-/// As it is kept: what mentions nobody is a mere text.
+/// The stored form: a text without mentions is a plain string.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Kept {
@@ -77,7 +77,7 @@ impl FromIterator<Piece> for Prose {
     }
 }
 
-/// As people read it.
+/// The form that people read.
 impl fmt::Display for Prose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|piece| match piece {
@@ -100,7 +100,7 @@ impl Prose {
         })
     }
 
-    /// With the names of those whom it mentions, who are not called by that; but these accounts stay mentioned.
+    /// Replaces mentions by names, except those of the accounts that `stays` keeps.
     pub fn unmentioned_but(&self, stays: impl Fn(&str) -> bool) -> Prose {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Mention { account, name } if !stays(account) => Piece::Text(name.clone()),
@@ -135,16 +135,15 @@ impl Prose {
         self
     }
 
-    /// Whether what a source shows is this text. A source may show a text formatted, and then lists it without Markdown's
-    /// signs, with other white space and other line ends. So only the words are compared. A mention may be shown as the
-    /// name of whoever is mentioned, but never as somebody else.
+    /// Whether a source shows this text. A source may show it formatted, and then lists it without Markdown's signs,
+    /// with other white space and other line ends. So only the words are compared. A mention may be shown as the
+    /// person's name, but never as another person.
     pub fn is_shown_as(&self, shown: &Prose) -> bool {
         let (wanted, shown) = (self.encoded(), shown.encoded());
         readings(&wanted, &shown).any(|(wanted, shown)| is_spelled(&wanted, &shown))
     }
 
-    /// As one text, in which a mention begins and ends with a character that no text has, and that divides its account
-    /// from its name.
+    /// One string, in which a mention is delimited, and its account and name divided, by a character that no text has.
     fn encoded(&self) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.replace(MARK, ""),
@@ -159,17 +158,17 @@ impl Prose {
 
 const MARK: char = '\u{1}';
 
-/// The lines of a text, without what cannot be seen.
+/// The lines of a text, without invisible differences.
 fn plain_lines(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines: Vec<&str> = text.trim().split('\n').map(str::trim_end).collect();
     lines.join("\n")
 }
 
-/// Whether one encoded text is another, or that with names for mentions.
+/// Whether one encoded text is another, or the same with names for mentions.
 ///
-/// A name may begin as the text before it ends, so that one mention may be read in several ways. All of them are followed
-/// at once, by where in `shown` they end.
+/// The text after a name may begin like the name goes on, so a mention can match in several ways. All of them are
+/// followed at once, by the position in `shown` where they end.
 fn is_spelled(wanted: &str, shown: &str) -> bool {
     let mut ends = BTreeSet::from([shown.len()]);
     let mut rest = wanted;
@@ -200,19 +199,19 @@ fn is_spelled(wanted: &str, shown: &str) -> bool {
     left_at(shown, &ends).any(|left| left == rest)
 }
 
-/// What is left of a text, for each number of bytes that may be left.
+/// The rest of a text, for each possible number of remaining bytes.
 fn left_at<'a>(text: &'a str, left: &BTreeSet<usize>) -> impl Iterator<Item = &'a str> {
     left.iter()
         .filter_map(|left| text.get(text.len().checked_sub(*left)?..))
 }
 
-/// Whether two texts have the same words, whatever Markdown's signs, white space and line ends are.
+/// Whether two texts have the same words, apart from Markdown's signs, white space and line ends.
 pub fn same_words(one: &str, other: &str) -> bool {
     readings(one, other).any(|(one, other)| one == other)
 }
 
-/// Two texts as they are compared: without their signs. The word after an opening fence may be the block's language, which
-/// is not shown, or its first line, so there are two readings. Texts of nothing but signs are compared as they are.
+/// The forms of two texts to compare, without their signs. The word after an opening fence may be the block's language,
+/// which is not shown, or its first line: so there are two readings. Texts that are only signs are compared as is.
 fn readings<'a>(one: &'a str, other: &'a str) -> impl Iterator<Item = (String, String)> + 'a {
     [true, false].into_iter().map(move |language| {
         let bare = bare(one, language);
@@ -223,7 +222,7 @@ fn readings<'a>(one: &'a str, other: &'a str) -> impl Iterator<Item = (String, S
     })
 }
 
-/// The words of a text: without Markdown's signs, white space and characters without a width. The word after an opening
+/// The words of a text: without Markdown's signs, white space and zero-width characters. The word after an opening
 /// fence is left out as well if it is a `language`.
 fn bare(text: &str, language: bool) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -247,12 +246,12 @@ fn bare(text: &str, language: bool) -> String {
     words
 }
 
-/// Whether a block of code goes on behind this line of it.
+/// Whether a code block continues after this line of it.
 fn goes_on_behind(line: &str) -> bool {
     !line.contains("```")
 }
 
-/// What follows a fence that a line begins with.
+/// The rest of a line that begins with a fence.
 fn after_fence(line: &str) -> Option<&str> {
     ["```", "~~~"]
         .into_iter()
@@ -265,7 +264,7 @@ fn without_quote(line: &str) -> &str {
     line.trim_start_matches(|c: char| c == '>' || c.is_whitespace())
 }
 
-/// A line without the sign of a heading, of a list's item, its number or box; nothing of one that only draws a rule.
+/// A line without the sign of a heading or a list item, its number or box; empty for a rule.
 fn without_marker(line: &str) -> &str {
     let only = |signs: &str| line.chars().all(|c| signs.contains(c) || c.is_whitespace());
     if ["-", "=", "|-:"].into_iter().any(only) {
@@ -292,7 +291,7 @@ fn without_marker(line: &str) -> &str {
     boxed.unwrap_or(item)
 }
 
-/// A line in which links stand by their label, and bare addresses without brackets.
+/// A line with the labels of its links, and bare URLs without brackets.
 fn without_links(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut rest = line;
@@ -301,7 +300,7 @@ fn without_links(line: &str) -> String {
         shown.push_str(before);
         match labelled(link).or_else(|| bracketed(link)) {
             Some((label, after)) => {
-                // The sign of a picture.
+                // The sign of an image.
                 if shown.ends_with('!') && link.starts_with('[') {
                     shown.pop();
                 }
@@ -319,7 +318,7 @@ fn without_links(line: &str) -> String {
     shown
 }
 
-/// The label of `[label](address)`, and what follows it.
+/// The label of `[label](address)`, and the rest.
 fn labelled(link: &str) -> Option<(&str, &str)> {
     let (label, rest) = link.strip_prefix('[')?.split_once("](")?;
     let (address, after) = rest.split_once(')')?;
@@ -327,7 +326,7 @@ fn labelled(link: &str) -> Option<(&str, &str)> {
     is_link.then_some((label, after))
 }
 
-/// The address of `<https://…>`, and what follows it.
+/// The URL of `<https://…>`, and the rest.
 fn bracketed(link: &str) -> Option<(&str, &str)> {
     let (address, after) = link.strip_prefix('<')?.split_once('>')?;
     let is_address = ["https://", "http://", "mailto:"]
@@ -345,19 +344,19 @@ fn push_words(text: &str, words: &mut String) {
     words.extend(text.chars().filter(|c| !is_sign(*c)));
 }
 
-/// Somebody whom a text may address.
+/// A person whom a text may address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
-    /// What may stand after the `@`, in any case: a name, a Slack id.
+    /// The names that may stand after the `@`, in any case: a name, a Slack id.
     pub called: Vec<String>,
-    /// What is written instead, the `@` too.
+    /// The replacement, which includes the `@`.
     pub written: Piece,
-    /// What is written where a text has more mentions than it may have.
+    /// The replacement once a text has its maximum of mentions.
     pub name: String,
 }
 
 impl Addressee {
-    /// Writing them mentions nobody.
+    /// Whether the replacement mentions no one.
     fn is_only_named(&self) -> bool {
         matches!(&self.written, Piece::Text(text) if *text == self.name)
     }
@@ -367,12 +366,11 @@ impl Addressee {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressed {
     pub prose: Prose,
-    /// How many it addresses by no more than their names, being over [`MENTIONS_MAX`].
+    /// The number of people who are only named, because the text exceeds [`MENTIONS_MAX`].
     pub only_named: usize,
 }
 
-/// A text in which each `@` with one of these people after it is what is written for them. Code is left alone, and so is
-/// an `@` within an address.
+/// Replaces each `@` followed by one of these people. Code is left alone, and so is an `@` within an address.
 pub fn addressed(text: &str, people: &[Addressee]) -> Addressed {
     let mut prose = Prose::default();
     let (mut mentions, mut only_named) = (0, 0);
@@ -406,7 +404,7 @@ pub fn addressed(text: &str, people: &[Addressee]) -> Addressed {
     Addressed { prose, only_named }
 }
 
-/// Whether a text addresses somebody by one of these names.
+/// Whether a text addresses a person by one of these names.
 pub fn addresses<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> bool {
     let one = Addressee {
         called: names.map(str::to_owned).collect(),
@@ -423,8 +421,8 @@ fn split_at(text: &str, at: usize) -> (&str, &str) {
     text.split_at_checked(at).unwrap_or((text, ""))
 }
 
-/// The code that a text begins with, up to as many marks as it begins with; a block that is left open is all code, and
-/// other marks that nothing closes are only marks.
+/// The code at the start of a text, up to its closing marks. An unclosed block is all code; other unclosed marks are
+/// plain marks.
 fn code(text: &str) -> (&str, &str) {
     let marks = text.len() - text.trim_start_matches('`').len();
     let (_, mut rest) = split_at(text, marks);
@@ -442,7 +440,7 @@ fn code(text: &str) -> (&str, &str) {
     }
 }
 
-/// The longest name after the `@` counts.
+/// The person with the longest name that follows the `@`.
 fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a Addressee, &'a str)> {
     let after_at = text.strip_prefix('@')?;
     let found = people.iter().flat_map(|one| {
@@ -455,7 +453,7 @@ fn addressee<'a>(text: &'a str, people: &'a [Addressee]) -> Option<(&'a Addresse
     found.min_by_key(|(_, after)| after.len())
 }
 
-/// What follows a name, if the text begins with it and it ends there.
+/// The rest of the text after this name, if it begins with it and the name ends there.
 fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = text.chars();
     for wanted in name.chars() {
@@ -473,7 +471,7 @@ fn after_name<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     (!goes_on && !name.is_empty()).then_some(after)
 }
 
-/// A text with the name of whoever wrote it under it.
+/// A text with its author's name below it.
 pub fn signed(text: Prose, name: &str) -> Prose {
     let name = one_line(name);
     let mut text = text.trim_end();
@@ -481,7 +479,7 @@ pub fn signed(text: Prose, name: &str) -> Prose {
     let signature = if before.is_empty() {
         format!("— {name}")
     } else if has_open_fence(&before) {
-        // Within a block of code that was left open the name would be code.
+        // The name would be code within an unclosed code block.
         format!("\n```\n\n— {name}")
     } else {
         format!("\n\n— {name}")
@@ -490,7 +488,7 @@ pub fn signed(text: Prose, name: &str) -> Prose {
     text
 }
 
-/// A text without the name that [`signed`] put under it.
+/// A text without the name that [`signed`] added.
 pub fn unsigned(mut text: Prose, name: &str) -> Prose {
     let signature = format!("— {}", one_line(name));
     let is_alone = text.0.len() == 1;
@@ -503,7 +501,7 @@ pub fn unsigned(mut text: Prose, name: &str) -> Prose {
     text.trim_end()
 }
 
-/// Names come from elsewhere: theirs is one line, and no markup.
+/// Makes a name from elsewhere one line without markup.
 fn one_line(name: &str) -> String {
     let plain = name
         .chars()
@@ -605,7 +603,7 @@ mod tests {
         let ends = signed(addressed("@Bo", &people).prose, "Ana");
         assert_eq!(ends, prose(&[Err(bo()), Ok("\n\n— Ana")]));
         assert_eq!(unsigned(ends, "Ana"), prose(&[Err(bo())]));
-        // It is theirs.
+        // It is part of the text.
         assert_eq!(
             unsigned("so says — Ana".into(), "Ana"),
             "so says — Ana".into()
@@ -621,7 +619,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Prose>(&kept).unwrap(), text);
     }
 
-    /// What was kept before anybody could be mentioned is read as ever.
+    /// Texts stored before mentions existed are read as before.
     #[test]
     fn a_mere_text_is_kept_as_one() {
         assert_eq!(serde_json::to_string(&Prose::from("hi")).unwrap(), "\"hi\"");
@@ -709,7 +707,7 @@ mod tests {
         assert!(!written.is_shown_as(&prose(&[Err(zoe()), Ok(" "), Err(bo()), Ok("\n— Ana")])));
     }
 
-    /// A name of somebody who is not mentioned is text.
+    /// The name of a person who is not mentioned is text.
     #[test]
     fn a_text_is_not_shown_as_a_mention() {
         let shown = prose(&[Ok("ask "), Err(bo())]);
@@ -725,7 +723,7 @@ mod tests {
         );
     }
 
-    /// A thread whose stack is smaller than what a call for each mention would take.
+    /// Runs on a thread whose stack is too small for a nested call per mention.
     fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let thread = std::thread::Builder::new().stack_size(256 * 1024);
         thread.spawn(work).unwrap().join().unwrap()
@@ -752,7 +750,7 @@ mod tests {
         assert!(as_left && as_named && !of_another);
     }
 
-    /// Each mention may be shown with its `@` or without, and here both fit nearly everywhere.
+    /// Each mention may be shown with its `@` or without, and here both match nearly everywhere.
     #[test]
     fn names_that_can_be_read_in_two_ways_do_not_double_the_work() {
         let at = Piece::Mention {

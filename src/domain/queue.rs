@@ -1,34 +1,33 @@
-//! The pin: which task a person means, and where they go next (design 4).
+//! The pin: the task that a person means, and the one that `next` leads to (design 4).
 //!
-//! A pin is history: a command means the task that its author could see when they typed it, not the one that is
-//! current by the time it arrives.
+//! Pins are a history: a command means the task that its author could see when typing, not the current one on arrival.
 
 use chrono::{DateTime, Utc};
 
 use super::task::Source;
 
-/// Why a queue offers nothing. The first that holds is the reason.
+/// The reason why a queue is empty. The first that holds counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EmptyQueue {
     /// These sources were not read yet.
     NotRead(Vec<Source>),
     /// The person's account is known at none of the sources, which are these.
     NotLinked(Vec<Source>),
-    /// There are tasks: so many wait for others, so many are snoozed. A task may be both.
+    /// There are tasks, but these numbers of them are blocked and snoozed. A task may be both.
     HeldBack { blocked: usize, snoozed: usize },
-    /// Ivan is one person's, and there is no open task.
+    /// Ivan has one user only, and there is no open task.
     Done,
     /// No open task is assigned to the person, whose account is not known at these sources.
     NothingAssigned(Vec<Source>),
 }
 
 impl EmptyQueue {
-    /// Whether it is not known that there is nothing to do.
+    /// Whether the queue may be empty only for lack of information.
     pub fn is_unknown(&self) -> bool {
         matches!(self, EmptyQueue::NotRead(_) | EmptyQueue::NotLinked(_))
     }
 
-    /// Whether there is nothing to add to the word.
+    /// Whether the reason needs no explanation.
     pub fn is_plain(&self) -> bool {
         match self {
             EmptyQueue::Done => true,
@@ -37,7 +36,7 @@ impl EmptyQueue {
         }
     }
 
-    /// The word in the HTTP API.
+    /// The name in the HTTP API.
     pub fn word(&self) -> &'static str {
         match self {
             EmptyQueue::NotRead(_) => "not_read",
@@ -50,26 +49,26 @@ impl EmptyQueue {
     }
 }
 
-/// A task that became somebody's current one.
+/// A task that became a person's current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin {
     pub id: i64,
     /// The row of the task; `None` when their queue was empty.
     pub task: Option<i64>,
-    /// Since when they can see it, by the clock of the surface that shows it; `None` until it is shown.
+    /// The time since when they can see it, by the clock of the showing surface; `None` until it is shown.
     pub shown_at: Option<DateTime<Utc>>,
 }
 
-/// The pin that a command typed at `typed_at` is about: the last one shown before. Never a task that its author had
-/// not seen yet.
+/// The pin that a command typed at `typed_at` is about: the last one shown before. It is never a task that its author
+/// had not seen yet.
 pub fn meant(pins: &[Pin], typed_at: DateTime<Utc>) -> Option<&Pin> {
     pins.iter()
         .filter(|pin| pin.shown_at.is_some_and(|shown| shown < typed_at))
         .max_by_key(|pin| (pin.shown_at, pin.id))
 }
 
-/// Where `next` goes from `current` in a ranked queue: to the task behind it, and from the end back to the first.
-/// `None` if there is nothing else.
+/// The task after `current` in a ranked queue, for `next`; the end leads back to the first. `None` if there is no
+/// other.
 pub fn following(ranked: &[i64], current: Option<i64>) -> Option<i64> {
     let behind = current
         .and_then(|current| ranked.iter().position(|&task| task == current))

@@ -1,7 +1,7 @@
-//! When people are told what they have not just asked for: the briefing of working days, and quiet hours.
+//! The schedule of unasked messages: the briefing of working days, and quiet hours.
 //!
-//! Pure: the time, the zone and what was sent before come in as values. `slack/rhythm.rs` waits for the instants that
-//! come out, and the desk decides here once more, in the transaction in which it is said.
+//! Pure: the time, the zone and the last briefing are parameters. `slack/rhythm.rs` waits for the returned times. The
+//! desk decides here again, in the transaction that adds the message.
 
 use std::fmt;
 
@@ -11,27 +11,27 @@ use serde::{Deserialize, Serialize};
 
 use super::when::{clock, instant, local};
 
-/// A briefing that could not be sent at its time is sent so much later at the most: after that the morning is over.
+/// How late a delayed briefing may still be sent.
 pub const LATE: Duration = Duration::hours(3);
 
-/// What may be typed for a time of day, for help and hints.
+/// The accepted forms of a time of day, for help and hints.
 pub const TIME_HELP: &str = "`8:30` or `9am`";
 /// The same for quiet hours.
 pub const HOURS_HELP: &str = "`20:00-8:00` or `8pm-8am`";
 
-/// `8:30`, `9am`: a time of day, and nothing but it.
+/// Parses a text that is only a time of day: `8:30`, `9am`.
 pub fn time_of_day(text: &str) -> Option<NaiveTime> {
     let text = text.trim().to_lowercase();
     let text = text.strip_prefix("at ").unwrap_or(&text);
     clock(&text.replace(' ', ""))
 }
 
-/// A change of somebody's rhythm.
+/// A change of a person's schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RhythmChange {
     Briefing(Option<NaiveTime>),
     Quiet(Option<Quiet>),
-    /// As bot.toml has it.
+    /// Follow bot.toml.
     UsualBriefing,
     UsualQuiet,
 }
@@ -39,14 +39,14 @@ pub enum RhythmChange {
 /// When the next briefing is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Briefing {
-    /// Now, as that of this day of the person's.
+    /// Now, as the briefing of this local day.
     Now(NaiveDate),
     At(DateTime<Utc>),
 }
 
-/// When somebody who wants a briefing on working days `at` this time is to get the next one; `last` is the last day of
-/// theirs that is over with. A time that the clocks skip is as far behind the gap as it would be into it, one that they
-/// show twice is the first. `None` at the end of the calendar.
+/// The next briefing of a person who wants one on working days `at` this time; `last` is the last local day that is
+/// sent or skipped. Times inside a DST gap move forward by the gap; of ambiguous times the first counts. `None` at the
+/// end of the calendar.
 pub fn briefing(
     at: NaiveTime,
     last: Option<NaiveDate>,
@@ -54,9 +54,9 @@ pub fn briefing(
     zone: Tz,
 ) -> Option<Briefing> {
     let today = local(now, zone).date();
-    // What was due shortly before midnight may still be sent after it.
+    // A briefing due shortly before midnight may still be sent after it.
     let mut day = today.checked_sub_days(Days::new(1))?;
-    // Whoever flew over the date line may be days behind what was sent.
+    // A person who crossed the date line may be days behind their last briefing.
     for _ in 0..12 {
         let is_free = matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
         if !is_free && last.is_none_or(|last| day > last) {
@@ -73,7 +73,7 @@ pub fn briefing(
     None
 }
 
-/// The last day whose time is over when somebody asks for a briefing `at` this time: none of those is sent any more.
+/// The last day whose briefing time has passed when a person chooses `at`. Briefings up to that day are not sent.
 pub fn over_with(at: NaiveTime, now: DateTime<Utc>, zone: Tz) -> Option<NaiveDate> {
     let today = local(now, zone).date();
     match first(today, at, zone) <= now {
@@ -82,7 +82,7 @@ pub fn over_with(at: NaiveTime, now: DateTime<Utc>, zone: Tz) -> Option<NaiveDat
     }
 }
 
-/// Hours in which notices are held, every day; over midnight if they end before they begin.
+/// The daily hours in which notices are held; they span midnight if they end before they begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quiet {
     from: NaiveTime,
@@ -90,7 +90,7 @@ pub struct Quiet {
 }
 
 impl Quiet {
-    /// From the evening to the morning, as most people sleep.
+    /// The usual night, from evening to morning.
     pub const NIGHT: Quiet = Quiet {
         from: match NaiveTime::from_hms_opt(20, 0, 0) {
             Some(time) => time,
@@ -102,7 +102,7 @@ impl Quiet {
         },
     };
 
-    /// `20:00-8:00`, with any dash, `to` or `until`. Hours that end where they begin are none.
+    /// `20:00-8:00`, with any dash, `to` or `until`. Hours that end when they begin are invalid.
     pub fn parse(text: &str) -> Option<Quiet> {
         let text = text.trim().to_lowercase();
         let text = text.strip_prefix("from ").unwrap_or(&text);
@@ -112,7 +112,7 @@ impl Quiet {
         Quiet::between(time_of_day(from)?, time_of_day(to)?)
     }
 
-    /// `None` where they end when they begin.
+    /// `None` if they end when they begin.
     pub fn between(from: NaiveTime, to: NaiveTime) -> Option<Quiet> {
         (from != to).then_some(Quiet { from, to })
     }
@@ -125,7 +125,7 @@ impl Quiet {
         self.to
     }
 
-    /// When it ends, if it is quiet now.
+    /// The end of the quiet hours, if `now` is within them.
     pub fn ends(&self, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         let today = local(now, zone).date();
         let days = [today.pred_opt()?, today];
@@ -140,7 +140,7 @@ impl Quiet {
     }
 }
 
-/// What people choose for themselves, and may leave to bot.toml again.
+/// The settings that people may choose themselves, or leave to bot.toml.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
@@ -150,7 +150,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// As it is typed, and as buttons have it.
+    /// The name in commands and buttons.
     pub fn as_str(self) -> &'static str {
         match self {
             Setting::Briefing => "briefing",
@@ -159,7 +159,7 @@ impl Setting {
         }
     }
 
-    /// The one of that name.
+    /// Finds one by that name.
     pub fn of(name: &str) -> Option<Setting> {
         [Setting::Briefing, Setting::Quiet, Setting::Receipts]
             .into_iter()
@@ -167,19 +167,19 @@ impl Setting {
     }
 }
 
-/// What is typed to leave one of them to bot.toml again.
+/// The word that resets a setting to that of bot.toml.
 pub const DEFAULT: &str = "default";
 
-/// What bot.toml chooses for those who have not chosen for themselves.
+/// The defaults of bot.toml for people without a choice of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defaults {
-    /// At what time of theirs they get a briefing on working days.
+    /// The local time of their briefing on working days.
     pub briefing: Option<NaiveTime>,
     pub quiet: Option<Quiet>,
 }
 
 impl fmt::Display for Quiet {
-    /// `20:00-08:00`, as it is kept and typed.
+    /// `20:00-08:00`, the stored and typed form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -190,7 +190,7 @@ impl fmt::Display for Quiet {
     }
 }
 
-/// The first instant at which a wall clock shows this.
+/// The first time at which a wall clock shows this.
 fn first(day: NaiveDate, at: NaiveTime, zone: Tz) -> DateTime<Utc> {
     instant(day.and_time(at), zone, DateTime::<Utc>::MIN_UTC)
 }
@@ -334,7 +334,7 @@ mod tests {
         "Africa/Cairo",
         Briefing::At(at("2026-10-30T21:30:00Z"))
     )]
-    // Sent in Tokyo on Tuesday morning; in Los Angeles it is Monday then, and Tuesday has been had.
+    // Sent in Tokyo on Tuesday morning. In Los Angeles it is Monday then, and Tuesday is sent already.
     #[case::flew_west(
         "8:30",
         Some("2026-11-24"),
@@ -423,7 +423,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is asked every quarter of an hour for a year is told once a working day, and never outside of three hours.
+        /// Checked every 15 minutes for a year, a briefing comes once per working day and at most three hours late.
         #[test]
         fn once_a_working_day(zone in zones(), minute in 0_u32..1440) {
             let time = NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0).unwrap();
@@ -444,7 +444,7 @@ mod tests {
             prop_assert!((260..=262).contains(&sent.len()), "{}", sent.len());
         }
 
-        /// It is quiet until the end that is told, and not from then on.
+        /// It is quiet until the returned end, and not from then on.
         #[test]
         fn quiet_ends_when_it_says(zone in zones(), from in 0_u32..1440, to in 0_u32..1440, second in 1_767_225_600_i64..1_798_761_600) {
             prop_assume!(from != to);

@@ -1,17 +1,16 @@
-//! Scopes: what Slack lets the app hear and do, and what does not work without each.
+//! Scopes: the permissions of the Slack app, and the features that need each.
 //!
-//! The Slack surface asks Slack which ones there are (`slack/scopes.rs`); which of the others are missed depends on
-//! what is configured, and is decided here. `deploy/slack-manifest.yaml` has all of them, `docs/slack.md` says what
-//! they are for.
+//! The Slack surface reads the granted scopes (`slack/scopes.rs`). Which of the others are missed depends on the
+//! configuration and is decided here. `deploy/slack-manifest.yaml` has all of them, `docs/slack.md` explains them.
 
-/// What of the configuration decides which scopes are of use.
+/// The parts of the configuration that decide which scopes are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uses {
     /// Mentions in channels are read.
     pub mentions: bool,
-    /// Channels are listened to without a mention.
+    /// Channel messages are read without a mention.
     pub bare: bool,
-    /// Our own reactions stand on people's messages.
+    /// Our own reactions are placed on people's messages.
     pub reacts: bool,
     /// People's accounts are found by their e-mail address.
     pub emails: bool,
@@ -88,17 +87,17 @@ const SCOPES: &[Scope] = &[
     },
 ];
 
-/// With this one reactions of ours are placed.
+/// The scope for placing reactions.
 pub const REACT: &str = "reactions:write";
 
-/// A scope that the app has not, and what does not work for it.
+/// A scope that the app lacks, and the feature that does not work without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
     pub scope: &'static str,
     pub without: &'static str,
 }
 
-/// What is missed, in the order of the table; a scope that nothing configured needs is not.
+/// The missing scopes that the configuration needs, in the order of the table.
 pub fn missing(granted: impl Fn(&str) -> bool, uses: Uses) -> Vec<Missing> {
     SCOPES
         .iter()
@@ -110,7 +109,7 @@ pub fn missing(granted: impl Fn(&str) -> bool, uses: Uses) -> Vec<Missing> {
         .collect()
 }
 
-/// One scope as missing, whatever it is used for.
+/// One scope as missing, with all its features.
 pub fn only(name: &str) -> Option<Missing> {
     let scope = SCOPES.iter().find(|scope| scope.name == name)?;
     Some(Missing {
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(in_guide, here, "docs/slack.md");
     }
 
-    /// Every event that is heard, and the scope that Slack asks for it.
+    /// Every event that is handled, and the scope that Slack requires for it.
     const EVENTS: [(&str, &str); 9] = [
         ("app_home_opened", ""),
         ("app_mention", "app_mentions:read"),
@@ -196,7 +195,7 @@ mod tests {
         ("user_change", "users:read"),
     ];
 
-    /// The manifest asks for these events and no other, with their scopes; the guide names each.
+    /// The manifest subscribes to these events and no other, with their scopes; the guide names each.
     #[test]
     fn the_manifest_and_the_guide_have_every_event_and_no_other() {
         let manifest = include_str!("../../deploy/slack-manifest.yaml");

@@ -1,7 +1,7 @@
 //! Points with their reasons, and the order of a queue (design 4).
 //!
-//! The desk ranks a person's open tasks with [`rank`] whenever it needs the first or the next one, and tells the
-//! reasons of [`score`]. Nothing that Ivan itself does to a task earns points, so ranking never feeds on itself.
+//! The desk ranks a person's open tasks with [`rank`] whenever it needs the first or the next one, and shows the
+//! reasons of [`score`]. Ivan's own changes to a task earn no points, so ranking never feeds on itself.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -47,17 +47,17 @@ impl Default for Weights {
     }
 }
 
-/// What a task earned.
+/// The points of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
     pub total: i64,
-    /// What is worth telling, in the order of design 4's table. The points of a task that is due later or never, and
-    /// weights of zero, are in `total` only.
+    /// The reasons to show, in the order of design 4's table. Points for a later or no due date, and weights of zero,
+    /// are in `total` only.
     pub reasons: Vec<(Reason, i64)>,
 }
 
 impl Score {
-    /// All of the points with their reasons: they add up to `total`.
+    /// All points with their reasons: they add up to `total`.
     pub fn points(&self) -> Vec<(String, i64)> {
         let told = self.reasons.iter();
         let mut points: Vec<(String, i64)> = told
@@ -74,13 +74,13 @@ impl Score {
     }
 }
 
-/// Why a task earned points. `Display` is the word that people read.
+/// The reason for points. `Display` is the word that people read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     Client,
     Revenue,
     Deal,
-    /// How many people wait for it.
+    /// The number of people who wait for it.
     Blocking(usize),
     Overdue,
     DueToday,
@@ -108,7 +108,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The points of a task for which so many people wait, at `now`, for a person who lives in `zone`.
+/// The points of a task at `now`, for a person in `zone`; `waiting` people wait for it.
 pub fn score(
     task: &Task,
     waiting: usize,
@@ -136,8 +136,8 @@ pub fn score(
     score
 }
 
-/// A queue in its order: most points first, then oldest, then by id. The same tasks give the same order. With each task
-/// comes how many people wait for it.
+/// A queue in its order: most points first, then oldest, then by id. The same tasks give the same order. Each task
+/// comes with the number of people who wait for it.
 pub fn rank(
     tasks: impl IntoIterator<Item = (Task, usize)>,
     now: DateTime<Utc>,
@@ -161,7 +161,7 @@ pub fn rank(
     ranked
 }
 
-/// A tag or label that contains `client`, `revenue` or `deal`, or a client that is named otherwise.
+/// A tag or label that contains `client`, `revenue` or `deal`, or a client named otherwise.
 fn revenue(task: &Task) -> Option<Reason> {
     let labels: Vec<String> = task
         .labels
@@ -186,7 +186,7 @@ fn blocking(waiting: usize, weights: &Weights) -> Option<(Option<Reason>, i64)> 
     (waiting > 0).then_some((Some(Reason::Blocking(waiting)), points))
 }
 
-/// Days count, not hours: most due dates have no time, so that a task is overdue on the day after.
+/// The points for the due date, by days. Most due dates have no time, so a task is overdue on the next day.
 fn urgency(task: &Task, now: DateTime<Utc>, zone: Tz, weights: &Weights) -> (Option<Reason>, i64) {
     let today = day(now, zone);
     let week = today.checked_add_days(WEEK);
@@ -206,7 +206,7 @@ pub fn is_overdue(task: &Task, now: DateTime<Utc>, zone: Tz) -> bool {
     task.due.is_some_and(|due| due.day_in(zone) < today)
 }
 
-/// When the day of an instant began in a zone. Where the clocks go forward at midnight, it begins when they have.
+/// The start of the day of `now` in a zone. If the clocks go forward at midnight, that is right after the gap.
 pub fn day_begins(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
     let today = day(now, zone);
     (0..=8)
@@ -215,9 +215,8 @@ pub fn day_begins(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         .map_or(now, |begins| begins.to_utc())
 }
 
-/// The calendar day of an instant in a zone. At the ends of what chrono can count, where its own conversion would
-/// panic on what a source sent, it is the day in UTC.
-/// The day of an instant in a zone.
+/// The calendar day of a time in a zone. At the limits of chrono's range, where its own conversion would panic on a
+/// value from a source, it is the day in UTC.
 pub fn day(at: DateTime<Utc>, zone: Tz) -> NaiveDate {
     let utc = at.naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
@@ -232,7 +231,7 @@ fn priority(task: &Task, weights: &Weights) -> Option<(Option<Reason>, i64)> {
     }
 }
 
-/// A source's clock may be ahead of ours: what changed in the future changed just now.
+/// Whether the task changed lately. A source's clock may be ahead of ours: a change in the future counts as new.
 fn is_recent(task: &Task, now: DateTime<Utc>) -> bool {
     now.signed_duration_since(task.last_activity()) < RECENT
 }
@@ -255,7 +254,7 @@ mod tests {
         at("2026-11-23T12:00:00Z")
     }
 
-    /// A task that earns nothing but the points of no due date.
+    /// A task with no points except those for no due date.
     fn task() -> Task {
         Task {
             key: TaskKey::clickup("86tst0001"),
@@ -367,7 +366,7 @@ mod tests {
         assert_eq!((score.total, told.join(", ").as_str()), (total, why));
     }
 
-    /// Each factor alone and all together, with numbers that tell which of them were added.
+    /// Each factor alone and all together, with numbers whose sum shows which were added.
     #[rstest]
     #[case::none(task(), 0, 1_000)]
     #[case::revenue(labelled("deal"), 0, 1_001)]

@@ -1,4 +1,4 @@
-//! Work that a start begins again by itself, and the words about work that ended the process twice.
+//! Work that a start begins again by itself, and the texts about work that ended the process twice.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use chrono_tz::Tz;
 use super::reply::Words;
 use super::task::Source;
 
-/// Ends of the process after which the work that was under way at them is set aside.
+/// The number of unclean ends after which the work that was under way at them is set aside.
 pub const ENDS_MAX: i64 = 2;
-/// The first rest of work that comes again by itself; it doubles with each further end.
+/// The first pause of recurring work; it doubles with each further unclean end.
 const REST_FIRST: Duration = Duration::minutes(1);
-/// The longest rest.
+/// The longest pause.
 const REST_MAX: Duration = Duration::hours(6);
-/// So many pieces of work are listed in `status`.
+/// How many pieces of work `status` lists.
 pub const LISTED_MAX: usize = 20;
 
 /// A piece of work that a start begins again: from the store, or because a source or Slack shows the same again.
@@ -40,9 +40,9 @@ pub enum Work {
     Poll(Source),
     /// Reading the comments of single tasks of a source, between polls.
     Comments(Source),
-    /// A look at the webhooks of a source and their failed deliveries.
+    /// A check of a source's webhooks and their failed deliveries.
     Webhooks(Source),
-    /// Reading what the payloads of a source are read with.
+    /// Reading the data that a source's payloads are parsed with.
     Payloads(Source),
 }
 
@@ -64,7 +64,7 @@ impl Work {
         }
     }
 
-    /// Which one of its kind.
+    /// Its identity among its kind.
     pub fn item(&self) -> String {
         match self {
             Work::Message(id)
@@ -102,7 +102,7 @@ impl Work {
         })
     }
 
-    /// The work of an id as `status` shows it: `message-12`, and the operation id of an operation.
+    /// Parses the id that `status` shows: `message-12`, or the operation id of an operation.
     pub fn parse(id: &str) -> Option<Work> {
         match id.split_once('-') {
             Some((kind, item)) if kind != "operation" => Work::of(kind, item),
@@ -111,7 +111,7 @@ impl Work {
         }
     }
 
-    /// It comes again by itself: it rests for a while, and is tried again then.
+    /// Whether it recurs by itself: it pauses for a while and is then tried again.
     pub fn comes_again(&self) -> bool {
         match self {
             Work::Message(_)
@@ -143,22 +143,22 @@ impl fmt::Display for Work {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
     pub work: Work,
-    /// In words, without anybody's text: `a comment in GitHub, asked for by Ana`.
+    /// A description without any person's text: `a comment in GitHub, asked for by Ana`.
     pub about: String,
-    /// Ends of the process at which it was under way.
+    /// The number of unclean ends at which it was under way.
     pub ends: i64,
     pub since: DateTime<Utc>,
-    /// When it is tried again by itself; `None`: when somebody says so.
+    /// The time when it is tried again by itself; `None` if only `retry` does that.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// How long work rests that comes again by itself.
+/// The pause of recurring work.
 pub fn rest(ends: i64) -> Duration {
     let doublings = u32::try_from(ends - ENDS_MAX).unwrap_or(0).min(16);
     (REST_FIRST * 2_i32.pow(doublings)).min(REST_MAX)
 }
 
-/// What follows the words about work that is set aside: who knows.
+/// The end of a text about set-aside work: whether the operators were told.
 fn told(operators: bool, id: &str) -> Words {
     match operators {
         true => Words::new().text(" I've told the operators."),
@@ -169,7 +169,7 @@ fn told(operators: bool, id: &str) -> Words {
     }
 }
 
-/// A person is told of something of theirs that is set aside; `what` follows "Not finished: ".
+/// The message to a person about their work that is set aside; `what` follows "Not finished: ".
 pub fn to_its_person(what: Words, operators: bool, id: &str) -> Words {
     Words::new()
         .text("✗ Not finished: ")
@@ -178,7 +178,7 @@ pub fn to_its_person(what: Words, operators: bool, id: &str) -> Words {
         .then(told(operators, id))
 }
 
-/// Why an operation is not finished, as it is kept beside it.
+/// The reason stored with an unfinished operation.
 pub fn why(operators: bool, id: &str) -> String {
     format!(
         "It stopped me twice, so I set it aside.{}",
@@ -186,11 +186,11 @@ pub fn why(operators: bool, id: &str) -> String {
     )
 }
 
-/// Why an undo is not finished whose command is set aside.
+/// The reason for an unfinished undo whose command is set aside.
 pub const BEHIND: &str =
     "The command that it takes back is set aside, and so is this until that is tried again";
 
-/// Operators are told what was set aside.
+/// The message to operators about work that is set aside.
 pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Words {
     let SetAside {
         work, about, ends, ..
@@ -218,7 +218,7 @@ pub fn to_operators(set_aside: &SetAside, zone: Tz) -> Words {
         .text(" lists what is set aside, and the log before the last two starts may say why.")
 }
 
-/// Work that comes again by itself went well, after it had been set aside.
+/// The message that recurring work succeeded after it had been set aside.
 pub fn went_well(about: &str) -> Words {
     Words::new()
         .text("✓ It went well this time, and is not set aside any more: ")
@@ -226,7 +226,7 @@ pub fn went_well(about: &str) -> Words {
         .text(".")
 }
 
-/// `status`, where something is set aside.
+/// The part of `status` about work that is set aside.
 pub fn listed(all: &[SetAside], zone: Tz) -> Option<Words> {
     if all.is_empty() {
         return None;
@@ -265,7 +265,7 @@ pub fn tried_again(about: &str) -> Words {
         .text(" says if it is set aside once more.")
 }
 
-/// The answer to `retry` for an id that names nothing that is set aside.
+/// The answer to `retry` for an unknown id.
 pub fn nothing_set_aside(id: &str) -> Words {
     Words::new()
         .text("Nothing of the id ")

@@ -1,7 +1,7 @@
-//! Signs: what a reaction on a card asks for, and the reactions by which Ivan tells an outcome.
+//! Reactions: the request that a reaction on a card makes, and the reactions that show an outcome.
 //!
-//! People react to a message of ours (`slack/gestures.rs` hears it, the desk finds out which task it is about); we react
-//! to a message of theirs (`settle.rs` decides, `slack/react.rs` places it). Names are Slack's, without colons.
+//! People react to a message of ours: `slack/gestures.rs` receives that, and the desk finds its task. We react to a
+//! message of theirs: `settle.rs` decides, `slack/react.rs` places it. Names are Slack's, without colons.
 
 use super::command::{Command, Ref};
 use super::reply::ReportState;
@@ -14,15 +14,15 @@ pub const QUEUED: &str = "hourglass_flowing_sand";
 /// On a person's message: refused or given up.
 pub const REFUSED: &str = "x";
 
-/// What a reaction on a card asks for, by the row of its task.
+/// The commands of a reaction on a card, by the row of its task.
 struct Sign {
     names: &'static [&'static str],
     put: fn(i64) -> Command,
-    /// Taking it away again; `None`: that asks for nothing.
+    /// The command when it is removed; `None` if there is none.
     taken_away: Option<fn(i64) -> Command>,
 }
 
-/// Every reaction that means something on a card; all others are none of our business.
+/// Every reaction with a meaning on a card; all others are ignored.
 const SIGNS: &[Sign] = &[
     Sign {
         names: &[DONE, "heavy_check_mark", "ballot_box_with_check"],
@@ -49,7 +49,7 @@ const SIGNS: &[Sign] = &[
     },
 ];
 
-/// What a reaction on a task's card asks for, put there or taken away. In any skin tone.
+/// The command of a reaction on a task's card, added (`put`) or removed, in any skin tone.
 pub fn command(reaction: &str, put: bool, row: i64) -> Option<Command> {
     let name = reaction.split("::").next().unwrap_or(reaction);
     let sign = SIGNS.iter().find(|sign| sign.names.contains(&name))?;
@@ -60,7 +60,7 @@ pub fn command(reaction: &str, put: bool, row: i64) -> Option<Command> {
 }
 
 impl ReportState {
-    /// The reaction that says how far a command is.
+    /// The reaction that shows the progress of a command.
     pub fn sign(self) -> &'static str {
         match self {
             ReportState::Done => DONE,

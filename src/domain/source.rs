@@ -1,7 +1,7 @@
-//! What a source can do: write, read, list, and tell by webhooks.
+//! The capabilities of a source: writing, reading, listing, and webhooks.
 //!
-//! The outbox, the reconciler, the inbox and the gap recovery know a source by these traits only. Each source implements
-//! all of them and decides nothing: `carry_out.rs` does.
+//! The outbox, the reconciler, the inbox and the gap recovery use a source through these traits only. Each source
+//! implements all of them and decides nothing: `carry_out.rs` does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,79 +15,79 @@ use super::operation::{Operation, WriteError, Written};
 use super::task::{Source, Task, TaskKey};
 use super::undo::Stands;
 
-/// One of the two sources, as the outbox writes to it.
+/// The writing side of a source, for the outbox.
 #[async_trait]
 pub trait SourceWriter: Send + Sync {
     fn source(&self) -> Source;
 
     /// The task as the source has it now.
     ///
-    /// Fails `Refused` if it is gone, invisible or outside of what is configured; `NotTaken` for everything that may
-    /// pass; never `Unknown`, for a read changes nothing.
+    /// Fails `Refused` if it is gone, invisible or outside of the configuration; `NotTaken` for every temporary
+    /// failure; never `Unknown`, because a read changes nothing.
     async fn read(&self, task: &TaskKey) -> Result<Task, WriteError>;
 
-    /// Sends the write once: no retry, no check and no following of redirects in here.
+    /// Sends the write once, without retry, check or following of redirects.
     ///
     /// `now` is the task as it was just read; `None` for a creation.
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError>;
 
-    /// Looks once for the trace of a write whose answer was lost, by marker or by author, words and time since
-    /// `op.begun_at`, leaving out `op.claimed`. `None` only if it was searched for and is not there; a write that
-    /// leaves no trace (`Write::is_repeatable`) has none. Fails as `read` does.
+    /// Looks once for the trace of a write whose response was lost, by marker or by author, words and time since
+    /// `op.begun_at`, without `op.claimed`. `None` only if the search was complete and found nothing; a write without a
+    /// trace (`Write::is_repeatable`) has none. Fails as `read` does.
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError>;
 
-    /// Of an undo: how what is to be taken back stands, as far as the task itself does not show it (a comment, what
-    /// hangs on a task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
+    /// For an undo: the state of the effect, as far as the task itself does not show it (a comment, the dependents of a
+    /// task that is to be deleted). `now` is the task as it was just read. Fails as `read` does.
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError>;
 
-    /// Takes the next place in the source's line of writes: how long until it comes up, where the source asks for
-    /// writes to be spread. One that is not used is to be given back ([`SourceWriter::give_back`]).
+    /// Takes the next place in the source's line of writes and returns the wait until then, if the source asks to
+    /// spread writes. An unused place must be given back ([`SourceWriter::give_back`]).
     fn take_turn(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// A place in the line was not used: nothing was sent.
+    /// Gives back a place in the line when nothing was sent.
     fn give_back(&self) {}
 
-    /// How the source stands to us, as its last answers told.
+    /// The source's status towards us, from its last responses.
     fn standing(&self) -> Standing {
         Standing::default()
     }
 
-    /// Nothing is sent before then: an earlier run was told to wait, and who goes on all the same may be banned.
+    /// Keeps requests back until then. An earlier run was told to wait, and ignoring that may lead to a ban.
     fn pause_until(&self, _until: DateTime<Utc>) {}
 }
 
-/// How a source stands to us, as its answers told.
+/// The status of a source towards us, from its responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Its rate limit is used up: nothing is sent before.
+    /// The end of its rate limit: nothing is sent before.
     pub paused_until: Option<DateTime<Utc>>,
     pub token: TokenStanding,
-    /// The token ends soon, and when: somebody has to make another before.
+    /// When the token expires, if that is soon: a person has to create another before.
     pub token_ends: Option<DateTime<Utc>>,
-    /// By account (an organization) whose rules were seen: why they refuse us, if they do.
+    /// By account (an organization) whose rules were seen: the reason of a refusal, if they refuse us.
     pub rules: BTreeMap<String, Option<String>>,
 }
 
-/// What a source thinks of the token.
+/// The source's verdict on the token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TokenStanding {
-    /// It was not asked yet.
+    /// It was not tested yet.
     #[default]
     Unknown,
     Taken,
-    /// It is invalid or was revoked. What is queued waits; nobody but a poll asks again before `until`.
+    /// It is invalid or was revoked. Queued work waits; only a poll tries again before `until`.
     Refused {
         why: String,
         until: DateTime<Utc>,
     },
 }
 
-/// What a source last said about how much it will take, for metrics, `status`, and how far polls may go.
+/// The source's last report on its rate limit, for metrics, `status`, and the polls' share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests in a window, of all there are for the token.
+    /// All requests of the token in a window.
     pub limit: Option<u64>,
     /// Requests that are left in this window.
     pub remaining: Option<u64>,
@@ -98,10 +98,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Of how many requests of a window one is kept for people: polls do not use the last tenth.
+    /// One of this many requests of a window is reserved for people: polls do not use the last tenth.
     const RESERVE: u64 = 10;
 
-    /// When what can wait goes on, while only the reserve is left of this window.
+    /// When postponable requests continue, if only the reserve is left of this window.
     pub fn rest_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (limit, remaining) = (self.limit?, self.remaining?);
         let reset_at = self.reset_at.filter(|at| *at > now)?;
@@ -117,9 +117,9 @@ pub struct Container {
     pub id: String,
     /// `Inbox`; `acme/widgets`.
     pub name: String,
-    /// What the configuration calls it (a list id, `owner/name`): stays when the name changes.
+    /// The name in the configuration (a list id, `owner/name`), which stays when the source's name changes.
     pub configured: String,
-    /// People do not find its tasks at the source any more: they are kept, and not offered.
+    /// Whether it is archived: its tasks are stored and not offered, since people cannot find them at the source.
     #[serde(default)]
     pub archived: bool,
 }
@@ -128,7 +128,7 @@ pub struct Container {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     pub tasks: Vec<Task>,
-    /// Where to go on, in the source's own terms; `None` at the end.
+    /// The next page, in the source's own terms; `None` at the end.
     pub next: Option<String>,
 }
 
@@ -141,18 +141,18 @@ pub enum Listing {
     ByTask,
 }
 
-/// Whose comments are asked for; which of them a source can be asked for, its [`Listing`] says.
+/// The subject whose comments are read; the source's [`Listing`] says which one it supports.
 #[derive(Debug, Clone, Copy)]
 pub enum Of<'a> {
     Container(&'a Container),
     Task(&'a TaskKey),
 }
 
-/// A comment as a listing has it.
+/// A comment in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
     pub task: TaskKey,
-    /// Who wrote it, when, and what: always `What::Commented`.
+    /// Its author, time and text: always `What::Commented`.
     pub act: Act,
 }
 
@@ -160,22 +160,22 @@ pub struct Comment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommentPage {
     pub comments: Vec<Comment>,
-    /// The newest change of any of them, of those on pull requests too: by the source's clock.
+    /// The newest change of any of them, including those on pull requests, by the source's clock.
     pub newest: Option<DateTime<Utc>>,
-    /// Where to go on, in the source's own terms; `None` at the end.
+    /// The next page, in the source's own terms; `None` at the end.
     pub next: Option<String>,
 }
 
-/// The reading twin of [`SourceWriter`]: what a mirror needs. Requests are repeated by the caller, never in here.
+/// The reading counterpart of [`SourceWriter`], for a mirror. The caller repeats requests, never the source.
 #[async_trait]
 pub trait SourceReader: Send + Sync {
     fn source(&self) -> Source;
 
-    /// The configured lists or repositories, resolved to their stable ids. One that cannot be had fails on its own.
+    /// The configured lists or repositories, resolved to their stable ids. An unavailable one fails on its own.
     async fn containers(&self) -> Vec<Result<Container, WriteError>>;
 
-    /// One page of a container's tasks, finished ones and pull-request-free, oldest change first; changed since
-    /// `since` (inclusive, the caller overlaps), or all of them. `page` is `None` or what the last page said.
+    /// One page of a container's tasks, finished ones included and pull requests excluded, oldest change first; changed
+    /// since `since` (inclusive, the caller overlaps), or all of them. `page` is `None` or the last page's `next`.
     async fn page(
         &self,
         container: &Container,
@@ -183,14 +183,14 @@ pub trait SourceReader: Send + Sync {
         page: Option<&str>,
     ) -> Result<Page, WriteError>;
 
-    /// All pages of a walk through the container were read and are kept: what they said need not be said again.
+    /// Reports that all pages of a walk through the container were read and stored, so they need not be repeated.
     fn walked(&self, _container: &Container) {}
 
     fn comments_are_listed(&self) -> Listing;
 
-    /// One page of comments, none of pull requests. Of a container: what changed since `since` (inclusive, the caller
-    /// overlaps), oldest change first; without a `since` the newest page alone, newest change first. Of a task: what was
-    /// written since `since`, newest first. `page` is `None` or what the last page said.
+    /// One page of comments, without those of pull requests. Of a container: those changed since `since` (inclusive,
+    /// the caller overlaps), oldest change first; without a `since` the newest page alone, newest change first. Of a
+    /// task: those written since `since`, newest first. `page` is `None` or the last page's `next`.
     async fn comments(
         &self,
         of: Of<'_>,
@@ -198,17 +198,16 @@ pub trait SourceReader: Send + Sync {
         page: Option<&str>,
     ) -> Result<CommentPage, WriteError>;
 
-    /// All pages of changed comments of the container were read and are kept: what they said need not be said again.
+    /// Reports that all pages of changed comments were read and stored, so they need not be repeated.
     fn listened(&self, _container: &Container) {}
 
-    /// The key under which a task lives on that is gone from where it was, if that place is mirrored: a GitHub issue
-    /// that was transferred (contract github 8). Fails as a read does.
+    /// The new key of a task that is gone from its place, if the new place is mirrored: a GitHub issue that was
+    /// transferred (contract github 8). Fails as a read does.
     async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
         Ok(None)
     }
 
-    /// Until when polls are to leave what remains of the source's rate limit to people's writes; `None` while there is
-    /// enough for both.
+    /// The time until which polls leave the rest of the rate limit to people's writes; `None` while there is enough.
     fn rest_until(&self) -> Option<DateTime<Utc>> {
         None
     }
@@ -224,7 +223,7 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// What a webhook request says about itself, before its payload is read.
+/// The metadata of a webhook request, known before its payload is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub source: Source,
@@ -232,7 +231,7 @@ pub struct Delivery {
     pub dedupe_key: String,
     /// `issues`; `taskStatusUpdated`.
     pub event: String,
-    /// The JSON, out of its form if it came in one.
+    /// The JSON, decoded from a form if it came in one.
     pub payload: Vec<u8>,
 }
 
@@ -254,25 +253,25 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers<'a> {
     }
 }
 
-/// The terms on which a source's webhooks are taken.
+/// The rules for a source's webhook requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// The largest body, in bytes.
     pub body_max: usize,
-    /// The header that has the signature, and its form: for answers and the log.
+    /// The name and form of the signature header, for answers and the log.
     pub signature: &'static str,
-    /// An answer of 401 suspends the webhook at once.
+    /// Whether an answer of 401 suspends the webhook at once.
     pub suspends_at_401: bool,
 }
 
-/// Why a signed request is no delivery.
+/// The reason why a signed request is no delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoDelivery {
-    /// Its event is known to be of no concern.
+    /// Its event is known and irrelevant.
     Ignored(String),
-    /// Its event has a name that is not known.
+    /// Its event has an unknown name.
     Unknown(String),
-    /// It is not what the source's documents say.
+    /// It does not match the source's documentation.
     Unreadable(String),
 }
 
@@ -293,7 +292,7 @@ pub trait HookReader: Send + Sync {
     /// Whether the owner of `secret` signed the body; compared in constant time.
     fn is_signed(&self, headers: &Headers<'_>, body: &[u8], secret: &str) -> bool;
 
-    /// The delivery in a request whose signature holds: event and dedupe key. Its payload is read later, by `read`.
+    /// The delivery in a request whose signature is valid: event and dedupe key. Its payload is read later, by `read`.
     fn delivery(
         &self,
         headers: &Headers<'_>,
@@ -301,11 +300,11 @@ pub trait HookReader: Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Delivery, NoDelivery>;
 
-    /// Learns what reading payloads needs, such as whose the token is: before that no act counts as our own. Asks the
-    /// source once, and nothing when it is known.
+    /// Fetches the data for reading payloads, such as the token's account: before that no action counts as our own.
+    /// Calls the source once, and not at all if the data is known.
     async fn prepare(&self) -> Result<(), WriteError>;
 
-    /// What a kept delivery says: nothing, if it is of no concern (a pull request, a ping, an unknown event or action,
+    /// The events of a stored delivery. Empty if it is irrelevant (a pull request, a ping, an unknown event or action,
     /// a list or repository that is not followed).
     fn read(&self, delivery: &Delivery) -> Result<Vec<SourceEvent>, Unreadable>;
 }
@@ -323,17 +322,17 @@ pub struct Hook {
     pub active: bool,
     /// The source's own words about its health: `suspended, 100 failures`; `last answer 502`.
     pub health: String,
-    /// Shown by ClickUp when it is made, perhaps later (contract clickup 7.1). GitHub never shows it.
+    /// Set by ClickUp on creation, perhaps later (contract clickup 7.1). GitHub never shows it.
     pub secret: Option<String>,
 }
 
-/// What the places of a source came to, each on its own: one that refuses keeps nothing from the others.
+/// The results for the places of a source, each on its own: one failure does not affect the others.
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places<T> {
-    /// What there is of those that answered.
+    /// The results of the places that answered.
     pub found: Vec<T>,
-    /// The places that did not, by name, and why.
+    /// The places that failed, by name, and why.
     pub refused: Vec<(String, WriteError)>,
 }
 
@@ -347,31 +346,31 @@ impl<T> Default for Places<T> {
 }
 
 impl<T> Places<T> {
-    /// All of it, or one error for all places that failed.
+    /// All results, or one error for all places that failed.
     pub fn whole(self) -> Result<Vec<T>, WriteError> {
         let errors = self.refused.into_iter().map(|(_, error)| error);
         WriteError::together(errors.collect()).map_or(Ok(self.found), Err)
     }
 }
 
-/// The webhooks of a source: what `ivan webhooks` and the gap recovery need.
+/// Management of a source's webhooks, for `ivan webhooks` and the gap recovery.
 #[async_trait]
 pub trait HookKeeper: Send + Sync {
     fn source(&self) -> Source;
 
-    /// Every webhook that the token may see, of every place that is mirrored. A place fails with what permission is
-    /// missing there.
+    /// Every webhook that the token can see, of every mirrored place. A place fails with the permission that is
+    /// missing.
     async fn list(&self) -> Places<Hook>;
 
-    /// Makes sure of one active webhook for `url` in each place, with our events: adopts what is there by its address,
-    /// changes what differs, makes what is missing, and never a second one. `secret` is what GitHub signs with; ClickUp
-    /// chooses its own, which is in the answer.
+    /// Ensures one active webhook for `url` in each place, with our events. It adopts an existing one by its URL,
+    /// changes differences, and creates a missing one, never a second. GitHub signs with `secret`; ClickUp chooses its
+    /// own, which is in the response.
     async fn register(&self, url: &str, secret: &str) -> Places<Hook>;
 
-    /// Puts a webhook that is not active back to work; its secret stays.
+    /// Reactivates a webhook; its secret stays.
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;
 
-    /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first
-    /// (GitHub keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
+    /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first (GitHub
+    /// keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
     async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
 }

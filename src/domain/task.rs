@@ -1,6 +1,6 @@
-//! A task as a source has it, and the two ways to name one: the key that is stored, the id that people see.
+//! A task as a source has it, and its two names: the key that is stored, and the id that people see.
 //!
-//! Sources build [`Task`]s from what they read; the store keeps them; `score`, `queue` and `reply` decide about them.
+//! Sources build [`Task`]s, the store stores them, and `score`, `queue` and `reply` decide about them.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum Source {
 impl Source {
     pub const ALL: [Source; 2] = [Source::ClickUp, Source::GitHub];
 
-    /// The word in ids, configuration, JSON and metrics.
+    /// The name in ids, configuration, JSON and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Source::ClickUp => "clickup",
@@ -37,7 +37,7 @@ impl Source {
         }
     }
 
-    /// Where its tasks live, as it is called there.
+    /// The source's word for a container of tasks.
     pub fn container(self) -> &'static str {
         match self {
             Source::ClickUp => "list",
@@ -45,14 +45,14 @@ impl Source {
         }
     }
 
-    /// Reads `clickup` or `github`, in any case.
+    /// Parses `clickup` or `github`, in any case.
     pub fn parse(text: &str) -> Option<Source> {
         Source::ALL
             .into_iter()
             .find(|source| source.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// What the source calls one of its units of work.
+    /// The source's word for a task.
     pub fn noun(self) -> &'static str {
         match self {
             Source::ClickUp => "task",
@@ -67,7 +67,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// What the mirror stores a task under: ClickUp's task id, or GitHub's `<repository id>:<number>`.
+/// The key of a task in the mirror: ClickUp's task id, or GitHub's `<repository id>:<number>`.
 ///
 /// It survives renames and transfers of repositories, and a reused name never matches it (contract github 8).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl TaskKey {
         }
     }
 
-    /// Puts a key together again from its two stored columns.
+    /// Joins a key from its two stored columns.
     pub fn stored(source: Source, key: impl Into<String>) -> TaskKey {
         TaskKey {
             source,
@@ -127,7 +127,7 @@ impl fmt::Display for TaskKey {
 }
 
 impl TaskKey {
-    /// Reads what `Display` writes.
+    /// Parses the output of `Display`.
     pub fn parse(text: &str) -> Option<TaskKey> {
         let (source, key) = text.split_once(':')?;
         let source = Source::ALL.into_iter().find(|one| one.as_str() == source)?;
@@ -137,7 +137,7 @@ impl TaskKey {
     }
 }
 
-/// `owner/name` of a repository, as GitHub spells it. Mutable at GitHub: for showing and asking, never a key.
+/// `owner/name` of a repository, as GitHub spells it. It can change at GitHub: for display and look-up, never a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RepoName {
@@ -146,7 +146,7 @@ pub struct RepoName {
 }
 
 impl RepoName {
-    /// Reads `owner/name`. Both parts are GitHub's alphabet: ASCII letters, digits, `-`, `_` and `.`.
+    /// Parses `owner/name`. Both parts are GitHub's alphabet: ASCII letters, digits, `-`, `_` and `.`.
     pub fn parse(text: &str) -> Option<RepoName> {
         let (owner, name) = text.split_once('/')?;
         let valid = |part: &str| {
@@ -198,8 +198,8 @@ impl TryFrom<String> for RepoName {
     }
 }
 
-/// What a person sees and types: `clickup:<id>`, `github:<owner>/<repo>#<number>`, or `github:<number>`, which
-/// means the default repo.
+/// The id that a person sees and types: `clickup:<id>`, `github:<owner>/<repo>#<number>`, or `github:<number>` for the
+/// default repo.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TaskId(Named);
@@ -210,7 +210,7 @@ enum Named {
     GitHub(Option<RepoName>, u64),
 }
 
-/// Why a text is no task id.
+/// The error for a text that is no task id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a task id. A task id is clickup:<id>, github:<owner>/<repo>#<number>, or github:<number> for the default repo"
@@ -218,7 +218,7 @@ enum Named {
 pub struct MalformedTaskId(pub String);
 
 impl TaskId {
-    /// Reads a task id as typed or as a path segment, already percent-decoded.
+    /// Parses a task id as typed or as a path segment, already percent-decoded.
     pub fn parse(text: &str) -> Result<TaskId, MalformedTaskId> {
         let malformed = || MalformedTaskId(text.chars().take(80).collect());
         let (source, rest) = text.trim().split_once(':').ok_or_else(malformed)?;
@@ -248,7 +248,7 @@ impl TaskId {
         (number > 0).then_some(TaskId(Named::GitHub(repo, number)))
     }
 
-    /// Reads the address of a task's page: `https://app.clickup.com/t/86…`, `https://github.com/o/r/issues/7`.
+    /// Parses the URL of a task's page: `https://app.clickup.com/t/86…`, `https://github.com/o/r/issues/7`.
     ///
     /// A host other than github.com counts as GitHub by the shape of the path, for GitHub Enterprise.
     pub fn from_url(text: &str) -> Option<TaskId> {
@@ -293,7 +293,7 @@ impl TaskId {
         }
     }
 
-    /// As people write it beside a title: `acme/widgets#7`, or ClickUp's bare id.
+    /// The short form beside a title: `acme/widgets#7`, or ClickUp's bare id.
     pub fn short(&self) -> String {
         match &self.0 {
             Named::ClickUp(id) => id.clone(),
@@ -336,7 +336,7 @@ impl TryFrom<String> for TaskId {
     }
 }
 
-/// The three states that Ivan knows; sources map theirs by type first, name second (design 4, settled in 10).
+/// The three states of a task; sources map theirs by type first, name second (design 4, settled in 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -361,7 +361,7 @@ impl Status {
     }
 }
 
-/// Only the two priorities that earn points are told apart (design 4).
+/// Only the two priorities that earn points are distinguished (design 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
@@ -389,12 +389,12 @@ impl Priority {
     }
 }
 
-/// Somebody as a source names them.
+/// An account of a person at a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Account {
     /// The stable id, as text: ClickUp's member id, GitHub's numeric user id.
     pub id: String,
-    /// What people call it: ClickUp's user name, GitHub's login.
+    /// The name for people: ClickUp's user name, GitHub's login.
     pub name: String,
 }
 
@@ -402,9 +402,9 @@ pub struct Account {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "KeptDue", into = "KeptDue")]
 pub struct Due {
-    /// The instant that the source keeps.
+    /// The time that the source stores.
     pub at: DateTime<Utc>,
-    /// It is due on this day, at no time of it: the same day for everybody, wherever they are.
+    /// The due day, if there is no due time. It is the same day in every time zone.
     pub day: Option<NaiveDate>,
 }
 
@@ -414,13 +414,13 @@ impl Due {
         Due { at, day: None }
     }
 
-    /// The day on which it is due, to somebody in that zone.
+    /// The due day for a person in that zone.
     pub fn day_in(&self, zone: Tz) -> NaiveDate {
         self.day.unwrap_or_else(|| local(self.at, zone).date())
     }
 }
 
-/// How it is written down; a time alone as it always was.
+/// The stored form; a time alone keeps its original form.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum KeptDue {
@@ -446,15 +446,15 @@ impl From<Due> for KeptDue {
     }
 }
 
-/// One unit of work, as its source last said it was.
+/// One unit of work, in its last known state at the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     pub key: TaskKey,
     pub id: TaskId,
-    /// Where it lives: ClickUp's list id; GitHub's repository id, as text.
+    /// Its place: ClickUp's list id; GitHub's repository id, as text.
     pub container: String,
-    /// The list whose statuses it has, where that is another than its container: a ClickUp task that was added to a list
-    /// that is followed, and lives in one that is not.
+    /// The list that defines its statuses, if that is not its container: a ClickUp task that lives in an unfollowed
+    /// list and was added to a followed one.
     #[serde(default)]
     pub home: Option<String>,
     pub title: String,
@@ -472,44 +472,44 @@ pub struct Task {
     pub priority: Option<Priority>,
     pub due: Option<Due>,
     pub created_at: DateTime<Utc>,
-    /// The source's own clock for the last change: what decides which of two accounts of a task is newer (P4).
+    /// The source's own time of the last change, which decides which of two reports is newer (P4).
     pub updated_at: DateTime<Utc>,
-    /// When it was last commented on, as far as was heard: sources leave it to the mirror.
+    /// The time of the last known comment. Reports of a source do not set it, the mirror does.
     #[serde(default)]
     pub commented_at: Option<DateTime<Utc>>,
-    /// Who finished it and when, where the source says so (P5).
+    /// Who finished it and when, if the source reports that (P5).
     pub closed: Option<Closed>,
-    /// GitHub says that an open issue was reopened; with `updated_at` that shows a later hand (design 10).
+    /// GitHub reports that an open issue was reopened; with `updated_at` that shows a later actor (design 10).
     pub reopened: bool,
-    /// What people may call it besides its id: ClickUp's custom id, `OPS-12`.
+    /// Another id that people may use: ClickUp's custom id, `OPS-12`.
     #[serde(default)]
     pub custom_id: Option<String>,
-    /// Who made it, where the source says so.
+    /// Its creator, if the source reports that.
     #[serde(default)]
     pub creator: Option<Account>,
-    /// What it says about which task comes before which: ClickUp's dependencies, GitHub's body.
+    /// Its relations to other tasks: ClickUp's dependencies, links in GitHub's body.
     #[serde(default)]
     pub links: Vec<Link>,
 }
 
-/// How a finished task came to be so, as far as the source tells.
+/// How a task was finished, as far as the source reports that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closed {
     pub by: Option<Account>,
     pub at: Option<DateTime<Utc>>,
-    /// The closing hand is the account that Ivan writes with; `None` where the source does not say who.
+    /// Whether the account that Ivan writes with closed it; `None` if the source does not report the actor.
     pub by_us: Option<bool>,
 }
 
 impl Task {
-    /// When anybody last did something about it: a comment may leave `updated_at` as it is (contract clickup 8.4).
+    /// The time of the last action. A comment may leave `updated_at` as it is (contract clickup 8.4).
     pub fn last_activity(&self) -> DateTime<Utc> {
         self.commented_at
             .map_or(self.updated_at, |commented| commented.max(self.updated_at))
     }
 
-    /// An account of a task does not say all that was known of it: who finished it, unless it was finished again since,
-    /// and when it was commented on.
+    /// Restores data that a report lacks: who finished the task, unless it was finished again since, and its last
+    /// comment.
     pub fn remember(&mut self, known: &Task) {
         self.commented_at = self.commented_at.max(known.commented_at);
         if let (Some(closed), Some(known)) = (&mut self.closed, &known.closed)
@@ -520,7 +520,7 @@ impl Task {
         }
     }
 
-    /// Reads the client out of a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
+    /// The client in a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
     pub fn entity_of_title(title: &str) -> Option<String> {
         let rest = title.strip_prefix("[CLIENT:")?;
         let (entity, _) = rest.split_once(']')?;
@@ -528,7 +528,7 @@ impl Task {
         (!entity.is_empty()).then(|| entity.to_owned())
     }
 
-    /// Reads the client out of ClickUp tags: the first `client:<entity>` (design 4).
+    /// The client in ClickUp tags: the first `client:<entity>` (design 4).
     pub fn entity_of_labels(labels: &[String]) -> Option<String> {
         labels.iter().find_map(|label| {
             let (kind, entity) = label.split_once(':')?;
@@ -541,29 +541,29 @@ impl Task {
 /// How many links of one task are read.
 pub const LINKS_MAX: usize = 50;
 
-/// What a task says about another one.
+/// A relation of a task to another one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
     pub way: Way,
     pub to: Linked,
 }
 
-/// Which of the two comes first.
+/// The direction of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
-    /// The other one waits for this one.
+    /// The other task waits for this one.
     Blocks,
-    /// This one waits for the other one.
+    /// This task waits for the other one.
     BlockedBy,
 }
 
-/// How the other task is named.
+/// The reference to the other task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Linked {
     Task(TaskKey),
-    /// An issue by its repository's name, which says which repository that is only where it is looked up.
+    /// An issue by its repository's name, which is resolved only when it is looked up.
     Issue {
         repo: RepoName,
         number: u64,

@@ -1,7 +1,7 @@
-//! Taking back what an operation did: what that was, and whether the source still is as it was left.
+//! Undoing an operation: its effect, and whether the source is still as it was left.
 //!
-//! The desk makes a `Write::Undo` for each operation that is to be taken back; what that operation came to is looked
-//! up when its turn comes ([`ToUndo`]), behind it in the same lane. As for every write, each source only translates.
+//! The desk creates a `Write::Undo` for each operation to undo. The effect is looked up when its turn comes
+//! ([`ToUndo`]), after the operation in the same lane. As for every write, each source only translates.
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,23 +10,23 @@ use super::change::Change;
 use super::prose::Prose;
 use super::task::{Source, Status, Task, TaskKey};
 
-/// How far back `undo` reaches, from the outcome of what it takes back (design 4).
+/// The time limit for `undo`, from the outcome of the command that it takes back (design 4).
 pub const UNDO_WITHIN: Duration = Duration::minutes(15);
 
-/// What an undo asks of a source.
+/// The request to undo an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// The operation whose work is taken back.
+    /// The operation to undo.
     pub operation: String,
     pub what: Undoes,
     pub source: Source,
     /// `None` for a task whose creation is still under way.
     pub task: Option<TaskKey>,
-    /// What people call the task, where the mirror does not know it yet.
+    /// The task's title, for a task that is not in the mirror yet.
     pub title: String,
 }
 
-/// Which kind of work that is.
+/// The kind of operation to undo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undoes {
@@ -38,18 +38,18 @@ pub enum Undoes {
     Change,
 }
 
-/// What became of the operation that is to be taken back, as it is known when the undo's turn comes.
+/// The result of the operation to undo, as known when the undo's turn comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToUndo {
-    /// It had an effect: this.
+    /// It had this effect.
     Effect(Effect),
     /// It was taken back before it was sent.
     NotSent,
-    /// It had none, and why.
+    /// It had no effect, and why.
     Nothing(&'static str),
 }
 
-/// What an operation left in its source.
+/// The effect of an operation in its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     Completed {
@@ -70,7 +70,7 @@ pub enum Effect {
         text: Prose,
         /// The operation in its marker.
         operation: String,
-        /// Not written before that.
+        /// The earliest time at which it can have been written.
         since: DateTime<Utc>,
     },
     Created {
@@ -78,23 +78,23 @@ pub enum Effect {
     },
     Changed {
         left: Change,
-        /// What makes it as it was.
+        /// The change that restores the earlier state.
         back: Change,
     },
 }
 
-/// How what is to be taken back stands in its source.
+/// The current state of an effect at its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stands {
     AsLeft,
-    /// It is not there any more: taken back already, by us or by another.
+    /// It is gone: undone already, by us or by another actor.
     Gone,
-    /// Somebody has changed it: how, as the end of a sentence about it.
+    /// It was changed: the difference, as the end of a sentence about it.
     Changed(String),
 }
 
 impl Effect {
-    /// As far as the task itself shows it.
+    /// The state as far as the task itself shows it.
     pub(super) fn stands(&self, now: &Task) -> Stands {
         let is_now = || Stands::Changed(format!("it is {} now", now.source_status));
         match self {
@@ -136,7 +136,7 @@ impl Effect {
             Effect::Changed { back, .. } if back.holds_in(now) => Stands::Gone,
             Effect::Changed { left, .. } => Stands::Changed(left.difference().to_owned()),
             Effect::Created { left } => match difference(left, now) {
-                // Somebody has closed what is to be closed.
+                // The issue that is to be closed was closed by another actor.
                 _ if now.status == Status::Done && now.key.source() == Source::GitHub => {
                     Stands::Gone
                 }
@@ -147,7 +147,7 @@ impl Effect {
     }
 }
 
-/// What somebody has done to a task since we made it.
+/// The changes that others made to a task since we created it.
 fn difference(left: &Task, now: &Task) -> Option<String> {
     let said = |words: &str| Some(words.to_owned());
     if left.title != now.title {

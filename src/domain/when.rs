@@ -1,7 +1,7 @@
-//! A time as people type it (`2h`, `tomorrow 14:00`, `mon`, `1 dec`) → an instant in their zone; of a due date, a day.
+//! Times as people type them (`2h`, `tomorrow 14:00`, `mon`, `1 dec`) → a time in their zone; for due dates, a day.
 //!
-//! [`parse`](When::parse) reads the words, `command` keeps them, and the desk asks [`When::after`] what they mean now.
-//! Pure: `now` and the zone come in as values.
+//! [`parse`](When::parse) reads the text, `command` stores the result, and the desk resolves it with [`When::after`].
+//! Pure: `now` and the zone are parameters.
 
 use chrono::{
     DateTime, Datelike, Days, Duration, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset,
@@ -9,17 +9,17 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-/// The hour of a day that was named without one.
+/// The time on a day that was given without one.
 const MORNING: NaiveTime = match NaiveTime::from_hms_opt(9, 0, 0) {
     Some(morning) => morning,
     None => NaiveTime::MIN,
 };
-/// How far ahead a time may lie.
+/// How far ahead a time may be.
 const AT_MOST: Months = Months::new(12);
-/// The largest number before a unit: none that means anything is longer.
+/// The most digits before a unit; no useful number is longer.
 const DIGITS_MAX: usize = 6;
 
-/// What was typed. What it means depends on when, and where, it is asked.
+/// A time as typed. Its meaning depends on the time and zone in which it is resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// `2h`, `3d`, `1h30m`: days and weeks by the calendar, hours and minutes by the clock.
@@ -38,7 +38,7 @@ pub enum When {
     Day(NaiveDate, NaiveTime),
     /// `2026-12-01T10:00:00+01:00`, as programs write it.
     Instant(DateTime<Utc>),
-    /// `2026-02-30`: read, and in no calendar.
+    /// `2026-02-30`: a date that no calendar has.
     NoSuchDay,
 }
 
@@ -49,16 +49,16 @@ impl When {
     }
 }
 
-/// When something is to be due, as it was typed.
+/// A due date as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DueWhen {
-    /// `fri`, `1 dec`, `3d`, `today`: a day, at no time of it.
+    /// `fri`, `1 dec`, `3d`, `today`: a day without a time.
     Day(When),
     /// `fri 17:00`, `2h`
     Time(When),
 }
 
-/// What that means: a day, or an instant.
+/// A resolved due date: a day, or a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueThen {
     Day(NaiveDate),
@@ -66,7 +66,7 @@ pub enum DueThen {
 }
 
 impl DueWhen {
-    /// What is meant by whoever types this at `now` in `zone`.
+    /// Resolves it for a person in `zone` at `now`.
     pub fn after(&self, now: DateTime<Utc>, zone: Tz) -> Result<DueThen, NotThen> {
         match self {
             DueWhen::Day(when) => when.day(now, zone).map(DueThen::Day),
@@ -75,7 +75,7 @@ impl DueWhen {
     }
 }
 
-/// Why a time cannot be meant. `Display` is a sentence without its full stop.
+/// The reason why a time is not possible. `Display` is a sentence without its full stop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotThen {
     #[error("{text} is over")]
@@ -90,12 +90,12 @@ pub enum NotThen {
     NoSuchDay,
 }
 
-/// What may be typed, for help and hints.
+/// The accepted forms, for help and hints.
 pub const WHEN_HELP: &str =
     "`2h`, `3d`, `1w`, `15:30`, `tomorrow`, `tomorrow 14:00`, `mon 9:00`, `1 dec` or `2026-12-01`";
 
 impl When {
-    /// Reads a time, and nothing but it. `in`, `for`, `until`, `on` and `at` before it are left out.
+    /// Parses a text that is only a time. `in`, `for`, `until`, `on` and `at` before it are left out.
     pub fn parse(text: &str) -> Option<When> {
         if let Ok(instant) = DateTime::parse_from_rfc3339(text.trim()) {
             return Some(When::Instant(instant.to_utc()));
@@ -127,7 +127,7 @@ impl When {
                 let (month, day) = date(a, b)?;
                 let year = number(year).filter(|year| (1000..=9999).contains(year))?;
                 let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day);
-                // A day that is not in the calendar is said to be so, not called unreadable.
+                // A date that does not exist gets its own error, instead of "unreadable".
                 Some(match day {
                     Some(day) => When::Day(day, at),
                     None => When::NoSuchDay,
@@ -137,14 +137,14 @@ impl When {
         }
     }
 
-    /// Reads when something is due: a day alone is the whole day.
+    /// Parses a due date: a day alone is the whole day.
     pub fn parse_due(text: &str) -> Option<DueWhen> {
         let words = text.to_lowercase().replace(',', " ");
         let mut words: Vec<&str> = words.split_whitespace().collect();
         if let Some(last) = words.last_mut() {
             *last = last.trim_end_matches(['.', '!']);
         }
-        // Only of a due date is the rest of today a time.
+        // Only as a due date is the rest of today accepted.
         if let [.., "today"] = words.as_slice()
             && words.len() <= 2
         {
@@ -166,8 +166,7 @@ impl When {
         })
     }
 
-    /// The day that is meant by whoever types this at `now` in `zone`, whatever its time: today or later, and at most a
-    /// year ahead.
+    /// Resolves its day for a person in `zone` at `now`, without its time: today or later, and at most a year ahead.
     fn day(&self, now: DateTime<Utc>, zone: Tz) -> Result<NaiveDate, NotThen> {
         let today = local(now, zone).date();
         let day = match self {
@@ -192,7 +191,7 @@ impl When {
         }
     }
 
-    /// The instant that is meant by whoever types this at `now` in `zone`: ahead, and at most a year.
+    /// Resolves it for a person in `zone` at `now`: a time in the future, and at most a year ahead.
     pub fn after(&self, now: DateTime<Utc>, zone: Tz) -> Result<DateTime<Utc>, NotThen> {
         let here = local(now, zone);
         let today = here.date();
@@ -255,15 +254,15 @@ impl When {
     }
 }
 
-/// The wall clock at an instant. At the ends of what chrono can count it is UTC's.
+/// The wall clock at a given time; UTC's at the limits of chrono's range.
 pub(super) fn local(at: DateTime<Utc>, zone: Tz) -> NaiveDateTime {
     let utc = at.naive_utc();
     let offset = zone.offset_from_utc_datetime(&utc).fix();
     utc.checked_add_offset(offset).unwrap_or(utc)
 }
 
-/// When a wall clock shows this. A time that the clocks skip is as far behind the gap as it would be into it; of one
-/// that they show twice, it is the first that is still ahead of `now`.
+/// When a wall clock shows this. Times inside a DST gap move forward by the gap. Of an ambiguous time, the first that
+/// is still after `now` counts.
 pub(super) fn instant(wall: NaiveDateTime, zone: Tz, now: DateTime<Utc>) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         chrono::LocalResult::Single(then) => then.to_utc(),
@@ -287,7 +286,7 @@ fn following(today: NaiveDate, days: u64) -> Result<NaiveDate, NotThen> {
         .ok_or(NotThen::TooFar)
 }
 
-/// This year's, unless that is over; the 29th of February in the next year that has one.
+/// This year's date, unless it has passed; for 29 February, that of the next leap year.
 fn next_date(today: NaiveDate, month: u32, day: u32) -> Result<NaiveDate, NotThen> {
     (today.year()..=today.year() + 8)
         .filter_map(|year| NaiveDate::from_ymd_opt(year, month, day))
@@ -326,7 +325,7 @@ fn stay(words: &[&str]) -> Option<When> {
     (!words.is_empty()).then_some(When::In { days, minutes })
 }
 
-/// Splits what names a day from the time at its end, if there is one.
+/// Splits the name of a day from the time at its end, if there is one.
 fn split_time<'a>(words: &'a [&'a str]) -> Option<(&'a [&'a str], Option<NaiveTime>)> {
     let day = |day: &'a [&'a str]| match day {
         [before @ .., "at"] => before,
@@ -633,7 +632,7 @@ mod tests {
         "sun",
         "2026-03-29T07:00:00Z"
     )]
-    // They go back at 03:00 on 25 October 2026: 02:30 is twice.
+    // They go back at 03:00 on 25 October 2026: 02:30 comes twice.
     #[case::twice_is_the_first(
         Berlin,
         "2026-10-24T12:00:00Z",
