@@ -1,4 +1,4 @@
-//! Ivan: `done`, `comment` and `create`, typed in Slack, made true in ClickUp and GitHub.
+//! Ivan: a Slack bot that carries out `done`, `comment` and `create` in ClickUp and GitHub.
 //!
 //! # The map of the house
 //!
@@ -133,12 +133,12 @@
 //!                    control.rs: `ivan sandbox` and its control API. With demo.rs it is the cargo feature `demo`
 //! ```
 //!
-//! # Who may use whom
+//! # Allowed dependencies
 //!
-//! The domain is in the middle, sources and surfaces are strangers to each other, [`app`] ties them. A surface asks the
-//! [`desk`]; the [`outbox`] knows sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
-//! [`sandbox`] uses nothing of the crate. `tests/it/architecture.rs` holds it; `docs/architecture.md` has the table, the
-//! reasons, and a command followed through the modules.
+//! The domain is in the middle, sources and surfaces do not use each other, and [`app`] connects them. A surface calls
+//! the [`desk`]; the [`outbox`] uses sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
+//! [`sandbox`] uses nothing else of the crate. `tests/it/architecture.rs` checks this. `docs/architecture.md` has the
+//! table, the reasons, and the way of a command through the modules.
 //!
 //! # The modules
 //!
@@ -168,7 +168,7 @@
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
 
-// One literal has the paths of the whole HTTP API.
+// One JSON literal has all paths of the HTTP API.
 #![recursion_limit = "256"]
 
 pub mod app;
