@@ -1,8 +1,8 @@
-//! Wiring: [`Config`] → [`App`] → run until told to stop. The only module that knows everybody.
+//! Wiring: [`Config`] → [`App`] → run until told to stop. The only module that uses all others.
 //!
-//! `build` opens the store and binds the listener, so that what cannot work fails before anything is promised. `run`
-//! starts one task a part and watches them: a part that ends by itself, or crashes, ends the daemon with its name (P8:
-//! never a deaf daemon). `serve`, `demo` and the tests go through this one door.
+//! `build` opens the store and binds the listener, so that errors show before any work is accepted. `run` starts one
+//! task per part and watches them: a part that ends by itself, or crashes, ends the daemon with its name (P8: a daemon
+//! must not run on without one of its parts). `serve`, `demo` and the tests all start here.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -37,12 +37,12 @@ use crate::store::{
     Db, DbResult, Store, StoreTrouble, deliveries, log, pauses, people, prune, rhythms, tasks,
 };
 
-/// What is committed is finished within this time after the daemon was told to stop: its end is to come within 10 s.
+/// The time limit for committed work after the signal to stop. The process is to end within 10 s.
 const FINISH_WITHIN: Duration = Duration::from_secs(9);
-/// How often old rows are looked for.
+/// The time between two removals of old rows.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Why the daemon could not start, or why it ended.
+/// Errors that keep the daemon from starting, or end it.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(transparent)]
@@ -64,7 +64,7 @@ pub enum AppError {
     Part(#[from] TaskEnded<PartError>),
 }
 
-/// Why a part failed.
+/// The error of a part.
 type PartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A daemon that is ready to run.
@@ -83,12 +83,12 @@ pub struct App {
     retention: chrono::Duration,
     log_retention: chrono::Duration,
     set_aside: set_aside::Setting,
-    /// Said once, at the start.
+    /// Logged once, at the start.
     warnings: Vec<String>,
 }
 
 impl App {
-    /// Opens the store, binds the API's listener, and puts the parts together; nothing runs yet.
+    /// Opens the store, binds the API's listener, and connects the parts; nothing runs yet.
     pub async fn build(config: &Config, clock: Clock) -> Result<App, AppError> {
         let store = Store::open(&config.store.path)?;
         let configured: Vec<Configured> = config.people.iter().map(configured).collect();
@@ -221,8 +221,8 @@ impl App {
         })
     }
 
-    /// Keeps the lock of the Slack app there instead of where every daemon of this machine looks: for sandboxes, whose
-    /// app is the same everywhere.
+    /// Keeps the lock of the Slack app in `folder` instead of the place shared by all daemons of this machine. It is
+    /// for sandboxes, which all have the same app.
     pub fn with_slack_lock_in(mut self, folder: PathBuf) -> App {
         if let Some(slack) = &mut self.slack {
             slack.singleton_dir = Some(folder);
@@ -230,12 +230,12 @@ impl App {
         self
     }
 
-    /// Where the API listens; with port 0 in `api.bind`, the port that was given.
+    /// The address of the API. If `api.bind` has port 0, the port is the one that the system chose.
     pub fn api_address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Where webhooks are taken.
+    /// The address of the webhook listener.
     pub fn hooks_address(&self) -> std::io::Result<SocketAddr> {
         self.hooks.local_addr()
     }
@@ -249,13 +249,13 @@ impl App {
         self.desk.clone()
     }
 
-    /// Runs until `shutdown` resolves; then takes nothing new, finishes what is under way within 10 s, and returns.
+    /// Runs until `shutdown` resolves; then accepts no new work, finishes work under way within 10 s, and returns.
     ///
     /// Fails if a part ended before, naming it.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AppError> {
-        // Before anything that is counted.
+        // Installed before anything is counted.
         let metrics = http::metrics::install();
-        // Before anything is begun: what ended the process twice is not begun again.
+        // Before any work begins, so that work which ended the process twice is not begun again.
         self.set_aside.starts().await?;
         let stopping = CancellationToken::new();
         let mut parts = Supervisor::new(stopping.clone());
@@ -274,7 +274,7 @@ impl App {
                     there is seen only every sync.interval. `ivan webhooks register --url URL` sets one up (docs/webhooks.md)");
             }
         }
-        // What the outbox brings to its end while the daemon stops is still to be said. However it ends, the guard says so.
+        // Operations that finish during the shutdown are still reported. The guard cancels this in every case.
         let settled = CancellationToken::new();
         parts.start("the outbox", {
             let (outbox, stopping) = (self.outbox.clone(), stopping.clone());
@@ -349,7 +349,7 @@ impl App {
     }
 }
 
-/// Reading the sources, with everybody told who has to know how that went.
+/// Reads the sources, and passes the result to the alerts and the parts that depend on it.
 struct Syncs {
     reconciler: Reconciler,
     desk: Desk,
@@ -359,16 +359,16 @@ struct Syncs {
     watched: Watched,
 }
 
-/// How the sources stand to us, and who has to know when that changes.
+/// Watches the status of the sources and reports its changes.
 struct Watched {
     alarms: Alarms,
     reconciler: Reconciler,
-    /// Each source, and how it stood when that was last looked at.
+    /// Each source, with its status when last checked.
     standings: BTreeMap<Source, (Arc<dyn SourceWriter>, tokio::sync::Mutex<Standing>)>,
 }
 
 impl Syncs {
-    /// Whoever has read a source waits until this is over: nothing of it goes on beside the parts, unwatched.
+    /// Reports the result of reading a source. The caller waits for it, so that no part of it runs unwatched.
     async fn went(&self, source: Source, synced: crate::reconcile::Synced) {
         self.desk.source_is(source, synced.error.clone());
         if synced.error.is_none() {
@@ -376,7 +376,7 @@ impl Syncs {
             self.inbox.source_answers(source);
         }
         if synced.changed > 0 {
-            // No webhook had told of it, or none had yet.
+            // No webhook had reported the change yet.
             self.gaps.look_at(source);
         }
         self.watched.look(source).await;
@@ -414,7 +414,7 @@ impl Syncs {
         );
     }
 
-    /// Attempts at writes learn first how a source stands.
+    /// Checks a source after write attempts, which are the first to learn a new status.
     async fn look_at_news(&self, source: Source, stopping: CancellationToken) {
         let Some(mut news) = self.outbox.news(source) else {
             return;
@@ -430,7 +430,7 @@ impl Syncs {
         }
     }
 
-    /// A source that did not answer and does again may have changed meanwhile.
+    /// Polls a source after an outage, since it may have changed meanwhile.
     async fn poll_after_outages(&self, source: Source, stopping: CancellationToken) {
         let Some(mut recovered) = self.outbox.recoveries(source) else {
             return;
@@ -451,13 +451,13 @@ impl Syncs {
 }
 
 impl Watched {
-    /// Looks how a source stands to us. If that has changed: a pause is kept, operators are told of a token that is not
-    /// taken, and polls find out when it is again.
+    /// Checks the status of a source. On a change it stores the pause, alerts the operators about a rejected token, and
+    /// lets polls test for its recovery.
     async fn look(&self, source: Source) {
         let Some((writer, seen)) = self.standings.get(&source) else {
             return;
         };
-        // One after the other, so that the last word is about the last state.
+        // One check at a time, so that the last report is about the last state.
         let mut seen = seen.lock().await;
         let now = writer.standing();
         let refused = |standing: &Standing| matches!(standing.token, TokenStanding::Refused { .. });
@@ -503,7 +503,7 @@ impl Synchronize for Syncs {
     }
 }
 
-/// Of what is kept for longer than anybody can count, nothing is forgotten.
+/// Converts a duration to at most 1000 years, which chrono's range can hold.
 fn at_most_ages(time: Duration) -> chrono::Duration {
     const AGES: chrono::Duration = chrono::Duration::days(365 * 1000);
     chrono::Duration::from_std(time).map_or(AGES, |time| time.min(AGES))
@@ -544,7 +544,7 @@ async fn housekeeping(
     }
 }
 
-/// The configured sources, in each of the roles that they have.
+/// The configured sources, in each of their roles.
 #[derive(Default)]
 struct Sources {
     writers: Vec<Arc<dyn SourceWriter>>,
@@ -586,7 +586,7 @@ async fn bind(
         })
 }
 
-/// `ivan webhooks …`: beside a running daemon or without one. The exit status.
+/// Runs `ivan webhooks …`, beside a running daemon or without one; returns the exit status.
 pub async fn webhooks(
     config: &Config,
     command: cli::webhooks::WebhooksCommand,
@@ -604,7 +604,7 @@ pub async fn webhooks(
     Ok(cli::webhooks::webhooks(command, keepers, &book, json).await)
 }
 
-/// What bot.toml and the store know of webhooks.
+/// Webhook data from bot.toml and the store.
 struct HookBook {
     secrets: BTreeMap<Source, String>,
     store: Store,
@@ -653,7 +653,7 @@ impl cli::webhooks::Remember for HookBook {
     }
 }
 
-/// The secrets that bot.toml gives for webhooks made by hand.
+/// The secrets in bot.toml for webhooks that were created by hand.
 fn hook_secrets(config: &Config) -> BTreeMap<Source, String> {
     let clickup = config
         .clickup
@@ -669,7 +669,7 @@ fn hook_secrets(config: &Config) -> BTreeMap<Source, String> {
         .collect()
 }
 
-/// What earlier runs found at the sources, and they are reminded of.
+/// Facts that earlier runs learned from the sources.
 struct Known {
     containers: Vec<Container>,
     /// ClickUp's tasks that are followed in a list that is not their home.
@@ -727,7 +727,7 @@ fn sources(config: &Config, known: Known, clock: &Clock) -> Result<Sources, AppE
     Ok(sources)
 }
 
-/// What `create` means in each channel that has defaults.
+/// The defaults of `create` in each channel that has some.
 fn channels(config: &Config) -> BTreeMap<String, ChannelDefaults> {
     let channels = config.slack.iter().flat_map(|slack| &slack.channels);
     channels
@@ -834,7 +834,7 @@ fn configured(person: &config::Person) -> Configured {
     }
 }
 
-/// What an operator has to know of the configuration, although the daemon starts with it.
+/// Warnings about the configuration that do not keep the daemon from starting.
 fn warnings(config: &Config) -> Vec<String> {
     let remarks = config.remarks();
     let mut warnings = Vec::new();
@@ -850,7 +850,7 @@ fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// The token of the API: `api.token`, else what stands in the `api-token` file, which is made at the first start.
+/// The token of the API: `api.token`, or else the content of the `api-token` file, which the first start creates.
 fn api_token(config: &Config) -> Result<http::Token, AppError> {
     let path = config.api_token_path();
     let trouble = |why: String| AppError::TokenFile {
@@ -875,7 +875,7 @@ fn api_token(config: &Config) -> Result<http::Token, AppError> {
     })
 }
 
-/// 32 bytes of the system's randomness in a file that only its owner can read.
+/// Writes 32 random bytes of the system to a file that only its owner can read.
 fn make_token(path: &std::path::Path) -> Result<String, String> {
     use std::io::Write;
     let mut bytes = [0_u8; 32];
@@ -911,7 +911,7 @@ mod tests {
     use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};
 
-    /// Runs a part that dies: why the daemon ends.
+    /// Runs a part that dies, and returns the error that ends the daemon.
     async fn dies(
         part: &'static str,
         how: impl Future<Output = Result<(), PartError>> + Send + 'static,
@@ -924,7 +924,7 @@ mod tests {
         AppError::from(ended.unwrap_err()).to_string()
     }
 
-    /// A source that panics whatever it is asked.
+    /// A source that panics on every call.
     struct Bomb;
 
     #[async_trait]
@@ -1027,7 +1027,7 @@ mod tests {
         }
     }
 
-    /// A store in which every part finds something to do.
+    /// A store with work for every part.
     async fn full_of_work(folder: &tempfile::TempDir) -> Store {
         let store = Store::open(&folder.path().join("ivan.db")).unwrap();
         let now = Clock::system().now();
@@ -1058,7 +1058,7 @@ mod tests {
         store
     }
 
-    /// Whatever of the real parts dies of a panic deep inside ends the daemon: none swallows it, and goes on deaf.
+    /// A panic deep inside any of the real parts ends the daemon: none of them hides it and runs on without that part.
     #[rstest]
     #[case::the_outbox("the outbox")]
     #[case::the_inbox("the inbox")]
