@@ -17,7 +17,7 @@ use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::desk::{ChannelDefaults, Desk, DeskSettings, Receipts, ThreadReplies};
+use crate::desk::{ChannelDefaults, CommandSettings, Desk, Receipts, ThreadReplies};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
 use crate::domain::source::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
@@ -743,8 +743,8 @@ fn channels(config: &Config) -> BTreeMap<String, ChannelDefaults> {
         .collect()
 }
 
-fn desk_settings(config: &Config) -> DeskSettings {
-    DeskSettings {
+fn desk_settings(config: &Config) -> CommandSettings {
+    CommandSettings {
         channels: channels(config),
         default_source: config.queue.default_source,
         lists: config

@@ -52,10 +52,13 @@
 //! │   ├── source.rs      what a source can do: SourceWriter, SourceReader, HookReader, HookKeeper
 //! │   ├── carry_out.rs   the one decision about sending a write, and about taking one back
 //! │   └── reply.rs       Words, Report: all that people read
+//! ├── command_tx/    CommandTx: what verbs read and write in their transaction
+//! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
+//! │   ├── settings.rs    what commands know of bot.toml; health.rs: how the connections are, as far as only memory knows it
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
-//! │   ├── turn.rs        one command's turn, in one transaction
-//! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
+//! │   ├── run.rs         a command, run: its bounds, and once for each Idempotency-Key
+//! │   ├── answer.rs      a message that was heard, answered
 //! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
 //! │   ├── empty.rs       why a queue has nothing in it
 //! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
@@ -148,6 +151,7 @@
 //! - [`cli`]: the command line, and the client of our own HTTP API
 //! - [`clickup`]: ClickUp, a source
 //! - [`clock`]: what time it is; tests can move it
+//! - [`command_tx`]: the transaction of a command, and why one goes no further
 //! - [`config`]: `bot.toml`, the environment and secret files
 //! - [`demo`]: the daemon against the sandbox, with the terminal as a DM
 //! - [`desk`]: what commands mean, and what is asked of a source for them
@@ -178,6 +182,7 @@ pub mod cards;
 pub mod cli;
 pub mod clickup;
 pub mod clock;
+pub mod command_tx;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;

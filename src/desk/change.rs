@@ -5,31 +5,30 @@
 
 use chrono::NaiveTime;
 
-use super::called;
-use super::stop::{Rejection, Stop};
-use super::turn::{Done, Turn, Typed};
+use crate::command_tx::{CommandTx, Context, Handled};
+use crate::command_tx::{Rejection, Stop};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
-use crate::domain::person::Person;
+use crate::domain::person::{Person, called};
 use crate::domain::reply;
 use crate::domain::task::{Due, Priority, Source};
 use crate::domain::when::{DueThen, DueWhen};
 use crate::store::people;
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `assign [REF] @person`: theirs from now on, and not any more that of whoever gives it away. Others keep it.
     pub(super) fn assign(
         &self,
         person: &Person,
         task: Option<Ref>,
         to: &str,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         if to.eq_ignore_ascii_case("me") {
-            return self.claim(person, task, typed);
+            return self.claim(person, task, context);
         }
-        let present = people::present(self.tx)?;
+        let present = people::present(self.db)?;
         let Some(other) = called(&present, to) else {
             let known: Vec<String> = present
                 .iter()
@@ -39,9 +38,9 @@ impl Turn<'_> {
             return Err(Rejection::Unfit(reply::no_such_person(to, &known)).into());
         };
         if other.id == person.id {
-            return self.claim(person, task, typed);
+            return self.claim(person, task, context);
         }
-        self.change(person, task, typed, "assign", |source| {
+        self.change(person, task, context, "assign", |source| {
             let Some(add) = handle(other, source) else {
                 let words = reply::no_account(Some(&other.name), source);
                 return Err(Rejection::Unfit(words));
@@ -59,9 +58,9 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        self.change(person, task, typed, "claim", |source| {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        self.change(person, task, context, "claim", |source| {
             let Some(add) = handle(person, source) else {
                 return Err(Rejection::Unfit(reply::no_account(None, source)));
             };
@@ -79,9 +78,9 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         at: Option<&DueWhen>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        let due = match at.map(|at| at.after(typed.at, person.zone)).transpose() {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let due = match at.map(|at| at.after(context.at, person.zone)).transpose() {
             Ok(due) => due,
             Err(why) => return Err(Rejection::Unfit(reply::not_due_then(&why)).into()),
         };
@@ -96,7 +95,7 @@ impl Turn<'_> {
                 }),
             ),
         };
-        self.change(person, task, typed, "due", |source| match source {
+        self.change(person, task, context, "due", |source| match source {
             Source::ClickUp => Ok((change, reply::due_on(due, person.zone))),
             Source::GitHub => Err(Rejection::Unfit(reply::no_due_in_github())),
         })
@@ -108,9 +107,9 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         priority: Option<Priority>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        self.change(person, task, typed, "prio", |source| {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        self.change(person, task, context, "prio", |source| {
             let wanted = match (source, priority) {
                 (Source::GitHub, Some(Priority::Normal)) => None,
                 (Source::GitHub, Some(low @ Priority::Low)) => {
@@ -128,18 +127,18 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
+        context: &Context,
         verb: &'static str,
         what: impl FnOnce(Source) -> Result<(Change, String), Rejection>,
-    ) -> Result<Done, Stop> {
-        let target = self.target(person, task, typed)?;
+    ) -> Result<Handled, Stop> {
+        let target = self.target(person, task, context)?;
         let (change, said) = what(target.key.source())?;
         let write = Write::Change {
             task: target.key,
             change,
             said,
         };
-        self.accept(person, typed, verb, vec![write])
+        self.accept(person, context, verb, vec![write])
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Whatever a form shows comes from the mirror and the configuration: nothing here waits for a source.
 
-use super::stop::{CommandError, Rejection, Stop};
-use super::turn::{Done, Said, Turn, Typed};
-use super::{ChannelDefaults, Desk, DeskSettings, Gesture, Heard};
+use super::{ChannelDefaults, CommandSettings, Desk, Gesture, Heard};
+use crate::command_tx::{CommandError, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Handled, Reply};
 use crate::domain::command::Create;
 use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
@@ -66,9 +66,9 @@ impl Desk {
         if person.is_some() {
             return Ok(());
         }
-        let asking = member.clone();
+        let (desk, asking) = (self.clone(), member.clone());
         self.decide(move |turn| {
-            turn.tell_of_a_stranger(&asking)?;
+            desk.inner.strangers.tell_of(turn, &asking)?;
             Err(refused(NotAllowed::Unknown).into())
         })
         .await
@@ -177,7 +177,7 @@ impl Desk {
         self.turn(move |turn| {
             let (channel, whisper_to) = match (channel, &reply_url) {
                 (Some(channel), Some(_)) => (channel, Some(user)),
-                _ => (dm_of(turn.tx, &user)?, None),
+                _ => (dm_of(turn.db, &user)?, None),
             };
             turn.post(&Draft {
                 channel,
@@ -212,7 +212,7 @@ impl Desk {
 
 fn create_form(
     connection: &Db,
-    settings: &DeskSettings,
+    settings: &CommandSettings,
     defaults: Option<&ChannelDefaults>,
 ) -> DbResult<CreateForm> {
     let mut places = Vec::new();
@@ -373,7 +373,7 @@ pub(super) struct AnswerTo {
     pub(super) public: bool,
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// Where to answer: there where it was asked, to everybody or to one person, as it was asked.
     pub(super) fn place(&self, heard: &Heard) -> DbResult<AnswerTo> {
         let alone = |reply_url: &ReplyUrl, public| AnswerTo {
@@ -384,7 +384,7 @@ impl Turn<'_> {
         };
         let in_the_dm = || -> DbResult<AnswerTo> {
             Ok(AnswerTo {
-                channel: dm_of(self.tx, &heard.user)?,
+                channel: dm_of(self.db, &heard.user)?,
                 thread: None,
                 reply_url: None,
                 public: false,
@@ -397,7 +397,7 @@ impl Turn<'_> {
                 reply: Some(key),
                 public,
                 ..
-            } => match forms::take_url(self.tx, key, &heard.user, self.now)? {
+            } => match forms::take_url(self.db, key, &heard.user, self.now)? {
                 Some(url) => Ok(alone(&url, *public)),
                 None => in_the_dm(),
             },
@@ -427,26 +427,26 @@ impl Turn<'_> {
         &self,
         person: &Person,
         create: Create,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        let channels = &self.inner.settings.channels;
-        let defaults = typed.channel.as_ref().and_then(|id| channels.get(id));
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let channels = &self.settings.channels;
+        let defaults = context.channel.as_ref().and_then(|id| channels.get(id));
         let mut create = with_defaults(create, defaults);
-        if let Some(from) = &typed.from {
-            if let Some(made) = forms::made(self.tx, &from.channel, &from.ts)? {
+        if let Some(from) = &context.from {
+            if let Some(made) = forms::made(self.db, &from.channel, &from.ts)? {
                 let about = match &made {
                     Made::Task(stored) => Some(stored.row),
                     Made::Asked(_) => None,
                 };
-                return Ok(Done::Said(Said {
+                return Ok(Handled::Replied(Reply {
                     words: in_words(made),
                     about,
-                    ..Said::default()
+                    ..Reply::default()
                 }));
             }
             create.description = Some(with_origin(create.description.as_deref(), from));
         }
-        let for_client = for_client(create, &self.inner.settings.entities);
+        let for_client = for_client(create, &self.settings.entities);
         create = for_client.map_err(|(_, words)| Rejection::Unfit(words))?;
         let whose = create.assignee.take();
         let mut new = self.new_task(create)?;
@@ -457,12 +457,12 @@ impl Turn<'_> {
         if new.description.is_some() || self.signs(person)? {
             let description = new.description.as_deref().unwrap_or_default();
             // A description is mere text (contract clickup 6.2).
-            let description = self.signed(person, source, description, typed.surface)?;
+            let description = self.signed(person, source, description, context.surface)?;
             new.description = Some(description.unmentioned_but(|_| false).to_string());
         }
-        let done = self.accept(person, typed, "create", vec![Write::Create(new)])?;
-        if let (Some(from), Done::Accepted { command, .. }) = (&typed.from, &done) {
-            forms::making(self.tx, from, *command)?;
+        let done = self.accept(person, context, "create", vec![Write::Create(new)])?;
+        if let (Some(from), Handled::Accepted { command, .. }) = (&context.from, &done) {
+            forms::making(self.db, from, *command)?;
         }
         Ok(done)
     }

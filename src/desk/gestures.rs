@@ -188,7 +188,7 @@ impl Desk {
     ) -> Result<(), StoreTrouble> {
         let why = why.to_owned();
         self.turn(move |turn| {
-            let tx = turn.tx;
+            let tx = turn.db;
             reactions::dropped(tx, id, &why)?;
             let Some(telling) = reactions::by_id(tx, id)?.filter(|one| one.alone && in_words)
             else {

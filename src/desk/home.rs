@@ -4,11 +4,12 @@
 //! otherwise than before.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::empty::why_empty;
 use super::{Desk, Inner, ThreadReplies, Waiting, person_of};
+use crate::command_tx::{LiveHealth, why_empty};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person, may_act};
@@ -16,6 +17,7 @@ use crate::domain::reply::{self, Words};
 use crate::domain::rhythm::Setting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, Status};
+use crate::runtime::lock;
 use crate::settle::{called, open, shown};
 use crate::store::{
     Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
@@ -219,7 +221,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         waiting,
         waiting_count,
         // Why an operation waits stands beside it.
-        troubles: troubles(inner),
+        troubles: troubles(&inner.health),
         accounts,
         muted: people::is_muted(connection, person.id)?,
         briefing: rhythm.briefing,
@@ -269,8 +271,8 @@ pub(super) fn waiting(
 }
 
 /// Sources that cannot be read, and why.
-pub(super) fn troubles(inner: &Inner) -> Vec<Words> {
-    let health = inner.lock_health();
+pub(super) fn troubles(health: &Mutex<LiveHealth>) -> Vec<Words> {
+    let health = lock(health);
     let sources = health.sources.iter();
     sources
         .map(|(source, why)| reply::home_trouble(*source, why))

@@ -10,15 +10,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
 
-use super::stop::{CommandError, Rejection, Stop};
-use super::turn::{Done, Said, Turn, Typed, local};
 use super::{Desk, StoreTrouble, person_of};
 use crate::bounds::Bound;
+use crate::command_tx::{CommandError, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Handled, Reply, local};
 use crate::domain::command::{Assignee, Command, NOBODY};
 use crate::domain::link::{Accounts, Link, Origin};
 use crate::domain::markdown;
 use crate::domain::operation::WriteError;
-use crate::domain::person::{Member, Person, PersonId};
+use crate::domain::person::{self, Member, Person, PersonId};
 use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
 use crate::domain::receipts::Receipts;
 use crate::domain::reply::{self, Words};
@@ -290,23 +290,23 @@ fn is_configured(link: Option<&Link>) -> bool {
     link.is_some_and(|link| link.origin == Origin::Config)
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `whoami`
-    pub(super) fn whoami(&self, person: &Person, typed: &Typed) -> DbResult<Said> {
-        let accounts = accounts_of(self.tx, person, self.inner.settings.sources())?;
-        let told = told_how(self.tx, person.id, self.inner.settings.receipts)?;
-        let words = reply::whoami(person, &accounts, typed.email, self.now);
+    pub(super) fn whoami(&self, person: &Person, context: &Context) -> DbResult<Reply> {
+        let accounts = accounts_of(self.db, person, self.settings.sources())?;
+        let told = told_how(self.db, person.id, self.settings.receipts)?;
+        let words = reply::whoami(person, &accounts, context.email, self.now);
         Ok(words.then(told).into())
     }
 
     /// The person's link, if it may be changed.
     pub(super) fn own_link(&self, person: &Person, source: Source) -> Result<Option<Link>, Stop> {
-        let words = if !self.inner.settings.has(source) {
+        let words = if !self.settings.has(source) {
             reply::not_connected(source)
         } else if person.alone {
             reply::nobody_to_link()
         } else {
-            match links::of(self.tx, person.id, source)? {
+            match links::of(self.db, person.id, source)? {
                 Some(link) if link.origin == Origin::Config => reply::linked_by_config(&link),
                 link => return Ok(link),
             }
@@ -320,16 +320,16 @@ impl Turn<'_> {
         person: &Person,
         source: Source,
         account: &Account,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         self.own_link(person, source)?;
-        if let Some(owner) = links::owner_besides(self.tx, person.id, source, account)? {
+        if let Some(owner) = links::owner_besides(self.db, person.id, source, account)? {
             let words = reply::linked_to_another(source, account, &owner);
             return Err(Rejection::Unfit(words).into());
         }
         let by = Some(person.id);
         links::set(
-            self.tx,
+            self.db,
             person.id,
             source,
             Origin::Typed,
@@ -337,13 +337,13 @@ impl Turn<'_> {
             by,
             self.now,
         )?;
-        let (person, pin) = self.as_linked_now(person, typed)?;
-        let ranked = queue(self.tx, &person, self.now, &self.inner.settings.weights)?;
+        let (person, pin) = self.as_linked_now(person, context)?;
+        let ranked = queue(self.db, &person, self.now, &self.settings.weights)?;
         let theirs = ranked
             .iter()
             .filter(|(_, task, _)| task.key.source() == source);
         let report = local(reply::linked(source, account, theirs.count()), None);
-        let command = self.command(&person, typed, "link")?;
+        let command = self.command(&person, context, "link")?;
         self.settled(&person, command, report, pin, None)
     }
 
@@ -352,23 +352,23 @@ impl Turn<'_> {
         &self,
         person: &Person,
         source: Source,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         let link = self.own_link(person, source)?;
         let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
             return Err(Rejection::Unfit(reply::nothing_linked(source)).into());
         };
-        links::unlink(self.tx, person.id, source, self.now)?;
-        let (person, pin) = self.as_linked_now(person, typed)?;
+        links::unlink(self.db, person.id, source, self.now)?;
+        let (person, pin) = self.as_linked_now(person, context)?;
         let report = local(reply::unlinked(&link), None);
-        let command = self.command(&person, typed, "unlink")?;
+        let command = self.command(&person, context, "unlink")?;
         self.settled(&person, command, report, pin, None)
     }
 
     /// Whether what somebody writes is signed: where several people write by one account, and bot.toml does not say no.
     pub(super) fn signs(&self, person: &Person) -> DbResult<bool> {
-        let asked = self.inner.settings.signature && !person.alone;
-        Ok(asked && people::present(self.tx)?.len() > 1)
+        let asked = self.settings.signature && !person.alone;
+        Ok(asked && people::present(self.db)?.len() > 1)
     }
 
     /// A text of theirs as it is written to a source: with those whom it addresses as they are mentioned there, and with
@@ -402,7 +402,7 @@ impl Turn<'_> {
         if !text.contains('@') {
             return Ok(text.into());
         }
-        let addressees: Vec<Addressee> = people::present(self.tx)?
+        let addressees: Vec<Addressee> = people::present(self.db)?
             .iter()
             .filter(|one| !one.alone)
             .map(|one| Addressee {
@@ -433,7 +433,7 @@ impl Turn<'_> {
             None => return Ok(person.account(source)),
             Some(whom @ (Assignee::Chosen(_) | Assignee::Person(_))) => {
                 // They may have gone since the form was opened, or have no account any more.
-                let people = people::present(self.tx)?;
+                let people = people::present(self.db)?;
                 let chosen = people.iter().find(|other| match whom {
                     Assignee::Chosen(handle) => other.handle() == *handle,
                     Assignee::Person(id) => other.id == *id,
@@ -453,8 +453,8 @@ impl Turn<'_> {
         if person.alone {
             return Err(unfit(reply::nobody_to_assign()));
         }
-        let people = people::present(self.tx)?;
-        let Some(other) = super::called(&people, named) else {
+        let people = people::present(self.db)?;
+        let Some(other) = person::called(&people, named) else {
             let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
             return Err(unfit(reply::nobody_called(named, &names)));
         };
@@ -464,24 +464,24 @@ impl Turn<'_> {
 
     /// The person after a change of their accounts. What was pinned, and was theirs only by an account that is not theirs
     /// any more, is their current task no longer from when they see the answer: that pin of nothing comes with the person.
-    fn as_linked_now(&self, before: &Person, typed: &Typed) -> DbResult<(Person, Option<i64>)> {
+    fn as_linked_now(&self, before: &Person, context: &Context) -> DbResult<(Person, Option<i64>)> {
         let person = Person {
             zone: before.zone,
-            ..people::by_id(self.tx, before.id)?
+            ..people::by_id(self.db, before.id)?
         };
         let mut pin = None;
-        let pinned = people::pins(self.tx, person.id)?
+        let pinned = people::pins(self.db, person.id)?
             .last()
             .and_then(|pin| pin.task);
         if let Some(row) = pinned
-            && let Some(stored) = tasks::by_row(self.tx, row)?
+            && let Some(stored) = tasks::by_row(self.db, row)?
             && before.is_concerned(&stored.task)
             && !person.is_concerned(&stored.task)
         {
-            let shown_at = (typed.surface == Surface::Api).then_some(self.now);
-            pin = Some(people::pin(self.tx, person.id, None, self.now, shown_at)?);
+            let shown_at = (context.surface == Surface::Api).then_some(self.now);
+            pin = Some(people::pin(self.db, person.id, None, self.now, shown_at)?);
         }
-        self.tx.wake(Wake::Homes);
+        self.db.wake(Wake::Homes);
         Ok((person, pin))
     }
 }

@@ -3,9 +3,9 @@
 //! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
 //! they did to it themselves. The API without an actor is the operator's, who sees everything.
 
-use super::stop::{CommandError, Rejection, Stop};
-use super::turn::{Said, Turn, Typed};
 use super::{Desk, not_a_cursor};
+use crate::command_tx::{CommandError, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Reply};
 use crate::domain::card::Part;
 use crate::domain::command::Ref;
 use crate::domain::log::{Came, Change, Entry};
@@ -56,7 +56,7 @@ impl Desk {
         };
         self.decide(move |turn| {
             if let Some((id, at)) = before
-                && !is_entry(turn.tx, id, at)?
+                && !is_entry(turn.db, id, at)?
             {
                 return Err(not_a_cursor("log").into());
             }
@@ -67,12 +67,12 @@ impl Desk {
             };
             match (&asked.person, asked.task) {
                 (Some(person), task) => {
-                    turn.wanted(person, task, &Typed::over_http(turn.now), &mut wanted)?;
+                    turn.wanted(person, task, &Context::over_http(turn.now), &mut wanted)?;
                 }
                 (None, Some(task)) => wanted.task = Some(turn.whose(task)?.row),
                 (None, None) => {}
             }
-            let mut entries = listed(turn.tx, &wanted)?;
+            let mut entries = listed(turn.db, &wanted)?;
             let more = entries.len() > asked.limit;
             entries.truncate(asked.limit);
             let last = entries.last().filter(|_| more);
@@ -85,29 +85,29 @@ impl Desk {
     }
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `log [N] [REF]`; in a thread under a task's message it is that task's.
     pub(super) fn log(
         &self,
         person: &Person,
         task: Option<Ref>,
         limit: Option<usize>,
-        typed: &Typed,
-    ) -> Result<Said, Stop> {
+        context: &Context,
+    ) -> Result<Reply, Stop> {
         let limit = limit.unwrap_or(LOG).min(LIST_MAX);
-        let task = task.or(typed.under.map(Ref::Row));
+        let task = task.or(context.under.map(Ref::Row));
         let of_task = task.is_some();
         let mut wanted = Wanted {
             limit: limit + 1,
             ..Wanted::default()
         };
-        let deleted = self.wanted(person, task, typed, &mut wanted)?;
+        let deleted = self.wanted(person, task, context, &mut wanted)?;
         let mut entries = match of_task {
             // What waits is in its person's own log.
             true => Vec::new(),
             false => self.without_outcome(person, limit)?,
         };
-        entries.extend(listed(self.tx, &wanted)?);
+        entries.extend(listed(self.db, &wanted)?);
         let more = entries.len() > limit;
         entries.truncate(limit);
         let lines: Vec<Words> = entries
@@ -116,10 +116,10 @@ impl Turn<'_> {
             .collect();
         let lead = reply::log_lead(lines.is_empty(), of_task, deleted);
         if lines.is_empty() {
-            return Ok(Said {
+            return Ok(Reply {
                 words: lead,
                 about: wanted.task,
-                ..Said::default()
+                ..Reply::default()
             });
         }
         let blocks = lines.chunks(BLOCK).enumerate().map(|(number, lines)| {
@@ -127,11 +127,11 @@ impl Turn<'_> {
             Part::Text(reply::log(lines, more && last))
         });
         let words = lead.clone().text("\n").then(reply::log(&lines, more));
-        Ok(Said {
+        Ok(Reply {
             words,
             parts: [Part::Text(lead)].into_iter().chain(blocks).collect(),
             about: wanted.task,
-            ..Said::default()
+            ..Reply::default()
         })
     }
 
@@ -140,14 +140,14 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
+        context: &Context,
         wanted: &mut Wanted,
     ) -> Result<Option<Source>, Stop> {
         let Some(task) = task else {
             wanted.person = Some(person.id);
             return Ok(None);
         };
-        let stored = self.remembered(person, task, typed)?;
+        let stored = self.remembered(person, task, context)?;
         wanted.task = Some(stored.row);
         let deleted = stored.gone.then(|| stored.task.key.source());
         if self.is_theirs(person, &stored)? {
@@ -158,17 +158,17 @@ impl Turn<'_> {
             limit: 1,
             ..wanted.clone()
         };
-        match listed(self.tx, &own)?.is_empty() {
+        match listed(self.db, &own)?.is_empty() {
             true => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
             false => Ok(deleted),
         }
     }
 
     /// A task that the mirror has, deleted or not: its history stays.
-    fn remembered(&self, person: &Person, task: Ref, typed: &Typed) -> Result<Stored, Stop> {
-        match self.known(person, Some(task), typed) {
+    fn remembered(&self, person: &Person, task: Ref, context: &Context) -> Result<Stored, Stop> {
+        match self.known(person, Some(task), context) {
             Err(Stop::Rejected(Rejection::Deleted { row, words })) => {
-                Ok(tasks::by_row(self.tx, row)?.ok_or(Rejection::UnknownTask(words))?)
+                Ok(tasks::by_row(self.db, row)?.ok_or(Rejection::UnknownTask(words))?)
             }
             known => known,
         }
@@ -177,38 +177,38 @@ impl Turn<'_> {
     /// Whether a task is this person's business: assigned to them, their current one, or made by them.
     fn is_theirs(&self, person: &Person, stored: &Stored) -> DbResult<bool> {
         Ok(person.is_concerned(&stored.task)
-            || people::pinned_by(self.tx, stored.row)?.contains(&person.id)
-            || operations::creator(self.tx, &stored.task.key)? == Some(person.id))
+            || people::pinned_by(self.db, stored.row)?.contains(&person.id)
+            || operations::creator(self.db, &stored.task.key)? == Some(person.id))
     }
 
     /// The task of a REF that nobody in particular names: a number of a list is somebody's.
     fn whose(&self, task: Ref) -> Result<Stored, Stop> {
-        let present = people::present(self.tx)?;
+        let present = people::present(self.db)?;
         match (&task, present.as_slice()) {
-            (Ref::Nth(_), [only]) => self.remembered(only, task, &Typed::over_http(self.now)),
+            (Ref::Nth(_), [only]) => self.remembered(only, task, &Context::over_http(self.now)),
             (Ref::Nth(_), _) => Err(Rejection::Unfit(reply::whose_list()).into()),
-            (_, [anybody, ..]) => self.remembered(anybody, task, &Typed::over_http(self.now)),
+            (_, [anybody, ..]) => self.remembered(anybody, task, &Context::over_http(self.now)),
             (_, []) => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
         }
     }
 
     /// What a person asked for that has no outcome yet, newest first.
     fn without_outcome(&self, person: &Person, limit: usize) -> DbResult<Vec<Entry>> {
-        let (rows, _) = operations::pending_of(self.tx, person.id, limit)?;
+        let (rows, _) = operations::pending_of(self.db, person.id, limit)?;
         let mut entries = Vec::new();
         for row in rows.iter().rev() {
-            let Some(command) = operations::command(self.tx, row.command)? else {
+            let Some(command) = operations::command(self.db, row.command)? else {
                 continue;
             };
             let write = &row.operation.write;
             let known = match write.task() {
-                Some(key) => tasks::by_key(self.tx, key)?,
+                Some(key) => tasks::by_key(self.db, key)?,
                 None => None,
             };
             let title = match (&known, write) {
                 (Some(stored), _) => stored.task.title.clone(),
                 (None, Write::Create(new)) => new.title.clone(),
-                (None, _) => called(self.tx, row)?,
+                (None, _) => called(self.db, row)?,
             };
             entries.push(Entry {
                 id: 0,

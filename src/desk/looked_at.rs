@@ -3,7 +3,7 @@
 //! A store that was put back from an older copy shows a task of that time as current, while another stands in the DM.
 //! `slack/restored.rs` reads what stands there; here it is compared with the store, and what was shown before is forgotten.
 
-use super::{Conversation, Desk, Gesture, Heard, StoreTrouble, Waiting, turn};
+use super::{Conversation, Desk, Gesture, Heard, StoreTrouble, Waiting, answer};
 use crate::domain::command::{self, Command, Ref};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, messages, people, restored};
@@ -113,7 +113,7 @@ fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<C
         });
     }
     if let (Some(root), true) = (&heard.thread, in_thread)
-        && turn::under(connection, heard)?.is_none()
+        && answer::under(connection, heard)?.is_none()
     {
         places.push(Conversation {
             channel: heard.channel.clone(),

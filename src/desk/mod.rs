@@ -4,6 +4,7 @@
 //! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
 //! source is to do is a row of the outbox.
 
+mod answer;
 mod change;
 mod empty;
 mod forms;
@@ -15,12 +16,11 @@ mod log;
 mod looked_at;
 mod morning;
 mod rhythm;
+mod run;
 mod set_aside;
 mod shared;
-mod stop;
 mod strangers;
 mod transaction;
-mod turn;
 mod undo;
 mod why;
 
@@ -34,29 +34,32 @@ use tokio::sync::watch;
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
+use crate::command_tx::{LiveHealth, Target, report_of};
 use crate::domain::command::{self, Command, ParseError, Ref};
-use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::mention;
-use crate::domain::person::{Member, Person, may_act};
+use crate::domain::person::{self, Member, Person, may_act};
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Words};
 use crate::domain::scope::{self, Uses};
-use crate::domain::score::{Score, Weights, day, day_begins, score};
+use crate::domain::score::{day, day_begins, score};
 use crate::domain::sign;
-use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
+use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::runtime::lock;
 use crate::settle::Occasion;
 use crate::store::messages::Draft;
-use crate::store::operations::CommandRow;
 use crate::store::{
     Db, DbResult, Store, Wake, blocking, deliveries, messages, operations, people, restored,
     slack_events, snoozes, tasks,
 };
-use turn::{Target, with_clients};
+use run::with_clients;
 
+pub use crate::command_tx::{
+    ChannelDefaults, CommandError, CommandSettings, IdempotencyKey, Rejection, Scored,
+    ThreadReplies, WhoActs,
+};
 pub use crate::desk::forms::{CreateForm, PersonChoice, PlaceChoice};
 pub use crate::domain::receipts::Receipts;
 pub use crate::domain::reply::{Brief, Report, ReportState, SlackHealth, SourceHealth};
@@ -79,7 +82,6 @@ pub use looked_at::Post;
 pub use morning::MorningView;
 pub use rhythm::{Due, ReceiptsView, RhythmView, Rhythms};
 pub use set_aside::{Begun, SetAside};
-pub use stop::{CommandError, Rejection, WhoActs};
 pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
@@ -92,53 +94,6 @@ const HEARD_MAX: i64 = 100;
 /// Writes of one person that may wait for their outcome (P8).
 const OUTBOX_MAX: i64 = 500;
 
-/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ThreadReplies {
-    /// Not understood: a hint says what is.
-    #[default]
-    Hint,
-    /// A comment on the task.
-    Comment,
-}
-
-/// What the desk knows of `bot.toml`.
-#[derive(Debug, Clone)]
-pub struct DeskSettings {
-    pub default_source: Source,
-    /// The lists that are mirrored, the one for `create` first; empty without ClickUp.
-    pub lists: Vec<String>,
-    /// The repositories that are mirrored, the default one first; empty without GitHub.
-    pub repos: Vec<RepoName>,
-    pub weights: Weights,
-    /// Slack ids; empty: every full member.
-    pub allowed_users: Vec<String>,
-    /// Slack ids of those who are told of trouble.
-    pub operators: Vec<String>,
-    /// Who acts where the API is told nobody: a name of `[[people]]`.
-    pub default_person: Option<String>,
-    pub slack: bool,
-    /// What `create` means in a channel, by its Slack id.
-    pub channels: BTreeMap<String, ChannelDefaults>,
-    pub thread_replies: ThreadReplies,
-    pub receipts: Receipts,
-    /// The clients that tasks may be for; empty: any.
-    pub entities: Entities,
-    /// Whether comments and creations carry their author's name where several people are configured.
-    pub signature: bool,
-    /// There is somebody whose ClickUp account nothing but their e-mail address can tell.
-    pub finds_by_email: bool,
-}
-
-/// What `create` in a channel means where nothing else is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChannelDefaults {
-    pub source: Option<Source>,
-    pub list: Option<String>,
-    pub repo: Option<RepoName>,
-    pub entity: Option<String>,
-}
-
 /// See the module.
 #[derive(Clone)]
 pub struct Desk {
@@ -147,9 +102,9 @@ pub struct Desk {
 
 struct Inner {
     store: Store,
-    settings: DeskSettings,
+    settings: CommandSettings,
     clock: Clock,
-    health: Mutex<Health>,
+    health: Mutex<LiveHealth>,
     /// What the sources tell of people's accounts.
     accounts: BTreeMap<Source, Arc<dyn Accounts>>,
     introduced: identity::Introduced,
@@ -158,32 +113,9 @@ struct Inner {
     under_way: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
-struct Health {
-    slack: Option<SlackHealth>,
-    /// What the last sync of a source failed of.
-    sources: BTreeMap<Source, String>,
-    /// Why reactions cannot be placed.
-    reactions: Option<String>,
-    /// Scopes that the Slack app has not.
-    missing_scopes: Vec<Missing>,
-    /// Links of the Slack app that are not held here.
-    other_links: u32,
-}
-
 impl Inner {
-    fn lock_health(&self) -> MutexGuard<'_, Health> {
+    fn lock_health(&self) -> MutexGuard<'_, LiveHealth> {
         lock(&self.health)
-    }
-}
-
-impl Health {
-    fn add_errors(&self, sources: &mut BTreeMap<Source, SourceHealth>) {
-        for (source, error) in &self.sources {
-            if let Some(of_source) = sources.get_mut(source) {
-                of_source.error = Some(error.clone());
-            }
-        }
     }
 }
 
@@ -192,16 +124,9 @@ impl Health {
 pub struct Asked {
     pub person: Person,
     pub command: Command,
-    pub once: Option<Once>,
+    pub once: Option<IdempotencyKey>,
     /// Over HTTP itself, or by the command line.
     pub via: Via,
-}
-
-/// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Once {
-    pub key: String,
-    pub fingerprint: String,
 }
 
 /// An answer to [`Desk::ask`].
@@ -216,19 +141,6 @@ pub enum Answer {
         message: Words,
         current: Option<Box<Scored>>,
     },
-}
-
-/// A task with its points.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scored {
-    pub task: Task,
-    pub score: i64,
-    /// What it earned points for, most first.
-    pub reasons: Vec<(String, i64)>,
-    /// Until when it is put off, of a single task that was asked for.
-    pub snoozed_until: Option<DateTime<Utc>>,
-    /// Why the queue leaves it out, in a list of such.
-    pub hidden: Option<String>,
 }
 
 /// What `GET /current` answers.
@@ -309,7 +221,7 @@ pub struct Listens {
 impl Desk {
     pub fn new(
         store: Store,
-        settings: DeskSettings,
+        settings: CommandSettings,
         accounts: Vec<Arc<dyn Accounts>>,
         clock: Clock,
     ) -> Desk {
@@ -319,9 +231,9 @@ impl Desk {
                 store,
                 settings,
                 clock,
-                health: Mutex::new(Health {
+                health: Mutex::new(LiveHealth {
                     slack,
-                    ..Health::default()
+                    ..LiveHealth::default()
                 }),
                 accounts: accounts
                     .into_iter()
@@ -340,7 +252,7 @@ impl Desk {
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         let replies = self.inner.settings.thread_replies;
         self.turn(move |turn| {
-            let tx = turn.tx;
+            let tx = turn.db;
             let Some(heard) = gestures::whole(tx, heard, replies)? else {
                 return Ok(Kept::NotForUs);
             };
@@ -443,13 +355,14 @@ impl Desk {
             self.until_answers_are_shown(member, channel).await?;
         }
         let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
+        let desk = self.clone();
         let acted = self.turn(move |turn| {
-            let tx = turn.tx;
+            let tx = turn.db;
             tx.wake(Wake::Heard);
             if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, turn.now)? {
                 return Ok(None);
             }
-            let command = turn.answer_message(&heard, &member, asked)?;
+            let command = turn.answer_message(&desk.inner.strangers, &heard, &member, asked)?;
             if let Some(left) = left {
                 turn.say_besides(&heard, left, command.is_some())?;
             }
@@ -548,11 +461,11 @@ impl Desk {
         self.turn(move |turn| {
             let mut typed = Vec::new();
             for (heard, raw) in &old {
-                if slack_events::keep(turn.tx, heard, raw, turn.now)? == Kept::Duplicate {
+                if slack_events::keep(turn.db, heard, raw, turn.now)? == Kept::Duplicate {
                     continue;
                 }
-                if let Some(id) = slack_events::known(turn.tx, &heard.keys)? {
-                    slack_events::handle(turn.tx, id, turn.now)?;
+                if let Some(id) = slack_events::known(turn.db, &heard.keys)? {
+                    slack_events::handle(turn.db, id, turn.now)?;
                 }
                 if command::parse(&heard.text).is_ok() {
                     typed.push(heard.text.as_str());
@@ -634,7 +547,7 @@ impl Desk {
     pub async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble> {
         let (code, why) = (code.to_owned(), why.to_owned());
         self.turn(move |turn| {
-            let tx = turn.tx;
+            let tx = turn.db;
             tx.wake(Wake::Messages);
             tx.wake(Wake::Settled);
             messages::dropped(tx, id, &why)?;
@@ -745,7 +658,7 @@ impl Desk {
         }
     }
 
-    fn lock_health(&self) -> MutexGuard<'_, Health> {
+    fn lock_health(&self) -> MutexGuard<'_, LiveHealth> {
         self.inner.lock_health()
     }
 
@@ -827,7 +740,7 @@ impl Desk {
             ([only], None) => Ok(only),
             ([only], Some(_)) if only.alone => Ok(only),
             (_, None) => Err(WhoActs::NotNamed),
-            (people, Some(name)) => called(people, name)
+            (people, Some(name)) => person::called(people, name)
                 .ok_or_else(|| WhoActs::NotKnown(name.chars().take(80).collect())),
         };
         Ok(person.map_err(Rejection::from)?.clone())
@@ -883,7 +796,7 @@ impl Desk {
         let person = person.clone();
         self.turn(move |turn| {
             let (pin, current) = turn.show_current(&person)?;
-            people::pin_shown(turn.tx, pin, turn.now)?;
+            people::pin_shown(turn.db, pin, turn.now)?;
             Ok(match current {
                 Some(stored) => Current::Task(Box::new(turn.scored(stored, &person)?)),
                 None => Current::Nothing(turn.why_empty(&person)?),
@@ -978,7 +891,7 @@ impl Desk {
             let total = ranked.len();
             ranked.truncate(limit);
             let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
-            people::list(turn.tx, person.id, &rows, Some(turn.now))?;
+            people::list(turn.db, person.id, &rows, Some(turn.now))?;
             let mut notes = turn.notes(&person, &rows, &filter)?;
             let empty = match rows.is_empty() {
                 true => Some(turn.nothing_listed(&person, &filter)?),
@@ -1012,7 +925,7 @@ impl Desk {
                 return Err(Rejection::UnknownTask(reply::names_no_task(&id)).into());
             };
             Ok(Scored {
-                snoozed_until: snoozes::until(turn.tx, person.id, stored.row, turn.now)?,
+                snoozed_until: snoozes::until(turn.db, person.id, stored.row, turn.now)?,
                 ..turn.scored(stored, &person)?
             })
         })
@@ -1104,14 +1017,9 @@ fn not_a_cursor(listing: &str) -> Rejection {
     )))
 }
 
-/// The newest report of a command.
-fn report_of(command: &CommandRow) -> Option<Report> {
-    serde_json::from_str(command.report.as_deref()?).ok()
-}
-
 type Sources = BTreeMap<Source, SourceHealth>;
 
-fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sources, i64)> {
+fn health_of_sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources, i64)> {
     let mut sources = BTreeMap::new();
     for source in settings.sources() {
         sources.insert(
@@ -1125,70 +1033,6 @@ fn health_of_sources(connection: &Db, settings: &DeskSettings) -> DbResult<(Sour
         );
     }
     Ok((sources, operations::count_pending(connection)?))
-}
-
-impl DeskSettings {
-    /// The settings of a `bot.toml` that configures no source, no Slack and no people.
-    pub fn new(default_source: Source) -> DeskSettings {
-        DeskSettings {
-            default_source,
-            lists: Vec::new(),
-            repos: Vec::new(),
-            weights: Weights::default(),
-            allowed_users: Vec::new(),
-            operators: Vec::new(),
-            default_person: None,
-            slack: false,
-            channels: BTreeMap::new(),
-            thread_replies: ThreadReplies::default(),
-            receipts: Receipts::default(),
-            entities: Entities::default(),
-            signature: true,
-            finds_by_email: false,
-        }
-    }
-
-    /// The sources that are configured.
-    pub fn sources(&self) -> impl Iterator<Item = Source> {
-        let clickup = (!self.lists.is_empty()).then_some(Source::ClickUp);
-        let github = (!self.repos.is_empty()).then_some(Source::GitHub);
-        clickup.into_iter().chain(github)
-    }
-
-    fn has(&self, source: Source) -> bool {
-        self.sources().any(|configured| configured == source)
-    }
-}
-
-impl From<(Task, Score)> for Scored {
-    fn from((task, score): (Task, Score)) -> Scored {
-        Scored {
-            task,
-            score: score.total,
-            reasons: score.points(),
-            snoozed_until: None,
-            hidden: None,
-        }
-    }
-}
-
-/// Who of these is meant by a Slack id, a name or a GitHub login, in this order: a login may be anything, and nobody else's
-/// name. An id of Slack's means whoever has it, or nobody.
-fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
-    let mut of_slack = people.iter();
-    let by_id = of_slack.find(|one| one.slack.as_deref() == Some(named));
-    if by_id.is_some() || mention::is_id(named) {
-        return by_id;
-    }
-    let has_name = |one: &&Person| one.name.eq_ignore_ascii_case(named);
-    let has_login = |one: &&Person| {
-        let login = one.github.as_deref();
-        login.is_some_and(|login| login.eq_ignore_ascii_case(named))
-    };
-    people
-        .iter()
-        .find(has_name)
-        .or_else(|| people.iter().find(has_login))
 }
 
 /// Where something that was said is answered: there, in channels in a thread under it.

@@ -1,7 +1,7 @@
 //! `morning`: the briefing, on demand; `desk/rhythm.rs` has it sent on working days.
 
-use super::turn::{Said, Turn};
 use super::{Desk, Scored, home};
+use crate::command_tx::{CommandTx, Reply};
 use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::morning::{Morning, TOP, Waits, due};
@@ -29,10 +29,10 @@ impl Desk {
         self.turn(move |turn| {
             let (morning, said) = turn.gather_morning(&person)?;
             if let Some(pin) = said.pin {
-                people::pin_shown(turn.tx, pin, turn.now)?;
+                people::pin_shown(turn.db, pin, turn.now)?;
             }
             if let Some(list) = said.list {
-                people::list_shown(turn.tx, list, turn.now)?;
+                people::list_shown(turn.db, list, turn.now)?;
             }
             let top = morning.top.iter().cloned();
             Ok(MorningView {
@@ -47,25 +47,24 @@ impl Desk {
     }
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
-    pub(super) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Said)> {
-        let inner = self.inner;
+    pub(super) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Reply)> {
         let (pin, current) = self.show_current(person)?;
-        let ranked = queue(self.tx, person, self.now, &inner.settings.weights)?;
+        let ranked = queue(self.db, person, self.now, &self.settings.weights)?;
         let (overdue, due_today) = due(&ranked, self.now, person.zone);
         let is_in_top = |row| ranked.iter().take(TOP).any(|(other, ..)| *other == row);
         let current = current
             .filter(|current| !is_in_top(current.row))
             .map(|current| current.task);
         let waits = self.who_waits(person, &ranked)?;
-        let (queued, queued_count) = home::waiting(self.tx, person, WAITING_MAX)?;
+        let (queued, queued_count) = home::waiting(self.db, person, WAITING_MAX)?;
         let open = ranked.len();
         let top: Vec<_> = ranked.into_iter().take(TOP).collect();
         let rows: Vec<i64> = top.iter().map(|(row, ..)| *row).collect();
         let list = match rows.is_empty() {
             true => None,
-            false => Some(people::list(self.tx, person.id, &rows, None)?),
+            false => Some(people::list(self.db, person.id, &rows, None)?),
         };
         let morning = Morning {
             now: self.now,
@@ -78,23 +77,23 @@ impl Turn<'_> {
             waits,
             queued,
             queued_count: usize::try_from(queued_count).unwrap_or_default(),
-            troubles: home::troubles(inner),
+            troubles: home::troubles(self.health),
             empty: self.empty(person)?,
         };
-        let said = Said {
+        let said = Reply {
             words: morning.words(),
             parts: morning.parts(),
             pin: Some(pin),
             list,
-            ..Said::default()
+            ..Reply::default()
         };
         Ok((morning, said))
     }
 
     /// Who waits for tasks of a queue, but for the person themselves.
     fn who_waits(&self, person: &Person, ranked: &[(i64, Task, Score)]) -> DbResult<Vec<Waits>> {
-        let waits = blocking::waits(self.tx)?;
-        let people = people::present(self.tx)?;
+        let waits = blocking::waits(self.db)?;
+        let people = people::present(self.db)?;
         let named = |who: &Who| match who {
             Who::Person(id) if *id == person.id => None,
             Who::Person(id) => people

@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
 use super::Desk;
-use super::stop::{CommandError, Rejection, Stop};
-use super::turn::Turn;
+use crate::command_tx::CommandTx;
+use crate::command_tx::{CommandError, Rejection, Stop};
 use crate::domain::card::Part;
 use crate::domain::person::{Member, Person, PersonId, may_act};
 use crate::domain::receipts::Receipts;
@@ -139,12 +139,12 @@ impl Desk {
         member: Option<(Member, String)>,
     ) -> Result<(), StoreTrouble> {
         self.turn(move |turn| {
-            let mut person = people::by_id(turn.tx, person)?;
+            let mut person = people::by_id(turn.db, person)?;
             let mut may = true;
             if let Some((member, team)) = &member {
-                may = may_act(member, team, &turn.inner.settings.allowed_users).is_ok();
+                may = may_act(member, team, &turn.settings.allowed_users).is_ok();
                 if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
-                    people::moved_to_zone(turn.tx, person.id, zone)?;
+                    people::moved_to_zone(turn.db, person.id, zone)?;
                     person.zone = zone;
                 }
             }
@@ -165,7 +165,7 @@ impl Desk {
                 Some(change) => turn.change_rhythm(&person, change)?,
                 None => turn.quiet_is(&person)?,
             };
-            let chosen = rhythms::of(turn.tx, person.id)?;
+            let chosen = rhythms::of(turn.db, person.id)?;
             Ok(RhythmView {
                 message,
                 briefing: chosen.briefing,
@@ -174,7 +174,7 @@ impl Desk {
                 own_briefing: chosen.own_briefing,
                 own_quiet: chosen.own_quiet,
                 zone: person.zone,
-                held: rhythms::count_held(turn.tx, person.id)?,
+                held: rhythms::count_held(turn.db, person.id)?,
             })
         })
         .await
@@ -192,10 +192,10 @@ impl Desk {
                 Some(by) => turn.change_receipts(id, by)?,
                 None => turn.receipts_are(id)?,
             };
-            let chosen = people::receipts(turn.tx, id)?;
+            let chosen = people::receipts(turn.db, id)?;
             Ok(ReceiptsView {
                 message,
-                receipts: chosen.unwrap_or(turn.inner.settings.receipts),
+                receipts: chosen.unwrap_or(turn.settings.receipts),
                 own: chosen.is_some(),
             })
         })
@@ -203,11 +203,11 @@ impl Desk {
     }
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `receipts`
     pub(super) fn receipts_are(&self, person: PersonId) -> DbResult<reply::Words> {
-        let chosen = people::receipts(self.tx, person)?;
-        let by = chosen.unwrap_or(self.inner.settings.receipts);
+        let chosen = people::receipts(self.db, person)?;
+        let by = chosen.unwrap_or(self.settings.receipts);
         Ok(reply::receipts_are(by, chosen.is_some()))
     }
 
@@ -217,18 +217,18 @@ impl Turn<'_> {
         person: PersonId,
         by: Option<Receipts>,
     ) -> DbResult<reply::Words> {
-        people::wants_receipts(self.tx, person, by)?;
-        self.tx.wake(Wake::Homes);
+        people::wants_receipts(self.db, person, by)?;
+        self.db.wake(Wake::Homes);
         Ok(match by {
             Some(by) => reply::receipts_set(by),
-            None => reply::receipts_usual(self.inner.settings.receipts),
+            None => reply::receipts_usual(self.settings.receipts),
         })
     }
 
     /// `quiet`
     pub(super) fn quiet_is(&self, person: &Person) -> DbResult<reply::Words> {
-        let chosen = rhythms::of(self.tx, person.id)?;
-        let held = rhythms::count_held(self.tx, person.id)?;
+        let chosen = rhythms::of(self.db, person.id)?;
+        let held = rhythms::count_held(self.db, person.id)?;
         Ok(reply::quiet_is(
             chosen.quiet,
             chosen.own_quiet,
@@ -243,15 +243,15 @@ impl Turn<'_> {
         person: &Person,
         change: RhythmChange,
     ) -> Result<reply::Words, Stop> {
-        let mut chosen = rhythms::of(self.tx, person.id)?;
-        let usual = rhythms::defaults(self.tx)?;
+        let mut chosen = rhythms::of(self.db, person.id)?;
+        let usual = rhythms::defaults(self.db)?;
         let wants_something = match change {
             RhythmChange::Briefing(at) => at.is_some(),
             RhythmChange::Quiet(hours) => hours.is_some(),
             RhythmChange::UsualBriefing => usual.briefing.is_some(),
             RhythmChange::UsualQuiet => usual.quiet.is_some(),
         };
-        if wants_something && people::reached_in(self.tx, person.id)?.is_none() {
+        if wants_something && people::reached_in(self.db, person.id)?.is_none() {
             return Err(Rejection::Unfit(reply::nowhere_to_tell()).into());
         }
         let words = match change {
@@ -279,23 +279,23 @@ impl Turn<'_> {
                 reply::quiet_usual(usual.quiet, person.zone)
             }
         };
-        rhythms::set(self.tx, person.id, &chosen)?;
-        self.tx.wake(Wake::Rhythms);
-        self.tx.wake(Wake::Homes);
+        rhythms::set(self.db, person.id, &chosen)?;
+        self.db.wake(Wake::Rhythms);
+        self.db.wake(Wake::Homes);
         Ok(words)
     }
 
     /// What was held comes first, then the briefing: each is claimed in this transaction.
     fn tell_due(&self, person: &Person, may: bool) -> DbResult<()> {
-        let chosen = rhythms::of(self.tx, person.id)?;
+        let chosen = rhythms::of(self.db, person.id)?;
         let is_quiet = chosen
             .quiet
             .and_then(|quiet| quiet.ends(self.now, person.zone))
             .is_some();
         if !is_quiet {
-            let held = rhythms::take_held(self.tx, person.id)?;
+            let held = rhythms::take_held(self.db, person.id)?;
             // Whoever wants no notices any more wants none of these.
-            if let Some(channel) = people::told_in(self.tx, person.id)?.filter(|_| may)
+            if let Some(channel) = people::told_in(self.db, person.id)?.filter(|_| may)
                 && !held.is_empty()
             {
                 self.tell_held(person, &channel, &held)?;
@@ -308,10 +308,10 @@ impl Turn<'_> {
         else {
             return Ok(());
         };
-        if !rhythms::claim(self.tx, person.id, day)? || !may {
+        if !rhythms::claim(self.db, person.id, day)? || !may {
             return Ok(());
         }
-        if let Some(channel) = people::reached_in(self.tx, person.id)? {
+        if let Some(channel) = people::reached_in(self.db, person.id)? {
             let (_, mut said) = self.gather_morning(person)?;
             if !chosen.own_briefing {
                 // Whoever has not asked for it learns where it comes from, and how to end it.

@@ -25,8 +25,8 @@ impl Desk {
         }
         self.turn(move |turn| {
             match others {
-                0 => drop(deliveries::all_well(turn.tx, ABOUT)?),
-                _ => drop(deliveries::alarm(turn.tx, ABOUT, turn.now)?),
+                0 => drop(deliveries::all_well(turn.db, ABOUT)?),
+                _ => drop(deliveries::alarm(turn.db, ABOUT, turn.now)?),
             }
             tracing::warn!("operators are told: {}", words.plain());
             turn.tell_operators(&words, None)

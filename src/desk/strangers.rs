@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::turn::Turn;
+use crate::command_tx::CommandTx;
 use crate::domain::person::{Member, NotAllowed};
 use crate::domain::reply;
 use crate::runtime::lock;
@@ -42,17 +42,15 @@ impl Strangers {
     }
 }
 
-impl Turn<'_> {
+impl Strangers {
     /// A full member who is none of [[people]] asked for something: operators hear of each of them once.
-    pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
-        self.inner
-            .strangers
-            .refused(&member.id, &NotAllowed::Unknown, self.now);
-        if !deliveries::alarm(self.tx, &format!("stranger {}", member.id), self.now)? {
+    pub fn tell_of(&self, tx: &CommandTx<'_>, member: &Member) -> DbResult<()> {
+        self.refused(&member.id, &NotAllowed::Unknown, tx.now);
+        if !deliveries::alarm(tx.db, &format!("stranger {}", member.id), tx.now)? {
             return Ok(());
         }
         let words = reply::stranger(&member.name, &member.id);
-        self.tell_operators(&words, Some(&member.id))
+        tx.tell_operators(&words, Some(&member.id))
     }
 }
 

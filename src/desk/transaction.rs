@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::Desk;
-use super::stop::{CommandError, Stop};
-use super::turn::Turn;
+use crate::command_tx::CommandTx;
+use crate::command_tx::{CommandError, Stop};
 use crate::store::{Db, DbResult, StoreTrouble};
 
 impl Desk {
@@ -14,7 +14,7 @@ impl Desk {
     pub(super) async fn decide<T, F>(&self, work: F) -> Result<T, CommandError>
     where
         T: Send + 'static,
-        F: FnOnce(&Turn<'_>) -> Result<T, Stop> + Send + 'static,
+        F: FnOnce(&CommandTx<'_>) -> Result<T, Stop> + Send + 'static,
     {
         let decided =
             self.turn(|turn| work(turn).map(Ok).or_else(|stop| stop.rejection().map(Err)));
@@ -38,15 +38,16 @@ impl Desk {
     pub(super) async fn turn<T, F>(&self, work: F) -> Result<T, StoreTrouble>
     where
         T: Send + 'static,
-        F: FnOnce(&Turn<'_>) -> DbResult<T> + Send + 'static,
+        F: FnOnce(&CommandTx<'_>) -> DbResult<T> + Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
         self.inner
             .store
             .write(move |tx| {
-                work(&Turn {
-                    inner: &inner,
-                    tx,
+                work(&CommandTx {
+                    settings: &inner.settings,
+                    health: &inner.health,
+                    db: tx,
                     // The time of the commit, not of the question: there may be a queue.
                     now: inner.clock.now(),
                 })
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::desk::Rejection;
-    use crate::desk::{Asked, DeskSettings};
+    use crate::desk::{Asked, CommandSettings};
     use crate::domain::command::Command;
     use crate::domain::log::Via;
     use crate::domain::task::Source;
@@ -77,7 +78,7 @@ mod tests {
             let pins = store.read(move |db| people::pins(db, id));
             pins.await.unwrap().len()
         };
-        let settings = DeskSettings::new(Source::ClickUp);
+        let settings = CommandSettings::new(Source::ClickUp);
         let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
         let done = Asked {
             person,
@@ -93,7 +94,7 @@ mod tests {
         let failed = desk.decide::<(), _>(move |turn| {
             let rejection = turn.answer_request(asked).unwrap_err().rejection()?;
             assert!(matches!(rejection, Rejection::NoCurrent(_)), "{rejection}");
-            assert_eq!(people::pins(turn.tx, id)?.len(), 1);
+            assert_eq!(people::pins(turn.db, id)?.len(), 1);
             Err(DbError::QueryReturnedNoRows.into())
         });
         let failed = failed.await.unwrap_err();

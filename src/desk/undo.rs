@@ -3,38 +3,32 @@
 //! As all of a turn, this is one transaction: what was certainly not sent yet is cancelled in it; for what was, or may
 //! have been, an undo is put behind it in its own lane, and learns there what became of it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-
-use super::Report;
-use super::stop::{Rejection, Stop};
-use super::turn::{Done, Said, Target, Turn, Typed, lane, local};
+use crate::command_tx::{CommandTx, Context, Handled, Reply, lane, local};
+use crate::command_tx::{Rejection, Stop};
 use crate::domain::command::{CommandRef, Ref};
-use crate::domain::log::Change;
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Status, TaskKey};
 use crate::domain::undo::{UNDO_WITHIN, Undo};
 use crate::domain::when::{NotThen, When};
-use crate::settle::pins::Mover;
-use crate::settle::{Occasion, parts, record};
+use crate::settle::Occasion;
 use crate::store::effects::{self, Doing, Snoozed};
-use crate::store::operations::{self, NewCommand, OperationRow, State};
-use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes};
+use crate::store::operations::{self, OperationRow, State};
+use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `start [REF]`
     pub(super) fn start(
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        let target = self.target(person, task, typed)?;
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let target = self.target(person, task, context)?;
         self.end_snooze(person, &target)?;
         let start = Write::Start { task: target.key };
-        self.accept(person, typed, "start", vec![start])
+        self.accept(person, context, "start", vec![start])
     }
 
     /// `reopen REF`; nothing but a thread under its message names a task without REF: the current one is open.
@@ -42,15 +36,15 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        if task.is_none() && typed.under.is_none() {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        if task.is_none() && context.under.is_none() {
             return Err(Rejection::Unfit(reply::reopen_which()).into());
         }
-        let target = self.target(person, task, typed)?;
+        let target = self.target(person, task, context)?;
         self.end_snooze(person, &target)?;
         let reopen = Write::Reopen { task: target.key };
-        self.accept(person, typed, "reopen", vec![reopen])
+        self.accept(person, context, "reopen", vec![reopen])
     }
 
     /// `snooze [REF] WHEN`
@@ -59,59 +53,34 @@ impl Turn<'_> {
         person: &Person,
         task: Option<Ref>,
         until: &When,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         let unfit = |words| Err(Rejection::Unfit(words).into());
-        let until = match until.after(typed.at, person.zone) {
+        let until = match until.after(context.at, person.zone) {
             Ok(until) if until <= self.now => {
                 return unfit(reply::cannot_snooze(&NotThen::NoTime));
             }
             Ok(until) => until,
             Err(why) => return unfit(reply::cannot_snooze(&why)),
         };
-        let stored = self.known(person, task, typed)?;
+        let stored = self.known(person, task, context)?;
         if stored.task.status == Status::Done {
             return unfit(reply::nothing_to_snooze(&stored.task));
         }
         let snoozed = Snoozed {
             task: stored.row,
             until,
-            before: snoozes::until(self.tx, person.id, stored.row, self.now)?,
+            before: snoozes::until(self.db, person.id, stored.row, self.now)?,
         };
-        snoozes::set(self.tx, person.id, stored.row, Some(until))?;
-        let command = self.command(person, typed, "snooze")?;
-        effects::snoozed(self.tx, command, &snoozed)?;
+        snoozes::set(self.db, person.id, stored.row, Some(until))?;
+        let command = self.command(person, context, "snooze")?;
+        effects::snoozed(self.db, command, &snoozed)?;
         let words = reply::snoozed(&stored.task, until, person.zone);
         let mut report = local(words, Some(&stored.task));
         let pin = self
-            .mover(person, command, typed)
+            .mover(person, command, context)
             .leave(stored.row, &mut report)?;
         self.settled(person, command, report, pin, Some(stored.row))
-    }
-
-    /// A task that a command is about and that the mirror has.
-    pub(super) fn known(
-        &self,
-        person: &Person,
-        task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<Stored, Stop> {
-        let target = self.target(person, task, typed)?;
-        Ok(target.stored.ok_or_else(|| {
-            let called = match target.key.github_parts() {
-                Some((_, number)) => format!("#{number}"),
-                None => target.key.as_str().to_owned(),
-            };
-            Rejection::UnknownTask(reply::not_mirrored(target.key.source(), &called))
-        })?)
-    }
-
-    /// Whoever acts on a task has not put it off any more.
-    pub(super) fn end_snooze(&self, person: &Person, target: &Target) -> DbResult<()> {
-        match &target.stored {
-            Some(stored) => snoozes::set(self.tx, person.id, stored.row, None),
-            None => Ok(()),
-        }
     }
 
     /// `undo`: the last effect of the person's commands that is not undone; or that of the command `of`.
@@ -119,15 +88,15 @@ impl Turn<'_> {
         &self,
         person: &Person,
         of: Option<&CommandRef>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         let command = match of {
-            None => return self.take_back(person, self.last_effect(person), typed),
-            Some(CommandRef::Uid(uid)) => operations::by_uid(self.tx, uid)?,
+            None => return self.take_back(person, self.last_effect(person), context),
+            Some(CommandRef::Uid(uid)) => operations::by_uid(self.db, uid)?,
             Some(CommandRef::Row(row)) => Some(*row),
         };
         match command {
-            Some(command) => self.take_back(person, self.named_effect(person, command), typed),
+            Some(command) => self.take_back(person, self.named_effect(person, command), context),
             None => Err(Rejection::NothingToUndo(reply::not_a_button()).into()),
         }
     }
@@ -136,21 +105,21 @@ impl Turn<'_> {
         &self,
         person: &Person,
         found: Result<Doing, Stop>,
-        typed: &Typed,
-    ) -> Result<Done, Stop> {
-        if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &typed.once) {
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &context.once) {
             let words = why.clone().words();
             self.remember_refusal(person, once.clone(), Refusal::Changed, &words)?;
         }
         let doing = found?;
-        let command = self.command(person, typed, "undo")?;
-        effects::take(self.tx, doing.command, command)?;
+        let command = self.command(person, context, "undo")?;
+        effects::take(self.db, doing.command, command)?;
         self.take_button(doing.command)?;
         if let Some(snoozed) = &doing.snoozed {
-            return self.unsnooze(person, typed, command, &doing, snoozed);
+            return self.unsnooze(person, context, command, &doing, snoozed);
         }
-        let cancelled = effects::withdraw(self.tx, doing.command, self.now)? > 0;
-        let rows = operations::of_command(self.tx, doing.command)?;
+        let cancelled = effects::withdraw(self.db, doing.command, self.now)? > 0;
+        let rows = operations::of_command(self.db, doing.command)?;
         if cancelled {
             self.settle(doing.command, Occasion::Ended)?;
         }
@@ -165,35 +134,40 @@ impl Turn<'_> {
                 (Write::Create(_), Some(_)) => lane(person, &Write::Undo(undo.clone())),
                 _ => row.lane.clone(),
             };
-            operations::add(self.tx, command, &id, &lane, &Write::Undo(undo), self.now)?;
+            operations::add(self.db, command, &id, &lane, &Write::Undo(undo), self.now)?;
             first.get_or_insert(id);
         }
-        set_aside::behind(self.tx)?;
+        set_aside::behind(self.db)?;
         if let Some(operation_id) = first {
-            self.tx.wake(Wake::Operations);
-            return Ok(Done::Accepted {
+            self.db.wake(Wake::Operations);
+            return Ok(Handled::Accepted {
                 command,
                 operation_id,
             });
         }
-        self.undone_here(person, typed, command, &doing, &rows)
+        self.undone_here(person, context, command, &doing, &rows)
     }
 
     /// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
-    pub(super) fn not_done(&self, person: &Person, row: i64, typed: &Typed) -> Result<Done, Stop> {
+    pub(super) fn not_done(
+        &self,
+        person: &Person,
+        row: i64,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
         let target = self.by_press(&Ref::Row(row))?;
-        let doing = effects::completion(self.tx, person.id, &target.key)?;
+        let doing = effects::completion(self.db, person.id, &target.key)?;
         let too_old = doing.as_ref().is_some_and(|doing| !self.is_recent(doing));
         let undone = doing.as_ref().is_some_and(|doing| doing.undone);
         let words = match (doing, target.stored) {
             (Some(doing), _) if !too_old && !undone => {
-                return self.take_back(person, self.named_effect(person, doing.command), typed);
+                return self.take_back(person, self.named_effect(person, doing.command), context);
             }
             (_, Some(stored)) if stored.task.status != Status::Done => {
-                return Ok(Done::Said(Said {
+                return Ok(Handled::Replied(Reply {
                     words: reply::not_complete(&stored.task),
                     about: Some(stored.row),
-                    ..Said::default()
+                    ..Reply::default()
                 }));
             }
             (Some(_), _) if undone => reply::undone_already(),
@@ -206,8 +180,8 @@ impl Turn<'_> {
     /// The newest command of somebody's that had an effect, within the time.
     fn last_effect(&self, person: &Person) -> Result<Doing, Stop> {
         let mut too_old = false;
-        let elsewhere = restored::until(self.tx, person.id)?;
-        for doing in effects::newest(self.tx, person.id)? {
+        let elsewhere = restored::until(self.db, person.id)?;
+        for doing in effects::newest(self.db, person.id)? {
             if !self.has_effect(person, &doing)? {
                 continue;
             }
@@ -220,14 +194,14 @@ impl Turn<'_> {
             }
             too_old = true;
         }
-        let undone_before = effects::has_undone(self.tx, person.id, self.now - UNDO_WITHIN)?;
+        let undone_before = effects::has_undone(self.db, person.id, self.now - UNDO_WITHIN)?;
         let words = reply::nothing_to_undo(undone_before, too_old);
         Err(Rejection::NothingToUndo(words).into())
     }
 
     /// The command that a button names.
     fn named_effect(&self, person: &Person, command: i64) -> Result<Doing, Stop> {
-        let Some(doing) = effects::of(self.tx, person.id, command)? else {
+        let Some(doing) = effects::of(self.db, person.id, command)? else {
             return Err(Rejection::NothingToUndo(reply::cannot_be_undone(false)).into());
         };
         let why_not = if doing.undone {
@@ -245,8 +219,8 @@ impl Turn<'_> {
 
     /// The answer to a command offers no undo any more.
     fn take_button(&self, command: i64) -> DbResult<()> {
-        if messages::offers_undo(self.tx, command, false)? {
-            self.tx.wake(Wake::Messages);
+        if messages::offers_undo(self.db, command, false)? {
+            self.db.wake(Wake::Messages);
         }
         Ok(())
     }
@@ -260,11 +234,11 @@ impl Turn<'_> {
     /// Whether there is anything left to take back, as far as it is known here.
     fn has_effect(&self, person: &Person, doing: &Doing) -> DbResult<bool> {
         if let Some(snoozed) = &doing.snoozed {
-            let until = snoozes::until(self.tx, person.id, snoozed.task, self.now)?;
+            let until = snoozes::until(self.db, person.id, snoozed.task, self.now)?;
             return Ok(until.map(|until| until.timestamp_millis())
                 == Some(snoozed.until.timestamp_millis()));
         }
-        let rows = operations::of_command(self.tx, doing.command)?;
+        let rows = operations::of_command(self.db, doing.command)?;
         Ok(rows
             .iter()
             .any(|row| matches!(row.state, State::Applied | State::Pending)))
@@ -291,7 +265,7 @@ impl Turn<'_> {
 
     fn title(&self, row: &OperationRow, task: Option<&TaskKey>) -> DbResult<String> {
         let stored = match task {
-            Some(key) => tasks::by_key(self.tx, key)?,
+            Some(key) => tasks::by_key(self.db, key)?,
             None => None,
         };
         Ok(match (stored, &row.operation.write) {
@@ -304,14 +278,14 @@ impl Turn<'_> {
     fn unsnooze(
         &self,
         person: &Person,
-        typed: &Typed,
+        context: &Context,
         command: i64,
         doing: &Doing,
         snoozed: &Snoozed,
-    ) -> Result<Done, Stop> {
+    ) -> Result<Handled, Stop> {
         let before = snoozed.before.filter(|before| *before > self.now);
-        snoozes::set(self.tx, person.id, snoozed.task, before)?;
-        let stored = tasks::by_row(self.tx, snoozed.task)?;
+        snoozes::set(self.db, person.id, snoozed.task, before)?;
+        let stored = tasks::by_row(self.db, snoozed.task)?;
         let task = stored.as_ref().map(|stored| &stored.task);
         let words = match task {
             Some(task) => reply::unsnoozed(task, before, person.zone),
@@ -320,7 +294,7 @@ impl Turn<'_> {
         let mut report = local(words, task);
         let pin = match before {
             None => {
-                let mover = self.mover(person, command, typed);
+                let mover = self.mover(person, command, context);
                 mover.back(doing, Some(snoozed.task), &mut report)?
             }
             Some(_) => None,
@@ -332,11 +306,11 @@ impl Turn<'_> {
     fn undone_here(
         &self,
         person: &Person,
-        typed: &Typed,
+        context: &Context,
         command: i64,
         doing: &Doing,
         rows: &[OperationRow],
-    ) -> Result<Done, Stop> {
+    ) -> Result<Handled, Stop> {
         let Some(row) = rows.first() else {
             return self.settled(person, command, local(Words::new(), None), None, None);
         };
@@ -345,7 +319,7 @@ impl Turn<'_> {
             None => row.operation.write.task().cloned(),
         };
         let stored = match &key {
-            Some(key) => tasks::by_key(self.tx, key)?,
+            Some(key) => tasks::by_key(self.db, key)?,
             None => None,
         };
         let task = stored.as_ref().map(|stored| &stored.task);
@@ -362,87 +336,10 @@ impl Turn<'_> {
         };
         let about = stored.as_ref().map(|stored| stored.row);
         let mut report = local(words, task);
-        let mover = self.mover(person, command, typed);
+        let mover = self.mover(person, command, context);
         let pin = mover.back(doing, about, &mut report)?;
         self.settled(person, command, report, pin, about)
     }
-
-    fn mover<'a>(&'a self, person: &'a Person, command: i64, typed: &Typed) -> Mover<'a> {
-        Mover {
-            tx: self.tx,
-            person,
-            command,
-            surface: typed.surface,
-            now: self.now,
-            weights: &self.inner.settings.weights,
-        }
-    }
-
-    /// A command that asks nothing of a source, or not yet.
-    pub(super) fn command(
-        &self,
-        person: &Person,
-        typed: &Typed,
-        verb: &'static str,
-    ) -> DbResult<i64> {
-        let command = NewCommand {
-            person: person.id,
-            surface: typed.surface,
-            verb,
-            typed_at: typed.at,
-            once: typed.once.clone().map(|once| (once.key, once.fingerprint)),
-        };
-        let command = operations::add_command(self.tx, &command, self.now)?;
-        operations::came_by(self.tx, command, typed.via)?;
-        Ok(command)
-    }
-
-    /// A command that had its whole effect in here.
-    pub(super) fn settled(
-        &self,
-        person: &Person,
-        command: i64,
-        report: Report,
-        pin: Option<i64>,
-        about: Option<i64>,
-    ) -> Result<Done, Stop> {
-        let json = tasks::json(&report)?;
-        operations::report(self.tx, command, &json, true, self.now)?;
-        let snoozed = effects::of(self.tx, person.id, command)?.and_then(|doing| doing.snoozed);
-        let change = snoozed.as_ref().map(|snoozed| Change {
-            before: snoozed.before.map(rfc3339),
-            after: Some(rfc3339(snoozed.until)),
-            text: None,
-        });
-        if let Some(row) = operations::command(self.tx, command)? {
-            let change = (change.unwrap_or_default(), false);
-            record(self.tx, &row, &report, change, about, self.now)?;
-        }
-        let said = Said {
-            words: report.words(),
-            parts: parts(
-                self.tx,
-                &report,
-                snoozed.map(|_| command),
-                person,
-                self.now,
-                &self.inner.settings.weights,
-            )?,
-            pin,
-            about,
-            command: Some(command),
-            ..Said::default()
-        };
-        Ok(Done::Settled {
-            said,
-            report: Box::new(report),
-        })
-    }
-}
-
-/// A time as the log keeps it.
-fn rfc3339(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// What is left to be taken back in a source: what was applied, and what may have been.

@@ -1,8 +1,8 @@
 //! `why`: where a task is in its person's queue, and the points that put it there.
 
-use super::stop::{CommandError, Stop};
-use super::turn::{Said, Turn, Typed};
 use super::{Desk, Scored};
+use crate::command_tx::{CommandError, Stop};
+use crate::command_tx::{CommandTx, Context, Reply};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Hidden, Rank, Words};
@@ -36,23 +36,23 @@ impl Desk {
     pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, CommandError> {
         let person = person.clone();
         self.decide(move |turn| {
-            let (explained, _) = turn.explain(&person, task, &Typed::over_http(turn.now))?;
+            let (explained, _) = turn.explain(&person, task, &Context::over_http(turn.now))?;
             Ok(explained)
         })
         .await
     }
 }
 
-impl Turn<'_> {
+impl CommandTx<'_> {
     /// `why [REF]`
     pub(super) fn why(
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<Said, Stop> {
-        let (explained, said) = self.explain(person, task, typed)?;
-        Ok(Said {
+        context: &Context,
+    ) -> Result<Reply, Stop> {
+        let (explained, said) = self.explain(person, task, context)?;
+        Ok(Reply {
             words: explained.message,
             ..said
         })
@@ -63,13 +63,13 @@ impl Turn<'_> {
         &self,
         person: &Person,
         task: Option<Ref>,
-        typed: &Typed,
-    ) -> Result<(Explained, Said), Stop> {
-        let mut said = Said::default();
-        let stored = if task.is_none() && typed.under.is_none() {
+        context: &Context,
+    ) -> Result<(Explained, Reply), Stop> {
+        let mut said = Reply::default();
+        let stored = if task.is_none() && context.under.is_none() {
             let (pin, current) = self.show_current(person)?;
-            if typed.surface == Surface::Api {
-                people::pin_shown(self.tx, pin, self.now)?;
+            if context.surface == Surface::Api {
+                people::pin_shown(self.db, pin, self.now)?;
             }
             said.pin = Some(pin);
             match current {
@@ -77,13 +77,13 @@ impl Turn<'_> {
                 None => return Ok((nothing(self.empty(person)?), said)),
             }
         } else {
-            self.known(person, task, typed)?
+            self.known(person, task, context)?
         };
         said.about = Some(stored.row);
-        let weights = &self.inner.settings.weights;
-        let ranked = queue(self.tx, person, self.now, weights)?;
-        let points = points(self.tx, &stored, person, self.now, weights)?;
-        let waits = blocking::waits(self.tx)?;
+        let weights = &self.settings.weights;
+        let ranked = queue(self.db, person, self.now, weights)?;
+        let points = points(self.db, &stored, person, self.now, weights)?;
+        let waits = blocking::waits(self.db)?;
         let place = ranked.iter().position(|(row, ..)| *row == stored.row);
         let rank = match place {
             Some(place) => Rank::At {
@@ -100,7 +100,7 @@ impl Turn<'_> {
                 Rank::Hidden(reply::hidden_because(&hidden, person.zone))
             }
         };
-        let current = people::pins(self.tx, person.id)?
+        let current = people::pins(self.db, person.id)?
             .last()
             .and_then(|pin| pin.task);
         let first = ranked
@@ -125,7 +125,7 @@ impl Turn<'_> {
                 Rank::At { .. } => None,
             },
             task: Some(Scored {
-                snoozed_until: snoozes::until(self.tx, person.id, stored.row, self.now)?,
+                snoozed_until: snoozes::until(self.db, person.id, stored.row, self.now)?,
                 ..Scored::from((stored.task, points))
             }),
         };
@@ -149,13 +149,13 @@ impl Turn<'_> {
             return Ok(vec![Hidden::NotTheirs]);
         }
         let mut hidden = Vec::new();
-        if let Some(until) = snoozes::until(self.tx, person.id, stored.row, self.now)? {
+        if let Some(until) = snoozes::until(self.db, person.id, stored.row, self.now)? {
             hidden.push(Hidden::Snoozed(until));
         }
         if !blockers.is_empty() {
             hidden.push(Hidden::Blocked(blockers));
         }
-        if operations::being_completed(self.tx)?.contains(&stored.row) {
+        if operations::being_completed(self.db)?.contains(&stored.row) {
             hidden.push(Hidden::BeingCompleted);
         }
         if hidden.is_empty() {
@@ -167,7 +167,7 @@ impl Turn<'_> {
     /// Tasks by their rows.
     pub(super) fn tasks(&self, rows: &[i64]) -> DbResult<Vec<Task>> {
         rows.iter()
-            .filter_map(|&row| tasks::by_row(self.tx, row).transpose())
+            .filter_map(|&row| tasks::by_row(self.db, row).transpose())
             .map(|stored| stored.map(|stored| stored.task))
             .collect()
     }

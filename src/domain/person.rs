@@ -5,6 +5,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::mention;
 use super::task::{Account, Source, Task};
 
 /// The store's number for a person.
@@ -77,6 +78,25 @@ impl Person {
             name,
         })
     }
+}
+
+/// The person with this Slack id, name or GitHub login, tried in this order: a login may be any text, even another person's
+/// name. A text in the form of a Slack id is nothing else.
+pub fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
+    let mut of_slack = people.iter();
+    let by_id = of_slack.find(|one| one.slack.as_deref() == Some(named));
+    if by_id.is_some() || mention::is_id(named) {
+        return by_id;
+    }
+    let has_name = |one: &&Person| one.name.eq_ignore_ascii_case(named);
+    let has_login = |one: &&Person| {
+        let login = one.github.as_deref();
+        login.is_some_and(|login| login.eq_ignore_ascii_case(named))
+    };
+    people
+        .iter()
+        .find(has_name)
+        .or_else(|| people.iter().find(has_login))
 }
 
 /// Slack's record of a message's sender (contract slack 3.2, `users.info`).

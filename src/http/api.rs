@@ -25,9 +25,9 @@ use super::problem::{Kind, Problem};
 use super::{Api, BODY_MAX, BODY_WITHIN, SYNCS_MAX, WAIT_MAX, metrics, openapi};
 use crate::bounds::Bound;
 use crate::desk::{
-    Answer, Asked, Brief, Current, EmptyList, Explained, HealthView, Identity, LogAsked,
-    MorningView, Once, OperationView, ReceiptsView, Report, ReportState, RhythmChange, RhythmView,
-    Scored, SlackHealth, Wanted, WantedStatus,
+    Answer, Asked, Brief, Current, EmptyList, Explained, HealthView, IdempotencyKey, Identity,
+    LogAsked, MorningView, OperationView, ReceiptsView, Report, ReportState, RhythmChange,
+    RhythmView, Scored, SlackHealth, Wanted, WantedStatus,
 };
 use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
 use crate::domain::controls::json_without_controls;
@@ -934,7 +934,7 @@ impl Sent {
 
     /// What makes a repetition of this request the same operation. Two names of one person are one actor, and how long
     /// is waited is no part of what is asked.
-    fn once(&self, person: &Person) -> Option<Once> {
+    fn once(&self, person: &Person) -> Option<IdempotencyKey> {
         let key = self.key.clone()?;
         let mut hash = Sha256::new();
         for part in [
@@ -947,7 +947,7 @@ impl Sent {
             hash.update(part);
         }
         let fingerprint = hex::encode(hash.finalize());
-        Some(Once { key, fingerprint })
+        Some(IdempotencyKey { key, fingerprint })
     }
 
     /// Resolves when the daemon is told to stop.

@@ -48,8 +48,20 @@ const MAY_USE: &[(&str, Rooms)] = &[
         Only(&["bounds", "apply", "clock", "domain", "store", "runtime"]),
     ),
     (
-        "desk",
+        "command_tx",
         Only(&["bounds", "clock", "domain", "settle", "store", "runtime"]),
+    ),
+    (
+        "desk",
+        Only(&[
+            "bounds",
+            "clock",
+            "command_tx",
+            "domain",
+            "settle",
+            "store",
+            "runtime",
+        ]),
     ),
     (
         "outbox",

@@ -33,7 +33,7 @@
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{Desk, DeskSettings, SlackHealth, ThreadReplies};
+use ivan::desk::{CommandSettings, Desk, SlackHealth, ThreadReplies};
 use ivan::domain::task::Source;
 use ivan::sandbox::Seed;
 use ivan::sandbox::front::{Fault, What};
@@ -400,9 +400,9 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("ivan.db")).unwrap();
     store.write(|tx| people::configure(tx, &[])).await.unwrap();
-    let settings = DeskSettings {
+    let settings = CommandSettings {
         slack: true,
-        ..DeskSettings::new(Source::ClickUp)
+        ..CommandSettings::new(Source::ClickUp)
     };
     let desk = Desk::new(store, settings, Vec::new(), Clock::system());
     let (stop, settled) = (CancellationToken::new(), CancellationToken::new());

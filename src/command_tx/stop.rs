@@ -59,7 +59,7 @@ pub enum CommandError {
 
 /// Why a transaction goes no further.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
+pub enum Stop {
     /// An answer: the transaction is committed.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -85,7 +85,7 @@ impl Rejection {
 
 impl Stop {
     /// The rejection, for the transaction to go on with.
-    pub(super) fn rejection(self) -> DbResult<Rejection> {
+    pub fn rejection(self) -> DbResult<Rejection> {
         match self {
             Stop::Rejected(rejection) => Ok(rejection),
             Stop::Db(error) => Err(error),

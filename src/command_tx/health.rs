@@ -1,0 +1,31 @@
+//! How the connections are, as far as only memory knows it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::reply::{SlackHealth, SourceHealth};
+use crate::domain::scope::Missing;
+use crate::domain::task::Source;
+
+/// Filled in by Slack and the polls; empty after a start.
+#[derive(Debug, Default)]
+pub struct LiveHealth {
+    pub slack: Option<SlackHealth>,
+    /// What the last sync of a source failed of.
+    pub sources: BTreeMap<Source, String>,
+    /// Why reactions cannot be placed.
+    pub reactions: Option<String>,
+    /// Scopes that the Slack app has not.
+    pub missing_scopes: Vec<Missing>,
+    /// Links of the Slack app that are not held here.
+    pub other_links: u32,
+}
+
+impl LiveHealth {
+    pub fn add_errors(&self, sources: &mut BTreeMap<Source, SourceHealth>) {
+        for (source, error) in &self.sources {
+            if let Some(of_source) = sources.get_mut(source) {
+                of_source.error = Some(error.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,574 @@
+//! One command in its transaction: what several verbs read and write there, and what stops a command.
+//!
+//! Everything that a command decides is read and written in one transaction, so that it has happened whole or not at
+//! all (P1, P2). A verb's own decision is in its file; here is what they share.
+
+mod health;
+mod settings;
+mod stop;
+
+use std::sync::Mutex;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::domain::card::Part;
+use crate::domain::command::Ref;
+use crate::domain::form::Origin;
+use crate::domain::log::{Change, Via};
+use crate::domain::operation::{Place, Refusal, TEXT_MAX, Write};
+use crate::domain::person::Person;
+use crate::domain::queue::{EmptyQueue, meant};
+use crate::domain::reply::{self, Brief, Report, ReportState, Words};
+use crate::domain::score::Score;
+use crate::domain::task::{RepoName, Source, Task, TaskId, TaskKey};
+use crate::settle::pins::Mover;
+use crate::settle::{self, Occasion, Open, first_of_queue, parts, points, record, shown};
+use crate::store::operations::{self, NewCommand, Surface};
+use crate::store::tasks::{self, Stored};
+use crate::store::{Db, DbResult, Tx, Wake, effects, people, snoozes};
+
+pub use health::LiveHealth;
+pub use settings::{ChannelDefaults, CommandSettings, ThreadReplies};
+pub use stop::{CommandError, Rejection, Stop, WhoActs};
+
+/// The transaction of one command, with what it may know beside the store.
+pub struct CommandTx<'a> {
+    pub settings: &'a CommandSettings,
+    pub health: &'a Mutex<LiveHealth>,
+    pub db: &'a Tx<'a>,
+    pub now: DateTime<Utc>,
+}
+
+/// The `Idempotency-Key` of a request and a fingerprint of the rest of it: a repeated request is the same operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    pub key: String,
+    pub fingerprint: String,
+}
+
+/// A task that a command is about; one that is not mirrored yet is only known by its key.
+pub struct Target {
+    pub key: TaskKey,
+    pub stored: Option<Stored>,
+}
+
+/// What a command came to within its transaction.
+pub enum Handled {
+    /// Operations are in the outbox.
+    Accepted { command: i64, operation_id: String },
+    /// Words at once; with the pin and the list that they show, and the task that they are about.
+    Replied(Reply),
+    /// An effect that asked nothing of a source, with its report and its words.
+    Settled { reply: Reply, report: Box<Report> },
+}
+
+#[derive(Default)]
+pub struct Reply {
+    /// Nothing was done.
+    pub refused: bool,
+    pub words: Words,
+    pub parts: Vec<Part>,
+    pub pin: Option<i64>,
+    pub list: Option<i64>,
+    pub about: Option<i64>,
+    /// The command that it is the answer to, if that can be undone.
+    pub command: Option<i64>,
+}
+
+impl From<Words> for Reply {
+    fn from(words: Words) -> Reply {
+        Reply {
+            words,
+            ..Reply::default()
+        }
+    }
+}
+
+/// Where and when a command was typed.
+pub struct Context {
+    pub surface: Surface,
+    /// By which of its ways.
+    pub via: Via,
+    pub at: DateTime<Utc>,
+    /// The task of the message under which it was typed.
+    pub under: Option<i64>,
+    pub once: Option<IdempotencyKey>,
+    /// The channel, whose defaults count for what is not said.
+    pub channel: Option<String>,
+    /// The message that a task is to be made from.
+    pub from: Option<Origin>,
+    /// In Slack: whether it shows the person's e-mail address.
+    pub email: Option<bool>,
+}
+
+impl Context {
+    /// A request over HTTP without an `Idempotency-Key`.
+    pub fn over_http(at: DateTime<Utc>) -> Context {
+        Context {
+            surface: Surface::Api,
+            via: Via::Http,
+            at,
+            under: None,
+            once: None,
+            channel: None,
+            from: None,
+            email: None,
+        }
+    }
+}
+
+/// A task with its points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scored {
+    pub task: Task,
+    pub score: i64,
+    /// What it earned points for, most first.
+    pub reasons: Vec<(String, i64)>,
+    /// Until when it is put off, of a single task that was asked for.
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// Why the queue leaves it out, in a list of such.
+    pub hidden: Option<String>,
+}
+
+impl From<(Task, Score)> for Scored {
+    fn from((task, score): (Task, Score)) -> Scored {
+        Scored {
+            task,
+            score: score.total,
+            reasons: score.points(),
+            snoozed_until: None,
+            hidden: None,
+        }
+    }
+}
+
+impl CommandTx<'_> {
+    /// The task that a command is about (design 4: REF, the thread, the pin that its author saw).
+    pub fn target(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        context: &Context,
+    ) -> Result<Target, Stop> {
+        let row = match task {
+            Some(Ref::Nth(number)) => {
+                match people::numbered(self.db, person.id, number, context.at)? {
+                    Some(row) => Some(row),
+                    None => {
+                        let seen = people::has_seen_a_list(self.db, person.id, context.at)?;
+                        return Err(Rejection::UnknownTask(match seen {
+                            true => reply::not_in_list(number),
+                            false => reply::no_list_yet(),
+                        })
+                        .into());
+                    }
+                }
+            }
+            Some(Ref::Issue(number)) => return self.issue(None, number),
+            Some(Ref::Id(id)) => return self.by_id(&id),
+            Some(named @ (Ref::Key(_) | Ref::Row(_))) => return self.by_press(&named),
+            None => match context.under {
+                Some(row) => Some(row),
+                None => {
+                    let pins = people::pins(self.db, person.id)?;
+                    meant(&pins, context.at).and_then(|pin| pin.task)
+                }
+            },
+        };
+        let stored = match row {
+            Some(row) => tasks::by_row(self.db, row)?,
+            None => None,
+        };
+        match stored {
+            Some(stored) => Ok(Target {
+                key: stored.task.key.clone(),
+                stored: Some(stored),
+            }),
+            None => Err(self.no_current(person)?.into()),
+        }
+    }
+
+    /// Nothing was shown before: nothing is changed, and the first of the queue is shown now.
+    pub fn no_current(&self, person: &Person) -> DbResult<Rejection> {
+        let (_, current) = self.show_current(person)?;
+        Ok(Rejection::NoCurrent(match current {
+            Some(stored) => reply::no_current(self.card(&stored, person)?),
+            None => reply::no_current_in(self.empty(person)?),
+        }))
+    }
+
+    pub fn by_id(&self, id: &TaskId) -> Result<Target, Stop> {
+        if let Some((repo, number)) = id.issue() {
+            return self.issue(repo, number);
+        }
+        let Some(clickup_id) = id.clickup_id() else {
+            return Err(Rejection::UnknownTask(reply::names_no_task(id)).into());
+        };
+        if !self.settings.has(Source::ClickUp) {
+            return Err(not_configured(Source::ClickUp).into());
+        }
+        let key = TaskKey::clickup(clickup_id);
+        if tasks::by_key(self.db, &key)?.is_none()
+            && let Some(own) = tasks::called(self.db, clickup_id)?
+        {
+            // One task by two names is one lane (P3).
+            return self.by_key(own);
+        }
+        self.by_key(key)
+    }
+
+    pub fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
+        let settings = &self.settings;
+        let Some(repo) = repo.or(settings.repos.first()) else {
+            return Err(not_configured(Source::GitHub).into());
+        };
+        match tasks::repository(self.db, repo)? {
+            Some(repository) => self.by_key(TaskKey::github(repository, number)),
+            None if settings.repos.iter().any(|configured| configured.is(repo)) => {
+                Err(Rejection::UnknownTask(reply::not_read_yet(repo)).into())
+            }
+            None => Err(Rejection::UnknownTask(reply::repo_not_followed(repo)).into()),
+        }
+    }
+
+    /// The task of a button, a form or a message of ours. It may be gone since, or this store may never have had it.
+    pub fn by_press(&self, task: &Ref) -> Result<Target, Stop> {
+        match self.pressed_task(task)? {
+            Some(stored) => self.by_key(stored.task.key),
+            None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
+        }
+    }
+
+    pub fn by_key(&self, key: TaskKey) -> Result<Target, Stop> {
+        let stored = tasks::by_key(self.db, &key)?;
+        if let Some(gone) = stored.as_ref().filter(|stored| stored.gone) {
+            return Err(Rejection::Deleted {
+                row: gone.row,
+                words: reply::deleted(&gone.task),
+            }
+            .into());
+        }
+        Ok(Target { key, stored })
+    }
+
+    /// The task of a button or a form, if the mirror has it.
+    pub fn pressed_task(&self, task: &Ref) -> DbResult<Option<Stored>> {
+        match task {
+            Ref::Key(key) => tasks::by_key(self.db, key),
+            Ref::Row(row) => tasks::by_row(self.db, *row),
+            Ref::Nth(_) | Ref::Issue(_) | Ref::Id(_) => Ok(None),
+        }
+    }
+
+    /// The current task's pin and task; with nothing pinned the first of the queue is pinned.
+    pub fn show_current(&self, person: &Person) -> DbResult<(i64, Option<Stored>)> {
+        let pins = people::pins(self.db, person.id)?;
+        if let Some(pin) = pins.last()
+            && let Some(row) = pin.task
+            && let Some(stored) = tasks::by_row(self.db, row)?
+            && !stored.gone
+        {
+            return Ok((pin.id, Some(stored)));
+        }
+        let first = first_of_queue(self.db, person, None, self.now, &self.settings.weights)?;
+        let row = first.map(|(row, ..)| row);
+        let pin = match (pins.last(), row) {
+            (Some(pin), None) if pin.task.is_none() => pin.id,
+            _ => people::pin(self.db, person.id, row, self.now, None)?,
+        };
+        let stored = match row {
+            Some(row) => tasks::by_row(self.db, row)?,
+            None => None,
+        };
+        Ok((pin, stored))
+    }
+
+    pub fn show(&self, person: &Person) -> DbResult<Reply> {
+        let (pin, current) = self.show_current(person)?;
+        Ok(Reply {
+            words: match &current {
+                Some(stored) => self.card(stored, person)?,
+                None => self.empty(person)?,
+            },
+            parts: current
+                .iter()
+                .map(|stored| self.whole_card(stored, person))
+                .collect::<DbResult<_>>()?,
+            pin: Some(pin),
+            about: current.map(|stored| stored.row),
+            ..Reply::default()
+        })
+    }
+
+    pub fn card(&self, stored: &Stored, person: &Person) -> DbResult<Words> {
+        let weights = &self.settings.weights;
+        let points = points(self.db, stored, person, self.now, weights)?;
+        Ok(reply::card(&stored.task, &points, self.now, person.zone))
+    }
+
+    pub fn whole_card(&self, stored: &Stored, person: &Person) -> DbResult<Part> {
+        let weights = &self.settings.weights;
+        shown(self.db, stored, person, self.now, weights).map(Part::Card)
+    }
+
+    pub fn scored(&self, stored: Stored, person: &Person) -> DbResult<Scored> {
+        let weights = &self.settings.weights;
+        let points = points(self.db, &stored, person, self.now, weights)?;
+        Ok(Scored::from((stored.task, points)))
+    }
+
+    /// Makes the writes of a command durable, in one lane and in order (P3).
+    pub fn accept(
+        &self,
+        person: &Person,
+        context: &Context,
+        verb: &'static str,
+        writes: Vec<Write>,
+    ) -> Result<Handled, Stop> {
+        let command = self.command(person, context, verb)?;
+        let mut first = None;
+        for write in writes {
+            let id = self.ulid();
+            operations::add(
+                self.db,
+                command,
+                &id,
+                &lane(person, &write),
+                &write,
+                self.now,
+            )?;
+            first.get_or_insert(id);
+        }
+        self.db.wake(Wake::Operations);
+        Ok(Handled::Accepted {
+            command,
+            operation_id: first.unwrap_or_default(),
+        })
+    }
+
+    /// A request without a current task pins one and shows it. Repeated by a client that never got that answer, it must
+    /// not be carried out on a task that nobody has read about. Likewise an `undo` that found nothing must not, when it is
+    /// repeated, find what was done since.
+    pub fn remember_refusal(
+        &self,
+        person: &Person,
+        once: IdempotencyKey,
+        why: Refusal,
+        words: &Words,
+    ) -> DbResult<()> {
+        let report = Report {
+            state: ReportState::Refused(why),
+            ..local(words.clone(), None)
+        };
+        self.remember(person, once, "none", &report)
+    }
+
+    /// Keeps the answer to a request that asked nothing of a source, under its key.
+    pub fn remember(
+        &self,
+        person: &Person,
+        once: IdempotencyKey,
+        verb: &'static str,
+        report: &Report,
+    ) -> DbResult<()> {
+        let command = NewCommand {
+            person: person.id,
+            surface: Surface::Api,
+            verb,
+            typed_at: self.now,
+            once: Some((once.key, once.fingerprint)),
+        };
+        let command = operations::add_command(self.db, &command, self.now)?;
+        let json = tasks::json(report)?;
+        operations::report(self.db, command, &json, true, self.now)
+    }
+
+    pub fn settle(&self, command: i64, occasion: Occasion) -> DbResult<()> {
+        let weights = &self.settings.weights;
+        settle::settle(self.db, command, occasion, self.now, weights)
+    }
+
+    pub fn ulid(&self) -> String {
+        ulid::Ulid::from_datetime(self.now.into()).to_string()
+    }
+
+    /// A task that a command is about and that the mirror has.
+    pub fn known(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        context: &Context,
+    ) -> Result<Stored, Stop> {
+        let target = self.target(person, task, context)?;
+        Ok(target.stored.ok_or_else(|| {
+            let called = match target.key.github_parts() {
+                Some((_, number)) => format!("#{number}"),
+                None => target.key.as_str().to_owned(),
+            };
+            Rejection::UnknownTask(reply::not_mirrored(target.key.source(), &called))
+        })?)
+    }
+
+    /// Whoever acts on a task has not put it off any more.
+    pub fn end_snooze(&self, person: &Person, target: &Target) -> DbResult<()> {
+        match &target.stored {
+            Some(stored) => snoozes::set(self.db, person.id, stored.row, None),
+            None => Ok(()),
+        }
+    }
+
+    pub fn why_empty(&self, person: &Person) -> DbResult<EmptyQueue> {
+        let open = settle::open(self.db, person, self.now, &self.settings.weights)?;
+        why_empty(self.db, person, &open, self.settings.sources())
+    }
+
+    /// The same in words.
+    pub fn empty(&self, person: &Person) -> DbResult<Words> {
+        Ok(reply::empty(&self.why_empty(person)?))
+    }
+
+    pub fn mover<'a>(&'a self, person: &'a Person, command: i64, context: &Context) -> Mover<'a> {
+        Mover {
+            tx: self.db,
+            person,
+            command,
+            surface: context.surface,
+            now: self.now,
+            weights: &self.settings.weights,
+        }
+    }
+
+    /// A command that asks nothing of a source, or not yet.
+    pub fn command(&self, person: &Person, context: &Context, verb: &'static str) -> DbResult<i64> {
+        let command = NewCommand {
+            person: person.id,
+            surface: context.surface,
+            verb,
+            typed_at: context.at,
+            once: context
+                .once
+                .clone()
+                .map(|once| (once.key, once.fingerprint)),
+        };
+        let command = operations::add_command(self.db, &command, self.now)?;
+        operations::came_by(self.db, command, context.via)?;
+        Ok(command)
+    }
+
+    /// A command that had its whole effect in here.
+    pub fn settled(
+        &self,
+        person: &Person,
+        command: i64,
+        report: Report,
+        pin: Option<i64>,
+        about: Option<i64>,
+    ) -> Result<Handled, Stop> {
+        let json = tasks::json(&report)?;
+        operations::report(self.db, command, &json, true, self.now)?;
+        let snoozed = effects::of(self.db, person.id, command)?.and_then(|doing| doing.snoozed);
+        let change = snoozed.as_ref().map(|snoozed| Change {
+            before: snoozed.before.map(rfc3339),
+            after: Some(rfc3339(snoozed.until)),
+            text: None,
+        });
+        if let Some(row) = operations::command(self.db, command)? {
+            let change = (change.unwrap_or_default(), false);
+            record(self.db, &row, &report, change, about, self.now)?;
+        }
+        let said = Reply {
+            words: report.words(),
+            parts: parts(
+                self.db,
+                &report,
+                snoozed.map(|_| command),
+                person,
+                self.now,
+                &self.settings.weights,
+            )?,
+            pin,
+            about,
+            command: Some(command),
+            ..Reply::default()
+        };
+        Ok(Handled::Settled {
+            reply: said,
+            report: Box::new(report),
+        })
+    }
+}
+
+/// Why nothing of these sources is offered to a person who has these tasks open.
+pub fn why_empty(
+    connection: &Db,
+    person: &Person,
+    open: &Open,
+    sources: impl Iterator<Item = Source>,
+) -> DbResult<EmptyQueue> {
+    let (mut unread, mut unlinked, mut linked) = (Vec::new(), Vec::new(), false);
+    for source in sources {
+        if tasks::synced_at(connection, source)?.is_none() {
+            unread.push(source);
+        }
+        match person.alone || person.account(source).is_some() {
+            true => linked = true,
+            false => unlinked.push(source),
+        }
+    }
+    let (blocked, snoozed) = (open.blocked.len(), open.snoozed.len());
+    Ok(match (unread.is_empty(), linked) {
+        (false, _) => EmptyQueue::NotRead(unread),
+        (true, false) if !unlinked.is_empty() => EmptyQueue::NotLinked(unlinked),
+        _ if blocked + snoozed > 0 => EmptyQueue::HeldBack { blocked, snoozed },
+        _ if person.alone => EmptyQueue::Done,
+        _ => EmptyQueue::NothingAssigned(unlinked),
+    })
+}
+
+/// The report of a command that asks nothing of a source.
+pub fn local(message: Words, task: Option<&Task>) -> Report {
+    Report {
+        state: ReportState::Done,
+        message,
+        task: task.map(Brief::from),
+        current_state: task.map(|task| task.source_status.clone()),
+        conflict: false,
+        completed: false,
+        operation_id: None,
+        next: None,
+        emptied: false,
+    }
+}
+
+/// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.
+pub fn lane(person: &Person, write: &Write) -> String {
+    match (write, write.task()) {
+        (_, Some(task)) => format!("{}/{}:{}", person.id.0, task.source(), task.as_str()),
+        (Write::Create(new), None) => match &new.place {
+            Place::List(list) => format!("{}/new/clickup:{list}", person.id.0),
+            Place::Repo(repo) => format!("{}/new/github:{repo}", person.id.0),
+        },
+        (write, None) => format!("{}/new/{}", person.id.0, write.source()),
+    }
+}
+
+pub fn fits(text: &str) -> Result<(), Rejection> {
+    match text.chars().count() {
+        length if length > TEXT_MAX => Err(Rejection::Unfit(reply::text_too_long(length))),
+        _ => Ok(()),
+    }
+}
+
+pub fn not_configured(source: Source) -> Rejection {
+    Rejection::Unfit(reply::not_connected(source))
+}
+
+/// A time as the log keeps it.
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The newest report of a command.
+pub fn report_of(command: &operations::CommandRow) -> Option<Report> {
+    serde_json::from_str(command.report.as_deref()?).ok()
+}

@@ -1,0 +1,335 @@
+//! A message that was heard, answered: where, by which kind of post, and what becomes of what was pressed.
+
+use super::gestures::is_overheard;
+use super::strangers::Strangers;
+use super::{Gesture, Heard, Receipts, person_of};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply};
+use crate::domain::card::{Part, Press, is_card_alone, undo_button};
+use crate::domain::command::{Command, CommandRef};
+use crate::domain::form::with_what_was_filled_in;
+use crate::domain::log::Via;
+use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::reply::{self, Words};
+use crate::domain::sign;
+use crate::store::messages::{self, Draft};
+use crate::store::operations::Surface;
+use crate::store::reactions::{self, NewReaction};
+use crate::store::{Db, DbResult, Wake, people, slack_events, tasks};
+
+impl CommandTx<'_> {
+    /// Answers a kept message; the id of the command if it made one.
+    pub(super) fn answer_message(
+        &self,
+        strangers: &Strangers,
+        heard: &Heard,
+        member: &Member,
+        asked: Result<Command, Rejection>,
+    ) -> DbResult<Option<i64>> {
+        let mut person = person_of(self.db, member)?;
+        let mut creates = false;
+        if is_overheard(heard) && (person.is_none() || asked.is_err()) {
+            tracing::debug!(
+                person = member.id,
+                "not acted on: whoever did that in a channel may not act"
+            );
+            return Ok(None);
+        }
+        let receipts = match &person {
+            Some(person) => people::receipts(self.db, person.id)?,
+            None => None,
+        };
+        let reactions_too = receipts.unwrap_or(self.settings.receipts) == Receipts::Reactions;
+        let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
+        let done = match (&mut person, asked) {
+            (_, Err(rejection)) => Err(rejection.into()),
+            (None, Ok(_)) => {
+                strangers.tell_of(self, member)?;
+                let words = Words::new().text(NotAllowed::Unknown.to_string());
+                Err(Rejection::Unfit(words).into())
+            }
+            (Some(person), Ok(command)) => {
+                creates = matches!(command, Command::Create(_));
+                if let Some(zone) = member.zone
+                    && zone != person.zone
+                {
+                    people::moved_to_zone(self.db, person.id, zone)?;
+                    self.db.wake(Wake::Rhythms);
+                    person.zone = zone;
+                }
+                if heard.direct && people::spoke_in(self.db, person.id, &heard.channel)? {
+                    // Whoever can be told has a briefing, if bot.toml gives one to everybody.
+                    self.db.wake(Wake::Rhythms);
+                }
+                let under = under(self.db, heard)?;
+                let context = Context {
+                    surface: Surface::Slack,
+                    via: via(heard),
+                    at: heard.said_at,
+                    under,
+                    once: None,
+                    // A form says what it says: where it was opened counted when it was laid out.
+                    channel: match &heard.gesture {
+                        Gesture::Submitted { .. } => None,
+                        _ => Some(heard.channel.clone()),
+                    },
+                    from: match &heard.gesture {
+                        Gesture::Submitted { filled, .. } => filled.origin().cloned(),
+                        _ => None,
+                    },
+                    email: Some(member.email.is_some()),
+                };
+                self.do_it(person, command, &context)
+            }
+        };
+        let (command, said) = match done {
+            Ok(Handled::Accepted { command, .. }) => (Some(command), None),
+            Ok(Handled::Replied(said) | Handled::Settled { reply: said, .. }) => (None, Some(said)),
+            Err(stop) => {
+                let mut said = self.turn_down(person.as_ref(), stop.rejection()?)?;
+                said.words = with_what_was_filled_in(said.words, heard.gesture.filled());
+                (None, Some(said))
+            }
+        };
+        let refused = command.is_none() && said.as_ref().is_some_and(|said| said.refused);
+        let pressed = self.pressed_alone(heard)?;
+        let replaces = !refused && self.replaces_what_was_pressed(heard, pressed.as_ref())?;
+        if let Some(pressed) = pressed.as_ref().filter(|one| one.stays && !replaces) {
+            self.bring_up_to_date(heard, pressed, person.as_ref(), refused)?;
+        }
+        let said = said.unwrap_or_default();
+        let place = self.place(heard)?;
+        self.db.wake(Wake::Homes);
+        if is_own && (command.is_some() && (alone || reactions_too) || refused && reactions_too) {
+            let new = NewReaction {
+                channel: heard.channel.clone(),
+                ts: heard.ts.clone(),
+                thread: place.thread.clone(),
+                person: person.as_ref().map(|person| person.id),
+                command,
+                alone,
+                refusals: reactions_too,
+                wanted: refused.then_some(sign::REFUSED),
+            };
+            reactions::add(self.db, &new, self.now)?;
+            self.db.wake(Wake::Reactions);
+        }
+        if alone && command.is_some() {
+            return Ok(command);
+        }
+        let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            in_channel: place.public && creates,
+            asked_by: Some(heard.user.clone()),
+            replaces,
+            instead_of: pressed.filter(|_| replaces).map(|one| one.uid),
+            whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
+            reply_url: place.reply_url,
+            person: person.map(|person| person.id),
+            command: command.or(said.command),
+            pin: said.pin,
+            list: said.list,
+            about: said.about,
+            words: command.is_none().then_some(said.words),
+            parts: said.parts,
+        };
+        self.post(&draft)?;
+        Ok(command)
+    }
+
+    /// What was pressed, if only its person sees it and it is known.
+    fn pressed_alone(&self, heard: &Heard) -> DbResult<Option<messages::Pressed>> {
+        match &heard.gesture {
+            Gesture::PressedAlone { of: Some(uid), .. } => {
+                messages::whispered(self.db, uid, &heard.user)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
+    /// cannot change it, goes with what it took back; and a card that is all that stands there, with what was to be done
+    /// about it. In a list, or under an outcome that can be undone, the rest is still wanted.
+    fn replaces_what_was_pressed(
+        &self,
+        heard: &Heard,
+        pressed: Option<&messages::Pressed>,
+    ) -> DbResult<bool> {
+        let Gesture::PressedAlone { press, .. } = &heard.gesture else {
+            return Ok(false);
+        };
+        Ok(match press {
+            Press::Undo(_) => true,
+            Press::Done(task) | Press::Next(task) | Press::Snooze(task) => {
+                match (pressed, self.pressed_task(&task.named())?) {
+                    (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),
+                    _ => false,
+                }
+            }
+            _ => false,
+        })
+    }
+
+    /// What was pressed stays, and can be changed by the address that came with it: its cards say what is true now and
+    /// follow what becomes of them. An Undo that can undo nothing goes.
+    fn bring_up_to_date(
+        &self,
+        heard: &Heard,
+        pressed: &messages::Pressed,
+        person: Option<&Person>,
+        refused: bool,
+    ) -> DbResult<()> {
+        let Gesture::PressedAlone {
+            press, reply_url, ..
+        } = &heard.gesture
+        else {
+            return Ok(());
+        };
+        messages::addressed(self.db, pressed.id, reply_url, self.now)?;
+        let zone = person.map_or(chrono_tz::Tz::UTC, |person| person.zone);
+        let mut parts = pressed.parts.clone();
+        for part in &mut parts {
+            if let Part::Card(card) = part
+                && let Some(stored) = tasks::by_row(self.db, card.task)?
+            {
+                let gone = stored.gone || stored.away;
+                *card = card.again(&stored.task, gone, self.now, zone);
+            }
+        }
+        if let (Press::Undo(CommandRef::Uid(command)), true) = (press, refused) {
+            parts.retain(|part| *part != undo_button(command));
+        }
+        if parts != pressed.parts {
+            messages::redraw(self.db, pressed.id, &parts)?;
+            self.db.wake(Wake::Messages);
+        }
+        Ok(())
+    }
+
+    /// Says that something is not acted on, where it would have been answered. What was done among people in a channel,
+    /// or is no question at all, is not spoken of.
+    pub(super) fn turn_away(&self, heard: &Heard, why: Words) -> DbResult<()> {
+        if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
+            return Ok(());
+        }
+        let place = self.place(heard)?;
+        let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            whisper_to: place.reply_url.is_some().then(|| heard.user.clone()),
+            reply_url: place.reply_url,
+            words: Some(with_what_was_filled_in(
+                reply::refusal(why),
+                heard.gesture.filled(),
+            )),
+            ..Draft::default()
+        };
+        self.post(&draft)
+    }
+
+    /// Says something besides the answer, where that stands. Where nobody was answered, for it was said among people in a
+    /// channel, nothing is said.
+    pub(super) fn say_besides(&self, heard: &Heard, words: Words, answered: bool) -> DbResult<()> {
+        if is_overheard(heard) && !answered {
+            return Ok(());
+        }
+        let place = self.place(heard)?;
+        let draft = Draft {
+            channel: place.channel,
+            thread: place.thread,
+            asked_by: Some(heard.user.clone()),
+            words: Some(words),
+            ..Draft::default()
+        };
+        self.post(&draft)
+    }
+
+    /// Has a message posted.
+    pub(super) fn post(&self, draft: &Draft) -> DbResult<()> {
+        messages::add(self.db, draft, &self.ulid(), self.now)?;
+        self.db.wake(Wake::Messages);
+        Ok(())
+    }
+
+    /// Has the operators told, each in their DM.
+    pub(super) fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
+        let operators = self.settings.operators.iter();
+        for operator in operators.filter(|id| but != Some(id.as_str())) {
+            self.post(&Draft {
+                channel: slack_events::dm_of(self.db, operator)?,
+                words: Some(words.clone()),
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
+    fn turn_down(&self, person: Option<&Person>, why: Rejection) -> DbResult<Reply> {
+        let shows_current = matches!(why, Rejection::NoCurrent(_));
+        let mut said = Reply {
+            words: reply::refusal(why.words()),
+            refused: true,
+            ..Reply::default()
+        };
+        if let Some(person) = person.filter(|_| shows_current)
+            && let Some(pin) = people::pins(self.db, person.id)?.last()
+        {
+            said.pin = Some(pin.id);
+            said.about = pin.task;
+            if let Some(row) = pin.task
+                && let Some(stored) = tasks::by_row(self.db, row)?
+            {
+                let lead = reply::refusal(reply::no_current(Words::new()));
+                said.parts = vec![Part::Text(lead), self.whole_card(&stored, person)?];
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// The task of the message under which something was context.
+pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<i64>> {
+    let Some(root) = &heard.thread else {
+        return Ok(None);
+    };
+    let answered = messages::first_about(connection, &heard.channel, root)?;
+    // In a channel the thread's root is a person's; what we answered it is about the task.
+    if !heard.direct {
+        return Ok(answered);
+    }
+    let stood = messages::standing_at(connection, &heard.channel, &heard.user, root)?;
+    Ok(stood.and_then(|stood| stood.task).or(answered))
+}
+
+/// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the whole
+/// answer if all goes well.
+fn told_by_reaction(
+    heard: &Heard,
+    asked: &Result<Command, Rejection>,
+    reactions_too: bool,
+) -> (bool, bool) {
+    let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
+    let needs_no_words = match asked {
+        Ok(Command::Reply(_)) => true,
+        Ok(Command::Comment { .. }) => reactions_too,
+        _ => false,
+    };
+    (is_own, is_own && needs_no_words)
+}
+
+/// By which way something was asked for in Slack.
+fn via(heard: &Heard) -> Via {
+    match &heard.gesture {
+        Gesture::Said | Gesture::Replied | Gesture::InUnknownThread | Gesture::OpenedHome => {
+            match heard.direct {
+                true => Via::Dm,
+                false => Via::Channel,
+            }
+        }
+        Gesture::Slash { .. } => Via::Slash,
+        Gesture::Pressed(_) | Gesture::PressedAlone { .. } => Via::Button,
+        Gesture::Submitted { .. } => Via::Form,
+        Gesture::Signed { .. } | Gesture::SignedOutcome => Via::Reaction,
+    }
+}
