@@ -495,7 +495,7 @@ impl CommandTx<'_> {
     }
 
     fn status(&self, person: &Person) -> DbResult<Reply> {
-        let (mut sources, queued) = health_of_sources(self.db, &self.settings)?;
+        let (mut sources, queued) = health_of_sources(self.db, self.settings)?;
         let health = lock(self.health);
         health.add_errors(&mut sources);
         let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
