@@ -1,6 +1,6 @@
 //! The only decision about sending a write, or the reversal of one (P2, P5).
 //!
-//! Each source knows which request a write needs. This module decides what follows from the response.
+//! Each source knows which request a write needs. This module decides the next step.
 
 use std::time::Duration;
 

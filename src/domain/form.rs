@@ -52,7 +52,7 @@ pub enum Field {
     Assignee,
 }
 
-/// A person whom a form offers as assignee.
+/// A person that a form offers as assignee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignable {
     /// Their handle, valid in every store ([`Person::handle`](super::person::Person::handle)).

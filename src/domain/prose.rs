@@ -344,7 +344,7 @@ fn push_words(text: &str, words: &mut String) {
     words.extend(text.chars().filter(|c| !is_sign(*c)));
 }
 
-/// A person whom a text may address.
+/// A person that a text may address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addressee {
     /// The names that may stand after the `@`, in any case: a name, a Slack id.

@@ -1,7 +1,7 @@
-//! What a Slack message holds besides its text: forwarded messages, alerts, files, blocks (contract slack, additions).
-//! Pure.
+//! The content of a Slack message besides its text: forwarded messages, alerts, files, blocks (contract slack,
+//! additions). Pure.
 //!
-//! `gate` asks here what goes along with a command, `forms` what people see of a message that a task is to be made from.
+//! `gate` reads the additions to a command here, `forms` the visible text of a message that becomes a task.
 
 use std::borrow::Cow;
 
@@ -15,12 +15,12 @@ use crate::domain::mention::quiet;
 
 /// The fallback of a message that has none.
 const NO_FALLBACK: &str = "[no preview available]";
-/// The mode of a file that Slack made of a long text, and those of files that are not there any more.
+/// The mode of a file that Slack made of a long text, and those of files that no longer exist.
 const SNIPPET: &str = "snippet";
 const NOT_THERE: [&str; 2] = ["tombstone", "hidden_by_limit"];
 
-/// What goes along with a command. A link that somebody pasted and Slack unfolded does not. Those whom it mentions stay
-/// ids, as in the command itself.
+/// The additions to a command. Pasted links that Slack unfurled do not count. Mentioned people stay ids, as in the
+/// command itself.
 pub fn along_with(event: &Event) -> Attached {
     let mut attached = Attached::default();
     let shared = event.attachments.iter().filter(|one| is_shared(one));
@@ -59,11 +59,11 @@ fn add_files(attached: &mut Attached, files: &[File]) {
     }
 }
 
-/// What people see of a message, as plain text, with the addresses of what is attached to it.
+/// The visible text of a message, as plain text, with the URLs of its attachments.
 pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> String {
     let wire = with_emoji(message.text.as_deref().unwrap_or_default(), &message.blocks);
     let drawn = block_lines(&message.blocks, name_of);
-    // What an app draws stands in place of its text; what a person types is drawn as their text.
+    // Blocks of an app replace its text; those of a person repeat it.
     let is_drawn = each(Some(&message.blocks)).any(|block| kind(block) != "rich_text");
     let text = match (is_drawn || wire.trim().is_empty()) && !drawn.is_empty() {
         true => drawn.join("\n"),
@@ -71,7 +71,7 @@ pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> Strin
     };
     let mut lines = vec![text];
     for one in &message.attachments {
-        // The page of an address that stands in the text already.
+        // The preview of a URL that is in the text already.
         let is_unfolded = !is_shared(one)
             && (one.original_url.is_some()
                 || one.from_url.is_some()
@@ -91,7 +91,7 @@ pub fn seen(message: &Event, name_of: &impl Fn(&str) -> Option<String>) -> Strin
     lines.join("\n")
 }
 
-/// What people see of an attachment.
+/// The visible text of an attachment.
 fn seen_in(one: &Attachment, name_of: &impl Fn(&str) -> Option<String>) -> Vec<String> {
     let plain = |wire: &Option<String>| wire.as_deref().map(|wire| unescape(wire, name_of));
     let mut lines: Vec<String> = [&one.pretext, &one.title, &one.title_link, &one.text]
@@ -243,7 +243,7 @@ fn is_shared(one: &Attachment) -> bool {
     one.is_share == Some(true)
 }
 
-/// A file of Slack's has an id; one that was deleted, or is hidden by the plan, has one of those modes.
+/// Whether a file exists: it has an id, and no mode of a deleted file or one that the plan hides.
 fn is_there(file: &File) -> bool {
     let mode = file.mode.as_deref();
     file.id.is_some() && mode.is_none_or(|mode| !NOT_THERE.contains(&mode))

@@ -1,16 +1,15 @@
 //! [`Words`] → the text of a Slack message (mrkdwn; contract slack 2.2, 3.3).
 //!
-//! `post` sends what is made here. Titles come from strangers: nothing in them can mention anybody, open a link, or
-//! close ours.
+//! `post` sends the result. Titles come from strangers: they must not mention people, open a link, or close ours.
 
 use std::borrow::Cow;
 
 use super::text::escape;
 use crate::domain::reply::{Span, Words};
 
-/// The longest text that `chat.update` takes, so that every message can be brought up to date (contract slack 3.3).
+/// The longest text that `chat.update` accepts, so that every message can be updated (contract slack 3.3).
 const TEXT_MAX: usize = 4_000;
-/// The longest title that is shown whole: of a longer one, whoever wants to read it opens it.
+/// The longest title that is shown whole. A longer one can be read by opening the task.
 const TITLE_MAX: usize = 200;
 
 /// The wire text of a message: at most 4,000 characters.
@@ -18,7 +17,7 @@ pub fn mrkdwn(words: &Words) -> String {
     mrkdwn_within(words, TEXT_MAX)
 }
 
-/// The wire text of some words: at most so many characters, cut between characters, never inside a link or an entity.
+/// The wire text of some words, cut after at most `most` characters, never inside a link or an entity.
 pub fn mrkdwn_within(words: &Words, most: usize) -> String {
     let whole: String = words.spans().iter().map(rendered).collect();
     if length(&whole) <= most {
@@ -54,7 +53,7 @@ fn rendered(span: &Span) -> String {
             None => escape(&unmarked(text)),
         },
         Span::Struck { text, url } => {
-            // Slack strikes what stands between two tildes of one line.
+            // Slack strikes through text between two tildes of one line.
             let text = one_line(text).replace('~', "∼");
             let link = Span::Link {
                 text,
@@ -62,7 +61,7 @@ fn rendered(span: &Span) -> String {
             };
             format!("~{}~", rendered(&link))
         }
-        // Slack shows it in the reader's own time zone and habit.
+        // Slack shows it in the reader's own time zone and format.
         Span::Time { at, text, day } => {
             let text = escape(&label(text));
             let shown = match day {
@@ -72,18 +71,18 @@ fn rendered(span: &Span) -> String {
             format!("<!date^{}^{shown}|{text}>", at.timestamp())
         }
         Span::Code(text) if text.trim().is_empty() => escape(text),
-        // A code span ends at the first backtick or line end, and Slack knows no escape for either.
+        // A code span ends at the first backtick or line end, and Slack has no escape for either.
         Span::Code(text) => format!("`{}`", escape(&one_line(text).replace('`', "'"))),
     }
 }
 
-/// Somebody's text without marks that Slack would take for its own: ``` in one title would make code of all that follows.
-/// Slack knows no escape for them, so that what would mark something is a letter that looks alike; inside of a word and
-/// between spaces nothing is marked.
+/// A person's text without Slack's markup: ``` in one title would turn all later text into code. Slack has no escape
+/// for its signs, so those that would mark something are replaced by similar characters. Inside a word and between
+/// spaces they mark nothing.
 fn unmarked(text: &str) -> String {
     let mut before = ' ';
     let mut shown = String::with_capacity(text.len());
-    // Nothing of it turns around what stands behind it.
+    // Bidirectional controls would reverse the text after them.
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut rest = text.chars().filter(|&c| !turns(c)).peekable();
     while let Some(c) = rest.next() {
@@ -102,7 +101,7 @@ fn unmarked(text: &str) -> String {
     shown
 }
 
-/// A link's text: the first `|` ends the address, and a line end would break the link.
+/// A link's text: the first `|` ends the URL, and a line end would break the link.
 fn label(text: &str) -> String {
     let text = unmarked(&one_line(text)).replace('|', "¦");
     if text.trim().is_empty() {
@@ -118,7 +117,7 @@ fn one_line(text: &str) -> String {
     text.replace(['\r', '\n', '\u{2028}', '\u{2029}'], " ")
 }
 
-/// An address that can stand in `<…|…>`; `None` for what is no web address, such as `!channel`, which would ping.
+/// A URL that is valid in `<…|…>`; `None` if it is no web address, such as `!channel`, which would ping.
 fn address(url: &str) -> Option<String> {
     let url = url.trim();
     let web = ["https://", "http://"].into_iter().any(|scheme| {
@@ -140,7 +139,7 @@ fn address(url: &str) -> Option<String> {
     })
 }
 
-/// Slack's servers may count UTF-16 units: never fewer than characters, so that the limit holds either way.
+/// The length in UTF-16 units, in case Slack's servers count those. It is never less than the characters.
 fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -246,7 +245,7 @@ mod tests {
             mrkdwn(&words),
             format!("{shown} `done` <https://x.y/1|{shown}>{shown}")
         );
-        // In the API and on the command line they are what they are.
+        // The API and the command line show them unchanged.
         assert_eq!(words.plain(), format!("{title} `done` {title}{title}"));
     }
 

@@ -1,7 +1,7 @@
 //! [`Part`]s of a message → Block Kit (contract slack 3.3).
 //!
-//! `post` sends what is made here, beside the text that says the same. Whatever a title or a description holds, what
-//! comes out is within Slack's limits.
+//! `post` sends the result, beside the text with the same content. The result is always within Slack's limits, for any
+//! title or description.
 
 use slack_morphism::prelude::{
     SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement,
@@ -17,28 +17,28 @@ use crate::domain::reply::Words;
 
 /// Blocks of one message.
 const BLOCKS_MAX: usize = 50;
-/// Of a section's text, and of a context's element.
+/// Characters of a section's text, and of a context's element.
 const SECTION_MAX: usize = 3_000;
 /// Buttons of one row.
 const BUTTONS_MAX: usize = 25;
-/// Of a heading.
+/// Characters of a heading.
 const HEADING_MAX: usize = 150;
-/// Of the text on a button.
+/// Characters of the text on a button.
 const LABEL_MAX: usize = 75;
-/// Of what stands in a field that is empty.
+/// Characters of the placeholder in an empty field.
 const PLACEHOLDER_MAX: usize = 150;
-/// Of the name of a button, by which it comes back.
+/// Characters of a button's `action_id`.
 const ACTION_ID_MAX: usize = 255;
-/// Of the address that a button opens.
+/// Characters of the URL that a button opens.
 const URL_MAX: usize = 3_000;
 
-/// The blocks of a message; nothing for one that is only text. Parts that have no room are left out from the end, where
-/// the text still says them.
+/// The blocks of a message; empty if it is only text. Parts without room are left out from the end; the text still has
+/// them.
 pub fn layout(parts: &[Part]) -> Vec<SlackBlock> {
     layout_within(parts, BLOCKS_MAX)
 }
 
-/// The same for what takes more, or fewer, blocks than a message.
+/// The same, within a limit other than that of a message.
 pub fn layout_within(parts: &[Part], most: usize) -> Vec<SlackBlock> {
     let mut blocks = Vec::new();
     for part in parts {
@@ -71,7 +71,7 @@ fn section(words: &Words) -> SlackSectionBlock {
     }))
 }
 
-/// Links and mentions are written out by us: Slack is not to find more of them in people's text.
+/// Disables Slack's own search for links and mentions in people's text, since we write ours out.
 fn markdown(text: String) -> SlackBlockText {
     SlackBlockText::MarkDown(verbatim(text))
 }
@@ -176,7 +176,7 @@ fn button(button: &Button) -> SlackBlockButtonElement {
     }
 }
 
-/// An address that a button may open; a scheme that is not the web's is none.
+/// A URL that a button may open; only web schemes are valid.
 fn address(url: &str) -> Option<url::Url> {
     let url = url::Url::parse(url).ok()?;
     let fits = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= URL_MAX;

@@ -1,6 +1,6 @@
-//! What was said in DMs and never arrived: while no link was open for longer than Slack repeats events (contract slack
-//! 1.6), or while one was, for Slack has lost events then too. It is read from the DMs' history. Young commands go the way
-//! of every message; older ones are listed and asked about. `compare` says which DM is read when.
+//! Recovery of DM messages that never arrived. No link was open for longer than Slack repeats events (contract slack
+//! 1.6), or Slack lost events while one was. They are read from the DMs' history. Recent commands are processed like
+//! any message; older ones are listed for confirmation. `compare` decides which DM is read when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,23 +23,23 @@ use crate::desk::{Desk, Heard, SlackHealth, StoreTrouble};
 use crate::domain::set_aside::Work;
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
-/// A command that is older than this is not acted on without asking.
+/// The age beyond which a command is not processed without asking.
 const STILL_MEANT: chrono::Duration = chrono::Duration::minutes(10);
-/// A history is read again from so long before the newest message that it was compared up to.
+/// How far before the last compared message a history is read again.
 const OVERLAP: chrono::Duration = chrono::Duration::minutes(1);
-/// Where a DM was never compared, its history is read from so long before the last message that was heard there.
+/// How far before the last received message the history of a never compared DM is read.
 const LOOK_BACK: chrono::Duration = chrono::Duration::hours(1);
-/// No history is read further back.
+/// The furthest back that a history is read.
 const AT_MOST: chrono::Duration = chrono::Duration::hours(24);
-/// After a message was found missing, all DMs are compared, but not more often than this.
+/// The minimum time between comparisons of all DMs because a message was found missing.
 const SWEEP_PAUSE: Duration = Duration::from_secs(600);
-/// When it is looked again for a DM whose history is set aside for now.
+/// The wait before a DM whose history is set aside is tried again.
 const RESTS_AGAIN: Duration = Duration::from_secs(60);
 
-/// Whether the time without a link was long enough for events to be lost.
+/// Detects outages of the link that are long enough for lost events.
 pub struct Outage {
     longer_than: Duration,
-    /// What was heard last in each DM before the first link: what comes over it must not hide what was missed.
+    /// The last received message of each DM before the first link. Messages over that link must not hide earlier gaps.
     before: BTreeMap<String, DateTime<Utc>>,
     state: Mutex<Link>,
     over: Notify,
@@ -47,7 +47,7 @@ pub struct Outage {
 
 #[derive(Debug, Clone, Copy)]
 enum Link {
-    /// Since the start: how long nobody was connected before is not known.
+    /// Not since the start: the length of the outage before is unknown.
     Never,
     Up,
     Down(Instant),
@@ -63,19 +63,19 @@ impl Outage {
         }
     }
 
-    /// The store took nothing since then, and does again: what Slack delivered meanwhile was not kept.
+    /// Reports that the store refused writes since then and accepts them again. Messages of that time were not stored.
     pub fn nothing_was_kept_since(&self, since: Instant) {
         if since.elapsed() > self.longer_than {
             self.over.notify_one();
         }
     }
 
-    /// Slack has left out events, and says so.
+    /// Slack reported that it left out events.
     pub fn events_are_left_out(&self) {
         self.over.notify_one();
     }
 
-    /// The link is up or not; a long outage that ends here is worth a look.
+    /// Reports whether the link is up. The end of a long outage triggers a comparison.
     pub fn now(&self, health: &SlackHealth, at: Instant) {
         let mut state = lock(&self.state);
         let connected = *health == SlackHealth::Connected;
@@ -105,19 +105,19 @@ pub struct CatchUp {
     pub web: Web,
     pub own: Own,
     pub clock: Clock,
-    /// When the daemon did.
+    /// The start of the daemon.
     pub started: DateTime<Utc>,
     pub timings: Arc<Timings>,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    /// Acted on.
+    /// Messages that are processed.
     kept: usize,
-    /// Asked about.
+    /// Messages that need confirmation.
     asked: usize,
-    /// Some were too young to be missing.
+    /// Whether some were too recent to count as missing.
     young: bool,
 }
 
@@ -125,7 +125,7 @@ struct Found {
 pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), SlackError> {
     let (failures, mut backoff) = (LogThrottle::new(), catch_up.backoff());
     let mut swept: Option<Instant> = None;
-    // When the DMs are listed in which nobody was heard yet.
+    // When the DMs without any received message are listed.
     let mut list_at: Option<Instant> = None;
     let mut lacks_scope = false;
     // DMs whose history ended the process twice: they are left alone for a while.
@@ -226,7 +226,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
             }
             Err(error) => error,
         };
-        // The limit, the token and the store are the same for all DMs; what else fails may fail for this one alone.
+        // The limit, the token and the store are the same for all DMs; other failures may affect this one alone.
         let (wait, of_all) = match &error {
             Failed::Web(WebError::Limited { after, .. }) => {
                 (after.unwrap_or_else(|| backoff.next()), true)
@@ -236,7 +236,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
             Failed::Web(WebError::NotTaken { .. } | WebError::Unknown { .. }) => {
                 (backoff.next(), false)
             }
-            // No, and no again: there is no history to compare with.
+            // A final refusal: there is no history to compare with.
             Failed::Web(WebError::Refused { .. }) => {
                 tracing::warn!(channel, "the history of {channel} is not read: {error}");
                 catch_up.compare.compared(&channel, false, now);
@@ -259,16 +259,16 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
     }
 }
 
-/// What is done next.
+/// The next step.
 enum Next {
     /// All DMs are due.
     All,
-    /// The DMs are listed in which nobody was heard yet.
+    /// List the DMs without any received message.
     Unheard,
     Dm(Look),
 }
 
-/// Why a DM was not compared.
+/// The reason why a DM was not compared.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error(transparent)]
@@ -278,7 +278,7 @@ enum Failed {
 }
 
 impl Found {
-    /// Says what Slack did not deliver.
+    /// Logs and counts the messages that Slack did not deliver.
     fn is_said(&self, channel: &str) {
         let Found { kept, asked, .. } = self;
         for (result, count) in [("acted_on", *kept), ("asked_about", *asked)] {
@@ -301,7 +301,7 @@ impl CatchUp {
         Backoff::new(self.timings.retry_first, self.timings.retry_max)
     }
 
-    /// The next DM that is due, or the listing if it is. Neither waits for the other for long.
+    /// The next DM that is due, or the listing if it is. Neither delays the other for long.
     async fn next(&self, list_at: Option<Instant>) -> Next {
         let listing = async {
             match list_at {
@@ -315,8 +315,7 @@ impl CatchUp {
         }
     }
 
-    /// Every DM of the app's that the store does not know is due as well. Somebody may have written there for the first
-    /// time.
+    /// Makes every DM of the app that is not in the store due as well, since it may hold a person's first message.
     async fn unheard(&self) -> Result<(), Failed> {
         let listed = self.web.dms().await?;
         let known = self.desk.dms().await?;
@@ -328,7 +327,7 @@ impl CatchUp {
         Ok(())
     }
 
-    /// Every DM is due, those with the newest messages first.
+    /// Makes every DM due, those with the newest messages first.
     async fn all(&self) -> Result<(), StoreTrouble> {
         if let Err(trouble) = self.desk.slack_begins(self.started).await {
             tracing::debug!("since when the store is Slack's is not written down yet: {trouble}");
@@ -344,14 +343,14 @@ impl CatchUp {
         Ok(())
     }
 
-    /// From when on a DM's history is read.
+    /// The time from which a DM's history is read.
     async fn since(&self, channel: &str) -> Result<DateTime<Utc>, StoreTrouble> {
         let known = self.desk.compared_up_to(channel).await?;
         let since = match (known.up_to, self.outage.before.get(channel)) {
             (Some(up_to), _) => Some(up_to - OVERLAP),
-            // What came over the link must not hide what was missed before.
+            // Messages over the new link must not hide earlier gaps.
             (None, Some(last)) => Some(*last - LOOK_BACK),
-            // What was said before this store was Slack's is none of its business.
+            // Messages from before this store was connected to Slack do not count.
             (None, None) => {
                 let begins = [known.first_heard, known.since].into_iter().flatten();
                 Some(begins.fold(self.started, |first, one| first.min(one)))
@@ -361,7 +360,7 @@ impl CatchUp {
         Ok(since.map_or(floor, |since| since.max(floor)))
     }
 
-    /// Reads the history of a DM, and acts on or asks about what is missing. That it begins is committed before.
+    /// Reads the history of a DM, and processes or lists the missing messages. Its start is committed before.
     async fn compare(&self, look: &Look) -> Result<Found, Failed> {
         let work = Work::History(look.channel.clone());
         let begun = self.desk.begin(&work).await?;
@@ -383,13 +382,13 @@ impl CatchUp {
         let (mut old, mut up_to) = (Vec::new(), newest);
         for (heard, raw) in missing {
             let age = now - heard.said_at;
-            // It may still be on its way; and what follows is younger still.
+            // It may still be on its way, and the following ones are more recent.
             if age < self.in_flight_for() {
                 found.young = true;
                 up_to = Some(heard.said_at - chrono::Duration::microseconds(1));
                 break;
             }
-            // Nobody knows what it said when it was sent.
+            // The original text of an edited message is unknown.
             if age > STILL_MEANT || raw.edited {
                 old.push((heard, raw.text));
             } else {
@@ -413,7 +412,7 @@ impl CatchUp {
         chrono::Duration::from_std(limit).unwrap_or(OVERLAP)
     }
 
-    /// A message of the history as the event that it would have been.
+    /// A message of the history, converted to the event that was lost.
     fn heard(&self, channel: &str, mut message: Value) -> Option<(Heard, Raw)> {
         let event = message.as_object_mut()?;
         let edited = event.contains_key("edited");
@@ -427,15 +426,15 @@ impl CatchUp {
     }
 }
 
-/// A message of the history, as it is kept.
+/// A message of the history, as it is stored.
 #[derive(Debug, Clone)]
 pub struct Raw {
     pub text: String,
-    /// It was changed since it was sent.
+    /// Whether it was edited since it was sent.
     pub edited: bool,
 }
 
-/// Slack's clock at a message.
+/// Slack's time of a message.
 fn said_at(message: &Value) -> Option<DateTime<Utc>> {
     instant(message.get("ts")?.as_str()?)
 }

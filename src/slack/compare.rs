@@ -1,8 +1,8 @@
-//! Which DMs are compared with their history, and when: Slack has lost events while the link was up (contract slack,
-//! additions), and only the history still has what was said.
+//! The schedule of comparing DMs with their history: Slack has lost events while the link was up (contract slack,
+//! additions), and then only the history has the message.
 //!
-//! A DM is compared soon after somebody writes there, at once on a sign of a gap, and every few minutes for an hour after
-//! its last message. With no DM active nothing is due, and no timer runs. `catch_up` does the reading.
+//! A DM is compared soon after a person writes there, at once on a sign of a gap, and every few minutes for an hour
+//! after its last message. If no DM is active, nothing is due and no timer runs. `catch_up` does the reading.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -15,24 +15,24 @@ use tokio::time::{Instant, sleep_until};
 use super::Timings;
 use crate::runtime::lock;
 
-/// A DM is active for so long after its last message.
+/// How long a DM stays active after its last message.
 const ACTIVE_FOR: Duration = Duration::from_secs(3_600);
 
 /// The DMs that are active or due.
 pub struct Compare {
     dms: Mutex<HashMap<String, Dm>>,
     changed: Notify,
-    /// Between two comparisons of an active DM.
+    /// The time between two comparisons of an active DM.
     every: Duration,
-    /// After a message or a sign of a gap: what is on its way arrives meanwhile.
+    /// The delay after a message or a sign of a gap, in which messages on their way can arrive.
     soon: Duration,
-    /// Messages in a row lead to no more than one comparison in so long.
+    /// The minimum time between two comparisons because of messages.
     pause: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Dm {
-    /// Slack's clock at the newest message that was heard there.
+    /// Slack's time of the newest message that was received there.
     newest: Option<DateTime<Utc>>,
     active_until: Option<Instant>,
     compared: Option<Instant>,
@@ -41,10 +41,10 @@ struct Dm {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
-    /// Which go first.
+    /// The priority.
     rank: Rank,
     at: Instant,
-    /// After an outage: threads under older messages are looked at, too.
+    /// After an outage: threads with older roots are read, too.
     far_back: bool,
 }
 
@@ -53,21 +53,21 @@ struct Due {
 pub struct Look {
     pub channel: String,
     pub rank: Rank,
-    /// Threads under older messages are looked at, too.
+    /// Whether threads with older roots are read, too.
     pub far_back: bool,
 }
 
-/// Why a DM is due.
+/// The reason why a DM is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// There is a sign that something is missing in this very DM.
+    /// There is a sign of a gap in this very DM.
     Sign,
     Routine,
-    /// Nobody was ever heard there: most such DMs are empty.
+    /// No message was ever received there: most such DMs are empty.
     Unheard,
 }
 
-/// What is to be compared next.
+/// The next comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
     Dm(Look),
@@ -109,13 +109,13 @@ impl Compare {
         }
     }
 
-    /// A message arrived in a DM; `said_at` is Slack's clock.
+    /// Records a message that arrived in a DM; `said_at` is Slack's time.
     pub fn heard(&self, channel: &str, said_at: DateTime<Utc>, now: Instant) {
         let mut dms = self.dms();
         let dm = dms.entry(channel.to_owned()).or_default();
         dm.active_until = Some(now + ACTIVE_FOR);
         let soon = now + self.soon;
-        // Out of order: what came in between may be missing as well.
+        // Out of order: messages in between may be missing as well.
         let rank = match dm.newest {
             Some(newest) if said_at < newest => Rank::Sign,
             _ => Rank::Routine,
@@ -130,7 +130,7 @@ impl Compare {
         self.changed.notify_one();
     }
 
-    /// There is a sign that something said there did not arrive: an envelope was dropped, or had to come again.
+    /// Records a sign that a message in this DM did not arrive: an envelope was dropped, or had to be repeated.
     pub fn missed(&self, channel: &str, now: Instant) {
         let mut dms = self.dms();
         let dm = dms.entry(channel.to_owned()).or_default();
@@ -140,7 +140,7 @@ impl Compare {
         self.changed.notify_one();
     }
 
-    /// There is a sign that anything may not have arrived: a link ended, or a message was found missing.
+    /// Records a sign that messages may not have arrived: a link ended, or a message was found missing.
     pub fn doubts(&self, now: Instant) {
         let soon = now + self.soon;
         let mut dms = self.dms();
@@ -153,7 +153,7 @@ impl Compare {
         self.changed.notify_one();
     }
 
-    /// All of these are due, in this order, and far back; each with how long ago somebody spoke there.
+    /// Makes all of these due, in this order, and far back; each with the time since its last message.
     pub fn all(&self, known: impl IntoIterator<Item = (String, Option<Duration>)>, now: Instant) {
         let mut dms = self.dms();
         let mut at = now;
@@ -173,7 +173,7 @@ impl Compare {
         self.changed.notify_one();
     }
 
-    /// The next DM that is due, once it is. With none due it waits for a message, and for nothing else.
+    /// The next DM that is due, once it is. If none is due, it waits for a message only.
     pub async fn next(&self) -> Look {
         loop {
             let changed = self.changed.notified();
@@ -214,7 +214,7 @@ impl Compare {
         }
     }
 
-    /// A DM was compared. `again`: it holds something that was too young to be missing.
+    /// Records a comparison. `again`: the DM has a message that was too recent to count as missing.
     pub fn compared(&self, channel: &str, again: bool, now: Instant) {
         let mut dms = self.dms();
         let Some(dm) = dms.get_mut(channel) else {
@@ -231,7 +231,7 @@ impl Compare {
         }
     }
 
-    /// These are due as well, after all others. Nobody was ever heard there.
+    /// Makes DMs without any received message due, after all others.
     pub fn unheard(&self, channels: impl IntoIterator<Item = String>, now: Instant) {
         let mut dms = self.dms();
         for channel in channels {
@@ -245,7 +245,7 @@ impl Compare {
         self.changed.notify_one();
     }
 
-    /// What was far back is to be looked at again with the next comparison of a DM.
+    /// Makes the next comparison of a DM read far back again.
     pub fn far_back_again(&self, channel: &str) {
         let mut dms = self.dms();
         if let Some(due) = dms.get_mut(channel).and_then(|dm| dm.due.as_mut()) {
@@ -253,7 +253,7 @@ impl Compare {
         }
     }
 
-    /// A DM could not be compared, and is due again then. It goes `first` where that was not for this one alone.
+    /// Records a failed comparison; the DM is due again then. It goes `first` if the failure affects all DMs.
     pub fn not_compared(&self, look: &Look, first: bool, again_at: Instant) {
         let rank = match look.rank {
             Rank::Unheard => Rank::Unheard,
@@ -286,7 +286,7 @@ mod tests {
         DateTime::from_timestamp(1_763_800_000 + seconds, 0).unwrap()
     }
 
-    /// Time that passes when a test says so.
+    /// A clock that the test advances.
     struct Passing {
         compare: Compare,
         begin: Instant,
@@ -311,7 +311,7 @@ mod tests {
             self.compare.heard(channel, at(second), self.now);
         }
 
-        /// Lets so many seconds pass; what was compared meanwhile, and in which second.
+        /// Advances by so many seconds; returns the compared DMs, each with its second.
         fn compared_within(&mut self, seconds: u64) -> Vec<(String, u64)> {
             let until = self.now + Duration::from_secs(seconds);
             let mut compared = Vec::new();
@@ -366,7 +366,7 @@ mod tests {
             passing.heard(channel, 10);
         }
         assert_eq!(passing.compared_within(4).len(), 3);
-        // One that is as it should be; an older one behind a newer one; one that came again.
+        // One in order; an older one after a newer one; a repeated one.
         passing.heard("D3", 20);
         passing.heard("D2", 5);
         passing.compare.missed("D1", passing.now);
@@ -374,13 +374,13 @@ mod tests {
         let mut channels: Vec<&str> = due.iter().map(|(channel, _)| channel.as_str()).collect();
         channels.sort_unstable();
         assert_eq!((channels, times(&due)), (vec!["D1", "D2"], vec![7, 7]));
-        // Also of many that have been due for long; those keep their order.
+        // The same with many that are long due; those keep their order.
         let all = (0..50).map(|n| (format!("D{}", 100 + n), None));
         passing.compare.all(all, passing.now);
         passing.compare.missed("D9", passing.now);
         passing.now += Duration::from_secs(60);
         let due = passing.compared_within(0);
-        // The routine look at D3, whose pause is over, comes last.
+        // The routine comparison of D3, whose pause is over, comes last.
         assert_eq!(due.len(), 52);
         assert_eq!((due[0].0.as_str(), due[1].0.as_str()), ("D9", "D100"));
         assert_eq!((due[50].0.as_str(), due[51].0.as_str()), ("D149", "D3"));
@@ -414,7 +414,7 @@ mod tests {
         }
         let look = take(1_000);
         assert!(look.channel == "D1" && !look.far_back);
-        // Something was too young.
+        // One message was too recent.
         compare.compared("D1", true, after(1_000));
         compare.far_back_again("D1");
         assert!(take(1_003).far_back);

@@ -1,8 +1,8 @@
-//! What slash commands, shortcuts, buttons and forms ask for (contract slack 2.3, 2.4). Pure.
+//! The requests of slash commands, shortcuts, buttons and forms (contract slack 2.3, 2.4). Pure.
 //!
-//! The socket asks here before anything is kept. A form that comes back is checked here too, so that what is wrong with
-//! it stands in the acknowledgement; what it was opened for travels in its `private_metadata`, and is believed only if
-//! it reads as we write it.
+//! The socket calls this module before anything is stored. Submitted forms are checked here too, so that errors go into
+//! the acknowledgement. The purpose of a form is in its `private_metadata`, which is accepted only in the form in which
+//! we write it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,41 +21,41 @@ use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, Source, TaskKey};
 
-/// The names of the shortcuts, as `deploy/slack-manifest.yaml` has them.
+/// The names of the shortcuts in `deploy/slack-manifest.yaml`.
 const NEW_TASK: &str = "new_task";
 const CREATE_TASK: &str = "create_task";
 /// The names of our forms.
 pub const COMMENT_FORM: &str = "ivan_comment";
 pub const CREATE_FORM: &str = "ivan_create";
 
-/// What a gesture asks for.
+/// The request of a gesture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// Keep it, then acknowledge. Slack does not deliver it again.
+    /// Store it, then acknowledge. Slack does not deliver it again.
     Keep {
         heard: Box<Heard>,
-        /// What the acknowledgement says if it cannot be kept, and if that takes too long.
+        /// The acknowledgement if it cannot be stored, and if that takes too long.
         failed: Value,
         slow: Value,
     },
-    /// A form, at once.
+    /// Open a form at once.
     Open(Box<Opening>),
-    /// This, in the acknowledgement; nothing is kept.
+    /// Answer with this in the acknowledgement; nothing is stored.
     Say(Value),
 }
 
-/// A form that somebody wants.
+/// A request for a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     pub trigger: String,
     pub user: String,
-    /// Where they are, if they are where messages are.
+    /// The conversation, if the request came from one.
     pub channel: Option<String>,
     pub reply_url: Option<ReplyUrl>,
     pub what: Wanted,
 }
 
-/// Which form.
+/// The kind of form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// A comment on the task of a card.
@@ -63,10 +63,10 @@ pub enum Wanted {
         task: TaskKey,
         thread: Option<String>,
         direct: bool,
-        /// Only the one who presses sees the card.
+        /// Whether the card is ephemeral.
         alone: bool,
     },
-    /// A new task; `public` if its channel is to see what comes of it.
+    /// A new task; `public` if its channel is to see the result.
     Create { public: bool },
     /// A new task from a message.
     CreateFrom {
@@ -76,18 +76,18 @@ pub enum Wanted {
     },
 }
 
-/// A message that a task is to be made from, as far as its form has to remember it.
+/// The facts about a message that the form for its task must carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spoken {
     pub channel: String,
     pub ts: String,
     pub user: Option<String>,
-    /// Of the workspace, for the message's address where Slack does not tell it.
+    /// The workspace's domain, for the message's URL if Slack does not return one.
     pub domain: Option<String>,
 }
 
-/// What a form was opened for, as it stands in its `private_metadata`.
+/// The purpose of a form, as in its `private_metadata`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Note {
@@ -101,14 +101,14 @@ pub enum Note {
     Create {
         channel: Option<String>,
         public: bool,
-        /// Under which the address of the answer is kept.
+        /// The key of the stored `response_url` for the answer.
         reply: Option<String>,
         from: Option<Spoken>,
     },
 }
 
-/// What an envelope that is no event asks for. `name_of` is the name of a person by id, where it is known; `faults` is
-/// what the configuration says is wrong with a form; `speaks` is whether anything may be said to a whole channel.
+/// Reads the request in an envelope that is no event. `name_of` returns a person's name by id, if known. `faults`
+/// checks a form against the configuration. `speaks`: answers may be posted to a whole channel.
 pub fn understand(
     kind: &str,
     payload: Value,
@@ -135,7 +135,7 @@ pub fn understand(
     }
 }
 
-/// `/ivan …`: the text is read as typed. Names are global: the app has one command, whatever it is called.
+/// `/ivan …`: the text is read as typed. Names are global and the app has one command, so its name is not checked.
 fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<Asked, Ignored> {
     let (Some(user), Some(channel), Some(trigger), Some(reply_url)) = (
         slash.user_id,
@@ -167,7 +167,7 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
         keys: vec![format!("trigger:{trigger}")],
         user,
         channel,
-        // It may be a DM with anybody.
+        // It may be a DM with another person.
         direct: false,
         text: typed,
         ts: trigger,
@@ -184,7 +184,7 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
     })
 }
 
-/// A button: one that asks for a form opens it, any other is kept.
+/// A button: one that needs a form opens it, any other is stored.
 fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let alone = interaction.container.is_ephemeral == Some(true);
@@ -200,7 +200,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
             .or(container.thread_ts.as_ref())
             .filter(|root| Some(*root) != ts);
         let direct = is_direct(interaction);
-        // In a channel the answer goes under the card, as that of any other button.
+        // In a channel the answer goes below the card, as for any other button.
         let under = thread.or(ts.filter(|_| !direct));
         let what = Wanted::Comment {
             task,
@@ -211,7 +211,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         return opening(interaction, what);
     }
     let mut heard = gate::pressed(interaction)?;
-    // In a channel it may stand where we are no member: whether we can answer there, the store knows.
+    // The channel may be one that we are not in; only the store can tell whether we can answer there.
     let by_its_address = alone || !heard.direct;
     if let (true, Gesture::Pressed(press), Some(reply_url)) =
         (by_its_address, &heard.gesture, &interaction.response_url)
@@ -278,9 +278,9 @@ fn from_message(
     opening(interaction, Wanted::CreateFrom { origin, text })
 }
 
-// ---------------------------------------------------------------- forms that come back
+// ---------------------------------------------------------------- submitted forms
 
-/// A form that was submitted: kept if it holds what it must, else given back with what is wrong.
+/// A submitted form: stored if it is valid, otherwise returned with its errors.
 fn submitted(
     interaction: &Interaction,
     faults_of: impl Fn(&Filled) -> Vec<Fault>,
@@ -338,7 +338,7 @@ fn submitted(
                 None => (None, None),
             };
             let chosen = view.field(block(Field::Assignee)).map(Assignable::read);
-            // What we did not offer is nobody.
+            // A value that we did not offer is invalid.
             let Some(chosen) = chosen.map_or(Some(None), |one| one.map(Some)) else {
                 return Ok(Asked::Say(back(reply::not_a_form())));
             };
@@ -384,7 +384,7 @@ fn submitted(
     if !faults.is_empty() {
         return Ok(Asked::Say(errors(&faults)));
     }
-    // Without an address the answer to a new task goes to its author's DM, wherever the form was opened.
+    // Without a `response_url` the answer to a new task goes to its author's DM, from anywhere.
     let channel = channel.filter(|_| reply.is_some() || matches!(filled, Filled::Comment { .. }));
     let heard = Heard {
         keys: vec![format!("view:{id}:{hash}")],
@@ -413,7 +413,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The acknowledgement that keeps a form open, with what is wrong beside the fields (contract slack 1.3).
+/// The acknowledgement that keeps a form open, with the errors at their fields (contract slack 1.3).
 fn errors(faults: &[Fault]) -> Value {
     let mut errors = Map::new();
     for fault in faults {
@@ -454,12 +454,12 @@ fn place_of(value: &str) -> Option<Place> {
 }
 
 impl Note {
-    /// As it goes into a view.
+    /// The encoding for a view.
     pub fn written(&self) -> String {
         json!(self).to_string()
     }
 
-    /// As it comes back; `None` for what we would not have written.
+    /// Decodes it; `None` if we would not have written it.
     fn read(text: &str) -> Option<Note> {
         let note: Note = serde_json::from_str(text).ok()?;
         let (channel, thread, reply, from) = match &note {
@@ -484,7 +484,7 @@ impl Note {
     }
 }
 
-/// Capital letters and digits, as all of Slack's ids and our own are.
+/// Capital letters and digits, as in all ids of Slack and our own.
 fn is_id(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
@@ -502,7 +502,7 @@ impl Spoken {
                 .is_none_or(|domain| !domain.is_empty() && domain.chars().all(fits))
     }
 
-    /// The message's address as Slack makes it, for where it does not tell it.
+    /// The message's URL in Slack's form, if Slack does not return one.
     fn address(&self) -> Option<String> {
         let domain = self.domain.as_ref()?;
         let ts: String = self.ts.chars().filter(char::is_ascii_digit).collect();
@@ -513,7 +513,7 @@ impl Spoken {
     }
 }
 
-/// The envelope as it is kept for audit: without the addresses and tokens in it, which are secrets.
+/// The envelope to store for audit, without its URLs and tokens, which are secrets.
 pub fn without_secrets(raw: &str) -> String {
     const SECRETS: [&str; 4] = ["response_url", "response_urls", "token", "trigger_id"];
     let Ok(mut envelope) = serde_json::from_str::<Value>(raw) else {

@@ -1,6 +1,6 @@
 //! Whether an event is a new message of a person that is meant for us (contract slack 2.1). Pure.
 //!
-//! The socket asks here before anything is kept: a channel's conversation that is not ours is never stored, and no key
+//! The socket calls this before anything is stored: channel messages that are not for us are never stored, and no key
 //! counts as seen before the decision (contract slack 1.6).
 
 use super::ChannelCommands;
@@ -12,24 +12,24 @@ use crate::domain::card::{Picks, Press};
 use crate::domain::command::{self, Command, ParseError};
 use crate::domain::rhythm::time_of_day;
 
-/// Who we are, by `auth.test`.
+/// Our identity, from `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
     pub team: String,
-    /// The bot's user id, as it is mentioned.
+    /// The bot's user id, as in mentions.
     pub user: String,
     /// The bot's handle.
     pub name: Option<String>,
 }
 
-/// Why an event is none of our business.
+/// The reason why an event is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
     /// Neither `message` nor `app_mention`.
     OtherEvent,
-    /// An edit, a deletion, a join, an unfurl, another bot: whatever is not simply something said.
+    /// An edit, a deletion, a join, an unfurl, another bot: any event that is not a plain message.
     Subtype,
-    /// Slack says not to show it.
+    /// Slack marks it as hidden.
     Hidden,
     /// Another bot's or app's message.
     Bot,
@@ -37,14 +37,14 @@ pub enum Ignored {
     Own,
     /// It lacks the sender, the channel or the `ts`.
     Incomplete,
-    /// Said in a channel, and not to us.
+    /// A channel message that is not addressed to us.
     NotForUs,
-    /// Somebody's profile or standing has changed: noted, and nothing to act on.
+    /// A person's profile or account status changed: noted, without further action.
     PersonChanged,
 }
 
 impl Ignored {
-    /// The word in logs and metrics.
+    /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Ignored::OtherEvent => "other_event",
@@ -83,13 +83,13 @@ pub fn pass(
     Ok(heard)
 }
 
-/// What was said in a thread of a channel, and not to us: a comment on the thread's task, if the store knows of one
-/// (`slack.thread_replies`). In channels no bare verb is read, but for the one that means a comment anyway (design 4).
+/// A message in a channel's thread that is not addressed to us: a comment on the thread's task, if the store has one
+/// (`slack.thread_replies`). In channels no bare verb is read except `comment`, which has the same effect (design 4).
 pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let heard = said(callback, own)?;
     let is_comment = match command::parse(&heard.text) {
         Ok(read) => matches!(read, Command::Comment { task: None, .. }),
-        // A picture alone says something, too.
+        // An image alone counts as well.
         Err(ParseError::Empty) => !heard.attached.is_empty(),
         Err(slip) => slip.is_prose(),
     };
@@ -102,7 +102,7 @@ pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     })
 }
 
-/// The new message of a person that an event tells of, wherever it was said.
+/// The new message of a person in an event, from any conversation.
 fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let event = &callback.event;
     if !matches!(event.kind.as_deref(), Some("message" | "app_mention")) {
@@ -130,14 +130,14 @@ fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     })
 }
 
-/// A button of a message of ours that was pressed, if it asks for something (contract slack 2.4).
+/// The pressed button of a message of ours, if it has a command (contract slack 2.4).
 pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let press = pressed_with(action)?;
     let message = &interaction.message;
-    // The Home tab is in no channel: the desk knows where its person is answered.
+    // The Home tab has no channel: the desk finds the place for the answer.
     let at_home = interaction.container.kind.as_deref() == Some("view");
-    // What is chosen in a form asks for nothing until the form comes back.
+    // A choice in a form has no effect until the form is submitted.
     let in_form = interaction
         .view
         .callback_id
@@ -167,7 +167,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let acted = action.action_ts.as_deref().and_then(text::instant);
     let root = message.thread_ts.as_ref();
     Ok(Heard {
-        // A double click is two triggers: what is done twice the desk finds already so.
+        // A double click has two triggers; the desk finds the second one already done.
         keys: vec![format!("trigger:{trigger}")],
         user: user.clone(),
         channel: channel.clone(),
@@ -186,8 +186,8 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     })
 }
 
-/// What was pressed, or chosen. Only what is ours can be pressed to us: what is not known stands on a message of another
-/// version, and whoever presses it is told so.
+/// The press of an action. Only our own buttons arrive here, so an unknown one is on a message of another version, and
+/// the person is told so.
 fn pressed_with(action: &Action) -> Result<Press, Ignored> {
     let id = action.action_id.as_deref().ok_or(Ignored::Incomplete)?;
     let Ok(picks) = id.parse::<Picks>() else {
@@ -202,7 +202,7 @@ fn pressed_with(action: &Action) -> Result<Press, Ignored> {
     }
 }
 
-/// A person said it, just now: not an edit, not a bot, not ourselves.
+/// Whether a person wrote it just now: no edit, no bot, not ourselves.
 fn is_newly_said(callback: &Callback, own: &Own) -> Result<(), Ignored> {
     let event = &callback.event;
     let said = matches!(
@@ -216,12 +216,12 @@ fn is_newly_said(callback: &Callback, own: &Own) -> Result<(), Ignored> {
         return Err(Ignored::Hidden);
     }
     let user = event.user.as_deref().filter(|user| !user.is_empty());
-    // Our own replies carry no subtype: without this they would be answered.
+    // Our own replies carry no subtype: without this check Ivan would answer them.
     let our_app = event.app_id.is_some() && event.app_id == callback.api_app_id;
     if our_app || user == Some(own.user.as_str()) {
         return Err(Ignored::Own);
     }
-    // Slackbot speaks without a bot_id.
+    // Slackbot has no bot_id.
     if event.bot_id.is_some() || user == Some("USLACKBOT") {
         return Err(Ignored::Bot);
     }
@@ -249,8 +249,8 @@ fn is_create(typed: &str) -> bool {
         })
 }
 
-/// Every name that the same gesture may arrive under (contract slack 1.6). A `message` and its `app_mention` twin share
-/// all but the first. The team is ours even where the event names none, so that twins cannot differ in it.
+/// Every key that the same gesture may arrive under (contract slack 1.6). A `message` and its `app_mention` twin share
+/// all but the first. The team is always ours, even if the event has none, so that twins cannot differ in it.
 fn keys(callback: &Callback, own: &Own, channel: &str, ts: &str) -> Vec<String> {
     let event_id = callback.event_id.iter().map(|id| format!("event:{id}"));
     let message = format!("message:{}:{channel}:{ts}", own.team);
@@ -286,7 +286,7 @@ mod tests {
         pass(&callback(event), &own(), commands)
     }
 
-    /// The contract's event with some fields changed; null takes one away.
+    /// The contract's event with some fields changed; null removes one.
     fn dm(changes: Value) -> Value {
         with(
             json!({"type": "message", "channel": "D0DM001", "channel_type": "im", "user": "U0ANN01", "team": "T0TEAM1",
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(verdict(event, ChannelCommands::Off).unwrap().text, heard);
     }
 
-    /// What docs/slack.md says of programs and of group DMs.
+    /// The rules of docs/slack.md for programs and group DMs.
     #[rstest]
     #[case::an_app(json!({"bot_id": "B0OTHER"}), Err(Ignored::Bot))]
     #[case::a_workflow(json!({"bot_id": "B0FLOW", "subtype": "bot_message", "user": null}), Err(Ignored::Subtype))]

@@ -1,7 +1,7 @@
-//! Events that are no message, and yet ask for something (contract slack 2.1): reactions, and the Home tab. Pure.
+//! Events that make a request and are no message (contract slack 2.1): reactions, and the Home tab. Pure.
 //!
-//! The socket asks here as it asks `gate` about messages; what is heard goes the same way. Whether a reaction is on a
-//! card of ours only the store can say: the desk asks it before anything is kept.
+//! The socket calls this as it calls `gate` for messages; the results go the same way. Only the store can tell whether
+//! a reaction is on a card of ours: the desk looks that up before anything is stored.
 
 use super::gate::{Ignored, Own};
 use super::text;
@@ -9,7 +9,7 @@ use super::wire::Callback;
 use crate::desk::{Attached, Gesture, Heard};
 use crate::domain::sign;
 
-/// A reaction that may be on a card of ours, put there or taken away.
+/// A reaction that may be on a card of ours, added or removed.
 pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let event = &callback.event;
     let put = event.kind.as_deref() == Some("reaction_added");
@@ -24,9 +24,9 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     if *user == own.user {
         return Err(Ignored::Own);
     }
-    // Slack may leave out whose message it is.
+    // Slack may leave out the message's author.
     let on_ours = event.item_user.as_ref().is_none_or(|of| *of == own.user);
-    // Which task it is about comes later; whether it would ask for anything does not depend on that.
+    // Its task is looked up later. Whether the reaction has a command does not depend on that.
     if !on_ours || sign::command(reaction, put, 0).is_none() {
         return Err(Ignored::NotForUs);
     }
@@ -55,7 +55,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     })
 }
 
-/// Somebody opened the Home tab.
+/// A person opened the Home tab.
 pub fn opened_home(callback: &Callback) -> Result<Heard, Ignored> {
     let event = &callback.event;
     if event.tab.as_deref() != Some("home") {
@@ -107,7 +107,7 @@ mod tests {
         Callback::read(json!({"type": "event_callback", "event_id": "Ev1", "event": event}))
     }
 
-    /// The contract's event, on a message of ours, with some fields changed; null takes one away.
+    /// The contract's event, on a message of ours, with some fields changed; null removes one.
     fn reaction(changes: Value) -> Result<Heard, Ignored> {
         let event = json!({"type": "reaction_added", "user": "U0ANN01", "reaction": "white_check_mark",
             "item": {"type": "message", "channel": "C0PROJ1", "ts": "1763800000.000100"}, "item_user": "U0BOT01",

@@ -1,7 +1,7 @@
-//! Publishes the Home tabs that people have open, and again when what they show has changed.
+//! Publishes the Home tabs that people have open, and again after their content changed.
 //!
-//! A task of its own, so that no answer waits for it. One that was just opened goes at once; what changes is gathered
-//! for a moment and published together, and only where it looks otherwise than before.
+//! It is a task of its own, so that no answer waits for it. A tab that was just opened is published at once. Changes
+//! are collected for a moment and published together, and only if the view differs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::domain::set_aside::Work;
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const PUBLISH: &str = "views.publish";
-/// So many go at once before they are spaced.
+/// How many are published at once before they are spaced.
 const BURST: u32 = 10;
 /// Blocks of a Home tab (contract slack 3.3).
 const BLOCKS_MAX: usize = 100;
 
 impl Web {
-    /// `views.publish`; returns the hash of what stands there now. With the `hash` of what should stand there before, it
-    /// is refused if something else does.
+    /// `views.publish`; returns the hash of the new view. With the `hash` of the expected earlier view, it is refused
+    /// if another view is there.
     async fn publish(
         &self,
         user: &str,
@@ -48,7 +48,7 @@ impl Web {
     }
 }
 
-/// Publishes until told to stop. What is not published then is after the next start.
+/// Publishes until told to stop. The rest is published after the next start.
 pub async fn run(
     desk: Desk,
     web: Web,
@@ -69,7 +69,7 @@ pub async fn run(
     };
     let mut store_backoff =
         Backoff::new(publisher.timings.retry_first, publisher.timings.retry_max);
-    // At the start everything is looked at: what changed before may not have been published.
+    // At the start all are checked: earlier changes may not have been published.
     let mut look_at = Some(Instant::now());
     loop {
         let now = Instant::now();
@@ -111,7 +111,7 @@ pub async fn run(
             biased;
             () = shutdown.cancelled() => return Ok(()),
             () = publisher.desk.something_at_home() => {
-                // One that was opened is published with the next look; for what changed there may be more to come.
+                // An opened tab is published with the next check; further changes may follow the others.
                 look_at.get_or_insert(Instant::now() + publisher.timings.home_within);
             }
             () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}
@@ -126,13 +126,13 @@ struct Publisher {
     team: String,
     timings: Arc<Timings>,
     limiter: RateLimiter,
-    /// Whose publication failed, and when it is tried again.
+    /// The people whose publication failed, and the time of the next attempt.
     failing: HashMap<String, (Backoff, Instant)>,
-    /// Whose Slack does not take at all: left alone until they open it again.
+    /// The people whose tab Slack refuses: left alone until they open it again.
     refused: HashSet<String>,
 }
 
-/// Why an attempt did not end in a record.
+/// The reason why an attempt was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Failed {
     #[error(transparent)]
@@ -142,12 +142,12 @@ enum Failed {
 }
 
 impl Publisher {
-    /// When the next of those that failed is tried again.
+    /// The time of the next retry.
     fn retries_at(&self) -> Option<Instant> {
         self.failing.values().map(|(_, at)| *at).min()
     }
 
-    /// Publishes those that may have ended the process, one by one; `false` if told to stop.
+    /// Publishes suspect tabs, which may have ended the process, one by one; `false` if told to stop.
     async fn bring_suspects(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreTrouble> {
         for user in self.desk.suspect_homes() {
             let begun = self.desk.begin(&Work::Home(user.clone())).await?;
@@ -163,7 +163,7 @@ impl Publisher {
         Ok(true)
     }
 
-    /// Publishes a Home tab, unless it stands there like this; or notes when to try again.
+    /// Publishes a Home tab if it changed, or notes the time of the next attempt.
     async fn bring(&mut self, home: HomeTab) {
         let waits = self
             .failing
@@ -223,7 +223,7 @@ impl Publisher {
         }
         let mut published = self.try_once(&home, &blocks, home.hash.as_deref()).await;
         if matches!(&published, Err(WebError::Refused { code, .. }) if code == "hash_conflict") {
-            // What we published last was never recorded: nobody else publishes here.
+            // Our last publication was not recorded; no other app publishes here.
             published = self.try_once(&home, &blocks, None).await;
         }
         let (digest, hash) = match published {
@@ -249,7 +249,7 @@ impl Publisher {
         Ok(recorded.await?)
     }
 
-    /// What stands there may be old: it says so instead, where Slack refuses only what is drawn. The hash of that.
+    /// Publishes an error text instead of an outdated view, if Slack refuses the blocks only. Returns its hash.
     async fn say_instead(&mut self, home: &HomeTab, code: &str) -> Option<String> {
         if !is_about_blocks(code) {
             return None;
@@ -271,7 +271,7 @@ impl Publisher {
     }
 }
 
-/// By which it is known whether a Home tab looks otherwise.
+/// The digest that shows whether a Home tab changed.
 fn digest(blocks: &[SlackBlock]) -> String {
     let json = serde_json::to_vec(blocks).unwrap_or_default();
     let digest = Sha256::digest(json);

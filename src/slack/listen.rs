@@ -1,7 +1,7 @@
-//! Works off what was heard: each kept message → who says it → the desk acts.
+//! Processes received messages: each stored message → its author → the desk.
 //!
-//! One message of a person at a time, in the order they were said; people do not wait for each other. A message stays
-//! kept until the desk has acted on it, so that whatever fails here is simply tried again, after a restart too.
+//! Each person's messages are processed one at a time, in order; people do not wait for each other. A message stays
+//! stored until the desk has processed it, so any failure is retried, after a restart too.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,26 +24,26 @@ use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
-/// So many people's messages are acted on at once; the others wait their turn.
+/// How many people's messages are processed at once; the others wait.
 const PEOPLE_AT_ONCE: usize = 32;
-/// So many people are asked about for one message.
+/// How many people are looked up for one message.
 const MENTIONS_MAX: usize = 10;
-/// So many people are remembered.
+/// How many people are cached.
 const MEMBERS_MAX: usize = 10_000;
-/// The log says of one person only so often that it is uncertain who they are.
+/// The minimum time between two log lines about one person's uncertain account.
 const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
 
-/// The part of the desk that acts on what was heard; the promises of each are [`Desk`]'s.
+/// The part of the desk that processes messages; [`Desk`] documents the guarantees of each method.
 #[async_trait]
 pub trait Actor: Shown + 'static {
-    /// The next message of so many people, of those who have any that waits.
+    /// The next waiting message of up to `at_most` people.
     async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
     async fn something_heard(&self);
     async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble>;
-    /// Slack ids of those whom the desk knows: in texts it wants their ids.
+    /// Slack ids of the people known to the desk, which needs their ids in texts.
     async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble>;
     async fn until_the_store_is_well(&self);
-    /// An attempt at a message begins.
+    /// Begins an attempt at a message.
     async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble>;
     async fn is_over(&self, begun: Begun, done: bool);
 }
@@ -73,7 +73,7 @@ impl Actor for Desk {
     }
 }
 
-/// Who people are, as Slack said not long ago (`users.info`). Nothing older than `keep_for` is told to anybody.
+/// A cache of people's accounts from `users.info`. Entries older than `keep_for` are never used.
 pub struct Members {
     keep_for: Duration,
     known: Mutex<Known>,
@@ -82,9 +82,9 @@ pub struct Members {
 #[derive(Default)]
 struct Known {
     members: HashMap<String, (Member, Instant)>,
-    /// When the log last said of somebody that it is uncertain who they are.
+    /// When the log last reported a person's account as uncertain.
     doubts: HashMap<String, Instant>,
-    /// Counts what was forgotten: an answer to an earlier question may be older than the change.
+    /// Counts changes of people: an earlier look-up may return data from before the change.
     changes: u64,
 }
 
@@ -96,17 +96,17 @@ impl Members {
         }
     }
 
-    /// The name of a person who was seen here lately.
+    /// The name of a person who was looked up lately.
     pub fn name_of(&self, id: &str) -> Option<String> {
         self.fresh(id).map(|member| member.name)
     }
 
-    /// Who somebody is, if Slack said so not long ago.
+    /// A person's account, if it was looked up lately.
     pub fn fresh(&self, id: &str) -> Option<Member> {
         self.get(id, Instant::now())
     }
 
-    /// Slack says that somebody has changed: they are asked about again. Without an id, everybody is.
+    /// Removes a person who changed in Slack, so that they are looked up again. Without an id, removes all.
     pub fn forget(&self, id: Option<&str>) {
         let mut known = self.known();
         known.changes += 1;
@@ -126,7 +126,7 @@ impl Members {
         self.known().changes
     }
 
-    /// Remembers an answer to a question that was asked after so many `changes`, unless somebody has changed since.
+    /// Caches the answer to a look-up that began after this many `changes`, unless a person has changed since.
     fn learn(&self, member: Member, changes: u64, now: Instant) {
         let mut known = self.known();
         if known.changes != changes {
@@ -145,7 +145,7 @@ impl Members {
         known.members.insert(member.id.clone(), (member, now));
     }
 
-    /// Whether the log is to say once more that it is uncertain who somebody is.
+    /// Whether the log should report again that a person's account is uncertain.
     fn doubts(&self, id: &str, now: Instant) -> bool {
         let mut known = self.known();
         let is_recent = |said: &Instant| now.duration_since(*said) < SAY_DOUBTS_EVERY;
@@ -166,10 +166,10 @@ impl Members {
     }
 }
 
-/// Has kept messages acted on until told to stop; then finishes those that are being acted on.
+/// Processes stored messages until told to stop; then finishes those under way.
 ///
 /// # Errors
-/// A panic while a message was acted on.
+/// A panic while a message was processed.
 pub async fn run(
     actor: Arc<dyn Actor>,
     web: Web,
@@ -190,8 +190,8 @@ pub async fn run(
     let mut busy: HashSet<String> = HashSet::new();
     let mut acting: JoinSet<String> = JoinSet::new();
     loop {
-        // Asked anew after every wake: messages of a start before this one are among them. Those who are being acted for
-        // may be the first of them, and one more tells whether somebody has to wait.
+        // Read again after every wake, because messages from before the start are among them. People under way may come
+        // first, and one more shows whether a person has to wait.
         let at_most = match PEOPLE_AT_ONCE - acting.len() {
             0 => 0,
             room => acting.len() + room + 1,
@@ -245,10 +245,10 @@ pub async fn run(
     Ok(())
 }
 
-/// Why an attempt at a message came to nothing.
+/// The reason why an attempt at a message failed.
 enum NotActedOn {
     Store(StoreTrouble),
-    /// Slack does not say who sent it.
+    /// Slack does not return its sender.
     Unknown(WebError),
 }
 
@@ -262,7 +262,7 @@ struct Ear {
 }
 
 impl Ear {
-    /// Has the desk act on one message, as often as it takes; returns whose it was.
+    /// Has the desk process one message, with as many attempts as it takes; returns its author's id.
     async fn act(self: Arc<Self>, mut next: Waiting, shutdown: CancellationToken) -> String {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         loop {
@@ -285,7 +285,7 @@ impl Ear {
                         wait_ms = millis(wait),
                         "a message could not be acted on and will be again: {trouble}"
                     );
-                    // A store that takes nothing says itself when it does again.
+                    // The store itself signals when it accepts writes again.
                     if self
                         .actor
                         .until_the_store_is_well()
@@ -343,8 +343,8 @@ impl Ear {
         Some(acted)
     }
 
-    /// What those whom a text mentions call themselves, unless the desk knows them. A name that cannot be had now is left
-    /// out: nothing waits for it.
+    /// The display names of mentioned people whom the desk does not have. A name that is not available now is left out:
+    /// nothing waits for it.
     async fn names(&self, text: &str) -> Vec<(String, String)> {
         let ids = mention::mentioned(text);
         if ids.is_empty() {
@@ -365,7 +365,7 @@ impl Ear {
         names
     }
 
-    /// With the names of those who are mentioned in somebody else's words: mentions there are quiet, and stay so.
+    /// Puts in the names of people mentioned in another person's words, which notify no one.
     async fn name_quietly(&self, text: &mut String) {
         let loud = text.replace(QUIET_AT, "@");
         let mut ids = mention::mentioned(&loud);
@@ -382,13 +382,13 @@ impl Ear {
         }
     }
 
-    /// Who somebody is; an error is one that may pass.
+    /// A person's account; an error is a temporary one.
     async fn member(&self, id: &str) -> Result<Member, WebError> {
         member_of(&self.web, &self.members, id).await
     }
 
-    /// Whose message a task is made from, whom it names, and where it can be read, as far as Slack tells it now: nothing
-    /// waits for it.
+    /// Adds the author, the names and the permalink of the message that a task is made from, as far as Slack returns
+    /// them now: nothing waits for them.
     async fn complete(&self, gesture: &mut Gesture) {
         let Gesture::Submitted {
             filled:
@@ -421,7 +421,7 @@ impl Ear {
     }
 }
 
-/// Who somebody is, as Slack said not long ago or says now; an error is one that may pass.
+/// A person's account, from the cache or from Slack; an error is a temporary one.
 pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<Member, WebError> {
     match members.fresh(id) {
         Some(member) => Ok(member),
@@ -429,13 +429,13 @@ pub async fn member_of(web: &Web, members: &Members, id: &str) -> Result<Member,
     }
 }
 
-/// Who somebody is, as Slack says now; an error is one that may pass. An uncertain answer is not remembered, so that the
-/// next message asks again.
+/// A person's account from Slack; an error is a temporary one. An uncertain account is not cached, so that the next
+/// message looks it up again.
 pub async fn member_now(web: &Web, members: &Members, id: &str) -> Result<Member, WebError> {
     let changes = members.changes();
     let member = match web.user(id).await {
         Ok(user) => member(id, &user),
-        // Somebody whom Slack does not let us see may not act, and learns so.
+        // An account that Slack does not show may not act, and its owner is told so.
         Err(error @ WebError::Refused { .. }) => {
             tracing::warn!(person = id, "a sender is not known to Slack: {error}");
             hidden(id)

@@ -1,9 +1,9 @@
-//! Slack, a surface: what is said to Ivan → commands, what Ivan says → messages.
+//! Slack, a surface: messages to Ivan → commands, Ivan's answers → messages.
 //!
-//! In: `socket` holds the Socket Mode link, `gate` decides what is meant for us, the desk keeps it, and only then is it
-//! acknowledged; `listen` has kept messages acted on. Reactions and the Home tab come the same way, through `gestures`.
-//! Out: `post` posts and updates what the desk has to say, `react` places reactions, `home` publishes Home tabs. `wire`,
-//! `text` and `blocks` translate, `standing` says who somebody is, `web` calls the Web API.
+//! In: `socket` holds the Socket Mode link, `gate` selects the messages for us, the desk stores them, and only then are
+//! they acknowledged; `listen` has stored messages processed. Reactions and the Home tab come the same way, through
+//! `gestures`. Out: `post` posts and updates messages, `react` places reactions, `home` publishes Home tabs. `wire`,
+//! `text` and `blocks` translate, `standing` reads a person's account status, `web` calls the Web API.
 
 mod attached;
 mod blocks;
@@ -53,7 +53,7 @@ use listen::Members;
 use views::Opener;
 use web::{Web, WebError};
 
-/// A token of the app: a secret that does not print.
+/// A token of the app: a secret that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -69,19 +69,19 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What is read in channels (`slack.channel_commands`).
+/// The messages that are read in channels (`slack.channel_commands`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChannelCommands {
-    /// What mentions us, and `create` without a mention.
+    /// Mentions of us, and `create` without a mention.
     #[default]
     Bare,
-    /// What mentions us.
+    /// Mentions of us.
     Mention,
     /// Nothing, mentions included.
     Off,
 }
 
-/// What the room needs to know.
+/// The settings of this module.
 #[derive(Debug, Clone)]
 pub struct SlackSettings {
     /// `xapp-…`
@@ -91,19 +91,19 @@ pub struct SlackSettings {
     /// `https://slack.com/api`
     pub api_url: String,
     pub channel_commands: ChannelCommands,
-    /// Who is told when the store takes nothing: that cannot be said through the store.
+    /// The people to alert when the store refuses writes, which cannot go through the store.
     pub operators: Vec<String>,
     pub thread_replies: ThreadReplies,
     /// An outage longer than this is followed by reading the DMs' history.
     pub catch_up_after: Duration,
-    /// The folder of the store: the lock of the app token is there where it cannot be elsewhere.
+    /// The folder of the store, the fallback place for the lock of the app token.
     pub store_dir: Option<PathBuf>,
-    /// Where the lock of the app token is; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
+    /// The folder for the lock of the app token; `None`: `$XDG_RUNTIME_DIR`, else the directory for temporary files.
     pub singleton_dir: Option<PathBuf>,
     pub timings: Timings,
 }
 
-/// Every time limit, interval and wait of the room; tests shorten them.
+/// Every time limit, interval and wait of this module; tests shorten them.
 #[derive(Debug, Clone)]
 pub struct Timings {
     /// `apps.connections.open`.
@@ -112,19 +112,19 @@ pub struct Timings {
     pub upgrade_limit: Duration,
     /// From the upgrade to `hello`.
     pub hello_limit: Duration,
-    /// After so long Slack counts the app's links again, where it counted more than are held here.
+    /// The wait until Slack counts the app's links again, after it counted more than this process holds.
     pub recount: Duration,
-    /// And so often once it was counted twice.
+    /// The same wait after the second such count.
     pub recount_again: Duration,
     /// Our own pings.
     pub ping_every: Duration,
-    /// A link without any frame for so long is dead (contract slack 1.4).
+    /// A link without any frame for this long is dead (contract slack 1.4).
     pub dead_after: Duration,
     /// One frame written.
     pub write_limit: Duration,
     /// How long the old link is still read and acknowledged after the new one's `hello` (contract slack 1.5).
     pub overlap: Duration,
-    /// What is being committed when a link ends may still finish and be acknowledged.
+    /// The time for commits under way when a link ends, so that they can still be acknowledged.
     pub drain_limit: Duration,
     /// The Close handshake; Slack may leave TCP open after it.
     pub close_limit: Duration,
@@ -132,39 +132,39 @@ pub struct Timings {
     pub retry_first: Duration,
     /// The longest such wait.
     pub retry_max: Duration,
-    /// Between attempts that will fail until somebody mends the token or the app.
+    /// Between attempts that will fail until a person repairs the token or the app.
     pub alarm_retry: Duration,
     /// After `too_many_websockets`.
     pub crowded_retry: Duration,
-    /// A link that held for so long is replaced at once when it ends.
+    /// A link that lasted this long is replaced at once when it ends.
     pub settled: Duration,
     /// Each call of the Web API.
     pub call_limit: Duration,
     /// Between two posts, or two updates, in one channel, once a burst is used up.
     pub post_every: Duration,
-    /// So many of either go at once.
+    /// How many of either go out at once.
     pub post_burst: u32,
     /// Between two reactions, once a burst is used up: Slack allows 50 a minute.
     pub react_every: Duration,
     /// Between two publications of Home tabs, once a burst is used up: Slack allows 100 a minute.
     pub home_every: Duration,
-    /// What changed within this time is published together.
+    /// Changes within this time are published together.
     pub home_within: Duration,
-    /// A post whose sender has left, or has died, may still stand in Slack so long after it was sent.
+    /// How long after sending a post may still appear in Slack, although its sender is gone.
     pub arrives_within: Duration,
-    /// What Slack says about a person is believed for so long.
+    /// How long a person's account is cached.
     pub member_for: Duration,
-    /// Between two questions which scopes the app has; while one is missed, `alarm_retry`.
+    /// Between two checks of the app's scopes; while one is missing, `alarm_retry`.
     pub scopes_every: Duration,
     /// Between two comparisons of an active DM with its history.
     pub compare_every: Duration,
     /// From a message, or a sign that one is missing, to such a comparison.
     pub compare_soon: Duration,
-    /// Messages of a DM lead to no more than one comparison in so long.
+    /// The minimum time between two comparisons of a DM because of messages.
     pub compare_pause: Duration,
-    /// A message that is in the history and no older than this may still arrive by itself.
+    /// A message in the history that is no older than this may still arrive by itself.
     pub in_flight_for: Duration,
-    /// After the stop: what still stands to be posted.
+    /// After the stop: for the remaining posts.
     pub finish_limit: Duration,
 }
 
@@ -206,7 +206,7 @@ impl Default for Timings {
     }
 }
 
-/// Why the room cannot go on. What Slack does is never among it: that is waited out.
+/// The errors that end this module. Failures of Slack are not among them: it waits for Slack to recover.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SlackError {
     #[error(
@@ -222,13 +222,13 @@ pub enum SlackError {
     Ended { task: &'static str },
 }
 
-/// Listens and posts until `shutdown`; then stops taking, finishes what it is at, closes the link, and posts until
-/// `settled` says that what was under way elsewhere has come to its end.
+/// Receives and posts until `shutdown`. Then it accepts nothing new, finishes its work, closes the link, and posts
+/// until `settled` signals that work under way elsewhere has ended.
 ///
-/// Slack being away or refusing the tokens is not an error: it is shown by `Desk::slack_is`, logged, and tried again.
+/// An outage of Slack or a refused token is no error: it is reported by `Desk::slack_is`, logged, and retried.
 ///
 /// # Errors
-/// A second daemon with the same app token, an `api_url` that is none, or a panic in one of the tasks.
+/// A second daemon with the same app token, an invalid `api_url`, or a panic in one of the tasks.
 pub async fn run(
     settings: SlackSettings,
     desk: Desk,
@@ -406,8 +406,8 @@ pub async fn run(
     ended
 }
 
-/// Listens. What was heard last is acted on before posting stops, and what is under way at a source has its outcome, so that
-/// the answers still go out.
+/// Receives messages. The last ones are processed, and writes under way at a source have their outcome, before posting
+/// stops, so that the answers still go out.
 async fn then_posting_stops(
     listening: impl Future<Output = Result<(), SlackError>>,
     shutdown: CancellationToken,
@@ -415,7 +415,7 @@ async fn then_posting_stops(
     stop_posting: CancellationToken,
 ) -> Result<(), SlackError> {
     listening.await?;
-    // An early end is an error: nothing is waited for then.
+    // An early end is an error: then it waits for nothing.
     if shutdown.is_cancelled() {
         settled.cancelled().await;
         stop_posting.cancel();
@@ -423,14 +423,14 @@ async fn then_posting_stops(
     Ok(())
 }
 
-/// Says how Slack is, to people and in numbers.
+/// Reports the state of Slack to people and as a metric.
 fn slack_is(desk: &Desk, health: SlackHealth) {
     let connected = health == SlackHealth::Connected;
     metrics::gauge!("ivan_slack_connected").set(f64::from(u8::from(connected)));
     desk.slack_is(health);
 }
 
-/// Asks Slack who we are until it says so; `None` if the daemon is told to stop before.
+/// Asks Slack for our identity until it answers; `None` if the daemon is told to stop before.
 async fn introduce(
     web: &Web,
     desk: &Desk,
@@ -447,7 +447,7 @@ async fn introduce(
         slack_is(desk, SlackHealth::Trouble(error.to_string()));
         let wait_ms = millis(wait);
         match &error {
-            // Nothing will change until somebody mends it.
+            // Nothing will change until a person repairs it.
             WebError::Credentials { .. } | WebError::Refused { .. } => {
                 tracing::error!(wait_ms, "Slack does not tell us who we are: {error}");
             }
@@ -461,7 +461,7 @@ async fn introduce(
     }
 }
 
-/// How long to wait before a call that failed is made again.
+/// The wait before a failed call is repeated.
 fn wait_after(error: &WebError, backoff: &mut Backoff, timings: &Timings) -> Duration {
     match error {
         WebError::Limited {
@@ -480,7 +480,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The socket's way to the desk.
+/// The socket's connection to the desk.
 struct DeskIntake {
     desk: Desk,
     unkept: mpsc::Sender<trouble::Unkept>,
@@ -540,12 +540,12 @@ impl socket::Intake for DeskIntake {
         heard: crate::desk::Heard,
         raw: String,
     ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
-        // Of a command or a button that is not acknowledged Slack itself says so, to that person alone.
+        // For an unacknowledged command or button Slack itself shows an error to the person.
         let is_said = heard.gesture == desk::Gesture::Said;
         let conversation = desk::conversation_of(&heard);
         let kept = self.desk.keep(heard, raw).await;
         if kept.is_err() && is_said {
-            // One too many to be told is not: Slack delivers the message again.
+            // If the queue is full no notice is sent: Slack delivers the message again.
             let _ = self.unkept.try_send(trouble::Unkept {
                 conversation,
                 at: tokio::time::Instant::now(),
@@ -578,9 +578,9 @@ impl socket::Intake for DeskIntake {
     fn slack_is(&self, health: SlackHealth) {
         let now = tokio::time::Instant::now();
         self.outage.now(&health, now);
-        // A link that ended may have taken something with it.
+        // A link that ended may have lost messages.
         self.compare.doubts(now);
-        // Without a link nobody tells us that somebody has changed.
+        // Without a link no changes of people are reported.
         self.members.forget(None);
         slack_is(&self.desk, health);
     }
@@ -602,18 +602,18 @@ impl From<TaskEnded<SlackError>> for SlackError {
     }
 }
 
-/// Puts a panic, or an abort, into words.
+/// Turns a panic or an abort into an error.
 fn panicked(task: &'static str, crash: JoinError) -> SlackError {
     let why = panic_text(crash);
     SlackError::Panicked { task, why }
 }
 
-/// Holds the app token for this process: two daemons with one token would steal each other's events (contract slack 1.5).
+/// Locks the app token for this process: two daemons with one would steal each other's events (contract slack 1.5).
 ///
-/// The lock is in the first of these directories that takes it. Where none does, the daemon runs without, for its own store
-/// cannot be opened twice in any case; `None` then.
+/// The lock is in the first of these directories that allows it. If none does (`None`), the daemon runs without one:
+/// its store cannot be opened twice anyway.
 fn lock(token: &Token, folders: &[PathBuf]) -> Result<Option<File>, SlackError> {
-    // The name tells nothing about the token; 64 bits of it tell tokens apart.
+    // The name reveals nothing about the token; 64 bits are enough to distinguish tokens.
     let digest = hex::encode(Sha256::digest(token.0.as_bytes()));
     let name: String = digest.chars().take(16).collect();
     for folder in folders {
@@ -623,7 +623,7 @@ fn lock(token: &Token, folders: &[PathBuf]) -> Result<Option<File>, SlackError> 
             .create(true)
             .truncate(false)
             .open(&path)
-            // Somebody else's file, in a directory that all write to: it can still be locked.
+            // Another user's file, in a directory that all write to: it can still be locked.
             .or_else(|_| File::open(&path));
         let locked = match file {
             Ok(file) => file.try_lock().map(|()| file),
@@ -642,7 +642,7 @@ fn lock(token: &Token, folders: &[PathBuf]) -> Result<Option<File>, SlackError> 
     Ok(None)
 }
 
-/// Where the lock of the app token is looked for and made: where all daemons of this machine look, then beside the store.
+/// The folders for the lock of the app token: the one common to all daemons of this machine, then the store's.
 fn lock_folders(settings: &SlackSettings) -> Vec<PathBuf> {
     let shared = settings.singleton_dir.clone().unwrap_or_else(|| {
         std::env::var_os("XDG_RUNTIME_DIR")
@@ -679,7 +679,7 @@ mod tests {
         assert!(lock(&one, &here).unwrap().is_some());
     }
 
-    /// Where nothing can be written, the next folder takes it; where none can, the daemon runs without.
+    /// If a folder is not writable, the next one is used; if none is, the daemon runs without a lock.
     #[test]
     fn a_lock_that_cannot_be_made_is_made_beside_the_store() {
         let store = tempfile::tempdir().unwrap();

@@ -1,8 +1,8 @@
-//! Posts what the desk has to say in Slack, and brings it up to date: each message once (contract slack 3.4).
+//! Posts and updates Ivan's messages in Slack, each message once (contract slack 3.4).
 //!
-//! Within a conversation one message after the other; conversations do not wait for each other. What a post came to is
-//! the desk's to remember, so that every attempt starts from what is durable: a post that was begun and never recorded
-//! is looked for, by the `uid` in its metadata, before it is sent again.
+//! Messages of one conversation go out in order; conversations do not wait for each other. The desk stores the result
+//! of each post, so every attempt starts from committed state. A post that was begun and never recorded is looked up,
+//! by the `uid` in its metadata, before it is sent again.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -26,15 +26,15 @@ use crate::desk::{Begun, Conversation, Desk, Outgoing, StoreTrouble, Whisper};
 use crate::domain::set_aside::Work as Begins;
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
-/// So many conversations are posted to at once; the others wait their turn.
+/// How many conversations are posted to at once; the others wait.
 const CONVERSATIONS_AT_ONCE: usize = 32;
-/// So many messages that failed are remembered before those that are not at work are forgotten.
+/// How many failed messages are remembered before the idle ones are dropped.
 const BACKOFFS_MAX: usize = 1_000;
 
-/// The part of the desk that knows what is to be posted; the promises of each are [`Desk`]'s.
+/// The part of the desk that provides messages to post; [`Desk`] documents the guarantees of each method.
 #[async_trait]
 pub trait Tray: Send + Sync + 'static {
-    /// What is next in so many conversations, of those in which something is to be posted.
+    /// The next message of up to `at_most` conversations with something to post.
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
     async fn something_to_post(&self);
     async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble>;
@@ -61,7 +61,7 @@ pub trait Tray: Send + Sync + 'static {
     async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble>;
     async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble>;
     async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
-    /// An attempt at a message begins.
+    /// Begins an attempt at a message.
     async fn begin(&self, id: i64) -> Result<Begun, StoreTrouble>;
     async fn is_over(&self, begun: Begun, done: bool);
 }
@@ -132,7 +132,7 @@ impl Tray for Desk {
     }
 }
 
-/// Posts until told to stop; then what stands to be posted still goes out, if Slack takes it at once.
+/// Posts until told to stop; then the remaining messages still go out, if Slack accepts them at once.
 ///
 /// # Errors
 /// A panic while a message was posted.
@@ -177,7 +177,7 @@ pub async fn run(
             }
         }
         if let Some(finish_by) = finish_by {
-            // Stopping: a message after the other while they go out; nothing new is waited for.
+            // Stopping: messages go out one after the other, and it waits for no new ones.
             match timeout_at(finish_by, work.running.join_next_with_id()).await {
                 Ok(Some(ended)) => work.end(ended)?,
                 Ok(None) | Err(_) => break,
@@ -200,22 +200,22 @@ pub async fn run(
 #[derive(Default)]
 struct Work {
     running: JoinSet<(Outgoing, After)>,
-    /// Conversations, and whether it is a card there that is made again: that holds up nothing else.
+    /// The busy conversations. The redraw of a card has a lane of its own and delays nothing else.
     busy: HashSet<Lane>,
     /// The messages themselves: two changes of one must not overtake each other.
     at_work: HashSet<i64>,
-    /// How often a message failed in a row.
+    /// The back-off of each message that failed.
     backoffs: HashMap<i64, Backoff>,
     /// Conversations that failed after the stop: not tried again.
     given_up: HashSet<Conversation>,
 }
 
-/// What goes one after the other.
+/// The key of messages that go out one after the other.
 #[derive(PartialEq, Eq, Hash)]
 struct Lane {
     conversation: Conversation,
     redraw: bool,
-    /// What one person alone sees waits for nothing but itself.
+    /// An ephemeral message waits only for its own earlier versions.
     whisper: Option<i64>,
 }
 
@@ -229,7 +229,7 @@ impl Lane {
     }
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum After {
     /// It is recorded.
@@ -241,8 +241,8 @@ enum After {
 }
 
 impl Work {
-    /// How many messages to ask for: those that are at work or given up may be the first of them, and one more tells
-    /// whether a conversation has to wait.
+    /// How many messages to read: those under way or given up may come first, and one more shows whether a conversation
+    /// has to wait.
     fn wants(&self) -> usize {
         match CONVERSATIONS_AT_ONCE.saturating_sub(self.running.len()) {
             0 => 0,
@@ -251,7 +251,7 @@ impl Work {
     }
 
     fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &CancellationToken) {
-        // Some that failed may not be posted any more, and are not among these.
+        // Some of the failed ones may be obsolete, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
             self.backoffs.retain(|message, _| at_work.contains(message));
@@ -279,7 +279,7 @@ impl Work {
                 .backoffs
                 .entry(message.id)
                 .or_insert_with(|| pen.backoff());
-            // Taken now, so that the attempt needs nothing of this map; it counts only if it fails.
+            // Computed now, so that the attempt does not need this map; it counts only after a failure.
             let wait = backoff.next();
             self.running
                 .spawn(Arc::clone(pen).try_once(message, wait, shutdown.clone()));
@@ -306,11 +306,11 @@ impl Work {
     }
 }
 
-/// What came of a look for a post.
+/// The result of a search for a post.
 enum Looked {
     Found(Seen),
     Absent,
-    /// There is no right to look.
+    /// The app lacks the permission to read there.
     MayNot,
 }
 
@@ -327,13 +327,13 @@ struct Pen {
     tray: Arc<dyn Tray>,
     web: Web,
     clock: Clock,
-    /// Posts that were begun before were sent by another process, which may have sent them until it died.
+    /// The start of this process. Another process sent earlier posts, and may have sent them until it died.
     started_at: DateTime<Utc>,
     limiter: RateLimiter,
     timings: Arc<Timings>,
 }
 
-/// Why an attempt did not end in a record.
+/// The reason why an attempt was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Failed {
     #[error(transparent)]
@@ -384,7 +384,7 @@ impl Pen {
             message.id
         );
         let again = async {
-            // A store that takes nothing says itself when it does again.
+            // The store itself signals when it accepts writes again.
             let well = self.tray.until_the_store_is_well();
             if matches!(failed, Failed::Store(_)) && well.now_or_never().is_none() {
                 self.tray.until_the_store_is_well().await;
@@ -398,7 +398,7 @@ impl Pen {
         }
     }
 
-    /// Brings one message to where people see it, and records that; or records that it cannot be.
+    /// Posts or updates one message and records that; or records that it cannot be posted.
     async fn bring(&self, message: &Outgoing) -> Result<(), Failed> {
         let text = mrkdwn(&message.words);
         if let Some(whisper) = &message.whisper {
@@ -409,7 +409,7 @@ impl Pen {
             None => self.post(message, &text).await,
         };
         match brought {
-            // The message that it was to stand under is gone. Among others it is not said outside of its thread.
+            // The root of its thread is gone. With other readers around it is not posted outside of the thread.
             Err(Failed::Web(WebError::Refused { code, .. }))
                 if code == "cannot_reply_to_message"
                     && message.conversation.thread.is_some()
@@ -417,7 +417,7 @@ impl Pen {
             {
                 Ok(self.tray.without_thread(message.id).await?)
             }
-            // What is not taken in a channel is told to the one who asked there (P7).
+            // If the channel refuses it, the person who asked there gets it in a DM (P7).
             Err(Failed::Web(error @ WebError::Refused { .. }))
                 if !is_one_persons(&message.conversation.channel)
                     && self.tray.say_to_its_asker(message.id).await? =>
@@ -436,7 +436,7 @@ impl Pen {
         }
     }
 
-    /// Slack takes a message in no way: that is logged, counted, and told to operators.
+    /// Gives up a message that Slack refuses in every form: logs it, counts it, and alerts operators.
     async fn give_up(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
         let (code, why) = (error.code(), error.to_string());
         tracing::warn!(
@@ -450,8 +450,8 @@ impl Pen {
         Ok(self.tray.unpostable(message.id, code, &why).await?)
     }
 
-    /// What is left to say of a message after Slack has refused it for what is in it: its text alone, and where that is too
-    /// long, the beginning of it. `sent`: how much went out, blocks and text. `None`: nothing less would help.
+    /// A simpler form of a message after Slack has refused its content: its text alone, or the beginning of a text that
+    /// is too long. `sent` is the refused form, blocks and text. `None` if nothing simpler would help.
     fn plainer<'a>(
         &self,
         message: &Outgoing,
@@ -480,7 +480,7 @@ impl Pen {
         Some(less)
     }
 
-    /// Says a message to one person; in their DM if it cannot be said so.
+    /// Sends an ephemeral message; if that is impossible, sends it to the DM.
     async fn whisper(
         &self,
         message: &Outgoing,
@@ -493,11 +493,11 @@ impl Pen {
         let blocks = whisper::named(&layout(&message.parts), &message.uid);
         let (mut text, mut blocks) = (Cow::from(text), blocks);
         let (sent_at, answered) = loop {
-            // Whatever becomes of it, Slack may count it.
+            // Slack may count the use in any case.
             self.tray.whispering(message.id).await?;
             let has_blocks = !blocks.is_empty();
             let said = whisper::Said::new(&text, blocks, whisper.public, whisper.replaces);
-            // Slack says no time of it. What is typed after this moment may have been typed with it in view.
+            // Slack returns no time for it. Text typed after this moment may refer to it.
             let sent_at = self.clock.now();
             let answered = self.web.respond(url, &said).await;
             let plainer = match &answered {
@@ -510,7 +510,7 @@ impl Pen {
             (text, blocks) = (plainer, Vec::new());
         };
         match answered {
-            // It has no `ts`: what stands in its place is no id of Slack's.
+            // It has no `ts`; the stored substitute is no id of Slack's.
             Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
             Err(error) if whisper::is_over(&error) => {
                 self.cannot_whisper(message, &error.to_string()).await
@@ -519,8 +519,8 @@ impl Pen {
         }
     }
 
-    /// By its address nothing can be said any more. A card that was only to be made again stays as it is; what somebody
-    /// waits for is said in their DM.
+    /// Handles a `response_url` that no longer works. A card that was only to be redrawn stays as it is; an awaited
+    /// answer goes to the DM.
     async fn cannot_whisper(&self, message: &Outgoing, why: &str) -> Result<(), Failed> {
         if message.redraw {
             return Ok(self.tray.stays(message.id, message.version, why).await?);
@@ -548,7 +548,7 @@ impl Pen {
                 "message {} had been posted",
                 message.id
             );
-            // An older text may have gone out, or a card that looked otherwise. What it showed counts since then.
+            // An older text or card may have gone out. Its content counts since then.
             if seen.text.as_deref() != Some(text) {
                 if let (None, Some(shown_at)) = (&seen.edited_ts, instant(&seen.ts)) {
                     self.tray.found_post(message.id, &seen.ts, shown_at).await?;
@@ -577,7 +577,7 @@ impl Pen {
         }
         match sent {
             Ok(seen) => {
-                // One that was posted to a person stands in their DM, and can be changed only there.
+                // A post addressed to a person is in their DM, and can be changed only there.
                 if let Some(stands_in) = seen.channel.as_ref().filter(|called| *called != channel) {
                     self.tray.stands_in(message.id, stands_in).await?;
                 }
@@ -592,9 +592,9 @@ impl Pen {
         }
     }
 
-    /// A message to somebody who never wrote to us, in the DM with them: only there can it be looked for, if this post is
-    /// interrupted or an earlier one was (contract slack 3.2). `None`: Slack does not say which that is, and takes their
-    /// own id.
+    /// Resolves the DM for a message to a person who never wrote to us. Only there can the message be looked up if this
+    /// post or an earlier one was interrupted (contract slack 3.2). `None` if Slack does not return the DM but accepts
+    /// the person's id.
     async fn in_dm(&self, message: &Outgoing) -> Result<Option<Outgoing>, Failed> {
         let user = &message.conversation.channel;
         match self.web.open_dm(user).await {
@@ -612,8 +612,8 @@ impl Pen {
         }
     }
 
-    /// Looks for a post that was begun, and once more if it may have been on its way at the first look: whoever sent it
-    /// may have died a moment ago. `None`: it is not there, or there is no right to look.
+    /// Looks up a post that was begun, and once more if it may have been on its way at first: its sender may have died
+    /// a moment ago. `None` if it is not there, or may not be looked up.
     async fn look_twice(
         &self,
         message: &Outgoing,
@@ -623,7 +623,7 @@ impl Pen {
         let Looked::Absent = looked else {
             return Ok(looked.found());
         };
-        // Of a clock that was put back, nothing is known.
+        // The clock may have been set back.
         let sent_by = begun_at.max(self.started_at);
         let since = (self.clock.now() - sent_by).to_std().unwrap_or_default();
         let rest = self.timings.arrives_within.saturating_sub(since);
@@ -634,7 +634,7 @@ impl Pen {
         Ok(self.look(message).await?.found())
     }
 
-    /// Looks once.
+    /// Looks it up once.
     async fn look(&self, message: &Outgoing) -> Result<Looked, Failed> {
         let Conversation { channel, thread } = &message.conversation;
         match self
@@ -657,7 +657,7 @@ impl Pen {
         }
     }
 
-    /// May be repeated, so that an unclear answer needs no look.
+    /// Updates a message. It can be repeated, so an ambiguous result needs no look-up.
     async fn update(&self, message: &Outgoing, ts: &str, text: &str) -> Result<(), Failed> {
         let channel = &message.conversation.channel;
         self.turn(UPDATE, channel).await;
@@ -685,8 +685,8 @@ impl Pen {
         self.record(message, ts, Some(since)).await
     }
 
-    /// Slack does not change what stands there: it was deleted, or is too old for that. A card that was only to be made
-    /// again stays as it is, and says what is true when it is pressed. Words that somebody waits for are said anew (P7).
+    /// Handles a message that Slack no longer changes: it was deleted, or is too old. A card that was only to be
+    /// redrawn stays as it is; a press on it still works. Awaited words are posted again (P7).
     async fn cannot_change(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
         if message.redraw {
             let why = error.to_string();
@@ -700,7 +700,7 @@ impl Pen {
         Ok(self.tray.say_anew(message.id).await?)
     }
 
-    /// People see it under `ts`, since `since` by Slack's clock, or since now where Slack does not say.
+    /// Records that people see it under `ts`, since `since` by Slack's clock, or since now if Slack returns no time.
     async fn record(
         &self,
         message: &Outgoing,
@@ -714,13 +714,13 @@ impl Pen {
         Ok(())
     }
 
-    /// Waits for the channel's turn. Slack counts each method for itself.
+    /// Waits for the channel's turn. Slack limits each method separately.
     async fn turn(&self, method: &str, channel: &str) {
         self.limiter.turn(&lane(method, channel)).await;
     }
 }
 
-/// Whether there is too much of it.
+/// Whether the content is too long.
 fn is_too_long(code: &str) -> bool {
     matches!(
         code,
@@ -728,14 +728,14 @@ fn is_too_long(code: &str) -> bool {
     )
 }
 
-/// A text that is too long is cut to so many characters.
+/// The length in characters to which a too long text is cut.
 const SHORT_MAX: usize = 1_000;
 
 /// The beginning of a text; `None` if it is short already.
 fn shortened(text: &str) -> Option<String> {
     let (end, _) = text.char_indices().nth(SHORT_MAX)?;
     let cut = text.get(..end)?;
-    // No link and no entity of Slack's in halves.
+    // No cut inside a link or an entity of Slack's.
     let whole = match (cut.rfind(['<', '&']), cut.rfind(['>', ';'])) {
         (Some(opens), closes) if closes < Some(opens) => cut.get(..opens)?,
         _ => cut,
@@ -743,19 +743,19 @@ fn shortened(text: &str) -> Option<String> {
     Some(format!("{} …", whole.trim_end()))
 }
 
-/// A DM, or a person's id, which means theirs.
+/// A DM, or a person's id, which stands for their DM.
 fn is_one_persons(channel: &str) -> bool {
     channel.starts_with('D') || is_person(channel)
 }
 
-/// What is counted together for the limiter.
+/// The key that shares a rate limit.
 fn lane(method: &str, channel: &str) -> String {
     format!("{method} {channel}")
 }
 
-/// When an edit was made. Slack says it in whole seconds; where in that second, our own clock says best.
+/// The time of an edit. Slack returns whole seconds; our own clock gives the best estimate within that second.
 ///
-/// Rounded down it would be before a `done` that was typed when the old text still stood there (design 4).
+/// Rounded down it would be before a `done` that was typed while the old text was shown (design 4).
 fn edited_at(edited: DateTime<Utc>, sent_at: DateTime<Utc>) -> DateTime<Utc> {
     if edited.timestamp_subsec_micros() > 0 {
         return edited;
@@ -764,13 +764,13 @@ fn edited_at(edited: DateTime<Utc>, sent_at: DateTime<Utc>) -> DateTime<Utc> {
     sent_at.clamp(edited, last)
 }
 
-/// Somebody's id, not a conversation's.
+/// Whether it is a person's id, not a conversation's.
 fn is_person(channel: &str) -> bool {
     channel.starts_with(['U', 'W'])
 }
 
-/// Whether there is no right to read or open the conversation. A token that does not hold is another matter: it will be mended,
-/// and what was posted is found then.
+/// Whether the app lacks the permission to read or open the conversation. An invalid token is a different case: it will
+/// be repaired, and posts are found then.
 fn may_not(error: &WebError) -> bool {
     match error {
         WebError::Refused { .. } => true,
@@ -784,7 +784,7 @@ fn may_not(error: &WebError) -> bool {
     }
 }
 
-/// Whether this attempt left nothing behind that would have to be looked for.
+/// Whether this attempt certainly left no post to look up.
 fn is_certainly_not_posted(error: &WebError) -> bool {
     match error {
         WebError::Limited { .. } | WebError::NotTaken { .. } | WebError::Credentials { .. } => true,

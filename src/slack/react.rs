@@ -1,7 +1,7 @@
-//! Places our reactions on people's messages, and takes earlier ones away.
+//! Places our reactions on people's messages, and removes earlier ones.
 //!
-//! A task of its own, so that no answer waits for a reaction. What is to stand where is in the store; both calls may be
-//! repeated, so that after a crash everything is simply done again.
+//! It is a task of its own, so that no answer waits for a reaction. The store has the wanted reactions. Both calls can
+//! be repeated, so after a crash they simply are.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const ADD: &str = "reactions.add";
 const REMOVE: &str = "reactions.remove";
-/// So many go at once before they are spaced.
+/// How many reactions go out at once before they are spaced.
 const BURST: u32 = 10;
-/// So many messages are worked on at once.
+/// How many messages are processed at once.
 const AT_ONCE: usize = 8;
 
 impl Web {
-    /// `reactions.add`; one that stands there already is as good.
+    /// `reactions.add`; a reaction that is there already counts as success.
     async fn react(&self, channel: &str, ts: &str, name: &str) -> Result<(), WebError> {
         let request = SlackApiReactionsAddRequest::new(channel.into(), name.into(), ts.into());
         done(ADD, self.send(ADD, &request).await, "already_reacted")
     }
 
-    /// `reactions.remove`; one that does not stand there is as good.
+    /// `reactions.remove`; a reaction that is not there counts as success.
     async fn unreact(&self, channel: &str, ts: &str, name: &str) -> Result<(), WebError> {
         let request = SlackApiReactionsRemoveRequest::new(name.into())
             .with_channel(channel.into())
@@ -54,7 +54,7 @@ fn done(
     }
 }
 
-/// Places reactions until told to stop; then what is to be placed still is, if Slack takes it at once.
+/// Places reactions until told to stop; then the remaining ones still go out, if Slack accepts them at once.
 ///
 /// # Errors
 /// A panic while one was placed.
@@ -91,7 +91,7 @@ pub async fn run(
                         continue;
                     }
                     let backoff = backoffs.entry(one.id).or_insert_with(|| hand.backoff());
-                    // Taken now, so that the attempt needs nothing of this map; it counts only if it fails.
+                    // Computed now, so that the attempt does not need this map; it counts only after a failure.
                     let wait = backoff.next();
                     running.spawn(Arc::clone(&hand).try_once(one, wait, shutdown.clone()));
                 }
@@ -144,7 +144,7 @@ struct Hand {
     timings: Arc<Timings>,
 }
 
-/// Why an attempt did not end in a record.
+/// The reason why an attempt was not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum Failed {
     #[error(transparent)]
@@ -196,7 +196,7 @@ impl Hand {
         (due.id, false)
     }
 
-    /// Has what is wanted stand there and nothing else of ours, and records that; or records that it cannot be.
+    /// Places the wanted reaction, removes our others, and records that; or records that it is impossible.
     async fn bring(&self, due: &ReactionDue) -> Result<(), Failed> {
         let error = match self.place(due).await {
             Ok(()) => {
@@ -253,8 +253,8 @@ impl Hand {
     }
 }
 
-/// Whether trying again would be in vain until somebody gives the app a scope, or at all. A token that does not hold is
-/// another matter: nothing works then, and it will be mended.
+/// Whether a retry is pointless until the app gets a scope, or at all. An invalid token is a different case: then
+/// nothing works, and it will be repaired.
 fn is_for_good(error: &WebError) -> bool {
     match error {
         WebError::Refused { .. } => true,

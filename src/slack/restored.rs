@@ -1,7 +1,7 @@
-//! Before a command that depends on what its author was shown: what stands in their DM is read, once after a start.
+//! Reads the author's DM, once after a start, before a command that depends on the messages they were shown.
 //!
-//! A store that was put back from an older copy does not know what was shown since. The posts in the DM tell: each carries
-//! the uid of its message. `desk/looked_at.rs` compares. Slack that does not answer holds nobody up for long.
+//! A store restored from an older copy lacks the messages posted since. Each post in the DM carries the uid of its
+//! message; `desk/looked_at.rs` compares them. If Slack does not answer, commands are delayed only briefly.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
@@ -15,20 +15,20 @@ use super::{Timings, millis, wait_after};
 use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
 use crate::runtime::{Backoff, lock};
 
-/// How long a command waits for Slack to show what stands in its author's DM.
+/// How long a command waits for Slack to return the messages in its author's DM.
 const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
-/// So many DMs are remembered as looked at before all are looked at again.
+/// How many DMs are remembered as read before all are read again.
 const DMS_MAX: usize = 10_000;
 
-/// What the store says of what people were shown; the promises of each are [`Desk`]'s.
+/// The store's knowledge of shown messages; [`Desk`] documents the guarantees of each method.
 #[async_trait]
 pub trait Shown: Send + Sync {
-    /// Where the author of a message may have been shown what it is about.
+    /// The places where the author of a message may have seen its subject.
     async fn to_look_at(&self, _next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
         Ok(Vec::new())
     }
-    /// Our posts that stand there; whether it is a thread that the store does not know all of.
+    /// Our posts found there; `thread` if it is a thread that the store has only in part.
     async fn stand_there(
         &self,
         _next: &Waiting,
@@ -54,18 +54,18 @@ impl Shown for Desk {
     }
 }
 
-/// The DMs that were looked at since the start.
+/// The DMs that were read since the start.
 #[derive(Default)]
 pub struct Looks {
     at: Mutex<HashSet<String>>,
 }
 
 impl Looks {
-    /// Looks where the author of this message may have been shown what it is about.
+    /// Reads the places where the author of this message may have seen its subject.
     pub async fn look(&self, web: &Web, store: &dyn Shown, timings: &Timings, next: &mut Waiting) {
         let places = match store.to_look_at(next).await {
             Ok(places) => places,
-            // The command itself meets the same, and is acted on when it passes.
+            // The command itself meets the same error, and is processed when that passes.
             Err(_) => return,
         };
         for place in places {

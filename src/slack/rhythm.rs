@@ -1,7 +1,7 @@
-//! Waits until somebody is to be told something that they have not just asked for: a briefing, or what quiet hours held.
+//! Waits until a person is to get an unasked message: a briefing, or notices held in quiet hours.
 //!
-//! The desk decides and writes down what is said; here is the waiting, and the question to Slack who they are now: they may
-//! have left, and whoever has travelled gets their briefing at their new time.
+//! The desk decides and stores the message. This module waits, and asks Slack for the person's account: they may have
+//! left, or have travelled, and then get the briefing at their new time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
 use crate::runtime::{Backoff, CancellationToken, slept};
 
-/// A wait is no longer than this, for the clock of the machine may be set, or stand still while it sleeps.
+/// The longest wait, because the machine's clock may be set, or stop while it sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// Before the next look, when somebody became due while others were told.
+/// The wait before the next check, if a person became due during this one.
 const LOOK_SOON: Duration = Duration::from_secs(1);
 
-/// Tells those who are due until told to stop. Who was due while nobody was running is told at the next start, if it is
-/// not too late then.
+/// Sends due messages until told to stop. Those due while no daemon ran are sent at the next start, if it is not too
+/// late.
 pub async fn run(
     desk: Desk,
     web: Web,
@@ -55,7 +55,7 @@ pub async fn run(
                 continue;
             }
         };
-        // Those of whom Slack did not say who they are stay due, and are asked about again.
+        // People whose account Slack did not return stay due, and are looked up again.
         let again = match all_are_known {
             true => {
                 asking.reset();
@@ -76,8 +76,8 @@ pub async fn run(
     }
 }
 
-/// Learns where people are who have not written yet, until all are known or told to stop: what they are told, and what they
-/// ask for elsewhere, is in their time from the start.
+/// Looks up the time zones of people who have not written yet, until all are known or told to stop. Their messages are
+/// then in their local time from the start.
 pub async fn learn_zones(
     desk: Desk,
     web: Web,
@@ -85,7 +85,7 @@ pub async fn learn_zones(
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
-    // Whoever is in UTC stays unknown, and is asked about once.
+    // A person in UTC counts as unknown, and is looked up once.
     let mut asked_about = HashSet::new();
     loop {
         let learning = learn_from_slack(&desk, &web, &mut asked_about);
@@ -106,7 +106,7 @@ pub async fn learn_zones(
     }
 }
 
-/// Asks Slack about those who are left, one by one; `false` if it does not tell of all now.
+/// Looks up the remaining people in Slack, one by one; `false` if it does not return all of them now.
 async fn learn_from_slack(
     desk: &Desk,
     web: &Web,
@@ -126,7 +126,7 @@ async fn learn_from_slack(
                 continue;
             }
         };
-        // Whoever is not known for certain is asked about again. Who may act is no matter here, and nothing of it is kept.
+        // Uncertain accounts are looked up again. The right to act does not matter here, and is not stored.
         if let Standing::Uncertain(_) = member.standing {
             all = false;
             continue;
@@ -139,8 +139,8 @@ async fn learn_from_slack(
     Ok(all)
 }
 
-/// How long to wait; `None`: until something changes. Times that come between the two looks of [`tell_all`] are due in
-/// the second, and ahead in neither.
+/// How long to wait; `None`: until a change. Times between the two checks of [`tell_all`] are due in the second, and
+/// ahead in neither.
 fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
     if !left.due.is_empty() {
         return Some(LOOK_SOON);
@@ -149,8 +149,8 @@ fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
     Some(until.min(LOOK_AGAIN))
 }
 
-/// Tells everybody who is due. Returns who is due after that and when the next are, and whether Slack said who each of
-/// them is; those of whom it did not are left out, and so are those whose briefing is set aside for now.
+/// Sends all due messages. Returns the people due after that with the next time, and whether Slack returned every
+/// account. People without one are left out, as are those whose briefing is set aside for now.
 async fn tell_all(
     desk: &Desk,
     web: &Web,
@@ -185,7 +185,7 @@ async fn tell_all(
     Ok((left, unknown.is_empty()))
 }
 
-/// Who somebody is now, or was a moment ago. `None`: Slack does not say it for certain, and they are told nothing until it
+/// A person's current account, or a recent one. `None` if Slack returns no certain answer; they get no message until it
 /// does.
 async fn asked(web: &Web, members: &Members, id: &str) -> Option<Member> {
     match member_now(web, members, id).await {
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(wait(&[], in_s(7)), Some(Duration::from_secs(7)));
         assert_eq!(wait(&[], in_s(-7)), Some(Duration::ZERO));
         assert_eq!(wait(&[], in_s(7_000)), Some(LOOK_AGAIN));
-        // Nobody is ahead, and Ana's time has come.
+        // No time is ahead, and Ana's has come.
         assert_eq!(wait(std::slice::from_ref(&ana), None), Some(LOOK_SOON));
         // Not only when the next one is due.
         assert_eq!(wait(&[ana], in_s(7_000)), Some(LOOK_SOON));

@@ -1,7 +1,7 @@
-//! Asks Slack which scopes the app has, now and then, so that `status` can say what does not work for want of one.
+//! Reads the app's scopes from Slack now and then, so that `status` can show the features that lack one.
 //!
-//! Slack says it with every answer, in a header (contract slack 3.2) that slack-morphism does not hand on: this is the
-//! one call of ours that looks at nothing else.
+//! Slack sends them with every answer, in a header (contract slack 3.2) that slack-morphism does not expose. This is
+//! the only call of ours that reads it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const METHOD: &str = "auth.test";
 const HEADER: &str = "x-oauth-scopes";
 
 impl Web {
-    /// The scopes of the bot's token; `None` if Slack does not say.
+    /// The scopes of the bot's token; `None` if Slack does not return them.
     pub async fn scopes(&self) -> Result<Option<BTreeSet<String>>, WebError> {
         let not_taken = |why: String| WebError::NotTaken {
             method: METHOD,
@@ -53,10 +53,10 @@ impl Web {
     }
 }
 
-/// Keeps the desk informed until told to stop. While something is missed it asks more often: somebody may be mending it.
+/// Updates the desk until told to stop. While a scope is missing it checks more often, for a quick repair.
 ///
 /// # Errors
-/// None: what fails is tried again.
+/// None: failures are retried.
 pub async fn run(
     desk: Desk,
     web: Web,

@@ -1,8 +1,8 @@
-//! Our own supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → kept by the desk → acknowledged.
+//! Our supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → stored by the desk → acknowledged.
 //!
-//! One supervisor opens links and replaces them; each link is a task with three parts that never wait for each other:
-//! a reader, a keeper that commits and then acknowledges on the same link, and a writer that alone owns the sink. Every
-//! step has a time limit; whatever breaks leads back to opening a fresh link, sooner or later as the reason asks.
+//! One supervisor opens and replaces links. Each link is a task with three parts that never wait for each other: a
+//! reader, a keeper that commits and then acknowledges on the same link, and a writer that owns the sink. Every step
+//! has a time limit. Any failure leads to a new link, after a wait that depends on the reason.
 
 mod queue;
 mod reopening;
@@ -36,32 +36,32 @@ use crate::runtime::{Backoff, CancellationToken};
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
 use reopening::Reopening;
 
-/// Frames that wait to be written on a link: acknowledgements, mostly.
+/// Frames that wait to be written on a link, mostly acknowledgements.
 const WRITE_QUEUE: usize = 256;
 /// Frames that are written before the link is flushed.
 const WRITES_AT_ONCE: usize = 64;
-/// Events that are being committed at once on a link; the store commits them together. Commands and forms are begun as
-/// they come.
+/// Events of a link that are committed concurrently; the store commits them together. Commands and forms are not
+/// limited.
 const COMMITS_MAX: usize = 256;
-/// Frames that are read before what was read is begun.
+/// Frames that are read in a row before processing begins.
 const FRAMES_IN_A_ROW: u32 = 64;
 /// Larger than any envelope, small enough for a small machine.
 const FRAME_MAX: usize = 8 << 20;
-/// Envelopes are small, and the buffer is there as long as the link.
+/// Envelopes are small, and the buffer exists as long as the link.
 const READ_BUFFER: usize = 16 << 10;
-/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3): so long after its arrival it is
-/// acknowledged, whatever the store does.
+/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3). It is sent this long after
+/// arrival, even if the store has not answered.
 const KEEP_WITHIN: Duration = Duration::from_millis(2_300);
 
-/// A store that takes nothing would otherwise fill the log with every envelope that comes meanwhile.
+/// A store that refuses writes would otherwise fill the log with every envelope of that time.
 static NOT_KEPT: LogThrottle = LogThrottle::new();
 
-/// Where the loop gets addresses from.
+/// The source of the loop's connections.
 #[async_trait]
 pub trait Door: Send + Sync + 'static {
-    /// A fresh address for one link; it is a secret.
+    /// A fresh URL for one link; it is a secret.
     async fn open(&self, limit: Duration) -> Result<String, WebError>;
-    /// A connection to where such an address leads.
+    /// A connection to the host of such a URL.
     async fn dial(&self, to: &hyper::Uri) -> std::io::Result<TcpStream>;
 }
 
@@ -76,30 +76,30 @@ impl Door for Web {
     }
 }
 
-/// What the loop needs of the rest of the daemon.
+/// The loop's interface to the rest of the daemon.
 #[async_trait]
 pub trait Intake: Send + Sync + 'static {
     /// Whether an event is meant for us. Quick, and stores nothing.
     fn judge(&self, callback: &Callback) -> Result<Heard, Ignored>;
-    /// Keeps it; committed when this returns (P1). Calls that were begun in an order are committed in that order.
+    /// Stores it; committed when this returns (P1). Calls are committed in the order in which they begin.
     async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble>;
-    /// What a slash command or an interaction asks for. Quick, and stores nothing.
+    /// Reads the request of a slash command or an interaction. Quick, and stores nothing.
     fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored>;
-    /// There is a sign that something said there did not arrive: this one came again, or is not taken. Quick.
+    /// Reports a sign that messages there did not arrive: this one was repeated, or is not accepted. Quick.
     fn missed(&self, heard: &Heard);
-    /// Slack has left out events, and says so.
+    /// Slack reported that it left out events.
     fn events_are_left_out(&self);
-    /// Opens a form; nobody waits for that.
+    /// Opens a form in the background.
     fn open(&self, opening: Opening);
     fn slack_is(&self, health: SlackHealth);
-    /// So many links of the app are not held here, as Slack counts them; and whether that was counted twice.
+    /// Reports the number of links of the app, as Slack counts them, that are not held here. `sure` after two counts.
     async fn others_are(&self, others: u32, sure: bool);
 }
 
 /// Holds a link to Slack until told to stop.
 ///
 /// # Errors
-/// Only a panic in a link's task: everything that Slack or the network does is waited out.
+/// Only a panic in a link's task: it waits for Slack and the network to recover.
 pub async fn run(
     door: impl Door,
     intake: Arc<dyn Intake>,
@@ -110,7 +110,7 @@ pub async fn run(
     let budget = Budget::new(ENVELOPES_MAX, GESTURES_RESERVE);
     let held = hold(&door, &intake, &timings, &budget, &mut links, &shutdown).await;
     if held.is_ok() {
-        // Every link has heard of the stop as well: it commits what it has, acknowledges, and says Close.
+        // Every link got the stop signal as well: it commits its envelopes, acknowledges them, and sends Close.
         let limit = timings.drain_limit + timings.write_limit + timings.close_limit * 2;
         let closed = timeout(limit, async {
             while let Some(ended) = links.join_next().await {
@@ -136,9 +136,9 @@ async fn hold(
 ) -> Result<(), SlackError> {
     let backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut reopening = Reopening::new(backoff, timings.settled);
-    // After a `warning` the old link stays current until the new one has said hello.
+    // After a `warning` the old link stays current until the new one has received its hello.
     let mut current: Option<Link> = None;
-    // Those before it, while they are still read.
+    // Earlier links, while they are still read.
     let mut retired: Vec<watch::Receiver<State>> = Vec::new();
     // How often in a row Slack counted more links than are held here.
     let mut counted = 0_u32;
@@ -186,7 +186,7 @@ async fn hold(
                     return Ok(());
                 }
                 let link = current.insert(link);
-                // Only a new link is told the count.
+                // Slack sends the count to new links only.
                 let recount = match counted {
                     0 => None,
                     1 => Some(timings.recount),
@@ -258,7 +258,7 @@ async fn hold(
     }
 }
 
-/// Does `work`, unless the daemon is to stop (`None`); a link that panics meanwhile is an error.
+/// Runs `work` until the daemon is to stop (`None`); a link that panics meanwhile is an error.
 async fn meanwhile<T>(
     links: &mut JoinSet<()>,
     shutdown: &CancellationToken,
@@ -277,7 +277,7 @@ async fn meanwhile<T>(
     }
 }
 
-/// Says that Slack is not there, and how long to wait before the next attempt.
+/// Reports that Slack is not connected, and returns the wait before the next attempt.
 fn alarm(
     intake: &dyn Intake,
     failure: Failure,
@@ -294,7 +294,7 @@ fn alarm(
     wait
 }
 
-/// Why there is no link, and how patient to be about it.
+/// The reason why there is no link, with its retry policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Failure {
     why: String,
@@ -303,13 +303,13 @@ struct Failure {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Patience {
-    /// It will pass.
+    /// It is temporary.
     BackOff,
-    /// Slack says when.
+    /// Slack gives the wait.
     Until(Duration),
-    /// More than ten links: never in a hurry (contract slack 1.5).
+    /// More than ten links: always a long wait (contract slack 1.5).
     Crowded,
-    /// Nothing will change until somebody mends it.
+    /// Nothing will change until a person repairs it.
     Mend,
 }
 
@@ -370,14 +370,14 @@ impl From<WebError> for Failure {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A fresh address, and a WebSocket there. Addresses are for one use, so that each attempt asks for its own.
+/// Opens a WebSocket at a fresh URL. A URL works once, so each attempt requests its own.
 async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure> {
     let url = door.open(timings.open_limit).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(FRAME_MAX));
     let upgrade = async {
-        // Its address is a secret: an error does not name it.
+        // Its URL is a secret: errors do not contain it.
         let to = url
             .parse()
             .map_err(|_| WsError::Url(UrlError::NoHostName))?;
@@ -399,7 +399,7 @@ async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure>
 
 // ---------------------------------------------------------------- a link
 
-/// What a link says about itself.
+/// The state that a link reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// No `hello` yet.
@@ -408,7 +408,7 @@ enum State {
     Up { connections: Option<u32> },
     /// Slack will close it soon: open the next one.
     Refresh,
-    /// Slack is to count the links again: open the next one. No link says so of itself.
+    /// A new count of the links is needed: open the next one. No link reports this itself.
     Recount,
     /// `link_disabled`.
     Disabled,
@@ -418,7 +418,7 @@ enum State {
     Over(String),
 }
 
-/// What a link is told.
+/// A command to a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Stay,
@@ -454,7 +454,7 @@ impl Link {
         Link { state, orders }
     }
 
-    /// Waits for `hello`, and says how many links of the app Slack counts.
+    /// Waits for `hello`, and returns how many links of the app Slack counts.
     async fn hello(&self, limit: Duration) -> Result<Option<u32>, Failure> {
         let mut state = self.state.clone();
         let greeted = timeout(limit, state.wait_for(|state| *state != State::Opening)).await;
@@ -469,7 +469,7 @@ impl Link {
                 State::Disabled => Err(Failure::disabled()),
                 State::Crowded => Err(Failure::crowded()),
                 State::Over(why) => Err(Failure::passing(format!("no hello from Slack: {why}"))),
-                // It asks for a successor already, and serves until then.
+                // It needs a successor already, and works until then.
                 State::Opening | State::Refresh | State::Recount => Ok(None),
             },
         }
@@ -487,7 +487,7 @@ impl Link {
         }
     }
 
-    /// Its successor is up.
+    /// Retires the link, whose successor is up.
     fn retire(self) -> watch::Receiver<State> {
         self.orders.send_replace(Order::Retire);
         self.state
@@ -510,7 +510,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
             let keeping = keep(&queue, acks, keeper.as_ref());
             let reading = async {
                 let why = reader.read(&mut stream, &queue).await;
-                // The keeper ends when it has worked off what waits.
+                // The keeper ends when it has processed the queue.
                 queue.close();
                 becomes(&state, State::Over(why));
             };
@@ -528,14 +528,14 @@ async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
         tokio::pin!(taking, writing);
         tokio::select! {
             () = &mut taking => {
-                // The acknowledgements' sender is gone: the writer sends what it has, says Close, and ends.
+                // The acknowledgements' sender is gone: the writer sends the rest, then Close, and ends.
                 let limit = timings.write_limit + timings.close_limit;
                 if let Ok(Err(why)) = timeout(limit, &mut writing).await {
                     tracing::debug!("closing the link to Slack: {why}");
                 }
             }
             Err(why) = &mut writing => {
-                // Unacknowledged is not lost: Slack delivers it again, and the store knows what it has.
+                // Unacknowledged envelopes are not lost: Slack delivers them again, and the store detects duplicates.
                 becomes(&state, State::Over(why));
                 return;
             }
@@ -548,7 +548,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
     .await;
 }
 
-/// The part of a link that reads. It waits for nothing but frames.
+/// The reading part of a link. It waits for frames only.
 struct Reader {
     intake: Arc<dyn Intake>,
     timings: Arc<Timings>,
@@ -558,7 +558,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads until the link ends, is retired, or the daemon stops; says why.
+    /// Reads until the link ends, is retired, or the daemon stops; returns the reason.
     async fn read(&mut self, stream: &mut SplitStream<Socket>, queue: &Queue) -> String {
         let mut last_frame = Instant::now();
         let mut frames: u32 = 0;
@@ -584,7 +584,7 @@ impl Reader {
                 frame = stream.next() => frame,
             };
             last_frame = Instant::now();
-            // In a flood the next frame is always there: the keeper and the writer of this link have their turns, too.
+            // In a flood the next frame is always ready: this lets the link's keeper and writer run, too.
             frames = frames.wrapping_add(1);
             if frames.is_multiple_of(FRAMES_IN_A_ROW) {
                 tokio::task::yield_now().await;
@@ -609,7 +609,7 @@ impl Reader {
         }
     }
 
-    /// One text frame.
+    /// Handles one text frame.
     fn take(&self, text: &str, queue: &Queue) {
         let Some(frame) = Frame::read(text) else {
             tracing::warn!(
@@ -644,8 +644,8 @@ impl Reader {
         }
     }
 
-    /// There is no room for an envelope: an event stays unacknowledged, so that Slack delivers it again; whoever gave a
-    /// command or sent a form is told.
+    /// Rejects an envelope for lack of room. An event stays unacknowledged, so that Slack delivers it again. The author
+    /// of a command or a form gets an error.
     fn turn_away(&self, job: Job, queue: &Queue) {
         count(&job.kind, "dropped");
         if let Some((heard, _)) = &job.keep {
@@ -660,7 +660,7 @@ impl Reader {
     }
 }
 
-/// A reason to be patient is not forgotten because the link also ended.
+/// A `Disabled` or `Crowded` state is kept when the link also ends.
 fn becomes(state: &watch::Sender<State>, next: State) {
     state.send_if_modified(|state| {
         let stays = matches!(state, State::Disabled | State::Crowded | State::Over(_));
@@ -671,7 +671,7 @@ fn becomes(state: &watch::Sender<State>, next: State) {
     });
 }
 
-/// An end of a link, without its address.
+/// The reason of a link's end, without its URL.
 fn in_words(error: &WsError) -> String {
     match error {
         WsError::ConnectionClosed | WsError::AlreadyClosed => "Slack closed it".to_owned(),
@@ -681,7 +681,7 @@ fn in_words(error: &WsError) -> String {
 
 // ---------------------------------------------------------------- envelopes
 
-/// What became of an envelope. Types that are new to us are counted as one, however many Slack thinks of.
+/// Counts the result of an envelope. All unknown types are counted as one, to bound their number.
 fn count(kind: &str, result: &'static str) {
     let kind = match kind {
         "events_api" => "events_api",
@@ -693,21 +693,21 @@ fn count(kind: &str, result: &'static str) {
         .increment(1);
 }
 
-/// An envelope that is to be acknowledged, perhaps after something is kept.
+/// An envelope to be acknowledged, perhaps after it is stored.
 struct Job {
     /// When it was read.
     arrived: Instant,
     envelope_id: Option<String>,
     kind: String,
     keep: Option<(Heard, String)>,
-    /// What the acknowledgement says to the person.
+    /// The acknowledgement's message to the person.
     response: Option<Value>,
-    /// What it says instead where Slack does not deliver it again: if it cannot be kept, and if that takes long.
+    /// Its replacements if Slack does not deliver it again: if it cannot be stored, and if that takes long.
     instead: Option<(Value, Value)>,
 }
 
 impl Job {
-    /// What is to be done about a frame; `None` if nothing is.
+    /// The work for a frame; `None` if there is none.
     fn of(frame: Frame, raw: &str, intake: &dyn Intake) -> Option<Job> {
         let envelope_id = frame.envelope_id;
         let kind = frame.kind.unwrap_or_default();
@@ -723,7 +723,7 @@ impl Job {
                         "Slack leaves out events: the workspace is over its deliveries an hour (app_rate_limited)"
                     );
                 } else {
-                    // A retry is no reason to leave it out: events of an outage arrive as retries (contract slack 1.6).
+                    // Retries are processed, because events of an outage arrive as retries (contract slack 1.6).
                     let (retry, reason) = (frame.retry_attempt, frame.retry_reason.as_deref());
                     match intake.judge(&callback) {
                         Ok(heard) => {
@@ -745,7 +745,7 @@ impl Job {
                     }
                 }
             }
-            // Neither is delivered twice: what cannot be kept is said at once (contract slack 1.6).
+            // Not delivered twice: the acknowledgement reports that it cannot be stored (contract slack 1.6).
             "slash_commands" | "interactive" => {
                 let says = frame.accepts_response_payload == Some(true);
                 match intake.understand(&kind, frame.payload) {
@@ -787,23 +787,23 @@ impl Job {
         })
     }
 
-    /// Whether it waits for nothing: somebody looks at the screen until it is acknowledged, or there is nothing to commit.
+    /// Whether it is urgent: a person watches the screen until the acknowledgement, or there is nothing to commit.
     fn goes_first(&self) -> bool {
         self.keep.is_none() || self.kind != "events_api"
     }
 
-    /// Whose message or gesture it is.
+    /// The author of its message or gesture.
     fn user(&self) -> Option<&str> {
         self.keep.as_ref().map(|(heard, _)| heard.user.as_str())
     }
 
-    /// Roughly what it takes in memory: the envelope as it came, and as it was read.
+    /// Its approximate memory: the raw and the parsed envelope.
     fn bytes(&self) -> usize {
         let kept = self.keep.as_ref();
         JOB_BYTES + kept.map_or(0, |(heard, raw)| raw.len() + heard.text.len())
     }
 
-    /// It is not kept, and its acknowledgement tells so; `None` where Slack delivers it again, or tells it itself.
+    /// Its acknowledgement without storing, as an error; `None` if Slack delivers it again or shows an error itself.
     fn told(self) -> Option<Job> {
         let (failed, _) = self.instead?;
         Some(Job {
@@ -814,7 +814,7 @@ impl Job {
         })
     }
 
-    /// Commits what there is to commit; then the acknowledgement, unless that failed.
+    /// Commits its message, if it has one; then the acknowledgement, unless that failed.
     async fn commit(mut self, intake: &dyn Intake) -> Option<Message> {
         let envelope = self.envelope_id.as_deref().unwrap_or_default();
         if let Some((heard, raw)) = self.keep {
@@ -833,7 +833,7 @@ impl Job {
                         );
                         return acknowledgement(self.envelope_id, Some(failed));
                     }
-                    // It may still be kept: what is begun is brought to its end.
+                    // It may still be stored: the write under way is completed.
                     Err(_) => {
                         count(&self.kind, "slow");
                         tracing::warn!(
@@ -871,7 +871,7 @@ impl Job {
     }
 }
 
-/// The frame that acknowledges an envelope, with what it says to the person.
+/// The frame that acknowledges an envelope, with a message to the person.
 fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<Message> {
     let mut ack = json!({"envelope_id": envelope_id?});
     if let (Some(says), Some(ack)) = (says, ack.as_object_mut()) {
@@ -880,7 +880,7 @@ fn acknowledgement(envelope_id: Option<String>, says: Option<Value>) -> Option<M
     Some(Message::text(ack.to_string()))
 }
 
-/// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends when there are no more to come.
+/// Commits jobs, many at once, and acknowledges each as soon as it is committed. Ends with the queue.
 async fn keep(queue: &Queue, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
     type Commit<'a> = Pin<Box<dyn Future<Output = Option<Message>> + Send + 'a>>;
     let mut commits: FuturesUnordered<Commit> = FuturesUnordered::new();
@@ -896,8 +896,8 @@ async fn keep(queue: &Queue, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
                     None
                 }
                 Some(Held { job, room }) => {
-                    // Each is begun before the next is looked at, so that a person's messages are committed in the order
-                    // that they arrived in (P3).
+                    // Each is begun before the next is taken, so that a person's messages are committed in the order of
+                    // arrival (P3).
                     let mut commit: Commit = Box::pin(async move {
                         let done = job.commit(intake).await;
                         drop(room);
@@ -914,13 +914,13 @@ async fn keep(queue: &Queue, acks: mpsc::Sender<Message>, intake: &dyn Intake) {
             },
         };
         if let Some(ack) = done {
-            // Fails only when the link is over: then Slack delivers again.
+            // It fails only when the link is over: then Slack delivers again.
             let _ = acks.send(ack).await;
         }
     }
 }
 
-/// Writes frames, several at once, and our own pings; at the end of the frames it says Close.
+/// Writes frames, several at once, and our own pings; after the last frame it sends Close.
 async fn write(
     mut sink: SplitSink<Socket, Message>,
     mut frames: mpsc::Receiver<Message>,

@@ -1,7 +1,7 @@
-//! Who somebody is, read from `users.info` (contract slack 3.2). It fails closed. Pure.
+//! A person's account status, read from `users.info` (contract slack 3.2). It fails closed. Pure.
 //!
-//! The rest of Slack's JSON is read leniently (`wire`), for one odd field must not cost a person their message. These fields
-//! decide who may command, so a value of another type or a missing field makes the answer uncertain, and nobody a member.
+//! Other JSON from Slack is read leniently (`wire`), so that one odd field does not cost a person their message. These
+//! fields decide who may give commands: a missing field or a wrong type makes the result uncertain, never a member.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::domain::person::{Member, Standing};
 
 /// Flags that every account has, unless it is deactivated.
 const PRESENT: [&str; 2] = ["is_bot", "is_restricted"];
-/// Flags that Slack leaves out of some answers. `is_app_user` says that the account has authorised an app, as members may.
+/// Flags that some responses lack. `is_app_user` means that the account has authorized an app, as members may.
 const OPTIONAL: [&str; 6] = [
     "is_ultra_restricted",
     "is_invited_user",
@@ -21,7 +21,7 @@ const OPTIONAL: [&str; 6] = [
     "is_app_user",
 ];
 
-/// Slack's words about the account with this id.
+/// Reads Slack's record of the account with this id.
 pub fn member(id: &str, user: &Value) -> Member {
     let of = User::read(user);
     let names = [
@@ -55,7 +55,7 @@ pub fn hidden(id: &str) -> Member {
     }
 }
 
-/// The address of the profile. It links a ClickUp account, so one that Slack calls unconfirmed does not count.
+/// The e-mail address of the profile. It links a ClickUp account, so an unconfirmed one does not count.
 fn email(user: &Value) -> Option<String> {
     let is_confirmed = match user.get("is_email_confirmed") {
         None => true,
@@ -69,7 +69,7 @@ fn standing(id: &str, user: &Value) -> Standing {
     read(id, user).unwrap_or_else(Standing::Uncertain)
 }
 
-/// The error is the reason for the doubt.
+/// Reads the status; the error is the reason for the doubt.
 fn read(id: &str, user: &Value) -> Result<Standing, String> {
     let Value::Object(user) = user else {
         return Err("the answer has no user".to_owned());
@@ -101,8 +101,8 @@ fn read(id: &str, user: &Value) -> Result<Standing, String> {
     })
 }
 
-/// The workspaces that an account belongs to. On Enterprise Grid `team_id` may name a sister workspace or the organisation,
-/// and `enterprise_user.teams` lists the workspaces. That list decides where there is one.
+/// The workspaces that an account belongs to. On Enterprise Grid `team_id` may name a sister workspace or the
+/// organization, and `enterprise_user.teams` lists the workspaces. That list decides if there is one.
 fn workspaces(user: &Map<String, Value>) -> Result<Vec<String>, String> {
     let id = |value: &Value| {
         let id = value.as_str().filter(|id| !id.is_empty());
@@ -148,7 +148,7 @@ mod tests {
     const ANN: &str = "U0ANN01";
     const TEAM: &str = "T0TEAM1";
 
-    /// A full member as contract slack 3.2 has it, with some fields changed; `"absent"` takes one away.
+    /// A full member as in contract slack 3.2, with some fields changed; `"absent"` removes one.
     fn ann(changes: Value) -> Value {
         let mut user = json!({"id": ANN, "team_id": TEAM, "name": "ann", "deleted": false, "is_bot": false,
             "is_restricted": false, "tz": "Europe/Berlin", "new_field": {},
@@ -273,7 +273,7 @@ mod tests {
         assert!(may_act(&hidden(ANN), TEAM, &[]).is_err());
     }
 
-    /// Any JSON, and often what a lenient reader would take for the right value.
+    /// Any JSON, often similar to a right value.
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -297,7 +297,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-        /// One field of a member's answer that is another value, of whatever type, never yields a member.
+        /// Another value, of any type, in one field of a member's record never yields a member.
         #[test]
         fn no_other_value_makes_a_member(
             field in prop::sample::select(vec!["id", "team_id", "deleted", "is_bot", "is_restricted", "is_ultra_restricted",
@@ -311,7 +311,7 @@ mod tests {
             prop_assert!(may(&user, &[]).is_err(), "{user}");
         }
 
-        /// The same of a flag that members may have.
+        /// The same for a flag that members may have.
         #[test]
         fn no_other_type_makes_a_member(value in any_json()) {
             prop_assume!(!value.is_boolean());

@@ -1,16 +1,16 @@
-//! Slack's escapes, both ways (contract slack 2.2): what a person typed out of Slack's wire text, and our text into it.
+//! Slack's escapes, both ways (contract slack 2.2): wire text → the text that a person typed, and our text → wire text.
 //!
-//! `gate` reads with it, `blocks` writes with it. The person's own characters stay as they are: what makes a verb out
-//! of `*Done*` or of a no-break space is the parser's business (`domain::command`).
+//! `gate` reads with it, `blocks` writes with it. The person's own characters stay as they are: the parser
+//! (`domain::command`) turns `*Done*` or a no-break space into a verb.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// Wire text with the characters of its emoji for their names: `:rocket:` is a name of Slack's, which ClickUp shows as it
-/// stands. `blocks` is the same text as rich text, whose emoji have their code points; those of the workspace's own have
-/// none, and stay names. What stands in code is no emoji.
+/// Replaces emoji names in wire text by their characters: `:rocket:` is a name of Slack's, which ClickUp shows
+/// unchanged. `blocks` is the same text as rich text, whose emoji have their code points. The workspace's own emoji
+/// have none, and stay names. Text in code is left alone.
 pub fn with_emoji<'w>(wire: &'w str, blocks: &Value) -> Cow<'w, str> {
     let mut named = Vec::new();
     emoji_of(blocks, &mut named);
@@ -26,7 +26,7 @@ pub fn with_emoji<'w>(wire: &'w str, blocks: &Value) -> Cow<'w, str> {
         drawn.push_str(before);
         drawn.push_str(characters);
         rest = match after.strip_prefix(":skin-tone-") {
-            // The characters have the tone.
+            // The characters include the skin tone.
             Some(tone) => tone.split_once(':').map_or(after, |(_, behind)| behind),
             None => after,
         };
@@ -65,13 +65,13 @@ pub(super) fn characters(unicode: &str) -> Option<String> {
     drawn.then_some(characters)
 }
 
-/// What is before and behind the next `name` that is not in code.
+/// The text before and after the next `name` that is not in code.
 fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
     let mut from = 0;
     loop {
         let rest = text.get(from..)?;
         let at = rest.find(name)?;
-        // Code that begins before it: three marks go over lines.
+        // Code that begins before it: three marks span lines.
         let code = rest.find('`').filter(|&code| code < at);
         let Some(code) = code else {
             let (before, found) = text.split_at_checked(from + at)?;
@@ -87,20 +87,20 @@ fn next_emoji<'t>(text: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
             _ => inside.len(),
         };
         let closes = inside.get(..line)?.find(marks);
-        // A mark that nothing closes is one that was typed.
+        // An unclosed mark is plain text.
         from += code + marks.len() + closes.map_or(0, |at| at + marks.len());
     }
 }
 
 use crate::domain::controls::without_controls;
 
-/// The text of a message that was addressed to us: without one leading mention of us, and unescaped. Those whom it
-/// mentions stay ids: who somebody is, no name decides.
+/// The text of a message to us: without one leading mention of us, and unescaped. Mentioned people stay ids, because a
+/// name never decides who a person is.
 pub fn heard(wire: &str, own_id: &str) -> String {
     unescape(after_mention(wire, own_id).unwrap_or(wire), |_| None)
 }
 
-/// What follows a leading mention of `own_id`, and the `:` or `,` after it.
+/// The text after a leading mention of `own_id`, and after the `:` or `,` that follows it.
 fn after_mention<'a>(wire: &'a str, own_id: &str) -> Option<&'a str> {
     let (id, rest) = trim_start(wire)
         .strip_prefix("<@")?
@@ -122,7 +122,7 @@ pub fn mentions(wire: &str, own_id: &str) -> bool {
     })
 }
 
-/// Spaces of all kinds, and the ones that are not even seen.
+/// Spaces of all kinds, and invisible ones.
 fn trim_start(text: &str) -> &str {
     text.trim_start_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
@@ -132,11 +132,11 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}')
 }
 
-/// Slack's wire text → what the person typed. Total: any text gives a text.
+/// Slack's wire text → the text that the person typed. Total: any text gives a text.
 pub fn unescape(wire: &str, name_of: impl Fn(&str) -> Option<String>) -> String {
     let mut plain = String::with_capacity(wire.len());
     let mut rest = wire;
-    // A person's own `<` arrives as `&lt;`: every bare one opens something of Slack's.
+    // A person's own `<` arrives as `&lt;`: every bare one opens an element of Slack's.
     while let Some((before, after)) = rest.split_once('<') {
         plain.push_str(&decode(before));
         match after.split_once('>') {
@@ -154,17 +154,17 @@ pub fn unescape(wire: &str, name_of: impl Fn(&str) -> Option<String>) -> String 
     without_controls(&plain).into_owned()
 }
 
-/// What stands between `<` and `>`, as a person would write it.
+/// The content between `<` and `>`, as a person would write it.
 fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
     let (target, label) = match inside.split_once('|') {
         Some((target, label)) => (target, Some(label).filter(|label| !label.is_empty())),
         None => (inside, None),
     };
     if let Some(user) = target.strip_prefix('@') {
-        // A name that we look up is plain text; decoding must not change it.
+        // A looked-up name is plain text; decoding must not change it.
         return match name_of(user) {
             Some(name) => format!("@{}", escape(&name)),
-            // The label is what somebody calls themselves, or did.
+            // The label is the display name, or a former one.
             None => format!("@{user}"),
         };
     }
@@ -174,7 +174,7 @@ fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
     if let Some(special) = target.strip_prefix('!') {
         return readable_special(special, label);
     }
-    // Nobody types these: Slack puts them before what it takes for a number or an address.
+    // Slack adds these prefixes to numbers and addresses; they were not typed.
     let shown = UNTYPED
         .iter()
         .find_map(|scheme| strip_prefix_ignoring_case(target, scheme))
@@ -192,7 +192,7 @@ fn readable(inside: &str, name_of: &impl Fn(&str) -> Option<String>) -> String {
     }
 }
 
-/// What stands before a number or an address in a link that Slack made of it.
+/// The prefixes of a link that Slack made from a number or an address.
 const UNTYPED: [&str; 4] = ["tel:", "sms:", "callto:", "mailto:"];
 
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -200,10 +200,10 @@ fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str
     begin.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// Whether what was typed is a telephone number as Slack writes it, perhaps without the country.
+/// Whether the label is a telephone number as Slack writes it, perhaps without the country.
 fn is_same_number(label: &str, number: &str) -> bool {
     let digits = |text: &str| -> String {
-        // What follows is an extension or the like.
+        // The rest is an extension or the like.
         let main = text.split([';', ',']).next().unwrap_or_default();
         main.chars().filter(char::is_ascii_digit).collect()
     };
@@ -211,7 +211,7 @@ fn is_same_number(label: &str, number: &str) -> bool {
     let spelled = label
         .chars()
         .all(|c| !c.is_alphabetic() && !matches!(c, '@' | ':'));
-    // A zero before an area's number is not said to those abroad.
+    // The zero before an area's number is left out of international numbers.
     let national = typed.trim_start_matches('0');
     spelled && national.len() >= 3 && digits(number).ends_with(national)
 }
@@ -229,7 +229,7 @@ fn readable_special(special: &str, label: Option<&str>) -> String {
     }
 }
 
-/// Slack made a link of a bare domain or mail address: the label is what was typed.
+/// Whether Slack made a link from a bare domain or mail address: the label is the typed text.
 fn is_same_address(label: &str, url: &str) -> bool {
     let Some((_scheme, address)) = url.split_once(':') else {
         return false;
@@ -249,7 +249,7 @@ fn decode(wire: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Our text → Slack's wire text. Nothing in it can be a mention or a link any more.
+/// Our text → Slack's wire text. The result contains no mention and no link.
 pub fn escape(plain: &str) -> String {
     without_controls(plain)
         .replace('&', "&amp;")
@@ -257,7 +257,7 @@ pub fn escape(plain: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// The instant of a message's `ts`: seconds, a dot, microseconds. As an id the `ts` stays a string.
+/// The time of a message's `ts`: seconds, a dot, microseconds. As an id the `ts` stays a string.
 pub fn instant(ts: &str) -> Option<DateTime<Utc>> {
     let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
     let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());

@@ -1,7 +1,7 @@
-//! What is said while the store takes nothing, past the store: to the operators, and to whoever is not heard.
+//! Messages that bypass the store while it refuses writes: to operators, and to people whose messages are not stored.
 //!
-//! Everything else that Ivan says is kept before it is said. This cannot be, so it is said at most once for each time of
-//! trouble, and forgotten with the process: a restart says it again if it is still so.
+//! All other messages are stored before they are sent. These cannot be, so each is sent at most once per outage and
+//! forgotten with the process: a restart during the outage sends it again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::desk::{Conversation, StoreHealth};
 use crate::domain::reply::{self, Words};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
-/// Conversations that wait to be told, and those that are told in one time of trouble.
+/// Conversations that wait for a notice, and those that get one per outage.
 pub const UNKEPT_MAX: usize = 64;
-/// Attempts at one such message: Slack may be in trouble as well.
+/// Attempts at one such message: Slack may be down as well.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Somebody said something that could not be kept.
+/// A person's message that could not be stored.
 pub struct Unkept {
     pub conversation: Conversation,
     pub at: Instant,
 }
 
-/// What is needed to say it.
+/// The parts needed to send notices.
 pub struct Trouble {
     pub health: watch::Receiver<StoreHealth>,
     pub web: Web,
@@ -40,14 +40,14 @@ pub struct Trouble {
     pub timings: Arc<Timings>,
 }
 
-/// Says it, until `shutdown`.
+/// Sends notices until `shutdown`.
 pub async fn run(
     mut trouble: Trouble,
     mut unkept: mpsc::Receiver<Unkept>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let mut told = BTreeSet::new();
-    // Since when, while it lasts; and when the last one was seen to be over.
+    // The start of the outage, while it lasts; and the end of the last one.
     let (mut since, mut over) = (None, None);
     loop {
         let health = trouble.health.borrow_and_update().clone();
@@ -76,7 +76,7 @@ pub async fn run(
                 return Ok(());
             },
             Some(Unkept { conversation, at }) = unkept.recv() => {
-                // What had to wait here until there was room again would not be true any more.
+                // A notice that waited until there was room again would be outdated.
                 let is_past = over.is_some_and(|over| at < over);
                 let is_news = !is_past && told.len() < UNKEPT_MAX && told.insert(conversation.clone());
                 if is_news {
@@ -99,7 +99,7 @@ impl Trouble {
         }
     }
 
-    /// Once: what may have been posted is not posted again.
+    /// Sends it once: a post with an unknown outcome is not repeated.
     async fn say(
         &self,
         Conversation { channel, thread }: &Conversation,
@@ -109,7 +109,7 @@ impl Trouble {
         let text = mrkdwn(words);
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         for _ in 0..ATTEMPTS_MAX {
-            // Of no store: none has it in the end.
+            // It belongs to no store, so no store recognizes it.
             let uid = format!(
                 "unkept-{}",
                 ulid::Ulid::from_datetime(self.clock.now().into())

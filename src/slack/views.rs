@@ -1,7 +1,7 @@
-//! Forms as Slack shows them, and the way from a trigger to an open form (contract slack 2.4, 3.2, 3.3).
+//! Forms in Slack's layout, and the way from a trigger to an open form (contract slack 2.4, 3.2, 3.3).
 //!
-//! A trigger is good for 3 s and one use: a form is opened beside everything else, from what is in the store, and
-//! whoever gets none is told to ask again.
+//! A trigger works for 3 s and once. So a form is opened concurrently with all other work, from the data in the store.
+//! If that fails, the person is told to ask again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -31,13 +31,13 @@ use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
 use crate::runtime::lock;
 
-/// How long Slack may take to say who somebody is, where it has not said so lately: the trigger gets old meanwhile.
+/// How long Slack may take to return a person's account that is not cached; the trigger ages meanwhile.
 const WHO_WITHIN: Duration = Duration::from_millis(1_500);
-/// So many triggers are remembered, to know one that Slack delivers twice.
+/// How many triggers are remembered, to detect one that Slack delivers twice.
 const TRIGGERS_MAX: usize = 256;
-/// Characters of a text field, in Slack's counting.
+/// Characters of a text field, as Slack counts them.
 const INPUT_MAX: usize = 3_000;
-/// Of a section.
+/// Characters of a section.
 const SECTION_MAX: usize = 3_000;
 /// Choices of one group.
 const OPTIONS_MAX: usize = 100;
@@ -60,10 +60,10 @@ pub struct Opener {
     pub opening: Semaphore,
 }
 
-/// So many forms are opened at once.
+/// How many forms are opened at once.
 pub const AT_ONCE: usize = 32;
 
-/// Why somebody gets no form.
+/// The reason why a person gets no form.
 enum NoForm {
     /// They are told this.
     Told(Words),
@@ -86,7 +86,7 @@ impl From<StoreTrouble> for NoForm {
 }
 
 impl Opener {
-    /// Opens a form, or tells why not.
+    /// Opens a form, or tells the person why not.
     pub async fn open(self: Arc<Self>, opening: Opening) {
         if !self.is_new(&opening.trigger) {
             tracing::debug!("a gesture that asks for a form came twice");
@@ -94,7 +94,7 @@ impl Opener {
         }
         let tried = match self.opening.try_acquire() {
             Ok(_turn) => self.try_to_open(&opening).await,
-            // Waiting would only make its trigger older.
+            // Waiting would only age its trigger.
             Err(_) => {
                 Bound::Forms.reached(format_args!(
                     "{AT_ONCE} forms are being opened, and whoever wants one more is asked to try again"
@@ -135,7 +135,7 @@ impl Opener {
     async fn try_to_open(&self, opening: &Opening) -> Result<(), NoForm> {
         self.may_open(&opening.user).await?;
         let channel = opening.channel.as_deref();
-        // The address stays here: what goes into a view is seen by the person's client.
+        // The URL stays here: the person's client can see the content of a view.
         let key = opening.reply_url.as_ref().map(|_| self.key());
         let (view, reply) = match &opening.what {
             Wanted::Comment {
@@ -148,7 +148,7 @@ impl Opener {
                 let reply = key.filter(|_| *alone);
                 let note = Note::Comment {
                     task: task.clone(),
-                    // In the Home tab there is no channel: the answer goes to the person.
+                    // The Home tab has no channel: the answer goes to the person.
                     channel: channel.unwrap_or(&opening.user).to_owned(),
                     thread: thread.clone(),
                     direct: *direct && !alone,
@@ -188,7 +188,7 @@ impl Opener {
         opened.map_err(|error| NoForm::Told(in_words(&error)))
     }
 
-    /// Whoever may not act gets no form: lists and repositories have names.
+    /// Whether the person may act. Others get no form, because it shows names of lists and repositories.
     async fn may_open(&self, user: &str) -> Result<(), NoForm> {
         let asked = member_of(&self.web, &self.members, user);
         let member = match tokio::time::timeout(WHO_WITHIN, asked).await {
@@ -199,7 +199,7 @@ impl Opener {
         Ok(self.desk.may_open(&member, &self.team).await?)
     }
 
-    /// Where the form is answered, if it is answered. Not known in the end, it is answered in the DM.
+    /// Stores the `response_url` for the form's answer. If that fails, the answer goes to the DM.
     async fn keep(&self, key: Option<String>, user: &str, url: Option<&ReplyUrl>) {
         if let (Some(key), Some(url)) = (key, url)
             && let Err(trouble) = self.desk.keep_reply_url(&key, user, url).await
@@ -214,7 +214,7 @@ impl Opener {
     }
 }
 
-/// Why Slack opens no form, for the person.
+/// The reason why Slack opens no form, for the person.
 fn in_words(error: &WebError) -> Words {
     match error {
         WebError::Refused { code, .. }
@@ -238,7 +238,7 @@ fn in_words(error: &WebError) -> Words {
     }
 }
 
-// ---------------------------------------------------------------- what is shown
+// ---------------------------------------------------------------- layout
 
 /// The form for a comment on the task that `about` names.
 pub fn comment_view(about: &Words, note: &Note) -> SlackView {
@@ -290,7 +290,7 @@ pub fn create_view(form: &CreateForm, title: &str, description: &str, note: &Not
     modal("New task", "Create", CREATE_FORM, blocks, note)
 }
 
-/// The lists and repositories in groups, as many as a choice holds; the one that is chosen always is among them.
+/// The lists and repositories in groups, as many as a choice allows; the selected one is always among them.
 fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
     let chosen = form.places.iter().find(|choice| {
         form.chosen.as_ref() == Some(&choice.place)
@@ -342,7 +342,7 @@ fn places(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
     })
 }
 
-/// Those who can be assigned, as many as a choice holds.
+/// The possible assignees, as many as a choice allows.
 fn assignees(form: &CreateForm) -> Option<SlackBlockStaticSelectElement> {
     let options: Vec<_> = form
         .people
@@ -396,7 +396,7 @@ fn modal(title: &str, submit: &str, name: &str, blocks: Vec<SlackBlock>, note: &
     )
 }
 
-/// At most so many characters, in the counting of whoever counts most: UTF-16.
+/// Cuts a text to `most` characters in UTF-16 units, the strictest way to count.
 fn cut(text: &str, most: usize) -> String {
     let text = without_controls(text);
     if text.encode_utf16().count() <= most {
@@ -447,7 +447,7 @@ mod tests {
         }
     }
 
-    /// Every form goes through a Slack that holds to Slack's limits.
+    /// Sends every form through a fake Slack that enforces Slack's limits.
     async fn opens(views: impl IntoIterator<Item = SlackView>) {
         let sandbox = Sandbox::start(Seed::empty()).await.unwrap();
         let slack = &sandbox.slack;

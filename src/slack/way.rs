@@ -1,9 +1,8 @@
-//! The way to Slack: the addresses of a host are raced (RFC 8305), and where the environment names a proxy, the Web API and
-//! the socket go through it.
+//! Connections to Slack. The addresses of a host are raced (RFC 8305). If the environment names a proxy, the Web API
+//! and the socket use it.
 //!
-//! The variables are those that reqwest takes for ClickUp and GitHub: `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either
-//! case. This machine itself is never asked for through a proxy. A proxy is asked for a tunnel (`CONNECT`), whatever goes
-//! through it.
+//! The variables are those that reqwest uses for ClickUp and GitHub: `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in
+//! either case. Loopback is never reached through a proxy. A proxy is always asked for a tunnel (`CONNECT`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,12 +19,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// After so long without an answer the next address is tried beside those before it (RFC 8305, section 5).
+/// How long to wait for an answer before the next address is tried concurrently (RFC 8305, section 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
-/// So much of a proxy's answer to `CONNECT` is read at most.
+/// The most bytes that are read of a proxy's answer to `CONNECT`.
 const ANSWER_MAX: usize = 8 * 1024;
 
-/// See the module. Clones share it.
+/// Connects to Slack. Clones share it.
 #[derive(Clone)]
 pub(super) struct Way {
     proxies: Arc<Matcher>,
@@ -38,7 +37,7 @@ impl Way {
         }
     }
 
-    /// The proxy for an address, if it is reached through one.
+    /// The proxy for a URL, if it is reached through one.
     fn proxy(&self, to: &Uri) -> Option<Intercept> {
         let host = to.host()?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -49,7 +48,7 @@ impl Way {
         self.proxies.intercept(to).filter(|_| !is_here)
     }
 
-    /// By which proxy an address is reached, for people: without a name and password that may stand in it.
+    /// The proxy for a URL, for people: without a name and password that it may contain.
     pub(super) fn by(&self, address: &str) -> Option<String> {
         let to = tunnelled(&address.parse().ok()?)?;
         let proxy = self.proxy(&to)?;
@@ -57,7 +56,7 @@ impl Way {
         Some(format!("{}:{}", uri.host()?, port(uri)?))
     }
 
-    /// A connection to where an address of Slack's leads, `https` or `wss`.
+    /// A connection to the host of a URL of Slack's, `https` or `wss`.
     pub(super) async fn connect(&self, to: &Uri) -> io::Result<TcpStream> {
         let odd = || io::Error::new(io::ErrorKind::InvalidInput, "an address without a host");
         let to = tunnelled(to).ok_or_else(odd)?;
@@ -90,7 +89,7 @@ impl tower_service::Service<Uri> for Way {
     }
 }
 
-/// The address as proxies are chosen by it: a WebSocket is as the request that it begins with.
+/// The URL by which a proxy is chosen. A WebSocket counts as its initial HTTP request.
 fn tunnelled(to: &Uri) -> Option<Uri> {
     let scheme = match to.scheme_str()? {
         "wss" | "https" => "https",
@@ -117,7 +116,7 @@ async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The addresses with the families by turns, the first as the resolver had it: one family may lead nowhere.
+/// Alternates the address families, starting with the resolver's first: one family may be unreachable.
 fn in_turn(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = found.first().map(SocketAddr::is_ipv6) else {
         return found;
@@ -134,8 +133,8 @@ fn in_turn(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Tries addresses one after the other, each beside those that have not answered yet. The first that answers wins; if none
-/// does, the last failure.
+/// Tries addresses one after the other, each concurrently with those that have not answered yet. The first that answers
+/// wins; if none does, the last failure is returned.
 async fn race<A, T, F>(
     addresses: Vec<A>,
     next_after: Duration,
@@ -170,7 +169,7 @@ where
     }
 }
 
-/// A connection through a proxy, which is asked to pass on all that follows.
+/// A connection through a proxy, which is asked for a tunnel.
 async fn tunnel(proxy: &Intercept, host: &str, port_there: u16) -> io::Result<TcpStream> {
     let uri = proxy.uri();
     let other = |why: &str| io::Error::other(why.to_owned());
@@ -190,7 +189,7 @@ async fn tunnel(proxy: &Intercept, host: &str, port_there: u16) -> io::Result<Tc
     asks.extend_from_slice(b"\r\n");
     stream.write_all(&asks).await?;
     let mut answer = Vec::new();
-    // Byte by byte: what follows the answer is not ours to read.
+    // Byte by byte: data after the answer must not be read here.
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= ANSWER_MAX {
             return Err(other("its answer has no end"));
@@ -227,14 +226,14 @@ mod tests {
 
     use super::*;
 
-    /// How soon the next address is tried in these tests.
+    /// The delay before the next address in these tests.
     const SOON: Duration = Duration::from_millis(5);
 
     fn refused() -> io::Error {
         io::Error::from(io::ErrorKind::ConnectionRefused)
     }
 
-    /// Each address as it behaves: `s` never answers, `r` refuses, `a` answers; and which one is connected to.
+    /// The behaviour of each address: `s` never answers, `r` refuses, `a` answers; and the one that is connected to.
     #[rstest]
     #[case::one("a", Some(0))]
     #[case::the_first_is_silent("sa", Some(1))]
@@ -257,7 +256,7 @@ mod tests {
         assert_eq!(dialled.await.ok(), won);
     }
 
-    /// An address that is slow is not given up for the next.
+    /// A slow address is not given up for the next.
     #[tokio::test]
     async fn one_that_is_slow_may_still_win() {
         let next_is_tried = &Notify::new();
@@ -276,7 +275,7 @@ mod tests {
         assert_eq!(dialled.await.unwrap(), 0);
     }
 
-    /// A listener whose queue is full answers nobody, as packets that go nowhere.
+    /// A listener whose queue is full answers no one, like lost packets.
     #[tokio::test]
     async fn a_listener_that_never_answers_keeps_nobody_from_another() {
         let socket = TcpSocket::new_v4().unwrap();
@@ -284,7 +283,7 @@ mod tests {
         let full = socket.listen(1).unwrap();
         let silent = full.local_addr().unwrap();
         let mut waiting = Vec::new();
-        // The kernel takes a few more than it was told.
+        // The kernel accepts a few more than the backlog.
         while let Ok(taken) =
             tokio::time::timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
         {
@@ -340,7 +339,7 @@ mod tests {
         assert_eq!(way.by(to).as_deref(), by);
     }
 
-    /// What a proxy answers, and what is said of it.
+    /// The answer of a proxy, and the resulting error.
     #[rstest]
     #[case::taken("HTTP/1.1 200 Connection established\r\n\r\nhello", None)]
     #[case::with_headers("HTTP/1.0 200 OK\r\nVia: x\r\n\r\nhello", None)]

@@ -1,8 +1,8 @@
-//! Slack's Web API (contract slack 3) through slack-morphism's client: one call each, with a time limit, and what its
-//! failure means for whoever called.
+//! Slack's Web API (contract slack 3) through slack-morphism's client: one function per call, with a time limit and
+//! typed errors.
 //!
-//! Requests are slack-morphism's types where it has them. Answers are our own lenient structs (`wire`): its typed
-//! models fail on what Slack adds and silently lose text beside metadata that they do not know (contract slack 5.4).
+//! Requests are slack-morphism's types if it has them. Responses are our own lenient structs (`wire`): its typed models
+//! fail on Slack's additions and silently lose text beside metadata that they do not know (contract slack 5.4).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,42 +38,42 @@ use crate::bounds::Bound;
 use crate::desk::Post;
 use crate::runtime::RateLimiter;
 
-/// The methods whose rate `post` minds.
+/// The methods that `post` limits the rate of.
 pub const POST: &str = "chat.postMessage";
 pub const UPDATE: &str = "chat.update";
 
-/// The `event_type` of what we post; its payload holds the `uid` (contract slack 3.4).
+/// The `event_type` of our posts; its payload holds the `uid` (contract slack 3.4).
 const METADATA: &str = "ivan_message";
-/// Longer than Slack ever asks to wait: what is longer is a mistake of somebody's.
+/// Longer than Slack ever asks to wait; a longer value is an error.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// The longest code that is kept: Slack's own are shorter.
+/// The longest error code that is stored: Slack's own are shorter.
 const CODE_MAX: usize = 64;
 /// Messages on one page of a history.
 const PAGE: &str = "200";
-/// So many pages are looked through for a message that may have been posted.
+/// How many pages are searched for a message that may have been posted.
 const PAGES_MAX: usize = 5;
 const HISTORY: &str = "conversations.history";
 const REPLIES: &str = "conversations.replies";
-/// Between two pages of DMs' histories, once a burst is used up: Slack allows 50 a minute (Tier 3), and some are left to
-/// the search for a lost post.
+/// Between two pages of DMs' histories, once a burst is used up: Slack allows 50 a minute (Tier 3), and some are left
+/// to the search for a lost post.
 const HISTORY_EVERY: Duration = Duration::from_millis(1_500);
-/// So many pages are read at once.
+/// How many pages are read at once.
 const HISTORY_BURST: u32 = 8;
-/// Threads are looked at whose root is no older than this.
+/// The age of the oldest root whose thread is read.
 const ROOTS_FOR: chrono::Duration = chrono::Duration::days(14);
-/// So many threads of a DM are read at once.
+/// How many threads of a DM are read at once.
 const THREADS_MAX: usize = 20;
 const DMS: &str = "users.conversations";
-/// So many pages of the app's DMs are read.
+/// How many pages of the app's DMs are read.
 const DM_PAGES_MAX: usize = 25;
 /// Between two of them, once a burst is used up: Slack allows 20 a minute (Tier 2).
 const DMS_EVERY: Duration = Duration::from_secs(3);
 const DMS_BURST: u32 = 4;
 
-/// Why a call did not end well. Variants differ in what may be done next.
+/// The failure of a call. The variants differ in the allowed next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebError {
-    /// Certainly not done: the same again, not before `after`.
+    /// Certainly not done: repeat it, not before `after`.
     #[error("Slack asks for a pause before {method}")]
     Limited {
         method: &'static str,
@@ -82,24 +82,24 @@ pub enum WebError {
     /// Certainly not done, and may work later.
     #[error("Slack did not take {method}: {why}")]
     NotTaken { method: &'static str, why: String },
-    /// Perhaps done: no answer, or one that leaves it open (contract slack 3.1).
+    /// Perhaps done: no response, or an ambiguous one (contract slack 3.1).
     #[error("no clear answer from Slack to {method}: {why}")]
     Unknown { method: &'static str, why: String },
-    /// The token does not hold, or lacks a scope: nothing will work until somebody mends it.
+    /// The token is invalid, or lacks a scope: nothing will work until a person repairs it.
     #[error("Slack refuses {method}: {code}; {}", remedy(.code))]
     Credentials { method: &'static str, code: String },
-    /// No, and no again.
+    /// Refused, and would be again.
     #[error("Slack refuses {method}: {code}")]
     Refused { method: &'static str, code: String },
 }
 
 impl WebError {
-    /// The app was not given the scope of the method.
+    /// Whether the app lacks the scope of the method.
     pub fn lacks_scope(&self) -> bool {
         matches!(self, WebError::Credentials { code, .. } if code == "missing_scope")
     }
 
-    /// Slack's word for a no; empty where it said none.
+    /// Slack's error code of a refusal; empty if there is none.
     pub fn code(&self) -> &str {
         match self {
             WebError::Refused { code, .. } | WebError::Credentials { code, .. } => code,
@@ -108,14 +108,14 @@ impl WebError {
     }
 }
 
-/// Counts what Slack refused, and what became of it.
+/// Counts a refusal of Slack and its result.
 pub fn count_refusal(code: &str, result: &'static str) {
     metrics::counter!("ivan_slack_refusals_total", "code" => code.to_owned(), "result" => result)
         .increment(1);
 }
 
-/// Whether a code of Slack's is about what is drawn and not about where it is to stand. Of what is said by an address of
-/// its own Slack tells no more than the status.
+/// Whether an error code is about the blocks and not about the destination. For a `response_url` Slack returns only a
+/// status.
 pub fn is_about_blocks(code: &str) -> bool {
     code.contains("block")
         || code.contains("attachment")
@@ -131,7 +131,7 @@ pub fn is_about_blocks(code: &str) -> bool {
         )
 }
 
-/// What the operator can do about a refused token.
+/// The operator's remedy for a refused token.
 fn remedy(code: &str) -> &'static str {
     match code {
         "missing_scope" | "no_permission" => {
@@ -150,15 +150,15 @@ fn remedy(code: &str) -> &'static str {
     }
 }
 
-/// A message found or made, as people see it.
+/// A message that was found or posted, as people see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub ts: String,
-    /// When it last changed, if it was edited.
+    /// The time of the last edit, if it was edited.
     pub edited_ts: Option<String>,
-    /// As Slack holds it.
+    /// The text that Slack has.
     pub text: Option<String>,
-    /// The conversation, as Slack calls it, of what was posted.
+    /// Slack's id of the conversation that it was posted to.
     pub channel: Option<String>,
 }
 
@@ -169,20 +169,20 @@ pub struct Web {
     app_token: SlackApiToken,
     bot_token: SlackApiToken,
     pub(super) limit: Duration,
-    /// Of `api_url`.
+    /// The scheme of `api_url`.
     pub(super) scheme: String,
     /// One key for each method.
     histories: Arc<RateLimiter>,
     listings: Arc<RateLimiter>,
     /// Without a trailing slash.
     pub(super) api_url: String,
-    /// For the one call of which only the head counts.
+    /// For the only call whose headers are read.
     pub(super) heads: legacy::Client<HttpsConnector<Way>, String>,
     pub(super) way: Way,
 }
 
 impl Web {
-    /// `api_url` without a trailing slash, as in `https://slack.com/api`; `limit` is for each call.
+    /// `api_url` has no trailing slash, as in `https://slack.com/api`; `limit` is for each call.
     pub fn new(
         api_url: &str,
         app_token: &Token,
@@ -194,7 +194,7 @@ impl Web {
             .map_err(|error| setup(format!("slack.api_url `{api_url}`: {error}")))?;
         let way = Way::from_env();
         let connector = match url.scheme() {
-            // Nothing on this way needs a certificate, and a machine without any must run the sandbox.
+            // Plain HTTP needs no certificates, and the sandbox must run on a machine without any.
             "http" => HttpsConnectorBuilder::new().with_tls_config(
                 rustls::ClientConfig::builder_with_provider(Arc::new(ring()))
                     .with_safe_default_protocol_versions()
@@ -215,7 +215,7 @@ impl Web {
                 )));
             }
         }
-        // Not slack-morphism's own connector: that one speaks neither http nor HTTP/1 (contract slack 5.2).
+        // Not slack-morphism's own connector: that one supports neither http nor HTTP/1 (contract slack 5.2).
         .https_or_http()
         .enable_http1()
         .wrap_connector(way.clone());
@@ -237,12 +237,12 @@ impl Web {
         })
     }
 
-    /// How the bot shows who it is.
+    /// The bot's authorization header.
     pub(super) fn bearer(&self) -> String {
         format!("Bearer {}", self.bot_token.token_value.0)
     }
 
-    /// `apps.connections.open`: a fresh address for one Socket Mode link. It is a secret.
+    /// `apps.connections.open`: a fresh URL for one Socket Mode link. It is a secret.
     pub async fn open(&self, limit: Duration) -> Result<String, WebError> {
         let method = "apps.connections.open";
         let session = self.client.open_session(&self.app_token);
@@ -257,7 +257,7 @@ impl Web {
         }
     }
 
-    /// `auth.test`: who we are.
+    /// `auth.test`: our identity.
     pub async fn who_am_i(&self) -> Result<Own, WebError> {
         let method = "auth.test";
         let answer: AuthTested = self.get(method, &[]).await?;
@@ -278,7 +278,7 @@ impl Web {
         }
     }
 
-    /// `users.info`: the `user` of an answer that says `"ok": true`, as it came; `Null` where there is none.
+    /// `users.info`: the raw `user` of a response with `"ok": true`; `Null` if there is none.
     pub async fn user(&self, id: &str) -> Result<Value, WebError> {
         let mut answer: Value = self.get("users.info", &[("user", id)]).await?;
         let is_ok = answer.get("ok") == Some(&Value::Bool(true));
@@ -286,7 +286,7 @@ impl Web {
         Ok(user.map(Value::take).unwrap_or_default())
     }
 
-    /// `conversations.open`: how Slack calls the DM with somebody. May be repeated, and says nothing to them.
+    /// `conversations.open`: Slack's id of the DM with a person. It can be repeated, and the person does not notice.
     pub async fn open_dm(&self, user: &str) -> Result<String, WebError> {
         let method = "conversations.open";
         let opened: DmOpened = self.send(method, &json!({"users": user})).await?;
@@ -318,7 +318,7 @@ impl Web {
         seen(method, posted)
     }
 
-    /// `chat.update`: may be repeated.
+    /// `chat.update`: can be repeated.
     pub async fn update(
         &self,
         channel: &str,
@@ -327,7 +327,7 @@ impl Web {
         blocks: Vec<SlackBlock>,
     ) -> Result<Seen, WebError> {
         let method = UPDATE;
-        // Without blocks, those that stood there go (contract slack 3.3).
+        // Without blocks, the earlier ones are removed (contract slack 3.3).
         let content = SlackMessageContent::new()
             .with_text(text.to_owned())
             .opt_blocks(some(blocks));
@@ -336,9 +336,9 @@ impl Web {
         seen(method, posted)
     }
 
-    /// Looks for our message with `uid` in its metadata. `None` if it was searched for and is not there.
+    /// Searches for our message with `uid` in its metadata. `None` if the search was complete and found nothing.
     ///
-    /// Channels are read newest first, threads from their root; no time bounds the search, for Slack's clock is not ours.
+    /// Channels are read newest first, threads from their root, without a time bound: Slack's clock differs from ours.
     pub async fn find(
         &self,
         channel: &str,
@@ -411,7 +411,7 @@ impl Web {
             let ours = message.metadata.event_type.as_deref() == Some(METADATA);
             let ts = message.ts?;
             let at = instant(&ts)?;
-            // What was said past a store is of none.
+            // Posts that bypassed the store have no such uid.
             (ours && uid.parse::<ulid::Ulid>().is_ok()).then_some(Post {
                 uid,
                 ts,
@@ -422,11 +422,11 @@ impl Web {
         Ok(posts.collect())
     }
 
-    /// What was said in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits for
-    /// its turn: histories are read no faster than Slack allows.
+    /// The messages in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits
+    /// for its turn, within Slack's rate limit for histories.
     ///
-    /// A history lists roots only (contract slack, additions): a reply shows in the `latest_reply` of its root. Roots of the
-    /// last two weeks are looked at: `far_back` all of them, else those that stand on the pages that are read anyway.
+    /// A history lists roots only (contract slack, additions): a reply shows in the `latest_reply` of its root. Roots
+    /// of the last two weeks are read: all of them if `far_back`, else those on the pages that are read anyway.
     pub async fn said_since(
         &self,
         channel: &str,
@@ -438,7 +438,7 @@ impl Web {
         let mut threads = Vec::new();
         let oldest = ts_of(since - ROOTS_FOR);
         let query = [("channel", channel), ("oldest", &oldest)];
-        // Pages come newest first: what is older than all that is wanted needs no further one.
+        // Pages come newest first: after a page without wanted messages no further one is needed.
         self.pages(HISTORY, &query, "the newest is read", |message| {
             let is_wanted = is_since(text_in(message, "ts"));
             if is_wanted {
@@ -477,7 +477,7 @@ impl Web {
         Ok(said)
     }
 
-    /// `users.conversations`: the app's DMs with people who are there.
+    /// `users.conversations`: the app's DMs with active people.
     pub async fn dms(&self) -> Result<Vec<String>, WebError> {
         let mut dms = Vec::new();
         let mut cursor: Option<String> = None;
@@ -514,7 +514,7 @@ impl Web {
         Ok(dms)
     }
 
-    /// Gives each message of a listing to `take`, page by page, until one page has none for which it says to go on.
+    /// Passes each message of a listing to `take`, page by page, until a page has none for which it returns `true`.
     async fn pages(
         &self,
         method: &'static str,
@@ -555,7 +555,7 @@ impl Web {
         Ok(())
     }
 
-    /// `chat.getPermalink`: where a message can be read.
+    /// `chat.getPermalink`: the URL of a message.
     pub async fn permalink(&self, channel: &str, ts: &str) -> Result<String, WebError> {
         let method = "chat.getPermalink";
         let query = [("channel", channel), ("message_ts", ts)];
@@ -566,7 +566,7 @@ impl Web {
         link.ok_or_else(|| unclear(method))
     }
 
-    /// `views.open`: a trigger is good for 3 s and one use.
+    /// `views.open`: a trigger works for 3 s and once.
     pub async fn open_view(&self, trigger: &str, view: SlackView) -> Result<(), WebError> {
         let method = "views.open";
         let request = SlackApiViewsOpenRequest::new(trigger.into(), view);
@@ -598,7 +598,7 @@ impl Web {
     }
 }
 
-/// Slack's name of a moment.
+/// The `ts` of a time.
 fn ts_of(at: DateTime<Utc>) -> String {
     format!("{}.{:06}", at.timestamp(), at.timestamp_subsec_micros())
 }
@@ -647,7 +647,7 @@ pub(super) fn unclear(method: &'static str) -> WebError {
     }
 }
 
-/// Awaits a call no longer than `limit`, and reads what its failure means.
+/// Awaits a call no longer than `limit`, and converts its failure.
 async fn answered<A>(
     method: &'static str,
     limit: Duration,
@@ -663,7 +663,7 @@ async fn answered<A>(
     }
 }
 
-/// What slack-morphism's error means (contract slack 3.1). Its own `Display` prints bodies, which hold people's text.
+/// Converts slack-morphism's error (contract slack 3.1). Its own `Display` prints bodies, which hold people's text.
 pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError {
     let unknown = |why: &str| WebError::Unknown {
         method,
@@ -678,7 +678,7 @@ pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError
         SlackClientError::HttpError(error) if error.status_code.is_server_error() => {
             unknown(&format!("HTTP {}", error.status_code.as_u16()))
         }
-        // Slack never says these: something on the way to it does, whatever Slack did.
+        // These codes never come from Slack but from a proxy, so the request may have been done.
         SlackClientError::HttpError(error)
             if matches!(error.status_code.as_u16(), 401 | 403 | 407 | 451) =>
         {
@@ -712,7 +712,7 @@ pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError
     }
 }
 
-/// What an error comes down to: a refused connection, a name that does not resolve, a certificate that does not hold.
+/// The root cause of an error: a refused connection, an unresolved name, an invalid certificate.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .last()
@@ -720,7 +720,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         .unwrap_or_default()
 }
 
-/// What an `error` code in a 200 means (contract slack 1.1, 3.1).
+/// Converts an `error` code in a 200 (contract slack 1.1, 3.1).
 fn code_meaning(method: &'static str, code: String) -> WebError {
     match code.as_str() {
         "ratelimited" | "rate_limited" => WebError::Limited {

@@ -1,10 +1,10 @@
-//! What one person alone sees, said through a `response_url` (contract slack 2.4): five times within half an hour, and
-//! never found again. What cannot be said so is said in the person's DM. `chat.update` does not reach it: it is changed by
-//! the address that a press on one of its buttons brings, and by the names of its blocks we know which message that is, for
+//! Ephemeral replies. A `response_url` takes five posts within 30 minutes and cannot be looked up later (contract slack
+//! 2.4). A reply that cannot be sent so goes to the person's DM. `chat.update` does not work on it. Only the
+//! `response_url` of a press on one of its buttons changes it. The ids of its blocks identify the message, because
 //! Slack does not send it along.
 //!
-//! `post` comes here with every message that has such an address. The address is a bearer secret: no error of this file
-//! holds it.
+//! `post` sends every message that has such a URL through this module. The URL is a bearer secret: no error of this
+//! file contains it.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ use super::wire::Action;
 use crate::desk::{URL_LIFE, Whisper};
 use chrono::{DateTime, Utc};
 
-/// How often Slack takes anything through one address.
+/// How many posts Slack accepts through one URL.
 const USES_MAX: u32 = 5;
 
 /// The name of such a call in logs.
 pub const METHOD: &str = "response_url";
 
-/// What goes to the address.
+/// The body of the request.
 #[derive(Serialize)]
 pub struct Said<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub struct Said<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blocks: Vec<Value>,
-    /// Whether it takes the place of what the person pressed. Then it is seen by whom that was seen by.
+    /// Whether it replaces the message that the person pressed. Then it has the same readers as that.
     replace_original: bool,
 }
 
@@ -51,14 +51,14 @@ impl<'a> Said<'a> {
 }
 
 impl Web {
-    /// Says something through a `response_url`, which is a bearer secret. Refused: not by this address, and never.
+    /// Posts through a `response_url`, which is a bearer secret. `Refused` is final for this URL.
     pub async fn respond(&self, url: &str, said: &Said<'_>) -> Result<(), WebError> {
         let refused = |code: &str| WebError::Refused {
             method: METHOD,
             code: code.to_owned(),
         };
         let url = url::Url::parse(url).map_err(|_| refused("no address"))?;
-        // Slack's own addresses are as safe as the API's; anything less is not Slack's.
+        // Slack's own URLs are as safe as the API's; any less safe one is not Slack's.
         if url.scheme() != self.scheme {
             return Err(refused("not an address of Slack's"));
         }
@@ -86,7 +86,7 @@ impl Web {
     }
 }
 
-/// Blocks that say of which message they are.
+/// The blocks with ids that name their message.
 pub fn named(blocks: &[SlackBlock], uid: &str) -> Vec<Value> {
     let named = (1..).zip(blocks).map(|(number, block)| {
         let mut block = json!(block);
@@ -98,13 +98,13 @@ pub fn named(blocks: &[SlackBlock], uid: &str) -> Vec<Value> {
     named.collect()
 }
 
-/// The `uid` of the message that a button stands in, if its block tells.
+/// The `uid` of the message that a button is in, if its block names it.
 pub fn uid(action: &Action) -> Option<String> {
     let (uid, _) = action.block_id.as_deref()?.split_once(':')?;
     Some(uid.to_owned())
 }
 
-/// The address to say it by; `None` if it is used up or too old.
+/// The URL to post to; `None` if it is used up or too old.
 pub fn address(whisper: &Whisper, now: DateTime<Utc>) -> Option<&str> {
     let fresh = now - whisper.since < URL_LIFE && whisper.uses < USES_MAX;
     whisper
@@ -114,7 +114,7 @@ pub fn address(whisper: &Whisper, now: DateTime<Utc>) -> Option<&str> {
         .map(crate::desk::ReplyUrl::as_str)
 }
 
-/// Whether it will never work by this address: Slack refuses it, or will not know it any more.
+/// Whether this URL will never work again: Slack refuses it, or it has expired.
 pub fn is_over(error: &WebError) -> bool {
     matches!(error, WebError::Refused { .. })
 }

@@ -1,7 +1,7 @@
-//! Slack's JSON as it arrives, leniently: a field that is missing, null or of another type is `None`, a field or a
-//! block type that is new is not looked at (contract slack 2.1, 5.4).
+//! Slack's JSON as it arrives, read leniently: a field that is missing, null or of another type is `None`, and new
+//! fields or block types are ignored (contract slack 2.1, 5.4).
 //!
-//! `socket` reads [`Frame`]s, `gate` decides on their [`Event`]s, `web` reads the answers of the Web API.
+//! `socket` reads [`Frame`]s, `gate` decides on their [`Event`]s, `web` reads the responses of the Web API.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::desk::ReplyUrl;
 
-/// How many values a frame may have. A form with all that it offers comes back with some thousand.
+/// The most values in a frame. A form with all its choices comes back with some thousand.
 const VALUES_MAX: usize = 100_000;
 
-/// What is of the wrong type is as good as missing: one odd field must not cost a person their message.
+/// Treats a value of the wrong type as missing, so that one odd field does not cost a person their message.
 fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -46,7 +46,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads a text frame; `None` if it is not a JSON object, or has more values than any that Slack sends.
+    /// Reads a text frame; `None` if it is not a JSON object, or has more values than any frame from Slack.
     pub fn read(text: &str) -> Option<Frame> {
         serde_json::from_value(crate::lenient::frame(text, VALUES_MAX)?).ok()
     }
@@ -71,7 +71,7 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// Reads a payload; what is no object has nothing in it.
+    /// Reads a payload; a value that is no object counts as empty.
     pub fn read(payload: Value) -> Callback {
         let changed = payload.pointer("/event/user/id").and_then(Value::as_str);
         let changed_user = changed.map(str::to_owned);
@@ -115,7 +115,7 @@ pub struct Event {
     /// Of a reaction: its name, without colons.
     #[serde(deserialize_with = "lenient")]
     pub reaction: Option<String>,
-    /// Of a reaction: what it is on, and whose that is.
+    /// Of a reaction: its message, and the author of that.
     #[serde(deserialize_with = "lenient")]
     pub item: Item,
     #[serde(deserialize_with = "lenient")]
@@ -123,7 +123,7 @@ pub struct Event {
     /// Of `app_home_opened`.
     #[serde(deserialize_with = "lenient")]
     pub tab: Option<String>,
-    /// The text once more, as rich text: it has the characters of emoji.
+    /// The text again, as rich text: it has the characters of emoji.
     pub blocks: Value,
     #[serde(deserialize_with = "each")]
     pub attachments: Vec<Attachment>,
@@ -131,18 +131,18 @@ pub struct Event {
     pub files: Vec<File>,
 }
 
-/// What hangs on a message: what was forwarded, an alert, the page of a link.
+/// An attachment of a message: a forwarded message, an alert, the preview of a link.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub struct Attachment {
-    /// Somebody forwarded it.
+    /// Whether a person forwarded it.
     #[serde(deserialize_with = "lenient")]
     pub is_share: Option<bool>,
     #[serde(deserialize_with = "lenient")]
     pub author_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub from_url: Option<String>,
-    /// Of the page of a link.
+    /// Of the preview of a link.
     #[serde(deserialize_with = "lenient")]
     pub original_url: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -192,7 +192,7 @@ pub struct File {
     pub permalink: Option<String>,
 }
 
-/// What a reaction is on.
+/// The target of a reaction.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
 pub struct Item {
@@ -229,7 +229,7 @@ pub struct Interaction {
     pub callback_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub team: Team,
-    /// Of what happened where messages are: a bearer secret.
+    /// Of an interaction in a conversation: a bearer secret.
     #[serde(deserialize_with = "lenient")]
     pub response_url: Option<ReplyUrl>,
     /// A form that was submitted.
@@ -246,7 +246,7 @@ pub struct Team {
     pub domain: Option<String>,
 }
 
-/// A form as it comes back (contract slack 2.4).
+/// A submitted form (contract slack 2.4).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct View {
@@ -262,7 +262,7 @@ pub struct View {
     pub state: Values,
 }
 
-/// What was filled in.
+/// The input of a form.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Values {
@@ -271,7 +271,7 @@ pub struct Values {
 }
 
 impl View {
-    /// What stands in a field: its text, its date, or the value of what was chosen.
+    /// The value of a field: its text, its date, or the value of the chosen option.
     pub fn field(&self, id: &str) -> Option<&str> {
         let field = self.state.values.get(id)?.get(id)?;
         let chosen = field
@@ -301,14 +301,14 @@ pub struct Slash {
 }
 
 impl Slash {
-    /// Reads a payload; what is no object has nothing in it.
+    /// Reads a payload; a value that is no object counts as empty.
     pub fn read(payload: Value) -> Slash {
         serde_json::from_value(payload).unwrap_or_default()
     }
 }
 
 impl Interaction {
-    /// Reads a payload; what is no object has nothing in it.
+    /// Reads a payload; a value that is no object counts as empty.
     pub fn read(payload: Value) -> Interaction {
         serde_json::from_value(payload).unwrap_or_default()
     }
@@ -324,7 +324,7 @@ pub struct Named {
     pub name: Option<String>,
 }
 
-/// What an interaction happened in.
+/// The place of an interaction.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
@@ -337,7 +337,7 @@ pub struct Container {
     pub channel_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub thread_ts: Option<String>,
-    /// Only whoever pressed sees the message.
+    /// Whether the message is ephemeral.
     #[serde(deserialize_with = "lenient")]
     pub is_ephemeral: Option<bool>,
 }
@@ -352,14 +352,14 @@ pub struct Action {
     pub block_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub action_ts: Option<String>,
-    /// What was chosen with a `timepicker`: `08:30`.
+    /// The time chosen with a `timepicker`: `08:30`.
     #[serde(deserialize_with = "lenient")]
     pub selected_time: Option<String>,
 }
 
-// ---------------------------------------------------------------- answers of the Web API (contract slack 3.2)
+// ---------------------------------------------------------------- responses of the Web API (contract slack 3.2)
 
-/// `apps.connections.open`. No `Debug`: the address is a bearer secret.
+/// `apps.connections.open`. No `Debug`: the URL is a bearer secret.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Opened {
@@ -378,7 +378,7 @@ pub struct AuthTested {
     /// The bot's handle.
     #[serde(deserialize_with = "lenient")]
     pub user: Option<String>,
-    /// The app is installed for an organisation of Enterprise Grid, and `team_id` is that organisation.
+    /// Whether the app is installed for an organization of Enterprise Grid. Then `team_id` is that organization.
     #[serde(deserialize_with = "lenient")]
     pub is_enterprise_install: bool,
 }
@@ -398,7 +398,7 @@ pub struct User {
 }
 
 impl User {
-    /// Reads a user; what is no object has nothing in it.
+    /// Reads a user; a value that is no object counts as empty.
     pub fn read(user: &Value) -> User {
         User::deserialize(user).unwrap_or_default()
     }
@@ -421,7 +421,7 @@ pub struct Posted {
     pub ok: bool,
     #[serde(deserialize_with = "lenient")]
     pub ts: Option<String>,
-    /// As Slack calls it: for one that was posted to a person, their DM.
+    /// Slack's id of it: for a post addressed to a person, their DM.
     #[serde(deserialize_with = "lenient")]
     pub channel: Option<String>,
     #[serde(deserialize_with = "lenient")]
@@ -485,7 +485,7 @@ pub struct PublishedView {
     pub hash: Option<String>,
 }
 
-/// A message in an answer.
+/// A message in a response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Message {
@@ -538,7 +538,7 @@ pub struct History {
     pub response_metadata: Cursor,
 }
 
-/// `conversations.history` where the messages are wanted as they are.
+/// `conversations.history` with the raw messages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Said {
@@ -562,7 +562,7 @@ pub struct Conversations {
     pub response_metadata: Cursor,
 }
 
-/// A DM of the app's.
+/// A DM of the app.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ListedDm {
@@ -581,7 +581,7 @@ pub struct Cursor {
     pub next_cursor: Option<String>,
 }
 
-/// One that cannot be read does not hide its neighbours.
+/// Reads a list and leaves out unreadable elements.
 fn each<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -38,7 +38,7 @@ pub struct Draft {
     pub whisper_to: Option<String>,
     /// Whether a successful creation is announced to the whole channel.
     pub in_channel: bool,
-    /// The Slack id of the person whom it answers.
+    /// The Slack id of the person who asked.
     pub asked_by: Option<String>,
     /// Whether a successful outcome replaces the pressed message, if it is sent through a `response_url`.
     pub replaces: bool,

@@ -3,7 +3,7 @@ use crate::domain::person::{NotAllowed, may_act};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-/// What Slack says of a full member, with a name.
+/// Slack's record of a full member, with a name.
 fn full(id: &str, name: &str) -> Member {
     member(
         id,
@@ -95,7 +95,7 @@ mod working_off {
     use crate::desk::Heard;
     use crate::slack::Token;
 
-    /// What `users.info` answers before it answers well; `None` hangs.
+    /// The first answers of `users.info`, before it answers well; `None` hangs.
     type Answers = Arc<Mutex<Vec<Option<Response>>>>;
 
     #[derive(Clone, Default)]
@@ -369,7 +369,7 @@ mod working_off {
         listening.stops().await;
     }
 
-    /// An uncertain answer is acted on as one of nobody, and asked for again with the next message.
+    /// A person with an uncertain account may not act, and is looked up again with the next message.
     #[rstest]
     #[case::empty(json!({"ok": true, "user": {}}))]
     #[case::no_user(json!({"ok": true}))]
@@ -397,7 +397,7 @@ mod working_off {
         listening.kept.disk_full.store(true, Ordering::SeqCst);
         listening.hears(said(1, "U0ANN01", "done"));
         listening.acts_on("done").await;
-        // Ana's next message finds the store full when it is acted on; it is tried again.
+        // Ana's next message finds the store full when it is processed; it is tried again.
         listening.hears(said(2, "U0ANN01", "disk full afterwards"));
         listening.acts_on("disk full afterwards").await;
         listening.hears(said(3, "U0ANN01", "done again"));
@@ -425,7 +425,7 @@ mod working_off {
         let directory = Directory::default();
         directory.answers.lock().unwrap().push(None);
         let mut listening = Listening::to(&directory, [said(1, "U0ANN01", "done")]).await;
-        // The second person is asked about after the first, whose answer hangs.
+        // Bo is looked up after Ana, whose answer hangs.
         listening.hears(said(2, "U0BOB01", "done"));
         listening.acts_on("done").await;
         listening.stops().await;

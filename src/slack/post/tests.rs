@@ -1,4 +1,4 @@
-//! Posting to a Slack that really holds messages, and fails as a test asks: whatever happens, each message is there once.
+//! Posting to a fake Slack that holds messages and fails as a test asks. In every case each message is there once.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ const BO: &str = "D0DM002";
 /// Not in whole seconds, so that our own clock has no part in it.
 const EDITED_AT: &str = "1763800900.000100";
 
-/// What goes wrong with the next call of a method.
+/// The fault of the next call of a method.
 #[derive(Debug, Clone)]
 enum Fault {
     Refuse(&'static str),
@@ -32,13 +32,13 @@ enum Fault {
     Limit(u64),
     /// A 500 that changes nothing.
     Fail,
-    /// A 500 after it was done.
+    /// A 500 after the change.
     DoAndFail,
-    /// It hangs after it was done.
+    /// No answer after the change.
     DoAndHang,
 }
 
-/// Slack: messages, and what is to go wrong.
+/// A fake Slack: messages, and faults to come.
 #[derive(Clone, Default)]
 struct Board(Arc<Mutex<Held>>);
 
@@ -89,7 +89,7 @@ impl Board {
             .collect()
     }
 
-    /// Where it can be called.
+    /// Starts it and returns its URL.
     async fn listens(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -98,7 +98,7 @@ impl Board {
         url
     }
 
-    /// Does what a method does, and answers.
+    /// Carries out a method, and answers.
     fn apply(&self, method: &str, request: &Value) -> Value {
         let mut held = self.0.lock().unwrap();
         match method {
@@ -107,7 +107,7 @@ impl Board {
                 let mut message = request.clone();
                 message["ts"] = json!(ts);
                 held.messages.push(message.clone());
-                // A person is their DM.
+                // A person's id stands for their DM.
                 let called = match request["channel"].as_str() {
                     Some(person) if person.starts_with('U') => json!(ANA),
                     _ => request["channel"].clone(),
@@ -182,7 +182,7 @@ async fn answer(
     }
 }
 
-/// The desk's side: rows, what was recorded of them, and a wake.
+/// The desk's side: rows, their records, and a wake-up.
 #[derive(Default)]
 struct Rows {
     held: Mutex<Vec<Row>>,
@@ -194,7 +194,7 @@ struct Rows {
 struct Row {
     message: Outgoing,
     record: Option<Record>,
-    /// What was found under that `ts`, and since when it stands there.
+    /// The `ts` that was found, and since when the post is there.
     found: Option<(String, DateTime<Utc>)>,
 }
 
@@ -351,7 +351,7 @@ fn timings() -> Timings {
     }
 }
 
-/// The daemon's posting half, at work.
+/// The running posting half of the daemon.
 struct Posting {
     rows: Arc<Rows>,
     stop: CancellationToken,
@@ -397,7 +397,7 @@ impl Posting {
         Posting { rows, stop, daemon }
     }
 
-    /// Waits until a row is as it should be.
+    /// Waits until a row meets the condition.
     async fn until(&self, what: &str, is: impl Fn(&[Row]) -> bool) {
         let becomes = async {
             loop {
@@ -415,7 +415,7 @@ impl Posting {
         }
     }
 
-    /// Waits until all rows are recorded; the records in order.
+    /// Waits until all rows are recorded; returns the records in order.
     async fn records(&self) -> Vec<Record> {
         self.until("recording", |rows| {
             rows.iter().all(|row| row.record.is_some())
@@ -503,7 +503,7 @@ async fn a_post_whose_answer_is_lost_is_found(#[case] fault: Fault) {
     posting.stops().await;
 }
 
-/// A message that only one person sees, by an address of that board.
+/// An ephemeral message, through a `response_url` of that board.
 fn whisper(board_url: &str, public: bool) -> Outgoing {
     Outgoing {
         whisper: Some(Whisper {
@@ -688,7 +688,7 @@ async fn an_older_text_that_is_found_is_brought_up_to_date() {
             shown_at: instant(EDITED_AT).unwrap(),
         }]
     );
-    // What the older text showed counts since it stands there.
+    // The content of the older text counts since it was posted.
     let found = posting.rows.held.lock().unwrap()[0].found.clone();
     let ts = "1763800000.000001";
     assert_eq!(found, Some((ts.to_owned(), instant(ts).unwrap())));
@@ -746,7 +746,7 @@ async fn a_pause_holds_its_channel_and_no_other() {
     assert_eq!(texts, ["three", "one", "two"]);
     let calls = board.called_at("chat.postMessage", ANA);
     assert!(calls[1] - calls[0] >= Duration::from_secs(1), "{calls:?}");
-    // Certainly not posted: nothing was looked for.
+    // Certainly not posted: no search.
     assert!(!board.calls().contains(&"conversations.history".to_owned()));
     posting.stops().await;
 }
@@ -793,7 +793,7 @@ async fn updates_in_place() {
     posting.stops().await;
 }
 
-/// Slack has a message that it does not change any more.
+/// A fake Slack with a message that it no longer changes.
 fn unchangeable(code: &'static str) -> Board {
     let board = Board::default();
     board.apply(
@@ -817,7 +817,7 @@ async fn words_that_cannot_be_changed_are_said_anew(#[case] code: &'static str) 
     let posting = Posting::of(&board, [update]).await;
     assert_eq!(posting.records().await, [posted("1763800000.000002")]);
     assert_eq!(board.shows(), shown(&[(ANA, "… queued"), (ANA, "✓ done")]));
-    // The old copy is not found under the new one's name.
+    // The old copy is not found under the new uid.
     assert_eq!(board.calls(), ["chat.update", "chat.postMessage"]);
     posting.stops().await;
 }

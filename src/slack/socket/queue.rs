@@ -8,12 +8,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::Job;
 use crate::runtime::lock;
 
-/// Bytes of envelopes that wait to be committed, over all links: tens of thousands of messages of a usual length. One
-/// more is left unacknowledged.
+/// Bytes of envelopes that wait to be committed, over all links: tens of thousands of messages of usual length. Any
+/// more are left unacknowledged.
 pub(super) const ENVELOPES_MAX: usize = 32 << 20;
-/// The part of it that is for commands, buttons and forms alone: Slack does not deliver them again.
+/// The part that is reserved for commands, buttons and forms, because Slack does not deliver them again.
 pub(super) const GESTURES_RESERVE: usize = 4 << 20;
-/// What a job takes beside its texts: ids, keys, and its place in the queue.
+/// The memory of a job besides its texts: ids, keys, and its place in the queue.
 pub(super) const JOB_BYTES: usize = 1_024;
 
 /// Memory for envelopes. Clones share it.
@@ -24,7 +24,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// `bytes` in all, of which `reserve` is for gestures alone.
+    /// A budget of `bytes` in all, of which `reserve` is for gestures only.
     pub(super) fn new(bytes: usize, reserve: usize) -> Budget {
         Budget {
             all: Arc::new(Semaphore::new(bytes.saturating_sub(reserve))),
@@ -32,7 +32,7 @@ impl Budget {
         }
     }
 
-    /// Room for a job, if there is any.
+    /// Reserves room for a job, if there is any.
     fn take(&self, job: &Job) -> Option<OwnedSemaphorePermit> {
         let bytes = u32::try_from(job.bytes()).ok()?;
         let common = || Arc::clone(&self.all).try_acquire_many_owned(bytes).ok();
@@ -52,7 +52,7 @@ pub(super) struct Held {
     pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
-/// What waits on one link, between its reader and its keeper.
+/// The waiting jobs of one link, between its reader and its keeper.
 pub(super) struct Queue {
     budget: Budget,
     waiting: Mutex<Waiting>,
@@ -61,7 +61,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    /// Begun before all others, and whatever else is being committed.
+    /// Begun before all others, even while others are being committed.
     first: VecDeque<Held>,
     events: VecDeque<Held>,
     closed: bool,
@@ -76,7 +76,7 @@ impl Queue {
         }
     }
 
-    /// Leaves a job for the keeper; gives it back if there is no room.
+    /// Adds a job for the keeper; returns it if there is no room.
     pub(super) fn push(&self, job: Job) -> Option<Job> {
         let Some(room) = self.budget.take(&job) else {
             return Some(job);
@@ -87,19 +87,19 @@ impl Queue {
         None
     }
 
-    /// Leaves a job that holds nothing but its acknowledgement.
+    /// Adds a job that is only an acknowledgement.
     pub(super) fn push_small(&self, job: Job) {
         self.waiting().push(Held { job, room: None });
         self.changed.notify_one();
     }
 
-    /// Nothing more will come.
+    /// Marks the end of the queue.
     pub(super) fn close(&self) {
         self.waiting().closed = true;
         self.changed.notify_one();
     }
 
-    /// The next job; of events only with `events`. `None` at the end. Dropping the future loses nothing.
+    /// The next job; events only if `events`. `None` at the end. It is cancel safe.
     pub(super) async fn next(&self, events: bool) -> Option<Held> {
         loop {
             {
@@ -180,7 +180,7 @@ mod tests {
         Queue::new(&Budget::new(bytes, reserve))
     }
 
-    /// What comes out, by its text.
+    /// The jobs that come out, by their text.
     async fn drained(queue: &Queue) -> Vec<String> {
         queue.close();
         let mut texts = Vec::new();
@@ -252,7 +252,7 @@ mod tests {
         assert!(one.push(job("events_api", "U1", "x")).is_none());
         assert!(other.push(job("events_api", "U2", "x")).is_none());
         assert!(one.push(job("events_api", "U3", "x")).is_some());
-        // A link that ends gives back what it had.
+        // A link that ends releases its room.
         drop(other);
         assert!(one.push(job("events_api", "U3", "x")).is_none());
     }

@@ -1,4 +1,4 @@
-//! When the next link to Slack is opened.
+//! The time of opening the next link to Slack.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::runtime::Backoff;
 
 /// When to open a link after the last one ended: at once, but not more often than a sound link would end.
 ///
-/// Slack closes links every few hours without a warning; a server that closes each one right after its `hello` must
-/// not be hammered (contract slack 1.5).
+/// Slack closes links every few hours without a warning. A server that closes each one right after its `hello` must not
+/// be flooded with attempts (contract slack 1.5).
 #[derive(Debug)]
 pub struct Reopening {
     backoff: Backoff,
-    /// A link that ends sooner than this after the last free reopening did not hold.
+    /// A link that ends sooner than this after the last immediate reopening counts as unstable.
     settled: Duration,
     last_free: Option<Instant>,
 }
@@ -27,7 +27,7 @@ impl Reopening {
         }
     }
 
-    /// A link that had said `hello` ended, or is about to.
+    /// The wait after a link that had received `hello` ended, or is about to.
     pub fn after_link(&mut self, now: Instant) -> Duration {
         let free = self
             .last_free
@@ -41,7 +41,7 @@ impl Reopening {
         }
     }
 
-    /// An attempt to open one failed.
+    /// The wait after a failed attempt to open one.
     pub fn after_failure(&mut self) -> Duration {
         self.backoff.next()
     }

@@ -1,4 +1,4 @@
-//! The loop against a Slack of a few lines: each test accepts links and says on them what Slack would say.
+//! The loop against a minimal fake Slack: each test accepts links and sends Slack's frames on them.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use crate::slack::forms;
 use crate::slack::gate::Own;
 use crate::slack::text::instant;
 
-/// Nothing in these tests takes long: what does not happen soon does not happen.
+/// Nothing in these tests takes long: an event that is not soon will not come.
 const SOON: Duration = Duration::from_secs(60);
 
 async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -37,7 +37,7 @@ fn timings() -> Timings {
     }
 }
 
-/// Slack's side: a listener, what `apps.connections.open` answers, and what the daemon makes of it all.
+/// Slack's side: a listener, the responses of `apps.connections.open`, and the daemon's reactions.
 struct Slack {
     listener: TcpListener,
     opens: mpsc::UnboundedReceiver<Instant>,
@@ -48,7 +48,7 @@ struct Slack {
     daemon: JoinHandle<Result<(), SlackError>>,
 }
 
-/// Answers with the listener's address, after the errors that a test asked for.
+/// Answers with the listener's URL, after the errors that a test set up.
 struct Front {
     url: String,
     opens: mpsc::UnboundedSender<Instant>,
@@ -70,12 +70,12 @@ impl Door for Front {
     }
 }
 
-/// Keeps every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
+/// Stores every text but `ignored`; `stuck` waits for a permit, `broken` fails, `panic` panics.
 struct Ear {
     kept: Mutex<Vec<String>>,
     missed: Mutex<Vec<String>>,
     opened: Mutex<Vec<String>>,
-    /// What was heard of links elsewhere.
+    /// The reported counts of links elsewhere.
     others: watch::Sender<Vec<(u32, bool)>>,
     permits: Semaphore,
     health: watch::Sender<SlackHealth>,
@@ -166,7 +166,7 @@ impl Slack {
         Slack::answering(timings, []).await
     }
 
-    /// `errors` are what the first calls of `apps.connections.open` get.
+    /// `errors` are the results of the first calls of `apps.connections.open`.
     async fn answering(timings: Timings, errors: impl IntoIterator<Item = WebError>) -> Slack {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/link/?ticket=x", listener.local_addr().unwrap());
@@ -240,7 +240,7 @@ impl Slack {
         self.ear.kept.lock().unwrap().clone()
     }
 
-    /// Tells the daemon to stop, and waits until it has.
+    /// Stops the daemon, and waits until it has ended.
     async fn stops(self) {
         self.stop.cancel();
         let ended = soon("the end", self.daemon).await.unwrap();
@@ -350,10 +350,10 @@ async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
         }
     })
     .await;
-    // As this test alone counts it: others reach the same bound beside it.
+    // The count of this test alone: others reach the same limit concurrently.
     let reached = format!("ivan_bounds_reached_total{{bound=\"envelopes\"}} {over}\n");
     assert!(counted.render().contains(&reached), "{}", counted.render());
-    // Who waits before a screen has a room of their own.
+    // Commands have room of their own.
     link.says(slash("done")).await;
     link.acks("e1").await;
     slack.ear.permits.add_permits(taken);
@@ -367,7 +367,7 @@ async fn envelopes_over_the_bound_are_left_to_slack_and_the_others_are_kept() {
     }
     assert_eq!(acked.len(), taken);
     assert_eq!(slack.kept().len(), taken + 1);
-    // It hears on: what Slack delivers again is kept.
+    // The link goes on: an event that Slack repeats is stored.
     link.delivers("again", "done").await;
     link.acks("again").await;
     slack.stops().await;
@@ -380,7 +380,7 @@ async fn thousands_of_envelopes_wait_and_each_is_acknowledged_once_it_is_kept() 
     let mut link = slack.accepts_and_greets().await;
     link.delivers_at_once((0..MANY).map(|n| (format!("e{n}"), "stuck")))
         .await;
-    // Somebody waits for this behind them, and does not wait for them.
+    // This command comes after them and does not wait for them.
     link.says(slash("done")).await;
     link.acks("e1").await;
     assert_eq!(slack.kept(), ["done"]);
@@ -398,7 +398,7 @@ async fn thousands_of_envelopes_wait_and_each_is_acknowledged_once_it_is_kept() 
 async fn a_command_that_finds_no_room_is_told_so_at_once() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
-    // What waits leaves less than a megabyte of the room for all, and of the room for commands alone.
+    // The waiting events leave less than a megabyte of the room for all, and of the room for commands alone.
     let pad = json!("x".repeat(1 << 20));
     for n in 0..(ENVELOPES_MAX - GESTURES_RESERVE) >> 20 {
         let mut event = message(&format!("m{n}"), "stuck");
@@ -434,7 +434,7 @@ async fn a_frame_that_is_too_large_ends_its_link_and_no_more() {
     let mut slack = Slack::start(timings()).await;
     let mut link = slack.accepts_and_greets().await;
     let frame = Message::text("x".repeat(FRAME_MAX + 1));
-    // It may be cut off while it is sent.
+    // The link may be cut off while it is sent.
     let _ = link.0.send(frame).await;
     let mut next = slack.accepts_and_greets().await;
     assert!(Bound::Frame.times() > before);
@@ -667,7 +667,7 @@ async fn the_new_link_is_up_before_the_old_one_is_dropped(#[case] reason: &str) 
     })
     .await;
     let mut old = slack.accepts_and_greets().await;
-    // Right behind an event, and without its debug_info.
+    // Right after an event, and without its debug_info.
     old.delivers("e1", "stuck").await;
     old.says(json!({"type": "disconnect", "reason": reason}))
         .await;
@@ -766,7 +766,7 @@ async fn a_link_without_any_frame_is_dead() {
         ..timings()
     })
     .await;
-    // Nobody reads this end, so that no ping of the daemon is answered.
+    // This end is never read, so no ping of the daemon is answered.
     let _silent = slack.accepts_and_greets().await;
     slack
         .becomes(|health| *health == SlackHealth::Connecting)
@@ -842,7 +842,7 @@ async fn a_refused_upgrade_asks_for_a_new_address(#[case] status: &str) {
     slack.stops().await;
 }
 
-/// Only a new link is told how many there are: one is opened to have them counted again.
+/// Slack sends the count to new links only: one is opened to get another count.
 #[tokio::test]
 async fn links_that_are_not_held_here_are_counted_again_before_they_are_sure() {
     let mut slack = Slack::start(Timings {
@@ -853,7 +853,7 @@ async fn links_that_are_not_held_here_are_counted_again_before_they_are_sure() {
     .await;
     let mut heard = slack.ear.others.subscribe();
     let mut links = Vec::new();
-    // As Slack counts them; those that were replaced are read for a while, and are held here.
+    // As Slack counts them; replaced links are read for a while, and are held here.
     for all in [2, 3, 4, 3] {
         let mut link = slack.accepts().await;
         link.says(json!({"type": "hello", "num_connections": all}))
@@ -970,7 +970,7 @@ async fn slack_wants_no_link_and_gets_none_for_a_while(#[case] reason: &str, #[c
     let said = Instant::now();
     link.says(json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-7"}}))
         .await;
-    // That Slack closes right behind it changes nothing.
+    // Slack's close right after it changes nothing.
     link.0.close(None).await.unwrap();
     let why = slack.trouble().await;
     assert!(why.contains(reason) && why.contains(words), "{why}");

@@ -1,4 +1,4 @@
-//! The Web API against a server that answers what a test says, and remembers what it was asked.
+//! The Web API against a server that gives the test's responses and records the requests.
 
 use std::sync::Mutex;
 
@@ -33,7 +33,7 @@ struct Server {
 }
 
 impl Server {
-    /// Gives the answers in turn; then it hangs.
+    /// Gives the responses in turn; then it hangs.
     async fn answering(answers: impl IntoIterator<Item = Response>) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut answers: Vec<Response> = answers.into_iter().collect();
@@ -252,7 +252,7 @@ async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
     let server = Server::answering([
         ok(json!({"ok": true, "messages": [said("1763800009.000000"), root("1763800008.000000", "1763800009.500000")],
             "response_metadata": {"next_cursor": "c2=="}})),
-        // Older than what is wanted: the next page is not read, but the threads are.
+        // Older than wanted: the next page is not read, but the threads are.
         ok(json!({"ok": true, "messages": [root("1763800001.000000", "1763800007.000000"),
             root("1763800000.000000", "1763800002.000000")], "response_metadata": {"next_cursor": "c3=="}})),
         ok(json!({"ok": true, "messages": [said("1763800008.000000"), said("1763800009.500000")]})),
@@ -289,8 +289,7 @@ async fn what_was_said_since_is_oldest_first_and_in_threads_too() {
     assert_eq!(asked.len(), 4);
 }
 
-/// The roots with new replies stand on pages on which nothing else is new. One of them does not say when its last reply
-/// came.
+/// The roots with new replies are on pages without other new messages. One of them has no time of its last reply.
 #[tokio::test]
 async fn far_back_every_page_is_looked_through_for_threads() {
     let root = |ts: &str, latest: &str| json!({"ts": ts, "thread_ts": ts, "latest_reply": latest});
@@ -570,7 +569,7 @@ fn an_api_url_is_one_of_http(#[case] url: &str, #[case] words: &str) {
     assert!(error.contains(words), "{error}");
 }
 
-/// One TLS handshake with what a real Slack is spoken to with: no provider panics, no plain HTTP is sent.
+/// One TLS handshake with the client for a real Slack: no provider panics, no plain HTTP is sent.
 #[tokio::test]
 async fn speaks_tls_to_https() {
     use tokio::io::AsyncReadExt;
@@ -585,7 +584,7 @@ async fn speaks_tls_to_https() {
     let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
     let web = match Web::new(&url, &app, &bot, LIMIT) {
         Ok(web) => web,
-        // A machine without certificates says so, and says what to do.
+        // A machine without certificates gets an error that names the remedy.
         Err(error) => {
             assert!(error.to_string().contains("ca-certificates"), "{error}");
             return;
@@ -596,7 +595,7 @@ async fn speaks_tls_to_https() {
     assert_eq!(hello.await.unwrap(), 22, "a TLS handshake record");
 }
 
-/// What a `response_url` answers is not written down (contract slack 8): a 200 is a yes, whatever it says.
+/// The response of a `response_url` is not documented (contract slack 8): a 200 with any body is a success.
 #[rstest]
 #[case::ok(StatusCode::OK, "text/html", "ok", None)]
 #[case::json(StatusCode::OK, "application/json", r#"{"ok":true}"#, None)]
