@@ -111,7 +111,7 @@ pub async fn run(
             biased;
             () = shutdown.cancelled() => return Ok(()),
             () = publisher.desk.something_at_home() => {
-                // An opened tab is published with the next check; further changes may follow the others.
+                // An opened tab is published at once; other changes are collected for a moment.
                 look_at.get_or_insert(Instant::now() + publisher.timings.home_within);
             }
             () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}

@@ -1,5 +1,4 @@
-//! The time until which each source asked for a pause. A restarted process must not call it earlier (contract github
-//! 5).
+//! The pauses that sources asked for. A restarted process must respect them (contract github 5).
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};

@@ -58,7 +58,7 @@ const BATCH: usize = 256;
 /// Reading connections at most.
 const READERS: usize = 4;
 
-/// The tasks to wake after a commit.
+/// The parts of the daemon to wake after a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wake {
     /// A person's message was stored.
@@ -602,7 +602,7 @@ enum Ran {
 trait Job: Send {
     /// Runs it.
     fn run(&mut self, connection: &Connection) -> Ran;
-    /// Answers the caller; returns the tasks to wake.
+    /// Answers the caller; returns the wake-ups.
     fn finish(self: Box<Self>, committed: Result<(), StoreTrouble>, path: &str) -> BTreeSet<Wake>;
 }
 

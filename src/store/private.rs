@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-/// Removes other users' access to a file of Ivan's: a copy or an earlier umask may have left some. A missing file is
-/// fine.
+/// Removes other users' access to a file: a copy or an earlier umask may have left some. Missing files are fine.
 pub fn keep_private(path: &Path) {
     #[cfg(unix)]
     {
