@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::card::{Card, Part};
+use crate::domain::ids::TaskRow;
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, Tx, Wake, messages, people};
 
@@ -39,7 +40,7 @@ pub fn refresh(tx: &Tx<'_>, stored: &Stored, now: DateTime<Utc>) -> DbResult<()>
 }
 
 /// A task continues in another row: moves its cards there.
-pub fn succeed(tx: &Tx<'_>, old: i64, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
+pub fn succeed(tx: &Tx<'_>, old: TaskRow, new: &Stored, now: DateTime<Utc>) -> DbResult<()> {
     for mut standing in messages::with_card_of(tx, old)? {
         for part in &mut standing.parts {
             if let Part::Card(card) = part

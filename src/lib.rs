@@ -22,6 +22,7 @@
 //! │   └── print.rs       its answers in words, and the exit status
 //! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status, Link
+//! │   ├── ids.rs         TaskRow, PersonId: ids of rows in the store, a type for each table
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
 //! │   ├── link.rs        Link, Accounts: which account at a source is whose
 //! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names
@@ -91,7 +92,7 @@
 //! │   ├── pool.rs        one writer that commits together, readers that never block it
 //! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
 //! │   ├── private.rs     who may read its files, and whether they are on a network
-//! │   ├── columns.rs     values as they stand in a column
+//! │   ├── columns.rs     times, JSON and ids as they stand in a column
 //! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
 //! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
 //! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said

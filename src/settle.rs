@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::card::{Card, Part, card, undo_button};
 use crate::domain::change::{Change, is_one_of};
 use crate::domain::event::{Act, Actor, Field, What};
+use crate::domain::ids::TaskRow;
 use crate::domain::log::{self as entry, Came, Via};
 use crate::domain::markdown;
 use crate::domain::operation::{Outcome, Refusal, Write, Written};
@@ -153,7 +154,7 @@ pub fn record(
     command: &CommandRow,
     report: &Report,
     (change, cancelled): (entry::Change, bool),
-    about: Option<i64>,
+    about: Option<TaskRow>,
     now: DateTime<Utc>,
 ) -> DbResult<()> {
     let stored = match about {
@@ -467,7 +468,7 @@ pub fn called(connection: &Db, row: &OperationRow) -> DbResult<String> {
 }
 
 /// The row of a task that a command has created.
-fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<i64>> {
+fn created(tx: &Tx<'_>, row: &OperationRow) -> DbResult<Option<TaskRow>> {
     match &row.outcome {
         Some(outcome) => Ok(tasks::by_key(tx, &outcome.task().key)?.map(|stored| stored.row)),
         None => Ok(None),
@@ -484,7 +485,7 @@ fn move_on(
     tx: &Tx<'_>,
     command: &CommandRow,
     rows: &[OperationRow],
-    acted_on: Option<i64>,
+    acted_on: Option<TaskRow>,
     person: &Person,
     report: &mut Report,
     now: DateTime<Utc>,
@@ -582,7 +583,7 @@ pub fn queue(
 }
 
 /// Tasks in their order, with their rows and points.
-pub type Ranked = Vec<(i64, Task, Score)>;
+pub type Ranked = Vec<(TaskRow, Task, Score)>;
 
 /// A person's open tasks, in order.
 #[derive(Debug, Default)]
@@ -592,8 +593,8 @@ pub struct Open {
     /// Tasks that are not offered because they are blocked or snoozed.
     pub held_back: Ranked,
     /// Rows of `held_back`; a task may be in both.
-    pub blocked: BTreeSet<i64>,
-    pub snoozed: BTreeSet<i64>,
+    pub blocked: BTreeSet<TaskRow>,
+    pub snoozed: BTreeSet<TaskRow>,
 }
 
 /// A person's open tasks, offered or not, without those being completed.
@@ -603,7 +604,7 @@ pub fn open(
     now: DateTime<Utc>,
     weights: &Weights,
 ) -> DbResult<Open> {
-    let leaving: BTreeSet<i64> = operations::being_completed(connection)?;
+    let leaving: BTreeSet<TaskRow> = operations::being_completed(connection)?;
     let put_off = snoozes::hidden(connection, person.id, now)?;
     let waits = blocking::waits(connection)?;
     let mut rows = std::collections::BTreeMap::new();
@@ -634,10 +635,10 @@ pub fn open(
 pub fn first_of_queue(
     connection: &Db,
     person: &Person,
-    besides: Option<i64>,
+    besides: Option<TaskRow>,
     now: DateTime<Utc>,
     weights: &Weights,
-) -> DbResult<Option<(i64, Task, Score)>> {
+) -> DbResult<Option<(TaskRow, Task, Score)>> {
     Ok(queue(connection, person, now, weights)?
         .into_iter()
         .find(|(row, ..)| Some(*row) != besides))

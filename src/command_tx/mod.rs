@@ -14,6 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::domain::card::Part;
 use crate::domain::command::Ref;
 use crate::domain::form::Origin;
+use crate::domain::ids::TaskRow;
 use crate::domain::log::{Change, Via};
 use crate::domain::operation::{Place, Refusal, TEXT_MAX, Write};
 use crate::domain::person::Person;
@@ -70,7 +71,7 @@ pub struct Reply {
     pub parts: Vec<Part>,
     pub pin: Option<i64>,
     pub list: Option<i64>,
-    pub about: Option<i64>,
+    pub about: Option<TaskRow>,
     /// The command that it is the answer to, if that can be undone.
     pub command: Option<i64>,
 }
@@ -91,7 +92,7 @@ pub struct Context {
     pub via: Via,
     pub at: DateTime<Utc>,
     /// The task of the message under which it was typed.
-    pub under: Option<i64>,
+    pub under: Option<TaskRow>,
     pub once: Option<IdempotencyKey>,
     /// The channel, whose defaults count for what is not said.
     pub channel: Option<String>,
@@ -462,7 +463,7 @@ impl CommandTx<'_> {
         command: i64,
         report: Report,
         pin: Option<i64>,
-        about: Option<i64>,
+        about: Option<TaskRow>,
     ) -> Result<Handled, Stop> {
         let json = tasks::json(&report)?;
         operations::report(self.db, command, &json, true, self.now)?;

@@ -1,5 +1,6 @@
 //! What stops a command: a rejection is an answer, a database error is none.
 
+use crate::domain::ids::TaskRow;
 use crate::domain::reply::Words;
 use crate::store::{DbError, DbResult, StoreTrouble};
 
@@ -14,7 +15,7 @@ pub enum Rejection {
     UnknownTask(Words),
     /// A task that was deleted in its source: 404. Its row is here still.
     #[error("{}", .words.plain())]
-    Deleted { row: i64, words: Words },
+    Deleted { row: TaskRow, words: Words },
     /// An `undo`, and nothing of the person's that could be taken back: 409.
     #[error("{}", .0.plain())]
     NothingToUndo(Words),

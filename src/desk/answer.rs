@@ -7,6 +7,7 @@ use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply};
 use crate::domain::card::{Part, Press, is_card_alone, undo_button};
 use crate::domain::command::{Command, CommandRef};
 use crate::domain::form::with_what_was_filled_in;
+use crate::domain::ids::TaskRow;
 use crate::domain::log::Via;
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::reply::{self, Words};
@@ -289,7 +290,7 @@ impl CommandTx<'_> {
 }
 
 /// The task of the message under which something was context.
-pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<i64>> {
+pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>> {
     let Some(root) = &heard.thread else {
         return Ok(None);
     };

@@ -37,6 +37,7 @@ use crate::clock::Clock;
 use crate::command_tx::{LiveHealth, Target, report_of};
 use crate::domain::command::{self, Command, ParseError, Ref};
 use crate::domain::filter::Filter;
+use crate::domain::ids::TaskRow;
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::mention;
@@ -817,10 +818,10 @@ impl Desk {
         let found = self.look(move |connection| {
             let now = inner.clock.now();
             let after = match cursor {
-                None => 0,
+                None => None,
                 // Of another store, or of an older copy, the row may be of another task.
                 Some((row, key)) => match tasks::by_row(connection, row)? {
-                    Some(stored) if stored.task.key == key => row,
+                    Some(stored) if stored.task.key == key => Some(row),
                     _ => return Err(not_a_cursor("tasks").into()),
                 },
             };
@@ -852,7 +853,7 @@ impl Desk {
                 rows: held_back
                     .into_iter()
                     .flatten()
-                    .reduce(|one: BTreeSet<i64>, other| &one & &other),
+                    .reduce(|one: BTreeSet<TaskRow>, other| &one & &other),
                 after,
                 limit: limit + 1,
             };
@@ -890,7 +891,7 @@ impl Desk {
             let mut ranked = turn.filtered(&person, &filter)?;
             let total = ranked.len();
             ranked.truncate(limit);
-            let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
+            let rows: Vec<TaskRow> = ranked.iter().map(|(row, ..)| *row).collect();
             people::list(turn.db, person.id, &rows, Some(turn.now))?;
             let mut notes = turn.notes(&person, &rows, &filter)?;
             let empty = match rows.is_empty() {
@@ -1003,7 +1004,7 @@ impl Desk {
 }
 
 /// A cursor of `GET /tasks`: the last row of a page, and its task.
-fn read_cursor(cursor: &str) -> Result<(i64, TaskKey), Rejection> {
+fn read_cursor(cursor: &str) -> Result<(TaskRow, TaskKey), Rejection> {
     let read = cursor
         .split_once('~')
         .and_then(|(row, key)| Some((row.parse().ok()?, TaskKey::parse(key)?)));

@@ -4,6 +4,7 @@ use super::{Desk, Scored, home};
 use crate::command_tx::{CommandTx, Reply};
 use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
+use crate::domain::ids::TaskRow;
 use crate::domain::morning::{Morning, TOP, Waits, due};
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
@@ -61,7 +62,7 @@ impl CommandTx<'_> {
         let (queued, queued_count) = home::waiting(self.db, person, WAITING_MAX)?;
         let open = ranked.len();
         let top: Vec<_> = ranked.into_iter().take(TOP).collect();
-        let rows: Vec<i64> = top.iter().map(|(row, ..)| *row).collect();
+        let rows: Vec<TaskRow> = top.iter().map(|(row, ..)| *row).collect();
         let list = match rows.is_empty() {
             true => None,
             false => Some(people::list(self.db, person.id, &rows, None)?),
@@ -91,7 +92,11 @@ impl CommandTx<'_> {
     }
 
     /// Who waits for tasks of a queue, but for the person themselves.
-    fn who_waits(&self, person: &Person, ranked: &[(i64, Task, Score)]) -> DbResult<Vec<Waits>> {
+    fn who_waits(
+        &self,
+        person: &Person,
+        ranked: &[(TaskRow, Task, Score)],
+    ) -> DbResult<Vec<Waits>> {
         let waits = blocking::waits(self.db)?;
         let people = people::present(self.db)?;
         let named = |who: &Who| match who {

@@ -13,6 +13,7 @@ use crate::domain::command::{self, Command, Create, ParseError, Ref};
 use crate::domain::entity::Entities;
 use crate::domain::filter::Filter;
 use crate::domain::form::is_entity;
+use crate::domain::ids::TaskRow;
 use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::queue::{EmptyQueue, following};
@@ -383,7 +384,7 @@ impl CommandTx<'_> {
     /// `next`: on to the task behind the current one, without completing it.
     fn next(&self, person: &Person) -> DbResult<Reply> {
         let ranked = queue(self.db, person, self.now, &self.settings.weights)?;
-        let rows: Vec<i64> = ranked.iter().map(|(row, ..)| *row).collect();
+        let rows: Vec<TaskRow> = ranked.iter().map(|(row, ..)| *row).collect();
         let current = people::pins(self.db, person.id)?
             .last()
             .and_then(|pin| pin.task);
@@ -422,10 +423,10 @@ impl CommandTx<'_> {
     fn list(&self, person: &Person, limit: Option<usize>, filter: &Filter) -> Result<Reply, Stop> {
         let ranked = self.filtered(person, filter)?;
         let limit = limit.unwrap_or(LIST).min(LIST_MAX);
-        let rows: Vec<i64> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
+        let rows: Vec<TaskRow> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
         let list = people::list(self.db, person.id, &rows, None)?;
         let notes = self.notes(person, &rows, filter)?;
-        let note = |row: &i64| notes.get(row);
+        let note = |row: &TaskRow| notes.get(row);
         let listed: Vec<(&Task, Option<&Words>)> = ranked
             .iter()
             .take(limit)
@@ -472,9 +473,9 @@ impl CommandTx<'_> {
     pub(super) fn notes(
         &self,
         person: &Person,
-        rows: &[i64],
+        rows: &[TaskRow],
         filter: &Filter,
-    ) -> DbResult<BTreeMap<i64, Words>> {
+    ) -> DbResult<BTreeMap<TaskRow, Words>> {
         let mut notes = BTreeMap::new();
         if !filter.is_of_what_is_held_back() {
             return Ok(notes);

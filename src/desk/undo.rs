@@ -6,6 +6,7 @@
 use crate::command_tx::{CommandTx, Context, Handled, Reply, lane, local};
 use crate::command_tx::{Rejection, Stop};
 use crate::domain::command::{CommandRef, Ref};
+use crate::domain::ids::TaskRow;
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
@@ -152,7 +153,7 @@ impl CommandTx<'_> {
     pub(super) fn not_done(
         &self,
         person: &Person,
-        row: i64,
+        row: TaskRow,
         context: &Context,
     ) -> Result<Handled, Stop> {
         let target = self.by_press(&Ref::Row(row))?;

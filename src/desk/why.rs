@@ -4,6 +4,7 @@ use super::{Desk, Scored};
 use crate::command_tx::{CommandError, Stop};
 use crate::command_tx::{CommandTx, Context, Reply};
 use crate::domain::command::Ref;
+use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Hidden, Rank, Words};
 use crate::domain::score::Score;
@@ -105,7 +106,7 @@ impl CommandTx<'_> {
             .and_then(|pin| pin.task);
         let first = ranked
             .first()
-            .map(|(_, task, score): &(i64, Task, Score)| (task, score.total));
+            .map(|(_, task, score): &(TaskRow, Task, Score)| (task, score.total));
         let circle = self.tasks(&waits.in_a_circle_with(stored.row))?;
         let message = reply::why_here(
             &stored.task,
@@ -165,7 +166,7 @@ impl CommandTx<'_> {
     }
 
     /// Tasks by their rows.
-    pub(super) fn tasks(&self, rows: &[i64]) -> DbResult<Vec<Task>> {
+    pub(super) fn tasks(&self, rows: &[TaskRow]) -> DbResult<Vec<Task>> {
         rows.iter()
             .filter_map(|&row| tasks::by_row(self.db, row).transpose())
             .map(|stored| stored.map(|stored| stored.task))

@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ids::TaskRow;
 use super::person::{Person, PersonId};
 use super::task::{Account, Source};
 
 /// Two open tasks, by their rows. The first has to be finished before the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pair {
-    pub first: i64,
-    pub then: i64,
+    pub first: TaskRow,
+    pub then: TaskRow,
 }
 
 /// A waiting person, by any of their accounts, or an account that belongs to no person here.
@@ -38,14 +39,14 @@ impl Who {
 /// within a circle hides nothing and gives no points; it is only reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waits {
-    blockers: BTreeMap<i64, BTreeSet<i64>>,
-    people: BTreeMap<i64, BTreeSet<Who>>,
-    circles: BTreeMap<i64, BTreeSet<i64>>,
+    blockers: BTreeMap<TaskRow, BTreeSet<TaskRow>>,
+    people: BTreeMap<TaskRow, BTreeSet<Who>>,
+    circles: BTreeMap<TaskRow, BTreeSet<TaskRow>>,
 }
 
 impl Waits {
     /// Computes it from all pairs of open tasks and the owners of each pair's second task.
-    pub fn of(pairs: &BTreeSet<Pair>, whose: &BTreeMap<i64, BTreeSet<Who>>) -> Waits {
+    pub fn of(pairs: &BTreeSet<Pair>, whose: &BTreeMap<TaskRow, BTreeSet<Who>>) -> Waits {
         let circle_of = circles(pairs);
         let mut waits = Waits::default();
         for &Pair { first, then } in pairs {
@@ -65,27 +66,27 @@ impl Waits {
     }
 
     /// The number of people who wait for a task. Each counts once, for any number of their tasks.
-    pub fn people_waiting_for(&self, task: i64) -> usize {
+    pub fn people_waiting_for(&self, task: TaskRow) -> usize {
         self.people.get(&task).map_or(0, BTreeSet::len)
     }
 
     /// Those people.
-    pub fn who_waits_for(&self, task: i64) -> impl Iterator<Item = &Who> {
+    pub fn who_waits_for(&self, task: TaskRow) -> impl Iterator<Item = &Who> {
         self.people.get(&task).into_iter().flatten()
     }
 
     /// Whether another task has to be finished first.
-    pub fn is_blocked(&self, task: i64) -> bool {
+    pub fn is_blocked(&self, task: TaskRow) -> bool {
         self.blockers.contains_key(&task)
     }
 
     /// All blocked tasks.
-    pub fn blocked(&self) -> impl Iterator<Item = i64> + '_ {
+    pub fn blocked(&self) -> impl Iterator<Item = TaskRow> + '_ {
         self.blockers.keys().copied()
     }
 
     /// The tasks that have to be finished first.
-    pub fn blockers_of(&self, task: i64) -> Vec<i64> {
+    pub fn blockers_of(&self, task: TaskRow) -> Vec<TaskRow> {
         self.blockers
             .get(&task)
             .into_iter()
@@ -95,7 +96,7 @@ impl Waits {
     }
 
     /// The tasks in the same circle of waiting.
-    pub fn in_a_circle_with(&self, task: i64) -> Vec<i64> {
+    pub fn in_a_circle_with(&self, task: TaskRow) -> Vec<TaskRow> {
         self.circles
             .get(&task)
             .into_iter()
@@ -107,9 +108,9 @@ impl Waits {
 
 /// Numbers the tasks so that those which reach each other along the pairs share a number. It does not recurse, so long
 /// chains are safe.
-fn circles(pairs: &BTreeSet<Pair>) -> BTreeMap<i64, i64> {
-    let mut ahead: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-    let mut back: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+fn circles(pairs: &BTreeSet<Pair>) -> BTreeMap<TaskRow, TaskRow> {
+    let mut ahead: BTreeMap<TaskRow, Vec<TaskRow>> = BTreeMap::new();
+    let mut back: BTreeMap<TaskRow, Vec<TaskRow>> = BTreeMap::new();
     for &Pair { first, then } in pairs {
         ahead.entry(first).or_default().push(then);
         back.entry(then).or_default().push(first);
@@ -150,7 +151,10 @@ mod tests {
 
     fn pairs(of: &[(i64, i64)]) -> BTreeSet<Pair> {
         of.iter()
-            .map(|&(first, then)| Pair { first, then })
+            .map(|&(first, then)| Pair {
+                first: TaskRow(first),
+                then: TaskRow(then),
+            })
             .collect()
     }
 
@@ -171,24 +175,29 @@ mod tests {
     #[case::two_circles(&[(1, 2), (2, 1), (2, 3), (3, 4), (4, 3)], &[3])]
     fn blocks(#[case] of: &[(i64, i64)], #[case] blocked: &[i64]) {
         let waits = Waits::of(&pairs(of), &BTreeMap::new());
-        assert_eq!(waits.blocked().collect::<Vec<_>>(), blocked);
+        assert_eq!(
+            waits.blocked().map(|task| task.0).collect::<Vec<_>>(),
+            blocked
+        );
     }
 
     #[test]
     fn each_person_who_waits_counts_once() {
         let whose = BTreeMap::from([
-            (2, BTreeSet::from([person(1), person(2)])),
-            (3, BTreeSet::from([person(2)])),
-            (4, BTreeSet::new()),
-            (5, BTreeSet::from([person(3)])),
+            (TaskRow(2), BTreeSet::from([person(1), person(2)])),
+            (TaskRow(3), BTreeSet::from([person(2)])),
+            (TaskRow(4), BTreeSet::new()),
+            (TaskRow(5), BTreeSet::from([person(3)])),
         ]);
         // 5 waits for 1 only through 2, and is in a circle with 6.
         let of = pairs(&[(1, 2), (1, 3), (1, 4), (2, 5), (5, 6), (6, 5)]);
         let waits = Waits::of(&of, &whose);
-        let counted: Vec<usize> = (1..=6).map(|task| waits.people_waiting_for(task)).collect();
+        let counted: Vec<usize> = (1..=6)
+            .map(|task| waits.people_waiting_for(TaskRow(task)))
+            .collect();
         assert_eq!(counted, [2, 1, 0, 0, 0, 0]);
-        assert_eq!(waits.in_a_circle_with(5), [6]);
-        assert_eq!(waits.blockers_of(5), [2]);
+        assert_eq!(waits.in_a_circle_with(TaskRow(5)), [TaskRow(6)]);
+        assert_eq!(waits.blockers_of(TaskRow(5)), [TaskRow(2)]);
     }
 
     #[test]
@@ -204,7 +213,7 @@ mod tests {
         fn never_is_everything_blocked(of in proptest::collection::btree_set((0..12i64, 0..12i64), 1..40)) {
             let of: Vec<(i64, i64)> = of.into_iter().collect();
             let waits = Waits::of(&pairs(&of), &BTreeMap::new());
-            let tasks: BTreeSet<i64> = of.iter().flat_map(|&(first, then)| [first, then]).collect();
+            let tasks: BTreeSet<TaskRow> = pairs(&of).iter().flat_map(|pair| [pair.first, pair.then]).collect();
             prop_assert!(tasks.iter().any(|&task| !waits.is_blocked(task)));
             // Finishing unblocked tasks again and again finishes all.
             let mut open = tasks;

@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, CommandRef, Ref};
+use super::ids::TaskRow;
 use super::receipts::Receipts;
 use super::reply::{self, Words};
 use super::rhythm::{Quiet, Setting, time_of_day};
@@ -98,7 +99,7 @@ impl FromStr for Picks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
     /// Its row in the mirror.
-    pub task: i64,
+    pub task: TaskRow,
     /// Its number in a list; such a card is one line.
     pub number: Option<usize>,
     pub title: String,
@@ -147,7 +148,7 @@ fn leads_to_a_card(words: &Words) -> bool {
 
 /// The task of a message that is a card: one whole card, and no text about another task. Outcomes with the next card
 /// below, lists and briefings do not count.
-pub fn card_of(parts: &[Part]) -> Option<i64> {
+pub fn card_of(parts: &[Part]) -> Option<TaskRow> {
     let mut task = None;
     for part in parts {
         match part {
@@ -160,7 +161,7 @@ pub fn card_of(parts: &[Part]) -> Option<i64> {
 }
 
 /// Whether a message shows only this task, as a whole card, with no other buttons.
-pub fn is_card_alone(parts: &[Part], task: i64) -> bool {
+pub fn is_card_alone(parts: &[Part], task: TaskRow) -> bool {
     let mut cards = 0;
     parts.iter().all(|part| match part {
         Part::Heading(_) | Part::Text(_) => true,
@@ -210,7 +211,7 @@ pub fn undo_button(command: &str) -> Part {
 pub enum TaskRef {
     Key(TaskKey),
     /// Stored by an older version. It is read from the store only, never from a surface.
-    Row(i64),
+    Row(TaskRow),
 }
 
 impl TaskRef {
@@ -364,7 +365,7 @@ impl FromStr for Press {
 }
 
 /// A task with all its buttons.
-pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Card {
+pub fn card(row: TaskRow, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Card {
     Card {
         task: row,
         number: None,
@@ -380,7 +381,7 @@ pub fn card(row: i64, task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) 
 }
 
 /// A task as one line of a list.
-pub fn item(number: usize, row: i64, task: &Task, now: DateTime<Utc>, zone: Tz) -> Card {
+pub fn item(number: usize, row: TaskRow, task: &Task, now: DateTime<Utc>, zone: Tz) -> Card {
     Card {
         number: Some(number),
         why: None,

@@ -9,6 +9,7 @@ use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
+use super::ids::TaskRow;
 use super::mention;
 use super::person::PersonId;
 use super::receipts::Receipts;
@@ -76,7 +77,7 @@ pub enum Command {
         of: Option<CommandRef>,
     },
     /// Take back the person's completion of the task in this row, where it still can be: a check mark taken off its card.
-    NotDone(i64),
+    NotDone(TaskRow),
     /// `why [REF]`: why the task is where it is in the queue.
     Why {
         task: Option<Ref>,
@@ -187,7 +188,7 @@ pub enum Ref {
     /// A stored key: the task of a button or a form. Nobody types it.
     Key(TaskKey),
     /// A row of the mirror: the task of a message of ours. Nobody types it.
-    Row(i64),
+    Row(TaskRow),
 }
 
 impl Command {

@@ -192,11 +192,12 @@ fn lines(lines: Vec<Words>) -> Words {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ids::TaskRow;
     use super::*;
     use crate::domain::card::TaskRef;
     use crate::domain::task::TaskKey;
 
-    fn a_card(task: i64) -> Card {
+    fn a_card(task: TaskRow) -> Card {
         let key = TaskRef::Key(TaskKey::clickup(format!("86a{task}")));
         Card {
             task,
@@ -313,8 +314,8 @@ mod tests {
     #[test]
     fn only_the_current_task_is_moved_on_from() {
         let home = Home {
-            current: Some(a_card(1)),
-            queue: vec![a_card(2)],
+            current: Some(a_card(TaskRow(1))),
+            queue: vec![a_card(TaskRow(2))],
             open: 2,
             ..nothing()
         };
@@ -325,7 +326,7 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_counted() {
         let home = Home {
-            queue: vec![a_card(2)],
+            queue: vec![a_card(TaskRow(2))],
             open: 3,
             waiting: vec![Words::new().text("Comment queued")],
             waiting_count: 2,

@@ -13,6 +13,7 @@ pub mod event;
 pub mod filter;
 pub mod form;
 pub mod home;
+pub mod ids;
 pub mod link;
 pub mod log;
 pub mod markdown;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::card::{Card, Part, card, item};
+use super::ids::TaskRow;
 use super::reply::{self, Words};
 use super::score::Score;
 use super::task::Task;
@@ -24,7 +25,7 @@ pub struct Morning {
     /// The number of tasks in the queue.
     pub open: usize,
     /// Its first tasks, with their rows and reasons.
-    pub top: Vec<(i64, Task, Score)>,
+    pub top: Vec<(TaskRow, Task, Score)>,
     /// The current task, if it is none of those.
     pub current: Option<Task>,
     pub overdue: Vec<Task>,
@@ -49,7 +50,11 @@ pub struct Waits {
 }
 
 /// The overdue tasks of a queue and those due today, each in the queue's order.
-pub fn due(queue: &[(i64, Task, Score)], now: DateTime<Utc>, zone: Tz) -> (Vec<Task>, Vec<Task>) {
+pub fn due(
+    queue: &[(TaskRow, Task, Score)],
+    now: DateTime<Utc>,
+    zone: Tz,
+) -> (Vec<Task>, Vec<Task>) {
     let today = now.with_timezone(&zone).date_naive();
     let (mut overdue, mut due_today) = (Vec::new(), Vec::new());
     for (_, task, _) in queue {

@@ -3,14 +3,10 @@
 //! The desk calls [`may_act`] before it reads a command; the queue calls [`Person::is_concerned`].
 
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
 
+pub use super::ids::PersonId;
 use super::mention;
 use super::task::{Account, Source, Task};
-
-/// The store's number for a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PersonId(pub i64);
 
 /// A person in Slack, linked to a GitHub login and a ClickUp member (design 1).
 #[derive(Debug, Clone, PartialEq, Eq)]

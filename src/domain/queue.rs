@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::ids::TaskRow;
 use super::task::Source;
 
 /// The reason why a queue is empty. The first that holds counts.
@@ -54,7 +55,7 @@ impl EmptyQueue {
 pub struct Pin {
     pub id: i64,
     /// The row of the task; `None` when their queue was empty.
-    pub task: Option<i64>,
+    pub task: Option<TaskRow>,
     /// The time since when they can see it, by the clock of the showing surface; `None` until it is shown.
     pub shown_at: Option<DateTime<Utc>>,
 }
@@ -69,7 +70,7 @@ pub fn meant(pins: &[Pin], typed_at: DateTime<Utc>) -> Option<&Pin> {
 
 /// The task after `current` in a ranked queue, for `next`; the end leads back to the first. `None` if there is no
 /// other.
-pub fn following(ranked: &[i64], current: Option<i64>) -> Option<i64> {
+pub fn following(ranked: &[TaskRow], current: Option<TaskRow>) -> Option<TaskRow> {
     let behind = current
         .and_then(|current| ranked.iter().position(|&task| task == current))
         .map_or(0, |place| place + 1);
@@ -94,7 +95,7 @@ mod tests {
     fn pin(id: i64, task: i64, shown: Option<i64>) -> Pin {
         Pin {
             id,
-            task: Some(task),
+            task: Some(TaskRow(task)),
             shown_at: shown.map(at),
         }
     }
@@ -112,7 +113,10 @@ mod tests {
             pin(2, 200, Some(20)),
             pin(3, 300, None),
         ];
-        assert_eq!(meant(&pins, at(typed)).and_then(|pin| pin.task), task);
+        assert_eq!(
+            meant(&pins, at(typed)).and_then(|pin| pin.task),
+            task.map(TaskRow)
+        );
     }
 
     #[rstest]
@@ -128,6 +132,7 @@ mod tests {
         #[case] current: Option<i64>,
         #[case] next: Option<i64>,
     ) {
-        assert_eq!(following(ranked, current), next);
+        let ranked: Vec<TaskRow> = ranked.iter().copied().map(TaskRow).collect();
+        assert_eq!(following(&ranked, current.map(TaskRow)), next.map(TaskRow));
     }
 }

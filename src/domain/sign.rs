@@ -4,6 +4,7 @@
 //! message of theirs: `settle.rs` decides, `slack/react.rs` places it. Names are Slack's, without colons.
 
 use super::command::{Command, Ref};
+use super::ids::TaskRow;
 use super::reply::ReportState;
 use super::when::When;
 
@@ -17,9 +18,9 @@ pub const REFUSED: &str = "x";
 /// The commands of a reaction on a card, by the row of its task.
 struct Sign {
     names: &'static [&'static str],
-    put: fn(i64) -> Command,
+    put: fn(TaskRow) -> Command,
     /// The command when it is removed; `None` if there is none.
-    taken_away: Option<fn(i64) -> Command>,
+    taken_away: Option<fn(TaskRow) -> Command>,
 }
 
 /// Every reaction with a meaning on a card; all others are ignored.
@@ -49,10 +50,19 @@ const SIGNS: &[Sign] = &[
     },
 ];
 
-/// The command of a reaction on a task's card, added (`put`) or removed, in any skin tone.
-pub fn command(reaction: &str, put: bool, row: i64) -> Option<Command> {
+/// Whether a reaction on a card, added (`put`) or removed, is a command, in any skin tone.
+pub fn asks(reaction: &str, put: bool) -> bool {
+    sign(reaction).is_some_and(|sign| put || sign.taken_away.is_some())
+}
+
+fn sign(reaction: &str) -> Option<&'static Sign> {
     let name = reaction.split("::").next().unwrap_or(reaction);
-    let sign = SIGNS.iter().find(|sign| sign.names.contains(&name))?;
+    SIGNS.iter().find(|sign| sign.names.contains(&name))
+}
+
+/// The command of a reaction on a task's card, added (`put`) or removed, in any skin tone.
+pub fn command(reaction: &str, put: bool, row: TaskRow) -> Option<Command> {
+    let sign = sign(reaction)?;
     match put {
         true => Some((sign.put)(row)),
         false => sign.taken_away.map(|command| command(row)),
@@ -88,17 +98,18 @@ mod tests {
     #[case::snooze_taken_away("zzz", false, false)]
     #[case::start_taken_away("eyes", false, false)]
     fn only_signs_ask_for_something(#[case] reaction: &str, #[case] put: bool, #[case] asks: bool) {
-        assert_eq!(command(reaction, put, 17).is_some(), asks);
+        assert_eq!(super::asks(reaction, put), asks);
+        assert_eq!(command(reaction, put, TaskRow(17)).is_some(), asks);
     }
 
     #[test]
     fn a_check_mark_is_about_the_task_of_its_card() {
         let done = Command::Done {
-            task: Some(Ref::Row(17)),
+            task: Some(Ref::Row(TaskRow(17))),
             comment: None,
         };
-        assert_eq!(command("white_check_mark", true, 17), Some(done));
-        let taken_away = command("white_check_mark", false, 17);
-        assert_eq!(taken_away, Some(Command::NotDone(17)));
+        assert_eq!(command("white_check_mark", true, TaskRow(17)), Some(done));
+        let taken_away = command("white_check_mark", false, TaskRow(17));
+        assert_eq!(taken_away, Some(Command::NotDone(TaskRow(17))));
     }
 }

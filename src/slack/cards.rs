@@ -188,11 +188,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::ids::TaskRow;
     use crate::domain::task::TaskKey;
 
     fn a_card() -> Card {
         Card {
-            task: 17,
+            task: TaskRow(17),
             number: None,
             title: "Renew <cert>".into(),
             url: "https://app.clickup.com/t/86a".into(),

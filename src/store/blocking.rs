@@ -8,6 +8,7 @@ use super::columns::{corrupt, from_json};
 use super::tasks::FOLLOWED;
 use super::{operations, people, tasks};
 use crate::domain::blocking::{Pair, Waits, Who};
+use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
 use crate::domain::task::{Account, Link, Linked, RepoName, Source, TaskKey, Way};
 
@@ -47,7 +48,7 @@ pub fn waits(connection: &Connection) -> rusqlite::Result<Waits> {
 }
 
 /// The open tasks that have links to others.
-fn told(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<Link>)>> {
+fn told(connection: &Connection) -> rusqlite::Result<Vec<(TaskRow, Vec<Link>)>> {
     connection
         .prepare_cached(&format!(
             "SELECT id, links FROM tasks INDEXED BY tasks_linked
@@ -59,15 +60,15 @@ fn told(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<Link>)>> {
 
 struct Lookup<'a> {
     connection: &'a Connection,
-    leaving: BTreeSet<i64>,
+    leaving: BTreeSet<TaskRow>,
     people: Vec<Person>,
     repositories: BTreeMap<RepoName, Option<u64>>,
-    whose: BTreeMap<i64, BTreeSet<Who>>,
+    whose: BTreeMap<TaskRow, BTreeSet<Who>>,
 }
 
 impl Lookup<'_> {
     /// The row of a task, if the mirror has it open.
-    fn open(&mut self, linked: &Linked) -> rusqlite::Result<Option<i64>> {
+    fn open(&mut self, linked: &Linked) -> rusqlite::Result<Option<TaskRow>> {
         let key = match linked {
             Linked::Task(key) => key.clone(),
             Linked::Issue { repo, number } => {
@@ -85,7 +86,7 @@ impl Lookup<'_> {
                 }
             }
         };
-        let row: Option<i64> = self
+        let row: Option<TaskRow> = self
             .connection
             .prepare_cached(&format!(
                 "SELECT id FROM tasks
@@ -100,7 +101,7 @@ impl Lookup<'_> {
     }
 
     /// The people who wait for this task: its assignees, or its creator if it has none.
-    fn whose(&mut self, row: i64) -> rusqlite::Result<()> {
+    fn whose(&mut self, row: TaskRow) -> rusqlite::Result<()> {
         if self.whose.contains_key(&row) {
             return Ok(());
         }
@@ -214,7 +215,7 @@ mod tests {
         task(TaskKey::clickup(id), "901")
     }
 
-    fn keep(connection: &Connection, task: &Task) -> i64 {
+    fn keep(connection: &Connection, task: &Task) -> TaskRow {
         tasks::keep(connection, task, at(2)).unwrap().0
     }
 

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::domain::ids::{PersonId, TaskRow};
 
 /// Reads a time stored in milliseconds.
 pub(super) fn millis(ms: i64) -> DateTime<Utc> {
@@ -32,3 +35,22 @@ pub(super) fn corrupt(column: usize) -> rusqlite::Error {
         "a value that this version of Ivan cannot read".into(),
     )
 }
+
+/// Ids stand as numbers.
+macro_rules! ids {
+    ($($Id:ident),*) => {$(
+        impl ToSql for $Id {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.0.into())
+            }
+        }
+
+        impl FromSql for $Id {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<$Id> {
+                value.as_i64().map($Id)
+            }
+        }
+    )*};
+}
+
+ids!(PersonId, TaskRow);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{from_json, json, micros, millis};
 use super::operations;
 use crate::domain::change::Change;
+use crate::domain::ids::TaskRow;
 use crate::domain::operation::Write;
 use crate::domain::person::PersonId;
 use crate::domain::task::TaskKey;
@@ -18,7 +19,7 @@ const LOOKED_THROUGH: i64 = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snoozed {
     /// The row of the task.
-    pub task: i64,
+    pub task: TaskRow,
     pub until: DateTime<Utc>,
     /// The end of the snooze that was set before.
     pub before: Option<DateTime<Utc>>,
@@ -68,7 +69,7 @@ pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec
              WHERE person_id = ?1 AND undone_by IS NULL AND verb NOT IN ('next', 'none', 'undo')
              ORDER BY id DESC LIMIT ?2"
         ))?
-        .query_map(params![person.0, LOOKED_THROUGH], doing)?
+        .query_map(params![person, LOOKED_THROUGH], doing)?
         .collect()
 }
 
@@ -81,7 +82,7 @@ pub fn of(
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM commands WHERE id = ?1 AND person_id = ?2"),
-            params![command, person.0],
+            params![command, person],
             doing,
         )
         .optional()
@@ -102,7 +103,7 @@ pub fn completion(
                       WHERE source = ?2 AND task_key = ?3 AND kind = 'complete' AND state IN ('applied', 'pending'))
                  ORDER BY id DESC LIMIT 1"
             ),
-            params![person.0, key.source().as_str(), key.as_str()],
+            params![person, key.source().as_str(), key.as_str()],
             doing,
         )
         .optional()
@@ -129,7 +130,7 @@ pub fn has_undone(
         "SELECT EXISTS (SELECT 1 FROM commands
              WHERE person_id = ?1 AND verb = 'undo' AND report IS NOT NULL AND created_ms >= ?2
                AND EXISTS (SELECT 1 FROM commands undone WHERE undone.undone_by = commands.id))",
-        params![person.0, since.timestamp_millis()],
+        params![person, since.timestamp_millis()],
         |row| row.get(0),
     )
 }

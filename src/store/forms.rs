@@ -7,6 +7,7 @@ use super::operations;
 use super::slack_events::ReplyUrl;
 use super::tasks::{self, Stored};
 use crate::domain::form::Origin;
+use crate::domain::ids::TaskRow;
 use crate::domain::operation::Write;
 
 /// How long Slack accepts posts to a `response_url` (contract slack 2.4), less a minute for differing clocks.
@@ -53,7 +54,7 @@ pub enum Made {
 
 /// The task made from this message; `None` if there is none, or not any more.
 pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
-    let row: Option<(Option<i64>, Option<i64>)> = connection
+    let row: Option<(Option<TaskRow>, Option<i64>)> = connection
         .query_row(
             "SELECT task_id, command_id FROM made_from WHERE channel = ?1 AND ts = ?2",
             params![channel, ts],
@@ -92,9 +93,9 @@ pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()
 }
 
 /// Records the task that a command made, if it was requested from a message.
-pub fn is_made(tx: &Connection, command: i64, task: i64) -> rusqlite::Result<()> {
+pub fn is_made(tx: &Connection, command: i64, task: TaskRow) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE made_from SET task_id = ?2 WHERE command_id = ?1")?
-        .execute([command, task])?;
+        .execute(params![command, task])?;
     Ok(())
 }
 

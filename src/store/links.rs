@@ -42,7 +42,7 @@ pub fn of(
             "SELECT links.source, origin, account_id, links.name, people.name, linked_ms, seen_ms, gone
              FROM links LEFT JOIN people ON people.id = linked_by WHERE person_id = ?1 AND source = ?2",
         )?
-        .query_row(params![person.0, source.as_str()], |row| link(source, row))
+        .query_row(params![person, source.as_str()], |row| link(source, row))
         .optional()
 }
 
@@ -73,7 +73,7 @@ pub fn owner_besides(
                AND (account_id = ?3 OR (account_id IS NULL AND links.name = ?4 COLLATE NOCASE))",
         )?
         .query_row(
-            params![source.as_str(), person.0, account.id, account.name],
+            params![source.as_str(), person, account.id, account.name],
             |row| row.get(0),
         )
         .optional()
@@ -91,19 +91,19 @@ pub fn set(
 ) -> rusqlite::Result<()> {
     tx.execute(
         "DELETE FROM links WHERE source = ?1 AND account_id = ?2 AND person_id <> ?3",
-        params![source.as_str(), account.id, person.0],
+        params![source.as_str(), account.id, person],
     )?;
     tx.execute(
         "INSERT OR REPLACE INTO links
              (person_id, source, origin, account_id, name, linked_by, linked_ms, seen_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
         params![
-            person.0,
+            person,
             source.as_str(),
             origin.as_str(),
             account.id,
             account.name,
-            by.map(|by| by.0),
+            by,
             now.timestamp_millis()
         ],
     )?;
@@ -120,7 +120,7 @@ pub fn unlink(
     tx.execute(
         "INSERT OR REPLACE INTO links (person_id, source, origin, linked_by, linked_ms)
          VALUES (?1, ?2, 'unlinked', ?1, ?3)",
-        params![person.0, source.as_str(), now.timestamp_millis()],
+        params![person, source.as_str(), now.timestamp_millis()],
     )?;
     Ok(())
 }
@@ -137,7 +137,7 @@ pub fn told(
         "UPDATE OR IGNORE links SET seen_ms = ?3, gone = ?4, account_id = ifnull(account_id, ?5), name = ifnull(?6, name)
          WHERE person_id = ?1 AND source = ?2 AND origin <> 'unlinked'",
         params![
-            person.0,
+            person,
             source.as_str(),
             now.timestamp_millis(),
             found.is_none(),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 
 use super::columns::{corrupt, millis};
+use crate::domain::ids::TaskRow;
 use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};
@@ -19,7 +20,7 @@ pub struct NewEntry<'a> {
     pub came: Came,
     pub source: Option<Source>,
     /// The row of its task.
-    pub row: Option<i64>,
+    pub row: Option<TaskRow>,
     /// The title of a task that is not in the mirror.
     pub title: &'a str,
     pub task: Option<&'a Task>,
@@ -33,7 +34,7 @@ pub struct Wanted {
     /// Only activity of this person.
     pub person: Option<PersonId>,
     /// Only activity on the task of this row.
-    pub task: Option<i64>,
+    pub task: Option<TaskRow>,
     /// Only entries before the one with this number.
     pub before: Option<i64>,
     pub limit: usize,
@@ -49,7 +50,7 @@ pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqli
     .execute(params![
         now.timestamp_millis(),
         entry.at.timestamp_millis(),
-        entry.person.map(|person| person.0),
+        entry.person,
         entry.account,
         entry.via.as_str(),
         entry.verb,
@@ -86,7 +87,7 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
         )?
         .query_map(
             params![
-                wanted.person.map(|person| person.0),
+                wanted.person,
                 wanted.task,
                 wanted.before,
                 i64::try_from(wanted.limit).unwrap_or(i64::MAX)

@@ -9,6 +9,7 @@ use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
 use super::{operations, people};
 use crate::domain::card::{Part, card_of, told, undo_button};
+use crate::domain::ids::TaskRow;
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
@@ -28,7 +29,7 @@ pub struct Draft {
     pub pin: Option<i64>,
     pub list: Option<i64>,
     /// The task that it is about.
-    pub about: Option<i64>,
+    pub about: Option<TaskRow>,
     pub words: Option<Words>,
     /// Its content besides the words.
     pub parts: Vec<Part>,
@@ -101,7 +102,7 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             uid,
             draft.channel,
             draft.thread,
-            draft.person.map(|person| person.0),
+            draft.person,
             draft.command,
             draft.pin,
             draft.list,
@@ -136,7 +137,7 @@ fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
     )?;
     for part in parts {
         if let Part::Card(card) = part {
-            insert.execute([card.task, id])?;
+            insert.execute(params![card.task, id])?;
         }
     }
     Ok(())
@@ -152,7 +153,7 @@ pub struct Standing {
 }
 
 /// The newest messages that show a card of this task and can be changed.
-pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<Standing>> {
+pub fn with_card_of(connection: &Connection, task: TaskRow) -> rusqlite::Result<Vec<Standing>> {
     connection
         .prepare_cached(
             "SELECT id, person_id, parts FROM messages
@@ -161,10 +162,10 @@ pub fn with_card_of(connection: &Connection, task: i64) -> rusqlite::Result<Vec<
                AND (whisper_to IS NULL OR (addressed_ms IS NOT NULL AND reply_url IS NOT NULL))
              ORDER BY id DESC LIMIT ?2",
         )?
-        .query_map([task, REDRAWN_MAX], |row| {
+        .query_map(params![task, REDRAWN_MAX], |row| {
             Ok(Standing {
                 id: row.get(0)?,
-                person: row.get::<_, Option<i64>>(1)?.map(PersonId),
+                person: row.get(1)?,
                 parts: from_json(row, 2)?,
             })
         })?
@@ -224,7 +225,7 @@ pub fn addressed(
 }
 
 /// Moves the cards of one task to its successor.
-pub fn cards_succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+pub fn cards_succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE OR REPLACE message_cards SET task_id = ?2 WHERE task_id = ?1",
         params![old, new],
@@ -290,7 +291,7 @@ pub fn notify(
                                    AND later.thread IS standing.thread AND later.id > standing.id)
              ORDER BY id DESC LIMIT 1",
             params![
-                draft.person.map(|person| person.0),
+                draft.person,
                 draft.about,
                 (now - within).timestamp_millis(),
                 draft.channel,
@@ -320,7 +321,7 @@ pub fn say(
     words: &Words,
     parts: &[Part],
     pin: Option<i64>,
-    about: Option<i64>,
+    about: Option<TaskRow>,
 ) -> rusqlite::Result<()> {
     let message: Option<i64> = tx
         .query_row(
@@ -628,7 +629,7 @@ pub fn owed(
                AND person_id = ?1
                AND (?2 IS NULL OR channel = ?2 OR substr(channel, 1, 1) IN ('U', 'W')))",
         )?
-        .query_row(params![person.0, channel], |row| row.get(0))
+        .query_row(params![person, channel], |row| row.get(0))
 }
 
 /// Whether a command has a message for its outcome.
@@ -643,7 +644,7 @@ pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
 pub fn thread_about(
     connection: &Connection,
     channel: &str,
-    task: i64,
+    task: TaskRow,
 ) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached(
@@ -661,9 +662,9 @@ pub struct Stood {
     /// The root of its thread.
     pub thread: Option<String>,
     /// The task that it is about, or else the only one that it shows. Words in its thread mean this task.
-    pub task: Option<i64>,
+    pub task: Option<TaskRow>,
     /// The same task, if the message is its card. Reactions count only on the card of a task.
-    pub card: Option<i64>,
+    pub card: Option<TaskRow>,
     /// Whether it is about one task and shows the card of another.
     pub shows_another: bool,
 }
@@ -681,7 +682,7 @@ pub fn standing_at(
              WHERE ts = ?3 AND (channel = ?1 OR (channel = ?2 AND ?1 GLOB 'D*'))",
         )?
         .query_row(params![channel, user, ts], |row| {
-            let about: Option<i64> = row.get(1)?;
+            let about: Option<TaskRow> = row.get(1)?;
             let parts: Vec<Part> = match row.get::<_, Option<String>>(2)? {
                 Some(_) => from_json(row, 2)?,
                 None => Vec::new(),
@@ -722,7 +723,7 @@ pub fn first_about(
     connection: &Connection,
     channel: &str,
     thread: &str,
-) -> rusqlite::Result<Option<i64>> {
+) -> rusqlite::Result<Option<TaskRow>> {
     connection
         .query_row(
             "SELECT about FROM messages WHERE channel = ?1 AND thread = ?2 AND about IS NOT NULL ORDER BY id LIMIT 1",

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use crate::domain::change::Change;
+use crate::domain::ids::TaskRow;
 use crate::domain::log::Via;
 use crate::domain::operation::{Finished, Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
@@ -136,7 +137,7 @@ pub fn add_command(
         "INSERT INTO commands (person_id, surface, verb, typed_us, created_ms, once_key, fingerprint, uid)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            command.person.0,
+            command.person,
             command.surface.as_str(),
             command.verb,
             command.typed_at.timestamp_micros(),
@@ -182,7 +183,7 @@ pub fn once(
     connection
         .query_row(
             "SELECT id, fingerprint FROM commands WHERE person_id = ?1 AND once_key = ?2",
-            params![person.0, key],
+            params![person, key],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()
@@ -203,7 +204,7 @@ pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<Comm
                 let via = row.get::<_, Option<String>>(7)?;
                 Ok(CommandRow {
                     id: row.get(0)?,
-                    person: PersonId(row.get(1)?),
+                    person: row.get(1)?,
                     surface,
                     via: via
                         .and_then(|word| Via::parse(&word))
@@ -588,7 +589,7 @@ pub fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<Opera
 }
 
 /// Tasks with a pending completion. They are left out of every queue.
-pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<i64>> {
+pub fn being_completed(connection: &Connection) -> rusqlite::Result<BTreeSet<TaskRow>> {
     connection
         .prepare_cached(
             "SELECT tasks.id FROM operations JOIN tasks
@@ -680,7 +681,7 @@ pub fn creator(connection: &Connection, key: &TaskKey) -> rusqlite::Result<Optio
             "SELECT c.person_id FROM operations o JOIN commands c ON c.id = o.command_id
              WHERE o.source = ?1 AND o.kind = 'create' AND o.trace = ?2",
             params![key.source().as_str(), key.as_str()],
-            |row| Ok(PersonId(row.get(0)?)),
+            |row| row.get(0),
         )
         .optional()
 }
@@ -701,7 +702,7 @@ pub fn count_pending_of(connection: &Connection, person: PersonId) -> rusqlite::
     connection.query_row(
         "SELECT count(*) FROM operations o JOIN commands c ON c.id = o.command_id
          WHERE o.state = 'pending' AND c.person_id = ?1",
-        [person.0],
+        [person],
         |row| row.get(0),
     )
 }
@@ -728,7 +729,7 @@ pub fn pending_of(
             "SELECT {COLUMNS} FROM operations WHERE {of_person} ORDER BY seq LIMIT ?2"
         ))?
         .query_map(
-            params![person.0, i64::try_from(most).unwrap_or(i64::MAX)],
+            params![person, i64::try_from(most).unwrap_or(i64::MAX)],
             operation,
         )?
         .collect::<rusqlite::Result<_>>()?;
@@ -736,7 +737,7 @@ pub fn pending_of(
         .prepare_cached(&format!(
             "SELECT count(*) FROM operations WHERE {of_person}"
         ))?
-        .query_row([person.0], |row| row.get(0))?;
+        .query_row([person], |row| row.get(0))?;
     Ok((rows, count))
 }
 
@@ -752,7 +753,7 @@ pub fn completed_since(
              WHERE c.person_id = ?1 AND c.settled_ms >= ?2 AND o.kind = 'complete' AND o.state = 'applied'
                AND o.ended_ms >= ?2 AND c.undone_by IS NULL",
         )?
-        .query_row(params![person.0, since.timestamp_millis()], |row| row.get(0))
+        .query_row(params![person, since.timestamp_millis()], |row| row.get(0))
 }
 
 fn operation(row: &Row<'_>) -> rusqlite::Result<OperationRow> {

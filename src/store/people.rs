@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::micros;
 use super::links;
+use crate::domain::ids::TaskRow;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
 use crate::domain::receipts::Receipts;
@@ -117,14 +118,14 @@ pub fn by_id(connection: &Connection, id: PersonId) -> rusqlite::Result<Person> 
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM linked_people WHERE id = ?1"
         ))?
-        .query_row([id.0], person)
+        .query_row([id], person)
 }
 
 /// Stores the time zone that Slack reports for a person.
 pub fn moved_to_zone(tx: &Connection, id: PersonId, zone: Tz) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET zone = ?2 WHERE id = ?1",
-        params![id.0, zone.name()],
+        params![id, zone.name()],
     )?;
     Ok(())
 }
@@ -141,7 +142,7 @@ pub fn without_zone(connection: &Connection) -> rusqlite::Result<Vec<Person>> {
 pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT CASE WHEN muted THEN NULL ELSE ifnull(dm, slack_id) END FROM people WHERE id = ?1",
-        [id.0],
+        [id],
         |row| row.get(0),
     )
 }
@@ -150,7 +151,7 @@ pub fn told_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option
 pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<String>> {
     connection.query_row(
         "SELECT ifnull(dm, slack_id) FROM people WHERE id = ?1",
-        [id.0],
+        [id],
         |row| row.get(0),
     )
 }
@@ -159,7 +160,7 @@ pub fn reached_in(connection: &Connection, id: PersonId) -> rusqlite::Result<Opt
 pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<bool> {
     let rows = tx.execute(
         "UPDATE people SET dm = ?2 WHERE id = ?1 AND dm IS NOT ?2",
-        params![id.0, dm],
+        params![id, dm],
     )?;
     Ok(rows > 0)
 }
@@ -178,14 +179,14 @@ pub fn reached_by(tx: &Connection, message: i64, dm: &str) -> rusqlite::Result<(
 pub fn mute(tx: &Connection, id: PersonId, muted: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET muted = ?2 WHERE id = ?1",
-        params![id.0, muted],
+        params![id, muted],
     )?;
     Ok(())
 }
 
 /// Whether a person wants no notices.
 pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT muted FROM people WHERE id = ?1", [id.0], |row| {
+    connection.query_row("SELECT muted FROM people WHERE id = ?1", [id], |row| {
         row.get(0)
     })
 }
@@ -194,7 +195,7 @@ pub fn is_muted(connection: &Connection, id: PersonId) -> rusqlite::Result<bool>
 pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Option<Receipts>> {
     let chosen: Option<String> = connection
         .prepare_cached("SELECT receipts FROM people WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))?;
+        .query_row([id], |row| row.get(0))?;
     Ok(chosen.as_deref().and_then(Receipts::of))
 }
 
@@ -202,7 +203,7 @@ pub fn receipts(connection: &Connection, id: PersonId) -> rusqlite::Result<Optio
 pub fn wants_receipts(tx: &Connection, id: PersonId, by: Option<Receipts>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET receipts = ?2 WHERE id = ?1",
-        params![id.0, by.map(Receipts::as_str)],
+        params![id, by.map(Receipts::as_str)],
     )?;
     Ok(())
 }
@@ -217,13 +218,13 @@ pub fn somebody_wants_reactions(connection: &Connection) -> rusqlite::Result<boo
 }
 
 /// The people whose current task this is.
-pub fn pinned_by(connection: &Connection, task: i64) -> rusqlite::Result<Vec<PersonId>> {
+pub fn pinned_by(connection: &Connection, task: TaskRow) -> rusqlite::Result<Vec<PersonId>> {
     connection
         .prepare_cached(
             "SELECT person_id FROM pins AS pin WHERE task_id = ?1
                AND id = (SELECT max(id) FROM pins WHERE person_id = pin.person_id)",
         )?
-        .query_map([task], |row| Ok(PersonId(row.get(0)?)))?
+        .query_map([task], |row| row.get(0))?
         .collect()
 }
 
@@ -231,7 +232,7 @@ pub fn pinned_by(connection: &Connection, task: i64) -> rusqlite::Result<Vec<Per
 pub fn pins(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<Pin>> {
     connection
         .prepare_cached("SELECT id, task_id, shown_us FROM pins WHERE person_id = ?1 ORDER BY id")?
-        .query_map([id.0], |row| {
+        .query_map([id], |row| {
             Ok(Pin {
                 id: row.get(0)?,
                 task: row.get(1)?,
@@ -245,14 +246,14 @@ pub fn pins(connection: &Connection, id: PersonId) -> rusqlite::Result<Vec<Pin>>
 pub fn pin(
     tx: &Connection,
     id: PersonId,
-    task: Option<i64>,
+    task: Option<TaskRow>,
     now: DateTime<Utc>,
     shown_at: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO pins (person_id, task_id, pinned_us, shown_us) VALUES (?1, ?2, ?3, ?4)",
         params![
-            id.0,
+            id,
             task,
             now.timestamp_micros(),
             shown_at.map(|at| at.timestamp_micros()),
@@ -264,7 +265,7 @@ pub fn pin(
              AND id NOT IN (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)
              AND id NOT IN (SELECT next_pin FROM commands WHERE next_pin IS NOT NULL)
              AND id NOT IN (SELECT pin_id FROM messages WHERE pin_id IS NOT NULL)",
-        params![id.0, KEPT],
+        params![id, KEPT],
     )?;
     Ok(pin)
 }
@@ -283,12 +284,12 @@ pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite
 pub fn list(
     tx: &Connection,
     id: PersonId,
-    tasks: &[i64],
+    tasks: &[TaskRow],
     shown_at: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO lists (person_id, shown_us) VALUES (?1, ?2)",
-        params![id.0, shown_at.map(|at| at.timestamp_micros())],
+        params![id, shown_at.map(|at| at.timestamp_micros())],
     )?;
     let list = tx.last_insert_rowid();
     let mut insert =
@@ -299,7 +300,7 @@ pub fn list(
     tx.execute(
         "DELETE FROM lists WHERE person_id = ?1
              AND id NOT IN (SELECT id FROM lists WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)",
-        params![id.0, KEPT],
+        params![id, KEPT],
     )?;
     Ok(list)
 }
@@ -318,13 +319,13 @@ pub fn numbered(
     id: PersonId,
     number: usize,
     typed_at: DateTime<Utc>,
-) -> rusqlite::Result<Option<i64>> {
+) -> rusqlite::Result<Option<TaskRow>> {
     connection
         .query_row(
             "SELECT task_id FROM list_items WHERE number = ?2 AND list_id =
                  (SELECT id FROM lists WHERE person_id = ?1 AND shown_us < ?3 ORDER BY shown_us DESC, id DESC LIMIT 1)",
             params![
-                id.0,
+                id,
                 i64::try_from(number).unwrap_or(i64::MAX),
                 typed_at.timestamp_micros()
             ],
@@ -341,14 +342,14 @@ pub fn has_seen_a_list(
 ) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM lists WHERE person_id = ?1 AND shown_us < ?2)",
-        params![id.0, typed_at.timestamp_micros()],
+        params![id, typed_at.timestamp_micros()],
         |row| row.get(0),
     )
 }
 
 fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
     Ok(Person {
-        id: PersonId(row.get(0)?),
+        id: row.get(0)?,
         name: row.get(1)?,
         slack: row.get(2)?,
         github: row.get(3)?,

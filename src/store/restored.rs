@@ -39,21 +39,21 @@ pub fn shown_elsewhere(
     tx.execute(
         "INSERT INTO shown_elsewhere (person_id, until_us) VALUES (?1, ?2)
          ON CONFLICT (person_id) DO UPDATE SET until_us = max(until_us, excluded.until_us)",
-        params![person.0, until],
+        params![person, until],
     )?;
     // A redrawn card does not show its pin again.
     tx.execute(
         "UPDATE messages SET pin_id = NULL
          WHERE pin_id IN (SELECT id FROM pins WHERE person_id = ?1 AND shown_us <= ?2)",
-        params![person.0, until],
+        params![person, until],
     )?;
     tx.execute(
         "UPDATE pins SET shown_us = NULL WHERE person_id = ?1 AND shown_us <= ?2",
-        params![person.0, until],
+        params![person, until],
     )?;
     tx.execute(
         "DELETE FROM lists WHERE person_id = ?1 AND shown_us <= ?2",
-        params![person.0, until],
+        params![person, until],
     )?;
     Ok(())
 }
@@ -62,7 +62,7 @@ pub fn shown_elsewhere(
 pub fn until(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
         .prepare_cached("SELECT until_us FROM shown_elsewhere WHERE person_id = ?1")?
-        .query_row([person.0], |row| row.get(0).map(micros))
+        .query_row([person], |row| row.get(0).map(micros))
         .optional()
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rusqlite::{Connection, Row, params};
 
 use super::columns::{from_json, json};
+use crate::domain::ids::TaskRow;
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 use crate::domain::rhythm::{Defaults, Quiet};
@@ -52,7 +53,7 @@ pub fn of(connection: &Connection, person: PersonId) -> rusqlite::Result<Rhythm>
             "SELECT own.briefing, own.no_briefing, own.briefed_on, own.quiet, own.no_quiet, usual.briefing, usual.quiet
              FROM rhythm_defaults usual LEFT JOIN rhythms own ON own.person_id = ?1",
         )?
-        .query_row([person.0], rhythm)
+        .query_row([person], rhythm)
 }
 
 fn rhythm(row: &Row<'_>) -> rusqlite::Result<Rhythm> {
@@ -85,7 +86,7 @@ pub fn set(tx: &Connection, person: PersonId, rhythm: &Rhythm) -> rusqlite::Resu
          ON CONFLICT DO UPDATE SET briefing = excluded.briefing, no_briefing = excluded.no_briefing,
              briefed_on = excluded.briefed_on, quiet = excluded.quiet, no_quiet = excluded.no_quiet",
         params![
-            person.0,
+            person,
             briefing.map(|time| time.format(TIME).to_string()),
             rhythm.own_briefing && briefing.is_none(),
             rhythm.briefed_on.map(|day| day.to_string()),
@@ -105,7 +106,7 @@ pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
                AND ifnull(own.no_briefing, 0) = 0 AND (SELECT briefing FROM rhythm_defaults) IS NOT NULL
              ORDER BY people.id",
         )?
-        .query_map([], |row| Ok(PersonId(row.get(0)?)))?
+        .query_map([], |row| row.get(0))?
         .collect()
 }
 
@@ -113,7 +114,7 @@ pub fn beginners(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
 pub fn claim(tx: &Connection, person: PersonId, day: NaiveDate) -> rusqlite::Result<bool> {
     let claimed = tx.execute(
         "UPDATE rhythms SET briefed_on = ?2 WHERE person_id = ?1 AND (briefed_on IS NULL OR briefed_on < ?2)",
-        params![person.0, day.to_string()],
+        params![person, day.to_string()],
     )?;
     Ok(claimed > 0)
 }
@@ -129,7 +130,7 @@ pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
                     OR people.id IN (SELECT person_id FROM held))
              ORDER BY people.id",
         )?
-        .query_map([], |row| Ok(PersonId(row.get(0)?)))?
+        .query_map([], |row| row.get(0))?
         .collect()
 }
 
@@ -137,13 +138,13 @@ pub fn concerned(connection: &Connection) -> rusqlite::Result<Vec<PersonId>> {
 pub fn hold(
     tx: &Connection,
     person: PersonId,
-    task: Option<i64>,
+    task: Option<TaskRow>,
     words: &Words,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO held (person_id, task_id, words, held_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![person.0, task, json(words)?, now.timestamp_millis()],
+        params![person, task, json(words)?, now.timestamp_millis()],
     )?;
     Ok(())
 }
@@ -152,16 +153,16 @@ pub fn hold(
 pub fn count_held(connection: &Connection, person: PersonId) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT count(*) FROM held WHERE person_id = ?1")?
-        .query_row([person.0], |row| row.get(0))
+        .query_row([person], |row| row.get(0))
 }
 
 /// Takes a person's held notices, oldest first. The caller sends them in the same transaction.
 pub fn take_held(tx: &Connection, person: PersonId) -> rusqlite::Result<Vec<Words>> {
     let held = tx
         .prepare_cached("SELECT words FROM held WHERE person_id = ?1 ORDER BY id")?
-        .query_map([person.0], |row| from_json(row, 0))?
+        .query_map([person], |row| from_json(row, 0))?
         .collect::<rusqlite::Result<_>>()?;
-    tx.execute("DELETE FROM held WHERE person_id = ?1", [person.0])?;
+    tx.execute("DELETE FROM held WHERE person_id = ?1", [person])?;
     Ok(held)
 }
 

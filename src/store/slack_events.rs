@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{from_json, json, micros};
 use crate::domain::card::Press;
 use crate::domain::form::Filled;
+use crate::domain::ids::TaskRow;
 
 /// How a command was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ pub enum Gesture {
         reaction: String,
         put: bool,
         /// The task of that message, once it was looked up.
-        task: Option<i64>,
+        task: Option<TaskRow>,
     },
     /// A reaction to an answer about one task that shows the card of another. It could mean either.
     SignedOutcome,

@@ -6,24 +6,25 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::millis;
+use crate::domain::ids::TaskRow;
 use crate::domain::person::PersonId;
 
 /// Snoozes a task for a person; without a time, ends the snooze.
 pub fn set(
     tx: &Connection,
     person: PersonId,
-    task: i64,
+    task: TaskRow,
     until: Option<DateTime<Utc>>,
 ) -> rusqlite::Result<()> {
     match until {
         Some(until) => tx.execute(
             "INSERT INTO snoozes (person_id, task_id, until_ms) VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET until_ms = excluded.until_ms",
-            params![person.0, task, until.timestamp_millis()],
+            params![person, task, until.timestamp_millis()],
         )?,
         None => tx.execute(
             "DELETE FROM snoozes WHERE person_id = ?1 AND task_id = ?2",
-            params![person.0, task],
+            params![person, task],
         )?,
     };
     Ok(())
@@ -33,14 +34,14 @@ pub fn set(
 pub fn until(
     connection: &Connection,
     person: PersonId,
-    task: i64,
+    task: TaskRow,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Option<DateTime<Utc>>> {
     connection
         .prepare_cached(
             "SELECT until_ms FROM snoozes WHERE person_id = ?1 AND task_id = ?2 AND until_ms > ?3",
         )?
-        .query_row(params![person.0, task, now.timestamp_millis()], |row| {
+        .query_row(params![person, task, now.timestamp_millis()], |row| {
             Ok(millis(row.get(0)?))
         })
         .optional()
@@ -51,10 +52,10 @@ pub fn hidden(
     connection: &Connection,
     person: PersonId,
     now: DateTime<Utc>,
-) -> rusqlite::Result<BTreeSet<i64>> {
+) -> rusqlite::Result<BTreeSet<TaskRow>> {
     connection
         .prepare_cached("SELECT task_id FROM snoozes WHERE person_id = ?1 AND until_ms > ?2")?
-        .query_map(params![person.0, now.timestamp_millis()], |row| row.get(0))?
+        .query_map(params![person, now.timestamp_millis()], |row| row.get(0))?
         .collect()
 }
 

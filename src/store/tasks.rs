@@ -8,13 +8,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 pub use super::columns::json;
 use super::columns::{corrupt, from_json, millis};
 use super::{links, tombstones};
+use crate::domain::ids::TaskRow;
 use crate::domain::source::Container;
 use crate::domain::task::{Due, Priority, RepoName, Source, Status, Task, TaskId, TaskKey};
 
 /// A task with the number of its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    pub row: i64,
+    pub row: TaskRow,
     pub task: Task,
     /// Deleted at its source.
     pub gone: bool,
@@ -41,9 +42,9 @@ pub struct Wanted {
     /// Due before this time; all-day tasks, before this day.
     pub due_before: Option<(DateTime<Utc>, NaiveDate)>,
     /// Only these rows.
-    pub rows: Option<BTreeSet<i64>>,
+    pub rows: Option<BTreeSet<TaskRow>>,
     /// Rows after this one.
-    pub after: i64,
+    pub after: Option<TaskRow>,
     pub limit: usize,
 }
 
@@ -59,7 +60,11 @@ pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FR
 ///
 /// `read_at` is the time of the request, by our clock: among equal times of the source, the later request wins. A task
 /// stays gone or away for reports that were requested before. Returns the row, and whether anything changed.
-pub fn keep(tx: &Connection, task: &Task, read_at: DateTime<Utc>) -> rusqlite::Result<(i64, bool)> {
+pub fn keep(
+    tx: &Connection,
+    task: &Task,
+    read_at: DateTime<Utc>,
+) -> rusqlite::Result<(TaskRow, bool)> {
     for account in &task.assignees {
         links::seen(tx, task.key.source(), account)?;
     }
@@ -166,7 +171,7 @@ pub fn mark_away(tx: &Connection, key: &TaskKey, known_at: DateTime<Utc>) -> rus
 
 /// Replaces `old` by `new` everywhere: as current task, in lists, in messages, in snoozes. Reports about `old` then
 /// apply to `new`.
-pub fn succeed(tx: &Connection, old: i64, new: i64) -> rusqlite::Result<()> {
+pub fn succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::Result<()> {
     tx.execute("UPDATE tasks SET successor = NULL WHERE id = ?1", [new])?;
     for sql in [
         "UPDATE tasks SET successor = ?2 WHERE (id = ?1 OR successor = ?1) AND id <> ?2",
@@ -258,7 +263,7 @@ pub fn called(connection: &Connection, custom_id: &str) -> rusqlite::Result<Opti
     Ok(keys.pop().filter(|_| keys.is_empty()).map(TaskKey::clickup))
 }
 
-pub fn by_row(connection: &Connection, row: i64) -> rusqlite::Result<Option<Stored>> {
+pub fn by_row(connection: &Connection, row: TaskRow) -> rusqlite::Result<Option<Stored>> {
     connection
         .prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?1"))?
         .query_row([row], stored)
@@ -295,7 +300,7 @@ pub fn listed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Vec<
     connection
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM tasks
-             WHERE {FOLLOWED} AND id > ?1
+             WHERE {FOLLOWED} AND id > ifnull(?1, 0)
                AND (?2 = 0 OR status <> 'done') AND (?3 IS NULL OR status = ?3)
                AND (?4 IS NULL OR source IN (SELECT value FROM json_each(?4)))
                AND (?6 IS NULL OR lower(entity) IN (SELECT value FROM json_each(?6)))
@@ -632,7 +637,7 @@ mod tests {
                 entities: BTreeSet::new(),
                 due_before: Some((begins.parse().unwrap(), day.parse().unwrap())),
                 rows: None,
-                after: 0,
+                after: None,
                 limit: 10,
             };
             let found = listed(&store, &wanted).unwrap();
