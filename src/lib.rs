@@ -131,8 +131,13 @@
 //! │   ├── scopes.rs      which scopes the app has
 //! │   ├── home.rs        Home tabs, published when they look otherwise
 //! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs    JSON, escapes, rendering, the Web API
-//! ├── http/          a surface: mod.rs (serve and guard), api.rs (routes), hooks.rs (webhooks), metrics.rs,
-//! │                  problem.rs (RFC 9457), openapi.rs
+//! ├── http/          a surface: mod.rs serves and guards
+//! │   ├── routes.rs      the table of routes, each with its description (describe.rs); openapi.rs: the document made of it
+//! │   ├── request.rs     what arrives: actor, task of the path, body, key; queries.rs: what is asked of what reads
+//! │   ├── reads.rs · writes.rs · daemon.rs   the handlers
+//! │   ├── answers/       what is answered, a struct each: mod.rs writes, tasks.rs, people.rs, health.rs
+//! │   ├── schemas.rs     how words of the domain look in the description
+//! │   └── problem.rs (RFC 9457) · hooks.rs (webhooks) · metrics.rs
 //! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs);
 //!                    control.rs: `ivan sandbox` and its control API. With demo.rs it is the cargo feature `demo`
 //! ```
@@ -172,9 +177,6 @@
 //! - [`settle`]: what became of a command, in words and pins
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
-
-// One JSON literal has all paths of the HTTP API.
-#![recursion_limit = "256"]
 
 pub mod app;
 pub mod apply;

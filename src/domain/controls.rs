@@ -1,6 +1,6 @@
 //! Control characters, which are removed from all text: they are invisible and can command terminals.
 //!
-//! Text from others loses them when its JSON is read (`lenient`, `http/api.rs`, `slack/text.rs`). Shown text loses them
+//! Text from others loses them when its JSON is read (`lenient`, `http/request.rs`, `slack/text.rs`). Shown text loses them
 //! again, because an earlier version may have stored them and `bot.toml` may contain them.
 
 use std::borrow::Cow;

@@ -34,7 +34,7 @@ pub enum Via {
 }
 
 impl Via {
-    const ALL: [Via; 11] = [
+    pub const ALL: [Via; 11] = [
         Via::Dm,
         Via::Channel,
         Via::Button,
@@ -84,7 +84,7 @@ pub enum Came {
 }
 
 impl Came {
-    const ALL: [Came; 6] = [
+    pub const ALL: [Came; 6] = [
         Came::Pending,
         Came::Done,
         Came::AlreadySo,

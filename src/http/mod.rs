@@ -2,18 +2,26 @@
 //! address that may be exposed, takes the sources' webhooks: signed requests → deliveries in the inbox.
 //!
 //! ```text
-//! connection ─ serve ─ guard (log, time limit, token, size) ─ api.rs ─ desk ─ api.rs ─ JSON
+//! connection ─ serve ─ guard (log, time limit, token, size) ─ reads.rs, writes.rs ─ desk ─ answers ─ JSON
 //!           │                                                   └─ problem.rs ─ problem document
 //!           └─ serve_hooks ─ hooks.rs (size and time limits, signature) ─ inbox ─ accepted, duplicate, ignored
 //! ```
 //!
 //! Nothing in here knows a source or a table: a request becomes the same `Command` that Slack would make of it.
 
-pub mod api;
+pub mod answers;
+mod daemon;
+mod describe;
 pub mod hooks;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;
+mod queries;
+mod reads;
+mod request;
+mod routes;
+mod schemas;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +45,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
@@ -84,6 +94,7 @@ pub struct Api {
     sync: Arc<dyn Synchronize>,
     clock: Clock,
     version: &'static str,
+    description: Arc<OpenApi>,
     syncs: Arc<Semaphore>,
 }
 
@@ -102,6 +113,7 @@ impl Api {
             sync,
             clock,
             version,
+            description: Arc::new(openapi::document(version)),
             syncs: Arc::new(Semaphore::new(SYNCS_MAX)),
         }
     }
@@ -151,7 +163,7 @@ pub trait Synchronize: Send + Sync {
 }
 
 /// What a synchronisation of one source came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Synced {
     /// How many tasks are different from before.
     pub changed: u64,
@@ -164,7 +176,7 @@ pub fn router(state: Api) -> Router {
 }
 
 fn all(token: Token) -> Router<Api> {
-    let routes = api::routes()
+    let routes = routes::routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
             router.route(route.path, route.handler)
@@ -425,10 +437,10 @@ mod tests {
         Router::new()
             .route("/healthz", get(async || "well"))
             .route("/current", get(async || "the current task"))
-            .route("/tasks", post(async |sent: api::Sent| sent.path))
+            .route("/tasks", post(async |sent: request::Sent| sent.path))
             .route(
                 "/tasks/{task_id}",
-                get(async |api::TaskPath(id): api::TaskPath| id.to_string()),
+                get(async |request::TaskPath(id): request::TaskPath| id.to_string()),
             )
     }
 

@@ -5,9 +5,14 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::answers::Readiness;
+use super::schemas;
 use crate::desk::{CommandError, Rejection, StoreTrouble};
+use crate::domain::task::TaskId;
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -127,13 +132,47 @@ impl Kind {
     }
 }
 
-/// One problem document.
+/// A request that came to nothing, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     kind: Kind,
     detail: String,
-    /// Extension members (RFC 9457, 3.2).
-    members: Map<String, Value>,
+    extension: Option<Box<Extension>>,
+}
+
+/// Members that only some problems have (RFC 9457, 3.2).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Extension {
+    Write(FailedWrite),
+    NotReady(Readiness),
+}
+
+/// What is known of a write that its source refused: only in its problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FailedWrite {
+    #[schema(required = false, schema_with = schemas::failed)]
+    pub success: bool,
+    pub operation_id: Option<String>,
+    pub task_id: Option<TaskId>,
+    /// The source's own word.
+    pub current_state: Option<String>,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// A name to compare with.
+    #[schema(format = "uri")]
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    /// What is wrong, and what to do next.
+    detail: String,
+    #[serde(flatten)]
+    #[schema(value_type = FailedWrite)]
+    extension: Option<Box<Extension>>,
 }
 
 impl Problem {
@@ -142,14 +181,15 @@ impl Problem {
         Problem {
             kind,
             detail: detail.into(),
-            members: Map::new(),
+            extension: None,
         }
     }
 
-    /// Adds an extension member.
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
-        self.members.insert(name.to_owned(), value.into());
-        self
+    pub fn with(self, extension: Extension) -> Problem {
+        Problem {
+            extension: Some(Box::new(extension)),
+            ..self
+        }
     }
 
     pub fn kind(&self) -> Kind {
@@ -160,14 +200,15 @@ impl Problem {
         self.kind.status()
     }
 
-    /// The document itself. Its own four members win over extensions of the same name.
+    /// The document itself.
     pub fn document(&self) -> Value {
-        let mut document = self.members.clone();
-        document.insert("type".into(), json!(self.kind.uri()));
-        document.insert("title".into(), json!(self.kind.title()));
-        document.insert("status".into(), json!(self.status().as_u16()));
-        document.insert("detail".into(), json!(self.detail));
-        Value::Object(document)
+        serde_json::json!(ProblemDocument {
+            r#type: self.kind.uri(),
+            title: self.kind.title(),
+            status: self.status().as_u16(),
+            detail: self.detail.clone(),
+            extension: self.extension.clone(),
+        })
     }
 }
 
@@ -237,10 +278,17 @@ mod tests {
     use crate::desk::WhoActs;
     use crate::domain::reply::Words;
     use rstest::rstest;
+    use serde_json::json;
 
     #[test]
     fn a_problem_is_a_document_of_rfc_9457() {
-        let problem = Problem::new(Kind::Gone, "It was deleted.").with("task_id", "clickup:86a");
+        let failed = FailedWrite {
+            success: false,
+            operation_id: Some("01JOP".into()),
+            task_id: TaskId::parse("clickup:86a").ok(),
+            current_state: None,
+        };
+        let problem = Problem::new(Kind::Gone, "It was deleted.").with(Extension::Write(failed));
         assert_eq!(
             problem.document(),
             json!({
@@ -248,7 +296,10 @@ mod tests {
                 "title": "Gone from its source",
                 "status": 404,
                 "detail": "It was deleted.",
+                "success": false,
+                "operation_id": "01JOP",
                 "task_id": "clickup:86a",
+                "current_state": null,
             })
         );
         let response = problem.into_response();
@@ -262,12 +313,6 @@ mod tests {
         let response = Problem::new(Kind::NotAuthorized, "").into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
-    }
-
-    #[test]
-    fn an_extension_never_hides_the_document() {
-        let problem = Problem::new(Kind::Unfit, "why").with("status", 200);
-        assert_eq!(problem.document()["status"], 422);
     }
 
     #[test]

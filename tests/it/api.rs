@@ -1597,7 +1597,11 @@ fn describes_some(
     for part in schema["allOf"].as_array().into_iter().flatten() {
         describes_some(document, part, value, place, known);
     }
-    if let Some(any) = schema["anyOf"].as_array() {
+    for any in ["anyOf", "oneOf"]
+        .map(|kind| schema[kind].as_array())
+        .into_iter()
+        .flatten()
+    {
         let null = any.iter().any(|schema| schema["type"] == "null");
         if !(null && value.is_null()) {
             let other = any.iter().find(|schema| schema["type"] != "null").unwrap();

@@ -1,0 +1,256 @@
+//! What is well and what is not: `/status` and the probes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::desk::{HealthView, SetAside, SlackHealth, SourceHealth};
+use crate::domain::reply;
+use crate::domain::task::Source;
+use crate::http::schemas;
+
+/// What is well and what is not.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusAnswer {
+    version: &'static str,
+    now: DateTime<Utc>,
+    store: StoreStatus,
+    /// Null: Slack is not configured.
+    slack: Option<SlackStatus>,
+    sources: BTreeMap<Source, SourceStatus>,
+    #[schema(minimum = 0)]
+    queued_operations: i64,
+    /// Work that was under way at two ends of the process and is not begun any more.
+    set_aside: Vec<WorkSetAside>,
+}
+
+/// How the store is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StoreStatus {
+    writable: bool,
+}
+
+/// How the connection to Slack is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SlackStatus {
+    state: SlackState,
+    detail: Option<String>,
+    /// Scopes that the Slack app has not, and that something configured needs.
+    missing_scopes: Vec<MissingScope>,
+    /// Links of the Slack app that are not held here: another daemon's, perhaps.
+    other_links: u32,
+}
+
+/// The state of the connection to Slack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SlackState {
+    Connecting,
+    Connected,
+    Trouble,
+}
+
+impl From<&SlackHealth> for SlackState {
+    fn from(slack: &SlackHealth) -> SlackState {
+        match slack {
+            SlackHealth::Connecting => SlackState::Connecting,
+            SlackHealth::Connected => SlackState::Connected,
+            SlackHealth::Trouble(_) => SlackState::Trouble,
+        }
+    }
+}
+
+/// A scope that the Slack app has not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MissingScope {
+    scope: &'static str,
+    /// What does not work.
+    without: &'static str,
+}
+
+/// How the mirror of a source is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceStatus {
+    last_sync: Option<DateTime<Utc>>,
+    error: Option<String>,
+    /// Open tasks.
+    #[schema(minimum = 0)]
+    tasks: i64,
+    /// The lists or repositories that are archived there: their tasks are not offered.
+    archived: Vec<String>,
+}
+
+/// Work that ended the process twice.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkSetAside {
+    #[schema(examples("message-12", "01KDVZBG003YBZ0GX3ZV3RB6R9"))]
+    id: String,
+    #[schema(examples(
+        "message",
+        "delivery",
+        "operation",
+        "post",
+        "reaction",
+        "home",
+        "history",
+        "briefing",
+        "poll",
+        "comments",
+        "webhooks",
+        "payloads"
+    ))]
+    kind: &'static str,
+    /// In words, without anybody's text.
+    about: String,
+    /// Ends of the process at which it was under way.
+    #[schema(minimum = 2)]
+    ends: i64,
+    since: DateTime<Utc>,
+    /// When it is tried again by itself; null: when somebody says so.
+    next_attempt_at: Option<DateTime<Utc>>,
+}
+
+impl From<&SourceHealth> for SourceStatus {
+    fn from(health: &SourceHealth) -> SourceStatus {
+        SourceStatus {
+            last_sync: health.last_sync,
+            error: health.error.clone(),
+            tasks: health.tasks,
+            archived: health.archived.clone(),
+        }
+    }
+}
+
+impl From<&SetAside> for WorkSetAside {
+    fn from(aside: &SetAside) -> WorkSetAside {
+        WorkSetAside {
+            id: aside.work.to_string(),
+            kind: aside.work.kind(),
+            about: aside.about.clone(),
+            ends: aside.ends,
+            since: aside.since,
+            next_attempt_at: aside.until,
+        }
+    }
+}
+
+impl SlackStatus {
+    fn of(slack: &SlackHealth, health: &HealthView) -> SlackStatus {
+        let given_up = || reply::lately_given_up(&health.given_up, chrono_tz::Tz::UTC);
+        let detail = match slack {
+            SlackHealth::Trouble(why) => Some(why.clone()),
+            SlackHealth::Connecting | SlackHealth::Connected => given_up().map(|w| w.plain()),
+        };
+        let missing = health.missing_scopes.iter().map(|one| MissingScope {
+            scope: one.scope,
+            without: one.without,
+        });
+        SlackStatus {
+            state: slack.into(),
+            detail,
+            missing_scopes: missing.collect(),
+            other_links: health.other_links,
+        }
+    }
+}
+
+impl StatusAnswer {
+    pub(in crate::http) fn of(
+        health: &HealthView,
+        version: &'static str,
+        now: DateTime<Utc>,
+    ) -> StatusAnswer {
+        let slack = health.slack.as_ref();
+        StatusAnswer {
+            version,
+            now,
+            store: StoreStatus {
+                writable: health.store_writable,
+            },
+            slack: slack.map(|slack| SlackStatus::of(slack, health)),
+            sources: each(&health.sources, |health| health.into()),
+            queued_operations: health.queued_operations,
+            set_aside: health.set_aside.iter().map(WorkSetAside::from).collect(),
+        }
+    }
+}
+
+fn each<T>(
+    sources: &BTreeMap<Source, SourceHealth>,
+    answer: impl Fn(&SourceHealth) -> T,
+) -> BTreeMap<Source, T> {
+    let sources = sources.iter();
+    sources
+        .map(|(source, health)| (*source, answer(health)))
+        .collect()
+}
+
+/// Whether the daemon takes commands: the store takes writes and Slack, where configured, is connected; that it answers
+/// shows that it listens. Sources are reported and hold nothing back. No token is asked for here, so nothing is told that
+/// needs one.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Readiness {
+    pub ready: bool,
+    store: StoreState,
+    /// Null: Slack is not configured.
+    slack: Option<SlackState>,
+    sources: BTreeMap<Source, SourceReadiness>,
+}
+
+/// Whether the store takes writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub enum StoreState {
+    #[serde(rename = "writable")]
+    Writable,
+    #[serde(rename = "not writable")]
+    NotWritable,
+}
+
+/// Whether the mirror of a source is there.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct SourceReadiness {
+    /// Its first synchronisation is done.
+    synced: bool,
+    /// Its last one had no error.
+    ok: bool,
+}
+
+impl Readiness {
+    pub(in crate::http) fn of(health: &HealthView) -> Readiness {
+        let slack_ready = matches!(health.slack, None | Some(SlackHealth::Connected));
+        Readiness {
+            ready: health.store_writable && slack_ready,
+            store: match health.store_writable {
+                true => StoreState::Writable,
+                false => StoreState::NotWritable,
+            },
+            slack: health.slack.as_ref().map(SlackState::from),
+            sources: each(&health.sources, |health| SourceReadiness {
+                synced: health.last_sync.is_some(),
+                ok: health.error.is_none(),
+            }),
+        }
+    }
+
+    /// What keeps it from being ready.
+    pub(in crate::http) fn lacking(&self) -> String {
+        let mut lacking = Vec::new();
+        if self.store == StoreState::NotWritable {
+            lacking.push("the store takes no writes");
+        }
+        if !matches!(self.slack, None | Some(SlackState::Connected)) {
+            lacking.push("Slack is not connected");
+        }
+        lacking.join(", and ")
+    }
+}
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    #[schema(schema_with = schemas::alive)]
+    pub status: &'static str,
+}

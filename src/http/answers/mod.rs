@@ -1,0 +1,175 @@
+//! The JSON of successful answers, a struct for each: what is sent, and what `GET /openapi.json` describes.
+//!
+//! A field that is `null` where nothing is known is always there; those that `skip_serializing_if` leaves out are the
+//! exceptions.
+
+mod health;
+mod people;
+mod tasks;
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Synced, schemas};
+use crate::desk::{Brief, OperationView, Report, ReportState, Scored};
+use crate::domain::task::{Source, Task, TaskId};
+
+pub use health::{Alive, Readiness, StatusAnswer};
+pub use people::{LogAnswer, ReceiptsAnswer, Rhythm, Whoami};
+pub use tasks::{Briefing, CurrentJson, Queue, TaskJson, TaskPage, Why};
+
+/// The answer to every write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Answer)]
+pub struct Answered {
+    /// It is so in the source now; false while queued.
+    pub success: bool,
+    /// What happened, as plain text.
+    pub message: String,
+    pub completed_task_id: Option<TaskId>,
+    /// It already was so, by another hand.
+    pub conflict: bool,
+    /// The source's own word for the task's state.
+    pub current_state: Option<String>,
+    pub operation_id: Option<String>,
+    pub task_id: Option<TaskId>,
+    pub next_task: Option<NextTask>,
+    /// Durable, and the source has not taken it yet: 202. Only there when true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(schema_with = schemas::queued)]
+    pub queued: bool,
+}
+
+/// A task by its name and address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NextTask {
+    pub task_id: TaskId,
+    pub title: String,
+    #[schema(format = "uri")]
+    pub url: String,
+    pub source: Source,
+}
+
+impl Answered {
+    pub(super) fn of(report: &Report) -> Answered {
+        let task_id = report.task.as_ref().map(|task| task.task_id.clone());
+        Answered {
+            success: report.state == ReportState::Done,
+            message: report.message.plain(),
+            completed_task_id: task_id.clone().filter(|_| report.completed),
+            conflict: report.conflict,
+            current_state: report.current_state.clone(),
+            operation_id: report.operation_id.clone(),
+            task_id,
+            next_task: report.next.as_ref().map(NextTask::from),
+            queued: matches!(report.state, ReportState::Queued | ReportState::SetAside),
+        }
+    }
+
+    /// The answer to a command that asked nothing of a source.
+    pub(super) fn moved(message: String, current: Option<&Scored>) -> Answered {
+        Answered {
+            success: true,
+            message,
+            completed_task_id: None,
+            conflict: false,
+            current_state: None,
+            operation_id: None,
+            task_id: None,
+            next_task: current.map(|scored| NextTask::from(&scored.task)),
+            queued: false,
+        }
+    }
+}
+
+impl From<&Brief> for NextTask {
+    fn from(brief: &Brief) -> NextTask {
+        NextTask {
+            task_id: brief.task_id.clone(),
+            title: brief.title.clone(),
+            url: brief.url.clone(),
+            source: brief.source,
+        }
+    }
+}
+
+impl From<&Task> for NextTask {
+    fn from(task: &Task) -> NextTask {
+        NextTask {
+            task_id: task.id.clone(),
+            title: task.title.clone(),
+            url: task.url.clone(),
+            source: task.key.source(),
+        }
+    }
+}
+
+/// An operation: one write to a source.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Operation {
+    pub operation_id: String,
+    #[schema(examples("complete", "comment", "create", "start", "reopen", "undo"))]
+    pub kind: String,
+    pub source: Source,
+    #[schema(value_type = Option<TaskId>)]
+    pub task_id: Option<String>,
+    #[schema(examples(
+        "pending",
+        "in_flight",
+        "applied",
+        "already_so",
+        "overtaken",
+        "refused",
+        "given_up",
+        "cancelled",
+        "set_aside"
+    ))]
+    pub state: String,
+    #[schema(minimum = 0)]
+    pub attempts: i64,
+    pub created_at: DateTime<Utc>,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// The last failure.
+    pub detail: Option<String>,
+    pub answer: Option<Answered>,
+}
+
+impl From<OperationView> for Operation {
+    fn from(view: OperationView) -> Operation {
+        Operation {
+            operation_id: view.id,
+            kind: view.kind,
+            source: view.source,
+            task_id: view.task_id,
+            state: view.state,
+            attempts: view.attempts,
+            created_at: view.created_at,
+            next_attempt_at: view.next_attempt_at,
+            detail: view.detail,
+            answer: view.report.as_ref().map(Answered::of),
+        }
+    }
+}
+
+/// Work that is tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Retried {
+    #[schema(schema_with = schemas::succeeded)]
+    pub success: bool,
+    pub id: String,
+    pub message: String,
+}
+
+/// How each source answered a synchronisation.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct SyncReport {
+    pub sources: BTreeMap<Source, Synced>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(schema_with = schemas::goes_on)]
+    pub queued: bool,
+}

@@ -1,0 +1,224 @@
+//! People: their accounts and what they have chosen; and the log of what they did.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::desk::{Identity, LogPage, ReceiptsView, RhythmView};
+use crate::domain::link::{Link, Origin};
+use crate::domain::log::{Came, Entry, Via};
+use crate::domain::receipts::Receipts;
+use crate::domain::task::{Source, TaskId};
+
+/// Who a person is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Whoami {
+    /// The same in words, with what is missing.
+    message: String,
+    name: String,
+    slack: Option<String>,
+    /// There are no `[[people]]`: Ivan is this person's, who needs no accounts.
+    alone: bool,
+    accounts: Vec<LinkedAccount>,
+}
+
+/// A configured source, and the person's account there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkedAccount {
+    source: Source,
+    id: Option<String>,
+    name: Option<String>,
+    #[schema(value_type = Option<Origin>)]
+    origin: Option<&'static str>,
+    linked_by: Option<String>,
+    linked_at: Option<DateTime<Utc>>,
+    confirmed_at: Option<DateTime<Utc>>,
+    /// The source shows no such account any more.
+    gone: bool,
+}
+
+impl LinkedAccount {
+    fn of((source, known): &(Source, Option<Link>)) -> LinkedAccount {
+        let known = known.as_ref();
+        let linked = known.filter(|link| link.origin != Origin::Unlinked);
+        LinkedAccount {
+            source: *source,
+            id: linked.and_then(|link| link.id.clone()),
+            name: linked.map(|link| link.shown().to_owned()),
+            origin: known.map(|link| link.origin.as_str()),
+            linked_by: known.and_then(|link| link.by.clone()),
+            linked_at: known.and_then(|link| link.at),
+            confirmed_at: linked.and_then(|link| link.seen_at),
+            gone: linked.is_some_and(|link| link.gone),
+        }
+    }
+}
+
+impl From<Identity> for Whoami {
+    fn from(identity: Identity) -> Whoami {
+        let accounts = match identity.person.alone {
+            true => Vec::new(),
+            false => identity.accounts.iter().map(LinkedAccount::of).collect(),
+        };
+        Whoami {
+            message: identity.message.plain(),
+            name: identity.person.name,
+            slack: identity.person.slack,
+            alone: identity.person.alone,
+            accounts,
+        }
+    }
+}
+
+/// When somebody is told what they have not just asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rhythm {
+    /// What was changed, or how it is.
+    message: String,
+    #[schema(examples("08:30"))]
+    briefing: Option<String>,
+    next_briefing: Option<DateTime<Utc>>,
+    #[schema(examples("20:00-08:00"))]
+    quiet: Option<String>,
+    own: OwnRhythm,
+    /// The person's time zone, as Slack last told it.
+    #[schema(examples("Europe/Madrid"))]
+    zone: &'static str,
+    /// Notices that wait for the end of quiet hours.
+    #[schema(minimum = 0)]
+    held: i64,
+}
+
+/// Whether somebody has chosen each themselves.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnRhythm {
+    /// They have chosen it themselves; else it is `slack.briefing`.
+    briefing: bool,
+    /// They have chosen it themselves; else it is `slack.quiet`.
+    quiet: bool,
+}
+
+impl From<RhythmView> for Rhythm {
+    fn from(view: RhythmView) -> Rhythm {
+        Rhythm {
+            message: view.message.plain(),
+            briefing: view.briefing.map(|at| at.format("%H:%M").to_string()),
+            next_briefing: view.next_briefing,
+            quiet: view.quiet.map(|quiet| quiet.to_string()),
+            own: OwnRhythm {
+                briefing: view.own_briefing,
+                quiet: view.own_quiet,
+            },
+            zone: view.zone.name(),
+            held: view.held,
+        }
+    }
+}
+
+/// How somebody learns of outcomes in Slack.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Receipts)]
+pub struct ReceiptsAnswer {
+    /// What was changed, or how it is.
+    message: String,
+    receipts: Receipts,
+    /// They have chosen it themselves; else it is `slack.receipts`.
+    own: bool,
+}
+
+impl From<ReceiptsView> for ReceiptsAnswer {
+    fn from(view: ReceiptsView) -> ReceiptsAnswer {
+        ReceiptsAnswer {
+            message: view.message.plain(),
+            receipts: view.receipts,
+            own: view.own,
+        }
+    }
+}
+
+/// A page of the log, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogPage)]
+pub struct LogAnswer {
+    entries: Vec<LogEntry>,
+    /// The `cursor` of the next page; null on the last page.
+    next_cursor: Option<String>,
+}
+
+impl From<LogPage> for LogAnswer {
+    fn from(page: LogPage) -> LogAnswer {
+        LogAnswer {
+            entries: page.entries.into_iter().map(LogEntry::from).collect(),
+            next_cursor: page.next_cursor,
+        }
+    }
+}
+
+/// Something that was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LogEntry {
+    /// Counts what was written down.
+    #[schema(minimum = 1)]
+    id: i64,
+    /// When it was asked for; of what was done in a source, by its clock.
+    at: DateTime<Utc>,
+    /// The person of `[[people]]` who did it.
+    person: Option<String>,
+    /// The account that did it, where it was done in the source.
+    account: Option<String>,
+    #[schema(value_type = Via)]
+    surface: &'static str,
+    #[schema(examples(
+        "done",
+        "comment",
+        "create",
+        "start",
+        "snooze",
+        "reopen",
+        "undo",
+        "completed",
+        "commented",
+        "rescheduled",
+        "prioritized",
+        "renamed",
+        "deleted"
+    ))]
+    verb: String,
+    #[schema(value_type = Came)]
+    outcome: &'static str,
+    source: Option<Source>,
+    #[schema(value_type = Option<TaskId>)]
+    task_id: Option<String>,
+    title: String,
+    url: String,
+    /// In the source's words.
+    before: Option<String>,
+    /// In the source's words; of a snooze, until when; of a due date, an RFC 3339 time or a day.
+    after: Option<String>,
+    /// What was said, cut after 300 characters.
+    text: Option<String>,
+    /// Why it came to nothing.
+    detail: Option<String>,
+}
+
+impl From<Entry> for LogEntry {
+    fn from(entry: Entry) -> LogEntry {
+        LogEntry {
+            id: entry.id,
+            at: entry.at,
+            person: entry.person,
+            account: entry.account,
+            surface: entry.via.as_str(),
+            verb: entry.verb,
+            outcome: entry.came.as_str(),
+            source: entry.source,
+            task_id: entry.task,
+            title: entry.title,
+            url: entry.url,
+            before: entry.change.before,
+            after: entry.change.after,
+            text: entry.change.text,
+            detail: entry.detail,
+        }
+    }
+}

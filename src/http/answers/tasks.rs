@@ -1,0 +1,286 @@
+//! Tasks, lists of them, and the briefing.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::NextTask;
+use crate::desk::{EmptyList, Explained, Listed, MorningView, Scored};
+use crate::domain::queue::EmptyQueue;
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Priority, Source, Status, Task, TaskId};
+
+/// A task; all null is no task.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = Task)]
+pub struct TaskJson {
+    task_id: Option<TaskId>,
+    source: Option<Source>,
+    /// ClickUp's task id; GitHub's issue number.
+    source_id: Option<String>,
+    title: Option<String>,
+    status: Option<Status>,
+    #[schema(format = "uri")]
+    url: Option<String>,
+    assignees: Option<Vec<String>>,
+    due: Option<DateTime<Utc>>,
+    /// The day, where it is due on a day and at no time of it: the same for everybody. ClickUp keeps such a day as 04:00
+    /// where it was set, which is what `due` says.
+    due_day: Option<NaiveDate>,
+    priority: Option<Priority>,
+    entity: Option<String>,
+    score: Option<i64>,
+    updated_at: Option<DateTime<Utc>>,
+    last_activity: Option<DateTime<Utc>>,
+    /// Only there of one task that was asked for, while the person who asks has put it off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = DateTime<Utc>)]
+    snoozed_until: Option<DateTime<Utc>>,
+}
+
+impl TaskJson {
+    pub(in crate::http) fn of(scored: &Scored) -> TaskJson {
+        let task = &scored.task;
+        TaskJson {
+            task_id: Some(task.id.clone()),
+            source: Some(task.key.source()),
+            source_id: Some(source_id(task)),
+            title: Some(task.title.clone()),
+            status: Some(task.status),
+            url: Some(task.url.clone()),
+            assignees: Some(task.assignees.iter().map(|a| a.name.clone()).collect()),
+            due: task.due.map(|due| due.at),
+            due_day: task.due.and_then(|due| due.day),
+            priority: task.priority,
+            entity: task.entity.clone(),
+            score: Some(scored.score),
+            updated_at: Some(task.updated_at),
+            last_activity: Some(task.last_activity()),
+            snoozed_until: scored.snoozed_until,
+        }
+    }
+}
+
+fn source_id(task: &Task) -> String {
+    match task.key.github_parts() {
+        Some((_, number)) => number.to_string(),
+        None => task.key.as_str().to_owned(),
+    }
+}
+
+/// A page of tasks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaskPage {
+    pub tasks: Vec<TaskJson>,
+    /// The `cursor` of the next page; null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// A task with the reasons for its place in the queue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = ShownTask)]
+pub struct Shown {
+    #[serde(flatten)]
+    task: TaskJson,
+    /// The source's own word for `status`.
+    source_status: Option<String>,
+    /// Each part of `score`; they add up to it.
+    reasons: Option<Vec<Reason>>,
+}
+
+/// What earned how many points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reason {
+    reason: String,
+    points: i64,
+}
+
+fn reasons(points: &[(String, i64)]) -> Vec<Reason> {
+    let reason = |(reason, points): &(String, i64)| Reason {
+        reason: reason.clone(),
+        points: *points,
+    };
+    points.iter().map(reason).collect()
+}
+
+impl Shown {
+    pub(in crate::http) fn of(scored: &Scored) -> Shown {
+        Shown {
+            task: TaskJson::of(scored),
+            source_status: Some(scored.task.source_status.clone()),
+            reasons: Some(reasons(&scored.reasons)),
+        }
+    }
+}
+
+/// A task of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct NumberedTask {
+    /// Names the task in a `ref` until the queue is shown again.
+    #[schema(minimum = 1)]
+    number: usize,
+    #[serde(flatten)]
+    task: Shown,
+    /// Why the queue leaves it out. Only there where `filter` asks for such tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    hidden: Option<String>,
+}
+
+fn numbered(tasks: &[Scored]) -> Vec<NumberedTask> {
+    let numbered = |(scored, number): (&Scored, usize)| NumberedTask {
+        number,
+        task: Shown::of(scored),
+        hidden: scored.hidden.clone(),
+    };
+    tasks.iter().zip(1..).map(numbered).collect()
+}
+
+/// The current task. All fields are null when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = CurrentTask)]
+pub struct CurrentJson {
+    #[serde(flatten)]
+    task: Shown,
+    /// Why there is none, unless simply nothing is to do: the sources were not read yet; no account of the person is
+    /// known; all of their tasks wait for others, are snoozed, or are one or the other; none is assigned to the accounts
+    /// that are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EmptyQueue)]
+    reason: Option<&'static str>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    message: Option<String>,
+}
+
+impl CurrentJson {
+    pub(in crate::http) fn of(current: &Scored) -> CurrentJson {
+        CurrentJson {
+            task: Shown::of(current),
+            ..CurrentJson::default()
+        }
+    }
+
+    pub(in crate::http) fn without(why: &EmptyQueue) -> CurrentJson {
+        let added = !why.is_plain();
+        CurrentJson {
+            task: Shown::default(),
+            reason: added.then(|| why.word()),
+            message: added.then(|| reply::empty(why).plain()),
+        }
+    }
+}
+
+/// The first tasks of the queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Queue {
+    tasks: Vec<NumberedTask>,
+    /// How many there are, with those that `limit` leaves out.
+    total: usize,
+    /// Why there are none, as in `GET /current`; `no_match`: none fits `filter`. Null where there are some.
+    #[schema(value_type = Option<EmptyList>)]
+    reason: Option<&'static str>,
+    /// The same as a sentence, unless there simply is nothing to do.
+    message: Option<String>,
+}
+
+impl From<&Listed> for Queue {
+    fn from(listed: &Listed) -> Queue {
+        let empty = listed.empty.as_ref();
+        Queue {
+            tasks: numbered(&listed.tasks),
+            total: listed.total,
+            reason: empty.map(EmptyList::word),
+            message: empty
+                .and_then(EmptyList::message)
+                .as_ref()
+                .map(Words::plain),
+        }
+    }
+}
+
+/// Why a task is where it is in the queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Why {
+    /// The same in words.
+    message: String,
+    /// Null: there is nothing in the queue.
+    task: Option<Shown>,
+    /// They add up to the task's score.
+    points: Vec<Reason>,
+    /// Null: it is not in the queue.
+    #[schema(minimum = 1)]
+    place: Option<usize>,
+    /// How many tasks are in the queue.
+    of: usize,
+    /// Why it is not in the queue.
+    hidden: Option<String>,
+}
+
+impl From<Explained> for Why {
+    fn from(explained: Explained) -> Why {
+        Why {
+            message: explained.message.plain(),
+            task: explained.task.as_ref().map(Shown::of),
+            points: reasons(&explained.points),
+            place: explained.place,
+            of: explained.of,
+            hidden: explained.hidden,
+        }
+    }
+}
+
+/// The briefing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Briefing {
+    /// The same in words.
+    message: String,
+    /// How many tasks are in the queue.
+    open: usize,
+    /// The first of the queue.
+    top: Vec<NumberedTask>,
+    /// The current task, if it is none of those.
+    current: Option<NextTask>,
+    overdue: Vec<NextTask>,
+    due_today: Vec<NextTask>,
+    /// Who waits for a task of theirs.
+    waiting: Vec<Waiting>,
+    /// What they asked for and has no outcome yet, and why.
+    queued: Vec<String>,
+    /// How many those are in all.
+    queued_count: usize,
+    /// Sources that cannot be read, and why.
+    troubles: Vec<String>,
+}
+
+/// Somebody who waits for a task to be finished.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Waiting {
+    who: String,
+    task: NextTask,
+}
+
+impl From<&MorningView> for Briefing {
+    fn from(view: &MorningView) -> Briefing {
+        let morning = &view.morning;
+        let tasks = |tasks: &[Task]| tasks.iter().map(NextTask::from).collect();
+        let plain = |words: &[Words]| words.iter().map(Words::plain).collect();
+        let waits = morning.waits.iter().map(|waits| Waiting {
+            who: waits.who.clone(),
+            task: NextTask::from(&waits.task),
+        });
+        Briefing {
+            message: view.message.plain(),
+            open: morning.open,
+            top: numbered(&view.top),
+            current: morning.current.as_ref().map(NextTask::from),
+            overdue: tasks(&morning.overdue),
+            due_today: tasks(&morning.due_today),
+            waiting: waits.collect(),
+            queued: plain(&morning.queued),
+            queued_count: morning.queued_count,
+            troubles: plain(&morning.troubles),
+        }
+    }
+}

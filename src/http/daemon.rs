@@ -1,0 +1,171 @@
+//! The handlers about the daemon itself: operations, synchronisation, how it is, and its description.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::answers::{Alive, Operation, Readiness, Retried, StatusAnswer, SyncReport};
+use super::problem::{Extension, Kind, Problem};
+use super::request::{SYNC_WAIT, Sent};
+use super::{Api, SYNCS_MAX, metrics};
+use crate::bounds::Bound;
+use crate::desk::HealthView;
+use crate::domain::set_aside;
+
+pub(super) async fn operation(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Operation>, Problem> {
+    let unknown = || {
+        Problem::new(
+            Kind::UnknownOperation,
+            "There is no operation of this id. Operations are kept for store.retention after their outcome",
+        )
+    };
+    let Path(id) = path.map_err(|_| unknown())?;
+    let view = api.desk.operation(&id).await?.ok_or_else(unknown)?;
+    Ok(Json(view.into()))
+}
+
+/// Tries again what is set aside: an operation, or anything else of an id that `GET /status` lists.
+pub(super) async fn retry(
+    State(api): State<Api>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Retried>, Problem> {
+    let unknown = |id: &str| {
+        Problem::new(
+            Kind::UnknownOperation,
+            set_aside::nothing_set_aside(id).plain(),
+        )
+    };
+    let Path(id) = path.map_err(|_| unknown(""))?;
+    let words = api.desk.retry(&id).await?.ok_or_else(|| unknown(&id))?;
+    let message = words.plain();
+    let message = message.strip_prefix("✓ ").unwrap_or(&message);
+    Ok(Json(Retried {
+        success: true,
+        message: message.to_owned(),
+        id,
+    }))
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SyncBody {
+    /// Asks for everything, not only for what changed.
+    #[schema(default = false)]
+    full: Option<bool>,
+}
+
+pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
+    let body: SyncBody = sent.json_or_default()?;
+    let full = body.full.unwrap_or(false);
+    let slot = api.syncs.clone().try_acquire_owned().map_err(|_| {
+        Bound::Syncs.reached(format_args!(
+            "{SYNCS_MAX} synchronisations run, and one more is answered 503"
+        ));
+        Problem::new(
+            Kind::Busy,
+            "Several synchronisations are running already; wait for them and ask again",
+        )
+    })?;
+    let synchronize = api.sync.clone();
+    // A task of its own: it goes on when the answer is no longer waited for, or nobody is there to get it.
+    let running = tokio::spawn(async move {
+        let sources = synchronize.sync(full).await;
+        drop(slot);
+        sources
+    });
+    let waited = sent.until(SYNC_WAIT);
+    tokio::select! {
+        biased;
+        sources = running => match sources {
+            Ok(sources) => {
+                let report = SyncReport { sources, queued: false };
+                Ok(Json(report).into_response())
+            }
+            Err(error) => {
+                tracing::error!("a synchronisation ended in a defect of the daemon: {error}");
+                Err(Problem::new(
+                    Kind::Defect,
+                    "The synchronisation ended in a defect of the daemon; its log says where",
+                ))
+            }
+        },
+        () = waited => {
+            let report = SyncReport { queued: true, ..SyncReport::default() };
+            Ok((StatusCode::ACCEPTED, Json(report)).into_response())
+        }
+    }
+}
+
+pub(super) async fn status(State(api): State<Api>) -> Json<StatusAnswer> {
+    let health = api.desk.health().await;
+    Json(StatusAnswer::of(&health, api.version, api.clock.now()))
+}
+
+pub(super) async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
+    ready(&api.desk.health().await)
+}
+
+fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
+    let readiness = Readiness::of(health);
+    if readiness.ready {
+        return Ok(Json(readiness));
+    }
+    let why = format!("{}; `ivan status` says more", readiness.lacking());
+    Err(Problem::new(Kind::NotReady, why).with(Extension::NotReady(readiness)))
+}
+
+pub(super) async fn measured() -> Response {
+    metrics::exposition(&metrics::install())
+}
+
+pub(super) async fn describe(State(api): State<Api>) -> Response {
+    Json(&*api.description).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::desk::SlackHealth;
+    use crate::http::answers::tests::health;
+    use crate::http::writes::tests::json_of;
+
+    #[rstest]
+    #[case::all_well(true, Some(SlackHealth::Connected), 200)]
+    #[case::without_slack(true, None, 200)]
+    #[case::connecting(true, Some(SlackHealth::Connecting), 503)]
+    #[case::slack_refuses(true, Some(SlackHealth::Trouble("xapp-secret".into())), 503)]
+    #[case::full_disk(false, Some(SlackHealth::Connected), 503)]
+    #[tokio::test]
+    async fn ready_is_the_store_and_slack_and_tells_no_details(
+        #[case] store_writable: bool,
+        #[case] slack: Option<SlackHealth>,
+        #[case] status: u16,
+    ) {
+        let (answered, body) = json_of(ready(&health(store_writable, slack)).into_response()).await;
+        assert_eq!(answered, status);
+        assert_eq!(body["ready"], status == 200);
+        assert_eq!(
+            body["sources"]["github"],
+            json!({ "synced": false, "ok": false })
+        );
+        let text = body.to_string();
+        assert!(
+            !text.contains("github.token") && !text.contains("xapp"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The description of an operation: it stands beside its route, and says what the types of its query, body and answer do
+//! not say.
+
+use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{
+    Content, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, Type,
+};
+use utoipa::{IntoParams, ToSchema};
+
+use super::WAIT_MAX;
+use super::answers::Answered;
+use super::request::WRITE_WAIT;
+
+/// The description of one operation; it stands beside its route.
+pub(super) struct Description {
+    pub operation: OperationBuilder,
+    /// The schemas that it refers to.
+    pub schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+pub(super) fn operation(id: &str, summary: &str) -> Description {
+    Description {
+        operation: OperationBuilder::new()
+            .operation_id(Some(id))
+            .summary(Some(summary)),
+        schemas: Vec::new(),
+    }
+}
+
+/// The description of a write: who acts, once, how long its outcome is waited for, and the one shape of answer.
+pub(super) fn write(id: &str, summary: &str, about: &str, problems: &[u16]) -> Description {
+    operation(id, summary)
+        .about(about)
+        .actor()
+        .once()
+        .wait(WRITE_WAIT.as_secs())
+        .answers::<Answered>("It is so in the source now")
+        .answers_with::<Answered>(202, "Durable, and not yet taken by the source")
+        .problems(&[400, 413, 415])
+        .problems(problems)
+}
+
+impl Description {
+    /// More than the summary says.
+    pub fn about(self, text: &str) -> Description {
+        self.map(|operation| operation.description(Some(text)))
+    }
+
+    /// It is asked for by a person.
+    pub fn actor(self) -> Description {
+        self.map(|operation| operation.parameter_ref(parameter("actor")))
+    }
+
+    /// An `Idempotency-Key` makes it happen once.
+    fn once(self) -> Description {
+        self.map(|operation| operation.parameter_ref(parameter("idempotency_key")))
+    }
+
+    pub fn wait(self, default: u64) -> Description {
+        let longest = WAIT_MAX.as_secs();
+        let seconds = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(0))
+            .default(Some(default.into()));
+        let wait = ParameterBuilder::new()
+            .name("wait")
+            .parameter_in(ParameterIn::Query)
+            .description(Some(format!(
+                "Seconds to wait for the outcome before 202; more than {longest} are {longest}."
+            )))
+            .schema(Some(seconds));
+        self.map(|operation| operation.parameter(wait))
+    }
+
+    pub fn query<T: IntoParams>(self) -> Description {
+        self.map(|operation| operation.parameters(Some(T::into_params(|| None))))
+    }
+
+    /// Where no field has to be there, the body may be absent too.
+    pub fn body<T: ToSchema>(mut self) -> Description {
+        T::schemas(&mut self.schemas);
+        let schema = T::schema();
+        let required = match &schema {
+            RefOr::T(Schema::Object(object)) if object.required.is_empty() => Required::False,
+            _ => Required::True,
+        };
+        let body = RequestBodyBuilder::new()
+            .required(Some(required))
+            .content("application/json", Content::new(Some(schema)));
+        self.map(|operation| operation.request_body(Some(body.build())))
+    }
+
+    /// The answer of a success.
+    pub fn answers<T: ToSchema>(self, description: &str) -> Description {
+        self.answers_with::<T>(200, description)
+    }
+
+    pub fn answers_with<T: ToSchema>(mut self, status: u16, description: &str) -> Description {
+        let mut schemas = schemas_of::<T>();
+        schemas
+            .iter_mut()
+            .for_each(|(_, schema)| require_nullable(schema));
+        self.schemas.extend(schemas);
+        let content = Content::new(Some(Ref::from_schema_name(T::name())));
+        self.response(status, description, "application/json", content)
+    }
+
+    pub fn response(
+        self,
+        status: u16,
+        description: &str,
+        media_type: &str,
+        content: Content,
+    ) -> Description {
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content(media_type, content)
+            .build();
+        self.map(|operation| operation.response(status.to_string(), response))
+    }
+
+    /// The problems that it may have besides those of every operation with a token.
+    pub fn problems(self, statuses: &[u16]) -> Description {
+        let statuses = [401, 503].iter().chain(statuses);
+        statuses.fold(self, |described, status| {
+            let response = Ref::from_response_name(status.to_string());
+            described.map(|operation| operation.response(status.to_string(), response))
+        })
+    }
+
+    /// It needs no token.
+    pub fn open(self) -> Description {
+        self.map(|operation| operation.securities(Some([])))
+    }
+
+    fn map(self, change: impl FnOnce(OperationBuilder) -> OperationBuilder) -> Description {
+        Description {
+            operation: change(self.operation),
+            schemas: self.schemas,
+        }
+    }
+}
+
+pub(super) fn parameter(name: &str) -> Ref {
+    Ref::new(format!("#/components/parameters/{name}"))
+}
+
+/// A type's schema, and those that it refers to, by name.
+pub(super) fn schemas_of<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    schemas
+}
+
+/// A field of an answer that can be null is always there; one that need not be there is left out instead.
+fn require_nullable(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            for (name, field) in &object.properties {
+                if is_nullable(field) && !object.required.contains(name) {
+                    object.required.push(name.clone());
+                }
+            }
+        }
+        RefOr::T(Schema::AllOf(parts)) => parts.items.iter_mut().for_each(require_nullable),
+        _ => {}
+    }
+}
+
+fn is_nullable(schema: &RefOr<Schema>) -> bool {
+    let allows_null = |types: &SchemaType| match types {
+        SchemaType::Type(only) => *only == Type::Null,
+        SchemaType::Array(several) => several.contains(&Type::Null),
+        SchemaType::AnyValue => false,
+    };
+    match schema {
+        RefOr::T(Schema::Object(object)) => allows_null(&object.schema_type),
+        RefOr::T(Schema::Array(array)) => allows_null(&array.schema_type),
+        RefOr::T(Schema::OneOf(several)) => several.items.iter().any(is_nullable),
+        _ => false,
+    }
+}

@@ -1,0 +1,189 @@
+//! The queries of the routes that read: as they are described, and checked.
+
+use axum::http::Uri;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::problem::{Kind, Problem};
+use super::request::{query, read_ref, start_of};
+use crate::desk::{LogAsked, Wanted, WantedStatus};
+use crate::domain::command::Ref;
+use crate::domain::filter::Filter;
+use crate::domain::task::{Source, Status};
+
+/// How many tasks `GET /tasks` lists without `?limit=`.
+const TASKS_LIMIT: usize = 50;
+/// The largest `?limit=`.
+pub(super) const TASKS_MAX: usize = 200;
+/// How many tasks `GET /queue` shows without `?limit=`.
+const QUEUE_LIMIT: usize = 20;
+/// How many entries `GET /log` shows without `?limit=`.
+const LOG_LIMIT: usize = 50;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyQuery {
+    /// Another task than the current one.
+    #[param(value_type = Option<Ref>)]
+    r#ref: Option<String>,
+}
+
+impl WhyQuery {
+    pub fn read(uri: &Uri) -> Result<Option<Ref>, Problem> {
+        let asked: WhyQuery = query(uri)?;
+        asked.r#ref.as_deref().map(read_ref).transpose()
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    /// How many entries at most.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(LOG_LIMIT))]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// What was done to this task alone.
+    #[param(value_type = Option<Ref>)]
+    task: Option<String>,
+}
+
+impl LogQuery {
+    pub fn read(uri: &Uri) -> Result<LogAsked, Problem> {
+        let asked: LogQuery = query(uri)?;
+        Ok(LogAsked {
+            person: None,
+            task: asked.task.as_deref().map(read_ref).transpose()?,
+            limit: asked.limit.as_deref().map_or(Ok(LOG_LIMIT), read_limit)?,
+            cursor: asked.cursor,
+        })
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QueueQuery {
+    /// How many tasks at most.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(QUEUE_LIMIT))]
+    limit: Option<String>,
+    /// Words with spaces between them, all of which have to hold: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or
+    /// the name of a client. Two sources or two clients mean either.
+    filter: Option<String>,
+}
+
+impl QueueQuery {
+    pub fn read(uri: &Uri) -> Result<(usize, Filter), Problem> {
+        let QueueQuery { limit, filter } = query(uri)?;
+        let limit = limit.as_deref().map_or(Ok(QUEUE_LIMIT), read_limit)?;
+        Ok((limit, Filter::read(&filter.unwrap_or_default())))
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TasksQuery {
+    /// Open tasks, those of one state, or all.
+    #[param(value_type = Option<WantedStatus>, inline)]
+    status: Option<String>,
+    /// Tasks of this source alone.
+    #[param(value_type = Option<Source>)]
+    source: Option<String>,
+    /// Words with spaces between them, all of which have to hold: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or
+    /// the name of a client. Two sources or two clients mean either.
+    filter: Option<String>,
+    /// How many tasks at most.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(TASKS_LIMIT))]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl TasksQuery {
+    pub fn read(uri: &Uri) -> Result<Wanted, Problem> {
+        let asked: TasksQuery = query(uri)?;
+        let bad = |word: &str, is: &str, not: &str| {
+            let why = format!("`{word}` is {is}; not `{}`", start_of(not));
+            Problem::new(Kind::BadQuery, why)
+        };
+        let status = match asked.status.as_deref() {
+            None | Some("open") => WantedStatus::Open,
+            Some("all") => WantedStatus::All,
+            Some(text) => WantedStatus::Is(
+                Status::parse(text)
+                    .ok_or_else(|| bad("status", "open, todo, in_progress, done or all", text))?,
+            ),
+        };
+        let read_source = |text: &str| {
+            Source::parse(text).ok_or_else(|| bad("source", "clickup or github", text))
+        };
+        Ok(Wanted {
+            status,
+            source: asked.source.as_deref().map(read_source).transpose()?,
+            filter: Filter::read(&asked.filter.unwrap_or_default()),
+            limit: asked.limit.as_deref().map_or(Ok(TASKS_LIMIT), read_limit)?,
+            cursor: asked.cursor,
+        })
+    }
+}
+
+fn read_limit(text: &str) -> Result<usize, Problem> {
+    let limit = text.parse().ok();
+    limit
+        .filter(|limit| (1..=TASKS_MAX).contains(limit))
+        .ok_or_else(|| {
+            let why = format!("`limit` is 1 to {TASKS_MAX}; not `{}`", start_of(text));
+            Problem::new(Kind::BadQuery, why)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[test]
+    fn tasks_are_the_open_ones_unless_asked_otherwise() {
+        let wanted = |query: &str| TasksQuery::read(&query.parse().unwrap()).unwrap();
+        assert_eq!(
+            wanted("/tasks"),
+            Wanted {
+                status: WantedStatus::Open,
+                source: None,
+                filter: Filter::default(),
+                limit: 50,
+                cursor: None,
+            }
+        );
+        assert_eq!(
+            wanted(
+                "/tasks?status=in_progress&source=github&filter=overdue+acme&limit=200&cursor=a%20b"
+            ),
+            Wanted {
+                status: WantedStatus::Is(Status::InProgress),
+                source: Some(Source::GitHub),
+                filter: Filter::read("acme overdue"),
+                limit: 200,
+                cursor: Some("a b".into()),
+            }
+        );
+        assert_eq!(wanted("/tasks?status=all").status, WantedStatus::All);
+    }
+
+    #[rstest]
+    #[case("/tasks?status=closed", "status")]
+    #[case("/tasks?source=jira", "source")]
+    #[case("/tasks?limit=0", "limit")]
+    #[case("/tasks?limit=201", "limit")]
+    #[case("/tasks?limit=many", "limit")]
+    #[case("/tasks?state=open", "state")]
+    fn a_bad_query_says_which_word(#[case] uri: &str, #[case] word: &str) {
+        let problem = TasksQuery::read(&uri.parse().unwrap()).err().unwrap();
+        assert_eq!(problem.kind(), Kind::BadQuery);
+        let detail = problem.document()["detail"].to_string();
+        assert!(detail.contains(&format!("`{word}`")), "{detail}");
+    }
+}

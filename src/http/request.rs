@@ -1,0 +1,265 @@
+//! Requests, completely received: who acts, the task of a path, the body, the key, how long is waited.
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::time::Duration;
+
+use axum::RequestExt;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use tokio::time::{sleep, timeout};
+
+use super::problem::{Kind, Problem};
+use super::{BODY_MAX, BODY_WITHIN, WAIT_MAX};
+use crate::bounds::Bound;
+use crate::desk::IdempotencyKey;
+use crate::domain::command::Ref;
+use crate::domain::controls::json_without_controls;
+use crate::domain::log::Via;
+use crate::domain::person::Person;
+use crate::domain::task::TaskId;
+use crate::runtime::CancellationToken;
+
+/// How long a write is waited for without `?wait=`.
+pub(super) const WRITE_WAIT: Duration = Duration::from_secs(10);
+/// How long a synchronisation is waited for without `?wait=`.
+pub(super) const SYNC_WAIT: Duration = Duration::from_secs(60);
+/// The longest `Idempotency-Key`, in bytes.
+pub(super) const KEY_MAX: usize = 255;
+
+/// Who acts, by the header `X-Ivan-Actor`; a name may have any letters.
+pub(super) struct Actor(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Actor, Problem> {
+        text_header(&parts.headers, "x-ivan-actor").map(Actor)
+    }
+}
+
+/// The task id in a path, percent-decoded.
+pub(super) struct TaskPath(pub TaskId);
+
+impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<TaskPath, Problem> {
+        let malformed = |why: String| Problem::new(Kind::MalformedTaskId, why);
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| malformed(rejection.body_text()))?;
+        let id = TaskId::parse(&text).map_err(|error| malformed(error.to_string()))?;
+        Ok(TaskPath(id))
+    }
+}
+
+/// A request that asks for an effect, completely received.
+pub(super) struct Sent {
+    method: Method,
+    /// As it was on the wire.
+    pub path: String,
+    pub actor: Option<String>,
+    pub via: Via,
+    key: Option<String>,
+    pub wait: Option<Duration>,
+    is_json: bool,
+    body: Bytes,
+    shutdown: Option<CancellationToken>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitQuery {
+    wait: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Sent, Problem> {
+        let headers = request.headers();
+        let WaitQuery { wait } = query(request.uri())?;
+        let wait = wait.as_deref().map(read_wait).transpose()?;
+        let actor = text_header(headers, "x-ivan-actor")?;
+        let via = match text_header(headers, "x-ivan-surface")?.as_deref() {
+            Some("cli") => Via::Cli,
+            _ => Via::Http,
+        };
+        let key = idempotency_key(headers)?;
+        let is_json = is_json(headers);
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let shutdown = request.extensions().get::<CancellationToken>().cloned();
+        let body = match timeout(BODY_WITHIN, request.extract::<Bytes, _>()).await {
+            Ok(body) => body.map_err(unreceived)?,
+            Err(_) => {
+                let why = format!("The body did not arrive within {} s", BODY_WITHIN.as_secs());
+                return Err(Problem::new(Kind::SlowBody, why));
+            }
+        };
+        Ok(Sent {
+            method,
+            path,
+            actor,
+            via,
+            key,
+            wait,
+            is_json,
+            body,
+            shutdown,
+        })
+    }
+}
+
+impl Sent {
+    /// The body, which must be JSON of this shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() {
+            return Err(Problem::new(
+                Kind::BadBody,
+                "The body is empty; a JSON object is wanted. GET /openapi.json says of what shape",
+            ));
+        }
+        if !self.is_json {
+            return Err(Problem::new(
+                Kind::NotJson,
+                "Send the body as JSON, with the header `Content-Type: application/json`",
+            ));
+        }
+        let unread = |why: String| Problem::new(Kind::BadBody, format!("The body: {why}"));
+        let text = std::str::from_utf8(&self.body).map_err(|error| unread(error.to_string()))?;
+        serde_json::from_str(&json_without_controls(text))
+            .map_err(|error| unread(error.to_string()))
+    }
+
+    /// The body; without one, what an empty object would be.
+    pub fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        self.json()
+    }
+
+    /// What makes a repetition of this request the same operation. Two names of one person are one actor, and how long
+    /// is waited is no part of what is asked.
+    pub fn once(&self, person: &Person) -> Option<IdempotencyKey> {
+        let key = self.key.clone()?;
+        let mut hash = Sha256::new();
+        for part in [
+            self.method.as_str().as_bytes(),
+            self.path.as_bytes(),
+            person.id.0.to_string().as_bytes(),
+            &self.body,
+        ] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let fingerprint = hex::encode(hash.finalize());
+        Some(IdempotencyKey { key, fingerprint })
+    }
+
+    /// Resolves when the daemon is told to stop.
+    pub async fn stopping(&self) {
+        match &self.shutdown {
+            Some(shutdown) => shutdown.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Resolves when the answer is to be given without an outcome.
+    pub async fn until(&self, default: Duration) {
+        tokio::select! {
+            () = sleep(self.wait.unwrap_or(default)) => {}
+            () = self.stopping() => {}
+        }
+    }
+}
+
+fn unreceived(rejection: BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let why = format!("A body may have {BODY_MAX} bytes at most");
+        Bound::ApiBody.reached(format_args!(
+            "a request with more than {BODY_MAX} bytes is answered 413"
+        ));
+        return Problem::new(Kind::BodyTooLarge, why);
+    }
+    Problem::new(Kind::SlowBody, "The body did not arrive completely")
+}
+
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    match Query::try_from_uri(uri) {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Problem::new(Kind::BadQuery, rejection.body_text())),
+    }
+}
+
+/// A header's text, trimmed; HTTP leaves the encoding open, we take UTF-8.
+fn text_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Problem::new(Kind::BadHeader, format!("The header {name} is not UTF-8")))?;
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let key = text_header(headers, "idempotency-key")?;
+    match key {
+        Some(key) if key.len() > KEY_MAX => {
+            let why = format!("An Idempotency-Key may have {KEY_MAX} bytes at most");
+            Err(Problem::new(Kind::BadHeader, why))
+        }
+        key => Ok(key),
+    }
+}
+
+/// `application/json` or a relative (`…+json`), whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+/// Whole seconds; longer than the longest is the longest.
+fn read_wait(text: &str) -> Result<Duration, Problem> {
+    let seconds: u64 = text.parse().map_err(|_| {
+        let longest = WAIT_MAX.as_secs();
+        let why = format!(
+            "`wait` is whole seconds, 0 to {longest}; not `{}`",
+            start_of(text)
+        );
+        Problem::new(Kind::BadQuery, why)
+    })?;
+    Ok(Duration::from_secs(seconds).min(WAIT_MAX))
+}
+
+pub(super) fn read_ref(text: &str) -> Result<Ref, Problem> {
+    Ref::parse(text).ok_or_else(|| {
+        let why = format!(
+            "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
+             id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",
+            start_of(text)
+        );
+        Problem::new(Kind::BadBody, why)
+    })
+}
+
+/// Enough of a stranger's text to recognise it by.
+pub(super) fn start_of(text: &str) -> String {
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,239 @@
+//! Bodies as they are read, and reports as they are answered.
+
+use axum::body::to_bytes;
+use axum::http::Request;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::reply::Words;
+use crate::http::BODY_MAX;
+use crate::http::answers::tests::completed;
+use crate::http::problem::PROBLEM_JSON;
+use crate::http::request::tests::{post, sent};
+
+pub(in crate::http) async fn json_of(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), BODY_MAX).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn answered(report: Report) -> (u16, Value) {
+    json_of(answer(&report, false).into_response()).await
+}
+
+#[tokio::test]
+async fn a_completed_task_is_answered_with_all_fields() {
+    let (status, body) = answered(completed()).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        body,
+        json!({
+            "success": true,
+            "message": "Task completed in ClickUp: Renew the certificate",
+            "completed_task_id": "clickup:86tst0001",
+            "conflict": false,
+            "current_state": "complete",
+            "operation_id": "01JOP",
+            "task_id": "clickup:86tst0001",
+            "next_task": {
+                "task_id": "github:acme/widgets#7",
+                "title": "Login fails on Safari",
+                "url": "https://github.com/acme/widgets/issues/7",
+                "source": "github",
+            },
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_queued_write_is_no_success_yet() {
+    let queued = Report {
+        state: ReportState::Queued,
+        completed: false,
+        next: None,
+        ..completed()
+    };
+    let (status, body) = answered(queued).await;
+    assert_eq!(status, 202);
+    assert_eq!(body["queued"], true);
+    assert_eq!(body["success"], false);
+    assert_eq!(body["completed_task_id"], Value::Null);
+    assert_eq!(body["next_task"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_comment_completes_nothing() {
+    let commented = Report {
+        completed: false,
+        ..completed()
+    };
+    let (status, body) = answered(commented).await;
+    assert_eq!(status, 200);
+    assert_eq!(body["completed_task_id"], Value::Null);
+    assert_eq!(body["task_id"], "clickup:86tst0001");
+}
+
+#[rstest]
+#[case::gone(ReportState::Refused(Refusal::Gone), 404, "gone")]
+#[case::invisible(ReportState::Refused(Refusal::Invisible), 502, "source-refused")]
+#[case::elsewhere(ReportState::Refused(Refusal::NotMirrored), 502, "source-refused")]
+#[case::other(ReportState::Refused(Refusal::Other), 502, "source-refused")]
+#[case::given_up(ReportState::GivenUp, 502, "given-up")]
+#[tokio::test]
+async fn a_failed_write_is_a_problem_with_the_sources_words(
+    #[case] state: ReportState,
+    #[case] status: u16,
+    #[case] kind: &str,
+) {
+    let failed = Report {
+        state,
+        message: Words::new().text("ClickUp says: no access"),
+        completed: false,
+        ..completed()
+    };
+    let response = answer(&failed, false).into_response();
+    assert_eq!(response.headers()["content-type"], PROBLEM_JSON);
+    let (answered, body) = json_of(response).await;
+    assert_eq!(answered, status);
+    assert_eq!(body["type"], format!("urn:ivan:problem:{kind}"));
+    assert_eq!(body["detail"], "ClickUp says: no access");
+    assert_eq!(body["operation_id"], "01JOP");
+    assert_eq!(body["success"], false);
+}
+
+/// What was never mirrored and cannot be seen is not there. A place that a creation cannot reach is another matter.
+#[rstest]
+#[case::task(Refusal::Invisible, false, 404, "unknown-task")]
+#[case::place(Refusal::Invisible, true, 502, "source-refused")]
+#[case::elsewhere(Refusal::NotMirrored, false, 502, "source-refused")]
+#[case::forbidden(Refusal::Other, false, 502, "source-refused")]
+#[tokio::test]
+async fn a_task_that_was_never_known_is_unknown(
+    #[case] refusal: Refusal,
+    #[case] creates: bool,
+    #[case] status: u16,
+    #[case] kind: &str,
+) {
+    let failed = Report {
+        state: ReportState::Refused(refusal),
+        task: None,
+        ..completed()
+    };
+    let response = answer(&failed, creates).into_response();
+    let (answered, body) = json_of(response).await;
+    assert_eq!(answered, status);
+    assert_eq!(body["type"], format!("urn:ivan:problem:{kind}"));
+}
+
+#[tokio::test]
+async fn a_body_may_be_absent_where_nothing_is_wanted() {
+    let done: DoneBody = sent(Request::post("/done"), "")
+        .await
+        .unwrap()
+        .json_or_default()
+        .unwrap();
+    assert!(done.r#ref.is_none() && done.comment.is_none());
+    let done: DoneBody = sent(post("/done"), r##"{"ref":"#12"}"##)
+        .await
+        .unwrap()
+        .json_or_default()
+        .unwrap();
+    assert_eq!(done.r#ref.as_deref(), Some("#12"));
+}
+
+#[rstest]
+#[case::empty("", Kind::BadBody)]
+#[case::not_json("{text", Kind::BadBody)]
+#[case::other_shape("[]", Kind::BadBody)]
+#[case::missing("{}", Kind::BadBody)]
+#[case::wrong_type(r#"{"text": 5}"#, Kind::BadBody)]
+#[case::unknown_field(r#"{"text": "a", "task_id": "clickup:1"}"#, Kind::BadBody)]
+#[case::two(r#"{"text": "a"}{"text": "b"}"#, Kind::BadBody)]
+#[tokio::test]
+async fn a_bad_body_is_refused(#[case] body: &str, #[case] kind: Kind) {
+    let sent = sent(post("/comment"), body).await.unwrap();
+    assert_eq!(sent.json::<CommentBody>().err().unwrap().kind(), kind);
+}
+
+#[rstest]
+#[case::charset(Some("application/json; charset=utf-8"), true)]
+#[case::loud(Some("Application/JSON"), true)]
+#[case::relative(Some("application/problem+json"), true)]
+#[case::form(Some("application/x-www-form-urlencoded"), false)]
+#[case::text(Some("text/json+json"), false)]
+#[case::none(None, false)]
+#[tokio::test]
+async fn a_body_must_say_that_it_is_json(#[case] content_type: Option<&str>, #[case] is: bool) {
+    let mut request = Request::post("/comment");
+    if let Some(content_type) = content_type {
+        request = request.header("content-type", content_type);
+    }
+    let read = sent(request, r#"{"text":"a"}"#)
+        .await
+        .unwrap()
+        .json::<CommentBody>();
+    match read {
+        Ok(body) => assert!(is, "{body:?}"),
+        Err(problem) => assert!(!is && problem.kind() == Kind::NotJson, "{problem:?}"),
+    }
+}
+
+fn create_body(title: &str) -> CreateBody {
+    CreateBody {
+        title: title.into(),
+        description: None,
+        source: None,
+        entity_id: None,
+        repo: None,
+        list: None,
+        assignee: None,
+    }
+}
+
+#[test]
+fn what_is_to_be_created_is_read() {
+    let read = read_create(CreateBody {
+        description: Some("One.\n\nTwo.".into()),
+        source: Some("GitHub".into()),
+        entity_id: Some(" acme ".into()),
+        repo: Some("acme/gadgets".into()),
+        ..create_body(" Fix\u{a0}login ")
+    });
+    assert_eq!(
+        read.unwrap(),
+        Create {
+            title: "Fix login".into(),
+            description: Some("One.\n\nTwo.".into()),
+            source: Some(Source::GitHub),
+            entity: Some("acme".into()),
+            repo: RepoName::parse("acme/gadgets"),
+            list: None,
+            due: None,
+            assignee: None,
+        }
+    );
+}
+
+#[rstest]
+#[case::blank(create_body(" \u{a0}"), "title")]
+#[case::two_lines(create_body("Fix\nlogin"), "title")]
+#[case::escape(create_body("Fix \u{1b}[31mlogin"), "title")]
+#[case::source(CreateBody { source: Some("jira".into()), ..create_body("a") }, "source")]
+#[case::repo(CreateBody { repo: Some("acme".into()), ..create_body("a") }, "repo")]
+fn what_cannot_be_created_says_which_field(#[case] body: CreateBody, #[case] field: &str) {
+    let problem = read_create(body).err().unwrap();
+    assert_eq!(problem.kind(), Kind::BadBody);
+    let detail = problem.document()["detail"].to_string();
+    assert!(detail.contains(&format!("`{field}`")), "{detail}");
+}
+
+#[test]
+fn a_comment_says_something_and_keeps_its_characters() {
+    let text = " one\u{a0}\n two ";
+    assert_eq!(written("text", text.into()).unwrap(), text);
+    assert_eq!(
+        written("text", " \n".into()).err().unwrap().kind(),
+        Kind::BadBody
+    );
+}
