@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
-use ivan::desk::{Current, Desk, DeskSettings};
+use ivan::desk::{CommandSettings, Current, Desk};
 use ivan::domain::filter::Filter;
 use ivan::domain::person::Person;
 use ivan::domain::source::Container;
@@ -39,10 +39,10 @@ struct Office {
 fn office(runtime: &Runtime, open: u64) -> Office {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("ivan.db")).unwrap();
-    let settings = DeskSettings {
+    let settings = CommandSettings {
         lists: vec!["901".into()],
         repos: vec![RepoName::parse("acme/widgets").unwrap()],
-        ..DeskSettings::new(Source::ClickUp)
+        ..CommandSettings::new(Source::ClickUp)
     };
     let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
     let ana = runtime.block_on(async {

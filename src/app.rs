@@ -17,7 +17,7 @@ use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::desk::{ChannelDefaults, CommandSettings, Desk, Receipts, ThreadReplies};
+use crate::desk::{ChannelDefaults, CommandSettings, Desk, Receipts};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
 use crate::domain::source::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
@@ -27,6 +27,7 @@ use crate::gaps::{Alarms, Gaps};
 use crate::github::{GitHub, GitHubSettings, PriorityLabels};
 use crate::http::{self, Api, Synced, Synchronize};
 use crate::inbox::Inbox;
+use crate::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
 use crate::outbox::{Outbox, OutboxSettings};
 use crate::reconcile::{Mirror, Reconciler, SyncSettings};
 use crate::runtime::{CancellationToken, Supervisor, TaskEnded, slept};
@@ -71,6 +72,7 @@ type PartError = Box<dyn std::error::Error + Send + Sync>;
 pub struct App {
     store: Store,
     desk: Desk,
+    mailbox: Mailbox,
     outbox: Outbox,
     syncs: Arc<Syncs>,
     inbox: Inbox,
@@ -165,6 +167,12 @@ impl App {
             .iter()
             .flat_map(|slack| slack.operators.clone());
         let operators: Vec<String> = operators.collect();
+        let mailbox = Mailbox::new(
+            store.clone(),
+            desk.clone(),
+            mailbox_settings(config),
+            clock.clone(),
+        );
         let set_aside = set_aside::Setting {
             store: store.clone(),
             clock: clock.clone(),
@@ -202,6 +210,7 @@ impl App {
         Ok(App {
             store,
             desk,
+            mailbox,
             outbox,
             syncs,
             inbox,
@@ -249,6 +258,10 @@ impl App {
         self.desk.clone()
     }
 
+    pub fn mailbox(&self) -> Mailbox {
+        self.mailbox.clone()
+    }
+
     /// Runs until `shutdown` resolves; then accepts no new work, finishes work under way within 10 s, and returns.
     ///
     /// Fails if a part ended before, naming it.
@@ -290,9 +303,9 @@ impl App {
             async move { Ok(http::serve(self.listener, router, stopping).await?) }
         });
         if let Some(settings) = self.slack {
-            let (desk, clock, stopping) = (self.desk.clone(), self.clock.clone(), stopping.clone());
+            let (mailbox, clock, stopping) = (self.mailbox, self.clock.clone(), stopping.clone());
             parts.start("Slack", async move {
-                Ok(slack::run(settings, desk, clock, stopping, settled).await?)
+                Ok(slack::run(settings, mailbox, clock, stopping, settled).await?)
             });
         }
         parts.start("the store", {
@@ -760,30 +773,25 @@ fn desk_settings(config: &Config) -> CommandSettings {
             .cloned()
             .collect(),
         weights: config.queue.score,
-        allowed_users: config
-            .slack
-            .iter()
-            .flat_map(|slack| slack.allowed_users.clone())
-            .collect(),
-        operators: config
-            .slack
-            .iter()
-            .flat_map(|slack| slack.operators.clone())
-            .collect(),
         default_person: config.api.default_person.clone(),
-        finds_by_email: config.clickup.is_some()
-            && config.people.iter().any(|person| person.clickup.is_none()),
         slack: config.slack.is_some(),
-        thread_replies: config
-            .slack
-            .as_ref()
-            .map_or(ThreadReplies::Hint, thread_replies),
         receipts: match config.slack.as_ref().map(|slack| slack.receipts) {
             Some(config::Receipts::Reactions) => Receipts::Reactions,
             Some(config::Receipts::Message) | None => Receipts::Message,
         },
         signature: config.outbox.signature,
         entities: Entities::new(config.entities.clone()),
+    }
+}
+
+fn mailbox_settings(config: &Config) -> MailboxSettings {
+    let slack = config.slack.as_ref();
+    MailboxSettings {
+        allowed_users: slack.map_or_else(Vec::new, |slack| slack.allowed_users.clone()),
+        operators: slack.map_or_else(Vec::new, |slack| slack.operators.clone()),
+        thread_replies: slack.map_or(ThreadReplies::Hint, thread_replies),
+        finds_by_email: config.clickup.is_some()
+            && config.people.iter().any(|person| person.clickup.is_none()),
     }
 }
 

@@ -32,6 +32,7 @@ use crate::desk::{Desk, SlackHealth};
 use crate::domain::command::is_bare_create;
 use crate::domain::task::Source;
 use crate::http::Synchronize;
+use crate::mailbox::Mailbox;
 use crate::sandbox::front::{Seen, What};
 use crate::sandbox::slack::{Happening, Posted, Whisper};
 use crate::sandbox::{Sandbox, Seed};
@@ -78,7 +79,7 @@ pub async fn run() -> Result<(), DemoError> {
     let config = config(&sandbox, folder.path())?;
     let app = App::build(&config, Clock::system()).await?;
     let app = app.with_slack_lock_in(folder.path().to_owned());
-    let desk = app.desk();
+    let (desk, mailbox) = (app.desk(), app.mailbox());
     let sync = app.sync();
     let hooks = app.hooks_address()?;
     let url = |source: &str| format!("http://{hooks}/webhooks/{source}");
@@ -95,7 +96,7 @@ pub async fn run() -> Result<(), DemoError> {
         ended = &mut daemon => return Ok(ended.map_err(std::io::Error::other)??),
         _ = stops.next() => return Ok(()),
     }
-    let mut dm = Dm::new(sandbox.clone(), desk, sync, screen, stops);
+    let mut dm = Dm::new(sandbox.clone(), mailbox, sync, screen, stops);
     dm.greet();
     dm.talk(input).await?;
     dm.part();
@@ -167,7 +168,7 @@ async fn ready(desk: &Desk, sandbox: &Sandbox) {
 /// Ana's side of the conversation, and the view behind it.
 struct Dm {
     sandbox: Sandbox,
-    desk: Desk,
+    mailbox: Mailbox,
     clickup: Receiver<Seen>,
     github: Receiver<Seen>,
     slack: Receiver<Happening>,
@@ -254,7 +255,7 @@ enum Waited<T> {
 impl Dm {
     fn new(
         sandbox: Sandbox,
-        desk: Desk,
+        mailbox: Mailbox,
         sync: Arc<dyn Synchronize>,
         screen: Screen,
         stops: Stops,
@@ -279,7 +280,7 @@ impl Dm {
             screen,
             stops,
             stopped: None,
-            desk,
+            mailbox,
             sandbox,
         };
         for (channel, posted) in dm.messages() {
@@ -369,7 +370,7 @@ impl Dm {
 
     /// Waits until `came` finds something, until the daemon is idle, or for Ctrl-C.
     async fn wait<T>(&mut self, came: impl Fn(&Dm) -> Option<T>) -> Waited<T> {
-        let mut progress = self.desk.progress();
+        let mut progress = self.mailbox.progress();
         let (clickup, github) = (self.sandbox.clickup.clone(), self.sandbox.github.clone());
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -409,7 +410,7 @@ impl Dm {
         };
         let down = self.down.iter().copied().collect();
         // A store that cannot be read has no more output.
-        arrived() && self.desk.is_idle(down).await.unwrap_or(true) && arrived()
+        arrived() && self.mailbox.is_idle(down).await.unwrap_or(true) && arrived()
     }
 
     /// Shows all remaining output.

@@ -59,24 +59,33 @@
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
 //! │   ├── run.rs         a command, run: its bounds, and once for each Idempotency-Key
-//! │   ├── answer.rs      a message that was heard, answered
 //! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
 //! │   ├── empty.rs       why a queue has nothing in it
-//! │   ├── forms.rs       what forms offer, and what is made of them; where an answer goes
-//! │   ├── gestures.rs    what only the store knows of a gesture; the reactions that are to be placed
-//! │   ├── looked_at.rs   whether the store knows what somebody was shown last
-//! │   ├── home.rs        what the Home tabs show that people have open
-//! │   ├── idle.rs        whether anything is still to come of what was heard
 //! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
 //! │   ├── log.rs         what was done, for those who may see it
 //! │   ├── morning.rs     the briefing, gathered
-//! │   ├── rhythm.rs      who is to be told something now, and what quiet hours held; each claimed with its message
+//! │   ├── rhythm.rs      the times and the receipts that somebody chose
+//! │   ├── forms.rs       create
 //! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
-//! │   ├── strangers.rs   members who may not command: logged, and told to operators
 //! │   ├── change.rs      assign, claim, due and prio
 //! │   ├── set_aside.rs   retry: work that is set aside is begun again
-//! │   ├── shared.rs      another daemon that seems to use the same Slack app
 //! │   └── why.rs         the points of a task and its place
+//! ├── mailbox/       messages in and out, beside a command: each in one transaction
+//! │   ├── mod.rs         Mailbox; MailTx: one transaction of it
+//! │   ├── incoming.rs    Inbound: messages kept, waiting, acted on once; catching up with the history
+//! │   ├── gestures.rs    reactions, buttons and replies, with the facts that only the store has
+//! │   ├── meaning.rs     a message → the command that it means
+//! │   ├── answer.rs      a command's reply → a message or a reaction, in the right place
+//! │   ├── outgoing.rs    Outbound: messages owed; Fate: the outcome of a post, recorded in one place
+//! │   ├── reactions.rs   our reactions, and their outcomes
+//! │   ├── home.rs        the content of Home tabs
+//! │   ├── forms.rs       the content of forms, and their mistakes
+//! │   ├── schedule.rs    briefings that are due, and notices held by quiet hours; each claimed with its message
+//! │   ├── shown.rs       posts in Slack that this store does not have
+//! │   ├── status.rs      the connection to Slack, for `status`; another daemon with the same Slack app
+//! │   ├── strangers.rs   members who may not command: logged, and told to operators
+//! │   ├── attempts.rs    attempts at this work, counted
+//! │   └── progress.rs    whether more output is to come
 //! ├── notices.rs     what was done to a task → notices to those whom it concerns
 //! ├── settle.rs      a command's operations → its report, its message and the pin
 //! ├── set_aside.rs   an unclean end is counted; work that was under way at two is set aside and told
@@ -118,11 +127,11 @@
 //! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
 //! │   ├── views.rs       a trigger → an open form
 //! │   ├── gestures.rs    reactions and the Home tab, heard
-//! │   ├── listen.rs      kept messages → the desk, in each person's order
+//! │   ├── listen.rs      kept messages → the mailbox, in each person's order
 //! │   ├── standing.rs    who somebody is, read from `users.info`
 //! │   ├── catch_up.rs    what was said and never arrived, read from the DMs' history; compare.rs: which DM is read when
 //! │   ├── trouble.rs     what is said while the store takes nothing
-//! │   ├── post.rs        what the desk has to say → messages, each once
+//! │   ├── post.rs        outgoing messages → Slack, each once
 //! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
 //! │   ├── restored.rs    reads what stands in a DM, before what is typed there is taken for what the store showed
 //! │   ├── react.rs       our reactions on people's messages
@@ -144,8 +153,8 @@
 //!
 //! # Allowed dependencies
 //!
-//! The domain is in the middle, sources and surfaces do not use each other, and [`app`] connects them. A surface calls
-//! the [`desk`]; the [`outbox`] uses sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
+//! The domain is in the middle, sources and surfaces do not use each other, and [`app`] connects them. HTTP calls the [`desk`],
+//! Slack the [`mailbox`], which calls the desk inside its transaction; the [`outbox`] uses sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
 //! [`sandbox`] uses nothing else of the crate. `tests/it/architecture.rs` checks this. `docs/architecture.md` has the
 //! table, the reasons, and the way of a command through the modules.
 //!
@@ -167,6 +176,7 @@
 //! - [`http`]: the HTTP API and the webhook listener, surfaces
 //! - [`inbox`]: webhook deliveries, kept and worked off
 //! - `lenient`: JSON that others wrote, read leniently and in little memory
+//! - [`mailbox`]: messages in and out
 //! - [`notices`]: who is told of what was done
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
@@ -196,6 +206,7 @@ pub mod github;
 pub mod http;
 pub mod inbox;
 mod lenient;
+pub mod mailbox;
 pub mod notices;
 pub mod outbox;
 pub mod reconcile;

@@ -29,7 +29,7 @@ use crate::store::tasks::{self, Stored};
 use crate::store::{Db, DbResult, Tx, Wake, effects, people, snoozes};
 
 pub use health::LiveHealth;
-pub use settings::{ChannelDefaults, CommandSettings, ThreadReplies};
+pub use settings::{ChannelDefaults, CommandSettings};
 pub use stop::{CommandError, Rejection, Stop, WhoActs};
 
 /// The transaction of one command, with what it may know beside the store.

@@ -7,16 +7,6 @@ use crate::domain::receipts::Receipts;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
-/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ThreadReplies {
-    /// Not understood: a hint says what is.
-    #[default]
-    Hint,
-    /// A comment on the task.
-    Comment,
-}
-
 /// What commands know of `bot.toml`.
 #[derive(Debug, Clone)]
 pub struct CommandSettings {
@@ -26,23 +16,16 @@ pub struct CommandSettings {
     /// The repositories that are mirrored, the default one first; empty without GitHub.
     pub repos: Vec<RepoName>,
     pub weights: Weights,
-    /// Slack ids; empty: every full member.
-    pub allowed_users: Vec<String>,
-    /// Slack ids of those who are told of trouble.
-    pub operators: Vec<String>,
     /// Who acts where the API is told nobody: a name of `[[people]]`.
     pub default_person: Option<String>,
     pub slack: bool,
     /// What `create` means in a channel, by its Slack id.
     pub channels: BTreeMap<String, ChannelDefaults>,
-    pub thread_replies: ThreadReplies,
     pub receipts: Receipts,
     /// The clients that tasks may be for; empty: any.
     pub entities: Entities,
     /// Whether comments and creations carry their author's name where several people are configured.
     pub signature: bool,
-    /// There is somebody whose ClickUp account nothing but their e-mail address can tell.
-    pub finds_by_email: bool,
 }
 
 /// What `create` in a channel means where nothing else is said.
@@ -62,16 +45,12 @@ impl CommandSettings {
             lists: Vec::new(),
             repos: Vec::new(),
             weights: Weights::default(),
-            allowed_users: Vec::new(),
-            operators: Vec::new(),
             default_person: None,
             slack: false,
             channels: BTreeMap::new(),
-            thread_replies: ThreadReplies::default(),
             receipts: Receipts::default(),
             entities: Entities::default(),
             signature: true,
-            finds_by_email: false,
         }
     }
 

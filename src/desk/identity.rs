@@ -56,12 +56,6 @@ pub struct Identity {
 }
 
 impl Desk {
-    /// The Slack ids of `[[people]]`: what is said about them is written as each source calls them.
-    pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
-        let present = self.inner.store.read(people::present).await?;
-        Ok(present.into_iter().filter_map(|one| one.slack).collect())
-    }
-
     /// Who a person is, as fresh as the sources tell it now.
     pub async fn identity(&self, person: &Person) -> Result<Identity, StoreTrouble> {
         self.refresh(person).await?;
@@ -123,7 +117,7 @@ impl Desk {
     }
 
     /// The same for somebody in Slack. Who nobody knows learns that in the turn.
-    pub(super) async fn found_out_for(
+    pub(crate) async fn found_out_for(
         &self,
         member: &Member,
         command: Command,

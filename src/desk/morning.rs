@@ -1,17 +1,18 @@
 //! `morning`: the briefing, on demand; `desk/rhythm.rs` has it sent on working days.
 
-use super::{Desk, Scored, home};
-use crate::command_tx::{CommandTx, Reply};
+use super::{Desk, Scored};
+use crate::command_tx::{CommandTx, LiveHealth, Reply};
 use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::ids::TaskRow;
 use crate::domain::morning::{Morning, TOP, Waits, due};
 use crate::domain::person::Person;
-use crate::domain::reply::Words;
+use crate::domain::reply::{self, Words};
 use crate::domain::score::Score;
 use crate::domain::task::Task;
-use crate::settle::queue;
-use crate::store::{DbResult, StoreTrouble, blocking, people};
+use crate::runtime::lock;
+use crate::settle::{called, queue};
+use crate::store::{Db, DbResult, StoreTrouble, blocking, operations, people, tasks};
 
 /// What `GET /morning` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Desk {
 
 impl CommandTx<'_> {
     /// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
-    pub(super) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Reply)> {
+    pub(crate) fn gather_morning(&self, person: &Person) -> DbResult<(Morning, Reply)> {
         let (pin, current) = self.show_current(person)?;
         let ranked = queue(self.db, person, self.now, &self.settings.weights)?;
         let (overdue, due_today) = due(&ranked, self.now, person.zone);
@@ -59,7 +60,7 @@ impl CommandTx<'_> {
             .filter(|current| !is_in_top(current.row))
             .map(|current| current.task);
         let waits = self.who_waits(person, &ranked)?;
-        let (queued, queued_count) = home::waiting(self.db, person, WAITING_MAX)?;
+        let (queued, queued_count) = waiting(self.db, person, WAITING_MAX)?;
         let open = ranked.len();
         let top: Vec<_> = ranked.into_iter().take(TOP).collect();
         let rows: Vec<TaskRow> = top.iter().map(|(row, ..)| *row).collect();
@@ -78,7 +79,7 @@ impl CommandTx<'_> {
             waits,
             queued,
             queued_count: usize::try_from(queued_count).unwrap_or_default(),
-            troubles: home::troubles(self.health),
+            troubles: troubles(&lock(self.health)),
             empty: self.empty(person)?,
         };
         let said = Reply {
@@ -121,4 +122,40 @@ impl CommandTx<'_> {
         }
         Ok(waiting)
     }
+}
+
+/// What a person asked for and has no outcome yet, the oldest few; and how many those are in all.
+pub(crate) fn waiting(
+    connection: &Db,
+    person: &Person,
+    most: usize,
+) -> DbResult<(Vec<Words>, i64)> {
+    let (pending, count) = operations::pending_of(connection, person.id, most)?;
+    let mut waiting = Vec::new();
+    for row in &pending {
+        let write = &row.operation.write;
+        let known = match write.task() {
+            Some(key) => tasks::by_key(connection, key)?,
+            None => None,
+        };
+        let known = known.as_ref().map(|stored| &stored.task);
+        let called = called(connection, row)?;
+        waiting.push(reply::home_waiting(
+            write,
+            known,
+            &called,
+            row.why.as_deref(),
+            row.turn,
+            person.zone,
+        ));
+    }
+    Ok((waiting, count))
+}
+
+/// Sources that cannot be read, and why.
+pub(crate) fn troubles(health: &LiveHealth) -> Vec<Words> {
+    let sources = health.sources.iter();
+    sources
+        .map(|(source, why)| reply::home_trouble(*source, why))
+        .collect()
 }

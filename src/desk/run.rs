@@ -164,7 +164,7 @@ impl CommandTx<'_> {
         })
     }
 
-    pub(super) fn do_it(
+    pub(crate) fn do_it(
         &self,
         person: &Person,
         command: Command,

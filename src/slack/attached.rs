@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::text::{characters, unescape, with_emoji};
 use super::wire::{Attachment, Event, File};
-use crate::desk::Attached;
 use crate::domain::controls::without_controls;
 use crate::domain::mention::quiet;
+use crate::mailbox::Attached;
 
 /// The fallback of a message that has none.
 const NO_FALLBACK: &str = "[no preview available]";

@@ -19,8 +19,9 @@ use super::wire::Callback;
 use super::{ChannelCommands, SlackError, Timings, millis};
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
-use crate::desk::{Desk, Heard, SlackHealth, StoreTrouble};
+use crate::domain::reply::SlackHealth;
 use crate::domain::set_aside::Work;
+use crate::mailbox::{Heard, Mailbox, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// The age beyond which a command is not processed without asking.
@@ -101,7 +102,7 @@ impl Outage {
 pub struct CatchUp {
     pub outage: Arc<Outage>,
     pub compare: Arc<Compare>,
-    pub desk: Desk,
+    pub mailbox: Mailbox,
     pub web: Web,
     pub own: Own,
     pub clock: Clock,
@@ -130,7 +131,7 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
     let mut lacks_scope = false;
     // DMs whose history ended the process twice: they are left alone for a while.
     let mut rest: BTreeMap<String, Look> = BTreeMap::new();
-    let mut retried = catch_up.desk.retried();
+    let mut retried = catch_up.mailbox.attempts().retried();
     loop {
         let next = tokio::select! {
             biased;
@@ -197,7 +198,11 @@ pub async fn run(catch_up: CatchUp, shutdown: CancellationToken) -> Result<(), S
             Next::Dm(look) => look,
         };
         let channel = look.channel.clone();
-        if catch_up.desk.rests(&Work::History(channel.clone())) {
+        if catch_up
+            .mailbox
+            .attempts()
+            .rests(&Work::History(channel.clone()))
+        {
             let again = Instant::now() + RESTS_AGAIN;
             catch_up.compare.not_compared(&look, false, again);
             rest.insert(channel, look);
@@ -318,7 +323,7 @@ impl CatchUp {
     /// Makes every DM of the app that is not in the store due as well, since it may hold a person's first message.
     async fn unheard(&self) -> Result<(), Failed> {
         let listed = self.web.dms().await?;
-        let known = self.desk.dms().await?;
+        let known = self.mailbox.dms().await?;
         let known: BTreeSet<String> = known.into_iter().map(|(channel, _)| channel).collect();
         let unheard = listed
             .into_iter()
@@ -329,10 +334,10 @@ impl CatchUp {
 
     /// Makes every DM due, those with the newest messages first.
     async fn all(&self) -> Result<(), StoreTrouble> {
-        if let Err(trouble) = self.desk.slack_begins(self.started).await {
+        if let Err(trouble) = self.mailbox.slack_begins(self.started).await {
             tracing::debug!("since when the store is Slack's is not written down yet: {trouble}");
         }
-        let mut dms = self.desk.dms().await?;
+        let mut dms = self.mailbox.dms().await?;
         dms.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
         let now = self.clock.now();
         let known = dms.into_iter().map(|(channel, last)| {
@@ -345,7 +350,7 @@ impl CatchUp {
 
     /// The time from which a DM's history is read.
     async fn since(&self, channel: &str) -> Result<DateTime<Utc>, StoreTrouble> {
-        let known = self.desk.compared_up_to(channel).await?;
+        let known = self.mailbox.compared_up_to(channel).await?;
         let since = match (known.up_to, self.outage.before.get(channel)) {
             (Some(up_to), _) => Some(up_to - OVERLAP),
             // Messages over the new link must not hide earlier gaps.
@@ -363,9 +368,9 @@ impl CatchUp {
     /// Reads the history of a DM, and processes or lists the missing messages. Its start is committed before.
     async fn compare(&self, look: &Look) -> Result<Found, Failed> {
         let work = Work::History(look.channel.clone());
-        let begun = self.desk.begin(&work).await?;
+        let begun = self.mailbox.attempts().begin(&work).await?;
         let found = self.compare_now(&look.channel, look.far_back).await;
-        self.desk.is_over(begun, found.is_ok()).await;
+        self.mailbox.attempts().is_over(begun, found.is_ok()).await;
         found
     }
 
@@ -377,7 +382,7 @@ impl CatchUp {
         let heard = messages
             .into_iter()
             .filter_map(|message| self.heard(channel, message));
-        let missing = self.desk.unknown(heard.collect()).await?;
+        let missing = self.mailbox.unknown(heard.collect()).await?;
         let mut found = Found::default();
         let (mut old, mut up_to) = (Vec::new(), newest);
         for (heard, raw) in missing {
@@ -392,16 +397,16 @@ impl CatchUp {
             if age > STILL_MEANT || raw.edited {
                 old.push((heard, raw.text));
             } else {
-                self.desk.keep(heard, raw.text).await?;
+                self.mailbox.keep(heard, raw.text).await?;
                 found.kept += 1;
             }
         }
         found.asked = old.len();
         if !old.is_empty() {
-            self.desk.ask_about(channel, old).await?;
+            self.mailbox.ask_about(channel, old).await?;
         }
         if let Some(up_to) = up_to {
-            self.desk.compared(channel, up_to).await?;
+            self.mailbox.compared(channel, up_to).await?;
         }
         Ok(found)
     }

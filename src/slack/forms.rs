@@ -13,13 +13,13 @@ use super::gate::{self, Ignored, Own};
 use super::text::{self, instant};
 use super::whisper;
 use super::wire::{Interaction, Slash};
-use crate::desk::{Attached, Gesture, Heard, ReplyUrl};
 use crate::domain::card::{Press, TaskRef};
 use crate::domain::command::{Assignee, Create, is_create_alone};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, Source, TaskKey};
+use crate::mailbox::{Attached, Gesture, Heard, ReplyUrl};
 
 /// The names of the shortcuts in `deploy/slack-manifest.yaml`.
 const NEW_TASK: &str = "new_task";

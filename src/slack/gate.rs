@@ -7,10 +7,10 @@ use super::ChannelCommands;
 use super::attached;
 use super::text::{self, is_invisible};
 use super::wire::{Action, Callback, Event, Interaction};
-use crate::desk::{Attached, Gesture, Heard};
 use crate::domain::card::{Picks, Press};
 use crate::domain::command::{self, Command, ParseError};
 use crate::domain::rhythm::time_of_day;
+use crate::mailbox::{Attached, Gesture, Heard};
 
 /// Our identity, from `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +135,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let press = pressed_with(action)?;
     let message = &interaction.message;
-    // The Home tab has no channel: the desk finds the place for the answer.
+    // The Home tab has no channel: the mailbox finds the place for the answer.
     let at_home = interaction.container.kind.as_deref() == Some("view");
     // A choice in a form has no effect until the form is submitted.
     let in_form = interaction
@@ -167,7 +167,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     let acted = action.action_ts.as_deref().and_then(text::instant);
     let root = message.thread_ts.as_ref();
     Ok(Heard {
-        // A double click has two triggers; the desk finds the second one already done.
+        // A double click has two triggers; the mailbox finds the second one already done.
         keys: vec![format!("trigger:{trigger}")],
         user: user.clone(),
         channel: channel.clone(),
@@ -358,7 +358,7 @@ mod tests {
                 ts: "1763800000.123459".into(),
                 said_at: chrono::DateTime::from_timestamp_micros(1_763_800_000_123_459).unwrap(),
                 thread: None,
-                gesture: crate::desk::Gesture::Said,
+                gesture: crate::mailbox::Gesture::Said,
                 attached: Attached::default(),
             }
         );

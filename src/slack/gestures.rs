@@ -1,13 +1,13 @@
 //! Events that make a request and are no message (contract slack 2.1): reactions, and the Home tab. Pure.
 //!
 //! The socket calls this as it calls `gate` for messages; the results go the same way. Only the store can tell whether
-//! a reaction is on a card of ours: the desk looks that up before anything is stored.
+//! a reaction is on a card of ours: the mailbox looks that up before anything is stored.
 
 use super::gate::{Ignored, Own};
 use super::text;
 use super::wire::Callback;
-use crate::desk::{Attached, Gesture, Heard};
 use crate::domain::sign;
+use crate::mailbox::{Attached, Gesture, Heard};
 
 /// A reaction that may be on a card of ours, added or removed.
 pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {

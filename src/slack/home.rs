@@ -16,10 +16,10 @@ use super::listen::{Members, member_of};
 use super::web::{Web, WebError, count_refusal, is_about_blocks, unclear};
 use super::wire::Published;
 use super::{SlackError, Timings, millis};
-use crate::desk::{Desk, HomeTab, StoreTrouble};
 use crate::domain::card::Part;
 use crate::domain::reply;
 use crate::domain::set_aside::Work;
+use crate::mailbox::{HomeTab, Mailbox, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const PUBLISH: &str = "views.publish";
@@ -50,7 +50,7 @@ impl Web {
 
 /// Publishes until told to stop. The rest is published after the next start.
 pub async fn run(
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
     team: String,
@@ -63,7 +63,7 @@ pub async fn run(
         members,
         team,
         timings,
-        desk,
+        mailbox,
         failing: HashMap::new(),
         refused: HashSet::new(),
     };
@@ -79,7 +79,7 @@ pub async fn run(
             look_at = None;
         }
         let homes = match publisher.bring_suspects(&shutdown).await {
-            Ok(true) => publisher.desk.homes(all).await,
+            Ok(true) => publisher.mailbox.homes(all).await,
             Ok(false) => return Ok(()),
             Err(trouble) => Err(trouble),
         };
@@ -110,7 +110,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            () = publisher.desk.something_at_home() => {
+            () = publisher.mailbox.signals().homes.notified() => {
                 // An opened tab is published at once; other changes are collected for a moment.
                 look_at.get_or_insert(Instant::now() + publisher.timings.home_within);
             }
@@ -120,7 +120,7 @@ pub async fn run(
 }
 
 struct Publisher {
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
     team: String,
@@ -149,16 +149,20 @@ impl Publisher {
 
     /// Publishes suspect tabs, which may have ended the process, one by one; `false` if told to stop.
     async fn bring_suspects(&mut self, shutdown: &CancellationToken) -> Result<bool, StoreTrouble> {
-        for user in self.desk.suspect_homes() {
-            let begun = self.desk.begin(&Work::Home(user.clone())).await?;
-            if let Some(home) = self.desk.home(&user).await? {
+        for user in self.mailbox.suspect_homes() {
+            let begun = self
+                .mailbox
+                .attempts()
+                .begin(&Work::Home(user.clone()))
+                .await?;
+            if let Some(home) = self.mailbox.home(&user).await? {
                 let brings = self.bring(home);
                 if shutdown.run_until_cancelled(brings).await.is_none() {
                     return Ok(false);
                 }
             }
             let done = !self.failing.contains_key(&user);
-            self.desk.is_over(begun, done).await;
+            self.mailbox.attempts().is_over(begun, done).await;
         }
         Ok(true)
     }
@@ -215,7 +219,7 @@ impl Publisher {
         }
         // They may have left since they opened it.
         let member = member_of(&self.web, &self.members, &home.user).await?;
-        let home = self.desk.home_for(home, &member, &self.team);
+        let home = self.mailbox.home_for(home, &member, &self.team);
         let blocks = layout_within(&home.parts, BLOCKS_MAX);
         let digest = digest(&blocks);
         if is_shown(&home, &digest) {
@@ -244,7 +248,7 @@ impl Publisher {
             Err(error) => return Err(error.into()),
         };
         let recorded = self
-            .desk
+            .mailbox
             .home_published(&home.user, home.version, digest, hash);
         Ok(recorded.await?)
     }

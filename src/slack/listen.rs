@@ -1,27 +1,26 @@
-//! Processes received messages: each stored message → its author → the desk.
+//! Processes received messages: each stored message → its author → the mailbox.
 //!
 //! Each person's messages are processed one at a time, in order; people do not wait for each other. A message stays
-//! stored until the desk has processed it, so any failure is retried, after a restart too.
+//! stored until the mailbox has processed it, so any failure is retried, after a restart too.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::restored::{Looks, Shown};
+use super::restored::Looks;
 use super::standing::{hidden, member};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, panicked, wait_after};
 use crate::bounds::Bound;
-use crate::desk::{Begun, Desk, Gesture, StoreTrouble, Waiting};
 use crate::domain::form::Filled;
 use crate::domain::mention::{self, QUIET_AT};
 use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
+use crate::mailbox::{Begun, Gesture, Inbound, Mailbox, StoreTrouble, Waiting};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// How many people's messages are processed at once; the others wait.
@@ -32,46 +31,6 @@ const MENTIONS_MAX: usize = 10;
 const MEMBERS_MAX: usize = 10_000;
 /// The minimum time between two log lines about one person's uncertain account.
 const SAY_DOUBTS_EVERY: Duration = Duration::from_secs(3_600);
-
-/// The part of the desk that processes messages; [`Desk`] documents the guarantees of each method.
-#[async_trait]
-pub trait Actor: Shown + 'static {
-    /// The next waiting message of up to `at_most` people.
-    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
-    async fn something_heard(&self);
-    async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble>;
-    /// Slack ids of the people known to the desk, which needs their ids in texts.
-    async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble>;
-    async fn until_the_store_is_well(&self);
-    /// Begins an attempt at a message.
-    async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble>;
-    async fn is_over(&self, begun: Begun, done: bool);
-}
-
-#[async_trait]
-impl Actor for Desk {
-    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
-        Desk::waiting(self, at_most).await
-    }
-    async fn something_heard(&self) {
-        Desk::something_heard(self).await;
-    }
-    async fn act(&self, next: &Waiting, member: &Member, team: &str) -> Result<(), StoreTrouble> {
-        Desk::act(self, next, member, team).await
-    }
-    async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
-        Desk::known_in_slack(self).await
-    }
-    async fn until_the_store_is_well(&self) {
-        Desk::until_the_store_is_well(self).await;
-    }
-    async fn begin(&self, message: i64) -> Result<Begun, StoreTrouble> {
-        Desk::begin(self, &Work::Message(message)).await
-    }
-    async fn is_over(&self, begun: Begun, done: bool) {
-        Desk::is_over(self, begun, done).await;
-    }
-}
 
 /// A cache of people's accounts from `users.info`. Entries older than `keep_for` are never used.
 pub struct Members {
@@ -171,7 +130,8 @@ impl Members {
 /// # Errors
 /// A panic while a message was processed.
 pub async fn run(
-    actor: Arc<dyn Actor>,
+    inbound: Arc<dyn Inbound>,
+    mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
     team: String,
@@ -179,7 +139,8 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let ear = Arc::new(Ear {
-        actor,
+        inbound,
+        mailbox,
         web,
         members,
         team,
@@ -198,7 +159,7 @@ pub async fn run(
         };
         let waiting = match at_most {
             0 => Ok(Vec::new()),
-            at_most => ear.actor.waiting(at_most).await,
+            at_most => ear.inbound.waiting(at_most).await,
         };
         match waiting {
             Ok(waiting) => {
@@ -236,7 +197,7 @@ pub async fn run(
             Some(acted) = acting.join_next() => {
                 busy.remove(&acted.map_err(|error| panicked("listen", error))?);
             }
-            () = ear.actor.something_heard() => {}
+            () = ear.inbound.something_heard() => {}
         }
     }
     while let Some(acted) = acting.join_next().await {
@@ -253,7 +214,8 @@ enum NotActedOn {
 }
 
 struct Ear {
-    actor: Arc<dyn Actor>,
+    inbound: Arc<dyn Inbound>,
+    mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
     team: String,
@@ -262,14 +224,15 @@ struct Ear {
 }
 
 impl Ear {
-    /// Has the desk process one message, with as many attempts as it takes; returns its author's id.
+    /// Has the mailbox process one message, with as many attempts as it takes; returns its author's id.
     async fn act(self: Arc<Self>, mut next: Waiting, shutdown: CancellationToken) -> String {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);
         loop {
+            let work = Work::Message(next.id);
             let tried = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return next.heard.user,
-                begun = self.actor.begin(next.id) => match begun {
+                begun = self.mailbox.attempts().begin(&work) => match begun {
                     Ok(begun) => self.try_once(&mut next, begun, &shutdown).await,
                     Err(trouble) => Some(Err(NotActedOn::Store(trouble))),
                 },
@@ -287,13 +250,14 @@ impl Ear {
                     );
                     // The store itself signals when it accepts writes again.
                     if self
-                        .actor
+                        .mailbox
+                        .attempts()
                         .until_the_store_is_well()
                         .now_or_never()
                         .is_none()
                     {
                         backoff.reset();
-                        let well = self.actor.until_the_store_is_well();
+                        let well = self.mailbox.attempts().until_the_store_is_well();
                         if shutdown.run_until_cancelled(well).await.is_none() {
                             return next.heard.user;
                         }
@@ -332,25 +296,25 @@ impl Ear {
                 for piece in &mut next.heard.attached.pieces {
                     self.name_quietly(piece).await;
                 }
-                let looks = (self.looks).look(&self.web, self.actor.as_ref(), &self.timings, next);
+                let looks = (self.looks).look(&self.web, &self.mailbox, &self.timings, next);
                 shutdown.run_until_cancelled(looks).await?;
-                let acted = self.actor.act(next, &member, &self.team).await;
+                let acted = self.inbound.act(next, &member, &self.team).await;
                 acted.map_err(NotActedOn::Store)
             }
             Err(error) => Err(NotActedOn::Unknown(error)),
         };
-        self.actor.is_over(begun, acted.is_ok()).await;
+        self.mailbox.attempts().is_over(begun, acted.is_ok()).await;
         Some(acted)
     }
 
-    /// The display names of mentioned people whom the desk does not have. A name that is not available now is left out:
+    /// The display names of mentioned people whom the mailbox does not have. A name that is not available now is left out:
     /// nothing waits for it.
     async fn names(&self, text: &str) -> Vec<(String, String)> {
         let ids = mention::mentioned(text);
         if ids.is_empty() {
             return Vec::new();
         }
-        let known = self.actor.known_in_slack().await.unwrap_or_default();
+        let known = self.mailbox.known_in_slack().await.unwrap_or_default();
         let strangers = ids
             .into_iter()
             .filter(|id| !known.iter().any(|one| one == id));

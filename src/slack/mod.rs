@@ -1,6 +1,6 @@
 //! Slack, a surface: messages to Ivan → commands, Ivan's answers → messages.
 //!
-//! In: `socket` holds the Socket Mode link, `gate` selects the messages for us, the desk stores them, and only then are
+//! In: `socket` holds the Socket Mode link, `gate` selects the messages for us, the mailbox stores them, and only then are
 //! they acknowledged; `listen` has stored messages processed. Reactions and the Home tab come the same way, through
 //! `gestures`. Out: `post` posts and updates messages, `react` places reactions, `home` publishes Home tabs. `wire`,
 //! `text` and `blocks` translate, `standing` reads a person's account status, `web` calls the Web API.
@@ -41,8 +41,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
 use crate::clock::Clock;
-use crate::desk::{self, Desk, Listens, SlackHealth, ThreadReplies};
 use crate::domain::form::Filled;
+use crate::domain::reply::SlackHealth;
+use crate::mailbox::{
+    Gesture, Heard, Kept, Listens, Mailbox, StoreTrouble, ThreadReplies, conversation_of,
+};
 use crate::runtime::{
     Backoff, CancellationToken, EndReason, Supervisor, TaskEnded, panic_text, slept,
 };
@@ -231,7 +234,7 @@ pub enum SlackError {
 /// A second daemon with the same app token, an invalid `api_url`, or a panic in one of the tasks.
 pub async fn run(
     settings: SlackSettings,
-    desk: Desk,
+    mailbox: Mailbox,
     clock: Clock,
     shutdown: CancellationToken,
     settled: CancellationToken,
@@ -247,14 +250,14 @@ pub async fn run(
     if let Some(proxy) = web.way.by(&settings.api_url) {
         tracing::info!(proxy, "Slack is reached through the proxy {proxy}");
     }
-    slack_is(&desk, SlackHealth::Connecting);
-    let Some(own) = introduce(&web, &desk, &timings, shutdown.clone()).await else {
+    slack_is(&mailbox, SlackHealth::Connecting);
+    let Some(own) = introduce(&web, &mailbox, &timings, shutdown.clone()).await else {
         return Ok(());
     };
     tracing::info!(team = own.team, user = own.user, "Slack knows us");
 
     let members = Arc::new(Members::new(timings.member_for));
-    let heard_before = match desk.dms().await {
+    let heard_before = match mailbox.dms().await {
         Ok(dms) => dms
             .into_iter()
             .filter_map(|(channel, last)| Some((channel, last?)))
@@ -268,9 +271,9 @@ pub async fn run(
     let outage = Arc::new(Outage::new(settings.catch_up_after, heard_before));
     let compare = Arc::new(Compare::new(&timings));
     let (unkept, to_be_told) = mpsc::channel(trouble::UNKEPT_MAX);
-    let intake = Arc::new(DeskIntake {
+    let intake = Arc::new(MailboxIntake {
         unkept,
-        desk: desk.clone(),
+        mailbox: mailbox.clone(),
         own: own.clone(),
         channel_commands: settings.channel_commands,
         thread_replies: settings.thread_replies,
@@ -279,7 +282,7 @@ pub async fn run(
         compare: Arc::clone(&compare),
         clock: clock.clone(),
         opener: Arc::new(Opener {
-            desk: desk.clone(),
+            mailbox: mailbox.clone(),
             web: web.clone(),
             members: Arc::clone(&members),
             team: own.team.clone(),
@@ -299,7 +302,7 @@ pub async fn run(
             CatchUp {
                 outage: Arc::clone(&outage),
                 compare,
-                desk: desk.clone(),
+                mailbox: mailbox.clone(),
                 web: web.clone(),
                 own: own.clone(),
                 clock: clock.clone(),
@@ -313,7 +316,7 @@ pub async fn run(
         "trouble",
         trouble::run(
             trouble::Trouble {
-                health: desk.store_health(),
+                health: mailbox.attempts().store_health(),
                 web: web.clone(),
                 operators: settings.operators,
                 outage,
@@ -327,7 +330,7 @@ pub async fn run(
     tasks.start(
         "rhythm",
         rhythm::run(
-            desk.clone(),
+            mailbox.clone(),
             web.clone(),
             Arc::clone(&members),
             own.team.clone(),
@@ -339,7 +342,7 @@ pub async fn run(
     tasks.start(
         "zones",
         rhythm::learn_zones(
-            desk.clone(),
+            mailbox.clone(),
             web.clone(),
             Arc::clone(&timings),
             shutdown.clone(),
@@ -347,7 +350,8 @@ pub async fn run(
     );
     let stop_posting = CancellationToken::new();
     let listening = listen::run(
-        Arc::new(desk.clone()),
+        Arc::new(mailbox.clone()),
+        mailbox.clone(),
         web.clone(),
         Arc::clone(&members),
         own.team.clone(),
@@ -361,7 +365,7 @@ pub async fn run(
     tasks.start(
         "home",
         home::run(
-            desk.clone(),
+            mailbox.clone(),
             web.clone(),
             Arc::clone(&members),
             own.team.clone(),
@@ -372,7 +376,7 @@ pub async fn run(
     tasks.start(
         "scopes",
         scopes::run(
-            desk.clone(),
+            mailbox.clone(),
             web.clone(),
             Listens {
                 mentions: settings.channel_commands != ChannelCommands::Off,
@@ -385,7 +389,7 @@ pub async fn run(
     tasks.start(
         "react",
         react::run(
-            desk.clone(),
+            mailbox.clone(),
             web.clone(),
             Arc::clone(&timings),
             stop_posting.clone(),
@@ -393,11 +397,18 @@ pub async fn run(
     );
     tasks.start(
         "post",
-        post::run(Arc::new(desk.clone()), web, clock, timings, stop_posting),
+        post::run(
+            Arc::new(mailbox.clone()),
+            mailbox.attempts().clone(),
+            web,
+            clock,
+            timings,
+            stop_posting,
+        ),
     );
     let ended = tasks.watch().await.map_err(SlackError::from);
     slack_is(
-        &desk,
+        &mailbox,
         match &ended {
             Ok(()) => SlackHealth::Connecting,
             Err(error) => SlackHealth::Trouble(error.to_string()),
@@ -424,16 +435,16 @@ async fn then_posting_stops(
 }
 
 /// Reports the state of Slack to people and as a metric.
-fn slack_is(desk: &Desk, health: SlackHealth) {
+fn slack_is(mailbox: &Mailbox, health: SlackHealth) {
     let connected = health == SlackHealth::Connected;
     metrics::gauge!("ivan_slack_connected").set(f64::from(u8::from(connected)));
-    desk.slack_is(health);
+    mailbox.slack_is(health);
 }
 
 /// Asks Slack for our identity until it answers; `None` if the daemon is told to stop before.
 async fn introduce(
     web: &Web,
-    desk: &Desk,
+    mailbox: &Mailbox,
     timings: &Timings,
     shutdown: CancellationToken,
 ) -> Option<Own> {
@@ -444,7 +455,7 @@ async fn introduce(
             Err(error) => error,
         };
         let wait = wait_after(&error, &mut backoff, timings);
-        slack_is(desk, SlackHealth::Trouble(error.to_string()));
+        slack_is(mailbox, SlackHealth::Trouble(error.to_string()));
         let wait_ms = millis(wait);
         match &error {
             // Nothing will change until a person repairs it.
@@ -480,9 +491,9 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The socket's connection to the desk.
-struct DeskIntake {
-    desk: Desk,
+/// The socket's connection to the mailbox.
+struct MailboxIntake {
+    mailbox: Mailbox,
     unkept: mpsc::Sender<trouble::Unkept>,
     own: Own,
     channel_commands: ChannelCommands,
@@ -495,8 +506,8 @@ struct DeskIntake {
 }
 
 #[async_trait::async_trait]
-impl socket::Intake for DeskIntake {
-    fn judge(&self, callback: &wire::Callback) -> Result<crate::desk::Heard, gate::Ignored> {
+impl socket::Intake for MailboxIntake {
+    fn judge(&self, callback: &wire::Callback) -> Result<Heard, gate::Ignored> {
         let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
@@ -516,7 +527,7 @@ impl socket::Intake for DeskIntake {
         };
         if let Ok(heard) = &judged
             && heard.direct
-            && heard.gesture == desk::Gesture::Said
+            && heard.gesture == Gesture::Said
         {
             let now = tokio::time::Instant::now();
             self.compare.heard(&heard.channel, heard.said_at, now);
@@ -524,7 +535,7 @@ impl socket::Intake for DeskIntake {
         judged
     }
 
-    fn missed(&self, heard: &crate::desk::Heard) {
+    fn missed(&self, heard: &Heard) {
         if heard.direct && heard.channel.starts_with('D') {
             let now = tokio::time::Instant::now();
             self.compare.missed(&heard.channel, now);
@@ -535,15 +546,11 @@ impl socket::Intake for DeskIntake {
         self.outage.events_are_left_out();
     }
 
-    async fn keep(
-        &self,
-        heard: crate::desk::Heard,
-        raw: String,
-    ) -> Result<crate::desk::Kept, crate::desk::StoreTrouble> {
+    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         // For an unacknowledged command or button Slack itself shows an error to the person.
-        let is_said = heard.gesture == desk::Gesture::Said;
-        let conversation = desk::conversation_of(&heard);
-        let kept = self.desk.keep(heard, raw).await;
+        let is_said = heard.gesture == Gesture::Said;
+        let conversation = conversation_of(&heard);
+        let kept = self.mailbox.keep(heard, raw).await;
         if kept.is_err() && is_said {
             // If the queue is full no notice is sent: Slack delivers the message again.
             let _ = self.unkept.try_send(trouble::Unkept {
@@ -561,13 +568,13 @@ impl socket::Intake for DeskIntake {
     ) -> Result<forms::Asked, gate::Ignored> {
         let speaks = self.channel_commands != ChannelCommands::Off;
         let name_of = |id: &str| self.members.name_of(id);
-        let faults = |filled: &Filled| self.desk.faults(filled);
+        let faults = |filled: &Filled| self.mailbox.faults(filled);
         let now = self.clock.now();
         forms::understand(kind, payload, &self.own, name_of, faults, speaks, now)
     }
 
     fn open(&self, opening: forms::Opening) {
-        let under_way = self.desk.under_way();
+        let under_way = self.mailbox.under_way();
         let opens = Arc::clone(&self.opener).open(opening);
         tokio::spawn(async move {
             opens.await;
@@ -582,11 +589,11 @@ impl socket::Intake for DeskIntake {
         self.compare.doubts(now);
         // Without a link no changes of people are reported.
         self.members.forget(None);
-        slack_is(&self.desk, health);
+        slack_is(&self.mailbox, health);
     }
 
     async fn others_are(&self, others: u32, sure: bool) {
-        if let Err(trouble) = self.desk.app_is_shared(others, sure).await {
+        if let Err(trouble) = self.mailbox.app_is_shared(others, sure).await {
             tracing::warn!("operators were not told of another daemon: {trouble}");
         }
     }

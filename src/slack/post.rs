@@ -1,6 +1,6 @@
 //! Posts and updates Ivan's messages in Slack, each message once (contract slack 3.4).
 //!
-//! Messages of one conversation go out in order; conversations do not wait for each other. The desk stores the result
+//! Messages of one conversation go out in order; conversations do not wait for each other. The mailbox stores the result
 //! of each post, so every attempt starts from committed state. A post that was begun and never recorded is looked up,
 //! by the `uid` in its metadata, before it is sent again.
 
@@ -9,7 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use tokio::task::JoinSet;
@@ -22,8 +21,8 @@ use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_bloc
 use super::{SlackError, Timings, millis, panicked, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::{Begun, Conversation, Desk, Outgoing, StoreTrouble, Whisper};
 use crate::domain::set_aside::Work as Begins;
+use crate::mailbox::{Attempts, Conversation, Fate, Outbound, Outgoing, StoreTrouble, Whisper};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// How many conversations are posted to at once; the others wait.
@@ -31,141 +30,42 @@ const CONVERSATIONS_AT_ONCE: usize = 32;
 /// How many failed messages are remembered before the idle ones are dropped.
 const BACKOFFS_MAX: usize = 1_000;
 
-/// The part of the desk that provides messages to post; [`Desk`] documents the guarantees of each method.
-#[async_trait]
-pub trait Tray: Send + Sync + 'static {
-    /// The next message of up to `at_most` conversations with something to post.
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
-    async fn something_to_post(&self);
-    async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble>;
-    async fn found_post(
-        &self,
-        id: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble>;
-    async fn posted(
-        &self,
-        id: i64,
-        version: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble>;
-    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble>;
-    async fn until_the_store_is_well(&self);
-    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble>;
-    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble>;
-    async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble>;
-    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble>;
-    /// Begins an attempt at a message.
-    async fn begin(&self, id: i64) -> Result<Begun, StoreTrouble>;
-    async fn is_over(&self, begun: Begun, done: bool);
-}
-
-#[async_trait]
-impl Tray for Desk {
-    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
-        Desk::outgoing(self, at_most).await
-    }
-    async fn something_to_post(&self) {
-        Desk::something_to_post(self).await;
-    }
-    async fn posting(&self, id: i64, version: i64) -> Result<(), StoreTrouble> {
-        Desk::posting(self, id, version).await
-    }
-    async fn found_post(
-        &self,
-        id: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble> {
-        Desk::found_post(self, id, ts, shown_at).await
-    }
-    async fn posted(
-        &self,
-        id: i64,
-        version: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble> {
-        Desk::posted(self, id, version, ts, shown_at).await
-    }
-    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::not_posted(self, id).await
-    }
-    async fn unpostable(&self, id: i64, code: &str, why: &str) -> Result<(), StoreTrouble> {
-        Desk::unpostable(self, id, code, why).await
-    }
-    async fn until_the_store_is_well(&self) {
-        Desk::until_the_store_is_well(self).await;
-    }
-    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::whispering(self, id).await
-    }
-    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::say_in_dm(self, id).await
-    }
-    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::without_thread(self, id).await
-    }
-    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble> {
-        Desk::say_to_its_asker(self, id).await
-    }
-    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble> {
-        Desk::say_anew(self, id).await
-    }
-    async fn stays(&self, id: i64, version: i64, why: &str) -> Result<(), StoreTrouble> {
-        Desk::stays(self, id, version, why).await
-    }
-    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
-        Desk::stands_in(self, id, channel).await
-    }
-    async fn begin(&self, id: i64) -> Result<Begun, StoreTrouble> {
-        Desk::begin(self, &Begins::Post(id)).await
-    }
-    async fn is_over(&self, begun: Begun, done: bool) {
-        Desk::is_over(self, begun, done).await;
-    }
-}
-
 /// Posts until told to stop; then the remaining messages still go out, if Slack accepts them at once.
 ///
 /// # Errors
 /// A panic while a message was posted.
 pub async fn run(
-    tray: Arc<dyn Tray>,
+    outbound: Arc<dyn Outbound>,
+    attempts: Attempts,
     web: Web,
     clock: Clock,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let pen = Arc::new(Pen {
-        tray,
+        outbound,
+        attempts,
         web,
         started_at: clock.now(),
         clock,
         limiter: RateLimiter::new(timings.post_every, timings.post_burst),
         timings,
     });
-    let mut tray_backoff = pen.backoff();
+    let mut store_backoff = pen.backoff();
     let mut work = Work::default();
     let mut finish_by: Option<Instant> = None;
     loop {
         let outgoing = match work.wants() {
             0 => Ok(Vec::new()),
-            at_most => pen.tray.outgoing(at_most).await,
+            at_most => pen.outbound.outgoing(at_most).await,
         };
         match outgoing {
             Ok(outgoing) => {
-                tray_backoff.reset();
+                store_backoff.reset();
                 work.begin(&pen, outgoing, &shutdown);
             }
             Err(trouble) => {
-                let wait = tray_backoff.next();
+                let wait = store_backoff.next();
                 tracing::error!(
                     wait_ms = millis(wait),
                     "what is to be posted cannot be read: {trouble}"
@@ -190,7 +90,7 @@ pub async fn run(
                 finish_by = Some(Instant::now() + pen.timings.finish_limit);
             }
             Some(ended) = work.running.join_next_with_id() => work.end(ended)?,
-            () = pen.tray.something_to_post() => {}
+            () = pen.outbound.something_to_post() => {}
         }
     }
     Ok(())
@@ -324,7 +224,8 @@ impl Looked {
 }
 
 struct Pen {
-    tray: Arc<dyn Tray>,
+    outbound: Arc<dyn Outbound>,
+    attempts: Attempts,
     web: Web,
     clock: Clock,
     /// The start of this process. Another process sent earlier posts, and may have sent them until it died.
@@ -354,10 +255,10 @@ impl Pen {
         backoff: Duration,
         shutdown: CancellationToken,
     ) -> (Outgoing, After) {
-        let brought = match self.tray.begin(message.id).await {
+        let brought = match self.attempts.begin(&Begins::Post(message.id)).await {
             Ok(begun) => {
                 let brought = self.bring(&message).await;
-                self.tray.is_over(begun, brought.is_ok()).await;
+                self.attempts.is_over(begun, brought.is_ok()).await;
                 brought
             }
             Err(trouble) => Err(trouble.into()),
@@ -385,9 +286,9 @@ impl Pen {
         );
         let again = async {
             // The store itself signals when it accepts writes again.
-            let well = self.tray.until_the_store_is_well();
+            let well = self.attempts.until_the_store_is_well();
             if matches!(failed, Failed::Store(_)) && well.now_or_never().is_none() {
-                self.tray.until_the_store_is_well().await;
+                self.attempts.until_the_store_is_well().await;
                 return;
             }
             tokio::time::sleep(wait).await;
@@ -415,19 +316,18 @@ impl Pen {
                     && message.conversation.thread.is_some()
                     && is_one_persons(&message.conversation.channel) =>
             {
-                Ok(self.tray.without_thread(message.id).await?)
+                self.record(message, Fate::WithoutThread).await
             }
             // If the channel refuses it, the person who asked there gets it in a DM (P7).
             Err(Failed::Web(error @ WebError::Refused { .. }))
-                if !is_one_persons(&message.conversation.channel)
-                    && self.tray.say_to_its_asker(message.id).await? =>
+                if message.has_asker && !is_one_persons(&message.conversation.channel) =>
             {
                 tracing::info!(
                     message_id = message.id,
                     "message {} goes to the DM of whom it is for: {error}",
                     message.id
                 );
-                Ok(())
+                self.record(message, Fate::ToDm).await
             }
             Err(Failed::Web(error @ WebError::Refused { .. })) => {
                 self.give_up(message, &error).await
@@ -447,7 +347,8 @@ impl Pen {
             message.conversation.channel
         );
         count_refusal(code, "given_up");
-        Ok(self.tray.unpostable(message.id, code, &why).await?)
+        let code = code.to_owned();
+        self.record(message, Fate::Dropped { code, why }).await
     }
 
     /// A simpler form of a message after Slack has refused its content: its text alone, or the beginning of a text that
@@ -494,7 +395,7 @@ impl Pen {
         let (mut text, mut blocks) = (Cow::from(text), blocks);
         let (sent_at, answered) = loop {
             // Slack may count the use in any case.
-            self.tray.whispering(message.id).await?;
+            self.outbound.about_to_send(message).await?;
             let has_blocks = !blocks.is_empty();
             let said = whisper::Said::new(&text, blocks, whisper.public, whisper.replaces);
             // Slack returns no time for it. Text typed after this moment may refer to it.
@@ -511,7 +412,7 @@ impl Pen {
         };
         match answered {
             // It has no `ts`; the stored substitute is no id of Slack's.
-            Ok(()) => self.record(message, &message.uid, Some(sent_at)).await,
+            Ok(()) => self.posted(message, &message.uid, Some(sent_at)).await,
             Err(error) if whisper::is_over(&error) => {
                 self.cannot_whisper(message, &error.to_string()).await
             }
@@ -523,14 +424,14 @@ impl Pen {
     /// answer goes to the DM.
     async fn cannot_whisper(&self, message: &Outgoing, why: &str) -> Result<(), Failed> {
         if message.redraw {
-            return Ok(self.tray.stays(message.id, message.version, why).await?);
+            return self.stays(message, why.to_owned()).await;
         }
         tracing::info!(
             message_id = message.id,
             "message {} goes to the DM, for only its person was to see it, and {why}",
             message.id
         );
-        Ok(self.tray.say_in_dm(message.id).await?)
+        self.record(message, Fate::ToDm).await
     }
 
     async fn post(&self, message: &Outgoing, text: &str) -> Result<(), Failed> {
@@ -550,16 +451,17 @@ impl Pen {
             );
             // An older text or card may have gone out. Its content counts since then.
             if seen.text.as_deref() != Some(text) {
-                if let (None, Some(shown_at)) = (&seen.edited_ts, instant(&seen.ts)) {
-                    self.tray.found_post(message.id, &seen.ts, shown_at).await?;
+                if let (None, Some(at)) = (&seen.edited_ts, instant(&seen.ts)) {
+                    let ts = seen.ts.clone();
+                    self.record(message, Fate::Found { ts, at }).await?;
                 }
                 return self.update(message, &seen.ts, text).await;
             }
             let since = seen.edited_ts.as_deref().unwrap_or(&seen.ts);
-            return self.record(message, &seen.ts, instant(since)).await;
+            return self.posted(message, &seen.ts, instant(since)).await;
         }
         self.turn(POST, channel).await;
-        self.tray.posting(message.id, message.version).await?;
+        self.outbound.about_to_send(message).await?;
         let post = async |text: &str, blocks| {
             let thread = thread.as_deref();
             self.web
@@ -578,14 +480,15 @@ impl Pen {
         match sent {
             Ok(seen) => {
                 // A post addressed to a person is in their DM, and can be changed only there.
-                if let Some(stands_in) = seen.channel.as_ref().filter(|called| *called != channel) {
-                    self.tray.stands_in(message.id, stands_in).await?;
+                if let Some(stands_in) = seen.channel.filter(|called| called != channel) {
+                    let fate = Fate::StandsIn { channel: stands_in };
+                    self.record(message, fate).await?;
                 }
-                self.record(message, &seen.ts, instant(&seen.ts)).await
+                self.posted(message, &seen.ts, instant(&seen.ts)).await
             }
             Err(error) => {
                 if is_certainly_not_posted(&error) {
-                    self.tray.not_posted(message.id).await?;
+                    self.record(message, Fate::NotPosted).await?;
                 }
                 Err(error.into())
             }
@@ -599,7 +502,10 @@ impl Pen {
         let user = &message.conversation.channel;
         match self.web.open_dm(user).await {
             Ok(dm) => {
-                self.tray.stands_in(message.id, &dm).await?;
+                let fate = Fate::StandsIn {
+                    channel: dm.clone(),
+                };
+                self.record(message, fate).await?;
                 let mut message = message.clone();
                 message.conversation.channel = dm;
                 Ok(Some(message))
@@ -682,36 +588,46 @@ impl Pen {
         };
         let edited = seen.edited_ts.as_deref().and_then(instant);
         let since = edited.map_or(sent_at, |edited| edited_at(edited, sent_at));
-        self.record(message, ts, Some(since)).await
+        self.posted(message, ts, Some(since)).await
     }
 
     /// Handles a message that Slack no longer changes: it was deleted, or is too old. A card that was only to be
     /// redrawn stays as it is; a press on it still works. Awaited words are posted again (P7).
     async fn cannot_change(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
         if message.redraw {
-            let why = error.to_string();
-            return Ok(self.tray.stays(message.id, message.version, &why).await?);
+            return self.stays(message, error.to_string()).await;
         }
         tracing::info!(
             message_id = message.id,
             "message {} is said anew, for it cannot be changed: {error}",
             message.id
         );
-        Ok(self.tray.say_anew(message.id).await?)
+        self.record(message, Fate::Replaced).await
     }
 
     /// Records that people see it under `ts`, since `since` by Slack's clock, or since now if Slack returns no time.
-    async fn record(
+    async fn posted(
         &self,
         message: &Outgoing,
         ts: &str,
         since: Option<DateTime<Utc>>,
     ) -> Result<(), Failed> {
-        let shown_at = since.unwrap_or_else(|| self.clock.now());
-        self.tray
-            .posted(message.id, message.version, ts, shown_at)
-            .await?;
-        Ok(())
+        let fate = Fate::Posted {
+            version: message.version,
+            ts: ts.to_owned(),
+            at: since.unwrap_or_else(|| self.clock.now()),
+        };
+        self.record(message, fate).await
+    }
+
+    /// A card that was only to be made again stays as it is.
+    async fn stays(&self, message: &Outgoing, why: String) -> Result<(), Failed> {
+        let version = message.version;
+        self.record(message, Fate::Stays { version, why }).await
+    }
+
+    async fn record(&self, message: &Outgoing, fate: Fate) -> Result<(), Failed> {
+        Ok(self.outbound.record(message.id, fate).await?)
     }
 
     /// Waits for the channel's turn. Slack limits each method separately.

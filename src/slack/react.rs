@@ -14,8 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use super::web::{Web, WebError, unclear};
 use super::wire::Reacted;
 use super::{SlackError, Timings, millis, panicked};
-use crate::desk::{Desk, ReactionDue, StoreTrouble};
 use crate::domain::set_aside::Work;
+use crate::mailbox::{Mailbox, ReactionDue, ReactionFate, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 const ADD: &str = "reactions.add";
@@ -59,13 +59,13 @@ fn done(
 /// # Errors
 /// A panic while one was placed.
 pub async fn run(
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
     let hand = Arc::new(Hand {
-        desk,
+        mailbox,
         web,
         limiter: RateLimiter::new(timings.react_every, BURST),
         timings,
@@ -78,7 +78,7 @@ pub async fn run(
     let mut given_up: HashSet<i64> = HashSet::new();
     let mut finish_by: Option<Instant> = None;
     loop {
-        match hand.desk.reactions_due().await {
+        match hand.mailbox.reactions_due().await {
             Ok(due) => {
                 store_backoff.reset();
                 let known: HashSet<i64> = due.iter().map(|one| one.id).collect();
@@ -121,7 +121,7 @@ pub async fn run(
                     None
                 }
                 Some(ended) = running.join_next() => Some(ended),
-                () = hand.desk.something_to_react() => None,
+                () = hand.mailbox.signals().reactions.notified() => None,
             }
         };
         if let Some(ended) = ended {
@@ -138,7 +138,7 @@ pub async fn run(
 }
 
 struct Hand {
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     limiter: RateLimiter,
     timings: Arc<Timings>,
@@ -165,10 +165,13 @@ impl Hand {
         backoff: Duration,
         shutdown: CancellationToken,
     ) -> (i64, bool) {
-        let brought = match self.desk.begin(&Work::Reaction(due.id)).await {
+        let brought = match self.mailbox.attempts().begin(&Work::Reaction(due.id)).await {
             Ok(begun) => {
                 let brought = self.bring(&due).await;
-                self.desk.is_over(begun, brought.is_ok()).await;
+                self.mailbox
+                    .attempts()
+                    .is_over(begun, brought.is_ok())
+                    .await;
                 brought
             }
             Err(trouble) => Err(trouble.into()),
@@ -200,7 +203,7 @@ impl Hand {
     async fn bring(&self, due: &ReactionDue) -> Result<(), Failed> {
         let error = match self.place(due).await {
             Ok(()) => {
-                self.desk.reactions_are(None);
+                self.mailbox.reactions_are(None);
                 return Ok(());
             }
             Err(Failed::Web(error)) if is_for_good(&error) => error,
@@ -224,12 +227,19 @@ impl Hand {
         }
         match &error {
             WebError::Credentials { code, .. } if code == "missing_scope" => {
-                self.desk.cannot_react();
+                self.mailbox.cannot_react();
             }
-            WebError::Credentials { .. } => self.desk.reactions_are(Some(why.clone())),
+            WebError::Credentials { .. } => self.mailbox.reactions_are(Some(why.clone())),
             _ => {}
         }
-        Ok(self.desk.unplaceable(due.id, &why, !is_gone).await?)
+        self.record(
+            due,
+            ReactionFate::Dropped {
+                why,
+                in_words: !is_gone,
+            },
+        )
+        .await
     }
 
     async fn place(&self, due: &ReactionDue) -> Result<(), Failed> {
@@ -237,7 +247,8 @@ impl Hand {
         let mut stands = due.may_stand.clone();
         if let Some(wanted) = &due.wanted {
             if stands.insert(wanted.clone()) {
-                self.desk.placing(due.id, stands.clone()).await?;
+                self.record(due, ReactionFate::MayStand(stands.clone()))
+                    .await?;
             }
             self.limiter.turn(ADD).await;
             self.web.react(channel, ts, wanted).await?;
@@ -249,7 +260,13 @@ impl Hand {
                 stands.remove(earlier);
             }
         }
-        Ok(self.desk.placed(due.id, due.version, stands).await?)
+        let version = due.version;
+        self.record(due, ReactionFate::Placed { version, stands })
+            .await
+    }
+
+    async fn record(&self, due: &ReactionDue, fate: ReactionFate) -> Result<(), Failed> {
+        Ok(self.mailbox.record_reaction(due.id, fate).await?)
     }
 }
 

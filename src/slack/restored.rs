@@ -1,18 +1,17 @@
 //! Reads the author's DM, once after a start, before a command that depends on the messages they were shown.
 //!
 //! A store restored from an older copy lacks the messages posted since. Each post in the DM carries the uid of its
-//! message; `desk/looked_at.rs` compares them. If Slack does not answer, commands are delayed only briefly.
+//! message; `mailbox/shown.rs` compares them. If Slack does not answer, commands are delayed only briefly.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::web::{Web, WebError};
 use super::{Timings, millis, wait_after};
-use crate::desk::{Conversation, Desk, Gesture, Post, StoreTrouble, Waiting};
+use crate::mailbox::{Conversation, Gesture, Mailbox, Waiting};
 use crate::runtime::{Backoff, lock};
 
 /// How long a command waits for Slack to return the messages in its author's DM.
@@ -20,39 +19,6 @@ const LOOK_WITHIN: Duration = Duration::from_secs(15);
 
 /// How many DMs are remembered as read before all are read again.
 const DMS_MAX: usize = 10_000;
-
-/// The store's knowledge of shown messages; [`Desk`] documents the guarantees of each method.
-#[async_trait]
-pub trait Shown: Send + Sync {
-    /// The places where the author of a message may have seen its subject.
-    async fn to_look_at(&self, _next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
-        Ok(Vec::new())
-    }
-    /// Our posts found there; `thread` if it is a thread that the store has only in part.
-    async fn stand_there(
-        &self,
-        _next: &Waiting,
-        _place: &Conversation,
-        _posts: Vec<Post>,
-    ) -> Result<bool, StoreTrouble> {
-        Ok(false)
-    }
-}
-
-#[async_trait]
-impl Shown for Desk {
-    async fn to_look_at(&self, next: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
-        Desk::to_look_at(self, next).await
-    }
-    async fn stand_there(
-        &self,
-        next: &Waiting,
-        place: &Conversation,
-        posts: Vec<Post>,
-    ) -> Result<bool, StoreTrouble> {
-        Desk::stand_there(self, next, place, posts).await
-    }
-}
 
 /// The DMs that were read since the start.
 #[derive(Default)]
@@ -62,8 +28,8 @@ pub struct Looks {
 
 impl Looks {
     /// Reads the places where the author of this message may have seen its subject.
-    pub async fn look(&self, web: &Web, store: &dyn Shown, timings: &Timings, next: &mut Waiting) {
-        let places = match store.to_look_at(next).await {
+    pub async fn look(&self, web: &Web, mailbox: &Mailbox, timings: &Timings, next: &mut Waiting) {
+        let places = match mailbox.to_look_at(next).await {
             Ok(places) => places,
             // The command itself meets the same error, and is processed when that passes.
             Err(_) => return,
@@ -72,7 +38,7 @@ impl Looks {
             if place.thread.is_none() && self.looked_at().contains(&place.channel) {
                 continue;
             }
-            if self.look_at(web, store, timings, next, &place).await {
+            if self.look_at(web, mailbox, timings, next, &place).await {
                 next.heard.gesture = Gesture::InUnknownThread;
             }
         }
@@ -82,7 +48,7 @@ impl Looks {
     async fn look_at(
         &self,
         web: &Web,
-        store: &dyn Shown,
+        mailbox: &Mailbox,
         timings: &Timings,
         next: &Waiting,
         place: &Conversation,
@@ -109,7 +75,7 @@ impl Looks {
             }
             tokio::time::sleep(wait).await;
         };
-        match store.stand_there(next, place, posts).await {
+        match mailbox.stand_there(next, place, posts).await {
             Ok(unknown) => {
                 if place.thread.is_none() {
                     let mut looked_at = self.looked_at();

@@ -1,6 +1,6 @@
 //! Waits until a person is to get an unasked message: a briefing, or notices held in quiet hours.
 //!
-//! The desk decides and stores the message. This module waits, and asks Slack for the person's account: they may have
+//! The mailbox decides and stores the message. This module waits, and asks Slack for the person's account: they may have
 //! left, or have travelled, and then get the briefing at their new time.
 
 use std::collections::HashSet;
@@ -14,9 +14,9 @@ use super::standing::{hidden, member};
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis};
 use crate::clock::Clock;
-use crate::desk::{Desk, Rhythms, StoreTrouble};
 use crate::domain::person::{Member, Standing};
 use crate::domain::set_aside::Work;
+use crate::mailbox::{Mailbox, Rhythms, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
 /// The longest wait, because the machine's clock may be set, or stop while it sleeps.
@@ -27,7 +27,7 @@ const LOOK_SOON: Duration = Duration::from_secs(1);
 /// Sends due messages until told to stop. Those due while no daemon ran are sent at the next start, if it is not too
 /// late.
 pub async fn run(
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     members: Arc<Members>,
     team: String,
@@ -38,7 +38,7 @@ pub async fn run(
     let mut backoff = Backoff::new(timings.retry_first, timings.retry_max);
     let mut asking = Backoff::new(timings.retry_first, timings.retry_max);
     loop {
-        let (left, all_are_known) = match tell_all(&desk, &web, &members, &team).await {
+        let (left, all_are_known) = match tell_all(&mailbox, &web, &members, &team).await {
             Ok(told) => {
                 backoff.reset();
                 told
@@ -70,7 +70,7 @@ pub async fn run(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            () = desk.something_in_rhythms() => {}
+            () = mailbox.signals().rhythms.notified() => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
         }
     }
@@ -79,7 +79,7 @@ pub async fn run(
 /// Looks up the time zones of people who have not written yet, until all are known or told to stop. Their messages are
 /// then in their local time from the start.
 pub async fn learn_zones(
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     timings: Arc<Timings>,
     shutdown: CancellationToken,
@@ -88,7 +88,7 @@ pub async fn learn_zones(
     // A person in UTC counts as unknown, and is looked up once.
     let mut asked_about = HashSet::new();
     loop {
-        let learning = learn_from_slack(&desk, &web, &mut asked_about);
+        let learning = learn_from_slack(&mailbox, &web, &mut asked_about);
         let Some(learned) = shutdown.run_until_cancelled(learning).await else {
             return Ok(());
         };
@@ -108,12 +108,12 @@ pub async fn learn_zones(
 
 /// Looks up the remaining people in Slack, one by one; `false` if it does not return all of them now.
 async fn learn_from_slack(
-    desk: &Desk,
+    mailbox: &Mailbox,
     web: &Web,
     asked_about: &mut HashSet<String>,
 ) -> Result<bool, StoreTrouble> {
     let mut all = true;
-    for (person, id) in desk.without_zone().await? {
+    for (person, id) in mailbox.without_zone().await? {
         if asked_about.contains(&id) {
             continue;
         }
@@ -132,7 +132,7 @@ async fn learn_from_slack(
             continue;
         }
         if let Some(zone) = member.zone {
-            desk.learn_zone(person, zone).await?;
+            mailbox.learn_zone(person, zone).await?;
         }
         asked_about.insert(id);
     }
@@ -152,35 +152,35 @@ fn until_the_next_look(left: &Rhythms, now: DateTime<Utc>) -> Option<Duration> {
 /// Sends all due messages. Returns the people due after that with the next time, and whether Slack returned every
 /// account. People without one are left out, as are those whose briefing is set aside for now.
 async fn tell_all(
-    desk: &Desk,
+    mailbox: &Mailbox,
     web: &Web,
     members: &Members,
     team: &str,
 ) -> Result<(Rhythms, bool), StoreTrouble> {
     let mut unknown = Vec::new();
-    for due in desk.rhythms().await?.due {
+    for due in mailbox.rhythms().await?.due {
         let work = Work::Briefing(due.person.0);
-        if desk.rests(&work) {
+        if mailbox.attempts().rests(&work) {
             unknown.push(due.person);
             continue;
         }
-        let begun = desk.begin(&work).await?;
+        let begun = mailbox.attempts().begin(&work).await?;
         let member = match &due.slack {
             Some(id) => match asked(web, members, id).await {
                 Some(member) => Some((member, team.to_owned())),
                 None => {
                     unknown.push(due.person);
-                    desk.is_over(begun, false).await;
+                    mailbox.attempts().is_over(begun, false).await;
                     continue;
                 }
             },
             None => None,
         };
-        let told = desk.tell_due(due.person, member).await;
-        desk.is_over(begun, told.is_ok()).await;
+        let told = mailbox.tell_due(due.person, member).await;
+        mailbox.attempts().is_over(begun, told.is_ok()).await;
         told?;
     }
-    let mut left = desk.rhythms().await?;
+    let mut left = mailbox.rhythms().await?;
     left.due.retain(|due| !unknown.contains(&due.person));
     Ok((left, unknown.is_empty()))
 }
@@ -208,8 +208,8 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::desk::Due;
     use crate::domain::person::PersonId;
+    use crate::mailbox::Due;
 
     #[test]
     fn whoever_becomes_due_between_two_looks_is_not_forgotten() {

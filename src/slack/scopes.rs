@@ -10,7 +10,7 @@ use hyper::Request;
 
 use super::web::{Web, WebError};
 use super::{SlackError, Timings, millis, wait_after};
-use crate::desk::{Desk, Listens};
+use crate::mailbox::{Listens, Mailbox};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
 const METHOD: &str = "auth.test";
@@ -53,12 +53,12 @@ impl Web {
     }
 }
 
-/// Updates the desk until told to stop. While a scope is missing it checks more often, for a quick repair.
+/// Updates the mailbox until told to stop. While a scope is missing it checks more often, for a quick repair.
 ///
 /// # Errors
 /// None: failures are retried.
 pub async fn run(
-    desk: Desk,
+    mailbox: Mailbox,
     web: Web,
     listens: Listens,
     timings: Arc<Timings>,
@@ -71,7 +71,7 @@ pub async fn run(
             Ok(None) => timings.scopes_every,
             Ok(Some(granted)) => {
                 backoff.reset();
-                let missing = desk.scopes_are(|scope| granted.contains(scope), listens);
+                let missing = mailbox.scopes_are(|scope| granted.contains(scope), listens);
                 let missing = match missing.await {
                     Ok(missing) => missing,
                     Err(trouble) => {

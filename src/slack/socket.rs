@@ -1,4 +1,4 @@
-//! Our supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → stored by the desk → acknowledged.
+//! Our supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → stored by the mailbox → acknowledged.
 //!
 //! One supervisor opens and replaces links. Each link is a task with three parts that never wait for each other: a
 //! reader, a keeper that commits and then acknowledges on the same link, and a writer that owns the sink. Every step
@@ -31,7 +31,8 @@ use super::web::{Web, WebError};
 use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
 use crate::bounds::{Bound, LogThrottle};
-use crate::desk::{Heard, Kept, SlackHealth, StoreTrouble};
+use crate::domain::reply::SlackHealth;
+use crate::mailbox::{Heard, Kept, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken};
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
 use reopening::Reopening;

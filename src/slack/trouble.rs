@@ -14,8 +14,8 @@ use super::catch_up::Outage;
 use super::web::{Web, WebError};
 use super::{SlackError, Timings};
 use crate::clock::Clock;
-use crate::desk::{Conversation, StoreHealth};
 use crate::domain::reply::{self, Words};
+use crate::mailbox::{Conversation, StoreHealth};
 use crate::runtime::{Backoff, CancellationToken, slept};
 
 /// Conversations that wait for a notice, and those that get one per outage.

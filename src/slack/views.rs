@@ -23,12 +23,12 @@ use super::listen::{Members, member_of};
 use super::web::{Web, WebError, count_refusal};
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::{CommandError, CreateForm, Desk, PlaceChoice, ReplyUrl, StoreTrouble};
 use crate::domain::controls::without_controls;
 use crate::domain::form::{Field, prefill};
 use crate::domain::operation::Place;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::Source;
+use crate::mailbox::{CommandError, CreateForm, Mailbox, PlaceChoice, ReplyUrl, StoreTrouble};
 use crate::runtime::lock;
 
 /// How long Slack may take to return a person's account that is not cached; the trigger ages meanwhile.
@@ -49,7 +49,7 @@ const VALUE_MAX: usize = 150;
 
 /// Opens forms.
 pub struct Opener {
-    pub desk: Desk,
+    pub mailbox: Mailbox,
     pub web: Web,
     pub members: Arc<Members>,
     pub team: String,
@@ -111,7 +111,7 @@ impl Opener {
             }
         };
         let (channel, url) = (opening.channel.as_deref(), opening.reply_url.clone());
-        let told = self.desk.tell_alone(&opening.user, channel, url, words);
+        let told = self.mailbox.tell_alone(&opening.user, channel, url, words);
         if let Err(trouble) = told.await {
             tracing::error!(
                 person = opening.user,
@@ -144,7 +144,7 @@ impl Opener {
                 direct,
                 alone,
             } => {
-                let about = self.desk.comment_form(task).await?;
+                let about = self.mailbox.comment_form(task).await?;
                 let reply = key.filter(|_| *alone);
                 let note = Note::Comment {
                     task: task.clone(),
@@ -157,7 +157,7 @@ impl Opener {
                 (comment_view(&about, &note), reply)
             }
             Wanted::Create { public } => {
-                let form = self.desk.create_form(channel).await?;
+                let form = self.mailbox.create_form(channel).await?;
                 let note = Note::Create {
                     channel: channel.map(str::to_owned),
                     public: *public,
@@ -167,10 +167,10 @@ impl Opener {
                 (create_view(&form, "", "", &note), key)
             }
             Wanted::CreateFrom { origin, text } => {
-                if let Some(made) = self.desk.made_of(&origin.channel, &origin.ts).await? {
+                if let Some(made) = self.mailbox.made_of(&origin.channel, &origin.ts).await? {
                     return Err(NoForm::Told(made));
                 }
-                let form = self.desk.create_form(channel).await?;
+                let form = self.mailbox.create_form(channel).await?;
                 let (title, description) = prefill(text);
                 let note = Note::Create {
                     channel: channel.map(str::to_owned),
@@ -196,13 +196,13 @@ impl Opener {
             Ok(Err(error)) => return Err(NoForm::Told(in_words(&error))),
             Err(_) => return Err(NoForm::Told(reply::press_again())),
         };
-        Ok(self.desk.may_open(&member, &self.team).await?)
+        Ok(self.mailbox.may_open(&member, &self.team).await?)
     }
 
     /// Stores the `response_url` for the form's answer. If that fails, the answer goes to the DM.
     async fn keep(&self, key: Option<String>, user: &str, url: Option<&ReplyUrl>) {
         if let (Some(key), Some(url)) = (key, url)
-            && let Err(trouble) = self.desk.keep_reply_url(&key, user, url).await
+            && let Err(trouble) = self.mailbox.keep_reply_url(&key, user, url).await
         {
             tracing::warn!("a form will be answered in the DM: {trouble}");
         }
@@ -417,9 +417,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::desk::PersonChoice;
     use crate::domain::form::Assignable;
     use crate::domain::task::RepoName;
+    use crate::mailbox::PersonChoice;
     use crate::sandbox::{Sandbox, Seed};
     use crate::slack::Token;
 

@@ -35,7 +35,7 @@ use super::wire::{
 };
 use super::{SlackError, Token};
 use crate::bounds::Bound;
-use crate::desk::Post;
+use crate::mailbox::Post;
 use crate::runtime::RateLimiter;
 
 /// The methods that `post` limits the rate of.

@@ -14,7 +14,7 @@ use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 
 use super::web::{Web, WebError, meaning};
 use super::wire::Action;
-use crate::desk::{URL_LIFE, Whisper};
+use crate::mailbox::{URL_LIFE, Whisper};
 use chrono::{DateTime, Utc};
 
 /// How many posts Slack accepts through one URL.
@@ -111,7 +111,7 @@ pub fn address(whisper: &Whisper, now: DateTime<Utc>) -> Option<&str> {
         .url
         .as_ref()
         .filter(|_| fresh)
-        .map(crate::desk::ReplyUrl::as_str)
+        .map(crate::mailbox::ReplyUrl::as_str)
 }
 
 /// Whether this URL will never work again: Slack refuses it, or it has expired.
@@ -122,7 +122,7 @@ pub fn is_over(error: &WebError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desk::ReplyUrl;
+    use crate::mailbox::ReplyUrl;
     use rstest::rstest;
 
     #[rstest]

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::desk::ReplyUrl;
+use crate::mailbox::ReplyUrl;
 
 /// The most values in a frame. A form with all its choices comes back with some thousand.
 const VALUES_MAX: usize = 100_000;

@@ -90,6 +90,8 @@ pub struct Outgoing {
     pub redraw: bool,
     /// Set if it is ephemeral.
     pub whisper: Option<Whisper>,
+    /// Somebody asked for it, who can be answered in their DM.
+    pub has_asker: bool,
 }
 
 /// Adds a message at the end of its conversation.
@@ -388,6 +390,7 @@ pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec
             },
             redraw,
             whisper,
+            has_asker: row.get(16)?,
         });
     }
     Ok(outgoing)
@@ -399,7 +402,8 @@ const OUTGOING: &str = "
         m.whisper_to, m.whispers, ifnull(m.addressed_ms, m.created_ms),
         m.in_channel AND c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done',
         m.addressed_ms IS NOT NULL
-            OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done')
+            OR m.replaces AND (c.id IS NULL OR c.settled_ms IS NOT NULL AND json_extract(c.report, '$.state') = 'done'),
+        m.asked_by IS NOT NULL
     FROM messages m INDEXED BY messages_ready LEFT JOIN commands c ON c.id = m.command_id
     WHERE m.dropped IS NULL AND m.words IS NOT NULL AND (m.ts IS NULL OR m.version > m.posted_version)
         AND (m.whisper_to IS NULL OR m.ts IS NULL OR c.id IS NULL OR c.settled_ms IS NOT NULL)
@@ -466,10 +470,10 @@ pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 /// Moves an ephemeral message that cannot be sent to the DM of its reader.
-pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn move_to_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     let to: Option<Option<String>> = tx
         .query_row(
-            "SELECT whisper_to FROM messages WHERE id = ?1",
+            "SELECT ifnull(whisper_to, asked_by) FROM messages WHERE id = ?1",
             [id],
             |row| row.get(0),
         )
@@ -477,31 +481,11 @@ pub fn say_in_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
     let Some(user) = to.flatten() else {
         return Ok(());
     };
-    moved_to_dm(tx, id, &user)
-}
-
-/// Moves an answer that Slack refuses in its channel to the DM of the asker; `false` if it is no such answer.
-pub fn say_to_its_asker(tx: &Connection, id: i64) -> rusqlite::Result<bool> {
-    let asker: Option<Option<String>> = tx
-        .query_row(
-            "SELECT asked_by FROM messages WHERE id = ?1 AND channel GLOB '[CG]*'",
-            [id],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let Some(user) = asker.flatten() else {
-        return Ok(false);
-    };
-    moved_to_dm(tx, id, &user)?;
-    Ok(true)
-}
-
-fn moved_to_dm(tx: &Connection, id: i64, user: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET channel = ?2, thread = NULL, ts = NULL, begun_us = NULL, reply_url = NULL, whisper_to = NULL,
              in_channel = 0
          WHERE id = ?1",
-        params![id, dm_of(tx, user)?],
+        params![id, dm_of(tx, &user)?],
     )?;
     Ok(())
 }

@@ -85,9 +85,23 @@ const MAY_USE: &[(&str, Rooms)] = &[
             "runtime",
         ]),
     ),
+    // Beside the commands it adds to the outgoing messages; `settle` is what a Home tab shows of a queue.
+    (
+        "mailbox",
+        Only(&[
+            "bounds",
+            "clock",
+            "command_tx",
+            "desk",
+            "domain",
+            "runtime",
+            "settle",
+            "store",
+        ]),
+    ),
     (
         "slack",
-        Only(&["bounds", "clock", "desk", "domain", "lenient", "runtime"]),
+        Only(&["bounds", "clock", "domain", "lenient", "mailbox", "runtime"]),
     ),
     (
         "http",
@@ -212,7 +226,7 @@ fn a_broken_rule_is_found() {
         ),
         (
             "slack/post.rs",
-            "\nuse crate::{desk::Desk, store::Store, domain::{reply::Words, task}};",
+            "\nuse crate::{mailbox::Mailbox, store::Store, domain::{reply::Words, task}};",
             &["src/slack/post.rs:2: `slack` uses `store`"],
         ),
         (

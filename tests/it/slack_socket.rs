@@ -33,8 +33,9 @@
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{CommandSettings, Desk, SlackHealth, ThreadReplies};
+use ivan::desk::{CommandSettings, Desk, SlackHealth};
 use ivan::domain::task::Source;
+use ivan::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
 use ivan::sandbox::Seed;
 use ivan::sandbox::front::{Fault, What};
 use ivan::sandbox::slack::{Happening, Slack};
@@ -404,7 +405,13 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         slack: true,
         ..CommandSettings::new(Source::ClickUp)
     };
-    let desk = Desk::new(store, settings, Vec::new(), Clock::system());
+    let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
+    let mailbox = Mailbox::new(
+        store,
+        desk.clone(),
+        MailboxSettings::default(),
+        Clock::system(),
+    );
     let (stop, settled) = (CancellationToken::new(), CancellationToken::new());
     settled.cancel();
     let settings = SlackSettings {
@@ -421,7 +428,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     };
     let running = tokio::spawn(ivan::slack::run(
         settings,
-        desk.clone(),
+        mailbox,
         Clock::system(),
         stop.clone(),
         settled,

@@ -82,18 +82,24 @@ fn remembers_a_bounded_number_of_people() {
 mod working_off {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use async_trait::async_trait;
     use axum::Router;
     use axum::extract::{Query, State};
     use axum::http::StatusCode;
     use axum::response::{IntoResponse, Response};
+    use axum::routing::any;
     use tokio::net::TcpListener;
     use tokio::sync::{Notify, Semaphore, mpsc};
     use tokio::task::JoinHandle;
     use tokio::time::timeout;
 
     use super::*;
-    use crate::desk::Heard;
+    use crate::clock::Clock;
+    use crate::desk::{CommandSettings, Desk};
+    use crate::domain::task::Source;
+    use crate::mailbox::{Heard, MailboxSettings};
     use crate::slack::Token;
+    use crate::store::Store;
 
     /// The first answers of `users.info`, before it answers well; `None` hangs.
     type Answers = Arc<Mutex<Vec<Option<Response>>>>;
@@ -108,7 +114,12 @@ mod working_off {
         async fn serve(&self) -> Web {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/api", listener.local_addr().unwrap());
-            let router = Router::new().fallback(info).with_state(self.clone());
+            // Nothing of ours stands in a DM.
+            let history = any(async || axum::Json(json!({"ok": true, "messages": []})));
+            let router = Router::new()
+                .route("/api/conversations.history", history)
+                .fallback(info)
+                .with_state(self.clone());
             tokio::spawn(async move { axum::serve(listener, router).await });
             let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
             Web::new(&url, &app, &bot, Duration::from_secs(30)).unwrap()
@@ -137,7 +148,7 @@ mod working_off {
         Some(axum::Json(json!({"ok": false, "error": code})).into_response())
     }
 
-    /// The desk's side. `stuck` waits for a permit, `panic` panics, and a full disk fails everything once.
+    /// The mailbox's side. `stuck` waits for a permit, `panic` panics, and a full disk fails everything once.
     struct Kept {
         waiting: Mutex<Vec<Waiting>>,
         heard: Notify,
@@ -154,14 +165,8 @@ mod working_off {
         }
     }
 
-    impl Shown for Kept {}
-
     #[async_trait]
-    impl Actor for Kept {
-        async fn begin(&self, _: i64) -> Result<Begun, StoreTrouble> {
-            Ok(Begun::default())
-        }
-        async fn is_over(&self, _: Begun, _: bool) {}
+    impl Inbound for Kept {
         async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
             if self.disk_full.swap(false, Ordering::SeqCst) {
                 return Err(full());
@@ -175,10 +180,6 @@ mod working_off {
         }
         async fn something_heard(&self) {
             self.heard.notified().await;
-        }
-        async fn until_the_store_is_well(&self) {}
-        async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
-            Ok(Vec::new())
         }
         async fn act(
             &self,
@@ -208,11 +209,23 @@ mod working_off {
         }
     }
 
+    /// Of a store that is empty.
+    fn mailbox(folder: &tempfile::TempDir) -> Mailbox {
+        let (clock, path) = (Clock::system(), folder.path().join("ivan.db"));
+        let (store, settings) = (
+            Store::open(&path).unwrap(),
+            CommandSettings::new(Source::GitHub),
+        );
+        let desk = Desk::new(store.clone(), settings, Vec::new(), clock.clone());
+        Mailbox::new(store, desk, MailboxSettings::default(), clock)
+    }
+
     struct Listening {
         kept: Arc<Kept>,
         acted: mpsc::UnboundedReceiver<(String, Member)>,
         stop: CancellationToken,
         daemon: JoinHandle<Result<(), SlackError>>,
+        _folder: tempfile::TempDir,
     }
 
     fn said(id: i64, user: &str, text: &str) -> Waiting {
@@ -227,8 +240,8 @@ mod working_off {
                 ts: format!("1763800000.{id:06}"),
                 said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
                 thread: None,
-                gesture: crate::desk::Gesture::Said,
-                attached: crate::desk::Attached::default(),
+                gesture: crate::mailbox::Gesture::Said,
+                attached: crate::mailbox::Attached::default(),
             },
             names: Vec::new(),
         }
@@ -254,11 +267,12 @@ mod working_off {
                 retry_max: Duration::from_millis(50),
                 ..Timings::default()
             });
-            let actor: Arc<dyn Actor> = kept.clone();
+            let folder = tempfile::tempdir().unwrap();
             let web = directory.serve().await;
             let members = Arc::new(Members::new(timings.member_for));
             let daemon = tokio::spawn(run(
-                actor,
+                kept.clone(),
+                mailbox(&folder),
                 web,
                 members,
                 "T0TEAM1".into(),
@@ -270,6 +284,7 @@ mod working_off {
                 acted,
                 stop,
                 daemon,
+                _folder: folder,
             }
         }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri, header};
@@ -15,9 +16,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::desk::ReplyUrl;
 use crate::domain::reply::Words;
+use crate::mailbox::ReplyUrl;
 use crate::slack::Token;
+use crate::store::Store;
 
 const ANA: &str = "D0DM001";
 const BO: &str = "D0DM002";
@@ -182,7 +184,7 @@ async fn answer(
     }
 }
 
-/// The desk's side: rows, their records, and a wake-up.
+/// The mailbox's side: rows, their records, and a wake-up.
 #[derive(Default)]
 struct Rows {
     held: Mutex<Vec<Row>>,
@@ -193,20 +195,10 @@ struct Rows {
 #[derive(Clone)]
 struct Row {
     message: Outgoing,
-    record: Option<Record>,
-    /// The `ts` that was found, and since when the post is there.
+    /// The fate that ended it.
+    record: Option<Fate>,
+    /// What was found under that `ts`, and since when it stands there.
     found: Option<(String, DateTime<Utc>)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Record {
-    Posted {
-        version: i64,
-        ts: String,
-        shown_at: DateTime<Utc>,
-    },
-    Unpostable(String),
-    Stays(String),
 }
 
 impl Rows {
@@ -224,11 +216,7 @@ impl Rows {
 }
 
 #[async_trait]
-impl Tray for Rows {
-    async fn begin(&self, _: i64) -> Result<Begun, StoreTrouble> {
-        Ok(Begun::default())
-    }
-    async fn is_over(&self, _: Begun, _: bool) {}
+impl Outbound for Rows {
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
         let held = self.held.lock().unwrap();
         let mut seen = HashSet::new();
@@ -242,81 +230,39 @@ impl Tray for Rows {
     async fn something_to_post(&self) {
         self.wake.notified().await;
     }
-    async fn until_the_store_is_well(&self) {}
-    async fn posting(&self, id: i64, _: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| row.message.begun_at = Some(now()))
-    }
-    async fn found_post(
-        &self,
-        id: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble> {
-        let found = (ts.to_owned(), shown_at);
-        self.row(id, |row| row.found = Some(found))
-    }
-    async fn posted(
-        &self,
-        id: i64,
-        version: i64,
-        ts: &str,
-        shown_at: DateTime<Utc>,
-    ) -> Result<(), StoreTrouble> {
-        let ts = ts.to_owned();
-        self.row(id, |row| {
-            row.record = Some(Record::Posted {
-                version,
-                ts,
-                shown_at,
-            });
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
+        self.row(message.id, |row| match &mut row.message.whisper {
+            Some(whisper) => whisper.uses += 1,
+            None => row.message.begun_at = Some(now()),
         })
     }
-    async fn not_posted(&self, id: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| row.message.begun_at = None)
-    }
-    async fn unpostable(&self, id: i64, _: &str, why: &str) -> Result<(), StoreTrouble> {
+    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble> {
+        let moves = matches!(fate, Fate::ToDm | Fate::Replaced);
         self.row(id, |row| {
-            row.record = Some(Record::Unpostable(why.to_owned()))
-        })
-    }
-    async fn whispering(&self, id: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| {
-            if let Some(whisper) = &mut row.message.whisper {
-                whisper.uses += 1;
+            let message = &mut row.message;
+            match fate {
+                Fate::Found { ts, at } => row.found = Some((ts, at)),
+                Fate::NotPosted => message.begun_at = None,
+                Fate::StandsIn { channel } => message.conversation.channel = channel,
+                Fate::WithoutThread => message.conversation.thread = None,
+                Fate::ToDm => {
+                    message.whisper = None;
+                    message.conversation.channel = ANA.to_owned();
+                }
+                Fate::Replaced => {
+                    message.ts = None;
+                    message.begun_at = None;
+                    message.uid = format!("uid-{id}-anew");
+                }
+                Fate::Posted { .. } | Fate::Dropped { .. } | Fate::Stays { .. } => {
+                    row.record = Some(fate);
+                }
             }
-        })
-    }
-    async fn say_in_dm(&self, id: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| {
-            row.message.whisper = None;
-            row.message.conversation.channel = ANA.to_owned();
         })?;
-        self.wake.notify_one();
+        if moves {
+            self.wake.notify_one();
+        }
         Ok(())
-    }
-    async fn without_thread(&self, id: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| row.message.conversation.thread = None)
-    }
-    async fn say_to_its_asker(&self, id: i64) -> Result<bool, StoreTrouble> {
-        self.row(id, |row| row.message.conversation.channel = ANA.to_owned())?;
-        self.wake.notify_one();
-        Ok(true)
-    }
-    async fn say_anew(&self, id: i64) -> Result<(), StoreTrouble> {
-        self.row(id, |row| {
-            row.message.ts = None;
-            row.message.begun_at = None;
-            row.message.uid = format!("uid-{id}-anew");
-        })?;
-        self.wake.notify_one();
-        Ok(())
-    }
-    async fn stays(&self, id: i64, _: i64, why: &str) -> Result<(), StoreTrouble> {
-        self.row(id, |row| row.record = Some(Record::Stays(why.to_owned())))
-    }
-    async fn stands_in(&self, id: i64, channel: &str) -> Result<(), StoreTrouble> {
-        let channel = channel.to_owned();
-        self.row(id, |row| row.message.conversation.channel = channel)
     }
 }
 
@@ -339,6 +285,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         parts: Vec::new(),
         redraw: false,
         whisper: None,
+        has_asker: false,
     }
 }
 
@@ -356,6 +303,7 @@ struct Posting {
     rows: Arc<Rows>,
     stop: CancellationToken,
     daemon: JoinHandle<Result<(), SlackError>>,
+    _folder: tempfile::TempDir,
 }
 
 impl Posting {
@@ -386,15 +334,22 @@ impl Posting {
         let (app, bot) = (Token::new("xapp"), Token::new("xoxb"));
         let limit = Duration::from_millis(500);
         let web = Web::new(&format!("{url}/api"), &app, &bot, limit).unwrap();
-        let tray: Arc<dyn Tray> = rows.clone();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("ivan.db")).unwrap();
         let daemon = tokio::spawn(run(
-            tray,
+            rows.clone(),
+            Attempts::new(store, Clock::system()),
             web,
             Clock::system(),
             Arc::new(timings),
             stop.clone(),
         ));
-        Posting { rows, stop, daemon }
+        Posting {
+            rows,
+            stop,
+            daemon,
+            _folder: folder,
+        }
     }
 
     /// Waits until a row meets the condition.
@@ -416,7 +371,7 @@ impl Posting {
     }
 
     /// Waits until all rows are recorded; returns the records in order.
-    async fn records(&self) -> Vec<Record> {
+    async fn records(&self) -> Vec<Fate> {
         self.until("recording", |rows| {
             rows.iter().all(|row| row.record.is_some())
         })
@@ -432,11 +387,11 @@ impl Posting {
     }
 }
 
-fn posted(ts: &str) -> Record {
-    Record::Posted {
+fn posted(ts: &str) -> Fate {
+    Fate::Posted {
         version: 1,
         ts: ts.to_owned(),
-        shown_at: instant(ts).unwrap(),
+        at: instant(ts).unwrap(),
     }
 }
 
@@ -527,7 +482,7 @@ async fn a_whisper_is_said_by_its_address(#[case] public: bool, #[case] kind: &s
     let posting = Posting::at(timings(), &url, [whisper(&url, public)]);
     let records = posting.records().await;
     assert!(
-        matches!(records.as_slice(), [Record::Posted { ts, .. }] if ts == "uid-1"),
+        matches!(records.as_slice(), [Fate::Posted { ts, .. }] if ts == "uid-1"),
         "no id of Slack's: {records:?}"
     );
     assert_eq!(board.shows(), shown(&[(kind, "✓ one")]));
@@ -682,10 +637,10 @@ async fn an_older_text_that_is_found_is_brought_up_to_date() {
     let posting = Posting::of(&board, [begun]).await;
     assert_eq!(
         posting.records().await,
-        [Record::Posted {
+        [Fate::Posted {
             version: 2,
             ts: "1763800000.000001".into(),
-            shown_at: instant(EDITED_AT).unwrap(),
+            at: instant(EDITED_AT).unwrap(),
         }]
     );
     // The content of the older text counts since it was posted.
@@ -760,7 +715,7 @@ async fn what_slack_refuses_is_dropped_and_the_next_goes_out(#[case] code: &'sta
     let posting = Posting::of(&board, [message(1, ANA, "one"), message(2, ANA, "two")]).await;
     let records = posting.records().await;
     assert!(
-        matches!(&records[0], Record::Unpostable(why) if why.contains(code)),
+        matches!(&records[0], Fate::Dropped { why, .. } if why.contains(code)),
         "{records:?}"
     );
     assert_eq!(board.shows(), shown(&[(ANA, "two")]));
@@ -782,10 +737,10 @@ async fn updates_in_place() {
     let posting = Posting::of(&board, [update]).await;
     assert_eq!(
         posting.records().await,
-        [Record::Posted {
+        [Fate::Posted {
             version: 7,
             ts: "1763800000.000001".into(),
-            shown_at: instant(EDITED_AT).unwrap(),
+            at: instant(EDITED_AT).unwrap(),
         }]
     );
     assert_eq!(board.shows(), shown(&[(ANA, "✓ done")]));
@@ -837,7 +792,7 @@ async fn a_card_that_cannot_be_made_again_stays(#[case] code: &'static str) {
     let posting = Posting::of(&board, [update]).await;
     let records = posting.records().await;
     assert!(
-        matches!(&records[0], Record::Stays(why) if why.contains(code)),
+        matches!(&records[0], Fate::Stays { why, .. } if why.contains(code)),
         "{records:?}"
     );
     assert_eq!(board.shows(), shown(&[(ANA, "… queued")]));

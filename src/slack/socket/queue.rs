@@ -151,7 +151,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::desk::{Gesture, Heard};
+    use crate::mailbox::{Gesture, Heard};
 
     fn job(kind: &str, user: &str, text: &str) -> Job {
         let heard = Heard {
@@ -164,7 +164,7 @@ mod tests {
             said_at: chrono::DateTime::from_timestamp(1_763_800_000, 0).unwrap(),
             thread: None,
             gesture: Gesture::Said,
-            attached: crate::desk::Attached::default(),
+            attached: crate::mailbox::Attached::default(),
         };
         Job {
             arrived: Instant::now(),

@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
 
 use super::*;
-use crate::desk::Gesture;
 use crate::domain::form::Filled;
+use crate::mailbox::Gesture;
 use crate::slack::forms;
 use crate::slack::gate::Own;
 use crate::slack::text::instant;
@@ -97,8 +97,8 @@ impl Intake for Ear {
             ts: "1763800000.000100".into(),
             said_at: instant("1763800000.000100").unwrap(),
             thread: None,
-            gesture: crate::desk::Gesture::Said,
-            attached: crate::desk::Attached::default(),
+            gesture: crate::mailbox::Gesture::Said,
+            attached: crate::mailbox::Attached::default(),
         })
     }
 

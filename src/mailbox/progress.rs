@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::watch;
 
-use super::{Desk, Inner};
+use super::{Inner, Mailbox};
 use crate::domain::task::Source;
 use crate::store::{StoreTrouble, idle};
 
@@ -21,7 +21,7 @@ impl Drop for UnderWay {
     }
 }
 
-impl Desk {
+impl Mailbox {
     /// Such work begins.
     pub fn under_way(&self) -> UnderWay {
         self.inner.under_way.fetch_add(1, Ordering::SeqCst);
@@ -43,7 +43,7 @@ impl Desk {
             .await
     }
 
-    /// Changes whenever [`Desk::is_idle`] may answer otherwise.
+    /// Changes whenever [`Mailbox::is_idle`] may answer otherwise.
     pub fn progress(&self) -> watch::Receiver<u64> {
         self.inner.store.signals().progress()
     }

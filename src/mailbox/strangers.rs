@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::command_tx::CommandTx;
+use super::MailTx;
 use crate::domain::person::{Member, NotAllowed};
 use crate::domain::reply;
 use crate::runtime::lock;
@@ -42,15 +42,17 @@ impl Strangers {
     }
 }
 
-impl Strangers {
+impl MailTx<'_> {
     /// A full member who is none of [[people]] asked for something: operators hear of each of them once.
-    pub fn tell_of(&self, tx: &CommandTx<'_>, member: &Member) -> DbResult<()> {
-        self.refused(&member.id, &NotAllowed::Unknown, tx.now);
-        if !deliveries::alarm(tx.db, &format!("stranger {}", member.id), tx.now)? {
+    pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
+        self.inner
+            .strangers
+            .refused(&member.id, &NotAllowed::Unknown, self.now);
+        if !deliveries::alarm(self.db, &format!("stranger {}", member.id), self.now)? {
             return Ok(());
         }
         let words = reply::stranger(&member.name, &member.id);
-        tx.tell_operators(&words, Some(&member.id))
+        self.tell_operators(&words, Some(&member.id))
     }
 }
 

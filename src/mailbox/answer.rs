@@ -1,9 +1,11 @@
-//! A message that was heard, answered: where, by which kind of post, and what becomes of what was pressed.
+//! Answers: a message that came in is given to the commands, and their reply becomes an outgoing message or a reaction.
+
+use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
-use super::strangers::Strangers;
-use super::{Gesture, Heard, Receipts, person_of};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply};
+use super::{Gesture, Heard, MailTx, Receipts, ReplyUrl};
+use crate::command_tx::{Context, Handled, Rejection, Reply};
+use crate::desk::person_of;
 use crate::domain::card::{Part, Press, is_card_alone, undo_button};
 use crate::domain::command::{Command, CommandRef};
 use crate::domain::form::with_what_was_filled_in;
@@ -15,13 +17,22 @@ use crate::domain::sign;
 use crate::store::messages::{self, Draft};
 use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
-use crate::store::{Db, DbResult, Wake, people, slack_events, tasks};
+use crate::store::slack_events::dm_of;
+use crate::store::{Db, DbResult, Wake, forms, people, tasks};
 
-impl CommandTx<'_> {
+/// Where a command is answered.
+struct AnswerTo {
+    channel: String,
+    thread: Option<String>,
+    reply_url: Option<ReplyUrl>,
+    /// What it made may be seen by the whole channel.
+    public: bool,
+}
+
+impl MailTx<'_> {
     /// Answers a kept message; the id of the command if it made one.
-    pub(super) fn answer_message(
+    pub(super) fn answer(
         &self,
-        strangers: &Strangers,
         heard: &Heard,
         member: &Member,
         asked: Result<Command, Rejection>,
@@ -39,12 +50,13 @@ impl CommandTx<'_> {
             Some(person) => people::receipts(self.db, person.id)?,
             None => None,
         };
-        let reactions_too = receipts.unwrap_or(self.settings.receipts) == Receipts::Reactions;
+        let reactions_too =
+            receipts.unwrap_or(self.inner.desk.settings().receipts) == Receipts::Reactions;
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (_, Err(rejection)) => Err(rejection.into()),
             (None, Ok(_)) => {
-                strangers.tell_of(self, member)?;
+                self.tell_of_a_stranger(member)?;
                 let words = Words::new().text(NotAllowed::Unknown.to_string());
                 Err(Rejection::Unfit(words).into())
             }
@@ -79,7 +91,7 @@ impl CommandTx<'_> {
                     },
                     email: Some(member.email.is_some()),
                 };
-                self.do_it(person, command, &context)
+                self.command_tx().do_it(person, command, &context)
             }
         };
         let (command, said) = match done {
@@ -162,13 +174,61 @@ impl CommandTx<'_> {
         Ok(match press {
             Press::Undo(_) => true,
             Press::Done(task) | Press::Next(task) | Press::Snooze(task) => {
-                match (pressed, self.pressed_task(&task.named())?) {
+                match (pressed, self.command_tx().pressed_task(&task.named())?) {
                     (Some(one), Some(stored)) => one.stays && is_card_alone(&one.parts, stored.row),
                     _ => false,
                 }
             }
             _ => false,
         })
+    }
+
+    /// Where to answer: there where it was asked, to everybody or to one person, as it was asked.
+    fn place(&self, heard: &Heard) -> DbResult<AnswerTo> {
+        let alone = |reply_url: &ReplyUrl, public| AnswerTo {
+            channel: heard.channel.clone(),
+            thread: None,
+            reply_url: Some(reply_url.clone()),
+            public,
+        };
+        let in_the_dm = || -> DbResult<AnswerTo> {
+            Ok(AnswerTo {
+                channel: dm_of(self.db, &heard.user)?,
+                thread: None,
+                reply_url: None,
+                public: false,
+            })
+        };
+        match &heard.gesture {
+            Gesture::Slash { reply_url, public } => Ok(alone(reply_url, *public)),
+            Gesture::PressedAlone { reply_url, .. } => Ok(alone(reply_url, false)),
+            Gesture::Submitted {
+                reply: Some(key),
+                public,
+                ..
+            } => match forms::take_url(self.db, key, &heard.user, self.now)? {
+                Some(url) => Ok(alone(&url, *public)),
+                None => in_the_dm(),
+            },
+            // Nowhere in particular: from the shortcut, or the Home tab.
+            _ if heard.channel == heard.user => in_the_dm(),
+            Gesture::Submitted { .. }
+            | Gesture::Said
+            | Gesture::Pressed(_)
+            | Gesture::Replied
+            | Gesture::Signed { .. }
+            | Gesture::SignedOutcome
+            | Gesture::InUnknownThread
+            | Gesture::OpenedHome => Ok(AnswerTo {
+                channel: heard.channel.clone(),
+                thread: match heard.direct {
+                    true => heard.thread.clone(),
+                    false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
+                },
+                reply_url: None,
+                public: false,
+            }),
+        }
     }
 
     /// What was pressed stays, and can be changed by the address that came with it: its cards say what is true now and
@@ -187,7 +247,7 @@ impl CommandTx<'_> {
             return Ok(());
         };
         messages::addressed(self.db, pressed.id, reply_url, self.now)?;
-        let zone = person.map_or(chrono_tz::Tz::UTC, |person| person.zone);
+        let zone = person.map_or(Tz::UTC, |person| person.zone);
         let mut parts = pressed.parts.clone();
         for part in &mut parts {
             if let Part::Card(card) = part
@@ -245,26 +305,6 @@ impl CommandTx<'_> {
         self.post(&draft)
     }
 
-    /// Has a message posted.
-    pub(super) fn post(&self, draft: &Draft) -> DbResult<()> {
-        messages::add(self.db, draft, &self.ulid(), self.now)?;
-        self.db.wake(Wake::Messages);
-        Ok(())
-    }
-
-    /// Has the operators told, each in their DM.
-    pub(super) fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
-        let operators = self.settings.operators.iter();
-        for operator in operators.filter(|id| but != Some(id.as_str())) {
-            self.post(&Draft {
-                channel: slack_events::dm_of(self.db, operator)?,
-                words: Some(words.clone()),
-                ..Draft::default()
-            })?;
-        }
-        Ok(())
-    }
-
     /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
     fn turn_down(&self, person: Option<&Person>, why: Rejection) -> DbResult<Reply> {
         let shows_current = matches!(why, Rejection::NoCurrent(_));
@@ -282,7 +322,10 @@ impl CommandTx<'_> {
                 && let Some(stored) = tasks::by_row(self.db, row)?
             {
                 let lead = reply::refusal(reply::no_current(Words::new()));
-                said.parts = vec![Part::Text(lead), self.whole_card(&stored, person)?];
+                said.parts = vec![
+                    Part::Text(lead),
+                    self.command_tx().whole_card(&stored, person)?,
+                ];
             }
         }
         Ok(said)

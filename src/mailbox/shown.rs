@@ -3,7 +3,8 @@
 //! A store that was put back from an older copy shows a task of that time as current, while another stands in the DM.
 //! `slack/restored.rs` reads what stands there; here it is compared with the store, and what was shown before is forgotten.
 
-use super::{Conversation, Desk, Gesture, Heard, StoreTrouble, Waiting, answer};
+use super::answer::under;
+use super::{Conversation, Fate, Gesture, Heard, Mailbox, Outbound, StoreTrouble, Waiting};
 use crate::domain::command::{self, Command, Ref};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, messages, people, restored};
@@ -21,7 +22,7 @@ pub struct Post {
     pub edited: bool,
 }
 
-impl Desk {
+impl Mailbox {
     /// Where the author of a message may have been shown what it is about: their DM, and the thread that it was typed in,
     /// if nothing of that is known. Nothing where the message names its task.
     pub async fn to_look_at(&self, waiting: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
@@ -69,7 +70,8 @@ impl Desk {
             .await?;
         // Its author may have read it, whatever the poster makes of it: that it is looked for later, or set aside.
         for (message, post) in unrecorded {
-            self.found_post(message, &post.ts, post.at).await?;
+            let Post { ts, at, .. } = post;
+            self.record(message, Fate::Found { ts, at }).await?;
         }
         let Some(until) = newest else {
             return Ok(false);
@@ -113,7 +115,7 @@ fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<C
         });
     }
     if let (Some(root), true) = (&heard.thread, in_thread)
-        && answer::under(connection, heard)?.is_none()
+        && under(connection, heard)?.is_none()
     {
         places.push(Conversation {
             channel: heard.channel.clone(),

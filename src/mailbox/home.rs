@@ -4,21 +4,20 @@
 //! otherwise than before.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Desk, Inner, ThreadReplies, Waiting, person_of};
-use crate::command_tx::{LiveHealth, why_empty};
+use super::{Inner, Mailbox, ThreadReplies, Waiting};
+use crate::command_tx::why_empty;
+use crate::desk::{person_of, troubles, waiting};
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
-use crate::domain::person::{Member, NotAllowed, Person, may_act};
-use crate::domain::reply::{self, Words};
+use crate::domain::person::{Member, NotAllowed, Person};
+use crate::domain::reply::{self};
 use crate::domain::rhythm::Setting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, Status};
-use crate::runtime::lock;
-use crate::settle::{called, open, shown};
+use crate::settle::{open, shown};
 use crate::store::{
     Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
 };
@@ -41,7 +40,7 @@ pub struct HomeTab {
     pub hash: Option<String>,
 }
 
-impl Desk {
+impl Mailbox {
     /// Somebody opened their Home tab: it is to be published. `refusal` is why they may not command.
     pub(super) async fn opened_home(
         &self,
@@ -70,11 +69,6 @@ impl Desk {
                 homes::opened(tx, &heard.user, &heard.channel, refusal.as_deref(), now)
             })
             .await
-    }
-
-    /// Resolves when there may be something new in `homes` since the last call. For one publisher.
-    pub async fn something_at_home(&self) {
-        self.inner.store.signals().homes.notified().await;
     }
 
     /// The Home tabs that were opened since they were published last, or `all` that are kept up to date; without those
@@ -131,7 +125,7 @@ impl Desk {
 
     /// A Home tab as its person may see it now: somebody who may not act any more sees the reason instead.
     pub fn home_for(&self, home: HomeTab, member: &Member, team: &str) -> HomeTab {
-        match may_act(member, team, &self.inner.settings.allowed_users) {
+        match self.may_act(member, team) {
             Ok(()) => home,
             Err(why) => HomeTab {
                 parts: home::nothing_for(&why.to_string()),
@@ -169,7 +163,7 @@ fn shown_to(connection: &Db, inner: &Inner, user: &str, now: DateTime<Utc>) -> D
 }
 
 fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>) -> DbResult<Home> {
-    let settings = &inner.settings;
+    let settings = inner.desk.settings();
     let weights = &settings.weights;
     let pinned = match people::pins(connection, person.id)?
         .last()
@@ -221,7 +215,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         waiting,
         waiting_count,
         // Why an operation waits stands beside it.
-        troubles: troubles(&inner.health),
+        troubles: troubles(&inner.desk.live_health()),
         accounts,
         muted: people::is_muted(connection, person.id)?,
         briefing: rhythm.briefing,
@@ -237,44 +231,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         .filter_map(|(setting, own)| own.then_some(setting))
         .collect(),
         settings: vec![reply::home_replies(
-            settings.thread_replies == ThreadReplies::Comment,
+            inner.settings.thread_replies == ThreadReplies::Comment,
         )],
     })
-}
-
-/// What a person asked for and has no outcome yet, the oldest few; and how many those are in all.
-pub(super) fn waiting(
-    connection: &Db,
-    person: &Person,
-    most: usize,
-) -> DbResult<(Vec<Words>, i64)> {
-    let (pending, count) = operations::pending_of(connection, person.id, most)?;
-    let mut waiting = Vec::new();
-    for row in &pending {
-        let write = &row.operation.write;
-        let known = match write.task() {
-            Some(key) => tasks::by_key(connection, key)?,
-            None => None,
-        };
-        let known = known.as_ref().map(|stored| &stored.task);
-        let called = called(connection, row)?;
-        waiting.push(reply::home_waiting(
-            write,
-            known,
-            &called,
-            row.why.as_deref(),
-            row.turn,
-            person.zone,
-        ));
-    }
-    Ok((waiting, count))
-}
-
-/// Sources that cannot be read, and why.
-pub(super) fn troubles(health: &Mutex<LiveHealth>) -> Vec<Words> {
-    let health = lock(health);
-    let sources = health.sources.iter();
-    sources
-        .map(|(source, why)| reply::home_trouble(*source, why))
-        .collect()
 }

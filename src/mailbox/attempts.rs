@@ -1,0 +1,53 @@
+//! Attempts at a message, a reaction, a Home tab or a briefing: counted, so that work that ends the process twice is set
+//! aside.
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::domain::set_aside::Work;
+use crate::store::{Health, Store, StoreTrouble};
+
+pub use crate::store::set_aside::Begun;
+
+/// Begins and ends attempts.
+#[derive(Clone)]
+pub struct Attempts {
+    store: Store,
+    clock: Clock,
+}
+
+impl Attempts {
+    pub fn new(store: Store, clock: Clock) -> Attempts {
+        Attempts { store, clock }
+    }
+
+    /// An attempt begins; of suspect work that is committed when this returns.
+    pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
+        self.store.begin(work).await
+    }
+
+    /// An attempt is over; `done` if nothing is left of the work.
+    pub async fn is_over(&self, begun: Begun, done: bool) {
+        self.store.is_over(begun, done, self.clock.now()).await;
+    }
+
+    /// Whether work that comes again by itself is left alone for now.
+    pub fn rests(&self, work: &Work) -> bool {
+        self.store.rests(work, self.clock.now()).is_some()
+    }
+
+    /// Changes when something that was set aside is tried again.
+    pub fn retried(&self) -> watch::Receiver<u64> {
+        self.store.retried()
+    }
+
+    /// Resolves when the store takes writes: at once, mostly.
+    pub async fn until_the_store_is_well(&self) {
+        self.store.until_well().await;
+    }
+
+    /// The health of the store, and each change of it.
+    pub fn store_health(&self) -> watch::Receiver<Health> {
+        self.store.health()
+    }
+}

@@ -1,0 +1,269 @@
+//! Forms: what stands in them before they are filled in, and what is wrong with them after.
+//!
+//! All that a form shows comes from the mirror and the configuration: nothing here waits for a source.
+
+use super::{Mailbox, ReplyUrl};
+use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};
+use crate::desk::{for_client, made_before, person_of, placed_for, with_defaults};
+use crate::domain::command::Create;
+use crate::domain::form::{Assignable, Fault, Field, Filled};
+use crate::domain::operation::Place;
+use crate::domain::person::{Member, NotAllowed};
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Source, TaskKey};
+use crate::store::forms;
+use crate::store::messages::Draft;
+use crate::store::slack_events::dm_of;
+use crate::store::tasks::{self, Stored};
+use crate::store::{Db, DbResult, StoreTrouble, people};
+
+/// What a form for a new task offers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CreateForm {
+    /// Where it may go, in the order of the configuration.
+    pub places: Vec<PlaceChoice>,
+    /// Where it goes if nobody chooses.
+    pub chosen: Option<Place>,
+    pub entity: Option<String>,
+    /// Who may be assigned; nobody where Ivan is one person's.
+    pub people: Vec<PersonChoice>,
+    /// Whether any of the places has due dates.
+    pub due: bool,
+}
+
+/// Somebody to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonChoice {
+    pub who: Assignable,
+    pub name: String,
+}
+
+/// A list or a repository to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceChoice {
+    pub place: Place,
+    /// `Inbox`, `acme/widgets`.
+    pub name: String,
+}
+
+impl Mailbox {
+    /// Whether somebody may open a form at all.
+    pub async fn may_open(&self, member: &Member, team: &str) -> Result<(), CommandError> {
+        let refused = |why: NotAllowed| Rejection::Unfit(Words::new().text(why.to_string()));
+        if let Err(why) = self.may_act(member, team) {
+            self.note_stranger(member, &why);
+            return Err(refused(why).into());
+        }
+        let (asking, store) = (member.clone(), &self.inner.store);
+        if store
+            .read(move |db| person_of(db, &asking))
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let asking = member.clone();
+        self.write(move |mail| mail.tell_of_a_stranger(&asking))
+            .await?;
+        Err(refused(NotAllowed::Unknown).into())
+    }
+
+    /// The title of the task that a comment is for.
+    pub async fn comment_form(&self, key: &TaskKey) -> Result<Words, CommandError> {
+        let key = key.clone();
+        let stored = self
+            .inner
+            .store
+            .read(move |connection| tasks::by_key(connection, &key))
+            .await?;
+        match stored {
+            None => Err(Rejection::UnknownTask(reply::not_a_button()).into()),
+            Some(Stored {
+                gone: true,
+                row,
+                task,
+                ..
+            }) => Err(Rejection::Deleted {
+                row,
+                words: reply::deleted(&task),
+            }
+            .into()),
+            Some(Stored { task, .. }) => Ok(Words::new()
+                .link(&task.title, &task.url)
+                .text(format!(" · {}", reply::place(&task)))),
+        }
+    }
+
+    /// What a new task's form offers to somebody who is in this channel.
+    pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreTrouble> {
+        let settings = self.inner.desk.settings().clone();
+        let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
+        self.inner
+            .store
+            .read(move |connection| create_form(connection, &settings, defaults.as_ref()))
+            .await
+    }
+
+    /// What the configuration says is wrong with a form that came back. Asks nobody, so that the answer is there while
+    /// the form is still open.
+    pub fn faults(&self, filled: &Filled) -> Vec<Fault> {
+        let Filled::Create { create, .. } = filled else {
+            return Vec::new();
+        };
+        let settings = self.inner.desk.settings();
+        let mut faults = Vec::new();
+        let mut fault = |field, words: Words| {
+            faults.push(Fault {
+                field,
+                why: words.plain(),
+            });
+        };
+        if let Err((field, words)) = for_client(create.as_ref().clone(), &settings.entities) {
+            fault(field, words);
+        }
+        // It was offered before bot.toml was changed.
+        if let Some(list) = &create.list
+            && !settings.lists.contains(list)
+        {
+            fault(Field::Place, reply::list_not_followed(list));
+        }
+        if let Some(repo) = &create.repo
+            && !settings.repos.iter().any(|followed| followed.is(repo))
+        {
+            fault(Field::Place, reply::repo_not_followed(repo));
+        }
+        faults
+    }
+
+    /// What was made of this message already, if anything was.
+    pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Words>, StoreTrouble> {
+        let (channel, ts) = (channel.to_owned(), ts.to_owned());
+        self.inner
+            .store
+            .read(move |connection| Ok(forms::made(connection, &channel, &ts)?.map(made_before)))
+            .await
+    }
+
+    /// Remembers, under `id`, where a form of somebody's is to be answered.
+    pub async fn keep_reply_url(
+        &self,
+        id: &str,
+        user: &str,
+        url: &ReplyUrl,
+    ) -> Result<(), StoreTrouble> {
+        let (id, user, url) = (id.to_owned(), user.to_owned(), url.clone());
+        self.write(move |mail| forms::keep_url(mail.db, &id, &user, &url, mail.now))
+            .await
+    }
+
+    /// Says something to one person alone: by that address, else in their DM.
+    pub async fn tell_alone(
+        &self,
+        user: &str,
+        channel: Option<&str>,
+        reply_url: Option<ReplyUrl>,
+        words: Words,
+    ) -> Result<(), StoreTrouble> {
+        let (user, channel) = (user.to_owned(), channel.map(str::to_owned));
+        self.write(move |mail| {
+            let (channel, whisper_to) = match (channel, &reply_url) {
+                (Some(channel), Some(_)) => (channel, Some(user)),
+                _ => (dm_of(mail.db, &user)?, None),
+            };
+            mail.post(&Draft {
+                channel,
+                reply_url: reply_url.filter(|_| whisper_to.is_some()),
+                whisper_to,
+                words: Some(words),
+                ..Draft::default()
+            })
+        })
+        .await
+    }
+}
+
+fn create_form(
+    connection: &Db,
+    settings: &CommandSettings,
+    defaults: Option<&ChannelDefaults>,
+) -> DbResult<CreateForm> {
+    let mut places = Vec::new();
+    for list in &settings.lists {
+        if tasks::is_archived(connection, Source::ClickUp, list)? {
+            continue;
+        }
+        let name = tasks::container_name(connection, Source::ClickUp, list)?;
+        places.push(PlaceChoice {
+            place: Place::List(list.clone()),
+            name: name.unwrap_or_else(|| format!("List {list}")),
+        });
+    }
+    // Lists may be called alike; their ids are not.
+    let names: Vec<String> = places.iter().map(|choice| choice.name.clone()).collect();
+    for choice in &mut places {
+        let alike = names.iter().filter(|name| **name == choice.name).count();
+        if alike > 1
+            && let Place::List(id) = &choice.place
+        {
+            choice.name = format!("{} ({id})", choice.name);
+        }
+    }
+    places.extend(settings.repos.iter().map(|repo| PlaceChoice {
+        place: Place::Repo(repo.clone()),
+        name: repo.to_string(),
+    }));
+    let mut who = Vec::new();
+    for person in people::present(connection)? {
+        let mut has = Vec::new();
+        for source in settings.sources() {
+            if person.account(source).is_some() {
+                has.push(source);
+            }
+        }
+        if !person.alone && !has.is_empty() {
+            who.push(PersonChoice {
+                who: Assignable {
+                    person: person.handle(),
+                    sources: has,
+                },
+                name: person.name,
+            });
+        }
+    }
+    let usual = with_defaults(Create::default(), defaults);
+    let client = usual.entity.as_deref();
+    let usual = match client.and_then(|named| settings.entities.resolve(named)) {
+        Some(entity) => placed_for(usual, entity),
+        None => usual,
+    };
+    let source = usual.source.unwrap_or(settings.default_source);
+    let wanted = match (usual.list, usual.repo) {
+        (Some(list), _) => Some(Place::List(list)),
+        (None, Some(repo)) => Some(Place::Repo(repo)),
+        (None, None) => None,
+    };
+    let chosen = wanted
+        .or_else(|| {
+            let of_source = places
+                .iter()
+                .find(|choice| choice.place.source() == source)
+                .or(places.first());
+            of_source.map(|choice| choice.place.clone())
+        })
+        .filter(|place| places.iter().any(|choice| is_same(&choice.place, place)));
+    Ok(CreateForm {
+        places,
+        chosen,
+        entity: usual.entity,
+        people: who,
+        due: settings.has(Source::ClickUp),
+    })
+}
+
+fn is_same(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::List(one), Place::List(other)) => one == other,
+        (Place::Repo(one), Place::Repo(other)) => one.is(other),
+        _ => false,
+    }
+}

@@ -1,0 +1,315 @@
+//! Messages that come in: kept before they are acknowledged, then acted on once, in each person's order.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::gestures::{is_overheard, whole};
+use super::meaning::meaning;
+use super::{ComparedUpTo, Conversation, Gesture, Heard, Kept, Mailbox, SHOWN_WITHIN, Waiting};
+use crate::bounds::Bound;
+use crate::command_tx::{CommandError, Rejection};
+use crate::desk::{depends_on_what_was_shown, person_of};
+use crate::domain::command::{self, Command};
+use crate::domain::mention;
+use crate::domain::person::Member;
+use crate::domain::reply::{self, Words};
+use crate::store::messages::{self, Draft};
+use crate::store::{StoreTrouble, Wake, people, slack_events};
+
+/// Messages of one person that may wait to be acted on (P8): answers go out one a second, so this is minutes of them.
+const HEARD_MAX: i64 = 100;
+
+/// The messages that wait, as the listener sees them.
+#[async_trait]
+pub trait Inbound: Send + Sync + 'static {
+    /// The oldest unhandled message of so many of those senders who have any, oldest first.
+    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
+    /// Resolves when a message was kept since the last call. For one listener.
+    async fn something_heard(&self);
+    /// Acts on a kept message, once: answers it or makes its operations durable, in the transaction that marks it
+    /// handled. `member` is what Slack says about the sender, `team` our workspace. If something that the sender said
+    /// earlier was kept in the meantime, it goes first (P3): this one stays among those that wait.
+    async fn act(&self, waiting: &Waiting, member: &Member, team: &str)
+    -> Result<(), StoreTrouble>;
+}
+
+#[async_trait]
+impl Inbound for Mailbox {
+    async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble> {
+        let store = &self.inner.store;
+        store
+            .read(move |db| slack_events::waiting(db, at_most))
+            .await
+    }
+
+    async fn something_heard(&self) {
+        self.inner.store.signals().heard.notified().await;
+    }
+
+    async fn act(
+        &self,
+        waiting: &Waiting,
+        member: &Member,
+        team: &str,
+    ) -> Result<(), StoreTrouble> {
+        let found = match &waiting.heard.gesture {
+            Gesture::Signed { task: None, .. } => self.found(&waiting.heard).await?,
+            _ => Some(waiting.heard.clone()),
+        };
+        let Some(heard) = &found else {
+            return self.nothing_to_do(waiting).await;
+        };
+        let may = self.may_act(member, team);
+        if may.is_ok() {
+            self.inner.desk.introduce(member).await?;
+        }
+        if heard.gesture == Gesture::OpenedHome {
+            return self.opened_home(waiting, member, may.err()).await;
+        }
+        let (asked, left) = match may {
+            Ok(()) => meaning(heard, self.inner.settings.thread_replies),
+            Err(why) => {
+                if !is_overheard(heard) {
+                    self.note_stranger(member, &why);
+                }
+                (Err(Words::new().text(why.to_string())), None)
+            }
+        };
+        let asked = match asked {
+            Ok(command) => {
+                let command = self.with_names(waiting, command).await?;
+                match self.inner.desk.found_out_for(member, command).await {
+                    Ok(command) => Ok(command),
+                    Err(CommandError::Rejected(rejection)) => Err(rejection),
+                    Err(CommandError::Store(trouble)) => return Err(trouble),
+                }
+            }
+            Err(hint) => Err(Rejection::Unfit(hint)),
+        };
+        if let Ok(asked) = &asked
+            && depends_on_what_was_shown(asked)
+        {
+            // Somebody who types a slash command has seen what stands in their DM, wherever they type it.
+            let channel = match heard.gesture {
+                Gesture::Slash { .. } => None,
+                _ => Some(heard.channel.as_str()),
+            };
+            self.until_answers_are_shown(member, channel).await?;
+        }
+        let (id, heard, member) = (waiting.id, heard.clone(), member.clone());
+        let acted = self.write(move |mail| {
+            let tx = mail.db;
+            tx.wake(Wake::Heard);
+            if slack_events::follows_another(tx, id)? || !slack_events::handle(tx, id, mail.now)? {
+                return Ok(None);
+            }
+            let command = mail.answer(&heard, &member, asked)?;
+            if let Some(left) = left {
+                mail.say_besides(&heard, left, command.is_some())?;
+            }
+            Ok(command)
+        });
+        if let Some(command) = acted.await? {
+            self.inner.desk.tell_if_it_takes_long(command);
+        }
+        Ok(())
+    }
+}
+
+impl Mailbox {
+    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of what turns out to
+    /// be about nothing of ours, nothing is kept; of one whose person has too many waiting already only that it was turned
+    /// down, which they are told.
+    pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+        let replies = self.inner.settings.thread_replies;
+        self.write(move |mail| {
+            let tx = mail.db;
+            let Some(heard) = whole(tx, heard, replies)? else {
+                return Ok(Kept::NotForUs);
+            };
+            let waiting = slack_events::count_waiting(tx, &heard.user)?;
+            let kept = slack_events::keep(tx, &heard, &raw, mail.now)?;
+            if kept == Kept::Duplicate {
+                return Ok(kept);
+            }
+            if waiting < HEARD_MAX {
+                tx.wake(Wake::Heard);
+                return Ok(kept);
+            }
+            Bound::Heard.reached(format_args!(
+                "{waiting} messages of one person wait to be acted on, and the next are turned down"
+            ));
+            mail.turn_away(&heard, reply::too_many_messages(waiting, &heard.text))?;
+            if let Some(id) = slack_events::known(tx, &heard.keys)? {
+                slack_events::handle(tx, id, mail.now)?;
+            }
+            Ok(kept)
+        })
+        .await
+    }
+
+    /// The Slack ids of `[[people]]`: what is said about them is written as each source calls them.
+    pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
+        let present = self.inner.store.read(people::present).await?;
+        Ok(present.into_iter().filter_map(|one| one.slack).collect())
+    }
+
+    /// The command of a message, with those whom it mentions and who are nobody here by their names. What comes from a form
+    /// has no mentions.
+    async fn with_names(
+        &self,
+        waiting: &Waiting,
+        command: Command,
+    ) -> Result<Command, StoreTrouble> {
+        let is_typed = matches!(
+            waiting.heard.gesture,
+            Gesture::Said | Gesture::Slash { .. } | Gesture::Replied
+        );
+        if !is_typed || mention::mentioned(&waiting.heard.text).is_empty() {
+            return Ok(command);
+        }
+        let people = self.known_in_slack().await?;
+        let name_of = |id: &str| {
+            let known = waiting.names.iter().find(|(of, _)| of == id);
+            known.map(|(_, name)| name.clone())
+        };
+        Ok(command.with_names(|id| people.iter().any(|one| one == id), name_of))
+    }
+
+    /// An answer that is on its way may change what `done` means: waits until it stands there, or for long enough.
+    async fn until_answers_are_shown(
+        &self,
+        member: &Member,
+        channel: Option<&str>,
+    ) -> Result<(), StoreTrouble> {
+        let mut settled = self.inner.store.signals().settled();
+        let shown = async {
+            loop {
+                settled.mark_unchanged();
+                let (member, channel) = (member.clone(), channel.map(str::to_owned));
+                let owed = self
+                    .inner
+                    .store
+                    .read(move |connection| match person_of(connection, &member)? {
+                        Some(person) => messages::owed(connection, person.id, channel.as_deref()),
+                        None => Ok(false),
+                    })
+                    .await?;
+                if !owed || settled.changed().await.is_err() {
+                    return Ok(());
+                }
+            }
+        };
+        match tokio::time::timeout(SHOWN_WITHIN, shown).await {
+            Ok(shown) => shown,
+            Err(_) => {
+                tracing::warn!(
+                    channel,
+                    "an answer is still not posted; going on without it"
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Catching up with what was said while there was no link.
+impl Mailbox {
+    /// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
+    pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {
+        self.inner.store.read(slack_events::dms).await
+    }
+
+    /// This store is Slack's since then, unless it was before: what was said in a DM before is none of its business.
+    pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreTrouble> {
+        let store = &self.inner.store;
+        match store.read(slack_events::since).await? {
+            Some(_) => Ok(()),
+            None => store.write(move |tx| slack_events::begins(tx, at)).await,
+        }
+    }
+
+    /// How far what was heard in a DM is known to be complete.
+    pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreTrouble> {
+        let channel = channel.to_owned();
+        self.inner
+            .store
+            .read(move |connection| slack_events::compared_up_to(connection, &channel))
+            .await
+    }
+
+    /// What was heard in a DM is complete up to there; written only where that is news.
+    pub async fn compared(&self, channel: &str, up_to: DateTime<Utc>) -> Result<(), StoreTrouble> {
+        if self.compared_up_to(channel).await?.up_to >= Some(up_to) {
+            return Ok(());
+        }
+        let channel = channel.to_owned();
+        self.inner
+            .store
+            .write(move |tx| slack_events::compared(tx, &channel, up_to))
+            .await
+    }
+
+    /// Those that are not kept, under any of their keys.
+    pub async fn unknown<T: Send + 'static>(
+        &self,
+        heard: Vec<(Heard, T)>,
+    ) -> Result<Vec<(Heard, T)>, StoreTrouble> {
+        self.inner
+            .store
+            .read(move |connection| {
+                let mut unknown = Vec::new();
+                for (heard, rest) in heard {
+                    if slack_events::known(connection, &heard.keys)?.is_none() {
+                        unknown.push((heard, rest));
+                    }
+                }
+                Ok(unknown)
+            })
+            .await
+    }
+
+    /// Commands of a DM that were typed long before we could hear them: those that are news are listed there, and not
+    /// acted on.
+    pub async fn ask_about(
+        &self,
+        channel: &str,
+        old: Vec<(Heard, String)>,
+    ) -> Result<(), StoreTrouble> {
+        let channel = channel.to_owned();
+        self.write(move |mail| {
+            let mut typed = Vec::new();
+            for (heard, raw) in &old {
+                if slack_events::keep(mail.db, heard, raw, mail.now)? == Kept::Duplicate {
+                    continue;
+                }
+                if let Some(id) = slack_events::known(mail.db, &heard.keys)? {
+                    slack_events::handle(mail.db, id, mail.now)?;
+                }
+                if command::parse(&heard.text).is_ok() {
+                    typed.push(heard.text.as_str());
+                }
+            }
+            if typed.is_empty() {
+                return Ok(());
+            }
+            mail.post(&Draft {
+                channel,
+                words: Some(reply::typed_while_away(&typed)),
+                ..Draft::default()
+            })
+        })
+        .await
+    }
+}
+
+/// Where something that was said is answered: there, in channels in a thread under it.
+pub fn conversation_of(heard: &Heard) -> Conversation {
+    Conversation {
+        channel: heard.channel.clone(),
+        thread: match heard.direct {
+            true => heard.thread.clone(),
+            false => Some(heard.thread.clone().unwrap_or_else(|| heard.ts.clone())),
+        },
+    }
+}

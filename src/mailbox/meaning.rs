@@ -1,0 +1,89 @@
+//! A message → the command that it means, or a hint at what can be asked for.
+
+use super::{Gesture, Heard, ThreadReplies};
+use crate::domain::command::{self, Command, ParseError};
+use crate::domain::reply::{self, Words};
+use crate::domain::sign;
+
+/// What somebody asked for, or a hint at what they can ask for; and what came with it that this does not take.
+pub(super) fn meaning(
+    heard: &Heard,
+    replies: ThreadReplies,
+) -> (Result<Command, Words>, Option<Words>) {
+    let attached = &heard.attached;
+    let (read, pieces) = read(heard, replies);
+    match read {
+        Ok(mut command) => {
+            let added = command.add(pieces);
+            let left = match added {
+                true => reply::files_without_address(&attached.lost),
+                false => reply::not_taken_over(&attached.files, attached.forwarded),
+            };
+            (Ok(command), left)
+        }
+        Err(hint) => (Err(hint), None),
+    }
+}
+
+/// The same without what came with it, and what of that is still to be added.
+fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
+    let attached = &heard.attached;
+    let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
+    let read = command::parse(&heard.text);
+    let in_words = |hint: ParseError| Words::new().text(hint.to_string());
+    match (read, attached.pieces.split_first()) {
+        // What came with it is the comment.
+        (Err(ParseError::EmptyComment), Some((first, rest))) if said => {
+            let whole = format!("{} {first}", heard.text.trim_end());
+            (command::parse(&whole).map_err(in_words), rest)
+        }
+        (Err(ParseError::Empty), Some((first, rest)))
+            if said && heard.thread.is_some() && replies == ThreadReplies::Comment =>
+        {
+            (Ok(Command::Reply(first.clone())), rest)
+        }
+        (Err(ParseError::Empty), _) if said => (
+            Err(reply::no_command_with(
+                attached.snippet.as_deref(),
+                &attached.files,
+                attached.forwarded,
+            )),
+            &[],
+        ),
+        _ => (asked_for(heard, replies), &attached.pieces),
+    }
+}
+
+/// What somebody asked for, or a hint at what they can ask for.
+fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
+    let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
+    match &heard.gesture {
+        Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {
+            Err(hint) if in_thread && hint.is_prose() => Ok(Command::Reply(heard.text.clone())),
+            // Words that may be clients may be prose as well: under a task's message they are.
+            Ok(Command::List { filter, .. }) if in_thread && filter.entities.len() > 1 => {
+                Ok(Command::Reply(heard.text.clone()))
+            }
+            read => read.map_err(|hint| Words::new().text(hint.to_string())),
+        },
+        Gesture::Replied => Ok(Command::Reply(match command::parse(&heard.text) {
+            Ok(Command::Comment { task: None, text }) => text,
+            _ => heard.text.clone(),
+        })),
+        Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
+            press.command().ok_or_else(reply::not_a_button)
+        }
+        Gesture::Submitted { filled, .. } => Ok(filled.command()),
+        Gesture::Signed {
+            reaction,
+            put,
+            task,
+        } => task
+            .and_then(|row| sign::command(reaction, *put, row))
+            .ok_or_else(reply::not_a_button),
+        Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
+        Gesture::InUnknownThread => Err(reply::unknown_thread()),
+        // It asks for no command, and is never asked for one.
+        Gesture::OpenedHome => Err(reply::not_a_button()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Messages in and out: what people say to Ivan in Slack, and what they are owed there.
+//!
+//! A message that comes in is kept before Slack hears that it arrived. It is acted on once: in one transaction it is
+//! marked as handled, its verb is run, and the reply becomes an outgoing message. What became of a post is written by
+//! [`Outbound::record`] alone.
+
+mod answer;
+mod attempts;
+mod forms;
+mod gestures;
+mod home;
+mod incoming;
+mod meaning;
+mod outgoing;
+mod progress;
+mod reactions;
+mod schedule;
+mod shown;
+mod status;
+mod strangers;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::Clock;
+use crate::command_tx::CommandTx;
+use crate::desk::Desk;
+use crate::domain::person::{Member, NotAllowed, may_act};
+use crate::domain::reply::Words;
+use crate::store::messages::{self, Draft};
+use crate::store::slack_events::dm_of;
+use crate::store::{DbResult, Signals, Store, Tx, Wake};
+
+pub use crate::command_tx::CommandError;
+pub use crate::domain::receipts::Receipts;
+pub use crate::store::forms::URL_LIFE;
+pub use crate::store::messages::{Conversation, Outgoing, Whisper};
+pub use crate::store::reactions::Due as ReactionDue;
+pub use crate::store::slack_events::{
+    Attached, ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting,
+};
+pub use crate::store::{Health as StoreHealth, StoreTrouble};
+pub use attempts::{Attempts, Begun};
+pub use forms::{CreateForm, PersonChoice, PlaceChoice};
+pub use home::HomeTab;
+pub use incoming::{Inbound, conversation_of};
+pub use outgoing::{Fate, Outbound};
+pub use progress::UnderWay;
+pub use reactions::ReactionFate;
+pub use schedule::{Due, Rhythms};
+pub use shown::Post;
+pub use status::Listens;
+
+/// How long a command that needs to know the current task waits for an answer that may change it to be posted.
+const SHOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThreadReplies {
+    /// Not understood: a hint says what is.
+    #[default]
+    Hint,
+    /// A comment on the task.
+    Comment,
+}
+
+/// What the mailbox knows of `bot.toml`.
+#[derive(Debug, Clone, Default)]
+pub struct MailboxSettings {
+    /// Slack ids; empty: every full member.
+    pub allowed_users: Vec<String>,
+    /// Slack ids of those who are told of trouble.
+    pub operators: Vec<String>,
+    pub thread_replies: ThreadReplies,
+    /// There is somebody whose ClickUp account nothing but their e-mail address can tell.
+    pub finds_by_email: bool,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Mailbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    desk: Desk,
+    settings: MailboxSettings,
+    clock: Clock,
+    attempts: Attempts,
+    strangers: strangers::Strangers,
+    /// How much is under way that is not in the store.
+    under_way: AtomicUsize,
+}
+
+/// One transaction of the mailbox.
+struct MailTx<'a> {
+    inner: &'a Inner,
+    db: &'a Tx<'a>,
+    now: DateTime<Utc>,
+}
+
+impl Mailbox {
+    pub fn new(store: Store, desk: Desk, settings: MailboxSettings, clock: Clock) -> Mailbox {
+        Mailbox {
+            inner: Arc::new(Inner {
+                attempts: Attempts::new(store.clone(), clock.clone()),
+                store,
+                desk,
+                settings,
+                clock,
+                strangers: strangers::Strangers::default(),
+                under_way: AtomicUsize::default(),
+            }),
+        }
+    }
+
+    /// Attempts at the work of this mailbox.
+    pub fn attempts(&self) -> &Attempts {
+        &self.inner.attempts
+    }
+
+    /// What wakes those who read here.
+    pub fn signals(&self) -> &Signals {
+        self.inner.store.signals()
+    }
+
+    /// Whether somebody may command at all.
+    fn may_act(&self, member: &Member, team: &str) -> Result<(), NotAllowed> {
+        may_act(member, team, &self.inner.settings.allowed_users)
+    }
+
+    /// Logs that somebody asked who may not command.
+    fn note_stranger(&self, member: &Member, why: &NotAllowed) {
+        let now = self.inner.clock.now();
+        self.inner.strangers.refused(&member.id, why, now);
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreTrouble>
+    where
+        T: Send + 'static,
+        F: FnOnce(&MailTx<'_>) -> DbResult<T> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let write = self.inner.store.write(move |db| {
+            // The time of the commit: there may be a queue.
+            let now = inner.clock.now();
+            work(&MailTx {
+                inner: &inner,
+                db,
+                now,
+            })
+        });
+        write.await
+    }
+}
+
+impl<'a> MailTx<'a> {
+    /// The same transaction, for a command.
+    fn command_tx(&self) -> CommandTx<'a> {
+        self.inner.desk.command_tx(self.db, self.now)
+    }
+
+    /// Adds a message that is to be posted.
+    fn post(&self, draft: &Draft) -> DbResult<()> {
+        messages::add(self.db, draft, &self.ulid(), self.now)?;
+        self.db.wake(Wake::Messages);
+        Ok(())
+    }
+
+    /// Adds a message to each operator, in their DM.
+    fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
+        let operators = self.inner.settings.operators.iter();
+        for operator in operators.filter(|id| but != Some(id.as_str())) {
+            self.post(&Draft {
+                channel: dm_of(self.db, operator)?,
+                words: Some(words.clone()),
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn ulid(&self) -> String {
+        ulid::Ulid::from_datetime(self.now.into()).to_string()
+    }
+}

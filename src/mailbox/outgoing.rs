@@ -1,0 +1,121 @@
+//! Messages that go out, and what becomes of them.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{MailTx, Mailbox, Outgoing};
+use crate::domain::reply;
+use crate::store::{DbResult, StoreTrouble, Wake, deliveries, messages, people, restored};
+
+/// What became of a post, or of an update of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// People see this version of the message since `at` (Slack's clock).
+    Posted {
+        version: i64,
+        ts: String,
+        at: DateTime<Utc>,
+    },
+    /// An earlier post of unknown outcome was found: it stands there since `at`, perhaps with an older text.
+    Found { ts: String, at: DateTime<Utc> },
+    /// Slack certainly did not take it: it may be sent again without a look for it.
+    NotPosted,
+    /// Slack calls its conversation this: the DM of a person, if it was addressed to their id.
+    StandsIn { channel: String },
+    /// Slack refuses it for good. It is left out, and those behind it go on. Operators are told once a day for each of
+    /// Slack's codes.
+    Dropped { code: String, why: String },
+    /// Slack does not change what stands there: it is posted anew, as another message.
+    Replaced,
+    /// Slack does not change what stands there, and only its cards were to be made again: it stays as it is.
+    Stays { version: i64, why: String },
+    /// The root of its thread is gone: it goes outside of the thread.
+    WithoutThread,
+    /// It cannot go where it was asked for: it goes to the DM of the person whom it answers.
+    ToDm,
+}
+
+/// The outgoing messages, as the poster sees them.
+#[async_trait]
+pub trait Outbound: Send + Sync + 'static {
+    /// The next message to post or to update in so many conversations, in order.
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
+    /// Resolves when there may be something new in `outgoing` since the last call. For one poster.
+    async fn something_to_post(&self);
+    /// Makes durable that a first post, or a call of its `response_url`, is about to be sent.
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble>;
+    /// Records what became of a message.
+    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble>;
+}
+
+#[async_trait]
+impl Outbound for Mailbox {
+    async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble> {
+        let store = &self.inner.store;
+        store.read(move |db| messages::outgoing(db, at_most)).await
+    }
+
+    async fn something_to_post(&self) {
+        self.inner.store.signals().messages.notified().await;
+    }
+
+    async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
+        let (id, version, is_ephemeral) = (message.id, message.version, message.whisper.is_some());
+        self.write(move |mail| match is_ephemeral {
+            true => messages::whispering(mail.db, id),
+            false => messages::posting(mail.db, id, version, mail.now),
+        })
+        .await
+    }
+
+    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble> {
+        self.write(move |mail| mail.record(id, fate)).await
+    }
+}
+
+impl MailTx<'_> {
+    pub(super) fn record(&self, id: i64, fate: Fate) -> DbResult<()> {
+        let db = self.db;
+        match fate {
+            Fate::NotPosted => return messages::not_posted(db, id),
+            Fate::StandsIn { channel } => {
+                messages::stands_in(db, id, &channel)?;
+                // That is where the person is told more.
+                return people::reached_by(db, id, &channel);
+            }
+            Fate::Posted { version, ts, at } => {
+                messages::posted(db, id, version, &ts, at)?;
+                db.wake(Wake::Settled);
+            }
+            Fate::Found { ts, at } => {
+                messages::found(db, id, &ts, at)?;
+                db.wake(Wake::Settled);
+            }
+            Fate::Dropped { code, why } => {
+                messages::dropped(db, id, &why)?;
+                db.wake(Wake::Settled);
+                self.tell_of_dropped(id, &code)?;
+            }
+            Fate::Replaced => {
+                restored::leaves(db, id, self.now)?;
+                messages::say_anew(db, id, &self.ulid())?;
+            }
+            Fate::Stays { version, why } => messages::stays(db, id, version, &why)?,
+            Fate::WithoutThread => messages::without_thread(db, id)?,
+            Fate::ToDm => messages::move_to_dm(db, id)?,
+        }
+        db.wake(Wake::Messages);
+        Ok(())
+    }
+
+    fn tell_of_dropped(&self, id: i64, code: &str) -> DbResult<()> {
+        if !deliveries::given_up(self.db, code, self.now)? {
+            return Ok(());
+        }
+        let person = match messages::person(self.db, id)? {
+            Some(person) => Some(people::by_id(self.db, person)?.name),
+            None => None,
+        };
+        self.tell_operators(&reply::unpostable(person.as_deref(), code), None)
+    }
+}

@@ -1,0 +1,80 @@
+//! Reactions of ours on people's messages, and what becomes of them.
+
+use std::collections::BTreeSet;
+
+use super::{MailTx, Mailbox};
+use crate::command_tx::report_of;
+use crate::domain::reply::Report;
+use crate::store::messages::{self, Draft};
+use crate::store::reactions::{self, Due};
+use crate::store::{DbResult, StoreTrouble, operations};
+
+/// Messages that are given out at once.
+const DUE_MAX: usize = 64;
+
+/// What became of a reaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReactionFate {
+    /// These may stand there from now on: a call is about to be sent.
+    MayStand(BTreeSet<String>),
+    /// What `version` wanted stands there, and nothing else of ours.
+    Placed {
+        version: i64,
+        stands: BTreeSet<String>,
+    },
+    /// It cannot be placed. Where it was to be the whole answer, a message says that if `in_words`: the person may have
+    /// deleted theirs, and then waits for nothing.
+    Dropped { why: String, in_words: bool },
+}
+
+impl Mailbox {
+    /// The messages on which something is to change.
+    pub async fn reactions_due(&self) -> Result<Vec<Due>, StoreTrouble> {
+        let store = &self.inner.store;
+        store.read(|db| reactions::due(db, DUE_MAX)).await
+    }
+
+    /// Records what became of a reaction.
+    pub async fn record_reaction(&self, id: i64, fate: ReactionFate) -> Result<(), StoreTrouble> {
+        self.write(move |mail| match fate {
+            ReactionFate::MayStand(may_stand) => reactions::placing(mail.db, id, &may_stand),
+            ReactionFate::Placed { version, stands } => {
+                reactions::placed(mail.db, id, version, &stands)
+            }
+            ReactionFate::Dropped { why, in_words } => {
+                reactions::dropped(mail.db, id, &why)?;
+                match in_words {
+                    true => mail.tell_in_words(id),
+                    false => Ok(()),
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl MailTx<'_> {
+    /// Adds the message that tells an outcome instead of a reaction, unless one does.
+    fn tell_in_words(&self, id: i64) -> DbResult<()> {
+        let Some(telling) = reactions::by_id(self.db, id)?.filter(|one| one.alone) else {
+            return Ok(());
+        };
+        let Some(command) = telling.command else {
+            return Ok(());
+        };
+        if messages::tells(self.db, command)? {
+            return Ok(());
+        }
+        let report = operations::command(self.db, command)?
+            .as_ref()
+            .and_then(report_of);
+        self.post(&Draft {
+            channel: telling.channel,
+            thread: telling.thread,
+            person: telling.person,
+            command: Some(command),
+            words: report.map(|report: Report| report.words()),
+            ..Draft::default()
+        })
+    }
+}

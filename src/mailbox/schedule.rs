@@ -1,0 +1,215 @@
+//! What people are told without asking just then: the briefing of working days, and what quiet hours held back.
+//!
+//! `slack/rhythm.rs` asks here who is due and waits for the next instant. What is said is decided once more here, in the
+//! transaction that claims it, so that a briefing is owed once a day however often the daemon dies (P2), and a held
+//! notice goes from the table into a message in one piece.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::{MailTx, Mailbox};
+use crate::domain::card::Part;
+use crate::domain::person::{Member, Person, PersonId, may_act};
+use crate::domain::reply;
+use crate::domain::rhythm::{Briefing, briefing, over_with};
+use crate::store::messages::Draft;
+use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people, rhythms};
+
+/// Blocks of one message of what was held; what is left goes into a next one.
+const BLOCKS: usize = 40;
+
+/// Somebody who is to be told something now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub person: PersonId,
+    /// Their Slack id, where they have one of their own.
+    pub slack: Option<String>,
+}
+
+/// Who is due, and when somebody will be next.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rhythms {
+    pub due: Vec<Due>,
+    pub next: Option<DateTime<Utc>>,
+}
+
+impl Mailbox {
+    /// Who is to be told something now, and when the next are.
+    pub async fn rhythms(&self) -> Result<Rhythms, StoreTrouble> {
+        let now = self.inner.clock.now();
+        let beginners = self.inner.store.read(rhythms::beginners).await?;
+        if !beginners.is_empty() {
+            self.inner
+                .store
+                .write(move |tx| beginners.iter().try_for_each(|one| begin(tx, *one, now)))
+                .await?;
+        }
+        self.inner
+            .store
+            .read(move |connection| {
+                let mut all = Rhythms::default();
+                for id in rhythms::concerned(connection)? {
+                    let person = people::by_id(connection, id)?;
+                    let (is_due, next) = when(connection, &person, now)?;
+                    if is_due {
+                        all.due.push(Due {
+                            person: id,
+                            slack: person.slack,
+                        });
+                    }
+                    all.next = all.next.into_iter().chain(next).min();
+                }
+                Ok(all)
+            })
+            .await
+    }
+
+    /// The Slack ids of those whose time zone is not known: nobody of them has written to Ivan yet. Where everybody is one
+    /// person, whoever is named first counts until somebody writes.
+    pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreTrouble> {
+        let first_named = self.inner.settings.allowed_users.first().cloned();
+        let people = self.inner.store.read(people::without_zone).await?;
+        let with_id = people.into_iter().filter_map(|person| {
+            let slack = match person.alone {
+                true => first_named.clone(),
+                false => person.slack,
+            };
+            Some((person.id, slack?))
+        });
+        Ok(with_id.collect())
+    }
+
+    /// Keeps the time zone of somebody of whom none was known.
+    pub async fn learn_zone(&self, person: PersonId, zone: Tz) -> Result<(), StoreTrouble> {
+        self.inner
+            .store
+            .write(move |tx| {
+                // They may have written meanwhile.
+                if people::by_id(tx, person)?.zone == Tz::UTC {
+                    people::moved_to_zone(tx, person, zone)?;
+                    tx.wake(Wake::Rhythms);
+                    tx.wake(Wake::Homes);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Tells somebody who is due what there is to tell; nothing, if it turns out that they are not, or may not be told.
+    /// `member` is what Slack says about them now: they may be in another zone, or have left.
+    pub async fn tell_due(
+        &self,
+        person: PersonId,
+        member: Option<(Member, String)>,
+    ) -> Result<(), StoreTrouble> {
+        self.write(move |mail| {
+            let mut person = people::by_id(mail.db, person)?;
+            let mut may = true;
+            if let Some((member, team)) = &member {
+                may = may_act(member, team, &mail.inner.settings.allowed_users).is_ok();
+                if let Some(zone) = member.zone.filter(|zone| *zone != person.zone) {
+                    people::moved_to_zone(mail.db, person.id, zone)?;
+                    person.zone = zone;
+                }
+            }
+            mail.tell_due(&person, may)
+        })
+        .await
+    }
+}
+
+impl MailTx<'_> {
+    /// What was held comes first, then the briefing: each is claimed in this transaction.
+    fn tell_due(&self, person: &Person, may: bool) -> DbResult<()> {
+        let chosen = rhythms::of(self.db, person.id)?;
+        let is_quiet = chosen
+            .quiet
+            .and_then(|quiet| quiet.ends(self.now, person.zone))
+            .is_some();
+        if !is_quiet {
+            let held = rhythms::take_held(self.db, person.id)?;
+            // Whoever wants no notices any more wants none of these.
+            if let Some(channel) = people::told_in(self.db, person.id)?.filter(|_| may)
+                && !held.is_empty()
+            {
+                self.tell_held(person, &channel, &held)?;
+            }
+        }
+        let Some(at) = chosen.briefing else {
+            return Ok(());
+        };
+        let Some(Briefing::Now(day)) = briefing(at, chosen.briefed_on, self.now, person.zone)
+        else {
+            return Ok(());
+        };
+        if !rhythms::claim(self.db, person.id, day)? || !may {
+            return Ok(());
+        }
+        if let Some(channel) = people::reached_in(self.db, person.id)? {
+            let (_, mut said) = self.command_tx().gather_morning(person)?;
+            if !chosen.own_briefing {
+                // Whoever has not asked for it learns where it comes from, and how to end it.
+                let words = reply::briefing_by_config();
+                said.words = said.words.text("\n").then(words.clone());
+                said.parts.push(Part::Text(words));
+            }
+            self.post(&Draft {
+                channel,
+                person: Some(person.id),
+                pin: said.pin,
+                list: said.list,
+                words: Some(said.words),
+                parts: said.parts,
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    fn tell_held(&self, person: &Person, channel: &str, held: &[reply::Words]) -> DbResult<()> {
+        for held in held.chunks(BLOCKS * reply::HELD_BLOCK) {
+            let (words, parts) = reply::held(held);
+            self.post(&Draft {
+                channel: channel.to_owned(),
+                person: Some(person.id),
+                words: Some(words),
+                parts: parts.into_iter().map(Part::Text).collect(),
+                ..Draft::default()
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The first briefing that somebody has by bot.toml is the next one, not that of a morning which has begun.
+fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
+    let zone = people::by_id(tx, person)?.zone;
+    let mut chosen = rhythms::of(tx, person)?;
+    chosen.briefed_on = chosen.briefing.and_then(|at| over_with(at, now, zone));
+    rhythms::set(tx, person, &chosen)
+}
+
+/// Whether somebody is due now; and when they are next.
+fn when(
+    connection: &Db,
+    person: &Person,
+    now: DateTime<Utc>,
+) -> DbResult<(bool, Option<DateTime<Utc>>)> {
+    let chosen = rhythms::of(connection, person.id)?;
+    let mut due = false;
+    let mut next = None;
+    if rhythms::count_held(connection, person.id)? > 0 {
+        match chosen.quiet.and_then(|quiet| quiet.ends(now, person.zone)) {
+            Some(ends) => next = Some(ends),
+            None => due = true,
+        }
+    }
+    if let Some(at) = chosen.briefing {
+        match briefing(at, chosen.briefed_on, now, person.zone) {
+            Some(Briefing::Now(_)) => due = true,
+            Some(Briefing::At(then)) => next = next.into_iter().chain([then]).min(),
+            None => {}
+        }
+    }
+    Ok((due, next))
+}

@@ -1,0 +1,95 @@
+//! The connection to Slack, for `status`: its health, scopes that are missed, and another daemon that seems to use the
+//! same Slack app, which operators are told of.
+
+use super::{Mailbox, Receipts, ThreadReplies};
+use crate::desk::{Missing, SlackHealth};
+use crate::domain::reply;
+use crate::domain::scope::{self, REACT, Uses};
+use crate::store::{StoreTrouble, deliveries, people};
+
+/// The name under which it is kept that operators know of another daemon.
+const ABOUT: &str = "slack app shared";
+
+/// What is read in channels, as far as scopes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listens {
+    /// Mentions.
+    pub mentions: bool,
+    /// `create` without one.
+    pub bare: bool,
+}
+
+impl Mailbox {
+    /// How the connection to Slack is, for `status` and `/readyz`.
+    pub fn slack_is(&self, health: SlackHealth) {
+        self.inner.desk.live_health().slack = Some(health);
+    }
+
+    /// Which scopes the Slack app has, for `status`: those that are missed.
+    pub async fn scopes_are(
+        &self,
+        granted: impl Fn(&str) -> bool,
+        listens: Listens,
+    ) -> Result<Vec<Missing>, StoreTrouble> {
+        let (settings, usual) = (&self.inner.settings, self.inner.desk.settings().receipts);
+        let somebody = self.inner.store.read(people::somebody_wants_reactions);
+        let uses = Uses {
+            mentions: listens.mentions,
+            bare: listens.bare,
+            reacts: usual == Receipts::Reactions
+                || settings.thread_replies == ThreadReplies::Comment
+                || somebody.await?,
+            emails: settings.finds_by_email,
+        };
+        let missing = scope::missing(granted, uses);
+        self.inner
+            .desk
+            .live_health()
+            .missing_scopes
+            .clone_from(&missing);
+        Ok(missing)
+    }
+
+    /// Slack takes no reaction of ours, for want of a scope.
+    pub fn cannot_react(&self) {
+        let mut health = self.inner.desk.live_health();
+        if health.missing_scopes.iter().all(|one| one.scope != REACT) {
+            health.missing_scopes.extend(scope::only(REACT));
+        }
+    }
+
+    /// Whether reactions can be placed, for `status`: why not, and what to do about it.
+    pub fn reactions_are(&self, trouble: Option<String>) {
+        let mut health = self.inner.desk.live_health();
+        if trouble.is_none() {
+            health.missing_scopes.retain(|one| one.scope != REACT);
+        }
+        health.reactions = trouble;
+    }
+
+    /// Slack counts so many links of the app that are not held here. Operators hear of it once it is sure, and of its end.
+    pub async fn app_is_shared(&self, others: u32, sure: bool) -> Result<(), StoreTrouble> {
+        self.inner.desk.live_health().other_links = others;
+        let known = self
+            .inner
+            .store
+            .read(|connection| deliveries::is_alarm(connection, ABOUT))
+            .await?;
+        let (news, words) = match others {
+            0 => (known, reply::app_is_ours()),
+            others => (sure && !known, reply::app_is_shared(others)),
+        };
+        if !news {
+            return Ok(());
+        }
+        self.write(move |mail| {
+            match others {
+                0 => drop(deliveries::all_well(mail.db, ABOUT)?),
+                _ => drop(deliveries::alarm(mail.db, ABOUT, mail.now)?),
+            }
+            tracing::warn!("operators are told: {}", words.plain());
+            mail.tell_operators(&words, None)
+        })
+        .await
+    }
+}
