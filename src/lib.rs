@@ -27,7 +27,7 @@
 //! │   ├── link.rs        Link, Accounts: which account at a source is whose
 //! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names
 //! │   ├── prose.rs       a person's text as it is written to a source: signed
-//! │   ├── command.rs     Command, Ref, the table of verbs, parse(text)
+//! │   ├── command.rs     Ref, CommandRef, Assignee, TaskDraft: the things that a command names
 //! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
 //! │   ├── controls.rs    control characters, which no text has
 //! │   ├── home.rs        what a Home tab shows, from top to bottom
@@ -37,7 +37,7 @@
 //! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
 //! │   ├── scope.rs       what does not work in Slack for want of a scope
 //! │   ├── set_aside.rs   Work: what a start begins again; the words about what ended the process twice
-//! │   ├── sign.rs        what a reaction asks for, and what ours say
+//! │   ├── sign.rs        the reactions that show an outcome
 //! │   ├── receipts.rs    whether outcomes are told by messages or by reactions
 //! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
 //! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
@@ -56,20 +56,26 @@
 //! ├── command_tx/    CommandTx: what verbs read and write in their transaction
 //! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
 //! │   ├── settings.rs    what commands know of bot.toml; health.rs: how the connections are, as far as only memory knows it
+//! ├── verbs/         one file a verb: its arguments, its grammar, its decision
+//! │   ├── mod.rs         the table of verbs, Command, parse(text)
+//! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · snooze.rs · reopen.rs · assign.rs · claim.rs ·
+//! │   │                  due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
+//! │   │                  status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
+//! │   ├── grammar.rs     words, quotes, options, REFs; ParseError, which is the hint
+//! │   ├── body.rs        fields of a JSON body that several verbs have
+//! │   ├── texts.rs       a person's text as it is written to a source: addressed, signed
+//! │   ├── schedule.rs    the change of a briefing or of quiet hours
+//! │   └── gestures.rs    what buttons, forms and reactions ask for
 //! ├── desk/          a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
 //! │   ├── run.rs         a command, run: its bounds, and once for each Idempotency-Key
 //! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
-//! │   ├── empty.rs       why a queue has nothing in it
-//! │   ├── undo.rs        start, snooze, reopen, and what an undo takes back
-//! │   ├── log.rs         what was done, for those who may see it
-//! │   ├── morning.rs     the briefing, gathered
+//! │   ├── log.rs         `GET /log`, page by page
+//! │   ├── morning.rs     `GET /morning`
 //! │   ├── rhythm.rs      the times and the receipts that somebody chose
-//! │   ├── forms.rs       create
-//! │   ├── identity.rs    whoami, link, unlink; the link that an e-mail address makes; in whose name is written
-//! │   ├── change.rs      assign, claim, due and prio
+//! │   ├── identity.rs    accounts as the sources tell them; the link that an e-mail address makes
 //! │   ├── set_aside.rs   retry: work that is set aside is begun again
-//! │   └── why.rs         the points of a task and its place
+//! │   └── why.rs         `GET /why`
 //! ├── mailbox/       messages in and out, beside a command: each in one transaction
 //! │   ├── mod.rs         Mailbox; MailTx: one transaction of it
 //! │   ├── incoming.rs    Inbound: messages kept, waiting, acted on once; catching up with the history
@@ -187,6 +193,7 @@
 //! - [`settle`]: what became of a command, in words and pins
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
+//! - [`verbs`]: one file a verb: its arguments, its grammar, its decision
 
 pub mod app;
 pub mod apply;
@@ -218,3 +225,4 @@ pub mod set_aside;
 pub mod settle;
 pub mod slack;
 pub mod store;
+pub mod verbs;

@@ -20,7 +20,10 @@ use clap_complete::Shell;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::domain::command::{Ref, split_due, split_log, split_on, split_snooze};
+use crate::verbs::comment::split_on;
+use crate::verbs::grammar::split_when;
+use crate::verbs::log::split_log;
+use crate::verbs::parse_ref;
 use client::{Client, Reply, Trouble};
 use print::{Printed, What};
 use webhooks::WebhooksCommand;
@@ -529,7 +532,7 @@ impl Call {
             TaskCommand::Start { task } => Call::post("/start", json!({ "ref": task }), WRITE_WAIT),
             TaskCommand::Snooze { words } => {
                 let words = words.join(" ");
-                let (task, until) = split_snooze(&words);
+                let (task, until) = split_when(&words);
                 let body = json!({ "ref": task, "until": until });
                 Call::post("/snooze", body, WRITE_WAIT)
             }
@@ -539,7 +542,7 @@ impl Call {
             TaskCommand::Assign { words } => {
                 let (task, person) = match words.as_slice() {
                     // A name may be of several words; a REF is one.
-                    [task, person @ ..] if !person.is_empty() && Ref::parse(task).is_some() => {
+                    [task, person @ ..] if !person.is_empty() && parse_ref(task).is_some() => {
                         (Some(task), person)
                     }
                     person => (None, person),
@@ -550,7 +553,7 @@ impl Call {
             TaskCommand::Claim { task } => Call::post("/claim", json!({ "ref": task }), WRITE_WAIT),
             TaskCommand::Due { words } => {
                 let words = words.join(" ");
-                let (task, due) = split_due(&words);
+                let (task, due) = split_when(&words);
                 Call::post("/due", json!({ "ref": task, "due": due }), WRITE_WAIT)
             }
             TaskCommand::Prio { words } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::reply::{SlackHealth, SourceHealth};
+use crate::domain::reply::{self, SlackHealth, SourceHealth, Words};
 use crate::domain::scope::Missing;
 use crate::domain::task::Source;
 
@@ -27,5 +27,13 @@ impl LiveHealth {
                 of_source.error = Some(error.clone());
             }
         }
+    }
+
+    /// Sources that cannot be read, and why.
+    pub fn troubles(&self) -> Vec<Words> {
+        let sources = self.sources.iter();
+        sources
+            .map(|(source, why)| reply::home_trouble(*source, why))
+            .collect()
     }
 }

@@ -12,11 +12,12 @@ use std::sync::Mutex;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::domain::card::Part;
+use crate::domain::change;
 use crate::domain::command::Ref;
 use crate::domain::form::Origin;
 use crate::domain::ids::TaskRow;
 use crate::domain::log::{Change, Via};
-use crate::domain::operation::{Place, Refusal, TEXT_MAX, Write};
+use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::queue::{EmptyQueue, meant};
 use crate::domain::reply::{self, Brief, Report, ReportState, Words};
@@ -187,6 +188,25 @@ impl CommandTx<'_> {
             }),
             None => Err(self.no_current(person)?.into()),
         }
+    }
+
+    /// Makes a change of a task durable, with the words about the task when it is made.
+    pub fn change(
+        &self,
+        person: &Person,
+        task: Option<Ref>,
+        context: &Context,
+        verb: &'static str,
+        what: impl FnOnce(Source) -> Result<(change::Change, String), Rejection>,
+    ) -> Result<Handled, Stop> {
+        let target = self.target(person, task, context)?;
+        let (change, said) = what(target.key.source())?;
+        let write = Write::Change {
+            task: target.key,
+            change,
+            said,
+        };
+        self.accept(person, context, verb, vec![write])
     }
 
     /// Nothing was shown before: nothing is changed, and the first of the queue is shown now.
@@ -423,6 +443,14 @@ impl CommandTx<'_> {
         why_empty(self.db, person, &open, self.settings.sources())
     }
 
+    /// Tasks by their rows.
+    pub fn tasks(&self, rows: &[TaskRow]) -> DbResult<Vec<Task>> {
+        rows.iter()
+            .filter_map(|&row| tasks::by_row(self.db, row).transpose())
+            .map(|stored| stored.map(|stored| stored.task))
+            .collect()
+    }
+
     /// The same in words.
     pub fn empty(&self, person: &Person) -> DbResult<Words> {
         Ok(reply::empty(&self.why_empty(person)?))
@@ -550,13 +578,6 @@ pub fn lane(person: &Person, write: &Write) -> String {
             Place::Repo(repo) => format!("{}/new/github:{repo}", person.id.0),
         },
         (write, None) => format!("{}/new/{}", person.id.0, write.source()),
-    }
-}
-
-pub fn fits(text: &str) -> Result<(), Rejection> {
-    match text.chars().count() {
-        length if length > TEXT_MAX => Err(Rejection::Unfit(reply::text_too_long(length))),
-        _ => Ok(()),
     }
 }
 

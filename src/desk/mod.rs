@@ -4,9 +4,6 @@
 //! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
 //! source is to do is a row of the outbox.
 
-mod change;
-mod empty;
-mod forms;
 mod identity;
 mod log;
 mod morning;
@@ -14,7 +11,6 @@ mod rhythm;
 mod run;
 mod set_aside;
 mod transaction;
-mod undo;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +21,6 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
 use crate::command_tx::{CommandTx, LiveHealth, Target, report_of};
-use crate::domain::command::{Command, Ref};
 use crate::domain::filter::Filter;
 use crate::domain::ids::TaskRow;
 use crate::domain::link::Accounts;
@@ -40,7 +35,9 @@ use crate::settle::Occasion;
 use crate::store::{
     Db, DbResult, Store, Tx, blocking, deliveries, operations, people, snoozes, tasks,
 };
-use run::with_clients;
+use crate::verbs::list::{filtered, notes, nothing_listed, with_clients};
+use crate::verbs::{self, Command};
+use run::answer_request;
 
 pub use crate::command_tx::{
     ChannelDefaults, CommandError, CommandSettings, IdempotencyKey, Rejection, Scored, WhoActs,
@@ -51,15 +48,14 @@ pub use crate::domain::rhythm::RhythmChange;
 pub use crate::domain::scope::Missing;
 pub use crate::store::StoreTrouble;
 pub use crate::store::tasks::WantedStatus;
-pub use empty::EmptyList;
-pub(crate) use forms::{for_client, made_before, placed_for, with_defaults};
+pub use crate::verbs::list::EmptyList;
+pub use crate::verbs::why::Explained;
 pub use identity::Identity;
 pub use log::{LogAsked, LogPage};
 pub use morning::MorningView;
-pub(crate) use morning::{troubles, waiting};
 pub use rhythm::{ReceiptsView, RhythmView};
+pub(crate) use run::run;
 pub use set_aside::SetAside;
-pub use why::Explained;
 
 /// How long a person waits for an outcome before they are told that it is queued (design 4).
 const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -286,7 +282,7 @@ impl Desk {
     /// Acts on a command; whatever it asks of a source is committed when this returns (P1).
     pub async fn ask(&self, mut asked: Asked) -> Result<Answer, CommandError> {
         asked.command = self.found_out(&asked.person, asked.command).await?;
-        self.decide(move |turn| turn.answer_request(asked)).await
+        self.decide(move |turn| answer_request(turn, asked)).await
     }
 
     /// The command's report: final as soon as there is one, or `Queued` after `wait`.
@@ -424,14 +420,14 @@ impl Desk {
     ) -> Result<Listed, CommandError> {
         let (person, filter) = (person.clone(), filter.clone());
         self.decide(move |turn| {
-            let mut ranked = turn.filtered(&person, &filter)?;
+            let mut ranked = filtered(turn, &person, &filter)?;
             let total = ranked.len();
             ranked.truncate(limit);
             let rows: Vec<TaskRow> = ranked.iter().map(|(row, ..)| *row).collect();
             people::list(turn.db, person.id, &rows, Some(turn.now))?;
-            let mut notes = turn.notes(&person, &rows, &filter)?;
+            let mut notes = notes(turn, &person, &rows, &filter)?;
             let empty = match rows.is_empty() {
-                true => Some(turn.nothing_listed(&person, &filter)?),
+                true => Some(nothing_listed(turn, &person, &filter)?),
                 false => None,
             };
             let tasks = ranked
@@ -516,7 +512,7 @@ impl Desk {
             .inner
             .store
             .read(move |connection| {
-                let (sources, queued) = health_of_sources(connection, &inner.settings)?;
+                let (sources, queued) = verbs::status::sources(connection, &inner.settings)?;
                 let set_aside = crate::store::set_aside::all(connection)?;
                 let given_up = deliveries::lately_given_up(connection, inner.clock.now())?;
                 Ok((sources, queued, set_aside, given_up))
@@ -554,70 +550,9 @@ fn not_a_cursor(listing: &str) -> Rejection {
     )))
 }
 
-type Sources = BTreeMap<Source, SourceHealth>;
-
-fn health_of_sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources, i64)> {
-    let mut sources = BTreeMap::new();
-    for source in settings.sources() {
-        sources.insert(
-            source,
-            SourceHealth {
-                last_sync: tasks::synced_at(connection, source)?,
-                error: operations::trouble(connection, source)?,
-                tasks: tasks::count_open(connection, source)?,
-                archived: tasks::archived(connection, source)?,
-            },
-        );
-    }
-    Ok((sources, operations::count_pending(connection)?))
-}
-
 /// Who a Slack member is here: the one person where nobody is configured, else whoever has their Slack id.
 pub(crate) fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
     Ok(people::present(connection)?
         .into_iter()
         .find(|person| person.alone || person.slack.as_deref() == Some(member.id.as_str())))
-}
-
-/// Whether the meaning of a command depends on which task or list its author had been shown.
-pub(crate) fn depends_on_what_was_shown(command: &Command) -> bool {
-    match command {
-        Command::Done { task, .. }
-        | Command::Comment { task, .. }
-        | Command::Start { task }
-        | Command::Snooze { task, .. }
-        | Command::Reopen { task }
-        | Command::Log { task, .. }
-        | Command::Assign { task, .. }
-        | Command::Claim { task }
-        | Command::Due { task, .. }
-        | Command::Prioritise { task, .. }
-        | Command::Why { task } => {
-            matches!(task, None | Some(Ref::Nth(_)))
-        }
-        Command::Undo { .. } | Command::NotDone(_) => false,
-        // Under which message it was typed may not be recorded yet.
-        Command::Reply(_)
-        | Command::Current
-        | Command::Morning
-        | Command::Next
-        | Command::NextFrom(_)
-        | Command::List { .. } => true,
-        Command::Create(_)
-        | Command::Briefing(_)
-        | Command::QuietHours
-        | Command::Quiet(_)
-        | Command::Status
-        | Command::Whoami
-        | Command::Link { .. }
-        | Command::Linked { .. }
-        | Command::Unlink { .. }
-        | Command::Mute(_)
-        | Command::QuietFrom(_)
-        | Command::QuietUntil(_)
-        | Command::ReceiptsAre
-        | Command::Receipts(_)
-        | Command::Usual(_)
-        | Command::Help => false,
-    }
 }

@@ -58,14 +58,15 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::answer_request;
     use super::*;
     use crate::clock::Clock;
     use crate::desk::Rejection;
     use crate::desk::{Asked, CommandSettings};
-    use crate::domain::command::Command;
     use crate::domain::log::Via;
     use crate::domain::task::Source;
     use crate::store::{DbError, Store, people};
+    use crate::verbs::Done;
 
     #[tokio::test]
     async fn a_rejection_commits_its_pin_and_an_error_rolls_it_back() {
@@ -82,17 +83,14 @@ mod tests {
         let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
         let done = Asked {
             person,
-            command: Command::Done {
-                task: None,
-                comment: None,
-            },
+            command: Done::default().into(),
             once: None,
             via: Via::Http,
         };
 
         let asked = done.clone();
         let failed = desk.decide::<(), _>(move |turn| {
-            let rejection = turn.answer_request(asked).unwrap_err().rejection()?;
+            let rejection = answer_request(turn, asked).unwrap_err().rejection()?;
             assert!(matches!(rejection, Rejection::NoCurrent(_)), "{rejection}");
             assert_eq!(people::pins(turn.db, id)?.len(), 1);
             Err(DbError::QueryReturnedNoRows.into())

@@ -10,14 +10,13 @@ use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::command::{Command, CommandRef, Ref};
+use super::command::{CommandRef, Ref};
 use super::ids::TaskRow;
 use super::receipts::Receipts;
 use super::reply::{self, Words};
 use super::rhythm::{Quiet, Setting, time_of_day};
 use super::score::Score;
 use super::task::{Status, Task, TaskKey};
-use super::when::When;
 
 /// The longest line of a description that a card shows, in characters.
 const LINE_MAX: usize = 140;
@@ -275,34 +274,6 @@ pub enum Press {
     Open(String),
     /// Unknown to this version of Ivan.
     Unknown,
-}
-
-impl Press {
-    /// The command of a press; `None` if it has none, or a form comes first.
-    pub fn command(&self) -> Option<Command> {
-        match self {
-            Press::Done(task) => Some(Command::Done {
-                task: Some(task.named()),
-                comment: None,
-            }),
-            Press::Next(task) => Some(Command::NextFrom(task.named())),
-            Press::Snooze(task) => Some(Command::Snooze {
-                task: Some(task.named()),
-                until: When::tomorrow(),
-            }),
-            Press::Undo(command) => Some(Command::Undo {
-                of: Some(command.clone()),
-            }),
-            Press::Mute(muted) => Some(Command::Mute(*muted)),
-            Press::Briefing(at) => Some(Command::Briefing(*at)),
-            Press::Quiet(hours) => Some(Command::Quiet(*hours)),
-            Press::QuietFrom(at) => Some(Command::QuietFrom(*at)),
-            Press::QuietUntil(at) => Some(Command::QuietUntil(*at)),
-            Press::Receipts(by) => Some(Command::Receipts(*by)),
-            Press::Usual(setting) => Some(Command::Usual(*setting)),
-            Press::Comment(_) | Press::Open(_) | Press::Unknown => None,
-        }
-    }
 }
 
 impl fmt::Display for Press {

@@ -1,4 +1,4 @@
-//! Forms that people fill in instead of typing: checked while the form is open, then turned into a [`Command`].
+//! Forms that people fill in instead of typing: checked while the form is open, then turned into a command.
 //!
 //! A surface lays forms out and returns them (`slack/forms.rs`). They are checked here from the form alone, so that
 //! errors show at once.
@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::card::TaskRef;
-use super::command::{Command, Create};
+use super::command::TaskDraft;
 use super::mention::quiet;
 use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
 use super::reply::{self, ENTITY_MAX, Words};
@@ -21,7 +21,7 @@ pub enum Filled {
         text: String,
     },
     Create {
-        create: Box<Create>,
+        create: Box<TaskDraft>,
         /// The message that it was made from.
         from: Option<Origin>,
     },
@@ -100,17 +100,6 @@ pub struct Fault {
 }
 
 impl Filled {
-    /// The command that it asks for.
-    pub fn command(&self) -> Command {
-        match self {
-            Filled::Comment { task, text } => Command::Comment {
-                task: Some(task.named()),
-                text: text.clone(),
-            },
-            Filled::Create { create, .. } => Command::Create(create.as_ref().clone()),
-        }
-    }
-
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Filled::Comment { .. } => None,
@@ -169,7 +158,7 @@ pub fn with_what_was_filled_in(refused: Words, filled: Option<&Filled>) -> Words
     refused.text("\nYou wrote:\n").said(texts.join("\n"))
 }
 
-fn title_fault(create: &Create) -> Option<String> {
+fn title_fault(create: &TaskDraft) -> Option<String> {
     let title = create.title.trim();
     if title.is_empty() {
         return Some(reply::no_title());
@@ -227,15 +216,15 @@ mod tests {
     use chrono::NaiveDate;
     use rstest::rstest;
 
-    fn create(title: &str) -> Create {
-        Create {
+    fn create(title: &str) -> TaskDraft {
+        TaskDraft {
             title: title.to_owned(),
             source: Some(Source::GitHub),
-            ..Create::default()
+            ..TaskDraft::default()
         }
     }
 
-    fn faults(create: Create) -> Vec<Field> {
+    fn faults(create: TaskDraft) -> Vec<Field> {
         let filled = Filled::Create {
             create: Box::new(create),
             from: None,
@@ -252,14 +241,14 @@ mod tests {
     #[case::no_title(create(" \n"), &[Field::Title])]
     #[case::longest_title(create(&"é".repeat(256)), &[])]
     #[case::title_over(create(&"é".repeat(257)), &[Field::Title])]
-    #[case::title_over_with_its_client(Create { entity: Some("acme".into()), ..create(&"é".repeat(250)) }, &[Field::Title])]
-    #[case::clickup_takes_it(Create { source: Some(Source::ClickUp), ..create(&"é".repeat(257)) }, &[])]
-    #[case::odd_client(Create { entity: Some("a]b".into()), ..create("x") }, &[Field::Entity])]
-    #[case::nowhere(Create { source: None, ..create("x") }, &[Field::Place])]
-    #[case::due_in_github(Create { due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[Field::Due])]
-    #[case::due_in_clickup(Create { source: Some(Source::ClickUp), due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[])]
-    #[case::text_over(Create { description: Some("x".repeat(60_001)), ..create("") }, &[Field::Title, Field::Description])]
-    fn names_the_fields_that_are_wrong(#[case] create: Create, #[case] wrong: &[Field]) {
+    #[case::title_over_with_its_client(TaskDraft { entity: Some("acme".into()), ..create(&"é".repeat(250)) }, &[Field::Title])]
+    #[case::clickup_takes_it(TaskDraft { source: Some(Source::ClickUp), ..create(&"é".repeat(257)) }, &[])]
+    #[case::odd_client(TaskDraft { entity: Some("a]b".into()), ..create("x") }, &[Field::Entity])]
+    #[case::nowhere(TaskDraft { source: None, ..create("x") }, &[Field::Place])]
+    #[case::due_in_github(TaskDraft { due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[Field::Due])]
+    #[case::due_in_clickup(TaskDraft { source: Some(Source::ClickUp), due: NaiveDate::from_ymd_opt(2026, 12, 1), ..create("x") }, &[])]
+    #[case::text_over(TaskDraft { description: Some("x".repeat(60_001)), ..create("") }, &[Field::Title, Field::Description])]
+    fn names_the_fields_that_are_wrong(#[case] create: TaskDraft, #[case] wrong: &[Field]) {
         assert_eq!(faults(create), wrong);
     }
 

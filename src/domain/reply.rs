@@ -15,7 +15,6 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::command::{REF_HELP, VERBS};
 use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::mention::quiet;
@@ -26,7 +25,6 @@ use super::scope::Missing;
 use super::score::Score;
 use super::source::Container;
 use super::task::{RepoName, Source, Status, Task, TaskId};
-use super::when::WHEN_HELP;
 
 pub use acts::{
     Hidden, Rank, assigned_to, cannot_be_undone, cannot_snooze, current_again, due_on,
@@ -770,25 +768,6 @@ pub fn not_a_filter(word: &str, clients: &[String]) -> Words {
     };
     Words::new().text(format!(
         "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
-        Filter::WORDS.join(", ")
-    ))
-}
-
-/// All verbs, short; written from the parser's own table.
-pub fn help() -> Words {
-    let mut words = Words::new().text("What I understand:");
-    for verb in VERBS {
-        for (place, usage) in verb.usage.split(" · ").enumerate() {
-            words = words
-                .text(if place == 0 { "\n• " } else { " or " })
-                .code(usage);
-        }
-        words = words.text(format!(": {}", verb.effect));
-    }
-    words.text(format!(
-        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\n\
-         ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.\nWHEN is {WHEN_HELP}.\n\
-         FILTER is {}, or a client; several narrow further.",
         Filter::WORDS.join(", ")
     ))
 }

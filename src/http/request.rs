@@ -26,6 +26,7 @@ use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::task::TaskId;
 use crate::runtime::CancellationToken;
+use crate::verbs::parse_ref;
 
 /// How long a write is waited for without `?wait=`.
 pub(super) const WRITE_WAIT: Duration = Duration::from_secs(10);
@@ -249,7 +250,7 @@ fn read_wait(text: &str) -> Result<Duration, Problem> {
 }
 
 pub(super) fn read_ref(text: &str) -> Result<Ref, Problem> {
-    Ref::parse(text).ok_or_else(|| {
+    parse_ref(text).ok_or_else(|| {
         let why = format!(
             "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
              id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",

@@ -17,12 +17,15 @@ use super::problem::{Extension, FailedWrite, Kind, Problem};
 use super::request::{Sent, TaskPath, WRITE_WAIT, read_ref, start_of};
 use super::{Api, schemas};
 use crate::desk::{Answer, Asked, Report, ReportState, RhythmChange};
-use crate::domain::command::{Assignee, Command, Create, Ref, is_none};
+use crate::domain::command::{Assignee, Ref, TaskDraft};
 use crate::domain::operation::Refusal;
 use crate::domain::receipts::Receipts;
 use crate::domain::rhythm::{DEFAULT, HOURS_HELP, Quiet, TIME_HELP, time_of_day};
 use crate::domain::task::{Priority, RepoName, Source};
 use crate::domain::when::{DueWhen, WHEN_HELP, When};
+use crate::verbs::grammar::is_none;
+use crate::verbs::receipts::ReceiptsBy;
+use crate::verbs::{self, Command};
 
 /// Any task by its REF; without one the current task.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -37,14 +40,14 @@ pub(super) struct DoneBody {
 
 pub(super) async fn done(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: DoneBody = sent.json_or_default()?;
-    let command = Command::Done {
+    let command = verbs::Done {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         comment: body
             .comment
             .map(|text| written("comment", text))
             .transpose()?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,16 +62,17 @@ pub(super) struct CommentBody {
 
 pub(super) async fn comment(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: CommentBody = sent.json()?;
-    let command = Command::Comment {
+    let command = verbs::Comment {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         text: written("text", body.text)?,
+        in_thread: false,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 pub(super) async fn next(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
-    write(&api, sent, Command::Next).await
+    write(&api, sent, verbs::Next::default().into()).await
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -87,7 +91,7 @@ impl RefBody {
 
 pub(super) async fn start(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let task = sent.json_or_default::<RefBody>()?.task()?;
-    write(&api, sent, Command::Start { task }).await
+    write(&api, sent, verbs::Start { task }.into()).await
 }
 
 pub(super) async fn start_task(
@@ -97,7 +101,7 @@ pub(super) async fn start_task(
 ) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
     let task = Some(Ref::Id(id));
-    write(&api, sent, Command::Start { task }).await
+    write(&api, sent, verbs::Start { task }.into()).await
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -110,7 +114,7 @@ pub(super) struct ReopenBody {
 pub(super) async fn reopen(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: ReopenBody = sent.json_or_default()?;
     let task = body.r#ref.as_deref().map(read_ref).transpose()?;
-    write(&api, sent, Command::Reopen { task }).await
+    write(&api, sent, verbs::Reopen { task }.into()).await
 }
 
 pub(super) async fn reopen_task(
@@ -120,7 +124,7 @@ pub(super) async fn reopen_task(
 ) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
     let task = Some(Ref::Id(id));
-    write(&api, sent, Command::Reopen { task }).await
+    write(&api, sent, verbs::Reopen { task }.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -135,11 +139,11 @@ pub(super) struct SnoozeBody {
 
 pub(super) async fn snooze(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: SnoozeBody = sent.json()?;
-    let command = Command::Snooze {
+    let command = verbs::Snooze {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         until: read_when(&body.until)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -155,11 +159,11 @@ pub(super) async fn snooze_task(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: SnoozeTaskBody = sent.json()?;
-    let command = Command::Snooze {
+    let command = verbs::Snooze {
         task: Some(Ref::Id(id)),
         until: read_when(&body.until)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -175,11 +179,11 @@ pub(super) struct AssignBody {
 
 pub(super) async fn assign(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: AssignBody = sent.json()?;
-    let command = Command::Assign {
+    let command = verbs::Assign {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         to: read_person(&body.person)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -196,16 +200,16 @@ pub(super) async fn assign_task(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: AssignTaskBody = sent.json()?;
-    let command = Command::Assign {
+    let command = verbs::Assign {
         task: Some(Ref::Id(id)),
         to: read_person(&body.person)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 pub(super) async fn claim(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let task = sent.json_or_default::<RefBody>()?.task()?;
-    write(&api, sent, Command::Claim { task }).await
+    write(&api, sent, verbs::Claim { task }.into()).await
 }
 
 pub(super) async fn claim_task(
@@ -215,7 +219,7 @@ pub(super) async fn claim_task(
 ) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
     let task = Some(Ref::Id(id));
-    write(&api, sent, Command::Claim { task }).await
+    write(&api, sent, verbs::Claim { task }.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -230,11 +234,11 @@ pub(super) struct DueBody {
 
 pub(super) async fn due(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: DueBody = sent.json()?;
-    let command = Command::Due {
+    let command = verbs::Due {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         at: read_due(&body.due)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -250,11 +254,11 @@ pub(super) async fn due_task(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: DueTaskBody = sent.json()?;
-    let command = Command::Due {
+    let command = verbs::Due {
         task: Some(Ref::Id(id)),
         at: read_due(&body.due)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -269,11 +273,11 @@ pub(super) struct PriorityBody {
 
 pub(super) async fn priority(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: PriorityBody = sent.json()?;
-    let command = Command::Prioritise {
+    let command = verbs::Prio {
         task: body.r#ref.as_deref().map(read_ref).transpose()?,
         priority: read_priority(&body.priority)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -289,16 +293,16 @@ pub(super) async fn priority_task(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: PriorityTaskBody = sent.json()?;
-    let command = Command::Prioritise {
+    let command = verbs::Prio {
         task: Some(Ref::Id(id)),
         priority: read_priority(&body.priority)?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 pub(super) async fn undo(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let _: Nothing = sent.json_or_default()?;
-    write(&api, sent, Command::Undo { of: None }).await
+    write(&api, sent, verbs::Undo::default().into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -339,8 +343,8 @@ pub(super) async fn set_receipts(
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
     let body: ReceiptsBody = sent.json()?;
     let by = match body.by.trim() {
-        DEFAULT => None,
-        by => Some(Receipts::typed(by).ok_or_else(|| {
+        DEFAULT => ReceiptsBy::Default,
+        by => ReceiptsBy::Own(Receipts::typed(by).ok_or_else(|| {
             let by = start_of(by);
             let why = format!("`by` is `reactions`, `message` or `default`; not `{by}`");
             Problem::new(Kind::BadBody, why)
@@ -396,11 +400,12 @@ pub(super) struct LinkBody {
 
 pub(super) async fn link(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: LinkBody = sent.json()?;
-    let command = Command::Link {
+    let command = verbs::Link {
         source: read_source(&body.source)?,
         account: written("account", body.account)?,
+        confirmed: None,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -413,7 +418,7 @@ pub(super) struct UnlinkBody {
 pub(super) async fn unlink(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: UnlinkBody = sent.json()?;
     let source = read_source(&body.source)?;
-    write(&api, sent, Command::Unlink { source }).await
+    write(&api, sent, verbs::Unlink { source }.into()).await
 }
 
 /// A body that may be absent or `{}`.
@@ -445,8 +450,8 @@ pub(super) struct CreateBody {
 
 pub(super) async fn create(State(api): State<Api>, sent: Sent) -> Result<Response, Problem> {
     let body: CreateBody = sent.json()?;
-    let command = Command::Create(read_create(body)?);
-    write(&api, sent, command).await
+    let command = verbs::Create::from(read_create(body)?);
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -462,14 +467,14 @@ pub(super) async fn complete(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: CompleteBody = sent.json_or_default()?;
-    let command = Command::Done {
+    let command = verbs::Done {
         task: Some(Ref::Id(id)),
         comment: body
             .comment
             .map(|text| written("comment", text))
             .transpose()?,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -485,11 +490,12 @@ pub(super) async fn comment_on(
     sent: Sent,
 ) -> Result<Response, Problem> {
     let body: CommentOnBody = sent.json()?;
-    let command = Command::Comment {
+    let command = verbs::Comment {
         task: Some(Ref::Id(id)),
         text: written("text", body.text)?,
+        in_thread: false,
     };
-    write(&api, sent, command).await
+    write(&api, sent, command.into()).await
 }
 
 /// Gives a command to the desk and waits for what it came to.
@@ -608,7 +614,7 @@ fn written(field: &str, text: String) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn read_create(body: CreateBody) -> Result<Create, Problem> {
+fn read_create(body: CreateBody) -> Result<TaskDraft, Problem> {
     let bad = |why: String| Problem::new(Kind::BadBody, why);
     // A no-break space in a title is a space (design 10).
     let title = written("title", body.title)?.replace('\u{a0}', " ");
@@ -625,7 +631,7 @@ fn read_create(body: CreateBody) -> Result<Create, Problem> {
         let wrong = || bad(format!("`repo` is owner/name; not `{}`", start_of(&text)));
         RepoName::parse(&text).ok_or_else(wrong)
     };
-    Ok(Create {
+    Ok(TaskDraft {
         title: title.to_owned(),
         description: said(body.description),
         source: short(body.source).map(read_source).transpose()?,

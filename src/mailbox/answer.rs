@@ -5,9 +5,9 @@ use chrono_tz::Tz;
 use super::gestures::is_overheard;
 use super::{Gesture, Heard, MailTx, Receipts, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply};
-use crate::desk::person_of;
+use crate::desk::{person_of, run};
 use crate::domain::card::{Part, Press, is_card_alone, undo_button};
-use crate::domain::command::{Command, CommandRef};
+use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
 use crate::domain::ids::TaskRow;
 use crate::domain::log::Via;
@@ -19,6 +19,7 @@ use crate::store::operations::Surface;
 use crate::store::reactions::{self, NewReaction};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, Wake, forms, people, tasks};
+use crate::verbs::Command;
 
 /// Where a command is answered.
 struct AnswerTo {
@@ -91,7 +92,7 @@ impl MailTx<'_> {
                     },
                     email: Some(member.email.is_some()),
                 };
-                self.command_tx().do_it(person, command, &context)
+                run(&self.command_tx(), person, command, &context)
             }
         };
         let (command, said) = match done {
@@ -332,7 +333,7 @@ impl MailTx<'_> {
     }
 }
 
-/// The task of the message under which something was context.
+/// The task of the message under which something was typed.
 pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>> {
     let Some(root) = &heard.thread else {
         return Ok(None);
@@ -355,8 +356,7 @@ fn told_by_reaction(
 ) -> (bool, bool) {
     let is_own = matches!(heard.gesture, Gesture::Said | Gesture::Replied);
     let needs_no_words = match asked {
-        Ok(Command::Reply(_)) => true,
-        Ok(Command::Comment { .. }) => reactions_too,
+        Ok(Command::Comment(comment)) => comment.in_thread || reactions_too,
         _ => false,
     };
     (is_own, is_own && needs_no_words)

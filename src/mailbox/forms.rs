@@ -4,8 +4,8 @@
 
 use super::{Mailbox, ReplyUrl};
 use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};
-use crate::desk::{for_client, made_before, person_of, placed_for, with_defaults};
-use crate::domain::command::Create;
+use crate::desk::person_of;
+use crate::domain::command::TaskDraft;
 use crate::domain::form::{Assignable, Fault, Field, Filled};
 use crate::domain::operation::Place;
 use crate::domain::person::{Member, NotAllowed};
@@ -16,6 +16,7 @@ use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
 use crate::store::tasks::{self, Stored};
 use crate::store::{Db, DbResult, StoreTrouble, people};
+use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
 
 /// What a form for a new task offers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -230,7 +231,7 @@ fn create_form(
             });
         }
     }
-    let usual = with_defaults(Create::default(), defaults);
+    let usual = with_defaults(TaskDraft::default(), defaults);
     let client = usual.entity.as_deref();
     let usual = match client.and_then(|named| settings.entities.resolve(named)) {
         Some(entity) => placed_for(usual, entity),

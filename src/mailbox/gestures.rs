@@ -4,8 +4,8 @@
 //! themselves.
 
 use super::{Gesture, Heard, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
-use crate::domain::sign;
 use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, messages, slack_events};
+use crate::verbs::gestures::asks;
 
 /// A gesture with what only the store knows of it; `None` if it is not about anything of ours.
 pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResult<Option<Heard>> {
@@ -27,7 +27,7 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
             };
             heard.thread = place.thread;
             heard.gesture = match place.card {
-                Some(row) if sign::command(&reaction, put, row).is_some() => Gesture::Signed {
+                Some(row) if asks(&reaction, put) => Gesture::Signed {
                     reaction,
                     put,
                     task: Some(row),

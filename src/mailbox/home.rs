@@ -9,11 +9,11 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{Inner, Mailbox, ThreadReplies, Waiting};
 use crate::command_tx::why_empty;
-use crate::desk::{person_of, troubles, waiting};
+use crate::desk::person_of;
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
-use crate::domain::reply::{self};
+use crate::domain::reply;
 use crate::domain::rhythm::Setting;
 use crate::domain::score::day_begins;
 use crate::domain::task::{Source, Status};
@@ -21,6 +21,7 @@ use crate::settle::{open, shown};
 use crate::store::{
     Db, DbResult, StoreTrouble, Wake, homes, operations, people, rhythms, slack_events, tasks,
 };
+use crate::verbs::morning::waiting;
 
 /// A Home tab is kept up to date for so long after it was opened.
 const KEPT_UP_FOR: Duration = Duration::hours(24);
@@ -215,7 +216,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         waiting,
         waiting_count,
         // Why an operation waits stands beside it.
-        troubles: troubles(&inner.desk.live_health()),
+        troubles: inner.desk.live_health().troubles(),
         accounts,
         muted: people::is_muted(connection, person.id)?,
         briefing: rhythm.briefing,

@@ -8,13 +8,13 @@ use super::meaning::meaning;
 use super::{ComparedUpTo, Conversation, Gesture, Heard, Kept, Mailbox, SHOWN_WITHIN, Waiting};
 use crate::bounds::Bound;
 use crate::command_tx::{CommandError, Rejection};
-use crate::desk::{depends_on_what_was_shown, person_of};
-use crate::domain::command::{self, Command};
+use crate::desk::person_of;
 use crate::domain::mention;
 use crate::domain::person::Member;
 use crate::domain::reply::{self, Words};
 use crate::store::messages::{self, Draft};
 use crate::store::{StoreTrouble, Wake, people, slack_events};
+use crate::verbs::{self, Command};
 
 /// Messages of one person that may wait to be acted on (P8): answers go out one a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
@@ -87,7 +87,7 @@ impl Inbound for Mailbox {
             Err(hint) => Err(Rejection::Unfit(hint)),
         };
         if let Ok(asked) = &asked
-            && depends_on_what_was_shown(asked)
+            && asked.depends_on_what_was_shown()
         {
             // Somebody who types a slash command has seen what stands in their DM, wherever they type it.
             let channel = match heard.gesture {
@@ -173,7 +173,7 @@ impl Mailbox {
             let known = waiting.names.iter().find(|(of, _)| of == id);
             known.map(|(_, name)| name.clone())
         };
-        Ok(command.with_names(|id| people.iter().any(|one| one == id), name_of))
+        Ok(command.with_names(&|id| people.iter().any(|one| one == id), &name_of))
     }
 
     /// An answer that is on its way may change what `done` means: waits until it stands there, or for long enough.
@@ -286,7 +286,7 @@ impl Mailbox {
                 if let Some(id) = slack_events::known(mail.db, &heard.keys)? {
                     slack_events::handle(mail.db, id, mail.now)?;
                 }
-                if command::parse(&heard.text).is_ok() {
+                if verbs::parse(&heard.text).is_ok() {
                     typed.push(heard.text.as_str());
                 }
             }

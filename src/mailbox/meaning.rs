@@ -1,9 +1,8 @@
 //! A message → the command that it means, or a hint at what can be asked for.
 
 use super::{Gesture, Heard, ThreadReplies};
-use crate::domain::command::{self, Command, ParseError};
 use crate::domain::reply::{self, Words};
-use crate::domain::sign;
+use crate::verbs::{self, Command, Comment, ParseError};
 
 /// What somebody asked for, or a hint at what they can ask for; and what came with it that this does not take.
 pub(super) fn meaning(
@@ -29,18 +28,18 @@ pub(super) fn meaning(
 fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
     let attached = &heard.attached;
     let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
-    let read = command::parse(&heard.text);
+    let read = verbs::parse(&heard.text);
     let in_words = |hint: ParseError| Words::new().text(hint.to_string());
     match (read, attached.pieces.split_first()) {
         // What came with it is the comment.
         (Err(ParseError::EmptyComment), Some((first, rest))) if said => {
             let whole = format!("{} {first}", heard.text.trim_end());
-            (command::parse(&whole).map_err(in_words), rest)
+            (verbs::parse(&whole).map_err(in_words), rest)
         }
         (Err(ParseError::Empty), Some((first, rest)))
             if said && heard.thread.is_some() && replies == ThreadReplies::Comment =>
         {
-            (Ok(Command::Reply(first.clone())), rest)
+            (Ok(Comment::in_thread(first).into()), rest)
         }
         (Err(ParseError::Empty), _) if said => (
             Err(reply::no_command_with(
@@ -58,28 +57,31 @@ fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[Str
 fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
     let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
-        Gesture::Said | Gesture::Slash { .. } => match command::parse(&heard.text) {
-            Err(hint) if in_thread && hint.is_prose() => Ok(Command::Reply(heard.text.clone())),
+        Gesture::Said | Gesture::Slash { .. } => match verbs::parse(&heard.text) {
+            Err(hint) if in_thread && hint.is_prose() => Ok(Comment::in_thread(&heard.text).into()),
             // Words that may be clients may be prose as well: under a task's message they are.
-            Ok(Command::List { filter, .. }) if in_thread && filter.entities.len() > 1 => {
-                Ok(Command::Reply(heard.text.clone()))
+            Ok(Command::List(list)) if in_thread && list.filter.entities.len() > 1 => {
+                Ok(Comment::in_thread(&heard.text).into())
             }
             read => read.map_err(|hint| Words::new().text(hint.to_string())),
         },
-        Gesture::Replied => Ok(Command::Reply(match command::parse(&heard.text) {
-            Ok(Command::Comment { task: None, text }) => text,
+        Gesture::Replied => Ok(Comment::in_thread(match verbs::parse(&heard.text) {
+            Ok(Command::Comment(Comment {
+                task: None, text, ..
+            })) => text,
             _ => heard.text.clone(),
-        })),
+        })
+        .into()),
         Gesture::Pressed(press) | Gesture::PressedAlone { press, .. } => {
-            press.command().ok_or_else(reply::not_a_button)
+            verbs::gestures::pressed(press).ok_or_else(reply::not_a_button)
         }
-        Gesture::Submitted { filled, .. } => Ok(filled.command()),
+        Gesture::Submitted { filled, .. } => Ok(verbs::gestures::filled(filled)),
         Gesture::Signed {
             reaction,
             put,
             task,
         } => task
-            .and_then(|row| sign::command(reaction, *put, row))
+            .and_then(|row| verbs::gestures::reaction(reaction, *put, row))
             .ok_or_else(reply::not_a_button),
         Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
         Gesture::InUnknownThread => Err(reply::unknown_thread()),

@@ -14,6 +14,7 @@ use crate::domain::reply;
 use crate::domain::rhythm::{Briefing, briefing, over_with};
 use crate::store::messages::Draft;
 use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people, rhythms};
+use crate::verbs::morning::gather;
 
 /// Blocks of one message of what was held; what is left goes into a next one.
 const BLOCKS: usize = 40;
@@ -146,7 +147,7 @@ impl MailTx<'_> {
             return Ok(());
         }
         if let Some(channel) = people::reached_in(self.db, person.id)? {
-            let (_, mut said) = self.command_tx().gather_morning(person)?;
+            let (_, mut said) = gather(&self.command_tx(), person)?;
             if !chosen.own_briefing {
                 // Whoever has not asked for it learns where it comes from, and how to end it.
                 let words = reply::briefing_by_config();

@@ -5,9 +5,9 @@
 
 use super::answer::under;
 use super::{Conversation, Fate, Gesture, Heard, Mailbox, Outbound, StoreTrouble, Waiting};
-use crate::domain::command::{self, Command, Ref};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, messages, people, restored};
+use crate::verbs::{self, Command};
 use chrono::{DateTime, Utc};
 
 /// One of our posts as it stands in Slack.
@@ -28,16 +28,16 @@ impl Mailbox {
     pub async fn to_look_at(&self, waiting: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
         let typed = matches!(waiting.heard.gesture, Gesture::Said | Gesture::Slash { .. });
         let Some(command) = typed
-            .then(|| command::parse(&waiting.heard.text).ok())
+            .then(|| verbs::parse(&waiting.heard.text).ok())
             .flatten()
         else {
             return Ok(Vec::new());
         };
-        if !means_what_was_shown(&command) {
+        if !command.changes_what_was_shown() {
             return Ok(Vec::new());
         }
         let heard = waiting.heard.clone();
-        let in_thread = !matches!(command, Command::Undo { .. });
+        let in_thread = !matches!(command, Command::Undo(_));
         self.inner
             .store
             .read(move |connection| to_look_at(connection, &heard, in_thread))
@@ -123,21 +123,4 @@ fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<C
         });
     }
     Ok(places)
-}
-
-/// Whether a command acts on what its author was shown last, without naming it.
-fn means_what_was_shown(command: &Command) -> bool {
-    match command {
-        Command::Done { task, .. }
-        | Command::Comment { task, .. }
-        | Command::Start { task }
-        | Command::Snooze { task, .. }
-        | Command::Reopen { task }
-        | Command::Assign { task, .. }
-        | Command::Claim { task }
-        | Command::Due { task, .. }
-        | Command::Prioritise { task, .. } => matches!(task, None | Some(Ref::Nth(_))),
-        Command::Undo { of } => of.is_none(),
-        _ => false,
-    }
 }

@@ -14,12 +14,13 @@ use super::text::{self, instant};
 use super::whisper;
 use super::wire::{Interaction, Slash};
 use crate::domain::card::{Press, TaskRef};
-use crate::domain::command::{Assignee, Create, is_create_alone};
+use crate::domain::command::{Assignee, TaskDraft};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, Source, TaskKey};
 use crate::mailbox::{Attached, Gesture, Heard, ReplyUrl};
+use crate::verbs::is_create_alone;
 
 /// The names of the shortcuts in `deploy/slack-manifest.yaml`.
 const NEW_TASK: &str = "new_task";
@@ -346,7 +347,7 @@ fn submitted(
             let Ok(due) = due.transpose() else {
                 return Ok(Asked::Say(back(reply::not_a_form())));
             };
-            let create = Create {
+            let create = TaskDraft {
                 due,
                 title: one_line(&text(block(Field::Title))),
                 description: some(block(Field::Description)),

@@ -8,9 +8,9 @@ use super::attached;
 use super::text::{self, is_invisible};
 use super::wire::{Action, Callback, Event, Interaction};
 use crate::domain::card::{Picks, Press};
-use crate::domain::command::{self, Command, ParseError};
 use crate::domain::rhythm::time_of_day;
 use crate::mailbox::{Attached, Gesture, Heard};
+use crate::verbs::{self, Command, Comment, ParseError};
 
 /// Our identity, from `auth.test`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub fn pass(
 /// (`slack.thread_replies`). In channels no bare verb is read except `comment`, which has the same effect (design 4).
 pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let heard = said(callback, own)?;
-    let is_comment = match command::parse(&heard.text) {
-        Ok(read) => matches!(read, Command::Comment { task: None, .. }),
+    let is_comment = match verbs::parse(&heard.text) {
+        Ok(read) => matches!(read, Command::Comment(Comment { task: None, .. })),
         // An image alone counts as well.
         Err(ParseError::Empty) => !heard.attached.is_empty(),
         Err(slip) => slip.is_prose(),
@@ -143,7 +143,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
         .callback_id
         .as_ref()
         .is_some_and(|id| !id.is_empty());
-    let asks = press.command().is_some() || press == Press::Unknown && !in_form;
+    let asks = verbs::gestures::pressed(&press).is_some() || press == Press::Unknown && !in_form;
     if !asks {
         return Err(Ignored::NotForUs);
     }

@@ -6,8 +6,8 @@
 use super::gate::{Ignored, Own};
 use super::text;
 use super::wire::Callback;
-use crate::domain::sign;
 use crate::mailbox::{Attached, Gesture, Heard};
+use crate::verbs::gestures::asks;
 
 /// A reaction that may be on a card of ours, added or removed.
 pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
@@ -27,7 +27,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     // Slack may leave out the message's author.
     let on_ours = event.item_user.as_ref().is_none_or(|of| *of == own.user);
     // Its task is looked up later. Whether the reaction has a command does not depend on that.
-    if !on_ours || !sign::asks(reaction, put) {
+    if !on_ours || !asks(reaction, put) {
         return Err(Ignored::NotForUs);
     }
     let event_ts = event.event_ts.as_deref().unwrap_or_default();

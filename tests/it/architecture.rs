@@ -52,8 +52,20 @@ const MAY_USE: &[(&str, Rooms)] = &[
         Only(&["bounds", "clock", "domain", "settle", "store", "runtime"]),
     ),
     (
+        "verbs",
+        Only(&[
+            "bounds",
+            "command_tx",
+            "domain",
+            "settle",
+            "store",
+            "runtime",
+        ]),
+    ),
+    (
         "desk",
         Only(&[
+            "verbs",
             "bounds",
             "clock",
             "command_tx",
@@ -89,6 +101,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "mailbox",
         Only(&[
+            "verbs",
             "bounds",
             "clock",
             "command_tx",
@@ -101,15 +114,17 @@ const MAY_USE: &[(&str, Rooms)] = &[
     ),
     (
         "slack",
-        Only(&["bounds", "clock", "domain", "lenient", "mailbox", "runtime"]),
+        Only(&[
+            "bounds", "clock", "domain", "lenient", "mailbox", "runtime", "verbs",
+        ]),
     ),
     (
         "http",
         Only(&[
-            "bounds", "clock", "desk", "domain", "inbox", "lenient", "runtime",
+            "bounds", "clock", "desk", "domain", "inbox", "lenient", "runtime", "verbs",
         ]),
     ),
-    ("cli", Only(&["clock", "config", "domain"])),
+    ("cli", Only(&["clock", "config", "domain", "verbs"])),
     // The other side of the wire, written from the contracts alone.
     ("sandbox", Only(&[])),
     ("app", All),
@@ -126,7 +141,7 @@ const NOT_IN_DOMAIN: &[&str] = &["env", "fs", "io", "net", "process", "thread"];
 /// Crates whose types stay inside these rooms.
 const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("axum", &["http", "sandbox"]),
-    ("clap", &["cli", "main"]),
+    ("clap", &["cli", "main", "verbs"]),
     ("clap_complete", &["cli"]),
     ("config", &["config"]),
     ("hyper_rustls", &["slack"]),

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ivan::verbs::VERBS;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -179,4 +181,58 @@ fn the_table_of_keys_is_the_one_of_the_example() {
     }
     let all: BTreeSet<String> = example.into_keys().collect();
     assert_eq!(documented, all);
+}
+
+/// The pieces of a text that stand in backticks, as a table escapes them.
+fn in_code(text: &str) -> Vec<String> {
+    let text = text.replace("\\|", "¦");
+    let pieces = text.split('`').skip(1).step_by(2);
+    pieces.map(|piece| piece.replace('¦', "|")).collect()
+}
+
+#[test]
+fn the_tables_of_commands_and_routes_have_every_verb() {
+    let page = fs::read_to_string(root().join("docs/commands.md")).unwrap();
+    let rows = page.lines().skip_while(|line| *line != "|---|---|---|");
+    let rows: Vec<String> = rows
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|row| row.replace("\\|", "¦"))
+        .collect();
+    let cells = |column: usize| {
+        let of = |row: &String| in_code(row.split('|').nth(column).unwrap());
+        rows.iter().flat_map(of).collect::<Vec<String>>()
+    };
+    let usages: Vec<String> = cells(1)
+        .iter()
+        .map(|usage| usage.replace('¦', "|"))
+        .collect();
+    let also: Vec<String> = cells(2).iter().map(|alias| alias.to_lowercase()).collect();
+    for usage in &usages {
+        let word = usage.split(' ').next().unwrap();
+        let is_a_verb = VERBS.iter().any(|row| row.info.name == word);
+        assert!(
+            is_a_verb,
+            "docs/commands.md has `{usage}`, which is no verb"
+        );
+    }
+    let api = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let routes = in_code(&prose(&api));
+    for row in VERBS {
+        let info = row.info;
+        for usage in info.usage.split(" · ") {
+            let is_there = usages.iter().any(|one| one == usage);
+            assert!(is_there, "docs/commands.md lacks `{usage}`");
+        }
+        for alias in info.aliases {
+            let is_there = also.contains(&alias.to_lowercase());
+            assert!(is_there, "docs/commands.md lacks the alias `{alias}`");
+        }
+        for path in info.http.path.iter().chain(&info.http.task_path) {
+            let is_there = routes
+                .iter()
+                .any(|route| route.ends_with(&format!("/{path}")));
+            assert!(is_there, "docs/api.md lacks POST …/{path}");
+        }
+    }
 }

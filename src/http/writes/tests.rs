@@ -202,7 +202,7 @@ fn what_is_to_be_created_is_read() {
     });
     assert_eq!(
         read.unwrap(),
-        Create {
+        TaskDraft {
             title: "Fix login".into(),
             description: Some("One.\n\nTwo.".into()),
             source: Some(Source::GitHub),

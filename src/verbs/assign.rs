@@ -1,0 +1,132 @@
+//! `assign [REF] @PERSON`: give a task to somebody else. Others who have it keep it.
+//!
+//! People are named as everywhere: by their name in `[[people]]`, their Slack id or their GitHub login. Who is to be
+//! assigned in a source has an account there that is known here.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::claim::{Claim, account_of};
+use super::grammar::{ParseError, parse_ref, split_word, trim};
+use super::{Http, Info, Names, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::change::Change;
+use crate::domain::command::Ref;
+use crate::domain::person::{Person, called};
+use crate::domain::reply;
+use crate::store::people;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    /// As typed, without the `@`.
+    #[serde(rename = "person", deserialize_with = "person")]
+    pub to: String,
+}
+
+impl Verb for Assign {
+    const INFO: &'static Info = &Info {
+        name: "assign",
+        usage: "assign [REF] @PERSON",
+        effect: "give the current task, or REF, to somebody else",
+        examples: &["assign @bo", "assign 2 to Ana Lima"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("assign", "assign"),
+        ..Info::SHOWS
+    };
+
+    /// A single word is the person.
+    fn read(rest: &str) -> Result<Assign, ParseError> {
+        let rest = trim(rest).trim_end_matches(['.', '!']);
+        let (task, to) = match rest.split_once('@') {
+            Some((task, to)) => (trim(task), to),
+            None => match split_word(rest) {
+                (to, after) if trim(after).is_empty() => ("", to),
+                (task, to) => (task, to),
+            },
+        };
+        let task = trim(task.strip_suffix(" to").unwrap_or(task));
+        let to = trim(to.trim_start().strip_prefix("to ").unwrap_or(to));
+        if to.is_empty() {
+            let hint = "Who is to have it? Type `assign [REF] @PERSON`.";
+            return Err(ParseError::Slip(hint.to_owned()));
+        }
+        let task = match task {
+            "" | "to" => None,
+            named => Some(parse_ref(named).ok_or_else(|| ParseError::NotARefOf {
+                verb: "assign",
+                found: named.to_owned(),
+            })?),
+        };
+        let to = to.to_owned();
+        Ok(Assign { task, to })
+    }
+
+    /// It is theirs from now on, and not any more that of whoever gives it away.
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let Assign { task, to } = self;
+        if to.eq_ignore_ascii_case("me") {
+            return Claim { task }.decide(tx, person, context);
+        }
+        let present = people::present(tx.db)?;
+        let Some(other) = called(&present, &to) else {
+            let known: Vec<String> = present
+                .iter()
+                .filter(|one| !one.alone)
+                .map(|one| one.name.clone())
+                .collect();
+            return Err(Rejection::Unfit(reply::no_such_person(&to, &known)).into());
+        };
+        if other.id == person.id {
+            return Claim { task }.decide(tx, person, context);
+        }
+        tx.change(person, task, context, "assign", |source| {
+            let Some(add) = account_of(other, source) else {
+                let words = reply::no_account(Some(&other.name), source);
+                return Err(Rejection::Unfit(words));
+            };
+            let change = Change::Assign {
+                add: vec![add],
+                remove: account_of(person, source).into_iter().collect(),
+            };
+            Ok((change, reply::assigned_to(&other.name)))
+        })
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Assign {
+        Assign {
+            task: Some(task),
+            ..self
+        }
+    }
+
+    fn takes_any_word(&self) -> bool {
+        true
+    }
+
+    fn with_names(self, names: &Names<'_>) -> Assign {
+        Assign {
+            to: names.shown(&self.to),
+            ..self
+        }
+    }
+}
+
+fn person<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    let name = String::deserialize(json)?;
+    let name = name.trim().trim_start_matches('@');
+    body::written("person", name.to_owned()).map_err(D::Error::custom)
+}

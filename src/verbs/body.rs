@@ -1,0 +1,45 @@
+//! How verbs read the JSON body of a request. The messages are for the API's users; a missing or unknown field is serde's
+//! to name.
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::grammar::parse_ref;
+use crate::domain::command::Ref;
+use crate::domain::task::Source;
+
+/// `ref`: any task. The field may be absent.
+pub fn task<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Ref>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(json)? else {
+        return Ok(None);
+    };
+    let named = parse_ref(&text).ok_or_else(|| {
+        D::Error::custom(format_args!(
+            "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
+             id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",
+            start_of(&text)
+        ))
+    });
+    named.map(Some)
+}
+
+pub fn source<'de, D: Deserializer<'de>>(json: D) -> Result<Source, D::Error> {
+    read_source(&String::deserialize(json)?).map_err(D::Error::custom)
+}
+
+pub fn read_source(text: &str) -> Result<Source, String> {
+    let wrong = || format!("`source` is clickup or github; not `{}`", start_of(text));
+    Source::parse(text.trim()).ok_or_else(wrong)
+}
+
+/// A text that must say something; it is kept as it was written.
+pub fn written(field: &str, text: String) -> Result<String, String> {
+    match text.trim().is_empty() {
+        true => Err(format!("`{field}` is empty; say something in it")),
+        false => Ok(text),
+    }
+}
+
+/// Enough of a stranger's text to recognise it by.
+pub fn start_of(text: &str) -> String {
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,98 @@
+//! `briefing 8:30`, `briefing off`, `briefing default`: when the briefing is sent on working days; alone it is shown now.
+
+use chrono::NaiveTime;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::start_of;
+use super::grammar::{ParseError, excerpt, trim};
+use super::{Info, Morning, Verb, schedule};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::Person;
+use crate::domain::rhythm::{DEFAULT, RhythmChange, TIME_HELP, time_of_day};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Briefing {
+    /// A time of day, off, or default: as everybody has it
+    #[serde(deserialize_with = "at")]
+    pub at: Option<BriefingAt>,
+}
+
+/// When a person wants their briefing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BriefingAt {
+    Time(NaiveTime),
+    Off,
+    /// As bot.toml has it for everybody, from now on.
+    Default,
+}
+
+impl From<BriefingAt> for RhythmChange {
+    fn from(at: BriefingAt) -> RhythmChange {
+        match at {
+            BriefingAt::Time(time) => RhythmChange::Briefing(Some(time)),
+            BriefingAt::Off => RhythmChange::Briefing(None),
+            BriefingAt::Default => RhythmChange::UsualBriefing,
+        }
+    }
+}
+
+impl Verb for Briefing {
+    const INFO: &'static Info = &Info {
+        name: "briefing",
+        usage: "briefing 8:30 · briefing off · briefing default",
+        effect: "have `morning` sent to you on working days at that time, or no more, or as everybody has it",
+        examples: &["briefing 8:30", "briefing off", "briefing default"],
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Briefing, ParseError> {
+        let rest = trim(rest).trim_end_matches(['.', '!']);
+        let at = match rest.to_lowercase().as_str() {
+            "" => None,
+            "off" | "never" => Some(BriefingAt::Off),
+            DEFAULT => Some(BriefingAt::Default),
+            _ => Some(time_of_day(rest).map(BriefingAt::Time).ok_or_else(|| {
+                ParseError::Prose(format!(
+                    "`{}` is no time of day. Type `briefing` with {TIME_HELP} after it, `briefing off` or `briefing default`.",
+                    excerpt(rest)
+                ))
+            })?),
+        };
+        Ok(Briefing { at })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        match self.at {
+            None => Morning {}.decide(tx, person, context),
+            Some(at) => Ok(Handled::Replied(
+                schedule::change(tx, person, at.into())?.into(),
+            )),
+        }
+    }
+
+    fn depends_on_what_was_shown(&self) -> bool {
+        self.at.is_none()
+    }
+}
+
+fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<BriefingAt>, D::Error> {
+    let text = String::deserialize(json)?;
+    match text.trim() {
+        "off" => Ok(Some(BriefingAt::Off)),
+        DEFAULT => Ok(Some(BriefingAt::Default)),
+        time => match time_of_day(time) {
+            Some(time) => Ok(Some(BriefingAt::Time(time))),
+            None => Err(D::Error::custom(format_args!(
+                "`at` is {TIME_HELP}, `off` or `default`; not `{}`",
+                start_of(time)
+            ))),
+        },
+    }
+}

@@ -1,0 +1,71 @@
+//! `claim [REF]`: assign a task to the person who asks.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, optional_ref};
+use super::{Http, Info, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::change::Change;
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::Source;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+}
+
+impl Verb for Claim {
+    const INFO: &'static Info = &Info {
+        name: "claim",
+        usage: "claim [REF]",
+        effect: "assign the current task, or REF, to yourself",
+        examples: &["claim", "claim 3", "claim #12"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("claim", "claim"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Claim, ParseError> {
+        optional_ref("claim", rest).map(|task| Claim { task })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        tx.change(person, self.task, context, "claim", |source| {
+            let Some(add) = account_of(person, source) else {
+                return Err(Rejection::Unfit(reply::no_account(None, source)));
+            };
+            let change = Change::Assign {
+                add: vec![add],
+                remove: Vec::new(),
+            };
+            Ok((change, reply::assigned_to("you")))
+        })
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Claim {
+        Claim { task: Some(task) }
+    }
+}
+
+/// The account by which a source assigns somebody.
+pub fn account_of(person: &Person, source: Source) -> Option<String> {
+    match source {
+        Source::ClickUp => person.clickup.clone(),
+        Source::GitHub => person.github.clone(),
+    }
+}

@@ -1,0 +1,211 @@
+//! `comment TEXT`, `comment on REF: TEXT`: comment on a task.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::grammar::{
+    ParseError, at_boundary, excerpt, parse_ref, quoted, skip_spaces, split_word, trim,
+};
+use super::texts::{fits, signed};
+use super::{Http, Info, Names, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::command::Ref;
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Words};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comment {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    #[serde(deserialize_with = "text")]
+    pub text: String,
+    /// It was simply said in the thread under a task's message, which is the task.
+    #[serde(skip)]
+    pub in_thread: bool,
+}
+
+impl Comment {
+    /// What is simply said in the thread under a task's message.
+    pub fn in_thread(text: impl Into<String>) -> Comment {
+        Comment {
+            text: text.into(),
+            in_thread: true,
+            ..Comment::default()
+        }
+    }
+}
+
+impl Verb for Comment {
+    const INFO: &'static Info = &Info {
+        name: "comment",
+        usage: "comment TEXT · comment on REF: TEXT",
+        effect: "comment on the current task, or on REF",
+        examples: &["comment waiting for review", "comment on #12: looks good"],
+        writes: true,
+        text: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("comment", "comment"),
+        ..Info::SHOWS
+    };
+
+    /// Split at the first colon before a space after a REF that parses.
+    fn read(rest: &str) -> Result<Comment, ParseError> {
+        let rest = trim(rest);
+        let (task, text) = match on_ref(rest) {
+            Some((task, text)) => (Some(task), trim(text)),
+            None => (None, rest),
+        };
+        if text.is_empty() {
+            return Err(ParseError::EmptyComment);
+        }
+        if let Some((named, after)) = without_colon(rest).filter(|_| task.is_none()) {
+            return Err(no_colon(named, after));
+        }
+        let text = match (task.is_none(), quoted(text, None)) {
+            // What would be asked about otherwise is said so.
+            (true, Some((inside, ""))) if without_colon(trim(inside)).is_some() => trim(inside),
+            _ => text,
+        };
+        Ok(Comment {
+            task,
+            text: text.to_owned(),
+            in_thread: false,
+        })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let Comment { task, text, .. } = match self.in_thread {
+            true => under_its_message(&self.text, context)?,
+            false => self,
+        };
+        fits(&text)?;
+        let target = tx.target(person, task, context)?;
+        let comment = Write::Comment {
+            text: signed(tx, person, target.key.source(), &text, context.surface)?,
+            task: target.key,
+        };
+        tx.accept(person, context, "comment", vec![comment])
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Comment {
+        Comment {
+            task: Some(task),
+            ..self
+        }
+    }
+
+    fn changes_what_was_shown(&self) -> bool {
+        // The thread names the task.
+        !self.in_thread && super::names_no_task(self.task())
+    }
+
+    fn with_names(self, names: &Names<'_>) -> Comment {
+        Comment {
+            text: names.named(&self.text),
+            ..self
+        }
+    }
+
+    fn add(&mut self, pieces: &[String]) -> bool {
+        super::add_lines(&mut self.text, "\n", pieces)
+    }
+}
+
+/// The comment on the task of the message under which it was said.
+fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection> {
+    let text = text.trim().to_owned();
+    let Some(row) = context.under else {
+        let words = match super::parse(&text) {
+            Ok(_) => reply::no_task_here(),
+            Err(hint) => Words::new().text(hint.to_string()),
+        };
+        return Err(Rejection::Unfit(words));
+    };
+    Ok(Comment {
+        task: Some(Ref::Row(row)),
+        text,
+        in_thread: false,
+    })
+}
+
+fn text<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    body::written("text", String::deserialize(json)?).map_err(D::Error::custom)
+}
+
+/// `on REF TEXT`, whose colon was forgotten, and `on REF` alone. A number with words after it may be anything: `on 7 August`.
+fn without_colon(text: &str) -> Option<(&str, &str)> {
+    let (on, rest) = split_word(text);
+    if !on.eq_ignore_ascii_case("on") {
+        return None;
+    }
+    let rest = trim(rest);
+    let bare = rest.trim_end_matches(['.', '!', '?', ',', ';', '-']);
+    if parse_ref(bare).is_some() {
+        return Some((trim(bare), ""));
+    }
+    let (word, _) = split_word(rest);
+    let named = match word.split_once(':') {
+        // The space after the colon was forgotten.
+        Some((named, _)) if parse_ref(named).is_some() => named,
+        _ => word.trim_end_matches(['.', '!', '?', ',', ';', '-']),
+    };
+    let task = parse_ref(named)?;
+    let after = rest.strip_prefix(named)?;
+    if matches!(task, Ref::Nth(_)) && !skip_spaces(after).starts_with('\n') {
+        return None;
+    }
+    let is_mark =
+        |c: char| c.is_whitespace() || matches!(c, ':' | '.' | '!' | '?' | ',' | ';' | '-');
+    Some((named, after.trim_start_matches(is_mark)))
+}
+
+fn no_colon(task: &str, text: &str) -> ParseError {
+    let (task, text) = (excerpt(task), said_so(text));
+    ParseError::Slip(format!(
+        "Is that a comment on `{task}`? Then it takes a colon: `comment on {task}: {text}`. For one on the current task that begins \
+         so, put quotation marks around the text."
+    ))
+}
+
+/// The text of a comment as a hint repeats it.
+fn said_so(text: &str) -> String {
+    match text {
+        "" => "TEXT".to_owned(),
+        text => excerpt(text),
+    }
+}
+
+fn on_ref(text: &str) -> Option<(Ref, &str)> {
+    let (task, after) = split_on(text)?;
+    Some((parse_ref(task)?, after))
+}
+
+/// Splits `on REF: TEXT` at the first colon that a space or a line break follows, if the part before it is a REF.
+/// A colon at the very end counts, so that a forgotten text does not become a comment.
+pub fn split_on(text: &str) -> Option<(&str, &str)> {
+    let (on, rest) = split_word(text);
+    if !on.eq_ignore_ascii_case("on") {
+        return None;
+    }
+    let (task, after) = rest
+        .char_indices()
+        .filter(|&(_, c)| c == ':')
+        .find_map(|(at, _)| {
+            let (before, colon) = rest.split_at_checked(at)?;
+            let after = colon.strip_prefix(':')?;
+            at_boundary(after).then_some((before, after))
+        })?;
+    parse_ref(task).map(|_| (task, after))
+}

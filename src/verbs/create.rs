@@ -1,0 +1,582 @@
+//! `create TITLE …`: create a task, from a text, a form or somebody's message.
+
+use serde::Deserialize;
+
+use super::body::{read_source, start_of, written};
+use super::grammar::{
+    Flag, ParseError, before, excerpt, flag, is_mere_punctuation, is_quote, quoted, skip_spaces,
+    spaced, split_word, trim,
+};
+use super::texts::{fits, named, signed, signs};
+use super::{Http, Info, Names, Verb};
+use crate::command_tx::{
+    ChannelDefaults, CommandTx, Context, Handled, Rejection, Reply, Stop, not_configured,
+};
+use crate::domain::command::{Assignee, NOBODY, TaskDraft};
+use crate::domain::entity::{Entities, Entity, split_title};
+use crate::domain::form::{Field, Origin, is_entity};
+use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Write};
+use crate::domain::person::{Person, called};
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Account, RepoName, Source};
+use crate::store::forms::{self, Made};
+use crate::store::{people, tasks};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "CreateBody")]
+pub struct Create {
+    pub draft: TaskDraft,
+}
+
+/// The body of `POST /tasks`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBody {
+    pub title: String,
+    pub description: Option<String>,
+    pub source: Option<String>,
+    /// The client it is for
+    pub entity_id: Option<String>,
+    /// A GitHub repository other than the default one
+    pub repo: Option<String>,
+    /// A ClickUp list other than the default one, by its id
+    pub list: Option<String>,
+    /// Whose it is to be: somebody of [[people]], or `nobody`
+    pub assignee: Option<String>,
+}
+
+impl From<TaskDraft> for Create {
+    fn from(draft: TaskDraft) -> Create {
+        Create { draft }
+    }
+}
+
+const SOURCE: Flag = Flag::new("-s", "--source", "clickup` or `-s github");
+const ENTITY: Flag = Flag::new("-e", "--entity", "ENTITY");
+const DESCRIPTION: Flag = Flag::new("-d", "--description", "TEXT");
+const REPO: Flag = Flag::new("-r", "--repo", "owner/repo");
+const LIST: Flag = Flag::new("-l", "--list", "LIST");
+const ASSIGNEE: Flag = Flag::new("-a", "--assignee", "PERSON` or `-a nobody");
+const FLAGS: &[Flag] = &[SOURCE, ENTITY, DESCRIPTION, ASSIGNEE, REPO, LIST];
+
+impl Verb for Create {
+    const INFO: &'static Info = &Info {
+        name: "create",
+        usage: "create TITLE [-s clickup|github] [-e ENTITY] [-d TEXT] [-a PERSON|nobody] [-r owner/repo | -l LIST]",
+        effect: "create a task, yours unless you say whose; the lines after the first are its description",
+        examples: &["create Buy milk", "create Fix login -r acme/widgets -a bo"],
+        writes: true,
+        text: true,
+        http: Http::post("tasks"),
+        ..Info::SHOWS
+    };
+
+    /// The options in any order and place of the first line; what is no known option is title. `-r` implies GitHub and `-l`
+    /// ClickUp.
+    fn read(rest: &str) -> Result<Create, ParseError> {
+        let mut new = TaskDraft::default();
+        let mut title = Title::default();
+        let mut rest = rest;
+        // Once a mark stays open on this line, no later one is tried: a line of marks would be searched over and over.
+        let mut quotes_close = true;
+        let lines_after = loop {
+            let here = skip_spaces(rest);
+            if here.is_empty() || here.starts_with('\n') {
+                break trim(here);
+            }
+            let Some((flag, after)) = flag(here, FLAGS) else {
+                let quotation = if quotes_close {
+                    quoted(here, None)
+                } else {
+                    None
+                };
+                quotes_close &= quotation.is_some() || !here.starts_with(is_quote);
+                let (piece, after) = match quotation {
+                    // Options within quotation marks are title.
+                    Some((_, after)) => (before(here, after), after),
+                    None => split_word(here),
+                };
+                title.push(before(rest, here), piece);
+                rest = after;
+                continue;
+            };
+            title.interrupt();
+            let (value, after) = if flag == DESCRIPTION {
+                text_value(after)
+            } else {
+                word_value(after)
+            };
+            if value.is_empty() {
+                return Err(flag.no_value());
+            }
+            rest = after;
+            match flag {
+                SOURCE => {
+                    let source = Source::parse(value).ok_or_else(|| unknown_source(value))?;
+                    set_once(&mut new.source, source, flag)?;
+                }
+                ENTITY => set_once(&mut new.entity, entity(value)?, flag)?,
+                ASSIGNEE => set_once(&mut new.assignee, Assignee::Called(value.to_owned()), flag)?,
+                REPO => {
+                    let repo = RepoName::parse(value).ok_or_else(|| not_a_repo(value))?;
+                    set_once(&mut new.repo, repo, flag)?;
+                }
+                LIST => set_once(&mut new.list, list_id(value)?, flag)?,
+                _ => set_once(&mut new.description, value.to_owned(), flag)?,
+            }
+        };
+        new.title = title.finish();
+        if new.title.is_empty() {
+            return Err(slip(
+                "A task needs a title on the first line: `create TITLE`. `help` lists what may follow it.",
+            ));
+        }
+        new.source = match (&new.repo, &new.list, new.source) {
+            (Some(_), Some(_), _) => {
+                return Err(slip(
+                    "A task is made in one place: `-r` is a GitHub repository and `-l` a ClickUp list. Leave one of them out.",
+                ));
+            }
+            (Some(_), _, Some(Source::ClickUp)) => {
+                return Err(slip(
+                    "`-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out.",
+                ));
+            }
+            (_, Some(_), Some(Source::GitHub)) => {
+                return Err(slip(
+                    "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out.",
+                ));
+            }
+            (Some(_), ..) => Some(Source::GitHub),
+            (_, Some(_), _) => Some(Source::ClickUp),
+            (None, None, source) => source,
+        };
+        new.description = match (new.description, lines_after) {
+            (description, "") => description,
+            (None, lines) => Some(lines.to_owned()),
+            (Some(above), lines) => Some(format!("{above}\n{lines}")),
+        };
+        Ok(Create { draft: new })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let channels = &tx.settings.channels;
+        let defaults = context.channel.as_ref().and_then(|id| channels.get(id));
+        let mut create = with_defaults(self.draft, defaults);
+        if let Some(from) = &context.from {
+            if let Some(made) = forms::made(tx.db, &from.channel, &from.ts)? {
+                let about = match &made {
+                    Made::Task(stored) => Some(stored.row),
+                    Made::Asked(_) => None,
+                };
+                return Ok(Handled::Replied(Reply {
+                    words: made_before(made),
+                    about,
+                    ..Reply::default()
+                }));
+            }
+            create.description = Some(with_origin(create.description.as_deref(), from));
+        }
+        let for_client = for_client(create, &tx.settings.entities);
+        create = for_client.map_err(|(_, words)| Rejection::Unfit(words))?;
+        let whose = create.assignee.take();
+        let mut new = new_task(tx, create)?;
+        let source = new.place.source();
+        new.assignee = assignee(tx, person, whose.as_ref(), source)?;
+        // A title mentions nobody, wherever it stands.
+        new.title = named(tx, &new.title)?;
+        if new.description.is_some() || signs(tx, person)? {
+            let description = new.description.as_deref().unwrap_or_default();
+            // A description is mere text.
+            let description = signed(tx, person, source, description, context.surface)?;
+            new.description = Some(description.unmentioned_but(|_| false).to_string());
+        }
+        let done = tx.accept(person, context, "create", vec![Write::Create(new)])?;
+        if let (Some(from), Handled::Accepted { command, .. }) = (&context.from, &done) {
+            forms::making(tx.db, from, *command)?;
+        }
+        Ok(done)
+    }
+
+    fn with_names(self, names: &Names<'_>) -> Create {
+        let draft = self.draft;
+        Create::from(TaskDraft {
+            title: names.named(&draft.title),
+            description: draft.description.map(|text| names.named(&text)),
+            assignee: draft.assignee.map(|whose| match whose {
+                Assignee::Called(who) => Assignee::Called(names.shown(&who)),
+                chosen @ (Assignee::Chosen(_) | Assignee::Person(_)) => chosen,
+            }),
+            ..draft
+        })
+    }
+
+    fn add(&mut self, pieces: &[String]) -> bool {
+        if !pieces.is_empty() {
+            let description = self.draft.description.get_or_insert_default();
+            super::add_lines(description, "\n\n", pieces);
+        }
+        true
+    }
+}
+
+impl TryFrom<CreateBody> for Create {
+    type Error = String;
+
+    fn try_from(body: CreateBody) -> Result<Create, String> {
+        // A no-break space in a title is a space.
+        let title = written("title", body.title)?.replace('\u{a0}', " ");
+        let title = title.trim();
+        if title.chars().any(char::is_control) {
+            return Err(
+                "`title` is one line without control characters; the rest belongs into `description`"
+                    .to_owned(),
+            );
+        }
+        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let short = |text| said(text).map(|text| text.trim().to_owned());
+        let read_repo = |text: String| {
+            let wrong = || format!("`repo` is owner/name; not `{}`", start_of(&text));
+            RepoName::parse(&text).ok_or_else(wrong)
+        };
+        Ok(Create::from(TaskDraft {
+            title: title.to_owned(),
+            description: said(body.description),
+            source: short(body.source).as_deref().map(read_source).transpose()?,
+            entity: short(body.entity_id),
+            repo: short(body.repo).map(read_repo).transpose()?,
+            list: short(body.list),
+            due: None,
+            assignee: short(body.assignee).map(Assignee::Called),
+        }))
+    }
+}
+
+/// Whether the text is `create` and nothing else: where there are forms, it asks for one.
+pub fn is_create_alone(text: &str) -> bool {
+    super::split_verb(text).is_some_and(|(row, rest)| {
+        row.info.name == Create::INFO.name && is_mere_punctuation(trim(rest))
+    })
+}
+
+/// Whether the text's verb is `create`: what a channel's message needs in order to be read at all.
+pub fn is_bare_create(text: &str) -> bool {
+    super::split_verb(text).is_some_and(|(row, _)| row.info.name == Create::INFO.name)
+}
+
+fn slip(hint: &str) -> ParseError {
+    ParseError::Slip(hint.to_owned())
+}
+
+fn unknown_source(value: &str) -> ParseError {
+    slip(&format!(
+        "I have no source `{}`. It is `-s clickup` or `-s github`.",
+        excerpt(value)
+    ))
+}
+
+fn not_a_repo(value: &str) -> ParseError {
+    slip(&format!(
+        "`{}` is not a repository. Type it as `-r owner/repo`.",
+        excerpt(value)
+    ))
+}
+
+fn set_once<T>(place: &mut Option<T>, value: T, flag: Flag) -> Result<(), ParseError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(ParseError::Twice(flag.short)),
+    }
+}
+
+/// An entity stands in a tag and in a title's `[CLIENT:…]`, and has to be read back from there.
+fn entity(value: &str) -> Result<String, ParseError> {
+    let fits = |c: char| !c.is_control() && !matches!(c, '[' | ']');
+    if value.chars().all(fits) {
+        Ok(spaced(value))
+    } else {
+        Err(slip(&format!(
+            "`{}` cannot be an entity: brackets and line breaks do not fit into `[CLIENT:…]`.",
+            excerpt(value)
+        )))
+    }
+}
+
+/// List ids go into the path of a request: letters, digits, `-` and `_` only.
+fn list_id(value: &str) -> Result<String, ParseError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if value.len() <= 64 && value.chars().all(fits) {
+        Ok(value.to_owned())
+    } else {
+        Err(slip(&format!(
+            "`{}` is not the id of a ClickUp list. It is the number in the list's address: `-l 901100000001`.",
+            excerpt(value)
+        )))
+    }
+}
+
+/// A title as its pieces are found between options.
+#[derive(Default)]
+struct Title {
+    text: String,
+    interrupted: bool,
+}
+
+impl Title {
+    /// Adds a piece with the space that was typed before it; where an option stood between, that is one space.
+    fn push(&mut self, space: &str, piece: &str) {
+        if !self.text.is_empty() {
+            let space = if self.interrupted { " " } else { space };
+            self.text.push_str(&spaced(space));
+        }
+        self.interrupted = false;
+        self.text.push_str(&spaced(piece));
+    }
+
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    /// The title without quotes around the whole of it.
+    fn finish(self) -> String {
+        let text = trim(&self.text);
+        match quoted(text, None) {
+            Some((inside, "")) => trim(inside).to_owned(),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// The value of an option that takes one word, or several in quotes; empty if there is none on this line.
+fn word_value(text: &str) -> (&str, &str) {
+    let text = skip_spaces(text);
+    if let Some((inside, after)) = quoted(text, None) {
+        return (trim(inside), after);
+    }
+    if flag(text, FLAGS).is_some() {
+        return ("", text);
+    }
+    split_word(text)
+}
+
+/// The value of `-d`: in quotes (then it may go over several lines), or all up to the next option or the line's end.
+fn text_value(text: &str) -> (&str, &str) {
+    let text = skip_spaces(text);
+    if let Some((inside, after)) = quoted(text, Some(FLAGS)) {
+        return (trim(inside), after);
+    }
+    let mut rest = text;
+    while !rest.is_empty() && !rest.starts_with('\n') && flag(rest, FLAGS).is_none() {
+        rest = skip_spaces(split_word(rest).1);
+    }
+    (trim(before(text, rest)), rest)
+}
+
+/// What is not said in a channel is as its defaults say; a place that was named counts before them.
+pub fn with_defaults(mut create: TaskDraft, defaults: Option<&ChannelDefaults>) -> TaskDraft {
+    let Some(defaults) = defaults else {
+        return create;
+    };
+    create.entity = create.entity.or_else(|| defaults.entity.clone());
+    let placed = create.repo.is_some() || create.list.is_some();
+    if !placed && (create.source.is_none() || create.source == defaults.source) {
+        create.source = defaults.source;
+        create.repo.clone_from(&defaults.repo);
+        create.list.clone_from(&defaults.list);
+    }
+    create
+}
+
+/// The client that a task is for, by its id, from `-e` or from the title; and where tasks for it go, where neither the
+/// person nor the channel has said. Where clients are listed, others are refused. An error names the field that is wrong.
+pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, (Field, Words)> {
+    let (in_title, title) = split_title(&create.title, known);
+    if let Some(in_title) = in_title {
+        let same = |named: &String| match (known.resolve(named), known.resolve(&in_title)) {
+            (Some(one), Some(other)) => one == other,
+            _ => named.eq_ignore_ascii_case(&in_title),
+        };
+        if create.entity.as_ref().is_some_and(|named| !same(named)) {
+            let named = create.entity.unwrap_or_default();
+            return Err((Field::Entity, reply::two_clients(&named, &in_title)));
+        }
+        if title.is_empty() {
+            return Err((Field::Title, Words::new().text(reply::no_title())));
+        }
+        create.entity.get_or_insert(in_title);
+        create.title = title;
+    }
+    if known.is_empty() {
+        return Ok(create);
+    }
+    let Some(named) = &create.entity else {
+        return Ok(create);
+    };
+    let Some(entity) = known.resolve(named) else {
+        let words = reply::unknown_client(named, &known.near(named));
+        return Err((Field::Entity, words));
+    };
+    Ok(placed_for(create, entity))
+}
+
+/// A client's own list or repository, where no other was said.
+pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
+    create.entity = Some(entity.id.clone());
+    if create.repo.is_none() && create.list.is_none() {
+        create.source = create.source.or(entity.source);
+        match create.source {
+            Some(Source::ClickUp) => create.list.clone_from(&entity.list),
+            Some(Source::GitHub) => create.repo.clone_from(&entity.repo),
+            None => {}
+        }
+    }
+    create
+}
+
+pub fn made_before(made: Made) -> Words {
+    match made {
+        Made::Task(stored) => reply::made_before(&stored.task),
+        Made::Asked(title) => reply::being_made(&title),
+    }
+}
+
+fn with_origin(description: Option<&str>, from: &Origin) -> String {
+    let origin = reply::made_from(from.author.as_deref(), from.link.as_deref());
+    match description.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => format!("{text}\n\n{origin}"),
+        None => origin,
+    }
+}
+
+fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
+    let settings = &tx.settings;
+    let wanted = create
+        .source
+        .or(create.repo.as_ref().map(|_| Source::GitHub))
+        .or(create.list.as_ref().map(|_| Source::ClickUp));
+    let source = match wanted {
+        Some(source) => source,
+        None if settings.has(settings.default_source) => settings.default_source,
+        None => settings.sources().next().unwrap_or(settings.default_source),
+    };
+    let place = match source {
+        Source::ClickUp => place_in_clickup(tx, create.list.as_deref())?,
+        Source::GitHub => place_in_github(tx, create.repo.as_ref())?,
+    };
+    if create.due.is_some() && source == Source::GitHub {
+        return Err(Rejection::Unfit(reply::no_due_date()).into());
+    }
+    let new = NewTask {
+        place,
+        title: create.title,
+        description: create.description,
+        entity: create.entity,
+        due: create.due,
+        assignee: None,
+    };
+    fit(&new)?;
+    Ok(new)
+}
+
+fn place_in_clickup(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> {
+    let lists = &tx.settings.lists;
+    let Some(default) = lists.first() else {
+        return Err(not_configured(Source::ClickUp).into());
+    };
+    let asked = list.unwrap_or(default);
+    let mut archived = None;
+    for list in lists {
+        let name = tasks::container_name(tx.db, Source::ClickUp, list)?;
+        let is_it = |name: &String| name.eq_ignore_ascii_case(asked);
+        if list != asked && !name.as_ref().is_some_and(is_it) {
+            continue;
+        }
+        // Another may be called alike, and not be archived.
+        if tasks::is_archived(tx.db, Source::ClickUp, list)? {
+            archived.get_or_insert(name.unwrap_or_else(|| list.clone()));
+            continue;
+        }
+        return Ok(Place::List(list.clone()));
+    }
+    Err(Rejection::Unfit(match archived {
+        Some(name) => reply::list_archived(&name),
+        None => reply::list_not_followed(asked),
+    })
+    .into())
+}
+
+fn place_in_github(tx: &CommandTx<'_>, repo: Option<&RepoName>) -> Result<Place, Rejection> {
+    let repos = &tx.settings.repos;
+    let Some(default) = repos.first() else {
+        return Err(not_configured(Source::GitHub));
+    };
+    let Some(asked) = repo else {
+        return Ok(Place::Repo(default.clone()));
+    };
+    match repos.iter().find(|configured| configured.is(asked)) {
+        Some(repo) => Ok(Place::Repo(repo.clone())),
+        None => Err(Rejection::Unfit(reply::repo_not_followed(asked))),
+    }
+}
+
+fn fit(new: &NewTask) -> Result<(), Rejection> {
+    if let Some(entity) = &new.entity
+        && !is_entity(entity)
+    {
+        return Err(Rejection::Unfit(reply::odd_entity()));
+    }
+    let length = new.github_title().chars().count();
+    if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {
+        return Err(Rejection::Unfit(reply::title_too_long(length)));
+    }
+    if let Some(description) = &new.description {
+        fits(description)?;
+    }
+    fits(&new.title)
+}
+
+/// To whom a new task is assigned: its creator, as far as they have an account there, or whom they name.
+fn assignee(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    whose: Option<&Assignee>,
+    source: Source,
+) -> Result<Option<Account>, Stop> {
+    let unfit = |words| Stop::from(Rejection::Unfit(words));
+    let named = match whose {
+        None => return Ok(person.account(source)),
+        Some(whom @ (Assignee::Chosen(_) | Assignee::Person(_))) => {
+            // They may have gone since the form was opened, or have no account any more.
+            let people = people::present(tx.db)?;
+            let chosen = people.iter().find(|other| match whom {
+                Assignee::Chosen(handle) => other.handle() == *handle,
+                Assignee::Person(id) => other.id == *id,
+                Assignee::Called(_) => false,
+            });
+            let account = chosen.and_then(|one| one.account(source));
+            let name = chosen.map(|one| one.name.as_str());
+            return account
+                .map(Some)
+                .ok_or_else(|| unfit(reply::not_assignable(name, source)));
+        }
+        Some(Assignee::Called(named)) => named.trim().trim_start_matches('@'),
+    };
+    if named.eq_ignore_ascii_case(NOBODY) {
+        return Ok(None);
+    }
+    if person.alone {
+        return Err(unfit(reply::nobody_to_assign()));
+    }
+    let people = people::present(tx.db)?;
+    let Some(other) = called(&people, named) else {
+        let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
+        return Err(unfit(reply::nobody_called(named, &names)));
+    };
+    let account = other.account(source).map(Some);
+    account.ok_or_else(|| unfit(reply::not_linked_there(&other.name, source)))
+}

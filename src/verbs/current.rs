@@ -1,0 +1,37 @@
+//! `current`: show the current task.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::Person;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Current {}
+
+impl Verb for Current {
+    const INFO: &'static Info = &Info {
+        name: "current",
+        aliases: &["what should I work on?"],
+        usage: "current",
+        effect: "show the current task",
+        examples: &["current"],
+        shown: Shown::Always,
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Current, ParseError> {
+        nothing_after("current", rest, Current {})
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        Ok(Handled::Replied(tx.show(person)?))
+    }
+}

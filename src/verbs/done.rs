@@ -1,0 +1,148 @@
+//! `done [REF] [-c TEXT]`: complete a task, with a comment if there is one.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::grammar::{
+    Flag, ParseError, REF_HELP, excerpt, flag, is_mere_punctuation, labelled, parse_ref, quoted,
+    split_word, trim,
+};
+use super::texts::{fits, signed};
+use super::{Http, Info, Names, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::command::Ref;
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    /// Comment on it too
+    #[serde(default, deserialize_with = "comment")]
+    pub comment: Option<String>,
+}
+
+const COMMENT: Flag = Flag::new("-c", "--comment", "TEXT");
+
+impl Verb for Done {
+    const INFO: &'static Info = &Info {
+        name: "done",
+        aliases: &["finished", "completed"],
+        usage: "done [REF] [-c TEXT]",
+        effect: "complete the current task, or REF, with a comment if you like",
+        examples: &["done", "done 2", "done #12 -c shipped in 2.1"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("done", "complete"),
+        ..Info::SHOWS
+    };
+
+    /// With the text in quotes, as in a shell, REF may follow it.
+    fn read(rest: &str) -> Result<Done, ParseError> {
+        let rest = trim(rest);
+        let (mut task, mut comment, mut after) = (None, None, rest);
+        if !is_mere_punctuation(rest) && flag(rest, &[COMMENT]).is_none() {
+            let (word, then) = split_word(rest);
+            let (named, then) = match parse_ref(word) {
+                Some(named) => (named, then),
+                None => labelled(rest).ok_or_else(|| not_a_ref(word))?,
+            };
+            task = Some(named);
+            after = trim(then);
+        }
+        if let Some((_, text)) = flag(after, &[COMMENT]) {
+            let mut text = trim(text);
+            if let Some((quoted, then)) = quoted(text, Some(&[])) {
+                let then = trim(then);
+                if then.is_empty() {
+                    text = trim(quoted);
+                } else if task.is_none()
+                    && let Some(named) = parse_ref(then)
+                {
+                    task = Some(named);
+                    text = trim(quoted);
+                }
+            }
+            if text.is_empty() {
+                return Err(COMMENT.no_value());
+            }
+            comment = Some(text.to_owned());
+        } else if !is_mere_punctuation(after) {
+            return Err(after_ref(split_word(rest).0, after));
+        }
+        Ok(Done { task, comment })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        if let Some(comment) = &self.comment {
+            fits(comment)?;
+        }
+        let target = tx.target(person, self.task, context)?;
+        tx.end_snooze(person, &target)?;
+        let mut writes = vec![Write::Complete {
+            task: target.key.clone(),
+        }];
+        if let Some(comment) = &self.comment {
+            let source = target.key.source();
+            writes.push(Write::Comment {
+                text: signed(tx, person, source, comment, context.surface)?,
+                task: target.key,
+            });
+        }
+        tx.accept(person, context, "done", writes)
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Done {
+        Done {
+            task: Some(task),
+            ..self
+        }
+    }
+
+    fn with_names(self, names: &Names<'_>) -> Done {
+        Done {
+            comment: self.comment.map(|text| names.named(&text)),
+            ..self
+        }
+    }
+
+    fn add(&mut self, pieces: &[String]) -> bool {
+        match &mut self.comment {
+            Some(comment) => super::add_lines(comment, "\n", pieces),
+            None => pieces.is_empty(),
+        }
+    }
+}
+
+fn comment<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(json)?;
+    let written = text.map(|text| body::written("comment", text));
+    written.transpose().map_err(D::Error::custom)
+}
+
+fn not_a_ref(word: &str) -> ParseError {
+    ParseError::Prose(format!(
+        "`{}` does not name a task. After `done` comes {REF_HELP}; a comment goes after `-c`: `done -c TEXT`.",
+        excerpt(word)
+    ))
+}
+
+fn after_ref(task: &str, found: &str) -> ParseError {
+    let (task, found) = (excerpt(task), excerpt(found));
+    ParseError::Prose(format!(
+        "I read `{task}` as the task, and do not know what `{found}` after it means. A comment goes after `-c`: `done {task} -c \
+         TEXT`."
+    ))
+}

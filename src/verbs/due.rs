@@ -1,0 +1,113 @@
+//! `due [REF] WHEN|none`: set when a task is due.
+
+use chrono::NaiveTime;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::{self, start_of};
+use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
+use super::{Http, Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::change::Change;
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::{self, Source};
+use crate::domain::when::{DueThen, DueWhen, WHEN_HELP, When};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Due {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    /// When it is due; `none`: never
+    #[serde(rename = "due", deserialize_with = "at")]
+    pub at: Option<DueWhen>,
+}
+
+impl Verb for Due {
+    const INFO: &'static Info = &Info {
+        name: "due",
+        usage: "due [REF] WHEN|none",
+        effect: "set when the current task, or REF, is due in ClickUp",
+        examples: &["due fri", "due 2 1 dec 17:00", "due none"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("due", "due"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Due, ParseError> {
+        let (task, when) = split_when(rest);
+        if is_mere_punctuation(when) {
+            return Err(ParseError::Slip(format!(
+                "When is it due? Type `due [REF] WHEN`, or `due [REF] none`. WHEN is {WHEN_HELP}."
+            )));
+        }
+        let not_a_due = || {
+            ParseError::Prose(format!(
+                "`{}` is no time that I understand. WHEN is {WHEN_HELP}, or `none`.",
+                excerpt(when)
+            ))
+        };
+        Ok(Due {
+            task: task.and_then(parse_ref),
+            at: match is_none(when) {
+                true => None,
+                false => Some(When::parse_due(when).ok_or_else(not_a_due)?),
+            },
+        })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let at = self.at.map(|at| at.after(context.at, person.zone));
+        let due = at
+            .transpose()
+            .map_err(|why| Rejection::Unfit(reply::not_due_then(&why)))?;
+        let (change, due) = match due {
+            None => (Change::Due(None), None),
+            Some(DueThen::At(at)) => (Change::Due(Some(at)), Some(task::Due::at(at))),
+            Some(DueThen::Day(day)) => (
+                Change::DueOn(day),
+                Some(task::Due {
+                    at: day.and_time(NaiveTime::MIN).and_utc(),
+                    day: Some(day),
+                }),
+            ),
+        };
+        tx.change(person, self.task, context, "due", |source| match source {
+            Source::ClickUp => Ok((change, reply::due_on(due, person.zone))),
+            Source::GitHub => Err(Rejection::Unfit(reply::no_due_in_github())),
+        })
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Due {
+        Due {
+            task: Some(task),
+            ..self
+        }
+    }
+}
+
+fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {
+    let text = String::deserialize(json)?;
+    if is_none(&text) {
+        return Ok(None);
+    }
+    When::parse_due(&text).map(Some).ok_or_else(|| {
+        D::Error::custom(format_args!(
+            "`due`: `{}` is no time that I understand. It is {WHEN_HELP}, an RFC 3339 time with its offset, or none",
+            start_of(&text)
+        ))
+    })
+}

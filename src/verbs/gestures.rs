@@ -1,0 +1,175 @@
+//! What buttons, forms and reactions ask for: the same as a verb that somebody types, with its arguments filled in.
+
+use super::briefing::BriefingAt;
+use super::quiet::QuietChange;
+use super::receipts::ReceiptsBy;
+use super::undo::Undone;
+use super::{
+    Briefing, Command, Comment, Create, Done, Mute, Next, Quiet, Receipts, Snooze, Start, Undo,
+    Unmute,
+};
+use crate::domain::card::Press;
+use crate::domain::command::Ref;
+use crate::domain::form::Filled;
+use crate::domain::ids::TaskRow;
+use crate::domain::rhythm::Setting;
+use crate::domain::sign;
+use crate::domain::when::When;
+
+/// What a button asks for; `None` for one that asks for nothing, or for a form first.
+pub fn pressed(press: &Press) -> Option<Command> {
+    let quiet = |change| {
+        Command::from(Quiet {
+            change: Some(change),
+        })
+    };
+    let briefing = |at| Command::from(Briefing { at: Some(at) });
+    let receipts = |by| Command::from(Receipts { by: Some(by) });
+    Some(match press {
+        Press::Done(task) => Done {
+            task: Some(task.named()),
+            comment: None,
+        }
+        .into(),
+        Press::Next(task) => Next {
+            from: Some(task.named()),
+        }
+        .into(),
+        Press::Snooze(task) => until_tomorrow(task.named()),
+        Press::Undo(command) => Undo {
+            of: Some(Undone::Command(command.clone())),
+        }
+        .into(),
+        Press::Mute(true) => Mute {}.into(),
+        Press::Mute(false) => Unmute {}.into(),
+        Press::Briefing(Some(at)) => briefing(BriefingAt::Time(*at)),
+        Press::Briefing(None) => briefing(BriefingAt::Off),
+        Press::Quiet(Some(hours)) => quiet(QuietChange::Hours(*hours)),
+        Press::Quiet(None) => quiet(QuietChange::Off),
+        Press::QuietFrom(at) => quiet(QuietChange::From(*at)),
+        Press::QuietUntil(at) => quiet(QuietChange::Until(*at)),
+        Press::Receipts(by) => receipts(ReceiptsBy::Own(*by)),
+        Press::Usual(Setting::Briefing) => briefing(BriefingAt::Default),
+        Press::Usual(Setting::Quiet) => quiet(QuietChange::Default),
+        Press::Usual(Setting::Receipts) => receipts(ReceiptsBy::Default),
+        Press::Comment(_) | Press::Open(_) | Press::Unknown => return None,
+    })
+}
+
+/// What a form asks for.
+pub fn filled(filled: &Filled) -> Command {
+    match filled {
+        Filled::Comment { task, text } => Comment {
+            task: Some(task.named()),
+            text: text.clone(),
+            in_thread: false,
+        }
+        .into(),
+        Filled::Create { create, .. } => Create::from(create.as_ref().clone()).into(),
+    }
+}
+
+/// A reaction on a card that asks for something; all others are none of our business.
+struct Reaction {
+    names: &'static [&'static str],
+    put: fn(Ref) -> Command,
+    /// Taking it away again; `None`: that asks for nothing.
+    taken_away: Option<fn(TaskRow) -> Command>,
+}
+
+const REACTIONS: &[Reaction] = &[
+    Reaction {
+        names: &[sign::DONE, "heavy_check_mark", "ballot_box_with_check"],
+        put: |task| {
+            Command::from(Done {
+                task: Some(task),
+                comment: None,
+            })
+        },
+        taken_away: Some(|row| {
+            Command::from(Undo {
+                of: Some(Undone::Completion(row)),
+            })
+        }),
+    },
+    Reaction {
+        names: &["zzz"],
+        put: until_tomorrow,
+        taken_away: None,
+    },
+    Reaction {
+        names: &["eyes"],
+        put: |task| Start { task: Some(task) }.into(),
+        taken_away: None,
+    },
+];
+
+/// Whether a reaction on a card has a command.
+pub fn asks(name: &str, put: bool) -> bool {
+    called(name).is_some_and(|one| put || one.taken_away.is_some())
+}
+
+fn called(name: &str) -> Option<&'static Reaction> {
+    let name = name.split("::").next().unwrap_or(name);
+    REACTIONS.iter().find(|one| one.names.contains(&name))
+}
+
+/// What a reaction on the card of this row asks for, put there or taken away. In any skin tone.
+pub fn reaction(name: &str, put: bool, row: TaskRow) -> Option<Command> {
+    let reaction = called(name)?;
+    match put {
+        true => Some((reaction.put)(Ref::Row(row))),
+        false => reaction.taken_away.map(|command| command(row)),
+    }
+}
+
+fn until_tomorrow(task: Ref) -> Command {
+    let until = When::tomorrow();
+    Snooze {
+        task: Some(task),
+        until,
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::mark("white_check_mark", true, true)]
+    #[case::heavy("heavy_check_mark", true, true)]
+    #[case::box_with_check("ballot_box_with_check", true, true)]
+    #[case::skin_tone("white_check_mark::skin-tone-4", true, true)]
+    #[case::another("tada", true, false)]
+    #[case::our_own_sign("hourglass_flowing_sand", true, false)]
+    #[case::nothing("", true, false)]
+    #[case::another_taken_away("tada", false, false)]
+    #[case::mark_taken_away("white_check_mark::skin-tone-2", false, true)]
+    #[case::snooze_taken_away("zzz", false, false)]
+    #[case::start_taken_away("eyes", false, false)]
+    fn only_some_ask_for_something(#[case] name: &str, #[case] put: bool, #[case] asks: bool) {
+        assert_eq!(super::asks(name, put), asks);
+        assert_eq!(reaction(name, put, TaskRow(17)).is_some(), asks);
+    }
+
+    #[test]
+    fn a_check_mark_is_about_the_task_of_its_card() {
+        let done = Done {
+            task: Some(Ref::Row(TaskRow(17))),
+            comment: None,
+        };
+        assert_eq!(
+            reaction("white_check_mark", true, TaskRow(17)),
+            Some(done.into())
+        );
+        let undo = Undo {
+            of: Some(Undone::Completion(TaskRow(17))),
+        };
+        assert_eq!(
+            reaction("white_check_mark", false, TaskRow(17)),
+            Some(undo.into())
+        );
+    }
+}

@@ -1,0 +1,421 @@
+//! How verbs read their text: words, quotes, options and REFs. Pure and total; the same for Slack, the CLI and HTTP.
+//!
+//! Slack's escapes are undone before (`slack/text.rs`); the task that `2` or `#12` names is looked up after.
+
+use crate::domain::command::Ref;
+use crate::domain::task::{RepoName, TaskId};
+use crate::domain::when::When;
+
+/// What a REF may be, for help and hints.
+pub const REF_HELP: &str = "a number of the last list, a task id, `#12` or the link of a task";
+
+/// Why a text is no command. `Display` is the one-line hint that the person gets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    #[error("Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all.")]
+    Empty,
+    #[error(
+        "I do not know `{}`. Try `done`, `comment TEXT` or `create TITLE`. `help` lists them all.",
+        excerpt(.0)
+    )]
+    UnknownVerb(String),
+    #[error("`{verb}` takes nothing after it, but I read `{}`. Type only `{verb}`.", excerpt(.found))]
+    NothingAfter { verb: &'static str, found: String },
+    #[error("`{}` does not name a task. After `{verb}` comes {REF_HELP}.", excerpt(.found))]
+    NotARefOf { verb: &'static str, found: String },
+    #[error("A comment needs text: `comment TEXT`, or `comment on REF: TEXT`.")]
+    EmptyComment,
+    #[error("`{0}` needs a value after it: `{0} {1}`.")]
+    NoValue(&'static str, &'static str),
+    #[error("`{0}` was given twice; once is enough.")]
+    Twice(&'static str),
+    /// A verb's own hint, for what can only be meant as a command.
+    #[error("{0}")]
+    Slip(String),
+    /// A verb's own hint, for what may be simply said.
+    #[error("{0}")]
+    Prose(String),
+}
+
+impl ParseError {
+    /// Whether the text reads as something that is simply said, though it may begin like a command: "done with the
+    /// first half". A text that uses a flag, or a verb that wants a text and has none, is a command with a slip in it.
+    pub fn is_prose(&self) -> bool {
+        match self {
+            ParseError::UnknownVerb(_)
+            | ParseError::NothingAfter { .. }
+            | ParseError::NotARefOf { .. }
+            | ParseError::Prose(_) => true,
+            ParseError::Empty
+            | ParseError::EmptyComment
+            | ParseError::NoValue(..)
+            | ParseError::Twice(_)
+            | ParseError::Slip(_) => false,
+        }
+    }
+}
+
+/// Reads a REF: a list number, `#12`, a task id, `owner/repo#12` as replies show it, or a pasted address.
+pub fn parse_ref(text: &str) -> Option<Ref> {
+    let text = trim(text).trim_matches('`');
+    if let Some(number) = text.strip_prefix('#') {
+        return digits(number).map(Ref::Issue);
+    }
+    if let Some(number) = digits(text) {
+        return Some(Ref::Nth(usize::try_from(number).ok()?));
+    }
+    TaskId::parse(text)
+        .ok()
+        .or_else(|| TaskId::from_url(text))
+        // Slack gives an address that was typed without its scheme back without it.
+        .or_else(|| TaskId::from_url(&format!("https://{text}")))
+        .or_else(|| {
+            let (repo, number) = text.split_once('#')?;
+            TaskId::github(Some(RepoName::parse(repo)?), digits(number)?)
+        })
+        .map(Ref::Id)
+        .or_else(|| labelled(text).and_then(|(named, rest)| rest.is_empty().then_some(named)))
+}
+
+/// A link with a text of its own, as it is copied out of our replies: `Renew cert (https://app.clickup.com/t/86…)`.
+/// Also returns what follows it.
+pub fn labelled(text: &str) -> Option<(Ref, &str)> {
+    /// A title may have brackets too.
+    const BRACKETS_MAX: usize = 8;
+    text.match_indices(')')
+        .take(BRACKETS_MAX)
+        .find_map(|(at, _)| {
+            let (before, bracket) = text.split_at_checked(at)?;
+            let after = bracket.strip_prefix(')')?;
+            let (_, url) = before.rsplit_once(" (")?;
+            let task = TaskId::from_url(url).filter(|_| at_boundary(after))?;
+            Some((Ref::Id(task), after))
+        })
+}
+
+/// `start [REF]` and its like: a REF and nothing else, or nothing.
+pub fn optional_ref(verb: &'static str, rest: &str) -> Result<Option<Ref>, ParseError> {
+    let rest = trim(rest);
+    if is_mere_punctuation(rest) {
+        return Ok(None);
+    }
+    parse_ref(rest.trim_end_matches(['.', '!']))
+        .map(Some)
+        .ok_or_else(|| ParseError::NotARefOf {
+            verb,
+            found: rest.to_owned(),
+        })
+}
+
+/// A verb that takes no arguments.
+pub fn nothing_after<T>(verb: &'static str, rest: &str, read: T) -> Result<T, ParseError> {
+    let rest = trim(rest);
+    match is_mere_punctuation(rest) {
+        true => Ok(read),
+        false => Err(ParseError::NothingAfter {
+            verb,
+            found: rest.to_owned(),
+        }),
+    }
+}
+
+/// Splits `[REF] WHEN`. What is a time as a whole is one: `2 dec` is a day, and no task.
+pub fn split_when(text: &str) -> (Option<&str>, &str) {
+    let text = trim(text);
+    if When::parse(text).is_some() {
+        return (None, text);
+    }
+    let (word, after) = split_word(text);
+    if parse_ref(word).is_some() {
+        return (Some(word), trim(after));
+    }
+    match labelled(text) {
+        Some((_, after)) => (Some(before(text, after)), trim(after)),
+        None => (None, text),
+    }
+}
+
+/// Whether the word takes away what another would set.
+pub fn is_none(word: &str) -> bool {
+    let word = trim(word).trim_end_matches(['.', '!']);
+    word.eq_ignore_ascii_case("none") || word.eq_ignore_ascii_case("never")
+}
+
+/// An option with its two spellings, and what its value looks like in a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag {
+    pub short: &'static str,
+    long: &'static str,
+    value: &'static str,
+}
+
+impl Flag {
+    pub const fn new(short: &'static str, long: &'static str, value: &'static str) -> Flag {
+        Flag { short, long, value }
+    }
+
+    pub fn no_value(self) -> ParseError {
+        ParseError::NoValue(self.short, self.value)
+    }
+
+    /// Whether a word is this option. Phones make one dash of two, so a long dash stands for either.
+    fn is(self, word: &str) -> bool {
+        word == self.short
+            || word == self.long
+            || word.strip_prefix(['–', '—', '−']).is_some_and(|name| {
+                name == self.short.trim_start_matches('-')
+                    || name == self.long.trim_start_matches('-')
+            })
+    }
+}
+
+/// The known option that a text begins with, and what follows it. `--source=github` is understood too.
+pub fn flag<'a>(text: &'a str, known: &[Flag]) -> Option<(Flag, &'a str)> {
+    let find = |word: &str| known.iter().copied().find(|flag| flag.is(word));
+    let (word, rest) = split_word(text);
+    if let Some(flag) = find(word) {
+        return Some((flag, rest));
+    }
+    let (name, _) = word.split_once('=')?;
+    let flag = find(name).filter(|_| name.chars().count() > 2)?;
+    Some((flag, text.strip_prefix(name)?.strip_prefix('=')?))
+}
+
+/// Splits a text that begins with a quotation mark into what is inside and what follows. The closing mark is the
+/// first before a space or the end of the line; where it may go over `lines`, failing that, the first of a later line that
+/// ends the line or comes before one of these options.
+pub fn quoted<'a>(text: &'a str, lines: Option<&[Flag]>) -> Option<(&'a str, &'a str)> {
+    let open = text.chars().next()?;
+    let family = QUOTES.iter().find(|marks| marks.contains(open))?;
+    let inside = text.strip_prefix(open)?;
+    let mut later_line = false;
+    for (at, c) in inside.char_indices() {
+        if c == '\n' {
+            lines?;
+            later_line = true;
+        } else if family.contains(c) {
+            let (quoted, close) = inside.split_at_checked(at)?;
+            let after = close.strip_prefix(c)?;
+            let closes = if later_line {
+                let then = skip_spaces(after);
+                then.is_empty()
+                    || then.starts_with('\n')
+                    || flag(then, lines.unwrap_or_default()).is_some()
+            } else {
+                at_boundary(after)
+            };
+            if closes {
+                return Some((quoted, after));
+            }
+        }
+    }
+    None
+}
+
+/// Marks that open and close each other: keyboards differ in which of a family they take for which end.
+const QUOTES: [&str; 3] = ["\"“”„", "'‘’‚", "«»"];
+
+pub fn is_quote(c: char) -> bool {
+    QUOTES.iter().any(|marks| marks.contains(c))
+}
+
+/// `*done*`, `_done_` and `` `done` `` without the marks, where they are around the whole text and nowhere within.
+pub fn unmarked(text: &str) -> &str {
+    let mut text = text;
+    while let Some(mark @ ('*' | '_' | '`')) = text.chars().next() {
+        let inside = text.trim_matches(mark);
+        let before = text.len() - text.trim_start_matches(mark).len();
+        let after = text.len() - text.trim_end_matches(mark).len();
+        if inside.is_empty() || inside.contains(mark) || before != after {
+            break;
+        }
+        text = trim(inside);
+    }
+    text
+}
+
+/// Without white space of any kind, and characters of no width, at its ends.
+pub fn trim(text: &str) -> &str {
+    let is_zero_width = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}');
+    text.trim_matches(|c: char| c.is_whitespace() || is_zero_width(c))
+}
+
+/// The text from the next thing that is no space, or from the end of the line.
+pub fn skip_spaces(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() && c != '\n')
+}
+
+/// Splits before the first white space.
+pub fn split_word(text: &str) -> (&str, &str) {
+    text.find(char::is_whitespace)
+        .and_then(|at| text.split_at_checked(at))
+        .unwrap_or((text, ""))
+}
+
+/// What stands in `text` before `rest`, its end.
+pub fn before<'a>(text: &'a str, rest: &str) -> &'a str {
+    text.len()
+        .checked_sub(rest.len())
+        .and_then(|at| text.get(..at))
+        .unwrap_or(text)
+}
+
+pub fn at_boundary(text: &str) -> bool {
+    text.chars().next().is_none_or(char::is_whitespace)
+}
+
+/// With plain spaces for white space of any kind.
+pub fn spaced(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .collect()
+}
+
+/// A number from 1, in digits and nothing else.
+pub fn digits(text: &str) -> Option<u64> {
+    let only_digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|&number| only_digits && number > 0)
+}
+
+/// `done !`, as the French set it, is `done`.
+pub fn is_mere_punctuation(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_whitespace() || matches!(c, '.' | '!'))
+}
+
+/// A person's text as a hint quotes it: short, on one line, and closing no quotation.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut short: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| match c {
+            '`' => '\'',
+            c if c.is_whitespace() || c.is_control() => ' ',
+            c => c,
+        })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// A message as it would be said: lower case, single spaces, no full stop or exclamation mark at its end.
+pub fn spoken(text: &str) -> String {
+    let bare = unmarked(text.trim_end_matches(['.', '!'])).trim_end_matches(['.', '!']);
+    // A mark that stands alone may be the text of a comment.
+    let text = if bare.ends_with(char::is_whitespace) {
+        text
+    } else {
+        bare
+    };
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.join(" ")
+}
+
+/// The text without the emoji at its end: `:tada:` as Slack writes it, the character itself, or `:)`.
+pub fn without_smiles(text: &str) -> &str {
+    const TYPED: [&str; 15] = [
+        ":)", ":-)", ";)", ";-)", ":D", ":-D", ":(", ":-(", ":P", ":p", ":-P", ":'(", "=)", "<3",
+        "^^",
+    ];
+    let mut rest = trim(text);
+    loop {
+        let bare = trim(rest.trim_end_matches(['.', '!']));
+        let shorter = TYPED
+            .iter()
+            .find_map(|smile| bare.strip_suffix(smile))
+            .or_else(|| without_named_emoji(bare))
+            .or_else(|| without_drawn_emoji(bare));
+        match shorter {
+            Some(shorter) => rest = trim(shorter),
+            None => return rest,
+        }
+    }
+}
+
+/// Emoji that are numbers: `done :two:` may mean number 2 of the list, and must not complete the current task.
+const NUMBERS: [&str; 11] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "keycap_ten",
+];
+
+/// Without `:tada:` at the end.
+fn without_named_emoji(text: &str) -> Option<&str> {
+    let (before, name) = text.strip_suffix(':')?.rsplit_once(':')?;
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
+    if NUMBERS.contains(&name) {
+        return None;
+    }
+    let named = name.chars().all(fits) && name.chars().any(|c| c.is_alphabetic() || c == '+');
+    (named || matches!(name, "-1" | "100" | "1234")).then_some(before)
+}
+
+/// Without the characters at the end that are drawn as emoji.
+fn without_drawn_emoji(text: &str) -> Option<&str> {
+    // U+1F51F is a ten in a box, a number as those of one character and U+20E3 are.
+    let drawn = |c: char| {
+        matches!(u32::from(c), 0x1F000..=0x1F51E | 0x1F520..=0x1FAFF | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0x23E9..=0x23FA
+            | 0x231A..=0x231B | 0x2194..=0x2199 | 0x21A9..=0x21AA | 0x25AA..=0x25FE | 0x2934..=0x2935 | 0x203C | 0x2049
+            | 0x2122 | 0x2139 | 0x2328 | 0x23CF | 0x3030 | 0x303D | 0x3297 | 0x3299)
+    };
+    // What joins and colours them.
+    let joins = |c: char| matches!(u32::from(c), 0x200D | 0xFE0E..=0xFE0F | 0xE0020..=0xE007F);
+    let shorter = text.trim_end_matches(|c: char| drawn(c) || joins(c));
+    text.chars()
+        .rev()
+        .find(|c| !joins(*c))
+        .filter(|c| drawn(*c))?;
+    Some(shorter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn id(text: &str) -> Option<Ref> {
+        Some(Ref::Id(TaskId::parse(text).unwrap()))
+    }
+
+    const NTH_2: Option<Ref> = Some(Ref::Nth(2));
+
+    #[rstest]
+    #[case("2", NTH_2)]
+    #[case(" #12 ", Some(Ref::Issue(12)))]
+    #[case("`clickup:OPS-12`", id("clickup:OPS-12"))]
+    #[case(
+        "https://github.com/acme/widgets/issues/7",
+        id("github:acme/widgets#7")
+    )]
+    #[case("0", None)]
+    #[case("#0", None)]
+    #[case("+2", None)]
+    #[case("#", None)]
+    #[case("", None)]
+    #[case("2 3", None)]
+    #[case(
+        "Login (https://github.com/acme/widgets/issues/7)",
+        id("github:acme/widgets#7")
+    )]
+    #[case("Login (https://github.com/acme/widgets/issues/7) now", None)]
+    #[case("Login (https://example.test)", None)]
+    #[case("99999999999999999999999", None)]
+    #[case("acme#7", None)]
+    #[case("shipped", None)]
+    fn a_ref_is_read(#[case] typed: &str, #[case] named: Option<Ref>) {
+        assert_eq!(parse_ref(typed), named);
+    }
+}

@@ -1,0 +1,58 @@
+//! `help`: every verb, short; written from the table that reads them.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, REF_HELP};
+use super::{Info, VERBS, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::filter::Filter;
+use crate::domain::person::Person;
+use crate::domain::reply::Words;
+use crate::domain::when::WHEN_HELP;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Help {}
+
+impl Verb for Help {
+    const INFO: &'static Info = &Info {
+        name: "help",
+        aliases: &["?", "commands"],
+        usage: "help",
+        effect: "show this",
+        examples: &["help"],
+        ..Info::SHOWS
+    };
+
+    /// Whoever asks for help gets it, whatever follows.
+    fn read(_rest: &str) -> Result<Help, ParseError> {
+        Ok(Help {})
+    }
+
+    fn decide(
+        self,
+        _tx: &CommandTx<'_>,
+        _person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        Ok(Handled::Replied(help().into()))
+    }
+}
+
+fn help() -> Words {
+    let mut words = Words::new().text("What I understand:");
+    for row in VERBS {
+        for (place, usage) in row.info.usage.split(" · ").enumerate() {
+            words = words
+                .text(if place == 0 { "\n• " } else { " or " })
+                .code(usage);
+        }
+        words = words.text(format!(": {}", row.info.effect));
+    }
+    words.text(format!(
+        "\nREF is {REF_HELP}; in a thread under a task's message it can be left out.\n\
+         ✅, 💤 or 👀 on a card is `done`, `snooze` or `start` for its task; on any other message it does nothing.\nWHEN is {WHEN_HELP}.\n\
+         FILTER is {}, or a client; several narrow further.",
+        Filter::WORDS.join(", ")
+    ))
+}

@@ -1,0 +1,151 @@
+//! `link SOURCE ACCOUNT`: that account is the person's, if its source confirms it.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::grammar::{ParseError, quoted, split_word, trim};
+use super::{Http, Info, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::domain::link::{self, Origin};
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::{Account, Source};
+use crate::settle::queue;
+use crate::store::operations::Surface;
+use crate::store::{DbResult, Wake, links, people, tasks};
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    #[serde(deserialize_with = "body::source")]
+    pub source: Source,
+    /// A GitHub login; a ClickUp name, e-mail address or member id
+    #[serde(deserialize_with = "account")]
+    pub account: String,
+    /// The account, as the source has confirmed it.
+    #[serde(skip)]
+    pub confirmed: Option<Account>,
+}
+
+impl Verb for Link {
+    const INFO: &'static Info = &Info {
+        name: "link",
+        usage: "link github LOGIN · link clickup NAME-OR-EMAIL",
+        effect: "make that account yours, so that what is assigned to it is in your queue",
+        examples: &["link github ana-lee", "link clickup Ana Lee"],
+        http: Http::post("link"),
+        ..Info::SHOWS
+    };
+
+    /// A ClickUp name may have spaces.
+    fn read(rest: &str) -> Result<Link, ParseError> {
+        let (source, account) = split_word(trim(rest));
+        let account = trim(account).trim_matches('`');
+        let account = match quoted(account, None) {
+            Some((inside, "")) => trim(inside),
+            _ => account,
+        };
+        match Source::parse(&source.to_lowercase()) {
+            Some(source) if !account.is_empty() => Ok(Link {
+                source,
+                account: account.to_owned(),
+                confirmed: None,
+            }),
+            _ => Err(ParseError::Prose(
+                "`link` needs a source and your account there: `link github LOGIN`, or `link clickup NAME-OR-EMAIL`."
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// What is assigned to the account is in the person's queue from now on.
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let source = self.source;
+        own_link(tx, person, source)?;
+        let Some(account) = self.confirmed else {
+            // Not looked up, for it cannot be.
+            return Err(Rejection::NoAnswer(reply::not_confirmed(source, "")).into());
+        };
+        if let Some(owner) = links::owner_besides(tx.db, person.id, source, &account)? {
+            let words = reply::linked_to_another(source, &account, &owner);
+            return Err(Rejection::Unfit(words).into());
+        }
+        let by = Some(person.id);
+        links::set(
+            tx.db,
+            person.id,
+            source,
+            Origin::Typed,
+            &account,
+            by,
+            tx.now,
+        )?;
+        let (person, pin) = as_linked_now(tx, person, context)?;
+        let ranked = queue(tx.db, &person, tx.now, &tx.settings.weights)?;
+        let theirs = ranked
+            .iter()
+            .filter(|(_, task, _)| task.key.source() == source);
+        let report = local(reply::linked(source, &account, theirs.count()), None);
+        let command = tx.command(&person, context, "link")?;
+        tx.settled(&person, command, report, pin, None)
+    }
+
+    fn takes_any_word(&self) -> bool {
+        true
+    }
+}
+
+fn account<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    body::written("account", String::deserialize(json)?).map_err(D::Error::custom)
+}
+
+/// The person's link, if it may be changed.
+pub fn own_link(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    source: Source,
+) -> Result<Option<link::Link>, Stop> {
+    let words = if !tx.settings.has(source) {
+        reply::not_connected(source)
+    } else if person.alone {
+        reply::nobody_to_link()
+    } else {
+        match links::of(tx.db, person.id, source)? {
+            Some(link) if link.origin == Origin::Config => reply::linked_by_config(&link),
+            link => return Ok(link),
+        }
+    };
+    Err(Rejection::Unfit(words).into())
+}
+
+/// The person after a change of their accounts. What was pinned, and was theirs only by an account that is not theirs
+/// any more, is their current task no longer from when they see the answer: that pin of nothing comes with the person.
+pub fn as_linked_now(
+    tx: &CommandTx<'_>,
+    before: &Person,
+    context: &Context,
+) -> DbResult<(Person, Option<i64>)> {
+    let person = Person {
+        zone: before.zone,
+        ..people::by_id(tx.db, before.id)?
+    };
+    let mut pin = None;
+    let pinned = people::pins(tx.db, person.id)?
+        .last()
+        .and_then(|pin| pin.task);
+    if let Some(row) = pinned
+        && let Some(stored) = tasks::by_row(tx.db, row)?
+        && before.is_concerned(&stored.task)
+        && !person.is_concerned(&stored.task)
+    {
+        let shown_at = (context.surface == Surface::Api).then_some(tx.now);
+        pin = Some(people::pin(tx.db, person.id, None, tx.now, shown_at)?);
+    }
+    tx.db.wake(Wake::Homes);
+    Ok((person, pin))
+}

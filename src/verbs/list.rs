@@ -1,0 +1,247 @@
+//! `list [N] [FILTER]`: show the person's tasks in order, or narrowed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, digits, excerpt, is_mere_punctuation, trim};
+use super::{Info, Shown, Verb};
+use crate::command_tx::{
+    CommandSettings, CommandTx, Context, Handled, Rejection, Reply, Stop, why_empty,
+};
+use crate::domain::card::{Part, item};
+use crate::domain::entity::Entities;
+use crate::domain::filter::Filter;
+use crate::domain::ids::TaskRow;
+use crate::domain::person::Person;
+use crate::domain::queue::EmptyQueue;
+use crate::domain::reply::{self, LIST_MAX, Words};
+use crate::domain::task::{Source, Task};
+use crate::settle::{self, Ranked, open};
+use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
+
+/// Tasks that `list` shows where no number is given.
+const LIST: usize = 10;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    pub limit: Option<usize>,
+    #[serde(skip)]
+    pub filter: Filter,
+}
+
+impl Verb for List {
+    const INFO: &'static Info = &Info {
+        name: "list",
+        aliases: &["tasks", "show my tasks"],
+        usage: "list [N] [FILTER]",
+        effect: "show your tasks in order; their numbers work as REF until the next list",
+        examples: &["list", "list 5", "list overdue github"],
+        shown: Shown::Always,
+        ..Info::SHOWS
+    };
+
+    /// In any order. Which words are clients, the store knows.
+    fn read(rest: &str) -> Result<List, ParseError> {
+        let rest = trim(rest);
+        let unclear = || not_a_filter(rest);
+        let (mut limit, mut words) = (None, String::new());
+        if !is_mere_punctuation(rest) {
+            for word in rest.trim_end_matches(['.', '!']).split_whitespace() {
+                match digits(word) {
+                    Some(number) if limit.is_none() => {
+                        limit = Some(usize::try_from(number).map_err(|_| unclear())?);
+                    }
+                    Some(_) => return Err(unclear()),
+                    None if word.bytes().all(|b| b.is_ascii_digit()) => return Err(unclear()),
+                    None => {
+                        words.push_str(word);
+                        words.push(' ');
+                    }
+                }
+            }
+        }
+        let filter = Filter::read(&words);
+        Ok(List { limit, filter })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        let List { limit, filter } = self;
+        let ranked = filtered(tx, person, &filter)?;
+        let limit = limit.unwrap_or(LIST).min(LIST_MAX);
+        let rows: Vec<_> = ranked.iter().take(limit).map(|(row, ..)| *row).collect();
+        let list = people::list(tx.db, person.id, &rows, None)?;
+        let notes = notes(tx, person, &rows, &filter)?;
+        let note = |row: &TaskRow| notes.get(row);
+        let listed: Vec<(&Task, Option<&Words>)> = ranked
+            .iter()
+            .take(limit)
+            .map(|(row, task, _)| (task, note(row)))
+            .collect();
+        let words = match listed.is_empty() {
+            true => nothing_listed(tx, person, &filter)?.words(),
+            false => reply::list(&listed, ranked.len(), &filter, tx.now, person.zone),
+        };
+        let mut parts: Vec<Part> = (1..)
+            .zip(ranked.iter().take(limit))
+            .map(|(number, (row, task, _))| {
+                let mut item = item(number, *row, task, tx.now, person.zone);
+                item.note = note(row).cloned();
+                Part::Card(item)
+            })
+            .collect();
+        parts.extend(reply::more_of(ranked.len(), listed.len(), &filter).map(Part::Text));
+        Ok(Handled::Replied(Reply {
+            words,
+            parts,
+            list: Some(list),
+            ..Reply::default()
+        }))
+    }
+
+    fn takes_any_word(&self) -> bool {
+        !self.filter.entities.is_empty()
+    }
+}
+
+fn not_a_filter(typed: &str) -> ParseError {
+    ParseError::Prose(format!(
+        "I do not understand `{}` after `list`. Type `list`, `list 5` for the first five, or what to narrow it to: {}, \
+         or a client.",
+        excerpt(typed),
+        Filter::WORDS.join(", ")
+    ))
+}
+
+/// A person's tasks in order, narrowed: the queue, or what it leaves out if that is asked for.
+pub fn filtered(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> Result<Ranked, Stop> {
+    let filter = with_clients(tx.db, &tx.settings.entities, filter)?;
+    let open = open(tx.db, person, tx.now, &tx.settings.weights)?;
+    let mut ranked = match filter.is_of_what_is_held_back() {
+        true => open.held_back,
+        false => open.offered,
+    };
+    ranked.retain(|(row, task, _)| {
+        (!filter.blocked || open.blocked.contains(row))
+            && (!filter.snoozed || open.snoozed.contains(row))
+            && filter.fits(task, tx.now, person.zone)
+    });
+    Ok(ranked)
+}
+
+/// What a list says beside what the queue leaves out: for what it waits, until when it is put off.
+pub fn notes(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    rows: &[TaskRow],
+    filter: &Filter,
+) -> DbResult<BTreeMap<TaskRow, Words>> {
+    let mut notes = BTreeMap::new();
+    if !filter.is_of_what_is_held_back() {
+        return Ok(notes);
+    }
+    let waits = blocking::waits(tx.db)?;
+    for &row in rows {
+        let blockers = tx.tasks(&waits.blockers_of(row))?;
+        let until = snoozes::until(tx.db, person.id, row, tx.now)?;
+        let note = [
+            (!blockers.is_empty())
+                .then(|| reply::waits_for(&blockers.iter().collect::<Vec<_>>()))
+                .map(|waits| Words::new().text(waits)),
+            until.map(|until| reply::snoozed_until(until, person.zone)),
+        ];
+        notes.insert(row, reply::joined(note.into_iter().flatten(), " · "));
+    }
+    Ok(notes)
+}
+
+/// Why a list has nothing in it.
+pub fn nothing_listed(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> DbResult<EmptyList> {
+    let open = settle::open(tx.db, person, tx.now, &tx.settings.weights)?;
+    let sources = shown(tx.settings, filter);
+    let why = why_empty(tx.db, person, &open, sources.into_iter())?;
+    Ok(match filter.is_empty() || why.is_unknown() {
+        true => EmptyList::Queue(why),
+        false => EmptyList::NoMatch(reply::nothing_to_list(filter)),
+    })
+}
+
+/// The sources that a list shows.
+fn shown(settings: &CommandSettings, filter: &Filter) -> Vec<Source> {
+    let fits = |source: &Source| filter.sources.is_empty() || filter.sources.contains(source);
+    settings.sources().filter(fits).collect()
+}
+
+/// Why a list has nothing in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmptyList {
+    Queue(EmptyQueue),
+    /// No task fits what the list is narrowed to. The sentence says so.
+    NoMatch(Words),
+}
+
+impl EmptyList {
+    /// The word in the HTTP API.
+    pub fn word(&self) -> &'static str {
+        match self {
+            EmptyList::Queue(why) => why.word(),
+            EmptyList::NoMatch(_) => "no_match",
+        }
+    }
+
+    /// The sentence beside the word; none if it would add nothing.
+    pub fn message(&self) -> Option<Words> {
+        match self {
+            EmptyList::Queue(why) if why.is_plain() => None,
+            empty => Some(empty.words()),
+        }
+    }
+
+    pub fn words(&self) -> Words {
+        match self {
+            EmptyList::Queue(why) => reply::empty(why),
+            EmptyList::NoMatch(words) => words.clone(),
+        }
+    }
+}
+
+/// The same, with clients as tasks name them; a word that is no client is refused.
+pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Result<Filter, Stop> {
+    let mut known = filter.clone();
+    known.entities.clear();
+    if filter.entities.is_empty() {
+        return Ok(known);
+    }
+    let clients = tasks::entities(connection)?;
+    let is_known =
+        |word: &String| entities.resolve(word).is_some() || client_called(word, &clients).is_some();
+    if filter.entities.len() > 1 && !filter.entities.iter().any(is_known) {
+        // Prose, and no filter at all.
+        let hint = not_a_filter(&filter.typed);
+        return Err(Rejection::Unfit(Words::new().text(hint.to_string())).into());
+    }
+    for word in &filter.entities {
+        let entity = entities.resolve(word).map(|entity| &entity.id);
+        match entity.or_else(|| client_called(word, &clients)) {
+            Some(client) => known.entities.insert(client.to_lowercase()),
+            None => {
+                let words = reply::not_a_filter(word, &clients);
+                return Err(Rejection::Unfit(words).into());
+            }
+        };
+    }
+    Ok(known)
+}
+
+/// The client that a word means, as tasks name it.
+fn client_called<'a>(word: &str, clients: &'a [String]) -> Option<&'a String> {
+    clients
+        .iter()
+        .find(|client| client.to_lowercase() == word.to_lowercase())
+}

@@ -1,0 +1,392 @@
+//! What a person can ask for: one file a verb, and the table of them.
+//!
+//! A verb's file holds the struct of its arguments, its text grammar, its decision and its words. A row in the table
+//! below makes it known: [`Command`], [`parse`], `help`, the HTTP API and the command line follow from that. The order of
+//! the rows is the order in which `help` shows them.
+
+pub mod assign;
+pub mod body;
+pub mod briefing;
+pub mod claim;
+pub mod comment;
+pub mod create;
+pub mod current;
+pub mod done;
+pub mod due;
+pub mod gestures;
+pub mod grammar;
+pub mod help;
+pub mod link;
+pub mod list;
+pub mod log;
+pub mod morning;
+pub mod mute;
+pub mod next;
+pub mod prio;
+pub mod quiet;
+pub mod receipts;
+pub mod reopen;
+pub mod schedule;
+pub mod snooze;
+pub mod start;
+pub mod status;
+pub mod texts;
+pub mod undo;
+pub mod unlink;
+pub mod unmute;
+pub mod whoami;
+pub mod why;
+
+use serde::de::DeserializeOwned;
+
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::command::Ref;
+use crate::domain::mention;
+use crate::domain::person::Person;
+use grammar::{split_word, spoken, trim, unmarked, without_smiles};
+
+pub use create::{is_bare_create, is_create_alone};
+pub use grammar::{ParseError, parse_ref};
+
+/// One verb with its arguments. What it is called and where it is reached stands in [`Verb::INFO`].
+pub trait Verb: DeserializeOwned {
+    const INFO: &'static Info;
+
+    /// Reads the text after the verb; it begins with the space or newline after it, if there is anything.
+    fn read(rest: &str) -> Result<Self, ParseError>;
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop>;
+
+    /// The task that is named.
+    fn task(&self) -> Option<&Ref> {
+        None
+    }
+
+    /// The same about this task, where the verb takes a REF.
+    fn about(self, _task: Ref) -> Self {
+        self
+    }
+
+    /// Whether its meaning depends on the task or list that its author had been shown.
+    fn depends_on_what_was_shown(&self) -> bool {
+        match Self::INFO.shown {
+            Shown::Never => false,
+            Shown::WithoutRef => names_no_task(self.task()),
+            Shown::Always => true,
+        }
+    }
+
+    /// Whether it changes the task that its author was shown last, without naming it.
+    fn changes_what_was_shown(&self) -> bool {
+        Self::INFO.shown == Shown::WithoutRef && names_no_task(self.task())
+    }
+
+    /// Whether it takes words that only the store knows, a smile among them.
+    fn takes_any_word(&self) -> bool {
+        false
+    }
+
+    /// The same with people by their names, see [`Command::with_names`].
+    fn with_names(self, _names: &Names<'_>) -> Self {
+        self
+    }
+
+    /// Adds to the text that it writes, a line or more each; `false` if there is something and it writes no text.
+    fn add(&mut self, pieces: &[String]) -> bool {
+        pieces.is_empty()
+    }
+}
+
+/// How a verb is called, shown and reached.
+#[derive(Debug)]
+pub struct Info {
+    pub name: &'static str,
+    /// Other ways to say it. Those of several words are read only where they are the whole message.
+    pub aliases: &'static [&'static str],
+    pub usage: &'static str,
+    /// Its effect, in one line.
+    pub effect: &'static str,
+    pub examples: &'static [&'static str],
+    /// Whether it makes operations for a source. Their number has a bound.
+    pub writes: bool,
+    /// Whether a text of somebody's own follows it, in which a smile at the end stays.
+    pub text: bool,
+    pub shown: Shown,
+    pub http: Http,
+}
+
+impl Info {
+    /// Most of a verb that only shows something: the rest is filled in.
+    const SHOWS: Info = Info {
+        name: "",
+        aliases: &[],
+        usage: "",
+        effect: "",
+        examples: &[],
+        writes: false,
+        text: false,
+        shown: Shown::Never,
+        http: Http::NONE,
+    };
+}
+
+/// When a verb depends on the task or list that its author had been shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    Never,
+    /// Where no task is named, or only by its number in a list.
+    WithoutRef,
+    Always,
+}
+
+/// Where a verb that has an effect is reached over HTTP: `POST /{path}`, and `POST /tasks/{task_id}/{task_path}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    pub path: Option<&'static str>,
+    pub task_path: Option<&'static str>,
+}
+
+impl Http {
+    /// It is read with a GET, or not reached over HTTP at all.
+    pub const NONE: Http = Http {
+        path: None,
+        task_path: None,
+    };
+
+    const fn post(path: &'static str) -> Http {
+        Http {
+            path: Some(path),
+            task_path: None,
+        }
+    }
+
+    const fn both(path: &'static str, task_path: &'static str) -> Http {
+        Http {
+            path: Some(path),
+            task_path: Some(task_path),
+        }
+    }
+}
+
+/// People who are mentioned by their ids, by the names that they have.
+pub struct Names<'a> {
+    is_person: &'a dyn Fn(&str) -> bool,
+    name_of: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Names<'_> {
+    /// A text with those who are nobody here by their names, without an `@`.
+    fn named(&self, text: &str) -> String {
+        mention::named(text, &self.is_person, &self.name_of)
+    }
+
+    /// Somebody who is to be assigned, with their name beside their id, which alone decides.
+    fn shown(&self, who: &str) -> String {
+        mention::shown(who, &self.is_person, &self.name_of)
+    }
+}
+
+/// One row of the table.
+pub struct Row {
+    pub info: &'static Info,
+    read: fn(&str) -> Result<Command, ParseError>,
+    /// Reads the body of a request, which is a JSON object.
+    pub body: fn(&str) -> serde_json::Result<Command>,
+}
+
+macro_rules! verbs {
+    ($($file:ident: $Verb:ident),* $(,)?) => {
+        $(
+            pub use $file::$Verb;
+
+            impl From<$Verb> for Command {
+                fn from(verb: $Verb) -> Command {
+                    Command::$Verb(verb)
+                }
+            }
+        )*
+
+        /// A verb with its arguments.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Command {
+            $($Verb($Verb),)*
+        }
+
+        /// The verbs, in the order that `help` shows them.
+        pub const VERBS: &[Row] = &[
+            $(Row {
+                info: $Verb::INFO,
+                read: |rest| <$Verb as Verb>::read(rest).map(Command::$Verb),
+                body: |json| serde_json::from_str(json).map(Command::$Verb),
+            },)*
+        ];
+
+        /// Does the same with whichever verb a command is.
+        macro_rules! each {
+            ($command:expr, $verb:ident => $does:expr) => {
+                match $command {
+                    $(Command::$Verb($verb) => $does,)*
+                }
+            };
+        }
+    };
+}
+
+verbs! {
+    done: Done,
+    comment: Comment,
+    create: Create,
+    current: Current,
+    next: Next,
+    start: Start,
+    snooze: Snooze,
+    reopen: Reopen,
+    assign: Assign,
+    claim: Claim,
+    due: Due,
+    prio: Prio,
+    undo: Undo,
+    why: Why,
+    list: List,
+    morning: Morning,
+    briefing: Briefing,
+    quiet: Quiet,
+    receipts: Receipts,
+    log: Log,
+    status: Status,
+    whoami: Whoami,
+    link: Link,
+    unlink: Unlink,
+    mute: Mute,
+    unmute: Unmute,
+    help: Help,
+}
+
+impl Command {
+    pub fn info(&self) -> &'static Info {
+        each!(self, verb => info_of(verb))
+    }
+
+    /// Carries it out, as far as that is up to us: what a source is to do is durable when the transaction is committed.
+    pub fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        each!(self, verb => verb.decide(tx, person, context))
+    }
+
+    /// The task that is named.
+    pub fn task(&self) -> Option<&Ref> {
+        each!(self, verb => verb.task())
+    }
+
+    /// The same about this task, where the verb takes a REF.
+    #[must_use]
+    pub fn about(self, task: Ref) -> Command {
+        each!(self, verb => verb.about(task).into())
+    }
+
+    /// Whether its meaning depends on the task or list that its author had been shown.
+    pub fn depends_on_what_was_shown(&self) -> bool {
+        each!(self, verb => verb.depends_on_what_was_shown())
+    }
+
+    /// Whether it changes the task that its author was shown last, without naming it.
+    pub fn changes_what_was_shown(&self) -> bool {
+        each!(self, verb => verb.changes_what_was_shown())
+    }
+
+    fn takes_any_word(&self) -> bool {
+        each!(self, verb => verb.takes_any_word())
+    }
+
+    /// The same with those whom it mentions and who are no `person` here by what they call themselves, as far as that is
+    /// known: in texts without an `@`, and where somebody is to be assigned beside their id, which alone decides.
+    #[must_use]
+    pub fn with_names(
+        self,
+        is_person: &dyn Fn(&str) -> bool,
+        name_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Command {
+        let names = Names { is_person, name_of };
+        each!(self, verb => verb.with_names(&names).into())
+    }
+
+    /// Adds to the text that it writes, a line or more each; `false` if there is something and it writes no text.
+    pub fn add(&mut self, pieces: &[String]) -> bool {
+        each!(self, verb => verb.add(pieces))
+    }
+}
+
+fn info_of<V: Verb>(_: &V) -> &'static Info {
+    V::INFO
+}
+
+/// Adds lines to a text; `between` is put between two of them.
+fn add_lines(text: &mut String, between: &str, lines: &[String]) -> bool {
+    for line in lines {
+        text.truncate(text.trim_end().len());
+        if !text.is_empty() {
+            text.push_str(between);
+        }
+        text.push_str(line);
+    }
+    true
+}
+
+fn names_no_task(task: Option<&Ref>) -> bool {
+    matches!(task, None | Some(Ref::Nth(_)))
+}
+
+/// Reads a command as typed: in a DM, after a mention, or (`create`) in a channel.
+///
+/// Slack's wire form is undone already. Fails with the hint to answer, for any text that is not a command.
+pub fn parse(text: &str) -> Result<Command, ParseError> {
+    let bare = without_smiles(text);
+    // A smile at the end is no part of a command. In a text of somebody's own it stays.
+    let Some((row, rest)) = split_verb(text).or_else(|| split_verb(bare)) else {
+        return Err(match split_word(trim(text)) {
+            ("", _) => ParseError::Empty,
+            (word, _) => ParseError::UnknownVerb(word.to_owned()),
+        });
+    };
+    match (row.read)(rest) {
+        Ok(command) if row.info.text || !command.takes_any_word() => Ok(command),
+        read if row.info.text || without_smiles(rest) == trim(rest) => read,
+        _ => (row.read)(without_smiles(rest)),
+    }
+}
+
+/// The verb that a text begins with, and what follows it.
+fn split_verb(text: &str) -> Option<(&'static Row, &str)> {
+    let text = unmarked(trim(text));
+    if let Some(row) = called(&spoken(text), true) {
+        return Some((row, ""));
+    }
+    let (word, rest) = split_word(text);
+    called(&unmarked(word).to_lowercase(), false).map(|row| (row, rest))
+}
+
+/// The verb of that name or alias, in lower case; an alias of several words counts only as a whole message.
+fn called(said: &str, whole: bool) -> Option<&'static Row> {
+    let is = |alias: &str| {
+        let alias = alias.to_lowercase();
+        match alias.contains(' ') {
+            true => whole && alias.trim_end_matches('?') == said.trim_end_matches('?'),
+            false => alias == said,
+        }
+    };
+    VERBS
+        .iter()
+        .find(|row| is(row.info.name) || row.info.aliases.iter().any(|alias| is(alias)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! `morning`: the briefing, on demand. It is sent on working days too, where somebody wants that.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Reply, Stop};
+use crate::domain::blocking::Who;
+use crate::domain::home::WAITING_MAX;
+use crate::domain::ids::TaskRow;
+use crate::domain::morning::{self, TOP, Waits, due};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Words};
+use crate::domain::score::Score;
+use crate::domain::task::Task;
+use crate::runtime::lock;
+use crate::settle::{called, queue};
+use crate::store::{Db, DbResult, blocking, operations, people, tasks};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Morning {}
+
+impl Verb for Morning {
+    const INFO: &'static Info = &Info {
+        name: "morning",
+        aliases: &["brief me"],
+        usage: "morning",
+        effect: "show your first three tasks, what is due, who waits for you and what is stuck",
+        examples: &["morning"],
+        shown: Shown::Always,
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Morning, ParseError> {
+        nothing_after("morning", rest, Morning {})
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        Ok(Handled::Replied(gather(tx, person)?.1))
+    }
+}
+
+/// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
+pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Morning, Reply)> {
+    let (pin, current) = tx.show_current(person)?;
+    let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
+    let (overdue, due_today) = due(&ranked, tx.now, person.zone);
+    let is_in_top = |row| ranked.iter().take(TOP).any(|(other, ..)| *other == row);
+    let current = current
+        .filter(|current| !is_in_top(current.row))
+        .map(|current| current.task);
+    let waits = who_waits(tx, person, &ranked)?;
+    let (queued, queued_count) = waiting(tx.db, person, WAITING_MAX)?;
+    let open = ranked.len();
+    let top: Vec<_> = ranked.into_iter().take(TOP).collect();
+    let rows: Vec<_> = top.iter().map(|(row, ..)| *row).collect();
+    let list = match rows.is_empty() {
+        true => None,
+        false => Some(people::list(tx.db, person.id, &rows, None)?),
+    };
+    let morning = morning::Morning {
+        now: tx.now,
+        zone: person.zone,
+        open,
+        top,
+        current,
+        overdue,
+        due_today,
+        waits,
+        queued,
+        queued_count: usize::try_from(queued_count).unwrap_or_default(),
+        troubles: lock(tx.health).troubles(),
+        empty: tx.empty(person)?,
+    };
+    let said = Reply {
+        words: morning.words(),
+        parts: morning.parts(),
+        pin: Some(pin),
+        list,
+        ..Reply::default()
+    };
+    Ok((morning, said))
+}
+
+/// Who waits for tasks of a queue, but for the person themselves.
+fn who_waits(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    ranked: &[(TaskRow, Task, Score)],
+) -> DbResult<Vec<Waits>> {
+    let waits = blocking::waits(tx.db)?;
+    let people = people::present(tx.db)?;
+    let named = |who: &Who| match who {
+        Who::Person(id) if *id == person.id => None,
+        Who::Person(id) => people
+            .iter()
+            .find(|one| one.id == *id)
+            .map(|one| one.name.clone()),
+        Who::Account(source, _) => Some(format!("Somebody in {}", source.name())),
+    };
+    let mut waiting = Vec::new();
+    for (row, task, _) in ranked {
+        waiting.extend(
+            waits
+                .who_waits_for(*row)
+                .filter_map(named)
+                .map(|who| Waits {
+                    who,
+                    task: task.clone(),
+                }),
+        );
+    }
+    Ok(waiting)
+}
+
+/// What a person asked for and has no outcome yet, the oldest few; and how many those are in all.
+pub fn waiting(connection: &Db, person: &Person, most: usize) -> DbResult<(Vec<Words>, i64)> {
+    let (pending, count) = operations::pending_of(connection, person.id, most)?;
+    let mut waiting = Vec::new();
+    for row in &pending {
+        let write = &row.operation.write;
+        let known = match write.task() {
+            Some(key) => tasks::by_key(connection, key)?,
+            None => None,
+        };
+        let known = known.as_ref().map(|stored| &stored.task);
+        let called = called(connection, row)?;
+        waiting.push(reply::home_waiting(
+            write,
+            known,
+            &called,
+            row.why.as_deref(),
+            row.turn,
+            person.zone,
+        ));
+    }
+    Ok((waiting, count))
+}

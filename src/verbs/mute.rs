@@ -1,0 +1,38 @@
+//! `mute`: tell the person nothing unasked.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Info, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::store::people;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mute {}
+
+impl Verb for Mute {
+    const INFO: &'static Info = &Info {
+        name: "mute",
+        usage: "mute",
+        effect: "tell me nothing unasked",
+        examples: &["mute"],
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Mute, ParseError> {
+        nothing_after("mute", rest, Mute {})
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        people::mute(tx.db, person.id, true)?;
+        Ok(Handled::Replied(reply::muted(true).into()))
+    }
+}

@@ -1,0 +1,109 @@
+//! `next`: move on to the task behind the current one, without completing it.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Http, Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop};
+use crate::domain::card::{Part, card};
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::queue::following;
+use crate::domain::reply::{self, Words};
+use crate::settle::queue;
+use crate::store::{DbResult, people};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Next {
+    /// A button's `next`: on from this task, if it still is the current one.
+    #[serde(skip)]
+    pub from: Option<Ref>,
+}
+
+impl Verb for Next {
+    const INFO: &'static Info = &Info {
+        name: "next",
+        aliases: &["skip", "later", "not now"],
+        usage: "next",
+        effect: "move on to the next task without completing this one",
+        examples: &["next"],
+        shown: Shown::Always,
+        http: Http::post("next"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Next, ParseError> {
+        nothing_after("next", rest, Next::default())
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        Ok(Handled::Replied(match &self.from {
+            Some(task) => next_from(tx, person, task)?,
+            None => next(tx, person)?,
+        }))
+    }
+}
+
+/// `next` from a card: it moves on from what is current, and from nothing else.
+fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, Stop> {
+    let Some(stored) = tx.pressed_task(task)? else {
+        return Err(Rejection::UnknownTask(reply::not_a_button()).into());
+    };
+    let current = people::pins(tx.db, person.id)?
+        .last()
+        .and_then(|pin| pin.task);
+    if current == Some(stored.row) {
+        return Ok(next(tx, person)?);
+    }
+    let mut said = tx.show(person)?;
+    if said.about.is_some() {
+        said.words = reply::not_current_any_more(said.words);
+        said.parts
+            .insert(0, Part::Text(reply::not_current_any_more(Words::new())));
+    }
+    Ok(said)
+}
+
+/// `next`: on to the task behind the current one, without completing it.
+fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
+    let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
+    let rows: Vec<_> = ranked.iter().map(|(row, ..)| *row).collect();
+    let current = people::pins(tx.db, person.id)?
+        .last()
+        .and_then(|pin| pin.task);
+    let Some(next) = following(&rows, current) else {
+        if rows.is_empty() && current.is_some() {
+            // What is pinned is nothing to do any more: it is left, for nothing.
+            people::pin(tx.db, person.id, None, tx.now, None)?;
+        }
+        let mut said = tx.show(person)?;
+        if said.about.is_some() {
+            said.words = reply::no_other(said.words);
+            said.parts
+                .insert(0, Part::Text(reply::no_other(Words::new())));
+        }
+        return Ok(said);
+    };
+    let pin = people::pin(tx.db, person.id, Some(next), tx.now, None)?;
+    let (words, card) = match ranked.iter().find(|(row, ..)| *row == next) {
+        Some((row, task, score)) => (
+            reply::card(task, score, tx.now, person.zone),
+            Some(card(*row, task, score, tx.now, person.zone)),
+        ),
+        None => (Words::new(), None),
+    };
+    let lead = Part::Text(reply::moved_on(Words::new()));
+    Ok(Reply {
+        words: reply::moved_on(words),
+        parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
+        pin: Some(pin),
+        about: Some(next),
+        ..Reply::default()
+    })
+}

@@ -1,0 +1,114 @@
+//! `prio [REF] urgent|high|normal|low|none`: set the priority of a task. GitHub has no more levels than labels tell.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::{self, start_of};
+use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
+use super::{Http, Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::change::Change;
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::{Priority, Source};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prio {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    /// urgent, high, normal, low or none
+    #[serde(deserialize_with = "priority")]
+    pub priority: Option<Priority>,
+}
+
+impl Verb for Prio {
+    const INFO: &'static Info = &Info {
+        name: "prio",
+        aliases: &["priority"],
+        usage: "prio [REF] urgent|high|normal|low|none",
+        effect: "set the priority of the current task, or of REF",
+        examples: &["prio high", "prio 2 urgent", "prio #12 none"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("priority", "priority"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Prio, ParseError> {
+        let rest = trim(rest).trim_end_matches(['.', '!']);
+        let (before, level) = match rest.rsplit_once(char::is_whitespace) {
+            Some((before, level)) => (trim(before), level),
+            None => ("", rest),
+        };
+        if before.is_empty() && (level.is_empty() || parse_ref(level).is_some()) {
+            return Err(ParseError::Slip(WHICH.to_owned()));
+        }
+        let priority = match is_none(level) {
+            true => None,
+            false => Some(Priority::parse(&level.to_lowercase()).ok_or_else(|| {
+                ParseError::Prose(format!(
+                    "`{}` is no priority. Type `prio [REF]` and urgent, high, normal, low or none.",
+                    excerpt(level)
+                ))
+            })?),
+        };
+        let task = match before {
+            "" => None,
+            named => Some(parse_ref(named).ok_or_else(|| ParseError::NotARefOf {
+                verb: "prio",
+                found: named.to_owned(),
+            })?),
+        };
+        Ok(Prio { task, priority })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let priority = self.priority;
+        tx.change(person, self.task, context, "prio", |source| {
+            let wanted = match (source, priority) {
+                (Source::GitHub, Some(Priority::Normal)) => None,
+                (Source::GitHub, Some(low @ Priority::Low)) => {
+                    let words = reply::no_such_priority_in_github(low);
+                    return Err(Rejection::Unfit(words));
+                }
+                (_, priority) => priority,
+            };
+            Ok((Change::Priority(wanted), reply::of_priority(wanted)))
+        })
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Prio {
+        Prio {
+            task: Some(task),
+            ..self
+        }
+    }
+}
+
+pub const WHICH: &str = "Which priority? Type `prio high`, or `prio 2 high` for number 2 of your list. It is urgent, high, normal, \
+                     low or none.";
+
+fn priority<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Priority>, D::Error> {
+    let text = String::deserialize(json)?;
+    if is_none(&text) {
+        return Ok(None);
+    }
+    Priority::parse(&text).map(Some).ok_or_else(|| {
+        D::Error::custom(format_args!(
+            "`priority` is urgent, high, normal, low or none; not `{}`",
+            start_of(&text)
+        ))
+    })
+}

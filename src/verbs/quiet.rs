@@ -1,0 +1,120 @@
+//! `quiet 20:00-8:00`, `quiet off`, `quiet default`: when notices are held; alone it shows how it is.
+
+use chrono::NaiveTime;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::start_of;
+use super::grammar::{ParseError, excerpt, trim};
+use super::{Info, Verb, schedule};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Words};
+use crate::domain::rhythm::{self, DEFAULT, HOURS_HELP, RhythmChange};
+use crate::store::{DbResult, rhythms};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quiet {
+    /// 20:00-8:00, off, or default: as everybody has it
+    #[serde(rename = "hours", deserialize_with = "hours")]
+    pub change: Option<QuietChange>,
+}
+
+/// Other quiet hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuietChange {
+    Hours(rhythm::Quiet),
+    Off,
+    /// As bot.toml has it for everybody, from now on.
+    Default,
+    /// Another beginning, or another end. In the Home tab only: whoever types gives both.
+    From(NaiveTime),
+    Until(NaiveTime),
+}
+
+impl Verb for Quiet {
+    const INFO: &'static Info = &Info {
+        name: "quiet",
+        usage: "quiet 20:00-8:00 · quiet off · quiet default",
+        effect: "hold notices in those hours and tell them in one message when they end",
+        examples: &["quiet", "quiet 20:00-8:00", "quiet off", "quiet default"],
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Quiet, ParseError> {
+        let rest = trim(rest).trim_end_matches(['.', '!']);
+        let change = match rest.to_lowercase().as_str() {
+            "" => None,
+            "off" | "never" => Some(QuietChange::Off),
+            DEFAULT => Some(QuietChange::Default),
+            _ => Some(rhythm::Quiet::parse(rest).map(QuietChange::Hours).ok_or_else(|| {
+                ParseError::Prose(format!(
+                    "`{}` are no hours. Type `quiet` with {HOURS_HELP} after it, `quiet off` or `quiet default`.",
+                    excerpt(rest)
+                ))
+            })?),
+        };
+        Ok(Quiet { change })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        let Some(change) = self.change else {
+            return Ok(Handled::Replied(quiet_is(tx, person)?.into()));
+        };
+        let change = match change {
+            QuietChange::Hours(hours) => RhythmChange::Quiet(Some(hours)),
+            QuietChange::Off => RhythmChange::Quiet(None),
+            QuietChange::Default => RhythmChange::UsualQuiet,
+            QuietChange::From(from) => {
+                let until = present_hours(tx, person)?.until();
+                RhythmChange::Quiet(rhythm::Quiet::between(from, until))
+            }
+            QuietChange::Until(until) => {
+                let from = present_hours(tx, person)?.from();
+                RhythmChange::Quiet(rhythm::Quiet::between(from, until))
+            }
+        };
+        Ok(Handled::Replied(
+            schedule::change(tx, person, change)?.into(),
+        ))
+    }
+}
+
+/// How it is.
+pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Words> {
+    let chosen = rhythms::of(tx.db, person.id)?;
+    let held = rhythms::count_held(tx.db, person.id)?;
+    Ok(reply::quiet_is(
+        chosen.quiet,
+        chosen.own_quiet,
+        held,
+        person.zone,
+    ))
+}
+
+/// Those that somebody has, of which one end is to be another; else those of the night.
+fn present_hours(tx: &CommandTx<'_>, person: &Person) -> DbResult<rhythm::Quiet> {
+    let chosen = rhythms::of(tx.db, person.id)?;
+    Ok(chosen.quiet.unwrap_or(rhythm::Quiet::NIGHT))
+}
+
+fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::Error> {
+    let text = String::deserialize(json)?;
+    match text.trim() {
+        "off" => Ok(Some(QuietChange::Off)),
+        DEFAULT => Ok(Some(QuietChange::Default)),
+        hours => match rhythm::Quiet::parse(hours) {
+            Some(hours) => Ok(Some(QuietChange::Hours(hours))),
+            None => Err(D::Error::custom(format_args!(
+                "`hours` are {HOURS_HELP}, `off` or `default`; not `{}`",
+                start_of(hours)
+            ))),
+        },
+    }
+}

@@ -1,0 +1,103 @@
+//! `receipts reactions`, `receipts messages`, `receipts default`: how outcomes are told; alone it shows how it is.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::start_of;
+use super::grammar::{ParseError, excerpt, trim};
+use super::{Info, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::{Person, PersonId};
+use crate::domain::receipts;
+use crate::domain::reply::{self, Words};
+use crate::domain::rhythm::DEFAULT;
+use crate::store::{DbResult, Wake, people};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipts {
+    /// reactions, messages, or default: as everybody has it
+    #[serde(deserialize_with = "by")]
+    pub by: Option<ReceiptsBy>,
+}
+
+/// How a person wants to be told of outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptsBy {
+    Own(receipts::Receipts),
+    /// As bot.toml has it for everybody, from now on.
+    Default,
+}
+
+impl Verb for Receipts {
+    const INFO: &'static Info = &Info {
+        name: "receipts",
+        usage: "receipts reactions · receipts messages · receipts default",
+        effect: "have outcomes stand on your own messages as reactions too, or in words alone, or as everybody has it",
+        examples: &["receipts", "receipts reactions", "receipts default"],
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Receipts, ParseError> {
+        let rest = trim(rest).trim_end_matches(['.', '!']);
+        let by = match rest.to_lowercase().as_str() {
+            "" => None,
+            DEFAULT => Some(ReceiptsBy::Default),
+            _ => Some(receipts::Receipts::typed(rest).map(ReceiptsBy::Own).ok_or_else(|| {
+                ParseError::Prose(format!(
+                    "`{}` is no way to answer you. Type `receipts reactions`, `receipts messages` or `receipts default`.",
+                    excerpt(rest)
+                ))
+            })?),
+        };
+        Ok(Receipts { by })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        let words = match self.by {
+            None => receipts_are(tx, person.id)?,
+            Some(by) => change(tx, person.id, by)?,
+        };
+        Ok(Handled::Replied(words.into()))
+    }
+}
+
+/// How it is.
+pub fn receipts_are(tx: &CommandTx<'_>, person: PersonId) -> DbResult<Words> {
+    let chosen = people::receipts(tx.db, person)?;
+    let by = chosen.unwrap_or(tx.settings.receipts);
+    Ok(reply::receipts_are(by, chosen.is_some()))
+}
+
+/// Another way, or the one that everybody has.
+pub fn change(tx: &CommandTx<'_>, person: PersonId, by: ReceiptsBy) -> DbResult<Words> {
+    let own = match by {
+        ReceiptsBy::Own(by) => Some(by),
+        ReceiptsBy::Default => None,
+    };
+    people::wants_receipts(tx.db, person, own)?;
+    tx.db.wake(Wake::Homes);
+    Ok(match own {
+        Some(by) => reply::receipts_set(by),
+        None => reply::receipts_usual(tx.settings.receipts),
+    })
+}
+
+fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error> {
+    let text = String::deserialize(json)?;
+    match text.trim() {
+        DEFAULT => Ok(Some(ReceiptsBy::Default)),
+        by => match receipts::Receipts::typed(by) {
+            Some(by) => Ok(Some(ReceiptsBy::Own(by))),
+            None => Err(D::Error::custom(format_args!(
+                "`by` is `reactions`, `message` or `default`; not `{}`",
+                start_of(by)
+            ))),
+        },
+    }
+}

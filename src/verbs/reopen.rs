@@ -1,0 +1,60 @@
+//! `reopen REF`: open a task again. Under a message about a task REF may be left out.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, optional_ref};
+use super::{Http, Info, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::domain::command::Ref;
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+use crate::domain::reply;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reopen {
+    /// The task to open
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+}
+
+impl Verb for Reopen {
+    const INFO: &'static Info = &Info {
+        name: "reopen",
+        usage: "reopen [REF]",
+        effect: "open REF again, as it was before it was completed",
+        examples: &["reopen #12"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("reopen", "reopen"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Reopen, ParseError> {
+        optional_ref("reopen", rest).map(|task| Reopen { task })
+    }
+
+    /// Only a thread under its message names a task without REF: the current one is open.
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        if self.task.is_none() && context.under.is_none() {
+            return Err(Rejection::Unfit(reply::reopen_which()).into());
+        }
+        let target = tx.target(person, self.task, context)?;
+        tx.end_snooze(person, &target)?;
+        let reopen = Write::Reopen { task: target.key };
+        tx.accept(person, context, "reopen", vec![reopen])
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Reopen {
+        Reopen { task: Some(task) }
+    }
+}

@@ -1,0 +1,110 @@
+//! `snooze [REF] WHEN`: hide a task from the person's queue until then.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+
+use super::body::{self, start_of};
+use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
+use super::{Http, Info, Shown, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::domain::command::Ref;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::Status;
+use crate::domain::when::{NotThen, WHEN_HELP, When};
+use crate::store::effects::{self, Snoozed};
+use crate::store::snoozes;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snooze {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+    /// When it comes back
+    #[serde(deserialize_with = "until")]
+    pub until: When,
+}
+
+impl Verb for Snooze {
+    const INFO: &'static Info = &Info {
+        name: "snooze",
+        usage: "snooze [REF] WHEN",
+        effect: "hide the current task, or REF, from your queue until then",
+        examples: &["snooze tomorrow", "snooze 2 mon 9:00", "snooze #12 2h"],
+        shown: Shown::WithoutRef,
+        http: Http::both("snooze", "snooze"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Snooze, ParseError> {
+        let (task, when) = split_when(rest);
+        if is_mere_punctuation(when) {
+            return Err(ParseError::Slip(format!(
+                "Until when? Type `snooze [REF] WHEN`. WHEN is {WHEN_HELP}."
+            )));
+        }
+        let not_a_when = || {
+            ParseError::Prose(format!(
+                "`{}` is no time that I understand. WHEN is {WHEN_HELP}.",
+                excerpt(when)
+            ))
+        };
+        Ok(Snooze {
+            task: task.and_then(parse_ref),
+            until: When::parse(when).ok_or_else(not_a_when)?,
+        })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let unfit = |words| Err(Rejection::Unfit(words).into());
+        let until = match self.until.after(context.at, person.zone) {
+            Ok(until) if until <= tx.now => return unfit(reply::cannot_snooze(&NotThen::NoTime)),
+            Ok(until) => until,
+            Err(why) => return unfit(reply::cannot_snooze(&why)),
+        };
+        let stored = tx.known(person, self.task, context)?;
+        if stored.task.status == Status::Done {
+            return unfit(reply::nothing_to_snooze(&stored.task));
+        }
+        let snoozed = Snoozed {
+            task: stored.row,
+            until,
+            before: snoozes::until(tx.db, person.id, stored.row, tx.now)?,
+        };
+        snoozes::set(tx.db, person.id, stored.row, Some(until))?;
+        let command = tx.command(person, context, "snooze")?;
+        effects::snoozed(tx.db, command, &snoozed)?;
+        let words = reply::snoozed(&stored.task, until, person.zone);
+        let mut report = local(words, Some(&stored.task));
+        let mover = tx.mover(person, command, context);
+        let pin = mover.leave(stored.row, &mut report)?;
+        tx.settled(person, command, report, pin, Some(stored.row))
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Snooze {
+        Snooze {
+            task: Some(task),
+            ..self
+        }
+    }
+}
+
+fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {
+    let text = String::deserialize(json)?;
+    When::parse(&text).ok_or_else(|| {
+        D::Error::custom(format_args!(
+            "`until`: `{}` is no time that I understand. It is {WHEN_HELP}, or an RFC 3339 time with its offset",
+            start_of(&text)
+        ))
+    })
+}

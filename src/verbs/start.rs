@@ -1,0 +1,55 @@
+//! `start [REF]`: make a task current and, where its source has such a status, in progress.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, optional_ref};
+use super::{Http, Info, Shown, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::command::Ref;
+use crate::domain::operation::Write;
+use crate::domain::person::Person;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Another task than the current one
+    #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    pub task: Option<Ref>,
+}
+
+impl Verb for Start {
+    const INFO: &'static Info = &Info {
+        name: "start",
+        usage: "start [REF]",
+        effect: "make REF current and, where the source has such a status, in progress",
+        examples: &["start", "start #12"],
+        writes: true,
+        shown: Shown::WithoutRef,
+        http: Http::both("start", "start"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Start, ParseError> {
+        optional_ref("start", rest).map(|task| Start { task })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let target = tx.target(person, self.task, context)?;
+        tx.end_snooze(person, &target)?;
+        let start = Write::Start { task: target.key };
+        tx.accept(person, context, "start", vec![start])
+    }
+
+    fn task(&self) -> Option<&Ref> {
+        self.task.as_ref()
+    }
+
+    fn about(self, task: Ref) -> Start {
+        Start { task: Some(task) }
+    }
+}

@@ -1,0 +1,328 @@
+//! `undo`: find the person's last effect and make the opposite of it.
+//!
+//! As every command, this is one transaction: an operation that was certainly not sent yet is cancelled in it; for one
+//! that was, or may have been, an undo is put behind it in its own lane, and learns there how it ended.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Http, Info, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop, lane, local};
+use crate::domain::command::{CommandRef, Ref};
+use crate::domain::ids::TaskRow;
+use crate::domain::operation::{Outcome, Refusal, Write};
+use crate::domain::person::Person;
+use crate::domain::reply::{self, Words};
+use crate::domain::task::{Status, TaskKey};
+use crate::domain::undo::{self, UNDO_WITHIN};
+use crate::settle::Occasion;
+use crate::store::effects::{self, Doing, Snoozed};
+use crate::store::operations::{self, OperationRow, State};
+use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// What a button or a reaction asks to take back; without it the person's last effect.
+    #[serde(skip)]
+    pub of: Option<Undone>,
+}
+
+/// An effect that is named, which nobody types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// That of this command.
+    Command(CommandRef),
+    /// The person's completion of the task in this row: a check mark was taken off its card.
+    Completion(TaskRow),
+}
+
+impl Verb for Undo {
+    const INFO: &'static Info = &Info {
+        name: "undo",
+        usage: "undo",
+        effect: "take back what you did last, within 15 minutes",
+        examples: &["undo"],
+        http: Http::post("undo"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Undo, ParseError> {
+        nothing_after("undo", rest, Undo::default())
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let command = match self.of {
+            None => return take_back(tx, person, last_effect(tx, person), context),
+            Some(Undone::Completion(row)) => return not_done(tx, person, row, context),
+            Some(Undone::Command(CommandRef::Uid(uid))) => operations::by_uid(tx.db, &uid)?,
+            Some(Undone::Command(CommandRef::Row(row))) => Some(row),
+        };
+        match command {
+            Some(command) => take_back(tx, person, named_effect(tx, person, command), context),
+            None => Err(Rejection::NothingToUndo(reply::not_a_button()).into()),
+        }
+    }
+
+    fn changes_what_was_shown(&self) -> bool {
+        self.of.is_none()
+    }
+}
+
+fn take_back(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    found: Result<Doing, Stop>,
+    context: &Context,
+) -> Result<Handled, Stop> {
+    if let (Err(Stop::Rejected(why)), Some(once)) = (&found, &context.once) {
+        let words = why.clone().words();
+        tx.remember_refusal(person, once.clone(), Refusal::Changed, &words)?;
+    }
+    let doing = found?;
+    let command = tx.command(person, context, "undo")?;
+    effects::take(tx.db, doing.command, command)?;
+    take_button(tx, doing.command)?;
+    if let Some(snoozed) = &doing.snoozed {
+        return unsnooze(tx, person, context, command, &doing, snoozed);
+    }
+    let cancelled = effects::withdraw(tx.db, doing.command, tx.now)? > 0;
+    let rows = operations::of_command(tx.db, doing.command)?;
+    if cancelled {
+        tx.settle(doing.command, Occasion::Ended)?;
+    }
+    let mut first = None;
+    for row in rows.iter().filter(|row| leaves_something(row)) {
+        let Some(undo) = opposite(tx, row)? else {
+            continue;
+        };
+        let id = tx.ulid();
+        let lane = match (&row.operation.write, &undo.task) {
+            // A task has a lane of its own from its creation on.
+            (Write::Create(_), Some(_)) => lane(person, &Write::Undo(undo.clone())),
+            _ => row.lane.clone(),
+        };
+        operations::add(tx.db, command, &id, &lane, &Write::Undo(undo), tx.now)?;
+        first.get_or_insert(id);
+    }
+    set_aside::behind(tx.db)?;
+    if let Some(operation_id) = first {
+        tx.db.wake(Wake::Operations);
+        return Ok(Handled::Accepted {
+            command,
+            operation_id,
+        });
+    }
+    undone_here(tx, person, context, command, &doing, &rows)
+}
+
+/// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
+fn not_done(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    row: TaskRow,
+    context: &Context,
+) -> Result<Handled, Stop> {
+    let target = tx.by_press(&Ref::Row(row))?;
+    let doing = effects::completion(tx.db, person.id, &target.key)?;
+    let too_old = doing.as_ref().is_some_and(|doing| !is_recent(tx, doing));
+    let undone = doing.as_ref().is_some_and(|doing| doing.undone);
+    let words = match (doing, target.stored) {
+        (Some(doing), _) if !too_old && !undone => {
+            return take_back(tx, person, named_effect(tx, person, doing.command), context);
+        }
+        (_, Some(stored)) if stored.task.status != Status::Done => {
+            return Ok(Handled::Replied(Reply {
+                words: reply::not_complete(&stored.task),
+                about: Some(stored.row),
+                ..Reply::default()
+            }));
+        }
+        (Some(_), _) if undone => reply::undone_already(),
+        (_, Some(stored)) => reply::stays_complete(&stored.task, too_old),
+        (_, None) => reply::cannot_be_undone(too_old),
+    };
+    Err(Rejection::NothingToUndo(words).into())
+}
+
+/// The newest command of somebody's that had an effect, within the time.
+fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
+    let mut too_old = false;
+    let elsewhere = restored::until(tx.db, person.id)?;
+    for doing in effects::newest(tx.db, person.id)? {
+        if !has_effect(tx, person, &doing)? {
+            continue;
+        }
+        if elsewhere.is_some_and(|until| doing.typed_at <= until) {
+            // They did something after it that this store does not know.
+            return Err(Rejection::NothingToUndo(reply::last_is_not_known()).into());
+        }
+        if is_recent(tx, &doing) {
+            return Ok(doing);
+        }
+        too_old = true;
+    }
+    let undone_before = effects::has_undone(tx.db, person.id, tx.now - UNDO_WITHIN)?;
+    let words = reply::nothing_to_undo(undone_before, too_old);
+    Err(Rejection::NothingToUndo(words).into())
+}
+
+/// The command that a button names.
+fn named_effect(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<Doing, Stop> {
+    let Some(doing) = effects::of(tx.db, person.id, command)? else {
+        return Err(Rejection::NothingToUndo(reply::cannot_be_undone(false)).into());
+    };
+    let why_not = if doing.undone {
+        reply::undone_already()
+    } else if !has_effect(tx, person, &doing)? {
+        reply::cannot_be_undone(false)
+    } else if !is_recent(tx, &doing) {
+        reply::cannot_be_undone(true)
+    } else {
+        return Ok(doing);
+    };
+    take_button(tx, command)?;
+    Err(Rejection::NothingToUndo(why_not).into())
+}
+
+/// The answer to a command offers no undo any more.
+fn take_button(tx: &CommandTx<'_>, command: i64) -> DbResult<()> {
+    if messages::offers_undo(tx.db, command, false)? {
+        tx.db.wake(Wake::Messages);
+    }
+    Ok(())
+}
+
+fn is_recent(tx: &CommandTx<'_>, doing: &Doing) -> bool {
+    doing
+        .settled_at
+        .is_none_or(|settled| tx.now - settled <= UNDO_WITHIN)
+}
+
+/// Whether there is anything left to take back, as far as it is known here.
+fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &Doing) -> DbResult<bool> {
+    if let Some(snoozed) = &doing.snoozed {
+        let until = snoozes::until(tx.db, person.id, snoozed.task, tx.now)?;
+        return Ok(
+            until.map(|until| until.timestamp_millis()) == Some(snoozed.until.timestamp_millis())
+        );
+    }
+    let rows = operations::of_command(tx.db, doing.command)?;
+    Ok(rows
+        .iter()
+        .any(|row| matches!(row.state, State::Applied | State::Pending)))
+}
+
+/// The undo of one operation.
+fn opposite(tx: &CommandTx<'_>, row: &OperationRow) -> DbResult<Option<undo::Undo>> {
+    let write = &row.operation.write;
+    let Some(what) = write.undoes() else {
+        return Ok(None);
+    };
+    let task = match &row.outcome {
+        Some(outcome) => Some(outcome.task().key.clone()),
+        None => write.task().cloned(),
+    };
+    Ok(Some(undo::Undo {
+        operation: row.operation.id.clone(),
+        what,
+        source: write.source(),
+        title: title(tx, row, task.as_ref())?,
+        task,
+    }))
+}
+
+fn title(tx: &CommandTx<'_>, row: &OperationRow, task: Option<&TaskKey>) -> DbResult<String> {
+    let stored = match task {
+        Some(key) => tasks::by_key(tx.db, key)?,
+        None => None,
+    };
+    Ok(match (stored, &row.operation.write) {
+        (Some(stored), _) => stored.task.title,
+        (None, Write::Create(new)) => new.title.clone(),
+        (None, write) => write.source().noun().to_owned(),
+    })
+}
+
+fn unsnooze(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    context: &Context,
+    command: i64,
+    doing: &Doing,
+    snoozed: &Snoozed,
+) -> Result<Handled, Stop> {
+    let before = snoozed.before.filter(|before| *before > tx.now);
+    snoozes::set(tx.db, person.id, snoozed.task, before)?;
+    let stored = tasks::by_row(tx.db, snoozed.task)?;
+    let task = stored.as_ref().map(|stored| &stored.task);
+    let words = match task {
+        Some(task) => reply::unsnoozed(task, before, person.zone),
+        None => Words::new(),
+    };
+    let mut report = local(words, task);
+    let pin = match before {
+        None => {
+            let mover = tx.mover(person, command, context);
+            mover.back(doing, Some(snoozed.task), &mut report)?
+        }
+        Some(_) => None,
+    };
+    tx.settled(person, command, report, pin, Some(snoozed.task))
+}
+
+/// Nothing had reached the source: what is to be put back is here.
+fn undone_here(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    context: &Context,
+    command: i64,
+    doing: &Doing,
+    rows: &[OperationRow],
+) -> Result<Handled, Stop> {
+    let Some(row) = rows.first() else {
+        return tx.settled(person, command, local(Words::new(), None), None, None);
+    };
+    let key = match &row.outcome {
+        Some(outcome) => Some(outcome.task().key.clone()),
+        None => row.operation.write.task().cloned(),
+    };
+    let stored = match &key {
+        Some(key) => tasks::by_key(tx.db, key)?,
+        None => None,
+    };
+    let task = stored.as_ref().map(|stored| &stored.task);
+    let words = match (row.state, task) {
+        (State::Applied, Some(task)) => reply::not_started(task),
+        (_, Some(task)) => {
+            let subject = Words::new().link(&task.title, &task.url);
+            reply::not_sent(subject, row.operation.write.source())
+        }
+        (_, None) => {
+            let subject = Words::new().text(title(tx, row, key.as_ref())?);
+            reply::not_sent(subject, row.operation.write.source())
+        }
+    };
+    let about = stored.as_ref().map(|stored| stored.row);
+    let mut report = local(words, task);
+    let mover = tx.mover(person, command, context);
+    let pin = mover.back(doing, about, &mut report)?;
+    tx.settled(person, command, report, pin, about)
+}
+
+/// What is left to be taken back in a source: what was applied, and what may have been.
+fn leaves_something(row: &OperationRow) -> bool {
+    match (row.state, &row.operation.write, &row.outcome) {
+        // Its source has no word for work in progress.
+        (State::Applied, Write::Start { .. }, Some(Outcome::Applied(written))) => {
+            written.task.status == Status::InProgress
+        }
+        (State::Applied | State::Pending, ..) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,60 @@
+//! `unlink SOURCE`: the account that the person linked there is nobody's again.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, trim};
+use super::link::{as_linked_now, own_link};
+use super::{Http, Info, Verb, body};
+use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::domain::link::Origin;
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::domain::task::Source;
+use crate::store::links;
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlink {
+    #[serde(deserialize_with = "body::source")]
+    pub source: Source,
+}
+
+impl Verb for Unlink {
+    const INFO: &'static Info = &Info {
+        name: "unlink",
+        usage: "unlink github · unlink clickup",
+        effect: "make the account you linked there nobody's again",
+        examples: &["unlink github", "unlink clickup"],
+        http: Http::post("unlink"),
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Unlink, ParseError> {
+        let source = trim(rest).trim_end_matches(['.', '!']).to_lowercase();
+        Source::parse(&source)
+            .map(|source| Unlink { source })
+            .ok_or_else(|| {
+                ParseError::Prose(
+                    "`unlink` needs a source and nothing else: `unlink github` or `unlink clickup`."
+                        .to_owned(),
+                )
+            })
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Handled, Stop> {
+        let link = own_link(tx, person, self.source)?;
+        let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
+            return Err(Rejection::Unfit(reply::nothing_linked(self.source)).into());
+        };
+        links::unlink(tx.db, person.id, self.source, tx.now)?;
+        let (person, pin) = as_linked_now(tx, person, context)?;
+        let report = local(reply::unlinked(&link), None);
+        let command = tx.command(&person, context, "unlink")?;
+        tx.settled(&person, command, report, pin, None)
+    }
+}

@@ -1,0 +1,38 @@
+//! `unmute`: tell the person again what others do to their tasks.
+
+use serde::Deserialize;
+
+use super::grammar::{ParseError, nothing_after};
+use super::{Info, Verb};
+use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::domain::person::Person;
+use crate::domain::reply;
+use crate::store::people;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unmute {}
+
+impl Verb for Unmute {
+    const INFO: &'static Info = &Info {
+        name: "unmute",
+        usage: "unmute",
+        effect: "tell me again what others do to my tasks",
+        examples: &["unmute"],
+        ..Info::SHOWS
+    };
+
+    fn read(rest: &str) -> Result<Unmute, ParseError> {
+        nothing_after("unmute", rest, Unmute {})
+    }
+
+    fn decide(
+        self,
+        tx: &CommandTx<'_>,
+        person: &Person,
+        _context: &Context,
+    ) -> Result<Handled, Stop> {
+        people::mute(tx.db, person.id, false)?;
+        Ok(Handled::Replied(reply::muted(false).into()))
+    }
+}
