@@ -69,7 +69,7 @@ pub(crate) struct System {
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
-    /// As it is named in errors: `the task 86tst0001`.
+    /// The subject in errors: `the task 86tst0001`.
     pub(crate) thing: &'a str,
 }
 
@@ -220,7 +220,7 @@ impl Rest {
         self.http.request(method.clone(), url)
     }
 
-    /// Sends a request, once, and reads the answer.
+    /// Sends a request, once, and reads the response.
     pub(crate) async fn exchange(
         &self,
         asked: Asked<'_>,

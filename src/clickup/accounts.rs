@@ -1,7 +1,7 @@
-//! Members of the workspace: whose e-mail address is whose, and what they are called now.
+//! Members of the workspace: their e-mail addresses and current names.
 //!
-//! There is no listing of members but the one inside of `GET /team` (contract clickup 5.1). An invitation that nobody has
-//! accepted is a member without a name: its address is what somebody typed, and confirms nothing.
+//! The only listing of members is inside of `GET /team` (contract clickup 5.1). An invitation that was not accepted is
+//! a member without a name. Its address was typed by the inviting person, and confirms nothing.
 
 use async_trait::async_trait;
 use chrono::Duration;
@@ -15,7 +15,7 @@ use super::ClickUp;
 use super::client::{Request, segment};
 use super::wire::{ListMembers, Member, Teams};
 
-/// How long the members are believed, where nobody has just typed the name of one.
+/// How long the members are cached, except after a person typed the name of one.
 const MEMBERS_TTL: Duration = Duration::minutes(10);
 
 #[async_trait]
@@ -82,7 +82,7 @@ impl Accounts for ClickUp {
 }
 
 impl ClickUp {
-    /// The members, as remembered for a while or read anew.
+    /// The members, from the cache or from ClickUp.
     async fn members(&self) -> Result<Vec<Member>, WriteError> {
         let remembered = lock(&self.members).clone();
         match remembered {
@@ -91,7 +91,7 @@ impl ClickUp {
         }
     }
 
-    /// Whether a member can be given tasks of the list.
+    /// Whether tasks of the list can be assigned to a member.
     pub(super) async fn is_in_list(&self, list: &str, member: i64) -> Result<bool, WriteError> {
         let path = format!("/list/{}/member", segment(list));
         let request = Request::get(path, format!("the members of the list {list}"));
@@ -117,7 +117,7 @@ impl ClickUp {
 }
 
 impl Member {
-    /// `None` of an invitation that was not accepted.
+    /// `None` for an invitation that was not accepted.
     fn account(&self) -> Option<Account> {
         Some(Account {
             id: self.id.to_string(),
@@ -126,7 +126,7 @@ impl Member {
     }
 }
 
-/// Addresses and names are the same in any case.
+/// Compares addresses and names without case.
 fn is(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
@@ -192,7 +192,7 @@ mod tests {
         let clickup = clickup(&fake.url);
         let found = clickup.by_email(email).await.unwrap();
         assert_eq!(found.map(|account| account.id).as_deref(), id);
-        // It is not asked for again at once.
+        // The second call uses the cache.
         clickup.by_email(email).await.unwrap();
         assert_eq!(
             clickup

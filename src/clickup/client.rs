@@ -1,7 +1,7 @@
-//! Requests to ClickUp, and what its answers mean.
+//! Requests to ClickUp, and the meaning of its responses.
 //!
-//! `writer.rs` and `poll.rs` say what to ask; this sends it once and sorts every answer into what may be done next
-//! ([`classify`], contract clickup 3 and 4). It repeats nothing and follows no redirect.
+//! `writer.rs` and `poll.rs` build requests. This module sends each once and classifies the response by the allowed
+//! next step ([`classify`], contract clickup 3 and 4). It repeats nothing and follows no redirect.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::rest::{
 
 use super::Unusable;
 
-/// The window of the rate limit is a minute: no wait is longer, unless `Retry-After` says so (contract clickup 3).
+/// The rate limit's window is a minute, so no wait is longer unless `Retry-After` says so (contract clickup 3).
 const WINDOW: Duration = Duration::from_secs(65);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 const SYSTEM: System = System {
@@ -33,14 +33,14 @@ const SYSTEM: System = System {
     pause_max: Duration::from_secs(610),
 };
 
-/// One request, and the words for the thing that it is about.
+/// One request, and the words for its subject.
 pub(super) struct Request {
     method: Method,
-    /// Below the API's base, escaped, with a slash in front.
+    /// Below the API's base, escaped, with a leading slash.
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
-    /// As it is named in errors: `the task 86tst0001`.
+    /// The subject in errors: `the task 86tst0001`.
     pub(super) thing: String,
 }
 
@@ -95,7 +95,7 @@ impl Request {
     }
 }
 
-/// What an answer means.
+/// The meaning of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Taken,
@@ -106,14 +106,14 @@ pub(super) enum Verdict {
     },
     /// The list has no such status (`CRTSK_001`).
     UnknownStatus(String),
-    /// A 401 that says neither "dead token" nor "invisible": `GET /user` decides.
+    /// A 401 that is neither "dead token" nor "invisible": `GET /user` decides.
     Unfamiliar,
-    /// It does not take the token: nothing was done, and nothing will be before an operator mends it.
+    /// The token is rejected: nothing was done, and nothing will be until an operator replaces it.
     DeadToken(String),
     Failed(WriteError),
 }
 
-/// How a request failed, where that is more than a [`WriteError`].
+/// The failure of a request, if it is more than a [`WriteError`].
 #[derive(Debug)]
 pub(super) enum Trouble {
     UnknownStatus(String),
@@ -138,9 +138,9 @@ impl From<Trouble> for WriteError {
     }
 }
 
-/// The way to ClickUp, with the token.
+/// The connection to ClickUp, with the token.
 pub(super) struct Client {
-    /// Also what was learned on it: limits, the token, the clock there.
+    /// Also holds the observed limits, token status and clock.
     pub(super) rest: Rest,
     authorization: HeaderValue,
 }
@@ -156,7 +156,7 @@ impl Client {
         })
     }
 
-    /// Sends a request, once, and reads the answer.
+    /// Sends a request, once, and reads the response.
     pub(super) async fn send<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
         let answer = self.exchange(request).await?;
         match self.judge(request, &answer) {
@@ -169,7 +169,7 @@ impl Client {
         }
     }
 
-    /// Tells a dead token from an invisible thing after an unfamiliar 401 (contract clickup 4).
+    /// Tells a dead token from an invisible item after an unfamiliar 401 (contract clickup 4).
     async fn whose_fault(&self, refused: &Request, answer: &Answer) -> WriteError {
         let said = Said::read(&answer.body);
         if refused.path == "/user" {
@@ -186,7 +186,7 @@ impl Client {
             Verdict::DeadToken(why) => not_taken(why, Some(OPERATOR_WAIT)),
             Verdict::Wait { why, wait } => not_taken(why, Some(wait)),
             Verdict::UnknownStatus(why) => not_taken(why, None),
-            // The 401 itself was no effect, whatever the probe says.
+            // The 401 itself had no effect, in either case.
             Verdict::Failed(WriteError::Unknown { why } | WriteError::Refused { why, .. }) => {
                 not_taken(why, Some(OPERATOR_WAIT))
             }
@@ -194,7 +194,7 @@ impl Client {
         }
     }
 
-    /// Remembers that the token is not taken.
+    /// Records that the token is rejected.
     fn is_dead(&self, why: String) -> WriteError {
         self.rest.token_is_refused(why.clone());
         not_taken(why, Some(OPERATOR_WAIT))
@@ -212,7 +212,7 @@ impl Client {
         self.rest.exchange(request.asked(), sending).await
     }
 
-    /// Classifies, and remembers a refusal for the rate limit and what became of the token.
+    /// Classifies a response, and records a rate limit or the token's status.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
@@ -234,7 +234,7 @@ impl Client {
     }
 }
 
-/// A personal token goes as it is, an OAuth token as Bearer (contract clickup 2).
+/// A personal token is sent as it is, an OAuth token as Bearer (contract clickup 2).
 fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
     let value = if token.starts_with("pk_") {
         token.to_owned()
@@ -279,8 +279,8 @@ impl fmt::Display for Said {
     }
 }
 
-/// What an answer means (contract clickup 3, 4 and 6.4). ClickUp's own code decides before the status does: both a
-/// dead token and a task that is not visible are 401.
+/// Classifies a response (contract clickup 3, 4 and 6.4). ClickUp's own code goes before the status: both a dead token
+/// and an invisible task are 401.
 pub(super) fn classify(
     request: &Request,
     status: u16,
@@ -359,8 +359,8 @@ pub(super) fn classify(
     }
 }
 
-/// Whether ClickUp's API has answered, and not a firewall, a proxy or a login page on the way to it: what it says is
-/// JSON, if it says anything (contract clickup 4.0). Its edge fails (5xx) and limits (429) with pages of its own.
+/// Whether ClickUp's API has answered, and not a firewall, a proxy or a login page: its body is JSON or empty (contract
+/// clickup 4.0). Its edge fails (5xx) and limits (429) with pages of its own.
 fn is_of_clickup(status: u16, headers: &HeaderMap, body: &str) -> bool {
     match status {
         200..300 => !is_page(headers),
@@ -387,7 +387,7 @@ fn is_invisible(code: &str) -> bool {
     matches!(number, Some(23 | 26 | 27 | 29..=45))
 }
 
-/// Nothing queued is refused for a dead token: the operator mends it, and it is sent.
+/// The message for a dead token. Queued work is not refused for it: once the operator replaces the token, it is sent.
 fn token_dead(said: &Said) -> String {
     format!(
         "ClickUp refuses the token ({said}). Put a valid one into clickup.token and restart Ivan; \
@@ -405,7 +405,7 @@ fn invisible(thing: &str, said: &Said) -> WriteError {
     }
 }
 
-/// How long to wait: what ClickUp says, else to the end of the window and a second more (contract clickup 3).
+/// How long to wait: ClickUp's value, else to the end of the window and a second more (contract clickup 3).
 fn limited_for(headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
     let second = Duration::from_secs(1);
     if let Some(seconds) = number(headers, "retry-after") {

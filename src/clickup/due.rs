@@ -1,23 +1,23 @@
 //! Due dates of ClickUp: which of them are days, and how a day is written.
 //!
-//! ClickUp keeps a due date that has no time as 04:00 where its setter is, and a read does not tell it from a time
-//! (contract clickup 5.4). The one setter whose zone we know is the token's owner (5.1), in whose name Ivan itself sets
-//! days: what is 04:00 sharp there is a day, and that day for everybody. Where others set days from another zone, their
-//! 04:00 counts as the time that it may be, in each reader's zone: taking every colleague's 04:00 for a day would make
-//! tomorrow of a deadline that is this evening. Pure: the zone comes in as a value.
+//! ClickUp stores a due date without a time as 04:00 in its setter's zone, and a read does not distinguish it from a
+//! time (contract clickup 5.4). The only setter whose zone we know is the token's owner (5.1), as whom Ivan itself sets
+//! days. So 04:00 sharp in that zone is a day, and the same day for all readers. If another person sets a day from
+//! another zone, their 04:00 counts as a time in each reader's zone. If every 04:00 counted as a day, a deadline of
+//! this evening could become tomorrow. Pure: the zone is a parameter.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::task::Due;
 
-/// The time that stands for none.
+/// The time that stands for "no time".
 const NO_TIME: NaiveTime = match NaiveTime::from_hms_opt(4, 0, 0) {
     Some(time) => time,
     None => NaiveTime::MIN,
 };
 
-/// A due date as ClickUp keeps it; `zone` is the owner's, if it is known.
+/// A due date as ClickUp stores it; `zone` is the owner's, if known.
 pub(super) fn due(at: DateTime<Utc>, zone: Option<Tz>) -> Due {
     let here = zone.map(|zone| at.with_timezone(&zone).naive_local());
     let day = here.filter(|here| here.time() == NO_TIME);
@@ -27,13 +27,13 @@ pub(super) fn due(at: DateTime<Utc>, zone: Option<Tz>) -> Due {
     }
 }
 
-/// The instant that stands for a day. Without the owner's zone it is noon in UTC, which is of that day for all but those
-/// who are 12 hours ahead: ClickUp itself makes it the owner's 04:00.
+/// The time that stands for a day. Without the owner's zone it is noon in UTC, which is on that day except in zones 12
+/// hours ahead. ClickUp itself makes it the owner's 04:00.
 pub(super) fn instant(day: NaiveDate, zone: Option<Tz>) -> DateTime<Utc> {
     let noon = day.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(12);
     let here = zone.and_then(|zone| {
         let time = zone.from_local_datetime(&day.and_time(NO_TIME)).earliest();
-        // A day that never was where the owner is, or a 04:00 that the clocks skip.
+        // A day that never was in the owner's zone, or a 04:00 inside a DST gap.
         let noon = || zone.from_local_datetime(&noon.naive_utc()).earliest();
         time.or_else(noon)
     });
@@ -67,14 +67,14 @@ mod tests {
     #[case::three_quarters_off(Kathmandu, "2026-12-01", "2026-11-30T22:15:00Z")]
     #[case::tokyo_is_a_day_on(Tokyo, "2026-12-01", "2026-11-30T19:00:00Z")]
     #[case::auckland_where_noon_is_tomorrow(Auckland, "2026-12-01", "2026-11-30T15:00:00Z")]
-    // On either side of the date line one instant is two days.
+    // On either side of the date line one time is on two days.
     #[case::first_of_all(Kiritimati, "2026-12-01", "2026-11-30T14:00:00Z")]
     #[case::last_of_all(Pago_Pago, "2026-12-01", "2026-12-01T15:00:00Z")]
     fn a_day_is_written_as_it_is_read(#[case] zone: Tz, #[case] of: &str, #[case] at: &str) {
         let at: DateTime<Utc> = at.parse().unwrap();
         assert_eq!(instant(day(of), Some(zone)), at);
         assert_eq!(due(at, Some(zone)).day, Some(day(of)));
-        // What stands beside it is a time.
+        // Any time beside it is a time.
         for off in [
             TimeDelta::milliseconds(1),
             TimeDelta::hours(1),

@@ -1,7 +1,7 @@
-//! Payloads of ClickUp → source events; and the webhook itself: made, adopted, put back to work.
+//! Payloads of ClickUp → source events; and the webhook itself: creating, adopting and reactivating it.
 //!
-//! A payload is a hint: which task it is about, and what it says that somebody did. How the task is now, only a read
-//! says (contract clickup 7.6), so that every event here is a `Look`.
+//! A payload is a hint: it names a task and an action. Only a read returns the current state (contract clickup 7.6), so
+//! every event here is a `Look`.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -25,8 +25,8 @@ use super::wire::{
     HistoryItem, HookPayload, KeptWebhook, Ref, TaskStatus, User, Webhooks, WireHook,
 };
 
-/// What we ask for, and read. `taskUpdated` doubles the others, but nothing else tells of a new title
-/// (contract clickup 7.2). Time estimates and tracking are of no concern here.
+/// The events that we subscribe to. `taskUpdated` duplicates the others, but only it reports a new title (contract
+/// clickup 7.2). Time estimates and tracking are left out.
 const EVENTS: [&str; 11] = [
     "taskCreated",
     "taskUpdated",
@@ -41,7 +41,7 @@ const EVENTS: [&str; 11] = [
     "taskCommentUpdated",
 ];
 
-/// Events of which nothing follows, by their beginnings.
+/// Events without any effect, by prefix.
 const IGNORED: [&str; 6] = ["folder", "goal", "keyResult", "list", "space", "taskTime"];
 
 /// Contract clickup 7.4. The second name is not real, and documented in many places.
@@ -50,16 +50,16 @@ const SIGNATURE: Signature = Signature {
     prefix: "",
 };
 
-/// So many history items are looked at for their ids.
+/// How many history items are searched for ids.
 const ITEMS_MAX: usize = 100;
-/// So many ids are shown in a dedupe key; the rest is in its hash.
+/// How many ids a dedupe key shows; the rest is in its hash.
 const IDS_SHOWN: usize = 4;
-/// An event without history items says the same each time that it happens: after so long it counts as another
-/// (contract clickup 7.6). In seconds.
+/// Repeated events without history items are identical: after this many seconds a repetition counts as a new event
+/// (contract clickup 7.6).
 const SAME_FOR: i64 = 600;
 
 impl ClickUp {
-    /// Puts a new webhook in the place of one whose secret nobody knows any more: ClickUp cannot be told another one.
+    /// Replaces a webhook whose secret is lost: ClickUp cannot set another secret.
     pub async fn renew(&self, hook: &Hook) -> Result<Hook, WriteError> {
         let path = format!("/webhook/{}", segment(&hook.id));
         let request = Request::delete(path, self.webhook_named());
@@ -70,7 +70,7 @@ impl ClickUp {
 
 // ---------------------------------------------------------------- requests and payloads
 
-/// What is read of ClickUp's envelope (contract clickup 7.3), and of the shape of design 5.
+/// The fields of ClickUp's envelope that are read (contract clickup 7.3), and those of the shape of design 5.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Envelope {
@@ -89,7 +89,7 @@ struct Item {
     id: Name,
 }
 
-/// Text that is no name is a dash in a key, which has the hash of everything in it anyway.
+/// An id for a key, or a dash for an invalid one. The key has the hash of everything anyway.
 fn short(id: &str) -> &str {
     if is_name(id) { id } else { "-" }
 }
@@ -100,8 +100,8 @@ impl HookReader for ClickUp {
         Source::ClickUp
     }
 
-    /// ClickUp's documents name no largest body: its events are a few thousand bytes, and a comment with them. The first
-    /// 401 suspends a webhook (contract clickup 1.3).
+    /// ClickUp documents no largest body: its events are a few thousand bytes, plus a comment. The first 401 suspends a
+    /// webhook (contract clickup 1.3).
     fn terms(&self) -> Terms {
         Terms {
             body_max: 1024 * 1024,
@@ -144,8 +144,8 @@ impl HookReader for ClickUp {
         let ids: Vec<String> = items.filter_map(|item| item.id.0).collect();
         let hook = envelope.webhook_id.0.unwrap_or_default();
         let (hook, hash) = (short(&hook), webhook::hash(&body));
-        // Two events of one act share their items, an edited comment keeps the item of the first (contract clickup 1.6):
-        // the event and the body belong to the key.
+        // Two events of one action share their items, and an edited comment keeps the item of the first (contract
+        // clickup 1.6): so the event and the body belong to the key.
         let dedupe_key = if ids.is_empty() {
             let task = envelope.task_id.0.or(envelope.task.id.0);
             let task = task.unwrap_or_default();
@@ -197,7 +197,7 @@ impl HookReader for ClickUp {
 }
 
 impl ClickUp {
-    /// Whether the home of the task is not followed, and was not before. The webhook is for the whole workspace, and each
+    /// Whether the task's home is not followed, and was not before. The webhook covers the whole workspace, and each
     /// look costs a request.
     fn is_elsewhere(&self, items: &[HistoryItem<'_>]) -> bool {
         let elsewhere = |item: &HistoryItem<'_>| {
@@ -209,7 +209,7 @@ impl ClickUp {
     fn act(&self, event: &str, item: &HistoryItem<'_>) -> Option<Act> {
         let what = match item.field.as_str() {
             "status" => change_of_status(item)?,
-            // The account is in `after` for a removal, too: only the field says which (contract clickup 7.3).
+            // For a removal the account is in `after`, too: only the field tells the two apart (contract clickup 7.3).
             "assignee_add" => What::Assigned {
                 to: assignee(item)?.account(),
             },
@@ -243,7 +243,7 @@ impl ClickUp {
             what: What::Commented {
                 text: comment.text(),
                 id: comment.id?.to_string(),
-                // Ours carry no marker in ClickUp (design 10): they are known by their id.
+                // Ours carry no marker in ClickUp (design 10): they are recognized by their id.
                 operation: None,
             },
         })
@@ -265,7 +265,7 @@ impl ClickUp {
     }
 }
 
-/// Told apart by the types of the statuses, never by their names (contract clickup 10). Where they are missing the
+/// Distinguished by the types of the statuses, never by their names (contract clickup 10). If they are missing, the
 /// read decides.
 fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
     let before: Option<TaskStatus> = item.before();
@@ -273,7 +273,7 @@ fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
     if after.kind.is_empty() {
         return None;
     }
-    // The status that a new task begins with is no change.
+    // The first status of a new task is no change.
     if before
         .as_ref()
         .is_some_and(|before| before.kind == "removed")
@@ -292,7 +292,7 @@ fn assignee(item: &HistoryItem<'_>) -> Option<User> {
     item.after().or_else(|| item.before())
 }
 
-/// The lists that an item names: where the task is, and for a move where it was. `None` if it does not say.
+/// The lists that an item names: the task's list, and for a move the former one. `None` if it names none.
 fn lists(item: &HistoryItem<'_>) -> Option<Vec<String>> {
     let mut lists = vec![item.parent_id.as_ref()?.to_string()];
     if item.field == "section_moved" {
@@ -310,7 +310,7 @@ impl HookKeeper for ClickUp {
         Source::ClickUp
     }
 
-    /// ClickUp shows those that the token's account made (contract clickup 7.1).
+    /// ClickUp lists those that the token's account created (contract clickup 7.1).
     async fn list(&self) -> Places<Hook> {
         self.here(self.all_hooks().await)
     }
@@ -336,7 +336,7 @@ impl HookKeeper for ClickUp {
 }
 
 impl ClickUp {
-    /// The workspace is the one place.
+    /// The workspace is the only place.
     fn here(&self, result: Result<Vec<Hook>, WriteError>) -> Places<Hook> {
         match result {
             Ok(found) => Places {
@@ -362,7 +362,7 @@ impl ClickUp {
         match self.existing(url).await? {
             Some(hook) => self.adopt(hook, url).await,
             None => match self.make_hook(url).await {
-                // Made since we looked, perhaps (`OAUTH_171`).
+                // It may have been created since the listing (`OAUTH_171`).
                 Err(refusal @ WriteError::Refused { .. }) => match self.existing(url).await? {
                     Some(hook) => self.adopt(hook, url).await,
                     None => Err(refusal),
@@ -372,7 +372,7 @@ impl ClickUp {
         }
     }
 
-    /// The webhook of the whole workspace for this address. Where somebody has made several, a working one.
+    /// The webhook of the whole workspace for this URL. If there are several, one that works.
     async fn existing(&self, url: &str) -> Result<Option<Hook>, WriteError> {
         let place = &self.team_id;
         let hooks = self.all_hooks().await?.into_iter();
@@ -384,7 +384,7 @@ impl ClickUp {
         })
     }
 
-    /// Changes what differs: a webhook that is failing recovers by itself (contract clickup 7.5).
+    /// Changes the differences. A failing webhook recovers by itself (contract clickup 7.5).
     async fn adopt(&self, hook: Hook, url: &str) -> Result<Hook, WriteError> {
         let is_ours = hook.events.len() == EVENTS.len()
             && EVENTS
@@ -408,8 +408,8 @@ impl ClickUp {
         Ok(self.hook(made.webhook))
     }
 
-    /// ClickUp wants all three together; a suspended one is put back to work, and keeps its secret
-    /// (contract clickup 7.1).
+    /// ClickUp requires all three together. It reactivates a suspended webhook, which keeps its secret (contract
+    /// clickup 7.1).
     async fn put_hook(&self, id: &str, url: &str, events: &[&str]) -> Result<Hook, WriteError> {
         let body = json!({"endpoint": url, "events": events, "status": "active"});
         let path = format!("/webhook/{}", segment(id));
@@ -452,7 +452,7 @@ impl ClickUp {
     }
 }
 
-/// Compares addresses: without a scheme it is https (contract clickup 7.1).
+/// Compares URLs: without a scheme it is https (contract clickup 7.1).
 fn is_same(one: &str, other: &str) -> bool {
     let read = |text: &str| {
         if text.contains("://") {
@@ -514,7 +514,7 @@ mod tests {
         HookReader::read(&reader("4200"), &delivery(event, payload.to_string()))
     }
 
-    /// What a payload tells of the task 86tst0001.
+    /// The actions that a payload reports about the task 86tst0001.
     fn acts(event: &str, payload: &Value) -> Vec<Act> {
         match read(event, payload).unwrap().as_slice() {
             [SourceEvent::Look { key, acts }] if *key == TaskKey::clickup("86tst0001") => {
@@ -594,7 +594,7 @@ mod tests {
             ("taskUpdated__content", vec![]),
             ("taskUpdated__name", vec![by_ana(changed_in(Field::Title))]),
             ("taskUpdated__status", vec![by_ana(What::Completed)]),
-            // The shape of design 5 says neither when nor of which type.
+            // The shape of design 5 has neither time nor type.
             ("task_in_event__unreal", vec![]),
         ];
         let fixtures = fixtures("clickup", &["task"]);
@@ -632,7 +632,7 @@ mod tests {
         #[case] after: &str,
         #[case] what: Option<What>,
     ) {
-        // Names say the opposite.
+        // The names suggest the opposite.
         let payload = changed(
             json!({"field": "status", "before": {"status": "complete", "type": before},
             "after": {"status": "to do", "type": after}}),
@@ -748,7 +748,7 @@ mod tests {
         }
     }
 
-    /// A damaged payload is of the same task and tells nothing that the whole one does not, or it is unreadable.
+    /// A damaged payload is about the same task and reports no action that the whole one does not, or it is unreadable.
     #[test]
     fn a_damaged_payload_tells_nothing_wrong() {
         let reader = reader("4200");
@@ -770,7 +770,7 @@ mod tests {
                         panic!("{name}, {how}: {event:?}")
                     };
                     let is_same = key == TaskKey::clickup("86tst0001")
-                        // A number is an id as good as a text.
+                        // A number is as valid an id as a text.
                         || (key == TaskKey::clickup("-7") && how.contains("id is -7"));
                     assert!(is_same, "{name}, {how}: {key:?}");
                     assert!(kinds(&acts).is_subset(&told), "{name}, {how}: {acts:?}");
@@ -859,7 +859,7 @@ mod tests {
         let listed = HookKeeper::list(&clickup).await.whole().unwrap();
         assert!(listed[0].active);
         assert_eq!(listed[0].events, EVENTS);
-        // Registering it again does as much.
+        // Registering it again has the same effect.
         suspend().await;
         assert!(clickup.register(&url, "").await.whole().unwrap()[0].active);
         let hooks = sandbox.hooks();
@@ -912,7 +912,7 @@ mod tests {
         assert_eq!(places, ["9001, list 901", "9001", "9001", "9001"]);
     }
 
-    /// Somebody else made one at the same moment, or with another account.
+    /// Another client created one at the same time, or with another account.
     #[rstest]
     #[case::just_now(true)]
     #[case::by_another_account(false)]
@@ -986,7 +986,7 @@ mod tests {
         assert_eq!(is_same(one, other), same);
     }
 
-    /// The answers as the contract shows them.
+    /// The responses as the contract shows them.
     #[tokio::test]
     async fn the_fixtures_are_read() {
         let fake = Fake::start(|seen| {

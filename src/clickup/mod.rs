@@ -1,8 +1,8 @@
-//! ClickUp, a source: what is written to it and read from it, in our own types.
+//! ClickUp, a source: reads and writes, in our own types.
 //!
-//! [`ClickUp`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
-//! `wire.rs`, and in `due.rs` which due dates are days. Facts are those of contract clickup.
+//! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
+//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
+//! `wire.rs` has their JSON, `due.rs` tells due days from due times. Facts are those of contract clickup.
 
 mod accounts;
 mod client;
@@ -29,15 +29,15 @@ use crate::runtime::lock;
 use client::{Client, Request};
 use wire::{List, Mapping, User};
 
-/// How long the statuses of a list are believed (contract clickup 10).
+/// How long the statuses of a list are cached (contract clickup 10).
 const STATUSES_TTL: Duration = Duration::minutes(10);
 
-/// What [`ClickUp::new`] needs of the configuration (design 5, `clickup.*`).
+/// The configuration for [`ClickUp::new`] (design 5, `clickup.*`).
 #[derive(Clone)]
 pub struct ClickUpSettings {
     /// `pk_…`, or an OAuth access token. Never printed.
     pub token: String,
-    /// The workspace: custom task ids (`OPS-12`) are looked up in it.
+    /// The workspace, in which custom task ids (`OPS-12`) are looked up.
     pub team_id: String,
     /// The list for `create`; it is mirrored.
     pub list_id: String,
@@ -45,7 +45,7 @@ pub struct ClickUpSettings {
     pub lists: Vec<String>,
     pub complete_status: String,
     pub in_progress_status: Option<String>,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub api_url: String,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Debug for ClickUpSettings {
     }
 }
 
-/// Why no client can be made of the settings. The text names the key; never the token.
+/// The reason why the settings are invalid. The text names the key, never the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {why}")]
 pub struct Unusable {
@@ -78,16 +78,16 @@ pub struct ClickUp {
     team_id: String,
     complete_status: String,
     mapping: Mapping,
-    /// The lists as they were last read, and when: for their statuses.
+    /// The lists with their statuses, and the time when each was read.
     known: Mutex<BTreeMap<String, (DateTime<Utc>, List)>>,
     /// The member that the token belongs to.
     me: OnceCell<String>,
-    /// The members of the workspace, and when they were read.
+    /// The members of the workspace, and the time when they were read.
     members: Mutex<Option<(DateTime<Utc>, Vec<wire::Member>)>>,
 }
 
 impl ClickUp {
-    /// Makes the client; asks nothing yet. A TLS provider must be installed (main does).
+    /// Creates the client without sending a request. A TLS provider must be installed (main does that).
     pub fn new(settings: ClickUpSettings, clock: Clock) -> Result<ClickUp, Unusable> {
         let mut lists: Vec<String> = Vec::new();
         for id in std::iter::once(&settings.list_id).chain(&settings.lists) {
@@ -107,18 +107,18 @@ impl ClickUp {
         })
     }
 
-    /// Reminds of the tasks that are followed in a list that is not their home, by their ids: their webhooks do not name
-    /// that list.
+    /// Restores the ids of tasks that are followed in a list that is not their home: their webhooks do not name that
+    /// list.
     pub fn remember(&self, guests: Vec<String>) {
         self.mapping.remember_guests(guests);
     }
 
-    /// What ClickUp last said about its rate limit (contract clickup 3).
+    /// ClickUp's last report on its rate limit (contract clickup 3).
     pub fn limits(&self) -> Limits {
         self.client.rest.limits()
     }
 
-    /// The id of the member that we write as; asked for once.
+    /// The id of the member that we write as; requested once.
     async fn me(&self) -> Result<&str, WriteError> {
         let ask = async || {
             let request = Request::get("/user", "the account of clickup.token");
@@ -131,7 +131,7 @@ impl ClickUp {
         self.me.get_or_try_init(ask).await.map(String::as_str)
     }
 
-    /// Where the token's owner is, for due dates that are days. Whoever does not learn it goes on without.
+    /// The zone of the token's owner, for due days. If it is unavailable, the caller continues without it.
     async fn owner_zone(&self) -> Option<Tz> {
         let _asked = self.me().await;
         self.mapping.owner_zone.get().copied()
@@ -151,7 +151,7 @@ impl ClickUp {
         })
     }
 
-    /// A list with its statuses: as remembered for ten minutes, or read anew.
+    /// A list with its statuses, from a cache of ten minutes or from ClickUp.
     async fn list(&self, id: &str) -> Result<List, WriteError> {
         let now = self.clock.now();
         let known = lock(&self.known).get(id).cloned();
@@ -161,7 +161,7 @@ impl ClickUp {
         }
     }
 
-    /// Reads a list, and remembers it.
+    /// Reads a list, and caches it.
     async fn read_list(&self, id: &str) -> Result<List, WriteError> {
         let request = Request::get(
             format!("/list/{}", client::segment(id)),

@@ -1,4 +1,4 @@
-//! Listings of ClickUp → tasks for the mirror: what is configured, and page after page of what changed.
+//! Listings of ClickUp → tasks for the mirror: the configured lists, and the changes page by page.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,11 @@ use super::writer::COMMENTS_A_PAGE;
 /// ClickUp's page size is fixed (contract clickup 5.3).
 const TASKS_A_PAGE: usize = 100;
 
-/// Where a listing goes on: `open:<ms>:3`.
+/// The position in a listing: `open:<ms>:3`.
 ///
-/// Two passes, for archived tasks are only listed by themselves (contract clickup 1.9). Within a pass the next page is
-/// asked by the time of the last task, not by number: numbers shift while tasks change, and one would be missed
-/// (contract clickup 8.1). Only where a whole page has one time does the number count.
+/// There are two passes, because archived tasks are only listed separately (contract clickup 1.9). Within a pass the
+/// next page starts at the time of the last task. Page numbers would shift while tasks change, and a task would be
+/// missed (contract clickup 8.1). The number counts only if a whole page has one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cursor {
     archived: bool,
@@ -66,7 +66,7 @@ impl Cursor {
         format!("{pass}:{after}:{}", self.number)
     }
 
-    /// Where to go on after a page, or `None` at the end of the pass.
+    /// The position after a page, or `None` at the end of the pass.
     fn after(self, page: &TaskPage) -> Option<Cursor> {
         if page.last_page == Some(true) || page.tasks.len() < TASKS_A_PAGE {
             return None;
@@ -143,10 +143,10 @@ impl SourceReader for ClickUp {
         .with("archived", cursor.archived)
         .with("include_closed", true)
         .with("subtasks", true)
-        // Those, too, that were added to it and live in another.
+        // Includes tasks that were added to the list and live in another.
         .with("include_timl", true)
         .with("order_by", "updated")
-        // Newest first otherwise.
+        // The default is newest first.
         .with("reverse", true);
         if let Some(after) = cursor.after {
             request = request.with("date_updated_gt", after);
@@ -172,13 +172,13 @@ impl SourceReader for ClickUp {
         })
     }
 
-    /// There is no listing of a list's (contract clickup 8.4).
+    /// A list's comments cannot be listed (contract clickup 8.4).
     fn comments_are_listed(&self) -> Listing {
         Listing::ByTask
     }
 
-    /// Pages go on behind the last comment, whose time and id are the token: `<ms>:<id>` (contract clickup 5.5). Replies
-    /// in threads are not listed.
+    /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (contract clickup
+    /// 5.5). Replies in threads are not listed.
     async fn comments(
         &self,
         of: Of<'_>,
@@ -206,7 +206,7 @@ impl SourceReader for ClickUp {
                 ))
             })?),
         };
-        // Without knowing who we are, our own would be somebody's.
+        // Without our own id, our comments would count as another person's.
         self.me().await?;
         let listed = self.comment_page(key, start.as_ref()).await?;
         let count = listed.comments.len();
@@ -214,7 +214,7 @@ impl SourceReader for ClickUp {
         let last = last.and_then(|last| Some((last.date?, last.id.to_string())));
         let next = last.filter(|last| {
             let date = last.0.time();
-            // A page that does not go on would be read for ever.
+            // A page that makes no progress would be read for ever.
             count >= COMMENTS_A_PAGE && date >= since && start.as_ref() != Some(last)
         });
         let comments: Vec<Comment> = listed
@@ -232,7 +232,7 @@ impl SourceReader for ClickUp {
 }
 
 impl ClickUp {
-    /// In our own types; `None` where it does not say when it was written.
+    /// Converts a comment to our own types; `None` if it has no time.
     fn listed_comment(&self, key: &TaskKey, comment: &WireComment) -> Option<Comment> {
         Some(Comment {
             task: key.clone(),
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(archived.next, None);
     }
 
-    /// A task that changes between two pages moves to the end; by page numbers its follower would be missed.
+    /// A task that changes between two pages moves to the end. By page numbers, the next task would be missed.
     #[tokio::test]
     async fn a_change_while_paging_hides_no_other_task() {
         let asked = std::sync::atomic::AtomicUsize::new(0);

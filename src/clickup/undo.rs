@@ -1,7 +1,7 @@
-//! Starting and reopening tasks in ClickUp, and taking back what we did there.
+//! Starting and reopening tasks in ClickUp, and undoing our writes there.
 //!
-//! `domain::undo` decides whether something is taken back; this says how it stands where the task itself does not show
-//! it, and sends the opposite: a status, or a deletion (contract clickup 5.5, 6.1, 6.3).
+//! `domain::undo` decides whether a write is undone. This module reads the state that the task itself does not show,
+//! and sends the opposite: a status, or a deletion (contract clickup 5.5, 6.1, 6.3).
 
 use serde::de::IgnoredAny;
 
@@ -15,8 +15,8 @@ use super::wire::{CommentPage, Family, List, Millis, TaskStatus, WireComment, sa
 use super::writer::{CLOCK_SLACK, COMMENT_PAGES_MAX, COMMENTS_A_PAGE, named, path, too_much};
 
 impl ClickUp {
-    /// Sets the status of work in progress: the configured one if the list has it, else its first `custom` one. A list
-    /// that has none stays as it is.
+    /// Sets the status of work in progress: the configured one if the list has it, else its first `custom` one. Without
+    /// either the task stays as it is.
     pub(super) async fn start(&self, now: &Task) -> Result<Task, WriteError> {
         self.set(now, |list| {
             let configured = self.mapping.in_progress_status.as_deref();
@@ -26,7 +26,7 @@ impl ClickUp {
         .await
     }
 
-    /// Opens a task again: as `before` if its list still has that, else as the list begins its tasks.
+    /// Reopens a task: in the status `before` if its list still has that, else in the list's first status.
     pub(super) async fn open(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError> {
         self.set(now, |list| {
             let before = before.and_then(|name| called(list, name));
@@ -45,7 +45,7 @@ impl ClickUp {
         .await
     }
 
-    /// Sends the opposite of what was done.
+    /// Sends the opposite of a write.
     pub(super) async fn undo(
         &self,
         op: &Operation,
@@ -90,8 +90,7 @@ impl ClickUp {
         Ok(Written { task, trace: None })
     }
 
-    /// Deletes. What is not there any more is as good; ClickUp's word for that may mean something else, so it is
-    /// looked for.
+    /// Deletes an item. An absent one counts as success; ClickUp's code for that is ambiguous, so it is looked up.
     async fn remove(
         &self,
         request: &Request,
@@ -112,7 +111,7 @@ impl ClickUp {
         }
     }
 
-    /// How a comment of ours stands, or what hangs on a task that is to be deleted.
+    /// The state of a comment of ours, or the children of a task that is to be deleted.
     pub(super) async fn stands(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
         match &op.past.to_undo {
             Some(ToUndo::Effect(Effect::Commented {
@@ -131,7 +130,7 @@ impl ClickUp {
         }
     }
 
-    /// Deleting a task deletes what others have hung on it.
+    /// Checks for children: deleting a task deletes those that others added, too.
     async fn childless(&self, key: &TaskKey) -> Result<Stands, WriteError> {
         let thing = named(key);
         let request = Request::get(path(key, "/comment"), thing.as_str());
@@ -147,7 +146,7 @@ impl ClickUp {
         })
     }
 
-    /// Our comment of this id, not older than `since`.
+    /// Our comment with this id, not older than `since`.
     async fn own_comment(
         &self,
         key: &TaskKey,
@@ -176,12 +175,12 @@ impl ClickUp {
                 _ => return Ok(None),
             }
         }
-        // It is not known that it is absent.
+        // Its absence is not proven.
         Err(too_much(&named(key)))
     }
 }
 
-/// The status of that name, in the list's own spelling.
+/// The status with that name, in the list's own spelling.
 fn called<'a>(list: &'a List, name: &str) -> Option<&'a str> {
     find(list, |status| {
         !status.is_finished() && same_name(&status.status, name)

@@ -1,7 +1,7 @@
-//! What ClickUp's answers look like, read leniently, and the way from there into our own types.
+//! ClickUp's JSON, read leniently, and its conversion to our own types.
 //!
-//! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are welcome
-//! (contract clickup 4.0). Nothing of this leaves the module's parent.
+//! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are accepted
+//! (contract clickup 4.0). These types stay within the parent module.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,7 +24,7 @@ pub(super) use crate::lenient::lenient;
 use crate::lenient::{each, first, items};
 use crate::runtime::lock;
 
-/// How much of a description the mirror keeps.
+/// The longest description in the mirror, in characters.
 const DESCRIPTION_MAX: usize = 4_000;
 
 /// An id: text or number.
@@ -65,7 +65,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// Milliseconds since 1970: text in answers, a number in some (contract clickup 5.4, 6.3).
+/// Milliseconds since 1970: text in most responses, a number in some (contract clickup 5.4, 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Millis(pub(super) i64);
 
@@ -103,7 +103,7 @@ impl User {
     }
 }
 
-/// `GET /team`: the workspaces that the token may see, with their members (contract clickup 5.1).
+/// `GET /team`: the workspaces visible to the token, with their members (contract clickup 5.1).
 #[derive(Debug, Deserialize)]
 pub(super) struct Teams {
     #[serde(default, deserialize_with = "each")]
@@ -129,7 +129,7 @@ pub(super) struct ListMembers {
     pub(super) members: Vec<User>,
 }
 
-/// A member as only the workspace shows one: with the e-mail address.
+/// A member as only the workspace lists it: with the e-mail address.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Member {
     pub(super) id: Id,
@@ -145,7 +145,7 @@ pub(super) struct Me {
     pub(super) user: Owner,
 }
 
-/// The token's.
+/// The token's owner.
 #[derive(Debug, Deserialize)]
 pub(super) struct Owner {
     pub(super) id: Id,
@@ -154,7 +154,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// `None` for a zone that we do not know.
+    /// `None` for an unknown zone.
     pub(super) fn zone(&self) -> Option<Tz> {
         self.timezone.as_ref()?.parse().ok()
     }
@@ -166,7 +166,7 @@ pub(super) struct List {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
-    /// Its tasks say nothing of it, and are listed all the same (contract clickup, second round).
+    /// Its tasks do not show this, and are listed all the same (contract clickup, second round).
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
     #[serde(default, deserialize_with = "each")]
@@ -225,12 +225,12 @@ pub(super) struct WireComment {
 }
 
 impl WireComment {
-    /// Without the line break that ClickUp ends it with.
+    /// The text without the line break that ClickUp appends.
     pub(super) fn text(&self) -> Prose {
         text_of(Some(&self.comment_text), &self.comment)
     }
 
-    /// Whether it is this text. ClickUp may show it flat with Markdown's signs, in parts without them, or in parts alone.
+    /// Whether it has this text, flat or in its parts. The flat text may have Markdown's signs, or be missing.
     pub(super) fn says(&self, text: &Prose) -> bool {
         text.is_shown_as(&self.text()) || text.is_shown_as(&text_of(None, &self.comment))
     }
@@ -262,8 +262,8 @@ impl CommentPart {
     }
 }
 
-/// A comment without the line break that ClickUp ends it with. It is told by its parts where it mentions somebody, for how
-/// its flat text shows that is nowhere said.
+/// The text of a comment without the line break that ClickUp appends. If it mentions people, its parts are used,
+/// because the form of mentions in the flat text is not documented.
 fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> Prose {
     let whole: Prose = parts.iter().map(CommentPart::piece).collect();
     let text = match flat {
@@ -273,26 +273,26 @@ fn text_of(flat: Option<&str>, parts: &[CommentPart]) -> Prose {
     text.trim_end()
 }
 
-/// What is sent for a text that mentions people.
+/// The request body for a text with mentions.
 pub(super) fn rich(text: &Prose) -> Value {
     let parts = text.pieces().iter().map(|piece| match piece {
         Piece::Text(text) => json!({"text": text}),
         Piece::Mention { account, name } => match account.parse::<i64>() {
             Ok(member) => json!({"type": "tag", "user": {"id": member}}),
-            // Members have numbers.
+            // Members have numeric ids.
             Err(_) => json!({"text": name}),
         },
     });
     parts.collect()
 }
 
-/// The answer to `POST /task/{id}/comment`.
+/// The response to `POST /task/{id}/comment`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Posted {
     pub(super) id: Id,
 }
 
-/// A task as `GET /task/{id}` and listings have it (contract clickup 5.4).
+/// A task in `GET /task/{id}` and in listings (contract clickup 5.4).
 #[derive(Debug, Deserialize)]
 pub(super) struct WireTask {
     pub(super) id: Id,
@@ -345,7 +345,7 @@ struct Dependency {
 }
 
 impl Dependency {
-    /// What it says about the task with this id.
+    /// The link for the task with this id.
     fn link(&self, id: &str) -> Option<Link> {
         let (waits, first) = (self.task_id.to_string(), self.depends_on.to_string());
         let (way, other) = match (waits == id, first == id) {
@@ -378,14 +378,14 @@ pub(super) struct Ref {
     pub(super) id: Id,
 }
 
-/// `GET /team/{id}/webhook`. Holds secrets: nothing here prints itself.
+/// `GET /team/{id}/webhook`. It holds secrets, so it has no `Debug`.
 #[derive(Deserialize)]
 pub(super) struct Webhooks {
     #[serde(default, deserialize_with = "each")]
     pub(super) webhooks: Vec<WireHook>,
 }
 
-/// The answer to making or changing a webhook.
+/// The response to creating or changing a webhook.
 #[derive(Deserialize)]
 pub(super) struct KeptWebhook {
     pub(super) webhook: WireHook,
@@ -409,7 +409,7 @@ pub(super) struct WireHook {
     pub(super) task_id: Option<Id>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) health: Health,
-    /// Shown when it is made, later perhaps.
+    /// Returned on creation, perhaps later.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) secret: Option<String>,
 }
@@ -432,7 +432,7 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     })
 }
 
-/// What a webhook brings (contract clickup 7.3), and the shape that design 5 has for it: a task with its id.
+/// The payload of a webhook (contract clickup 7.3), and its shape in design 5: a task with its id.
 #[derive(Deserialize)]
 pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -443,7 +443,7 @@ pub(super) struct HookPayload<'a> {
     pub(super) history_items: Vec<HistoryItem<'a>>,
 }
 
-/// So many changes of one webhook are read; ClickUp sends one or two. The task is read anyway.
+/// How many changes of one webhook are read; ClickUp sends one or two. The task is read anyway.
 const HISTORY_ITEMS_MAX: usize = 100;
 
 /// One change. `before` and `after` may be of any type, or missing.
@@ -467,7 +467,7 @@ pub(super) struct HistoryItem<'a> {
     comment: Option<&'a RawValue>,
 }
 
-/// What a value of any type is, if it is that.
+/// Reads a value of any type as `T`, if it fits.
 fn as_a<'a, T: Deserialize<'a>>(value: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(value?.get()).ok()
 }
@@ -518,35 +518,35 @@ impl<'a> HistoryItem<'a> {
     }
 }
 
-/// A list, and nothing else.
+/// A list of `T`; any other value is an error.
 #[derive(Deserialize)]
 #[serde(transparent, bound = "T: Deserialize<'de>")]
 struct Several<T>(#[serde(deserialize_with = "items")] Vec<T>);
 
 impl HookComment {
-    /// Without the line break that ClickUp ends it with.
+    /// The text without the line break that ClickUp appends.
     pub(super) fn text(&self) -> Prose {
         text_of(self.text_content.as_deref(), &self.comment)
     }
 }
 
-/// What of the configuration the mapping needs, of the token, and of the lists.
+/// The facts for the mapping, from the configuration, the token and the lists.
 #[derive(Debug, Default)]
 pub(super) struct Mapping {
     pub(super) in_progress_status: Option<String>,
-    /// Where the token's owner is, once it was asked.
+    /// The zone of the token's owner, once it was requested.
     pub(super) owner_zone: OnceLock<Tz>,
     /// The ids of the lists that are mirrored, without repetition, in the order configured.
     pub(super) lists: Vec<String>,
     places: Mutex<Places>,
 }
 
-/// What is known of lists, and of tasks that stand in several.
+/// The known facts about lists, and about tasks that are in several.
 #[derive(Debug, Default)]
 struct Places {
-    /// The lists that were archived when they were last read.
+    /// The lists that were archived when last read.
     archived: BTreeSet<String>,
-    /// The tasks that are followed in a list that is not their home: their webhooks name the home alone.
+    /// The tasks that are followed in a list that is not their home: their webhooks name only the home.
     guests: BTreeSet<String>,
 }
 
@@ -563,12 +563,12 @@ impl Mapping {
         lock(&self.places)
     }
 
-    /// Whether a list is one of those that are mirrored.
+    /// Whether a list is mirrored.
     pub(super) fn follows(&self, list: &str) -> bool {
         self.lists.iter().any(|followed| followed == list)
     }
 
-    /// A list was read.
+    /// Records a list that was read.
     pub(super) fn list_is(&self, list: &str, archived: bool) {
         let mut places = self.places();
         match archived {
@@ -577,7 +577,7 @@ impl Mapping {
         };
     }
 
-    /// Reminds of tasks that are followed in a list that is not their home.
+    /// Records tasks that are followed in a list that is not their home.
     pub(super) fn remember_guests(&self, tasks: impl IntoIterator<Item = String>) {
         self.places().guests.extend(tasks);
     }
@@ -586,8 +586,8 @@ impl Mapping {
         self.places().guests.contains(task)
     }
 
-    /// The list that a task counts as being in, of its home and the others that it stands in: one that is followed, if
-    /// there is one, and better one that is not archived; its home before the others.
+    /// The list that a task counts as being in, among its home and its other lists. A followed list goes first, then
+    /// one that is not archived, then its home.
     fn container(&self, task: &str, home: Option<&str>, others: &[String]) -> Option<String> {
         let mut places = self.places();
         let standing = || home.into_iter().chain(others.iter().map(String::as_str));
@@ -604,7 +604,7 @@ impl Mapping {
         Some(container)
     }
 
-    /// Type first; the name only where the type is none that we know (design 4, 10).
+    /// By type first; by name only if the type is unknown (design 4, 10).
     fn status(&self, status: &TaskStatus) -> Status {
         match status.kind.as_str() {
             "open" => Status::Todo,
@@ -618,18 +618,18 @@ impl Mapping {
     }
 }
 
-/// Names of statuses are compared without case (contract clickup 6.1).
+/// Compares names of statuses without case (contract clickup 6.1).
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// A no-break space in a title is a space (design 10).
+/// A title in which no-break spaces are spaces (design 10).
 pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
 
 impl WireTask {
-    /// Whether the task has this title, whatever signs and white space ClickUp made of it.
+    /// Whether the task has this title, apart from signs and white space that ClickUp changes.
     pub(super) fn is_titled(&self, title: &str) -> bool {
         same_words(title, &self.name)
     }
@@ -641,7 +641,7 @@ impl WireTask {
             .any(|text| same_words(description, text.as_deref().unwrap_or_default()))
     }
 
-    /// Whether the task bears the tag of another client than this one: then it is what somebody else asked for.
+    /// Whether the task has the tag of another client than this one. Then another person requested it.
     pub(super) fn is_for_another(&self, tag: Option<&str>) -> bool {
         let own = |name: &str| tag.is_some_and(|tag| same_name(tag, name));
         let clients = || {
@@ -651,14 +651,14 @@ impl WireTask {
         clients().next().is_some() && !clients().any(own)
     }
 
-    /// In our own types. `list` is where it was asked for, if the task does not say where it is.
+    /// Converts it to our own types. `list` is the list of the request, if the task does not name its own.
     pub(super) fn into_task(self, mapping: &Mapping, list: Option<&str>) -> Result<Task, String> {
         let id = self.id.to_string();
         let shown = TaskId::clickup(&id).ok_or_else(|| format!("it has the odd id `{id}`"))?;
         let home = self.list.map(|list| list.id.to_string());
         let home = home.or_else(|| list.map(str::to_owned));
         let others = self.locations.iter().map(|list| list.id.to_string());
-        // Where it was listed, it stands, whether it says so or not.
+        // The list of the listing counts, even if the task does not name it.
         let others: Vec<String> = others.chain(list.map(str::to_owned)).collect();
         let container = mapping
             .container(&id, home.as_deref(), &others)
@@ -669,7 +669,7 @@ impl WireTask {
         let labels: Vec<String> = self.tags.into_iter().map(|tag| tag.name).collect();
         let finished = self.status.is_finished();
         let closed = finished.then(|| Closed {
-            // ClickUp does not say who.
+            // ClickUp does not return the person.
             by: None,
             at: self.date_closed.or(self.date_done).and_then(Millis::time),
             by_us: None,
@@ -687,7 +687,7 @@ impl WireTask {
             id: shown,
             container,
             home,
-            // An archived task is not open here, whatever its status was (contract clickup 1.9).
+            // An archived task is not open here, with any status (contract clickup 1.9).
             status: if self.archived {
                 Status::Done
             } else {
@@ -750,8 +750,8 @@ mod tests {
         task.into_task(&mapping(), None).unwrap()
     }
 
-    /// Where a task stands, which of the lists 1, 2 and 3 are archived, where it was listed; where it counts as being, and
-    /// its home if that is another.
+    /// The task's lists, the archived ones of the lists 1, 2 and 3, and the list of the listing; then its container,
+    /// and its home if that differs.
     #[rstest]
     #[case::at_home("1", &[], &[], None, ("1", None))]
     #[case::at_home_and_elsewhere("1", &["2"], &[], None, ("1", None))]

@@ -1,7 +1,7 @@
-//! Operations → requests to ClickUp, and their answers → tasks.
+//! Operations → requests to ClickUp, and their responses → tasks.
 //!
-//! The domain's `carry_out` decides what is asked and when; this translates. Nothing visible is added to what a person
-//! wrote: a lost comment or task is recognised by its author, words and time (design 10, contract clickup 6.4).
+//! The domain's `carry_out` decides which request is sent and when; this translates. Nothing visible is added to a
+//! person's text: a lost comment or task is recognized by its author, words and time (design 10, contract clickup 6.4).
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,7 +23,7 @@ use super::wire::{
     rich, same_name,
 };
 
-/// A trace is looked for from this long before the write began: clocks differ (contract clickup 6.4).
+/// How long before the start of the write its trace is searched for: clocks differ (contract clickup 6.4).
 pub(super) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
 /// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
 const TASKS_A_PAGE: usize = 100;
@@ -121,7 +121,7 @@ impl SourceWriter for ClickUp {
 }
 
 impl ClickUp {
-    /// From when on a trace is looked for, by ClickUp's clock, of a write that began then by ours.
+    /// The start of the search for a trace, by ClickUp's clock, for a write that began at `begun_at` by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
         begun_at - CLOCK_SLACK - self.client.rest.ahead()
     }
@@ -134,7 +134,7 @@ impl ClickUp {
         }
     }
 
-    /// Says in which workspace to look, if the key is a custom id as a person typed it (contract clickup 5.4).
+    /// Adds the workspace to a request, if the key is a custom id as a person typed it (contract clickup 5.4).
     fn about(&self, request: Request, key: &TaskKey) -> Request {
         if key.as_str().contains('-') {
             request
@@ -145,8 +145,7 @@ impl ClickUp {
         }
     }
 
-    /// Where it is refused for people whom it mentions and who have left the workspace, it is written without mentioning
-    /// them.
+    /// Posts a comment. If it is refused for mentions of people who have left the workspace, it is posted without them.
     async fn post_comment(&self, now: &Task, text: &Prose) -> Result<Posted, WriteError> {
         let post = |text: &Prose| {
             let body = match text.mentions().next() {
@@ -185,8 +184,8 @@ impl ClickUp {
             .await
     }
 
-    /// Sets a status that is chosen from those of the task's own list, its home; where none is, nothing is changed. A list
-    /// whose statuses were renamed is read anew, once.
+    /// Sets a status chosen from those of the task's home list; without a choice nothing changes. If the statuses were
+    /// renamed, the list is read again, once.
     pub(super) async fn set(
         &self,
         now: &Task,
@@ -208,8 +207,8 @@ impl ClickUp {
         }
     }
 
-    /// The list whose statuses a task has. A home that our account may not see is not asked: where the task was added to,
-    /// the statuses are often the same.
+    /// The list whose statuses a task has. If our account cannot see the home, it is the list that the task was added
+    /// to, whose statuses are often the same.
     async fn home_of<'a>(&self, now: &'a Task) -> Result<(List, &'a str), WriteError> {
         if let Some(home) = &now.home {
             match self.list(home).await {
@@ -225,7 +224,7 @@ impl ClickUp {
         self.put(now, json!({"status": status})).await
     }
 
-    /// Changes whose a task is, when it is due, or its priority (contract clickup 6.1).
+    /// Changes the assignees, the due date or the priority of a task (contract clickup 6.1).
     pub(super) async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
         let fields = match change {
             Change::Assign { add, remove } => {
@@ -317,7 +316,7 @@ impl ClickUp {
         }
         let task: WireTask = match self.client.send(&post(body.clone())).await {
             Ok(task) => task,
-            // Nothing was made. If that is for who is to do it, it is made without them.
+            // Nothing was created. If the assignee is the reason, it is created without one.
             Err(Trouble::Failed(WriteError::Refused { what, why })) => match member {
                 Some(member) if !self.is_in_list(list, member).await? => {
                     body.remove("assignees");
@@ -333,7 +332,7 @@ impl ClickUp {
         Ok(created(task))
     }
 
-    /// The list of a creation, if it is ours to write in.
+    /// The list of a creation, if we may write there.
     fn place<'a>(&self, new: &'a NewTask) -> Result<&'a str, WriteError> {
         match &new.place {
             Place::List(list) => {
@@ -385,7 +384,7 @@ impl ClickUp {
         Err(too_much(&named(key)))
     }
 
-    /// A page of a task's comments, newest first: behind the one with this time and id.
+    /// A page of a task's comments, newest first, after the one with this time and id.
     pub(super) async fn comment_page(
         &self,
         key: &TaskKey,
@@ -398,7 +397,7 @@ impl ClickUp {
         Ok(self.client.send(&request).await?)
     }
 
-    /// Lists what was created since, for our own task of this name and description that no other operation has.
+    /// Lists tasks created since, for our own with this name and description that no other operation has.
     async fn find_created(
         &self,
         op: &Operation,
@@ -451,7 +450,7 @@ impl ClickUp {
     }
 }
 
-/// What a creation left: its trace is the task itself.
+/// The result of a creation: its trace is the task itself.
 fn created(task: Task) -> Written {
     Written {
         trace: Some(task.key.as_str().to_owned()),
@@ -480,7 +479,7 @@ fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
     }
 }
 
-/// The search had no end: it is not known that the trace is absent.
+/// The search was incomplete: the absence of the trace is not proven.
 pub(super) fn too_much(thing: &str) -> WriteError {
     Bound::Pages.reached(
         "all pages of ClickUp that a search reads do not show whether a write has arrived, which is looked for again",
@@ -672,7 +671,7 @@ mod tests {
         assert_eq!(written.task.status, Status::Done);
         assert_eq!(written.task.source_status, sent);
         assert_eq!(written.trace, None);
-        // The list is remembered.
+        // The list is cached.
         clickup.send(&complete(), Some(&now)).await.unwrap();
         assert_eq!(
             fake.lines(),
@@ -1024,7 +1023,7 @@ mod tests {
         assert_eq!(found.unwrap().trace.as_deref(), Some("7"));
     }
 
-    /// ClickUp shows it formatted: in parts, and flat with or without its signs.
+    /// ClickUp returns it formatted: in parts, and flat with or without its signs.
     #[rstest]
     #[case::in_parts_alone("", json!([{"text": "run "}, {"text": "make test", "attributes": {"code": true}}, {"text": "\n"}]), Some("7"))]
     #[case::flat_with_signs("run `make test`", json!([{"text": "run "}, {"text": "make test", "attributes": {"code": true}}]), Some("7"))]

@@ -1,14 +1,14 @@
-//! Logins of GitHub: whether there is such a person, and whether issues can be assigned to them.
+//! Logins of GitHub: whether an account exists, and whether issues can be assigned to it.
 //!
-//! `GET /users/{login}` tells the id, which stays when the login changes; `GET /user/{id}` what it is called now
-//! (docs.github.com/rest/users/users: "their durable user ID instead of their login, which can change over time"). Both are
-//! 404 for who is not there, and for an account that a company manages (Enterprise Managed Users) whose organisation the
-//! token does not belong to. An old login is 404 as well, and free for anybody else to take: there is no redirect
-//! (docs.github.com, "Changing your GitHub username"), so that once an id is known it alone is asked for. Logins and names of
+//! `GET /users/{login}` returns the id, which stays when the login changes; `GET /user/{id}` returns the current login
+//! (docs.github.com/rest/users/users: "their durable user ID instead of their login, which can change over time"). Both
+//! are 404 for an account that does not exist, and for a managed account (Enterprise Managed Users) of an organization
+//! that the token does not belong to. An old login is 404 as well, and can be claimed by others: there is no redirect
+//! (docs.github.com, "Changing your GitHub username"). So once an id is known, only the id is used. Logins and names of
 //! repositories are compared without case.
 //!
-//! `GET /repos/{o}/{r}/assignees/{login}` answers 204 without a body where issues may be assigned to that account, else 404
-//! (docs.github.com/rest/issues/assignees); a repository that is called otherwise now redirects (contract github 1.5).
+//! `GET /repos/{o}/{r}/assignees/{login}` answers 204 without a body if issues can be assigned to that account, else
+//! 404 (docs.github.com/rest/issues/assignees); a renamed repository redirects (contract github 1.5).
 
 use async_trait::async_trait;
 
@@ -70,7 +70,7 @@ impl Accounts for GitHub {
                 Err(error) => trouble = Some(error),
             }
         }
-        // One of those that could not be asked may be where they work.
+        // One of the unavailable repositories may be the one where they work.
         Err(trouble.unwrap_or_else(|| {
             refused(format!(
                 "GitHub does not let issues be assigned to {} in any repository that I follow ({}). Have them added to \
@@ -91,7 +91,7 @@ impl Accounts for GitHub {
     }
 
     async fn by_email(&self, _: &str) -> Result<Option<Account>, WriteError> {
-        // GitHub shows an address only where its owner publishes it, confirmed or not.
+        // GitHub shows an address only if its owner publishes it, confirmed or not.
         Ok(None)
     }
 }
@@ -109,7 +109,7 @@ impl GitHub {
         }
     }
 
-    /// Whether GitHub takes this login as an assignee in the repository.
+    /// Whether issues in the repository can be assigned to this login.
     pub(super) async fn can_be_assigned(
         &self,
         name: &RepoName,
@@ -121,7 +121,7 @@ impl GitHub {
     }
 }
 
-/// Also that of accounts which their company manages (`ana_acme`).
+/// Whether a text is a login, those of managed accounts (`ana_acme`) included.
 fn is_login(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     !text.is_empty() && text.len() <= LOGIN_MAX && text.chars().all(fits)
@@ -150,7 +150,7 @@ mod tests {
         match seen.line().as_str() {
             "GET /users/Ana" | "GET /users/ana" | "GET /user/31" => user("ana", 31, "User"),
             "GET /users/mia" => user("mia", 34, "User"),
-            // The repository is called otherwise now.
+            // The repository was renamed.
             "GET /repos/acme/gadgets/assignees/mia" => {
                 let to = ("location", "/moved/assignees/mia".to_owned());
                 Reply::Text(

@@ -1,9 +1,9 @@
-//! Whose an issue is, and its priority, which is a label here (contract github 4.2: deltas, never the whole set).
+//! The assignees of an issue, and its priority, a label here (contract github 4.2: deltas, never the whole set).
 //!
-//! GitHub drops without a word whom it does not let be assigned, whom there is no room for beside ten others, and all of them
-//! if the token's account may not push ("Only users with push access can add assignees to an issue. Assignees are silently
-//! ignored otherwise", docs.github.com/rest/issues/assignees; the same for taking them off): its answer is looked at. Issues
-//! have no due date.
+//! GitHub silently drops assignees who may not be assigned or exceed ten, and all of them if the token's account may
+//! not push ("Only users with push access can add assignees to an issue. Assignees are silently ignored otherwise",
+//! docs.github.com/rest/issues/assignees; the same for removing them). So the response is checked. Issues have no due
+//! date.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -18,11 +18,11 @@ use super::same_name;
 use super::wire::{Issue, Label, Listed};
 use super::writer::{named, parts};
 
-/// GitHub assigns an issue to so many people at the most (docs.github.com/rest/issues/assignees).
+/// The most assignees that GitHub allows on an issue (docs.github.com/rest/issues/assignees).
 const ASSIGNEES_MAX: usize = 10;
 
 impl GitHub {
-    /// Makes a change, with as many requests as it takes; each may be repeated.
+    /// Makes a change, with as many requests as needed; each can be repeated.
     pub(super) async fn make(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
         match change {
             Change::Assign { add, remove } => {
@@ -56,7 +56,7 @@ impl GitHub {
         }
     }
 
-    /// Why GitHub has dropped somebody: it does not say so itself.
+    /// Finds the reason why GitHub has dropped an assignee, which its response lacks.
     async fn not_assigned(&self, now: &Task, logins: &[String]) -> Result<WriteError, WriteError> {
         let (repository, _) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -97,7 +97,7 @@ impl GitHub {
         self.after_write(now, issue, repository, &name).await
     }
 
-    /// Puts the label of a priority on, if the repository has one of those configured, and takes those of others off.
+    /// Adds the label of a priority, if the repository has one of those configured, and removes those of others.
     async fn prioritise(&self, now: &Task, priority: Option<Priority>) -> Result<Task, WriteError> {
         let labels = &self.mapping.priority_labels;
         let wanted: &[String] = match priority {
@@ -116,7 +116,7 @@ impl GitHub {
             Some(_) if !wanted.iter().any(is_on) => Some(self.first_label(now, wanted).await?),
             _ => None,
         };
-        // In this order, so that wherever it is interrupted the issue does not look as if all were done.
+        // In this order, so that after an interruption the issue does not look finished.
         let mut task = now.clone();
         let others = labels.urgent.iter().chain(&labels.high);
         for other in others.filter(|other| !wanted.iter().any(|label| same_name(label, other))) {
@@ -132,7 +132,7 @@ impl GitHub {
         Ok(task)
     }
 
-    /// The first of some labels that the repository has: one that GitHub would make on the fly is not wanted by its people.
+    /// The first of some labels that the repository has. GitHub would create a missing one, which is not wanted.
     async fn first_label(&self, now: &Task, wanted: &[String]) -> Result<String, WriteError> {
         let (repository, _) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -181,7 +181,7 @@ impl GitHub {
     }
 }
 
-/// The token's account may read the issue, and not say whose it is.
+/// The token's account may read the issue, but not assign it.
 fn may_not(now: &Task) -> WriteError {
     refused(format!(
         "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the repository",

@@ -1,8 +1,8 @@
-//! Requests to GitHub, and what its answers mean.
+//! Requests to GitHub, and the meaning of its responses.
 //!
-//! `writer.rs` and `poll.rs` say what to ask; this sends it and sorts every answer into what may be done next
-//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects by hand, asked of `github.api_url` whatever host they name; a write is
-//! sent once and never redirected from in here (contract github 1.5, 8).
+//! `writer.rs` and `poll.rs` build requests. This module sends them and classifies each response by the allowed next
+//! step ([`classify`], contract github 4.3 and 5). Reads follow a few redirects by hand, always below `github.api_url`,
+//! whatever host they name; a write is sent once and never redirected here (contract github 1.5, 8).
 
 use std::fmt;
 use std::sync::Mutex;
@@ -32,10 +32,10 @@ use crate::runtime::{RateLimiter, lock};
 use super::Unusable;
 use super::wire::{each, lenient};
 
-/// The version that every GitHub Enterprise server knows, too; what we read is the same in `2026-03-10`
+/// The version that every GitHub Enterprise server supports, too; the fields that we read are the same in `2026-03-10`
 /// (contract github 2).
 const API_VERSION: &str = "2022-11-28";
-/// The answer is the one whose ETag was sent (contract github 6).
+/// The response equals the one whose ETag was sent (contract github 6).
 const NOT_MODIFIED: u16 = 304;
 /// How many redirects a read follows (contract github 8).
 const HOPS_MAX: usize = 3;
@@ -48,34 +48,34 @@ const SYSTEM: System = System {
     window: WINDOW,
     pause_max: Duration::from_secs(3_670),
 };
-/// Where GitHub does not say how long: this, doubled each time in a row (contract github 5).
+/// The wait if GitHub gives none, doubled each time in a row (contract github 5).
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
-/// So many writes go at once before they are spread (design 5, `github.writes_per_second`).
+/// How many writes go out at once before they are spread (design 5, `github.writes_per_second`).
 const BURST: u32 = 10;
-/// The limiter's one key.
+/// The limiter's only key.
 const WRITES: &str = "writes";
-/// Writes are spread no further than this.
+/// The widest spacing of writes.
 const SPACING_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// One request, and the words for the thing that it is about.
+/// One request, and the words for its subject.
 pub(super) struct Request {
     method: Method,
     target: Target,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
-    /// As it is named in errors: `the issue acme/widgets#7`.
+    /// The subject in errors: `the issue acme/widgets#7`.
     pub(super) thing: String,
-    /// What the token needs for it beyond reading and writing issues, in words.
+    /// The permission that the token needs beyond reading and writing issues, as text.
     needs: Option<&'static str>,
-    /// The ETag of the answer that is known already.
+    /// The ETag of the known response.
     known: Option<String>,
 }
 
 enum Target {
-    /// Below the API's base, with a slash in front.
+    /// Below the API's base, with a leading slash.
     Path(String),
-    /// As GitHub gave it, checked to be its own.
+    /// A URL from GitHub, checked to be its own.
     Url(Url),
 }
 
@@ -115,7 +115,7 @@ impl Request {
         }
     }
 
-    /// A deletion that says in its body of what.
+    /// Sets the body, as for a deletion that names its items there.
     pub(super) fn with_body(mut self, body: Value) -> Request {
         self.body = Some(body);
         self
@@ -126,13 +126,13 @@ impl Request {
         self
     }
 
-    /// Says what the token needs, for when GitHub says no.
+    /// Sets the permission that the token needs, for the error if GitHub refuses.
     pub(super) fn needing(mut self, what: &'static str) -> Request {
         self.needs = Some(what);
         self
     }
 
-    /// Asks for an answer only if it is another one than that with this ETag.
+    /// Requests a response only if it differs from the one with this ETag.
     pub(super) fn unless(mut self, known: Option<String>) -> Request {
         self.known = known;
         self
@@ -142,7 +142,7 @@ impl Request {
         self.method != Method::GET
     }
 
-    /// The account whose repository it is about, in lower case.
+    /// The account that owns the repository, in lower case.
     fn owner(&self) -> Option<String> {
         let Target::Path(path) = &self.target else {
             return None;
@@ -170,37 +170,37 @@ impl Request {
     }
 }
 
-/// What a read gave.
+/// The result of a read.
 pub(super) struct Got<T> {
     pub(super) value: T,
     /// `Link: rel="next"`.
     pub(super) next: Option<String>,
-    /// Where it was in the end, after redirects.
+    /// The final URL, after redirects.
     pub(super) url: Url,
 }
 
-/// What an answer means.
+/// The meaning of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     Taken,
     /// It is elsewhere (3xx); nothing was done.
     Moved,
-    /// Refused for its rate limit: nothing is sent for that long. `None` where GitHub does not say.
+    /// Refused for its rate limit: nothing is sent for that long. `None` if GitHub gives no time.
     Wait {
         why: String,
         wait: Option<Duration>,
     },
-    /// It does not take the token: nothing was done, and nothing will be before an operator mends it.
+    /// The token is rejected: nothing was done, and nothing will be until an operator replaces it.
     DeadToken(String),
-    /// A rule of the organization, or of GitHub's, refuses: nothing was done, and an administrator mends it.
+    /// A rule of the organization or of GitHub refuses: nothing was done, and an administrator must change it.
     Ruled(String),
     Failed(WriteError),
 }
 
-/// How a write failed, where that is more than a [`WriteError`].
+/// The failure of a write, if it is more than a [`WriteError`].
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// Not applied: the repository or the issue has another address.
+    /// Not applied: the repository or the issue has another URL.
     Moved,
     Failed(WriteError),
 }
@@ -211,13 +211,13 @@ impl From<WriteError> for Trouble {
     }
 }
 
-/// The way to GitHub, with the token.
+/// The connection to GitHub, with the token.
 pub(super) struct Client {
-    /// Also what was learned on it: limits, the token, the clock there.
+    /// Also holds the observed limits, token status and clock.
     pub(super) rest: Rest,
     authorization: HeaderValue,
     writes: RateLimiter,
-    /// Refusals in a row that did not say how long to wait.
+    /// Refusals in a row without a time to wait.
     blind: Mutex<u32>,
 }
 
@@ -239,20 +239,19 @@ impl Client {
         })
     }
 
-    /// The next place in the line of writes: how long until it comes up.
+    /// Takes the next place in the line of writes, and returns the wait until then.
     pub(super) fn take_turn(&self) -> Duration {
         let now = Instant::now();
         self.writes.take(WRITES, now).duration_since(now)
     }
 
-    /// A place that was taken was not used.
+    /// Gives back a place that was not used.
     pub(super) fn give_back(&self) {
         self.writes.give_back(WRITES);
     }
 
-    /// An address that GitHub gave us, on the way that we ask it by: a proxy at `github.api_url` may pass on GitHub's own
-    /// addresses. Path and query are kept, below our own base; the token goes nowhere else. `None` for what is no address
-    /// of the API.
+    /// A URL from GitHub, moved below our own base: a proxy at `github.api_url` may pass on GitHub's own URLs. Path and
+    /// query stay; the token is sent nowhere else. `None` for a URL outside of the API.
     fn own(&self, url: &Url) -> Option<Url> {
         if self.rest.is_own(url) {
             return Some(url.clone());
@@ -268,7 +267,7 @@ impl Client {
         Some(own)
     }
 
-    /// A request for an address that GitHub gave us. Refuses what is none of the API's.
+    /// A request for a URL from GitHub. Refuses one outside of the API.
     pub(super) fn follow(
         &self,
         url: &str,
@@ -301,7 +300,7 @@ impl Client {
         })
     }
 
-    /// Asks what GitHub answers with 204 or 404 and no words.
+    /// A yes-or-no request, which GitHub answers with 204 or 404 and no body.
     pub(super) async fn is_so(&self, request: &Request) -> Result<bool, WriteError> {
         match self.reach(request).await {
             Ok(_) => Ok(true),
@@ -313,8 +312,8 @@ impl Client {
         }
     }
 
-    /// Reads what may be known already: the answer and its ETag, or `None` where it is the one that is known
-    /// (contract github 6).
+    /// Reads a resource that may be known: the response and its ETag, or `None` if it has not changed (contract github
+    /// 6).
     pub(super) async fn get_if_new<T: DeserializeOwned>(
         &self,
         request: &Request,
@@ -330,7 +329,7 @@ impl Client {
         )))
     }
 
-    /// The answer to a read, and where it was in the end. It is a success; or "not modified", if that was asked.
+    /// The response to a read, and its final URL. It is a success, or "not modified" if the request allows that.
     async fn reach(&self, request: &Request) -> Result<(Answer, Url), WriteError> {
         let mut url = self.address(request);
         for _ in 0..=HOPS_MAX {
@@ -361,8 +360,8 @@ impl Client {
         Err(astray(request))
     }
 
-    /// Writes once, at once: whose turn it is, is seen to before ([`Client::take_turn`]). Follows nothing: a redirected
-    /// write is the caller's to look at.
+    /// Writes once and without delay; the caller has taken its turn before ([`Client::take_turn`]). It follows no
+    /// redirect: that is the caller's decision.
     pub(super) async fn write<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Trouble> {
         let answer = self.exchange(request, self.address(request)).await?;
         match self.judge(request, &answer) {
@@ -403,7 +402,7 @@ impl Client {
         self.rest.exchange(request.asked(), sending).await
     }
 
-    /// Classifies, and remembers a refusal for the rate limit and what became of the token.
+    /// Classifies a response, and records a rate limit or the token's status.
     fn judge(&self, request: &Request, answer: &Answer) -> Verdict {
         let there = self.rest.answered_at(answer);
         let verdict = classify(request, answer.status, &answer.headers, &answer.body, there);
@@ -463,7 +462,7 @@ fn authorization(token: &str) -> Result<HeaderValue, Unusable> {
     Ok(header)
 }
 
-/// A read that was sent in circles or away from GitHub: a proxy in between, or a wrong address.
+/// The error of a read that was redirected in circles or away from GitHub: by a proxy, or for a wrong URL.
 fn astray(request: &Request) -> WriteError {
     not_taken(
         format!(
@@ -502,7 +501,7 @@ impl<'de> Deserialize<'de> for Detail {
             message: Option<String>,
         }
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        // Some endpoints give mere sentences.
+        // Some endpoints return plain sentences.
         if let Ok(sentence) = serde_json::from_str::<String>(raw) {
             return Ok(Detail {
                 message: Some(sentence),
@@ -528,7 +527,7 @@ impl Said {
         message.to_lowercase().contains(words)
     }
 
-    /// Too much was created at once: a limit that GitHub tells as a failed validation. Nothing was created.
+    /// Whether too much was created at once: a limit that GitHub reports as a failed validation. Nothing was created.
     fn is_too_quick(&self) -> bool {
         let details = self
             .errors
@@ -558,7 +557,7 @@ impl fmt::Display for Said {
     }
 }
 
-/// What an answer means (contract github 4.3, 5, 7). A 403 is a rate limit only if it says so in one of three ways.
+/// Classifies a response (contract github 4.3, 5, 7). A 403 is a rate limit only if it says so in one of three ways.
 pub(super) fn classify(
     request: &Request,
     status: u16,
@@ -587,12 +586,12 @@ pub(super) fn classify(
     let refused = |what, why| Verdict::Failed(WriteError::Refused { what, why });
     match status {
         300..=399 => Verdict::Moved,
-        // Nothing queued is refused for a dead token: the operator mends it, and it is sent.
+        // Queued work is not refused for a dead token: once the operator replaces the token, it is sent.
         401 => Verdict::DeadToken(format!(
             "GitHub refuses the token ({said}). Put a valid one into github.token and restart Ivan; \
              what is queued is kept until then"
         )),
-        // The token is good, but a rule keeps it out: an administrator mends that, too.
+        // The token is valid, but a rule blocks it: an administrator can change that, too.
         403 | 451 if let Some(remedy) = rule_remedy(&said, headers) => Verdict::Ruled(format!(
             "GitHub does not let me reach {thing} ({said}). {remedy}; what is queued is kept until then"
         )),
@@ -641,9 +640,9 @@ pub(super) fn classify(
     }
 }
 
-/// What an administrator does about a rule that refuses whatever is asked; `None` where it is no such rule.
+/// The administrator's remedy for a rule that refuses all requests; `None` if it is no such rule.
 fn rule_remedy(said: &Said, headers: &HeaderMap) -> Option<String> {
-    /// Words of GitHub's, and what mends it. The first that fits counts.
+    /// GitHub's words, and the remedy. The first match counts.
     const RULES: [(&str, &str); 13] = [
         (
             "ip allow list",
@@ -706,7 +705,7 @@ fn rule_remedy(said: &Said, headers: &HeaderMap) -> Option<String> {
     signed_on.or_else(|| rule.map(|(_, remedy)| (*remedy).to_owned()))
 }
 
-/// Where a token is authorised for single sign-on, of a 403 that asks for it: `X-GitHub-SSO: required; url=https://…`.
+/// The URL for authorizing a token for single sign-on, from a 403: `X-GitHub-SSO: required; url=https://…`.
 fn single_sign_on(headers: &HeaderMap) -> Option<String> {
     let asked = headers.get("x-github-sso")?.to_str().ok()?;
     let rest = asked.trim().strip_prefix("required")?;
@@ -720,7 +719,7 @@ fn single_sign_on(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// What to do about a 403 that is no rate limit.
+/// The remedy for a 403 that is no rate limit.
 fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
     let needed = headers
         .get("x-accepted-github-permissions")
@@ -742,8 +741,8 @@ fn remedy(said: &Said, headers: &HeaderMap, needs: Option<&str>) -> String {
     }
 }
 
-/// Whether GitHub's API has answered, and not a firewall, a proxy or a login page on the way to it. A proxy may take
-/// headers away, but does not make GitHub's body. An edge of GitHub's that fails (5xx) has a page of its own.
+/// Whether GitHub's API has answered, and not a firewall, a proxy or a login page. A proxy may remove headers, but does
+/// not produce GitHub's body. GitHub's edge fails (5xx) with a page of its own.
 fn is_of_github(status: u16, headers: &HeaderMap, body: &str) -> bool {
     const ITS_OWN: [&str; 5] = [
         "x-github-request-id",
@@ -762,19 +761,19 @@ fn is_of_github(status: u16, headers: &HeaderMap, body: &str) -> bool {
         return true;
     }
     match status {
-        // What does not read is a lost answer.
+        // An unreadable body is a lost response.
         200..300 => true,
         _ => serde_json::from_str::<Value>(body).is_ok_and(|said| said.get("message").is_some()),
     }
 }
 
-/// A redirect, or "not modified", needs no words.
+/// A redirect, or "not modified", needs no body.
 fn is_edge_moved(status: u16, body: &str) -> bool {
     (300..400).contains(&status) && body.trim().is_empty()
 }
 
-/// Whether an answer is a refusal for the rate limit, and how long it lasts if GitHub says so: `retry-after` before
-/// the end of the window; a secondary limit may say neither (contract github 5).
+/// Whether a response is a refusal for the rate limit, and how long it lasts if GitHub gives that: `retry-after` before
+/// the end of the window; a secondary limit may have neither (contract github 5).
 fn limited_for(
     status: u16,
     headers: &HeaderMap,
@@ -799,13 +798,12 @@ fn limited_for(
         return Some(Some(to_reset.min(WINDOW)));
     }
     let remaining = number(headers, "x-ratelimit-remaining");
-    // Servers of one's own have the older words.
+    // Enterprise servers have the older words.
     let says_so = said.mentions("rate limit") || said.mentions("abuse detection");
     (status == 429 || remaining == Some(0) || says_so).then_some(None)
 }
 
-/// When a fine-grained token ends (contract github 2): `2027-01-31 09:00:00 UTC`. With an offset instead it is
-/// understood, too.
+/// When a fine-grained token expires (contract github 2): `2027-01-31 09:00:00 UTC`, or with an offset.
 fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let ends = headers.get("github-authentication-token-expiration")?;
     let ends = ends.to_str().ok()?.trim();
@@ -814,7 +812,7 @@ fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
         .ok()
 }
 
-/// The address of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
+/// The URL of the next page: `Link: <…>; rel="next", <…>; rel="last"`.
 fn next_link(headers: &HeaderMap) -> Option<String> {
     let links = headers.get_all(LINK).into_iter();
     links
@@ -985,7 +983,7 @@ mod tests {
         assert_eq!(word(&verdict).0, "refused");
     }
 
-    /// A success that is a page is a proxy's, and says nothing of the token either.
+    /// A success with an HTML page comes from a proxy, and proves nothing about the token either.
     #[test]
     fn a_page_is_never_an_answer_of_the_api() {
         let page = headers(&[("content-type", "text/html; charset=utf-8")]);

@@ -1,7 +1,7 @@
 //! GitHub's own dependencies between issues → links (contract github, second round).
 //!
-//! An issue says for how many others it waits, and a further request says for which. It is made for those alone that wait
-//! for any, so that what a poll costs grows with what changed.
+//! An issue has only the number of issues that it waits for; a further request returns them. It is sent only for issues
+//! that wait for any, so that the cost of a poll grows with the number of changes.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use super::wire::{Blocker, Listed};
 use super::writer::{named, parts};
 
 impl GitHub {
-    /// Adds to a task what its issue waits for. Those that are closed as well: one may be opened again, and nothing says
-    /// so of the issue that waits for it.
+    /// Adds the dependencies of its issue to a task, closed ones included: a closed issue may be reopened, and the
+    /// waiting issue does not show that.
     pub(super) async fn add_dependencies(
         &self,
         task: &mut Task,
@@ -28,7 +28,7 @@ impl GitHub {
         let got: Result<Got<Listed<Blocker>>, _> = self.client.get(&request).await;
         let mut blockers = match got {
             Ok(got) => got.value.items,
-            // The issue itself can be worked on all the same.
+            // The issue itself can still be used.
             Err(WriteError::Refused { why, .. }) => {
                 tracing::debug!(source = "github", "not read: {why}");
                 return Ok(());
@@ -51,7 +51,7 @@ impl GitHub {
     }
 }
 
-/// How the other issue is named: by its key where that is known.
+/// The reference to the other issue: its key if that is known.
 fn to(blocker: &Blocker, repository: u64, name: &RepoName) -> Linked {
     let here = || Linked::Task(TaskKey::github(repository, blocker.number));
     match (blocker.repository_id(), blocker.repository()) {
@@ -97,7 +97,7 @@ mod tests {
         Linked::Task(TaskKey::github(1001, number))
     }
 
-    /// What the listing of the dependencies says, and what the issue then waits for besides its body's number 3.
+    /// The listing of the dependencies, and the resulting blockers besides number 3 of its body.
     #[rstest]
     #[case::by_its_address(json!([{"number": 8, "repository_url": "https://api.github.com/repos/acme/widgets"}]), &[here(8)])]
     #[case::in_any_case(json!([{"number": 8, "repository_url": "https://x/repos/ACME/Widgets"}]), &[here(8)])]
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(task.unwrap().links, links.into_iter().collect::<Vec<_>>());
     }
 
-    /// What the summary says, and whether the dependencies are asked for.
+    /// The content of the summary, and whether the dependencies are requested.
     #[rstest]
     #[case::it_waits(json!({"blocked_by": 1, "total_blocked_by": 1, "blocking": 0, "total_blocking": 0}), true)]
     #[case::what_it_waited_for_is_closed(json!({"blocked_by": 0, "total_blocked_by": 2}), true)]
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(asked, usize::from(asks));
     }
 
-    /// What is asked about a closed issue waits until it is open again.
+    /// Requests about a closed issue wait until it is open again.
     #[tokio::test]
     async fn a_listing_asks_nothing_about_closed_issues() {
         let fake = Fake::start(world(|_| {
@@ -181,7 +181,7 @@ mod tests {
         );
     }
 
-    /// A refusal leaves the issue as its body says; what may pass fails, and the page is read again.
+    /// After a refusal the issue has the links of its body only. A temporary error fails, and the page is read again.
     #[rstest]
     #[case::not_found(404, "Not Found", true)]
     #[case::not_allowed(403, "Resource not accessible by personal access token", true)]

@@ -1,7 +1,7 @@
-//! Fields of an organisation's issues → priority and due day (contract github, second round).
+//! Fields of an organization's issues → priority and due day (contract github, second round).
 //!
-//! A value comes with its field's name: `issue_field_name` as documented, others are taken as well. Values of other fields
-//! are left out. Labels have the last word on the priority.
+//! A value comes with its field's name: `issue_field_name` as documented, or others that are accepted as well. Values
+//! of other fields are left out. A priority label outranks a field.
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use serde::Deserialize;
@@ -12,10 +12,10 @@ use crate::lenient::lenient;
 
 use super::{PriorityLabels, same_name};
 
-/// Fields that say when an issue is to be done, the first of them that has a value.
+/// Fields for the due date; the first of them with a value counts.
 const DATES: [&str; 4] = ["target date", "due date", "due", "deadline"];
 
-/// What a field of an issue is set to.
+/// The value of an issue's field.
 #[derive(Debug, Deserialize)]
 pub(super) struct FieldValue {
     #[serde(default, deserialize_with = "lenient")]
@@ -47,7 +47,7 @@ impl FieldValue {
         name.is_some_and(|name| same_name(name.trim(), field))
     }
 
-    /// The chosen option by its name, or what stands there.
+    /// The chosen option by its name, or the text.
     fn chosen(&self) -> Option<&str> {
         let option = self.single_select_option.as_ref();
         option
@@ -56,13 +56,13 @@ impl FieldValue {
     }
 }
 
-/// The priority that the fields name; options count by the words that are usual, and by those of the configuration.
+/// The priority in the fields. Options are matched with the usual words, and with those of the configuration.
 pub(super) fn priority(values: &[FieldValue], labels: &PriorityLabels) -> Option<Priority> {
     let chosen = values
         .iter()
         .find(|value| value.is_of("priority"))?
         .chosen()?;
-    // It may have a picture beside it.
+    // It may have an emoji beside it.
     let word = chosen.trim_matches(|c: char| !c.is_alphanumeric());
     let is_in = |labels: &[String]| {
         labels
@@ -84,7 +84,7 @@ pub(super) fn priority(values: &[FieldValue], labels: &PriorityLabels) -> Option
     }
 }
 
-/// The day that the fields name.
+/// The day in the fields.
 pub(super) fn due(values: &[FieldValue]) -> Option<Due> {
     DATES.iter().find_map(|field| {
         let value = values.iter().find(|value| value.is_of(field))?;
@@ -107,7 +107,7 @@ fn day(text: &str) -> Option<NaiveDate> {
     text.parse().ok().or_else(timed)
 }
 
-/// The values of an issue; `None` where it says nothing of fields, or not in a way that can be read.
+/// The values of an issue; `None` if it has no fields, or unreadable ones.
 pub(super) fn values<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<FieldValue>>, D::Error> {

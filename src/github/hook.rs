@@ -1,8 +1,8 @@
-//! Payloads of GitHub → source events; and the webhooks themselves: made, adopted, put back to work, and what they
-//! missed.
+//! Payloads of GitHub → source events; and the webhooks themselves: creating, adopting and reactivating them, and their
+//! missed deliveries.
 //!
-//! A payload brings the whole issue, mapped as a listing's is. One that is not whole is a hint, and the read decides.
-//! Repositories count by their id: a reused name is a stranger's (contract github 8).
+//! A payload has the whole issue, mapped as in a listing. An incomplete one is a hint, and a read decides. Repositories
+//! count by their id: a reused name belongs to a stranger (contract github 8).
 
 use std::collections::BTreeSet;
 
@@ -29,14 +29,14 @@ use super::wire::{
     User, WireHook, whole_issue,
 };
 
-/// What we ask for, and read.
+/// The events that we subscribe to.
 const EVENTS: [&str; 4] = [
     "issues",
     "issue_comment",
     "repository",
     "issue_dependencies",
 ];
-/// What an Enterprise server knows that has no dependencies yet.
+/// Those that an Enterprise server supports before it has dependencies.
 const OLDER_EVENTS: [&str; 3] = ["issues", "issue_comment", "repository"];
 
 /// Events that a webhook with "send me everything" sends as well, and those of every webhook or app.
@@ -76,7 +76,7 @@ const SIGNATURE: Signature = Signature {
     prefix: "sha256=",
 };
 
-/// What happens to an issue that may show in its task (contract github 9.4). Others appear without notice: ignored.
+/// Actions on an issue that may change its task (contract github 9.4). New ones appear without notice and are ignored.
 const ISSUE_ACTIONS: [&str; 18] = [
     "opened",
     "edited",
@@ -98,14 +98,14 @@ const ISSUE_ACTIONS: [&str; 18] = [
     "field_removed",
 ];
 
-/// GitHub keeps deliveries for so long (contract github 9.5).
+/// How long GitHub keeps deliveries (contract github 9.5).
 const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(3);
 const PER_PAGE: usize = 100;
-/// How many pages of webhooks or deliveries are read. Beyond that the poll completes what is missing.
+/// How many pages of webhooks or deliveries are read. The poll completes the rest.
 const PAGES_MAX: usize = 20;
-/// How many missed deliveries are fetched at once, a request each: the newest.
+/// How many missed deliveries are fetched at once, one request each: the newest.
 const MISSED_MAX: usize = 200;
-/// And how many bytes of them.
+/// The most bytes of them.
 const MISSED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Webhooks: read and write`, a classic one \
@@ -134,7 +134,7 @@ fn form_payload(body: &[u8]) -> Result<Vec<u8>, NoDelivery> {
     Ok(form_decoded(payload))
 }
 
-/// A value out of a form, written once: it may be as large as a body may be.
+/// Decodes a value of a form into one buffer: it may be as large as a body.
 fn form_decoded(value: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(value.len());
     let mut rest = value;
@@ -156,11 +156,11 @@ fn form_decoded(value: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Whether a repository is ours to listen to.
+/// Whether we follow a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Followed,
-    /// It has a configured name, and nobody has asked yet whose that is: the read will.
+    /// Its name is configured, but not verified yet: the read will do that.
     Perhaps,
     Stranger,
 }
@@ -219,12 +219,12 @@ impl HookReader for GitHub {
         })
     }
 
-    /// Which repositories the configured names are, too: until then their events are only hints.
+    /// Also verifies the configured names: until then their events are only hints.
     async fn prepare(&self) -> Result<(), WriteError> {
         self.me().await?;
         let resolved = self.resolve_all().await.into_iter();
         let errors = resolved.filter_map(|(_, resolved)| resolved.err());
-        // A repository that is refused keeps nothing of the others back.
+        // A refused repository does not hold back the others.
         let unanswered = errors.filter(|error| !matches!(error, WriteError::Refused { .. }));
         WriteError::together(unanswered.collect()).map_or(Ok(()), Err)
     }
@@ -281,7 +281,7 @@ impl HookReader for GitHub {
                 Standing::Stranger => Vec::new(),
             },
             ("issues", "opened") => {
-                // The other half of a transfer: a webhook on one side sees only that (contract github 8).
+                // The other half of a transfer: a webhook on one side receives only that (contract github 8).
                 let from = payload.changes.from();
                 let from = from.filter(|(repository, _)| self.known_name(*repository).is_some());
                 let moved = from.map(|(repository, number)| SourceEvent::Moved {
@@ -319,7 +319,7 @@ impl GitHub {
         }
     }
 
-    /// What a `repository` event says: only a new name concerns us. `None` if it should have one and has not.
+    /// The new name in a `repository` event; other changes are ignored. `None` if it should have one and lacks it.
     fn renamed(
         &self,
         repository: &HookRepository,
@@ -335,8 +335,8 @@ impl GitHub {
         }])
     }
 
-    /// A dependency came or went: the issue that waits is read anew. It is in the repository of the webhook, or in the one
-    /// that the payload names besides. `None` if it says neither.
+    /// A dependency was added or removed: the waiting issue is read again. It is in the webhook's repository, or in the
+    /// other one that the payload names. `None` if it names neither.
     fn depends(&self, payload: &HookPayload<'_>, action: &str) -> Option<Vec<SourceEvent>> {
         let of_the_blocker = match action {
             "blocked_by_added" | "blocked_by_removed" => false,
@@ -364,7 +364,7 @@ impl GitHub {
         })
     }
 
-    /// The issue as it is after the event; a hint where the payload does not say all of it.
+    /// The issue after the event; a hint if the payload is incomplete.
     fn seen(
         &self,
         payload: &HookPayload<'_>,
@@ -382,7 +382,7 @@ impl GitHub {
             return Some(SourceEvent::Look { key, acts });
         };
         match (event, action) {
-            // An issue in a payload does not say who closed it: whoever closed it just now.
+            // The issue of a payload lacks who closed it. For this event it is the sender.
             ("issues", "closed") => {
                 if let Some(closed) = &mut task.closed
                     && closed.by.is_none()
@@ -398,7 +398,7 @@ impl GitHub {
         Some(SourceEvent::Seen { task, acts, lacks })
     }
 
-    /// The issue of a payload, if it is whole, and what it leaves open. One that waits for others does not say for which.
+    /// The issue of a payload, if complete, and the parts that it lacks. A waiting issue does not name its blockers.
     fn task(&self, payload: &HookPayload<'_>) -> Option<(Task, Lacks)> {
         let issue = whole_issue(payload.issue?).filter(|issue| !issue.waits())?;
         let name = payload.repository.name()?;
@@ -408,7 +408,7 @@ impl GitHub {
         Some((task.ok()?, lacks))
     }
 
-    /// The issue lives on under another key. Where only this half is heard of, the new task has to be looked for.
+    /// The issue has another key now. If only this half arrives, the new task has to be looked up.
     fn transferred(&self, payload: &HookPayload<'_>, key: TaskKey) -> Vec<SourceEvent> {
         let is_followed = match self.standing(&payload.repository) {
             Standing::Stranger => return Vec::new(),
@@ -433,7 +433,7 @@ impl GitHub {
         }
     }
 
-    /// What somebody did, as far as people are told of it.
+    /// The actions, as far as people are notified of them.
     fn acts(
         &self,
         event: &str,
@@ -497,13 +497,13 @@ impl GitHub {
         let us = self.known_me().is_some_and(|me| me.id == user.id);
         Actor {
             account: user.account(),
-            // An app's login says so itself (contract github 3).
+            // An app's login shows that itself (contract github 3).
             bot: us || is_bot || user.login.ends_with("[bot]"),
             us,
         }
     }
 
-    /// Who we write as, if that was asked for already.
+    /// The account that we write as, if it was requested already.
     fn known_me(&self) -> Option<&User> {
         self.me.get().and_then(Option::as_ref)
     }
@@ -541,15 +541,15 @@ impl HookKeeper for GitHub {
 
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError> {
         let (id, name) = self.place_of(hook).await?;
-        // Without a `config`: that would take the secret away.
+        // Without a `config`, which would remove the secret.
         let body = json!({"active": true});
         self.change_hook(id, name, &hook.id, &body)
             .await
             .map(|_| ())
     }
 
-    /// The attempts of one delivery share their GUID. Those that the inbox has already are fetched again at worst, and
-    /// are duplicates there.
+    /// The attempts of one delivery share their GUID. At worst, deliveries that the inbox has are fetched again, as
+    /// duplicates.
     async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError> {
         let (_, name) = self.place_of(hook).await?;
         let since = since.max(self.client.rest.now() - DELIVERIES_KEPT);
@@ -590,8 +590,7 @@ impl HookKeeper for GitHub {
 }
 
 impl GitHub {
-    /// The repositories that are followed, each once, by the names that they have in bot.toml; in all of them something
-    /// is tried, even if one refuses.
+    /// The followed repositories, each once, by their names in bot.toml. All of them are tried, even if one refuses.
     async fn places(&self) -> Vec<(String, Result<(u64, RepoName), WriteError>)> {
         let mut seen = BTreeSet::new();
         let mut places = Vec::new();
@@ -615,7 +614,7 @@ impl GitHub {
         Ok(hooks.map(|hook| named(hook, &name)).collect())
     }
 
-    /// What is there is written again even if it looks right: GitHub does not show whether its secret is ours.
+    /// Writes an existing webhook again, even if it looks right: GitHub does not show whether its secret is ours.
     async fn registered(
         &self,
         place: Result<(u64, RepoName), WriteError>,
@@ -625,7 +624,7 @@ impl GitHub {
         let (id, name) = place?;
         let mut here = self.hooks_of(&name).await?;
         here.retain(|hook| is_same(&hook.config.url, url));
-        // Of several, one that needs no change: GitHub refuses to have two alike.
+        // Of several, one that needs no change: GitHub refuses two identical ones.
         here.sort_by_key(|hook| (hook.config.content_type != "json", !hook.active));
         let config =
             json!({"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"});
@@ -646,7 +645,7 @@ impl GitHub {
             }
         };
         let (hook, name) = match put(&EVENTS, name.clone()).await {
-            // Perhaps for an event that it does not know. If that is not why, it says so again.
+            // Perhaps for an event that it does not support. If that is not the reason, the retry fails as well.
             Err(WriteError::Refused { .. }) => put(&OLDER_EVENTS, name).await?,
             put => put?,
         };
@@ -661,7 +660,7 @@ impl GitHub {
             true
         })
         .await?;
-        // Services of old have no address.
+        // Legacy services have no URL.
         hooks.retain(|hook| !hook.config.url.is_empty());
         Ok(hooks)
     }
@@ -680,7 +679,7 @@ impl GitHub {
         self.write(repository, name, patch).await
     }
 
-    /// The repository that a webhook belongs to, and its present name.
+    /// The repository that a webhook belongs to, and its current name.
     async fn place_of(&self, hook: &Hook) -> Result<(u64, RepoName), WriteError> {
         let name = RepoName::parse(&hook.place)
             .ok_or_else(|| super::not_followed(&format!("the repository {}", hook.place)))?;
@@ -688,7 +687,7 @@ impl GitHub {
         Ok((id, self.locate(id).await?))
     }
 
-    /// The attempts that ended so, newest first, back to `since`.
+    /// The attempts with this outcome, newest first, back to `since`.
     async fn attempts(
         &self,
         name: &RepoName,
@@ -710,7 +709,7 @@ impl GitHub {
         Ok(attempts)
     }
 
-    /// Reads a listing page by page, along GitHub's own links, for as long as `take` wants more.
+    /// Reads a listing page by page, along GitHub's own links, as long as `take` accepts more.
     async fn pages<T: DeserializeOwned>(
         &self,
         request: Request,
@@ -732,7 +731,7 @@ impl GitHub {
         Ok(())
     }
 
-    /// What an attempt carried; nothing if GitHub has it no more.
+    /// The payload of an attempt; empty if GitHub no longer has it.
     async fn fetch(
         &self,
         name: &RepoName,
@@ -795,7 +794,7 @@ fn health(active: bool, last: &LastResponse) -> String {
     }
 }
 
-/// Compares addresses as GitHub would reach them.
+/// Compares URLs as GitHub would reach them.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || Url::parse(one).is_ok_and(|one| Url::parse(other) == Ok(one))
 }
@@ -928,13 +927,13 @@ mod tests {
         act((31, "ana"), what)
     }
 
-    /// The payloads of the contract leave open what came later.
+    /// The payloads of the contract lack the fields that were added later.
     const OPEN: Lacks = Lacks {
         dependencies: true,
         fields: true,
     };
 
-    /// The issue of a payload, as a listing would bring it.
+    /// The issue of a payload, as in a listing.
     fn task(payload: &Value) -> Task {
         let issue: wire::Issue = serde_json::from_str(&payload["issue"].to_string()).unwrap();
         let id = payload["repository"]["id"].as_u64().unwrap();
@@ -945,7 +944,7 @@ mod tests {
             .unwrap()
     }
 
-    /// Every payload of the contract, and what of it concerns us.
+    /// Every payload of the contract, and its relevant events.
     #[test]
     fn every_payload_is_read() {
         let key = || TaskKey::github(1001, 7);
@@ -1145,7 +1144,7 @@ mod tests {
         assert_eq!(read(&bot(), "repository", &payload), Ok(vec![renamed]));
     }
 
-    /// Nobody has asked yet which repository a configured name is.
+    /// The configured name is not verified yet.
     #[rstest]
     #[case("issues__closed", vec![What::Completed])]
     #[case("issues__deleted", vec![What::Deleted])]
@@ -1196,7 +1195,7 @@ mod tests {
         assert_eq!(come, [moved, seen]);
     }
 
-    /// What happened, whose webhook tells it, which repository the payload names besides; and which issue is looked at.
+    /// The action, the repository of the webhook, and the other one that the payload names; then the issue to be read.
     #[rstest]
     #[case::added("blocked_by_added", 1001, None, Some(1001))]
     #[case::removed("blocked_by_removed", 1001, None, Some(1001))]
@@ -1237,8 +1236,7 @@ mod tests {
         assert_eq!(error.event, "issue_dependencies");
     }
 
-    /// What the issue of a payload says of its dependencies and fields; whether it is taken as it is, and what it leaves
-    /// open.
+    /// The issue's dependencies and fields in a payload; whether it is used as it is, and the parts that it lacks.
     #[rstest]
     #[case::nothing(json!({}), Some(OPEN))]
     #[case::none(json!({"issue_dependencies_summary": {"blocked_by": 0, "total_blocked_by": 0}, "issue_field_values": []}),
@@ -1289,7 +1287,7 @@ mod tests {
             by_us,
         };
         assert_eq!(closed("issues", &payload), expected);
-        // Who labels a closed issue did not close it.
+        // Labelling a closed issue does not mean closing it.
         payload["action"] = json!("labeled");
         assert_eq!(
             (
@@ -1384,7 +1382,7 @@ mod tests {
             let whole: Value = serde_json::from_str(&text).unwrap();
             let told = read(&github, event_of(&name), &whole).unwrap();
             for (how, payload) in damaged(&whole) {
-                // An issue without a text says so by null.
+                // An issue without a text has null there.
                 if how == "issue.body is null" {
                     continue;
                 }
@@ -1413,7 +1411,7 @@ mod tests {
         }
         assert!(counted.iter().all(|&count| count > 100), "{counted:?}");
 
-        /// By whom it was closed, and by whom made, is all that a payload may leave open.
+        /// A payload may lack only its closer and its creator.
         fn is_same(told: &SourceEvent, task: &Task) -> bool {
             let SourceEvent::Seen { task: told, .. } = told else {
                 return false;
@@ -1455,7 +1453,7 @@ mod tests {
         (sandbox, github)
     }
 
-    /// The webhooks as they are at GitHub.
+    /// The webhooks at GitHub.
     async fn there(sandbox: &Sandbox, repo: &str) -> Vec<Value> {
         let url = format!("{}/repos/{repo}/hooks", sandbox.api_url());
         let answer = reqwest::Client::builder()
@@ -1586,11 +1584,11 @@ mod tests {
             assert!(!text.contains("acme/widgets"), "{text}");
             assert!(matches!(error, WriteError::Refused { .. }));
         }
-        // Where it may, it did.
+        // Where it was allowed, it succeeded.
         assert_eq!(there(&sandbox, "acme/widgets").await.len(), 1);
     }
 
-    /// To a classic token without the scope GitHub says that there is nothing.
+    /// For a classic token without the scope GitHub returns an empty list.
     #[tokio::test]
     async fn a_missing_scope_is_named() {
         let fake = Fake::start(world(|_| says(404, json!({"message": "Not Found"})))).await;
@@ -1673,7 +1671,7 @@ mod tests {
         assert_eq!((task.title.as_str(), task.status), ("Lost", Status::Done));
         assert_eq!(acts[0].what, What::Completed);
 
-        // What failed before the outage is no concern.
+        // Failures from before the outage do not count.
         let now = Clock::system().now();
         assert_eq!(
             github.missed(&hook, now + TimeDelta::minutes(1)).await,
@@ -1766,13 +1764,13 @@ mod tests {
             ("again", r#"{"attempt":"/99"}"#.to_owned()),
         ];
         assert_eq!(told, expected);
-        // Only what is missing is fetched.
+        // Only missing deliveries are fetched.
         let details = fake.lines().into_iter();
         assert_eq!(
             details.filter(|line| line.contains("deliveries/")).count(),
             3
         );
-        // GitHub keeps three days: what is older is not asked for, whatever `since` says.
+        // GitHub keeps three days: older ones are not requested, with any `since`.
         let all = github
             .missed(&a_hook(), DateTime::UNIX_EPOCH)
             .await
@@ -1852,7 +1850,7 @@ mod tests {
         assert_eq!(github.standing(&followed), Standing::Followed);
     }
 
-    /// The answers as the contract shows them.
+    /// The responses as the contract shows them.
     #[tokio::test]
     async fn the_fixtures_are_read() {
         let fake = Fake::start(world(|seen| {

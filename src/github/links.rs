@@ -1,14 +1,14 @@
 //! `Blocks #12` and `Blocked by acme/api#3` in the body of an issue → links (design 4).
 //!
-//! What is shown as code, struck, quoted or hidden in a comment is not said. After the words come one or more issues:
-//! `#12`, `owner/repo#12`, an address, or a link with such an address; between them commas, `and` or nothing, and on the
+//! Text that is code, struck through, quoted or in a hidden comment does not count. One or more issues follow the
+//! words: `#12`, `owner/repo#12`, a URL, or a link with such a URL; between them commas, `and` or nothing, and on the
 //! following lines as a list.
 
 use std::collections::BTreeSet;
 
 use crate::domain::task::{LINKS_MAX, Link, Linked, RepoName, TaskId, TaskKey, Way};
 
-/// What the body of an issue of this repository says.
+/// The links in the body of an issue of this repository.
 pub(super) fn links(body: &str, repository: u64) -> Vec<Link> {
     let text = said(body);
     let mut links = BTreeSet::new();
@@ -32,7 +32,7 @@ pub(super) fn links(body: &str, repository: u64) -> Vec<Link> {
     links.into_iter().collect()
 }
 
-/// The text without what is not said in it.
+/// The text without the parts that do not count.
 fn said(body: &str) -> String {
     let body = without(&body.replace("\r\n", "\n"), "<!--", "-->");
     let mut text = String::with_capacity(body.len());
@@ -55,7 +55,7 @@ fn said(body: &str) -> String {
     without(&without(&text, "`", "`"), "~~", "~~")
 }
 
-/// Leaves out what stands between two marks, with them. A mark that opens and is not closed is text, but for a comment.
+/// Removes text between two marks, with the marks. An unclosed mark is text, except for a comment's.
 fn without(text: &str, opens: &str, closes: &str) -> String {
     let mut rest = text;
     let mut left = String::with_capacity(text.len());
@@ -72,7 +72,7 @@ fn without(text: &str, opens: &str, closes: &str) -> String {
     left
 }
 
-/// The next `blocks` or `blocked by`, and what follows it.
+/// The next `blocks` or `blocked by`, and the text after it.
 fn keyword(text: &str) -> Option<(Way, &str)> {
     let mut before = None;
     for (at, c) in text.char_indices() {
@@ -93,7 +93,7 @@ fn keyword(text: &str) -> Option<(Way, &str)> {
     None
 }
 
-/// What follows a word, in any case, if the text begins with it.
+/// The text after a word, in any case, if the text begins with it.
 fn word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (begin, after) = text.split_at_checked(word.len())?;
     let ends = after.chars().next().is_none_or(|c| !is_of_a_word(c));
@@ -104,7 +104,7 @@ fn is_of_a_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// The issue that comes next, if nothing but separators is before it; and what follows it.
+/// The next issue, if only separators come before it; and the text after it.
 fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName>, u64), &'a str)> {
     let (text, is_item) = after_separators(text, *in_list);
     *in_list = is_item;
@@ -121,7 +121,7 @@ fn next_issue<'a>(text: &'a str, in_list: &mut bool) -> Option<((Option<RepoName
     Some((issue(named.trim_end_matches(['.', ':', '!', '?']))?, after))
 }
 
-/// Skips what may stand between two issues. A line break only where a list goes on behind it.
+/// Skips the separators between two issues. A line break counts only if a list follows.
 fn after_separators(mut text: &str, may_be_list: bool) -> (&str, bool) {
     let mut is_item = false;
     loop {
@@ -147,7 +147,7 @@ fn after_separators(mut text: &str, may_be_list: bool) -> (&str, bool) {
     }
 }
 
-/// What an item of a list says, ticked off or not; an empty line before the list does no harm.
+/// The text of a list item, checked off or not; an empty line before the list is accepted.
 fn item(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let text = line.strip_prefix(['-', '*', '+'])?;
@@ -180,7 +180,7 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    /// As people would say it: `blocks #7`, `by acme/api#3`.
+    /// As people would write it: `blocks #7`, `by acme/api#3`.
     fn told(body: &str) -> Vec<String> {
         links(body, 1001)
             .into_iter()

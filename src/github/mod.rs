@@ -1,11 +1,11 @@
-//! GitHub, a source: what is written to it and read from it, in our own types.
+//! GitHub, a source: reads and writes, in our own types.
 //!
-//! [`GitHub`] stands behind the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
-//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). Requests and the meaning of answers are in `client.rs`, the shapes on the wire in
-//! `wire.rs`. Facts are those of contract github.
+//! [`GitHub`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
+//! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
+//! `wire.rs` has their JSON. Facts are those of contract github.
 //!
-//! Repositories are kept by their id and spoken to by their name (contract github 8): whenever a name is about to be
-//! trusted, `locate` asks whose it is, so that a reused name reaches nobody else's repository.
+//! Repositories are stored by id and addressed by name (contract github 8). Before a name is trusted, `locate` checks
+//! its id, so that a reused name never leads to another owner's repository.
 
 mod accounts;
 mod change;
@@ -41,7 +41,7 @@ pub struct PriorityLabels {
     pub high: Vec<String>,
 }
 
-/// What [`GitHub::new`] needs of the configuration (design 5, `github.*`).
+/// The configuration for [`GitHub::new`] (design 5, `github.*`).
 #[derive(Clone)]
 pub struct GitHubSettings {
     /// A personal access token or an installation token. Never printed.
@@ -50,11 +50,11 @@ pub struct GitHubSettings {
     pub repo: RepoName,
     /// Further repositories that are mirrored.
     pub repos: Vec<RepoName>,
-    /// Without a slash at its end; GitHub Enterprise's ends in `/api/v3`.
+    /// Without a trailing slash; GitHub Enterprise's ends in `/api/v3`.
     pub api_url: String,
     pub in_progress_label: String,
     pub priority_labels: PriorityLabels,
-    /// How fast to write once a burst of ten is used up; 0 is as fast as we can.
+    /// The rate of writes once a burst of ten is used up; 0 for no limit.
     pub writes_per_second: f64,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Debug for GitHubSettings {
     }
 }
 
-/// Why no client can be made of the settings. The text names the key; never the token.
+/// The reason why the settings are invalid. The text names the key, never the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {why}")]
 pub struct Unusable {
@@ -80,13 +80,13 @@ pub struct Unusable {
     pub why: String,
 }
 
-/// A configured repository, and which one it turned out to be.
+/// A configured repository, and its identity.
 #[derive(Debug, Clone)]
 struct Followed {
     configured: RepoName,
     /// Its id, and its name when it was last located.
     known: Option<(u64, RepoName)>,
-    /// It can only be read: nothing in it can be finished.
+    /// Whether it is read-only: no issue in it can be closed.
     archived: bool,
 }
 
@@ -95,14 +95,14 @@ pub struct GitHub {
     client: Client,
     mapping: Mapping,
     followed: Mutex<Vec<Followed>>,
-    /// The account that the token belongs to; `None` where a token has none that it can ask for (an app's).
+    /// The account that the token belongs to; `None` for a token that cannot request it (an app's).
     me: OnceCell<Option<User>>,
-    /// What polls know of the repositories, by their ids and what was listed.
+    /// The results of the polls' probes, by repository id and kind of listing.
     probes: Mutex<BTreeMap<(u64, poll::What), poll::Probed>>,
 }
 
 impl GitHub {
-    /// Makes the client; asks nothing yet. A TLS provider must be installed (main does).
+    /// Creates the client without sending a request. A TLS provider must be installed (main does that).
     pub fn new(settings: GitHubSettings, clock: Clock) -> Result<GitHub, Unusable> {
         let mut followed: Vec<Followed> = Vec::new();
         for configured in std::iter::once(settings.repo).chain(settings.repos) {
@@ -127,13 +127,13 @@ impl GitHub {
         })
     }
 
-    /// What GitHub last said about its rate limit (contract github 5).
+    /// GitHub's last report on its rate limit (contract github 5).
     pub fn limits(&self) -> Limits {
         self.client.rest.limits()
     }
 
-    /// Reminds of what earlier runs found behind the configured names, before anything is asked: a name that has
-    /// since become another repository's is then recognised as such (contract github 8).
+    /// Restores the repositories that earlier runs found behind the configured names, before any request. A name that
+    /// has since passed to another repository is then detected (contract github 8).
     pub fn remember(&self, containers: &[Container]) {
         let mut followed = self.lock_followed();
         for container in containers.iter().filter(|c| c.source == Source::GitHub) {
@@ -153,7 +153,7 @@ impl GitHub {
         }
     }
 
-    /// Who we write as; asked for once. `None` for a token that cannot ask (contract github 1.9).
+    /// The account that we write as; requested once. `None` for a token that cannot request it (contract github 1.9).
     async fn me(&self) -> Result<Option<&User>, WriteError> {
         let ask = async || {
             let request = Request::get("/user", "the account of github.token");
@@ -166,13 +166,13 @@ impl GitHub {
         self.me.get_or_try_init(ask).await.map(Option::as_ref)
     }
 
-    /// The name of the repository with this id, right now. Nothing is asked of or written to a name before this said
-    /// that it is the repository that is meant.
+    /// The current name of the repository with this id. No name is read from or written to before this has confirmed
+    /// its repository.
     async fn locate(&self, id: u64) -> Result<RepoName, WriteError> {
         if let Some(name) = self.known_name(id) {
             match self.repository(&name).await {
                 Ok(found) if found.id == id => return self.learn(&found),
-                // Somebody else's by now, or the redirect from an old name has ended.
+                // It belongs to another owner by now, or the redirect from an old name has ended.
                 Ok(_) | Err(WriteError::Refused { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -180,7 +180,7 @@ impl GitHub {
         self.locate_by_id(id).await
     }
 
-    /// The name that a repository had when it was last located; of one that never was, its name now.
+    /// The name of a repository when it was last located; if it never was, its current name.
     async fn name_of(&self, id: u64) -> Result<RepoName, WriteError> {
         match self.known_name(id) {
             Some(name) => Ok(name),
@@ -196,7 +196,7 @@ impl GitHub {
             .map(|(_, name)| name.clone())
     }
 
-    /// Asks for a repository by its id, as GitHub's own redirects do (contract github 8).
+    /// Looks up a repository by its id, as GitHub's own redirects do (contract github 8).
     async fn locate_by_id(&self, id: u64) -> Result<RepoName, WriteError> {
         let thing = match self.known_name(id) {
             Some(name) => format!("the repository {name} (id {id})"),
@@ -226,7 +226,7 @@ impl GitHub {
         followed.iter().find(is_it).is_some_and(|one| one.archived)
     }
 
-    /// Keeps a repository's present name, and whether it is archived.
+    /// Stores a repository's current name, and whether it is archived.
     fn learn(&self, found: &Repository) -> Result<RepoName, WriteError> {
         let name = RepoName::parse(&found.full_name).ok_or_else(|| WriteError::NotTaken {
             why: format!("GitHub calls repository {} by an odd name", found.id),
@@ -243,7 +243,7 @@ impl GitHub {
         Ok(name)
     }
 
-    /// Finds out which repository a configured name is, if that is not known yet.
+    /// Looks up the repository behind a configured name, unless it is known.
     async fn resolve(&self, configured: &RepoName) -> Result<(u64, RepoName), WriteError> {
         let known = {
             let followed = self.lock_followed();
@@ -263,7 +263,7 @@ impl GitHub {
         Ok((found.id, name))
     }
 
-    /// All configured repositories with their ids; one that cannot be had fails on its own.
+    /// All configured repositories with their ids; an unavailable one fails on its own.
     async fn resolve_all(&self) -> Vec<(RepoName, Result<(u64, RepoName), WriteError>)> {
         let configured: Vec<RepoName> = {
             let followed = self.lock_followed();
@@ -290,7 +290,7 @@ impl GitHub {
                 Err(error) => trouble = Some(error),
             }
         }
-        // One of those that could not be asked may be it.
+        // One of the unavailable repositories may be it.
         Err(trouble.unwrap_or_else(|| not_followed(&format!("the repository with the id {id}"))))
     }
 
@@ -299,7 +299,7 @@ impl GitHub {
     }
 }
 
-/// GitHub compares names of labels without case.
+/// Compares names of labels without case, as GitHub does.
 fn same_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
@@ -348,7 +348,7 @@ mod tests {
         json!({"id": id, "full_name": name, "has_issues": true, "archived": false})
     }
 
-    /// `acme/widgets` is 1001, `acme/gadgets` 2002, and we are `ivan-bot`; anything else is `rest`'s.
+    /// `acme/widgets` is 1001, `acme/gadgets` 2002, and we are `ivan-bot`; `rest` answers all other requests.
     pub(super) fn world(
         rest: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {

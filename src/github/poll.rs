@@ -1,4 +1,4 @@
-//! Listings of GitHub → tasks for the mirror: what is configured, and page after page of what changed.
+//! Listings of GitHub → tasks for the mirror: the configured repositories, and the changes page by page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::MutexGuard;
@@ -18,11 +18,11 @@ use super::client::{Got, Request};
 use super::wire::{self, Issue, Listed};
 use super::writer::seconds;
 
-/// How long after a change a probe may not show one of the same time or before: `updated_at` is in whole seconds, and
-/// listings lag (contract github 6: two minutes of overlap).
+/// How long a probe may miss a change of the same time or before: `updated_at` is in whole seconds, and listings lag
+/// (contract github 6: two minutes of overlap).
 const SETTLES: TimeDelta = TimeDelta::minutes(2);
 
-/// What a listing of a repository is of.
+/// The kind of listing of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     Issues,
@@ -30,7 +30,7 @@ pub(super) enum What {
 }
 
 impl What {
-    /// Below the repository. Comments have no state.
+    /// The request below the repository. Comments have no state.
     fn listing(self, name: &RepoName, thing: &str) -> Request {
         match self {
             What::Issues => {
@@ -42,31 +42,31 @@ impl What {
     }
 }
 
-/// A probe that was answered: an ETag belongs to one address (contract github 6).
+/// The ETag of a probe, which belongs to one URL (contract github 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tag {
     name: RepoName,
     etag: String,
 }
 
-/// What the probes of a repository said.
+/// The probes of a repository.
 #[derive(Debug, Default)]
 pub(super) struct Probed {
-    /// Of the last probe whose poll is kept.
+    /// From the last probe whose poll is stored.
     kept: Option<Tag>,
-    /// Of the probe whose poll is being read.
+    /// From the probe whose poll is being read.
     reading: Option<Tag>,
 }
 
-/// The issue or comment that changed last, as far as a probe looks at it.
+/// The issue or comment that changed last, as far as a probe reads it.
 #[derive(Deserialize)]
 struct Newest {
     updated_at: DateTime<Utc>,
 }
 
 impl GitHub {
-    /// Whether something changed since the last poll that was kept; costs nothing of the rate limit if not
-    /// (contract github 6). Until [`SourceReader::walked`] it says so again.
+    /// Whether anything changed since the last stored poll; if not, it costs no rate limit (contract github 6). It
+    /// keeps returning `true` until [`SourceReader::walked`].
     async fn has_changed(&self, id: u64, what: What, thing: &str) -> Result<bool, WriteError> {
         let name = self.name_of(id).await?;
         let kept = {
@@ -75,7 +75,7 @@ impl GitHub {
             probed.reading = None;
             probed.kept.clone().filter(|tag| tag.name == name)
         };
-        // The address stays the same, without a `since` that moves.
+        // The URL stays the same, without a `since` that moves.
         let request = what
             .listing(&name, thing)
             .with("direction", "desc")
@@ -96,7 +96,7 @@ impl GitHub {
         Ok(true)
     }
 
-    /// A poll that a probe had found worth it is kept.
+    /// Records that the poll after a successful probe is stored.
     fn keep_probe(&self, container: &Container, what: What) {
         let Ok(id) = container.id.parse::<u64>() else {
             return;
@@ -112,7 +112,7 @@ impl GitHub {
         lock(&self.probes)
     }
 
-    /// In our own types; `None` where it is on a pull request, or does not say when it was written.
+    /// Converts a comment to our own types; `None` if it is on a pull request, or has no time.
     fn comment(&self, repository: u64, comment: &wire::Comment) -> Option<Comment> {
         let at = comment.created_at?;
         let (text, operation) = comment.text();
@@ -170,7 +170,7 @@ impl SourceReader for GitHub {
                 Err(error) => Err(error),
             };
             match located {
-                // Two names of one repository, the old and the new one perhaps.
+                // Two names of one repository, perhaps the old and the new one.
                 Ok((id, _)) if !seen.insert(id) => {}
                 Ok((id, name)) => containers.push(Ok(Container {
                     source: Source::GitHub,
@@ -201,7 +201,7 @@ impl SourceReader for GitHub {
             });
         }
         let (name, request) = match page {
-            // A name is asked whose it is before a listing begins.
+            // A name is verified before a listing begins.
             None => {
                 let name = self.locate(id).await?;
                 let mut request = What::Issues
@@ -290,7 +290,7 @@ impl SourceReader for GitHub {
             }
             Some(link) => self.client.follow(link, thing.as_str())?,
         };
-        // Without knowing who we are, our own would be somebody's.
+        // Without our own id, our comments would count as another person's.
         self.me().await?;
         let got: Got<Listed<wire::Comment>> = self.client.get(&request).await?;
         let listed = got.value.items.iter();
@@ -429,7 +429,7 @@ mod tests {
         );
     }
 
-    /// `acme/widgets` with an ETag for its newest issue: 304 to who knows it. A listing is `listing`'s.
+    /// `acme/widgets` with an ETag for its newest issue: 304 if the request has it. `listing` answers listings.
     async fn tagged(
         etag: Arc<StdMutex<&'static str>>,
         newest: DateTime<Utc>,
@@ -460,7 +460,7 @@ mod tests {
         DateTime::from_timestamp(1_767_225_600, 0).unwrap()
     }
 
-    /// Polls once, as the reconciler does: how many tasks it gave, and what was asked by it for issues.
+    /// Polls once, as the reconciler does; returns the number of tasks, and the requests for issues.
     async fn poll(github: &GitHub, fake: &Fake) -> (Result<usize, WriteError>, Vec<String>) {
         let before = fake.seen().len();
         let since = Some(some_time_ago());
@@ -530,7 +530,7 @@ mod tests {
         let (failed, _) = poll(&github, &fake).await;
         assert!(failed.is_err(), "{failed:?}");
         fails.store(false, Ordering::SeqCst);
-        // Read, but not kept: the walk as a whole failed after it.
+        // Read, but not stored: the walk as a whole failed after it.
         let since = Some(some_time_ago());
         let page = github.page(&widgets(), since, None).await.unwrap();
         assert_eq!(page.tasks.len(), 1);
@@ -672,7 +672,7 @@ mod tests {
         ] {
             assert_eq!(asked.query(key).as_deref(), Some(value));
         }
-        // To begin with, the newest page is all.
+        // The first time, only the newest page is read.
         let first = github.comments(of, None, None).await.unwrap();
         assert_eq!((first.comments.len(), first.next), (4, None));
         let asked = fake.seen().pop().unwrap();
@@ -717,7 +717,7 @@ mod tests {
         assert_eq!(issues.unwrap().header("if-none-match"), None);
     }
 
-    /// A proxy passes on addresses of GitHub's own (`github.api_url` is the proxy): path and query are asked of the proxy.
+    /// A proxy at `github.api_url` passes on GitHub's own URLs: path and query are requested from the proxy.
     #[rstest]
     #[case::of_github(
         "",

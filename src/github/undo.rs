@@ -1,7 +1,7 @@
-//! Starting issues in GitHub, and taking back what we did there.
+//! Starting issues in GitHub, and undoing our writes there.
 //!
-//! `domain::undo` decides whether something is taken back; this says how a comment stands, and sends the opposite: a
-//! state, a label taken off, a deletion (contract github 4.2). Nothing but comments is ever deleted.
+//! `domain::undo` decides whether a write is undone. This module reads the state of a comment, and sends the opposite:
+//! a state, the removal of a label, a deletion (contract github 4.2). Only comments are ever deleted.
 
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -17,8 +17,8 @@ use super::wire::{Comment, HungOn, Label, Listed, is_still};
 use super::writer::{named, parts};
 
 impl GitHub {
-    /// Adds the label of work in progress, if the repository has it: a label that GitHub would make on the fly is not
-    /// wanted by its people.
+    /// Adds the label of work in progress, if the repository has it. GitHub would create a missing label, which its
+    /// people do not want.
     pub(super) async fn start(&self, now: &Task) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let label = &self.mapping.in_progress_label;
@@ -42,7 +42,7 @@ impl GitHub {
         Ok(self.labelled(now, labels))
     }
 
-    /// Sends the opposite of what was done.
+    /// Sends the opposite of a write.
     pub(super) async fn undo(
         &self,
         op: &Operation,
@@ -74,7 +74,7 @@ impl GitHub {
         Ok(Written { task, trace: None })
     }
 
-    /// Takes the label of work in progress off again.
+    /// Removes the label of work in progress.
     async fn stop(&self, now: &Task) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let wanted = &self.mapping.in_progress_label;
@@ -92,7 +92,7 @@ impl GitHub {
         Ok(self.labelled(now, labels))
     }
 
-    /// Deletes our comment. GitHub's word for "not there" may also mean that it may not be seen: it is looked for.
+    /// Deletes our comment. GitHub's "not there" may also mean "not visible", so it is looked up.
     async fn delete_comment(&self, op: &Operation, now: &Task, id: &str) -> Result<(), WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -110,7 +110,7 @@ impl GitHub {
         }
     }
 
-    /// How a comment of ours stands, or what others have hung on an issue that is to be closed.
+    /// The state of a comment of ours, or the contributions of others to an issue that is to be closed.
     pub(super) async fn stands(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
         if let Some(ToUndo::Effect(Effect::Created { .. })) = &op.past.to_undo {
             return self.bare(now).await;
@@ -135,7 +135,7 @@ impl GitHub {
             Ok(_) => Ok(Stands::Changed(
                 "the comment says something else now".to_owned(),
             )),
-            // The issue was read just now: what is not shown of it is not there.
+            // The issue was read just now: a part that it does not show is gone.
             Err(WriteError::Refused {
                 what: Refusal::Invisible | Refusal::Gone,
                 ..
@@ -144,7 +144,7 @@ impl GitHub {
         }
     }
 
-    /// Closing an issue as not planned answers everybody who has gone on with it.
+    /// Checks for contributions of others, since closing an issue as not planned would answer them.
     async fn bare(&self, now: &Task) -> Result<Stands, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
@@ -163,7 +163,7 @@ impl GitHub {
         }
     }
 
-    /// The issue with the labels that it has now.
+    /// The issue with its current labels.
     pub(super) fn labelled(&self, now: &Task, labels: Listed<Label>) -> Task {
         let labels: Vec<String> = labels.items.into_iter().map(Label::name).collect();
         let wanted = &self.mapping.in_progress_label;

@@ -1,8 +1,8 @@
-//! What GitHub's answers look like, read leniently, and the way from there into our own types; and the marker at the
-//! end of what we write (contract github 7).
+//! GitHub's JSON, read leniently, and its conversion to our own types; and the marker at the end of our texts (contract
+//! github 7).
 //!
-//! Users and bodies may be null, labels may be plain text, unknown fields and values are welcome (contract github 4.1).
-//! Nothing of this leaves the module's parent.
+//! Users and bodies may be null, labels may be plain text, unknown fields and values are accepted (contract github
+//! 4.1). These types stay within the parent module.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,13 +22,13 @@ use super::same_name;
 use crate::lenient::{IsText, items};
 pub(super) use crate::lenient::{each, lenient};
 
-/// How much of a description the mirror keeps.
+/// The longest description in the mirror, in characters.
 const DESCRIPTION_MAX: usize = 4_000;
 
 const MARKER_OPENS: &str = "<!-- ivan:op=";
 const MARKER_CLOSES: &str = " -->";
 
-/// The invisible trace of an operation. It ends what we write.
+/// The invisible trace of an operation, at the end of our texts.
 pub(super) fn marker(operation: &str) -> String {
     format!("{MARKER_OPENS}{operation}{MARKER_CLOSES}")
 }
@@ -42,8 +42,8 @@ pub(super) fn marked(text: &str, operation: &str) -> String {
     format!("{text}{closed}{separator}{}", marker(operation))
 }
 
-/// The fence of a code block that the text leaves open, as Slack's ```` ```one\ntwo``` ```` does in GitHub's eyes:
-/// within it our marker would be seen.
+/// The fence of a code block that the text leaves open for GitHub, as Slack's ```` ```one\ntwo``` ```` does: inside it
+/// our marker would be visible.
 fn open_fence(text: &str) -> Option<&str> {
     let mut open: Option<&str> = None;
     for line in text.lines() {
@@ -61,19 +61,19 @@ fn open_fence(text: &str) -> Option<&str> {
     open
 }
 
-/// Whether a body ends in this operation's marker. One in the middle is somebody's text.
+/// Whether a body ends in this operation's marker. One in the middle is a person's text.
 pub(super) fn is_marked(body: &str, operation: &str) -> bool {
     body.trim_end().ends_with(&marker(operation))
 }
 
-/// Whether a body still is a person's text with this operation's marker after it, whatever line breaks GitHub makes.
+/// Whether a body still is this text with this operation's marker, apart from line breaks that GitHub changes.
 pub(super) fn is_still(body: &str, text: &str, operation: &str) -> bool {
     let body = body.replace("\r\n", "\n");
     let written = marked(text, operation).replace("\r\n", "\n");
     body.trim() == written.trim()
 }
 
-/// A person may type what looks like our marker: shown as text, it claims nothing.
+/// Makes a typed copy of our marker visible as text, so that it claims nothing.
 fn disarmed(text: &str) -> String {
     let mut rest = text;
     let mut disarmed = String::with_capacity(text.len());
@@ -90,7 +90,7 @@ fn disarmed(text: &str) -> String {
     disarmed
 }
 
-/// A body as people see it in GitHub: without any marker, for those in quotes are as invisible there as our own.
+/// A body as people see it in GitHub: without any marker, because quoted ones are as invisible there as our own.
 fn unmarked(body: &str) -> String {
     let mut rest = body;
     let mut unmarked = String::with_capacity(body.len());
@@ -109,7 +109,7 @@ fn unmarked(body: &str) -> String {
     unmarked
 }
 
-/// The operation that the marker at the end of a body names. A marker in the middle is somebody's quote.
+/// The operation in the marker at the end of a body. A marker in the middle is a quote.
 fn operation_of(body: &str) -> Option<&str> {
     let (_, operation) = body
         .trim_end()
@@ -122,7 +122,7 @@ fn is_operation(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// A listing: an array, of which an item that cannot be read is left out.
+/// A listing: an array whose unreadable items are left out.
 #[derive(Debug, Deserialize)]
 #[serde(transparent, bound = "T: Deserialize<'de>")]
 pub(super) struct Listed<T> {
@@ -179,7 +179,7 @@ pub(super) struct Comment {
 }
 
 impl Comment {
-    /// The number of the issue that it is on; `None` on a pull request, which only the page for people tells apart.
+    /// The number of its issue; `None` on a pull request, which only the page for people distinguishes.
     pub(super) fn issue(&self) -> Option<u64> {
         let page = self.html_url.split('#').next().unwrap_or_default();
         let is_of_pull = page.rsplit('/').nth(1) == Some("pull");
@@ -187,12 +187,12 @@ impl Comment {
         (!is_of_pull && number > 0).then_some(number)
     }
 
-    /// When it was last edited, or written.
+    /// The time of the last edit, or of its creation.
     pub(super) fn changed_at(&self) -> Option<DateTime<Utc>> {
         self.updated_at.or(self.created_at)
     }
 
-    /// Its text for showing, at most as long as a description, and the operation that our marker in it names.
+    /// Its text for display, at most as long as a description, and the operation of our marker in it.
     pub(super) fn text(&self) -> (String, Option<String>) {
         let text = unmarked(&self.body);
         let text = text.chars().take(DESCRIPTION_MAX).collect();
@@ -238,7 +238,7 @@ pub(super) struct Issue {
     issue_field_values: Option<Vec<FieldValue>>,
 }
 
-/// For how many issues an issue waits, and how many of those are open.
+/// The number of issues that an issue waits for, and how many of them are open.
 #[derive(Debug, Deserialize)]
 struct DependenciesSummary {
     #[serde(default, deserialize_with = "lenient")]
@@ -270,7 +270,7 @@ impl Blocker {
         self.repository.id
     }
 
-    /// The repository that it is in, if it says so: by the API's address of that, or its own page's.
+    /// Its repository, if it names one: by the API's URL of that, or its own page's.
     pub(super) fn repository(&self) -> Option<RepoName> {
         let page = self.html_url.rsplit_once("/issues/");
         self.repository
@@ -280,7 +280,7 @@ impl Blocker {
     }
 }
 
-/// The name of the repository that an address ends in.
+/// The name of the repository at the end of a URL.
 fn last_two(address: &str) -> Option<RepoName> {
     let mut parts = address.rsplit('/');
     let name = parts.next()?;
@@ -288,10 +288,10 @@ fn last_two(address: &str) -> Option<RepoName> {
     RepoName::parse(&format!("{owner}/{name}"))
 }
 
-/// What an issue has that no [`Task`] shows.
+/// The parts of an issue that no [`Task`] has.
 #[derive(Debug, Deserialize)]
 pub(super) struct HungOn {
-    /// How many; an answer that does not say is none.
+    /// Their number; a missing one counts as zero.
     pub(super) comments: u64,
     #[serde(default)]
     pub(super) milestone: Option<IgnoredAny>,
@@ -305,7 +305,7 @@ pub(super) struct SubIssues {
     pub(super) total: u64,
 }
 
-/// A label by its name: an object that has one, or in some answers the name alone.
+/// A label by its name: an object that has one, or in some responses the name alone.
 #[derive(Debug, Clone)]
 pub(super) struct Label(String);
 
@@ -342,7 +342,7 @@ impl Label {
     }
 }
 
-/// What of the configuration the mapping needs.
+/// The parts of the configuration that the mapping needs.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub(super) in_progress_label: String,
@@ -379,14 +379,14 @@ impl Mapping {
 }
 
 impl Mapping {
-    /// The priority of a task that has it from a field: no label says it.
+    /// The priority of a task that comes from a field: no label shows it.
     pub(super) fn field_priority(&self, task: &Task) -> Option<Priority> {
         task.priority
             .filter(|_| self.priority(&task.labels).is_none())
     }
 }
 
-/// A no-break space in a title is a space (design 10).
+/// A title in which no-break spaces are spaces (design 10).
 pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
@@ -396,7 +396,7 @@ impl Issue {
         self.pull_request.is_some()
     }
 
-    /// The name of the repository that it says it is in.
+    /// The name of the repository that it is in, if it has one.
     pub(super) fn repository(&self) -> Option<RepoName> {
         last_two(&self.repository_url)
     }
@@ -405,13 +405,13 @@ impl Issue {
         self.state == "open"
     }
 
-    /// Whether it waits for other issues by GitHub's dependencies: closed ones count, for they may be opened again.
+    /// Whether it waits for other issues by GitHub's dependencies. Closed ones count, because they may be reopened.
     pub(super) fn waits(&self) -> bool {
         let summary = self.issue_dependencies_summary.as_ref();
         summary.is_some_and(|summary| summary.blocked_by > 0 || summary.total_blocked_by > 0)
     }
 
-    /// What it does not say of itself.
+    /// The parts that it lacks.
     pub(super) fn lacks(&self) -> Lacks {
         Lacks {
             dependencies: self.issue_dependencies_summary.is_none(),
@@ -419,7 +419,7 @@ impl Issue {
         }
     }
 
-    /// In our own types, as an issue of the repository with this id and name. `me` is who we write as, if that is known.
+    /// Converts it to our own types, as an issue of this repository. `me` is the account that we write as, if known.
     pub(super) fn into_task(
         self,
         mapping: &Mapping,
@@ -472,8 +472,8 @@ impl Issue {
     }
 }
 
-/// What an issue in a payload must say to be taken as it is: fields that our listings may lack, and are lenient about,
-/// would here make a wrong task of a damaged payload.
+/// The fields that an issue in a payload must have to be used as it is. Listings may lack them; a damaged payload
+/// without them would make a wrong task.
 #[derive(Deserialize)]
 struct Whole {
     number: u64,
@@ -520,7 +520,7 @@ struct IsUser {
     _login: IsText,
 }
 
-/// The issue of a payload, if it is whole, and is no pull request by its address.
+/// The issue of a payload, if it is complete, and no pull request by its URL.
 pub(super) fn whole_issue(issue: &RawValue) -> Option<Issue> {
     let whole: Whole = serde_json::from_str(issue.get()).ok()?;
     let fits = (whole.state == State::Open || whole.closed_at.is_some())
@@ -530,7 +530,7 @@ pub(super) fn whole_issue(issue: &RawValue) -> Option<Issue> {
     fits.then(|| serde_json::from_str(issue.get()).ok())?
 }
 
-/// What a webhook brings (contract github 9.4).
+/// The payload of a webhook (contract github 9.4).
 #[derive(Deserialize)]
 pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -549,7 +549,7 @@ pub(super) struct HookPayload<'a> {
     pub(super) changes: Changes,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) label: Option<Label>,
-    /// Of `issue_dependencies`: the issue that waits, and its repository where that is not the webhook's own.
+    /// Of `issue_dependencies`: the waiting issue, and its repository if that is not the webhook's own.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) blocked_issue: Numbered,
     #[serde(default, deserialize_with = "lenient")]
@@ -570,7 +570,7 @@ impl HookRepository {
     }
 }
 
-/// Whoever acted. May be a ghost.
+/// The actor. It may be a ghost.
 #[derive(Default, Deserialize)]
 pub(super) struct Sender {
     #[serde(default, deserialize_with = "lenient")]
@@ -595,7 +595,7 @@ impl Sender {
     }
 }
 
-/// What an edit changed (contract github 9.4), and the two halves of a transfer (8).
+/// The changes of an edit (contract github 9.4), and the two halves of a transfer (8).
 #[derive(Default, Deserialize)]
 pub(super) struct Changes {
     #[serde(default)]
@@ -615,7 +615,7 @@ impl Changes {
         self.title.is_some()
     }
 
-    /// The repository's id, and the number there, that it was transferred to.
+    /// The id of the new repository, and the number there.
     pub(super) fn to(&self) -> Option<(u64, u64)> {
         Some((self.new_repository.id?, self.new_issue.number?))
     }
@@ -625,7 +625,7 @@ impl Changes {
     }
 }
 
-/// A piece of an issue: what remains readable where the whole is not.
+/// The readable part of an incomplete issue.
 #[derive(Default, Deserialize)]
 pub(super) struct Numbered {
     #[serde(default, deserialize_with = "lenient")]
@@ -641,7 +641,7 @@ pub(super) struct Numbered {
 }
 
 impl Numbered {
-    /// The name of the repository that it says it is in.
+    /// The name of the repository that it is in, if it has one.
     pub(super) fn repository(&self) -> Option<RepoName> {
         last_two(&self.repository_url)
     }
@@ -689,7 +689,7 @@ pub(super) struct Attempt {
     pub(super) id: u64,
     pub(super) guid: String,
     pub(super) delivered_at: DateTime<Utc>,
-    /// 0 where there was no answer.
+    /// 0 if there was no response.
     #[serde(default, deserialize_with = "lenient")]
     status_code: u16,
     #[serde(default, deserialize_with = "lenient")]
@@ -702,7 +702,7 @@ impl Attempt {
     }
 }
 
-/// One attempt with what it carried.
+/// One attempt with its payload.
 #[derive(Debug, Deserialize)]
 pub(super) struct AttemptDetail {
     #[serde(default, deserialize_with = "lenient")]
@@ -716,7 +716,7 @@ struct AttemptRequest {
 }
 
 impl AttemptDetail {
-    /// The payload's JSON: it came from GitHub itself, its signature is not asked for again.
+    /// The payload's JSON: it came from GitHub itself, so its signature is not checked again.
     pub(super) fn into_payload(self) -> Option<Vec<u8>> {
         let payload = Box::<str>::from(self.request.payload?);
         let is_object = payload.starts_with('{');

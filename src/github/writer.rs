@@ -1,7 +1,7 @@
-//! Operations → requests to GitHub, and their answers → tasks.
+//! Operations → requests to GitHub, and their responses → tasks.
 //!
-//! The domain's `carry_out` decides what is asked and when; this translates. Every body that we write ends in the
-//! operation's invisible marker, by which a lost comment or issue is recognised (design 10, contract github 7).
+//! The domain's `carry_out` decides which request is sent and when; this translates. Every body that we write ends in
+//! the operation's invisible marker, by which a lost comment or issue is recognized (design 10, contract github 7).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use super::client::{Got, Request, Trouble};
 use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
 use super::{GitHub, not_followed};
 
-/// A trace is looked for from this long before the write began: clocks differ (contract github 7).
+/// How long before the start of the write its trace is searched for: clocks differ (contract github 7).
 const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(60);
 /// How many pages a search reads: a thousand comments or issues since the write began.
 const SEARCH_PAGES_MAX: usize = 10;
@@ -140,7 +140,7 @@ impl SourceWriter for GitHub {
 }
 
 impl GitHub {
-    /// From when on a trace is looked for, by GitHub's clock, of a write that began then by ours.
+    /// The start of the search for a trace, by GitHub's clock, for a write that began at `begun_at` by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
         begun_at - CLOCK_SLACK - self.client.rest.ahead()
     }
@@ -153,8 +153,8 @@ impl GitHub {
         }
     }
 
-    /// An issue of the repository with this id, and the repository's present name. Both are asked at once: an answer
-    /// under a name that turns out to be another's is dropped.
+    /// An issue of the repository with this id, and the repository's current name. Both are requested concurrently: a
+    /// response under a name that belongs to another repository is dropped.
     async fn issue(
         &self,
         repository: u64,
@@ -177,7 +177,7 @@ impl GitHub {
         Ok((name, got))
     }
 
-    /// An issue that was transferred answers from its new repository, under its new number (contract github 8).
+    /// A transferred issue answers from its new repository, under its new number (contract github 8).
     fn check_here(
         &self,
         got: &Got<Issue>,
@@ -198,7 +198,7 @@ impl GitHub {
         let Some(home) = home else {
             return Err(unreadable(&thing, "it comes from an unknown repository"));
         };
-        // A configured name counts only until it is known whose it is.
+        // A configured name counts only until it is verified.
         let followed = self.lock_followed().iter().any(|one| {
             let called = one.known.as_ref().map_or(&one.configured, |known| &known.1);
             called.is(&home)
@@ -220,7 +220,7 @@ impl GitHub {
         })
     }
 
-    /// The key that an issue has since it was transferred to a repository that is followed.
+    /// The new key of an issue that was transferred to a followed repository.
     pub(super) async fn successor(&self, key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
         let (repository, number) = parts(key)?;
         let (name, got) = match self.issue(repository, number).await {
@@ -255,8 +255,8 @@ impl GitHub {
         self.after_write(now, issue, repository, &name).await
     }
 
-    /// The task of an answer to a write. What it waits for stays as it was just read, and so does what the answer leaves
-    /// out: no write of ours changes that.
+    /// The task in the response to a write. Its dependencies stay as just read, and so do the fields that the response
+    /// lacks: none of our writes changes them.
     pub(super) async fn after_write(
         &self,
         now: &Task,
@@ -283,7 +283,7 @@ impl GitHub {
         body.insert("title".to_owned(), title.into());
         let text = marked(new.description.as_deref().unwrap_or_default(), &op.id);
         body.insert("body".to_owned(), text.into());
-        // Somebody without access would have the whole issue refused (422).
+        // An assignee without access would have the whole issue refused (422).
         if let Some(who) = &new.assignee
             && self.can_be_assigned(&name, &who.name).await?
         {
@@ -301,8 +301,8 @@ impl GitHub {
             .map_err(|why| unreadable_after_write(&format!("a new issue in {name}"), &why))
     }
 
-    /// Writes to a repository. If GitHub says that it is elsewhere, its name is asked anew by its id, and the same
-    /// request goes there, once (contract github 8). Returns the name that was written to.
+    /// Writes to a repository. If it has moved, its name is looked up by its id, and the same request goes there, once
+    /// (contract github 8). Returns the name that was written to.
     pub(super) async fn write<T: DeserializeOwned>(
         &self,
         repository: u64,
@@ -320,7 +320,7 @@ impl GitHub {
         }
         let renamed = self.locate_by_id(repository).await?;
         if renamed.is(&name) {
-            // Not the repository moved, but the issue: the next reading says where to.
+            // The issue moved, not the repository: the next read returns its new place.
             return Err(moved(&name));
         }
         match self.client.write(&request(&renamed)).await {
@@ -330,8 +330,8 @@ impl GitHub {
         }
     }
 
-    /// The repository of a creation and its present name, if it is ours to write in: never a stranger's that has the
-    /// name now.
+    /// The repository of a creation and its current name, if we may write there: never a stranger's that has the name
+    /// now.
     async fn place(&self, new: &NewTask) -> Result<(u64, RepoName), WriteError> {
         let wanted = match &new.place {
             Place::Repo(wanted) => wanted,
@@ -360,7 +360,7 @@ impl GitHub {
         }
     }
 
-    /// The followed repository of this name, as configured or as it is called now.
+    /// The followed repository with this name, as configured or as it is named now.
     pub(super) async fn followed_as(
         &self,
         wanted: &RepoName,
@@ -379,7 +379,7 @@ impl GitHub {
         Err(trouble.unwrap_or_else(|| not_followed(&format!("the repository {wanted}"))))
     }
 
-    /// Looks through the issue's new comments for our own that ends in this operation's marker.
+    /// Searches the issue's new comments for our own that ends in this operation's marker.
     async fn find_comment(
         &self,
         op: &Operation,
@@ -402,7 +402,7 @@ impl GitHub {
         .await
     }
 
-    /// Lists what was created since, for our own issue that ends in this operation's marker.
+    /// Lists issues created since, for our own that ends in this operation's marker.
     async fn find_created(
         &self,
         op: &Operation,
@@ -433,7 +433,7 @@ impl GitHub {
             Some(me) => {
                 let by_us = request().with("creator", &me.login);
                 match self.search(by_us, fits).await {
-                    // How GitHub wants an account to be spelled here is not sure for all (contract github 7).
+                    // The form in which GitHub expects an account here is not certain for all (contract github 7).
                     Err(WriteError::Refused { .. }) => self.search(request(), fits).await?,
                     found => found?,
                 }
@@ -448,7 +448,7 @@ impl GitHub {
             .transpose()
     }
 
-    /// Reads a listing page by page to the first that fits.
+    /// Reads a listing page by page to the first match.
     async fn search<T: DeserializeOwned>(
         &self,
         mut request: Request,
@@ -467,7 +467,7 @@ impl GitHub {
         Bound::Pages.reached(format_args!(
             "{SEARCH_PAGES_MAX} pages of GitHub do not show whether a write has arrived, which is looked for again"
         ));
-        // It is not known that the trace is absent.
+        // The absence of the trace is not proven.
         Err(WriteError::NotTaken {
             why: format!(
                 "there is too much new in GitHub about {} to find out whether the write arrived",
@@ -478,7 +478,7 @@ impl GitHub {
     }
 }
 
-/// Written by us; of a token that cannot tell who it is, the marker alone decides.
+/// Whether we wrote it. For a token without a known account, the marker alone decides.
 fn is_by(me: Option<&User>, author: Option<&User>) -> bool {
     me.is_none_or(|me| author.is_some_and(|author| author.id == me.id))
 }
@@ -488,7 +488,7 @@ fn is_since(created_at: Option<DateTime<Utc>>, since: DateTime<Utc>) -> bool {
     created_at.is_some_and(|created| created.timestamp() >= since.timestamp())
 }
 
-/// What a creation left: its trace is the issue itself.
+/// The result of a creation: its trace is the issue itself.
 fn created(task: Task) -> Written {
     Written {
         trace: Some(task.key.as_str().to_owned()),
@@ -496,7 +496,7 @@ fn created(task: Task) -> Written {
     }
 }
 
-/// As GitHub takes times: whole seconds, UTC.
+/// A time in the form that GitHub accepts: whole seconds, UTC.
 pub(super) fn seconds(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -621,7 +621,7 @@ mod tests {
         }
     }
 
-    /// What was asked of issues, in order.
+    /// The requests for issues, in order.
     fn issue_lines(fake: &Fake) -> Vec<String> {
         let lines = fake.lines().into_iter();
         lines.filter(|line| line.contains("/issues")).collect()
@@ -801,7 +801,7 @@ mod tests {
         assert!(fake.seen().iter().all(|seen| seen.method == "GET"));
     }
 
-    /// Between the reading and the write the repository is renamed.
+    /// Between the read and the write the repository is renamed.
     #[rstest]
     #[case(301)]
     #[case(307)]
