@@ -1,4 +1,4 @@
-//! The client of our own HTTP API: one request, repeated where that is safe, and the reasons why there is no answer.
+//! The client of our own HTTP API: one request, repeated if that is safe, and the errors without an answer.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use url::Url;
 
 use super::{Call, Target};
 
-/// How long a connection may take to be made.
+/// The time limit for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Pauses before a request is repeated whose connection was lost: together about as long as a restart takes.
+/// Pauses before a request whose connection was lost is repeated: together about as long as a restart takes.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(250),
     Duration::from_millis(750),
     Duration::from_secs(2),
 ];
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     #[error("{0}")]
     Usage(String),
-    /// Nothing was asked.
+    /// No request was sent.
     #[error("The Ivan daemon is not reachable at {url}: {why}. Start it with `ivan serve`.")]
     Unreachable { url: String, why: String },
-    /// Something may have been asked.
+    /// A request may have been sent.
     #[error(
         "The Ivan daemon at {url} gave no answer: {why}. Whether it has taken the command is not known: look \
          (`ivan status`, `ivan current`) before you repeat it."
@@ -42,16 +42,16 @@ pub enum Trouble {
     Client(String),
 }
 
-/// What the daemon answered.
+/// The daemon's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     pub status: u16,
-    /// As it came.
+    /// The raw body.
     pub text: String,
     pub json: Value,
 }
 
-/// Speaks to one daemon, as one invocation of the command line: all its requests have the same `Idempotency-Key`.
+/// The connection to one daemon for one run of the command line: all its requests have the same `Idempotency-Key`.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
@@ -78,10 +78,10 @@ impl Client {
             .default_headers(headers)
             .connect_timeout(CONNECT_WITHIN)
             .redirect(redirect::Policy::none())
-            // The daemon is ours: its token goes to it and to no proxy.
+            // The daemon is ours: its token must not go to a proxy.
             .no_proxy();
         if url.scheme() == "http" {
-            // Without TLS the system's certificates are not looked for, and may be missing.
+            // Without TLS the system's certificates are not loaded, and may be missing.
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(|e| Trouble::Client(cause(&e)))?;
@@ -90,8 +90,8 @@ impl Client {
         Ok(Client { http, base, pauses })
     }
 
-    /// Sends the request. If its connection is lost on the way it is sent again under the same key, so that what the
-    /// daemon already took is answered, not done twice.
+    /// Sends the request. If the connection is lost it is sent again under the same key, so that the daemon answers a
+    /// request that it had accepted without doing it twice.
     pub(super) async fn send(&self, call: &Call) -> Result<Reply, Trouble> {
         let url = || self.base.clone();
         let mut pauses = self.pauses.iter();
@@ -174,7 +174,7 @@ fn fresh_key() -> Result<String, Trouble> {
     Ok(hex::encode(key))
 }
 
-/// The innermost reason, which is the one that says something: `Connection refused`.
+/// The innermost reason, which is the useful one: `Connection refused`.
 fn cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(inner) = innermost.source() {
@@ -195,14 +195,14 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinHandle;
 
-    /// What a daemon of ours does with a request.
+    /// The behaviour of a fake daemon.
     enum Does {
         Answers(u16, &'static str),
         /// Closes the connection after it has read the request.
         Drops,
     }
 
-    /// Plays a daemon: does with each connection's request what is said, then goes away. Gives back the requests.
+    /// A fake daemon: treats each connection's request as given, then ends. Returns the requests.
     async fn daemon(doings: Vec<Does>) -> (String, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

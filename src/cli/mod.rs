@@ -1,8 +1,8 @@
-//! The command line: its words, and the client of our own HTTP API (design 5).
+//! The command line, and the client of our own HTTP API (design 5).
 //!
-//! `main` parses [`Cli`]; what concerns tasks goes through [`run`] to the daemon and comes back as words and an exit
-//! status. Nothing in here knows the daemon's inside: what it can do, its API can. Only `webhooks.rs` speaks to the
-//! sources themselves, for what it does is done beside a daemon or before there is one.
+//! `main` parses [`Cli`]; task commands go through [`run`] to the daemon and return text and an exit status. This
+//! module uses the daemon's API only, none of its internals. The exception is `webhooks.rs`, which calls the sources
+//! directly, because it works beside a daemon or before there is one.
 
 pub mod client;
 pub mod print;
@@ -32,22 +32,22 @@ use webhooks::WebhooksCommand;
 pub const EXIT_OK: u8 = 0;
 /// Refused or failed.
 pub const EXIT_FAILED: u8 = 1;
-/// The command line cannot be meant so.
+/// The command line is invalid.
 pub const EXIT_USAGE: u8 = 2;
 /// The daemon is not reachable.
 pub const EXIT_UNREACHABLE: u8 = 3;
 /// Accepted, but still queued.
 pub const EXIT_QUEUED: u8 = 75;
 
-/// How long the daemon may take beyond what it was asked to wait.
+/// How long the daemon may take beyond the requested wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// How long the daemon waits for a write when it is not told (design 5).
+/// The daemon's default wait for a write (design 5).
 const WRITE_WAIT: Duration = Duration::from_secs(10);
-/// How long a synchronisation is waited for: as long as the daemon grants.
+/// How long a synchronization is awaited: the longest wait of the daemon.
 const SYNC_WAIT: Duration = Duration::from_secs(300);
-/// Entries of the log that are shown where no number is given.
+/// The default number of log entries.
 const LOG: usize = 50;
-/// Entries that are asked for at once where all are wanted: as many as the daemon grants.
+/// Entries per request if all are wanted: the most that the daemon returns.
 const PAGE: usize = 200;
 
 /// `done`, `comment` and `create`, made true in ClickUp and GitHub.
@@ -91,7 +91,7 @@ pub struct Options {
     pub json: bool,
 }
 
-/// The API's token, which does not print.
+/// The API's token, which is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiToken(String);
 
@@ -100,7 +100,7 @@ impl ApiToken {
         ApiToken(token.into())
     }
 
-    /// For the header, and nothing else.
+    /// The plain token, only for the header.
     pub fn expose(&self) -> &str {
         self.0.trim()
     }
@@ -387,10 +387,10 @@ pub struct CreateArgs {
     pub assignee: Option<String>,
 }
 
-/// Where the daemon is and who asks it.
+/// The daemon's address, and the actor.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The API's base address: `http://127.0.0.1:8787`.
+    /// The API's base URL: `http://127.0.0.1:8787`.
     pub url: String,
     pub token: ApiToken,
     pub actor: Option<String>,
@@ -398,10 +398,10 @@ pub struct Target {
     pub json: bool,
 }
 
-/// Asks the daemon, prints what it says, and gives the exit status.
+/// Sends a command to the daemon, prints the answer, and returns the exit status.
 pub async fn run(command: TaskCommand, target: Target) -> u8 {
     let printed = perform(&command, &target).await;
-    // Whoever closed our output does not want to know.
+    // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());
     let _ = std::io::stdout().flush();
     let _ = std::io::stderr().write_all(printed.err.as_bytes());
@@ -436,7 +436,7 @@ async fn perform(command: &TaskCommand, target: &Target) -> Printed {
     }
 }
 
-/// The first page of a log with those behind it, as one answer.
+/// The first page of a log with all further ones, as one answer.
 async fn all_pages(client: &Client, call: &Call, first: Reply) -> Result<Reply, Trouble> {
     let mut whole = first;
     let next = |reply: &Reply| {
@@ -509,7 +509,7 @@ impl TaskCommand {
 struct Call {
     /// With its query.
     path: String,
-    /// `POST` with this; `None` is `GET`.
+    /// The body of a `POST`; `None` is `GET`.
     body: Option<Value>,
     /// How long to wait for the answer.
     within: Duration,
@@ -641,7 +641,7 @@ impl Call {
         }
     }
 
-    /// What is not said is left out of the body.
+    /// A `POST` whose body leaves out options that were not given.
     fn post(path: &str, mut body: Value, wait: Duration) -> Call {
         if let Some(members) = body.as_object_mut() {
             members.retain(|_, value| !value.is_null());
@@ -678,7 +678,7 @@ impl CreateArgs {
     }
 }
 
-/// The task that is named in `on REF: TEXT`, and the text; without it all is text for the current task.
+/// The task named in `on REF: TEXT`, and the text; otherwise all is text for the current task.
 fn split_comment(text: &str) -> (Option<String>, String) {
     match split_on(text.trim_start()) {
         Some((task, comment)) => (Some(task.trim().to_owned()), comment.trim().to_owned()),

@@ -1,6 +1,6 @@
-//! What the daemon answered → what a person reads. Pure: JSON in, text and exit status out.
+//! The daemon's answer → text for a person. Pure: JSON in, text and exit status out.
 //!
-//! Titles and messages are strangers' text: none of it reaches the terminal with a control character in it.
+//! Titles and messages are strangers' text: control characters are removed before they reach the terminal.
 
 use std::fmt::{Display, Write};
 
@@ -11,10 +11,10 @@ use super::client::Reply;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_QUEUED};
 use crate::domain::task::Source;
 
-/// What the API lists at most, as `limit` of `GET /queue` has it.
+/// The longest list of the API, the limit of `GET /queue`.
 const LIST_MOST: u64 = 200;
 
-/// What was asked, as far as the answer's shape depends on it.
+/// The kind of request, as far as the answer's shape depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Write,
@@ -29,7 +29,7 @@ pub enum What {
     Status,
 }
 
-/// What is to be written where, and the exit status.
+/// The text for each stream, and the exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Printed {
     pub out: String,
@@ -56,7 +56,7 @@ impl Printed {
     }
 }
 
-/// The answer in words; times in the person's zone.
+/// The answer as text; times in the person's zone.
 pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) -> Printed {
     let json = &reply.json;
     let printed = match (what, reply.status) {
@@ -90,7 +90,7 @@ pub fn words<Z: TimeZone<Offset: Display>>(what: What, reply: &Reply, zone: &Z) 
     })
 }
 
-/// The answer as it came, instead of the words. C1 controls, which JSON allows and terminals obey, are escaped: the
+/// The answer as it came, instead of the text. C1 controls, which JSON allows and terminals obey, are escaped: the
 /// value is the same.
 pub fn as_json(words: Printed, reply: &Reply) -> Printed {
     let mut out = String::with_capacity(reply.text.len() + 1);
@@ -189,7 +189,7 @@ fn list<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed>
     Some(Printed::ok(out))
 }
 
-/// What the daemon says, line by line.
+/// The daemon's message, line by line.
 fn message(json: &Value) -> Option<Printed> {
     let message = json.get("message")?.as_str()?;
     let mut out = String::new();
@@ -199,7 +199,7 @@ fn message(json: &Value) -> Option<Printed> {
     Some(Printed::ok(out))
 }
 
-/// What the daemon says, and the address.
+/// The daemon's message, and the URL.
 fn why(json: &Value) -> Option<Printed> {
     let mut out = message(json)?.out;
     if let Some(task) = json.get("task").filter(|task| !task.is_null()) {
@@ -253,7 +253,7 @@ fn log<Z: TimeZone<Offset: Display>>(json: &Value, zone: &Z) -> Option<Printed> 
 /// `Login fails · GitHub acme/widgets#7 · open · due 3 Mar 2026`
 fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> {
     let source = source_name(task.get("source")?.as_str()?);
-    // People know an issue by its number, and a ClickUp task by its title.
+    // People recognize an issue by its number, and a ClickUp task by its title.
     let issue = text(task, "task_id").and_then(|id| Some(id.strip_prefix("github:")?.to_owned()));
     let place = match issue {
         Some(issue) => format!("{source} {issue}"),
@@ -261,7 +261,7 @@ fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> 
     };
     let mut parts = vec![text(task, "title")?, place];
     parts.extend(text(task, "source_status"));
-    // A day is the same everywhere; a time is of the day that it is here.
+    // A day is the same everywhere; a time is converted to the local day.
     let day = text(task, "due_day").and_then(|day| day.parse::<NaiveDate>().ok());
     let day = day.or_else(|| time(task, "due").map(|due| due.with_timezone(zone).date_naive()));
     if let Some(day) = day {
@@ -271,7 +271,7 @@ fn line<Z: TimeZone<Offset: Display>>(task: &Value, zone: &Z) -> Option<String> 
     Some(parts.join(" · "))
 }
 
-/// One line a source; those with an error go to the error stream.
+/// One line per source; those with an error go to the error stream.
 fn synced(json: &Value) -> Option<Printed> {
     let mut printed = Printed::ok(String::new());
     for (source, result) in json.get("sources")?.as_object()? {
@@ -371,7 +371,7 @@ fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{s}")
 }
 
-/// How long ago, in its largest whole unit.
+/// The age in its largest whole unit.
 fn ago(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
     let minutes = (now - then).num_minutes();
     match minutes {
@@ -382,7 +382,7 @@ fn ago(now: DateTime<Utc>, then: DateTime<Utc>) -> String {
     }
 }
 
-/// A member's text, fit for a terminal.
+/// A member's text, safe for a terminal.
 fn text(json: &Value, member: &str) -> Option<String> {
     json.get(member).and_then(Value::as_str).map(clean)
 }
@@ -391,7 +391,7 @@ fn time(json: &Value, member: &str) -> Option<DateTime<Utc>> {
     json.get(member)?.as_str()?.parse().ok()
 }
 
-/// Without C0 and C1 controls, so that no title can move the cursor, colour the screen or ring; line breaks and tabs
+/// Removes C0 and C1 controls, so that no title can move the cursor, change colours or ring; line breaks and tabs
 /// become spaces.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
@@ -547,7 +547,7 @@ mod tests {
         assert!(printed.out.ends_with(ends), "{}", printed.out);
     }
 
-    /// A day is the same everywhere; a time is of the day that it is here.
+    /// A day is the same everywhere; a time is converted to the local day.
     #[rstest]
     #[case(json!({"due": "2026-03-03T03:00:00Z", "due_day": "2026-03-02"}), "due 2 Mar 2026")]
     #[case(json!({"due": "2026-03-03T03:00:00Z", "due_day": null}), "due 3 Mar 2026")]

@@ -1,7 +1,7 @@
-//! `ivan webhooks list | register --url URL | repair`: the sources' webhooks, looked at and put right (design 5, 10).
+//! `ivan webhooks list | register --url URL | repair`: checks and repairs the sources' webhooks (design 5, 10).
 //!
-//! Speaks to the sources themselves and to the store, not to the daemon: it works beside one that runs, which knows a
-//! new secret with the next delivery, and without one. What is there is adopted, and nothing is made a second time.
+//! It calls the sources and the store directly, not the daemon. So it works without a running daemon, and beside one,
+//! which uses a new secret from the next delivery on. Existing webhooks are adopted, and none is created twice.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::domain::operation::WriteError;
 use crate::domain::source::{Hook, HookKeeper, Places};
 use crate::domain::task::Source;
 
-/// The name under which the secret of a source is kept before its webhooks have an id: they may deliver at once.
+/// The name under which a source's secret is stored before its webhooks have an id: they may deliver at once.
 pub const ANY_HOOK: &str = "*";
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -39,12 +39,12 @@ pub enum WebhooksCommand {
     Repair,
 }
 
-/// The address before `/webhooks/<source>`: https, or http on this machine.
+/// The URL before `/webhooks/<source>`: https, or http on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
 impl BaseUrl {
-    /// What `source` is to be told.
+    /// The URL to register at `source`.
     pub fn of(&self, source: Source) -> String {
         format!("{}{}", self.0, path_of(source))
     }
@@ -96,16 +96,16 @@ fn path_of(source: Source) -> String {
     format!("/webhooks/{source}")
 }
 
-/// What is known of webhooks here: bot.toml and the store. Errors are in words.
+/// The data about webhooks here: bot.toml and the store. Errors are text.
 #[async_trait]
 pub trait Remember: Send + Sync {
     /// `github.webhook_secret`, `clickup.webhook_secret`.
     fn configured(&self, source: Source) -> Option<Secret>;
-    /// The secrets that the store has for the webhook `hook` of the source, or for [`ANY_HOOK`] of it by that name.
+    /// The secrets in the store for the webhook `hook` of the source, or under the name [`ANY_HOOK`].
     async fn secrets(&self, source: Source, hook: &str) -> Result<Vec<Secret>, String>;
-    /// The addresses that webhooks of the source were registered for, each with its secret.
+    /// The URLs that webhooks of the source were registered for, each with its secret.
     async fn registered(&self, source: Source) -> Result<Vec<(String, Secret)>, String>;
-    /// Keeps the secret of a webhook in place of the one before; the listener knows it from then on.
+    /// Replaces the stored secret of a webhook; the listener uses it from then on.
     async fn remember(
         &self,
         source: Source,
@@ -115,9 +115,9 @@ pub trait Remember: Send + Sync {
     ) -> Result<(), String>;
 }
 
-/// Does what was asked at every source, prints what it came to, and gives the exit status.
+/// Runs the command at every source, prints the results, and returns the exit status.
 ///
-/// A source that fails holds no other back; then the status is 1. `keepers` are those of the configured sources.
+/// A failing source does not affect the others; then the status is 1. `keepers` are those of the configured sources.
 pub async fn webhooks(
     command: WebhooksCommand,
     keepers: Vec<Arc<dyn HookKeeper>>,
@@ -133,25 +133,25 @@ pub async fn webhooks(
     } else {
         in_words(&reports)
     };
-    // Whoever closed our output does not want to know.
+    // A closed output is no error.
     let _ = std::io::stdout().write_all(printed.out.as_bytes());
     let _ = std::io::stdout().flush();
     let _ = std::io::stderr().write_all(printed.err.as_bytes());
     printed.exit
 }
 
-/// What came of it at one source.
+/// The result at one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Report {
     source: Source,
     webhooks: Vec<Line>,
-    /// Webhooks of other programs; their addresses are often secrets.
+    /// Webhooks of other programs; their URLs are often secrets.
     others: usize,
-    /// Addresses that were registered and at which no webhook is any more.
+    /// Registered URLs that no longer have a webhook.
     missing: Vec<String>,
-    /// Why not all could be done.
+    /// The reason why it is incomplete.
     error: Option<String>,
-    /// What to do about it.
+    /// The remedy.
     hint: Option<String>,
 }
 
@@ -165,7 +165,7 @@ struct Line {
     /// The source's own words.
     health: String,
     done: Option<Done>,
-    /// What is wrong with it still, and what to do.
+    /// The remaining problem, and the remedy.
     problem: Option<String>,
 }
 
@@ -173,9 +173,9 @@ struct Line {
 #[serde(rename_all = "snake_case")]
 enum Done {
     Made,
-    /// It was there, as it should be.
+    /// It existed and was correct.
     Adopted,
-    /// It was there, with other events.
+    /// It existed, with other events.
     Changed,
     /// It was suspended.
     Reactivated,
@@ -192,7 +192,7 @@ impl Done {
     }
 }
 
-/// Why something was not done.
+/// The reason why something was not done.
 enum Trouble {
     Source(WriteError),
     /// The store, or the system's randomness.
@@ -251,7 +251,7 @@ async fn at_source(
     report
 }
 
-/// One source, and what is known of it here.
+/// One source, with the data about it here.
 struct At<'a> {
     source: Source,
     keeper: &'a dyn HookKeeper,
@@ -262,7 +262,7 @@ impl At<'_> {
     async fn list(&self, report: &mut Report) -> Result<(), Trouble> {
         let registered = self.addresses().await?;
         let Places { found, refused } = self.keeper.list().await;
-        // A place that does not say may have it.
+        // A place that does not answer may have it.
         if refused.is_empty() {
             let is_missing = |address: &String| !found.iter().any(|hook| hook.url == *address);
             report.missing = registered.into_iter().filter(is_missing).collect();
@@ -278,9 +278,9 @@ impl At<'_> {
         all_well(refused)
     }
 
-    /// Makes sure of a webhook for `url` in every place.
+    /// Ensures a webhook for `url` in every place.
     async fn register(&self, url: &str, report: &mut Report) -> Result<(), Trouble> {
-        // What a place refuses to show, it refuses to change: it is said then.
+        // A place that refuses to list also refuses to change: the error follows then.
         let before = self.keeper.list().await.found;
         let secret = self.secret_to_give(url).await?;
         let given = secret.as_ref().map_or("", Secret::expose);
@@ -303,8 +303,8 @@ impl At<'_> {
         all_well(refused)
     }
 
-    /// Registers again what was registered: what is suspended goes back to work, what is missing is made. A webhook of
-    /// another address may be another daemon's, which knows why it is as it is.
+    /// Registers the registered URLs again: reactivates suspended webhooks and creates missing ones. A webhook with
+    /// another URL may be another daemon's and is left alone.
     async fn repair(&self, report: &mut Report) -> Result<(), Trouble> {
         for address in self.addresses().await? {
             self.register(&address, report).await?;
@@ -312,9 +312,9 @@ impl At<'_> {
         Ok(())
     }
 
-    /// The secret that the source is told. ClickUp chooses its own; the one of bot.toml serves a webhook made by hand.
+    /// The secret to set at the source. ClickUp chooses its own; the one of bot.toml is for a webhook created by hand.
     ///
-    /// It is kept before the source knows it: from then on it may sign with it, whatever becomes of us.
+    /// It is stored before the source gets it: from then on the source may sign with it, even if this process dies.
     async fn secret_to_give(&self, url: &str) -> Result<Option<Secret>, Trouble> {
         let configured = self.remember.configured(self.source);
         if self.source == Source::ClickUp {
@@ -337,7 +337,7 @@ impl At<'_> {
         Ok(Some(secret))
     }
 
-    /// The secret that is to be kept for a webhook, unless it is kept already.
+    /// The secret to store for a webhook, unless it is stored already.
     async fn secret_of(
         &self,
         hook: &Hook,
@@ -346,7 +346,7 @@ impl At<'_> {
         if let Some(own) = &hook.secret {
             return Ok(Some(Secret::new(own)));
         }
-        // ClickUp was given none: the one of bot.toml is a guess, and what ClickUp once said is not.
+        // ClickUp was given none: the one of bot.toml is a guess, and one that ClickUp returned is certain.
         let is_kept = self.source == Source::ClickUp
             && !self
                 .remember
@@ -356,7 +356,7 @@ impl At<'_> {
         Ok(given.filter(|_| !is_kept).cloned())
     }
 
-    /// What was registered, each address once.
+    /// The registered URLs, each once.
     async fn addresses(&self) -> Result<BTreeSet<String>, Trouble> {
         let registered = self.remember.registered(self.source).await?;
         Ok(registered.into_iter().map(|(url, _)| url).collect())
@@ -415,7 +415,7 @@ impl At<'_> {
     }
 }
 
-/// Fails with all places that did.
+/// An error with all places that failed, if any.
 fn all_well(refused: Vec<(String, WriteError)>) -> Result<(), Trouble> {
     let errors = refused.into_iter().map(|(_, error)| error);
     WriteError::together(errors.collect()).map_or(Ok(()), |error| Err(error.into()))
@@ -425,7 +425,7 @@ fn is_same(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect::<BTreeSet<_>>()
 }
 
-/// 32 bytes of the system's randomness.
+/// 32 random bytes of the system.
 fn generated() -> Result<Secret, String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
@@ -433,7 +433,7 @@ fn generated() -> Result<Secret, String> {
     Ok(Secret::new(hex::encode(bytes)))
 }
 
-/// How to go on after a failure.
+/// The next step after a failure.
 fn hint(source: Source, trouble: &Trouble) -> &'static str {
     match (trouble, source) {
         (Trouble::Here(_), _) => {
@@ -456,7 +456,7 @@ fn hint(source: Source, trouble: &Trouble) -> &'static str {
     }
 }
 
-// ---------------------------------------------------------------- what is printed
+// ---------------------------------------------------------------- output
 
 fn exit(reports: &[Report]) -> u8 {
     let well = reports.iter().all(|report| {

@@ -1,4 +1,4 @@
-//! How the connections are, as far as only memory knows it.
+//! The state of the connections, which is only in memory.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use crate::domain::reply::{self, SlackHealth, SourceHealth, Words};
 use crate::domain::scope::Missing;
 use crate::domain::task::Source;
 
-/// Filled in by Slack and the polls; empty after a start.
+/// Set by Slack and the polls; empty after a start.
 #[derive(Debug, Default)]
 pub struct LiveHealth {
     pub slack: Option<SlackHealth>,
-    /// What the last sync of a source failed of.
+    /// The error of a source's last sync.
     pub sources: BTreeMap<Source, String>,
     /// Why reactions cannot be placed.
     pub reactions: Option<String>,
-    /// Scopes that the Slack app has not.
+    /// Scopes that the Slack app lacks.
     pub missing_scopes: Vec<Missing>,
     /// Links of the Slack app that are not held here.
     pub other_links: u32,

@@ -1,7 +1,7 @@
-//! One command in its transaction: what several verbs read and write there, and what stops a command.
+//! One command in its transaction: the reads and writes that several verbs share, and the errors that stop a command.
 //!
-//! Everything that a command decides is read and written in one transaction, so that it has happened whole or not at
-//! all (P1, P2). A verb's own decision is in its file; here is what they share.
+//! Everything that a command decides is read and written in one transaction, so that it happens completely or not at
+//! all (P1, P2). Each verb's own decisions are in its file; the shared parts are here.
 
 mod health;
 mod settings;
@@ -33,7 +33,7 @@ pub use health::LiveHealth;
 pub use settings::{ChannelDefaults, CommandSettings};
 pub use stop::{CommandError, Rejection, Stop, WhoActs};
 
-/// The transaction of one command, with what it may know beside the store.
+/// The transaction of one command, with its context beside the store.
 pub struct CommandTx<'a> {
     pub settings: &'a CommandSettings,
     pub health: &'a Mutex<LiveHealth>,
@@ -48,32 +48,32 @@ pub struct IdempotencyKey {
     pub fingerprint: String,
 }
 
-/// A task that a command is about; one that is not mirrored yet is only known by its key.
+/// A task that a command is about. One that is not mirrored yet has only its key.
 pub struct Target {
     pub key: TaskKey,
     pub stored: Option<Stored>,
 }
 
-/// What a command came to within its transaction.
+/// The result of a command within its transaction.
 pub enum Handled {
     /// Operations are in the outbox.
     Accepted { command: i64, operation_id: String },
-    /// Words at once; with the pin and the list that they show, and the task that they are about.
+    /// An immediate reply; with the pin and the list that it shows, and the task that it is about.
     Replied(Reply),
-    /// An effect that asked nothing of a source, with its report and its words.
+    /// An effect without a request to a source, with its report and its reply.
     Settled { reply: Reply, report: Box<Report> },
 }
 
 #[derive(Default)]
 pub struct Reply {
-    /// Nothing was done.
+    /// Whether nothing was done.
     pub refused: bool,
     pub words: Words,
     pub parts: Vec<Part>,
     pub pin: Option<i64>,
     pub list: Option<i64>,
     pub about: Option<TaskRow>,
-    /// The command that it is the answer to, if that can be undone.
+    /// The command that it answers, if that can be undone.
     pub command: Option<i64>,
 }
 
@@ -86,16 +86,16 @@ impl From<Words> for Reply {
     }
 }
 
-/// Where and when a command was typed.
+/// The place and time at which a command was typed.
 pub struct Context {
     pub surface: Surface,
-    /// By which of its ways.
+    /// The way in which it was given.
     pub via: Via,
     pub at: DateTime<Utc>,
-    /// The task of the message under which it was typed.
+    /// The task of the message in whose thread it was typed.
     pub under: Option<TaskRow>,
     pub once: Option<IdempotencyKey>,
-    /// The channel, whose defaults count for what is not said.
+    /// The channel whose defaults apply to missing options.
     pub channel: Option<String>,
     /// The message that a task is to be made from.
     pub from: Option<Origin>,
@@ -124,11 +124,11 @@ impl Context {
 pub struct Scored {
     pub task: Task,
     pub score: i64,
-    /// What it earned points for, most first.
+    /// The reasons for its points, most first.
     pub reasons: Vec<(String, i64)>,
-    /// Until when it is put off, of a single task that was asked for.
+    /// The end of its snooze, for a single requested task.
     pub snoozed_until: Option<DateTime<Utc>>,
-    /// Why the queue leaves it out, in a list of such.
+    /// Why the queue leaves it out, in a list of such tasks.
     pub hidden: Option<String>,
 }
 
@@ -209,7 +209,7 @@ impl CommandTx<'_> {
         self.accept(person, context, verb, vec![write])
     }
 
-    /// Nothing was shown before: nothing is changed, and the first of the queue is shown now.
+    /// Rejects a command before which no task was shown. Nothing changes, and the first task of the queue is shown now.
     pub fn no_current(&self, person: &Person) -> DbResult<Rejection> {
         let (_, current) = self.show_current(person)?;
         Ok(Rejection::NoCurrent(match current {
@@ -281,7 +281,7 @@ impl CommandTx<'_> {
         }
     }
 
-    /// The current task's pin and task; with nothing pinned the first of the queue is pinned.
+    /// The current task's pin and task; without a pin the first task of the queue is pinned.
     pub fn show_current(&self, person: &Person) -> DbResult<(i64, Option<Stored>)> {
         let pins = people::pins(self.db, person.id)?;
         if let Some(pin) = pins.last()
@@ -338,7 +338,7 @@ impl CommandTx<'_> {
         Ok(Scored::from((stored.task, points)))
     }
 
-    /// Makes the writes of a command durable, in one lane and in order (P3).
+    /// Stores the writes of a command, in one lane and in order (P3).
     pub fn accept(
         &self,
         person: &Person,
@@ -367,9 +367,9 @@ impl CommandTx<'_> {
         })
     }
 
-    /// A request without a current task pins one and shows it. Repeated by a client that never got that answer, it must
-    /// not be carried out on a task that nobody has read about. Likewise an `undo` that found nothing must not, when it is
-    /// repeated, find what was done since.
+    /// Stores a refusal under its key. A request without a current task pins one and shows it. If a client that never
+    /// got that answer repeats it, it must not act on a task that the client has not seen. Likewise the repetition of
+    /// an `undo` that found nothing must not undo a later command.
     pub fn remember_refusal(
         &self,
         person: &Person,
@@ -384,7 +384,7 @@ impl CommandTx<'_> {
         self.remember(person, once, "none", &report)
     }
 
-    /// Keeps the answer to a request that asked nothing of a source, under its key.
+    /// Stores the answer to a request that sent nothing to a source, under its key.
     pub fn remember(
         &self,
         person: &Person,
@@ -430,7 +430,7 @@ impl CommandTx<'_> {
         })?)
     }
 
-    /// Whoever acts on a task has not put it off any more.
+    /// Ends the person's snooze of a task that they act on.
     pub fn end_snooze(&self, person: &Person, target: &Target) -> DbResult<()> {
         match &target.stored {
             Some(stored) => snoozes::set(self.db, person.id, stored.row, None),
@@ -451,7 +451,7 @@ impl CommandTx<'_> {
             .collect()
     }
 
-    /// The same in words.
+    /// The same as text.
     pub fn empty(&self, person: &Person) -> DbResult<Words> {
         Ok(reply::empty(&self.why_empty(person)?))
     }
@@ -467,7 +467,7 @@ impl CommandTx<'_> {
         }
     }
 
-    /// A command that asks nothing of a source, or not yet.
+    /// A command that sends nothing to a source, or not yet.
     pub fn command(&self, person: &Person, context: &Context, verb: &'static str) -> DbResult<i64> {
         let command = NewCommand {
             person: person.id,
@@ -484,7 +484,7 @@ impl CommandTx<'_> {
         Ok(command)
     }
 
-    /// A command that had its whole effect in here.
+    /// A command whose whole effect is local.
     pub fn settled(
         &self,
         person: &Person,
@@ -527,7 +527,7 @@ impl CommandTx<'_> {
     }
 }
 
-/// Why nothing of these sources is offered to a person who has these tasks open.
+/// Why these sources offer nothing to a person who has these tasks open.
 pub fn why_empty(
     connection: &Db,
     person: &Person,
@@ -554,7 +554,7 @@ pub fn why_empty(
     })
 }
 
-/// The report of a command that asks nothing of a source.
+/// The report of a command that sends nothing to a source.
 pub fn local(message: Words, task: Option<&Task>) -> Report {
     Report {
         state: ReportState::Done,
@@ -569,7 +569,7 @@ pub fn local(message: Words, task: Option<&Task>) -> Report {
     }
 }
 
-/// One person's commands on one task take effect in the order of typing (P3); their creations in one place likewise.
+/// One person's commands on one task take effect in the order of typing (P3); so do their creations in one place.
 pub fn lane(person: &Person, write: &Write) -> String {
     match (write, write.task()) {
         (_, Some(task)) => format!("{}/{}:{}", person.id.0, task.source(), task.as_str()),
@@ -585,7 +585,7 @@ pub fn not_configured(source: Source) -> Rejection {
     Rejection::Unfit(reply::not_connected(source))
 }
 
-/// A time as the log keeps it.
+/// A time in the form of the log.
 fn rfc3339(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -1,4 +1,4 @@
-//! What commands know of `bot.toml`.
+//! The settings from `bot.toml` that commands use.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::domain::receipts::Receipts;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
 
-/// What commands know of `bot.toml`.
+/// The settings from `bot.toml` that commands use.
 #[derive(Debug, Clone)]
 pub struct CommandSettings {
     pub default_source: Source,
@@ -16,19 +16,19 @@ pub struct CommandSettings {
     /// The repositories that are mirrored, the default one first; empty without GitHub.
     pub repos: Vec<RepoName>,
     pub weights: Weights,
-    /// Who acts where the API is told nobody: a name of `[[people]]`.
+    /// The actor of an API request that names none: a name of `[[people]]`.
     pub default_person: Option<String>,
     pub slack: bool,
-    /// What `create` means in a channel, by its Slack id.
+    /// The defaults of `create` in a channel, by its Slack id.
     pub channels: BTreeMap<String, ChannelDefaults>,
     pub receipts: Receipts,
     /// The clients that tasks may be for; empty: any.
     pub entities: Entities,
-    /// Whether comments and creations carry their author's name where several people are configured.
+    /// Whether comments and creations carry their author's name if several people are configured.
     pub signature: bool,
 }
 
-/// What `create` in a channel means where nothing else is said.
+/// The defaults of `create` in a channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelDefaults {
     pub source: Option<Source>,

@@ -1,25 +1,25 @@
-//! What stops a command: a rejection is an answer, a database error is none.
+//! The reasons to stop a command: a rejection is an answer, a database error is not.
 
 use crate::domain::ids::TaskRow;
 use crate::domain::reply::Words;
 use crate::store::{DbError, DbResult, StoreTrouble};
 
-/// Why a command was rejected before a source was asked for anything.
+/// The reason why a command was rejected before any request to a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Nothing was pinned, so that nothing could be meant; the words show what is current now: 404.
+    /// No task was pinned, so the command had no subject; the words show the task that is current now: 404.
     #[error("{}", .0.plain())]
     NoCurrent(Words),
-    /// A REF or a task id that names nothing here: 404.
+    /// A REF or a task id that is unknown here: 404.
     #[error("{}", .0.plain())]
     UnknownTask(Words),
-    /// A task that was deleted in its source: 404. Its row is here still.
+    /// A task that was deleted in its source: 404. Its row still exists.
     #[error("{}", .words.plain())]
     Deleted { row: TaskRow, words: Words },
-    /// An `undo`, and nothing of the person's that could be taken back: 409.
+    /// An `undo` without anything of the person's to undo: 409.
     #[error("{}", .0.plain())]
     NothingToUndo(Words),
-    /// It cannot be done as asked: an over-long title, a source that is not configured: 422.
+    /// It is not possible as requested: an over-long title, a source that is not configured: 422.
     #[error("{}", .0.plain())]
     Unfit(Words),
     /// A source that has to confirm it does not answer: 503.
@@ -31,12 +31,12 @@ pub enum Rejection {
     /// The same `Idempotency-Key` came with another request: 422.
     #[error("this Idempotency-Key was used for another request; use a new key for a new request")]
     KeyReused,
-    /// It is not clear who acts: 422.
+    /// The actor is not clear: 422.
     #[error(transparent)]
     Actor(#[from] WhoActs),
 }
 
-/// Why it is not clear who acts.
+/// The reason why the actor is not clear.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WhoActs {
     #[error(
@@ -49,7 +49,7 @@ pub enum WhoActs {
     NotKnown(String),
 }
 
-/// Why a request has no answer.
+/// The reason why a request has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     #[error(transparent)]
@@ -58,7 +58,7 @@ pub enum CommandError {
     Store(#[from] StoreTrouble),
 }
 
-/// Why a transaction goes no further.
+/// The reason why a transaction stops.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// An answer: the transaction is committed.
@@ -85,7 +85,7 @@ impl Rejection {
 }
 
 impl Stop {
-    /// The rejection, for the transaction to go on with.
+    /// The rejection, so that the transaction can go on with it.
     pub fn rejection(self) -> DbResult<Rejection> {
         match self {
             Stop::Rejected(rejection) => Ok(rejection),

@@ -1,7 +1,7 @@
-//! Who somebody is in each system: `whoami`, `link`, `unlink`, and the link that an e-mail address makes.
+//! People's identity in each system: `whoami`, `link`, `unlink`, and the link by e-mail address.
 //!
-//! The desk asks a source here, as `dyn Accounts`, before a command has its turn: a link that its source does not
-//! confirm is none. What was found out is kept in the turn's transaction, or beside it where nobody asked.
+//! The desk asks a source here, as `dyn Accounts`, before a command's transaction: a link counts only if its source
+//! confirms it. The result is stored in that transaction, or beside it if no person asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,13 +24,13 @@ use crate::verbs::{self, Command};
 
 /// How long a person who types `link` waits for the source.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
-/// How long anything else waits for what a source says of accounts: it goes on without.
+/// How long all other callers wait for a source's accounts before they go on without.
 const ASIDE_WITHIN: Duration = Duration::from_secs(3);
-/// A person whose address nobody has in ClickUp is not looked for again for so long; after trouble for a minute.
+/// How long to wait before a person whose address is not in ClickUp is looked up again; after an error, one minute.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(10);
 const AFTER_TROUBLE: TimeDelta = TimeDelta::minutes(1);
 
-/// Whom an e-mail address was looked for, and when that makes sense again.
+/// The people whose e-mail address was looked up, and the time of the next attempt.
 #[derive(Debug, Default)]
 pub(super) struct Introduced(Mutex<HashMap<PersonId, DateTime<Utc>>>);
 
@@ -40,17 +40,17 @@ impl Introduced {
     }
 }
 
-/// Who somebody is: what `whoami` shows and `GET /whoami` answers.
+/// A person's identity, for `whoami` and `GET /whoami`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     pub person: Person,
-    /// The configured sources, and what the person has there.
+    /// The configured sources, and the person's link at each.
     pub accounts: Vec<(Source, Option<Link>)>,
     pub message: Words,
 }
 
 impl Desk {
-    /// Who a person is, as fresh as the sources tell it now.
+    /// A person's identity, with current names from the sources.
     pub async fn identity(&self, person: &Person) -> Result<Identity, StoreTrouble> {
         self.refresh(person).await?;
         let (inner, id) = (Arc::clone(&self.inner), person.id);
@@ -71,8 +71,8 @@ impl Desk {
             .await
     }
 
-    /// What a command needs to know of a source before its turn, found out: a link is confirmed, accounts are shown with
-    /// their present names. Whatever else may be wrong with it, the turn says.
+    /// Fetches the facts that a command needs from a source before its transaction: a link is confirmed, accounts get
+    /// their current names. Other errors show in the transaction.
     pub(super) async fn found_out(
         &self,
         person: &Person,
@@ -114,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// The same for somebody in Slack. Who nobody knows learns that in the turn.
+    /// The same for a Slack member. An unknown person is refused in the transaction.
     pub(crate) async fn found_out_for(
         &self,
         member: &Member,
@@ -135,8 +135,8 @@ impl Desk {
         }
     }
 
-    /// Links somebody to the ClickUp member with the e-mail address of their Slack profile, if there is exactly one, it is
-    /// nobody else's, and nothing else was said about ClickUp. Whoever waits for this goes on without it before long.
+    /// Links a person to the ClickUp member with their Slack profile's e-mail address, if there is exactly one, it is
+    /// not another person's, and ClickUp was not linked or unlinked before. Callers wait only a short time.
     pub async fn introduce(&self, member: &Member) -> Result<(), StoreTrouble> {
         let source = Source::ClickUp;
         let (Some(email), Some(accounts)) = (&member.email, self.accounts(source)) else {
@@ -198,7 +198,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Asks the sources what a person's accounts are called now. One that does not answer changes nothing.
+    /// Updates the names of a person's accounts. A source that does not answer changes nothing.
     async fn refresh(&self, person: &Person) -> Result<(), StoreTrouble> {
         let id = person.id;
         let asked = Source::ALL.map(async |source| {

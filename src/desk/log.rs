@@ -1,7 +1,7 @@
-//! `log`: what a person did last, and what was done to a task that they may see.
+//! `log`: a person's last activity, and the history of a task that they may see.
 //!
-//! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
-//! they did to it themselves. The API without an actor is the operator's, who sees everything.
+//! People see their own activity, and everyone's activity on their own tasks. On other tasks they see only their own.
+//! The API without an actor belongs to the operator, who sees everything.
 
 use super::{Desk, not_a_cursor};
 use crate::command_tx::{CommandError, Context};
@@ -11,18 +11,18 @@ use crate::domain::person::Person;
 use crate::store::log::{Wanted, is_entry, listed};
 use crate::verbs;
 
-/// What `GET /log` asks for.
+/// The request of `GET /log`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogAsked {
-    /// Whose log; `None` is the operator's, of everybody.
+    /// The person whose log it is; `None` for the operator's, of everyone.
     pub person: Option<Person>,
     pub task: Option<Ref>,
     pub limit: usize,
-    /// As the last answer gave it.
+    /// As returned with the last page.
     pub cursor: Option<String>,
 }
 
-/// A page of it, newest first.
+/// A page of the log, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPage {
     pub entries: Vec<Entry>,
@@ -30,7 +30,7 @@ pub struct LogPage {
 }
 
 impl Desk {
-    /// What was done, page by page.
+    /// The log, page by page.
     pub async fn log(&self, asked: LogAsked) -> Result<LogPage, CommandError> {
         let before = match &asked.cursor {
             None => None,

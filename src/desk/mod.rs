@@ -1,8 +1,8 @@
 //! A [`Command`] from a [`Person`] → an answer now, or a durable operation.
 //!
-//! The desk is all that surfaces know: Slack keeps what it hears here before it acknowledges, works it off in each
-//! person's order, and fetches here what is to be posted; HTTP asks here and waits here. It knows no source: what a
-//! source is to do is a row of the outbox.
+//! Surfaces use only the desk. Slack stores messages here before it acknowledges them, has them processed in each
+//! person's order, and fetches messages to post; HTTP sends commands and waits for outcomes. The desk calls no source:
+//! a request to one is a row of the outbox.
 
 mod identity;
 mod log;
@@ -62,7 +62,7 @@ const TELL_AFTER: Duration = Duration::from_secs(2);
 /// Writes of one person that may wait for their outcome (P8).
 const OUTBOX_MAX: i64 = 500;
 
-/// See the module.
+/// The entry point for commands. Clones share it.
 #[derive(Clone)]
 pub struct Desk {
     inner: Arc<Inner>,
@@ -73,7 +73,7 @@ struct Inner {
     settings: CommandSettings,
     clock: Clock,
     health: Mutex<LiveHealth>,
-    /// What the sources tell of people's accounts.
+    /// The account look-ups of the sources.
     accounts: BTreeMap<Source, Arc<dyn Accounts>>,
     introduced: identity::Introduced,
 }
@@ -84,7 +84,7 @@ impl Inner {
     }
 }
 
-/// Who asks over HTTP, and what.
+/// A command over HTTP, and its person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     pub person: Person,
@@ -97,18 +97,18 @@ pub struct Asked {
 /// An answer to [`Desk::ask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is durable in the outbox; [`Desk::outcome`] waits for it.
+    /// It is stored in the outbox; [`Desk::outcome`] waits for it.
     Accepted { command: i64, operation_id: String },
-    /// It had its effect here; nothing had to be asked of a source (`snooze`, some an `undo`).
+    /// Its whole effect is local, without a request to a source (`snooze`, some kinds of `undo`).
     Settled(Box<Report>),
-    /// Nothing had to be asked of a source (`next`).
+    /// Without a request to a source (`next`).
     Moved {
         message: Words,
         current: Option<Box<Scored>>,
     },
 }
 
-/// What `GET /current` answers.
+/// The answer to `GET /current`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Current {
     Task(Box<Scored>),
@@ -116,24 +116,24 @@ pub enum Current {
     Nothing(EmptyQueue),
 }
 
-/// What `GET /queue` answers.
+/// The answer to `GET /queue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub tasks: Vec<Scored>,
-    /// How many there are, with those that the limit leaves out.
+    /// The total number, with those that the limit leaves out.
     pub total: usize,
-    /// Why there is none.
+    /// Why it is empty.
     pub empty: Option<EmptyList>,
 }
 
-/// Which tasks `GET /tasks` lists.
+/// The filter of `GET /tasks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub status: WantedStatus,
     pub source: Option<Source>,
     pub filter: Filter,
     pub limit: usize,
-    /// As the last answer gave it.
+    /// As returned with the last page.
     pub cursor: Option<String>,
 }
 
@@ -151,11 +151,11 @@ pub struct OperationView {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// The last failure.
     pub detail: Option<String>,
-    /// What its command came to, as far as that is known.
+    /// The report of its command, as far as it is known.
     pub report: Option<Report>,
 }
 
-/// What is well and what is not, for `status` and `/readyz`.
+/// The health of all parts, for `status` and `/readyz`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HealthView {
     pub store_writable: bool,
@@ -163,13 +163,13 @@ pub struct HealthView {
     pub slack: Option<SlackHealth>,
     pub sources: BTreeMap<Source, SourceHealth>,
     pub queued_operations: i64,
-    /// What does not work in Slack for want of a scope.
+    /// The missing scopes, and the Slack features that need them.
     pub missing_scopes: Vec<Missing>,
-    /// Links of the Slack app that are not held here, as Slack counts them: another daemon's, perhaps.
+    /// Links of the Slack app that are not held here, as Slack counts them: perhaps another daemon's.
     pub other_links: u32,
     /// Work that ended the process twice.
     pub set_aside: Vec<SetAside>,
-    /// Answers that were given up within a day, by Slack's code.
+    /// Answers that were given up within a day, by Slack's error code.
     pub given_up: Vec<(String, DateTime<Utc>)>,
 }
 
@@ -199,7 +199,7 @@ impl Desk {
         }
     }
 
-    /// How the last sync of a source went, for `status`.
+    /// Sets the result of a source's last sync, for `status`.
     pub fn source_is(&self, source: Source, error: Option<String>) {
         let mut health = self.live_health();
         let before = match error.clone() {
@@ -216,7 +216,7 @@ impl Desk {
         self.inner.lock_health()
     }
 
-    /// What commands know of `bot.toml`.
+    /// The settings from `bot.toml` that commands use.
     pub(crate) fn settings(&self) -> &CommandSettings {
         &self.inner.settings
     }
@@ -231,7 +231,7 @@ impl Desk {
         }
     }
 
-    /// After a restart: commands whose authors have heard nothing yet are told that they wait.
+    /// After a restart, tells the authors of commands without any report that these wait.
     pub async fn tell_the_untold(&self) -> Result<(), StoreTrouble> {
         for command in self.inner.store.read(operations::untold).await? {
             self.tell_if_it_takes_long(command);
@@ -240,7 +240,7 @@ impl Desk {
     }
 
     pub(crate) fn tell_if_it_takes_long(&self, command: i64) {
-        // Nothing is held meanwhile: when the daemon has ended, nobody is told any more.
+        // A weak reference: once the daemon has ended, no further notice is sent.
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             tokio::time::sleep(TELL_AFTER).await;
@@ -263,9 +263,9 @@ impl Desk {
     }
 }
 
-/// What HTTP asks.
+/// Requests over HTTP.
 impl Desk {
-    /// Who acts: by name, Slack id or GitHub login; without a name the one person, or `api.default_person`.
+    /// The actor, by name, Slack id or GitHub login; without a name the only person, or `api.default_person`.
     pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
         let present = self.inner.store.read(people::present).await?;
         let named = actor.or(self.inner.settings.default_person.as_deref());
@@ -279,7 +279,7 @@ impl Desk {
         Ok(person.map_err(Rejection::from)?.clone())
     }
 
-    /// Acts on a command; whatever it asks of a source is committed when this returns (P1).
+    /// Runs a command; its requests to a source are committed when this returns (P1).
     pub async fn ask(&self, mut asked: Asked) -> Result<Answer, CommandError> {
         asked.command = self.found_out(&asked.person, asked.command).await?;
         self.decide(move |turn| answer_request(turn, asked)).await
@@ -307,7 +307,7 @@ impl Desk {
         report.ok_or_else(|| self.no_report(command))
     }
 
-    /// Whether a command is settled, and what there is to say about it.
+    /// Whether a command is settled, and its current report.
     async fn report(&self, command: i64) -> Result<(bool, Option<Report>), StoreTrouble> {
         let row = self
             .inner
@@ -324,7 +324,7 @@ impl Desk {
         }
     }
 
-    /// The current task; with nothing pinned the first of the queue is pinned, as showing does.
+    /// The current task; without a pin the first task of the queue is pinned, as for every display.
     pub async fn current(&self, person: &Person) -> Result<Current, StoreTrouble> {
         let person = person.clone();
         self.turn(move |turn| {
@@ -338,7 +338,7 @@ impl Desk {
         .await
     }
 
-    /// The tasks of `GET /tasks`, and the cursor to go on with.
+    /// The tasks of `GET /tasks`, and the cursor of the next page.
     pub async fn tasks(
         &self,
         person: &Person,
@@ -351,7 +351,7 @@ impl Desk {
             let now = inner.clock.now();
             let after = match cursor {
                 None => None,
-                // Of another store, or of an older copy, the row may be of another task.
+                // A row from another store, or from an older copy, may be another task.
                 Some((row, key)) => match tasks::by_row(connection, row)? {
                     Some(stored) if stored.task.key == key => Some(row),
                     _ => return Err(not_a_cursor("tasks").into()),
@@ -504,7 +504,7 @@ impl Desk {
             .await
     }
 
-    /// What is well and what is not.
+    /// The health of all parts.
     pub async fn health(&self) -> HealthView {
         let writable = self.inner.store.try_out().await;
         let inner = Arc::clone(&self.inner);
@@ -550,7 +550,7 @@ fn not_a_cursor(listing: &str) -> Rejection {
     )))
 }
 
-/// Who a Slack member is here: the one person where nobody is configured, else whoever has their Slack id.
+/// The person behind a Slack member: by Slack id, or the only person if none is configured.
 pub(crate) fn person_of(connection: &Db, member: &Member) -> DbResult<Option<Person>> {
     Ok(people::present(connection)?
         .into_iter()

@@ -7,10 +7,10 @@ use crate::domain::reply::Words;
 use crate::store::{StoreTrouble, people};
 use crate::verbs::morning::gather;
 
-/// What `GET /morning` answers.
+/// The answer to `GET /morning`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MorningView {
-    /// The same in words.
+    /// The same as text.
     pub message: Words,
     pub morning: Morning,
     /// The first of the queue, numbered from 1; the numbers work as REF until the next list.
@@ -18,7 +18,7 @@ pub struct MorningView {
 }
 
 impl Desk {
-    /// The briefing now. With nothing pinned the first of the queue is pinned, as showing does.
+    /// The briefing now. Without a pin the first task of the queue is pinned, as for every display.
     pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreTrouble> {
         let person = person.clone();
         self.turn(move |turn| {

@@ -14,15 +14,15 @@ use crate::verbs::quiet::quiet_is;
 use crate::verbs::receipts::{self, ReceiptsBy};
 use crate::verbs::schedule::{self, next_briefing};
 
-/// What is in force for somebody, as the API shows it.
+/// The schedule in force for a person, for the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RhythmView {
-    /// What was changed, or how it is.
+    /// The change, or the current setting.
     pub message: reply::Words,
     pub briefing: Option<NaiveTime>,
     pub next_briefing: Option<DateTime<Utc>>,
     pub quiet: Option<Quiet>,
-    /// Whether they have chosen each themselves; else it is as bot.toml has it.
+    /// Whether each is their own choice; else it follows bot.toml.
     pub own_briefing: bool,
     pub own_quiet: bool,
     pub zone: Tz,
@@ -30,18 +30,18 @@ pub struct RhythmView {
     pub held: i64,
 }
 
-/// How somebody learns of outcomes, as the API shows it.
+/// How a person learns of outcomes, for the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptsView {
-    /// What was changed, or how it is.
+    /// The change, or the current setting.
     pub message: reply::Words,
     pub receipts: Receipts,
-    /// Whether they have chosen that themselves; else it is as bot.toml has it.
+    /// Whether that is their own choice; else it follows bot.toml.
     pub own: bool,
 }
 
 impl Desk {
-    /// What somebody has chosen; after a change, if there is one.
+    /// A person's schedule; after a change, if one is given.
     pub async fn rhythm(
         &self,
         person: &Person,
@@ -68,7 +68,7 @@ impl Desk {
         .await
     }
 
-    /// How somebody learns of outcomes; after a change, if there is one, which may be to leave it to bot.toml.
+    /// How a person learns of outcomes; after a change, if one is given. A change may be back to the default.
     pub async fn receipts(
         &self,
         person: &Person,

@@ -71,7 +71,7 @@ pub(super) fn answer_request(tx: &CommandTx<'_>, asked: Asked) -> Result<Answer,
                 }
             };
             if said.about == before {
-                // Nothing is next: it is the current one, as before.
+                // There is no next task: the current one stays.
                 current = None;
                 said.about = None;
             }
@@ -86,7 +86,7 @@ pub(super) fn answer_request(tx: &CommandTx<'_>, asked: Asked) -> Result<Answer,
     })
 }
 
-/// Whoever gets an answer over HTTP has been shown their current task with it.
+/// An answer over HTTP counts as having shown the person their current task.
 fn shown_by_the_answer(tx: &CommandTx<'_>, person: &Person) -> DbResult<()> {
     match people::pins(tx.db, person.id)?.last() {
         Some(pin) => people::pin_shown(tx.db, pin.id, tx.now),
@@ -94,7 +94,7 @@ fn shown_by_the_answer(tx: &CommandTx<'_>, person: &Person) -> DbResult<()> {
     }
 }
 
-/// A `next` that is repeated under its key must not skip twice.
+/// Stores a `next`, because its repetition under the same key must not skip twice.
 fn remember_move(
     tx: &CommandTx<'_>,
     person: &Person,

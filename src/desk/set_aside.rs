@@ -9,7 +9,7 @@ use crate::store::{Wake, operations};
 pub use crate::domain::set_aside::SetAside;
 
 impl Desk {
-    /// Has work that is set aside begun again, by its id; `None` if nothing of that id is set aside.
+    /// Retries set-aside work by its id; `None` if no such work is set aside.
     pub async fn retry(&self, id: &str) -> Result<Option<Words>, StoreTrouble> {
         let Some(work) = Work::parse(id.trim()) else {
             return Ok(None);

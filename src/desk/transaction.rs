@@ -1,4 +1,4 @@
-//! One command, one transaction: a rejection commits what was written before it, a database error rolls back.
+//! One command, one transaction: a rejection commits the writes before it, a database error rolls back.
 //!
 //! Inside of a transaction everything returns `Result<T, Stop>`. Only here is [`Stop`] split again.
 
@@ -48,7 +48,7 @@ impl Desk {
                     settings: &inner.settings,
                     health: &inner.health,
                     db: tx,
-                    // The time of the commit, not of the question: there may be a queue.
+                    // The time of the commit, not of the request: there may be a queue.
                     now: inner.clock.now(),
                 })
             })

@@ -1,4 +1,4 @@
-//! `why`: where a task is in its person's queue, and the points that put it there.
+//! `why`: the place of a task in its person's queue, and the points for it.
 
 use super::Desk;
 use crate::command_tx::{CommandError, Context};
@@ -7,8 +7,8 @@ use crate::domain::person::Person;
 use crate::verbs::why::{Explained, explain};
 
 impl Desk {
-    /// Why the current task, or the one that is named, is where it is. With nothing pinned the first of the queue is
-    /// pinned, as showing does.
+    /// Explains the rank of the current task, or of the named one. Without a pin the first task of the queue is pinned,
+    /// as for every display.
     pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, CommandError> {
         let person = person.clone();
         self.decide(move |turn| {

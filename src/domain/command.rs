@@ -19,7 +19,7 @@ pub struct TaskDraft {
     pub repo: Option<RepoName>,
     /// A ClickUp list id.
     pub list: Option<String>,
-    /// The day it is due. Only a form says it.
+    /// The due day. Only a form has it.
     #[serde(default)]
     pub due: Option<NaiveDate>,
     /// Without it the task is its creator's.
@@ -27,18 +27,18 @@ pub struct TaskDraft {
     pub assignee: Option<Assignee>,
 }
 
-/// Whose task a new one is to be.
+/// The assignee of a new task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Assignee {
-    /// As it was typed: somebody's name, or [`NOBODY`].
+    /// As typed: a person's name, or [`NOBODY`].
     Called(String),
-    /// Chosen in a form: who it is in every store ([`Person::handle`](super::person::Person::handle)).
+    /// Chosen in a form: the handle, valid in every store ([`Person::handle`](super::person::Person::handle)).
     Chosen(String),
     /// Chosen in a form, stored by an older version. It is read from the store only.
     Person(PersonId),
 }
 
-/// What is typed for `-a` where a task is to be assigned to no one.
+/// The value of `-a` for a task without an assignee.
 pub const NOBODY: &str = "nobody";
 
 /// The command that a button is to undo.
@@ -59,17 +59,17 @@ impl fmt::Display for CommandRef {
     }
 }
 
-/// How a person names a task.
+/// A person's reference to a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ref {
     /// A number of the list that was last shown.
     Nth(usize),
     /// `#12`: an issue of the default repo.
     Issue(u64),
-    /// A task id, or a pasted address.
+    /// A task id, or a pasted URL.
     Id(TaskId),
-    /// A stored key: the task of a button or a form. Nobody types it.
+    /// A stored key: the task of a button or a form. It has no typed form.
     Key(TaskKey),
-    /// A row of the mirror: the task of a message of ours. Nobody types it.
+    /// A row of the mirror: the task of a message of ours. It has no typed form.
     Row(TaskRow),
 }

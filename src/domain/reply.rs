@@ -1,7 +1,7 @@
-//! Outcomes, notices and refusals → the words people read, all in one place.
+//! Outcomes, notices and refusals → the text that people read, all in one place.
 //!
-//! [`Words`] carry links without knowing how a surface writes them: Slack renders them with its escapes
-//! (`slack/blocks.rs`), the API and the CLI as plain text.
+//! [`Words`] carry links in no particular notation: Slack renders them with its escapes (`slack/blocks.rs`), the API
+//! and the CLI as plain text.
 
 mod acts;
 mod identity;
@@ -60,24 +60,24 @@ pub struct Words(Vec<Span>);
 #[serde(rename_all = "snake_case")]
 pub enum Span {
     Text(String),
-    /// What somebody else has written: shown as it stands, whatever marks are in it.
+    /// Text from another person: shown unchanged, with any marks in it.
     Said(String),
     Link {
         text: String,
         url: String,
     },
-    /// Something to type, shown as code.
+    /// Text to type, shown as code.
     Code(String),
-    /// A title that is over and done with; without an address it is text.
+    /// The title of a finished task, struck through; without a URL it is text.
     Struck {
         text: String,
         url: String,
     },
-    /// A moment, shown in the reader's own time where a surface can; `text` where it cannot.
+    /// A time, shown in the reader's zone if the surface can do that; otherwise as `text`.
     Time {
         at: DateTime<Utc>,
         text: String,
-        /// With its day; else it is soon, and told to the second.
+        /// With its day; else it is soon, and shown to the second.
         #[serde(default)]
         day: bool,
     },
@@ -93,13 +93,13 @@ impl Words {
         self
     }
 
-    /// A text that is not ours: a title, a name, what somebody commented.
+    /// Text that is not ours: a title, a name, a comment.
     pub fn said(mut self, text: impl Into<String>) -> Words {
         self.0.push(Span::Said(text.into()));
         self
     }
 
-    /// A link; without an address it is plain text.
+    /// A link; without a URL it is plain text.
     pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Words {
         let (text, url) = (text.into(), url.into());
         self.0.push(if url.is_empty() {
@@ -124,7 +124,7 @@ impl Words {
         self
     }
 
-    /// A moment soon.
+    /// A time that is soon.
     pub fn time(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
         let text = at.with_timezone(&zone).format("%H:%M:%S %Z").to_string();
         self.0.push(Span::Time {
@@ -135,7 +135,7 @@ impl Words {
         self
     }
 
-    /// A moment of some day: `22 Nov 10:00`.
+    /// A time with its day: `22 Nov 10:00`.
     pub fn moment(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
         let text = moment(at, zone);
         self.0.push(Span::Time {
@@ -146,7 +146,7 @@ impl Words {
         self
     }
 
-    /// A moment of some day of any year: `Tue 1 Dec 2026 09:00`.
+    /// A time with its day and year: `Tue 1 Dec 2026 09:00`.
     pub fn date(mut self, at: DateTime<Utc>, zone: Tz) -> Words {
         self.0.push(Span::Time {
             at,
@@ -156,7 +156,7 @@ impl Words {
         self
     }
 
-    /// A moment that is written so where a surface cannot show it in the reader's own time.
+    /// A time with this text for surfaces that cannot show the reader's zone.
     pub(super) fn moment_as(mut self, at: DateTime<Utc>, text: &str) -> Words {
         self.0.push(Span::Time {
             at,
@@ -195,7 +195,7 @@ impl Words {
     }
 }
 
-/// A task in few words.
+/// A short description of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brief {
     pub task_id: TaskId,
@@ -217,34 +217,34 @@ impl From<&Task> for Brief {
     }
 }
 
-/// What a command came to, as far as it is known.
+/// The result of a command, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     pub state: ReportState,
-    /// What happened, without mark and without the next task.
+    /// The event, without its mark and without the next task.
     pub message: Words,
-    /// The task that was acted on, as its source has it.
+    /// The task of the command, as its source has it.
     pub task: Option<Brief>,
-    /// The source's own word for its state: `complete`, `closed`.
+    /// The source's own word for its status: `complete`, `closed`.
     pub current_state: Option<String>,
-    /// It already was so, by another hand.
+    /// Whether another author had done it already.
     pub conflict: bool,
-    /// The command asked for a completion, and the task is complete.
+    /// Whether the command requested a completion, and the task is complete.
     pub completed: bool,
     pub operation_id: Option<String>,
-    /// The task that is current now, if the command moved on.
+    /// The new current task, if the command moved on.
     pub next: Option<Brief>,
-    /// The command moved on, and there was nothing left to move to.
+    /// Whether the command moved on, and the queue was empty.
     pub emptied: bool,
 }
 
-/// How far a command is.
+/// The state of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportState {
     /// `✓`
     Done,
-    /// `…`: durable, and the source has not taken it yet.
+    /// `…`: stored, and not accepted by the source yet.
     Queued,
     /// `✗`: refused by the source.
     Refused(Refusal),
@@ -255,7 +255,7 @@ pub enum ReportState {
 }
 
 impl ReportState {
-    /// What an answer begins with (design 4).
+    /// The first character of an answer (design 4).
     pub fn mark(self) -> &'static str {
         match self {
             ReportState::Done => "✓",
@@ -266,7 +266,7 @@ impl ReportState {
 }
 
 impl Report {
-    /// As it is said in Slack: mark, what happened, what is next.
+    /// The text for Slack: mark, event, next task.
     pub fn words(&self) -> Words {
         let words = self.lead();
         let stop = match words.plain().ends_with(['.', '!', '?', '…']) {
@@ -282,12 +282,12 @@ impl Report {
         }
     }
 
-    /// The same without what is next: that is a card under it.
+    /// The same without the next task, which is a card below it.
     pub fn lead(&self) -> Words {
         let words = Words::new()
             .text(format!("{} ", self.state.mark()))
             .then(self.message.clone());
-        // Only where the words can change: an answer over HTTP is given once.
+        // Only if the words can change: an answer over HTTP is given once.
         match self.state {
             ReportState::Queued => words.text(" I will say here how it ends."),
             _ => words,
@@ -295,24 +295,24 @@ impl Report {
     }
 }
 
-/// One operation of a command, as far as it is.
+/// One operation of a command, with its state.
 #[derive(Debug)]
 pub struct Step<'a> {
     pub operation_id: &'a str,
     pub write: &'a Write,
     pub end: End<'a>,
-    /// The task as the mirror has it, if it has it.
+    /// The task from the mirror, if it has it.
     pub known: Option<&'a Task>,
-    /// What the source calls a task that the mirror does not have: `86abc`, `acme/widgets#7`.
+    /// The source's name for a task that the mirror lacks: `86abc`, `acme/widgets#7`.
     pub called: &'a str,
-    /// Ivan itself has completed this task before.
+    /// Whether Ivan itself has completed this task before.
     pub completed_here: bool,
 }
 
-/// How an operation stands.
+/// The state of an operation.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// Not yet; with the last failure, if there was one, and when its turn comes, if that is certain.
+    /// Pending, with the last failure if there was one, and the time of its turn if that is certain.
     Pending {
         why: Option<&'a str>,
         turn: Option<DateTime<Utc>>,
@@ -323,7 +323,7 @@ pub enum End<'a> {
         why: &'a str,
         perhaps_applied: bool,
     },
-    /// The one before it did not succeed.
+    /// The operation before it did not succeed.
     Cancelled,
     /// It ended the process twice.
     SetAside {
@@ -332,8 +332,8 @@ pub enum End<'a> {
     },
 }
 
-/// The report of a command from the steps that it takes: the first is what was asked for, a second is the comment
-/// that goes with it. `None` if it has no step.
+/// The report of a command from its steps: the first is the request, a second is the comment that goes with it. `None`
+/// without a step.
 pub fn report(steps: &[Step<'_>], zone: Tz) -> Option<Report> {
     let (first, rest) = steps.split_first()?;
     let mut report = first_step(first, zone);
@@ -405,10 +405,10 @@ fn first_step(step: &Step<'_>, zone: Tz) -> Report {
     }
 }
 
-/// What is acted on: the title as a link; of a task that nobody has read yet, its id; of one to be made, its title.
+/// The subject of a step: the title as a link; the id of a task that was never read; the title of one to be created.
 fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
     match (task, step.write) {
-        // There is nothing any more that a link could lead to.
+        // After its removal a link would lead nowhere.
         (Some(task), write) if write.removes() && matches!(step.end, End::Well(_)) => {
             Words::new().said(&task.title)
         }
@@ -485,7 +485,7 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     }
 }
 
-/// As far as the source tells (P5).
+/// The author and time of a completion, as far as the source reports them (P5).
 fn by_whom_and_when(task: &Task, zone: Tz) -> Words {
     let (by, at) = match &task.closed {
         Some(closed) => (closed.by.as_ref(), closed.at),
@@ -638,7 +638,7 @@ fn sentence(why: &str) -> String {
     }
 }
 
-/// A refusal that came when it was still open whether an earlier attempt had been applied.
+/// A refusal while it was still unknown whether an earlier attempt had been applied.
 pub fn perhaps_applied_before(why: &str, source: Source) -> String {
     format!(
         "{} It may have worked all the same before that: look in {} before you repeat it",
@@ -647,7 +647,7 @@ pub fn perhaps_applied_before(why: &str, source: Source) -> String {
     )
 }
 
-/// One line about a task: title, where it is, what the source calls its state, when it is due, why it is first.
+/// One line about a task: title, place, the source's status, due date, and the reason for its rank.
 pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
     let words = Words::new()
         .link(&task.title, &task.url)
@@ -673,7 +673,7 @@ pub fn place(task: &Task) -> String {
     }
 }
 
-/// `client 1000, due today 400`; nothing if nothing speaks for it.
+/// `client 1000, due today 400`; `None` without points.
 pub fn why(score: &Score) -> Option<String> {
     let reasons: Vec<String> = score
         .reasons
@@ -724,7 +724,7 @@ pub fn list(
     }
 }
 
-/// How many a list does not show, and how to see them.
+/// The number of tasks that a list leaves out, and how to see them.
 pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
     match total.saturating_sub(listed) {
         0 => None,
@@ -739,7 +739,7 @@ pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
     }
 }
 
-/// What a list is narrowed to, there is not.
+/// No task matches the filter of a list.
 pub fn nothing_to_list(filter: &Filter) -> Words {
     let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
     let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
@@ -758,7 +758,7 @@ pub fn nothing_to_list(filter: &Filter) -> Words {
     Words::new().text(format!("{of} {}.", said.join(" and ")))
 }
 
-/// A word that a list cannot be narrowed to; and what it can.
+/// An unknown filter word, and the possible ones.
 pub fn not_a_filter(word: &str, clients: &[String]) -> Words {
     const FEW: usize = 12;
     let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
@@ -772,16 +772,16 @@ pub fn not_a_filter(word: &str, clients: &[String]) -> Words {
     ))
 }
 
-/// How the connection to Slack is.
+/// The state of the connection to Slack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlackHealth {
     Connecting,
     Connected,
-    /// What is wrong and what to do about it.
+    /// The problem and the remedy.
     Trouble(String),
 }
 
-/// How the mirror of a source is.
+/// The state of the mirror of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceHealth {
     pub last_sync: Option<DateTime<Utc>>,
@@ -792,7 +792,7 @@ pub struct SourceHealth {
     pub archived: Vec<String>,
 }
 
-/// Connections, the last sync and what is queued, a line each.
+/// Connections, the last sync and the queued work, a line each.
 pub fn status(
     slack: Option<&SlackHealth>,
     sources: &BTreeMap<Source, SourceHealth>,
@@ -828,7 +828,7 @@ pub fn status(
     })
 }
 
-/// What operators are told of an answer that Slack takes in no way.
+/// The alert to operators about an answer that Slack refuses in every form.
 pub fn unpostable(person: Option<&str>, code: &str) -> Words {
     let to = person.map_or_else(String::new, |name| format!(" to {name}"));
     let learns = person.unwrap_or("its reader");
@@ -838,7 +838,7 @@ pub fn unpostable(person: Option<&str>, code: &str) -> Words {
     ))
 }
 
-/// What stands in a Home tab that Slack does not take.
+/// The content of a Home tab that Slack refuses.
 pub fn home_refused(code: &str) -> Words {
     Words::new().text(format!(
         "✗ Slack refuses this page ({code}). Type `current` or `list` in the Messages tab; nothing is lost."
@@ -860,7 +860,7 @@ pub fn lately_given_up(codes: &[(String, DateTime<Utc>)], zone: Tz) -> Option<Wo
     )
 }
 
-/// That nothing is offered, because all of it waits.
+/// All tasks are blocked or snoozed, so none is offered.
 fn held_back(blocked: usize, snoozed: usize) -> Words {
     let held_back = [
         (blocked > 0).then(|| match blocked {
@@ -879,7 +879,7 @@ fn held_back(blocked: usize, snoozed: usize) -> Words {
     ))
 }
 
-/// Why there is nothing in a queue.
+/// The reason for an empty queue.
 pub fn empty(why: &EmptyQueue) -> Words {
     let unassigned = "Your queue is empty: no open task is assigned to you.";
     let text = match why {
@@ -923,26 +923,26 @@ fn link_it(sources: &[Source]) -> String {
     format!("Type {}.", commands.join(" or "))
 }
 
-/// After `next`: the card of the task that is current now.
+/// After `next`: the card of the new current task.
 pub fn moved_on(card: Words) -> Words {
     Words::new().text("Next: ").then(card)
 }
 
-/// After a `next` that leads nowhere.
+/// After a `next` without another task.
 pub fn no_other(card: Words) -> Words {
     Words::new()
         .text("There is no other task in your queue. Still: ")
         .then(card)
 }
 
-/// What the API says after a `next` of somebody who has one task.
+/// The API's answer to the `next` of a person with one task.
 pub fn still(title: &str) -> Words {
     Words::new().text(format!(
         "There is no other task in your queue. Still: {title}"
     ))
 }
 
-/// What operators are told, once a person, when a member of the workspace who is none of [[people]] uses Ivan.
+/// The alert to operators, once a person, when a member of the workspace outside of [[people]] uses Ivan.
 pub fn stranger(name: &str, id: &str) -> Words {
     Words::new().text(format!(
         "{name} ({id}) wrote to me and is none of [[people]], so I did nothing. To give them a queue, add them to bot.toml with \
@@ -950,12 +950,12 @@ pub fn stranger(name: &str, id: &str) -> Words {
     ))
 }
 
-/// What the API says after a `next`, which has the task itself beside it.
+/// The API's answer to a `next`, which has the task itself beside it.
 pub fn moved() -> Words {
     Words::new().text("Moved on")
 }
 
-/// What the API says after a `next` where nothing is offered.
+/// The API's answer to a `next` without any task.
 pub fn nowhere_to_move(why: &EmptyQueue) -> Words {
     match why {
         EmptyQueue::Done | EmptyQueue::NothingAssigned(_) => {
@@ -965,12 +965,12 @@ pub fn nowhere_to_move(why: &EmptyQueue) -> Words {
     }
 }
 
-/// `✗`, and why a command was turned down before anything was asked of a source.
+/// `✗`, and why a command was rejected before any request to a source.
 pub fn refusal(why: Words) -> Words {
     Words::new().text("✗ ").then(why)
 }
 
-/// So many messages of one person wait that no further one is taken.
+/// A person has this many waiting messages, so no further one is accepted.
 pub fn too_many_messages(waiting: i64, text: &str) -> Words {
     Words::new()
         .text(format!(
@@ -981,7 +981,7 @@ pub fn too_many_messages(waiting: i64, text: &str) -> Words {
         .text(". Type it again when the others are answered.")
 }
 
-/// So many writes of one person have no outcome yet that no further one is taken.
+/// A person has this many writes without an outcome, so no further one is accepted.
 pub fn too_many_writes(waiting: i64) -> Words {
     Words::new().text(format!(
         "{waiting} changes that you asked for are not through yet, which is all that I take from one person: a source \
@@ -990,7 +990,7 @@ pub fn too_many_writes(waiting: i64) -> Words {
     ))
 }
 
-/// What operators are told when the store takes no writes. It is said past the store, which cannot keep it.
+/// The alert to operators that the store refuses writes. It bypasses the store, which cannot store it.
 pub fn store_refuses(why: &str) -> Words {
     Words::new().text(format!(
         "✗ I cannot store anything ({why}), so I take no commands and no webhooks until I can: senders are asked to \
@@ -999,12 +999,12 @@ pub fn store_refuses(why: &str) -> Words {
     ))
 }
 
-/// What operators are told when it is over.
+/// The notice to operators that this is over.
 pub fn store_well() -> Words {
     Words::new().text("✓ I can store again, and go on with everything that waited.")
 }
 
-/// What a person is told whose message could not be kept.
+/// The notice to a person whose message could not be stored.
 pub fn not_stored() -> Words {
     Words::new().text(
         "✗ I cannot store anything at the moment, so nothing has been done yet. Slack sends me your message again for a \
@@ -1015,7 +1015,7 @@ pub fn not_stored() -> Words {
 /// The longest part of a comment that a notice quotes, in characters.
 const QUOTE: usize = 300;
 
-/// What a person is told about something that they did not do.
+/// The notice to a person about an action that they did not do.
 pub fn notice(task: &Task, act: &Act, is_current: bool, zone: Tz) -> Words {
     let source = task.key.source().name();
     let who = act.by.as_ref().map(|actor| actor.account.name.as_str());
@@ -1085,7 +1085,7 @@ pub fn muted(muted: bool) -> Words {
     })
 }
 
-/// What an operator is told when a source has not been readable for a while.
+/// The alert to an operator that a source has been unreadable for a while.
 pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz) -> Words {
     Words::new()
         .text(format!("✗ {} has not been readable since ", source.name()))
@@ -1096,7 +1096,7 @@ pub fn source_failing(source: Source, since: DateTime<Utc>, why: &str, zone: Tz)
         ))
 }
 
-/// What an operator is told when it is over.
+/// The notice to an operator that this is over.
 pub fn source_well(source: Source) -> Words {
     Words::new().text(format!(
         "✓ {} is readable again, and its changes are read.",
@@ -1104,7 +1104,7 @@ pub fn source_well(source: Source) -> Words {
     ))
 }
 
-/// What operators are told about a list or repository that is configured, and archived at its source.
+/// The alert to operators about a configured list or repository that is archived at its source.
 pub fn archived(container: &Container) -> Words {
     let Container { source, name, .. } = container;
     let key = match source {
@@ -1128,7 +1128,7 @@ pub fn unarchived(container: &Container) -> Words {
     ))
 }
 
-/// What operators are told, and `status` says, where Slack counts more links of the app than are held here.
+/// The alert to operators, and the line in `status`, when Slack counts more links of the app than are held here.
 pub fn app_is_shared(others: u32) -> Words {
     Words::new().text(format!(
         "✗ Slack counts {others} more {} of this app than I hold: another daemon with the same slack.app_token takes \
@@ -1144,14 +1144,14 @@ pub fn app_is_ours() -> Words {
     Words::new().text("✓ Slack counts no other link of this app any more.")
 }
 
-/// Nothing is created where nobody finds it.
+/// Nothing is created in an archived list, where no one would find it.
 pub fn list_archived(name: &str) -> Words {
     Words::new().text(format!(
         "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
     ))
 }
 
-/// What an operator is told when a source does not take the token.
+/// The alert to an operator that a source rejects the token.
 pub fn token_refused(why: &str) -> Words {
     Words::new().text(format!(
         "✗ {} I say here when it works again.",
@@ -1159,7 +1159,7 @@ pub fn token_refused(why: &str) -> Words {
     ))
 }
 
-/// What an operator is told when it is over.
+/// The notice to an operator that this is over.
 pub fn token_well(source: Source) -> Words {
     Words::new().text(format!(
         "✓ {} takes the token again, and what was queued is carried out.",
@@ -1167,7 +1167,7 @@ pub fn token_well(source: Source) -> Words {
     ))
 }
 
-/// What an operator is told when a rule of an organization refuses no longer.
+/// The notice to an operator that a rule of an organization no longer refuses.
 pub fn rule_well(source: Source, account: &str) -> Words {
     Words::new().text(format!(
         "✓ {} lets me reach {account} again, and what was queued is carried out.",
@@ -1175,7 +1175,7 @@ pub fn rule_well(source: Source, account: &str) -> Words {
     ))
 }
 
-/// What an operator is told of a token that ends soon.
+/// The alert to an operator about a token that expires soon.
 pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
     let (name, key) = (source.name(), source.as_str());
     Words::new()
@@ -1187,7 +1187,7 @@ pub fn token_ends(source: Source, ends: DateTime<Utc>, zone: Tz) -> Words {
         ))
 }
 
-/// What an operator is told when there is another token, or a later end.
+/// The notice to an operator about a new token, or a later expiry.
 pub fn token_stays(source: Source) -> Words {
     Words::new().text(format!(
         "✓ The token of {} does not end soon any more.",
@@ -1195,7 +1195,7 @@ pub fn token_stays(source: Source) -> Words {
     ))
 }
 
-/// What an operator is told about a webhook that its source had stopped serving.
+/// The alert to an operator about a webhook that its source had suspended.
 pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Words {
     let name = source.name();
     Words::new().text(match back {
@@ -1210,12 +1210,12 @@ pub fn hook_suspended(source: Source, url: &str, health: &str, back: bool) -> Wo
     })
 }
 
-/// What an operator is told when it is over.
+/// The notice to an operator that this is over.
 pub fn hook_well(source: Source, url: &str) -> Words {
     Words::new().text(format!("✓ {} sends to {url} again.", source.name()))
 }
 
-/// Commands that were typed while nobody was listening, too long ago to act on unasked.
+/// Commands that were typed while Ivan was away, too long ago to run without asking.
 pub fn typed_while_away(typed: &[&str]) -> Words {
     let mut words = Words::new().text(
         "Slack did not bring me this when you typed it, so I have not acted on it. Type again what still holds:",
@@ -1234,38 +1234,38 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// Nothing was shown before the command was typed, so nothing was changed; `card` is current from now on (design 4).
+/// No task was shown before the command was typed, so nothing was changed; `card` is current from now on (design 4).
 pub fn no_current(card: Words) -> Words {
     Words::new()
         .text("No current task, so nothing was changed. Current now: ")
         .then(card)
 }
 
-/// As [`no_current`], where there is nothing to show either.
+/// As [`no_current`], without a task to show either.
 pub fn no_current_in(empty: Words) -> Words {
     Words::new().text("No current task. ").then(empty)
 }
 
-/// A reaction to an answer that tells of one task and shows the next.
+/// A reaction to an answer about one task that shows the next one.
 pub fn reaction_on_outcome() -> Words {
     Words::new().text(
         "That message shows two tasks, so a reaction to it changes nothing. Press a button there, or type `current` and react to the card.",
     )
 }
 
-/// Next was pressed on a card that is not the current task any more.
+/// `next` was pressed on a card that is no longer the current task.
 pub fn not_current_any_more(card: Words) -> Words {
     Words::new()
         .text("That is not your current task any more. Current: ")
         .then(card)
 }
 
-/// Something was said in a thread under a message about no task.
+/// A text in the thread of a message about no task.
 pub fn no_task_here() -> Words {
     Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
 }
 
-/// Files, and what was forwarded, came with a command that has no text to put them in. `None`: nothing did.
+/// Files or forwarded messages came with a command without a text to add them to. `None` if there were none.
 pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
     let what = match (files, forwarded) {
         ([], false) => return None,
@@ -1279,7 +1279,7 @@ pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
     )))
 }
 
-/// Files whose address Slack does not tell. `None`: there are none.
+/// Files without a URL from Slack. `None` if there are none.
 pub fn files_without_address(names: &[String]) -> Option<Words> {
     let what = match names {
         [] => return None,
@@ -1291,7 +1291,7 @@ pub fn files_without_address(names: &[String]) -> Option<Words> {
     )))
 }
 
-/// A message without text: what came as a file, or was forwarded, and is no command.
+/// A message without text, with only a file or a forwarded message, is no command.
 pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool) -> Words {
     let hint = "Add `create TITLE` or `comment on REF: TEXT` to it.";
     Words::new().text(match (snippet, files) {
@@ -1308,7 +1308,7 @@ pub fn no_command_with(snippet: Option<&str>, files: &[String], forwarded: bool)
     })
 }
 
-/// A name as it stands in a sentence: short, and no markup.
+/// A name for a sentence: short, and without markup.
 fn code(name: &str) -> String {
     let name: String = name
         .chars()
@@ -1318,41 +1318,41 @@ fn code(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// What was pressed is not known to this version.
+/// The pressed button is unknown to this version.
 pub fn not_a_button() -> Words {
     Words::new().text("That button is from an older version. Type `current`.")
 }
 
-/// A command without a task, in a thread with answers that the store does not know.
+/// A command without a task, in a thread whose answers the store has only in part.
 pub fn unknown_thread() -> Words {
     Words::new().text(
         "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, or type the command outside of the thread.",
     )
 }
 
-/// An `undo` where the newest command of its author is not known.
+/// An `undo` whose author's newest command is not in this store.
 pub fn last_is_not_known() -> Words {
     Words::new().text(
         "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
     )
 }
 
-/// A form without a comment in it.
+/// A form without a comment.
 pub fn no_comment() -> String {
     "A comment needs text.".to_owned()
 }
 
-/// A form without a title in it.
+/// A form without a title.
 pub fn no_title() -> String {
     "A task needs a title.".to_owned()
 }
 
-/// A form that does not say where the task is to be made.
+/// A form without a place for the task.
 pub fn no_place() -> String {
     "Choose the list or the repository that the task goes into.".to_owned()
 }
 
-/// Somebody who has no account in a source, as far as it is known here.
+/// A person without a known account in a source.
 pub fn not_assignable(name: Option<&str>, source: Source) -> Words {
     let who = name.unwrap_or("that person");
     let system = source.name();
@@ -1362,32 +1362,32 @@ pub fn not_assignable(name: Option<&str>, source: Source) -> Words {
     ))
 }
 
-/// A due date for what has none.
+/// A due date for a place that has none.
 pub fn no_due_date() -> Words {
     Words::new()
         .text("An issue in GitHub has no due date. Clear the date, or choose a list of ClickUp.")
 }
 
-/// A form that was made by another version of Ivan, or by nobody.
+/// A form that another version of Ivan, or another app, made.
 pub fn not_a_form() -> String {
     "This form is from an older version, so nothing was done. Close it and open it again."
         .to_owned()
 }
 
-/// A form, or a command, that could not be written down.
+/// A form, or a command, that could not be stored.
 pub fn not_kept() -> String {
     "✗ I could not write that down, so nothing was done: my store cannot be written to at the moment. Try again in a \
      minute; if it stays so, whoever runs me finds the reason in my log."
         .to_owned()
 }
 
-/// A form whose keeping takes longer than Slack waits. Sent again it is the same form.
+/// A form whose storing takes longer than Slack waits. Sending it again does no harm.
 pub fn form_is_slow() -> String {
     "My store is slow, and I do not know yet whether this is written down. Press the button again: it is done once."
         .to_owned()
 }
 
-/// A command whose keeping takes longer than Slack waits.
+/// A command whose storing takes longer than Slack waits.
 pub fn command_is_slow() -> String {
     "… My store is slow, and I do not know yet whether this is written down. If I have not answered in a minute, type \
      it again."
@@ -1417,14 +1417,14 @@ pub fn made_before(task: &Task) -> Words {
         .text(format!(" · {}", place(task)))
 }
 
-/// The same message, while the task is still being made.
+/// The same message, while the task is still being created.
 pub fn being_made(title: &str) -> Words {
     Words::new()
         .text("… A task is being made from this message already: ")
         .said(title)
 }
 
-/// What stands under the description of a task that was made from a message.
+/// The text below the description of a task that was made from a message.
 pub fn made_from(author: Option<&str>, link: Option<&str>) -> String {
     let by = author
         .map(|name| format!(" by {}", quiet(name)))
@@ -1522,14 +1522,14 @@ pub fn text_too_long(length: usize) -> Words {
     ))
 }
 
-/// Reactions cannot be placed: the outcome is said in a message instead.
+/// Reactions cannot be placed: a message shows the outcome instead.
 pub fn no_reactions(why: &str) -> Words {
     Words::new().text(format!(
         "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
     ))
 }
 
-/// What does not work in Slack for want of a scope, and what to do about it.
+/// The Slack features without a scope, and the remedy.
 pub fn missing_scopes(missing: &[Missing]) -> Option<Words> {
     let lines = missing
         .iter()
@@ -1552,7 +1552,7 @@ pub const HOME_ACCOUNTS: &str = "Accounts";
 pub const HOME_SETTINGS: &str = "Settings";
 pub const HOME_NOBODY: &str = "Nothing here for you yet";
 
-/// How much there is to do, and how much was done.
+/// The number of open tasks, and of those completed today.
 pub fn home_lead(open: usize, completed_today: i64) -> Words {
     let open = match open {
         0 => "Nothing open".to_owned(),
@@ -1561,7 +1561,7 @@ pub fn home_lead(open: usize, completed_today: i64) -> Words {
     Words::new().text(format!("{open} · {completed_today} completed today"))
 }
 
-/// How many are not shown.
+/// The number of tasks that are not shown.
 pub fn home_more(more: usize) -> Option<Words> {
     (more > 0).then(|| Words::new().text(format!("and {more} more")))
 }
@@ -1571,7 +1571,7 @@ pub fn home_nothing_else() -> Words {
     Words::new().text("Nothing else.")
 }
 
-/// What has no outcome yet. `called` is what the source calls a task that nobody has read yet.
+/// A write without an outcome. `called` is the source's name for a task that was never read.
 pub fn home_waiting(
     write: &Write,
     known: Option<&Task>,
@@ -1595,7 +1595,7 @@ pub fn home_trouble(source: Source, why: &str) -> Words {
     Words::new().text(format!("✗ {}: {}", source.name(), sentence(why)))
 }
 
-/// Who somebody is in Slack.
+/// A person's identity in Slack.
 pub fn home_in_slack(name: &str, alone: bool) -> Words {
     Words::new().text(match alone {
         true => "Slack: connected. Everybody here shares one queue, of every open task.".to_owned(),
@@ -1603,7 +1603,7 @@ pub fn home_in_slack(name: &str, alone: bool) -> Words {
     })
 }
 
-/// Who somebody is to a source. `account` is their login or name there, `alone` whether everybody shares one queue.
+/// A person's account at a source: `account` is their login or name there, `alone` if all share one queue.
 pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Words {
     let name = source.name();
     match (account, alone) {
@@ -1613,7 +1613,7 @@ pub fn home_account(source: Source, account: Option<&str>, alone: bool) -> Words
     }
 }
 
-/// Whether somebody hears what others do.
+/// Whether a person gets notices.
 pub fn home_notices(muted: bool) -> Words {
     Words::new().text(match muted {
         true => "Notices: off. You hear nothing unasked.",
@@ -1621,7 +1621,7 @@ pub fn home_notices(muted: bool) -> Words {
     })
 }
 
-/// How somebody learns of outcomes.
+/// How a person learns of outcomes.
 pub fn home_receipts(by: Receipts, own: bool) -> Words {
     let whose = as_set(own);
     Words::new().text(match by {
@@ -1632,7 +1632,7 @@ pub fn home_receipts(by: Receipts, own: bool) -> Words {
     })
 }
 
-/// Whose choice is in force, in the Home tab.
+/// The origin of the setting in force, in the Home tab.
 fn as_set(own: bool) -> &'static str {
     match own {
         true => "as you set",
@@ -1640,7 +1640,7 @@ fn as_set(own: bool) -> &'static str {
     }
 }
 
-/// What `receipts` alone shows; `own`: whether the person has chosen so themselves.
+/// The answer to `receipts` alone; `own`: whether it is the person's own choice.
 pub fn receipts_are(by: Receipts, own: bool) -> Words {
     let whose = match own {
         true => "as you set",
@@ -1674,7 +1674,7 @@ pub fn receipts_usual(by: Receipts) -> Words {
     })
 }
 
-/// In `whoami`: how outcomes are told, and who has chosen that; nothing for what goes without saying.
+/// In `whoami`: how outcomes are shown, and who chose that; `None` for the default.
 pub fn receipts_of(by: Receipts, own: bool) -> Option<Words> {
     match (by, own) {
         (Receipts::Message, false) => None,
@@ -1696,7 +1696,7 @@ pub fn receipts_set(by: Receipts) -> Words {
     })
 }
 
-/// What becomes of a plain reply, which is chosen for all.
+/// The treatment of a plain reply, which is the same for all.
 pub fn home_replies(become_comments: bool) -> Words {
     Words::new()
         .text(match become_comments {

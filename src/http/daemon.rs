@@ -31,7 +31,7 @@ pub(super) async fn operation(
     Ok(Json(view.into()))
 }
 
-/// Tries again what is set aside: an operation, or anything else of an id that `GET /status` lists.
+/// Retries set-aside work: an operation, or another id that `GET /status` lists.
 pub(super) async fn retry(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
@@ -74,7 +74,7 @@ pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response,
         )
     })?;
     let synchronize = api.sync.clone();
-    // A task of its own: it goes on when the answer is no longer waited for, or nobody is there to get it.
+    // A task of its own: it continues when the wait is over, or when the client is gone.
     let running = tokio::spawn(async move {
         let sources = synchronize.sync(full).await;
         drop(slot);

@@ -1,13 +1,13 @@
-//! Webhooks (design 5): a signed request → a delivery that the inbox keeps. Each configured source has a route, and
+//! Webhooks (design 5): a signed request → a delivery that the inbox stores. Each configured source has a route, and
 //! reads its own requests ([`HookReader`]); no source is named here.
 //!
 //! ```text
 //! receive (size, time) ─ verify (raw bytes, constant time) ─ read (event, dedupe key) ─ keep (committed) ─ 2xx
 //! ```
 //!
-//! Anybody may knock. Until the signature holds nothing is stored, nothing is believed but the name of the webhook whose
-//! secret is to be looked up, and little is buffered or logged. The work follows the 2xx (contract github 9.5,
-//! clickup 7.5), so that what is answered here never depends on what a payload means.
+//! The listener is open to strangers. Before the signature is verified nothing is stored, only the id of the webhook is
+//! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (contract github 9.5, clickup
+//! 7.5), so the answer never depends on the meaning of a payload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +31,13 @@ use crate::domain::source::{Delivery, Headers, HookReader, NoDelivery};
 use crate::domain::task::Source;
 use crate::inbox::{Inbox, Kept, NotKept};
 
-/// The part of the inbox that is needed here; the promises of each are [`Inbox`]'s.
+/// The part of the inbox that is needed here; [`Inbox`] documents the guarantees of each method.
 #[async_trait]
 pub trait Keeps: Send + Sync + 'static {
     /// Committed when this returns (P1).
     async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept>;
-    /// The secrets that may have signed a delivery of the webhook `hook`; of any webhook of the source, for `None`. Empty
-    /// for any: there is no route for the source (P6).
+    /// The secrets that may have signed a delivery of the webhook `hook`; for `None`, of any webhook of the source. If
+    /// a source has none at all, it has no route (P6).
     async fn secrets(
         &self,
         source: Source,
@@ -62,7 +62,7 @@ impl Keeps for Inbox {
     }
 }
 
-/// The webhooks' routes, one for each of the `sources`, and nothing else; serve them with [`super::serve_hooks`].
+/// The webhooks' routes, one for each of the `sources`, and no others; to be served with [`super::serve_hooks`].
 pub fn hooks_router(
     keeps: impl Keeps,
     sources: impl IntoIterator<Item = Arc<dyn HookReader>>,
@@ -90,16 +90,16 @@ fn router(
         .method_not_allowed_fallback(nothing_here)
 }
 
-/// What a request may cost; tests shorten it.
+/// The limits of a request; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// So much of a body that is refused is read to its end and dropped, in bytes.
+    /// How many bytes of a refused body are read and dropped.
     drained: usize,
     /// How long a body may take to arrive: GitHub gives up after ten seconds (contract github 9.5).
     body_within: Duration,
     /// How long the store may take for one step: ClickUp gives up after seven seconds (contract clickup 7.5).
     store_within: Duration,
-    /// Bodies up to this many bytes are taken from every connection at once; nearly all deliveries are smaller.
+    /// Bodies up to this many bytes are accepted on every connection at once; nearly all deliveries are smaller.
     small: usize,
     /// Further bytes of all larger bodies together: strangers may open every connection and send the largest on each.
     room: usize,
@@ -117,18 +117,18 @@ impl Default for Limits {
     }
 }
 
-/// What a source that tries again is asked to wait, in seconds.
+/// The wait before a source should retry, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 struct Hooks {
     keeps: Box<dyn Keeps>,
     clock: Clock,
     limits: Limits,
-    /// Bytes that larger bodies may still take.
+    /// The remaining bytes for larger bodies.
     room: Arc<Semaphore>,
-    /// Those that the store did not take.
+    /// Throttles the log of deliveries that the store refused.
     unkept: LogThrottle,
-    /// Those that it did not take in time.
+    /// Throttles the log of deliveries that the store did not commit in time.
     slow: LogThrottle,
 }
 
@@ -144,8 +144,8 @@ impl Hooks {
         }
     }
 
-    /// The secrets that may have signed what the webhook `hook` sends. One that is not known is held against all of
-    /// them: GitHub delivers from a new webhook before its id is kept here.
+    /// The secrets that may have signed a delivery of the webhook `hook`. An unknown webhook is checked against all of
+    /// them: GitHub delivers from a new webhook before its id is stored here.
     async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, Why> {
         let asked = async {
             let of_hook = self.known_secrets(source, hook).await?;
@@ -161,7 +161,7 @@ impl Hooks {
         Ok(secrets)
     }
 
-    /// Those that count; an empty one would be anybody's.
+    /// The known secrets without empty ones, which anyone could use.
     async fn known_secrets(
         &self,
         source: Source,
@@ -177,7 +177,7 @@ impl Hooks {
     }
 }
 
-/// What is still under way then may be committed after all: a repetition finds it.
+/// Limits the wait for the store. A write still under way may be committed all the same: a repetition finds it.
 async fn in_time<T, E: Into<Why>>(
     within: Duration,
     asked: impl Future<Output = Result<T, E>>,
@@ -198,7 +198,7 @@ struct Route {
 
 async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
     let kept = match verify(request, &route).await {
-        // What it takes of the room is free again when it is kept.
+        // Its share of the room is released when it is stored.
         Ok(Verified {
             delivery,
             room: _room,
@@ -254,7 +254,7 @@ impl Route {
         Ok(kept)
     }
 
-    /// Logs one line for the operator. Lines that strangers can cause are rare, so that they cannot fill the log.
+    /// Logs one line for the operator. Lines that strangers can cause are throttled, so that they cannot fill the log.
     fn say(&self, why: &Why) {
         let source = self.source;
         let (name, what) = (source.name(), self.in_words(why));
@@ -266,9 +266,9 @@ impl Route {
             Why::Unreadable(_) => {
                 tracing::warn!(%source, "a signed webhook of {name} is ignored: {what}")
             }
-            // The bound has been said where it is.
+            // The limit has logged it already.
             Why::Full => tracing::debug!(%source, "a webhook of {name} is not kept: {what}"),
-            // Nobody has to act: the source is asked to send it again, and a poll finds it. It may even be kept by now.
+            // No action is needed: the source is asked to repeat it, and a poll finds it. It may even be stored by now.
             Why::SlowStore(within) => {
                 if let Some(unsaid) = self.hooks.slow.pass(Instant::now()) {
                     let seconds = within.as_secs_f32();
@@ -312,7 +312,7 @@ impl Route {
         }
     }
 
-    /// For the log, and for the page where the source shows our answer.
+    /// The text for the log, and for the page where the source shows our answer.
     fn in_words(&self, why: &Why) -> String {
         match why {
             Why::Ignored(_) => "Nothing follows from this event".to_owned(),
@@ -358,12 +358,12 @@ impl Route {
     }
 }
 
-// ---------------------------------------------------------------- what arrives
+// ---------------------------------------------------------------- requests
 
-/// A delivery whose signature holds. There is no other way to get one.
+/// A delivery whose signature is valid. It can only be made by verification.
 struct Verified {
     delivery: Delivery,
-    /// What its body takes of the room for larger ones.
+    /// Its share of the room for larger bodies.
     room: Option<OwnedSemaphorePermit>,
 }
 
@@ -376,7 +376,7 @@ async fn verify(request: Request, route: &Route) -> Result<Verified, Why> {
     } = route;
     let (source, limits) = (*source, hooks.limits);
     let (parts, body) = request.into_parts();
-    // Looked at here, and not by the router, whose refusal would name the method that is wanted.
+    // Checked here and not by the router, whose refusal would name the allowed method.
     if parts.method != Method::POST {
         return Err(Why::NoRoute);
     }
@@ -420,10 +420,10 @@ fn declared(headers: &HeaderMap) -> Option<usize> {
     length.parse().ok()
 }
 
-/// A body on its way, which has until then.
+/// A body on its way, with a deadline.
 struct Arriving {
     stream: BodyDataStream,
-    /// The largest that is taken.
+    /// The largest accepted size.
     body_max: usize,
     until: Instant,
     limits: Limits,
@@ -439,7 +439,7 @@ impl Arriving {
         }
     }
 
-    /// All of it, with what it takes of the `room`.
+    /// Receives all of it, with its share of the `room`.
     async fn receive(
         &mut self,
         room: &Arc<Semaphore>,
@@ -476,7 +476,7 @@ impl Arriving {
                     None => taken = Some(more),
                 }
             }
-            // Not to twice its size at a time, as it grows by itself.
+            // Exact growth: by default the buffer would double.
             if body.capacity() < length {
                 body.reserve_exact(chunk.len().max(body.len() / 4));
             }
@@ -485,7 +485,7 @@ impl Arriving {
         Ok((body, taken))
     }
 
-    /// Reads on and keeps nothing: who is cut off in the middle of sending may never see the answer.
+    /// Reads on and drops the rest: a sender that is cut off may never see the answer.
     async fn drain(&mut self) {
         let mut left = self.limits.drained;
         let drained = async {
@@ -496,23 +496,23 @@ impl Arriving {
                 left = rest;
             }
         };
-        // What is left then is cut off.
+        // The rest is cut off.
         let _ = timeout_at(self.until, drained).await;
     }
 }
 
-// ---------------------------------------------------------------- what is answered
+// ---------------------------------------------------------------- answers
 
-/// Why nothing is kept.
+/// The reason why nothing is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
-    /// A signed event that is known to be of no concern.
+    /// A signed event that is known and irrelevant.
     Ignored(String),
-    /// A signed event of a name that is not known.
+    /// A signed event with an unknown name.
     Unknown(String),
-    /// Signed, and not what the contract says.
+    /// Signed, and against the contract.
     Unreadable(String),
-    /// No secret for the source: the route is not there (P6). Nor is it for anything else than POST.
+    /// No secret for the source, so no route (P6); or a method other than POST.
     NoRoute,
     /// No signature, or none of the right form.
     Unsigned,
@@ -557,7 +557,7 @@ impl From<NotKept> for Why {
 }
 
 impl Why {
-    /// The word in metrics.
+    /// The name in metrics.
     fn word(&self) -> &'static str {
         match self {
             Why::Ignored(_) => "ignored",

@@ -1,8 +1,8 @@
-//! What is counted and measured, for Prometheus (design 5): `GET /metrics` of the API.
+//! Metrics for Prometheus (design 5): `GET /metrics` of the API.
 //!
-//! The numbers arise all over the house, where each room counts through the `metrics` facade. Here they have their
-//! names, what they mean, and the recorder behind the facade. Labels are words of ours, or of a protocol, never a
-//! person's or a task's: their number is bounded (P8).
+//! Every module counts through the `metrics` facade. This module has the names, their descriptions, and the recorder
+//! behind the facade. Labels are words of ours, or of a protocol, never a person's or a task's: their number is bounded
+//! (P8).
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::runtime::{CancellationToken, slept};
 
 /// The media type of Prometheus' text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// How often what was measured is put into its buckets where nobody scrapes: until then each measurement is kept.
+/// How often measurements are moved into their buckets without a scrape. Until then each is kept in memory.
 const KEEP_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// From a write that is answered at once to one that waits for a source for a day. In seconds.
@@ -27,29 +27,29 @@ const OPERATION_BUCKETS: &[f64] = &[
 ];
 /// From a poll without news to a full walk over years. In seconds.
 const SYNC_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0];
-/// From a webhook to what only a poll found. In seconds.
+/// From a change reported by a webhook to one that only a poll found. In seconds.
 const LAG_BUCKETS: &[f64] = &[
     0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0,
 ];
 
-/// What is a distribution, and its buckets.
+/// The histograms and their buckets.
 const HISTOGRAMS: &[(&str, &[f64])] = &[
     ("ivan_operation_seconds", OPERATION_BUCKETS),
     ("ivan_sync_seconds", SYNC_BUCKETS),
     ("ivan_event_lag_seconds", LAG_BUCKETS),
 ];
 
-/// What has been counted so far. Clones show the same.
+/// The metrics so far. Clones show the same.
 #[derive(Clone)]
 pub struct Handle(PrometheusHandle);
 
 impl Handle {
-    /// All of it, in Prometheus' text format.
+    /// All metrics, in Prometheus' text format.
     pub fn render(&self) -> String {
         self.0.render()
     }
 
-    /// Keeps what is measured within bounds, until `shutdown`.
+    /// Keeps the memory of measurements bounded, until `shutdown`.
     pub async fn keep_up(self, shutdown: CancellationToken) {
         while slept(KEEP_UP_EVERY, &shutdown).await {
             self.0.run_upkeep();
@@ -57,13 +57,13 @@ impl Handle {
     }
 }
 
-/// Has everything from now on counted: once for the process, further calls give the same handle.
+/// Installs the recorder, once per process; further calls return the same handle.
 pub fn install() -> Handle {
     static INSTALLED: OnceLock<Handle> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
         let recorder = recorder();
         let handle = Handle(recorder.handle());
-        // Only somebody else's recorder could be there before: then ours stays empty, and says so.
+        // Only a foreign recorder could be installed already: then ours stays empty, and logs that.
         match metrics::set_global_recorder(recorder) {
             Ok(()) => describe(),
             Err(error) => tracing::error!("nothing is counted: {error}"),
@@ -73,7 +73,7 @@ pub fn install() -> Handle {
     installed.clone()
 }
 
-/// What `GET /metrics` answers.
+/// The answer to `GET /metrics`.
 pub(super) fn exposition(handle: &Handle) -> Response {
     let content = HeaderValue::from_static(TEXT);
     ([(header::CONTENT_TYPE, content)], handle.render()).into_response()
@@ -88,7 +88,7 @@ fn recorder() -> PrometheusRecorder {
             });
     match bucketed {
         Ok(builder) => builder.build_recorder(),
-        // Empty buckets are the only reason. Without them there are quantiles, which cannot be added up, but are true.
+        // Only empty buckets cause this. Without them there are quantiles, which cannot be aggregated, but are correct.
         Err(error) => {
             let error: BuildError = error;
             tracing::error!("histograms have no buckets: {error}");
@@ -97,7 +97,7 @@ fn recorder() -> PrometheusRecorder {
     }
 }
 
-/// Names, units and meanings (design 5).
+/// Registers names, units and descriptions (design 5).
 fn describe() {
     describe_counter!(
         "ivan_deliveries_total",
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
-    /// Those of design 5, and those of the bounds and the store.
+    /// Those of design 5, and those of the limits and the store.
     const DESIGN: [&str; 19] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",
@@ -268,7 +268,7 @@ mod tests {
         );
     }
 
-    /// A name that is counted and not described would be a misspelt one.
+    /// A name that is counted and not described would be misspelt.
     #[test]
     fn what_is_counted_anywhere_is_described() {
         let mut counted = BTreeSet::new();

@@ -55,24 +55,24 @@ use crate::domain::task::Source;
 use crate::runtime::{CancellationToken, slept};
 use problem::{Kind, Problem};
 
-/// The longest `?wait=` that is granted; longer ones are cut to it.
+/// The longest `?wait=`; longer ones are cut to it.
 pub const WAIT_MAX: Duration = Duration::from_secs(300);
-/// How large a request's body may be, in bytes.
+/// The largest request body, in bytes.
 pub const BODY_MAX: usize = 1024 * 1024;
-/// How long a request may take altogether: what is waited for at most, and some time to do it.
+/// The time limit of a request: the longest wait, and some time to process it.
 const REQUEST_WITHIN: Duration = Duration::from_secs(WAIT_MAX.as_secs() + 30);
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// How large a request head may be, in bytes.
+/// The largest request head, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
-/// The API's listener, as it is served.
+/// The limits of the API's listener.
 const API: Serving = Serving {
     name: "the API",
     connections: 256,
     bound: Bound::ApiConnections,
     head_within: Duration::from_secs(30),
 };
-/// The webhooks' listener. Strangers reach it: who is slow makes room sooner.
+/// The limits of the webhooks' listener. Strangers reach it, so slow clients are cut off sooner.
 const HOOKS: Serving = Serving {
     name: "the webhook listener",
     connections: 256,
@@ -81,12 +81,12 @@ const HOOKS: Serving = Serving {
 };
 /// How many `POST /sync` run at once.
 const SYNCS_MAX: usize = 4;
-/// How long requests may go on after the daemon was told to stop: within the 10 s that the whole of it has.
+/// How long requests may go on after the stop signal: within the 10 s of the whole daemon.
 const FINISH_WITHIN: Duration = Duration::from_secs(8);
-/// How long to wait after `accept` failed for want of file descriptors or memory.
+/// The wait after `accept` failed for lack of file descriptors or memory.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// What the handlers need.
+/// The state of the handlers.
 #[derive(Clone)]
 pub struct Api {
     desk: Desk,
@@ -119,7 +119,7 @@ impl Api {
     }
 }
 
-/// The API's bearer token. Only its digest is kept: it can be compared, in constant time, and not be shown.
+/// The API's bearer token. Only its digest is stored, which can be compared in constant time and never shown.
 #[derive(Clone)]
 pub struct Token {
     digest: Hmac<Sha256>,
@@ -140,8 +140,7 @@ impl Token {
     }
 }
 
-/// The key only separates these digests from others; what matters is that equal length and comparison in constant time
-/// come with the type.
+/// The key only separates these digests from others. The type provides equal length and comparison in constant time.
 fn digest(secret: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new(&Default::default());
     mac.update(secret);
@@ -154,11 +153,11 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Brings the mirror up to date with its sources; the app knows how.
+/// Brings the mirror up to date with its sources; implemented by the app.
 #[async_trait]
 pub trait Synchronize: Send + Sync {
-    /// Asks every configured source what changed, or for everything if `full`. One that fails says so in its row and
-    /// holds no other back. Goes on in the background when nobody waits for it any more.
+    /// Reads the changes of every configured source, or everything if `full`. A failure is in the source's row and does
+    /// not affect the others. It continues in the background when the caller stops waiting.
     async fn sync(&self, full: bool) -> BTreeMap<Source, Synced>;
 }
 
@@ -170,7 +169,7 @@ pub struct Synced {
     pub error: Option<String>,
 }
 
-/// The API as it is served: its routes behind the guard.
+/// The API's routes behind the guard.
 pub fn router(state: Api) -> Router {
     all(state.token.clone()).with_state(state)
 }
@@ -184,8 +183,8 @@ fn all(token: Token) -> Router<Api> {
     guard(routes, token)
 }
 
-/// Puts in front of `routes` what holds for every request: one log line, a time limit, the token, a size limit, and
-/// problem documents for what no route answers.
+/// Adds the checks for every request: one log line, a time limit, the token, a size limit, and problem documents for
+/// unknown routes.
 fn guard<S: Clone + Send + Sync + 'static>(routes: Router<S>, token: Token) -> Router<S> {
     routes
         .fallback(no_such_path)
@@ -213,7 +212,7 @@ async fn method_not_allowed(request: Request) -> Problem {
     )
 }
 
-/// Lets nothing but the two probes through without the token, paths that do not exist included.
+/// Requires the token for all paths except the two probes, unknown paths included.
 async fn authorize(State(token): State<Token>, request: Request, next: Next) -> Response {
     let open = matches!(request.uri().path(), "/healthz" | "/readyz");
     if open || bearer(&request).is_some_and(|presented| token.is(presented)) {
@@ -227,7 +226,7 @@ async fn authorize(State(token): State<Token>, request: Request, next: Next) -> 
     .into_response()
 }
 
-/// The credentials of the one scheme that we know, whose name has no case (RFC 9110, 11.1).
+/// The credentials of the bearer scheme, whose name has no case (RFC 9110, 11.1).
 fn bearer(request: &Request) -> Option<&[u8]> {
     let value = request.headers().get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, credentials) = value.split_at_checked("Bearer ".len())?;
@@ -236,7 +235,7 @@ fn bearer(request: &Request) -> Option<&[u8]> {
         .then_some(credentials.trim_ascii())
 }
 
-/// One line per request, without anything that a person wrote; and no request for ever.
+/// Logs one line per request, without any person's text, and limits its time.
 async fn observe(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
@@ -255,10 +254,10 @@ async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// What one listener grants.
+/// The limits of one listener.
 #[derive(Debug, Clone, Copy)]
 struct Serving {
-    /// In sentences.
+    /// The name in messages.
     name: &'static str,
     /// How many connections are served at once; further ones wait in the listener's backlog.
     connections: usize,
@@ -267,7 +266,7 @@ struct Serving {
     head_within: Duration,
 }
 
-/// Serves the API's `router` until `shutdown`: stops accepting, answers what was asked within 8 s, closes.
+/// Serves the API's `router` until `shutdown`: stops accepting, answers open requests within 8 s, closes.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -292,12 +291,12 @@ async fn serve_as(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let Serving { name, .. } = serving;
-    // Handlers that wait answer what is true when the daemon stops.
+    // Waiting handlers answer with the current state when the daemon stops.
     let router = router.layer(Extension(shutdown.clone()));
     let slots = Arc::new(Semaphore::new(serving.connections));
     let mut connections = JoinSet::new();
     loop {
-        // Ended connections are taken away first, so that the set is bounded as the slots are.
+        // Ended connections are removed first, so that the set is bounded as the slots are.
         while let Some(ended) = connections.try_join_next() {
             report_panic(name, ended);
         }
@@ -363,7 +362,7 @@ async fn accept(
     Ok((stream, slot))
 }
 
-/// The other end went away before we took its connection; the listener is well.
+/// Whether only one connection failed, because the client left early; the listener still works.
 fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -378,7 +377,7 @@ async fn serve_connection(
     router: Router,
     shutdown: CancellationToken,
 ) {
-    // Answers are small and awaited: they are not to be held back for more of them.
+    // Answers are small and awaited: they must not be delayed to be batched.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -417,7 +416,7 @@ mod tests {
 
     const SECRET: &str = "correct-horse";
 
-    /// A guarded router of a few routes of ours, served for real.
+    /// A guarded router of a few test routes, served for real.
     struct Served {
         url: String,
         stop: CancellationToken,
@@ -560,7 +559,7 @@ mod tests {
         }
     }
 
-    /// A path that is said twice, or that cannot be told from another, panics here.
+    /// A duplicate or ambiguous path panics here.
     #[test]
     fn the_routes_fit_together() {
         assert!(all(Token::new(SECRET).unwrap()).has_routes());
@@ -602,7 +601,7 @@ mod tests {
         for _ in 0..API.connections {
             inside.recv().await.unwrap();
         }
-        // Whoever comes then finds no room, and waits.
+        // Any further connection finds no room, and waits.
         Bound::ApiConnections.until_reached(before + 1).await;
         assert!(inside.try_recv().is_err());
         let_go.cancel();

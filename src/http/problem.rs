@@ -1,7 +1,7 @@
-//! What goes wrong in a request → an RFC 9457 problem document (design 5).
+//! Errors of a request → an RFC 9457 problem document (design 5).
 //!
-//! Every answer of the API that is not a success is made here, the framework's own refusals included, so that a client
-//! has one shape to read: `type`, `title`, `status`, `detail`, and for writes what is known about the operation.
+//! Every failure of the API is built here, including the framework's own refusals, so that clients have one shape to
+//! read: `type`, `title`, `status`, `detail`, and for writes the known facts about the operation.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,10 +16,10 @@ use crate::domain::task::TaskId;
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: &str = "application/problem+json";
-/// What a client is asked to wait where it may ask again, in seconds.
+/// The wait before a client may retry, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// What kind of problem: fixes `type`, `title` and `status`.
+/// The kind of problem, which determines `type`, `title` and `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     MalformedTaskId,
@@ -50,7 +50,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, for the API's description.
+    /// All kinds, for the API's description.
     pub const ALL: [Kind; 25] = [
         Kind::MalformedTaskId,
         Kind::BadQuery,
@@ -83,7 +83,7 @@ impl Kind {
         self.row().0
     }
 
-    /// The `type` of the document: a name to compare with, not an address to open.
+    /// The `type` of the document: an identifier, not a URL to open.
     pub fn uri(self) -> String {
         format!("urn:ivan:problem:{}", self.row().1)
     }
@@ -176,7 +176,7 @@ pub struct ProblemDocument {
 }
 
 impl Problem {
-    /// `detail` says what is wrong and what to do next.
+    /// `detail` names the error and the next step.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
         Problem {
             kind,
@@ -231,7 +231,7 @@ impl IntoResponse for Problem {
 }
 
 impl From<StoreTrouble> for Problem {
-    /// This is where the trouble is handled: it is logged for the operator here, once.
+    /// Logs the store's error for the operator, since it is handled here.
     fn from(trouble: StoreTrouble) -> Problem {
         tracing::warn!(store = %trouble.path, "the API could not answer: {trouble}");
         Problem::new(

@@ -28,14 +28,14 @@ use crate::domain::task::TaskId;
 use crate::runtime::CancellationToken;
 use crate::verbs::parse_ref;
 
-/// How long a write is waited for without `?wait=`.
+/// How long a write waits for its outcome without `?wait=`.
 pub(super) const WRITE_WAIT: Duration = Duration::from_secs(10);
-/// How long a synchronisation is waited for without `?wait=`.
+/// How long a synchronization is awaited without `?wait=`.
 pub(super) const SYNC_WAIT: Duration = Duration::from_secs(60);
 /// The longest `Idempotency-Key`, in bytes.
 pub(super) const KEY_MAX: usize = 255;
 
-/// Who acts, by the header `X-Ivan-Actor`; a name may have any letters.
+/// The actor in the header `X-Ivan-Actor`; a name may have any letters.
 pub(super) struct Actor(pub Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Actor {
@@ -62,10 +62,10 @@ impl<S: Send + Sync> FromRequestParts<S> for TaskPath {
     }
 }
 
-/// A request that asks for an effect, completely received.
+/// A request for a write, completely received.
 pub(super) struct Sent {
     method: Method,
-    /// As it was on the wire.
+    /// The raw path.
     pub path: String,
     pub actor: Option<String>,
     pub via: Via,
@@ -141,7 +141,7 @@ impl Sent {
             .map_err(|error| unread(error.to_string()))
     }
 
-    /// The body; without one, what an empty object would be.
+    /// The body; a missing one counts as an empty object.
     pub fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         if self.body.is_empty() {
             return Ok(T::default());
@@ -149,8 +149,8 @@ impl Sent {
         self.json()
     }
 
-    /// What makes a repetition of this request the same operation. Two names of one person are one actor, and how long
-    /// is waited is no part of what is asked.
+    /// The identity of this request, by which a repetition is detected. Two names of one person are one actor, and the
+    /// wait is not part of it.
     pub fn once(&self, person: &Person) -> Option<IdempotencyKey> {
         let key = self.key.clone()?;
         let mut hash = Sha256::new();
@@ -175,7 +175,7 @@ impl Sent {
         }
     }
 
-    /// Resolves when the answer is to be given without an outcome.
+    /// Resolves when the answer must be given without an outcome.
     pub async fn until(&self, default: Duration) {
         tokio::select! {
             () = sleep(self.wait.unwrap_or(default)) => {}
@@ -202,7 +202,7 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     }
 }
 
-/// A header's text, trimmed; HTTP leaves the encoding open, we take UTF-8.
+/// A header's text, trimmed; HTTP leaves the encoding open, we accept UTF-8.
 fn text_header(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
@@ -224,7 +224,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// `application/json` or a relative (`…+json`), whatever its parameters.
+/// Whether it is `application/json` or similar (`…+json`), with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
     let value = value.and_then(|value| value.to_str().ok());
@@ -236,7 +236,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whole seconds; longer than the longest is the longest.
+/// Whole seconds, cut to the longest wait.
 fn read_wait(text: &str) -> Result<Duration, Problem> {
     let seconds: u64 = text.parse().map_err(|_| {
         let longest = WAIT_MAX.as_secs();
@@ -260,7 +260,7 @@ pub(super) fn read_ref(text: &str) -> Result<Ref, Problem> {
     })
 }
 
-/// Enough of a stranger's text to recognise it by.
+/// The beginning of an unknown value, for an error message.
 pub(super) fn start_of(text: &str) -> String {
     text.chars().take(80).collect()
 }

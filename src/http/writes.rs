@@ -378,7 +378,7 @@ pub(super) async fn quiet(State(api): State<Api>, sent: Sent) -> Result<Json<Rhy
     change_rhythm(&api, &sent, change).await
 }
 
-/// Asked twice, it is so all the same.
+/// It is idempotent.
 async fn change_rhythm(
     api: &Api,
     sent: &Sent,
@@ -498,7 +498,7 @@ pub(super) async fn comment_on(
     write(&api, sent, command.into()).await
 }
 
-/// Gives a command to the desk and waits for what it came to.
+/// Passes a command to the desk and waits for its outcome.
 async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Problem> {
     let person = api.desk.who(sent.actor.as_deref()).await?;
     let once = sent.once(&person);
@@ -528,8 +528,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
     answer(&report, creates)
 }
 
-/// The status that a report is answered with: 200 with an outcome, 202 queued, else the problem it is. `creates` says that
-/// the command named no task.
+/// The answer to a report: 200 with an outcome, 202 queued, else a problem. `creates`: the command names no task.
 fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
     let answered = Answered::of(report);
     let kind = match &report.state {
@@ -539,7 +538,7 @@ fn answer(report: &Report, creates: bool) -> Result<Response, Problem> {
         }
         ReportState::Refused(Refusal::Gone) => Kind::Gone,
         ReportState::Refused(Refusal::Changed) => Kind::Changed,
-        // It was never mirrored, and its source has no such task, or shows none.
+        // It was never mirrored, and its source has no such task, or hides it.
         ReportState::Refused(Refusal::Invisible) if report.task.is_none() && !creates => {
             Kind::UnknownTask
         }
@@ -605,7 +604,7 @@ fn read_priority(text: &str) -> Result<Option<Priority>, Problem> {
     })
 }
 
-/// A text that must say something; it is kept as it was written.
+/// A text that must not be empty; it is stored unchanged.
 fn written(field: &str, text: String) -> Result<String, Problem> {
     if text.trim().is_empty() {
         let why = format!("`{field}` is empty; say something in it");

@@ -21,17 +21,17 @@ use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, Wake, forms, people, tasks};
 use crate::verbs::Command;
 
-/// Where a command is answered.
+/// The place for the answer to a command.
 struct AnswerTo {
     channel: String,
     thread: Option<String>,
     reply_url: Option<ReplyUrl>,
-    /// What it made may be seen by the whole channel.
+    /// Whether the whole channel may see a created task.
     public: bool,
 }
 
 impl MailTx<'_> {
-    /// Answers a kept message; the id of the command if it made one.
+    /// Answers a stored message; returns the id of the command if it made one.
     pub(super) fn answer(
         &self,
         heard: &Heard,
@@ -71,7 +71,7 @@ impl MailTx<'_> {
                     person.zone = zone;
                 }
                 if heard.direct && people::spoke_in(self.db, person.id, &heard.channel)? {
-                    // Whoever can be told has a briefing, if bot.toml gives one to everybody.
+                    // A person who can be reached has a briefing, if bot.toml gives one to all.
                     self.db.wake(Wake::Rhythms);
                 }
                 let under = under(self.db, heard)?;
@@ -81,7 +81,7 @@ impl MailTx<'_> {
                     at: heard.said_at,
                     under,
                     once: None,
-                    // A form says what it says: where it was opened counted when it was laid out.
+                    // A form is complete: the channel's defaults were applied when it was laid out.
                     channel: match &heard.gesture {
                         Gesture::Submitted { .. } => None,
                         _ => Some(heard.channel.clone()),
@@ -151,7 +151,7 @@ impl MailTx<'_> {
         Ok(command)
     }
 
-    /// What was pressed, if only its person sees it and it is known.
+    /// The pressed ephemeral message, if the store has it.
     fn pressed_alone(&self, heard: &Heard) -> DbResult<Option<messages::Pressed>> {
         match &heard.gesture {
             Gesture::PressedAlone { of: Some(uid), .. } => {
@@ -161,9 +161,9 @@ impl MailTx<'_> {
         }
     }
 
-    /// Whether a good answer takes the place of what was pressed: an Undo that only one person sees, or that stands where we
-    /// cannot change it, goes with what it took back; and a card that is all that stands there, with what was to be done
-    /// about it. In a list, or under an outcome that can be undone, the rest is still wanted.
+    /// Whether a successful answer replaces the pressed message. An ephemeral or unchangeable Undo goes with the
+    /// command that it undid, and a message of one card goes with its action. In a list, or below an outcome that can
+    /// be undone, the rest is still needed.
     fn replaces_what_was_pressed(
         &self,
         heard: &Heard,
@@ -184,7 +184,7 @@ impl MailTx<'_> {
         })
     }
 
-    /// Where to answer: there where it was asked, to everybody or to one person, as it was asked.
+    /// The place for the answer: the same conversation, for all or ephemeral, as the command was given.
     fn place(&self, heard: &Heard) -> DbResult<AnswerTo> {
         let alone = |reply_url: &ReplyUrl, public| AnswerTo {
             channel: heard.channel.clone(),
@@ -211,7 +211,7 @@ impl MailTx<'_> {
                 Some(url) => Ok(alone(&url, *public)),
                 None => in_the_dm(),
             },
-            // Nowhere in particular: from the shortcut, or the Home tab.
+            // No conversation: from the shortcut, or the Home tab.
             _ if heard.channel == heard.user => in_the_dm(),
             Gesture::Submitted { .. }
             | Gesture::Said
@@ -232,8 +232,8 @@ impl MailTx<'_> {
         }
     }
 
-    /// What was pressed stays, and can be changed by the address that came with it: its cards say what is true now and
-    /// follow what becomes of them. An Undo that can undo nothing goes.
+    /// Updates a pressed message that stays, through the `response_url` of the press: its cards show the current state
+    /// and follow later changes. An Undo that can undo nothing is removed.
     fn bring_up_to_date(
         &self,
         heard: &Heard,
@@ -268,8 +268,8 @@ impl MailTx<'_> {
         Ok(())
     }
 
-    /// Says that something is not acted on, where it would have been answered. What was done among people in a channel,
-    /// or is no question at all, is not spoken of.
+    /// Answers that a message is not processed, if it would have got an answer. Activity among people in a channel, and
+    /// the opening of the Home tab, get none.
     pub(super) fn turn_away(&self, heard: &Heard, why: Words) -> DbResult<()> {
         if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
             return Ok(());
@@ -289,8 +289,8 @@ impl MailTx<'_> {
         self.post(&draft)
     }
 
-    /// Says something besides the answer, where that stands. Where nobody was answered, for it was said among people in a
-    /// channel, nothing is said.
+    /// Posts words beside the answer, in the same place. If there was no answer, because people talked among themselves
+    /// in a channel, nothing is posted.
     pub(super) fn say_besides(&self, heard: &Heard, words: Words, answered: bool) -> DbResult<()> {
         if is_overheard(heard) && !answered {
             return Ok(());
@@ -339,7 +339,7 @@ pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>>
         return Ok(None);
     };
     let answered = messages::first_about(connection, &heard.channel, root)?;
-    // In a channel the thread's root is a person's; what we answered it is about the task.
+    // In a channel the thread's root is a person's; our answers below it are about the task.
     if !heard.direct {
         return Ok(answered);
     }
@@ -347,8 +347,8 @@ pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>>
     Ok(stood.and_then(|stood| stood.task).or(answered))
 }
 
-/// Whether what was heard is a message of its author's, which can carry a reaction; and whether that is to be the whole
-/// answer if all goes well.
+/// Whether it is a message of its author's own, which can carry a reaction; and whether a reaction is the whole answer
+/// after a success.
 fn told_by_reaction(
     heard: &Heard,
     asked: &Result<Command, Rejection>,
@@ -362,7 +362,7 @@ fn told_by_reaction(
     (is_own, is_own && needs_no_words)
 }
 
-/// By which way something was asked for in Slack.
+/// The way in which a command was given in Slack.
 fn via(heard: &Heard) -> Via {
     match &heard.gesture {
         Gesture::Said | Gesture::Replied | Gesture::InUnknownThread | Gesture::OpenedHome => {

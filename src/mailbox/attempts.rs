@@ -26,22 +26,22 @@ impl Attempts {
         self.store.begin(work).await
     }
 
-    /// An attempt is over; `done` if nothing is left of the work.
+    /// Ends an attempt; `done` if nothing is left of the work.
     pub async fn is_over(&self, begun: Begun, done: bool) {
         self.store.is_over(begun, done, self.clock.now()).await;
     }
 
-    /// Whether work that comes again by itself is left alone for now.
+    /// Whether recurring work is paused for now.
     pub fn rests(&self, work: &Work) -> bool {
         self.store.rests(work, self.clock.now()).is_some()
     }
 
-    /// Changes when something that was set aside is tried again.
+    /// Changes when work that was set aside is tried again.
     pub fn retried(&self) -> watch::Receiver<u64> {
         self.store.retried()
     }
 
-    /// Resolves when the store takes writes: at once, mostly.
+    /// Resolves when the store accepts writes; usually at once.
     pub async fn until_the_store_is_well(&self) {
         self.store.until_well().await;
     }

@@ -18,21 +18,21 @@ use crate::store::tasks::{self, Stored};
 use crate::store::{Db, DbResult, StoreTrouble, people};
 use crate::verbs::create::{for_client, made_before, placed_for, with_defaults};
 
-/// What a form for a new task offers.
+/// The choices in a form for a new task.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreateForm {
-    /// Where it may go, in the order of the configuration.
+    /// The possible places, in the order of the configuration.
     pub places: Vec<PlaceChoice>,
-    /// Where it goes if nobody chooses.
+    /// The preselected place.
     pub chosen: Option<Place>,
     pub entity: Option<String>,
-    /// Who may be assigned; nobody where Ivan is one person's.
+    /// The possible assignees; empty if Ivan has one user only.
     pub people: Vec<PersonChoice>,
     /// Whether any of the places has due dates.
     pub due: bool,
 }
 
-/// Somebody to choose.
+/// A person to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonChoice {
     pub who: Assignable,
@@ -48,7 +48,7 @@ pub struct PlaceChoice {
 }
 
 impl Mailbox {
-    /// Whether somebody may open a form at all.
+    /// Whether a person may open a form at all.
     pub async fn may_open(&self, member: &Member, team: &str) -> Result<(), CommandError> {
         let refused = |why: NotAllowed| Rejection::Unfit(Words::new().text(why.to_string()));
         if let Err(why) = self.may_act(member, team) {
@@ -95,7 +95,7 @@ impl Mailbox {
         }
     }
 
-    /// What a new task's form offers to somebody who is in this channel.
+    /// The choices for a new task to a person in this channel.
     pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreTrouble> {
         let settings = self.inner.desk.settings().clone();
         let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
@@ -105,8 +105,8 @@ impl Mailbox {
             .await
     }
 
-    /// What the configuration says is wrong with a form that came back. Asks nobody, so that the answer is there while
-    /// the form is still open.
+    /// Checks a submitted form against the configuration. It waits for nothing, so that errors show while the form is
+    /// open.
     pub fn faults(&self, filled: &Filled) -> Vec<Fault> {
         let Filled::Create { create, .. } = filled else {
             return Vec::new();
@@ -136,7 +136,7 @@ impl Mailbox {
         faults
     }
 
-    /// What was made of this message already, if anything was.
+    /// The task made of this message already, if there is one.
     pub async fn made_of(&self, channel: &str, ts: &str) -> Result<Option<Words>, StoreTrouble> {
         let (channel, ts) = (channel.to_owned(), ts.to_owned());
         self.inner
@@ -145,7 +145,7 @@ impl Mailbox {
             .await
     }
 
-    /// Remembers, under `id`, where a form of somebody's is to be answered.
+    /// Stores, under `id`, the `response_url` for a form's answer.
     pub async fn keep_reply_url(
         &self,
         id: &str,
@@ -157,7 +157,7 @@ impl Mailbox {
             .await
     }
 
-    /// Says something to one person alone: by that address, else in their DM.
+    /// Sends an ephemeral message through that URL, or else a DM.
     pub async fn tell_alone(
         &self,
         user: &str,
@@ -199,7 +199,7 @@ fn create_form(
             name: name.unwrap_or_else(|| format!("List {list}")),
         });
     }
-    // Lists may be called alike; their ids are not.
+    // Lists may share a name; their ids differ.
     let names: Vec<String> = places.iter().map(|choice| choice.name.clone()).collect();
     for choice in &mut places {
         let alike = names.iter().filter(|name| **name == choice.name).count();

@@ -7,7 +7,7 @@ use super::{Gesture, Heard, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
 use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, messages, slack_events};
 use crate::verbs::gestures::asks;
 
-/// A gesture with what only the store knows of it; `None` if it is not about anything of ours.
+/// Completes a gesture with facts from the store; `None` if it concerns nothing of ours.
 pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResult<Option<Heard>> {
     match &heard.gesture {
         Gesture::Replied => {
@@ -45,8 +45,8 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
             }
             Ok(Some(heard))
         }
-        // What stands in a channel by our own hand is answered in its thread, and follows what becomes of it. What was
-        // said there by an address is nothing that we can change or reach but by another one.
+        // A press on our own channel message is answered in its thread, and the message is updated. A message sent
+        // through a `response_url` can only be changed through another one.
         Gesture::PressedAlone { press, .. } => {
             let press = press.clone();
             let (channel, user) = (&heard.channel, &heard.user);
@@ -67,15 +67,15 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
     }
 }
 
-/// Whether it was said or done among people in a channel, and not to us: nobody who may not act is told so.
+/// Whether it happened among people in a channel, and not towards us. Then a refusal is not shown.
 pub(super) fn is_overheard(heard: &Heard) -> bool {
     let among_people = matches!(heard.gesture, Gesture::Replied | Gesture::Signed { .. });
     among_people && !heard.direct
 }
 
 impl Mailbox {
-    /// A reaction whose task was not known when it was kept, for a message was on its way: once that stands there, or
-    /// the wait is too long, it is. `None`: it is about nothing of ours.
+    /// Completes a reaction whose task was unknown when it was stored, because a message was being posted: once that is
+    /// recorded, or after a time limit. `None`: it concerns nothing of ours.
     pub(super) async fn found(&self, heard: &Heard) -> Result<Option<Heard>, StoreTrouble> {
         let replies = self.inner.settings.thread_replies;
         let mut settled = self.inner.store.signals().settled();
@@ -102,7 +102,7 @@ impl Mailbox {
             .unwrap_or(Ok(None))
     }
 
-    /// What was kept turns out to ask for nothing.
+    /// Marks a stored message that turns out to request nothing as handled.
     pub(super) async fn nothing_to_do(&self, waiting: &Waiting) -> Result<(), StoreTrouble> {
         let id = waiting.id;
         self.write(move |mail| {

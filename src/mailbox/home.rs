@@ -1,7 +1,7 @@
-//! The Home tabs that people have open: what each shows now.
+//! The Home tabs that people have open, with their current content.
 //!
-//! `slack/home.rs` is woken whenever what they show may have changed, fetches them here, and publishes those that look
-//! otherwise than before.
+//! `slack/home.rs` is woken whenever the content may have changed. It fetches the tabs here and publishes those that
+//! differ.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::store::{
 };
 use crate::verbs::morning::waiting;
 
-/// A Home tab is kept up to date for so long after it was opened.
+/// How long a Home tab is kept up to date after it was opened.
 const KEPT_UP_FOR: Duration = Duration::hours(24);
 
 /// A Home tab to publish.
@@ -32,17 +32,17 @@ pub struct HomeTab {
     /// Slack id.
     pub user: String,
     pub parts: Vec<Part>,
-    /// To be published whatever it shows: it was opened.
+    /// Whether it is to be published even if unchanged, because it was opened.
     pub due: bool,
-    /// Hand it back to `home_published`.
+    /// The version to pass to `home_published`.
     pub version: i64,
-    /// As `home_published` was last given them.
+    /// The last values passed to `home_published`.
     pub digest: Option<String>,
     pub hash: Option<String>,
 }
 
 impl Mailbox {
-    /// Somebody opened their Home tab: it is to be published. `refusal` is why they may not command.
+    /// Records that a person opened their Home tab, to be published. `refusal` is why they may not give commands.
     pub(super) async fn opened_home(
         &self,
         waiting: &Waiting,
@@ -81,12 +81,12 @@ impl Mailbox {
             .await
     }
 
-    /// Whose Home tabs may have ended the process: they are fetched one by one.
+    /// The people whose Home tab may have ended the process: they are fetched one by one.
     pub fn suspect_homes(&self) -> BTreeSet<String> {
         self.inner.store.suspect_homes().0.into_iter().collect()
     }
 
-    /// Somebody's Home tab, if it is kept up to date.
+    /// A person's Home tab, if it is kept up to date.
     pub async fn home(&self, user: &str) -> Result<Option<HomeTab>, StoreTrouble> {
         let user = user.to_owned();
         let mut shown = self.shown(move |home| home.user == user).await?;
@@ -124,7 +124,7 @@ impl Mailbox {
             .await
     }
 
-    /// A Home tab as its person may see it now: somebody who may not act any more sees the reason instead.
+    /// A Home tab as its person may see it now: a person who may no longer act sees the reason instead.
     pub fn home_for(&self, home: HomeTab, member: &Member, team: &str) -> HomeTab {
         match self.may_act(member, team) {
             Ok(()) => home,
@@ -135,7 +135,7 @@ impl Mailbox {
         }
     }
 
-    /// Records what stands there; without a digest nothing does, for Slack does not take it.
+    /// Records the published view; without a digest the tab is empty, because Slack refuses it.
     pub async fn home_published(
         &self,
         user: &str,
@@ -186,7 +186,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         .map(|(row, task, score)| card(*row, task, score, now, person.zone))
         .collect();
     let in_queue = ranked.iter().any(|(row, ..)| Some(*row) == current_row);
-    // A task that was made current by its REF, or taken away from its person since, is none of the queue.
+    // A current task that was set by its REF, or reassigned since, is not in the queue.
     let besides = usize::from(current.is_some() && !in_queue);
     let (waiting, waiting_count) = waiting(connection, person, WAITING_MAX)?;
     let rhythm = rhythms::of(connection, person.id)?;
@@ -215,7 +215,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         )?,
         waiting,
         waiting_count,
-        // Why an operation waits stands beside it.
+        // The reason why an operation waits is shown beside it.
         troubles: inner.desk.live_health().troubles(),
         accounts,
         muted: people::is_muted(connection, person.id)?,

@@ -16,19 +16,19 @@ use crate::store::messages::{self, Draft};
 use crate::store::{StoreTrouble, Wake, people, slack_events};
 use crate::verbs::{self, Command};
 
-/// Messages of one person that may wait to be acted on (P8): answers go out one a second, so this is minutes of them.
+/// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
 
 /// The messages that wait, as the listener sees them.
 #[async_trait]
 pub trait Inbound: Send + Sync + 'static {
-    /// The oldest unhandled message of so many of those senders who have any, oldest first.
+    /// The oldest unhandled message of up to `at_most` senders, oldest first.
     async fn waiting(&self, at_most: usize) -> Result<Vec<Waiting>, StoreTrouble>;
-    /// Resolves when a message was kept since the last call. For one listener.
+    /// Resolves when a message was stored since the last call. For one listener.
     async fn something_heard(&self);
-    /// Acts on a kept message, once: answers it or makes its operations durable, in the transaction that marks it
-    /// handled. `member` is what Slack says about the sender, `team` our workspace. If something that the sender said
-    /// earlier was kept in the meantime, it goes first (P3): this one stays among those that wait.
+    /// Processes a stored message, once: answers it or stores its operations, in the transaction that marks it handled.
+    /// `member` is the sender's Slack account, `team` our workspace. If an earlier message of the sender was stored in
+    /// the meantime, that goes first (P3), and this one keeps waiting.
     async fn act(&self, waiting: &Waiting, member: &Member, team: &str)
     -> Result<(), StoreTrouble>;
 }
@@ -89,7 +89,7 @@ impl Inbound for Mailbox {
         if let Ok(asked) = &asked
             && asked.depends_on_what_was_shown()
         {
-            // Somebody who types a slash command has seen what stands in their DM, wherever they type it.
+            // A person who types a slash command anywhere has seen the messages in their DM.
             let channel = match heard.gesture {
                 Gesture::Slash { .. } => None,
                 _ => Some(heard.channel.as_str()),
@@ -117,9 +117,9 @@ impl Inbound for Mailbox {
 }
 
 impl Mailbox {
-    /// Keeps a heard message; it is committed when this returns (P1), and known under all its keys. Of what turns out to
-    /// be about nothing of ours, nothing is kept; of one whose person has too many waiting already only that it was turned
-    /// down, which they are told.
+    /// Stores a received message; it is committed when this returns (P1), and known under all its keys. A message that
+    /// concerns nothing of ours is not stored. If its author has too many waiting, it is rejected with a notice and not
+    /// processed.
     pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
         let replies = self.inner.settings.thread_replies;
         self.write(move |mail| {
@@ -148,14 +148,13 @@ impl Mailbox {
         .await
     }
 
-    /// The Slack ids of `[[people]]`: what is said about them is written as each source calls them.
+    /// The Slack ids of `[[people]]`: mentions of them are written in each source's form.
     pub async fn known_in_slack(&self) -> Result<Vec<String>, StoreTrouble> {
         let present = self.inner.store.read(people::present).await?;
         Ok(present.into_iter().filter_map(|one| one.slack).collect())
     }
 
-    /// The command of a message, with those whom it mentions and who are nobody here by their names. What comes from a form
-    /// has no mentions.
+    /// The command of a message, with the names of mentioned people who are not known here. Forms have no mentions.
     async fn with_names(
         &self,
         waiting: &Waiting,
@@ -176,7 +175,7 @@ impl Mailbox {
         Ok(command.with_names(&|id| people.iter().any(|one| one == id), &name_of))
     }
 
-    /// An answer that is on its way may change what `done` means: waits until it stands there, or for long enough.
+    /// Waits until pending answers, which may change the meaning of `done`, are posted, or for a limited time.
     async fn until_answers_are_shown(
         &self,
         member: &Member,
@@ -215,12 +214,12 @@ impl Mailbox {
 
 /// Catching up with what was said while there was no link.
 impl Mailbox {
-    /// Every DM that somebody has spoken in, and when they last did, by Slack's clock.
+    /// Every DM that a person has written in, and the time of the last message, by Slack's clock.
     pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {
         self.inner.store.read(slack_events::dms).await
     }
 
-    /// This store is Slack's since then, unless it was before: what was said in a DM before is none of its business.
+    /// Records when this store was first connected to Slack, unless that is known. Earlier DM messages do not count.
     pub async fn slack_begins(&self, at: DateTime<Utc>) -> Result<(), StoreTrouble> {
         let store = &self.inner.store;
         match store.read(slack_events::since).await? {
@@ -229,7 +228,7 @@ impl Mailbox {
         }
     }
 
-    /// How far what was heard in a DM is known to be complete.
+    /// How far the received messages of a DM are known to be complete.
     pub async fn compared_up_to(&self, channel: &str) -> Result<ComparedUpTo, StoreTrouble> {
         let channel = channel.to_owned();
         self.inner
@@ -238,7 +237,7 @@ impl Mailbox {
             .await
     }
 
-    /// What was heard in a DM is complete up to there; written only where that is news.
+    /// Records that the received messages of a DM are complete up to there; writes only changes.
     pub async fn compared(&self, channel: &str, up_to: DateTime<Utc>) -> Result<(), StoreTrouble> {
         if self.compared_up_to(channel).await?.up_to >= Some(up_to) {
             return Ok(());
@@ -250,7 +249,7 @@ impl Mailbox {
             .await
     }
 
-    /// Those that are not kept, under any of their keys.
+    /// The messages that are not stored under any of their keys.
     pub async fn unknown<T: Send + 'static>(
         &self,
         heard: Vec<(Heard, T)>,
@@ -269,8 +268,8 @@ impl Mailbox {
             .await
     }
 
-    /// Commands of a DM that were typed long before we could hear them: those that are news are listed there, and not
-    /// acted on.
+    /// Lists commands of a DM that were typed long before they could be received. New ones are listed there, and not
+    /// run.
     pub async fn ask_about(
         &self,
         channel: &str,
@@ -303,7 +302,7 @@ impl Mailbox {
     }
 }
 
-/// Where something that was said is answered: there, in channels in a thread under it.
+/// The conversation for the answer to a message: the same one, in channels a thread below it.
 pub fn conversation_of(heard: &Heard) -> Conversation {
     Conversation {
         channel: heard.channel.clone(),

@@ -4,7 +4,7 @@ use super::{Gesture, Heard, ThreadReplies};
 use crate::domain::reply::{self, Words};
 use crate::verbs::{self, Command, Comment, ParseError};
 
-/// What somebody asked for, or a hint at what they can ask for; and what came with it that this does not take.
+/// The command of a message, or a hint; and words about attachments that the command does not use.
 pub(super) fn meaning(
     heard: &Heard,
     replies: ThreadReplies,
@@ -24,14 +24,14 @@ pub(super) fn meaning(
     }
 }
 
-/// The same without what came with it, and what of that is still to be added.
+/// The same without attachments, and the attachments that are still to be added.
 fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
     let attached = &heard.attached;
     let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
     let read = verbs::parse(&heard.text);
     let in_words = |hint: ParseError| Words::new().text(hint.to_string());
     match (read, attached.pieces.split_first()) {
-        // What came with it is the comment.
+        // The attachments are the comment.
         (Err(ParseError::EmptyComment), Some((first, rest))) if said => {
             let whole = format!("{} {first}", heard.text.trim_end());
             (verbs::parse(&whole).map_err(in_words), rest)
@@ -53,13 +53,13 @@ fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[Str
     }
 }
 
-/// What somebody asked for, or a hint at what they can ask for.
+/// The command of a message, or a hint at the possible ones.
 fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
     let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => match verbs::parse(&heard.text) {
             Err(hint) if in_thread && hint.is_prose() => Ok(Comment::in_thread(&heard.text).into()),
-            // Words that may be clients may be prose as well: under a task's message they are.
+            // Possible client names may be prose as well: in the thread of a task's message they count as prose.
             Ok(Command::List(list)) if in_thread && list.filter.entities.len() > 1 => {
                 Ok(Comment::in_thread(&heard.text).into())
             }
@@ -85,7 +85,7 @@ fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
             .ok_or_else(reply::not_a_button),
         Gesture::SignedOutcome => Err(reply::reaction_on_outcome()),
         Gesture::InUnknownThread => Err(reply::unknown_thread()),
-        // It asks for no command, and is never asked for one.
+        // It has no command, and never gets here.
         Gesture::OpenedHome => Err(reply::not_a_button()),
     }
 }

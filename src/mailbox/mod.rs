@@ -54,13 +54,13 @@ pub use schedule::{Due, Rhythms};
 pub use shown::Post;
 pub use status::Listens;
 
-/// How long a command that needs to know the current task waits for an answer that may change it to be posted.
+/// How long a command that depends on the current task waits until an earlier answer, which may change it, is posted.
 const SHOWN_WITHIN: Duration = Duration::from_secs(15);
 
-/// What a person's text is, in a thread under a message about a task, when it is no command (`slack.thread_replies`).
+/// The meaning of a person's text in the thread of a task's message, if it is no command (`slack.thread_replies`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ThreadReplies {
-    /// Not understood: a hint says what is.
+    /// Not understood: a hint lists the commands.
     #[default]
     Hint,
     /// A comment on the task.
@@ -72,14 +72,14 @@ pub enum ThreadReplies {
 pub struct MailboxSettings {
     /// Slack ids; empty: every full member.
     pub allowed_users: Vec<String>,
-    /// Slack ids of those who are told of trouble.
+    /// Slack ids of the people who are alerted.
     pub operators: Vec<String>,
     pub thread_replies: ThreadReplies,
-    /// There is somebody whose ClickUp account nothing but their e-mail address can tell.
+    /// Whether any person's ClickUp account can be found by e-mail address only.
     pub finds_by_email: bool,
 }
 
-/// See the module.
+/// Messages in and out, for the surfaces. Clones share it.
 #[derive(Clone)]
 pub struct Mailbox {
     inner: Arc<Inner>,
@@ -92,7 +92,7 @@ struct Inner {
     clock: Clock,
     attempts: Attempts,
     strangers: strangers::Strangers,
-    /// How much is under way that is not in the store.
+    /// The amount of work under way that is not in the store.
     under_way: AtomicUsize,
 }
 

@@ -40,7 +40,7 @@ pub enum Fate {
 pub trait Outbound: Send + Sync + 'static {
     /// The next message to post or to update in so many conversations, in order.
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
-    /// Resolves when there may be something new in `outgoing` since the last call. For one poster.
+    /// Resolves when `outgoing` may have changed since the last call. For one poster.
     async fn something_to_post(&self);
     /// Makes durable that a first post, or a call of its `response_url`, is about to be sent.
     async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble>;

@@ -1,4 +1,4 @@
-//! Whether anything is still to come of what was heard. The demo waits for this instead of a time-out.
+//! Whether received messages still have consequences to come. The demo waits for this instead of a time-out.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,7 @@ impl Drop for UnderWay {
 }
 
 impl Mailbox {
-    /// Such work begins.
+    /// Begins such work.
     pub fn under_way(&self) -> UnderWay {
         self.inner.under_way.fetch_add(1, Ordering::SeqCst);
         UnderWay {
@@ -30,10 +30,10 @@ impl Mailbox {
         }
     }
 
-    /// Whether nothing more will be said about what was heard, until something new is heard or a queued operation ends.
-    /// Deliveries of the sources in `without` are not waited for.
+    /// Whether received messages will cause no further message until a new one arrives or a queued operation ends.
+    /// Deliveries of the sources in `without` do not count.
     pub async fn is_idle(&self, without: Vec<Source>) -> Result<bool, StoreTrouble> {
-        // In this order: such work leaves what it has to say in the store before it ends.
+        // In this order: such work stores its messages before it ends.
         if self.inner.under_way.load(Ordering::SeqCst) > 0 {
             return Ok(false);
         }

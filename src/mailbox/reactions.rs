@@ -9,7 +9,7 @@ use crate::store::messages::{self, Draft};
 use crate::store::reactions::{self, Due};
 use crate::store::{DbResult, StoreTrouble, operations};
 
-/// Messages that are given out at once.
+/// Messages that are returned at once.
 const DUE_MAX: usize = 64;
 
 /// What became of a reaction.
@@ -28,7 +28,7 @@ pub enum ReactionFate {
 }
 
 impl Mailbox {
-    /// The messages on which something is to change.
+    /// The messages whose reaction is to be changed.
     pub async fn reactions_due(&self) -> Result<Vec<Due>, StoreTrouble> {
         let store = &self.inner.store;
         store.read(|db| reactions::due(db, DUE_MAX)).await

@@ -1,8 +1,8 @@
-//! What people are told without asking just then: the briefing of working days, and what quiet hours held back.
+//! Unasked messages: the briefing of working days, and the notices held in quiet hours.
 //!
-//! `slack/rhythm.rs` asks here who is due and waits for the next instant. What is said is decided once more here, in the
-//! transaction that claims it, so that a briefing is owed once a day however often the daemon dies (P2), and a held
-//! notice goes from the table into a message in one piece.
+//! `slack/rhythm.rs` reads here who is due and waits for the next time. The final decision is made here, in the
+//! transaction that claims the message. So a briefing is sent once a day however often the daemon dies (P2), and held
+//! notices move from the table into a message atomically.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -16,18 +16,18 @@ use crate::store::messages::Draft;
 use crate::store::{Db, DbResult, StoreTrouble, Tx, Wake, people, rhythms};
 use crate::verbs::morning::gather;
 
-/// Blocks of one message of what was held; what is left goes into a next one.
+/// Blocks of one message of held notices; the rest goes into the next message.
 const BLOCKS: usize = 40;
 
-/// Somebody who is to be told something now.
+/// A person who is due for a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     pub person: PersonId,
-    /// Their Slack id, where they have one of their own.
+    /// Their Slack id, if they have one of their own.
     pub slack: Option<String>,
 }
 
-/// Who is due, and when somebody will be next.
+/// The people who are due, and the time of the next ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rhythms {
     pub due: Vec<Due>,
@@ -35,7 +35,7 @@ pub struct Rhythms {
 }
 
 impl Mailbox {
-    /// Who is to be told something now, and when the next are.
+    /// The people who are due now, and the time of the next ones.
     pub async fn rhythms(&self) -> Result<Rhythms, StoreTrouble> {
         let now = self.inner.clock.now();
         let beginners = self.inner.store.read(rhythms::beginners).await?;
@@ -65,8 +65,8 @@ impl Mailbox {
             .await
     }
 
-    /// The Slack ids of those whose time zone is not known: nobody of them has written to Ivan yet. Where everybody is one
-    /// person, whoever is named first counts until somebody writes.
+    /// The Slack ids of people without a known time zone, who have not written to Ivan yet. If Ivan has one user only,
+    /// the first configured id counts until a person writes.
     pub async fn without_zone(&self) -> Result<Vec<(PersonId, String)>, StoreTrouble> {
         let first_named = self.inner.settings.allowed_users.first().cloned();
         let people = self.inner.store.read(people::without_zone).await?;
@@ -80,7 +80,7 @@ impl Mailbox {
         Ok(with_id.collect())
     }
 
-    /// Keeps the time zone of somebody of whom none was known.
+    /// Stores the time zone of a person without a known one.
     pub async fn learn_zone(&self, person: PersonId, zone: Tz) -> Result<(), StoreTrouble> {
         self.inner
             .store
@@ -96,8 +96,8 @@ impl Mailbox {
             .await
     }
 
-    /// Tells somebody who is due what there is to tell; nothing, if it turns out that they are not, or may not be told.
-    /// `member` is what Slack says about them now: they may be in another zone, or have left.
+    /// Sends the due messages of a person; none if they turn out not to be due, or not allowed. `member` is their
+    /// current Slack account: they may be in another zone, or have left.
     pub async fn tell_due(
         &self,
         person: PersonId,
@@ -120,7 +120,7 @@ impl Mailbox {
 }
 
 impl MailTx<'_> {
-    /// What was held comes first, then the briefing: each is claimed in this transaction.
+    /// Held notices come first, then the briefing: each is claimed in this transaction.
     fn tell_due(&self, person: &Person, may: bool) -> DbResult<()> {
         let chosen = rhythms::of(self.db, person.id)?;
         let is_quiet = chosen
@@ -129,7 +129,7 @@ impl MailTx<'_> {
             .is_some();
         if !is_quiet {
             let held = rhythms::take_held(self.db, person.id)?;
-            // Whoever wants no notices any more wants none of these.
+            // A person who turned notices off gets none of these.
             if let Some(channel) = people::told_in(self.db, person.id)?.filter(|_| may)
                 && !held.is_empty()
             {
@@ -149,7 +149,7 @@ impl MailTx<'_> {
         if let Some(channel) = people::reached_in(self.db, person.id)? {
             let (_, mut said) = gather(&self.command_tx(), person)?;
             if !chosen.own_briefing {
-                // Whoever has not asked for it learns where it comes from, and how to end it.
+                // A briefing by default names its origin, and how to end it.
                 let words = reply::briefing_by_config();
                 said.words = said.words.text("\n").then(words.clone());
                 said.parts.push(Part::Text(words));
@@ -182,7 +182,7 @@ impl MailTx<'_> {
     }
 }
 
-/// The first briefing that somebody has by bot.toml is the next one, not that of a morning which has begun.
+/// A person's first briefing by bot.toml is the next one, not that of a morning that has begun.
 fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
     let zone = people::by_id(tx, person)?.zone;
     let mut chosen = rhythms::of(tx, person)?;
@@ -190,7 +190,7 @@ fn begin(tx: &Tx<'_>, person: PersonId, now: DateTime<Utc>) -> DbResult<()> {
     rhythms::set(tx, person, &chosen)
 }
 
-/// Whether somebody is due now; and when they are next.
+/// Whether a person is due now; and when they are next.
 fn when(
     connection: &Db,
     person: &Person,

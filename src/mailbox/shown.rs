@@ -1,7 +1,7 @@
-//! Before a command that depends on what its author was shown: whether this store knows what they were shown.
+//! Checks, before a command that depends on shown messages, whether this store has sent those messages.
 //!
-//! A store that was put back from an older copy shows a task of that time as current, while another stands in the DM.
-//! `slack/restored.rs` reads what stands there; here it is compared with the store, and what was shown before is forgotten.
+//! A store restored from an older copy has that time's task as current, while the DM shows another. `slack/restored.rs`
+//! reads the DM. This module compares it with the store, and invalidates what was shown before.
 
 use super::answer::under;
 use super::{Conversation, Fate, Gesture, Heard, Mailbox, Outbound, StoreTrouble, Waiting};
@@ -10,7 +10,7 @@ use crate::store::{Db, DbResult, messages, people, restored};
 use crate::verbs::{self, Command};
 use chrono::{DateTime, Utc};
 
-/// One of our posts as it stands in Slack.
+/// One of our posts in Slack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
     /// From its metadata.
@@ -18,13 +18,13 @@ pub struct Post {
     /// Slack's id of it.
     pub ts: String,
     pub at: DateTime<Utc>,
-    /// It shows something else than at that time.
+    /// Whether it was edited, so that its original content is unknown.
     pub edited: bool,
 }
 
 impl Mailbox {
-    /// Where the author of a message may have been shown what it is about: their DM, and the thread that it was typed in,
-    /// if nothing of that is known. Nothing where the message names its task.
+    /// The places where the author of a message may have seen its subject: their DM, and the thread that it was typed
+    /// in, if that is unknown. Empty if the message names its task.
     pub async fn to_look_at(&self, waiting: &Waiting) -> Result<Vec<Conversation>, StoreTrouble> {
         let typed = matches!(waiting.heard.gesture, Gesture::Said | Gesture::Slash { .. });
         let Some(command) = typed
@@ -44,7 +44,7 @@ impl Mailbox {
             .await
     }
 
-    /// Our posts that stand in a conversation. Whether it is a thread in which this store did not post them all.
+    /// Compares our posts in a conversation. Whether it is a thread in which this store did not post them all.
     pub async fn stand_there(
         &self,
         waiting: &Waiting,
@@ -68,7 +68,7 @@ impl Mailbox {
                 Ok((newest, unrecorded))
             })
             .await?;
-        // Its author may have read it, whatever the poster makes of it: that it is looked for later, or set aside.
+        // Its author may have read it, even if the poster looks it up later, or has set it aside.
         for (message, post) in unrecorded {
             let Post { ts, at, .. } = post;
             self.record(message, Fate::Found { ts, at }).await?;
@@ -107,7 +107,7 @@ fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<C
         true => heard.channel.clone(),
         false => dm_of(connection, &heard.user)?,
     };
-    // Without one, nothing was shown there.
+    // Without a DM, nothing was shown there.
     if dm.starts_with('D') {
         places.push(Conversation {
             channel: dm,

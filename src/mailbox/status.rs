@@ -10,22 +10,22 @@ use crate::store::{StoreTrouble, deliveries, people};
 /// The name under which it is kept that operators know of another daemon.
 const ABOUT: &str = "slack app shared";
 
-/// What is read in channels, as far as scopes go.
+/// The channel messages that need scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listens {
     /// Mentions.
     pub mentions: bool,
-    /// `create` without one.
+    /// `create` without a mention.
     pub bare: bool,
 }
 
 impl Mailbox {
-    /// How the connection to Slack is, for `status` and `/readyz`.
+    /// Sets the state of the connection to Slack, for `status` and `/readyz`.
     pub fn slack_is(&self, health: SlackHealth) {
         self.inner.desk.live_health().slack = Some(health);
     }
 
-    /// Which scopes the Slack app has, for `status`: those that are missed.
+    /// Sets the missing scopes of the Slack app, for `status`.
     pub async fn scopes_are(
         &self,
         granted: impl Fn(&str) -> bool,
@@ -50,7 +50,7 @@ impl Mailbox {
         Ok(missing)
     }
 
-    /// Slack takes no reaction of ours, for want of a scope.
+    /// Records that Slack accepts no reaction of ours, because a scope is missing.
     pub fn cannot_react(&self) {
         let mut health = self.inner.desk.live_health();
         if health.missing_scopes.iter().all(|one| one.scope != REACT) {
@@ -58,7 +58,7 @@ impl Mailbox {
         }
     }
 
-    /// Whether reactions can be placed, for `status`: why not, and what to do about it.
+    /// Sets, for `status`, why reactions cannot be placed and the remedy; `None` if they can.
     pub fn reactions_are(&self, trouble: Option<String>) {
         let mut health = self.inner.desk.live_health();
         if trouble.is_none() {
@@ -67,7 +67,7 @@ impl Mailbox {
         health.reactions = trouble;
     }
 
-    /// Slack counts so many links of the app that are not held here. Operators hear of it once it is sure, and of its end.
+    /// Records how many links of the app Slack counts beyond ours. Operators are told if it is `sure`, and of its end.
     pub async fn app_is_shared(&self, others: u32, sure: bool) -> Result<(), StoreTrouble> {
         self.inner.desk.live_health().other_links = others;
         let known = self

@@ -1,4 +1,4 @@
-//! Members of the workspace who may not command and write all the same: a line in the log, and a word to operators.
+//! Members of the workspace who write and may not give commands: logged, and reported to operators.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use crate::domain::reply;
 use crate::runtime::lock;
 use crate::store::{DbResult, deliveries};
 
-/// How often one of them is logged at most.
+/// The minimum time between two log lines about one of them.
 const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// When each was logged; only those of the last hour are kept.
@@ -19,13 +19,13 @@ const LOGGED_EVERY: TimeDelta = TimeDelta::hours(1);
 pub(super) struct Strangers(Mutex<HashMap<String, DateTime<Utc>>>);
 
 impl Strangers {
-    /// Somebody was refused. One line a person and hour; whether there was one.
+    /// Logs a refusal, at most one line a person and hour; returns whether it did.
     pub fn refused(&self, id: &str, why: &NotAllowed, now: DateTime<Utc>) -> bool {
         let is = match why {
             NotAllowed::NotFullMember => "is no full member of the workspace",
             NotAllowed::NotNamed => "is not in slack.allowed_users",
             NotAllowed::Unknown => "is none of [[people]]",
-            // Who reads Slack's answer logs what is wrong with it.
+            // The code that reads Slack's response logs the reason.
             NotAllowed::NotCertain => return false,
         };
         let mut logged = lock(&self.0);
@@ -43,7 +43,7 @@ impl Strangers {
 }
 
 impl MailTx<'_> {
-    /// A full member who is none of [[people]] asked for something: operators hear of each of them once.
+    /// Tells operators, once per person, of a full member outside of [[people]] who used Ivan.
     pub(super) fn tell_of_a_stranger(&self, member: &Member) -> DbResult<()> {
         self.inner
             .strangers

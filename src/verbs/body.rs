@@ -31,7 +31,7 @@ pub fn read_source(text: &str) -> Result<Source, String> {
     Source::parse(text.trim()).ok_or_else(wrong)
 }
 
-/// A text that must say something; it is kept as it was written.
+/// A text that must not be empty; it is stored unchanged.
 pub fn written(field: &str, text: String) -> Result<String, String> {
     match text.trim().is_empty() {
         true => Err(format!("`{field}` is empty; say something in it")),
@@ -39,7 +39,7 @@ pub fn written(field: &str, text: String) -> Result<String, String> {
     }
 }
 
-/// Enough of a stranger's text to recognise it by.
+/// The beginning of an unknown value, for an error message.
 pub fn start_of(text: &str) -> String {
     text.chars().take(80).collect()
 }

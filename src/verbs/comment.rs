@@ -65,7 +65,7 @@ impl Verb for Comment {
             return Err(no_colon(named, after));
         }
         let text = match (task.is_none(), quoted(text, None)) {
-            // What would be asked about otherwise is said so.
+            // Quotes confirm a text that would otherwise lead to a question.
             (true, Some((inside, ""))) if without_colon(trim(inside)).is_some() => trim(inside),
             _ => text,
         };
@@ -144,7 +144,7 @@ fn text<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     body::written("text", String::deserialize(json)?).map_err(D::Error::custom)
 }
 
-/// `on REF TEXT`, whose colon was forgotten, and `on REF` alone. A number with words after it may be anything: `on 7 August`.
+/// `on REF TEXT`, whose colon was forgotten, and `on REF`. A number before words may be prose: `on 7 August`.
 fn without_colon(text: &str) -> Option<(&str, &str)> {
     let (on, rest) = split_word(text);
     if !on.eq_ignore_ascii_case("on") {

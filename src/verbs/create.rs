@@ -77,7 +77,7 @@ impl Verb for Create {
         let mut new = TaskDraft::default();
         let mut title = Title::default();
         let mut rest = rest;
-        // Once a mark stays open on this line, no later one is tried: a line of marks would be searched over and over.
+        // Once a mark is unclosed on this line, no later one is tried: a line of marks would be searched over and over.
         let mut quotes_close = true;
         let lines_after = loop {
             let here = skip_spaces(rest);
@@ -92,7 +92,7 @@ impl Verb for Create {
                 };
                 quotes_close &= quotation.is_some() || !here.starts_with(is_quote);
                 let (piece, after) = match quotation {
-                    // Options within quotation marks are title.
+                    // Options within quotation marks are part of the title.
                     Some((_, after)) => (before(here, after), after),
                     None => split_word(here),
                 };
@@ -188,7 +188,7 @@ impl Verb for Create {
         let mut new = new_task(tx, create)?;
         let source = new.place.source();
         new.assignee = assignee(tx, person, whose.as_ref(), source)?;
-        // A title mentions nobody, wherever it stands.
+        // A title mentions no one, in any source.
         new.title = named(tx, &new.title)?;
         if new.description.is_some() || signs(tx, person)? {
             let description = new.description.as_deref().unwrap_or_default();
@@ -257,7 +257,7 @@ impl TryFrom<CreateBody> for Create {
     }
 }
 
-/// Whether the text is `create` and nothing else: where there are forms, it asks for one.
+/// Whether the text is only `create`: on a surface with forms, this opens one.
 pub fn is_create_alone(text: &str) -> bool {
     super::split_verb(text).is_some_and(|(row, rest)| {
         row.info.name == Create::INFO.name && is_mere_punctuation(trim(rest))
@@ -294,7 +294,7 @@ fn set_once<T>(place: &mut Option<T>, value: T, flag: Flag) -> Result<(), ParseE
     }
 }
 
-/// An entity stands in a tag and in a title's `[CLIENT:…]`, and has to be read back from there.
+/// An entity becomes part of a tag and of a title's `[CLIENT:…]`, and must be readable from there.
 fn entity(value: &str) -> Result<String, ParseError> {
     let fits = |c: char| !c.is_control() && !matches!(c, '[' | ']');
     if value.chars().all(fits) {
@@ -320,7 +320,7 @@ fn list_id(value: &str) -> Result<String, ParseError> {
     }
 }
 
-/// A title as its pieces are found between options.
+/// A title, collected from the pieces between options.
 #[derive(Default)]
 struct Title {
     text: String,
@@ -328,7 +328,7 @@ struct Title {
 }
 
 impl Title {
-    /// Adds a piece with the space that was typed before it; where an option stood between, that is one space.
+    /// Adds a piece with the space before it as typed; an option in between counts as one space.
     fn push(&mut self, space: &str, piece: &str) {
         if !self.text.is_empty() {
             let space = if self.interrupted { " " } else { space };
@@ -352,7 +352,7 @@ impl Title {
     }
 }
 
-/// The value of an option that takes one word, or several in quotes; empty if there is none on this line.
+/// The value of an option of one word, or of several in quotes; empty if there is none on this line.
 fn word_value(text: &str) -> (&str, &str) {
     let text = skip_spaces(text);
     if let Some((inside, after)) = quoted(text, None) {
@@ -364,7 +364,7 @@ fn word_value(text: &str) -> (&str, &str) {
     split_word(text)
 }
 
-/// The value of `-d`: in quotes (then it may go over several lines), or all up to the next option or the line's end.
+/// The value of `-d`: in quotes (then it may span lines), or the text up to the next option or the line's end.
 fn text_value(text: &str) -> (&str, &str) {
     let text = skip_spaces(text);
     if let Some((inside, after)) = quoted(text, Some(FLAGS)) {
@@ -377,7 +377,7 @@ fn text_value(text: &str) -> (&str, &str) {
     (trim(before(text, rest)), rest)
 }
 
-/// What is not said in a channel is as its defaults say; a place that was named counts before them.
+/// Applies the channel's defaults to options that were not given. A given place goes before them.
 pub fn with_defaults(mut create: TaskDraft, defaults: Option<&ChannelDefaults>) -> TaskDraft {
     let Some(defaults) = defaults else {
         return create;
@@ -392,8 +392,8 @@ pub fn with_defaults(mut create: TaskDraft, defaults: Option<&ChannelDefaults>) 
     create
 }
 
-/// The client that a task is for, by its id, from `-e` or from the title; and where tasks for it go, where neither the
-/// person nor the channel has said. Where clients are listed, others are refused. An error names the field that is wrong.
+/// Resolves the client of a task, from `-e` or the title, and its default place, unless the person or the channel gives
+/// one. If clients are configured, others are refused. The error names the invalid field.
 pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, (Field, Words)> {
     let (in_title, title) = split_title(&create.title, known);
     if let Some(in_title) = in_title {
@@ -424,7 +424,7 @@ pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, 
     Ok(placed_for(create, entity))
 }
 
-/// A client's own list or repository, where no other was said.
+/// A client's own list or repository, if no place was given.
 pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
     create.entity = Some(entity.id.clone());
     if create.repo.is_none() && create.list.is_none() {
@@ -496,7 +496,7 @@ fn place_in_clickup(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Sto
         if list != asked && !name.as_ref().is_some_and(is_it) {
             continue;
         }
-        // Another may be called alike, and not be archived.
+        // Another list may have the same name, and not be archived.
         if tasks::is_archived(tx.db, Source::ClickUp, list)? {
             archived.get_or_insert(name.unwrap_or_else(|| list.clone()));
             continue;
@@ -540,7 +540,7 @@ fn fit(new: &NewTask) -> Result<(), Rejection> {
     fits(&new.title)
 }
 
-/// To whom a new task is assigned: its creator, as far as they have an account there, or whom they name.
+/// The assignee of a new task: the named person, or its creator if they have an account there.
 fn assignee(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -551,7 +551,7 @@ fn assignee(
     let named = match whose {
         None => return Ok(person.account(source)),
         Some(whom @ (Assignee::Chosen(_) | Assignee::Person(_))) => {
-            // They may have gone since the form was opened, or have no account any more.
+            // They may have been removed or unlinked since the form was opened.
             let people = people::present(tx.db)?;
             let chosen = people.iter().find(|other| match whom {
                 Assignee::Chosen(handle) => other.handle() == *handle,

@@ -6,10 +6,10 @@ use crate::domain::command::Ref;
 use crate::domain::task::{RepoName, TaskId};
 use crate::domain::when::When;
 
-/// What a REF may be, for help and hints.
+/// The accepted forms of a REF, for help and hints.
 pub const REF_HELP: &str = "a number of the last list, a task id, `#12` or the link of a task";
 
-/// Why a text is no command. `Display` is the one-line hint that the person gets.
+/// The reason why a text is no command. `Display` is the one-line hint for the person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("Type a command: `done`, `comment TEXT` or `create TITLE`. `help` lists them all.")]
@@ -55,7 +55,7 @@ impl ParseError {
     }
 }
 
-/// Reads a REF: a list number, `#12`, a task id, `owner/repo#12` as replies show it, or a pasted address.
+/// Parses a REF: a list number, `#12`, a task id, `owner/repo#12` as replies show it, or a pasted URL.
 pub fn parse_ref(text: &str) -> Option<Ref> {
     let text = trim(text).trim_matches('`');
     if let Some(number) = text.strip_prefix('#') {
@@ -67,7 +67,7 @@ pub fn parse_ref(text: &str) -> Option<Ref> {
     TaskId::parse(text)
         .ok()
         .or_else(|| TaskId::from_url(text))
-        // Slack gives an address that was typed without its scheme back without it.
+        // Slack returns a URL that was typed without its scheme as it was typed.
         .or_else(|| TaskId::from_url(&format!("https://{text}")))
         .or_else(|| {
             let (repo, number) = text.split_once('#')?;
@@ -77,8 +77,8 @@ pub fn parse_ref(text: &str) -> Option<Ref> {
         .or_else(|| labelled(text).and_then(|(named, rest)| rest.is_empty().then_some(named)))
 }
 
-/// A link with a text of its own, as it is copied out of our replies: `Renew cert (https://app.clickup.com/t/86…)`.
-/// Also returns what follows it.
+/// A link with a label, as copied from our replies: `Renew cert (https://app.clickup.com/t/86…)`; and the rest after
+/// it.
 pub fn labelled(text: &str) -> Option<(Ref, &str)> {
     /// A title may have brackets too.
     const BRACKETS_MAX: usize = 8;
@@ -93,7 +93,7 @@ pub fn labelled(text: &str) -> Option<(Ref, &str)> {
         })
 }
 
-/// `start [REF]` and its like: a REF and nothing else, or nothing.
+/// `start [REF]` and similar: a single REF, or nothing.
 pub fn optional_ref(verb: &'static str, rest: &str) -> Result<Option<Ref>, ParseError> {
     let rest = trim(rest);
     if is_mere_punctuation(rest) {
@@ -119,7 +119,7 @@ pub fn nothing_after<T>(verb: &'static str, rest: &str, read: T) -> Result<T, Pa
     }
 }
 
-/// Splits `[REF] WHEN`. What is a time as a whole is one: `2 dec` is a day, and no task.
+/// Splits `[REF] WHEN`. A text that is a time as a whole has no REF: `2 dec` is a day.
 pub fn split_when(text: &str) -> (Option<&str>, &str) {
     let text = trim(text);
     if When::parse(text).is_some() {
@@ -135,13 +135,13 @@ pub fn split_when(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Whether the word takes away what another would set.
+/// Whether the word clears the value that another would set.
 pub fn is_none(word: &str) -> bool {
     let word = trim(word).trim_end_matches(['.', '!']);
     word.eq_ignore_ascii_case("none") || word.eq_ignore_ascii_case("never")
 }
 
-/// An option with its two spellings, and what its value looks like in a hint.
+/// An option with its two spellings, and a sample of its value for a hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
     pub short: &'static str,
@@ -158,7 +158,7 @@ impl Flag {
         ParseError::NoValue(self.short, self.value)
     }
 
-    /// Whether a word is this option. Phones make one dash of two, so a long dash stands for either.
+    /// Whether a word is this option. Phones turn two dashes into one, so a long dash stands for either.
     fn is(self, word: &str) -> bool {
         word == self.short
             || word == self.long
@@ -169,7 +169,7 @@ impl Flag {
     }
 }
 
-/// The known option that a text begins with, and what follows it. `--source=github` is understood too.
+/// The known option that a text begins with, and the rest after it. `--source=github` is accepted too.
 pub fn flag<'a>(text: &'a str, known: &[Flag]) -> Option<(Flag, &'a str)> {
     let find = |word: &str| known.iter().copied().find(|flag| flag.is(word));
     let (word, rest) = split_word(text);
@@ -212,14 +212,14 @@ pub fn quoted<'a>(text: &'a str, lines: Option<&[Flag]>) -> Option<(&'a str, &'a
     None
 }
 
-/// Marks that open and close each other: keyboards differ in which of a family they take for which end.
+/// Marks that open and close each other: keyboards differ in which of a family they use for which end.
 const QUOTES: [&str; 3] = ["\"“”„", "'‘’‚", "«»"];
 
 pub fn is_quote(c: char) -> bool {
     QUOTES.iter().any(|marks| marks.contains(c))
 }
 
-/// `*done*`, `_done_` and `` `done` `` without the marks, where they are around the whole text and nowhere within.
+/// `*done*`, `_done_` and `` `done` `` without the marks, if they are around the whole text and nowhere within.
 pub fn unmarked(text: &str) -> &str {
     let mut text = text;
     while let Some(mark @ ('*' | '_' | '`')) = text.chars().next() {
@@ -234,13 +234,13 @@ pub fn unmarked(text: &str) -> &str {
     text
 }
 
-/// Without white space of any kind, and characters of no width, at its ends.
+/// Without white space of any kind, and zero-width characters, at its ends.
 pub fn trim(text: &str) -> &str {
     let is_zero_width = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}');
     text.trim_matches(|c: char| c.is_whitespace() || is_zero_width(c))
 }
 
-/// The text from the next thing that is no space, or from the end of the line.
+/// The text from the next character that is no space, or from the end of the line.
 pub fn skip_spaces(text: &str) -> &str {
     text.trim_start_matches(|c: char| c.is_whitespace() && c != '\n')
 }
@@ -252,7 +252,7 @@ pub fn split_word(text: &str) -> (&str, &str) {
         .unwrap_or((text, ""))
 }
 
-/// What stands in `text` before `rest`, its end.
+/// The part of `text` before `rest`, its end.
 pub fn before<'a>(text: &'a str, rest: &str) -> &'a str {
     text.len()
         .checked_sub(rest.len())
@@ -271,7 +271,7 @@ pub fn spaced(text: &str) -> String {
         .collect()
 }
 
-/// A number from 1, in digits and nothing else.
+/// A number from 1, in digits only.
 pub fn digits(text: &str) -> Option<u64> {
     let only_digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse()
@@ -279,13 +279,13 @@ pub fn digits(text: &str) -> Option<u64> {
         .filter(|&number| only_digits && number > 0)
 }
 
-/// `done !`, as the French set it, is `done`.
+/// `done !`, in French typography, is `done`.
 pub fn is_mere_punctuation(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_whitespace() || matches!(c, '.' | '!'))
 }
 
-/// A person's text as a hint quotes it: short, on one line, and closing no quotation.
+/// A person's text as a hint quotes it: short, on one line, and without closing a quotation.
 pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut short: String = text
@@ -303,7 +303,7 @@ pub fn excerpt(text: &str) -> String {
     short
 }
 
-/// A message as it would be said: lower case, single spaces, no full stop or exclamation mark at its end.
+/// A message in its plain form: lower case, single spaces, no full stop or exclamation mark at its end.
 pub fn spoken(text: &str) -> String {
     let bare = unmarked(text.trim_end_matches(['.', '!'])).trim_end_matches(['.', '!']);
     // A mark that stands alone may be the text of a comment.
@@ -371,7 +371,7 @@ fn without_drawn_emoji(text: &str) -> Option<&str> {
             | 0x231A..=0x231B | 0x2194..=0x2199 | 0x21A9..=0x21AA | 0x25AA..=0x25FE | 0x2934..=0x2935 | 0x203C | 0x2049
             | 0x2122 | 0x2139 | 0x2328 | 0x23CF | 0x3030 | 0x303D | 0x3297 | 0x3299)
     };
-    // What joins and colours them.
+    // Characters that join and colour them.
     let joins = |c: char| matches!(u32::from(c), 0x200D | 0xFE0E..=0xFE0F | 0xE0020..=0xE007F);
     let shorter = text.trim_end_matches(|c: char| drawn(c) || joins(c));
     text.chars()

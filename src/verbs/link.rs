@@ -68,7 +68,7 @@ impl Verb for Link {
         let source = self.source;
         own_link(tx, person, source)?;
         let Some(account) = self.confirmed else {
-            // Not looked up, for it cannot be.
+            // The link was not confirmed, because its source is unavailable.
             return Err(Rejection::NoAnswer(reply::not_confirmed(source, "")).into());
         };
         if let Some(owner) = links::owner_besides(tx.db, person.id, source, &account)? {
@@ -123,8 +123,8 @@ pub fn own_link(
     Err(Rejection::Unfit(words).into())
 }
 
-/// The person after a change of their accounts. What was pinned, and was theirs only by an account that is not theirs
-/// any more, is their current task no longer from when they see the answer: that pin of nothing comes with the person.
+/// The person after a change of their accounts. A pinned task that was theirs only by an account they no longer have is
+/// not their current task from when they see the answer; the pin for "no task" is returned with the person.
 pub fn as_linked_now(
     tx: &CommandTx<'_>,
     before: &Person,

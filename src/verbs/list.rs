@@ -20,7 +20,7 @@ use crate::domain::task::{Source, Task};
 use crate::settle::{self, Ranked, open};
 use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
 
-/// Tasks that `list` shows where no number is given.
+/// The default number of tasks in `list`.
 const LIST: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -119,7 +119,7 @@ fn not_a_filter(typed: &str) -> ParseError {
     ))
 }
 
-/// A person's tasks in order, narrowed: the queue, or what it leaves out if that is asked for.
+/// A person's tasks in order, filtered: the queue, or the tasks that it leaves out if the filter asks for them.
 pub fn filtered(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> Result<Ranked, Stop> {
     let filter = with_clients(tx.db, &tx.settings.entities, filter)?;
     let open = open(tx.db, person, tx.now, &tx.settings.weights)?;
@@ -135,7 +135,7 @@ pub fn filtered(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> Result<
     Ok(ranked)
 }
 
-/// What a list says beside what the queue leaves out: for what it waits, until when it is put off.
+/// The notes for tasks that the queue leaves out: their blockers, or the end of the snooze.
 pub fn notes(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -161,7 +161,7 @@ pub fn notes(
     Ok(notes)
 }
 
-/// Why a list has nothing in it.
+/// The reason for an empty list.
 pub fn nothing_listed(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> DbResult<EmptyList> {
     let open = settle::open(tx.db, person, tx.now, &tx.settings.weights)?;
     let sources = shown(tx.settings, filter);
@@ -178,16 +178,16 @@ fn shown(settings: &CommandSettings, filter: &Filter) -> Vec<Source> {
     settings.sources().filter(fits).collect()
 }
 
-/// Why a list has nothing in it.
+/// The reason for an empty list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EmptyList {
     Queue(EmptyQueue),
-    /// No task fits what the list is narrowed to. The sentence says so.
+    /// No task matches the filter. The sentence says so.
     NoMatch(Words),
 }
 
 impl EmptyList {
-    /// The word in the HTTP API.
+    /// The name in the HTTP API.
     pub fn word(&self) -> &'static str {
         match self {
             EmptyList::Queue(why) => why.word(),
@@ -195,7 +195,7 @@ impl EmptyList {
         }
     }
 
-    /// The sentence beside the word; none if it would add nothing.
+    /// The sentence beside the name; none if it would add nothing.
     pub fn message(&self) -> Option<Words> {
         match self {
             EmptyList::Queue(why) if why.is_plain() => None,
@@ -211,7 +211,7 @@ impl EmptyList {
     }
 }
 
-/// The same, with clients as tasks name them; a word that is no client is refused.
+/// The same filter with clients as tasks name them; an unknown word is refused.
 pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Result<Filter, Stop> {
     let mut known = filter.clone();
     known.entities.clear();
@@ -222,7 +222,7 @@ pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Re
     let is_known =
         |word: &String| entities.resolve(word).is_some() || client_called(word, &clients).is_some();
     if filter.entities.len() > 1 && !filter.entities.iter().any(is_known) {
-        // Prose, and no filter at all.
+        // It is prose, and no filter at all.
         let hint = not_a_filter(&filter.typed);
         return Err(Rejection::Unfit(Words::new().text(hint.to_string())).into());
     }

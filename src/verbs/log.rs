@@ -21,7 +21,7 @@ use crate::store::operations;
 use crate::store::tasks::{self, Stored};
 use crate::store::{DbResult, people};
 
-/// Entries that `log` shows where no number is given.
+/// The default number of entries of `log`.
 const LOG: usize = 10;
 /// Entries that share one block of a message, so that none is cut off.
 const BLOCK: usize = 10;
@@ -70,7 +70,7 @@ impl Verb for Log {
         };
         let deleted = narrow(tx, person, task, context, &mut wanted)?;
         let mut entries = match of_task {
-            // What waits is in its person's own log.
+            // Pending entries are in their person's own log.
             true => Vec::new(),
             false => without_outcome(tx, person, limit)?,
         };
@@ -129,7 +129,7 @@ pub fn split_log(text: &str) -> (Option<usize>, &str) {
     }
 }
 
-/// Narrows what is wanted to what this person may see; where the task was, if it was deleted.
+/// Narrows the filter to entries that this person may see; returns the source of a deleted task.
 pub fn narrow(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -173,14 +173,14 @@ fn remembered(
     }
 }
 
-/// Whether a task is this person's business: assigned to them, their current one, or made by them.
+/// Whether a person may see a task's history: it is assigned to them, their current one, or created by them.
 fn is_theirs(tx: &CommandTx<'_>, person: &Person, stored: &Stored) -> DbResult<bool> {
     Ok(person.is_concerned(&stored.task)
         || people::pinned_by(tx.db, stored.row)?.contains(&person.id)
         || operations::creator(tx.db, &stored.task.key)? == Some(person.id))
 }
 
-/// The task of a REF that nobody in particular names: a number of a list is somebody's.
+/// The task of a REF without a person: a list number needs one.
 pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<Stored, Stop> {
     let present = people::present(tx.db)?;
     match (&task, present.as_slice()) {
@@ -191,7 +191,7 @@ pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<Stored, Stop> {
     }
 }
 
-/// What a person asked for that has no outcome yet, newest first.
+/// A person's commands without an outcome, newest first.
 fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResult<Vec<Entry>> {
     let (rows, _) = operations::pending_of(tx.db, person.id, limit)?;
     let mut entries = Vec::new();

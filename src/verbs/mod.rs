@@ -96,7 +96,7 @@ pub trait Verb: DeserializeOwned {
         self
     }
 
-    /// Adds to the text that it writes, a line or more each; `false` if there is something and it writes no text.
+    /// Appends pieces to its text, a line or more each; `false` if there are pieces and the command has no text.
     fn add(&mut self, pieces: &[String]) -> bool {
         pieces.is_empty()
     }
@@ -106,7 +106,7 @@ pub trait Verb: DeserializeOwned {
 #[derive(Debug)]
 pub struct Info {
     pub name: &'static str,
-    /// Other ways to say it. Those of several words are read only where they are the whole message.
+    /// Other ways to type it. Those of several words count only as a whole message.
     pub aliases: &'static [&'static str],
     pub usage: &'static str,
     /// Its effect, in one line.
@@ -307,8 +307,8 @@ impl Command {
         each!(self, verb => verb.takes_any_word())
     }
 
-    /// The same with those whom it mentions and who are no `person` here by what they call themselves, as far as that is
-    /// known: in texts without an `@`, and where somebody is to be assigned beside their id, which alone decides.
+    /// The same with display names for mentioned people who are no `person` here, as far as the names are known: in
+    /// texts without an `@`, and for an assignee beside the id, which alone decides.
     #[must_use]
     pub fn with_names(
         self,
@@ -319,7 +319,7 @@ impl Command {
         each!(self, verb => verb.with_names(&names).into())
     }
 
-    /// Adds to the text that it writes, a line or more each; `false` if there is something and it writes no text.
+    /// Appends pieces to its text, a line or more each; `false` if there are pieces and the command has no text.
     pub fn add(&mut self, pieces: &[String]) -> bool {
         each!(self, verb => verb.add(pieces))
     }
@@ -350,7 +350,7 @@ fn names_no_task(task: Option<&Ref>) -> bool {
 /// Slack's wire form is undone already. Fails with the hint to answer, for any text that is not a command.
 pub fn parse(text: &str) -> Result<Command, ParseError> {
     let bare = without_smiles(text);
-    // A smile at the end is no part of a command. In a text of somebody's own it stays.
+    // An emoji at the end is no part of a command. In a person's free text it stays.
     let Some((row, rest)) = split_verb(text).or_else(|| split_verb(bare)) else {
         return Err(match split_word(trim(text)) {
             ("", _) => ParseError::Empty,
@@ -364,7 +364,7 @@ pub fn parse(text: &str) -> Result<Command, ParseError> {
     }
 }
 
-/// The verb that a text begins with, and what follows it.
+/// The verb that a text begins with, and the rest after it.
 fn split_verb(text: &str) -> Option<(&'static Row, &str)> {
     let text = unmarked(trim(text));
     if let Some(row) = called(&spoken(text), true) {
@@ -374,7 +374,7 @@ fn split_verb(text: &str) -> Option<(&'static Row, &str)> {
     called(&unmarked(word).to_lowercase(), false).map(|row| (row, rest))
 }
 
-/// The verb of that name or alias, in lower case; an alias of several words counts only as a whole message.
+/// The verb with that name or alias, in lower case; an alias of several words counts only as a whole message.
 fn called(said: &str, whole: bool) -> Option<&'static Row> {
     let is = |alias: &str| {
         let alias = alias.to_lowercase();

@@ -46,7 +46,7 @@ impl Verb for Morning {
     }
 }
 
-/// The briefing, and the message that it is: it shows the current task, and its numbers are those of a list.
+/// The briefing, and its message: it shows the current task, and its numbers are those of a list.
 pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Morning, Reply)> {
     let (pin, current) = tx.show_current(person)?;
     let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
@@ -88,7 +88,7 @@ pub fn gather(tx: &CommandTx<'_>, person: &Person) -> DbResult<(morning::Morning
     Ok((morning, said))
 }
 
-/// Who waits for tasks of a queue, but for the person themselves.
+/// The people who wait for tasks of a queue, except the person themselves.
 fn who_waits(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -119,7 +119,7 @@ fn who_waits(
     Ok(waiting)
 }
 
-/// What a person asked for and has no outcome yet, the oldest few; and how many those are in all.
+/// A person's oldest commands without an outcome, and their total number.
 pub fn waiting(connection: &Db, person: &Person, most: usize) -> DbResult<(Vec<Words>, i64)> {
     let (pending, count) = operations::pending_of(connection, person.id, most)?;
     let mut waiting = Vec::new();

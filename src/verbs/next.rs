@@ -50,7 +50,7 @@ impl Verb for Next {
     }
 }
 
-/// `next` from a card: it moves on from what is current, and from nothing else.
+/// `next` from a card: it skips that task only while it is the current one.
 fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, Stop> {
     let Some(stored) = tx.pressed_task(task)? else {
         return Err(Rejection::UnknownTask(reply::not_a_button()).into());
@@ -70,7 +70,7 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
     Ok(said)
 }
 
-/// `next`: on to the task behind the current one, without completing it.
+/// `next`: on to the task after the current one, without completing it.
 fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
     let ranked = queue(tx.db, person, tx.now, &tx.settings.weights)?;
     let rows: Vec<_> = ranked.iter().map(|(row, ..)| *row).collect();
@@ -79,7 +79,7 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
         .and_then(|pin| pin.task);
     let Some(next) = following(&rows, current) else {
         if rows.is_empty() && current.is_some() {
-            // What is pinned is nothing to do any more: it is left, for nothing.
+            // The pinned task is no longer in the queue, and neither is another: unpin it.
             people::pin(tx.db, person.id, None, tx.now, None)?;
         }
         let mut said = tx.show(person)?;

@@ -98,7 +98,7 @@ pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Words> {
     ))
 }
 
-/// Those that somebody has, of which one end is to be another; else those of the night.
+/// The person's quiet hours, of which one end is to change; else the usual night.
 fn present_hours(tx: &CommandTx<'_>, person: &Person) -> DbResult<rhythm::Quiet> {
     let chosen = rhythms::of(tx.db, person.id)?;
     Ok(chosen.quiet.unwrap_or(rhythm::Quiet::NIGHT))

@@ -30,7 +30,7 @@ pub fn change(tx: &CommandTx<'_>, person: &Person, change: RhythmChange) -> Resu
                 _ => (usual.briefing, false),
             };
             (chosen.briefing, chosen.own_briefing) = (at, own);
-            // Today's is over with if its time is, and what was sent is sent.
+            // Today's counts as past if its time is; a sent one stays sent.
             let over = at.and_then(|at| over_with(at, tx.now, person.zone));
             chosen.briefed_on = chosen.briefed_on.max(over);
             let next = next_briefing(&chosen, tx.now, person.zone);

@@ -501,7 +501,7 @@ fn hints(#[case] typed: &str, #[case] hint: &str) {
     assert_eq!(parse(typed).unwrap_err().to_string(), hint);
 }
 
-/// A smile at the end of a command is no part of it, however it is written.
+/// An emoji at the end of a command is no part of it, in any notation.
 #[rstest]
 #[case("done :white_check_mark:", done(None, None))]
 #[case("done :+1::skin-tone-3:", done(None, None))]
@@ -531,7 +531,7 @@ fn a_smile_at_the_end_is_no_part_of_a_command(#[case] typed: &str, #[case] comma
     assert_eq!(parse(typed), Ok(command));
 }
 
-/// Where people write a text of their own, theirs stays.
+/// In free text the emoji stays.
 #[rstest]
 #[case("comment shipped :tada:", comment(None, "shipped :tada:"))]
 #[case("comment :tada:", comment(None, ":tada:"))]
@@ -563,7 +563,7 @@ fn with_a_smile_what_is_no_command_is_none(#[case] typed: &str) {
     assert!(parse(typed).is_err());
 }
 
-/// No hint quotes nothing.
+/// No hint quotes an empty text.
 #[rstest]
 #[case("prio")]
 #[case("prio !")]
@@ -702,7 +702,7 @@ fn a_line_of_quotation_marks_is_read_in_a_moment() {
     assert!(parse(&format!("create {title}")).is_ok());
 }
 
-/// Text made of what means something to the parser, with anything in between.
+/// Text of the parser's special characters, with anything in between.
 fn typed() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         proptest::sample::select(vec![

@@ -19,14 +19,14 @@ pub fn fits(text: &str) -> Result<(), Rejection> {
     }
 }
 
-/// Whether what somebody writes is signed: where several people write by one account, and bot.toml does not say no.
+/// Whether a person's texts are signed: if several people share one account, unless bot.toml turns it off.
 pub fn signs(tx: &CommandTx<'_>, person: &Person) -> DbResult<bool> {
     let asked = tx.settings.signature && !person.alone;
     Ok(asked && people::present(tx.db)?.len() > 1)
 }
 
-/// A text of theirs as it is written to a source: with those whom it addresses as they are mentioned there, and with
-/// their own name under it. GitHub shows Markdown, which text of Slack's is not.
+/// A person's text for a source, with its mentions in the source's form and their own name below. Slack's text becomes
+/// Markdown for GitHub.
 pub fn signed(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -36,7 +36,7 @@ pub fn signed(
 ) -> DbResult<Prose> {
     let text = addressed(tx, text, |one| mention(one, source))?;
     let text = match (source, typed_in) {
-        // Nobody is more than text there.
+        // Mentions are plain text there.
         (Source::GitHub, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
         _ => text,
     };
@@ -46,7 +46,7 @@ pub fn signed(
     })
 }
 
-/// A text with people by their names, where nobody can be mentioned.
+/// A text with people's names, for a field without mentions.
 pub fn named(tx: &CommandTx<'_>, text: &str) -> DbResult<String> {
     let named = addressed(tx, text, |one| Piece::Text(one.name.clone()))?;
     Ok(named.to_string())
@@ -79,8 +79,8 @@ fn addressed(
     Ok(addressed.prose)
 }
 
-/// How somebody is mentioned in a source; their mere name where they have no account there, for an `@` before it would
-/// call a stranger.
+/// The mention of a person in a source; their plain name if they have no account there, because an `@` would notify a
+/// stranger.
 fn mention(person: &Person, source: Source) -> Piece {
     match (source, person.account(source)) {
         (Source::GitHub, Some(account)) => Piece::Text(format!("@{}", account.name)),
@@ -92,7 +92,7 @@ fn mention(person: &Person, source: Source) -> Piece {
     }
 }
 
-/// What people call somebody who has this account: a member id is no name.
+/// A readable name for this account: a member id is none.
 fn called(person: &Person, account: Option<&Account>) -> String {
     let named = account.filter(|account| account.name != account.id);
     named.map_or_else(|| person.name.clone(), |account| account.name.clone())

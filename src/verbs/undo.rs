@@ -121,7 +121,7 @@ fn take_back(
     undone_here(tx, person, context, command, &doing, &rows)
 }
 
-/// A check mark is taken off a card: its person's completion of that task is taken back, while it can be.
+/// The removal of a check mark from a card: undoes the person's completion of that task, if still possible.
 fn not_done(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -150,7 +150,7 @@ fn not_done(
     Err(Rejection::NothingToUndo(words).into())
 }
 
-/// The newest command of somebody's that had an effect, within the time.
+/// The newest command of a person that had an effect, within the time limit.
 fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
     let mut too_old = false;
     let elsewhere = restored::until(tx.db, person.id)?;
@@ -159,7 +159,7 @@ fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
             continue;
         }
         if elsewhere.is_some_and(|until| doing.typed_at <= until) {
-            // They did something after it that this store does not know.
+            // They did something after it that this store does not have.
             return Err(Rejection::NothingToUndo(reply::last_is_not_known()).into());
         }
         if is_recent(tx, &doing) {
@@ -190,7 +190,7 @@ fn named_effect(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<Doi
     Err(Rejection::NothingToUndo(why_not).into())
 }
 
-/// The answer to a command offers no undo any more.
+/// Removes the undo button from the answer to a command.
 fn take_button(tx: &CommandTx<'_>, command: i64) -> DbResult<()> {
     if messages::offers_undo(tx.db, command, false)? {
         tx.db.wake(Wake::Messages);
@@ -204,7 +204,7 @@ fn is_recent(tx: &CommandTx<'_>, doing: &Doing) -> bool {
         .is_none_or(|settled| tx.now - settled <= UNDO_WITHIN)
 }
 
-/// Whether there is anything left to take back, as far as it is known here.
+/// Whether anything is left to undo, as far as it is known here.
 fn has_effect(tx: &CommandTx<'_>, person: &Person, doing: &Doing) -> DbResult<bool> {
     if let Some(snoozed) = &doing.snoozed {
         let until = snoozes::until(tx.db, person.id, snoozed.task, tx.now)?;
@@ -276,7 +276,7 @@ fn unsnooze(
     tx.settled(person, command, report, pin, Some(snoozed.task))
 }
 
-/// Nothing had reached the source: what is to be put back is here.
+/// Undoes a command that had reached no source.
 fn undone_here(
     tx: &CommandTx<'_>,
     person: &Person,
@@ -315,10 +315,10 @@ fn undone_here(
     tx.settled(person, command, report, pin, about)
 }
 
-/// What is left to be taken back in a source: what was applied, and what may have been.
+/// Whether an operation left, or may have left, an effect in its source.
 fn leaves_something(row: &OperationRow) -> bool {
     match (row.state, &row.operation.write, &row.outcome) {
-        // Its source has no word for work in progress.
+        // Its source has no status for work in progress.
         (State::Applied, Write::Start { .. }, Some(Outcome::Applied(written))) => {
             written.task.status == Status::InProgress
         }

@@ -44,7 +44,7 @@ impl Verb for Whoami {
     }
 }
 
-/// What a person has at the configured sources.
+/// A person's links at the configured sources.
 pub fn accounts_of(
     connection: &Db,
     person: &Person,
@@ -55,7 +55,7 @@ pub fn accounts_of(
         .collect()
 }
 
-/// When somebody is told what they have not just asked for, how they learn of outcomes, and who has set that.
+/// The settings for unasked messages and outcomes, each with its origin.
 pub fn told_how(connection: &Db, person: PersonId, usual: Receipts) -> DbResult<Words> {
     let now = rhythms::of(connection, person)?;
     let lines = reply::rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);

@@ -65,24 +65,24 @@ impl Verb for Why {
     }
 }
 
-/// What `GET /why` answers.
+/// The answer to `GET /why`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
-    /// The same in words.
+    /// The same as text.
     pub message: Words,
-    /// `None`: there is nothing in the queue.
+    /// `None`: the queue is empty.
     pub task: Option<Scored>,
     /// They add up to the task's score.
     pub points: Vec<(String, i64)>,
-    /// Its place in the queue, from 1; `None` for a task that is not in it.
+    /// Its place in the queue, from 1; `None` for a task outside of it.
     pub place: Option<usize>,
-    /// How many tasks are in the queue.
+    /// The number of tasks in the queue.
     pub of: usize,
     /// Why it is not in the queue.
     pub hidden: Option<String>,
 }
 
-/// The explanation; and what a message with it shows.
+/// The explanation, and the content of a message with it.
 pub fn explain(
     tx: &CommandTx<'_>,
     person: &Person,

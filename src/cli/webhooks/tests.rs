@@ -7,7 +7,7 @@ use crate::domain::source::Delivery;
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 
-/// A source of a few lines: one place, and the webhooks there.
+/// A minimal source: one place, and its webhooks.
 struct Kept {
     source: Source,
     hooks: Mutex<Vec<Hook>>,
@@ -34,7 +34,7 @@ impl Kept {
         self.fails.clone().map_or(Ok(()), Err)
     }
 
-    /// Beside a place that refuses, if there is one.
+    /// Adds a place that refuses, if there is one.
     fn beside(&self, found: Vec<Hook>) -> Places<Hook> {
         let refused = self.fails.clone().into_iter();
         Places {
@@ -100,7 +100,7 @@ fn hook(source: Source, id: &str, url: &str) -> Hook {
     }
 }
 
-/// What is remembered, by source and webhook: address and secret.
+/// The stored URLs and secrets, by source and webhook.
 #[derive(Default)]
 struct Memory {
     kept: Mutex<BTreeMap<(Source, String), (String, String)>>,
@@ -248,7 +248,7 @@ async fn a_place_that_refuses_keeps_nothing_from_the_others() {
     let listed = does(WebhooksCommand::List, &github, &memory).await;
     assert_eq!(lines(&listed), [(widgets, None)]);
     assert!(listed.error.is_some());
-    // Where nobody says that it is not there, it is not missing.
+    // A webhook is missing only if a place says so.
     github.hooks.lock().unwrap().clear();
     let listed = does(WebhooksCommand::List, &github, &memory).await;
     assert_eq!(listed.missing, Vec::<String>::new());
@@ -279,7 +279,7 @@ async fn a_configured_secret_replaces_the_generated_one_everywhere() {
     }
 }
 
-/// From the request on it may sign with the secret, whatever becomes of us.
+/// From the request on GitHub may sign with the secret, even if this process dies.
 #[tokio::test]
 async fn the_secret_is_kept_before_github_knows_it() {
     let github = Kept::new(Source::GitHub);
@@ -324,7 +324,7 @@ async fn a_webhook_whose_secret_nobody_knows_is_a_failure_with_a_way_out() {
         "{}",
         printed.out
     );
-    // The one that was made by hand, with its secret in bot.toml.
+    // The one that was created by hand, with its secret in bot.toml.
     let memory = Memory {
         configured: Some("by hand".into()),
         ..Memory::default()

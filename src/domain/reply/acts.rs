@@ -85,7 +85,7 @@ pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     }
 }
 
-/// After an `undo`: which effect of which task is gone.
+/// After an `undo`: the undone effect and its task.
 pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
     let task = outcome.task();
     let (source, status) = (undo.source.name(), &task.source_status);
@@ -134,7 +134,7 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
     }
 }
 
-/// After an `assign`, `claim`, `due` or `prio`; `said` is what was asked for.
+/// After an `assign`, `claim`, `due` or `prio`; `said` is the requested change in words.
 pub(super) fn changed(
     change: &Change,
     said: &str,
@@ -162,17 +162,17 @@ pub(super) fn changed(
     }
 }
 
-/// With its time to whoever reads it.
+/// With its time in the reader's zone.
 pub(super) fn due_at(at: DateTime<Utc>, zone: Tz) -> Words {
     Words::new().text("due ").date(at, zone)
 }
 
-/// What was asked for, as it is said of the task.
+/// The requested assignee, as a phrase about the task.
 pub fn assigned_to(name: &str) -> String {
     format!("assigned to {name}")
 }
 
-/// When it is due, as it is said of the task.
+/// When it is due, as a phrase about the task.
 pub fn due_on(due: Option<Due>, zone: Tz) -> String {
     match due {
         Some(due) => format!("due {}", when_due(due, zone).plain()),
@@ -180,7 +180,7 @@ pub fn due_on(due: Option<Due>, zone: Tz) -> String {
     }
 }
 
-/// A day alone, or with its time to whoever reads it.
+/// A day alone, or with its time in the reader's zone.
 pub(super) fn when_due(due: Due, zone: Tz) -> Words {
     match due.day {
         Some(day) => Words::new().text(day.format("%a %-d %b %Y").to_string()),
@@ -188,7 +188,7 @@ pub(super) fn when_due(due: Due, zone: Tz) -> Words {
     }
 }
 
-/// Its priority, as it is said of the task.
+/// Its priority, as a phrase about the task.
 pub fn of_priority(priority: Option<Priority>) -> String {
     match priority {
         Some(priority) => format!("of {} priority", priority.as_str()),
@@ -225,7 +225,7 @@ pub fn no_such_priority_in_github(priority: Priority) -> Words {
     ))
 }
 
-/// Nobody of that name is known.
+/// No person has that name.
 pub fn no_such_person(name: &str, known: &[String]) -> Words {
     let who = match known {
         [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
@@ -234,7 +234,7 @@ pub fn no_such_person(name: &str, known: &[String]) -> Words {
     Words::new().text(format!("I do not know who `{name}` is. {who}"))
 }
 
-/// Somebody has no account in a source, as far as is known.
+/// A person without a known account in a source.
 pub fn no_account(name: Option<&str>, source: Source) -> Words {
     let whose = match name {
         Some(name) => format!("{name}'s"),
@@ -254,7 +254,7 @@ pub fn not_sent(subject: Words, source: Source) -> Words {
         .text(format!(". Nothing was changed in {}", source.name()))
 }
 
-/// The comment that a `done -c` left besides.
+/// The comment of a `done -c`, undone as well.
 pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
     let message = std::mem::take(&mut report.message);
     report.message = match step.end {
@@ -288,7 +288,7 @@ pub(super) fn also_undone(report: &mut Report, step: &Step<'_>) {
     };
 }
 
-/// What was undone had moved the person on.
+/// The undone command had moved the person on.
 pub fn current_again(message: Words) -> Words {
     let stop = match message.plain().ends_with(['.', '!', '?', '…']) {
         true => "",
@@ -297,7 +297,7 @@ pub fn current_again(message: Words) -> Words {
     message.text(format!("{stop} It is your current task again"))
 }
 
-/// A `start` that had changed nothing in the source was taken back.
+/// The undo of a `start` that had changed nothing in the source.
 pub fn not_started(task: &Task) -> Words {
     Words::new()
         .text("Undone: ")
@@ -314,7 +314,7 @@ pub fn snoozed(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
         .link(&task.title, &task.url)
 }
 
-/// A `snooze` was taken back; what was put off before is so again.
+/// After the undo of a `snooze`; an earlier snooze is in force again.
 pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
     let words = Words::new().text("Undone: ").link(&task.title, &task.url);
     match before {
@@ -350,7 +350,7 @@ pub fn nothing_to_snooze(task: &Task) -> Words {
         ))
 }
 
-/// A task that nobody has read yet cannot be put off or explained.
+/// A task that was never read cannot be snoozed or explained.
 pub fn not_mirrored(source: Source, called: &str) -> Words {
     Words::new().text(format!(
         "I have not read {} {called} from {} yet. It comes with the next sync; `status` tells how that goes.",
@@ -365,7 +365,7 @@ pub fn reopen_which() -> Words {
     )
 }
 
-/// Nothing that the person did can be taken back.
+/// The person has nothing to undo.
 pub fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
     Words::new().text(match (undone_before, too_old) {
         (true, _) => {
@@ -379,12 +379,12 @@ pub fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
     })
 }
 
-/// What a button is to undo was undone before.
+/// The command of an undo button was undone before.
 pub fn undone_already() -> Words {
     Words::new().text("That was undone already. To have it again, type the command again.")
 }
 
-/// Of a command that a button names: why there is nothing to take back.
+/// Why the command of an undo button has nothing to undo.
 pub fn cannot_be_undone(too_old: bool) -> Words {
     Words::new().text(match too_old {
         true => "That is more than 15 minutes ago and cannot be undone from here any more.",
@@ -392,7 +392,7 @@ pub fn cannot_be_undone(too_old: bool) -> Words {
     })
 }
 
-/// A check mark was taken off the card of a task that is not complete.
+/// A check mark was removed from the card of a task that is not complete.
 pub fn not_complete(task: &Task) -> Words {
     Words::new()
         .text("✓ Note: ")
@@ -404,7 +404,7 @@ pub fn not_complete(task: &Task) -> Words {
         ))
 }
 
-/// A check mark was taken off the card of a task that stays complete all the same, and why.
+/// A check mark was removed from the card of a task that stays complete, and why.
 pub fn stays_complete(task: &Task, too_old: bool) -> Words {
     let why = match too_old {
         true => "you completed it more than 15 minutes ago",
@@ -421,20 +421,20 @@ pub fn stays_complete(task: &Task, too_old: bool) -> Words {
         .text(" to open it again.")
 }
 
-/// How a task stands in its person's queue.
+/// The place of a task in its person's queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rank {
-    /// From 1, of so many; and how it is ahead of the one behind it, where their points do not tell.
+    /// From 1, of so many; and why it is ahead of the next one, if the points do not show that.
     At {
         place: usize,
         of: usize,
         tie: Option<String>,
     },
-    /// Not there, and why: the end of a sentence about it.
+    /// Outside of the queue, and why: the end of a sentence about it.
     Hidden(Words),
 }
 
-/// Why a task is where it is: its points, which add up to its score, and its place.
+/// The explanation of a task's rank: its points, which add up to its score, and its place.
 pub fn why_here(
     task: &Task,
     score: &Score,
@@ -515,17 +515,17 @@ fn names(tasks: &[&Task]) -> String {
     }
 }
 
-/// What has to be finished before a task, as a list says it beside it.
+/// The blockers of a task, as a list shows them beside it.
 pub fn waits_for(blockers: &[&Task]) -> String {
     format!("waits for {}", names(blockers))
 }
 
-/// Until when it is put off, as a list says it beside it.
+/// The end of a snooze, as a list shows it beside the task.
 pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> Words {
     Words::new().text("snoozed until ").date(until, zone)
 }
 
-/// Why a task is not in somebody's queue, with all reasons that there are.
+/// All reasons why a task is not in a person's queue.
 pub fn hidden_because(hidden: &[Hidden], zone: Tz) -> Words {
     let reasons = hidden.iter().map(|one| hidden_by(one, zone));
     joined(reasons, ", and ")
@@ -551,7 +551,7 @@ pub fn joined(all: impl IntoIterator<Item = Words>, between: &str) -> Words {
     all.fold(first, |words, more| words.text(between).then(more))
 }
 
-/// Why a task is not offered.
+/// The reason why a task is not offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hidden {
     /// These have to be finished before it.

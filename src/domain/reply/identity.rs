@@ -7,10 +7,10 @@ use crate::domain::link::{Link, Origin};
 use crate::domain::person::Person;
 use crate::domain::task::{Account, Source};
 
-/// An account that its source confirmed so long ago is shown with that time.
+/// An account that its source confirmed longer ago than this is shown with that time.
 const FRESH: TimeDelta = TimeDelta::minutes(1);
 
-/// What to type to be linked.
+/// The command for linking an account.
 fn to_type(source: Source) -> &'static str {
     match source {
         Source::ClickUp => "link clickup NAME-OR-EMAIL",
@@ -23,8 +23,8 @@ fn key(source: Source) -> &'static str {
     source.as_str()
 }
 
-/// Who somebody is in each system, where that comes from, what is missing and what to do about it. `email`: whether Slack
-/// shows their address, where it is asked from Slack.
+/// A person's identity in each system, its origin, the missing parts and the remedy. `email`: whether Slack shows their
+/// address, if it was requested.
 pub fn whoami(
     person: &Person,
     accounts: &[(Source, Option<Link>)],
@@ -151,12 +151,12 @@ pub fn unlinked(link: &Link) -> Words {
         .text(" links another.")
 }
 
-/// The source says no.
+/// The source refuses.
 pub fn not_linked(why: &str) -> Words {
     Words::new().text(format!("Not linked. {}", sentence(why)))
 }
 
-/// The source does not say.
+/// The source does not answer.
 pub fn not_confirmed(source: Source, why: &str) -> Words {
     let why = match why {
         "" => String::new(),
@@ -169,7 +169,7 @@ pub fn not_confirmed(source: Source, why: &str) -> Words {
     ))
 }
 
-/// The account is somebody else's.
+/// The account is another person's.
 pub fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
     Words::new().text(format!(
         "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
@@ -179,7 +179,7 @@ pub fn linked_to_another(source: Source, account: &Account, owner: &str) -> Word
     ))
 }
 
-/// bot.toml has the last word.
+/// bot.toml decides.
 pub fn linked_by_config(link: &Link) -> Words {
     Words::new().text(format!(
         "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
@@ -205,14 +205,14 @@ pub fn nobody_to_link() -> Words {
     )
 }
 
-/// `-a` where everybody is one person.
+/// `-a` if Ivan has one user only.
 pub fn nobody_to_assign() -> Words {
     Words::new().text(
         "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
     )
 }
 
-/// `-a` with a name that nobody has.
+/// `-a` with an unknown name.
 pub fn nobody_called(named: &str, people: &[&str]) -> Words {
     let named: String = named.chars().take(80).collect();
     Words::new().text(format!(
@@ -221,7 +221,7 @@ pub fn nobody_called(named: &str, people: &[&str]) -> Words {
     ))
 }
 
-/// `-a` with somebody who has no account where the task is made.
+/// `-a` with a person who has no account at the task's source.
 pub fn not_linked_there(name: &str, source: Source) -> Words {
     Words::new()
         .text(format!(
@@ -232,7 +232,7 @@ pub fn not_linked_there(name: &str, source: Source) -> Words {
         .text(".")
 }
 
-/// After a creation whose source did not assign it as it was to be.
+/// After a creation whose source did not set the assignee.
 pub fn not_assigned(source: Source, wanted: &Account) -> Words {
     Words::new().text(format!(
         ". {} did not assign it to {}: {}",
@@ -247,7 +247,7 @@ pub fn not_assigned(source: Source, wanted: &Account) -> Words {
     ))
 }
 
-/// What a Home tab says where somebody has no account.
+/// The line of the Home tab for a missing account.
 pub fn home_unlinked(source: Source) -> Words {
     Words::new()
         .text(format!(

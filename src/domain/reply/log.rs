@@ -7,12 +7,12 @@ use super::{Words, acts};
 use crate::domain::log::{Came, Entry, Via};
 use crate::domain::task::Source;
 
-/// So much of a text is quoted in a line.
+/// The longest quote in a line, in characters.
 const QUOTED: usize = 80;
 
-/// What stands over the lines: an answer that began with the mark of its first line would look like its outcome.
+/// The text above the lines. Without it, the mark of the first line would look like the outcome of `log`.
 ///
-/// `deleted` is where the task was, if it is not there any more.
+/// `deleted` is the source of a deleted task.
 pub fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Words {
     let words = match deleted {
         Some(source) => Words::new().text(format!("This task was deleted in {}. ", source.name())),
@@ -41,7 +41,7 @@ pub fn log(lines: &[Words], more: bool) -> Words {
     }
 }
 
-/// `✓ 22 Nov 10:00 · done: Renew cert (to do → complete), in the DM`; in a task's history with who did it.
+/// `✓ 22 Nov 10:00 · done: Renew cert (to do → complete), in the DM`; in a task's history with its actor.
 pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
     let mark = match entry.came {
         Came::Done | Came::AlreadySo => "✓",
@@ -104,7 +104,7 @@ pub fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
     words.text(format!(", {}", from_where(entry.via)))
 }
 
-/// A time as the log keeps it, in the reader's zone.
+/// A time from the log, in the reader's zone.
 fn time(kept: Option<&str>, zone: Tz) -> Words {
     let Some(kept) = kept else {
         return Words::new().text("none");
@@ -150,7 +150,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// The history of a task that is not the person's business: not even its title is told.
+/// The history of a task that the person may not see: not even its title is shown.
 pub fn not_your_history() -> Words {
     Words::new().text(
         "That is not a task of yours, so its history is not for you. It is shown to those whom the task is assigned to, and \
@@ -158,7 +158,7 @@ pub fn not_your_history() -> Words {
     )
 }
 
-/// A number of a list, and nobody whose list it is.
+/// A list number without a person to whom the list belongs.
 pub fn whose_list() -> Words {
     Words::new().text(
         "A number is one of somebody's list, and nobody is named: name the task by its id, or who asks by X-Ivan-Actor \

@@ -8,9 +8,9 @@ use crate::domain::morning::{Morning, NAMED_MAX};
 use crate::domain::rhythm::Quiet;
 use crate::domain::task::Task;
 
-/// What stands over what was held.
+/// The text above held notices.
 const HELD: &str = "While it was quiet:";
-/// So many held notices share one block of a message.
+/// How many held notices share one block of a message.
 pub const HELD_BLOCK: usize = 5;
 
 /// `Mon 23 Nov: 5 open`; with an empty queue, why.
@@ -23,7 +23,7 @@ pub fn morning_lead(morning: &Morning) -> Words {
     }
 }
 
-/// The lines under the first tasks; none for what there is nothing of.
+/// The lines below the first tasks; empty kinds have none.
 pub fn morning_rest(morning: &Morning) -> Vec<Words> {
     let mut lines = Vec::new();
     if let Some(current) = &morning.current {
@@ -121,7 +121,7 @@ pub fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
     })
 }
 
-/// Under a briefing that its person has not asked for.
+/// Below a briefing that comes from bot.toml.
 pub fn briefing_by_config() -> Words {
     Words::new()
         .text("You get this as bot.toml has it for everybody. For yourself ")
@@ -131,7 +131,7 @@ pub fn briefing_by_config() -> Words {
         .text(" sets another time.")
 }
 
-/// In `whoami`: what is told unasked and when, and who has chosen that; nothing where there is nothing.
+/// In `whoami`: the unasked messages, their times, and who chose that; empty if there are none.
 pub fn rhythm_of(
     briefing: Option<NaiveTime>,
     own_briefing: bool,
@@ -153,7 +153,7 @@ pub fn rhythm_of(
     (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
 }
 
-/// What `quiet` alone shows; `own`: whether the person has chosen so themselves.
+/// The answer to `quiet` alone; `own`: whether it is the person's own choice.
 pub fn quiet_is(quiet: Option<Quiet>, own: bool, held: i64, zone: Tz) -> Words {
     let words = match quiet {
         Some(quiet) if !own => Words::new()
@@ -178,7 +178,7 @@ pub fn quiet_is(quiet: Option<Quiet>, own: bool, held: i64, zone: Tz) -> Words {
     }
 }
 
-/// Whoever has no DM with us cannot be told anything.
+/// A person without a DM cannot get messages.
 pub fn nowhere_to_tell() -> Words {
     Words::new().text(
         "I have no direct message with you in which I could tell you that, so nothing was changed. Write to me in Slack \
@@ -186,7 +186,7 @@ pub fn nowhere_to_tell() -> Words {
     )
 }
 
-/// When somebody gets their briefing.
+/// When a person gets their briefing.
 pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Words {
     let whose = as_set(own);
     Words::new().text(match at {
@@ -202,7 +202,7 @@ pub fn home_briefing(at: Option<NaiveTime>, own: bool, zone: Tz) -> Words {
     })
 }
 
-/// When nothing is told unasked.
+/// When no notices are sent.
 pub fn home_quiet(quiet: Option<Quiet>, own: bool, zone: Tz) -> Words {
     let whose = as_set(own);
     Words::new().text(match quiet {
@@ -211,7 +211,7 @@ pub fn home_quiet(quiet: Option<Quiet>, own: bool, zone: Tz) -> Words {
     })
 }
 
-/// Everything that was held, as one message: its words, and its pieces.
+/// All held notices as one message: its words, and its pieces.
 pub fn held(notices: &[Words]) -> (Words, Vec<Words>) {
     let line = |notice: &Words| Words::new().text("\n• ").then(notice.clone());
     let lead = Words::new().text(HELD);

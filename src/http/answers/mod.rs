@@ -71,7 +71,7 @@ impl Answered {
         }
     }
 
-    /// The answer to a command that asked nothing of a source.
+    /// The answer to a command that sent nothing to a source.
     pub(super) fn moved(message: String, current: Option<&Scored>) -> Answered {
         Answered {
             success: true,

@@ -139,7 +139,7 @@ fn an_empty_queue_has_a_current_task_of_nulls() {
     assert!(members.values().all(Value::is_null), "{nothing}");
 }
 
-/// The sentence says as much as the word, and more than that the queue is empty.
+/// The sentence explains the word, and says more than that the queue is empty.
 #[rstest]
 #[case(EmptyQueue::NotRead(vec![Source::GitHub]), "not_read", "able to read GitHub yet")]
 #[case(EmptyQueue::NotLinked(vec![Source::ClickUp, Source::GitHub]), "not_linked", "your ClickUp or GitHub account yet")]
@@ -161,7 +161,7 @@ fn without_a_current_task_it_is_said_why(
     assert!(json["message"].as_str().unwrap().contains(says), "{json}");
 }
 
-/// What we answer has exactly the members that the description says are always there.
+/// Our answers have exactly the members that the description requires.
 #[test]
 fn answers_are_as_described() {
     let document = json!(openapi::document("1"));

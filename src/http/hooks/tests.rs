@@ -29,7 +29,7 @@ const GITHUB_SECRET: &str = "It's a Secret to Everybody";
 const CLICKUP_SECRET: &str = "clickup-test-secret";
 const HOOK: &str = "11111111-2222-4333-8444-555555555555";
 
-/// An inbox of a few lines: what was kept, by its key, and whose secrets are known.
+/// A minimal inbox: the stored deliveries by key, and the known secrets.
 #[derive(Clone, Default)]
 struct Shelf(Arc<Inner>);
 
@@ -44,7 +44,7 @@ struct Inner {
 }
 
 impl Shelf {
-    /// Knows both sources' secrets: GitHub's for any webhook, ClickUp's for one.
+    /// Has both sources' secrets: GitHub's for any webhook, ClickUp's for one.
     fn new() -> Shelf {
         let shelf = Shelf::default();
         shelf.learn(Source::GitHub, None, GITHUB_SECRET);
@@ -116,7 +116,7 @@ fn clickup(body: &[u8]) -> Builder {
         .header("x-signature", sign(CLICKUP_SECRET, body))
 }
 
-/// The source itself, which is asked nothing over the network here.
+/// The real source, which sends no requests here.
 fn reader(source: Source) -> Arc<dyn HookReader> {
     let _already = rustls::crypto::ring::default_provider().install_default();
     let api_url = "http://127.0.0.1:1".to_owned();
@@ -196,13 +196,13 @@ impl HookReader for Small {
     }
 }
 
-/// One source's route without a socket before it.
+/// One source's route without a socket.
 fn door(source: Source, shelf: &Shelf) -> Arc<Route> {
     let hooks = Hooks::new(shelf.clone(), Clock::system(), Limits::default());
     Arc::new(Route::new(reader(source), Arc::new(hooks)))
 }
 
-/// What a request is answered, as `200 accepted`; a refusal has its status alone.
+/// The answer to a request, as `200 accepted`; only the status for a refusal.
 async fn answer(door: &Arc<Route>, request: Builder, body: impl Into<Body>) -> String {
     let request = request.body(body.into()).unwrap();
     let response = take(State(Arc::clone(door)), request).await;
@@ -299,7 +299,7 @@ async fn github_learns_of_a_bad_signature_by_a_401(#[case] signature: Option<&st
     let body = fixture("github/issues__closed.json");
     assert_eq!(answer(&door, request, body.clone()).await, "401");
     assert!(shelf.kept().is_empty());
-    // It has not burned the id of the real one.
+    // It has not used up the id of the real one.
     let real = github("issues", "a-guid", &body);
     assert_eq!(answer(&door, real, body).await, "200 accepted");
 }
@@ -349,7 +349,7 @@ async fn each_clickup_webhook_has_its_own_secret() {
     let unknown = br#"{"event":"taskDeleted","task_id":"86a","webhook_id":"hook-c"}"#;
     let forged = Request::post("/").header("x-signature", sign("guessed", unknown));
     assert_eq!(answer(&door, forged, &unknown[..]).await, "403");
-    // The one of bot.toml may have signed any.
+    // The secret of bot.toml may have signed any delivery.
     shelf.learn(Source::ClickUp, None, "by-hand");
     let by_hand = Request::post("/").header("x-signature", sign("by-hand", body));
     assert_eq!(answer(&door, by_hand, &body[..]).await, "200 duplicate");
@@ -374,7 +374,7 @@ async fn without_a_secret_there_is_no_route_and_an_empty_one_is_none(#[case] sou
     assert!(shelf.kept().is_empty());
 }
 
-// ---------------------------------------------------------------- what is kept
+// ---------------------------------------------------------------- stored deliveries
 
 #[tokio::test]
 async fn a_repetition_is_a_duplicate_and_its_guid_decides() {
@@ -406,7 +406,7 @@ async fn a_form_is_kept_as_the_json_in_it() {
     assert_eq!(payload, json);
 }
 
-/// Everything that the contracts show is kept byte by byte, or known to be of no concern.
+/// Every payload of the contracts is stored byte by byte, or known to be irrelevant.
 #[tokio::test]
 async fn every_fixture_is_answered_as_the_contracts_say() {
     let shelf = Shelf::new();
@@ -495,7 +495,7 @@ async fn a_body_that_is_not_utf8_is_ignored() {
     assert_eq!(answered, "200 ignored");
 }
 
-/// Whatever a source makes of its payloads: a 2xx where it is signed, and never a panic.
+/// Whatever a source reads in its payloads, a signed one gets a 2xx, and none panics.
 #[tokio::test]
 async fn a_signed_payload_that_is_cut_or_altered_is_answered() {
     let shelf = Shelf::new();
@@ -716,7 +716,7 @@ impl Listener {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are, and gives the status of what is answered.
+    /// Sends raw bytes, and returns the status of the answer.
     async fn ask(&self, head: &str, body: &[u8]) -> u16 {
         let mut stream = self.connect().await;
         let head = format!(
@@ -750,7 +750,7 @@ fn signed(body: &[u8]) -> String {
     )
 }
 
-/// An event with so many bytes.
+/// An event with this many bytes.
 fn event_of(bytes: usize) -> Vec<u8> {
     let mut event = json!({"event": "taskUpdated", "webhook_id": HOOK, "note": ""});
     let short = event.to_string().len();
@@ -829,7 +829,7 @@ async fn a_body_over_the_limit_is_refused_and_the_sender_learns_it() {
     assert_eq!(server.ask(&signed(&fits), &fits).await, 200);
     let over = event_of(Small::body_max(Source::ClickUp) + 1);
     assert_eq!(server.ask(&signed(&over), &over).await, 413);
-    // One that does not say how long it is.
+    // Without a content length.
     let mut stream = server.connect().await;
     let head = format!(
         "{}\r\nHost: ivan\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -884,7 +884,7 @@ async fn large_bodies_share_a_room_and_small_ones_always_fit() {
     let mut first = server.connect().await;
     first.write_all(head.as_bytes()).await.unwrap();
     first.write_all(most).await.unwrap();
-    // Until the first has arrived: then there is no room for a second.
+    // Once the first has arrived, there is no room for a second.
     let second = loop {
         match server.ask(&signed(&large), &large).await {
             200 => tokio::task::yield_now().await,

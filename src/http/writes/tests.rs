@@ -102,7 +102,7 @@ async fn a_failed_write_is_a_problem_with_the_sources_words(
     assert_eq!(body["success"], false);
 }
 
-/// What was never mirrored and cannot be seen is not there. A place that a creation cannot reach is another matter.
+/// A task that was never mirrored and is invisible does not exist. An unreachable place of a creation is different.
 #[rstest]
 #[case::task(Refusal::Invisible, false, 404, "unknown-task")]
 #[case::place(Refusal::Invisible, true, 502, "source-refused")]
