@@ -50,7 +50,7 @@ const LOG: usize = 50;
 /// Entries per request if all are wanted: the most that the daemon returns.
 const PAGE: usize = 200;
 
-/// `done`, `comment` and `create`, made true in ClickUp and GitHub.
+/// Carries out `done`, `comment` and `create` in ClickUp and GitHub.
 #[derive(Debug, Parser)]
 #[command(name = "ivan", version, max_term_width = 100)]
 #[command(
@@ -64,14 +64,14 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What holds for every command.
+/// Options of every command.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The configuration to use, instead of the first of $IVAN_CONFIG, ./bot.toml,
     /// $XDG_CONFIG_HOME/ivan/bot.toml and /etc/ivan/bot.toml
     #[arg(long, global = true, value_name = "PATH")]
     pub config: Option<PathBuf>,
-    /// Where the daemon listens [default: api.bind of the configuration]
+    /// The daemon's URL [default: api.bind of the configuration]
     #[arg(long, global = true, value_name = "URL", env = "IVAN_API_URL")]
     pub api_url: Option<String>,
     /// The API's token [default: api.token of the configuration, or the file api-token beside the store]
@@ -83,7 +83,7 @@ pub struct Options {
         hide_env_values = true
     )]
     pub api_token: Option<ApiToken>,
-    /// Who acts: a name of [[people]], a Slack id or a GitHub login
+    /// The actor: a name of [[people]], a Slack id or a GitHub login
     #[arg(long = "as", global = true, value_name = "PERSON")]
     pub actor: Option<String>,
     /// Print the API's answer
@@ -132,13 +132,13 @@ pub enum Command {
     Sandbox(SandboxPorts),
     #[command(flatten)]
     Task(TaskCommand),
-    /// Look at the webhooks by which ClickUp and GitHub report changes, and put them right
+    /// List, register and repair the webhooks by which ClickUp and GitHub report changes
     #[command(after_help = "With --json what it came to, without secrets.")]
     Webhooks {
         #[command(subcommand)]
         command: WebhooksCommand,
     },
-    /// Look at the configuration
+    /// Check or print the configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
@@ -147,7 +147,7 @@ pub enum Command {
     Completions { shell: Shell },
 }
 
-/// Where the services of the sandbox listen on 127.0.0.1; 0 is any free port.
+/// The ports of the sandbox on 127.0.0.1; 0 is any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct SandboxPorts {
     /// The port of Slack: its Web API, and the sockets
@@ -159,39 +159,39 @@ pub struct SandboxPorts {
     /// The port of ClickUp
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub clickup_port: u16,
-    /// The port of the control API, where you act as the people in Slack and make trouble
+    /// The port of the control API, where you act as the people in Slack and cause faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub control_port: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ConfigCommand {
-    /// Say what is wrong with it, all at once
+    /// Report all errors in it at once
     Check,
-    /// Print it as it is understood, secrets masked
+    /// Print it as it is parsed, secrets masked
     Show,
 }
 
-/// What the running daemon is asked.
+/// Commands to the running daemon.
 ///
 /// REF is a number of the last list, a task id (clickup:<id>, github:<owner>/<repo>#<number>), '#12' for an issue of
-/// the default repository, or the address of a task's page.
+/// the default repository, or the URL of a task's page.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum TaskCommand {
     /// Complete the current task, or REF
     #[command(visible_aliases = ["finished", "completed"], after_help = REF_HELP)]
     Done {
-        /// Another task than the current one
+        /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
-        /// Comment on it too
+        /// Add a comment, too
         #[arg(short, long, value_name = "TEXT")]
         comment: Option<String>,
     },
     /// Comment on the current task, or with `on REF: TEXT` on another
     #[command(after_help = REF_HELP)]
     Comment {
-        /// What to say; text that begins with a hyphen goes after `--`
+        /// The comment; text that begins with a hyphen goes after `--`
         #[arg(required = true, value_name = "TEXT")]
         text: Vec<String>,
     },
@@ -205,101 +205,101 @@ pub enum TaskCommand {
     /// Make REF, or the current task, current and in progress
     #[command(after_help = REF_HELP)]
     Start {
-        /// Another task than the current one
+        /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
     /// Hide the current task, or REF, from your queue until WHEN
     #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan snooze [REF] WHEN")]
     Snooze {
-        /// Another task than the current one, and until when
+        /// A task other than the current one, and the end of the snooze
         #[arg(required = true, value_name = "[REF] WHEN")]
         words: Vec<String>,
     },
-    /// Open REF again
+    /// Reopen REF
     #[command(after_help = REF_HELP)]
     Reopen {
-        /// What to open
+        /// The task to reopen
         #[arg(value_name = "REF")]
         task: String,
     },
-    /// Give the current task, or REF, to somebody else
+    /// Assign the current task, or REF, to another person
     #[command(after_help = REF_HELP, override_usage = "ivan assign [REF] PERSON")]
     Assign {
-        /// Another task than the current one, and who is to have it
+        /// A task other than the current one, and the new assignee
         #[arg(required = true, value_name = "[REF] PERSON")]
         words: Vec<String>,
     },
     /// Assign the current task, or REF, to yourself
     #[command(after_help = REF_HELP)]
     Claim {
-        /// Another task than the current one
+        /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
-    /// Set when the current task, or REF, is due in ClickUp
+    /// Set the due date of the current task, or REF, in ClickUp
     #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan due [REF] WHEN|none")]
     Due {
-        /// Another task than the current one, and when it is due
+        /// A task other than the current one, and its due date
         #[arg(required = true, value_name = "[REF] WHEN")]
         words: Vec<String>,
     },
     /// Set the priority of the current task, or of REF: urgent, high, normal, low or none
     #[command(after_help = REF_HELP, override_usage = "ivan prio [REF] LEVEL", visible_alias = "priority")]
     Prio {
-        /// Another task than the current one, and how urgent it is
+        /// A task other than the current one, and its priority
         #[arg(required = true, num_args = 1..=2, value_name = "[REF] LEVEL")]
         words: Vec<String>,
     },
-    /// Take back what you did last, within 15 minutes
+    /// Undo your last command, within 15 minutes
     Undo,
-    /// Show why the current task, or REF, is where it is in your queue
+    /// Explain the place of the current task, or REF, in your queue
     #[command(after_help = REF_HELP)]
     Why {
-        /// Another task than the current one
+        /// A task other than the current one
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
-    /// Show the first three of your queue, what is due and what is stuck
+    /// Show the first three tasks of your queue, the due ones and the stuck ones
     Morning,
-    /// Have `morning` sent to you in Slack on working days at that time, or no more; alone it shows it now
+    /// Get `morning` in Slack on working days at that time, or turn it off; alone it shows it now
     Briefing {
-        /// 8:30, 9am, off, or default: as everybody
+        /// 8:30, 9am, off, or default: the team default
         #[arg(value_name = "TIME")]
         at: Option<String>,
     },
-    /// Hold notices in some hours, 20:00-8:00, or with `off` no more; alone it shows how it is
+    /// Hold notices in some hours, 20:00-8:00, or `off`; alone it shows the setting
     Quiet {
-        /// 20:00-8:00, off, or default: as everybody
+        /// 20:00-8:00, off, or default: the team default
         #[arg(value_name = "HOURS")]
         hours: Option<String>,
     },
-    /// Have outcomes stand on your own Slack messages as reactions too, or no more; alone it shows how it is
+    /// Show outcomes as reactions, as messages, or follow the team default; alone it shows the setting
     Receipts {
-        /// reactions, messages, or default: as everybody
+        /// reactions, messages, or default: the team default
         #[arg(value_name = "HOW")]
         by: Option<String>,
     },
-    /// Show what was done, newest first: by everybody, with --as by one person, or to REF
+    /// Show the activity log, newest first: of everyone, of one person (--as), or of REF
     #[command(after_help = LOG_HELP, override_usage = "ivan log [OPTIONS] [N] [REF]")]
     Log {
-        /// How many entries, and of which task
+        /// The number of entries, and the task
         #[arg(value_name = "[N] [REF]")]
         words: Vec<String>,
-        /// Everything that is kept, not only the newest
+        /// All entries, not only the newest
         #[arg(long)]
         all: bool,
     },
     /// List the queue, numbered; the numbers work as REF until the next list
     #[command(visible_alias = "tasks")]
     List {
-        /// How many tasks, and what to narrow the list to: overdue, blocked, snoozed, clickup, github, or a client
+        /// The number of tasks, and filters: overdue, blocked, snoozed, clickup, github, or a client
         #[arg(value_name = "N|FILTER")]
         words: Vec<ListWord>,
     },
-    /// Show which accounts are yours, where that comes from, and what is missing
+    /// Show your accounts, their origin, and the missing ones
     Whoami,
-    /// Make an account yours, so that what is assigned to it is in your queue
+    /// Link an account to you, so that tasks assigned to it are in your queue
     Link {
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
         source: String,
@@ -307,22 +307,22 @@ pub enum TaskCommand {
         #[arg(required = true, value_name = "ACCOUNT")]
         account: Vec<String>,
     },
-    /// Make the account you linked nobody's again
+    /// Unlink the account that you linked
     Unlink {
         #[arg(value_parser = ["clickup", "github"], ignore_case = true)]
         source: String,
     },
-    /// Ask the sources what changed
+    /// Read changes from the sources
     Sync {
-        /// Ask for everything, not only for what changed
+        /// Read everything, not only changes
         #[arg(long)]
         full: bool,
     },
-    /// Show the daemon's health: connections, last sync, queued operations, what is set aside
+    /// Show the daemon's health: connections, last sync, queued operations, set-aside work
     Status,
-    /// Try again what ended the daemon twice and was set aside
+    /// Retry work that ended the daemon twice and was set aside
     Retry {
-        /// As `ivan status` lists it: message-12, delivery-7, or the id of an operation
+        /// The id in `ivan status`: message-12, delivery-7, or the id of an operation
         #[arg(value_name = "ID")]
         id: String,
     },
@@ -382,7 +382,7 @@ pub struct CreateArgs {
     /// A ClickUp list other than the default one, by its id
     #[arg(short, long)]
     pub list: Option<String>,
-    /// Whose it is to be: somebody of [[people]], or `nobody` [default: yours]
+    /// The assignee: a name of [[people]], or `nobody` [default: you]
     #[arg(short, long, value_name = "PERSON")]
     pub assignee: Option<String>,
 }

@@ -27,15 +27,15 @@ pub const ANY_HOOK: &str = "*";
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum WebhooksCommand {
-    /// Show what ClickUp and GitHub report to, and how that goes
+    /// List the webhooks of ClickUp and GitHub, and their health
     List,
-    /// Have ClickUp and GitHub report to URL; what is there already is kept
+    /// Register webhooks for URL at ClickUp and GitHub; existing ones are adopted
     Register {
-        /// Where this daemon's webhook listener is reached from outside, without /webhooks/…
+        /// The public URL of this daemon's webhook listener, without /webhooks/…
         #[arg(long, value_name = "URL")]
         url: BaseUrl,
     },
-    /// Put suspended webhooks back to work, and make again those that are missing
+    /// Reactivate suspended webhooks, and create missing ones
     Repair,
 }
 

@@ -190,7 +190,7 @@ impl CommandTx<'_> {
         }
     }
 
-    /// Makes a change of a task durable, with the words about the task when it is made.
+    /// Stores a change of a task, with the words for the task after it.
     pub fn change(
         &self,
         person: &Person,

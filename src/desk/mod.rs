@@ -211,7 +211,7 @@ impl Desk {
         }
     }
 
-    /// What only memory knows of the connections, for `status` and `/readyz`.
+    /// The state of the connections, which is only in memory, for `status` and `/readyz`.
     pub(crate) fn live_health(&self) -> MutexGuard<'_, LiveHealth> {
         self.inner.lock_health()
     }
@@ -221,7 +221,7 @@ impl Desk {
         &self.inner.settings
     }
 
-    /// What a command reads and writes in a transaction that another part of the daemon has begun.
+    /// A command's context within a transaction that another part of the daemon has begun.
     pub(crate) fn command_tx<'a>(&'a self, db: &'a Tx<'a>, now: DateTime<Utc>) -> CommandTx<'a> {
         CommandTx {
             settings: &self.inner.settings,

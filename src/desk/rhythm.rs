@@ -1,4 +1,4 @@
-//! When somebody is told what they have not just asked for, and how they learn of outcomes: what they chose.
+//! People's own settings for unasked messages, and for how they learn of outcomes.
 
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;

@@ -1,4 +1,4 @@
-//! A command, run: within the bounds of its person, and once for each `Idempotency-Key`.
+//! Running a command: within its person's limits, and once for each `Idempotency-Key`.
 
 use super::{Answer, Asked, OUTBOX_MAX};
 use crate::bounds::Bound;
@@ -149,7 +149,7 @@ fn answered_before(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<
     })
 }
 
-/// Decides a command. One that writes to a source is turned down while too many writes of its person wait.
+/// Decides a command. One that writes to a source is rejected while too many writes of its person wait.
 pub(crate) fn run(
     tx: &CommandTx<'_>,
     person: &Person,

@@ -1,4 +1,4 @@
-//! `retry`: work that ended the process twice is tried again.
+//! `retry`: another attempt at work that ended the process twice.
 
 use super::{Desk, StoreTrouble};
 use crate::domain::reply::Words;

@@ -1,4 +1,4 @@
-//! What a command names: a task, a person, another command; and a task that is to be made.
+//! The values in commands: references to a task, a person or another command; and a task to be created.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::ids::TaskRow;
 use super::person::PersonId;
 use super::task::{RepoName, Source, TaskId, TaskKey};
 
-/// A new task as it was asked for: typed, filled in, or sent.
+/// A new task as requested: typed, filled in, or sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TaskDraft {
     pub title: String,

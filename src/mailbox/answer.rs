@@ -1,4 +1,4 @@
-//! Answers: a message that came in is given to the commands, and their reply becomes an outgoing message or a reaction.
+//! Answers: a received message goes to the commands, and their reply becomes an outgoing message or a reaction.
 
 use chrono_tz::Tz;
 
@@ -333,7 +333,7 @@ impl MailTx<'_> {
     }
 }
 
-/// The task of the message under which something was typed.
+/// The task of the message in whose thread a command was typed.
 pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>> {
     let Some(root) = &heard.thread else {
         return Ok(None);

@@ -1,5 +1,4 @@
-//! Attempts at a message, a reaction, a Home tab or a briefing: counted, so that work that ends the process twice is set
-//! aside.
+//! Attempts at a message, a reaction, a Home tab or a briefing, counted to set work aside that ends the process twice.
 
 use tokio::sync::watch;
 
@@ -21,7 +20,7 @@ impl Attempts {
         Attempts { store, clock }
     }
 
-    /// An attempt begins; of suspect work that is committed when this returns.
+    /// Begins an attempt; for suspect work it is committed when this returns.
     pub async fn begin(&self, work: &Work) -> Result<Begun, StoreTrouble> {
         self.store.begin(work).await
     }
@@ -46,7 +45,7 @@ impl Attempts {
         self.store.until_well().await;
     }
 
-    /// The health of the store, and each change of it.
+    /// The current health of the store and its changes.
     pub fn store_health(&self) -> watch::Receiver<Health> {
         self.store.health()
     }

@@ -1,6 +1,6 @@
-//! Forms: what stands in them before they are filled in, and what is wrong with them after.
+//! Forms: their content before they are filled in, and their errors after.
 //!
-//! All that a form shows comes from the mirror and the configuration: nothing here waits for a source.
+//! All of it comes from the mirror and the configuration: nothing here waits for a source.
 
 use super::{Mailbox, ReplyUrl};
 use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};

@@ -1,7 +1,6 @@
-//! Gestures that are no message to us: what the surface could not know of them.
+//! Gestures that are no message to us: the facts that only the store has.
 //!
-//! `Mailbox::keep` asks [`whole`] before anything is stored, so that nothing is stored of what people say or do among
-//! themselves.
+//! `Mailbox::keep` calls [`whole`] before anything is stored, so that nothing people do among themselves is stored.
 
 use super::{Gesture, Heard, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
 use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, messages, slack_events};
@@ -21,7 +20,7 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
             let (reaction, put) = (reaction.clone(), *put);
             let Some(place) = messages::standing_at(tx, &heard.channel, &heard.user, &heard.ts)?
             else {
-                // It may be on one whose post is not recorded yet: `found` asks again.
+                // It may be on a message whose post is not recorded yet: `found` checks again.
                 let posting = messages::is_posting(tx, &heard.channel, &heard.user)?;
                 return Ok(posting.then_some(heard));
             };

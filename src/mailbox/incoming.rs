@@ -1,4 +1,4 @@
-//! Messages that come in: kept before they are acknowledged, then acted on once, in each person's order.
+//! Received messages: stored before they are acknowledged, then processed once, in each person's order.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -19,7 +19,7 @@ use crate::verbs::{self, Command};
 /// How many messages of one person may wait (P8): one answer goes out a second, so this is minutes of them.
 const HEARD_MAX: i64 = 100;
 
-/// The messages that wait, as the listener sees them.
+/// The waiting messages, for the listener.
 #[async_trait]
 pub trait Inbound: Send + Sync + 'static {
     /// The oldest unhandled message of up to `at_most` senders, oldest first.
@@ -212,7 +212,7 @@ impl Mailbox {
     }
 }
 
-/// Catching up with what was said while there was no link.
+/// Recovery of messages that were sent while there was no link.
 impl Mailbox {
     /// Every DM that a person has written in, and the time of the last message, by Slack's clock.
     pub async fn dms(&self) -> Result<Vec<(String, Option<DateTime<Utc>>)>, StoreTrouble> {

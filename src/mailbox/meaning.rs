@@ -1,4 +1,4 @@
-//! A message → the command that it means, or a hint at what can be asked for.
+//! A message → its command, or a hint at the possible ones.
 
 use super::{Gesture, Heard, ThreadReplies};
 use crate::domain::reply::{self, Words};

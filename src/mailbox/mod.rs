@@ -1,8 +1,8 @@
-//! Messages in and out: what people say to Ivan in Slack, and what they are owed there.
+//! Messages in and out: people's messages to Ivan in Slack, and the messages that Ivan owes them.
 //!
-//! A message that comes in is kept before Slack hears that it arrived. It is acted on once: in one transaction it is
-//! marked as handled, its verb is run, and the reply becomes an outgoing message. What became of a post is written by
-//! [`Outbound::record`] alone.
+//! A received message is stored before it is acknowledged to Slack. It is processed once: one transaction marks it as
+//! handled, runs its verb, and stores the reply as an outgoing message. Only [`Outbound::record`] writes the result of
+//! a post.
 
 mod answer;
 mod attempts;
@@ -67,7 +67,7 @@ pub enum ThreadReplies {
     Comment,
 }
 
-/// What the mailbox knows of `bot.toml`.
+/// The settings from `bot.toml` that the mailbox uses.
 #[derive(Debug, Clone, Default)]
 pub struct MailboxSettings {
     /// Slack ids; empty: every full member.
@@ -123,17 +123,17 @@ impl Mailbox {
         &self.inner.attempts
     }
 
-    /// What wakes those who read here.
+    /// The wake-up signals for its readers.
     pub fn signals(&self) -> &Signals {
         self.inner.store.signals()
     }
 
-    /// Whether somebody may command at all.
+    /// Whether a person may give commands at all.
     fn may_act(&self, member: &Member, team: &str) -> Result<(), NotAllowed> {
         may_act(member, team, &self.inner.settings.allowed_users)
     }
 
-    /// Logs that somebody asked who may not command.
+    /// Logs a refused command of a person who may give none.
     fn note_stranger(&self, member: &Member, why: &NotAllowed) {
         let now = self.inner.clock.now();
         self.inner.strangers.refused(&member.id, why, now);
@@ -164,14 +164,14 @@ impl<'a> MailTx<'a> {
         self.inner.desk.command_tx(self.db, self.now)
     }
 
-    /// Adds a message that is to be posted.
+    /// Adds a message to be posted.
     fn post(&self, draft: &Draft) -> DbResult<()> {
         messages::add(self.db, draft, &self.ulid(), self.now)?;
         self.db.wake(Wake::Messages);
         Ok(())
     }
 
-    /// Adds a message to each operator, in their DM.
+    /// Adds a message to each operator's DM.
     fn tell_operators(&self, words: &Words, but: Option<&str>) -> DbResult<()> {
         let operators = self.inner.settings.operators.iter();
         for operator in operators.filter(|id| but != Some(id.as_str())) {

@@ -1,4 +1,4 @@
-//! Messages that go out, and what becomes of them.
+//! Outgoing messages, and their results.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -7,44 +7,44 @@ use super::{MailTx, Mailbox, Outgoing};
 use crate::domain::reply;
 use crate::store::{DbResult, StoreTrouble, Wake, deliveries, messages, people, restored};
 
-/// What became of a post, or of an update of one.
+/// The result of a post, or of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// People see this version of the message since `at` (Slack's clock).
+    /// This version of the message is visible since `at` (Slack's clock).
     Posted {
         version: i64,
         ts: String,
         at: DateTime<Utc>,
     },
-    /// An earlier post of unknown outcome was found: it stands there since `at`, perhaps with an older text.
+    /// An earlier post of unknown outcome was found: it is visible since `at`, perhaps with an older text.
     Found { ts: String, at: DateTime<Utc> },
-    /// Slack certainly did not take it: it may be sent again without a look for it.
+    /// Slack certainly did not accept it: it may be sent again without a look-up.
     NotPosted,
-    /// Slack calls its conversation this: the DM of a person, if it was addressed to their id.
+    /// Slack's id of its conversation: the DM of a person, if it was addressed to their id.
     StandsIn { channel: String },
-    /// Slack refuses it for good. It is left out, and those behind it go on. Operators are told once a day for each of
-    /// Slack's codes.
+    /// Slack refuses it for good. It is dropped, and later ones go on. Operators are told once a day for each of
+    /// Slack's error codes.
     Dropped { code: String, why: String },
-    /// Slack does not change what stands there: it is posted anew, as another message.
+    /// Slack does not change the posted message: it is posted again, as another message.
     Replaced,
-    /// Slack does not change what stands there, and only its cards were to be made again: it stays as it is.
+    /// Slack does not change the posted message, and only its cards were to be redrawn: it stays as it is.
     Stays { version: i64, why: String },
-    /// The root of its thread is gone: it goes outside of the thread.
+    /// The root of its thread is gone: it is posted outside of the thread.
     WithoutThread,
-    /// It cannot go where it was asked for: it goes to the DM of the person whom it answers.
+    /// Its conversation refuses it: it goes to the DM of the person who asked.
     ToDm,
 }
 
-/// The outgoing messages, as the poster sees them.
+/// The outgoing messages, for the poster.
 #[async_trait]
 pub trait Outbound: Send + Sync + 'static {
-    /// The next message to post or to update in so many conversations, in order.
+    /// The next message to post or update in up to `at_most` conversations, in order.
     async fn outgoing(&self, at_most: usize) -> Result<Vec<Outgoing>, StoreTrouble>;
     /// Resolves when `outgoing` may have changed since the last call. For one poster.
     async fn something_to_post(&self);
-    /// Makes durable that a first post, or a call of its `response_url`, is about to be sent.
+    /// Records that a first post, or a call of its `response_url`, is about to be sent.
     async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble>;
-    /// Records what became of a message.
+    /// Records the result of a message.
     async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble>;
 }
 
@@ -80,7 +80,7 @@ impl MailTx<'_> {
             Fate::NotPosted => return messages::not_posted(db, id),
             Fate::StandsIn { channel } => {
                 messages::stands_in(db, id, &channel)?;
-                // That is where the person is told more.
+                // Further messages to the person go there.
                 return people::reached_by(db, id, &channel);
             }
             Fate::Posted { version, ts, at } => {

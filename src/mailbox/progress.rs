@@ -43,7 +43,7 @@ impl Mailbox {
             .await
     }
 
-    /// Changes whenever [`Mailbox::is_idle`] may answer otherwise.
+    /// Changes whenever [`Mailbox::is_idle`] may change.
     pub fn progress(&self) -> watch::Receiver<u64> {
         self.inner.store.signals().progress()
     }

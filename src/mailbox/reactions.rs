@@ -1,4 +1,4 @@
-//! Reactions of ours on people's messages, and what becomes of them.
+//! Our reactions on people's messages, and their results.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use crate::store::{DbResult, StoreTrouble, operations};
 /// Messages that are returned at once.
 const DUE_MAX: usize = 64;
 
-/// What became of a reaction.
+/// The result of a reaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReactionFate {
-    /// These may stand there from now on: a call is about to be sent.
+    /// These may be there from now on: a call is about to be sent.
     MayStand(BTreeSet<String>),
-    /// What `version` wanted stands there, and nothing else of ours.
+    /// The reaction wanted by `version` is there, and no other of ours.
     Placed {
         version: i64,
         stands: BTreeSet<String>,
     },
-    /// It cannot be placed. Where it was to be the whole answer, a message says that if `in_words`: the person may have
-    /// deleted theirs, and then waits for nothing.
+    /// It cannot be placed. If it was to be the whole answer, a message replaces it if `in_words`; otherwise the person
+    /// may have deleted theirs, and waits for nothing.
     Dropped { why: String, in_words: bool },
 }
 
@@ -34,7 +34,7 @@ impl Mailbox {
         store.read(|db| reactions::due(db, DUE_MAX)).await
     }
 
-    /// Records what became of a reaction.
+    /// Records the result of a reaction.
     pub async fn record_reaction(&self, id: i64, fate: ReactionFate) -> Result<(), StoreTrouble> {
         self.write(move |mail| match fate {
             ReactionFate::MayStand(may_stand) => reactions::placing(mail.db, id, &may_stand),
@@ -54,7 +54,7 @@ impl Mailbox {
 }
 
 impl MailTx<'_> {
-    /// Adds the message that tells an outcome instead of a reaction, unless one does.
+    /// Adds the message that reports an outcome instead of a reaction, unless there is one.
     fn tell_in_words(&self, id: i64) -> DbResult<()> {
         let Some(telling) = reactions::by_id(self.db, id)?.filter(|one| one.alone) else {
             return Ok(());

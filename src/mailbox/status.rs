@@ -1,5 +1,5 @@
-//! The connection to Slack, for `status`: its health, scopes that are missed, and another daemon that seems to use the
-//! same Slack app, which operators are told of.
+//! The connection to Slack, for `status`: its health, missing scopes, and another daemon that seems to use the same
+//! Slack app, which is reported to operators.
 
 use super::{Mailbox, Receipts, ThreadReplies};
 use crate::desk::{Missing, SlackHealth};
@@ -7,7 +7,7 @@ use crate::domain::reply;
 use crate::domain::scope::{self, REACT, Uses};
 use crate::store::{StoreTrouble, deliveries, people};
 
-/// The name under which it is kept that operators know of another daemon.
+/// The alarm's name for another daemon.
 const ABOUT: &str = "slack app shared";
 
 /// The channel messages that need scopes.
