@@ -914,7 +914,9 @@ mod tests {
     use crate::domain::operation::{Operation, Write, WriteError, Written};
     use crate::domain::score::Weights;
     use crate::domain::source::{CommentPage, Listing, Of, Page};
-    use crate::domain::source::{Delivery, Headers, Hook, NoDelivery, Places, Terms, Unreadable};
+    use crate::domain::source::{
+        Delivery, Headers, Hook, HookFacts, NoDelivery, Places, Terms, Unreadable,
+    };
     use crate::domain::task::{Task, TaskKey};
     use crate::domain::undo::Stands;
     use crate::store::operations::{self, NewCommand, Surface};
@@ -1020,6 +1022,9 @@ mod tests {
     impl HookKeeper for Bomb {
         fn source(&self) -> Source {
             Source::GitHub
+        }
+        fn facts(&self) -> HookFacts {
+            panic!("boom")
         }
         async fn list(&self) -> Places<Hook> {
             panic!("boom")

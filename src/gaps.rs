@@ -461,7 +461,7 @@ mod tests {
 
     use super::*;
     use crate::domain::operation::WriteError;
-    use crate::domain::source::{Delivery, Places};
+    use crate::domain::source::{Delivery, HookFacts, Places};
     use crate::reconcile::SyncSettings;
 
     #[tokio::test]
@@ -474,6 +474,9 @@ mod tests {
         impl HookKeeper for Broken {
             fn source(&self) -> Source {
                 Source::ClickUp
+            }
+            fn facts(&self) -> HookFacts {
+                crate::clickup::HOOK_FACTS
             }
             async fn list(&self) -> Places<Hook> {
                 let hook = Hook {

@@ -50,7 +50,9 @@
 //! │   ├── undo.rs        what is to be taken back, and whether it is as we left it
 //! │   ├── when.rs        a time as people type it → an instant in their zone, or a day
 //! │   ├── operation.rs   Write, Operation, Outcome, WriteError
-//! │   ├── source.rs      what a source can do: SourceWriter, SourceReader, HookReader, HookKeeper
+//! │   ├── profile.rs     Source, and its Profile: name, nouns, form of ids, abilities
+//! │   ├── source.rs      traits of a source: SourceWriter, SourceReader, HookReader, HookKeeper
+//! │   ├── writes.rs      Writes: one method for each kind of write, and the choice among them
 //! │   ├── carry_out.rs   the one decision about sending a write, and about taking one back
 //! │   └── reply.rs       Words, Report: all that people read
 //! ├── command_tx/    CommandTx: what verbs read and write in their transaction
@@ -113,6 +115,8 @@
 //! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said
 //! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
 //! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
+//! │   ├── request.rs     a request and the words for its thing
+//! │   ├── verdict.rs     the meanings of an answer that sources share
 //! │   └── webhook.rs     webhook requests: signature, names, JSON
 //! ├── clickup/       a source
 //! │   ├── wire.rs        what its answers look like → our types

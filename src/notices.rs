@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::domain::event::{Act, Field, What};
 use crate::domain::person::{Person, PersonId};
+use crate::domain::profile::Handles;
 use crate::domain::prose::{self, Prose};
 use crate::domain::reply;
 use crate::domain::task::Source;
@@ -92,14 +93,12 @@ fn is_about(person: &Person, source: Source, act: &Act) -> bool {
 }
 
 fn is_mentioned(person: &Person, source: Source, text: &Prose) -> bool {
-    match (source, person.account(source)) {
-        (Source::ClickUp, Some(account)) => {
-            text.mentions().any(|mentioned| mentioned == account.id)
-        }
-        (Source::GitHub, Some(account)) => {
-            prose::addresses(&text.to_string(), [account.name.as_str()].into_iter())
-        }
-        (_, None) => false,
+    let Some(account) = person.account(source) else {
+        return false;
+    };
+    match source.profile().handles {
+        Handles::Ids => text.mentions().any(|mentioned| mentioned == account.id),
+        Handles::Logins => prose::addresses(&text.to_string(), [account.name.as_str()].into_iter()),
     }
 }
 

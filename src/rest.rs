@@ -5,10 +5,14 @@
 //! [`Rest`]. It repeats nothing, and nothing leaves while a rate limit holds.
 
 #[cfg(test)]
+pub(crate) mod clients;
+#[cfg(test)]
 #[cfg(feature = "demo")]
 pub(crate) mod damage;
 #[cfg(test)]
 pub(crate) mod fake;
+mod request;
+mod verdict;
 pub(crate) mod webhook;
 
 use std::borrow::Cow;
@@ -19,17 +23,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap};
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::controls::json_without_controls;
-use crate::domain::operation::WriteError;
+use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::source::{Limits, Standing, TokenStanding};
 use crate::runtime::lock;
+
+pub(crate) use request::Request;
+pub(crate) use verdict::{Trouble, Verdict, is_page};
+
+use request::Target;
+use verdict::without_answer;
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +53,10 @@ const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
 const ENDS_SOON: TimeDelta = TimeDelta::days(7);
 /// How long to leave alone what only an operator can mend: a dead token, a wrong address.
 pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
+
+/// Where a source does not say how long to wait: this, doubled each time in a row (contract github 5).
+const BLIND_WAIT: Duration = Duration::from_secs(60);
+const DOUBLINGS_MAX: u32 = 4;
 
 /// A path segment: everything but unreserved characters is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -63,20 +77,19 @@ pub(crate) struct System {
     pub(crate) window: Duration,
     /// No pause is longer: that, and what is added so that not everybody comes back at once.
     pub(crate) pause_max: Duration,
+    /// The keys of bot.toml for its address and its token.
+    pub(crate) api_url_key: &'static str,
+    pub(crate) token_key: &'static str,
+    /// Headers of every request.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
 }
 
-/// What is asked, as far as a missing answer goes.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) method: &'a Method,
-    /// The subject in errors: `the task 86tst0001`.
-    pub(crate) thing: &'a str,
-}
-
-impl Asked<'_> {
-    fn is_write(&self) -> bool {
-        *self.method != Method::GET
-    }
+/// Why no client can be made of the settings. The text names the key; never the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {why}")]
+pub struct Unusable {
+    pub key: &'static str,
+    pub why: String,
 }
 
 /// How far into an account's things a request goes.
@@ -100,6 +113,7 @@ pub(crate) struct Rest {
     system: System,
     http: reqwest::Client,
     base: Url,
+    authorization: HeaderValue,
     clock: Clock,
     limits: Mutex<Limits>,
     token: Mutex<TokenStanding>,
@@ -107,26 +121,42 @@ pub(crate) struct Rest {
     token_ends: Mutex<Option<DateTime<Utc>>>,
     /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
     ahead: Mutex<TimeDelta>,
+    /// Refusals in a row that did not say how long to wait.
+    blind: Mutex<u32>,
     /// By account: why its rules refused us, and what for; `None` where they do not.
     rules: Mutex<BTreeMap<String, Option<(String, Reach)>>>,
 }
 
 impl Rest {
-    /// Errors: why the address is none.
-    pub(crate) fn new(system: System, api_url: &str, clock: Clock) -> Result<Rest, String> {
-        let base = parse_base(api_url)?;
-        let http = connector(&base)
-            .build()
-            .map_err(|error| format!("no HTTP client can be made: {}", reason(&error)))?;
+    /// `authorization` is the header's value.
+    pub(crate) fn new(
+        system: System,
+        api_url: &str,
+        authorization: &str,
+        clock: Clock,
+    ) -> Result<Rest, Unusable> {
+        let unusable = |key, why| Unusable { key, why };
+        let base = parse_base(api_url).map_err(|why| unusable(system.api_url_key, why))?;
+        let http = connector(&base).build().map_err(|error| {
+            let why = format!("no HTTP client can be made: {}", reason(&error));
+            unusable(system.api_url_key, why)
+        })?;
+        let mut authorization = HeaderValue::try_from(authorization).map_err(|_| {
+            let why = "holds characters that no token has, perhaps a line break".to_owned();
+            unusable(system.token_key, why)
+        })?;
+        authorization.set_sensitive(true);
         Ok(Rest {
             system,
             http,
             base,
+            authorization,
             clock,
             limits: Mutex::default(),
             token: Mutex::default(),
             token_ends: Mutex::default(),
             ahead: Mutex::new(TimeDelta::zero()),
+            blind: Mutex::default(),
             rules: Mutex::default(),
         })
     }
@@ -191,12 +221,6 @@ impl Rest {
         *lock(&self.ahead)
     }
 
-    /// `ends`: when it will not be taken any more, where the answer told.
-    pub(crate) fn token_is_taken(&self, ends: Option<DateTime<Utc>>) {
-        *lock(&self.token) = TokenStanding::Taken;
-        *lock(&self.token_ends) = ends;
-    }
-
     pub(crate) fn token_is_refused(&self, why: String) {
         *lock(&self.token) = TokenStanding::Refused {
             why,
@@ -216,20 +240,65 @@ impl Rest {
         url.origin() == self.base.origin()
     }
 
-    pub(crate) fn request(&self, method: &Method, url: Url) -> RequestBuilder {
-        self.http.request(method.clone(), url)
+    /// The address of a request.
+    pub(crate) fn address(&self, request: &Request) -> Url {
+        let mut url = match &request.target {
+            Target::Url(url) => url.clone(),
+            Target::Path(path) => self.at(path),
+        };
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        url
     }
 
-    /// Sends a request, once, and reads the response.
-    pub(crate) async fn exchange(
+    /// Remembers what a verdict says of the rate limit and of the token, which is taken until `ends`.
+    pub(crate) fn remember<Own>(
         &self,
-        asked: Asked<'_>,
-        sending: RequestBuilder,
-    ) -> Result<Answer, WriteError> {
+        verdict: Verdict<Own>,
+        ends: Option<DateTime<Utc>>,
+    ) -> Verdict<Own> {
+        match &verdict {
+            Verdict::Taken => {
+                *lock(&self.token) = TokenStanding::Taken;
+                *lock(&self.token_ends) = ends;
+            }
+            Verdict::DeadToken(why) => self.token_is_refused(why.clone()),
+            _ => {}
+        }
+        let mut blind = lock(&self.blind);
+        let Verdict::Wait { why, wait } = verdict else {
+            *blind = 0;
+            return verdict;
+        };
+        let wait = wait.unwrap_or_else(|| {
+            let wait = BLIND_WAIT * 2_u32.pow((*blind).min(DOUBLINGS_MAX));
+            *blind += 1;
+            wait
+        });
+        let wait = Some(self.pause_for(wait));
+        Verdict::Wait { why, wait }
+    }
+
+    /// Sends a request, once, and reads the answer. `url` is its address, or where it was redirected to.
+    pub(crate) async fn exchange(&self, request: &Request, url: Url) -> Result<Answer, WriteError> {
         self.check_open()?;
+        let mut sending = self
+            .http
+            .request(request.method.clone(), url)
+            .header(AUTHORIZATION, self.authorization.clone());
+        for (name, value) in self.system.headers {
+            sending = sending.header(*name, *value);
+        }
+        if let Some(known) = &request.known {
+            sending = sending.header(IF_NONE_MATCH, known);
+        }
+        if let Some(body) = &request.body {
+            sending = sending.json(body);
+        }
         let sent = sending.send().await;
-        self.count(asked.method, sent.as_ref().ok());
-        let response = sent.map_err(|error| self.unanswered(asked, &error))?;
+        self.count(&request.method, sent.as_ref().ok());
+        let response = sent.map_err(|error| self.unanswered(request, &error))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         self.learn(&headers);
@@ -245,24 +314,24 @@ impl Rest {
                 headers,
                 body: String::new(),
             }),
-            Err(why) => Err(self.lost(asked, &why)),
+            Err(why) => Err(self.lost(request, &why)),
         }
     }
 
     /// Reads the body of a success.
     pub(crate) fn parse<T: DeserializeOwned>(
         &self,
-        asked: Asked<'_>,
+        request: &Request,
         body: &str,
     ) -> Result<T, WriteError> {
         // What is deleted leaves nothing to say.
-        let body = match body.is_empty() && *asked.method == Method::DELETE {
+        let body = match body.is_empty() && request.method == Method::DELETE {
             true => "null",
             false => body,
         };
         serde_json::from_str(body).map_err(|error| {
             self.lost(
-                asked,
+                request,
                 &format!(
                     "it is not what I expect (line {}, column {})",
                     error.line(),
@@ -365,29 +434,63 @@ impl Rest {
     }
 
     /// The answer was a success, and cannot be read.
-    fn lost(&self, asked: Asked<'_>, why: &str) -> WriteError {
-        let name = self.system.name;
-        let why = format!("{name}'s answer about {} was lost: {why}", asked.thing);
-        if asked.is_write() {
-            WriteError::Unknown { why }
-        } else {
-            not_taken(why, None)
-        }
+    fn lost(&self, request: &Request, why: &str) -> WriteError {
+        let (name, thing) = (self.system.name, &request.thing);
+        let why = format!("{name}'s answer about {thing} was lost: {why}");
+        without_answer(request, why)
     }
 
     /// No answer at all. Without a connection nothing was sent; after that nobody knows (contract clickup 6.4,
     /// github 7).
-    fn unanswered(&self, asked: Asked<'_>, error: &reqwest::Error) -> WriteError {
+    fn unanswered(&self, request: &Request, error: &reqwest::Error) -> WriteError {
         let name = self.system.name;
         let reason = reason(error);
         if error.is_connect() {
             return not_taken(format!("{name} cannot be reached ({reason})"), None);
         }
-        let why = format!("{name} did not answer about {} ({reason})", asked.thing);
-        if asked.is_write() && !error.is_builder() {
-            return WriteError::Unknown { why };
+        let why = format!("{name} did not answer about {} ({reason})", request.thing);
+        match error.is_builder() {
+            true => not_taken(why, None),
+            false => without_answer(request, why),
         }
+    }
+
+    /// What was read cannot be used.
+    pub(crate) fn unreadable(&self, thing: &str, why: &str) -> WriteError {
+        not_taken(self.cannot_be_used(thing, why), None)
+    }
+
+    /// A write was taken, and its answer cannot be used.
+    pub(crate) fn unreadable_after_write(&self, thing: &str, why: &str) -> WriteError {
+        let why = self.cannot_be_used(thing, why);
+        WriteError::Unknown { why }
+    }
+
+    fn cannot_be_used(&self, thing: &str, why: &str) -> String {
+        format!(
+            "{}'s answer about {thing} cannot be used: {why}",
+            self.system.name
+        )
+    }
+
+    /// A search for a trace had no end: it is not known that the trace is absent.
+    pub(crate) fn too_much(&self, thing: &str) -> WriteError {
+        let name = self.system.name;
+        Bound::Pages.reached(format_args!(
+            "all pages of {name} that a search reads do not show whether a write has arrived, which is looked for again"
+        ));
+        let why = format!(
+            "there is too much new in {name} about {thing} to find out whether the write arrived"
+        );
         not_taken(why, None)
+    }
+}
+
+/// A refusal for a reason of its own.
+pub(crate) fn refused(why: String) -> WriteError {
+    WriteError::Refused {
+        what: Refusal::Other,
+        why,
     }
 }
 
@@ -440,23 +543,6 @@ pub(crate) fn clipped(words: &str) -> String {
     }
     .trim()
     .to_owned()
-}
-
-/// Whether an answer is a page for a browser: sources' APIs have none.
-pub(crate) fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.to_lowercase().contains("html"))
-}
-
-/// Why an answer that something between us and the source has made is none.
-pub(crate) fn from_between(name: &str, thing: &str, status: u16, headers: &HeaderMap) -> String {
-    let kind = if is_page(headers) { ", a web page" } else { "" };
-    format!(
-        "{name} did not answer about {thing}: something on the way there did (HTTP {status}{kind}), a firewall, a proxy \
-         or a login page. Let Ivan's host reach {name}'s API"
-    )
 }
 
 /// The number in a header.
@@ -537,6 +623,7 @@ fn reason(error: &reqwest::Error) -> String {
 mod tests {
     use reqwest::header::HeaderName;
     use rstest::rstest;
+    use serde_json::json;
 
     use super::fake::{Fake, Reply};
     use super::*;
@@ -546,11 +633,14 @@ mod tests {
         label: "github",
         window: Duration::from_secs(3_660),
         pause_max: Duration::from_secs(3_670),
+        api_url_key: "github.api_url",
+        token_key: "github.token",
+        headers: &[],
     };
 
     fn rest(url: &str) -> Rest {
         fake::provider();
-        Rest::new(SYSTEM, url, Clock::system()).unwrap()
+        Rest::new(SYSTEM, url, "t", Clock::system()).unwrap()
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -560,13 +650,14 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    async fn ask(rest: &Rest, method: Method) -> Result<Answer, WriteError> {
-        let asked = Asked {
-            method: &method,
-            thing: "the issue acme/widgets#7",
-        };
-        rest.exchange(asked, rest.request(&method, rest.at("/issue")))
-            .await
+    async fn read(rest: &Rest) -> Result<Answer, WriteError> {
+        let request = Request::get("/issue", "the issue acme/widgets#7");
+        rest.exchange(&request, rest.address(&request)).await
+    }
+
+    async fn write(rest: &Rest) -> Result<Answer, WriteError> {
+        let request = Request::post("/issue", "the issue acme/widgets#7", json!({}));
+        rest.exchange(&request, rest.address(&request)).await
     }
 
     #[rstest]
@@ -630,9 +721,9 @@ mod tests {
         let mut rest = rest(&format!("http://{}", silent.local_addr().unwrap()));
         let impatient = connector(&rest.base).timeout(Duration::from_millis(100));
         rest.http = impatient.build().unwrap();
-        let write = ask(&rest, Method::POST).await.err().unwrap();
+        let write = write(&rest).await.err().unwrap();
         assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
-        let read = ask(&rest, Method::GET).await.err().unwrap();
+        let read = read(&rest).await.err().unwrap();
         assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
     }
 
@@ -641,7 +732,7 @@ mod tests {
         let before = Bound::Answer.times();
         let fake = Fake::start(|_| Reply::Text(200, vec![], " ".repeat(BODY_MAX + 1))).await;
         let rest = rest(&fake.url);
-        let write = ask(&rest, Method::POST).await.err().unwrap();
+        let write = write(&rest).await.err().unwrap();
         let words = write.to_string();
         assert!(
             words.contains(

@@ -21,7 +21,7 @@ use crate::domain::prose;
 use crate::domain::reply::{self, Brief, End, Report, ReportState, Step};
 use crate::domain::score::{Score, Weights, rank, score};
 use crate::domain::set_aside;
-use crate::domain::task::{Account, Source, Status, Task};
+use crate::domain::task::{Account, Status, Task};
 use crate::domain::undo::{Effect, ToUndo};
 use crate::notices;
 use crate::store::messages::Draft;
@@ -275,10 +275,10 @@ fn deeds(
                 .iter()
                 .flatten()
                 .fold(text.clone(), |text, name| prose::unsigned(text, name));
-            let text = match task.key.source() {
+            let text = match task.key.source().profile().markdown {
                 // The text as typed, because notices are read in Slack.
-                Source::GitHub => markdown::plain(&text.to_string()).into(),
-                Source::ClickUp => text,
+                true => markdown::plain(&text.to_string()).into(),
+                false => text,
             };
             vec![What::Commented {
                 id: written.trace.clone().unwrap_or_default(),

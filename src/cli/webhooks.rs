@@ -246,7 +246,7 @@ async fn at_source(
     };
     if let Err(trouble) = done {
         report.error = Some(trouble.to_string());
-        report.hint = Some(hint(source, &trouble).to_owned());
+        report.hint = Some(hint(keeper, &trouble).to_owned());
     }
     report
 }
@@ -312,12 +312,13 @@ impl At<'_> {
         Ok(())
     }
 
-    /// The secret to set at the source. ClickUp chooses its own; the one of bot.toml is for a webhook created by hand.
+    /// The secret that the source is told. Where the source chooses one itself, the one of bot.toml serves a webhook made by
+    /// hand.
     ///
     /// It is stored before the source gets it: from then on the source may sign with it, even if this process dies.
     async fn secret_to_give(&self, url: &str) -> Result<Option<Secret>, Trouble> {
         let configured = self.remember.configured(self.source);
-        if self.source == Source::ClickUp {
+        if self.keeper.facts().chooses_secret {
             return Ok(configured);
         }
         let secret = match configured {
@@ -346,8 +347,8 @@ impl At<'_> {
         if let Some(own) = &hook.secret {
             return Ok(Some(Secret::new(own)));
         }
-        // ClickUp was given none: the one of bot.toml is a guess, and one that ClickUp returned is certain.
-        let is_kept = self.source == Source::ClickUp
+        // A source that chooses was given none: the one of bot.toml is a guess, and what the source once said is not.
+        let is_kept = self.keeper.facts().chooses_secret
             && !self
                 .remember
                 .secrets(self.source, &hook.id)
@@ -399,19 +400,12 @@ impl At<'_> {
         let is_known = self.remember.configured(self.source).is_some()
             || kept(&hook.id).await?
             || kept(ANY_HOOK).await?;
-        let why = match self.source {
-            _ if is_known => return Ok(None),
-            Source::GitHub => {
-                "Its secret is not known here, and what it sends is refused. `ivan webhooks register` with its address \
-                 gives it a new one"
-            }
-            Source::ClickUp => {
-                "Its secret is not known here, and what it sends is refused. ClickUp shows a secret when a webhook is \
-                 made: put it into clickup.webhook_secret, or delete the webhook (DELETE /webhook/<id> of ClickUp's \
-                 API) and register again"
-            }
-        };
-        Ok(Some(why.to_owned()))
+        Ok((!is_known).then(|| {
+            format!(
+                "Its secret is not known here, and what it sends is refused. {}",
+                self.keeper.facts().on_unknown_secret
+            )
+        }))
     }
 }
 
@@ -434,25 +428,13 @@ fn generated() -> Result<Secret, String> {
 }
 
 /// The next step after a failure.
-fn hint(source: Source, trouble: &Trouble) -> &'static str {
-    match (trouble, source) {
-        (Trouble::Here(_), _) => {
-            "Run it as the user that the daemon runs as, with the same bot.toml"
-        }
-        (Trouble::Source(WriteError::NotTaken { .. } | WriteError::Unknown { .. }), _) => {
+fn hint(keeper: &dyn HookKeeper, trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Here(_) => "Run it as the user that the daemon runs as, with the same bot.toml",
+        Trouble::Source(WriteError::NotTaken { .. } | WriteError::Unknown { .. }) => {
             "Run it again when the source answers: what is there by then is kept"
         }
-        (Trouble::Source(WriteError::Refused { .. }), Source::GitHub) => {
-            "GitHub lets only tokens of a repository's administrator see and make webhooks: a fine-grained token with \
-             the permission Webhooks: read and write (Settings → Developer settings → Fine-grained tokens → Edit), or \
-             a classic one with the scope admin:repo_hook. Or make it by hand: the repository's Settings → Webhooks → \
-             Add webhook; content type application/json; as secret the text of github.webhook_secret; the events \
-             Issues, Issue comments, Issue dependencies and Repositories"
-        }
-        (Trouble::Source(WriteError::Refused { .. }), Source::ClickUp) => {
-            "ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace \
-             clickup.team_id, no guest"
-        }
+        Trouble::Source(WriteError::Refused { .. }) => keeper.facts().on_refusal,
     }
 }
 

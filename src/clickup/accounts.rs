@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use chrono::Duration;
 
 use crate::domain::link::Accounts;
-use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::operation::WriteError;
 use crate::domain::task::{Account, Source};
+use crate::rest::refused;
 use crate::runtime::lock;
 
 use super::ClickUp;
@@ -129,13 +130,6 @@ impl Member {
 /// Compares addresses and names without case.
 fn is(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
-}
-
-fn refused(why: String) -> WriteError {
-    WriteError::Refused {
-        what: Refusal::Other,
-        why,
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use url::Url;
 use crate::domain::event::{Act, Actor, Field, SourceEvent, What};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, Headers, Hook, HookKeeper, HookReader, NoDelivery, Places, Terms, Unreadable,
+    Delivery, Headers, Hook, HookFacts, HookKeeper, HookReader, NoDelivery, Places, Terms,
+    Unreadable,
 };
 use crate::domain::task::{Source, TaskId, TaskKey};
 use crate::lenient::{self, Name, first, lenient};
@@ -48,6 +49,14 @@ const IGNORED: [&str; 6] = ["folder", "goal", "keyResult", "list", "space", "tas
 const SIGNATURE: Signature = Signature {
     headers: &["x-signature", "x-clickup-signature"],
     prefix: "",
+};
+
+pub(crate) const FACTS: HookFacts = HookFacts {
+    chooses_secret: true,
+    on_unknown_secret: "ClickUp shows a secret when a webhook is made: put it into clickup.webhook_secret, or delete the \
+                        webhook (DELETE /webhook/<id> of ClickUp's API) and register again",
+    on_refusal: "ClickUp shows and makes webhooks for the user of clickup.token, who must be a member of the workspace \
+                 clickup.team_id, no guest",
 };
 
 /// How many history items are searched for ids.
@@ -308,6 +317,10 @@ fn lists(item: &HistoryItem<'_>) -> Option<Vec<String>> {
 impl HookKeeper for ClickUp {
     fn source(&self) -> Source {
         Source::ClickUp
+    }
+
+    fn facts(&self) -> HookFacts {
+        FACTS
     }
 
     /// ClickUp lists those that the token's account created (contract clickup 7.1).

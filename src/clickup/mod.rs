@@ -24,9 +24,14 @@ use tokio::sync::OnceCell;
 use crate::clock::Clock;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::source::Limits;
+pub use crate::rest::Unusable;
 use crate::runtime::lock;
 
 use client::{Client, Request};
+#[cfg(test)]
+pub(crate) use client::{Own, classify};
+#[cfg(test)]
+pub(crate) use hook::FACTS as HOOK_FACTS;
 use wire::{List, Mapping, User};
 
 /// How long the statuses of a list are cached (contract clickup 10).
@@ -61,14 +66,6 @@ impl fmt::Debug for ClickUpSettings {
             .field("api_url", &self.api_url)
             .finish()
     }
-}
-
-/// The reason why the settings are invalid. The text names the key, never the token.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {why}")]
-pub struct Unusable {
-    pub key: &'static str,
-    pub why: String,
 }
 
 /// ClickUp as a source. One value serves as writer, as reader and for webhooks.
@@ -181,11 +178,11 @@ impl User {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::rest::fake;
 
-    pub(super) fn settings(url: &str) -> ClickUpSettings {
+    pub(crate) fn settings(url: &str) -> ClickUpSettings {
         ClickUpSettings {
             token: "pk_4200_SECRET".into(),
             team_id: "9001".into(),
@@ -200,27 +197,5 @@ mod tests {
     pub(super) fn clickup(url: &str) -> ClickUp {
         fake::provider();
         ClickUp::new(settings(url), Clock::system()).unwrap()
-    }
-
-    #[test]
-    fn settings_do_not_print_the_token() {
-        let settings = settings("http://127.0.0.1:1");
-        assert!(!format!("{settings:?}").contains(&settings.token));
-    }
-
-    #[test]
-    fn unusable_settings_name_their_key() {
-        fake::provider();
-        let refusal = |settings| {
-            let refused = ClickUp::new(settings, Clock::system());
-            refused.err().expect("it was taken")
-        };
-        let error = refusal(settings("ftp://api"));
-        assert_eq!(error.key, "clickup.api_url");
-        let mut broken = settings("http://127.0.0.1:1");
-        broken.token = "pk_1\n2".into();
-        let error = refusal(broken);
-        assert_eq!(error.key, "clickup.token");
-        assert!(!error.to_string().contains("pk_1"));
     }
 }

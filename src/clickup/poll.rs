@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::domain::event::{Act, What};
-use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::operation::WriteError;
 use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
 use crate::domain::task::{Source, TaskKey};
+use crate::rest::refused;
 
 use super::ClickUp;
 use super::client::{Request, segment};
@@ -130,9 +131,10 @@ impl SourceReader for ClickUp {
     ) -> Result<Page, WriteError> {
         let cursor = match page {
             None => Cursor::first(false, since),
-            Some(token) => Cursor::parse(token).ok_or_else(|| WriteError::Refused {
-                what: Refusal::Other,
-                why: format!("ClickUp's listing cannot go on from `{token}`; begin it anew"),
+            Some(token) => Cursor::parse(token).ok_or_else(|| {
+                refused(format!(
+                    "ClickUp's listing cannot go on from `{token}`; begin it anew"
+                ))
             })?,
         };
         let mut request = Request::get(
@@ -185,10 +187,6 @@ impl SourceReader for ClickUp {
         since: Option<DateTime<Utc>>,
         page: Option<&str>,
     ) -> Result<CommentPage, WriteError> {
-        let refused = |why: String| WriteError::Refused {
-            what: Refusal::Other,
-            why,
-        };
         let key = match of {
             Of::Task(key) => key,
             Of::Container(list) => {
@@ -260,6 +258,7 @@ mod tests {
 
     use super::super::tests::clickup;
     use super::*;
+    use crate::domain::operation::Refusal;
     use crate::domain::task::Status;
     use crate::rest::fake::{Fake, Seen, json as says};
 

@@ -7,16 +7,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::bounds::Bound;
 use crate::domain::change::Change;
-use crate::domain::operation::{NewTask, Operation, Place, Refusal, Write, WriteError, Written};
+use crate::domain::operation::{NewTask, Operation, Place, WriteError, Written};
 use crate::domain::prose::Prose;
 use crate::domain::source::{SourceWriter, Standing};
-use crate::domain::task::{Priority, Source, Task, TaskKey};
+use crate::domain::task::{Account, Priority, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
+use crate::domain::writes::{self, OwnComment, Writes};
+use crate::rest::refused;
 
 use super::ClickUp;
-use super::client::{Request, Trouble, segment};
+use super::client::{Request, Trouble, UnknownStatus, segment};
 use super::due;
 use super::wire::{
     CommentPage, List, Millis, Posted, TaskPage, TaskStatus, WireComment, WireTask, plain_title,
@@ -44,71 +45,21 @@ impl SourceWriter for ClickUp {
         let task: WireTask = self.client.send(&request).await?;
         let task = task
             .into_task(&self.mapping, None)
-            .map_err(|why| unreadable(&thing, &why))?;
+            .map_err(|why| self.client.rest.unreadable(&thing, &why))?;
         self.check_followed(&task.container, &thing)?;
         Ok(task)
     }
 
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
-        match &op.write {
-            Write::Complete { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.complete(&now).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Comment { task, text } => {
-                let now = self.present(task, now).await?;
-                let posted = self.post_comment(&now, text).await?;
-                Ok(Written {
-                    task: now,
-                    trace: Some(posted.id.to_string()),
-                })
-            }
-            Write::Create(new) => self.create(new).await,
-            Write::Start { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.start(&now).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Reopen { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.open(&now, op.reopens_as(&now)).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Change { task, change, .. } => {
-                let now = self.present(task, now).await?;
-                let task = self.change(&now, change).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Undo(_) => self.undo(op, now).await,
-        }
+        writes::send(self, op, now).await
     }
 
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
-        self.stands(op, now).await
+        writes::still_as_left(self, op, now).await
     }
 
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
-        let Some(begun_at) = op.begun_at else {
-            return Ok(None);
-        };
-        match &op.write {
-            Write::Complete { .. }
-            | Write::Start { .. }
-            | Write::Reopen { .. }
-            | Write::Change { .. }
-            | Write::Undo(_) => Ok(None),
-            Write::Comment { task, text } => {
-                let now = self.read(task).await?;
-                let since = self.since(begun_at);
-                let found = self.find_comment(op, &now.key, text, since).await?;
-                Ok(found.map(|comment| Written {
-                    task: now,
-                    trace: Some(comment.id.to_string()),
-                }))
-            }
-            Write::Create(new) => self.find_created(op, new, begun_at).await,
-        }
+        writes::find(self, op).await
     }
 
     fn standing(&self) -> Standing {
@@ -120,18 +71,104 @@ impl SourceWriter for ClickUp {
     }
 }
 
+#[async_trait]
+impl Writes for ClickUp {
+    /// Sets the finishing status of the task's own list.
+    async fn complete(&self, now: &Task) -> Result<Task, WriteError> {
+        self.set(now, |list| self.finishing(list, now).map(Some))
+            .await
+    }
+
+    async fn start(&self, now: &Task) -> Result<Task, WriteError> {
+        self.begin(now).await
+    }
+
+    async fn reopen(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError> {
+        self.open(now, before).await
+    }
+
+    /// Contract clickup 6.1.
+    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+        let fields = match change {
+            Change::Assign { add, remove } => {
+                json!({"assignees": {"add": members(add)?, "rem": members(remove)?}})
+            }
+            Change::Due(None) => json!({"due_date": null}),
+            Change::Due(Some(due)) => {
+                json!({"due_date": due.timestamp_millis(), "due_date_time": true})
+            }
+            Change::DueOn(day) => {
+                let at = due::instant(*day, self.owner_zone().await);
+                json!({"due_date": at.timestamp_millis(), "due_date_time": false})
+            }
+            Change::Priority(priority) => json!({"priority": priority.map(level)}),
+        };
+        Ok(self.put(now, fields).await?)
+    }
+
+    async fn comment(&self, _: &Operation, now: &Task, text: &Prose) -> Result<String, WriteError> {
+        Ok(self.post_comment(now, text).await?.id.to_string())
+    }
+
+    async fn create(&self, _: &Operation, new: &NewTask) -> Result<Task, WriteError> {
+        self.make(new).await
+    }
+
+    async fn stop(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError> {
+        self.open(now, before).await
+    }
+
+    async fn finish_again(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError> {
+        self.finish(now, before).await
+    }
+
+    async fn delete_comment(&self, now: &Task, comment: &OwnComment<'_>) -> Result<(), WriteError> {
+        self.remove_comment(now, comment).await
+    }
+
+    async fn discard(&self, now: &Task) -> Result<Task, WriteError> {
+        let request = Request::delete(path(&now.key, ""), named(&now.key));
+        self.remove(&request).await?;
+        Ok(now.clone())
+    }
+
+    async fn find_comment(
+        &self,
+        op: &Operation,
+        now: &Task,
+        text: &Prose,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<String>, WriteError> {
+        let since = self.since(begun_at);
+        self.search_comment(op, &now.key, text, since).await
+    }
+
+    async fn find_created(
+        &self,
+        op: &Operation,
+        new: &NewTask,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<Task>, WriteError> {
+        self.search_created(op, new, self.since(begun_at)).await
+    }
+
+    async fn comment_stands(
+        &self,
+        now: &Task,
+        comment: &OwnComment<'_>,
+    ) -> Result<Stands, WriteError> {
+        self.own_comment_stands(now, comment).await
+    }
+
+    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError> {
+        self.childless(&now.key).await
+    }
+}
+
 impl ClickUp {
     /// The start of the search for a trace, by ClickUp's clock, for a write that began at `begun_at` by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
         begun_at - CLOCK_SLACK - self.client.rest.ahead()
-    }
-
-    /// The task as `carry_out` has just read it.
-    async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
-        match now {
-            Some(task) => Ok(task.clone()),
-            None => self.read(key).await,
-        }
     }
 
     /// Adds the workspace to a request, if the key is a custom id as a person typed it (contract clickup 5.4).
@@ -178,12 +215,6 @@ impl ClickUp {
         }
     }
 
-    /// Sets the finishing status of the task's own list.
-    async fn complete(&self, now: &Task) -> Result<Task, WriteError> {
-        self.set(now, |list| self.finishing(list, now).map(Some))
-            .await
-    }
-
     /// Sets a status chosen from those of the task's home list; without a choice nothing changes. If the statuses were
     /// renamed, the list is read again, once.
     pub(super) async fn set(
@@ -196,11 +227,11 @@ impl ClickUp {
             return Ok(now.clone());
         };
         match self.set_status(now, status).await {
-            Err(Trouble::UnknownStatus(why)) => {
+            Err(Trouble::Own(UnknownStatus(why))) => {
                 let list = self.read_list(home).await?;
                 match choose(&list)? {
                     Some(renamed) if renamed != status => Ok(self.set_status(now, renamed).await?),
-                    _ => Err(Trouble::UnknownStatus(why).into()),
+                    _ => Err(refused(why)),
                 }
             }
             done => Ok(done?),
@@ -224,33 +255,12 @@ impl ClickUp {
         self.put(now, json!({"status": status})).await
     }
 
-    /// Changes the assignees, the due date or the priority of a task (contract clickup 6.1).
-    pub(super) async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
-        let fields = match change {
-            Change::Assign { add, remove } => {
-                json!({"assignees": {"add": members(add)?, "rem": members(remove)?}})
-            }
-            Change::Due(None) => json!({"due_date": null}),
-            Change::Due(Some(due)) => {
-                json!({"due_date": due.timestamp_millis(), "due_date_time": true})
-            }
-            Change::DueOn(day) => {
-                let at = due::instant(*day, self.owner_zone().await);
-                json!({"due_date": at.timestamp_millis(), "due_date_time": false})
-            }
-            Change::Priority(priority) => json!({"priority": priority.map(level)}),
-        };
-        Ok(self.put(now, fields).await?)
-    }
-
     async fn put(&self, now: &Task, fields: Value) -> Result<Task, Trouble> {
         let thing = named(&now.key);
         let request = Request::put(path(&now.key, ""), thing.as_str(), fields);
         let task: WireTask = self.client.send(&request).await?;
-        let task = task
-            .into_task(&self.mapping, Some(&now.container))
-            .map_err(|why| unreadable_after_write(&thing, &why))?;
-        Ok(task)
+        let task = task.into_task(&self.mapping, Some(&now.container));
+        Ok(task.map_err(|why| self.client.rest.unreadable_after_write(&thing, &why))?)
     }
 
     /// The status that completes a task of this list, in ClickUp's own spelling: the configured one if the list has
@@ -265,19 +275,16 @@ impl ClickUp {
             .or_else(|| find(&|status| status.kind == "done"))
             .ok_or_else(|| {
                 let names: Vec<&str> = list.statuses.iter().map(|s| s.status.as_str()).collect();
-                WriteError::Refused {
-                    what: Refusal::Other,
-                    why: format!(
-                        "ClickUp's list of {} has no status that finishes a task (it has: {}). \
-                         Set clickup.complete_status to one of them",
-                        named(&now.key),
-                        names.join(", ")
-                    ),
-                }
+                refused(format!(
+                    "ClickUp's list of {} has no status that finishes a task (it has: {}). \
+                     Set clickup.complete_status to one of them",
+                    named(&now.key),
+                    names.join(", ")
+                ))
             })
     }
 
-    async fn create(&self, new: &NewTask) -> Result<Written, WriteError> {
+    async fn make(&self, new: &NewTask) -> Result<Task, WriteError> {
         let list = self.place(new)?;
         let mut body = Map::new();
         body.insert("name".to_owned(), plain_title(&new.title).into());
@@ -289,14 +296,16 @@ impl ClickUp {
             body.insert("due_date".to_owned(), at.timestamp_millis().into());
             body.insert("due_date_time".to_owned(), false.into());
         }
-        if let Some(account) = &new.assignee {
-            let member: i64 = account.id.parse().map_err(|_| WriteError::Refused {
-                what: Refusal::Other,
-                why: format!(
+        let number = |account: &Account| {
+            account.id.parse::<i64>().map_err(|_| {
+                refused(format!(
                     "`{}` is no member of ClickUp: its members have numbers. Whoever runs me can mend it in [[people]]",
                     account.id
-                ),
-            })?;
+                ))
+            })
+        };
+        let member = new.assignee.as_ref().map(number).transpose()?;
+        if let Some(member) = member {
             body.insert("assignees".to_owned(), json!([member]));
         }
         if let Some(tag) = new.clickup_tag() {
@@ -307,13 +316,6 @@ impl ClickUp {
             let path = format!("/list/{}/task", segment(list));
             Request::post(path, thing.as_str(), body.into())
         };
-        let member = new
-            .assignee
-            .as_ref()
-            .and_then(|who| who.id.parse::<i64>().ok());
-        if let Some(member) = member {
-            body.insert("assignees".to_owned(), json!([member]));
-        }
         let task: WireTask = match self.client.send(&post(body.clone())).await {
             Ok(task) => task,
             // Nothing was created. If the assignee is the reason, it is created without one.
@@ -326,10 +328,8 @@ impl ClickUp {
             },
             Err(trouble) => return Err(trouble.into()),
         };
-        let task = task
-            .into_task(&self.mapping, Some(list))
-            .map_err(|why| unreadable_after_write(&thing, &why))?;
-        Ok(created(task))
+        task.into_task(&self.mapping, Some(list))
+            .map_err(|why| self.client.rest.unreadable_after_write(&thing, &why))
     }
 
     /// The list of a creation, if we may write there.
@@ -339,49 +339,61 @@ impl ClickUp {
                 self.check_followed(list, "the place for the new task")?;
                 Ok(list)
             }
-            Place::Repo(repo) => Err(WriteError::Refused {
-                what: Refusal::Other,
-                why: format!("ClickUp has no repositories: {repo} is not a list"),
-            }),
+            Place::Repo(repo) => Err(refused(format!(
+                "ClickUp has no repositories: {repo} is not a list"
+            ))),
         }
     }
 
     /// Pages back to `since` for our own comment with this text that no other operation has; the oldest of several.
-    async fn find_comment(
+    async fn search_comment(
         &self,
         op: &Operation,
         key: &TaskKey,
         text: &Prose,
         since: DateTime<Utc>,
-    ) -> Result<Option<WireComment>, WriteError> {
+    ) -> Result<Option<String>, WriteError> {
         let me = self.me().await?;
-        let since = since.timestamp_millis();
+        let since = Millis(since.timestamp_millis());
         let mut found = None;
+        let look = |comment: &WireComment| {
+            let fresh = comment.date.is_some_and(|date| date >= since);
+            let ours =
+                comment.user.as_ref().is_some_and(|user| user.id() == me) && comment.says(text);
+            let id = comment.id.to_string();
+            if fresh && ours && !op.claimed.contains(&id) {
+                found = Some(id);
+            }
+            false
+        };
+        self.walk_comments(key, since, look).await?;
+        Ok(found)
+    }
+
+    /// Pages through a task's comments, newest first, back to `since`. Stops at the first that `is_it`.
+    pub(super) async fn walk_comments(
+        &self,
+        key: &TaskKey,
+        since: Millis,
+        mut is_it: impl FnMut(&WireComment) -> bool,
+    ) -> Result<Option<WireComment>, WriteError> {
         let mut start: Option<(Millis, String)> = None;
         for _ in 0..COMMENT_PAGES_MAX {
             let page = self.comment_page(key, start.as_ref()).await?;
-            let count = page.comments.len();
-            let last = page
-                .comments
-                .last()
-                .and_then(|last| Some((last.date?, last.id.to_string())));
-            for comment in page.comments {
-                let fresh = comment.date.is_some_and(|date| date.0 >= since);
-                let ours =
-                    comment.user.as_ref().is_some_and(|user| user.id() == me) && comment.says(text);
-                if fresh && ours && !op.claimed.contains(&comment.id.to_string()) {
-                    found = Some(comment);
-                }
+            let full = page.comments.len() >= COMMENTS_A_PAGE;
+            let last = page.comments.last();
+            let last = last.and_then(|last| Some((last.date?, last.id.to_string())));
+            let mut comments = page.comments.into_iter();
+            if let Some(found) = comments.find(|comment| is_it(comment)) {
+                return Ok(Some(found));
             }
             match last {
-                Some((date, _)) if date.0 < since => return Ok(found),
-                Some(next) if count >= COMMENTS_A_PAGE && start.as_ref() != Some(&next) => {
-                    start = Some(next);
-                }
-                _ => return Ok(found),
+                Some((date, _)) if date < since => return Ok(None),
+                Some(next) if full && start.as_ref() != Some(&next) => start = Some(next),
+                _ => return Ok(None),
             }
         }
-        Err(too_much(&named(key)))
+        Err(self.client.rest.too_much(&named(key)))
     }
 
     /// A page of a task's comments, newest first, after the one with this time and id.
@@ -398,15 +410,15 @@ impl ClickUp {
     }
 
     /// Lists tasks created since, for our own with this name and description that no other operation has.
-    async fn find_created(
+    async fn search_created(
         &self,
         op: &Operation,
         new: &NewTask,
-        begun_at: DateTime<Utc>,
-    ) -> Result<Option<Written>, WriteError> {
+        since: DateTime<Utc>,
+    ) -> Result<Option<Task>, WriteError> {
         let list = self.place(new)?;
         let me = self.me().await?;
-        let since = self.since(begun_at).timestamp_millis();
+        let since = since.timestamp_millis();
         let thing = format!("the list {list}");
         let title = plain_title(&new.title);
         let description = new.description.as_deref().unwrap_or_default();
@@ -437,24 +449,13 @@ impl ClickUp {
                 }
             }
             if last {
+                let found = found.map(|task| task.into_task(&self.mapping, Some(list)));
                 return found
-                    .map(|task| {
-                        task.into_task(&self.mapping, Some(list))
-                            .map(created)
-                            .map_err(|why| unreadable(&thing, &why))
-                    })
-                    .transpose();
+                    .transpose()
+                    .map_err(|why| self.client.rest.unreadable(&thing, &why));
             }
         }
-        Err(too_much(&thing))
-    }
-}
-
-/// The result of a creation: its trace is the task itself.
-fn created(task: Task) -> Written {
-    Written {
-        trace: Some(task.key.as_str().to_owned()),
-        task,
+        Err(self.client.rest.too_much(&thing))
     }
 }
 
@@ -466,40 +467,13 @@ pub(super) fn named(key: &TaskKey) -> String {
     format!("the task {}", key.as_str())
 }
 
-pub(super) fn unreadable(thing: &str, why: &str) -> WriteError {
-    WriteError::NotTaken {
-        why: format!("ClickUp's answer about {thing} cannot be used: {why}"),
-        retry_after: None,
-    }
-}
-
-fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
-    WriteError::Unknown {
-        why: format!("ClickUp's answer about {thing} cannot be used: {why}"),
-    }
-}
-
-/// The search was incomplete: the absence of the trace is not proven.
-pub(super) fn too_much(thing: &str) -> WriteError {
-    Bound::Pages.reached(
-        "all pages of ClickUp that a search reads do not show whether a write has arrived, which is looked for again",
-    );
-    WriteError::NotTaken {
-        why: format!(
-            "there is too much new in ClickUp about {thing} to find out whether the write arrived"
-        ),
-        retry_after: None,
-    }
-}
-
 /// The ids of members, which are numbers in ClickUp.
 fn members(handles: &[String]) -> Result<Vec<i64>, WriteError> {
     let number = |handle: &String| {
-        handle.parse().map_err(|_| WriteError::Refused {
-            what: Refusal::Other,
-            why: format!(
+        handle.parse().map_err(|_| {
+            refused(format!(
                 "`{handle}` is not the id of a member of ClickUp, which is a number. Put that into [[people]] of bot.toml"
-            ),
+            ))
         })
     };
     handles.iter().map(number).collect()
@@ -526,7 +500,7 @@ mod tests {
     use super::super::tests::clickup;
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::Past;
+    use crate::domain::operation::{Past, Refusal, Write};
     use crate::domain::prose::Piece;
     use crate::domain::task::Status;
     use crate::rest::fake::{Fake, Reply, Seen, json as says};
@@ -794,72 +768,6 @@ mod tests {
         assert_eq!(fake.lines(), Vec::<String>::new());
     }
 
-    #[rstest]
-    #[case::dropped(|| Reply::Drop)]
-    #[case::answer_cut(|| Reply::Cut(200))]
-    #[case::not_json(|| Reply::Text(200, Vec::new(), "<html>".into()))]
-    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
-    #[tokio::test]
-    async fn a_write_without_a_usable_answer_is_unknown_and_a_read_is_not_taken(
-        #[case] reply: fn() -> Reply,
-    ) {
-        let fake = Fake::start(move |_| reply()).await;
-        let clickup = clickup(&fake.url);
-        let write = clickup.send(&create("901"), None).await.unwrap_err();
-        assert!(matches!(write, WriteError::Unknown { .. }), "{write:?}");
-        let read = clickup.read(&TaskKey::clickup("86a")).await.unwrap_err();
-        assert!(matches!(read, WriteError::NotTaken { .. }), "{read:?}");
-        assert_eq!(fake.lines().len(), 2, "nothing is repeated");
-    }
-
-    #[tokio::test]
-    async fn no_connection_means_not_taken() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let error = clickup(&url).send(&create("901"), None).await.unwrap_err();
-        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
-        assert!(!error.to_string().contains("127.0.0.1"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn while_a_rate_limit_holds_nothing_is_sent() {
-        let reset = crate::clock::Clock::system().now().timestamp() + 20;
-        let fake = Fake::start(move |_| {
-            let headers = vec![
-                ("X-RateLimit-Limit", "100".to_owned()),
-                ("X-RateLimit-Remaining", "0".to_owned()),
-                ("X-RateLimit-Reset", reset.to_string()),
-            ];
-            Reply::Text(
-                429,
-                headers,
-                r#"{"err":"Rate limit reached","ECODE":"APP_002"}"#.into(),
-            )
-        })
-        .await;
-        let clickup = clickup(&fake.url);
-        for _ in 0..2 {
-            let error = clickup.send(&create("901"), None).await.unwrap_err();
-            let WriteError::NotTaken {
-                retry_after: Some(wait),
-                ..
-            } = error
-            else {
-                panic!("{error:?}");
-            };
-            assert!((19..=22).contains(&wait.as_secs()), "{wait:?}");
-        }
-        assert_eq!(fake.lines().len(), 1);
-        let limits = clickup.limits();
-        assert_eq!((limits.limit, limits.remaining), (Some(100), Some(0)));
-        assert_eq!(limits.reset_at.unwrap().timestamp(), reset);
-        clickup.clock.shift(TimeDelta::seconds(30));
-        let _limited_again = clickup.send(&create("901"), None).await;
-        assert_eq!(fake.lines().len(), 2, "asked again after the wait");
-    }
-
-    /// `ask @Bo and @Zoe, now`
     fn mentioning() -> Operation {
         let mention = |account: &str, name: &str| Piece::Mention {
             account: account.into(),

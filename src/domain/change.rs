@@ -6,6 +6,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::profile::Handles;
 use super::task::{Account, Priority, Source, Task};
 
 /// One change of a task.
@@ -86,9 +87,9 @@ impl Change {
 
 /// Whether this is the handle of the account at the source.
 pub fn is_handle(source: Source, account: &Account, handle: &str) -> bool {
-    match source {
-        Source::ClickUp => account.id == handle,
-        Source::GitHub => account.name.eq_ignore_ascii_case(handle),
+    match source.profile().handles {
+        Handles::Ids => account.id == handle,
+        Handles::Logins => account.name.eq_ignore_ascii_case(handle),
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::prose::Prose;
-use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
+use super::task::{Account, RepoName, Status, Task, TaskKey};
 
 /// One report of a delivery or a poll.
 #[expect(
@@ -98,10 +98,10 @@ impl Field {
             Field::Title => before.title != after.title,
             // The same time may later turn out to mean a whole day.
             Field::Due => before.due.map(|due| due.at) != after.due.map(|due| due.at),
-            // At GitHub a label is a priority by our configuration, which may have changed instead of the issue.
+            // A label is a priority by our configuration, which may have changed instead of the task.
             Field::Priority => {
-                before.priority != after.priority
-                    && (after.key.source() != Source::GitHub || before.labels != after.labels)
+                let by_labels = after.key.source().profile().priority_labels;
+                before.priority != after.priority && (!by_labels || before.labels != after.labels)
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::card::TaskRef;
 use super::command::TaskDraft;
 use super::mention::quiet;
-use super::operation::{GITHUB_TITLE_MAX, NewTask, Place};
+use super::operation::{NewTask, Place};
 use super::reply::{self, ENTITY_MAX, Words};
 use super::task::Source;
 
@@ -134,7 +134,8 @@ impl Filled {
                     .as_deref()
                     .and_then(over_long)
                     .map(|why| fault(Field::Description, why));
-                let due = (create.due.is_some() && create.source == Some(Source::GitHub))
+                let lacks_due = |source: Source| !source.profile().due_dates;
+                let due = (create.due.is_some() && create.source.is_some_and(lacks_due))
                     .then(|| fault(Field::Due, reply::no_due_date().plain()));
                 [title, place, entity, description, due]
                     .into_iter()
@@ -163,7 +164,7 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
     if title.is_empty() {
         return Some(reply::no_title());
     }
-    if create.source == Some(Source::GitHub) {
+    if let Some(max) = create.source.and_then(|source| source.profile().title_max) {
         let new = NewTask {
             place: Place::List(String::new()),
             title: title.to_owned(),
@@ -173,7 +174,7 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
             assignee: None,
         };
         let length = new.github_title().chars().count();
-        if length > GITHUB_TITLE_MAX {
+        if length > max {
             return Some(reply::title_too_long(length).plain());
         }
     }

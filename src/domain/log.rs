@@ -34,7 +34,7 @@ pub enum Via {
 }
 
 impl Via {
-    pub const ALL: [Via; 11] = [
+    const OURS: [Via; 9] = [
         Via::Dm,
         Via::Channel,
         Via::Button,
@@ -44,9 +44,13 @@ impl Via {
         Via::Http,
         Via::Cli,
         Via::Slack,
-        Via::In(Source::ClickUp),
-        Via::In(Source::GitHub),
     ];
+
+    pub fn all() -> impl Iterator<Item = Via> {
+        Via::OURS
+            .into_iter()
+            .chain(Source::ALL.into_iter().map(Via::In))
+    }
 
     /// The name in the table and the API.
     pub fn as_str(self) -> &'static str {
@@ -65,7 +69,7 @@ impl Via {
     }
 
     pub fn parse(word: &str) -> Option<Via> {
-        Via::ALL.into_iter().find(|via| via.as_str() == word)
+        Via::all().find(|via| via.as_str() == word)
     }
 }
 
@@ -141,9 +145,9 @@ pub fn change(write: &Write, before: Option<&str>, outcome: Option<&Outcome>) ->
     };
     match write {
         Write::Comment { task, text } => Change {
-            text: Some(cut(&match task.source() {
-                Source::GitHub => markdown::plain(&text.to_string()),
-                Source::ClickUp => text.to_string(),
+            text: Some(cut(&match task.source().profile().markdown {
+                true => markdown::plain(&text.to_string()),
+                false => text.to_string(),
             })),
             ..Change::default()
         },
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn every_word_is_read_as_itself() {
-        for via in Via::ALL {
+        for via in Via::all() {
             assert_eq!(Via::parse(via.as_str()), Some(via));
         }
         for came in Came::ALL {

@@ -10,12 +10,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
+pub use super::profile::GITHUB_TITLE_MAX;
 use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Effect, ToUndo, Undo, Undoes};
 
-/// The longest title that GitHub accepts (design 10).
-pub const GITHUB_TITLE_MAX: usize = 256;
 /// The longest body that we send: under GitHub's 65 536, with room for the marker (contract github 4.3).
 pub const TEXT_MAX: usize = 60_000;
 
@@ -79,6 +78,7 @@ pub enum Place {
 impl Place {
     pub fn source(&self) -> Source {
         match self {
+            // Names a source: each kind of place is one's own.
             Place::List(_) => Source::ClickUp,
             Place::Repo(_) => Source::GitHub,
         }
@@ -229,9 +229,9 @@ impl Write {
         })
     }
 
-    /// Whether it deletes the task. At GitHub the undo of a creation closes the issue instead.
+    /// Whether it deletes the task. Some sources close it instead when its creation is undone.
     pub fn removes(&self) -> bool {
-        matches!(self, Write::Undo(undo) if undo.what == Undoes::Creation && undo.source == Source::ClickUp)
+        matches!(self, Write::Undo(undo) if undo.what == Undoes::Creation && undo.source.profile().deletes_tasks)
     }
 
     /// The name in metrics and logs.

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 
 pub use super::ids::PersonId;
 use super::mention;
+use super::profile::Handles;
 use super::task::{Account, Source, Task};
 
 /// A person in Slack, linked to a GitHub login and a ClickUp member (design 1).
@@ -51,27 +52,40 @@ impl Person {
 
     /// Whether an account is theirs. The id decides; a login only while no id is known, since it can change hands.
     pub fn has(&self, source: Source, account: &Account) -> bool {
-        let (id, login) = match source {
-            Source::ClickUp => (&self.clickup, &None),
-            Source::GitHub => (&self.github_id, &self.github),
-        };
-        match (id, login) {
+        match self.known(source) {
             (Some(id), _) => *id == account.id,
-            (None, Some(login)) => login.eq_ignore_ascii_case(&account.name),
+            (None, Some(name)) => {
+                source.profile().handles == Handles::Logins
+                    && name.eq_ignore_ascii_case(&account.name)
+            }
             (None, None) => false,
+        }
+    }
+
+    /// The id and the name of their account at a source.
+    fn known(&self, source: Source) -> (Option<&String>, Option<&String>) {
+        match source {
+            // Names a source: the fields are the columns of the stored table.
+            Source::ClickUp => (self.clickup.as_ref(), self.clickup_name.as_ref()),
+            Source::GitHub => (self.github_id.as_ref(), self.github.as_ref()),
+        }
+    }
+
+    /// The id or the login by which a source assigns a task to them.
+    pub fn handle_at(&self, source: Source) -> Option<String> {
+        let (id, name) = self.known(source);
+        match source.profile().handles {
+            Handles::Ids => id.cloned(),
+            Handles::Logins => name.cloned(),
         }
     }
 
     /// Their account at a source, as far as it is known.
     pub fn account(&self, source: Source) -> Option<Account> {
-        let (id, name) = match source {
-            Source::ClickUp => (self.clickup.clone(), self.clickup_name.clone()),
-            Source::GitHub => (self.github_id.clone(), self.github.clone()),
-        };
-        let name = name.or_else(|| id.clone())?;
+        let (id, name) = self.known(source);
         Some(Account {
-            id: id.unwrap_or_default(),
-            name,
+            id: id.cloned().unwrap_or_default(),
+            name: name.or(id)?.clone(),
         })
     }
 }

@@ -19,6 +19,7 @@ use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::mention::quiet;
 use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::profile::Ids;
 use super::queue::EmptyQueue;
 use super::receipts::Receipts;
 use super::scope::Missing;
@@ -421,6 +422,7 @@ fn subject(step: &Step<'_>, task: Option<&Task>) -> Words {
 
 fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     let source = step.write.source();
+    let profile = source.profile();
     let task = outcome.task();
     match (outcome, step.write) {
         (_, Write::Start { .. }) => acts::started(outcome, subject),
@@ -430,24 +432,16 @@ fn well(step: &Step<'_>, outcome: &Outcome, subject: Words, zone: Tz) -> Words {
         }
         (_, Write::Undo(undo)) => acts::undone(undo, outcome, subject),
         (Outcome::Applied(_), Write::Complete { .. }) => Words::new()
-            .text(match source {
-                Source::ClickUp => "Task completed in ClickUp: ",
-                Source::GitHub => "Issue closed in GitHub: ",
-            })
+            .text(profile.reported(profile.finished))
             .then(subject),
         (Outcome::Applied(_), Write::Comment { .. }) => Words::new()
             .text(format!("Comment added in {}: ", source.name()))
             .then(subject),
         (Outcome::Applied(_), Write::Create(new)) => {
-            let words = Words::new()
-                .text(match source {
-                    Source::ClickUp => "Task created in ClickUp: ",
-                    Source::GitHub => "Issue created in GitHub: ",
-                })
-                .then(subject);
-            let words = match source {
-                Source::ClickUp => words,
-                Source::GitHub => words.text(format!(" ({})", task.id.short())),
+            let words = Words::new().text(profile.reported("created")).then(subject);
+            let words = match profile.ids {
+                Ids::Own => words,
+                Ids::Numbers => words.text(format!(" ({})", task.id.short())),
             };
             match &new.assignee {
                 Some(wanted) if !new.is_assigned_in(task) => {
@@ -667,9 +661,11 @@ pub fn card(task: &Task, score: &Score, now: DateTime<Utc>, zone: Tz) -> Words {
 
 /// `ClickUp · in review`, `GitHub acme/widgets#12 · open`.
 pub fn place(task: &Task) -> String {
-    match task.key.source() {
-        Source::ClickUp => format!("ClickUp · {}", task.source_status),
-        Source::GitHub => format!("GitHub {} · {}", task.id.short(), task.source_status),
+    let profile = task.key.source().profile();
+    let (name, status) = (profile.name, &task.source_status);
+    match profile.ids {
+        Ids::Own => format!("{name} · {status}"),
+        Ids::Numbers => format!("{name} {} · {status}", task.id.short()),
     }
 }
 
@@ -913,12 +909,9 @@ fn names(sources: &[Source], between: &str) -> String {
 
 /// The commands that link an account at these sources.
 fn link_it(sources: &[Source]) -> String {
-    let commands: Vec<&str> = sources
+    let commands: Vec<String> = sources
         .iter()
-        .map(|source| match source {
-            Source::ClickUp => "`link clickup NAME-OR-EMAIL`",
-            Source::GitHub => "`link github LOGIN`",
-        })
+        .map(|source| format!("`{}`", source.profile().link))
         .collect();
     format!("Type {}.", commands.join(" or "))
 }
@@ -1107,10 +1100,7 @@ pub fn source_well(source: Source) -> Words {
 /// The alert to operators about a configured list or repository that is archived at its source.
 pub fn archived(container: &Container) -> Words {
     let Container { source, name, .. } = container;
-    let key = match source {
-        Source::ClickUp => "clickup.list_id or clickup.lists",
-        Source::GitHub => "github.repo or github.repos",
-    };
+    let key = source.profile().home_keys;
     Words::new().text(format!(
         "✗ The {} {name} is archived in {}, so its tasks are not offered. Restore it there, or take {} out of {key}.",
         source.container(),

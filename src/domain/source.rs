@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Act, SourceEvent};
 use super::operation::{Operation, WriteError, Written};
-use super::task::{Source, Task, TaskKey};
+pub use super::profile::{Profile, Source};
+use super::task::{Task, TaskKey};
 use super::undo::Stands;
 
 /// The writing side of a source, for the outbox.
@@ -353,10 +354,23 @@ impl<T> Places<T> {
     }
 }
 
+/// Facts about a source's webhooks, for `ivan webhooks`.
+#[derive(Debug, Clone, Copy)]
+pub struct HookFacts {
+    /// The source chooses the secrets of its webhooks.
+    pub chooses_secret: bool,
+    /// The remedy for a webhook whose secret is not known here, as sentences.
+    pub on_unknown_secret: &'static str,
+    /// The remedy where the source refuses to show or make webhooks.
+    pub on_refusal: &'static str,
+}
+
 /// Management of a source's webhooks, for `ivan webhooks` and the gap recovery.
 #[async_trait]
 pub trait HookKeeper: Send + Sync {
     fn source(&self) -> Source;
+
+    fn facts(&self) -> HookFacts;
 
     /// Every webhook that the token can see, of every mirrored place. A place fails with the permission that is
     /// missing.

@@ -8,64 +8,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::profile::Ids;
+pub use super::profile::Source;
 use super::when::local;
-
-/// A system of record for tasks (design 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    ClickUp,
-    GitHub,
-}
-
-impl Source {
-    pub const ALL: [Source; 2] = [Source::ClickUp, Source::GitHub];
-
-    /// The name in ids, configuration, JSON and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Source::ClickUp => "clickup",
-            Source::GitHub => "github",
-        }
-    }
-
-    /// The name in sentences.
-    pub fn name(self) -> &'static str {
-        match self {
-            Source::ClickUp => "ClickUp",
-            Source::GitHub => "GitHub",
-        }
-    }
-
-    /// The source's word for a container of tasks.
-    pub fn container(self) -> &'static str {
-        match self {
-            Source::ClickUp => "list",
-            Source::GitHub => "repository",
-        }
-    }
-
-    /// Parses `clickup` or `github`, in any case.
-    pub fn parse(text: &str) -> Option<Source> {
-        Source::ALL
-            .into_iter()
-            .find(|source| source.as_str().eq_ignore_ascii_case(text))
-    }
-
-    /// The source's word for a task.
-    pub fn noun(self) -> &'static str {
-        match self {
-            Source::ClickUp => "task",
-            Source::GitHub => "issue",
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The key of a task in the mirror: ClickUp's task id, or GitHub's `<repository id>:<number>`.
 ///
@@ -80,6 +25,7 @@ impl TaskKey {
     /// The key of a ClickUp task by its internal id (never the custom id, which can change: contract clickup 5.4).
     pub fn clickup(id: impl Into<String>) -> TaskKey {
         TaskKey {
+            // Names a source: the form of this key is its own.
             source: Source::ClickUp,
             key: id.into(),
         }
@@ -88,6 +34,7 @@ impl TaskKey {
     /// The key of a GitHub issue by its repository's stable id and its number there.
     pub fn github(repository_id: u64, number: u64) -> TaskKey {
         TaskKey {
+            // Names a source: the form of this key is its own.
             source: Source::GitHub,
             key: format!("{repository_id}:{number}"),
         }
@@ -111,7 +58,7 @@ impl TaskKey {
 
     /// The repository id and the issue number, for a GitHub key.
     pub fn github_parts(&self) -> Option<(u64, u64)> {
-        if self.source != Source::GitHub {
+        if self.source.profile().ids != Ids::Numbers {
             return None;
         }
         let (repository, number) = self.key.split_once(':')?;
@@ -133,7 +80,7 @@ impl TaskKey {
         let source = Source::ALL.into_iter().find(|one| one.as_str() == source)?;
         let key = TaskKey::stored(source, key);
         let fits = !key.key.is_empty() && key.key.chars().all(|c| c.is_ascii_graphic());
-        (fits && (source == Source::ClickUp || key.github_parts().is_some())).then_some(key)
+        (fits && (source.profile().ids == Ids::Own || key.github_parts().is_some())).then_some(key)
     }
 }
 
@@ -222,9 +169,9 @@ impl TaskId {
     pub fn parse(text: &str) -> Result<TaskId, MalformedTaskId> {
         let malformed = || MalformedTaskId(text.chars().take(80).collect());
         let (source, rest) = text.trim().split_once(':').ok_or_else(malformed)?;
-        match Source::parse(source).ok_or_else(malformed)? {
-            Source::ClickUp => TaskId::clickup(rest).ok_or_else(malformed),
-            Source::GitHub => match rest.split_once('#') {
+        match Source::parse(source).ok_or_else(malformed)?.profile().ids {
+            Ids::Own => TaskId::clickup(rest).ok_or_else(malformed),
+            Ids::Numbers => match rest.split_once('#') {
                 Some((repo, number)) => Some((RepoName::parse(repo).map(Some), number)),
                 None => Some((Some(None), rest)),
             }
@@ -272,6 +219,7 @@ impl TaskId {
 
     pub fn source(&self) -> Source {
         match self.0 {
+            // Names a source: each form of an id is one's own.
             Named::ClickUp(_) => Source::ClickUp,
             Named::GitHub(..) => Source::GitHub,
         }

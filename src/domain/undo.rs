@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
+use super::profile::Profile;
 use super::prose::Prose;
 use super::task::{Source, Status, Task, TaskKey};
 
@@ -136,15 +137,17 @@ impl Effect {
             Effect::Changed { back, .. } if back.holds_in(now) => Stands::Gone,
             Effect::Changed { left, .. } => Stands::Changed(left.difference().to_owned()),
             Effect::Created { left } => match difference(left, now) {
-                // The issue that is to be closed was closed by another actor.
-                _ if now.status == Status::Done && now.key.source() == Source::GitHub => {
-                    Stands::Gone
-                }
+                // The task that is to be closed was closed by another actor.
+                _ if now.status == Status::Done && !profile(now).deletes_tasks => Stands::Gone,
                 None => Stands::AsLeft,
                 Some(difference) => Stands::Changed(difference),
             },
         }
     }
+}
+
+fn profile(task: &Task) -> &'static Profile {
+    task.key.source().profile()
 }
 
 /// The changes that others made to a task since we created it.
@@ -159,10 +162,7 @@ fn difference(left: &Task, now: &Task) -> Option<String> {
     } else if left.assignees != now.assignees {
         said("it was assigned to somebody else")
     } else if left.labels != now.labels {
-        said(match now.key.source() {
-            Source::ClickUp => "its tags were changed",
-            Source::GitHub => "its labels were changed",
-        })
+        Some(format!("its {} were changed", profile(now).labels))
     } else if left.due.map(|due| due.at) != now.due.map(|due| due.at) {
         said("its due date was changed")
     } else if left.priority != now.priority {

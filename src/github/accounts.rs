@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use crate::domain::link::Accounts;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{Account, RepoName, Source};
+use crate::rest::refused;
 
 use super::GitHub;
 use super::client::{Got, Request, segment};
@@ -125,13 +126,6 @@ impl GitHub {
 fn is_login(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     !text.is_empty() && text.len() <= LOGIN_MAX && text.chars().all(fits)
-}
-
-fn refused(why: String) -> WriteError {
-    WriteError::Refused {
-        what: Refusal::Other,
-        why,
-    }
 }
 
 #[cfg(test)]

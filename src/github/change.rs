@@ -9,8 +9,9 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::domain::change::Change;
-use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::operation::WriteError;
 use crate::domain::task::{Priority, RepoName, Task};
+use crate::rest::refused;
 
 use super::GitHub;
 use super::client::{Request, segment};
@@ -187,11 +188,4 @@ fn may_not(now: &Task) -> WriteError {
         "GitHub does not let me say to whom {} is assigned. Give the account of github.token write access to the repository",
         now.id.short()
     ))
-}
-
-fn refused(why: String) -> WriteError {
-    WriteError::Refused {
-        what: Refusal::Other,
-        why,
-    }
 }

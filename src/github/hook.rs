@@ -16,7 +16,8 @@ use crate::bounds::Bound;
 use crate::domain::event::{Act, Actor, Field, Lacks, SourceEvent, What};
 use crate::domain::operation::WriteError;
 use crate::domain::source::{
-    Delivery, Headers, Hook, HookKeeper, HookReader, NoDelivery, Places, Terms, Unreadable,
+    Delivery, Headers, Hook, HookFacts, HookKeeper, HookReader, NoDelivery, Places, Terms,
+    Unreadable,
 };
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::lenient;
@@ -74,6 +75,16 @@ const IGNORED: [&str; 27] = [
 const SIGNATURE: Signature = Signature {
     headers: &["x-hub-signature-256"],
     prefix: "sha256=",
+};
+
+pub(crate) const FACTS: HookFacts = HookFacts {
+    chooses_secret: false,
+    on_unknown_secret: "`ivan webhooks register` with its address gives it a new one",
+    on_refusal: "GitHub lets only tokens of a repository's administrator see and make webhooks: a fine-grained token with \
+                 the permission Webhooks: read and write (Settings → Developer settings → Fine-grained tokens → Edit), or \
+                 a classic one with the scope admin:repo_hook. Or make it by hand: the repository's Settings → Webhooks → \
+                 Add webhook; content type application/json; as secret the text of github.webhook_secret; the events \
+                 Issues, Issue comments, Issue dependencies and Repositories",
 };
 
 /// Actions on an issue that may change its task (contract github 9.4). New ones appear without notice and are ignored.
@@ -515,6 +526,10 @@ impl GitHub {
 impl HookKeeper for GitHub {
     fn source(&self) -> Source {
         Source::GitHub
+    }
+
+    fn facts(&self) -> HookFacts {
+        FACTS
     }
 
     async fn list(&self) -> Places<Hook> {

@@ -8,9 +8,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::domain::event::{Act, What as Did};
-use crate::domain::operation::{Refusal, WriteError};
+use crate::domain::operation::WriteError;
 use crate::domain::source::{Comment, CommentPage, Container, Listing, Of, Page, SourceReader};
 use crate::domain::task::{RepoName, Source, TaskKey};
+use crate::rest::refused;
 use crate::runtime::lock;
 
 use super::GitHub;
@@ -133,10 +134,8 @@ impl GitHub {
 }
 
 fn repository_of(container: &Container, thing: &str) -> Result<u64, WriteError> {
-    container.id.parse().map_err(|_| WriteError::Refused {
-        what: Refusal::Other,
-        why: format!("{thing} has no GitHub id"),
-    })
+    let parsed = container.id.parse();
+    parsed.map_err(|_| refused(format!("{thing} has no GitHub id")))
 }
 
 #[async_trait]
@@ -258,13 +257,10 @@ impl SourceReader for GitHub {
         let container = match of {
             Of::Container(container) => container,
             Of::Task(task) => {
-                return Err(WriteError::Refused {
-                    what: Refusal::Other,
-                    why: format!(
-                        "GitHub's comments are asked for by repository, not by {}",
-                        task.as_str()
-                    ),
-                });
+                return Err(refused(format!(
+                    "GitHub's comments are asked for by repository, not by {}",
+                    task.as_str()
+                )));
             }
         };
         let thing = format!("the comments of {}", container.name);

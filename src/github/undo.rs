@@ -6,9 +6,10 @@
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::domain::operation::{Operation, Refusal, WriteError, Written};
+use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::task::{RepoName, Status, Task};
-use crate::domain::undo::{Effect, Stands, ToUndo};
+use crate::domain::undo::Stands;
+use crate::domain::writes::OwnComment;
 
 use super::GitHub;
 use super::client::{Request, segment};
@@ -19,7 +20,7 @@ use super::writer::{named, parts};
 impl GitHub {
     /// Adds the label of work in progress, if the repository has it. GitHub would create a missing label, which its
     /// people do not want.
-    pub(super) async fn start(&self, now: &Task) -> Result<Task, WriteError> {
+    pub(super) async fn add_progress_label(&self, now: &Task) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let label = &self.mapping.in_progress_label;
         let name = self.name_of(repository).await?;
@@ -42,40 +43,8 @@ impl GitHub {
         Ok(self.labelled(now, labels))
     }
 
-    /// Sends the opposite of a write.
-    pub(super) async fn undo(
-        &self,
-        op: &Operation,
-        now: Option<&Task>,
-    ) -> Result<Written, WriteError> {
-        let (Some(ToUndo::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
-            return Err(WriteError::Refused {
-                what: Refusal::Other,
-                why: "there is nothing to take back in GitHub".to_owned(),
-            });
-        };
-        let task = match effect {
-            Effect::Completed { .. } => self.change(now, json!({"state": "open"})).await?,
-            Effect::Reopened { .. } => {
-                let completed = json!({"state": "closed", "state_reason": "completed"});
-                self.change(now, completed).await?
-            }
-            Effect::Created { .. } => {
-                let dropped = json!({"state": "closed", "state_reason": "not_planned"});
-                self.change(now, dropped).await?
-            }
-            Effect::Started { .. } => self.stop(now).await?,
-            Effect::Changed { back, .. } => self.make(now, back).await?,
-            Effect::Commented { id, .. } => {
-                self.delete_comment(op, now, id).await?;
-                now.clone()
-            }
-        };
-        Ok(Written { task, trace: None })
-    }
-
     /// Removes the label of work in progress.
-    async fn stop(&self, now: &Task) -> Result<Task, WriteError> {
+    pub(super) async fn remove_progress_label(&self, now: &Task) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let wanted = &self.mapping.in_progress_label;
         // In the repository's own spelling.
@@ -93,43 +62,47 @@ impl GitHub {
     }
 
     /// Deletes our comment. GitHub's "not there" may also mean "not visible", so it is looked up.
-    async fn delete_comment(&self, op: &Operation, now: &Task, id: &str) -> Result<(), WriteError> {
+    pub(super) async fn remove_comment(
+        &self,
+        now: &Task,
+        comment: &OwnComment<'_>,
+    ) -> Result<(), WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let delete = |name: &RepoName| {
-            let path = format!("/repos/{name}/issues/comments/{}", segment(id));
+            let path = format!("/repos/{name}/issues/comments/{}", segment(comment.id));
             Request::delete(path, format!("your comment on {}", named(name, number)))
         };
         match self.write::<IgnoredAny>(repository, name, delete).await {
             Ok(_) => Ok(()),
-            Err(refused @ WriteError::Refused { .. }) => match self.stands(op, now).await {
-                Ok(Stands::Gone) => Ok(()),
-                _ => Err(refused),
-            },
+            Err(refused @ WriteError::Refused { .. }) => {
+                match self.own_comment_stands(now, comment).await {
+                    Ok(Stands::Gone) => Ok(()),
+                    _ => Err(refused),
+                }
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// The state of a comment of ours, or the contributions of others to an issue that is to be closed.
-    pub(super) async fn stands(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
-        if let Some(ToUndo::Effect(Effect::Created { .. })) = &op.past.to_undo {
-            return self.bare(now).await;
-        }
-        let Some(ToUndo::Effect(Effect::Commented {
-            id,
-            text,
-            operation,
-            ..
-        })) = &op.past.to_undo
-        else {
-            return Ok(Stands::AsLeft);
-        };
+    /// How a comment of ours stands.
+    pub(super) async fn own_comment_stands(
+        &self,
+        now: &Task,
+        comment: &OwnComment<'_>,
+    ) -> Result<Stands, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
-        let path = format!("/repos/{name}/issues/comments/{}", segment(id));
+        let path = format!("/repos/{name}/issues/comments/{}", segment(comment.id));
         let thing = format!("your comment on {}", named(&name, number));
         match self.client.get::<Comment>(&Request::get(path, thing)).await {
-            Ok(got) if is_still(&got.value.body, &text.to_string(), operation) => {
+            Ok(got)
+                if is_still(
+                    &got.value.body,
+                    &comment.text.to_string(),
+                    comment.operation,
+                ) =>
+            {
                 Ok(Stands::AsLeft)
             }
             Ok(_) => Ok(Stands::Changed(
@@ -145,7 +118,7 @@ impl GitHub {
     }
 
     /// Checks for contributions of others, since closing an issue as not planned would answer them.
-    async fn bare(&self, now: &Task) -> Result<Stands, WriteError> {
+    pub(super) async fn bare(&self, now: &Task) -> Result<Stands, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let path = format!("/repos/{name}/issues/{number}");

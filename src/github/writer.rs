@@ -10,13 +10,16 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::bounds::Bound;
-use crate::domain::operation::{NewTask, Operation, Place, Refusal, Write, WriteError, Written};
+use crate::domain::change::Change;
+use crate::domain::operation::{NewTask, Operation, Place, Refusal, WriteError, Written};
+use crate::domain::prose::Prose;
 use crate::domain::source::{SourceWriter, Standing};
 use crate::domain::task::{RepoName, Source, Task, TaskKey};
 use crate::domain::undo::Stands;
+use crate::domain::writes::{self, OwnComment, Writes};
+use crate::rest::{not_taken, refused};
 
-use super::client::{Got, Request, Trouble};
+use super::client::{Got, Moved, Request, Trouble};
 use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
 use super::{GitHub, not_followed};
 
@@ -46,7 +49,7 @@ impl SourceWriter for GitHub {
         let me = self.me().await?;
         let waits = got.value.waits();
         let task = got.value.into_task(&self.mapping, repository, &name, me);
-        let mut task = task.map_err(|why| unreadable(&thing, &why))?;
+        let mut task = task.map_err(|why| self.client.rest.unreadable(&thing, &why))?;
         if waits {
             self.add_dependencies(&mut task, &name).await?;
         }
@@ -54,72 +57,15 @@ impl SourceWriter for GitHub {
     }
 
     async fn send(&self, op: &Operation, now: Option<&Task>) -> Result<Written, WriteError> {
-        match &op.write {
-            Write::Complete { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.close(&now).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Comment { task, text } => {
-                let now = self.present(task, now).await?;
-                let (repository, number) = parts(&now.key)?;
-                let name = self.name_of(repository).await?;
-                let body = json!({"body": marked(&text.to_string(), &op.id)});
-                let post = |name: &RepoName| {
-                    let path = format!("/repos/{name}/issues/{number}/comments");
-                    Request::post(path, named(name, number), body.clone())
-                };
-                let (comment, _): (Comment, _) = self.write(repository, name, post).await?;
-                Ok(Written {
-                    task: now,
-                    trace: Some(comment.id.to_string()),
-                })
-            }
-            Write::Create(new) => self.create(op, new).await,
-            Write::Start { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.start(&now).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Reopen { task } => {
-                let now = self.present(task, now).await?;
-                let task = self.change(&now, json!({"state": "open"})).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Change { task, change, .. } => {
-                let now = self.present(task, now).await?;
-                let task = self.make(&now, change).await?;
-                Ok(Written { task, trace: None })
-            }
-            Write::Undo(_) => self.undo(op, now).await,
-        }
+        writes::send(self, op, now).await
     }
 
     async fn still_as_left(&self, op: &Operation, now: &Task) -> Result<Stands, WriteError> {
-        self.stands(op, now).await
+        writes::still_as_left(self, op, now).await
     }
 
     async fn find(&self, op: &Operation) -> Result<Option<Written>, WriteError> {
-        let Some(begun_at) = op.begun_at else {
-            return Ok(None);
-        };
-        match &op.write {
-            Write::Complete { .. }
-            | Write::Start { .. }
-            | Write::Reopen { .. }
-            | Write::Change { .. }
-            | Write::Undo(_) => Ok(None),
-            Write::Comment { task, .. } => {
-                let now = self.read(task).await?;
-                let since = self.since(begun_at);
-                let found = self.find_comment(op, &now.key, since).await?;
-                Ok(found.map(|comment| Written {
-                    task: now,
-                    trace: Some(comment.id.to_string()),
-                }))
-            }
-            Write::Create(new) => self.find_created(op, new, begun_at).await,
-        }
+        writes::find(self, op).await
     }
 
     fn take_turn(&self) -> Duration {
@@ -139,18 +85,174 @@ impl SourceWriter for GitHub {
     }
 }
 
+#[async_trait]
+impl Writes for GitHub {
+    async fn complete(&self, now: &Task) -> Result<Task, WriteError> {
+        let completed = json!({"state": "closed", "state_reason": "completed"});
+        self.patch(now, completed).await
+    }
+
+    async fn start(&self, now: &Task) -> Result<Task, WriteError> {
+        self.add_progress_label(now).await
+    }
+
+    async fn reopen(&self, now: &Task, _: Option<&str>) -> Result<Task, WriteError> {
+        self.patch(now, json!({"state": "open"})).await
+    }
+
+    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
+        self.make(now, change).await
+    }
+
+    async fn comment(
+        &self,
+        op: &Operation,
+        now: &Task,
+        text: &Prose,
+    ) -> Result<String, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let body = json!({"body": marked(&text.to_string(), &op.id)});
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues/{number}/comments");
+            Request::post(path, named(name, number), body.clone())
+        };
+        let (comment, _): (Comment, _) = self.write(repository, name, post).await?;
+        Ok(comment.id.to_string())
+    }
+
+    async fn create(&self, op: &Operation, new: &NewTask) -> Result<Task, WriteError> {
+        let (repository, name) = self.place(new).await?;
+        let mut body = Map::new();
+        let title = plain_title(&new.github_title());
+        body.insert("title".to_owned(), title.into());
+        let text = marked(new.description.as_deref().unwrap_or_default(), &op.id);
+        body.insert("body".to_owned(), text.into());
+        // An assignee without access would have the whole issue refused (422).
+        if let Some(who) = &new.assignee
+            && self.can_be_assigned(&name, &who.name).await?
+        {
+            body.insert("assignees".to_owned(), json!([who.name]));
+        }
+        let body = Value::Object(body);
+        let post = |name: &RepoName| {
+            let path = format!("/repos/{name}/issues");
+            Request::post(path, format!("a new issue in {name}"), body.clone())
+        };
+        let (issue, name): (Issue, _) = self.write(repository, name, post).await?;
+        let me = self.me().await.unwrap_or(None);
+        issue
+            .into_task(&self.mapping, repository, &name, me)
+            .map_err(|why| {
+                let thing = format!("a new issue in {name}");
+                self.client.rest.unreadable_after_write(&thing, &why)
+            })
+    }
+
+    async fn stop(&self, now: &Task, _: Option<&str>) -> Result<Task, WriteError> {
+        self.remove_progress_label(now).await
+    }
+
+    async fn finish_again(&self, now: &Task, _: Option<&str>) -> Result<Task, WriteError> {
+        self.complete(now).await
+    }
+
+    async fn delete_comment(&self, now: &Task, comment: &OwnComment<'_>) -> Result<(), WriteError> {
+        self.remove_comment(now, comment).await
+    }
+
+    async fn discard(&self, now: &Task) -> Result<Task, WriteError> {
+        let dropped = json!({"state": "closed", "state_reason": "not_planned"});
+        self.patch(now, dropped).await
+    }
+
+    /// Searches the issue's new comments for our own that ends in this operation's marker.
+    async fn find_comment(
+        &self,
+        op: &Operation,
+        now: &Task,
+        _: &Prose,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<String>, WriteError> {
+        let (repository, number) = parts(&now.key)?;
+        let name = self.name_of(repository).await?;
+        let me = self.me().await?;
+        let since = self.since(begun_at);
+        let path = format!("/repos/{name}/issues/{number}/comments");
+        let request = Request::get(path, named(&name, number))
+            .with("since", seconds(since))
+            .with("per_page", 100);
+        let fits = |comment: &Comment| {
+            is_by(me, comment.user.as_ref())
+                && is_marked(&comment.body, &op.id)
+                && is_since(comment.created_at, since)
+                && !op.claimed.contains(&comment.id.to_string())
+        };
+        let found = self.search(request, fits).await?;
+        Ok(found.map(|comment| comment.id.to_string()))
+    }
+
+    /// Lists issues created since, for our own that ends in this operation's marker.
+    async fn find_created(
+        &self,
+        op: &Operation,
+        new: &NewTask,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<Task>, WriteError> {
+        let (repository, name) = self.place(new).await?;
+        let me = self.me().await?;
+        let since = self.since(begun_at);
+        let thing = format!("the new issues in {name}");
+        let request = || {
+            Request::get(format!("/repos/{name}/issues"), thing.as_str())
+                .with("state", "all")
+                .with("since", seconds(since))
+                .with("sort", "created")
+                .with("direction", "desc")
+                .with("per_page", 100)
+        };
+        let fits = |issue: &Issue| {
+            let key = TaskKey::github(repository, issue.number);
+            is_by(me, issue.user.as_ref())
+                && !issue.is_pull_request()
+                && is_marked(issue.body.as_deref().unwrap_or_default(), &op.id)
+                && is_since(issue.created_at, since)
+                && !op.claimed.contains(key.as_str())
+        };
+        let found = match me {
+            Some(me) => {
+                let by_us = request().with("creator", &me.login);
+                match self.search(by_us, fits).await {
+                    // The form in which GitHub expects an account here is not certain for all (contract github 7).
+                    Err(WriteError::Refused { .. }) => self.search(request(), fits).await?,
+                    found => found?,
+                }
+            }
+            None => self.search(request(), fits).await?,
+        };
+        let found = found.map(|issue| issue.into_task(&self.mapping, repository, &name, me));
+        found
+            .transpose()
+            .map_err(|why| self.client.rest.unreadable(&thing, &why))
+    }
+
+    async fn comment_stands(
+        &self,
+        now: &Task,
+        comment: &OwnComment<'_>,
+    ) -> Result<Stands, WriteError> {
+        self.own_comment_stands(now, comment).await
+    }
+
+    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError> {
+        self.bare(now).await
+    }
+}
+
 impl GitHub {
     /// The start of the search for a trace, by GitHub's clock, for a write that began at `begun_at` by ours.
     fn since(&self, begun_at: DateTime<Utc>) -> DateTime<Utc> {
         begun_at - CLOCK_SLACK - self.client.rest.ahead()
-    }
-
-    /// The task as `carry_out` has just read it.
-    async fn present(&self, key: &TaskKey, now: Option<&Task>) -> Result<Task, WriteError> {
-        match now {
-            Some(task) => Ok(task.clone()),
-            None => self.read(key).await,
-        }
     }
 
     /// An issue of the repository with this id, and the repository's current name. Both are requested concurrently: a
@@ -196,7 +298,8 @@ impl GitHub {
         }
         let thing = named(name, number);
         let Some(home) = home else {
-            return Err(unreadable(&thing, "it comes from an unknown repository"));
+            let why = "it comes from an unknown repository";
+            return Err(self.client.rest.unreadable(&thing, why));
         };
         // A configured name counts only until it is verified.
         let followed = self.lock_followed().iter().any(|one| {
@@ -238,13 +341,8 @@ impl GitHub {
         Ok(here.map(|(id, _)| TaskKey::github(*id, got.value.number)))
     }
 
-    async fn close(&self, now: &Task) -> Result<Task, WriteError> {
-        let completed = json!({"state": "closed", "state_reason": "completed"});
-        self.change(now, completed).await
-    }
-
     /// Changes fields of an issue.
-    pub(super) async fn change(&self, now: &Task, fields: Value) -> Result<Task, WriteError> {
+    pub(super) async fn patch(&self, now: &Task, fields: Value) -> Result<Task, WriteError> {
         let (repository, number) = parts(&now.key)?;
         let name = self.name_of(repository).await?;
         let patch = |name: &RepoName| {
@@ -267,38 +365,17 @@ impl GitHub {
         let me = self.me().await.unwrap_or(None);
         let (number, lacks) = (issue.number, issue.lacks());
         let task = issue.into_task(&self.mapping, repository, name, me);
-        let mut task = task.map_err(|why| unreadable_after_write(&named(name, number), &why))?;
+        let unreadable = |why: String| {
+            let thing = named(name, number);
+            self.client.rest.unreadable_after_write(&thing, &why)
+        };
+        let mut task = task.map_err(unreadable)?;
         task.links.clone_from(&now.links);
         if lacks.fields {
             task.due = now.due;
             task.priority = task.priority.or_else(|| self.mapping.field_priority(now));
         }
         Ok(task)
-    }
-
-    async fn create(&self, op: &Operation, new: &NewTask) -> Result<Written, WriteError> {
-        let (repository, name) = self.place(new).await?;
-        let mut body = Map::new();
-        let title = plain_title(&new.github_title());
-        body.insert("title".to_owned(), title.into());
-        let text = marked(new.description.as_deref().unwrap_or_default(), &op.id);
-        body.insert("body".to_owned(), text.into());
-        // An assignee without access would have the whole issue refused (422).
-        if let Some(who) = &new.assignee
-            && self.can_be_assigned(&name, &who.name).await?
-        {
-            body.insert("assignees".to_owned(), json!([who.name]));
-        }
-        let body = Value::Object(body);
-        let post = |name: &RepoName| {
-            let path = format!("/repos/{name}/issues");
-            Request::post(path, format!("a new issue in {name}"), body.clone())
-        };
-        let (issue, name): (Issue, _) = self.write(repository, name, post).await?;
-        let me = self.me().await.unwrap_or(None);
-        let task = issue.into_task(&self.mapping, repository, &name, me);
-        task.map(created)
-            .map_err(|why| unreadable_after_write(&format!("a new issue in {name}"), &why))
     }
 
     /// Writes to a repository. If it has moved, its name is looked up by its id, and the same request goes there, once
@@ -309,14 +386,12 @@ impl GitHub {
         name: RepoName,
         request: impl Fn(&RepoName) -> Request,
     ) -> Result<(T, RepoName), WriteError> {
-        let moved = |name: &RepoName| WriteError::NotTaken {
-            why: format!("GitHub has moved {}", request(name).thing),
-            retry_after: None,
-        };
+        let moved =
+            |name: &RepoName| not_taken(format!("GitHub has moved {}", request(name).thing), None);
         match self.client.write(&request(&name)).await {
             Ok(written) => return Ok((written, name)),
             Err(Trouble::Failed(error)) => return Err(error),
-            Err(Trouble::Moved) => {}
+            Err(Trouble::Own(Moved)) => {}
         }
         let renamed = self.locate_by_id(repository).await?;
         if renamed.is(&name) {
@@ -326,7 +401,7 @@ impl GitHub {
         match self.client.write(&request(&renamed)).await {
             Ok(written) => Ok((written, renamed)),
             Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Moved) => Err(moved(&renamed)),
+            Err(Trouble::Own(Moved)) => Err(moved(&renamed)),
         }
     }
 
@@ -336,24 +411,20 @@ impl GitHub {
         let wanted = match &new.place {
             Place::Repo(wanted) => wanted,
             Place::List(list) => {
-                return Err(WriteError::Refused {
-                    what: Refusal::Other,
-                    why: format!("GitHub has no lists: {list} is not a repository"),
-                });
+                return Err(refused(format!(
+                    "GitHub has no lists: {list} is not a repository"
+                )));
             }
         };
         let (id, known_as) = self.followed_as(wanted).await?;
         match self.repository(wanted).await {
             Ok(found) if found.id == id => Ok((id, self.learn(&found)?)),
-            Ok(found) => Err(WriteError::Refused {
-                what: Refusal::Other,
-                why: format!(
-                    "{wanted} is another repository in GitHub now (id {}) than the one that I follow \
-                     (id {id}, last known as {known_as}). Nothing was written; put the present name into github.repo \
-                     or github.repos",
-                    found.id
-                ),
-            }),
+            Ok(found) => Err(refused(format!(
+                "{wanted} is another repository in GitHub now (id {}) than the one that I follow \
+                 (id {id}, last known as {known_as}). Nothing was written; put the present name into github.repo \
+                 or github.repos",
+                found.id
+            ))),
             // The redirect from an old name has ended.
             Err(WriteError::Refused { .. }) => Ok((id, self.locate_by_id(id).await?)),
             Err(error) => Err(error),
@@ -379,75 +450,6 @@ impl GitHub {
         Err(trouble.unwrap_or_else(|| not_followed(&format!("the repository {wanted}"))))
     }
 
-    /// Searches the issue's new comments for our own that ends in this operation's marker.
-    async fn find_comment(
-        &self,
-        op: &Operation,
-        key: &TaskKey,
-        since: DateTime<Utc>,
-    ) -> Result<Option<Comment>, WriteError> {
-        let (repository, number) = parts(key)?;
-        let name = self.name_of(repository).await?;
-        let me = self.me().await?;
-        let path = format!("/repos/{name}/issues/{number}/comments");
-        let request = Request::get(path, named(&name, number))
-            .with("since", seconds(since))
-            .with("per_page", 100);
-        self.search(request, |comment: &Comment| {
-            is_by(me, comment.user.as_ref())
-                && is_marked(&comment.body, &op.id)
-                && is_since(comment.created_at, since)
-                && !op.claimed.contains(&comment.id.to_string())
-        })
-        .await
-    }
-
-    /// Lists issues created since, for our own that ends in this operation's marker.
-    async fn find_created(
-        &self,
-        op: &Operation,
-        new: &NewTask,
-        begun_at: DateTime<Utc>,
-    ) -> Result<Option<Written>, WriteError> {
-        let (repository, name) = self.place(new).await?;
-        let me = self.me().await?;
-        let since = self.since(begun_at);
-        let thing = format!("the new issues in {name}");
-        let request = || {
-            Request::get(format!("/repos/{name}/issues"), thing.as_str())
-                .with("state", "all")
-                .with("since", seconds(since))
-                .with("sort", "created")
-                .with("direction", "desc")
-                .with("per_page", 100)
-        };
-        let fits = |issue: &Issue| {
-            let key = TaskKey::github(repository, issue.number);
-            is_by(me, issue.user.as_ref())
-                && !issue.is_pull_request()
-                && is_marked(issue.body.as_deref().unwrap_or_default(), &op.id)
-                && is_since(issue.created_at, since)
-                && !op.claimed.contains(key.as_str())
-        };
-        let found = match me {
-            Some(me) => {
-                let by_us = request().with("creator", &me.login);
-                match self.search(by_us, fits).await {
-                    // The form in which GitHub expects an account here is not certain for all (contract github 7).
-                    Err(WriteError::Refused { .. }) => self.search(request(), fits).await?,
-                    found => found?,
-                }
-            }
-            None => self.search(request(), fits).await?,
-        };
-        found
-            .map(|issue| {
-                let task = issue.into_task(&self.mapping, repository, &name, me);
-                task.map(created).map_err(|why| unreadable(&thing, &why))
-            })
-            .transpose()
-    }
-
     /// Reads a listing page by page to the first match.
     async fn search<T: DeserializeOwned>(
         &self,
@@ -464,17 +466,7 @@ impl GitHub {
                 None => return Ok(None),
             }
         }
-        Bound::Pages.reached(format_args!(
-            "{SEARCH_PAGES_MAX} pages of GitHub do not show whether a write has arrived, which is looked for again"
-        ));
-        // The absence of the trace is not proven.
-        Err(WriteError::NotTaken {
-            why: format!(
-                "there is too much new in GitHub about {} to find out whether the write arrived",
-                request.thing
-            ),
-            retry_after: None,
-        })
+        Err(self.client.rest.too_much(&request.thing))
     }
 }
 
@@ -486,14 +478,6 @@ fn is_by(me: Option<&User>, author: Option<&User>) -> bool {
 fn is_since(created_at: Option<DateTime<Utc>>, since: DateTime<Utc>) -> bool {
     // GitHub counts whole seconds.
     created_at.is_some_and(|created| created.timestamp() >= since.timestamp())
-}
-
-/// The result of a creation: its trace is the issue itself.
-fn created(task: Task) -> Written {
-    Written {
-        trace: Some(task.key.as_str().to_owned()),
-        task,
-    }
 }
 
 /// A time in the form that GitHub accepts: whole seconds, UTC.
@@ -512,19 +496,6 @@ pub(super) fn named(name: &RepoName, number: u64) -> String {
     format!("the issue {name}#{number}")
 }
 
-fn unreadable(thing: &str, why: &str) -> WriteError {
-    WriteError::NotTaken {
-        why: format!("GitHub's answer about {thing} cannot be used: {why}"),
-        retry_after: None,
-    }
-}
-
-pub(super) fn unreadable_after_write(thing: &str, why: &str) -> WriteError {
-    WriteError::Unknown {
-        why: format!("GitHub's answer about {thing} cannot be used: {why}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -537,7 +508,7 @@ mod tests {
     use super::super::tests::{github, name, repository, world};
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::operation::Past;
+    use crate::domain::operation::{Past, Write};
     use crate::domain::task::Status;
     use crate::rest::fake::{Fake, Reply, Seen, json as says};
 
@@ -897,85 +868,6 @@ mod tests {
             .filter(|line| line.starts_with("POST"))
             .collect();
         assert_eq!(writes, ["POST /repos/acme/renamed/issues/7/comments"]);
-    }
-
-    #[rstest]
-    #[case::dropped(|| Reply::Drop)]
-    #[case::answer_cut(|| Reply::Cut(201))]
-    #[case::not_json(|| Reply::Text(200, Vec::new(), "<html>".into()))]
-    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
-    #[tokio::test]
-    async fn a_write_without_a_usable_answer_is_unknown(#[case] reply: fn() -> Reply) {
-        let fake = Fake::start(world(move |seen| match seen.method.as_str() {
-            "POST" => reply(),
-            _ => says(200, issue("acme/widgets", 7)),
-        }))
-        .await;
-        let error = github(&fake.url)
-            .send(&comment("hi"), None)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, WriteError::Unknown { .. }), "{error:?}");
-        let posts = fake
-            .seen()
-            .iter()
-            .filter(|seen| seen.method == "POST")
-            .count();
-        assert_eq!(posts, 1, "nothing is repeated");
-    }
-
-    #[rstest]
-    #[case::dropped(|| Reply::Drop)]
-    #[case::bad_gateway(|| Reply::Text(502, Vec::new(), "<html>".into()))]
-    #[tokio::test]
-    async fn a_read_without_a_usable_answer_is_not_taken(#[case] reply: fn() -> Reply) {
-        let fake = Fake::start(world(move |_| reply())).await;
-        let error = github(&fake.url).read(&key()).await.unwrap_err();
-        assert!(matches!(error, WriteError::NotTaken { .. }), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn while_a_rate_limit_holds_nothing_is_sent() {
-        let fake = Fake::start(world(|seen| match seen.method.as_str() {
-            "POST" => {
-                let headers = vec![
-                    ("retry-after", "30".to_owned()),
-                    ("x-ratelimit-limit", "5000".to_owned()),
-                    ("x-ratelimit-remaining", "4990".to_owned()),
-                ];
-                let body = json!({"message": "You have exceeded a secondary rate limit."});
-                Reply::Text(403, headers, body.to_string())
-            }
-            _ => says(200, issue("acme/widgets", 7)),
-        }))
-        .await;
-        let github = github(&fake.url);
-        let now = github.read(&key()).await.unwrap();
-        for _ in 0..2 {
-            let error = github.send(&comment("hi"), Some(&now)).await.unwrap_err();
-            let WriteError::NotTaken {
-                retry_after: Some(wait),
-                ..
-            } = error
-            else {
-                panic!("{error:?}");
-            };
-            assert!((29..=31).contains(&wait.as_secs()), "{wait:?}");
-        }
-        let posts = fake
-            .seen()
-            .iter()
-            .filter(|seen| seen.method == "POST")
-            .count();
-        assert_eq!(posts, 1);
-        let before = fake.lines().len();
-        assert!(
-            github.read(&key()).await.is_err(),
-            "reading is no less banned"
-        );
-        assert_eq!(fake.lines().len(), before);
-        assert_eq!(github.limits().remaining, Some(4_990));
-        assert!(github.limits().refused_until.is_some());
     }
 
     fn comment_by(id: u64, user: u64, body: &str) -> Value {

@@ -193,7 +193,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
     let receipts = people::receipts(connection, person.id)?;
     let accounts = [reply::home_in_slack(&person.name, person.alone)]
         .into_iter()
-        .chain([Source::ClickUp, Source::GitHub].map(|source| {
+        .chain(Source::ALL.map(|source| {
             let account = person.account(source).map(|account| account.name);
             match settings.has(source) {
                 true => reply::home_account(source, account.as_deref(), person.alone),

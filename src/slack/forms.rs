@@ -18,7 +18,7 @@ use crate::domain::command::{Assignee, TaskDraft};
 use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
-use crate::domain::task::{RepoName, Source, TaskKey};
+use crate::domain::task::{RepoName, TaskKey};
 use crate::mailbox::{Attached, Gesture, Heard, ReplyUrl};
 use crate::verbs::is_create_alone;
 
@@ -333,6 +333,7 @@ fn submitted(
             },
         ) => {
             let place = view.field(block(Field::Place)).and_then(place_of);
+            let source = place.as_ref().map(Place::source);
             let (list, repo) = match place {
                 Some(Place::List(list)) => (Some(list), None),
                 Some(Place::Repo(repo)) => (None, Some(repo)),
@@ -351,11 +352,7 @@ fn submitted(
                 due,
                 title: one_line(&text(block(Field::Title))),
                 description: some(block(Field::Description)),
-                source: match (&list, &repo) {
-                    (Some(_), _) => Some(Source::ClickUp),
-                    (None, Some(_)) => Some(Source::GitHub),
-                    (None, None) => None,
-                },
+                source,
                 entity: some(block(Field::Entity)),
                 repo,
                 list,

@@ -893,7 +893,9 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
     text.split(TEST_ONLY)
         .skip(1)
         .filter_map(|item| {
-            let (name, _) = item.trim_start().strip_prefix("mod ")?.split_once(';')?;
+            let item = item.trim_start();
+            let item = item.strip_prefix("pub(crate) ").unwrap_or(item);
+            let (name, _) = item.strip_prefix("mod ")?.split_once(';')?;
             name.chars().all(is_of_name).then(|| folder.join(name))
         })
         .collect()

@@ -236,3 +236,45 @@ fn the_tables_of_commands_and_routes_have_every_verb() {
         }
     }
 }
+
+/// `docs/adding-a-source.md` lists the traits of a source with all their methods, in the order of the code.
+#[test]
+fn the_page_about_sources_lists_the_methods_of_their_traits() {
+    let page = fs::read_to_string(root().join("docs/adding-a-source.md")).unwrap();
+    let mut listed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = None;
+    for line in page.lines() {
+        if line.starts_with('#') {
+            let name = line
+                .strip_prefix("### `")
+                .and_then(|rest| rest.strip_suffix('`'));
+            current = name.map(str::to_owned);
+        }
+        let method = line
+            .strip_prefix("| `")
+            .and_then(|rest| rest.split('`').next());
+        if let (Some(name), Some(method)) = (&current, method) {
+            listed
+                .entry(name.clone())
+                .or_default()
+                .push(method.to_owned());
+        }
+    }
+    let mut written = BTreeMap::new();
+    for file in ["source.rs", "writes.rs", "link.rs"] {
+        let code = fs::read_to_string(root().join("src/domain").join(file)).unwrap();
+        for item in code.split("\npub trait ").skip(1) {
+            let name: String = item.chars().take_while(|c| c.is_alphanumeric()).collect();
+            let (body, _) = item.split_once("\n}").unwrap();
+            let methods = body.lines().filter_map(|line| {
+                let line = line.strip_prefix("    ")?;
+                let rest = line
+                    .strip_prefix("async fn ")
+                    .or(line.strip_prefix("fn "))?;
+                Some(rest.split('(').next()?.to_owned())
+            });
+            written.insert(name, methods.collect::<Vec<_>>());
+        }
+    }
+    assert_eq!(listed, written);
+}

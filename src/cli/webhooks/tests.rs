@@ -3,7 +3,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::domain::operation::Refusal;
-use crate::domain::source::Delivery;
+use crate::domain::source::{Delivery, HookFacts};
 use chrono::{DateTime, Utc};
 use rstest::rstest;
 
@@ -50,6 +50,13 @@ impl Kept {
 impl HookKeeper for Kept {
     fn source(&self) -> Source {
         self.source
+    }
+
+    fn facts(&self) -> HookFacts {
+        match self.source {
+            Source::ClickUp => crate::clickup::HOOK_FACTS,
+            Source::GitHub => crate::github::HOOK_FACTS,
+        }
     }
 
     async fn list(&self) -> Places<Hook> {

@@ -14,38 +14,33 @@ use crate::domain::when::NotThen;
 /// After a `start`; it was made current, too.
 pub(super) fn started(outcome: &Outcome, subject: Words) -> Words {
     let task = outcome.task();
-    let source = task.key.source();
-    let words = match (outcome, source) {
-        (Outcome::Applied(_), _) if task.status != Status::InProgress => {
-            let words = Words::new()
+    let profile = task.key.source().profile();
+    let words = match outcome {
+        Outcome::Applied(_) if task.status != Status::InProgress => {
+            return Words::new()
                 .text("It is your current task now: ")
-                .then(subject);
-            return words.text(match source {
-                Source::ClickUp => {
-                    ". Its list in ClickUp has no status for work in progress, so nothing was changed there"
-                }
-                Source::GitHub => {
-                    ". Its repository in GitHub has no label for work in progress, so nothing was changed there"
-                }
-            });
+                .then(subject)
+                .text(format!(
+                    ". Its {} in {} has no {} for work in progress, so nothing was changed there",
+                    profile.home, profile.name, profile.progress_mark
+                ));
         }
-        (Outcome::Applied(_), Source::ClickUp) => Words::new()
-            .text("Task started in ClickUp: ")
-            .then(subject)
-            .text(format!(" ({})", task.source_status)),
-        (Outcome::Applied(_), Source::GitHub) => {
-            Words::new().text("Issue started in GitHub: ").then(subject)
-        }
-        (_, Source::ClickUp) => Words::new().text("Note: ").then(subject).text(format!(
-            " was already in progress in ClickUp ({})",
-            task.source_status
-        )),
-        (_, Source::GitHub) => Words::new()
+        Outcome::Applied(_) => Words::new().text(profile.reported("started")).then(subject),
+        _ => Words::new()
             .text("Note: ")
             .then(subject)
-            .text(" was already in progress in GitHub"),
+            .text(format!(" was already in progress in {}", profile.name)),
     };
+    let words = with_status(words, task);
     words.text(". It is your current task")
+}
+
+/// With the name of the task's status, where that says more than open or closed.
+fn with_status(words: Words, task: &Task) -> Words {
+    match task.key.source().profile().named_statuses {
+        true => words.text(format!(" ({})", task.source_status)),
+        false => words,
+    }
 }
 
 /// After a `reopen`.
@@ -54,16 +49,8 @@ pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
     let source = task.key.source();
     match outcome {
         Outcome::Applied(_) => {
-            let words = Words::new()
-                .text(match source {
-                    Source::ClickUp => "Task reopened in ClickUp: ",
-                    Source::GitHub => "Issue reopened in GitHub: ",
-                })
-                .then(subject);
-            match source {
-                Source::ClickUp => words.text(format!(" ({})", task.source_status)),
-                Source::GitHub => words,
-            }
+            let reopened = source.profile().reported("reopened");
+            with_status(Words::new().text(reopened).then(subject), task)
         }
         Outcome::AlreadySo { .. } => Words::new().text("Note: ").then(subject).text(format!(
             " is open already in {} ({})",
@@ -88,7 +75,8 @@ pub(super) fn reopened(outcome: &Outcome, subject: Words, zone: Tz) -> Words {
 /// After an `undo`: the undone effect and its task.
 pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
     let task = outcome.task();
-    let (source, status) = (undo.source.name(), &task.source_status);
+    let profile = undo.source.profile();
+    let (source, status) = (profile.name, &task.source_status);
     let applied = matches!(outcome, Outcome::Applied(_));
     let words = Words::new().text(if applied { "Undone: " } else { "Note: " });
     match (undo.what, applied) {
@@ -98,14 +86,10 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
         (Undoes::Completion | Undoes::Reopening, false) => words
             .then(subject)
             .text(format!(" is {status} again in {source} already")),
-        (Undoes::Start, true) => match undo.source {
-            Source::ClickUp => words
-                .then(subject)
-                .text(format!(" is {status} again in {source}")),
-            Source::GitHub => words
-                .then(subject)
-                .text(format!(" is not in progress any more in {source}")),
-        },
+        (Undoes::Start, true) => words.then(subject).text(match profile.named_statuses {
+            true => format!(" is {status} again in {source}"),
+            false => format!(" is not in progress any more in {source}"),
+        }),
         (Undoes::Start, false) => words
             .then(subject)
             .text(format!(" is not in progress any more in {source} already")),
@@ -123,13 +107,13 @@ pub(super) fn undone(undo: &Undo, outcome: &Outcome, subject: Words) -> Words {
             .text("your comment on ")
             .then(subject)
             .text(format!(" is not there any more in {source}")),
-        (Undoes::Creation, true) => words.then(subject).text(match undo.source {
-            Source::ClickUp => " was deleted in ClickUp",
-            Source::GitHub => " was closed in GitHub, as not planned",
+        (Undoes::Creation, true) => words.then(subject).text(match profile.deletes_tasks {
+            true => format!(" was deleted in {source}"),
+            false => format!(" was closed in {source}, as not planned"),
         }),
-        (Undoes::Creation, false) => words.then(subject).text(match undo.source {
-            Source::ClickUp => " is deleted in ClickUp already",
-            Source::GitHub => " is closed in GitHub already",
+        (Undoes::Creation, false) => words.then(subject).text(match profile.deletes_tasks {
+            true => format!(" is deleted in {source} already"),
+            false => format!(" is closed in {source} already"),
         }),
     }
 }

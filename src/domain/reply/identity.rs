@@ -10,14 +10,6 @@ use crate::domain::task::{Account, Source};
 /// An account that its source confirmed longer ago than this is shown with that time.
 const FRESH: TimeDelta = TimeDelta::minutes(1);
 
-/// The command for linking an account.
-fn to_type(source: Source) -> &'static str {
-    match source {
-        Source::ClickUp => "link clickup NAME-OR-EMAIL",
-        Source::GitHub => "link github LOGIN",
-    }
-}
-
 /// The key of `[[people]]`.
 fn key(source: Source) -> &'static str {
     source.as_str()
@@ -56,7 +48,7 @@ pub fn whoami(
             other => words
                 .then(missing(*source, other.as_ref(), email, person))
                 .text(" Type ")
-                .code(to_type(*source))
+                .code(source.profile().link)
                 .text("."),
         };
     }
@@ -86,7 +78,10 @@ fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
                 "Whoever runs me can correct `{}` in your [[people]] in bot.toml.",
                 key(link.source)
             )),
-            _ => words.text("Type ").code(to_type(link.source)).text("."),
+            _ => words
+                .text("Type ")
+                .code(link.source.profile().link)
+                .text("."),
         };
     }
     match link.seen_at {
@@ -109,24 +104,22 @@ fn missing(source: Source, link: Option<&Link>, email: Option<bool>, person: &Pe
             .moment(*at, person.zone)
             .text(".");
     }
-    words.text(match (source, email) {
-        (Source::ClickUp, Some(true)) => {
+    let email = email.filter(|_| source.profile().finds_by_email);
+    words.text(match email {
+        Some(true) => {
             "; no member there, or more than one, has the e-mail address of your Slack profile."
         }
-        (Source::ClickUp, Some(false)) => {
+        Some(false) => {
             "; Slack does not show me your e-mail address to find you by, for which its app needs the scope \
              users:read.email."
         }
-        _ => ".",
+        None => ".",
     })
 }
 
 /// After `link`.
 pub fn linked(source: Source, account: &Account, tasks: usize) -> Words {
-    let noun = match source {
-        Source::ClickUp => "task",
-        Source::GitHub => "issue",
-    };
+    let noun = source.noun();
     let of_it = match tasks {
         0 => format!("no open {noun} is assigned to it"),
         1 => format!("1 open {noun} assigned to it is in your queue"),
@@ -147,7 +140,7 @@ pub fn unlinked(link: &Link) -> Words {
             link.source.name(),
             link.shown()
         ))
-        .code(to_type(link.source))
+        .code(link.source.profile().link)
         .text(" links another.")
 }
 
@@ -193,7 +186,7 @@ pub fn linked_by_config(link: &Link) -> Words {
 pub fn nothing_linked(source: Source) -> Words {
     Words::new()
         .text(format!("You have no account in {}. Type ", source.name()))
-        .code(to_type(source))
+        .code(source.profile().link)
         .text(" to link one.")
 }
 
@@ -228,7 +221,7 @@ pub fn not_linked_there(name: &str, source: Source) -> Words {
             "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
             source.name()
         ))
-        .code(to_type(source))
+        .code(source.profile().link)
         .text(".")
 }
 
@@ -238,12 +231,7 @@ pub fn not_assigned(source: Source, wanted: &Account) -> Words {
         ". {} did not assign it to {}: {}",
         source.name(),
         wanted.name,
-        match source {
-            Source::ClickUp => "they have no access to the list.",
-            Source::GitHub => {
-                "they have no access to the repository, or the account of github.token may not assign there."
-            }
-        }
+        source.profile().unassignable
     ))
 }
 
@@ -254,6 +242,6 @@ pub fn home_unlinked(source: Source) -> Words {
             "{}: ✗ not linked, so that nothing there is yours. Type ",
             source.name()
         ))
-        .code(to_type(source))
+        .code(source.profile().link)
         .text(" here in Messages.")
 }

@@ -1,5 +1,7 @@
 //! The words of `log`.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
@@ -126,8 +128,8 @@ fn who(entry: &Entry) -> String {
         .unwrap_or_else(|| "somebody".to_owned())
 }
 
-fn from_where(via: Via) -> &'static str {
-    match via {
+fn from_where(via: Via) -> Cow<'static, str> {
+    Cow::Borrowed(match via {
         Via::Dm => "in the DM",
         Via::Channel => "in a channel",
         Via::Button => "by a button",
@@ -137,9 +139,8 @@ fn from_where(via: Via) -> &'static str {
         Via::Http => "over HTTP",
         Via::Cli => "from the command line",
         Via::Slack => "in Slack",
-        Via::In(Source::ClickUp) => "in ClickUp",
-        Via::In(Source::GitHub) => "in GitHub",
-    }
+        Via::In(source) => return Cow::Owned(format!("in {}", source.name())),
+    })
 }
 
 fn short(text: &str) -> String {

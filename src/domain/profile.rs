@@ -1,0 +1,196 @@
+//! The sources by name, and their traits: in what they differ, as far as code outside their own folders asks.
+//!
+//! Such code asks for a trait and never for the source: `source.profile().due_dates`, not `source == Source::ClickUp`.
+//! A behaviour is a method of the traits in `source.rs` instead.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A system of record for tasks (design 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    ClickUp,
+    GitHub,
+}
+
+/// The longest title that GitHub takes, in characters (contract github 4.2).
+pub const GITHUB_TITLE_MAX: usize = 256;
+
+/// The traits of a source.
+#[derive(Debug)]
+pub struct Profile {
+    /// The word in ids, configuration, JSON and metrics.
+    pub word: &'static str,
+    /// The name in sentences.
+    pub name: &'static str,
+    /// One of its units of work.
+    pub noun: &'static str,
+    /// The same, at the beginning of a sentence.
+    pub noun_first: &'static str,
+    /// Its word for a finished task.
+    pub finished: &'static str,
+    /// The place where its tasks live, as it is called there.
+    pub home: &'static str,
+    pub homes: Homes,
+    /// The keys of bot.toml that name these places.
+    pub home_keys: &'static str,
+    pub ids: Ids,
+    pub handles: Handles,
+    /// The command that links an account there.
+    pub link: &'static str,
+    /// It finds an account by the e-mail address of its owner.
+    pub finds_by_email: bool,
+    /// The reason why it does not assign a task to somebody, as a sentence.
+    pub unassignable: &'static str,
+    /// Its words on tasks, as it calls them.
+    pub labels: &'static str,
+    /// The thing that marks work in progress.
+    pub progress_mark: &'static str,
+    /// Its statuses have names that their people chose. Elsewhere a task is open or closed.
+    pub named_statuses: bool,
+    /// A task has a due date.
+    pub due_dates: bool,
+    /// Priorities are labels that bot.toml names, and only the high ones are there.
+    pub priority_labels: bool,
+    /// The longest title, in characters.
+    pub title_max: Option<usize>,
+    /// Its texts are Markdown.
+    pub markdown: bool,
+    /// A task can be deleted. Elsewhere it is closed instead.
+    pub deletes_tasks: bool,
+}
+
+/// Where the tasks of a source live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Homes {
+    /// In lists, which have ids.
+    Lists,
+    /// In repositories, which have an owner and a name.
+    Repositories,
+}
+
+/// How a source names its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// By ids of its own, which nobody reads.
+    Own,
+    /// By a number in a repository, which people know.
+    Numbers,
+}
+
+/// How a source names its accounts where they are assigned or mentioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handles {
+    /// By ids. A mention is more than text.
+    Ids,
+    /// By logins, in any case. A mention is text: `@login`.
+    Logins,
+}
+
+impl Source {
+    // Names a source: this is the list of them.
+    pub const ALL: [Source; 2] = [Source::ClickUp, Source::GitHub];
+
+    pub fn profile(self) -> &'static Profile {
+        match self {
+            // Names a source: these are its traits.
+            Source::ClickUp => &Profile {
+                word: "clickup",
+                name: "ClickUp",
+                noun: "task",
+                noun_first: "Task",
+                finished: "completed",
+                home: "list",
+                homes: Homes::Lists,
+                home_keys: "clickup.list_id or clickup.lists",
+                ids: Ids::Own,
+                handles: Handles::Ids,
+                link: "link clickup NAME-OR-EMAIL",
+                finds_by_email: true,
+                unassignable: "they have no access to the list.",
+                labels: "tags",
+                progress_mark: "status",
+                named_statuses: true,
+                due_dates: true,
+                priority_labels: false,
+                title_max: None,
+                markdown: false,
+                deletes_tasks: true,
+            },
+            // Names a source: these are its traits.
+            Source::GitHub => &Profile {
+                word: "github",
+                name: "GitHub",
+                noun: "issue",
+                noun_first: "Issue",
+                finished: "closed",
+                home: "repository",
+                homes: Homes::Repositories,
+                home_keys: "github.repo or github.repos",
+                ids: Ids::Numbers,
+                handles: Handles::Logins,
+                link: "link github LOGIN",
+                finds_by_email: false,
+                unassignable: "they have no access to the repository, or the account of github.token may not assign \
+                               there.",
+                labels: "labels",
+                progress_mark: "label",
+                named_statuses: false,
+                due_dates: false,
+                priority_labels: true,
+                title_max: Some(GITHUB_TITLE_MAX),
+                markdown: true,
+                deletes_tasks: false,
+            },
+        }
+    }
+
+    /// The word in ids, configuration, JSON and metrics.
+    pub fn as_str(self) -> &'static str {
+        self.profile().word
+    }
+
+    /// The name in sentences.
+    pub fn name(self) -> &'static str {
+        self.profile().name
+    }
+
+    /// The place where its tasks live, as it is called there.
+    pub fn container(self) -> &'static str {
+        self.profile().home
+    }
+
+    /// One of its units of work.
+    pub fn noun(self) -> &'static str {
+        self.profile().noun
+    }
+
+    /// The source whose tasks live there.
+    pub fn with(homes: Homes) -> Option<Source> {
+        Source::ALL
+            .into_iter()
+            .find(|source| source.profile().homes == homes)
+    }
+
+    /// Reads `clickup` or `github`, in any case.
+    pub fn parse(text: &str) -> Option<Source> {
+        Source::ALL
+            .into_iter()
+            .find(|source| source.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+impl Profile {
+    /// The beginning of a report: `Issue closed in GitHub: `.
+    pub fn reported(&self, done: &str) -> String {
+        format!("{} {done} in {}: ", self.noun_first, self.name)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,231 @@
+//! The writes of a source, one method for each kind, and the choice among them.
+//!
+//! A source implements [`Writes`]; its `SourceWriter` passes `send`, `find` and `still_as_left` on to the functions here.
+//! A new kind of write is a method of the trait and an arm of [`send`]: the compiler then names both sources.
+
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::change::Change;
+use super::operation::{NewTask, Operation, Refusal, Write, WriteError, Written};
+use super::prose::Prose;
+use super::source::SourceWriter;
+use super::task::{Task, TaskKey};
+use super::undo::{Effect, Stands, ToUndo};
+
+/// The comment that an undo takes back.
+pub struct OwnComment<'a> {
+    pub id: &'a str,
+    pub text: &'a Prose,
+    /// The operation that wrote it, which its marker names.
+    pub operation: &'a str,
+    /// It is not older than that.
+    pub since: DateTime<Utc>,
+}
+
+/// Each method sends its write once: no retry, no check. `now` is the task as it was just read; returned is the task after
+/// the write.
+#[async_trait]
+pub trait Writes: SourceWriter {
+    async fn complete(&self, now: &Task) -> Result<Task, WriteError>;
+
+    async fn start(&self, now: &Task) -> Result<Task, WriteError>;
+
+    /// Opens a task again: as `before`, if there still is such a status.
+    async fn reopen(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError>;
+
+    async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError>;
+
+    /// Returns the comment's id.
+    async fn comment(&self, op: &Operation, now: &Task, text: &Prose)
+    -> Result<String, WriteError>;
+
+    async fn create(&self, op: &Operation, new: &NewTask) -> Result<Task, WriteError>;
+
+    /// Takes back a start: the task is as `before` again.
+    async fn stop(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError>;
+
+    /// Takes back a reopening: the task is finished again, as `before`.
+    async fn finish_again(&self, now: &Task, before: Option<&str>) -> Result<Task, WriteError>;
+
+    /// Takes back a comment. A comment that is not there any more is no failure.
+    async fn delete_comment(&self, now: &Task, comment: &OwnComment<'_>) -> Result<(), WriteError>;
+
+    /// Takes back a creation: deletes the task, or closes it where tasks are not deleted.
+    async fn discard(&self, now: &Task) -> Result<Task, WriteError>;
+
+    /// The id of the comment that a lost write has left since `begun_at`; none of `op.claimed`.
+    async fn find_comment(
+        &self,
+        op: &Operation,
+        now: &Task,
+        text: &Prose,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<String>, WriteError>;
+
+    /// The task that a lost creation has left since `begun_at`; none of `op.claimed`.
+    async fn find_created(
+        &self,
+        op: &Operation,
+        new: &NewTask,
+        begun_at: DateTime<Utc>,
+    ) -> Result<Option<Task>, WriteError>;
+
+    /// How a comment stands that is to be deleted.
+    async fn comment_stands(
+        &self,
+        now: &Task,
+        comment: &OwnComment<'_>,
+    ) -> Result<Stands, WriteError>;
+
+    /// Whether others have hung something on a task that is to be discarded.
+    async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError>;
+}
+
+/// `SourceWriter::send` of a source with [`Writes`].
+pub async fn send<S: Writes + ?Sized>(
+    source: &S,
+    op: &Operation,
+    now: Option<&Task>,
+) -> Result<Written, WriteError> {
+    let mut trace = None;
+    let task = match &op.write {
+        Write::Complete { task } => {
+            let now = present(source, task, now).await?;
+            source.complete(&now).await?
+        }
+        Write::Start { task } => {
+            let now = present(source, task, now).await?;
+            source.start(&now).await?
+        }
+        Write::Reopen { task } => {
+            let now = present(source, task, now).await?;
+            source.reopen(&now, op.reopens_as(&now)).await?
+        }
+        Write::Change { task, change, .. } => {
+            let now = present(source, task, now).await?;
+            source.change(&now, change).await?
+        }
+        Write::Comment { task, text } => {
+            let now = present(source, task, now).await?;
+            trace = Some(source.comment(op, &now, text).await?);
+            now.into_owned()
+        }
+        Write::Create(new) => return Ok(created(source.create(op, new).await?)),
+        Write::Undo(_) => undo(source, op, now).await?,
+    };
+    Ok(Written { task, trace })
+}
+
+/// The task as it was just read, or read now.
+async fn present<'a, S: Writes + ?Sized>(
+    source: &S,
+    key: &TaskKey,
+    now: Option<&'a Task>,
+) -> Result<Cow<'a, Task>, WriteError> {
+    Ok(match now {
+        Some(task) => Cow::Borrowed(task),
+        None => Cow::Owned(source.read(key).await?),
+    })
+}
+
+/// Sends the opposite of what was done.
+async fn undo<S: Writes + ?Sized>(
+    source: &S,
+    op: &Operation,
+    now: Option<&Task>,
+) -> Result<Task, WriteError> {
+    let (Some(ToUndo::Effect(effect)), Some(now)) = (&op.past.to_undo, now) else {
+        return Err(WriteError::Refused {
+            what: Refusal::Other,
+            why: format!(
+                "there is nothing to take back in {}",
+                source.source().name()
+            ),
+        });
+    };
+    match effect {
+        Effect::Completed { before, .. } => source.reopen(now, before.as_deref()).await,
+        Effect::Started { before, .. } => source.stop(now, before.as_deref()).await,
+        Effect::Reopened { before, .. } => source.finish_again(now, before.as_deref()).await,
+        Effect::Changed { back, .. } => source.change(now, back).await,
+        Effect::Created { .. } => source.discard(now).await,
+        Effect::Commented { .. } => {
+            if let Some(comment) = own_comment(op) {
+                source.delete_comment(now, &comment).await?;
+            }
+            Ok(now.clone())
+        }
+    }
+}
+
+fn own_comment(op: &Operation) -> Option<OwnComment<'_>> {
+    match &op.past.to_undo {
+        Some(ToUndo::Effect(Effect::Commented {
+            id,
+            text,
+            operation,
+            since,
+        })) => Some(OwnComment {
+            id,
+            text,
+            operation,
+            since: *since,
+        }),
+        _ => None,
+    }
+}
+
+/// `SourceWriter::still_as_left` of a source with [`Writes`].
+pub async fn still_as_left<S: Writes + ?Sized>(
+    source: &S,
+    op: &Operation,
+    now: &Task,
+) -> Result<Stands, WriteError> {
+    if let Some(comment) = own_comment(op) {
+        return source.comment_stands(now, &comment).await;
+    }
+    match &op.past.to_undo {
+        Some(ToUndo::Effect(Effect::Created { .. })) => source.is_bare(now).await,
+        _ => Ok(Stands::AsLeft),
+    }
+}
+
+/// `SourceWriter::find` of a source with [`Writes`].
+pub async fn find<S: Writes + ?Sized>(
+    source: &S,
+    op: &Operation,
+) -> Result<Option<Written>, WriteError> {
+    let Some(begun_at) = op.begun_at else {
+        return Ok(None);
+    };
+    match &op.write {
+        Write::Comment { task, text } => {
+            let task = source.read(task).await?;
+            let trace = source.find_comment(op, &task, text, begun_at).await?;
+            Ok(trace.map(|trace| Written {
+                task,
+                trace: Some(trace),
+            }))
+        }
+        Write::Create(new) => {
+            let task = source.find_created(op, new, begun_at).await?;
+            Ok(task.map(created))
+        }
+        Write::Complete { .. }
+        | Write::Start { .. }
+        | Write::Reopen { .. }
+        | Write::Change { .. }
+        | Write::Undo(_) => Ok(None),
+    }
+}
+
+/// A creation leaves the task itself as its trace.
+fn created(task: Task) -> Written {
+    Written {
+        trace: Some(task.key.as_str().to_owned()),
+        task,
+    }
+}

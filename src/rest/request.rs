@@ -1,0 +1,104 @@
+//! A request to a source, and the words for the thing that it is about.
+
+use reqwest::Method;
+use serde_json::Value;
+use url::Url;
+
+/// One request.
+pub(crate) struct Request {
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    /// As it is named in errors: `the task 86tst0001`.
+    pub(crate) thing: String,
+    /// What the token needs for it beyond reading and writing tasks, in words.
+    pub(crate) needs: Option<&'static str>,
+    /// The ETag of the answer that is known already.
+    pub(crate) known: Option<String>,
+}
+
+pub(super) enum Target {
+    /// Below the API's base, escaped, with a slash in front.
+    Path(String),
+    /// As the source gave it, checked to be its own.
+    Url(Url),
+}
+
+impl Request {
+    fn new(
+        method: Method,
+        target: Target,
+        thing: impl Into<String>,
+        body: Option<Value>,
+    ) -> Request {
+        Request {
+            method,
+            target,
+            query: Vec::new(),
+            body,
+            thing: thing.into(),
+            needs: None,
+            known: None,
+        }
+    }
+
+    pub(crate) fn get(path: impl Into<String>, thing: impl Into<String>) -> Request {
+        Request::new(Method::GET, Target::Path(path.into()), thing, None)
+    }
+
+    /// Reads an address that the source gave. It has to be one of the source's own.
+    pub(crate) fn follow(url: Url, thing: impl Into<String>) -> Request {
+        Request::new(Method::GET, Target::Url(url), thing, None)
+    }
+
+    pub(crate) fn put(path: impl Into<String>, thing: impl Into<String>, body: Value) -> Request {
+        Request::new(Method::PUT, Target::Path(path.into()), thing, Some(body))
+    }
+
+    pub(crate) fn patch(path: impl Into<String>, thing: impl Into<String>, body: Value) -> Request {
+        Request::new(Method::PATCH, Target::Path(path.into()), thing, Some(body))
+    }
+
+    pub(crate) fn post(path: impl Into<String>, thing: impl Into<String>, body: Value) -> Request {
+        Request::new(Method::POST, Target::Path(path.into()), thing, Some(body))
+    }
+
+    pub(crate) fn delete(path: impl Into<String>, thing: impl Into<String>) -> Request {
+        Request::new(Method::DELETE, Target::Path(path.into()), thing, None)
+    }
+
+    /// Adds a body to a deletion.
+    pub(crate) fn with_body(mut self, body: Value) -> Request {
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn with(mut self, key: &'static str, value: impl ToString) -> Request {
+        self.query.push((key, value.to_string()));
+        self
+    }
+
+    /// Says what the token needs, for a refusal.
+    pub(crate) fn needing(mut self, what: &'static str) -> Request {
+        self.needs = Some(what);
+        self
+    }
+
+    /// Asks for an answer only if it is another one than that with this ETag.
+    pub(crate) fn unless(mut self, known: Option<String>) -> Request {
+        self.known = known;
+        self
+    }
+
+    pub(crate) fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        match &self.target {
+            Target::Path(path) => path,
+            Target::Url(url) => url.path(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Verdicts: what an answer means, as far as the sources share it. Each `client.rs` sorts the answers of its source.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+
+use super::{OPERATOR_WAIT, Request, System, not_taken};
+use crate::domain::operation::{Refusal, WriteError};
+
+/// What an answer means. `Own` is said by one source alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict<Own> {
+    Taken,
+    /// Refused for the rate limit: nothing is sent for that long. `None` where the source does not say.
+    Wait {
+        why: String,
+        wait: Option<Duration>,
+    },
+    /// The token is not taken: nothing was done, and nothing will be before an operator mends it.
+    DeadToken(String),
+    /// A rule of an account refuses: nothing was done, and an administrator mends it.
+    Ruled(String),
+    Failed(WriteError),
+    Own(Own),
+}
+
+/// A failure that is more than a [`WriteError`].
+#[derive(Debug)]
+pub(crate) enum Trouble<Own> {
+    Own(Own),
+    Failed(WriteError),
+}
+
+impl<Own> From<WriteError> for Trouble<Own> {
+    fn from(error: WriteError) -> Trouble<Own> {
+        Trouble::Failed(error)
+    }
+}
+
+impl<Own> Verdict<Own> {
+    pub(crate) fn refused(what: Refusal, why: String) -> Verdict<Own> {
+        Verdict::Failed(WriteError::Refused { what, why })
+    }
+
+    /// Nothing queued is refused for a dead token or a rule: it is sent when that is mended.
+    pub(crate) fn taken(self) -> Result<(), Trouble<Own>> {
+        let error = match self {
+            Verdict::Taken => return Ok(()),
+            Verdict::Own(own) => return Err(Trouble::Own(own)),
+            Verdict::Wait { why, wait } => not_taken(why, wait),
+            Verdict::DeadToken(why) | Verdict::Ruled(why) => not_taken(why, Some(OPERATOR_WAIT)),
+            Verdict::Failed(error) => error,
+        };
+        Err(Trouble::Failed(error))
+    }
+}
+
+impl System {
+    /// Something between us and the source has answered.
+    pub(crate) fn another_answered<Own>(
+        &self,
+        request: &Request,
+        status: u16,
+        headers: &HeaderMap,
+    ) -> Verdict<Own> {
+        let (name, thing) = (self.name, &request.thing);
+        let kind = if is_page(headers) { ", a web page" } else { "" };
+        Verdict::Failed(without_answer(
+            request,
+            format!(
+                "{name} did not answer about {thing}: something on the way there did (HTTP {status}{kind}), a firewall, a \
+                 proxy or a login page. Let Ivan's host reach {name}'s API"
+            ),
+        ))
+    }
+
+    /// The server gave up on the request, and does not say when.
+    pub(crate) fn failed<Own>(
+        &self,
+        request: &Request,
+        status: u16,
+        said: &impl fmt::Display,
+    ) -> Verdict<Own> {
+        let (name, thing) = (self.name, &request.thing);
+        let why = format!("{name} failed at {thing} (HTTP {status}, {said})");
+        Verdict::Failed(without_answer(request, why))
+    }
+
+    /// The source refuses, and gives a reason that is not known.
+    pub(crate) fn refused<Own>(
+        &self,
+        request: &Request,
+        status: u16,
+        said: &impl fmt::Display,
+    ) -> Verdict<Own> {
+        let (name, thing) = (self.name, &request.thing);
+        let why = format!(
+            "{name} refuses this for {thing} ({said}; HTTP {status}). Change it and try again"
+        );
+        Verdict::refused(Refusal::Other, why)
+    }
+}
+
+/// A request whose effect is not known: a write may have arrived, and a read has done nothing.
+pub(super) fn without_answer(request: &Request, why: String) -> WriteError {
+    match request.is_write() {
+        true => WriteError::Unknown { why },
+        false => not_taken(why, None),
+    }
+}
+
+/// Whether an answer is a page for a browser: sources' APIs have none.
+pub(crate) fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(reqwest::header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.to_lowercase().contains("html"))
+}
