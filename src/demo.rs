@@ -701,6 +701,7 @@ impl Dm {
             as_said => as_said,
         };
         let (source, front) = match who {
+            // Names a source: each has its own half of the sandbox.
             "clickup" => (Source::ClickUp, self.sandbox.clickup.front().clone()),
             "github" => (Source::GitHub, self.sandbox.github.front().clone()),
             "close" | "comment" if !what.trim().is_empty() => {
@@ -1215,6 +1216,7 @@ fn holdings(sandbox: &Sandbox) -> Holdings {
         let list = task["list"]["name"].as_str().unwrap_or_default();
         let title = task["name"].as_str().unwrap_or_default();
         let line = line(&format!("ClickUp {list}"), status, title, &tags, &comments);
+        // Names a source: each has its own half of the sandbox.
         holdings.insert((Source::ClickUp, id.to_owned()), line);
     }
     for issue in sandbox.github.issues(REPO) {
@@ -1231,6 +1233,7 @@ fn holdings(sandbox: &Sandbox) -> Holdings {
             &[],
             &comments,
         );
+        // Names a source: each has its own half of the sandbox.
         holdings.insert((Source::GitHub, format!("{number:09}")), line);
     }
     holdings

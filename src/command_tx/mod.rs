@@ -19,6 +19,7 @@ use crate::domain::ids::TaskRow;
 use crate::domain::log::{Change, Via};
 use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
+use crate::domain::profile::Homes;
 use crate::domain::queue::{EmptyQueue, meant};
 use crate::domain::reply::{self, Brief, Report, ReportState, Words};
 use crate::domain::score::Score;
@@ -225,8 +226,8 @@ impl CommandTx<'_> {
         let Some(clickup_id) = id.clickup_id() else {
             return Err(Rejection::UnknownTask(reply::names_no_task(id)).into());
         };
-        if !self.settings.has(Source::ClickUp) {
-            return Err(not_configured(Source::ClickUp).into());
+        if !self.settings.has(id.source()) {
+            return Err(not_configured(id.source()).into());
         }
         let key = TaskKey::clickup(clickup_id);
         if tasks::by_key(self.db, &key)?.is_none()
@@ -241,7 +242,7 @@ impl CommandTx<'_> {
     pub fn issue(&self, repo: Option<&RepoName>, number: u64) -> Result<Target, Stop> {
         let settings = &self.settings;
         let Some(repo) = repo.or(settings.repos.first()) else {
-            return Err(not_configured(Source::GitHub).into());
+            return Err(not_configured(Homes::Repositories.source()).into());
         };
         match tasks::repository(self.db, repo)? {
             Some(repository) => self.by_key(TaskKey::github(repository, number)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::entity::Entities;
+use crate::domain::profile::Homes;
 use crate::domain::receipts::Receipts;
 use crate::domain::score::Weights;
 use crate::domain::task::{RepoName, Source};
@@ -56,9 +57,9 @@ impl CommandSettings {
 
     /// The sources that are configured.
     pub fn sources(&self) -> impl Iterator<Item = Source> {
-        let clickup = (!self.lists.is_empty()).then_some(Source::ClickUp);
-        let github = (!self.repos.is_empty()).then_some(Source::GitHub);
-        clickup.into_iter().chain(github)
+        let lists = (!self.lists.is_empty()).then_some(Homes::Lists.source());
+        let repos = (!self.repos.is_empty()).then_some(Homes::Repositories.source());
+        lists.into_iter().chain(repos)
     }
 
     pub fn has(&self, source: Source) -> bool {

@@ -138,7 +138,10 @@ impl Desk {
     /// Links a person to the ClickUp member with their Slack profile's e-mail address, if there is exactly one, it is
     /// not another person's, and ClickUp was not linked or unlinked before. Callers wait only a short time.
     pub async fn introduce(&self, member: &Member) -> Result<(), StoreTrouble> {
-        let source = Source::ClickUp;
+        let finds = |source: &Source| source.profile().finds_by_email;
+        let Some(source) = Source::ALL.into_iter().find(finds) else {
+            return Ok(());
+        };
         let (Some(email), Some(accounts)) = (&member.email, self.accounts(source)) else {
             return Ok(());
         };
@@ -171,7 +174,8 @@ impl Desk {
             }
             Err(error) => {
                 again(AFTER_TROUBLE);
-                tracing::info!(person = %person.name, "{} is looked for in ClickUp later: {error}", person.name);
+                let name = source.name();
+                tracing::info!(person = %person.name, "{} is looked for in {name} later: {error}", person.name);
                 return Ok(());
             }
         };
@@ -191,7 +195,8 @@ impl Desk {
             .await?;
         match linked {
             true => {
-                tracing::info!(person = %person.name, "{} is linked to the ClickUp member with their e-mail address", person.name);
+                let name = source.name();
+                tracing::info!(person = %person.name, "{} is linked to the {name} member with their e-mail address", person.name);
             }
             false => again(LOOK_AGAIN),
         }

@@ -164,7 +164,9 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
     if title.is_empty() {
         return Some(reply::no_title());
     }
-    if let Some(max) = create.source.and_then(|source| source.profile().title_max) {
+    if let Some(source) = create.source
+        && let Some(max) = source.profile().title_max
+    {
         let new = NewTask {
             place: Place::List(String::new()),
             title: title.to_owned(),
@@ -175,7 +177,7 @@ fn title_fault(create: &TaskDraft) -> Option<String> {
         };
         let length = new.github_title().chars().count();
         if length > max {
-            return Some(reply::title_too_long(length).plain());
+            return Some(reply::title_too_long(source, max, length).plain());
         }
     }
     over_long(title)

@@ -10,7 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-pub use super::profile::GITHUB_TITLE_MAX;
+use super::profile::Homes;
 use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Effect, ToUndo, Undo, Undoes};
@@ -78,9 +78,8 @@ pub enum Place {
 impl Place {
     pub fn source(&self) -> Source {
         match self {
-            // Names a source: each kind of place is one's own.
-            Place::List(_) => Source::ClickUp,
-            Place::Repo(_) => Source::GitHub,
+            Place::List(_) => Homes::Lists.source(),
+            Place::Repo(_) => Homes::Repositories.source(),
         }
     }
 }

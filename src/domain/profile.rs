@@ -15,9 +15,6 @@ pub enum Source {
     GitHub,
 }
 
-/// The longest title that GitHub takes, in characters (contract github 4.2).
-pub const GITHUB_TITLE_MAX: usize = 256;
-
 /// The traits of a source.
 #[derive(Debug)]
 pub struct Profile {
@@ -69,6 +66,17 @@ pub enum Homes {
     Lists,
     /// In repositories, which have an owner and a name.
     Repositories,
+}
+
+impl Homes {
+    /// The source whose tasks live there.
+    pub fn source(self) -> Source {
+        match self {
+            // Names a source: each kind of home is one's own.
+            Homes::Lists => Source::ClickUp,
+            Homes::Repositories => Source::GitHub,
+        }
+    }
 }
 
 /// How a source names its tasks.
@@ -140,7 +148,7 @@ impl Source {
                 named_statuses: false,
                 due_dates: false,
                 priority_labels: true,
-                title_max: Some(GITHUB_TITLE_MAX),
+                title_max: Some(256),
                 markdown: true,
                 deletes_tasks: false,
             },
@@ -165,13 +173,6 @@ impl Source {
     /// One of its units of work.
     pub fn noun(self) -> &'static str {
         self.profile().noun
-    }
-
-    /// The source whose tasks live there.
-    pub fn with(homes: Homes) -> Option<Source> {
-        Source::ALL
-            .into_iter()
-            .find(|source| source.profile().homes == homes)
     }
 
     /// Reads `clickup` or `github`, in any case.

@@ -18,7 +18,7 @@ use super::change::Change;
 use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::mention::quiet;
-use super::operation::{GITHUB_TITLE_MAX, Outcome, Refusal, TEXT_MAX, Write};
+use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
 use super::profile::Ids;
 use super::queue::EmptyQueue;
 use super::receipts::Receipts;
@@ -1498,10 +1498,11 @@ pub fn two_clients(one: &str, other: &str) -> Words {
     ))
 }
 
-pub fn title_too_long(length: usize) -> Words {
+pub fn title_too_long(source: Source, max: usize, length: usize) -> Words {
     Words::new().text(format!(
-        "GitHub takes titles of at most {GITHUB_TITLE_MAX} characters, and this one has {length}. \
-         Nothing was created: shorten it, and put the rest on the lines after the first."
+        "{} takes titles of at most {max} characters, and this one has {length}. \
+         Nothing was created: shorten it, and put the rest on the lines after the first.",
+        source.name()
     ))
 }
 

@@ -95,9 +95,10 @@ fn router(
 struct Limits {
     /// How many bytes of a refused body are read and dropped.
     drained: usize,
-    /// How long a body may take to arrive: GitHub gives up after ten seconds (contract github 9.5).
+    /// The time for a body to arrive. Senders give up after ten seconds (contract github 9.5).
     body_within: Duration,
-    /// How long the store may take for one step: ClickUp gives up after seven seconds (contract clickup 7.5).
+    /// The time for one step of the store, of which there are two. The most impatient sender gives up after seven
+    /// seconds (contract clickup 7.5).
     store_within: Duration,
     /// Bodies up to this many bytes are accepted on every connection at once; nearly all deliveries are smaller.
     small: usize,
@@ -145,7 +146,7 @@ impl Hooks {
     }
 
     /// The secrets that may have signed a delivery of the webhook `hook`. An unknown webhook is checked against all of
-    /// them: GitHub delivers from a new webhook before its id is stored here.
+    /// them: a source may deliver from a new webhook before its id is stored here.
     async fn secrets(&self, source: Source, hook: Option<&str>) -> Result<Vec<String>, Why> {
         let asked = async {
             let of_hook = self.known_secrets(source, hook).await?;

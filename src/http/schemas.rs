@@ -54,7 +54,7 @@ describe! {
     Priority as "Priority": words(PRIORITIES.map(Priority::as_str));
     Receipts as "ReceiptsBy": words([Receipts::Message, Receipts::Reactions].map(Receipts::as_str));
     Origin as "Origin": words(Origin::ALL.map(Origin::as_str));
-    Via as "Surface": words(Via::ALL.map(Via::as_str));
+    Via as "Surface": words(Via::all().map(Via::as_str));
     Came as "Outcome": words(Came::ALL.into_iter().filter(|came| *came != Came::Pending).map(Came::as_str));
     WantedStatus as "WantedStatus": words(["open", "todo", "in_progress", "done", "all"])
         .default(Some("open".into()));

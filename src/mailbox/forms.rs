@@ -9,8 +9,9 @@ use crate::domain::command::TaskDraft;
 use crate::domain::form::{Assignable, Fault, Field, Filled};
 use crate::domain::operation::Place;
 use crate::domain::person::{Member, NotAllowed};
+use crate::domain::profile::Homes;
 use crate::domain::reply::{self, Words};
-use crate::domain::task::{Source, TaskKey};
+use crate::domain::task::TaskKey;
 use crate::store::forms;
 use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
@@ -189,11 +190,12 @@ fn create_form(
     defaults: Option<&ChannelDefaults>,
 ) -> DbResult<CreateForm> {
     let mut places = Vec::new();
+    let source = Homes::Lists.source();
     for list in &settings.lists {
-        if tasks::is_archived(connection, Source::ClickUp, list)? {
+        if tasks::is_archived(connection, source, list)? {
             continue;
         }
-        let name = tasks::container_name(connection, Source::ClickUp, list)?;
+        let name = tasks::container_name(connection, source, list)?;
         places.push(PlaceChoice {
             place: Place::List(list.clone()),
             name: name.unwrap_or_else(|| format!("List {list}")),
@@ -257,7 +259,7 @@ fn create_form(
         chosen,
         entity: usual.entity,
         people: who,
-        due: settings.has(Source::ClickUp),
+        due: settings.sources().any(|source| source.profile().due_dates),
     })
 }
 

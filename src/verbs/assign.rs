@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
-use super::claim::{Claim, account_of};
+use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
 use super::{Http, Info, Names, Shown, Verb, body};
 use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
@@ -90,13 +90,13 @@ impl Verb for Assign {
             return Claim { task }.decide(tx, person, context);
         }
         tx.change(person, task, context, "assign", |source| {
-            let Some(add) = account_of(other, source) else {
+            let Some(add) = other.handle_at(source) else {
                 let words = reply::no_account(Some(&other.name), source);
                 return Err(Rejection::Unfit(words));
             };
             let change = Change::Assign {
                 add: vec![add],
-                remove: account_of(person, source).into_iter().collect(),
+                remove: person.handle_at(source).into_iter().collect(),
             };
             Ok((change, reply::assigned_to(&other.name)))
         })

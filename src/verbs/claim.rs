@@ -9,7 +9,6 @@ use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
-use crate::domain::task::Source;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +41,7 @@ impl Verb for Claim {
         context: &Context,
     ) -> Result<Handled, Stop> {
         tx.change(person, self.task, context, "claim", |source| {
-            let Some(add) = account_of(person, source) else {
+            let Some(add) = person.handle_at(source) else {
                 return Err(Rejection::Unfit(reply::no_account(None, source)));
             };
             let change = Change::Assign {
@@ -59,13 +58,5 @@ impl Verb for Claim {
 
     fn about(self, task: Ref) -> Claim {
         Claim { task: Some(task) }
-    }
-}
-
-/// The account by which a source assigns somebody.
-pub fn account_of(person: &Person, source: Source) -> Option<String> {
-    match source {
-        Source::ClickUp => person.clickup.clone(),
-        Source::GitHub => person.github.clone(),
     }
 }

@@ -15,8 +15,9 @@ use crate::command_tx::{
 use crate::domain::command::{Assignee, NOBODY, TaskDraft};
 use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::{Field, Origin, is_entity};
-use crate::domain::operation::{GITHUB_TITLE_MAX, NewTask, Place, Write};
+use crate::domain::operation::{NewTask, Place, Write};
 use crate::domain::person::{Person, called};
+use crate::domain::profile::Homes;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Account, RepoName, Source};
 use crate::store::forms::{self, Made};
@@ -137,18 +138,18 @@ impl Verb for Create {
                     "A task is made in one place: `-r` is a GitHub repository and `-l` a ClickUp list. Leave one of them out.",
                 ));
             }
-            (Some(_), _, Some(Source::ClickUp)) => {
+            (Some(_), _, Some(source)) if source.profile().homes != Homes::Repositories => {
                 return Err(slip(
                     "`-r` is a GitHub repository and does not go with `-s clickup`. Leave one of them out.",
                 ));
             }
-            (_, Some(_), Some(Source::GitHub)) => {
+            (_, Some(_), Some(source)) if source.profile().homes != Homes::Lists => {
                 return Err(slip(
                     "`-l` is a ClickUp list and does not go with `-s github`. Leave one of them out.",
                 ));
             }
-            (Some(_), ..) => Some(Source::GitHub),
-            (_, Some(_), _) => Some(Source::ClickUp),
+            (Some(_), ..) => Some(Homes::Repositories.source()),
+            (_, Some(_), _) => Some(Homes::Lists.source()),
             (None, None, source) => source,
         };
         new.description = match (new.description, lines_after) {
@@ -429,9 +430,9 @@ pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
     create.entity = Some(entity.id.clone());
     if create.repo.is_none() && create.list.is_none() {
         create.source = create.source.or(entity.source);
-        match create.source {
-            Some(Source::ClickUp) => create.list.clone_from(&entity.list),
-            Some(Source::GitHub) => create.repo.clone_from(&entity.repo),
+        match create.source.map(|source| source.profile().homes) {
+            Some(Homes::Lists) => create.list.clone_from(&entity.list),
+            Some(Homes::Repositories) => create.repo.clone_from(&entity.repo),
             None => {}
         }
     }
@@ -457,18 +458,18 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
     let settings = &tx.settings;
     let wanted = create
         .source
-        .or(create.repo.as_ref().map(|_| Source::GitHub))
-        .or(create.list.as_ref().map(|_| Source::ClickUp));
+        .or(create.repo.as_ref().map(|_| Homes::Repositories.source()))
+        .or(create.list.as_ref().map(|_| Homes::Lists.source()));
     let source = match wanted {
         Some(source) => source,
         None if settings.has(settings.default_source) => settings.default_source,
         None => settings.sources().next().unwrap_or(settings.default_source),
     };
-    let place = match source {
-        Source::ClickUp => place_in_clickup(tx, create.list.as_deref())?,
-        Source::GitHub => place_in_github(tx, create.repo.as_ref())?,
+    let place = match source.profile().homes {
+        Homes::Lists => place_in_list(tx, create.list.as_deref())?,
+        Homes::Repositories => place_in_repository(tx, create.repo.as_ref())?,
     };
-    if create.due.is_some() && source == Source::GitHub {
+    if create.due.is_some() && !source.profile().due_dates {
         return Err(Rejection::Unfit(reply::no_due_date()).into());
     }
     let new = NewTask {
@@ -483,21 +484,21 @@ fn new_task(tx: &CommandTx<'_>, create: TaskDraft) -> Result<NewTask, Stop> {
     Ok(new)
 }
 
-fn place_in_clickup(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> {
-    let lists = &tx.settings.lists;
+fn place_in_list(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> {
+    let (source, lists) = (Homes::Lists.source(), &tx.settings.lists);
     let Some(default) = lists.first() else {
-        return Err(not_configured(Source::ClickUp).into());
+        return Err(not_configured(source).into());
     };
     let asked = list.unwrap_or(default);
     let mut archived = None;
     for list in lists {
-        let name = tasks::container_name(tx.db, Source::ClickUp, list)?;
+        let name = tasks::container_name(tx.db, source, list)?;
         let is_it = |name: &String| name.eq_ignore_ascii_case(asked);
         if list != asked && !name.as_ref().is_some_and(is_it) {
             continue;
         }
         // Another list may have the same name, and not be archived.
-        if tasks::is_archived(tx.db, Source::ClickUp, list)? {
+        if tasks::is_archived(tx.db, source, list)? {
             archived.get_or_insert(name.unwrap_or_else(|| list.clone()));
             continue;
         }
@@ -510,10 +511,10 @@ fn place_in_clickup(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Sto
     .into())
 }
 
-fn place_in_github(tx: &CommandTx<'_>, repo: Option<&RepoName>) -> Result<Place, Rejection> {
+fn place_in_repository(tx: &CommandTx<'_>, repo: Option<&RepoName>) -> Result<Place, Rejection> {
     let repos = &tx.settings.repos;
     let Some(default) = repos.first() else {
-        return Err(not_configured(Source::GitHub));
+        return Err(not_configured(Homes::Repositories.source()));
     };
     let Some(asked) = repo else {
         return Ok(Place::Repo(default.clone()));
@@ -530,9 +531,12 @@ fn fit(new: &NewTask) -> Result<(), Rejection> {
     {
         return Err(Rejection::Unfit(reply::odd_entity()));
     }
+    let source = new.place.source();
     let length = new.github_title().chars().count();
-    if new.place.source() == Source::GitHub && length > GITHUB_TITLE_MAX {
-        return Err(Rejection::Unfit(reply::title_too_long(length)));
+    if let Some(max) = source.profile().title_max
+        && length > max
+    {
+        return Err(Rejection::Unfit(reply::title_too_long(source, max, length)));
     }
     if let Some(description) = &new.description {
         fits(description)?;

@@ -12,7 +12,7 @@ use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
-use crate::domain::task::{self, Source};
+use crate::domain::task;
 use crate::domain::when::{DueThen, DueWhen, WHEN_HELP, When};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -81,9 +81,11 @@ impl Verb for Due {
                 }),
             ),
         };
-        tx.change(person, self.task, context, "due", |source| match source {
-            Source::ClickUp => Ok((change, reply::due_on(due, person.zone))),
-            Source::GitHub => Err(Rejection::Unfit(reply::no_due_in_github())),
+        tx.change(person, self.task, context, "due", |source| {
+            if !source.profile().due_dates {
+                return Err(Rejection::Unfit(reply::no_due_in_github()));
+            }
+            Ok((change, reply::due_on(due, person.zone)))
         })
     }
 

@@ -11,7 +11,7 @@ use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
-use crate::domain::task::{Priority, Source};
+use crate::domain::task::Priority;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,9 +73,9 @@ impl Verb for Prio {
     ) -> Result<Handled, Stop> {
         let priority = self.priority;
         tx.change(person, self.task, context, "prio", |source| {
-            let wanted = match (source, priority) {
-                (Source::GitHub, Some(Priority::Normal)) => None,
-                (Source::GitHub, Some(low @ Priority::Low)) => {
+            let wanted = match (source.profile().priority_labels, priority) {
+                (true, Some(Priority::Normal)) => None,
+                (true, Some(low @ Priority::Low)) => {
                     let words = reply::no_such_priority_in_github(low);
                     return Err(Rejection::Unfit(words));
                 }

@@ -5,6 +5,7 @@ use crate::command_tx::{CommandTx, Rejection};
 use crate::domain::markdown;
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
+use crate::domain::profile::Handles;
 use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
 use crate::domain::reply;
 use crate::domain::task::{Account, Source};
@@ -35,9 +36,9 @@ pub fn signed(
     typed_in: Surface,
 ) -> DbResult<Prose> {
     let text = addressed(tx, text, |one| mention(one, source))?;
-    let text = match (source, typed_in) {
+    let text = match (source.profile().markdown, typed_in) {
         // Mentions are plain text there.
-        (Source::GitHub, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
+        (true, Surface::Slack) => markdown::from_slack(&text.to_string()).into(),
         _ => text,
     };
     Ok(match signs(tx, person)? {
@@ -82,9 +83,9 @@ fn addressed(
 /// The mention of a person in a source; their plain name if they have no account there, because an `@` would notify a
 /// stranger.
 fn mention(person: &Person, source: Source) -> Piece {
-    match (source, person.account(source)) {
-        (Source::GitHub, Some(account)) => Piece::Text(format!("@{}", account.name)),
-        (Source::ClickUp, Some(account)) if !account.id.is_empty() => Piece::Mention {
+    match (source.profile().handles, person.account(source)) {
+        (Handles::Logins, Some(account)) => Piece::Text(format!("@{}", account.name)),
+        (Handles::Ids, Some(account)) if !account.id.is_empty() => Piece::Mention {
             name: called(person, Some(&account)),
             account: account.id,
         },

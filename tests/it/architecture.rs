@@ -306,6 +306,74 @@ fn a_broken_rule_is_found() {
     }
 }
 
+/// So many lines outside the sources' own folders, the configuration and the wiring may name a source. Other code asks for
+/// a trait (`Source::profile`) or calls a method of the traits in `domain/source.rs`.
+const LINES_THAT_NAME_A_SOURCE: usize = 20;
+/// The comment with the reason, at most so many lines above.
+const REASON: (&str, usize) = ("// Names a source:", 6);
+
+#[test]
+fn few_lines_name_a_source_and_each_says_why() {
+    let files = Source::read().files;
+    let named = lines_that_name_a_source(&files);
+    assert!(
+        named.len() <= LINES_THAT_NAME_A_SOURCE,
+        "{} lines name a source, {LINES_THAT_NAME_A_SOURCE} may:\n{}\n",
+        named.len(),
+        named.join("\n")
+    );
+    let silent: Vec<&String> = named.iter().filter(|line| !line.ends_with(')')).collect();
+    assert!(
+        silent.is_empty(),
+        "lines without the comment `{}`: {silent:#?}",
+        REASON.0
+    );
+}
+
+#[test]
+fn a_line_that_names_a_source_is_found_with_its_reason() {
+    let text = "fn f() {\n    // Names a source: it is its column.\n    let one = Source::GitHub;\n}\n\
+                // Source::ClickUp\n\n\n\nfn g(source: Source) -> bool {\n    source == Source::ClickUp\n}\n\
+                #[cfg(test)]\nmod tests {\n    use super::Source::GitHub;\n}\n";
+    let found = |path: &str| {
+        let files = BTreeMap::from([(PathBuf::from(path), text.to_owned())]);
+        lines_that_name_a_source(&files)
+    };
+    assert_eq!(
+        found("domain/task.rs"),
+        [
+            "src/domain/task.rs:3 (it is its column.)",
+            "src/domain/task.rs:10"
+        ]
+    );
+    assert_eq!(found("github/hook.rs"), [""; 0]);
+    assert_eq!(found("app.rs"), [""; 0]);
+}
+
+/// The lines of code that name a source: file, number, and the reason in brackets if there is one.
+fn lines_that_name_a_source(files: &BTreeMap<PathBuf, String>) -> Vec<String> {
+    let mut named = Vec::new();
+    for (path, text) in files {
+        if ["clickup", "github", "config", "app"].contains(&room(path)) {
+            continue;
+        }
+        let code = without_tests(&without_comments(text));
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in code.lines().enumerate() {
+            if !line.contains("Source::GitHub") && !line.contains("Source::ClickUp") {
+                continue;
+            }
+            let above = lines[at.saturating_sub(REASON.1)..at].iter().rev();
+            let reason = above
+                .filter_map(|line| line.trim_start().strip_prefix(REASON.0))
+                .next();
+            let reason = reason.map_or(String::new(), |reason| format!(" ({})", reason.trim()));
+            named.push(format!("src/{}:{}{reason}", path.display(), at + 1));
+        }
+    }
+    named
+}
+
 /// A file in a circle cannot be understood, tested or moved without the others. A module and the files inside it may
 /// name each other: a `mod.rs` lists its files, and they use its shared items.
 #[test]
