@@ -84,7 +84,7 @@ pub(crate) struct System {
     pub(crate) headers: &'static [(&'static str, &'static str)],
 }
 
-/// Why no client can be made of the settings. The text names the key; never the token.
+/// The reason why the settings are invalid. The text names the key, never the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {why}")]
 pub struct Unusable {
@@ -121,7 +121,7 @@ pub(crate) struct Rest {
     token_ends: Mutex<Option<DateTime<Utc>>>,
     /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
     ahead: Mutex<TimeDelta>,
-    /// Refusals in a row that did not say how long to wait.
+    /// Refusals in a row without a time to wait.
     blind: Mutex<u32>,
     /// By account: why its rules refused us, and what for; `None` where they do not.
     rules: Mutex<BTreeMap<String, Option<(String, Reach)>>>,

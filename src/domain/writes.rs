@@ -131,7 +131,7 @@ async fn present<'a, S: Writes + ?Sized>(
     })
 }
 
-/// Sends the opposite of what was done.
+/// Sends the opposite of a write.
 async fn undo<S: Writes + ?Sized>(
     source: &S,
     op: &Operation,

@@ -43,8 +43,8 @@ const SYSTEM: System = System {
     token_key: "github.token",
     headers: &[
         ("accept", "application/vnd.github+json"),
-        // The version that every GitHub Enterprise server knows, too; what we read is the same in `2026-03-10`
-        // (contract github 2).
+        // The version that every GitHub Enterprise server supports, too; the fields that we read are the same in
+        // `2026-03-10` (contract github 2).
         ("x-github-api-version", "2022-11-28"),
     ],
 };

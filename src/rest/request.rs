@@ -10,16 +10,16 @@ pub(crate) struct Request {
     pub(super) target: Target,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    /// As it is named in errors: `the task 86tst0001`.
+    /// The subject in errors: `the task 86tst0001`.
     pub(crate) thing: String,
     /// What the token needs for it beyond reading and writing tasks, in words.
     pub(crate) needs: Option<&'static str>,
-    /// The ETag of the answer that is known already.
+    /// The ETag of the known response.
     pub(crate) known: Option<String>,
 }
 
 pub(super) enum Target {
-    /// Below the API's base, escaped, with a slash in front.
+    /// Below the API's base, escaped, with a leading slash.
     Path(String),
     /// As the source gave it, checked to be its own.
     Url(Url),
@@ -85,7 +85,7 @@ impl Request {
         self
     }
 
-    /// Asks for an answer only if it is another one than that with this ETag.
+    /// Requests a response only if it differs from the one with this ETag.
     pub(crate) fn unless(mut self, known: Option<String>) -> Request {
         self.known = known;
         self
