@@ -182,12 +182,12 @@ pub struct Names<'a> {
 impl Names<'_> {
     /// A text with those who are nobody here by their names, without an `@`.
     fn named(&self, text: &str) -> String {
-        mention::named(text, &self.is_person, &self.name_of)
+        mention::named(text, self.is_person, self.name_of)
     }
 
     /// Somebody who is to be assigned, with their name beside their id, which alone decides.
     fn shown(&self, who: &str) -> String {
-        mention::shown(who, &self.is_person, &self.name_of)
+        mention::shown(who, self.is_person, self.name_of)
     }
 }
 
