@@ -20,6 +20,7 @@ use crate::apply::{self, Account, Applied};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::event::{Act, SourceEvent, What};
+use crate::domain::ids::DeliveryId;
 use crate::domain::operation::{Refusal, WriteError};
 use crate::domain::set_aside::Work;
 use crate::domain::source::SourceWriter;
@@ -39,11 +40,6 @@ const TOGETHER: Page = Page {
     bytes: 8 * 1024 * 1024,
 };
 const READS: usize = 8;
-/// A suspect delivery is processed alone.
-const ALONE: Page = Page {
-    deliveries: 1,
-    bytes: TOGETHER.bytes,
-};
 /// The most activities on one task that deliveries report together; of more, the newest are used.
 const ACTS_MAX: usize = 256;
 /// The first delay after a source did not answer, or the store failed.
@@ -272,7 +268,7 @@ struct Progress {
     /// Set while deliveries wait for the source.
     held: Option<Held>,
     /// While some wait: all deliveries up to this one are processed, or wait for the source.
-    up_to: i64,
+    up_to: Option<DeliveryId>,
 }
 
 /// A source that did not answer.
@@ -300,7 +296,7 @@ impl Progress {
             source,
             prepared: false,
             held: None,
-            up_to: 0,
+            up_to: None,
         }
     }
 
@@ -348,7 +344,7 @@ impl Progress {
             let (source, name) = (self.source, self.source.name());
             tracing::info!(%source, "{name} answers again: its deliveries are worked off");
         }
-        self.up_to = 0;
+        self.up_to = None;
     }
 }
 
@@ -371,7 +367,7 @@ impl Inner {
             left: false,
         };
         if walk.asks {
-            work.up_to = 0;
+            work.up_to = None;
         }
         if !work.prepared {
             // Without waiting deliveries the source gets no requests.
@@ -391,7 +387,7 @@ impl Inner {
                 Err(Unprepared::Store(trouble)) => return Err(trouble),
             }
         }
-        let from_the_start = work.up_to == 0;
+        let from_the_start = work.up_to.is_none();
         if walk.asks {
             self.suspects(work.source, &mut walk).await?;
         }
@@ -401,11 +397,11 @@ impl Inner {
             page = match self.page(work.source, page, &mut walk, true).await {
                 Ok(next) => next,
                 Err(trouble) => {
-                    work.up_to = 0;
+                    work.up_to = None;
                     return Err(trouble);
                 }
             };
-            work.up_to = last;
+            work.up_to = Some(last);
         }
         match &walk.trouble {
             Some(why) => work.hold(why),
@@ -439,9 +435,9 @@ impl Inner {
         for id in self.store.suspect_deliveries() {
             let next = self
                 .store
-                .read(move |connection| deliveries::waiting(connection, source, id - 1, ALONE))
+                .read(move |connection| deliveries::waiting_one(connection, source, id))
                 .await?;
-            let Some(waiting) = next.into_iter().find(|waiting| waiting.id == id) else {
+            let Some(waiting) = next else {
                 continue;
             };
             let begun = self.store.begin(&Work::Delivery(id)).await?;
@@ -456,20 +452,28 @@ impl Inner {
         Ok(())
     }
 
-    async fn waiting(&self, source: Source, after: i64) -> Result<Vec<Waiting>, StoreTrouble> {
+    async fn waiting(
+        &self,
+        source: Source,
+        after: Option<DeliveryId>,
+    ) -> Result<Vec<Waiting>, StoreTrouble> {
         self.store
             .read(move |connection| deliveries::waiting(connection, source, after, TOGETHER))
             .await
     }
 
     /// Reads the next deliveries, without those that are processed one by one.
-    async fn read(&self, source: Source, mut after: i64) -> Result<Vec<Read>, StoreTrouble> {
+    async fn read(
+        &self,
+        source: Source,
+        mut after: Option<DeliveryId>,
+    ) -> Result<Vec<Read>, StoreTrouble> {
         loop {
             let mut page = self.waiting(source, after).await?;
             let Some(last) = page.last() else {
                 return Ok(Vec::new());
             };
-            after = last.id;
+            after = Some(last.id);
             page.retain(|waiting| !self.store.is_suspect(&Work::Delivery(waiting.id)));
             if !page.is_empty() {
                 return Ok(self.understood(source, page));
@@ -499,7 +503,7 @@ impl Inner {
         walk: &mut Walk,
         beside: bool,
     ) -> Result<Vec<Read>, StoreTrouble> {
-        let last = page.last().map_or(0, |last| last.waiting.id);
+        let last = page.last().map(|last| last.waiting.id);
         let (mut understood, mut left_alone) = (Vec::new(), Vec::new());
         for Read { waiting, events } in page {
             match events {
@@ -563,7 +567,7 @@ impl Inner {
     async fn told_since(
         &self,
         source: Source,
-        after: i64,
+        after: Option<DeliveryId>,
         told: &mut Told,
     ) -> Result<Vec<Read>, StoreTrouble> {
         let next = self.read(source, after).await?;
@@ -649,12 +653,12 @@ impl Inner {
         let asked = again.into_iter().map(as_look).collect();
         let mut told = Told::clone(&told);
         let _read_again_later = self
-            .told_since(waiting.delivery.source, id, &mut told)
+            .told_since(waiting.delivery.source, Some(id), &mut told)
             .await?;
         Box::pin(self.delivery(waiting, asked, Arc::new(looked), Arc::new(told), asks)).await
     }
 
-    async fn handled(&self, id: i64, result: String) -> Result<(), StoreTrouble> {
+    async fn handled(&self, id: DeliveryId, result: String) -> Result<(), StoreTrouble> {
         let now = self.clock.now();
         self.store
             .write(move |tx| deliveries::handle(tx, id, &result, now).map(drop))

@@ -22,7 +22,7 @@
 //! │   └── print.rs       its answers in words, and the exit status
 //! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
 //! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status, Link
-//! │   ├── ids.rs         TaskRow, PersonId: ids of rows in the store, a type for each table
+//! │   ├── ids.rs         TaskRow, CommandId, …: ids of rows in the store, a type for each table
 //! │   ├── person.rs      Person, Member; who may act, and whose a task is
 //! │   ├── link.rs        Link, Accounts: which account at a source is whose
 //! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names

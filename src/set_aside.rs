@@ -184,7 +184,7 @@ fn recipient(tx: &Tx<'_>, work: &Work) -> DbResult<Recipient> {
         }
         Work::Home(user) => in_dm(Some(user.clone()), "showing your Home tab"),
         Work::Briefing(person) => {
-            let person = people::by_id(tx, crate::domain::person::PersonId(*person))?;
+            let person = people::by_id(tx, *person)?;
             in_dm(person.slack, "telling you your briefing or your notices")
         }
         Work::History(channel) => Ok(Recipient {
@@ -291,7 +291,7 @@ fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
         Work::Home(user) => format!("the Home tab of {}", name_of(user)?),
         Work::History(channel) => format!("reading the history of the DM {channel}"),
         Work::Briefing(id) => {
-            let person = people::by_id(tx, crate::domain::person::PersonId(*id))?;
+            let person = people::by_id(tx, *id)?;
             format!("the briefing or the held notices of {}", person.name)
         }
         Work::Poll(source) => format!("reading {}", source.name()),
@@ -309,6 +309,7 @@ fn about(tx: &Tx<'_>, work: &Work) -> DbResult<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::EventId;
     use crate::domain::task::Source;
 
     fn setting(folder: &tempfile::TempDir) -> Setting {
@@ -438,7 +439,11 @@ mod tests {
         let _second = setting.store.begin(&hooks).await.unwrap();
         assert!(began.elapsed() >= std::time::Duration::from_millis(80));
         drop(first);
-        let innocent = setting.store.begin(&Work::Message(1)).await.unwrap();
+        let innocent = setting
+            .store
+            .begin(&Work::Message(EventId(1)))
+            .await
+            .unwrap();
         drop(innocent);
     }
 }

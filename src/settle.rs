@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::card::{Card, Part, card, undo_button};
 use crate::domain::change::{Change, is_one_of};
 use crate::domain::event::{Act, Actor, Field, What};
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::log::{self as entry, Came, Via};
 use crate::domain::markdown;
 use crate::domain::operation::{Outcome, Refusal, Write, Written};
@@ -44,7 +44,7 @@ pub enum Occasion {
 /// Updates a command's report, its message and its author's pin.
 pub fn settle(
     tx: &Tx<'_>,
-    command: i64,
+    command: CommandId,
     occasion: Occasion,
     now: DateTime<Utc>,
     weights: &Weights,
@@ -322,7 +322,12 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
 
 /// Sets the command's reaction to its current state, if it has one. Adds a message if the state needs words and no
 /// message has them.
-fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -> DbResult<()> {
+fn by_reaction(
+    tx: &Tx<'_>,
+    command: CommandId,
+    report: &Report,
+    now: DateTime<Utc>,
+) -> DbResult<()> {
     let Some(telling) = reactions::of_command(tx, command)? else {
         return Ok(());
     };
@@ -352,7 +357,7 @@ fn by_reaction(tx: &Tx<'_>, command: i64, report: &Report, now: DateTime<Utc>) -
 pub fn parts(
     connection: &Db,
     report: &Report,
-    undo: Option<i64>,
+    undo: Option<CommandId>,
     person: &Person,
     now: DateTime<Utc>,
     weights: &Weights,
@@ -490,7 +495,7 @@ fn move_on(
     report: &mut Report,
     now: DateTime<Utc>,
     weights: &Weights,
-) -> DbResult<Option<i64>> {
+) -> DbResult<Option<PinId>> {
     let asked_to_complete = rows
         .first()
         .is_some_and(|row| matches!(row.operation.write, Write::Complete { .. }));

@@ -15,7 +15,7 @@ use crate::domain::card::Part;
 use crate::domain::change;
 use crate::domain::command::Ref;
 use crate::domain::form::Origin;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, ListId, PinId, TaskRow};
 use crate::domain::log::{Change, Via};
 use crate::domain::operation::{Place, Refusal, Write};
 use crate::domain::person::Person;
@@ -58,7 +58,10 @@ pub struct Target {
 /// The result of a command within its transaction.
 pub enum Handled {
     /// Operations are in the outbox.
-    Accepted { command: i64, operation_id: String },
+    Accepted {
+        command: CommandId,
+        operation_id: String,
+    },
     /// An immediate reply; with the pin and the list that it shows, and the task that it is about.
     Replied(Reply),
     /// An effect without a request to a source, with its report and its reply.
@@ -71,11 +74,11 @@ pub struct Reply {
     pub refused: bool,
     pub words: Words,
     pub parts: Vec<Part>,
-    pub pin: Option<i64>,
-    pub list: Option<i64>,
+    pub pin: Option<PinId>,
+    pub list: Option<ListId>,
     pub about: Option<TaskRow>,
     /// The command that it answers, if that can be undone.
-    pub command: Option<i64>,
+    pub command: Option<CommandId>,
 }
 
 impl From<Words> for Reply {
@@ -283,7 +286,7 @@ impl CommandTx<'_> {
     }
 
     /// The current task's pin and task; without a pin the first task of the queue is pinned.
-    pub fn show_current(&self, person: &Person) -> DbResult<(i64, Option<Stored>)> {
+    pub fn show_current(&self, person: &Person) -> DbResult<(PinId, Option<Stored>)> {
         let pins = people::pins(self.db, person.id)?;
         if let Some(pin) = pins.last()
             && let Some(row) = pin.task
@@ -405,7 +408,7 @@ impl CommandTx<'_> {
         operations::report(self.db, command, &json, true, self.now)
     }
 
-    pub fn settle(&self, command: i64, occasion: Occasion) -> DbResult<()> {
+    pub fn settle(&self, command: CommandId, occasion: Occasion) -> DbResult<()> {
         let weights = &self.settings.weights;
         settle::settle(self.db, command, occasion, self.now, weights)
     }
@@ -457,7 +460,12 @@ impl CommandTx<'_> {
         Ok(reply::empty(&self.why_empty(person)?))
     }
 
-    pub fn mover<'a>(&'a self, person: &'a Person, command: i64, context: &Context) -> Mover<'a> {
+    pub fn mover<'a>(
+        &'a self,
+        person: &'a Person,
+        command: CommandId,
+        context: &Context,
+    ) -> Mover<'a> {
         Mover {
             tx: self.db,
             person,
@@ -469,7 +477,12 @@ impl CommandTx<'_> {
     }
 
     /// A command that sends nothing to a source, or not yet.
-    pub fn command(&self, person: &Person, context: &Context, verb: &'static str) -> DbResult<i64> {
+    pub fn command(
+        &self,
+        person: &Person,
+        context: &Context,
+        verb: &'static str,
+    ) -> DbResult<CommandId> {
         let command = NewCommand {
             person: person.id,
             surface: context.surface,
@@ -489,9 +502,9 @@ impl CommandTx<'_> {
     pub fn settled(
         &self,
         person: &Person,
-        command: i64,
+        command: CommandId,
         report: Report,
-        pin: Option<i64>,
+        pin: Option<PinId>,
         about: Option<TaskRow>,
     ) -> Result<Handled, Stop> {
         let json = tasks::json(&report)?;

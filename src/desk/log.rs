@@ -70,7 +70,8 @@ impl Desk {
             entries.truncate(asked.limit);
             let last = entries.last().filter(|_| more);
             Ok(LogPage {
-                next_cursor: last.map(|last| format!("{}~{}", last.id, last.at.timestamp_millis())),
+                next_cursor: last
+                    .and_then(|last| Some(format!("{}~{}", last.id?, last.at.timestamp_millis()))),
                 entries,
             })
         })

@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use crate::clock::Clock;
 use crate::command_tx::{CommandTx, LiveHealth, Target, report_of};
 use crate::domain::filter::Filter;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::link::Accounts;
 use crate::domain::log::Via;
 use crate::domain::person::{self, Member, Person};
@@ -98,7 +98,10 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It is stored in the outbox; [`Desk::outcome`] waits for it.
-    Accepted { command: i64, operation_id: String },
+    Accepted {
+        command: CommandId,
+        operation_id: String,
+    },
     /// Its whole effect is local, without a request to a source (`snooze`, some kinds of `undo`).
     Settled(Box<Report>),
     /// Without a request to a source (`next`).
@@ -239,7 +242,7 @@ impl Desk {
         Ok(())
     }
 
-    pub(crate) fn tell_if_it_takes_long(&self, command: i64) {
+    pub(crate) fn tell_if_it_takes_long(&self, command: CommandId) {
         // A weak reference: once the daemon has ended, no further notice is sent.
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
@@ -250,14 +253,14 @@ impl Desk {
             let desk = Desk { inner };
             if let Err(trouble) = desk.tell_it_waits(command).await {
                 tracing::error!(
-                    command,
+                    command = command.0,
                     "nobody was told that command {command} is queued: {trouble}"
                 );
             }
         });
     }
 
-    async fn tell_it_waits(&self, command: i64) -> Result<(), StoreTrouble> {
+    async fn tell_it_waits(&self, command: CommandId) -> Result<(), StoreTrouble> {
         self.turn(move |turn| turn.settle(command, Occasion::Waits))
             .await
     }
@@ -286,7 +289,11 @@ impl Desk {
     }
 
     /// The command's report: final as soon as there is one, or `Queued` after `wait`.
-    pub async fn outcome(&self, command: i64, wait: Duration) -> Result<Report, StoreTrouble> {
+    pub async fn outcome(
+        &self,
+        command: CommandId,
+        wait: Duration,
+    ) -> Result<Report, StoreTrouble> {
         let mut settled = self.inner.store.signals().settled();
         let until_settled = async {
             loop {
@@ -308,7 +315,7 @@ impl Desk {
     }
 
     /// Whether a command is settled, and its current report.
-    async fn report(&self, command: i64) -> Result<(bool, Option<Report>), StoreTrouble> {
+    async fn report(&self, command: CommandId) -> Result<(bool, Option<Report>), StoreTrouble> {
         let row = self
             .inner
             .store
@@ -317,7 +324,7 @@ impl Desk {
         Ok(row.map_or((false, None), |row| (row.settled, report_of(&row))))
     }
 
-    fn no_report(&self, command: i64) -> StoreTrouble {
+    fn no_report(&self, command: CommandId) -> StoreTrouble {
         StoreTrouble {
             path: self.inner.store.path().display().to_string(),
             why: format!("command {command} has no report"),

@@ -5,6 +5,7 @@ use crate::bounds::Bound;
 use crate::command_tx::{
     CommandTx, Context, Handled, IdempotencyKey, Rejection, Reply, Stop, Target, local, report_of,
 };
+use crate::domain::ids::CommandId;
 use crate::domain::operation::Refusal;
 use crate::domain::person::Person;
 use crate::domain::queue::EmptyQueue;
@@ -113,7 +114,11 @@ fn remember_move(
     tx.remember(person, once, "next", &report)
 }
 
-fn answered_before(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<Answer, Stop> {
+fn answered_before(
+    tx: &CommandTx<'_>,
+    person: &Person,
+    command: CommandId,
+) -> Result<Answer, Stop> {
     let first = operations::of_command(tx.db, command)?.into_iter().next();
     if let Some(first) = first {
         return Ok(Answer::Accepted {

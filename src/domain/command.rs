@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::ids::TaskRow;
+use super::ids::{CommandId, TaskRow};
 use super::person::PersonId;
 use super::task::{RepoName, Source, TaskId, TaskKey};
 
@@ -47,7 +47,7 @@ pub const NOBODY: &str = "nobody";
 pub enum CommandRef {
     Uid(String),
     /// Stored by an older version. It is read from the store only, never from a surface.
-    Row(i64),
+    Row(CommandId),
 }
 
 impl fmt::Display for CommandRef {

@@ -33,6 +33,23 @@ ids! {
     /// A task in the mirror.
     TaskRow;
     PersonId;
+    /// A task that became a person's current one.
+    PinId;
+    /// A list that a person was shown.
+    ListId;
+    CommandId;
+    /// The place of a write to a source in the order of all writes. Its own id is a ULID.
+    OperationSeq;
+    /// A message, a press, a reaction or a form from Slack.
+    EventId;
+    /// A message of ours, to Slack.
+    MessageId;
+    /// A reaction of ours.
+    ReactionId;
+    /// A webhook delivery.
+    DeliveryId;
+    /// An entry of the log.
+    EntryId;
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::change::Change as Changes;
 use super::event::{Field, What};
+use super::ids::EntryId;
 use super::markdown;
 use super::operation::{Outcome, Write};
 use super::reply::{Report, ReportState};
@@ -242,8 +243,8 @@ fn cut(text: &str) -> String {
 /// One activity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The number of the entry; 0 while there is no outcome.
-    pub id: i64,
+    /// `None` while there is no outcome.
+    pub id: Option<EntryId>,
     /// The time of the request; for actions of others, by the source's clock.
     pub at: DateTime<Utc>,
     /// The person, by their current name, if it is one of ours.

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::ids::TaskRow;
+use super::ids::{PinId, TaskRow};
 use super::task::Source;
 
 /// The reason why a queue is empty. The first that holds counts.
@@ -53,7 +53,7 @@ impl EmptyQueue {
 /// A task that became a person's current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin {
-    pub id: i64,
+    pub id: PinId,
     /// The row of the task; `None` when their queue was empty.
     pub task: Option<TaskRow>,
     /// The time since when they can see it, by the clock of the showing surface; `None` until it is shown.
@@ -94,7 +94,7 @@ mod tests {
 
     fn pin(id: i64, task: i64, shown: Option<i64>) -> Pin {
         Pin {
-            id,
+            id: PinId(id),
             task: Some(TaskRow(task)),
             shown_at: shown.map(at),
         }

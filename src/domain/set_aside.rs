@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Duration, Utc};
 use chrono_tz::Tz;
 
+use super::ids::{DeliveryId, EventId, MessageId, PersonId, ReactionId};
 use super::reply::Words;
 use super::task::Source;
 
@@ -21,21 +22,21 @@ pub const LISTED_MAX: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Work {
     /// A message, a press or a form from Slack.
-    Message(i64),
+    Message(EventId),
     /// A webhook delivery.
-    Delivery(i64),
+    Delivery(DeliveryId),
     /// A write to a source, by its operation id.
     Operation(String),
     /// A message of ours, to be posted or updated.
-    Post(i64),
+    Post(MessageId),
     /// A reaction of ours.
-    Reaction(i64),
+    Reaction(ReactionId),
     /// A person's Home tab, by their Slack id.
     Home(String),
     /// The history of a DM, read after an outage.
     History(String),
     /// A person's briefing or their held notices.
-    Briefing(i64),
+    Briefing(PersonId),
     /// A poll of a source.
     Poll(Source),
     /// Reading the comments of single tasks of a source, between polls.
@@ -67,11 +68,11 @@ impl Work {
     /// Its identity among its kind.
     pub fn item(&self) -> String {
         match self {
-            Work::Message(id)
-            | Work::Delivery(id)
-            | Work::Post(id)
-            | Work::Reaction(id)
-            | Work::Briefing(id) => id.to_string(),
+            Work::Message(id) => id.to_string(),
+            Work::Delivery(id) => id.to_string(),
+            Work::Post(id) => id.to_string(),
+            Work::Reaction(id) => id.to_string(),
+            Work::Briefing(id) => id.to_string(),
             Work::Operation(id) | Work::Home(id) | Work::History(id) => id.clone(),
             Work::Poll(source)
             | Work::Comments(source)
@@ -82,18 +83,17 @@ impl Work {
 
     /// The work of a kind.
     pub fn of(kind: &str, item: &str) -> Option<Work> {
-        let row = || item.parse::<i64>().ok();
         let source = || Source::parse(item);
         let text = || (!item.is_empty()).then(|| item.to_owned());
         Some(match kind {
-            "message" => Work::Message(row()?),
-            "delivery" => Work::Delivery(row()?),
+            "message" => Work::Message(item.parse().ok()?),
+            "delivery" => Work::Delivery(item.parse().ok()?),
             "operation" => Work::Operation(text()?),
-            "post" => Work::Post(row()?),
-            "reaction" => Work::Reaction(row()?),
+            "post" => Work::Post(item.parse().ok()?),
+            "reaction" => Work::Reaction(item.parse().ok()?),
             "home" => Work::Home(text()?),
             "history" => Work::History(text()?),
-            "briefing" => Work::Briefing(row()?),
+            "briefing" => Work::Briefing(item.parse().ok()?),
             "poll" => Work::Poll(source()?),
             "comments" => Work::Comments(source()?),
             "webhooks" => Work::Webhooks(source()?),
@@ -281,14 +281,14 @@ mod tests {
 
     fn every_kind() -> [Work; 12] {
         [
-            Work::Message(12),
-            Work::Delivery(7),
+            Work::Message(EventId(12)),
+            Work::Delivery(DeliveryId(7)),
             Work::Operation("01KDVZBG003YBZ0GX3ZV3RB6R9".to_owned()),
-            Work::Post(5),
-            Work::Reaction(3),
+            Work::Post(MessageId(5)),
+            Work::Reaction(ReactionId(3)),
             Work::Home("U0ANA01".to_owned()),
             Work::History("D0ANA01".to_owned()),
-            Work::Briefing(2),
+            Work::Briefing(PersonId(2)),
             Work::Poll(Source::GitHub),
             Work::Comments(Source::ClickUp),
             Work::Webhooks(Source::GitHub),
@@ -302,7 +302,7 @@ mod tests {
             assert_eq!(Work::parse(&work.to_string()), Some(work.clone()));
             assert_eq!(Work::of(work.kind(), &work.item()), Some(work));
         }
-        assert_eq!(Work::Message(12).to_string(), "message-12");
+        assert_eq!(Work::Message(EventId(12)).to_string(), "message-12");
         assert_eq!(Work::Poll(Source::GitHub).to_string(), "poll-github");
         for id in [
             "",
@@ -336,7 +336,7 @@ mod tests {
              again with ivan retry message-12."
         );
         let mut set_aside = SetAside {
-            work: Work::Message(12),
+            work: Work::Message(EventId(12)),
             about: "a message of Ana".to_owned(),
             ends: 2,
             since: DateTime::UNIX_EPOCH,

@@ -9,7 +9,7 @@ use crate::desk::{person_of, run};
 use crate::domain::card::{Part, Press, is_card_alone, undo_button};
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::log::Via;
 use crate::domain::person::{Member, NotAllowed, Person};
 use crate::domain::reply::{self, Words};
@@ -37,7 +37,7 @@ impl MailTx<'_> {
         heard: &Heard,
         member: &Member,
         asked: Result<Command, Rejection>,
-    ) -> DbResult<Option<i64>> {
+    ) -> DbResult<Option<CommandId>> {
         let mut person = person_of(self.db, member)?;
         let mut creates = false;
         if is_overheard(heard) && (person.is_none() || asked.is_err()) {

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{MailTx, Mailbox, Outgoing};
+use crate::domain::ids::MessageId;
 use crate::domain::reply;
 use crate::store::{DbResult, StoreTrouble, Wake, deliveries, messages, people, restored};
 
@@ -45,7 +46,7 @@ pub trait Outbound: Send + Sync + 'static {
     /// Records that a first post, or a call of its `response_url`, is about to be sent.
     async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble>;
     /// Records the result of a message.
-    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble>;
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble>;
 }
 
 #[async_trait]
@@ -68,13 +69,13 @@ impl Outbound for Mailbox {
         .await
     }
 
-    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble> {
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble> {
         self.write(move |mail| mail.record(id, fate)).await
     }
 }
 
 impl MailTx<'_> {
-    pub(super) fn record(&self, id: i64, fate: Fate) -> DbResult<()> {
+    pub(super) fn record(&self, id: MessageId, fate: Fate) -> DbResult<()> {
         let db = self.db;
         match fate {
             Fate::NotPosted => return messages::not_posted(db, id),
@@ -108,7 +109,7 @@ impl MailTx<'_> {
         Ok(())
     }
 
-    fn tell_of_dropped(&self, id: i64, code: &str) -> DbResult<()> {
+    fn tell_of_dropped(&self, id: MessageId, code: &str) -> DbResult<()> {
         if !deliveries::given_up(self.db, code, self.now)? {
             return Ok(());
         }

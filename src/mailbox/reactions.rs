@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{MailTx, Mailbox};
 use crate::command_tx::report_of;
+use crate::domain::ids::ReactionId;
 use crate::domain::reply::Report;
 use crate::store::messages::{self, Draft};
 use crate::store::reactions::{self, Due};
@@ -35,7 +36,11 @@ impl Mailbox {
     }
 
     /// Records the result of a reaction.
-    pub async fn record_reaction(&self, id: i64, fate: ReactionFate) -> Result<(), StoreTrouble> {
+    pub async fn record_reaction(
+        &self,
+        id: ReactionId,
+        fate: ReactionFate,
+    ) -> Result<(), StoreTrouble> {
         self.write(move |mail| match fate {
             ReactionFate::MayStand(may_stand) => reactions::placing(mail.db, id, &may_stand),
             ReactionFate::Placed { version, stands } => {
@@ -55,7 +60,7 @@ impl Mailbox {
 
 impl MailTx<'_> {
     /// Adds the message that reports an outcome instead of a reaction, unless there is one.
-    fn tell_in_words(&self, id: i64) -> DbResult<()> {
+    fn tell_in_words(&self, id: ReactionId) -> DbResult<()> {
         let Some(telling) = reactions::by_id(self.db, id)?.filter(|one| one.alone) else {
             return Ok(());
         };

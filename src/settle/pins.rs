@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::first_of_queue;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Brief, Report, ReportState};
 use crate::domain::score::Weights;
@@ -16,7 +16,7 @@ use crate::store::{DbResult, Tx, people, tasks};
 pub struct Mover<'a> {
     pub tx: &'a Tx<'a>,
     pub person: &'a Person,
-    pub command: i64,
+    pub command: CommandId,
     pub surface: Surface,
     pub now: DateTime<Utc>,
     pub weights: &'a Weights,
@@ -24,7 +24,7 @@ pub struct Mover<'a> {
 
 impl Mover<'_> {
     /// Makes a task the current one, and stores that this command did so.
-    fn pin(&self, task: Option<TaskRow>) -> DbResult<i64> {
+    fn pin(&self, task: Option<TaskRow>) -> DbResult<PinId> {
         // An HTTP client sees the answer now; in Slack the time of the message counts.
         let shown_at = (self.surface == Surface::Api).then_some(self.now);
         let pin = people::pin(self.tx, self.person.id, task, self.now, shown_at)?;
@@ -33,7 +33,7 @@ impl Mover<'_> {
     }
 
     /// After a `start`, done or queued, makes its task the current one.
-    pub fn start(&self, task: Option<TaskRow>, report: &Report) -> DbResult<Option<i64>> {
+    pub fn start(&self, task: Option<TaskRow>, report: &Report) -> DbResult<Option<PinId>> {
         let Some(task) = task else {
             return Ok(None);
         };
@@ -47,7 +47,7 @@ impl Mover<'_> {
     }
 
     /// Moves on from a snoozed or missing task if it is the current one, and reports the next task.
-    pub fn leave(&self, task: TaskRow, report: &mut Report) -> DbResult<Option<i64>> {
+    pub fn leave(&self, task: TaskRow, report: &mut Report) -> DbResult<Option<PinId>> {
         let pins = people::pins(self.tx, self.person.id)?;
         if pins.last().and_then(|pin| pin.task) != Some(task) {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Mover<'_> {
         undone: &Doing,
         task: Option<TaskRow>,
         report: &mut Report,
-    ) -> DbResult<Option<i64>> {
+    ) -> DbResult<Option<PinId>> {
         if report.state != ReportState::Done {
             return Ok(None);
         }

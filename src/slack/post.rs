@@ -21,6 +21,7 @@ use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_bloc
 use super::{SlackError, Timings, millis, panicked, whisper};
 use crate::bounds::Bound;
 use crate::clock::Clock;
+use crate::domain::ids::MessageId;
 use crate::domain::set_aside::Work as Begins;
 use crate::mailbox::{Attempts, Conversation, Fate, Outbound, Outgoing, StoreTrouble, Whisper};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
@@ -103,9 +104,9 @@ struct Work {
     /// The busy conversations. The redraw of a card has a lane of its own and delays nothing else.
     busy: HashSet<Lane>,
     /// The messages themselves: two changes of one must not overtake each other.
-    at_work: HashSet<i64>,
+    at_work: HashSet<MessageId>,
     /// The back-off of each message that failed.
-    backoffs: HashMap<i64, Backoff>,
+    backoffs: HashMap<MessageId, Backoff>,
     /// Conversations that failed after the stop: not tried again.
     given_up: HashSet<Conversation>,
 }
@@ -116,7 +117,7 @@ struct Lane {
     conversation: Conversation,
     redraw: bool,
     /// An ephemeral message waits only for its own earlier versions.
-    whisper: Option<i64>,
+    whisper: Option<MessageId>,
 }
 
 impl Lane {
@@ -279,7 +280,7 @@ impl Pen {
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
         tracing::warn!(
-            message_id = message.id,
+            message_id = message.id.0,
             wait_ms = millis(wait),
             "message {} is not posted yet: {failed}",
             message.id
@@ -323,7 +324,7 @@ impl Pen {
                 if message.has_asker && !is_one_persons(&message.conversation.channel) =>
             {
                 tracing::info!(
-                    message_id = message.id,
+                    message_id = message.id.0,
                     "message {} goes to the DM of whom it is for: {error}",
                     message.id
                 );
@@ -340,7 +341,7 @@ impl Pen {
     async fn give_up(&self, message: &Outgoing, error: &WebError) -> Result<(), Failed> {
         let (code, why) = (error.code(), error.to_string());
         tracing::warn!(
-            message_id = message.id,
+            message_id = message.id.0,
             code,
             "message {} to {} is given up: {why}",
             message.id,
@@ -370,13 +371,13 @@ impl Pen {
             return None;
         }
         tracing::warn!(
-            message_id = message.id,
+            message_id = message.id.0,
             "message {} is said as text alone, for Slack does not take its {} blocks and {} characters: {error}",
             message.id,
             message.parts.len(),
             text.chars().count()
         );
-        tracing::debug!(message_id = message.id, parts = ?message.parts, "the blocks that Slack does not take");
+        tracing::debug!(message_id = message.id.0, parts = ?message.parts, "the blocks that Slack does not take");
         count_refusal(error.code(), "said_plainly");
         Some(less)
     }
@@ -427,7 +428,7 @@ impl Pen {
             return self.stays(message, why.to_owned()).await;
         }
         tracing::info!(
-            message_id = message.id,
+            message_id = message.id.0,
             "message {} goes to the DM, for only its person was to see it, and {why}",
             message.id
         );
@@ -445,7 +446,7 @@ impl Pen {
             && let Some(seen) = self.look_twice(message, begun_at).await?
         {
             tracing::info!(
-                message_id = message.id,
+                message_id = message.id.0,
                 "message {} had been posted",
                 message.id
             );
@@ -511,7 +512,7 @@ impl Pen {
                 Ok(Some(message))
             }
             Err(error) if may_not(&error) => {
-                tracing::debug!(message_id = message.id, "no DM is opened: {error}");
+                tracing::debug!(message_id = message.id.0, "no DM is opened: {error}");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -553,7 +554,7 @@ impl Pen {
             // The message matters more than a possible second copy of it (contract slack 3.4).
             Err(error) if may_not(&error) => {
                 tracing::warn!(
-                    message_id = message.id,
+                    message_id = message.id.0,
                     "message {} may have been posted and cannot be looked for; it is posted, perhaps again: {error}",
                     message.id
                 );
@@ -598,7 +599,7 @@ impl Pen {
             return self.stays(message, error.to_string()).await;
         }
         tracing::info!(
-            message_id = message.id,
+            message_id = message.id.0,
             "message {} is said anew, for it cannot be changed: {error}",
             message.id
         );

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use super::web::{Web, WebError, unclear};
 use super::wire::Reacted;
 use super::{SlackError, Timings, millis, panicked};
+use crate::domain::ids::ReactionId;
 use crate::domain::set_aside::Work;
 use crate::mailbox::{Mailbox, ReactionDue, ReactionFate, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
@@ -71,17 +72,17 @@ pub async fn run(
         timings,
     });
     let mut store_backoff = hand.backoff();
-    let mut running: JoinSet<(i64, bool)> = JoinSet::new();
-    let mut at_work: HashSet<i64> = HashSet::new();
-    let mut backoffs: HashMap<i64, Backoff> = HashMap::new();
+    let mut running: JoinSet<(ReactionId, bool)> = JoinSet::new();
+    let mut at_work: HashSet<ReactionId> = HashSet::new();
+    let mut backoffs: HashMap<ReactionId, Backoff> = HashMap::new();
     // Those that failed after the stop: not tried again.
-    let mut given_up: HashSet<i64> = HashSet::new();
+    let mut given_up: HashSet<ReactionId> = HashSet::new();
     let mut finish_by: Option<Instant> = None;
     loop {
         match hand.mailbox.reactions_due().await {
             Ok(due) => {
                 store_backoff.reset();
-                let known: HashSet<i64> = due.iter().map(|one| one.id).collect();
+                let known: HashSet<ReactionId> = due.iter().map(|one| one.id).collect();
                 backoffs.retain(|id, _| known.contains(id));
                 for one in due {
                     if running.len() >= AT_ONCE {
@@ -164,7 +165,7 @@ impl Hand {
         due: ReactionDue,
         backoff: Duration,
         shutdown: CancellationToken,
-    ) -> (i64, bool) {
+    ) -> (ReactionId, bool) {
         let brought = match self.mailbox.attempts().begin(&Work::Reaction(due.id)).await {
             Ok(begun) => {
                 let brought = self.bring(&due).await;
@@ -190,7 +191,7 @@ impl Hand {
             Failed::Web(_) | Failed::Store(_) => backoff,
         };
         tracing::warn!(
-            reaction = due.id,
+            reaction = due.id.0,
             wait_ms = millis(wait),
             "reaction {} is not placed yet: {failed}",
             due.id
@@ -214,13 +215,13 @@ impl Hand {
             matches!(&error, WebError::Refused { code, .. } if code == "message_not_found");
         if is_gone {
             tracing::info!(
-                reaction = due.id,
+                reaction = due.id.0,
                 "reaction {} has no message to stand on any more",
                 due.id
             );
         } else {
             tracing::warn!(
-                reaction = due.id,
+                reaction = due.id.0,
                 "reaction {} cannot be placed; where it was the whole answer, that is said in a message: {why}",
                 due.id
             );

@@ -159,7 +159,7 @@ async fn tell_all(
 ) -> Result<(Rhythms, bool), StoreTrouble> {
     let mut unknown = Vec::new();
     for due in mailbox.rhythms().await?.due {
-        let work = Work::Briefing(due.person.0);
+        let work = Work::Briefing(due.person);
         if mailbox.attempts().rests(&work) {
             unknown.push(due.person);
             continue;

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::domain::ids::{PersonId, TaskRow};
+use crate::domain::ids::{
+    CommandId, DeliveryId, EntryId, EventId, ListId, MessageId, OperationSeq, PersonId, PinId,
+    ReactionId, TaskRow,
+};
 
 /// Reads a time stored in milliseconds.
 pub(super) fn millis(ms: i64) -> DateTime<Utc> {
@@ -53,4 +56,16 @@ macro_rules! ids {
     )*};
 }
 
-ids!(PersonId, TaskRow);
+ids!(
+    CommandId,
+    DeliveryId,
+    EntryId,
+    EventId,
+    ListId,
+    MessageId,
+    OperationSeq,
+    PersonId,
+    PinId,
+    ReactionId,
+    TaskRow
+);

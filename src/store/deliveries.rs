@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::slack_events::Kept;
+use crate::domain::ids::DeliveryId;
 use crate::domain::source::Delivery;
 use crate::domain::task::Source;
 
 /// A stored delivery that is not processed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    pub id: i64,
+    pub id: DeliveryId,
     pub attempts: u32,
     pub delivery: Delivery,
 }
@@ -46,12 +47,12 @@ pub struct Page {
 pub fn waiting(
     connection: &Connection,
     source: Source,
-    after: i64,
+    after: Option<DeliveryId>,
     page: Page,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, attempts, dedupe_key, event, length(payload), payload FROM deliveries
-         WHERE handled_ms IS NULL AND id > ?1 AND source = ?2 ORDER BY id LIMIT ?3",
+         WHERE handled_ms IS NULL AND id > ifnull(?1, 0) AND source = ?2 ORDER BY id LIMIT ?3",
     )?;
     let limit = i64::try_from(page.deliveries).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![after, source.as_str(), limit])?;
@@ -77,10 +78,24 @@ pub fn waiting(
     Ok(waiting)
 }
 
+/// A waiting delivery of a source.
+pub fn waiting_one(
+    connection: &Connection,
+    source: Source,
+    id: DeliveryId,
+) -> rusqlite::Result<Option<Waiting>> {
+    let alone = Page {
+        deliveries: 1,
+        bytes: 0,
+    };
+    let next = waiting(connection, source, Some(DeliveryId(id.0 - 1)), alone)?;
+    Ok(next.into_iter().find(|waiting| waiting.id == id))
+}
+
 /// Marks a delivery as processed; `false` if it already was.
 pub fn handle(
     tx: &Connection,
-    id: i64,
+    id: DeliveryId,
     result: &str,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<bool> {
@@ -92,7 +107,7 @@ pub fn handle(
 }
 
 /// Records that a delivery could not be processed this time.
-pub fn failed(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+pub fn failed(tx: &Connection, id: DeliveryId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE deliveries SET attempts = attempts + 1, result = ?2 WHERE id = ?1",
         params![id, why],
@@ -268,13 +283,13 @@ mod tests {
             deliveries: 2,
             bytes: 100,
         };
-        let (mut pages, mut after) = (Vec::new(), 0);
+        let (mut pages, mut after) = (Vec::new(), None);
         loop {
             let read = waiting(&connection, Source::GitHub, after, page).unwrap();
             let Some(last) = read.last() else {
                 break;
             };
-            after = last.id;
+            after = Some(last.id);
             let sizes = read.iter().map(|one| one.delivery.payload.len());
             pages.push(sizes.collect::<Vec<_>>());
         }

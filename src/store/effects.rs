@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{from_json, json, micros, millis};
 use super::operations;
 use crate::domain::change::Change;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, PinId, TaskRow};
 use crate::domain::operation::Write;
 use crate::domain::person::PersonId;
 use crate::domain::task::TaskKey;
@@ -28,14 +28,14 @@ pub struct Snoozed {
 /// A command that may have had an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doing {
-    pub command: i64,
+    pub command: CommandId,
     pub verb: String,
     pub typed_at: DateTime<Utc>,
     /// The time of its outcome; `None` while it has none.
     pub settled_at: Option<DateTime<Utc>>,
     pub snoozed: Option<Snoozed>,
     /// The pin that this command set.
-    pub next_pin: Option<i64>,
+    pub next_pin: Option<PinId>,
     pub undone: bool,
     /// Its newest report, as JSON.
     pub report: Option<String>,
@@ -77,7 +77,7 @@ pub fn newest(connection: &Connection, person: PersonId) -> rusqlite::Result<Vec
 pub fn of(
     connection: &Connection,
     person: PersonId,
-    command: i64,
+    command: CommandId,
 ) -> rusqlite::Result<Option<Doing>> {
     connection
         .query_row(
@@ -110,7 +110,7 @@ pub fn completion(
 }
 
 /// The command that this `undo` takes back.
-pub fn undone_by(connection: &Connection, undo: i64) -> rusqlite::Result<Option<Doing>> {
+pub fn undone_by(connection: &Connection, undo: CommandId) -> rusqlite::Result<Option<Doing>> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM commands WHERE undone_by = ?1"),
@@ -136,7 +136,7 @@ pub fn has_undone(
 }
 
 /// Marks `command` as undone by `undo`, so that the next `undo` skips it.
-pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
+pub fn take(tx: &Connection, command: CommandId, undo: CommandId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET undone_by = ?2 WHERE id = ?1",
         [command, undo],
@@ -145,7 +145,7 @@ pub fn take(tx: &Connection, command: i64, undo: i64) -> rusqlite::Result<()> {
 }
 
 /// Clears that mark after an `undo` failed, and returns the command, if there was one.
-pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<Option<i64>> {
+pub fn give_back(tx: &Connection, undo: CommandId) -> rusqlite::Result<Option<CommandId>> {
     tx.query_row(
         "UPDATE commands SET undone_by = NULL WHERE undone_by = ?1 RETURNING id",
         [undo],
@@ -155,7 +155,7 @@ pub fn give_back(tx: &Connection, undo: i64) -> rusqlite::Result<Option<i64>> {
 }
 
 /// Whether a command was undone, or is about to be.
-pub fn is_undone(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
+pub fn is_undone(connection: &Connection, command: CommandId) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM commands WHERE id = ?1 AND undone_by IS NOT NULL)",
         [command],
@@ -164,7 +164,7 @@ pub fn is_undone(connection: &Connection, command: i64) -> rusqlite::Result<bool
 }
 
 /// Stores the snooze that a command set.
-pub fn snoozed(tx: &Connection, command: i64, snoozed: &Snoozed) -> rusqlite::Result<()> {
+pub fn snoozed(tx: &Connection, command: CommandId, snoozed: &Snoozed) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET snoozed = ?2 WHERE id = ?1",
         params![command, json(snoozed)?],
@@ -174,7 +174,11 @@ pub fn snoozed(tx: &Connection, command: i64, snoozed: &Snoozed) -> rusqlite::Re
 
 /// Cancels the operations of a command that were certainly never sent, and returns their number. Those that may have
 /// been sent are only looked up from now on.
-pub fn withdraw(tx: &Connection, command: i64, now: DateTime<Utc>) -> rusqlite::Result<usize> {
+pub fn withdraw(
+    tx: &Connection,
+    command: CommandId,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<usize> {
     tx.execute(
         "UPDATE operations SET withdrawn = 1 WHERE command_id = ?1 AND state = 'pending' AND interrupted = 1",
         [command],

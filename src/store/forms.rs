@@ -7,7 +7,7 @@ use super::operations;
 use super::slack_events::ReplyUrl;
 use super::tasks::{self, Stored};
 use crate::domain::form::Origin;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::Write;
 
 /// How long Slack accepts posts to a `response_url` (contract slack 2.4), less a minute for differing clocks.
@@ -54,7 +54,7 @@ pub enum Made {
 
 /// The task made from this message; `None` if there is none, or not any more.
 pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Result<Option<Made>> {
-    let row: Option<(Option<TaskRow>, Option<i64>)> = connection
+    let row: Option<(Option<TaskRow>, Option<CommandId>)> = connection
         .query_row(
             "SELECT task_id, command_id FROM made_from WHERE channel = ?1 AND ts = ?2",
             params![channel, ts],
@@ -83,7 +83,7 @@ pub fn made(connection: &Connection, channel: &str, ts: &str) -> rusqlite::Resul
 }
 
 /// Records that a task is being made from this message.
-pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()> {
+pub fn making(tx: &Connection, of: &Origin, command: CommandId) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO made_from (channel, ts, command_id) VALUES (?1, ?2, ?3)
          ON CONFLICT (channel, ts) DO UPDATE SET command_id = excluded.command_id, task_id = NULL",
@@ -93,7 +93,7 @@ pub fn making(tx: &Connection, of: &Origin, command: i64) -> rusqlite::Result<()
 }
 
 /// Records the task that a command made, if it was requested from a message.
-pub fn is_made(tx: &Connection, command: i64, task: TaskRow) -> rusqlite::Result<()> {
+pub fn is_made(tx: &Connection, command: CommandId, task: TaskRow) -> rusqlite::Result<()> {
     tx.prepare_cached("UPDATE made_from SET task_id = ?2 WHERE command_id = ?1")?
         .execute(params![command, task])?;
     Ok(())

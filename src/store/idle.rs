@@ -44,6 +44,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::domain::ids::DeliveryId;
     use crate::domain::reply::Words;
     use crate::domain::source::Delivery;
     use crate::store::migrate::{MIGRATIONS, migrate};
@@ -105,7 +106,7 @@ mod tests {
             idle(&[Source::ClickUp]),
             "a source that is known to be down"
         );
-        deliveries::failed(tx, 1, "no answer").unwrap();
+        deliveries::failed(tx, DeliveryId(1), "no answer").unwrap();
         assert!(idle(&[]), "a source that failed to answer");
     }
 }

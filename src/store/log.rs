@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, params};
 
 use super::columns::{corrupt, millis};
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{EntryId, TaskRow};
 use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::person::PersonId;
 use crate::domain::task::{Source, Task};
@@ -36,7 +36,7 @@ pub struct Wanted {
     /// Only activity on the task of this row.
     pub task: Option<TaskRow>,
     /// Only entries before the one with this number.
-    pub before: Option<i64>,
+    pub before: Option<EntryId>,
     pub limit: usize,
 }
 
@@ -69,10 +69,10 @@ pub fn keep(tx: &Connection, entry: &NewEntry<'_>, now: DateTime<Utc>) -> rusqli
 }
 
 /// Whether the entry with this number has this time. In another store, or an older copy, it has another.
-pub fn is_entry(connection: &Connection, id: i64, at_ms: i64) -> rusqlite::Result<bool> {
+pub fn is_entry(connection: &Connection, id: EntryId, at_ms: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM log WHERE id = ?1 AND at_ms = ?2)")?
-        .query_row([id, at_ms], |row| row.get(0))
+        .query_row(params![id, at_ms], |row| row.get(0))
 }
 
 /// The matching entries, newest first.
@@ -221,9 +221,9 @@ mod tests {
                 ..Wanted::default()
             };
             let ids = listed(&connection, &wanted).unwrap();
-            ids.iter().map(|entry| entry.id).collect::<Vec<_>>()
+            ids.iter().filter_map(|entry| entry.id).collect::<Vec<_>>()
         };
-        assert_eq!(page(None), [3, 2]);
-        assert_eq!(page(Some(2)), [1]);
+        assert_eq!(page(None), [EntryId(3), EntryId(2)]);
+        assert_eq!(page(Some(EntryId(2))), [EntryId(1)]);
     }
 }

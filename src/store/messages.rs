@@ -9,7 +9,7 @@ use super::columns::{corrupt, from_json, json, micros, millis};
 use super::slack_events::{ReplyUrl, dm_of};
 use super::{operations, people};
 use crate::domain::card::{Part, card_of, told, undo_button};
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::PersonId;
 use crate::domain::reply::Words;
 
@@ -24,10 +24,10 @@ pub struct Draft {
     pub channel: String,
     pub thread: Option<String>,
     pub person: Option<PersonId>,
-    pub command: Option<i64>,
+    pub command: Option<CommandId>,
     /// The pin that people see with this message.
-    pub pin: Option<i64>,
-    pub list: Option<i64>,
+    pub pin: Option<PinId>,
+    pub list: Option<ListId>,
     /// The task that it is about.
     pub about: Option<TaskRow>,
     pub words: Option<Words>,
@@ -73,7 +73,7 @@ pub struct Conversation {
 /// A message to post or to update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    pub id: i64,
+    pub id: MessageId,
     /// Part of the message's metadata. An ambiguous post is looked up by it before it is sent again.
     pub uid: String,
     pub conversation: Conversation,
@@ -95,7 +95,12 @@ pub struct Outgoing {
 }
 
 /// Adds a message at the end of its conversation.
-pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rusqlite::Result<i64> {
+pub fn add(
+    tx: &Connection,
+    draft: &Draft,
+    uid: &str,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<MessageId> {
     tx.execute(
         "INSERT INTO messages (uid, channel, thread, person_id, command_id, pin_id, list_id, about, words, version, created_ms,
              parts, reply_url, whisper_to, in_channel, shows_version, replaces, asked_by, instead_of)
@@ -121,7 +126,7 @@ pub fn add(tx: &Connection, draft: &Draft, uid: &str, now: DateTime<Utc>) -> rus
             draft.instead_of,
         ],
     )?;
-    let id = tx.last_insert_rowid();
+    let id = MessageId(tx.last_insert_rowid());
     stands(tx, id, &draft.parts)?;
     Ok(id)
 }
@@ -131,7 +136,7 @@ fn some_json(parts: &[Part]) -> rusqlite::Result<Option<String>> {
 }
 
 /// Stores the tasks whose cards a message shows.
-fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
+fn stands(tx: &Connection, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM message_cards WHERE message_id = ?1")?
         .execute([id])?;
     let mut insert = tx.prepare_cached(
@@ -148,7 +153,7 @@ fn stands(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
 /// A message that shows the card of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    pub id: i64,
+    pub id: MessageId,
     /// Its reader, if that is one person.
     pub person: Option<PersonId>,
     pub parts: Vec<Part>,
@@ -177,7 +182,7 @@ pub fn with_card_of(connection: &Connection, task: TaskRow) -> rusqlite::Result<
 /// An ephemeral message, or one that we cannot update, in which a person pressed a button.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pressed {
-    pub id: i64,
+    pub id: MessageId,
     pub uid: String,
     pub parts: Vec<Part>,
     /// Whether no answer replaces it, now or soon.
@@ -215,7 +220,7 @@ pub fn whispered(
 /// Stores the `response_url` of a press, by which the message can be changed for a while.
 pub fn addressed(
     tx: &Connection,
-    id: i64,
+    id: MessageId,
     url: &ReplyUrl,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
@@ -236,7 +241,7 @@ pub fn cards_succeed(tx: &Connection, old: TaskRow, new: TaskRow) -> rusqlite::R
 }
 
 /// Replaces the cards of a message, and its words if they only repeat the cards. The update has low priority.
-pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> {
+pub fn redraw(tx: &Connection, id: MessageId, parts: &[Part]) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE messages SET parts = ?2, words = ifnull(?3, words), redraw = CASE WHEN version > posted_version THEN redraw ELSE 1 END,
              version = version + 1
@@ -252,8 +257,8 @@ pub fn redraw(tx: &Connection, id: i64, parts: &[Part]) -> rusqlite::Result<()> 
 
 /// Adds or removes the undo button on the answer to a command; ephemeral answers stay as they are. Returns whether
 /// anything changed.
-pub fn offers_undo(tx: &Connection, command: i64, offers: bool) -> rusqlite::Result<bool> {
-    let answer: Option<(i64, Vec<Part>)> = tx
+pub fn offers_undo(tx: &Connection, command: CommandId, offers: bool) -> rusqlite::Result<bool> {
+    let answer: Option<(MessageId, Vec<Part>)> = tx
         .query_row(
             "SELECT id, parts FROM messages
              WHERE command_id = ?1 AND dropped IS NULL AND parts IS NOT NULL AND whisper_to IS NULL",
@@ -284,7 +289,7 @@ pub fn notify(
     now: DateTime<Utc>,
     within: Duration,
 ) -> rusqlite::Result<()> {
-    let standing: Option<(i64, String)> = tx
+    let standing: Option<(MessageId, String)> = tx
         .query_row(
             "SELECT id, words FROM messages AS standing
              WHERE notice = 1 AND person_id IS ?1 AND about IS ?2 AND about IS NOT NULL AND dropped IS NULL
@@ -319,13 +324,13 @@ pub fn notify(
 /// Sets or replaces the words of a command's message, together with the pin that they show.
 pub fn say(
     tx: &Connection,
-    command: i64,
+    command: CommandId,
     words: &Words,
     parts: &[Part],
-    pin: Option<i64>,
+    pin: Option<PinId>,
     about: Option<TaskRow>,
 ) -> rusqlite::Result<()> {
-    let message: Option<i64> = tx
+    let message: Option<MessageId> = tx
         .query_row(
             "UPDATE messages SET words = ?2, parts = ?5, version = version + 1, redraw = 0, pin_id = ifnull(?3, pin_id),
                  shows_version = CASE WHEN ?3 IS NULL THEN shows_version ELSE version + 1 END, about = ifnull(?4, about)
@@ -414,7 +419,12 @@ const OUTGOING: &str = "
     ORDER BY CASE WHEN m.ts IS NULL THEN 1 WHEN m.redraw THEN 2 ELSE 0 END, m.id";
 
 /// Records that the first post of a message is about to be sent, with this version.
-pub fn posting(tx: &Connection, id: i64, version: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn posting(
+    tx: &Connection,
+    id: MessageId,
+    version: i64,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET begun_us = ?2, begun_version = ?3 WHERE id = ?1",
         params![id, now.timestamp_micros(), version],
@@ -424,7 +434,12 @@ pub fn posting(tx: &Connection, id: i64, version: i64, now: DateTime<Utc>) -> ru
 
 /// Records a post that was found under `ts` after its outcome was unknown, visible since `shown_at`. The pin or list of
 /// the version that was sent counts from then on. The message is updated afterwards.
-pub fn found(tx: &Connection, id: i64, ts: &str, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn found(
+    tx: &Connection,
+    id: MessageId,
+    ts: &str,
+    shown_at: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     let version: Option<i64> = tx
         .query_row(
             "SELECT begun_version FROM messages
@@ -445,7 +460,7 @@ pub fn found(tx: &Connection, id: i64, ts: &str, shown_at: DateTime<Utc>) -> rus
 }
 
 /// The message with this `uid`, if its post has begun and its outcome is unknown.
-pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
+pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option<MessageId>> {
     connection
         .prepare_cached(
             "SELECT id FROM messages WHERE uid = ?1 AND ts IS NULL AND begun_us IS NOT NULL",
@@ -455,13 +470,13 @@ pub fn unrecorded(connection: &Connection, uid: &str) -> rusqlite::Result<Option
 }
 
 /// Records that the post was certainly not accepted.
-pub fn not_posted(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn not_posted(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
     tx.execute("UPDATE messages SET begun_us = NULL WHERE id = ?1", [id])?;
     Ok(())
 }
 
 /// Counts a use of the `response_url` before it is used.
-pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn whispering(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET whispers = whispers + 1 WHERE id = ?1",
         [id],
@@ -470,7 +485,7 @@ pub fn whispering(tx: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 /// Moves an ephemeral message that cannot be sent to the DM of its reader.
-pub fn move_to_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn move_to_dm(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
     let to: Option<Option<String>> = tx
         .query_row(
             "SELECT ifnull(whisper_to, asked_by) FROM messages WHERE id = ?1",
@@ -492,7 +507,7 @@ pub fn move_to_dm(tx: &Connection, id: i64) -> rusqlite::Result<()> {
 
 /// Stores Slack's id of the conversation of a message. If the message was addressed to a person's id, it now belongs to
 /// their DM, and so do their other messages.
-pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()> {
+pub fn stands_in(tx: &Connection, id: MessageId, channel: &str) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO dms (user_id, channel)
          SELECT channel, ?2 FROM messages WHERE id = ?1 AND substr(channel, 1, 1) IN ('U', 'W')
@@ -510,7 +525,7 @@ pub fn stands_in(tx: &Connection, id: i64, channel: &str) -> rusqlite::Result<()
 /// Records that `version` of a message is visible since `shown_at`, with the pin or list that it shows.
 pub fn posted(
     tx: &Connection,
-    id: i64,
+    id: MessageId,
     version: i64,
     ts: &str,
     shown_at: DateTime<Utc>,
@@ -525,7 +540,7 @@ pub fn posted(
          WHERE id = ?1",
         params![id, version, ts, REDRAWN_BY_ADDRESS],
     )?;
-    let shown: Option<(Option<i64>, Option<i64>)> = tx
+    let shown: Option<(Option<PinId>, Option<ListId>)> = tx
         .query_row(
             "SELECT pin_id, list_id FROM messages WHERE id = ?1 AND posted_version >= shows_version",
             [id],
@@ -543,7 +558,7 @@ pub fn posted(
 }
 
 /// Moves a message out of its thread.
-pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
+pub fn without_thread(tx: &Connection, id: MessageId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET thread = NULL, begun_us = NULL WHERE id = ?1",
         [id],
@@ -552,7 +567,7 @@ pub fn without_thread(tx: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 /// Has a message posted again under a new `uid`, because the posted one cannot be changed.
-pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
+pub fn say_anew(tx: &Connection, id: MessageId, uid: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET ts = NULL, begun_us = NULL, uid = ?2, posted_version = 0, redraw = 0 WHERE id = ?1",
         params![id, uid],
@@ -562,7 +577,7 @@ pub fn say_anew(tx: &Connection, id: i64, uid: &str) -> rusqlite::Result<()> {
 
 /// Gives up the redraw of a message whose posted version cannot be changed. If that says that a command waits, the
 /// outcome is still sent. For an ephemeral message, another press brings another `response_url`.
-pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Result<()> {
+pub fn stays(tx: &Connection, id: MessageId, version: i64, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET posted_version = max(posted_version, ?2),
              redraw = CASE WHEN version = ?2 THEN 0 ELSE redraw END,
@@ -577,7 +592,7 @@ pub fn stays(tx: &Connection, id: i64, version: i64, why: &str) -> rusqlite::Res
 }
 
 /// Drops a message that Slack refuses for good.
-pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+pub fn dropped(tx: &Connection, id: MessageId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE messages SET dropped = ?2 WHERE id = ?1",
         params![id, why],
@@ -586,15 +601,15 @@ pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
 }
 
 /// The person that a message is for.
-pub fn person(connection: &Connection, id: i64) -> rusqlite::Result<Option<PersonId>> {
-    let person: Option<Option<i64>> = connection
+pub fn person(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<PersonId>> {
+    let person: Option<Option<PersonId>> = connection
         .query_row(
             "SELECT person_id FROM messages WHERE id = ?1",
             [id],
             |row| row.get(0),
         )
         .optional()?;
-    Ok(person.flatten().map(PersonId))
+    Ok(person.flatten())
 }
 
 /// Whether an answer to a person, and with it perhaps a new current task, is still to be sent, in one channel or in
@@ -617,7 +632,7 @@ pub fn owed(
 }
 
 /// Whether a command has a message for its outcome.
-pub fn tells(connection: &Connection, command: i64) -> rusqlite::Result<bool> {
+pub fn tells(connection: &Connection, command: CommandId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE command_id = ?1)")?
         .query_row([command], |row| row.get(0))

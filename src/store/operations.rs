@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{corrupt, from_json, json, micros, millis};
 use crate::domain::change::Change;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, OperationSeq, PinId, TaskRow};
 use crate::domain::log::Via;
 use crate::domain::operation::{Finished, Operation, Outcome, Past, Refusal, Write};
 use crate::domain::person::PersonId;
@@ -45,7 +45,7 @@ pub struct NewCommand {
 /// A stored command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRow {
-    pub id: i64,
+    pub id: CommandId,
     pub person: PersonId,
     pub surface: Surface,
     /// How it was given. Rows older than this column have the surface only.
@@ -100,8 +100,8 @@ impl State {
 /// A stored operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationRow {
-    pub seq: i64,
-    pub command: i64,
+    pub seq: OperationSeq,
+    pub command: CommandId,
     pub lane: String,
     pub operation: Operation,
     pub state: State,
@@ -130,7 +130,7 @@ pub fn add_command(
     tx: &Connection,
     command: &NewCommand,
     now: DateTime<Utc>,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<CommandId> {
     let (key, fingerprint) = command.once.clone().unzip();
     let uid = ulid::Ulid::from_datetime(now.into()).to_string();
     tx.execute(
@@ -147,11 +147,11 @@ pub fn add_command(
             uid,
         ],
     )?;
-    Ok(tx.last_insert_rowid())
+    Ok(CommandId(tx.last_insert_rowid()))
 }
 
 /// The command with this uid, which undo buttons carry.
-pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64>> {
+pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<CommandId>> {
     connection
         .prepare_cached("SELECT id FROM commands WHERE uid = ?1 AND uid <> ''")?
         .query_row([uid], |row| row.get(0))
@@ -159,14 +159,14 @@ pub fn by_uid(connection: &Connection, uid: &str) -> rusqlite::Result<Option<i64
 }
 
 /// The uid of a command.
-pub fn uid(connection: &Connection, command: i64) -> rusqlite::Result<String> {
+pub fn uid(connection: &Connection, command: CommandId) -> rusqlite::Result<String> {
     connection
         .prepare_cached("SELECT uid FROM commands WHERE id = ?1")?
         .query_row([command], |row| row.get(0))
 }
 
 /// Records how a command was given.
-pub fn came_by(tx: &Connection, command: i64, via: Via) -> rusqlite::Result<()> {
+pub fn came_by(tx: &Connection, command: CommandId, via: Via) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET via = ?2 WHERE id = ?1",
         params![command, via.as_str()],
@@ -179,7 +179,7 @@ pub fn once(
     connection: &Connection,
     person: PersonId,
     key: &str,
-) -> rusqlite::Result<Option<(i64, String)>> {
+) -> rusqlite::Result<Option<(CommandId, String)>> {
     connection
         .query_row(
             "SELECT id, fingerprint FROM commands WHERE person_id = ?1 AND once_key = ?2",
@@ -189,7 +189,7 @@ pub fn once(
         .optional()
 }
 
-pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<CommandRow>> {
+pub fn command(connection: &Connection, id: CommandId) -> rusqlite::Result<Option<CommandRow>> {
     connection
         .query_row(
             "SELECT id, person_id, surface, queued_ms IS NOT NULL, settled_ms IS NOT NULL, moved, report, via, verb,
@@ -227,7 +227,7 @@ pub fn command(connection: &Connection, id: i64) -> rusqlite::Result<Option<Comm
 /// Stores the current report of a command; `settled` if that is final.
 pub fn report(
     tx: &Connection,
-    command: i64,
+    command: CommandId,
     report: &str,
     settled: bool,
     now: DateTime<Utc>,
@@ -244,16 +244,16 @@ pub fn report(
 }
 
 /// Records that the person's pin has moved to `pin` for this command.
-pub fn moved(tx: &Connection, command: i64, pin: i64) -> rusqlite::Result<()> {
+pub fn moved(tx: &Connection, command: CommandId, pin: PinId) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE commands SET moved = 1, next_pin = ?2 WHERE id = ?1",
-        [command, pin],
+        params![command, pin],
     )?;
     Ok(())
 }
 
 /// Commands without any report. After a restart their people are told that they wait.
-pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<CommandId>> {
     connection
         .prepare_cached(
             "SELECT id FROM commands WHERE settled_ms IS NULL AND queued_ms IS NULL ORDER BY id",
@@ -265,7 +265,7 @@ pub fn untold(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
 /// Adds an operation at the end of its lane.
 pub fn add(
     tx: &Connection,
-    command: i64,
+    command: CommandId,
     id: &str,
     lane: &str,
     write: &Write,
@@ -423,7 +423,7 @@ pub fn back(change: &Change) -> String {
 /// if it was taken back and must not be sent.
 pub fn about_to_send(
     tx: &Connection,
-    seq: i64,
+    seq: OperationSeq,
     begins: bool,
     before: Option<&str>,
     now: DateTime<Utc>,
@@ -442,7 +442,7 @@ pub fn about_to_send(
 }
 
 /// Whether an operation is still pending: it may have been taken back since it was read.
-pub fn is_pending(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
+pub fn is_pending(connection: &Connection, seq: OperationSeq) -> rusqlite::Result<bool> {
     connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM operations WHERE seq = ?1 AND state = 'pending')",
         [seq],
@@ -454,7 +454,7 @@ pub fn is_pending(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
 /// says whether any attempt so far may have been applied. If not, the next one counts as the first.
 pub fn failed(
     tx: &Connection,
-    seq: i64,
+    seq: OperationSeq,
     interrupted: bool,
     why: &str,
     not_before: DateTime<Utc>,
@@ -475,7 +475,7 @@ pub fn failed(
 }
 
 /// Stores the time of its turn in the source's line of writes.
-pub fn has_turn(tx: &Connection, seq: i64, at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn has_turn(tx: &Connection, seq: OperationSeq, at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET turn_ms = ?2 WHERE seq = ?1",
         params![seq, at.timestamp_millis()],
@@ -499,7 +499,11 @@ pub fn ahead_in_lane(
 }
 
 /// Records that its trace was looked for and not found.
-pub fn looked(tx: &Connection, seq: i64, not_before: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn looked(
+    tx: &Connection,
+    seq: OperationSeq,
+    not_before: DateTime<Utc>,
+) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET looks = looks + 1, not_before_ms = ?2 WHERE seq = ?1",
         params![seq, not_before.timestamp_millis()],
@@ -517,7 +521,12 @@ pub struct Ended {
 }
 
 /// Records the end of an operation; `false` if its trace belongs to another operation.
-pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn end(
+    tx: &Connection,
+    seq: OperationSeq,
+    ended: &Ended,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<bool> {
     let trace = match &ended.outcome {
         Some(Outcome::Applied(written)) => written.trace.clone(),
         _ => None,
@@ -550,7 +559,7 @@ pub fn end(tx: &Connection, seq: i64, ended: &Ended, now: DateTime<Utc>) -> rusq
 }
 
 /// Records whether the last attempt of an operation that was given up may have been applied.
-pub fn perhaps_applied(tx: &Connection, seq: i64, perhaps: bool) -> rusqlite::Result<()> {
+pub fn perhaps_applied(tx: &Connection, seq: OperationSeq, perhaps: bool) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE operations SET interrupted = ?2 WHERE seq = ?1",
         params![seq, perhaps],
@@ -561,7 +570,7 @@ pub fn perhaps_applied(tx: &Connection, seq: i64, perhaps: bool) -> rusqlite::Re
 /// Cancels the operations that follow a failed one of the same command, and returns them.
 pub fn cancel_rest(
     tx: &Connection,
-    command: i64,
+    command: CommandId,
     now: DateTime<Utc>,
 ) -> rusqlite::Result<Vec<Write>> {
     tx.prepare_cached(
@@ -572,7 +581,10 @@ pub fn cancel_rest(
     .collect()
 }
 
-pub fn of_command(connection: &Connection, command: i64) -> rusqlite::Result<Vec<OperationRow>> {
+pub fn of_command(
+    connection: &Connection,
+    command: CommandId,
+) -> rusqlite::Result<Vec<OperationRow>> {
     connection
         .prepare_cached(&format!(
             "SELECT {COLUMNS} FROM operations WHERE command_id = ?1 ORDER BY seq"

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::micros;
 use super::links;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{ListId, MessageId, PinId, TaskRow};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::queue::Pin;
 use crate::domain::receipts::Receipts;
@@ -95,7 +95,7 @@ pub fn configure(tx: &Connection, people: &[Configured]) -> rusqlite::Result<()>
     links::configure(tx)
 }
 
-fn row_of(tx: &Connection, which: &str, of: &[&String]) -> rusqlite::Result<Option<i64>> {
+fn row_of(tx: &Connection, which: &str, of: &[&String]) -> rusqlite::Result<Option<PersonId>> {
     tx.query_row(
         &format!("SELECT id FROM people WHERE {which}"),
         rusqlite::params_from_iter(of),
@@ -166,7 +166,7 @@ pub fn spoke_in(tx: &Connection, id: PersonId, dm: &str) -> rusqlite::Result<boo
 }
 
 /// Stores the DM in which a message reached its person, unless one is known.
-pub fn reached_by(tx: &Connection, message: i64, dm: &str) -> rusqlite::Result<()> {
+pub fn reached_by(tx: &Connection, message: MessageId, dm: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE people SET dm = ?2
          WHERE dm IS NULL AND id = (SELECT person_id FROM messages WHERE id = ?1)",
@@ -249,7 +249,7 @@ pub fn pin(
     task: Option<TaskRow>,
     now: DateTime<Utc>,
     shown_at: Option<DateTime<Utc>>,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<PinId> {
     tx.execute(
         "INSERT INTO pins (person_id, task_id, pinned_us, shown_us) VALUES (?1, ?2, ?3, ?4)",
         params![
@@ -259,7 +259,7 @@ pub fn pin(
             shown_at.map(|at| at.timestamp_micros()),
         ],
     )?;
-    let pin = tx.last_insert_rowid();
+    let pin = PinId(tx.last_insert_rowid());
     tx.execute(
         "DELETE FROM pins WHERE person_id = ?1
              AND id NOT IN (SELECT id FROM pins WHERE person_id = ?1 ORDER BY id DESC LIMIT ?2)
@@ -272,7 +272,7 @@ pub fn pin(
 
 /// Records that people can see a pin. The earliest time counts. It may be recorded late: a message posted just before a
 /// crash can be found after another has shown the same pin.
-pub fn pin_shown(tx: &Connection, pin: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn pin_shown(tx: &Connection, pin: PinId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE pins SET shown_us = min(ifnull(shown_us, ?2), ?2) WHERE id = ?1",
         params![pin, shown_at.timestamp_micros()],
@@ -286,12 +286,12 @@ pub fn list(
     id: PersonId,
     tasks: &[TaskRow],
     shown_at: Option<DateTime<Utc>>,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<ListId> {
     tx.execute(
         "INSERT INTO lists (person_id, shown_us) VALUES (?1, ?2)",
         params![id, shown_at.map(|at| at.timestamp_micros())],
     )?;
-    let list = tx.last_insert_rowid();
+    let list = ListId(tx.last_insert_rowid());
     let mut insert =
         tx.prepare_cached("INSERT INTO list_items (list_id, number, task_id) VALUES (?1, ?2, ?3)")?;
     for (number, task) in (1_i64..).zip(tasks) {
@@ -305,7 +305,7 @@ pub fn list(
     Ok(list)
 }
 
-pub fn list_shown(tx: &Connection, list: i64, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn list_shown(tx: &Connection, list: ListId, shown_at: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE lists SET shown_us = ?2 WHERE id = ?1 AND shown_us IS NULL",
         params![list, shown_at.timestamp_micros()],

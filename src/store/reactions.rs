@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::columns::{from_json, json};
+use crate::domain::ids::{CommandId, ReactionId};
 use crate::domain::person::PersonId;
 
 /// A person's message that is to carry a reaction.
@@ -20,7 +21,7 @@ pub struct NewReaction {
     pub thread: Option<String>,
     pub person: Option<PersonId>,
     /// The command whose outcome it shows.
-    pub command: Option<i64>,
+    pub command: Option<CommandId>,
     /// Whether no message says the same.
     pub alone: bool,
     /// Whether refusals get a reaction, too.
@@ -32,11 +33,11 @@ pub struct NewReaction {
 /// The reaction that shows the outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Telling {
-    pub id: i64,
+    pub id: ReactionId,
     pub channel: String,
     pub thread: Option<String>,
     pub person: Option<PersonId>,
-    pub command: Option<i64>,
+    pub command: Option<CommandId>,
     pub alone: bool,
     pub refusals: bool,
 }
@@ -44,7 +45,7 @@ pub struct Telling {
 /// A message whose wanted reaction differs from the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    pub id: i64,
+    pub id: ReactionId,
     pub channel: String,
     pub ts: String,
     pub wanted: Option<String>,
@@ -76,18 +77,21 @@ pub fn add(tx: &Connection, new: &NewReaction, now: DateTime<Utc>) -> rusqlite::
 }
 
 /// The reaction that shows the outcome of this command, if there is one.
-pub fn of_command(connection: &Connection, command: i64) -> rusqlite::Result<Option<Telling>> {
+pub fn of_command(
+    connection: &Connection,
+    command: CommandId,
+) -> rusqlite::Result<Option<Telling>> {
     telling(connection, "command_id", command)
 }
 
-pub fn by_id(connection: &Connection, id: i64) -> rusqlite::Result<Option<Telling>> {
+pub fn by_id(connection: &Connection, id: ReactionId) -> rusqlite::Result<Option<Telling>> {
     telling(connection, "id", id)
 }
 
 fn telling(
     connection: &Connection,
     column: &'static str,
-    value: i64,
+    value: impl ToSql,
 ) -> rusqlite::Result<Option<Telling>> {
     connection
         .prepare_cached(&format!(
@@ -108,7 +112,7 @@ fn telling(
 }
 
 /// Sets the wanted reaction; `false` if it is unchanged.
-pub fn want(tx: &Connection, id: i64, wanted: Option<&str>) -> rusqlite::Result<bool> {
+pub fn want(tx: &Connection, id: ReactionId, wanted: Option<&str>) -> rusqlite::Result<bool> {
     let changed = tx.execute(
         "UPDATE reactions SET wanted = ?2, version = version + 1 WHERE id = ?1 AND wanted IS NOT ?2",
         params![id, wanted],
@@ -139,7 +143,11 @@ fn due_row(row: &Row<'_>) -> rusqlite::Result<Due> {
 }
 
 /// Records the reactions that may be there from now on.
-pub fn placing(tx: &Connection, id: i64, may_stand: &BTreeSet<String>) -> rusqlite::Result<()> {
+pub fn placing(
+    tx: &Connection,
+    id: ReactionId,
+    may_stand: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET may_stand = ?2 WHERE id = ?1",
         params![id, json(may_stand)?],
@@ -150,7 +158,7 @@ pub fn placing(tx: &Connection, id: i64, may_stand: &BTreeSet<String>) -> rusqli
 /// Records that the reaction wanted by `version` is there, and no other of ours.
 pub fn placed(
     tx: &Connection,
-    id: i64,
+    id: ReactionId,
     version: i64,
     stands: &BTreeSet<String>,
 ) -> rusqlite::Result<()> {
@@ -162,7 +170,7 @@ pub fn placed(
 }
 
 /// Records that the reaction cannot be placed.
-pub fn dropped(tx: &Connection, id: i64, why: &str) -> rusqlite::Result<()> {
+pub fn dropped(tx: &Connection, id: ReactionId, why: &str) -> rusqlite::Result<()> {
     tx.execute(
         "UPDATE reactions SET dropped = ?2 WHERE id = ?1",
         params![id, why],

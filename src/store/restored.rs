@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::micros;
+use crate::domain::ids::MessageId;
 use crate::domain::person::PersonId;
 
 /// Whether this store has sent a post with this uid.
@@ -20,7 +21,7 @@ pub fn knows(connection: &Connection, uid: &str) -> rusqlite::Result<bool> {
 }
 
 /// Remembers the uid of a message that is about to get another, since its earlier post may exist.
-pub fn leaves(tx: &Connection, message: i64, now: DateTime<Utc>) -> rusqlite::Result<()> {
+pub fn leaves(tx: &Connection, message: MessageId, now: DateTime<Utc>) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO left_posts (uid, left_ms) SELECT uid, ?2 FROM messages WHERE id = ?1 ON CONFLICT DO NOTHING",
         params![message, now.timestamp_millis()],
@@ -125,8 +126,8 @@ mod tests {
             )
             .unwrap();
         assert!(knows(&connection, "A").unwrap() && !knows(&connection, "B").unwrap());
-        leaves(&connection, 1, at(7)).unwrap();
-        super::super::messages::say_anew(&connection, 1, "B").unwrap();
+        leaves(&connection, MessageId(1), at(7)).unwrap();
+        super::super::messages::say_anew(&connection, MessageId(1), "B").unwrap();
         assert!(knows(&connection, "A").unwrap() && knows(&connection, "B").unwrap());
         assert_eq!(prune(&connection, at(7).timestamp_millis(), 9).unwrap(), 0);
         assert_eq!(prune(&connection, at(8).timestamp_millis(), 9).unwrap(), 1);
@@ -138,7 +139,7 @@ mod tests {
         migrate(&mut connection, MIGRATIONS).unwrap();
         people::configure(&connection, &[]).unwrap();
         let me = people::present(&connection).unwrap().remove(0).id;
-        let shown = |connection: &Connection, pin: i64| {
+        let shown = |connection: &Connection, pin| {
             let pins = people::pins(connection, me).unwrap();
             pins.iter().find(|seen| seen.id == pin).unwrap().shown_at
         };
@@ -151,7 +152,7 @@ mod tests {
                     params![uid, pin, version, shows, begun],
                 )
                 .unwrap();
-            (connection.last_insert_rowid(), pin)
+            (MessageId(connection.last_insert_rowid()), pin)
         };
         // The pin is in the version that was posted, or in a later one; or no post has begun.
         for (uid, version, shows, begun, since) in [

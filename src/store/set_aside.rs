@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::columns::millis;
 use super::{Store, StoreTrouble, Tx, Wake, homes, messages, slack_events};
+use crate::domain::ids::{CommandId, DeliveryId, EventId, MessageId, OperationSeq, ReactionId};
 use crate::domain::reply::Words;
 use crate::domain::set_aside::{ENDS_MAX, SetAside, Work, went_well};
 use crate::domain::task::Source;
@@ -96,16 +98,17 @@ fn marked(tx: &Connection) -> rusqlite::Result<Vec<(Work, i64, i64)>> {
 
 /// The stored work that a start begins at once: every delivery, and the first of each person, lane and conversation.
 fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Work>> {
-    let rows = |sql: &str| -> rusqlite::Result<Vec<i64>> {
-        tx.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
-    };
-    let messages = rows(
+    let messages = ids(
+        tx,
         "SELECT id FROM slack_events AS first WHERE handled_ms IS NULL AND id =
              (SELECT id FROM slack_events WHERE handled_ms IS NULL AND user_id = first.user_id
               ORDER BY said_us, id LIMIT 1)",
     )?;
-    let deliveries = rows("SELECT id FROM deliveries WHERE handled_ms IS NULL")?;
-    let reactions = rows("SELECT id FROM reactions WHERE dropped IS NULL AND version > placed")?;
+    let deliveries = ids(tx, "SELECT id FROM deliveries WHERE handled_ms IS NULL")?;
+    let reactions = ids(
+        tx,
+        "SELECT id FROM reactions WHERE dropped IS NULL AND version > placed",
+    )?;
     let operations: Vec<String> = tx
         .prepare(
             "SELECT id FROM operations WHERE seq IN
@@ -124,6 +127,10 @@ fn may_be_begun(tx: &Connection, now: DateTime<Utc>) -> rusqlite::Result<Vec<Wor
         .chain(reactions.into_iter().map(Work::Reaction))
         .chain(homes.into_iter().map(|home| Work::Home(home.user)))
         .collect())
+}
+
+fn ids<T: FromSql>(tx: &Connection, sql: &str) -> rusqlite::Result<Vec<T>> {
+    tx.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Removes the marks of work that has ended, or whose row is gone.
@@ -168,13 +175,13 @@ pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> 
         Work::Message(id) => {
             tx.execute(
                 "UPDATE slack_events SET handled_ms = ?2 WHERE id = ?1 AND handled_ms IS NULL",
-                [*id, at],
+                params![id, at],
             )?;
         }
         Work::Delivery(id) => {
             tx.execute(
                 "UPDATE deliveries SET handled_ms = ?2, result = 'set aside' WHERE id = ?1 AND handled_ms IS NULL",
-                [*id, at],
+                params![id, at],
             )?;
         }
         Work::Post(id) => messages::dropped(tx, *id, DROPPED)?,
@@ -189,7 +196,11 @@ pub fn put_aside(tx: &Connection, set_aside: &SetAside) -> rusqlite::Result<()> 
 const DROPPED: &str = "set aside";
 
 /// Sets an operation and those behind it in its command aside; `why` is for its person. Returns the command.
-pub fn put_operation_aside(tx: &Connection, id: &str, why: &str) -> rusqlite::Result<Option<i64>> {
+pub fn put_operation_aside(
+    tx: &Connection,
+    id: &str,
+    why: &str,
+) -> rusqlite::Result<Option<CommandId>> {
     let command = tx
         .query_row(
             "UPDATE operations SET set_aside = 1, why = ?2 WHERE id = ?1 AND state = 'pending' RETURNING command_id",
@@ -306,7 +317,7 @@ pub fn all(connection: &Connection) -> rusqlite::Result<Vec<SetAside>> {
 pub fn operations_since_before(
     connection: &Connection,
     then: DateTime<Utc>,
-) -> rusqlite::Result<Vec<(i64, i64)>> {
+) -> rusqlite::Result<Vec<(OperationSeq, CommandId)>> {
     connection
         .prepare_cached(
             "SELECT seq, command_id FROM operations WHERE state = 'pending' AND set_aside = 1 AND command_id IN
@@ -321,7 +332,10 @@ pub fn operations_since_before(
 }
 
 /// A stored message: its author and its text.
-pub fn heard(connection: &Connection, id: i64) -> rusqlite::Result<Option<slack_events::Heard>> {
+pub fn heard(
+    connection: &Connection,
+    id: EventId,
+) -> rusqlite::Result<Option<slack_events::Heard>> {
     connection
         .query_row(
             "SELECT heard FROM slack_events WHERE id = ?1",
@@ -332,7 +346,10 @@ pub fn heard(connection: &Connection, id: i64) -> rusqlite::Result<Option<slack_
 }
 
 /// The source of a delivery.
-pub fn source_of_delivery(connection: &Connection, id: i64) -> rusqlite::Result<Option<Source>> {
+pub fn source_of_delivery(
+    connection: &Connection,
+    id: DeliveryId,
+) -> rusqlite::Result<Option<Source>> {
     let source: Option<String> = connection
         .query_row("SELECT source FROM deliveries WHERE id = ?1", [id], |row| {
             row.get(0)
@@ -353,7 +370,7 @@ pub struct Recipient {
 }
 
 /// The recipient of a message of ours.
-pub fn recipient_of_post(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
+pub fn recipient_of_post(connection: &Connection, id: MessageId) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
             "SELECT iif(people.slack_id IS NULL, NULL, people.name), coalesce(whisper_to, asked_by, people.slack_id),
@@ -367,7 +384,10 @@ pub fn recipient_of_post(connection: &Connection, id: i64) -> rusqlite::Result<R
 }
 
 /// The recipient of a reaction of ours.
-pub fn recipient_of_reaction(connection: &Connection, id: i64) -> rusqlite::Result<Recipient> {
+pub fn recipient_of_reaction(
+    connection: &Connection,
+    id: ReactionId,
+) -> rusqlite::Result<Recipient> {
     let found = connection
         .query_row(
             "SELECT iif(people.slack_id IS NULL, NULL, people.name), people.slack_id, 0, channel
@@ -579,13 +599,13 @@ impl Store {
     }
 
     /// Suspect deliveries, oldest first.
-    pub fn suspect_deliveries(&self) -> Vec<i64> {
+    pub fn suspect_deliveries(&self) -> Vec<DeliveryId> {
         let known = self.suspects().known();
         let suspect = known.iter().filter_map(|(work, standing)| match work {
             Work::Delivery(id) if *standing == Standing::Suspect => Some(*id),
             _ => None,
         });
-        let mut suspect: Vec<i64> = suspect.collect();
+        let mut suspect: Vec<DeliveryId> = suspect.collect();
         suspect.sort_unstable();
         suspect
     }

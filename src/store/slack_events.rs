@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::{from_json, json, micros};
 use crate::domain::card::Press;
 use crate::domain::form::Filled;
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{EventId, TaskRow};
 
 /// How a command was given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -147,7 +147,7 @@ pub enum Kept {
 /// A stored message that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    pub id: i64,
+    pub id: EventId,
     pub heard: Heard,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,
@@ -174,7 +174,7 @@ pub fn keep(
                 raw,
                 now.timestamp_millis(),
             ])?;
-            (tx.last_insert_rowid(), Kept::New)
+            (EventId(tx.last_insert_rowid()), Kept::New)
         }
     };
     for key in &heard.keys {
@@ -209,7 +209,7 @@ pub fn waiting(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec<
 
 /// Whether an earlier message of the same person is unhandled, too. It may have arrived later: Slack redelivers
 /// unacknowledged ones.
-pub fn follows_another(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+pub fn follows_another(connection: &Connection, id: EventId) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM slack_events AS this JOIN slack_events AS other
@@ -230,7 +230,7 @@ pub fn count_waiting(connection: &Connection, user: &str) -> rusqlite::Result<i6
 
 /// Marks a message as handled; `false` if it already was and must have no further effect. Its `response_url` belongs to
 /// the answer from now on.
-pub fn handle(tx: &Connection, id: i64, now: DateTime<Utc>) -> rusqlite::Result<bool> {
+pub fn handle(tx: &Connection, id: EventId, now: DateTime<Utc>) -> rusqlite::Result<bool> {
     let handled = tx.execute(
         "UPDATE slack_events SET handled_ms = ?2,
              heard = json_remove(heard, '$.gesture.slash.reply_url', '$.gesture.pressed_alone.reply_url')
@@ -329,7 +329,7 @@ pub fn dm_of(connection: &Connection, user: &str) -> rusqlite::Result<String> {
 }
 
 /// The id of a stored message, by one of its keys.
-pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<i64>> {
+pub fn known(connection: &Connection, keys: &[String]) -> rusqlite::Result<Option<EventId>> {
     for key in keys {
         let found = connection
             .prepare_cached("SELECT event_id FROM slack_event_keys WHERE key = ?1")?

@@ -6,6 +6,7 @@ use serde::de::{Deserializer, Error};
 use super::grammar::{ParseError, quoted, split_word, trim};
 use super::{Http, Info, Verb, body};
 use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::domain::ids::PinId;
 use crate::domain::link::{self, Origin};
 use crate::domain::person::Person;
 use crate::domain::reply;
@@ -129,7 +130,7 @@ pub fn as_linked_now(
     tx: &CommandTx<'_>,
     before: &Person,
     context: &Context,
-) -> DbResult<(Person, Option<i64>)> {
+) -> DbResult<(Person, Option<PinId>)> {
     let person = Person {
         zone: before.zone,
         ..people::by_id(tx.db, before.id)?

@@ -210,7 +210,7 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
             (None, _) => called(tx.db, row)?,
         };
         entries.push(Entry {
-            id: 0,
+            id: None,
             at: command.typed_at,
             person: Some(person.name.clone()),
             account: None,

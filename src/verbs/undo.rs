@@ -9,7 +9,7 @@ use super::grammar::{ParseError, nothing_after};
 use super::{Http, Info, Verb};
 use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop, lane, local};
 use crate::domain::command::{CommandRef, Ref};
-use crate::domain::ids::TaskRow;
+use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
@@ -173,7 +173,7 @@ fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
 }
 
 /// The command that a button names.
-fn named_effect(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<Doing, Stop> {
+fn named_effect(tx: &CommandTx<'_>, person: &Person, command: CommandId) -> Result<Doing, Stop> {
     let Some(doing) = effects::of(tx.db, person.id, command)? else {
         return Err(Rejection::NothingToUndo(reply::cannot_be_undone(false)).into());
     };
@@ -191,7 +191,7 @@ fn named_effect(tx: &CommandTx<'_>, person: &Person, command: i64) -> Result<Doi
 }
 
 /// Removes the undo button from the answer to a command.
-fn take_button(tx: &CommandTx<'_>, command: i64) -> DbResult<()> {
+fn take_button(tx: &CommandTx<'_>, command: CommandId) -> DbResult<()> {
     if messages::offers_undo(tx.db, command, false)? {
         tx.db.wake(Wake::Messages);
     }
@@ -253,7 +253,7 @@ fn unsnooze(
     tx: &CommandTx<'_>,
     person: &Person,
     context: &Context,
-    command: i64,
+    command: CommandId,
     doing: &Doing,
     snoozed: &Snoozed,
 ) -> Result<Handled, Stop> {
@@ -281,7 +281,7 @@ fn undone_here(
     tx: &CommandTx<'_>,
     person: &Person,
     context: &Context,
-    command: i64,
+    command: CommandId,
     doing: &Doing,
     rows: &[OperationRow],
 ) -> Result<Handled, Stop> {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::desk::{Identity, LogPage, ReceiptsView, RhythmView};
+use crate::domain::ids::EntryId;
 use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Came, Entry, Via};
 use crate::domain::receipts::Receipts;
@@ -158,8 +159,8 @@ impl From<LogPage> for LogAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LogEntry {
     /// Counts what was written down.
-    #[schema(minimum = 1)]
-    id: i64,
+    #[schema(minimum = 1, value_type = i64)]
+    id: Option<EntryId>,
     /// When it was asked for; of what was done in a source, by its clock.
     at: DateTime<Utc>,
     /// The person of `[[people]]` who did it.

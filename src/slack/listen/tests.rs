@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::ids::EventId;
 use crate::domain::person::{NotAllowed, may_act};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -230,7 +231,7 @@ mod working_off {
 
     fn said(id: i64, user: &str, text: &str) -> Waiting {
         Waiting {
-            id,
+            id: EventId(id),
             heard: Heard {
                 keys: vec![],
                 user: user.into(),

@@ -202,7 +202,7 @@ struct Row {
 }
 
 impl Rows {
-    fn row<T>(&self, id: i64, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreTrouble> {
+    fn row<T>(&self, id: MessageId, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreTrouble> {
         let mut held = self.held.lock().unwrap();
         let done = change(held.iter_mut().find(|row| row.message.id == id).unwrap());
         drop(held);
@@ -210,7 +210,7 @@ impl Rows {
         Ok(done)
     }
 
-    fn begun(&self, id: i64) -> bool {
+    fn begun(&self, id: MessageId) -> bool {
         self.row(id, |row| row.message.begun_at.is_some()).unwrap()
     }
 }
@@ -236,7 +236,7 @@ impl Outbound for Rows {
             None => row.message.begun_at = Some(now()),
         })
     }
-    async fn record(&self, id: i64, fate: Fate) -> Result<(), StoreTrouble> {
+    async fn record(&self, id: MessageId, fate: Fate) -> Result<(), StoreTrouble> {
         let moves = matches!(fate, Fate::ToDm | Fate::Replaced);
         self.row(id, |row| {
             let message = &mut row.message;
@@ -270,9 +270,9 @@ fn now() -> DateTime<Utc> {
     instant("1763800000.000000").unwrap()
 }
 
-fn message(id: i64, channel: &str, text: &str) -> Outgoing {
+fn message(id: MessageId, channel: &str, text: &str) -> Outgoing {
     Outgoing {
-        id,
+        id: MessageId(id),
         uid: format!("uid-{id}"),
         conversation: Conversation {
             channel: channel.to_owned(),
@@ -854,7 +854,7 @@ async fn a_stop_leaves_what_is_not_clear_to_the_next_start() {
     let posting = Posting::of(&board, [message(1, ANA, "one"), message(2, ANA, "two")]).await;
     let rows = Arc::clone(&posting.rows);
     posting.stops().await;
-    assert!(rows.begun(1), "it will be looked for");
+    assert!(rows.begun(MessageId(1)), "it will be looked for");
     assert_eq!(board.shows(), shown(&[(ANA, "one")]));
 }
 
