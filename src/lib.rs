@@ -58,7 +58,7 @@
 //! ├── command_tx/    CommandTx: what verbs read and write in their transaction
 //! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
 //! │   ├── settings.rs    what commands know of bot.toml; health.rs: how the connections are, as far as only memory knows it
-//! ├── verbs/         one file a verb: its arguments, its grammar, its decision
+//! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words
 //! │   ├── mod.rs         the table of verbs, Command, parse(text)
 //! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · snooze.rs · reopen.rs · assign.rs · claim.rs ·
 //! │   │                  due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
@@ -197,7 +197,7 @@
 //! - [`settle`]: what became of a command, in words and pins
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
-//! - [`verbs`]: one file a verb: its arguments, its grammar, its decision
+//! - [`verbs`]: one file a verb: its arguments, its grammar, its decision, its words
 
 pub mod app;
 pub mod apply;

@@ -68,6 +68,9 @@ pub enum Handled {
     Settled { reply: Reply, report: Box<Report> },
 }
 
+/// What a verb decides.
+pub type Decided = Result<Handled, Stop>;
+
 #[derive(Default)]
 pub struct Reply {
     /// Whether nothing was done.

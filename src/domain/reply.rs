@@ -5,10 +5,7 @@
 
 mod acts;
 mod identity;
-mod log;
 mod morning;
-
-use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -17,35 +14,24 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::event::{Act, Field, What};
 use super::filter::Filter;
-use super::mention::quiet;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
 use super::profile::Ids;
 use super::queue::EmptyQueue;
 use super::receipts::Receipts;
-use super::scope::Missing;
 use super::score::Score;
 use super::source::Container;
 use super::task::{RepoName, Source, Status, Task, TaskId};
 
 pub use acts::{
-    Hidden, Rank, assigned_to, cannot_be_undone, cannot_snooze, current_again, due_on,
-    hidden_because, joined, no_account, no_due_in_github, no_such_person,
-    no_such_priority_in_github, not_complete, not_due_then, not_mirrored, not_sent, not_started,
-    nothing_to_snooze, nothing_to_undo, of_priority, reopen_which, snoozed, snoozed_until,
-    stays_complete, undone_already, unsnoozed, waits_for, why_here,
+    Hidden, Rank, assigned_to, current_again, due_at, joined, no_account, not_mirrored, not_sent,
+    not_then, snoozed_until, task_names, waits_for, when_due,
 };
-
-pub use log::{log, log_lead, log_line, not_your_history, whose_list};
 
 pub use morning::{
-    HELD_BLOCK, briefing_by_config, briefing_set, briefing_usual, held, home_briefing, home_quiet,
-    morning_lead, morning_rest, nowhere_to_tell, quiet_is, quiet_set, quiet_usual, rhythm_of,
+    HELD_BLOCK, briefing_by_config, held, home_briefing, home_quiet, morning_lead, morning_rest,
 };
 
-pub use identity::{
-    linked, linked_by_config, linked_to_another, nobody_called, nobody_to_assign, nobody_to_link,
-    not_confirmed, not_linked, not_linked_there, nothing_linked, unlinked, whoami,
-};
+pub use identity::{key_of_people, not_confirmed, not_linked, whoami};
 
 /// The longest name of a client.
 pub const ENTITY_MAX: usize = 64;
@@ -695,31 +681,6 @@ pub fn due(task: &Task, now: DateTime<Utc>, zone: Tz) -> Option<String> {
     })
 }
 
-/// The queue, numbered.
-pub fn list(
-    ranked: &[(&Task, Option<&Words>)],
-    total: usize,
-    filter: &Filter,
-    now: DateTime<Utc>,
-    zone: Tz,
-) -> Words {
-    let mut words = Words::new();
-    for (number, (task, note)) in (1..).zip(ranked) {
-        let due = due(task, now, zone).map(|due| format!(" · {due}"));
-        words = words
-            .text(format!("{}{number}. ", if number == 1 { "" } else { "\n" }))
-            .link(&task.title, &task.url)
-            .text(format!(" · {}{}", place(task), due.unwrap_or_default()));
-        if let Some(note) = note {
-            words = words.text(" · ").then((*note).clone());
-        }
-    }
-    match more_of(total, ranked.len(), filter) {
-        Some(more) => words.text("\n").then(more),
-        None => words,
-    }
-}
-
 /// The number of tasks that a list leaves out, and how to see them.
 pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
     match total.saturating_sub(listed) {
@@ -733,39 +694,6 @@ pub fn more_of(total: usize, listed: usize, filter: &Filter) -> Option<Words> {
         ),
         more => Some(Words::new().text(format!("{more} more"))),
     }
-}
-
-/// No task matches the filter of a list.
-pub fn nothing_to_list(filter: &Filter) -> Words {
-    let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
-    let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
-    let said = [
-        filter.overdue.then(|| "overdue".to_owned()),
-        filter.blocked.then(|| "waiting for another one".to_owned()),
-        filter.snoozed.then(|| "snoozed".to_owned()),
-        (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
-        (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
-    ];
-    let said: Vec<String> = said.into_iter().flatten().collect();
-    let of = match filter.is_of_what_is_held_back() {
-        true => "None of your tasks is",
-        false => "No task in your queue is",
-    };
-    Words::new().text(format!("{of} {}.", said.join(" and ")))
-}
-
-/// An unknown filter word, and the possible ones.
-pub fn not_a_filter(word: &str, clients: &[String]) -> Words {
-    const FEW: usize = 12;
-    let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
-    let clients = match clients.as_slice() {
-        [] => "a client, of which no task names any yet".to_owned(),
-        clients => format!("a client: {}", clients.join(", ")),
-    };
-    Words::new().text(format!(
-        "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
-        Filter::WORDS.join(", ")
-    ))
 }
 
 /// The state of the connection to Slack.
@@ -786,42 +714,6 @@ pub struct SourceHealth {
     pub tasks: i64,
     /// The names of its lists or repositories that are archived there.
     pub archived: Vec<String>,
-}
-
-/// Connections, the last sync and the queued work, a line each.
-pub fn status(
-    slack: Option<&SlackHealth>,
-    sources: &BTreeMap<Source, SourceHealth>,
-    queued: i64,
-    zone: Tz,
-) -> Words {
-    let mut words = Words::new().text(match slack {
-        None => "Slack: not configured".to_owned(),
-        Some(SlackHealth::Connected) => "Slack: connected".to_owned(),
-        Some(SlackHealth::Connecting) => "Slack: connecting".to_owned(),
-        Some(SlackHealth::Trouble(why)) => format!("Slack: ✗ {why}"),
-    });
-    for (source, health) in sources {
-        words = words.text(format!("\n{}: {} open, ", source.name(), health.tasks));
-        words = match health.last_sync {
-            Some(at) => words.text("last read ").moment(at, zone),
-            None => words.text("not read yet"),
-        };
-        if let Some(error) = &health.error {
-            words = words.text(format!("; ✗ {error}"));
-        }
-        for name in &health.archived {
-            words = words.text(format!(
-                "; ✗ the {} {name} is archived, so its tasks are not offered",
-                source.container()
-            ));
-        }
-    }
-    words.text(match queued {
-        0 => "\nQueued: nothing".to_owned(),
-        1 => "\nQueued: 1 operation".to_owned(),
-        more => format!("\nQueued: {more} operations"),
-    })
 }
 
 /// The alert to operators about an answer that Slack refuses in every form.
@@ -914,18 +806,6 @@ fn link_it(sources: &[Source]) -> String {
         .map(|source| format!("`{}`", source.profile().link))
         .collect();
     format!("Type {}.", commands.join(" or "))
-}
-
-/// After `next`: the card of the new current task.
-pub fn moved_on(card: Words) -> Words {
-    Words::new().text("Next: ").then(card)
-}
-
-/// After a `next` without another task.
-pub fn no_other(card: Words) -> Words {
-    Words::new()
-        .text("There is no other task in your queue. Still: ")
-        .then(card)
 }
 
 /// The API's answer to the `next` of a person with one task.
@@ -1134,13 +1014,6 @@ pub fn app_is_ours() -> Words {
     Words::new().text("✓ Slack counts no other link of this app any more.")
 }
 
-/// Nothing is created in an archived list, where no one would find it.
-pub fn list_archived(name: &str) -> Words {
-    Words::new().text(format!(
-        "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
-    ))
-}
-
 /// The alert to an operator that a source rejects the token.
 pub fn token_refused(why: &str) -> Words {
     Words::new().text(format!(
@@ -1243,18 +1116,6 @@ pub fn reaction_on_outcome() -> Words {
     )
 }
 
-/// `next` was pressed on a card that is no longer the current task.
-pub fn not_current_any_more(card: Words) -> Words {
-    Words::new()
-        .text("That is not your current task any more. Current: ")
-        .then(card)
-}
-
-/// A text in the thread of a message about no task.
-pub fn no_task_here() -> Words {
-    Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
-}
-
 /// Files or forwarded messages came with a command without a text to add them to. `None` if there were none.
 pub fn not_taken_over(files: &[String], forwarded: bool) -> Option<Words> {
     let what = match (files, forwarded) {
@@ -1317,13 +1178,6 @@ pub fn not_a_button() -> Words {
 pub fn unknown_thread() -> Words {
     Words::new().text(
         "I don't remember which task this thread is about, so nothing changed. Name the task, as in `done #12`, or type the command outside of the thread.",
-    )
-}
-
-/// An `undo` whose author's newest command is not in this store.
-pub fn last_is_not_known() -> Words {
-    Words::new().text(
-        "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
     )
 }
 
@@ -1407,22 +1261,6 @@ pub fn made_before(task: &Task) -> Words {
         .text(format!(" · {}", place(task)))
 }
 
-/// The same message, while the task is still being created.
-pub fn being_made(title: &str) -> Words {
-    Words::new()
-        .text("… A task is being made from this message already: ")
-        .said(title)
-}
-
-/// The text below the description of a task that was made from a message.
-pub fn made_from(author: Option<&str>, link: Option<&str>) -> String {
-    let by = author
-        .map(|name| format!(" by {}", quiet(name)))
-        .unwrap_or_default();
-    let at = link.map(|link| format!(": {link}")).unwrap_or_default();
-    format!("From a message{by} in Slack{at}")
-}
-
 pub fn no_list_yet() -> Words {
     Words::new().text("I have not shown you a list yet. Type `list`, then use its numbers.")
 }
@@ -1475,29 +1313,6 @@ pub fn odd_entity() -> Words {
     ))
 }
 
-/// `-e`, or the title, names a client that is not listed.
-pub fn unknown_client(named: &str, near: &[&str]) -> Words {
-    let named: String = named.chars().take(80).collect();
-    let mut words = Words::new().text(format!("I know no client `{named}`. "));
-    words = words.text(match near.len() {
-        1 => "Did you mean ",
-        _ => "Those that I know are like ",
-    });
-    for (place, id) in near.iter().enumerate() {
-        words = words.text(if place == 0 { "" } else { ", " }).code(*id);
-    }
-    words
-        .text(if near.len() == 1 { "? " } else { ". " })
-        .text("Nothing was created. Whoever runs me can add it to [[entities]] in bot.toml.")
-}
-
-/// `-e` and the title name two.
-pub fn two_clients(one: &str, other: &str) -> Words {
-    Words::new().text(format!(
-        "A task is for one client, and this names `{one}` and `{other}`. Leave one of them out. Nothing was created."
-    ))
-}
-
 pub fn title_too_long(source: Source, max: usize, length: usize) -> Words {
     Words::new().text(format!(
         "{} takes titles of at most {max} characters, and this one has {length}. \
@@ -1511,27 +1326,6 @@ pub fn text_too_long(length: usize) -> Words {
         "A text may have at most {TEXT_MAX} characters, and this one has {length}. \
          Nothing was changed: send it in parts."
     ))
-}
-
-/// Reactions cannot be placed: a message shows the outcome instead.
-pub fn no_reactions(why: &str) -> Words {
-    Words::new().text(format!(
-        "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
-    ))
-}
-
-/// The Slack features without a scope, and the remedy.
-pub fn missing_scopes(missing: &[Missing]) -> Option<Words> {
-    let lines = missing
-        .iter()
-        .map(|one| format!("✗ Slack scope {} is missing: {}.", one.scope, one.without));
-    let lines: Vec<String> = lines.collect();
-    (!lines.is_empty()).then(|| {
-        Words::new().text(format!(
-            "{}\nWhoever runs me can give the app the scopes of deploy/slack-manifest.yaml and install it again.",
-            lines.join("\n")
-        ))
-    })
 }
 
 // ---------------------------------------------------------------- the Home tab
@@ -1629,62 +1423,6 @@ fn as_set(own: bool) -> &'static str {
         true => "as you set",
         false => "as for everybody here",
     }
-}
-
-/// The answer to `receipts` alone; `own`: whether it is the person's own choice.
-pub fn receipts_are(by: Receipts, own: bool) -> Words {
-    let whose = match own {
-        true => "as you set",
-        false => "as bot.toml has it for everybody",
-    };
-    let (how, other, does) = match by {
-        Receipts::Message => (
-            "I answer in words alone",
-            "receipts reactions",
-            " has me react to what you type, too.",
-        ),
-        Receipts::Reactions => (
-            "I answer in words and react to what you type",
-            "receipts messages",
-            " ends that for you.",
-        ),
-    };
-    Words::new()
-        .text(format!("{how}, {whose}. "))
-        .code(other)
-        .text(does)
-}
-
-/// After `receipts default`.
-pub fn receipts_usual(by: Receipts) -> Words {
-    Words::new().text(match by {
-        Receipts::Message => "✓ As bot.toml has it for everybody: I answer in words alone.",
-        Receipts::Reactions => {
-            "✓ As bot.toml has it for everybody: I answer in words and react to what you type."
-        }
-    })
-}
-
-/// In `whoami`: how outcomes are shown, and who chose that; `None` for the default.
-pub fn receipts_of(by: Receipts, own: bool) -> Option<Words> {
-    match (by, own) {
-        (Receipts::Message, false) => None,
-        (Receipts::Message, true) => Some("Receipts: messages, as you set."),
-        (Receipts::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
-        (Receipts::Reactions, false) => Some("Receipts: messages and reactions, as bot.toml sets."),
-    }
-    .map(|text| Words::new().text(text))
-}
-
-/// After that was chosen.
-pub fn receipts_set(by: Receipts) -> Words {
-    Words::new().text(match by {
-        Receipts::Message => "✓ From now on I answer in words alone.",
-        Receipts::Reactions => {
-            "✓ From now on I also react to what you type: ⏳ queued, ✅ done, ❌ refused. A comment that arrives gets the \
-             reaction alone."
-        }
-    })
 }
 
 /// The treatment of a plain reply, which is the same for all.

@@ -9,11 +9,11 @@ use serde::de::{Deserializer, Error};
 use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
 use super::{Http, Info, Names, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::{Person, called};
-use crate::domain::reply;
+use crate::domain::reply::{self, Words};
 use crate::store::people;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -67,12 +67,7 @@ impl Verb for Assign {
     }
 
     /// It is theirs from now on, and not any more that of whoever gives it away.
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let Assign { task, to } = self;
         if to.eq_ignore_ascii_case("me") {
             return Claim { task }.decide(tx, person, context);
@@ -84,7 +79,7 @@ impl Verb for Assign {
                 .filter(|one| !one.alone)
                 .map(|one| one.name.clone())
                 .collect();
-            return Err(Rejection::Unfit(reply::no_such_person(&to, &known)).into());
+            return Err(Rejection::Unfit(no_such_person(&to, &known)).into());
         };
         if other.id == person.id {
             return Claim { task }.decide(tx, person, context);
@@ -102,16 +97,7 @@ impl Verb for Assign {
         })
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Assign {
-        Assign {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 
     fn takes_any_word(&self) -> bool {
         true
@@ -129,4 +115,13 @@ fn person<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
     let name = String::deserialize(json)?;
     let name = name.trim().trim_start_matches('@');
     body::written("person", name.to_owned()).map_err(D::Error::custom)
+}
+
+/// No person has that name.
+fn no_such_person(name: &str, known: &[String]) -> Words {
+    let who = match known {
+        [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
+        known => format!("I know {}.", known.join(", ")),
+    };
+    Words::new().text(format!("I do not know who `{name}` is. {who}"))
 }

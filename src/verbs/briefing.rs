@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error};
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Morning, Verb, schedule};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 use crate::domain::rhythm::{DEFAULT, RhythmChange, TIME_HELP, time_of_day};
 
@@ -63,12 +63,7 @@ impl Verb for Briefing {
         Ok(Briefing { at })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         match self.at {
             None => Morning {}.decide(tx, person, context),
             Some(at) => Ok(Handled::Replied(

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
@@ -34,12 +34,7 @@ impl Verb for Claim {
         optional_ref("claim", rest).map(|task| Claim { task })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         tx.change(person, self.task, context, "claim", |source| {
             let Some(add) = person.handle_at(source) else {
                 return Err(Rejection::Unfit(reply::no_account(None, source)));
@@ -52,11 +47,5 @@ impl Verb for Claim {
         })
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Claim {
-        Claim { task: Some(task) }
-    }
+    takes_ref!();
 }

@@ -8,11 +8,11 @@ use super::grammar::{
 };
 use super::texts::{fits, signed};
 use super::{Http, Info, Names, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::Words;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,12 +76,7 @@ impl Verb for Comment {
         })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let Comment { task, text, .. } = match self.in_thread {
             true => under_its_message(&self.text, context)?,
             false => self,
@@ -95,16 +90,7 @@ impl Verb for Comment {
         tx.accept(person, context, "comment", vec![comment])
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Comment {
-        Comment {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 
     fn changes_what_was_shown(&self) -> bool {
         // The thread names the task.
@@ -128,7 +114,7 @@ fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection
     let text = text.trim().to_owned();
     let Some(row) = context.under else {
         let words = match super::parse(&text) {
-            Ok(_) => reply::no_task_here(),
+            Ok(_) => no_task_here(),
             Err(hint) => Words::new().text(hint.to_string()),
         };
         return Err(Rejection::Unfit(words));
@@ -208,4 +194,9 @@ pub fn split_on(text: &str) -> Option<(&str, &str)> {
             at_boundary(after).then_some((before, after))
         })?;
     parse_ref(task).map(|_| (task, after))
+}
+
+/// A text in the thread of a message about no task.
+fn no_task_here() -> Words {
+    Words::new().text("I do not know which task that is about. Name it: `comment on REF: TEXT`.")
 }

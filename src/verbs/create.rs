@@ -10,11 +10,12 @@ use super::grammar::{
 use super::texts::{fits, named, signed, signs};
 use super::{Http, Info, Names, Verb};
 use crate::command_tx::{
-    ChannelDefaults, CommandTx, Context, Handled, Rejection, Reply, Stop, not_configured,
+    ChannelDefaults, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, not_configured,
 };
 use crate::domain::command::{Assignee, NOBODY, TaskDraft};
 use crate::domain::entity::{Entities, Entity, split_title};
 use crate::domain::form::{Field, Origin, is_entity};
+use crate::domain::mention::quiet;
 use crate::domain::operation::{NewTask, Place, Write};
 use crate::domain::person::{Person, called};
 use crate::domain::profile::Homes;
@@ -160,12 +161,7 @@ impl Verb for Create {
         Ok(Create { draft: new })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let channels = &tx.settings.channels;
         let defaults = context.channel.as_ref().and_then(|id| channels.get(id));
         let mut create = with_defaults(self.draft, defaults);
@@ -404,7 +400,7 @@ pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, 
         };
         if create.entity.as_ref().is_some_and(|named| !same(named)) {
             let named = create.entity.unwrap_or_default();
-            return Err((Field::Entity, reply::two_clients(&named, &in_title)));
+            return Err((Field::Entity, two_clients(&named, &in_title)));
         }
         if title.is_empty() {
             return Err((Field::Title, Words::new().text(reply::no_title())));
@@ -419,7 +415,7 @@ pub fn for_client(mut create: TaskDraft, known: &Entities) -> Result<TaskDraft, 
         return Ok(create);
     };
     let Some(entity) = known.resolve(named) else {
-        let words = reply::unknown_client(named, &known.near(named));
+        let words = unknown_client(named, &known.near(named));
         return Err((Field::Entity, words));
     };
     Ok(placed_for(create, entity))
@@ -442,12 +438,12 @@ pub fn placed_for(mut create: TaskDraft, entity: &Entity) -> TaskDraft {
 pub fn made_before(made: Made) -> Words {
     match made {
         Made::Task(stored) => reply::made_before(&stored.task),
-        Made::Asked(title) => reply::being_made(&title),
+        Made::Asked(title) => being_made(&title),
     }
 }
 
 fn with_origin(description: Option<&str>, from: &Origin) -> String {
-    let origin = reply::made_from(from.author.as_deref(), from.link.as_deref());
+    let origin = made_from(from.author.as_deref(), from.link.as_deref());
     match description.map(str::trim).filter(|text| !text.is_empty()) {
         Some(text) => format!("{text}\n\n{origin}"),
         None => origin,
@@ -505,7 +501,7 @@ fn place_in_list(tx: &CommandTx<'_>, list: Option<&str>) -> Result<Place, Stop> 
         return Ok(Place::List(list.clone()));
     }
     Err(Rejection::Unfit(match archived {
-        Some(name) => reply::list_archived(&name),
+        Some(name) => list_archived(&name),
         None => reply::list_not_followed(asked),
     })
     .into())
@@ -574,13 +570,86 @@ fn assignee(
         return Ok(None);
     }
     if person.alone {
-        return Err(unfit(reply::nobody_to_assign()));
+        return Err(unfit(nobody_to_assign()));
     }
     let people = people::present(tx.db)?;
     let Some(other) = called(&people, named) else {
         let names: Vec<&str> = people.iter().map(|other| other.name.as_str()).collect();
-        return Err(unfit(reply::nobody_called(named, &names)));
+        return Err(unfit(nobody_called(named, &names)));
     };
     let account = other.account(source).map(Some);
-    account.ok_or_else(|| unfit(reply::not_linked_there(&other.name, source)))
+    account.ok_or_else(|| unfit(not_linked_there(&other.name, source)))
+}
+
+/// The same message, while the task is still being created.
+fn being_made(title: &str) -> Words {
+    Words::new()
+        .text("… A task is being made from this message already: ")
+        .said(title)
+}
+
+/// Nothing is created in an archived list, where no one would find it.
+fn list_archived(name: &str) -> Words {
+    Words::new().text(format!(
+        "The list {name} is archived in ClickUp. Restore it there, or name another list with `-l`. Nothing was created."
+    ))
+}
+
+/// The text below the description of a task that was made from a message.
+fn made_from(author: Option<&str>, link: Option<&str>) -> String {
+    let by = author
+        .map(|name| format!(" by {}", quiet(name)))
+        .unwrap_or_default();
+    let at = link.map(|link| format!(": {link}")).unwrap_or_default();
+    format!("From a message{by} in Slack{at}")
+}
+
+/// `-a` with an unknown name.
+fn nobody_called(named: &str, people: &[&str]) -> Words {
+    let named: String = named.chars().take(80).collect();
+    Words::new().text(format!(
+        "I know nobody called `{named}`. After `-a` comes {}, or `nobody`.",
+        people.join(", ")
+    ))
+}
+
+/// `-a` if Ivan has one user only.
+fn nobody_to_assign() -> Words {
+    Words::new().text(
+        "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
+    )
+}
+
+/// `-a` with a person who has no account at the task's source.
+fn not_linked_there(name: &str, source: Source) -> Words {
+    Words::new()
+        .text(format!(
+            "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
+            source.name()
+        ))
+        .code(source.profile().link)
+        .text(".")
+}
+
+/// `-e` and the title name two.
+fn two_clients(one: &str, other: &str) -> Words {
+    Words::new().text(format!(
+        "A task is for one client, and this names `{one}` and `{other}`. Leave one of them out. Nothing was created."
+    ))
+}
+
+/// `-e`, or the title, names a client that is not listed.
+fn unknown_client(named: &str, near: &[&str]) -> Words {
+    let named: String = named.chars().take(80).collect();
+    let mut words = Words::new().text(format!("I know no client `{named}`. "));
+    words = words.text(match near.len() {
+        1 => "Did you mean ",
+        _ => "Those that I know are like ",
+    });
+    for (place, id) in near.iter().enumerate() {
+        words = words.text(if place == 0 { "" } else { ", " }).code(*id);
+    }
+    words
+        .text(if near.len() == 1 { "? " } else { ". " })
+        .text("Nothing was created. Whoever runs me can add it to [[entities]] in bot.toml.")
 }

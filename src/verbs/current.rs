@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -26,12 +26,7 @@ impl Verb for Current {
         nothing_after("current", rest, Current {})
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(tx.show(person)?))
     }
 }

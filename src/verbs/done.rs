@@ -9,7 +9,7 @@ use super::grammar::{
 };
 use super::texts::{fits, signed};
 use super::{Http, Info, Names, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
@@ -76,12 +76,7 @@ impl Verb for Done {
         Ok(Done { task, comment })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         if let Some(comment) = &self.comment {
             fits(comment)?;
         }
@@ -100,16 +95,7 @@ impl Verb for Done {
         tx.accept(person, context, "done", writes)
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Done {
-        Done {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 
     fn with_names(self, names: &Names<'_>) -> Done {
         Done {

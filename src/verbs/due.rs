@@ -1,19 +1,20 @@
 //! `due [REF] WHEN|none`: set when a task is due.
 
 use chrono::NaiveTime;
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
 use super::{Http, Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply;
+use crate::domain::reply::{Words, not_then, when_due};
 use crate::domain::task;
-use crate::domain::when::{DueThen, DueWhen, WHEN_HELP, When};
+use crate::domain::when::{DueThen, DueWhen, NotThen, WHEN_HELP, When};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,16 +61,11 @@ impl Verb for Due {
         })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let at = self.at.map(|at| at.after(context.at, person.zone));
         let due = at
             .transpose()
-            .map_err(|why| Rejection::Unfit(reply::not_due_then(&why)))?;
+            .map_err(|why| Rejection::Unfit(not_due_then(&why)))?;
         let (change, due) = match due {
             None => (Change::Due(None), None),
             Some(DueThen::At(at)) => (Change::Due(Some(at)), Some(task::Due::at(at))),
@@ -83,22 +79,13 @@ impl Verb for Due {
         };
         tx.change(person, self.task, context, "due", |source| {
             if !source.profile().due_dates {
-                return Err(Rejection::Unfit(reply::no_due_in_github()));
+                return Err(Rejection::Unfit(no_due_in_github()));
             }
-            Ok((change, reply::due_on(due, person.zone)))
+            Ok((change, due_on(due, person.zone)))
         })
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Due {
-        Due {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 }
 
 fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {
@@ -112,4 +99,27 @@ fn at<'de, D: Deserializer<'de>>(json: D) -> Result<Option<DueWhen>, D::Error> {
             start_of(&text)
         ))
     })
+}
+
+/// When it is due, as a phrase about the task.
+fn due_on(due: Option<task::Due>, zone: Tz) -> String {
+    match due {
+        Some(due) => format!("due {}", when_due(due, zone).plain()),
+        None => "without a due date".to_owned(),
+    }
+}
+
+fn no_due_in_github() -> Words {
+    Words::new().text(
+        "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for yourself.",
+    )
+}
+
+fn not_due_then(why: &NotThen) -> Words {
+    Words::new()
+        .text("The due date was not set: ")
+        .then(not_then(why))
+        .text(
+            ". Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or `due none`.",
+        )
 }

@@ -1,4 +1,4 @@
-//! What buttons, forms and reactions ask for: the same as a verb that somebody types, with its arguments filled in.
+//! The commands of buttons, forms and reactions: verbs with their arguments filled in.
 
 use super::briefing::BriefingAt;
 use super::quiet::QuietChange;
@@ -16,7 +16,7 @@ use crate::domain::rhythm::Setting;
 use crate::domain::sign;
 use crate::domain::when::When;
 
-/// What a button asks for; `None` for one that asks for nothing, or for a form first.
+/// The command of a button; `None` if it has none, or a form comes first.
 pub fn pressed(press: &Press) -> Option<Command> {
     let quiet = |change| {
         Command::from(Quiet {
@@ -56,7 +56,7 @@ pub fn pressed(press: &Press) -> Option<Command> {
     })
 }
 
-/// What a form asks for.
+/// The command of a form.
 pub fn filled(filled: &Filled) -> Command {
     match filled {
         Filled::Comment { task, text } => Comment {
@@ -69,11 +69,11 @@ pub fn filled(filled: &Filled) -> Command {
     }
 }
 
-/// A reaction on a card that asks for something; all others are none of our business.
+/// A reaction that has a command on a card. All others are ignored.
 struct Reaction {
     names: &'static [&'static str],
     put: fn(Ref) -> Command,
-    /// Taking it away again; `None`: that asks for nothing.
+    /// The command of its removal, if that has one.
     taken_away: Option<fn(TaskRow) -> Command>,
 }
 
@@ -114,7 +114,7 @@ fn called(name: &str) -> Option<&'static Reaction> {
     REACTIONS.iter().find(|one| one.names.contains(&name))
 }
 
-/// What a reaction on the card of this row asks for, put there or taken away. In any skin tone.
+/// The command of a reaction on the card of this row, added or removed. In any skin tone.
 pub fn reaction(name: &str, put: bool, row: TaskRow) -> Option<Command> {
     let reaction = called(name)?;
     match put {
@@ -149,7 +149,7 @@ mod tests {
     #[case::mark_taken_away("white_check_mark::skin-tone-2", false, true)]
     #[case::snooze_taken_away("zzz", false, false)]
     #[case::start_taken_away("eyes", false, false)]
-    fn only_some_ask_for_something(#[case] name: &str, #[case] put: bool, #[case] asks: bool) {
+    fn only_some_have_a_command(#[case] name: &str, #[case] put: bool, #[case] asks: bool) {
         assert_eq!(super::asks(name, put), asks);
         assert_eq!(reaction(name, put, TaskRow(17)).is_some(), asks);
     }

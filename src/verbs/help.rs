@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, REF_HELP};
 use super::{Info, VERBS, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::filter::Filter;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
@@ -29,12 +29,7 @@ impl Verb for Help {
         Ok(Help {})
     }
 
-    fn decide(
-        self,
-        _tx: &CommandTx<'_>,
-        _person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, _tx: &CommandTx<'_>, _person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(help().into()))
     }
 }

@@ -5,11 +5,11 @@ use serde::de::{Deserializer, Error};
 
 use super::grammar::{ParseError, quoted, split_word, trim};
 use super::{Http, Info, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection, Stop, local};
 use crate::domain::ids::PinId;
 use crate::domain::link::{self, Origin};
 use crate::domain::person::Person;
-use crate::domain::reply;
+use crate::domain::reply::{self, Words};
 use crate::domain::task::{Account, Source};
 use crate::settle::queue;
 use crate::store::operations::Surface;
@@ -60,12 +60,7 @@ impl Verb for Link {
     }
 
     /// What is assigned to the account is in the person's queue from now on.
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let source = self.source;
         own_link(tx, person, source)?;
         let Some(account) = self.confirmed else {
@@ -73,7 +68,7 @@ impl Verb for Link {
             return Err(Rejection::NoAnswer(reply::not_confirmed(source, "")).into());
         };
         if let Some(owner) = links::owner_besides(tx.db, person.id, source, &account)? {
-            let words = reply::linked_to_another(source, &account, &owner);
+            let words = linked_to_another(source, &account, &owner);
             return Err(Rejection::Unfit(words).into());
         }
         let by = Some(person.id);
@@ -91,7 +86,7 @@ impl Verb for Link {
         let theirs = ranked
             .iter()
             .filter(|(_, task, _)| task.key.source() == source);
-        let report = local(reply::linked(source, &account, theirs.count()), None);
+        let report = local(linked(source, &account, theirs.count()), None);
         let command = tx.command(&person, context, "link")?;
         tx.settled(&person, command, report, pin, None)
     }
@@ -114,10 +109,10 @@ pub fn own_link(
     let words = if !tx.settings.has(source) {
         reply::not_connected(source)
     } else if person.alone {
-        reply::nobody_to_link()
+        nobody_to_link()
     } else {
         match links::of(tx.db, person.id, source)? {
-            Some(link) if link.origin == Origin::Config => reply::linked_by_config(&link),
+            Some(link) if link.origin == Origin::Config => linked_by_config(&link),
             link => return Ok(link),
         }
     };
@@ -149,4 +144,48 @@ pub fn as_linked_now(
     }
     tx.db.wake(Wake::Homes);
     Ok((person, pin))
+}
+
+/// After `link`.
+fn linked(source: Source, account: &Account, tasks: usize) -> Words {
+    let noun = source.noun();
+    let of_it = match tasks {
+        0 => format!("no open {noun} is assigned to it"),
+        1 => format!("1 open {noun} assigned to it is in your queue"),
+        many => format!("{many} open {noun}s assigned to it are in your queue"),
+    };
+    Words::new().text(format!(
+        "{}'s {} is yours now; {of_it}.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// bot.toml decides.
+fn linked_by_config(link: &link::Link) -> Words {
+    Words::new().text(format!(
+        "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
+         there.",
+        link.source.name(),
+        link.shown(),
+        reply::key_of_people(link.source)
+    ))
+}
+
+/// The account is another person's.
+fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
+    Words::new().text(format!(
+        "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
+         your [[people]] in bot.toml.",
+        source.name(),
+        account.name
+    ))
+}
+
+/// Without `[[people]]`.
+fn nobody_to_link() -> Words {
+    Words::new().text(
+        "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of all open \
+         tasks, and there is nothing to link. Whoever runs me can add [[people]] there.",
+    )
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, digits, excerpt, is_mere_punctuation, trim};
 use super::{Info, Shown, Verb};
 use crate::command_tx::{
-    CommandSettings, CommandTx, Context, Handled, Rejection, Reply, Stop, why_empty,
+    CommandSettings, CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, why_empty,
 };
 use crate::domain::card::{Part, item};
 use crate::domain::entity::Entities;
@@ -66,12 +68,7 @@ impl Verb for List {
         Ok(List { limit, filter })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         let List { limit, filter } = self;
         let ranked = filtered(tx, person, &filter)?;
         let limit = limit.unwrap_or(LIST).min(LIST_MAX);
@@ -86,7 +83,7 @@ impl Verb for List {
             .collect();
         let words = match listed.is_empty() {
             true => nothing_listed(tx, person, &filter)?.words(),
-            false => reply::list(&listed, ranked.len(), &filter, tx.now, person.zone),
+            false => listing(&listed, ranked.len(), &filter, tx.now, person.zone),
         };
         let mut parts: Vec<Part> = (1..)
             .zip(ranked.iter().take(limit))
@@ -168,7 +165,7 @@ pub fn nothing_listed(tx: &CommandTx<'_>, person: &Person, filter: &Filter) -> D
     let why = why_empty(tx.db, person, &open, sources.into_iter())?;
     Ok(match filter.is_empty() || why.is_unknown() {
         true => EmptyList::Queue(why),
-        false => EmptyList::NoMatch(reply::nothing_to_list(filter)),
+        false => EmptyList::NoMatch(nothing_to_list(filter)),
     })
 }
 
@@ -231,7 +228,7 @@ pub fn with_clients(connection: &Db, entities: &Entities, filter: &Filter) -> Re
         match entity.or_else(|| client_called(word, &clients)) {
             Some(client) => known.entities.insert(client.to_lowercase()),
             None => {
-                let words = reply::not_a_filter(word, &clients);
+                let words = no_client(word, &clients);
                 return Err(Rejection::Unfit(words).into());
             }
         };
@@ -244,4 +241,66 @@ fn client_called<'a>(word: &str, clients: &'a [String]) -> Option<&'a String> {
     clients
         .iter()
         .find(|client| client.to_lowercase() == word.to_lowercase())
+}
+
+/// The queue, numbered.
+fn listing(
+    ranked: &[(&Task, Option<&Words>)],
+    total: usize,
+    filter: &Filter,
+    now: DateTime<Utc>,
+    zone: Tz,
+) -> Words {
+    let mut words = Words::new();
+    for (number, (task, note)) in (1..).zip(ranked) {
+        let due = reply::due(task, now, zone).map(|due| format!(" · {due}"));
+        words = words
+            .text(format!("{}{number}. ", if number == 1 { "" } else { "\n" }))
+            .link(&task.title, &task.url)
+            .text(format!(
+                " · {}{}",
+                reply::place(task),
+                due.unwrap_or_default()
+            ));
+        if let Some(note) = note {
+            words = words.text(" · ").then((*note).clone());
+        }
+    }
+    match reply::more_of(total, ranked.len(), filter) {
+        Some(more) => words.text("\n").then(more),
+        None => words,
+    }
+}
+
+/// An unknown filter word, and the possible ones.
+fn no_client(word: &str, clients: &[String]) -> Words {
+    const FEW: usize = 12;
+    let clients: Vec<&str> = clients.iter().take(FEW).map(String::as_str).collect();
+    let clients = match clients.as_slice() {
+        [] => "a client, of which no task names any yet".to_owned(),
+        clients => format!("a client: {}", clients.join(", ")),
+    };
+    Words::new().text(format!(
+        "I cannot narrow the list to `{word}`. It can be {}, or {clients}.",
+        Filter::WORDS.join(", ")
+    ))
+}
+
+/// No task matches the filter of a list.
+fn nothing_to_list(filter: &Filter) -> Words {
+    let sources: Vec<&str> = filter.sources.iter().map(|source| source.name()).collect();
+    let entities: Vec<&str> = filter.entities.iter().map(String::as_str).collect();
+    let said = [
+        filter.overdue.then(|| "overdue".to_owned()),
+        filter.blocked.then(|| "waiting for another one".to_owned()),
+        filter.snoozed.then(|| "snoozed".to_owned()),
+        (!sources.is_empty()).then(|| format!("in {}", sources.join(" or "))),
+        (!entities.is_empty()).then(|| format!("for {}", entities.join(" or "))),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    let of = match filter.is_of_what_is_held_back() {
+        true => "None of your tasks is",
+        false => "No task in your queue is",
+    };
+    Words::new().text(format!("{of} {}.", said.join(" and ")))
 }

@@ -3,26 +3,31 @@
 //! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
 //! they did to it themselves. The API without an actor is the operator's, who sees everything.
 
+use std::borrow::Cow;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, digits, is_mere_punctuation, optional_ref, split_word, trim};
 use super::{Info, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
 use crate::domain::card::Part;
 use crate::domain::command::Ref;
-use crate::domain::log::{Came, Change, Entry};
+use crate::domain::log::{Came, Change, Entry, Via};
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::{self, LIST_MAX, Words};
 use crate::domain::task::Source;
 use crate::settle::called;
 use crate::store::log::{Wanted, listed};
-use crate::store::operations;
 use crate::store::tasks::{self, Stored};
-use crate::store::{DbResult, people};
+use crate::store::{DbResult, operations, people};
 
 /// The default number of entries of `log`.
 const LOG: usize = 10;
+/// The longest quote in a line, in characters.
+const QUOTED: usize = 80;
 /// Entries that share one block of a message, so that none is cut off.
 const BLOCK: usize = 10;
 
@@ -55,12 +60,7 @@ impl Verb for Log {
     }
 
     /// In a thread under a task's message it is that task's.
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let limit = self.limit.unwrap_or(LOG).min(LIST_MAX);
         let task = self.task.or(context.under.map(Ref::Row));
         let of_task = task.is_some();
@@ -79,9 +79,9 @@ impl Verb for Log {
         entries.truncate(limit);
         let lines: Vec<Words> = entries
             .iter()
-            .map(|entry| reply::log_line(entry, of_task, person.zone))
+            .map(|entry| log_line(entry, of_task, person.zone))
             .collect();
-        let lead = reply::log_lead(lines.is_empty(), of_task, deleted);
+        let lead = log_lead(lines.is_empty(), of_task, deleted);
         if lines.is_empty() {
             return Ok(Handled::Replied(Reply {
                 words: lead,
@@ -91,9 +91,9 @@ impl Verb for Log {
         }
         let blocks = lines.chunks(BLOCK).enumerate().map(|(number, lines)| {
             let last = (number + 1) * BLOCK >= entries.len();
-            Part::Text(reply::log(lines, more && last))
+            Part::Text(log(lines, more && last))
         });
-        let words = lead.clone().text("\n").then(reply::log(&lines, more));
+        let words = lead.clone().text("\n").then(log(&lines, more));
         Ok(Handled::Replied(Reply {
             words,
             parts: [Part::Text(lead)].into_iter().chain(blocks).collect(),
@@ -102,16 +102,7 @@ impl Verb for Log {
         }))
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Log {
-        Log {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 
     fn changes_what_was_shown(&self) -> bool {
         false
@@ -153,7 +144,7 @@ pub fn narrow(
         ..wanted.clone()
     };
     match listed(tx.db, &own)?.is_empty() {
-        true => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
+        true => Err(Rejection::UnknownTask(not_your_history()).into()),
         false => Ok(deleted),
     }
 }
@@ -185,9 +176,9 @@ pub fn whose(tx: &CommandTx<'_>, task: Ref) -> Result<Stored, Stop> {
     let present = people::present(tx.db)?;
     match (&task, present.as_slice()) {
         (Ref::Nth(_), [only]) => remembered(tx, only, task, &Context::over_http(tx.now)),
-        (Ref::Nth(_), _) => Err(Rejection::Unfit(reply::whose_list()).into()),
+        (Ref::Nth(_), _) => Err(Rejection::Unfit(whose_list()).into()),
         (_, [anybody, ..]) => remembered(tx, anybody, task, &Context::over_http(tx.now)),
-        (_, []) => Err(Rejection::UnknownTask(reply::not_your_history()).into()),
+        (_, []) => Err(Rejection::UnknownTask(not_your_history()).into()),
     }
 }
 
@@ -230,4 +221,159 @@ fn without_outcome(tx: &CommandTx<'_>, person: &Person, limit: usize) -> DbResul
         });
     }
     Ok(entries)
+}
+
+/// The lines, newest first; and how to see more.
+fn log(lines: &[Words], more: bool) -> Words {
+    let mut words = Words::new();
+    for (number, line) in lines.iter().enumerate() {
+        if number > 0 {
+            words = words.text("\n");
+        }
+        words = words.then(line.clone());
+    }
+    match more {
+        true => words.text("\nThere is more: ").code("log 50"),
+        false => words,
+    }
+}
+
+/// The text above the lines. Without it, the mark of the first line would look like the outcome of `log`.
+///
+/// `deleted` is the source of a deleted task.
+fn log_lead(empty: bool, of_task: bool, deleted: Option<Source>) -> Words {
+    let words = match deleted {
+        Some(source) => Words::new().text(format!("This task was deleted in {}. ", source.name())),
+        None => Words::new(),
+    };
+    words.text(match (empty, of_task) {
+        (true, true) => "Nothing was done to this task since I know it.",
+        (true, false) => "You have done nothing through me yet, that I still know of.",
+        (false, true) => "What was done to this task, newest first:",
+        (false, false) => "What you did, newest first:",
+    })
+}
+
+/// `✓ 22 Nov 10:00 · done: Renew cert (to do → complete), in the DM`; in a task's history with its actor.
+fn log_line(entry: &Entry, of_task: bool, zone: Tz) -> Words {
+    let mark = match entry.came {
+        Came::Done | Came::AlreadySo => "✓",
+        Came::Pending => "…",
+        Came::Refused | Came::GivenUp | Came::TakenBack => "✗",
+    };
+    let mut words = Words::new()
+        .text(format!("{mark} "))
+        .moment(entry.at, zone)
+        .text(" · ");
+    if of_task {
+        words = words.text(format!("{} ", who(entry)));
+    }
+    words = words.text(entry.verb.clone());
+    if !of_task && !entry.title.is_empty() {
+        words = words.text(": ").link(&entry.title, &entry.url);
+    }
+    let change = &entry.change;
+    if let Some(text) = &change.text {
+        words = words.text(" “").said(short(text)).text("”");
+    }
+    words = match (entry.verb.as_str(), &change.before, &change.after) {
+        ("snooze", _, Some(until)) => match until.parse::<DateTime<Utc>>() {
+            Ok(until) => words.text(" until ").moment(until, zone),
+            Err(_) => words,
+        },
+        ("rescheduled", before, after) => words
+            .text(" (")
+            .then(time(before.as_deref(), zone))
+            .text(" → ")
+            .then(time(after.as_deref(), zone))
+            .text(")"),
+        ("prioritized", before, after) => {
+            let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "none".to_owned());
+            words.text(format!(" ({} → {})", level(before), level(after)))
+        }
+        ("assign" | "claim" | "due" | "prio", _, Some(now)) if entry.came == Came::Done => {
+            match now.parse::<DateTime<Utc>>() {
+                Ok(at) => words.text(" (now ").then(reply::due_at(at, zone)).text(")"),
+                Err(_) => words.text(format!(" (now {now})")),
+            }
+        }
+        ("assigned", _, Some(to)) => words.text(format!(" to {to}")),
+        ("unassigned", Some(from), _) => words.text(format!(" from {from}")),
+        (_, Some(before), Some(after)) if before != after && !before.is_empty() => {
+            words.text(format!(" ({before} → {after})"))
+        }
+        (_, None, Some(after)) if entry.came == Came::AlreadySo => {
+            words.text(format!(" (it was {after} already)"))
+        }
+        _ => words,
+    };
+    words = words.text(match entry.came {
+        Came::Done | Came::AlreadySo => "",
+        Came::Pending => ", has no outcome yet",
+        Came::Refused => ", refused",
+        Came::GivenUp => ", given up",
+        Came::TakenBack => ", taken back before it was sent",
+    });
+    words.text(format!(", {}", from_where(entry.via)))
+}
+
+/// The history of a task that the person may not see: not even its title is shown.
+fn not_your_history() -> Words {
+    Words::new().text(
+        "That is not a task of yours, so its history is not for you. It is shown to those whom the task is assigned to, and \
+         to who had it made.",
+    )
+}
+
+/// A list number without a person to whom the list belongs.
+fn whose_list() -> Words {
+    Words::new().text(
+        "A number is one of somebody's list, and nobody is named: name the task by its id, or who asks by X-Ivan-Actor \
+         (--as).",
+    )
+}
+
+/// A time from the log, in the reader's zone.
+fn time(kept: Option<&str>, zone: Tz) -> Words {
+    let Some(kept) = kept else {
+        return Words::new().text("none");
+    };
+    match kept.parse::<DateTime<Utc>>() {
+        Ok(at) => Words::new().moment(at, zone),
+        Err(_) => Words::new().text(match kept.parse::<NaiveDate>() {
+            Ok(day) => day.format("%-d %b").to_string(),
+            Err(_) => kept.to_owned(),
+        }),
+    }
+}
+
+fn who(entry: &Entry) -> String {
+    entry
+        .person
+        .clone()
+        .or_else(|| entry.account.clone())
+        .unwrap_or_else(|| "somebody".to_owned())
+}
+
+fn from_where(via: Via) -> Cow<'static, str> {
+    Cow::Borrowed(match via {
+        Via::Dm => "in the DM",
+        Via::Channel => "in a channel",
+        Via::Button => "by a button",
+        Via::Reaction => "by a reaction",
+        Via::Slash => "by /ivan",
+        Via::Form => "by a form",
+        Via::Http => "over HTTP",
+        Via::Cli => "from the command line",
+        Via::Slack => "in Slack",
+        Via::In(source) => return Cow::Owned(format!("in {}", source.name())),
+    })
+}
+
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(&line).trim_end()),
+        None => line,
+    }
 }

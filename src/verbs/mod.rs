@@ -1,8 +1,22 @@
-//! What a person can ask for: one file a verb, and the table of them.
+//! The commands of a person: one file for each verb, and the table of verbs.
 //!
 //! A verb's file holds the struct of its arguments, its text grammar, its decision and its words. A row in the table
 //! below makes it known: [`Command`], [`parse`], `help`, the HTTP API and the command line follow from that. The order of
 //! the rows is the order in which `help` shows them.
+
+/// The methods of a verb whose field `task` is its REF.
+macro_rules! takes_ref {
+    () => {
+        fn task(&self) -> Option<&Ref> {
+            self.task.as_ref()
+        }
+
+        fn about(mut self, task: Ref) -> Self {
+            self.task = Some(task);
+            self
+        }
+    };
+}
 
 pub mod assign;
 pub mod body;
@@ -39,7 +53,7 @@ pub mod why;
 
 use serde::de::DeserializeOwned;
 
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::mention;
 use crate::domain::person::Person;
@@ -48,19 +62,14 @@ use grammar::{split_word, spoken, trim, unmarked, without_smiles};
 pub use create::{is_bare_create, is_create_alone};
 pub use grammar::{ParseError, parse_ref};
 
-/// One verb with its arguments. What it is called and where it is reached stands in [`Verb::INFO`].
+/// One verb with its arguments. [`Verb::INFO`] has its names and its routes.
 pub trait Verb: DeserializeOwned {
     const INFO: &'static Info;
 
     /// Reads the text after the verb; it begins with the space or newline after it, if there is anything.
     fn read(rest: &str) -> Result<Self, ParseError>;
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop>;
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided;
 
     /// The task that is named.
     fn task(&self) -> Option<&Ref> {
@@ -226,7 +235,7 @@ macro_rules! verbs {
             },)*
         ];
 
-        /// Does the same with whichever verb a command is.
+        /// Evaluates an expression with the verb of a command.
         macro_rules! each {
             ($command:expr, $verb:ident => $does:expr) => {
                 match $command {
@@ -272,13 +281,8 @@ impl Command {
         each!(self, verb => info_of(verb))
     }
 
-    /// Carries it out, as far as that is up to us: what a source is to do is durable when the transaction is committed.
-    pub fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    /// Decides it. Writes for a source are durable when the transaction is committed.
+    pub fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         each!(self, verb => verb.decide(tx, person, context))
     }
 

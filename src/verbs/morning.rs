@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Reply, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply};
 use crate::domain::blocking::Who;
 use crate::domain::home::WAITING_MAX;
 use crate::domain::ids::TaskRow;
@@ -36,12 +36,7 @@ impl Verb for Morning {
         nothing_after("morning", rest, Morning {})
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(gather(tx, person)?.1))
     }
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::store::people;
@@ -26,12 +26,7 @@ impl Verb for Mute {
         nothing_after("mute", rest, Mute {})
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         people::mute(tx.db, person.id, true)?;
         Ok(Handled::Replied(reply::muted(true).into()))
     }

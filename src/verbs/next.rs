@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Http, Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Rejection, Reply, Stop};
 use crate::domain::card::{Part, card};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
@@ -37,12 +37,7 @@ impl Verb for Next {
         nothing_after("next", rest, Next::default())
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         Ok(Handled::Replied(match &self.from {
             Some(task) => next_from(tx, person, task)?,
             None => next(tx, person)?,
@@ -63,9 +58,9 @@ fn next_from(tx: &CommandTx<'_>, person: &Person, task: &Ref) -> Result<Reply, S
     }
     let mut said = tx.show(person)?;
     if said.about.is_some() {
-        said.words = reply::not_current_any_more(said.words);
+        said.words = not_current_any_more(said.words);
         said.parts
-            .insert(0, Part::Text(reply::not_current_any_more(Words::new())));
+            .insert(0, Part::Text(not_current_any_more(Words::new())));
     }
     Ok(said)
 }
@@ -84,9 +79,8 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
         }
         let mut said = tx.show(person)?;
         if said.about.is_some() {
-            said.words = reply::no_other(said.words);
-            said.parts
-                .insert(0, Part::Text(reply::no_other(Words::new())));
+            said.words = no_other(said.words);
+            said.parts.insert(0, Part::Text(no_other(Words::new())));
         }
         return Ok(said);
     };
@@ -98,12 +92,31 @@ fn next(tx: &CommandTx<'_>, person: &Person) -> DbResult<Reply> {
         ),
         None => (Words::new(), None),
     };
-    let lead = Part::Text(reply::moved_on(Words::new()));
+    let lead = Part::Text(moved_on(Words::new()));
     Ok(Reply {
-        words: reply::moved_on(words),
+        words: moved_on(words),
         parts: [lead].into_iter().chain(card.map(Part::Card)).collect(),
         pin: Some(pin),
         about: Some(next),
         ..Reply::default()
     })
+}
+
+/// After `next`: the card of the new current task.
+fn moved_on(card: Words) -> Words {
+    Words::new().text("Next: ").then(card)
+}
+
+/// After a `next` without another task.
+fn no_other(card: Words) -> Words {
+    Words::new()
+        .text("There is no other task in your queue. Still: ")
+        .then(card)
+}
+
+/// `next` was pressed on a card that is no longer the current task.
+fn not_current_any_more(card: Words) -> Words {
+    Words::new()
+        .text("That is not your current task any more. Current: ")
+        .then(card)
 }

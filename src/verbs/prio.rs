@@ -6,11 +6,11 @@ use serde::de::{Deserializer, Error};
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
 use super::{Http, Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply;
+use crate::domain::reply::Words;
 use crate::domain::task::Priority;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -65,36 +65,22 @@ impl Verb for Prio {
         Ok(Prio { task, priority })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let priority = self.priority;
         tx.change(person, self.task, context, "prio", |source| {
             let wanted = match (source.profile().priority_labels, priority) {
                 (true, Some(Priority::Normal)) => None,
                 (true, Some(low @ Priority::Low)) => {
-                    let words = reply::no_such_priority_in_github(low);
+                    let words = no_such_priority_in_github(low);
                     return Err(Rejection::Unfit(words));
                 }
                 (_, priority) => priority,
             };
-            Ok((Change::Priority(wanted), reply::of_priority(wanted)))
+            Ok((Change::Priority(wanted), of_priority(wanted)))
         })
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Prio {
-        Prio {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 }
 
 pub const WHICH: &str = "Which priority? Type `prio high`, or `prio 2 high` for number 2 of your list. It is urgent, high, normal, \
@@ -111,4 +97,19 @@ fn priority<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Priority>, D::E
             start_of(&text)
         ))
     })
+}
+
+fn no_such_priority_in_github(priority: Priority) -> Words {
+    Words::new().text(format!(
+        "In GitHub a priority is a label of github.priority_labels, and there is none for {}. It can be urgent, high or none.",
+        priority.as_str()
+    ))
+}
+
+/// Its priority, as a phrase about the task.
+fn of_priority(priority: Option<Priority>) -> String {
+    match priority {
+        Some(priority) => format!("of {} priority", priority.as_str()),
+        None => "without a priority".to_owned(),
+    }
 }

@@ -1,15 +1,16 @@
 //! `quiet 20:00-8:00`, `quiet off`, `quiet default`: when notices are held; alone it shows how it is.
 
 use chrono::NaiveTime;
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Verb, schedule};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::Words;
 use crate::domain::rhythm::{self, DEFAULT, HOURS_HELP, RhythmChange};
 use crate::store::{DbResult, rhythms};
 
@@ -58,12 +59,7 @@ impl Verb for Quiet {
         Ok(Quiet { change })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         let Some(change) = self.change else {
             return Ok(Handled::Replied(quiet_is(tx, person)?.into()));
         };
@@ -90,12 +86,7 @@ impl Verb for Quiet {
 pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Words> {
     let chosen = rhythms::of(tx.db, person.id)?;
     let held = rhythms::count_held(tx.db, person.id)?;
-    Ok(reply::quiet_is(
-        chosen.quiet,
-        chosen.own_quiet,
-        held,
-        person.zone,
-    ))
+    Ok(hours_are(chosen.quiet, chosen.own_quiet, held, person.zone))
 }
 
 /// The person's quiet hours, of which one end is to change; else the usual night.
@@ -116,5 +107,30 @@ fn hours<'de, D: Deserializer<'de>>(json: D) -> Result<Option<QuietChange>, D::E
                 start_of(hours)
             ))),
         },
+    }
+}
+
+/// The answer to `quiet` alone; `own`: whether it is the person's own choice.
+fn hours_are(quiet: Option<rhythm::Quiet>, own: bool, held: i64, zone: Tz) -> Words {
+    let words = match quiet {
+        Some(quiet) if !own => Words::new()
+            .text(format!(
+                "Quiet from {quiet} ({}), as bot.toml has it for everybody. ",
+                zone.name()
+            ))
+            .code("quiet off")
+            .text(" ends that for you."),
+        Some(quiet) => Words::new()
+            .text(format!("Quiet from {quiet} ({}). ", zone.name()))
+            .code("quiet off")
+            .text(" ends that."),
+        None => Words::new()
+            .text("No quiet hours. ")
+            .code("quiet 20:00-8:00")
+            .text(" sets some."),
+    };
+    match held {
+        0 => words,
+        held => words.text(format!(" Held until it ends: {held}.")),
     }
 }

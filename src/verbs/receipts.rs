@@ -6,10 +6,10 @@ use serde::de::{Deserializer, Error};
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
 use super::{Info, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::receipts;
-use crate::domain::reply::{self, Words};
+use crate::domain::reply::Words;
 use crate::domain::rhythm::DEFAULT;
 use crate::store::{DbResult, Wake, people};
 
@@ -53,12 +53,7 @@ impl Verb for Receipts {
         Ok(Receipts { by })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         let words = match self.by {
             None => receipts_are(tx, person.id)?,
             Some(by) => change(tx, person.id, by)?,
@@ -71,7 +66,7 @@ impl Verb for Receipts {
 pub fn receipts_are(tx: &CommandTx<'_>, person: PersonId) -> DbResult<Words> {
     let chosen = people::receipts(tx.db, person)?;
     let by = chosen.unwrap_or(tx.settings.receipts);
-    Ok(reply::receipts_are(by, chosen.is_some()))
+    Ok(told_by(by, chosen.is_some()))
 }
 
 /// Another way, or the one that everybody has.
@@ -83,8 +78,8 @@ pub fn change(tx: &CommandTx<'_>, person: PersonId, by: ReceiptsBy) -> DbResult<
     people::wants_receipts(tx.db, person, own)?;
     tx.db.wake(Wake::Homes);
     Ok(match own {
-        Some(by) => reply::receipts_set(by),
-        None => reply::receipts_usual(tx.settings.receipts),
+        Some(by) => receipts_set(by),
+        None => receipts_usual(tx.settings.receipts),
     })
 }
 
@@ -100,4 +95,51 @@ fn by<'de, D: Deserializer<'de>>(json: D) -> Result<Option<ReceiptsBy>, D::Error
             ))),
         },
     }
+}
+
+/// The answer to `receipts` alone; `own`: whether it is the person's own choice.
+fn told_by(by: receipts::Receipts, own: bool) -> Words {
+    let whose = match own {
+        true => "as you set",
+        false => "as bot.toml has it for everybody",
+    };
+    let (how, other, does) = match by {
+        receipts::Receipts::Message => (
+            "I answer in words alone",
+            "receipts reactions",
+            " has me react to what you type, too.",
+        ),
+        receipts::Receipts::Reactions => (
+            "I answer in words and react to what you type",
+            "receipts messages",
+            " ends that for you.",
+        ),
+    };
+    Words::new()
+        .text(format!("{how}, {whose}. "))
+        .code(other)
+        .text(does)
+}
+
+/// After that was chosen.
+fn receipts_set(by: receipts::Receipts) -> Words {
+    Words::new().text(match by {
+        receipts::Receipts::Message => "✓ From now on I answer in words alone.",
+        receipts::Receipts::Reactions => {
+            "✓ From now on I also react to what you type: ⏳ queued, ✅ done, ❌ refused. A comment that arrives gets the \
+             reaction alone."
+        }
+    })
+}
+
+/// After `receipts default`.
+fn receipts_usual(by: receipts::Receipts) -> Words {
+    Words::new().text(match by {
+        receipts::Receipts::Message => {
+            "✓ As bot.toml has it for everybody: I answer in words alone."
+        }
+        receipts::Receipts::Reactions => {
+            "✓ As bot.toml has it for everybody: I answer in words and react to what you type."
+        }
+    })
 }

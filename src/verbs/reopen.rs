@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
-use crate::domain::reply;
+use crate::domain::reply::Words;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,14 +35,9 @@ impl Verb for Reopen {
     }
 
     /// Only a thread under its message names a task without REF: the current one is open.
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         if self.task.is_none() && context.under.is_none() {
-            return Err(Rejection::Unfit(reply::reopen_which()).into());
+            return Err(Rejection::Unfit(reopen_which()).into());
         }
         let target = tx.target(person, self.task, context)?;
         tx.end_snooze(person, &target)?;
@@ -50,11 +45,11 @@ impl Verb for Reopen {
         tx.accept(person, context, "reopen", vec![reopen])
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
+    takes_ref!();
+}
 
-    fn about(self, task: Ref) -> Reopen {
-        Reopen { task: Some(task) }
-    }
+fn reopen_which() -> Words {
+    Words::new().text(
+        "Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did last.",
+    )
 }

@@ -1,12 +1,12 @@
 //! When a person is told what they have not just asked for: the change of a briefing or of quiet hours.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
 use crate::command_tx::{CommandTx, Rejection, Stop};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Words};
-use crate::domain::rhythm::{self, RhythmChange, over_with};
+use crate::domain::reply::Words;
+use crate::domain::rhythm::{self, Quiet, RhythmChange, over_with};
 use crate::store::rhythms::{self, Rhythm};
 use crate::store::{Wake, people};
 
@@ -21,7 +21,7 @@ pub fn change(tx: &CommandTx<'_>, person: &Person, change: RhythmChange) -> Resu
         RhythmChange::UsualQuiet => usual.quiet.is_some(),
     };
     if wants_something && people::reached_in(tx.db, person.id)?.is_none() {
-        return Err(Rejection::Unfit(reply::nowhere_to_tell()).into());
+        return Err(Rejection::Unfit(nowhere_to_tell()).into());
     }
     let words = match change {
         RhythmChange::Briefing(_) | RhythmChange::UsualBriefing => {
@@ -35,17 +35,17 @@ pub fn change(tx: &CommandTx<'_>, person: &Person, change: RhythmChange) -> Resu
             chosen.briefed_on = chosen.briefed_on.max(over);
             let next = next_briefing(&chosen, tx.now, person.zone);
             match own {
-                true => reply::briefing_set(at, next, person.zone),
-                false => reply::briefing_usual(at, next, person.zone),
+                true => briefing_set(at, next, person.zone),
+                false => briefing_usual(at, next, person.zone),
             }
         }
         RhythmChange::Quiet(quiet) => {
             (chosen.quiet, chosen.own_quiet) = (quiet, true);
-            reply::quiet_set(quiet, person.zone)
+            quiet_set(quiet, person.zone)
         }
         RhythmChange::UsualQuiet => {
             (chosen.quiet, chosen.own_quiet) = (usual.quiet, false);
-            reply::quiet_usual(usual.quiet, person.zone)
+            quiet_usual(usual.quiet, person.zone)
         }
     };
     rhythms::set(tx.db, person.id, &chosen)?;
@@ -60,4 +60,66 @@ pub fn next_briefing(chosen: &Rhythm, now: DateTime<Utc>, zone: Tz) -> Option<Da
         rhythm::Briefing::Now(_) => Some(now),
         rhythm::Briefing::At(then) => Some(then),
     }
+}
+
+/// After `briefing 8:30` or `briefing off`.
+fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    match (at, next) {
+        (Some(at), Some(next)) => Words::new()
+            .text(format!(
+                "✓ Briefing at {} on working days ({}). The next one is on ",
+                at.format("%-H:%M"),
+                zone.name()
+            ))
+            .text(next.with_timezone(&zone).format("%a %-d %b %Y").to_string()),
+        _ => Words::new().text("✓ No briefing any more. `morning` shows it whenever you like."),
+    }
+}
+
+/// After `briefing default`.
+fn briefing_usual(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    let words = Words::new().text("✓ As bot.toml has it for everybody: ");
+    match (at, next) {
+        (Some(at), Some(next)) => words.text(format!(
+            "a briefing at {} on working days ({}). The next one is on {}",
+            at.format("%-H:%M"),
+            zone.name(),
+            next.with_timezone(&zone).format("%a %-d %b %Y")
+        )),
+        _ => words
+            .text("no briefing. ")
+            .code("morning")
+            .text(" shows it whenever you like."),
+    }
+}
+
+/// A person without a DM cannot get messages.
+fn nowhere_to_tell() -> Words {
+    Words::new().text(
+        "I have no direct message with you in which I could tell you that, so nothing was changed. Write to me in Slack \
+         once.",
+    )
+}
+
+/// After `quiet 20:00-8:00` or `quiet off`.
+fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
+    Words::new().text(match quiet {
+        Some(quiet) => format!(
+            "✓ Quiet from {quiet} ({}): what others do meanwhile is told in one message when it ends. What you ask is \
+             answered at any time.",
+            zone.name()
+        ),
+        None => "✓ No quiet hours any more.".to_owned(),
+    })
+}
+
+/// After `quiet default`.
+fn quiet_usual(quiet: Option<Quiet>, zone: Tz) -> Words {
+    Words::new().text(match quiet {
+        Some(quiet) => format!(
+            "✓ As bot.toml has it for everybody: quiet from {quiet} ({}).",
+            zone.name()
+        ),
+        None => "✓ As bot.toml has it for everybody: no quiet hours.".to_owned(),
+    })
 }

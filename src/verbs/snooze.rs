@@ -1,16 +1,18 @@
 //! `snooze [REF] WHEN`: hide a task from the person's queue until then.
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
 use super::{Http, Info, Shown, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
+use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
-use crate::domain::reply;
-use crate::domain::task::Status;
+use crate::domain::reply::{Words, not_then};
+use crate::domain::task::{Status, Task};
 use crate::domain::when::{NotThen, WHEN_HELP, When};
 use crate::store::effects::{self, Snoozed};
 use crate::store::snoozes;
@@ -56,21 +58,16 @@ impl Verb for Snooze {
         })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let unfit = |words| Err(Rejection::Unfit(words).into());
         let until = match self.until.after(context.at, person.zone) {
-            Ok(until) if until <= tx.now => return unfit(reply::cannot_snooze(&NotThen::NoTime)),
+            Ok(until) if until <= tx.now => return unfit(cannot_snooze(&NotThen::NoTime)),
             Ok(until) => until,
-            Err(why) => return unfit(reply::cannot_snooze(&why)),
+            Err(why) => return unfit(cannot_snooze(&why)),
         };
         let stored = tx.known(person, self.task, context)?;
         if stored.task.status == Status::Done {
-            return unfit(reply::nothing_to_snooze(&stored.task));
+            return unfit(nothing_to_snooze(&stored.task));
         }
         let snoozed = Snoozed {
             task: stored.row,
@@ -80,23 +77,14 @@ impl Verb for Snooze {
         snoozes::set(tx.db, person.id, stored.row, Some(until))?;
         let command = tx.command(person, context, "snooze")?;
         effects::snoozed(tx.db, command, &snoozed)?;
-        let words = reply::snoozed(&stored.task, until, person.zone);
+        let words = put_off(&stored.task, until, person.zone);
         let mut report = local(words, Some(&stored.task));
         let mover = tx.mover(person, command, context);
         let pin = mover.leave(stored.row, &mut report)?;
         tx.settled(person, command, report, pin, Some(stored.row))
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Snooze {
-        Snooze {
-            task: Some(task),
-            ..self
-        }
-    }
+    takes_ref!();
 }
 
 fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {
@@ -107,4 +95,30 @@ fn until<'de, D: Deserializer<'de>>(json: D) -> Result<When, D::Error> {
             start_of(&text)
         ))
     })
+}
+
+fn cannot_snooze(why: &NotThen) -> Words {
+    Words::new().text("Not snoozed: ").then(not_then(why)).text(
+        ". Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`.",
+    )
+}
+
+fn nothing_to_snooze(task: &Task) -> Words {
+    Words::new()
+        .text("Not snoozed: ")
+        .link(&task.title, &task.url)
+        .text(format!(
+            " is {} in {}, and in nobody's queue.",
+            task.source_status,
+            task.key.source().name()
+        ))
+}
+
+/// After a `snooze`.
+fn put_off(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
+    Words::new()
+        .text("Snoozed until ")
+        .date(until, zone)
+        .text(": ")
+        .link(&task.title, &task.url)
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
@@ -33,23 +33,12 @@ impl Verb for Start {
         optional_ref("start", rest).map(|task| Start { task })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let target = tx.target(person, self.task, context)?;
         tx.end_snooze(person, &target)?;
         let start = Write::Start { task: target.key };
         tx.accept(person, context, "start", vec![start])
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Start {
-        Start { task: Some(task) }
-    }
+    takes_ref!();
 }

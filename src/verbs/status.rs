@@ -1,19 +1,20 @@
 //! `status`: how the connections are, the last sync, and what is queued.
 
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
-use crate::command_tx::{CommandSettings, Reply};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandSettings, CommandTx, Context, Decided, Handled, Reply};
 use crate::domain::person::Person;
-use crate::domain::reply::{self, SourceHealth, Words};
+use crate::domain::reply::{self, SlackHealth, SourceHealth, Words};
+use crate::domain::scope::Missing;
 use crate::domain::set_aside;
 use crate::domain::task::Source;
 use crate::runtime::lock;
-use crate::store::set_aside as store_set_aside;
-use crate::store::{Db, DbResult, deliveries, operations, tasks};
-use std::collections::BTreeMap;
+use crate::store::{Db, DbResult, deliveries, operations, set_aside as store_set_aside, tasks};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,22 +33,17 @@ impl Verb for Status {
         nothing_after("status", rest, Status {})
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        _context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, _context: &Context) -> Decided {
         let (mut sources, queued) = sources(tx.db, tx.settings)?;
         let health = lock(tx.health);
         health.add_errors(&mut sources);
-        let status = reply::status(health.slack.as_ref(), &sources, queued, person.zone);
+        let status = status(health.slack.as_ref(), &sources, queued, person.zone);
         let aside = set_aside::listed(&store_set_aside::all(tx.db)?, person.zone);
         let status = aside.into_iter().fold(status, Words::then);
         let missing = &health.missing_scopes;
         let reactions = health.reactions.as_deref();
-        let trouble = reactions.map(reply::no_reactions).into_iter();
-        let trouble = trouble.chain(reply::missing_scopes(missing));
+        let trouble = reactions.map(no_reactions).into_iter();
+        let trouble = trouble.chain(missing_scopes(missing));
         let given_up = deliveries::lately_given_up(tx.db, tx.now)?;
         let trouble = trouble.chain(reply::lately_given_up(&given_up, person.zone));
         let others = health.other_links;
@@ -76,4 +72,61 @@ pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources
         );
     }
     Ok((sources, operations::count_pending(connection)?))
+}
+
+/// The Slack features without a scope, and the remedy.
+fn missing_scopes(missing: &[Missing]) -> Option<Words> {
+    let lines = missing
+        .iter()
+        .map(|one| format!("✗ Slack scope {} is missing: {}.", one.scope, one.without));
+    let lines: Vec<String> = lines.collect();
+    (!lines.is_empty()).then(|| {
+        Words::new().text(format!(
+            "{}\nWhoever runs me can give the app the scopes of deploy/slack-manifest.yaml and install it again.",
+            lines.join("\n")
+        ))
+    })
+}
+
+/// Reactions cannot be placed: a message shows the outcome instead.
+fn no_reactions(why: &str) -> Words {
+    Words::new().text(format!(
+        "Reactions: ✗ {why}. Until then I say in a message what a reaction would."
+    ))
+}
+
+/// Connections, the last sync and the queued work, a line each.
+fn status(
+    slack: Option<&SlackHealth>,
+    sources: &BTreeMap<Source, SourceHealth>,
+    queued: i64,
+    zone: Tz,
+) -> Words {
+    let mut words = Words::new().text(match slack {
+        None => "Slack: not configured".to_owned(),
+        Some(SlackHealth::Connected) => "Slack: connected".to_owned(),
+        Some(SlackHealth::Connecting) => "Slack: connecting".to_owned(),
+        Some(SlackHealth::Trouble(why)) => format!("Slack: ✗ {why}"),
+    });
+    for (source, health) in sources {
+        words = words.text(format!("\n{}: {} open, ", source.name(), health.tasks));
+        words = match health.last_sync {
+            Some(at) => words.text("last read ").moment(at, zone),
+            None => words.text("not read yet"),
+        };
+        if let Some(error) = &health.error {
+            words = words.text(format!("; ✗ {error}"));
+        }
+        for name in &health.archived {
+            words = words.text(format!(
+                "; ✗ the {} {name} is archived, so its tasks are not offered",
+                source.container()
+            ));
+        }
+    }
+    words.text(match queued {
+        0 => "\nQueued: nothing".to_owned(),
+        1 => "\nQueued: 1 operation".to_owned(),
+        more => format!("\nQueued: {more} operations"),
+    })
 }

@@ -1,3 +1,7 @@
+use chrono::NaiveTime;
+use proptest::prelude::*;
+use rstest::rstest;
+
 use super::briefing::BriefingAt;
 use super::quiet::QuietChange;
 use super::receipts::ReceiptsBy;
@@ -7,9 +11,6 @@ use crate::domain::filter::Filter;
 use crate::domain::task::{Priority, RepoName, Source, TaskId};
 use crate::domain::when::{DueWhen, When};
 use crate::domain::{receipts, rhythm};
-use chrono::NaiveTime;
-use proptest::prelude::*;
-use rstest::rstest;
 
 fn done(task: Option<Ref>, comment: Option<&str>) -> Command {
     let comment = comment.map(str::to_owned);

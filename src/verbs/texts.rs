@@ -2,13 +2,12 @@
 
 use crate::bounds::Bound;
 use crate::command_tx::{CommandTx, Rejection};
-use crate::domain::markdown;
 use crate::domain::operation::TEXT_MAX;
 use crate::domain::person::Person;
 use crate::domain::profile::Handles;
 use crate::domain::prose::{self, Addressee, MENTIONS_MAX, Piece, Prose};
-use crate::domain::reply;
 use crate::domain::task::{Account, Source};
+use crate::domain::{markdown, reply};
 use crate::store::operations::Surface;
 use crate::store::{DbResult, people};
 

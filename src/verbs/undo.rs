@@ -3,17 +3,21 @@
 //! As every command, this is one transaction: an operation that was certainly not sent yet is cancelled in it; for one
 //! that was, or may have been, an undo is put behind it in its own lane, and learns there how it ended.
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Http, Info, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Reply, Stop, lane, local};
+use crate::command_tx::{
+    CommandTx, Context, Decided, Handled, Rejection, Reply, Stop, lane, local,
+};
 use crate::domain::command::{CommandRef, Ref};
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::{Outcome, Refusal, Write};
 use crate::domain::person::Person;
 use crate::domain::reply::{self, Words};
-use crate::domain::task::{Status, TaskKey};
+use crate::domain::task::{Status, Task, TaskKey};
 use crate::domain::undo::{self, UNDO_WITHIN};
 use crate::settle::Occasion;
 use crate::store::effects::{self, Doing, Snoozed};
@@ -23,7 +27,7 @@ use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
-    /// What a button or a reaction asks to take back; without it the person's last effect.
+    /// The effect that a button or a reaction names; without it the person's last one.
     #[serde(skip)]
     pub of: Option<Undone>,
 }
@@ -51,12 +55,7 @@ impl Verb for Undo {
         nothing_after("undo", rest, Undo::default())
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let command = match self.of {
             None => return take_back(tx, person, last_effect(tx, person), context),
             Some(Undone::Completion(row)) => return not_done(tx, person, row, context),
@@ -138,14 +137,14 @@ fn not_done(
         }
         (_, Some(stored)) if stored.task.status != Status::Done => {
             return Ok(Handled::Replied(Reply {
-                words: reply::not_complete(&stored.task),
+                words: not_complete(&stored.task),
                 about: Some(stored.row),
                 ..Reply::default()
             }));
         }
-        (Some(_), _) if undone => reply::undone_already(),
-        (_, Some(stored)) => reply::stays_complete(&stored.task, too_old),
-        (_, None) => reply::cannot_be_undone(too_old),
+        (Some(_), _) if undone => undone_already(),
+        (_, Some(stored)) => stays_complete(&stored.task, too_old),
+        (_, None) => cannot_be_undone(too_old),
     };
     Err(Rejection::NothingToUndo(words).into())
 }
@@ -160,7 +159,7 @@ fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
         }
         if elsewhere.is_some_and(|until| doing.typed_at <= until) {
             // They did something after it that this store does not have.
-            return Err(Rejection::NothingToUndo(reply::last_is_not_known()).into());
+            return Err(Rejection::NothingToUndo(last_is_not_known()).into());
         }
         if is_recent(tx, &doing) {
             return Ok(doing);
@@ -168,21 +167,21 @@ fn last_effect(tx: &CommandTx<'_>, person: &Person) -> Result<Doing, Stop> {
         too_old = true;
     }
     let undone_before = effects::has_undone(tx.db, person.id, tx.now - UNDO_WITHIN)?;
-    let words = reply::nothing_to_undo(undone_before, too_old);
+    let words = nothing_to_undo(undone_before, too_old);
     Err(Rejection::NothingToUndo(words).into())
 }
 
 /// The command that a button names.
 fn named_effect(tx: &CommandTx<'_>, person: &Person, command: CommandId) -> Result<Doing, Stop> {
     let Some(doing) = effects::of(tx.db, person.id, command)? else {
-        return Err(Rejection::NothingToUndo(reply::cannot_be_undone(false)).into());
+        return Err(Rejection::NothingToUndo(cannot_be_undone(false)).into());
     };
     let why_not = if doing.undone {
-        reply::undone_already()
+        undone_already()
     } else if !has_effect(tx, person, &doing)? {
-        reply::cannot_be_undone(false)
+        cannot_be_undone(false)
     } else if !is_recent(tx, &doing) {
-        reply::cannot_be_undone(true)
+        cannot_be_undone(true)
     } else {
         return Ok(doing);
     };
@@ -262,7 +261,7 @@ fn unsnooze(
     let stored = tasks::by_row(tx.db, snoozed.task)?;
     let task = stored.as_ref().map(|stored| &stored.task);
     let words = match task {
-        Some(task) => reply::unsnoozed(task, before, person.zone),
+        Some(task) => unsnoozed(task, before, person.zone),
         None => Words::new(),
     };
     let mut report = local(words, task);
@@ -298,7 +297,7 @@ fn undone_here(
     };
     let task = stored.as_ref().map(|stored| &stored.task);
     let words = match (row.state, task) {
-        (State::Applied, Some(task)) => reply::not_started(task),
+        (State::Applied, Some(task)) => not_started(task),
         (_, Some(task)) => {
             let subject = Words::new().link(&task.title, &task.url);
             reply::not_sent(subject, row.operation.write.source())
@@ -324,5 +323,88 @@ fn leaves_something(row: &OperationRow) -> bool {
         }
         (State::Applied | State::Pending, ..) => true,
         _ => false,
+    }
+}
+
+/// Why the command of an undo button has nothing to undo.
+fn cannot_be_undone(too_old: bool) -> Words {
+    Words::new().text(match too_old {
+        true => "That is more than 15 minutes ago and cannot be undone from here any more.",
+        false => "There is nothing to undo there: it changed nothing, or was not yours.",
+    })
+}
+
+/// An `undo` whose author's newest command is not in this store.
+fn last_is_not_known() -> Words {
+    Words::new().text(
+        "My data is older than your last actions, so `undo` could take back the wrong one. Nothing changed. Change the task in its source, or type `reopen REF`.",
+    )
+}
+
+/// A check mark was removed from the card of a task that is not complete.
+fn not_complete(task: &Task) -> Words {
+    Words::new()
+        .text("✓ Note: ")
+        .link(&task.title, &task.url)
+        .text(format!(
+            " is {} in {}. There is nothing to undo",
+            task.source_status,
+            task.key.source().name()
+        ))
+}
+
+/// The undo of a `start` that had changed nothing in the source.
+fn not_started(task: &Task) -> Words {
+    Words::new()
+        .text("Undone: ")
+        .link(&task.title, &task.url)
+        .text(" is not your current task any more")
+}
+
+/// The person has nothing to undo.
+fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
+    Words::new().text(match (undone_before, too_old) {
+        (true, _) => {
+            "There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the command \
+             again."
+        }
+        (false, true) => {
+            "There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again."
+        }
+        (false, false) => "There is nothing of yours to undo within the last 15 minutes.",
+    })
+}
+
+/// A check mark was removed from the card of a task that stays complete, and why.
+fn stays_complete(task: &Task, too_old: bool) -> Words {
+    let why = match too_old {
+        true => "you completed it more than 15 minutes ago",
+        false => "it was not you who completed it",
+    };
+    Words::new()
+        .link(&task.title, &task.url)
+        .text(format!(
+            " stays {} in {}: {why}. Type ",
+            task.source_status,
+            task.key.source().name()
+        ))
+        .code(format!("reopen {}", task.id))
+        .text(" to open it again.")
+}
+
+/// The command of an undo button was undone before.
+fn undone_already() -> Words {
+    Words::new().text("That was undone already. To have it again, type the command again.")
+}
+
+/// After the undo of a `snooze`; an earlier snooze is in force again.
+fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
+    let words = Words::new().text("Undone: ").link(&task.title, &task.url);
+    match before {
+        Some(before) => words
+            .text(" is snoozed until ")
+            .date(before, zone)
+            .text(" again"),
+        None => words.text(" is back in your queue"),
     }
 }

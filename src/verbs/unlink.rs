@@ -5,10 +5,10 @@ use serde::Deserialize;
 use super::grammar::{ParseError, trim};
 use super::link::{as_linked_now, own_link};
 use super::{Http, Info, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Rejection, Stop, local};
-use crate::domain::link::Origin;
+use crate::command_tx::{CommandTx, Context, Decided, Rejection, local};
+use crate::domain::link::{Link, Origin};
 use crate::domain::person::Person;
-use crate::domain::reply;
+use crate::domain::reply::Words;
 use crate::domain::task::Source;
 use crate::store::links;
 
@@ -41,20 +41,34 @@ impl Verb for Unlink {
             })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let link = own_link(tx, person, self.source)?;
         let Some(link) = link.filter(|link| link.origin != Origin::Unlinked) else {
-            return Err(Rejection::Unfit(reply::nothing_linked(self.source)).into());
+            return Err(Rejection::Unfit(nothing_linked(self.source)).into());
         };
         links::unlink(tx.db, person.id, self.source, tx.now)?;
         let (person, pin) = as_linked_now(tx, person, context)?;
-        let report = local(reply::unlinked(&link), None);
+        let report = local(unlinked(&link), None);
         let command = tx.command(&person, context, "unlink")?;
         tx.settled(&person, command, report, pin, None)
     }
+}
+
+fn nothing_linked(source: Source) -> Words {
+    Words::new()
+        .text(format!("You have no account in {}. Type ", source.name()))
+        .code(source.profile().link)
+        .text(" to link one.")
+}
+
+/// After `unlink`.
+fn unlinked(link: &Link) -> Words {
+    Words::new()
+        .text(format!(
+            "{}'s {} is not yours any more, and what is assigned to it is not in your queue. ",
+            link.source.name(),
+            link.shown()
+        ))
+        .code(link.source.profile().link)
+        .text(" links another.")
 }

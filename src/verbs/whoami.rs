@@ -1,15 +1,16 @@
 //! `whoami`: who the person is in each system.
 
+use chrono::NaiveTime;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
-use crate::command_tx::{CommandTx, Context, Handled, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::link::Link;
-use crate::domain::person::Person;
-use crate::domain::person::PersonId;
+use crate::domain::person::{Person, PersonId};
 use crate::domain::receipts::Receipts;
 use crate::domain::reply::{self, Words};
+use crate::domain::rhythm::Quiet;
 use crate::domain::task::Source;
 use crate::store::{Db, DbResult, links, people, rhythms};
 
@@ -31,12 +32,7 @@ impl Verb for Whoami {
         nothing_after("whoami", rest, Whoami {})
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let accounts = accounts_of(tx.db, person, tx.settings.sources())?;
         let told = told_how(tx.db, person.id, tx.settings.receipts)?;
         let words = reply::whoami(person, &accounts, context.email, tx.now);
@@ -58,9 +54,42 @@ pub fn accounts_of(
 /// The settings for unasked messages and outcomes, each with its origin.
 pub fn told_how(connection: &Db, person: PersonId, usual: Receipts) -> DbResult<Words> {
     let now = rhythms::of(connection, person)?;
-    let lines = reply::rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);
+    let lines = rhythm_of(now.briefing, now.own_briefing, now.quiet, now.own_quiet);
     let chosen = people::receipts(connection, person)?;
-    let receipts = reply::receipts_of(chosen.unwrap_or(usual), chosen.is_some());
+    let receipts = receipts_of(chosen.unwrap_or(usual), chosen.is_some());
     let lines = lines.into_iter().chain(receipts);
     Ok(lines.fold(Words::new(), |words, line| words.text("\n").then(line)))
+}
+
+/// In `whoami`: how outcomes are shown, and who chose that; `None` for the default.
+fn receipts_of(by: Receipts, own: bool) -> Option<Words> {
+    match (by, own) {
+        (Receipts::Message, false) => None,
+        (Receipts::Message, true) => Some("Receipts: messages, as you set."),
+        (Receipts::Reactions, true) => Some("Receipts: messages and reactions, as you set."),
+        (Receipts::Reactions, false) => Some("Receipts: messages and reactions, as bot.toml sets."),
+    }
+    .map(|text| Words::new().text(text))
+}
+
+/// In `whoami`: the unasked messages, their times, and who chose that; empty if there are none.
+fn rhythm_of(
+    briefing: Option<NaiveTime>,
+    own_briefing: bool,
+    quiet: Option<Quiet>,
+    own_quiet: bool,
+) -> Option<Words> {
+    let by = |own| if own { "you set" } else { "bot.toml sets" };
+    let briefing = match briefing {
+        Some(at) => Some(format!("at {} on working days", at.format("%-H:%M"))),
+        None => own_briefing.then(|| "off".to_owned()),
+    };
+    let briefing = briefing.map(|when| format!("Briefing: {when}, as {}.", by(own_briefing)));
+    let quiet = match quiet {
+        Some(quiet) => Some(quiet.to_string()),
+        None => own_quiet.then(|| "none".to_owned()),
+    };
+    let quiet = quiet.map(|hours| format!("Quiet hours: {hours}, as {}.", by(own_quiet)));
+    let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
 }

@@ -1,14 +1,17 @@
 //! `why [REF]`: where a task is in its person's queue, and the points that put it there.
 
+use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Info, Shown, Verb, body};
-use crate::command_tx::{CommandTx, Context, Handled, Reply, Scored, Stop};
+use crate::command_tx::{CommandTx, Context, Decided, Handled, Reply, Scored, Stop};
 use crate::domain::command::Ref;
 use crate::domain::ids::TaskRow;
 use crate::domain::person::Person;
-use crate::domain::reply::{self, Hidden, Rank, Words};
+use crate::domain::reply::{
+    Hidden, Rank, Words, joined, place, snoozed_until, task_names, waits_for,
+};
 use crate::domain::score::Score;
 use crate::domain::task::{Status, Task};
 use crate::settle::{points, queue};
@@ -39,12 +42,7 @@ impl Verb for Why {
         optional_ref("why", rest).map(|task| Why { task })
     }
 
-    fn decide(
-        self,
-        tx: &CommandTx<'_>,
-        person: &Person,
-        context: &Context,
-    ) -> Result<Handled, Stop> {
+    fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let (explained, reply) = explain(tx, person, self.task, context)?;
         Ok(Handled::Replied(Reply {
             words: explained.message,
@@ -52,13 +50,7 @@ impl Verb for Why {
         }))
     }
 
-    fn task(&self) -> Option<&Ref> {
-        self.task.as_ref()
-    }
-
-    fn about(self, task: Ref) -> Why {
-        Why { task: Some(task) }
-    }
+    takes_ref!();
 
     fn changes_what_was_shown(&self) -> bool {
         false
@@ -121,7 +113,7 @@ pub fn explain(
         None => {
             let blockers = tx.tasks(&waits.blockers_of(stored.row))?;
             let hidden = hidden(tx, person, &stored, blockers)?;
-            Rank::Hidden(reply::hidden_because(&hidden, person.zone))
+            Rank::Hidden(hidden_because(&hidden, person.zone))
         }
     };
     let current = people::pins(tx.db, person.id)?
@@ -131,7 +123,7 @@ pub fn explain(
         .first()
         .map(|(_, task, score): &(TaskRow, Task, Score)| (task, score.total));
     let circle = tx.tasks(&waits.in_a_circle_with(stored.row))?;
-    let message = reply::why_here(
+    let message = why_here(
         &stored.task,
         &points,
         &rank,
@@ -204,5 +196,86 @@ fn nothing(message: Words) -> Explained {
         place: None,
         of: 0,
         hidden: None,
+    }
+}
+
+/// All reasons why a task is not in a person's queue.
+fn hidden_because(hidden: &[Hidden], zone: Tz) -> Words {
+    let reasons = hidden.iter().map(|one| hidden_by(one, zone));
+    joined(reasons, ", and ")
+}
+
+/// The explanation of a task's rank: its points, which add up to its score, and its place.
+fn why_here(
+    task: &Task,
+    score: &Score,
+    rank: &Rank,
+    is_current: bool,
+    first: Option<(&Task, i64)>,
+    circle: &[&Task],
+) -> Words {
+    let points: Vec<String> = score
+        .points()
+        .into_iter()
+        .map(|(reason, points)| format!("{reason} {points}"))
+        .collect();
+    let words = Words::new()
+        .link(&task.title, &task.url)
+        .text(format!(" · {}", place(task)))
+        .text(format!("\n{} points: {}.", score.total, points.join(" + ")));
+    let words = match rank {
+        Rank::At {
+            place: 1, of: 1, ..
+        } => words.text("\nIt is the only task in your queue."),
+        Rank::At { place: 1, of, tie } => {
+            let words = words.text(format!("\nIt is first of the {of} tasks in your queue"));
+            match tie {
+                Some(tie) => words.text(format!(", before one with as many points: {tie}.")),
+                None => words.text("."),
+            }
+        }
+        Rank::At { place, of, .. } => {
+            let words = words.text(format!(
+                "\nIt is number {place} of the {of} tasks in your queue"
+            ));
+            match first {
+                Some((first, points)) => words
+                    .text("; first is ")
+                    .link(&first.title, &first.url)
+                    .text(format!(" with {points} points.")),
+                None => words.text("."),
+            }
+        }
+        Rank::Hidden(why) => words
+            .text("\nIt is not in your queue: it ")
+            .then(why.clone())
+            .text("."),
+    };
+    let words = match circle {
+        [] => words,
+        circle => words.text(format!(
+            " It and {} wait for each other in a circle, so that is no reason to hide any of them.",
+            task_names(circle)
+        )),
+    };
+    let leads = matches!(rank, Rank::At { place: 1, .. });
+    match is_current && !leads {
+        true => {
+            words.text(" It is your current task because it was shown to you; `next` moves on.")
+        }
+        false => words,
+    }
+}
+
+fn hidden_by(hidden: &Hidden, zone: Tz) -> Words {
+    let words = Words::new();
+    match hidden {
+        Hidden::Blocked(by) => words.text(waits_for(&by.iter().collect::<Vec<_>>())),
+        Hidden::Snoozed(until) => words.text("is ").then(snoozed_until(*until, zone)),
+        Hidden::Done(word) => words.text(format!("is {word}")),
+        Hidden::BeingCompleted => words.text("is being completed"),
+        Hidden::Gone => words.text("was deleted"),
+        Hidden::Away => words.text("is in a place that I do not follow"),
+        Hidden::NotTheirs => words.text("is not assigned to you"),
     }
 }

@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::{End, Report, ReportState, Step, Words, place, sentence};
+use super::{End, Report, ReportState, Step, Words, sentence};
 use crate::domain::change::Change;
 use crate::domain::operation::Outcome;
-use crate::domain::score::Score;
-use crate::domain::task::{Due, Priority, Source, Status, Task};
+use crate::domain::task::{Due, Source, Status, Task};
 use crate::domain::undo::{Undo, Undoes};
 use crate::domain::when::NotThen;
 
@@ -147,7 +146,7 @@ pub(super) fn changed(
 }
 
 /// With its time in the reader's zone.
-pub(super) fn due_at(at: DateTime<Utc>, zone: Tz) -> Words {
+pub fn due_at(at: DateTime<Utc>, zone: Tz) -> Words {
     Words::new().text("due ").date(at, zone)
 }
 
@@ -156,66 +155,19 @@ pub fn assigned_to(name: &str) -> String {
     format!("assigned to {name}")
 }
 
-/// When it is due, as a phrase about the task.
-pub fn due_on(due: Option<Due>, zone: Tz) -> String {
-    match due {
-        Some(due) => format!("due {}", when_due(due, zone).plain()),
-        None => "without a due date".to_owned(),
-    }
-}
-
 /// A day alone, or with its time in the reader's zone.
-pub(super) fn when_due(due: Due, zone: Tz) -> Words {
+pub fn when_due(due: Due, zone: Tz) -> Words {
     match due.day {
         Some(day) => Words::new().text(day.format("%a %-d %b %Y").to_string()),
         None => Words::new().date(due.at, zone),
     }
 }
 
-/// Its priority, as a phrase about the task.
-pub fn of_priority(priority: Option<Priority>) -> String {
-    match priority {
-        Some(priority) => format!("of {} priority", priority.as_str()),
-        None => "without a priority".to_owned(),
-    }
-}
-
-pub fn not_due_then(why: &NotThen) -> Words {
-    Words::new()
-        .text("The due date was not set: ")
-        .then(not_then(why))
-        .text(
-            ". Type a time ahead, within a year: `due fri`, `due tomorrow 17:00`, `due 1 dec`; or `due none`.",
-        )
-}
-
-fn not_then(why: &NotThen) -> Words {
+pub fn not_then(why: &NotThen) -> Words {
     match why {
         NotThen::Past { at, text } => Words::new().moment_as(*at, text).text(" is over"),
         _ => Words::new().text(why.to_string()),
     }
-}
-
-pub fn no_due_in_github() -> Words {
-    Words::new().text(
-        "GitHub has no due dates for issues. Put the date into its milestone in GitHub, or `snooze` the issue for yourself.",
-    )
-}
-
-pub fn no_such_priority_in_github(priority: Priority) -> Words {
-    Words::new().text(format!(
-        "In GitHub a priority is a label of github.priority_labels, and there is none for {}. It can be urgent, high or none.",
-        priority.as_str()
-    ))
-}
-
-/// No person has that name.
-pub fn no_such_person(name: &str, known: &[String]) -> Words {
-    let who = match known {
-        [] => "Whoever runs me can name people in [[people]] of bot.toml.".to_owned(),
-        known => format!("I know {}.", known.join(", ")),
-    };
-    Words::new().text(format!("I do not know who `{name}` is. {who}"))
 }
 
 /// A person without a known account in a source.
@@ -281,57 +233,11 @@ pub fn current_again(message: Words) -> Words {
     message.text(format!("{stop} It is your current task again"))
 }
 
-/// The undo of a `start` that had changed nothing in the source.
-pub fn not_started(task: &Task) -> Words {
-    Words::new()
-        .text("Undone: ")
-        .link(&task.title, &task.url)
-        .text(" is not your current task any more")
-}
-
-/// After a `snooze`.
-pub fn snoozed(task: &Task, until: DateTime<Utc>, zone: Tz) -> Words {
-    Words::new()
-        .text("Snoozed until ")
-        .date(until, zone)
-        .text(": ")
-        .link(&task.title, &task.url)
-}
-
-/// After the undo of a `snooze`; an earlier snooze is in force again.
-pub fn unsnoozed(task: &Task, before: Option<DateTime<Utc>>, zone: Tz) -> Words {
-    let words = Words::new().text("Undone: ").link(&task.title, &task.url);
-    match before {
-        Some(before) => words
-            .text(" is snoozed until ")
-            .date(before, zone)
-            .text(" again"),
-        None => words.text(" is back in your queue"),
-    }
-}
-
 /// `Tue 1 Dec 2026 09:00`
 pub(super) fn full_date(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%a %-d %b %Y %H:%M")
         .to_string()
-}
-
-pub fn cannot_snooze(why: &NotThen) -> Words {
-    Words::new().text("Not snoozed: ").then(not_then(why)).text(
-        ". Type a time ahead, within a year: `snooze tomorrow`, `snooze mon 9:00`, `snooze 1 dec`.",
-    )
-}
-
-pub fn nothing_to_snooze(task: &Task) -> Words {
-    Words::new()
-        .text("Not snoozed: ")
-        .link(&task.title, &task.url)
-        .text(format!(
-            " is {} in {}, and in nobody's queue.",
-            task.source_status,
-            task.key.source().name()
-        ))
 }
 
 /// A task that was never read cannot be snoozed or explained.
@@ -341,68 +247,6 @@ pub fn not_mirrored(source: Source, called: &str) -> Words {
         source.noun(),
         source.name()
     ))
-}
-
-pub fn reopen_which() -> Words {
-    Words::new().text(
-        "Name the task: `reopen REF`, with a task id, `#12` or the link of a task. `undo` takes back what you did last.",
-    )
-}
-
-/// The person has nothing to undo.
-pub fn nothing_to_undo(undone_before: bool, too_old: bool) -> Words {
-    Words::new().text(match (undone_before, too_old) {
-        (true, _) => {
-            "There is nothing more to undo within the last 15 minutes. An undo itself cannot be undone: type the command \
-             again."
-        }
-        (false, true) => {
-            "There is nothing to undo: what you did last is more than 15 minutes ago. `reopen REF` opens a task again."
-        }
-        (false, false) => "There is nothing of yours to undo within the last 15 minutes.",
-    })
-}
-
-/// The command of an undo button was undone before.
-pub fn undone_already() -> Words {
-    Words::new().text("That was undone already. To have it again, type the command again.")
-}
-
-/// Why the command of an undo button has nothing to undo.
-pub fn cannot_be_undone(too_old: bool) -> Words {
-    Words::new().text(match too_old {
-        true => "That is more than 15 minutes ago and cannot be undone from here any more.",
-        false => "There is nothing to undo there: it changed nothing, or was not yours.",
-    })
-}
-
-/// A check mark was removed from the card of a task that is not complete.
-pub fn not_complete(task: &Task) -> Words {
-    Words::new()
-        .text("✓ Note: ")
-        .link(&task.title, &task.url)
-        .text(format!(
-            " is {} in {}. There is nothing to undo",
-            task.source_status,
-            task.key.source().name()
-        ))
-}
-
-/// A check mark was removed from the card of a task that stays complete, and why.
-pub fn stays_complete(task: &Task, too_old: bool) -> Words {
-    let why = match too_old {
-        true => "you completed it more than 15 minutes ago",
-        false => "it was not you who completed it",
-    };
-    Words::new()
-        .link(&task.title, &task.url)
-        .text(format!(
-            " stays {} in {}: {why}. Type ",
-            task.source_status,
-            task.key.source().name()
-        ))
-        .code(format!("reopen {}", task.id))
-        .text(" to open it again.")
 }
 
 /// The place of a task in its person's queue.
@@ -418,70 +262,8 @@ pub enum Rank {
     Hidden(Words),
 }
 
-/// The explanation of a task's rank: its points, which add up to its score, and its place.
-pub fn why_here(
-    task: &Task,
-    score: &Score,
-    rank: &Rank,
-    is_current: bool,
-    first: Option<(&Task, i64)>,
-    circle: &[&Task],
-) -> Words {
-    let points: Vec<String> = score
-        .points()
-        .into_iter()
-        .map(|(reason, points)| format!("{reason} {points}"))
-        .collect();
-    let words = Words::new()
-        .link(&task.title, &task.url)
-        .text(format!(" · {}", place(task)))
-        .text(format!("\n{} points: {}.", score.total, points.join(" + ")));
-    let words = match rank {
-        Rank::At {
-            place: 1, of: 1, ..
-        } => words.text("\nIt is the only task in your queue."),
-        Rank::At { place: 1, of, tie } => {
-            let words = words.text(format!("\nIt is first of the {of} tasks in your queue"));
-            match tie {
-                Some(tie) => words.text(format!(", before one with as many points: {tie}.")),
-                None => words.text("."),
-            }
-        }
-        Rank::At { place, of, .. } => {
-            let words = words.text(format!(
-                "\nIt is number {place} of the {of} tasks in your queue"
-            ));
-            match first {
-                Some((first, points)) => words
-                    .text("; first is ")
-                    .link(&first.title, &first.url)
-                    .text(format!(" with {points} points.")),
-                None => words.text("."),
-            }
-        }
-        Rank::Hidden(why) => words
-            .text("\nIt is not in your queue: it ")
-            .then(why.clone())
-            .text("."),
-    };
-    let words = match circle {
-        [] => words,
-        circle => words.text(format!(
-            " It and {} wait for each other in a circle, so that is no reason to hide any of them.",
-            names(circle)
-        )),
-    };
-    let leads = matches!(rank, Rank::At { place: 1, .. });
-    match is_current && !leads {
-        true => {
-            words.text(" It is your current task because it was shown to you; `next` moves on.")
-        }
-        false => words,
-    }
-}
-
 /// Some tasks by their titles and ids; of many the first few.
-fn names(tasks: &[&Task]) -> String {
+pub fn task_names(tasks: &[&Task]) -> String {
     const FEW: usize = 3;
     let more = tasks.len().saturating_sub(FEW);
     let mut names: Vec<String> = tasks
@@ -501,31 +283,12 @@ fn names(tasks: &[&Task]) -> String {
 
 /// The blockers of a task, as a list shows them beside it.
 pub fn waits_for(blockers: &[&Task]) -> String {
-    format!("waits for {}", names(blockers))
+    format!("waits for {}", task_names(blockers))
 }
 
 /// The end of a snooze, as a list shows it beside the task.
 pub fn snoozed_until(until: DateTime<Utc>, zone: Tz) -> Words {
     Words::new().text("snoozed until ").date(until, zone)
-}
-
-/// All reasons why a task is not in a person's queue.
-pub fn hidden_because(hidden: &[Hidden], zone: Tz) -> Words {
-    let reasons = hidden.iter().map(|one| hidden_by(one, zone));
-    joined(reasons, ", and ")
-}
-
-fn hidden_by(hidden: &Hidden, zone: Tz) -> Words {
-    let words = Words::new();
-    match hidden {
-        Hidden::Blocked(by) => words.text(waits_for(&by.iter().collect::<Vec<_>>())),
-        Hidden::Snoozed(until) => words.text("is ").then(snoozed_until(*until, zone)),
-        Hidden::Done(word) => words.text(format!("is {word}")),
-        Hidden::BeingCompleted => words.text("is being completed"),
-        Hidden::Gone => words.text("was deleted"),
-        Hidden::Away => words.text("is in a place that I do not follow"),
-        Hidden::NotTheirs => words.text("is not assigned to you"),
-    }
 }
 
 /// Some words, one after the other.

@@ -11,7 +11,7 @@ use crate::domain::task::{Account, Source};
 const FRESH: TimeDelta = TimeDelta::minutes(1);
 
 /// The key of `[[people]]`.
-fn key(source: Source) -> &'static str {
+pub fn key_of_people(source: Source) -> &'static str {
     source.as_str()
 }
 
@@ -76,7 +76,7 @@ fn account(link: &Link, person: &Person, now: DateTime<Utc>) -> Words {
         return match link.origin {
             Origin::Config => words.text(format!(
                 "Whoever runs me can correct `{}` in your [[people]] in bot.toml.",
-                key(link.source)
+                key_of_people(link.source)
             )),
             _ => words
                 .text("Type ")
@@ -117,33 +117,6 @@ fn missing(source: Source, link: Option<&Link>, email: Option<bool>, person: &Pe
     })
 }
 
-/// After `link`.
-pub fn linked(source: Source, account: &Account, tasks: usize) -> Words {
-    let noun = source.noun();
-    let of_it = match tasks {
-        0 => format!("no open {noun} is assigned to it"),
-        1 => format!("1 open {noun} assigned to it is in your queue"),
-        many => format!("{many} open {noun}s assigned to it are in your queue"),
-    };
-    Words::new().text(format!(
-        "{}'s {} is yours now; {of_it}.",
-        source.name(),
-        account.name
-    ))
-}
-
-/// After `unlink`.
-pub fn unlinked(link: &Link) -> Words {
-    Words::new()
-        .text(format!(
-            "{}'s {} is not yours any more, and what is assigned to it is not in your queue. ",
-            link.source.name(),
-            link.shown()
-        ))
-        .code(link.source.profile().link)
-        .text(" links another.")
-}
-
 /// The source refuses.
 pub fn not_linked(why: &str) -> Words {
     Words::new().text(format!("Not linked. {}", sentence(why)))
@@ -160,69 +133,6 @@ pub fn not_confirmed(source: Source, why: &str) -> Words {
          `status` shows that it does.",
         source.name()
     ))
-}
-
-/// The account is another person's.
-pub fn linked_to_another(source: Source, account: &Account, owner: &str) -> Words {
-    Words::new().text(format!(
-        "Not linked: {}'s {} is {owner}'s here. If it is yours, {owner} can unlink it, or whoever runs me can put it into \
-         your [[people]] in bot.toml.",
-        source.name(),
-        account.name
-    ))
-}
-
-/// bot.toml decides.
-pub fn linked_by_config(link: &Link) -> Words {
-    Words::new().text(format!(
-        "bot.toml says that {}'s {} is yours, and has the last word. Whoever runs me can change `{}` in your [[people]] \
-         there.",
-        link.source.name(),
-        link.shown(),
-        key(link.source)
-    ))
-}
-
-pub fn nothing_linked(source: Source) -> Words {
-    Words::new()
-        .text(format!("You have no account in {}. Type ", source.name()))
-        .code(source.profile().link)
-        .text(" to link one.")
-}
-
-/// Without `[[people]]`.
-pub fn nobody_to_link() -> Words {
-    Words::new().text(
-        "I am one person's here: bot.toml has no [[people]], so that everyone who may command shares one queue of all open \
-         tasks, and there is nothing to link. Whoever runs me can add [[people]] there.",
-    )
-}
-
-/// `-a` if Ivan has one user only.
-pub fn nobody_to_assign() -> Words {
-    Words::new().text(
-        "I am one person's here, so I know nobody to assign a task to: bot.toml has no [[people]]. Leave `-a` out.",
-    )
-}
-
-/// `-a` with an unknown name.
-pub fn nobody_called(named: &str, people: &[&str]) -> Words {
-    let named: String = named.chars().take(80).collect();
-    Words::new().text(format!(
-        "I know nobody called `{named}`. After `-a` comes {}, or `nobody`.",
-        people.join(", ")
-    ))
-}
-
-/// `-a` with a person who has no account at the task's source.
-pub fn not_linked_there(name: &str, source: Source) -> Words {
-    Words::new()
-        .text(format!(
-            "{name} has no account in {} that I know of, so the task cannot be assigned to them. They can type ",
-            source.name()
-        ))
-        .code(source.profile().link)
-        .text(".")
 }
 
 /// After a creation whose source did not set the assignee.

@@ -1,6 +1,6 @@
 //! The words of the briefing and of quiet hours.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::NaiveTime;
 use chrono_tz::Tz;
 
 use super::{Words, as_set};
@@ -67,60 +67,6 @@ fn and_more(all: usize, named: usize, what: &str) -> Option<Words> {
     (more > 0).then(|| Words::new().text(format!("{more} more {what}")))
 }
 
-/// After `briefing 8:30` or `briefing off`.
-pub fn briefing_set(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
-    match (at, next) {
-        (Some(at), Some(next)) => Words::new()
-            .text(format!(
-                "✓ Briefing at {} on working days ({}). The next one is on ",
-                at.format("%-H:%M"),
-                zone.name()
-            ))
-            .text(next.with_timezone(&zone).format("%a %-d %b %Y").to_string()),
-        _ => Words::new().text("✓ No briefing any more. `morning` shows it whenever you like."),
-    }
-}
-
-/// After `briefing default`.
-pub fn briefing_usual(at: Option<NaiveTime>, next: Option<DateTime<Utc>>, zone: Tz) -> Words {
-    let words = Words::new().text("✓ As bot.toml has it for everybody: ");
-    match (at, next) {
-        (Some(at), Some(next)) => words.text(format!(
-            "a briefing at {} on working days ({}). The next one is on {}",
-            at.format("%-H:%M"),
-            zone.name(),
-            next.with_timezone(&zone).format("%a %-d %b %Y")
-        )),
-        _ => words
-            .text("no briefing. ")
-            .code("morning")
-            .text(" shows it whenever you like."),
-    }
-}
-
-/// After `quiet default`.
-pub fn quiet_usual(quiet: Option<Quiet>, zone: Tz) -> Words {
-    Words::new().text(match quiet {
-        Some(quiet) => format!(
-            "✓ As bot.toml has it for everybody: quiet from {quiet} ({}).",
-            zone.name()
-        ),
-        None => "✓ As bot.toml has it for everybody: no quiet hours.".to_owned(),
-    })
-}
-
-/// After `quiet 20:00-8:00` or `quiet off`.
-pub fn quiet_set(quiet: Option<Quiet>, zone: Tz) -> Words {
-    Words::new().text(match quiet {
-        Some(quiet) => format!(
-            "✓ Quiet from {quiet} ({}): what others do meanwhile is told in one message when it ends. What you ask is \
-             answered at any time.",
-            zone.name()
-        ),
-        None => "✓ No quiet hours any more.".to_owned(),
-    })
-}
-
 /// Below a briefing that comes from bot.toml.
 pub fn briefing_by_config() -> Words {
     Words::new()
@@ -129,61 +75,6 @@ pub fn briefing_by_config() -> Words {
         .text(" ends it, and ")
         .code("briefing 9:30")
         .text(" sets another time.")
-}
-
-/// In `whoami`: the unasked messages, their times, and who chose that; empty if there are none.
-pub fn rhythm_of(
-    briefing: Option<NaiveTime>,
-    own_briefing: bool,
-    quiet: Option<Quiet>,
-    own_quiet: bool,
-) -> Option<Words> {
-    let by = |own| if own { "you set" } else { "bot.toml sets" };
-    let briefing = match briefing {
-        Some(at) => Some(format!("at {} on working days", at.format("%-H:%M"))),
-        None => own_briefing.then(|| "off".to_owned()),
-    };
-    let briefing = briefing.map(|when| format!("Briefing: {when}, as {}.", by(own_briefing)));
-    let quiet = match quiet {
-        Some(quiet) => Some(quiet.to_string()),
-        None => own_quiet.then(|| "none".to_owned()),
-    };
-    let quiet = quiet.map(|hours| format!("Quiet hours: {hours}, as {}.", by(own_quiet)));
-    let lines: Vec<String> = [briefing, quiet].into_iter().flatten().collect();
-    (!lines.is_empty()).then(|| Words::new().text(lines.join("\n")))
-}
-
-/// The answer to `quiet` alone; `own`: whether it is the person's own choice.
-pub fn quiet_is(quiet: Option<Quiet>, own: bool, held: i64, zone: Tz) -> Words {
-    let words = match quiet {
-        Some(quiet) if !own => Words::new()
-            .text(format!(
-                "Quiet from {quiet} ({}), as bot.toml has it for everybody. ",
-                zone.name()
-            ))
-            .code("quiet off")
-            .text(" ends that for you."),
-        Some(quiet) => Words::new()
-            .text(format!("Quiet from {quiet} ({}). ", zone.name()))
-            .code("quiet off")
-            .text(" ends that."),
-        None => Words::new()
-            .text("No quiet hours. ")
-            .code("quiet 20:00-8:00")
-            .text(" sets some."),
-    };
-    match held {
-        0 => words,
-        held => words.text(format!(" Held until it ends: {held}.")),
-    }
-}
-
-/// A person without a DM cannot get messages.
-pub fn nowhere_to_tell() -> Words {
-    Words::new().text(
-        "I have no direct message with you in which I could tell you that, so nothing was changed. Write to me in Slack \
-         once.",
-    )
 }
 
 /// When a person gets their briefing.
