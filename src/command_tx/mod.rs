@@ -589,12 +589,12 @@ pub fn local(message: Words, task: Option<&Task>) -> Report {
 /// One person's commands on one task take effect in the order of typing (P3); so do their creations in one place.
 pub fn lane(person: &Person, write: &Write) -> String {
     match (write, write.task()) {
-        (_, Some(task)) => format!("{}/{}:{}", person.id.0, task.source(), task.as_str()),
+        (_, Some(task)) => format!("{}/{}:{}", person.id, task.source(), task.as_str()),
         (Write::Create(new), None) => match &new.place {
-            Place::List(list) => format!("{}/new/clickup:{list}", person.id.0),
-            Place::Repo(repo) => format!("{}/new/github:{repo}", person.id.0),
+            Place::List(list) => format!("{}/new/clickup:{list}", person.id),
+            Place::Repo(repo) => format!("{}/new/github:{repo}", person.id),
         },
-        (write, None) => format!("{}/new/{}", person.id.0, write.source()),
+        (write, None) => format!("{}/new/{}", person.id, write.source()),
     }
 }
 

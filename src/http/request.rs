@@ -157,7 +157,7 @@ impl Sent {
         for part in [
             self.method.as_str().as_bytes(),
             self.path.as_bytes(),
-            person.id.0.to_string().as_bytes(),
+            person.id.to_string().as_bytes(),
             &self.body,
         ] {
             hash.update(part.len().to_be_bytes());

@@ -208,7 +208,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         queue: behind,
         open: ranked.len() + besides,
         empty: reply::empty(&why_empty),
-        completed_today: operations::completed_since(
+        completed_today: operations::count_completed_since(
             connection,
             person.id,
             day_begins(now, person.zone),

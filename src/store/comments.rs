@@ -87,13 +87,13 @@ pub fn follow(
     overlap: chrono::Duration,
 ) -> rusqlite::Result<()> {
     let here = params![container.source.as_str(), container.id];
-    let before: Option<i64> = tx.query_row(
+    let news_ms: Option<i64> = tx.query_row(
         "SELECT comments_news_ms FROM containers WHERE source = ?1 AND source_key = ?2",
         here,
         |row| row.get(0),
     )?;
     let begun = begun.timestamp_millis();
-    match before {
+    match news_ms {
         None => tx.execute(
             "UPDATE tasks SET talk_news_ms = ?3, talk_asked_ms = ?3, talk_seen_ms = seen_ms
              WHERE source = ?1 AND container = ?2 AND talk_news_ms IS NULL",

@@ -754,7 +754,7 @@ pub fn pending_of(
 }
 
 /// The number of tasks that a person has completed here since then, without the undone ones.
-pub fn completed_since(
+pub fn count_completed_since(
     connection: &Connection,
     person: PersonId,
     since: DateTime<Utc>,

@@ -22,8 +22,8 @@ pub fn step(tx: &Connection, now: DateTime<Utc>, retention: Duration) -> rusqlit
     let old = (now - retention).timestamp_millis();
     let old_event = (now - retention.max(EVENTS_AT_LEAST)).timestamp_millis();
     let mut taken = 0;
-    let mut forget = |table: &'static str, sql: &str, before: i64| {
-        let rows = tx.execute(sql, params![before, STEP])?;
+    let mut forget = |table: &'static str, sql: &str, before_ms: i64| {
+        let rows = tx.execute(sql, params![before_ms, STEP])?;
         if rows > 0 {
             metrics::counter!("ivan_rows_forgotten_total", "table" => table).increment(rows as u64);
         }

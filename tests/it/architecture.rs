@@ -256,7 +256,7 @@ fn a_broken_rule_is_found() {
         ),
         (
             "slack/mod.rs",
-            "use super::{desk, http};",
+            "use super::{mailbox, http};",
             &["src/slack/mod.rs:1: `slack` uses `http`"],
         ),
         ("slack/post.rs", "use super::http;", &[]),
@@ -498,6 +498,221 @@ fn nested_results(path: &Path, text: &str) -> Vec<String> {
             format!("src/{}:{line}: a result in a result", path.display())
         })
         .collect()
+}
+
+/// The id of a row has a type of its kind (`domain/ids.rs`), so that a task's row cannot be taken for a message's. Ids of
+/// the sources' own, and numbers that count, are no row ids.
+#[test]
+fn no_row_id_is_a_bare_number() {
+    let source = Source::read();
+    let bare: Vec<String> = source
+        .files
+        .iter()
+        .filter(|(path, _)| !NO_ROWS_IN.contains(&room(path)) && *path != Path::new(IDS))
+        .flat_map(|(path, text)| bare_ids(path, &without_tests(&without_comments(text))))
+        .collect();
+    assert!(bare.is_empty(), "\n{}\n", bare.join("\n"));
+}
+
+/// These rooms know no rows. A source's own ids are numbers as it sends them.
+const NO_ROWS_IN: &[&str] = &["clickup", "github", "sandbox"];
+
+/// Names of row ids, alone or as the last word of a longer name: `task`, `next_pin`.
+const ID_NAMES: &[&str] = &[
+    "about", "after", "before", "card", "command", "delivery", "entry", "event", "id", "list",
+    "message", "new", "of", "old", "person", "pin", "reaction", "row", "seq", "task", "undo",
+];
+
+/// Functions that return a number which is no id, by the first word of their names, or by the whole.
+const COUNTS: &[&str] = &["count", "integer", "pending", "version"];
+
+const IDS: &str = "domain/ids.rs";
+
+/// The store reads ids from its rows, and `FromStr` parses those that stand in a text. Elsewhere a number is no id.
+#[test]
+fn ids_are_made_in_the_store_alone() {
+    let source = Source::read();
+    let ids = ids(&source.files[Path::new(IDS)]);
+    assert!(ids.len() > 5, "the ids of {IDS} were not found: {ids:?}");
+    let made: Vec<String> = source
+        .files
+        .iter()
+        .filter(|(path, _)| room(path) != "store" && *path != Path::new(IDS))
+        .flat_map(|(path, text)| made_ids(path, &without_tests(&without_comments(text)), &ids))
+        .collect();
+    assert!(made.is_empty(), "\n{}\n", made.join("\n"));
+}
+
+#[test]
+fn an_id_that_is_made_elsewhere_is_found() {
+    let ids = ids("ids! {\n    /// A task.\n    TaskRow;\n    PinId;\n}\n");
+    assert_eq!(ids, ["TaskRow", "PinId"]);
+    let found = |text: &str| made_ids(Path::new("desk/mod.rs"), text, &ids);
+    let named = "\nlet row = TaskRow(number);";
+    let made = "src/desk/mod.rs:2: a `TaskRow` is made of a number";
+    assert_eq!(found(named), [made]);
+    assert_eq!(found("numbers.map(PinId)").len(), 1);
+    assert!(found("fn f(row: TaskRow) -> Option<PinId>;").is_empty());
+}
+
+/// The names in the list of `ids!`.
+fn ids(text: &str) -> Vec<&str> {
+    let list = text
+        .split_once("\nids! {")
+        .or_else(|| text.split_once("ids! {"));
+    let (list, _) = list.and_then(|(_, list)| list.split_once("\n}")).unwrap();
+    let lines = list
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(';'));
+    lines.filter(|name| name.chars().all(is_of_name)).collect()
+}
+
+fn made_ids(path: &Path, text: &str, ids: &[&str]) -> Vec<String> {
+    let mut made = Vec::new();
+    for id in ids {
+        let (call, passed) = (format!("{id}("), format!("({id})"));
+        let calls = text
+            .match_indices(&call)
+            .filter(|(at, _)| !text[..*at].ends_with(is_of_name));
+        let passed = text
+            .match_indices(&passed)
+            .filter(|(at, _)| !is_declared(&text[..*at]));
+        for (at, _) in calls.chain(passed) {
+            let line = text[..at].matches('\n').count() + 1;
+            made.push(format!(
+                "src/{}:{line}: a `{id}` is made of a number",
+                path.display()
+            ));
+        }
+    }
+    made
+}
+
+/// Whether the text before `(TaskRow)` declares a variant or a function that takes one.
+fn is_declared(before: &str) -> bool {
+    let name = last_name(before);
+    name.starts_with(char::is_uppercase) || name == "fn"
+}
+
+#[test]
+fn a_bare_row_id_is_found() {
+    let cases = [
+        ("pub struct Draft { pub pin: Option<i64> }", Some("pin")),
+        (
+            "enum Fate {\n    Moved { next_pin: i64 },\n}",
+            Some("next_pin"),
+        ),
+        ("pub(super) fn by_row(db: &Db, row: i64) {}", Some("row")),
+        ("fn dropped(\n    tx: &Tx,\n    id: i64,\n) {}", Some("id")),
+        ("pub rows: BTreeMap<i64, Task>,", Some("BTreeMap<i64")),
+        ("fn of(rows: &[i64]) {}", Some("[i64")),
+        (
+            "pub type Ranked = Vec<(i64, Task, Score)>;",
+            Some("Vec<(i64"),
+        ),
+        ("enum Ref {\n    Row(i64),\n}", Some("Row(i64)")),
+        ("pub struct Row(pub(crate) i64);", Some("Row(i64)")),
+        ("fn add(tx: &Tx) -> rusqlite::Result<i64> {", Some("add")),
+        (
+            "fn known(\n    tx: &Tx,\n) -> DbResult<Option<i64>> {",
+            Some("known"),
+        ),
+        (
+            "fn show(&self) -> DbResult<(i64, Option<Task>)> {",
+            Some("show"),
+        ),
+        (
+            "pub struct Draft { pub pin: Option<PinId>, version: i64, at_ms: i64 }",
+            None,
+        ),
+        ("fn count_open(db: &Db) -> DbResult<i64> {", None),
+        ("fn unmet(db: &Db) -> DbResult<Vec<(TaskKey, i64)>> {", None),
+        (
+            "let limit = i64::try_from(most); row.get::<_, Option<i64>>(2)?;",
+            None,
+        ),
+    ];
+    for (text, named) in cases {
+        let found = bare_ids(Path::new("store/tasks.rs"), text);
+        let named: Vec<&str> = named.into_iter().collect();
+        assert_eq!(found.len(), named.len(), "{text}: {found:?}");
+        for (found, named) in found.iter().zip(named) {
+            assert!(found.contains(&format!("`{named}`")), "{text}: {found}");
+        }
+    }
+}
+
+fn bare_ids(path: &Path, text: &str) -> Vec<String> {
+    let found = text.match_indices(BARE).filter_map(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + BARE.len()..]);
+        let is_type = !before.ends_with(is_of_name)
+            && !before.ends_with("as ")
+            && !behind.starts_with(is_of_name)
+            && !behind.starts_with("::");
+        let declared = declared_with(before, behind).filter(|_| is_type)?;
+        let line = before.matches('\n').count() + 1;
+        Some(format!(
+            "src/{}:{line}: `{declared}` is a row id and a bare number",
+            path.display()
+        ))
+    });
+    found.collect()
+}
+
+const BARE: &str = "i64";
+
+/// The name that is declared with a bare number between these texts, or the type that holds it; `None` if it is no id.
+fn declared_with(before: &str, behind: &str) -> Option<String> {
+    // A collection of ids, or one that is looked up by an id.
+    let holder = HOLDERS.iter().find(|holder| before.ends_with(**holder));
+    if let Some(holder) = holder {
+        return Some(format!("{holder}{BARE}"));
+    }
+    if behind.starts_with(')') {
+        let public = ["pub ", "pub(super) ", "pub(crate) "];
+        let inner = public
+            .iter()
+            .find_map(|public| before.strip_suffix(public))
+            .unwrap_or(before);
+        let name = last_name(inner.strip_suffix('(').unwrap_or_default());
+        if name.starts_with(char::is_uppercase) {
+            return (!name.starts_with("Fn")).then(|| format!("{name}({BARE})"));
+        }
+    }
+    let mut declared = before;
+    loop {
+        declared = declared.trim_end_matches(|c: char| is_of_name(c) || "<( &\n".contains(c));
+        match declared.strip_suffix("::") {
+            Some(path) => declared = path,
+            None => break,
+        }
+    }
+    if let Some(signature) = declared.strip_suffix("->") {
+        let (_, name) = signature.rsplit_once("fn ")?;
+        let name = name_at(name);
+        let is_count = COUNTS.contains(&name.split('_').next()?);
+        return (!is_count).then_some(name);
+    }
+    let name = last_name(declared.strip_suffix(':')?);
+    let last = name.rsplit('_').next()?;
+    ID_NAMES.contains(&last).then(|| name.to_owned())
+}
+
+const HOLDERS: &[&str] = &[
+    "BTreeMap<",
+    "BTreeSet<",
+    "HashMap<",
+    "HashSet<",
+    "JoinSet<(",
+    "Vec<",
+    "Vec<(",
+    "[",
+    "[(",
+];
+
+fn last_name(text: &str) -> &str {
+    let start = text.trim_end_matches(is_of_name).len();
+    &text[start..]
 }
 
 /// A field called `message` replaces the sentence in the JSON log. A reason that is both a field and part of the
@@ -962,8 +1177,12 @@ fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
         .skip(1)
         .filter_map(|item| {
             let item = item.trim_start();
-            let item = item.strip_prefix("pub(crate) ").unwrap_or(item);
-            let (name, _) = item.strip_prefix("mod ")?.split_once(';')?;
+            let shown = ["pub(crate) ", "pub(super) "];
+            let inner = shown.iter().find_map(|shown| item.strip_prefix(shown));
+            let (name, _) = inner
+                .unwrap_or(item)
+                .strip_prefix("mod ")?
+                .split_once(';')?;
             name.chars().all(is_of_name).then(|| folder.join(name))
         })
         .collect()

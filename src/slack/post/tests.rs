@@ -270,7 +270,7 @@ fn now() -> DateTime<Utc> {
     instant("1763800000.000000").unwrap()
 }
 
-fn message(id: MessageId, channel: &str, text: &str) -> Outgoing {
+fn message(id: i64, channel: &str, text: &str) -> Outgoing {
     Outgoing {
         id: MessageId(id),
         uid: format!("uid-{id}"),
