@@ -1,6 +1,6 @@
 //! Response time of `current` and `list` for a person with 5,000 open tasks (docs/performance.md).
 //!
-//! It uses the real desk and a real store in a temporary file. The tasks are realistic: descriptions of every length,
+//! It uses the real commands and a real store in a temporary file. The tasks are realistic: descriptions of every length,
 //! assignees, labels, dependencies in both sources, and many tasks already done. The same run measures the same
 //! commands with 50 tasks and a bare `SELECT` of the rows, which shows the share of the machine and its disk. After
 //! criterion's figures, `main` prints the ratios.
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use criterion::{BenchmarkId, Criterion};
 use ivan::clock::Clock;
-use ivan::desk::{CommandSettings, Current, Desk};
+use ivan::commands::{CommandSettings, Commands, Current};
 use ivan::domain::filter::Filter;
 use ivan::domain::person::Person;
 use ivan::domain::source::Container;
@@ -28,11 +28,11 @@ const FEW: u64 = 50;
 /// The number of done tasks per open task, as in a mirror after some time.
 const DONE: u64 = 2;
 
-/// A desk with that many open tasks assigned to Ana.
+/// Commands over a store with that many open tasks assigned to Ana.
 struct Office {
     _folder: tempfile::TempDir,
     store: Store,
-    desk: Desk,
+    commands: Commands,
     ana: Person,
 }
 
@@ -44,7 +44,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
         repos: vec![RepoName::parse("acme/widgets").unwrap()],
         ..CommandSettings::new(Source::ClickUp)
     };
-    let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
+    let commands = Commands::new(store.clone(), settings, Vec::new(), Clock::system());
     let ana = runtime.block_on(async {
         let fill = store.write(move |tx| {
             let ana = Configured {
@@ -78,7 +78,7 @@ fn office(runtime: &Runtime, open: u64) -> Office {
     Office {
         _folder: folder,
         store,
-        desk,
+        commands,
         ana,
     }
 }
@@ -161,12 +161,12 @@ impl Office {
             .write(|tx| tx.execute("DELETE FROM pins", []))
             .await
             .unwrap();
-        let current = self.desk.current(&self.ana).await.unwrap();
+        let current = self.commands.current(&self.ana).await.unwrap();
         assert!(matches!(black_box(current), Current::Task(_)));
     }
 
     async fn list(&self, filter: &Filter) {
-        let listed = self.desk.list(&self.ana, 20, filter).await.unwrap();
+        let listed = self.commands.list(&self.ana, 20, filter).await.unwrap();
         assert!(!black_box(listed).tasks.is_empty());
     }
 

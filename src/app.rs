@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use crate::cli;
 use crate::clickup::{ClickUp, ClickUpSettings};
 use crate::clock::Clock;
+use crate::commands::{ChannelDefaults, CommandSettings, Commands, Receipts};
 use crate::config::{self, Config};
-use crate::desk::{ChannelDefaults, CommandSettings, Desk, Receipts};
 use crate::domain::entity::Entities;
 use crate::domain::link::Accounts;
 use crate::domain::source::{Container, SourceReader, SourceWriter, Standing, TokenStanding};
@@ -71,7 +71,7 @@ type PartError = Box<dyn std::error::Error + Send + Sync>;
 /// A daemon that is ready to run.
 pub struct App {
     store: Store,
-    desk: Desk,
+    commands: Commands,
     mailbox: Mailbox,
     outbox: Outbox,
     syncs: Arc<Syncs>,
@@ -112,9 +112,9 @@ impl App {
         .await?;
         let known = store.read(known).await?;
         let sources = sources(config, known, &clock)?;
-        let desk = Desk::new(
+        let commands = Commands::new(
             store.clone(),
-            desk_settings(config),
+            command_settings(config),
             sources.accounts.clone(),
             clock.clone(),
         );
@@ -169,7 +169,7 @@ impl App {
         let operators: Vec<String> = operators.collect();
         let mailbox = Mailbox::new(
             store.clone(),
-            desk.clone(),
+            commands.clone(),
             mailbox_settings(config),
             clock.clone(),
         );
@@ -190,7 +190,7 @@ impl App {
         );
         let syncs = Arc::new(Syncs {
             reconciler: reconciler.clone(),
-            desk: desk.clone(),
+            commands: commands.clone(),
             outbox: outbox.clone(),
             inbox: inbox.clone(),
             gaps: gaps.clone(),
@@ -201,7 +201,7 @@ impl App {
             },
         });
         let api = Api::new(
-            desk.clone(),
+            commands.clone(),
             token,
             Arc::clone(&syncs) as Arc<dyn Synchronize>,
             clock.clone(),
@@ -209,7 +209,7 @@ impl App {
         );
         Ok(App {
             store,
-            desk,
+            commands,
             mailbox,
             outbox,
             syncs,
@@ -254,8 +254,8 @@ impl App {
         Arc::clone(&self.syncs) as Arc<dyn Synchronize>
     }
 
-    pub fn desk(&self) -> Desk {
-        self.desk.clone()
+    pub fn commands(&self) -> Commands {
+        self.commands.clone()
     }
 
     pub fn mailbox(&self) -> Mailbox {
@@ -353,7 +353,7 @@ impl App {
             metrics.keep_up(stopping).await;
             Ok(())
         });
-        self.desk.tell_the_untold().await?;
+        self.commands.tell_the_untold().await?;
         parts.run(shutdown, FINISH_WITHIN).await?;
         if let Err(trouble) = self.set_aside.stops().await {
             tracing::warn!("that this was a clean stop was not kept: {trouble}");
@@ -365,7 +365,7 @@ impl App {
 /// Reads the sources, and passes the result to the alerts and the parts that depend on it.
 struct Syncs {
     reconciler: Reconciler,
-    desk: Desk,
+    commands: Commands,
     outbox: Outbox,
     inbox: Inbox,
     gaps: Gaps,
@@ -383,7 +383,7 @@ struct Watched {
 impl Syncs {
     /// Reports the result of reading a source. The caller waits for it, so that no part of it runs unwatched.
     async fn went(&self, source: Source, synced: crate::reconcile::Synced) {
-        self.desk.source_is(source, synced.error.clone());
+        self.commands.source_is(source, synced.error.clone());
         if synced.error.is_none() {
             self.outbox.source_answers(source);
             self.inbox.source_answers(source);
@@ -756,7 +756,7 @@ fn channels(config: &Config) -> BTreeMap<String, ChannelDefaults> {
         .collect()
 }
 
-fn desk_settings(config: &Config) -> CommandSettings {
+fn command_settings(config: &Config) -> CommandSettings {
     CommandSettings {
         channels: channels(config),
         default_source: config.queue.default_source,

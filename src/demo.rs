@@ -3,7 +3,7 @@
 //! Typed lines go to the sandbox's Slack as messages, and its replies are printed. The socket, the store and the
 //! requests are the real ones. The requests to ClickUp and GitHub are printed below each answer.
 //!
-//! The demo waits for an answer until it arrives or until the daemon is idle ([`Desk::is_idle`]). Ctrl-C ends a wait.
+//! The demo waits for an answer until it arrives or until the daemon is idle ([`Commands::is_idle`]). Ctrl-C ends a wait.
 
 #![expect(
     clippy::indexing_slicing,
@@ -27,8 +27,8 @@ use tokio::time::Instant;
 
 use crate::app::{App, AppError};
 use crate::clock::Clock;
+use crate::commands::{Commands, SlackHealth};
 use crate::config::{Config, ConfigErrors};
-use crate::desk::{Desk, SlackHealth};
 use crate::domain::task::Source;
 use crate::http::Synchronize;
 use crate::mailbox::Mailbox;
@@ -79,7 +79,7 @@ pub async fn run() -> Result<(), DemoError> {
     let config = config(&sandbox, folder.path())?;
     let app = App::build(&config, Clock::system()).await?;
     let app = app.with_slack_lock_in(folder.path().to_owned());
-    let (desk, mailbox) = (app.desk(), app.mailbox());
+    let (commands, mailbox) = (app.commands(), app.mailbox());
     let sync = app.sync();
     let hooks = app.hooks_address()?;
     let url = |source: &str| format!("http://{hooks}/webhooks/{source}");
@@ -90,7 +90,7 @@ pub async fn run() -> Result<(), DemoError> {
         let _ = stopped.await;
     }));
     tokio::select! {
-        in_time = tokio::time::timeout(PATIENCE, ready(&desk, &sandbox)) => {
+        in_time = tokio::time::timeout(PATIENCE, ready(&commands, &sandbox)) => {
             in_time.map_err(|_| DemoError::NotReady)?;
         }
         ended = &mut daemon => return Ok(ended.map_err(std::io::Error::other)??),
@@ -142,12 +142,12 @@ fn config(sandbox: &Sandbox, folder: &Path) -> Result<Config, ConfigErrors> {
 }
 
 /// Waits until the socket is connected and both sources were read.
-async fn ready(desk: &Desk, sandbox: &Sandbox) {
+async fn ready(commands: &Commands, sandbox: &Sandbox) {
     let (clickup, github) = (sandbox.clickup.front(), sandbox.github.front());
     let (mut at_clickup, mut at_github) = (clickup.subscribe(), github.subscribe());
     let mut at_slack = sandbox.slack.subscribe();
     loop {
-        let health = desk.health().await;
+        let health = commands.health().await;
         let read = health
             .sources
             .values()

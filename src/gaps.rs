@@ -21,7 +21,7 @@ use crate::domain::set_aside::Work;
 use crate::domain::source::{Container, Standing, TokenStanding};
 use crate::domain::source::{Hook, HookKeeper};
 use crate::domain::task::Source;
-use crate::inbox::{Inbox, Kept, NotKept};
+use crate::inbox::{Inbox, Inserted, NotKept};
 use crate::reconcile::{Reconciler, Synced};
 use crate::runtime::{CancellationToken, lock};
 use crate::store::messages::Draft;
@@ -256,10 +256,10 @@ impl Inner {
                 lock(&self.blind).remove(&(source, hook.place.clone(), Blind::Deliveries));
                 for delivery in missed {
                     match self.inbox.keep(delivery).await {
-                        Ok(Kept::New) => {
+                        Ok(Inserted::New) => {
                             tracing::info!(%source, "a delivery of {source} that had failed was fetched");
                         }
-                        Ok(Kept::Duplicate | Kept::NotForUs) => {}
+                        Ok(Inserted::Duplicate | Inserted::NotForUs) => {}
                         // The rest is fetched at the next check.
                         Err(NotKept::Full { .. }) => return Ok(()),
                         Err(NotKept::Store(trouble)) => return Err(trouble),

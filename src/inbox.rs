@@ -30,7 +30,7 @@ use crate::runtime::{Backoff, CancellationToken};
 use crate::store::deliveries::{self, Page, Waiting};
 use crate::store::{Store, StoreTrouble, Tx, Wake, tasks};
 
-pub use crate::store::slack_events::Kept;
+pub use crate::store::slack_events::Inserted;
 
 /// The limit of waiting deliveries: beyond it senders are asked to retry (P8).
 const WAITING_MAX: i64 = 20_000;
@@ -127,7 +127,7 @@ impl Inbox {
     ///
     /// # Errors
     /// No part of it was stored: too many deliveries wait, or the store refuses writes.
-    pub async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
+    pub async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
         let store = &self.inner.store;
         let waiting = store.read(deliveries::count_waiting).await?;
         if waiting >= WAITING_MAX {

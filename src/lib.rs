@@ -68,7 +68,7 @@
 //! │   ├── texts.rs       a person's text as it is written to a source: addressed, signed
 //! │   ├── schedule.rs    the change of a briefing or of quiet hours
 //! │   └── gestures.rs    what buttons, forms and reactions ask for
-//! ├── desk/          a Command from a Person → an answer now, or a durable Operation
+//! ├── commands/      runs a verb: a Command from a Person → an answer now, or a durable Operation
 //! │   ├── mod.rs         what surfaces may ask
 //! │   ├── run.rs         a command, run: its bounds, and once for each Idempotency-Key
 //! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
@@ -163,10 +163,11 @@
 //!
 //! # Allowed dependencies
 //!
-//! The domain is in the middle, sources and surfaces do not use each other, and [`app`] connects them. HTTP calls the [`desk`],
-//! Slack the [`mailbox`], which calls the desk inside its transaction; the [`outbox`] uses sources only as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the
-//! [`sandbox`] uses nothing else of the crate. `tests/it/architecture.rs` checks this. `docs/architecture.md` has the
-//! table, the reasons, and the way of a command through the modules.
+//! The domain is in the middle, sources and surfaces do not use each other, and [`app`] connects them. HTTP calls
+//! [`commands`]; Slack calls the [`mailbox`], which runs commands inside its transaction. The [`outbox`] uses sources only
+//! as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the [`sandbox`] uses nothing else of the crate.
+//! `tests/it/architecture.rs` checks this. `docs/architecture.md` has the table, the reasons, and the way of a command
+//! through the modules.
 //!
 //! # The modules
 //!
@@ -177,9 +178,9 @@
 //! - [`clickup`]: ClickUp, a source
 //! - [`clock`]: what time it is; tests can move it
 //! - [`command_tx`]: the transaction of a command, and why one goes no further
+//! - [`commands`]: run a verb for a person
 //! - [`config`]: `bot.toml`, the environment and secret files
 //! - [`demo`]: the daemon against the sandbox, with the terminal as a DM
-//! - [`desk`]: what commands mean, and what is asked of a source for them
 //! - [`domain`]: values and decisions, of which everything else is made
 //! - [`gaps`]: what webhooks miss
 //! - [`github`]: GitHub, a source
@@ -207,10 +208,10 @@ pub mod cli;
 pub mod clickup;
 pub mod clock;
 pub mod command_tx;
+pub mod commands;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
-pub mod desk;
 pub mod domain;
 pub mod gaps;
 pub mod github;

@@ -1,6 +1,6 @@
 //! Carries out operations: one lane per person and task, started at once, retried if that is safe, given up visibly.
 //!
-//! The desk commits operations. A commit wakes the outbox, which starts a task for every lane with work. [`carry_out`]
+//! Commands commit operations. A commit wakes the outbox, which starts a task for every lane with work. [`carry_out`]
 //! decides about answers; this module has the waiting, the recording and the order. Each attempt starts from the
 //! store's state, so that a restart continues exactly where the last process stopped.
 

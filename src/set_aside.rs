@@ -14,7 +14,7 @@ use crate::domain::score::Weights;
 use crate::domain::set_aside::{SetAside, Work, rest, to_its_person, to_operators, why};
 use crate::settle::{Occasion, settle};
 use crate::store::operations::{self, Ended, State};
-use crate::store::slack_events::{Gesture, Heard};
+use crate::store::slack_events::{Gesture, IncomingMessage};
 use crate::store::{DbResult, Store, StoreTrouble, Tx, Wake, messages, people, set_aside};
 
 /// The dependencies for setting work aside.
@@ -208,7 +208,7 @@ fn reader(of: set_aside::Recipient) -> Option<String> {
 }
 
 /// The place of a message about a person's message: its conversation, in a thread in channels. Other work uses the DM.
-fn place(heard: &Heard, dm: String) -> (String, Option<String>) {
+fn place(heard: &IncomingMessage, dm: String) -> (String, Option<String>) {
     match (&heard.gesture, heard.direct) {
         (Gesture::Said, true) => (heard.channel.clone(), heard.thread.clone()),
         (Gesture::Said, false) => {
@@ -219,7 +219,7 @@ fn place(heard: &Heard, dm: String) -> (String, Option<String>) {
     }
 }
 
-fn gesture(heard: &Heard) -> Words {
+fn gesture(heard: &IncomingMessage) -> Words {
     let words = Words::new();
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => {

@@ -1,6 +1,6 @@
 //! Turns the outcomes of a command's operations into its report, message and pin, in the same transaction (P7).
 //!
-//! The outbox settles a command after each outcome of its operations. The desk settles it when the person has to learn
+//! The outbox settles a command after each outcome of its operations. `commands` settles it when the person has to learn
 //! that it is queued. Messages are rendered here from committed state only.
 
 pub mod pins;

@@ -1,6 +1,6 @@
 //! Filters of a list: `list overdue github`.
 //!
-//! Words of different kinds narrow the list further; two sources, or two clients, match either. The desk resolves
+//! Words of different kinds narrow the list further; two sources, or two clients, match either. The verb `list` resolves
 //! clients, blocked tasks and snoozes.
 
 use std::collections::BTreeSet;

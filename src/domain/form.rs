@@ -82,7 +82,7 @@ impl Assignable {
         })
     }
 
-    /// The error in assigning them a task of this source. The desk checks again: the value is untrusted.
+    /// The error in assigning them a task of this source. The verb checks again: the value is untrusted.
     pub fn fault(&self, source: Option<Source>) -> Option<Fault> {
         let source = source?;
         (!self.sources.contains(&source)).then(|| Fault {

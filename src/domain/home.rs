@@ -1,6 +1,6 @@
 //! The Home tab, which a person sees when they open Ivan in Slack.
 //!
-//! The desk gathers the content in a [`Home`], this module turns it into [`Part`]s, and `slack/home.rs` publishes them.
+//! The mailbox gathers the content in a [`Home`], this module turns it into [`Part`]s, and `slack/home.rs` publishes them.
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;

@@ -1,6 +1,6 @@
 //! Links between people and their accounts at a source, and the trait [`Accounts`] for looking accounts up.
 //!
-//! Links come from `bot.toml`, from an e-mail address that both sides have, or from `link`. The desk confirms each with
+//! Links come from `bot.toml`, from an e-mail address that both sides have, or from `link`. `commands` confirms each with
 //! its source before storing it. From then on ids decide, and names are only shown.
 
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! The activity log: who did what, when, from where, and with which result.
 //!
-//! `settle` logs the outcome of commands, `apply` the actions of others in the sources. The desk reads the entries that
-//! a person may see, and `reply` words them.
+//! `settle` logs the outcome of commands, `apply` the actions of others in the sources. The verb `log` reads the entries
+//! that a person may see, and `reply` words them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 

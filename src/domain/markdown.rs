@@ -1,7 +1,7 @@
 //! Text as Slack shows it → Markdown that GitHub shows alike (contract github, Markdown).
 //!
 //! In Slack a fence may stand anywhere in a line, a quotation ends with its line, and `<String>` is plain text. This
-//! module rewrites such places so that GitHub shows the same words. The desk does this before an operation is
+//! module rewrites such places so that GitHub shows the same words. Verbs do this before an operation is
 //! committed, so that the same text is sent, searched for and compared. [`plain`] is the reverse, for showing people in
 //! Slack their own text.
 

@@ -1,6 +1,6 @@
 //! Mentions of people in a text that was typed in Slack: an `@` and their Slack id.
 //!
-//! A mention stays an id until the desk has resolved the person. Labels and display names never decide. They are shown
+//! A mention stays an id until the person is resolved. Labels and display names never decide. They are shown
 //! for people who are not known here, without an `@`, which could notify a stranger at a source.
 
 /// Ids are shorter than this.

@@ -1,6 +1,6 @@
 //! The briefing: the things that a person should know before they begin.
 //!
-//! The desk gathers the content in a [`Morning`]; this module turns it into the [`Part`]s of a message, and `reply`
+//! The verb gathers the content in a [`Morning`]; this module turns it into the [`Part`]s of a message, and `reply`
 //! into words.
 
 use chrono::{DateTime, Utc};

@@ -1,6 +1,6 @@
 //! Writes to a source, and their possible outcomes.
 //!
-//! The desk creates [`Operation`]s, the outbox carries them out (`carry_out.rs`), and each source translates them
+//! Verbs create [`Operation`]s, the outbox carries them out (`carry_out.rs`), and each source translates them
 //! (`source.rs`).
 
 use std::collections::BTreeSet;

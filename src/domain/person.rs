@@ -1,6 +1,6 @@
 //! People: their accounts in each system, their tasks, and who may give commands.
 //!
-//! The desk calls [`may_act`] before it reads a command; the queue calls [`Person::is_concerned`].
+//! The mailbox calls [`may_act`] before it reads a command; the queue calls [`Person::is_concerned`].
 
 use chrono_tz::Tz;
 

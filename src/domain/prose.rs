@@ -1,7 +1,7 @@
 //! A person's text for a source: its mentions in the source's form, and the author's name below it if several people
 //! share one account.
 //!
-//! The desk makes it before the operation is committed. The same text is then sent, searched for after a lost response,
+//! The verb makes it before the operation is committed. The same text is then sent, searched for after a lost response,
 //! recognized when it comes back, and compared before it is undone.
 
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ pub const MENTIONS_MAX: usize = 50;
 
 /// A text with mentions of people, for a source whose mentions are more than text (contract clickup 6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Kept", into = "Kept")]
+#[serde(from = "Inserted", into = "Inserted")]
 pub struct Prose(Vec<Piece>);
 
 /// A part of a [`Prose`].
@@ -33,26 +33,26 @@ pub enum Piece {
 /// The stored form: a text without mentions is a plain string.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Kept {
+enum Inserted {
     Text(String),
     Pieces(Vec<Piece>),
 }
 
-impl From<Kept> for Prose {
-    fn from(kept: Kept) -> Prose {
+impl From<Inserted> for Prose {
+    fn from(kept: Inserted) -> Prose {
         match kept {
-            Kept::Text(text) => Prose::from(text),
-            Kept::Pieces(pieces) => pieces.into_iter().collect(),
+            Inserted::Text(text) => Prose::from(text),
+            Inserted::Pieces(pieces) => pieces.into_iter().collect(),
         }
     }
 }
 
-impl From<Prose> for Kept {
-    fn from(prose: Prose) -> Kept {
+impl From<Prose> for Inserted {
+    fn from(prose: Prose) -> Inserted {
         let mentions = prose.mentions().next().is_some();
         match mentions {
-            true => Kept::Pieces(prose.0),
-            false => Kept::Text(prose.to_string()),
+            true => Inserted::Pieces(prose.0),
+            false => Inserted::Text(prose.to_string()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The schedule of unasked messages: the briefing of working days, and quiet hours.
 //!
 //! Pure: the time, the zone and the last briefing are parameters. `slack/rhythm.rs` waits for the returned times. The
-//! desk decides here again, in the transaction that adds the message.
+//! mailbox decides again, in the transaction that adds the message.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Reactions: the request that a reaction on a card makes, and the reactions that show an outcome.
 //!
-//! People react to a message of ours: `slack/gestures.rs` receives that, and the desk finds its task. We react to a
+//! People react to a message of ours: `slack/gestures.rs` receives that, and the mailbox finds its task. We react to a
 //! message of theirs: `settle.rs` decides, `slack/react.rs` places it. Names are Slack's, without colons.
 
 use super::reply::ReportState;

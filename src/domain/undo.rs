@@ -1,6 +1,6 @@
 //! Undoing an operation: its effect, and whether the source is still as it was left.
 //!
-//! The desk creates a `Write::Undo` for each operation to undo. The effect is looked up when its turn comes
+//! The verb creates a `Write::Undo` for each operation to undo. The effect is looked up when its turn comes
 //! ([`ToUndo`]), after the operation in the same lane. As for every write, each source only translates.
 
 use chrono::{DateTime, Duration, Utc};

@@ -1,6 +1,6 @@
 //! Times as people type them (`2h`, `tomorrow 14:00`, `mon`, `1 dec`) → a time in their zone; for due dates, a day.
 //!
-//! [`parse`](When::parse) reads the text, `command` stores the result, and the desk resolves it with [`When::after`].
+//! [`parse`](When::parse) reads the text, `command` stores the result, and the verb resolves it with [`When::after`].
 //! Pure: `now` and the zone are parameters.
 
 use chrono::{

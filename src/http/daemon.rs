@@ -13,7 +13,7 @@ use super::problem::{Extension, Kind, Problem};
 use super::request::{SYNC_WAIT, Sent};
 use super::{Api, SYNCS_MAX, metrics};
 use crate::bounds::Bound;
-use crate::desk::HealthView;
+use crate::commands::HealthView;
 use crate::domain::set_aside;
 
 pub(super) async fn operation(
@@ -27,7 +27,7 @@ pub(super) async fn operation(
         )
     };
     let Path(id) = path.map_err(|_| unknown())?;
-    let view = api.desk.operation(&id).await?.ok_or_else(unknown)?;
+    let view = api.commands.operation(&id).await?.ok_or_else(unknown)?;
     Ok(Json(view.into()))
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn retry(
         )
     };
     let Path(id) = path.map_err(|_| unknown(""))?;
-    let words = api.desk.retry(&id).await?.ok_or_else(|| unknown(&id))?;
+    let words = api.commands.retry(&id).await?.ok_or_else(|| unknown(&id))?;
     let message = words.plain();
     let message = message.strip_prefix("✓ ").unwrap_or(&message);
     Ok(Json(Retried {
@@ -104,7 +104,7 @@ pub(super) async fn sync(State(api): State<Api>, sent: Sent) -> Result<Response,
 }
 
 pub(super) async fn status(State(api): State<Api>) -> Json<StatusAnswer> {
-    let health = api.desk.health().await;
+    let health = api.commands.health().await;
     Json(StatusAnswer::of(&health, api.version, api.clock.now()))
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn healthz() -> Json<Alive> {
 }
 
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Readiness>, Problem> {
-    ready(&api.desk.health().await)
+    ready(&api.commands.health().await)
 }
 
 fn ready(health: &HealthView) -> Result<Json<Readiness>, Problem> {
@@ -139,7 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::desk::SlackHealth;
+    use crate::commands::SlackHealth;
     use crate::http::answers::tests::health;
     use crate::http::writes::tests::json_of;
 

@@ -26,16 +26,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::bounds::LogThrottle;
 use crate::clock::Clock;
-use crate::desk::StoreTrouble;
+use crate::commands::StoreTrouble;
 use crate::domain::source::{Delivery, Headers, HookReader, NoDelivery};
 use crate::domain::task::Source;
-use crate::inbox::{Inbox, Kept, NotKept};
+use crate::inbox::{Inbox, Inserted, NotKept};
 
 /// The part of the inbox that is needed here; [`Inbox`] documents the guarantees of each method.
 #[async_trait]
 pub trait Keeps: Send + Sync + 'static {
     /// Committed when this returns (P1).
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept>;
+    async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept>;
     /// The secrets that may have signed a delivery of the webhook `hook`; for `None`, of any webhook of the source. If
     /// a source has none at all, it has no route (P6).
     async fn secrets(
@@ -47,7 +47,7 @@ pub trait Keeps: Send + Sync + 'static {
 
 #[async_trait]
 impl Keeps for Inbox {
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
+    async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
         let source = delivery.source;
         let kept = Inbox::keep(self, delivery).await?;
         self.has_delivered(source);
@@ -173,7 +173,7 @@ impl Hooks {
         Ok(secrets)
     }
 
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, Why> {
+    async fn keep(&self, delivery: Delivery) -> Result<Inserted, Why> {
         in_time(self.limits.store_within, self.keeps.keep(delivery)).await
     }
 }
@@ -209,9 +209,9 @@ async fn take(State(route): State<Arc<Route>>, request: Request) -> Response {
     match kept {
         Ok(kept) => {
             let status = match kept {
-                Kept::New => "accepted",
-                Kept::Duplicate => "duplicate",
-                Kept::NotForUs => "ignored",
+                Inserted::New => "accepted",
+                Inserted::Duplicate => "duplicate",
+                Inserted::NotForUs => "ignored",
             };
             count(route.source, status);
             Json(json!({ "status": status })).into_response()
@@ -247,7 +247,7 @@ impl Route {
         }
     }
 
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, Why> {
+    async fn keep(&self, delivery: Delivery) -> Result<Inserted, Why> {
         let (key, event) = (delivery.dedupe_key.clone(), delivery.event.clone());
         let kept = self.hooks.keep(delivery).await?;
         let source = self.source;

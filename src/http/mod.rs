@@ -2,7 +2,7 @@
 //! address that may be exposed, takes the sources' webhooks: signed requests → deliveries in the inbox.
 //!
 //! ```text
-//! connection ─ serve ─ guard (log, time limit, token, size) ─ reads.rs, writes.rs ─ desk ─ answers ─ JSON
+//! connection ─ serve ─ guard (log, time limit, token, size) ─ reads.rs, writes.rs ─ commands ─ answers ─ JSON
 //!           │                                                   └─ problem.rs ─ problem document
 //!           └─ serve_hooks ─ hooks.rs (size and time limits, signature) ─ inbox ─ accepted, duplicate, ignored
 //! ```
@@ -50,7 +50,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::bounds::Bound;
 use crate::clock::Clock;
-use crate::desk::Desk;
+use crate::commands::Commands;
 use crate::domain::task::Source;
 use crate::runtime::{CancellationToken, slept};
 use problem::{Kind, Problem};
@@ -89,7 +89,7 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// The state of the handlers.
 #[derive(Clone)]
 pub struct Api {
-    desk: Desk,
+    commands: Commands,
     token: Token,
     sync: Arc<dyn Synchronize>,
     clock: Clock,
@@ -101,14 +101,14 @@ pub struct Api {
 impl Api {
     /// `version` is the daemon's, as `/status` and the API's description show it.
     pub fn new(
-        desk: Desk,
+        commands: Commands,
         token: Token,
         sync: Arc<dyn Synchronize>,
         clock: Clock,
         version: &'static str,
     ) -> Api {
         Api {
-            desk,
+            commands,
             token,
             sync,
             clock,

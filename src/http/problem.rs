@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::answers::Readiness;
 use super::schemas;
-use crate::desk::{CommandError, Rejection, StoreTrouble};
+use crate::commands::{CommandError, Rejection, StoreTrouble};
 use crate::domain::task::TaskId;
 
 /// The media type of RFC 9457.
@@ -275,7 +275,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::desk::WhoActs;
+    use crate::commands::WhoActs;
     use crate::domain::reply::Words;
     use rstest::rstest;
     use serde_json::json;

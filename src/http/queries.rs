@@ -6,7 +6,7 @@ use utoipa::IntoParams;
 
 use super::problem::{Kind, Problem};
 use super::request::{query, read_ref, start_of};
-use crate::desk::{LogAsked, Wanted, WantedStatus};
+use crate::commands::{LogAsked, Wanted, WantedStatus};
 use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
 use crate::domain::task::{Source, Status};

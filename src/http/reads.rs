@@ -12,14 +12,14 @@ use super::answers::{
 use super::problem::Problem;
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
 use super::request::{Actor, TaskPath};
-use crate::desk::{Current, LogAsked};
+use crate::commands::{Current, LogAsked};
 
 pub(super) async fn current(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<CurrentJson>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    Ok(Json(match api.desk.current(&person).await? {
+    let person = api.commands.who(actor.as_deref()).await?;
+    Ok(Json(match api.commands.current(&person).await? {
         Current::Task(current) => CurrentJson::of(&current),
         Current::Nothing(why) => CurrentJson::without(&why),
     }))
@@ -31,8 +31,8 @@ pub(super) async fn why(
     uri: Uri,
 ) -> Result<Json<Why>, Problem> {
     let task = WhyQuery::read(&uri)?;
-    let person = api.desk.who(actor.as_deref()).await?;
-    Ok(Json(api.desk.why(&person, task).await?.into()))
+    let person = api.commands.who(actor.as_deref()).await?;
+    Ok(Json(api.commands.why(&person, task).await?.into()))
 }
 
 /// A request that names nobody has the operator's token, and shows what everybody did.
@@ -43,19 +43,19 @@ pub(super) async fn log(
 ) -> Result<Json<LogAnswer>, Problem> {
     let asked = LogQuery::read(&uri)?;
     let person = match &actor {
-        Some(actor) => Some(api.desk.who(Some(actor)).await?),
+        Some(actor) => Some(api.commands.who(Some(actor)).await?),
         None => None,
     };
     let asked = LogAsked { person, ..asked };
-    Ok(Json(api.desk.log(asked).await?.into()))
+    Ok(Json(api.commands.log(asked).await?.into()))
 }
 
 pub(super) async fn morning(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<Briefing>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    let view = api.desk.morning(&person).await?;
+    let person = api.commands.who(actor.as_deref()).await?;
+    let view = api.commands.morning(&person).await?;
     Ok(Json(Briefing::from(&view)))
 }
 
@@ -63,24 +63,24 @@ pub(super) async fn rhythm(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<Rhythm>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    Ok(Json(api.desk.rhythm(&person, None).await?.into()))
+    let person = api.commands.who(actor.as_deref()).await?;
+    Ok(Json(api.commands.rhythm(&person, None).await?.into()))
 }
 
 pub(super) async fn receipts(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<ReceiptsAnswer>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    Ok(Json(api.desk.receipts(&person, None).await?.into()))
+    let person = api.commands.who(actor.as_deref()).await?;
+    Ok(Json(api.commands.receipts(&person, None).await?.into()))
 }
 
 pub(super) async fn whoami(
     State(api): State<Api>,
     Actor(actor): Actor,
 ) -> Result<Json<Whoami>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    Ok(Json(api.desk.identity(&person).await?.into()))
+    let person = api.commands.who(actor.as_deref()).await?;
+    Ok(Json(api.commands.identity(&person).await?.into()))
 }
 
 pub(super) async fn task(
@@ -88,8 +88,8 @@ pub(super) async fn task(
     TaskPath(id): TaskPath,
     Actor(actor): Actor,
 ) -> Result<Json<TaskJson>, Problem> {
-    let person = api.desk.who(actor.as_deref()).await?;
-    let scored = api.desk.task(&person, &id).await?;
+    let person = api.commands.who(actor.as_deref()).await?;
+    let scored = api.commands.task(&person, &id).await?;
     Ok(Json(TaskJson::of(&scored)))
 }
 
@@ -99,8 +99,8 @@ pub(super) async fn tasks(
     uri: Uri,
 ) -> Result<Json<TaskPage>, Problem> {
     let wanted = TasksQuery::read(&uri)?;
-    let person = api.desk.who(actor.as_deref()).await?;
-    let (tasks, next_cursor) = api.desk.tasks(&person, &wanted).await?;
+    let person = api.commands.who(actor.as_deref()).await?;
+    let (tasks, next_cursor) = api.commands.tasks(&person, &wanted).await?;
     let tasks = tasks.iter().map(TaskJson::of).collect();
     Ok(Json(TaskPage { tasks, next_cursor }))
 }
@@ -111,7 +111,7 @@ pub(super) async fn queue(
     uri: Uri,
 ) -> Result<Json<Queue>, Problem> {
     let (limit, filter) = QueueQuery::read(&uri)?;
-    let person = api.desk.who(actor.as_deref()).await?;
-    let listed = api.desk.list(&person, limit, &filter).await?;
+    let person = api.commands.who(actor.as_deref()).await?;
+    let listed = api.commands.list(&person, limit, &filter).await?;
     Ok(Json(Queue::from(&listed)))
 }

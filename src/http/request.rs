@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::problem::{Kind, Problem};
 use super::{BODY_MAX, BODY_WITHIN, WAIT_MAX};
 use crate::bounds::Bound;
-use crate::desk::IdempotencyKey;
+use crate::commands::IdempotencyKey;
 use crate::domain::command::Ref;
 use crate::domain::controls::json_without_controls;
 use crate::domain::log::Via;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::desk::{EmptyList, WantedStatus};
+use crate::commands::{EmptyList, WantedStatus};
 use crate::domain::command::Ref;
 use crate::domain::link::Origin;
 use crate::domain::log::{Came, Via};

@@ -1,4 +1,4 @@
-//! The handlers of the routes that write: a body → a `Command`, what the desk says → an answer or a [`Problem`].
+//! The handlers of the routes that write: a body → a `Command`, its outcome → an answer or a [`Problem`].
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -16,7 +16,7 @@ use super::answers::{Answered, ReceiptsAnswer, Rhythm};
 use super::problem::{Extension, FailedWrite, Kind, Problem};
 use super::request::{Sent, TaskPath, WRITE_WAIT, read_ref, start_of};
 use super::{Api, schemas};
-use crate::desk::{Answer, Asked, Report, ReportState, RhythmChange};
+use crate::commands::{Answer, Asked, Report, ReportState, RhythmChange};
 use crate::domain::command::{Assignee, Ref, TaskDraft};
 use crate::domain::operation::Refusal;
 use crate::domain::receipts::Receipts;
@@ -350,8 +350,8 @@ pub(super) async fn set_receipts(
             Problem::new(Kind::BadBody, why)
         })?),
     };
-    let person = api.desk.who(sent.actor.as_deref()).await?;
-    Ok(Json(api.desk.receipts(&person, Some(by)).await?.into()))
+    let person = api.commands.who(sent.actor.as_deref()).await?;
+    Ok(Json(api.commands.receipts(&person, Some(by)).await?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -384,8 +384,10 @@ async fn change_rhythm(
     sent: &Sent,
     change: RhythmChange,
 ) -> Result<Json<Rhythm>, Problem> {
-    let person = api.desk.who(sent.actor.as_deref()).await?;
-    Ok(Json(api.desk.rhythm(&person, Some(change)).await?.into()))
+    let person = api.commands.who(sent.actor.as_deref()).await?;
+    Ok(Json(
+        api.commands.rhythm(&person, Some(change)).await?.into(),
+    ))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -498,9 +500,9 @@ pub(super) async fn comment_on(
     write(&api, sent, command.into()).await
 }
 
-/// Passes a command to the desk and waits for its outcome.
+/// Runs a command and waits for its outcome.
 async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Problem> {
-    let person = api.desk.who(sent.actor.as_deref()).await?;
+    let person = api.commands.who(sent.actor.as_deref()).await?;
     let once = sent.once(&person);
     let creates = matches!(command, Command::Create(_));
     let asked = Asked {
@@ -509,7 +511,7 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
         once,
         via: sent.via,
     };
-    let (command, operation_id) = match api.desk.ask(asked).await? {
+    let (command, operation_id) = match api.commands.ask(asked).await? {
         Answer::Accepted {
             command,
             operation_id,
@@ -521,8 +523,8 @@ async fn write(api: &Api, sent: Sent, command: Command) -> Result<Response, Prob
     };
     let wait = sent.wait.unwrap_or(WRITE_WAIT);
     let mut report = tokio::select! {
-        report = api.desk.outcome(command, wait) => report?,
-        () = sent.stopping() => api.desk.outcome(command, Duration::ZERO).await?,
+        report = api.commands.outcome(command, wait) => report?,
+        () = sent.stopping() => api.commands.outcome(command, Duration::ZERO).await?,
     };
     report.operation_id.get_or_insert(operation_id);
     answer(&report, creates)

@@ -3,9 +3,9 @@
 use chrono_tz::Tz;
 
 use super::gestures::is_overheard;
-use super::{Gesture, Heard, MailTx, Receipts, ReplyUrl};
+use super::{Gesture, IncomingMessage, MailTx, Receipts, ReplyUrl};
 use crate::command_tx::{Context, Handled, Rejection, Reply};
-use crate::desk::{person_of, run};
+use crate::commands::{person_of, run};
 use crate::domain::card::{Part, Press, is_card_alone, undo_button};
 use crate::domain::command::CommandRef;
 use crate::domain::form::with_what_was_filled_in;
@@ -34,7 +34,7 @@ impl MailTx<'_> {
     /// Answers a stored message; returns the id of the command if it made one.
     pub(super) fn answer(
         &self,
-        heard: &Heard,
+        heard: &IncomingMessage,
         member: &Member,
         asked: Result<Command, Rejection>,
     ) -> DbResult<Option<CommandId>> {
@@ -52,7 +52,7 @@ impl MailTx<'_> {
             None => None,
         };
         let reactions_too =
-            receipts.unwrap_or(self.inner.desk.settings().receipts) == Receipts::Reactions;
+            receipts.unwrap_or(self.inner.commands.settings().receipts) == Receipts::Reactions;
         let (is_own, alone) = told_by_reaction(heard, &asked, reactions_too);
         let done = match (&mut person, asked) {
             (_, Err(rejection)) => Err(rejection.into()),
@@ -152,7 +152,7 @@ impl MailTx<'_> {
     }
 
     /// The pressed ephemeral message, if the store has it.
-    fn pressed_alone(&self, heard: &Heard) -> DbResult<Option<messages::Pressed>> {
+    fn pressed_alone(&self, heard: &IncomingMessage) -> DbResult<Option<messages::Pressed>> {
         match &heard.gesture {
             Gesture::PressedAlone { of: Some(uid), .. } => {
                 messages::whispered(self.db, uid, &heard.user)
@@ -166,7 +166,7 @@ impl MailTx<'_> {
     /// be undone, the rest is still needed.
     fn replaces_what_was_pressed(
         &self,
-        heard: &Heard,
+        heard: &IncomingMessage,
         pressed: Option<&messages::Pressed>,
     ) -> DbResult<bool> {
         let Gesture::PressedAlone { press, .. } = &heard.gesture else {
@@ -185,7 +185,7 @@ impl MailTx<'_> {
     }
 
     /// The place for the answer: the same conversation, for all or ephemeral, as the command was given.
-    fn place(&self, heard: &Heard) -> DbResult<AnswerTo> {
+    fn place(&self, heard: &IncomingMessage) -> DbResult<AnswerTo> {
         let alone = |reply_url: &ReplyUrl, public| AnswerTo {
             channel: heard.channel.clone(),
             thread: None,
@@ -236,7 +236,7 @@ impl MailTx<'_> {
     /// and follow later changes. An Undo that can undo nothing is removed.
     fn bring_up_to_date(
         &self,
-        heard: &Heard,
+        heard: &IncomingMessage,
         pressed: &messages::Pressed,
         person: Option<&Person>,
         refused: bool,
@@ -270,7 +270,7 @@ impl MailTx<'_> {
 
     /// Answers that a message is not processed, if it would have got an answer. Activity among people in a channel, and
     /// the opening of the Home tab, get none.
-    pub(super) fn turn_away(&self, heard: &Heard, why: Words) -> DbResult<()> {
+    pub(super) fn turn_away(&self, heard: &IncomingMessage, why: Words) -> DbResult<()> {
         if is_overheard(heard) || heard.gesture == Gesture::OpenedHome {
             return Ok(());
         }
@@ -291,7 +291,12 @@ impl MailTx<'_> {
 
     /// Posts words beside the answer, in the same place. If there was no answer, because people talked among themselves
     /// in a channel, nothing is posted.
-    pub(super) fn say_besides(&self, heard: &Heard, words: Words, answered: bool) -> DbResult<()> {
+    pub(super) fn say_besides(
+        &self,
+        heard: &IncomingMessage,
+        words: Words,
+        answered: bool,
+    ) -> DbResult<()> {
         if is_overheard(heard) && !answered {
             return Ok(());
         }
@@ -334,7 +339,7 @@ impl MailTx<'_> {
 }
 
 /// The task of the message in whose thread a command was typed.
-pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>> {
+pub(super) fn under(connection: &Db, heard: &IncomingMessage) -> DbResult<Option<TaskRow>> {
     let Some(root) = &heard.thread else {
         return Ok(None);
     };
@@ -350,7 +355,7 @@ pub(super) fn under(connection: &Db, heard: &Heard) -> DbResult<Option<TaskRow>>
 /// Whether it is a message of its author's own, which can carry a reaction; and whether a reaction is the whole answer
 /// after a success.
 fn told_by_reaction(
-    heard: &Heard,
+    heard: &IncomingMessage,
     asked: &Result<Command, Rejection>,
     reactions_too: bool,
 ) -> (bool, bool) {
@@ -363,7 +368,7 @@ fn told_by_reaction(
 }
 
 /// The way in which a command was given in Slack.
-fn via(heard: &Heard) -> Via {
+fn via(heard: &IncomingMessage) -> Via {
     match &heard.gesture {
         Gesture::Said | Gesture::Replied | Gesture::InUnknownThread | Gesture::OpenedHome => {
             match heard.direct {

@@ -4,7 +4,7 @@
 
 use super::{Mailbox, ReplyUrl};
 use crate::command_tx::{ChannelDefaults, CommandError, CommandSettings, Rejection};
-use crate::desk::person_of;
+use crate::commands::person_of;
 use crate::domain::command::TaskDraft;
 use crate::domain::form::{Assignable, Fault, Field, Filled};
 use crate::domain::operation::Place;
@@ -98,7 +98,7 @@ impl Mailbox {
 
     /// The choices for a new task to a person in this channel.
     pub async fn create_form(&self, channel: Option<&str>) -> Result<CreateForm, StoreTrouble> {
-        let settings = self.inner.desk.settings().clone();
+        let settings = self.inner.commands.settings().clone();
         let defaults = channel.and_then(|channel| settings.channels.get(channel).cloned());
         self.inner
             .store
@@ -112,7 +112,7 @@ impl Mailbox {
         let Filled::Create { create, .. } = filled else {
             return Vec::new();
         };
-        let settings = self.inner.desk.settings();
+        let settings = self.inner.commands.settings();
         let mut faults = Vec::new();
         let mut fault = |field, words: Words| {
             faults.push(Fault {

@@ -2,12 +2,16 @@
 //!
 //! `Mailbox::keep` calls [`whole`] before anything is stored, so that nothing people do among themselves is stored.
 
-use super::{Gesture, Heard, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
+use super::{Gesture, IncomingMessage, Mailbox, SHOWN_WITHIN, ThreadReplies, Waiting};
 use crate::store::{Db, DbResult, StoreTrouble, Wake, homes, messages, slack_events};
 use crate::verbs::gestures::asks;
 
 /// Completes a gesture with facts from the store; `None` if it concerns nothing of ours.
-pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResult<Option<Heard>> {
+pub(super) fn whole(
+    tx: &Db,
+    mut heard: IncomingMessage,
+    replies: ThreadReplies,
+) -> DbResult<Option<IncomingMessage>> {
     match &heard.gesture {
         Gesture::Replied => {
             let about = match &heard.thread {
@@ -67,7 +71,7 @@ pub(super) fn whole(tx: &Db, mut heard: Heard, replies: ThreadReplies) -> DbResu
 }
 
 /// Whether it happened among people in a channel, and not towards us. Then a refusal is not shown.
-pub(super) fn is_overheard(heard: &Heard) -> bool {
+pub(super) fn is_overheard(heard: &IncomingMessage) -> bool {
     let among_people = matches!(heard.gesture, Gesture::Replied | Gesture::Signed { .. });
     among_people && !heard.direct
 }
@@ -75,7 +79,10 @@ pub(super) fn is_overheard(heard: &Heard) -> bool {
 impl Mailbox {
     /// Completes a reaction whose task was unknown when it was stored, because a message was being posted: once that is
     /// recorded, or after a time limit. `None`: it concerns nothing of ours.
-    pub(super) async fn found(&self, heard: &Heard) -> Result<Option<Heard>, StoreTrouble> {
+    pub(super) async fn found(
+        &self,
+        heard: &IncomingMessage,
+    ) -> Result<Option<IncomingMessage>, StoreTrouble> {
         let replies = self.inner.settings.thread_replies;
         let mut settled = self.inner.store.signals().settled();
         let known = async {
@@ -85,7 +92,7 @@ impl Mailbox {
                 let store = &self.inner.store;
                 let now = store.read(move |db| whole(db, asked, replies)).await?;
                 match &now {
-                    Some(Heard {
+                    Some(IncomingMessage {
                         gesture: Gesture::Signed { task: None, .. },
                         ..
                     }) => {}

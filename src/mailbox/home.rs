@@ -9,7 +9,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::{Inner, Mailbox, ThreadReplies, Waiting};
 use crate::command_tx::why_empty;
-use crate::desk::person_of;
+use crate::commands::person_of;
 use crate::domain::card::{Card, Part, card};
 use crate::domain::home::{self, CARDS_MAX, Home, WAITING_MAX};
 use crate::domain::person::{Member, NotAllowed, Person};
@@ -164,7 +164,7 @@ fn shown_to(connection: &Db, inner: &Inner, user: &str, now: DateTime<Utc>) -> D
 }
 
 fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>) -> DbResult<Home> {
-    let settings = inner.desk.settings();
+    let settings = inner.commands.settings();
     let weights = &settings.weights;
     let pinned = match people::pins(connection, person.id)?
         .last()
@@ -216,7 +216,7 @@ fn gathered(connection: &Db, inner: &Inner, person: &Person, now: DateTime<Utc>)
         waiting,
         waiting_count,
         // The reason why an operation waits is shown beside it.
-        troubles: inner.desk.live_health().troubles(),
+        troubles: inner.commands.live_health().troubles(),
         accounts,
         muted: people::is_muted(connection, person.id)?,
         briefing: rhythm.briefing,

@@ -5,10 +5,12 @@ use chrono::{DateTime, Utc};
 
 use super::gestures::{is_overheard, whole};
 use super::meaning::meaning;
-use super::{ComparedUpTo, Conversation, Gesture, Heard, Kept, Mailbox, SHOWN_WITHIN, Waiting};
+use super::{
+    ComparedUpTo, Conversation, Gesture, IncomingMessage, Inserted, Mailbox, SHOWN_WITHIN, Waiting,
+};
 use crate::bounds::Bound;
 use crate::command_tx::{CommandError, Rejection};
-use crate::desk::person_of;
+use crate::commands::person_of;
 use crate::domain::mention;
 use crate::domain::person::Member;
 use crate::domain::reply::{self, Words};
@@ -61,7 +63,7 @@ impl Inbound for Mailbox {
         };
         let may = self.may_act(member, team);
         if may.is_ok() {
-            self.inner.desk.introduce(member).await?;
+            self.inner.commands.introduce(member).await?;
         }
         if heard.gesture == Gesture::OpenedHome {
             return self.opened_home(waiting, member, may.err()).await;
@@ -78,7 +80,7 @@ impl Inbound for Mailbox {
         let asked = match asked {
             Ok(command) => {
                 let command = self.with_names(waiting, command).await?;
-                match self.inner.desk.found_out_for(member, command).await {
+                match self.inner.commands.found_out_for(member, command).await {
                     Ok(command) => Ok(command),
                     Err(CommandError::Rejected(rejection)) => Err(rejection),
                     Err(CommandError::Store(trouble)) => return Err(trouble),
@@ -110,7 +112,7 @@ impl Inbound for Mailbox {
             Ok(command)
         });
         if let Some(command) = acted.await? {
-            self.inner.desk.tell_if_it_takes_long(command);
+            self.inner.commands.tell_if_it_takes_long(command);
         }
         Ok(())
     }
@@ -120,16 +122,20 @@ impl Mailbox {
     /// Stores a received message; it is committed when this returns (P1), and known under all its keys. A message that
     /// concerns nothing of ours is not stored. If its author has too many waiting, it is rejected with a notice and not
     /// processed.
-    pub async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+    pub async fn keep(
+        &self,
+        heard: IncomingMessage,
+        raw: String,
+    ) -> Result<Inserted, StoreTrouble> {
         let replies = self.inner.settings.thread_replies;
         self.write(move |mail| {
             let tx = mail.db;
             let Some(heard) = whole(tx, heard, replies)? else {
-                return Ok(Kept::NotForUs);
+                return Ok(Inserted::NotForUs);
             };
             let waiting = slack_events::count_waiting(tx, &heard.user)?;
             let kept = slack_events::keep(tx, &heard, &raw, mail.now)?;
-            if kept == Kept::Duplicate {
+            if kept == Inserted::Duplicate {
                 return Ok(kept);
             }
             if waiting < HEARD_MAX {
@@ -252,8 +258,8 @@ impl Mailbox {
     /// The messages that are not stored under any of their keys.
     pub async fn unknown<T: Send + 'static>(
         &self,
-        heard: Vec<(Heard, T)>,
-    ) -> Result<Vec<(Heard, T)>, StoreTrouble> {
+        heard: Vec<(IncomingMessage, T)>,
+    ) -> Result<Vec<(IncomingMessage, T)>, StoreTrouble> {
         self.inner
             .store
             .read(move |connection| {
@@ -273,13 +279,13 @@ impl Mailbox {
     pub async fn ask_about(
         &self,
         channel: &str,
-        old: Vec<(Heard, String)>,
+        old: Vec<(IncomingMessage, String)>,
     ) -> Result<(), StoreTrouble> {
         let channel = channel.to_owned();
         self.write(move |mail| {
             let mut typed = Vec::new();
             for (heard, raw) in &old {
-                if slack_events::keep(mail.db, heard, raw, mail.now)? == Kept::Duplicate {
+                if slack_events::keep(mail.db, heard, raw, mail.now)? == Inserted::Duplicate {
                     continue;
                 }
                 if let Some(id) = slack_events::known(mail.db, &heard.keys)? {
@@ -303,7 +309,7 @@ impl Mailbox {
 }
 
 /// The conversation for the answer to a message: the same one, in channels a thread below it.
-pub fn conversation_of(heard: &Heard) -> Conversation {
+pub fn conversation_of(heard: &IncomingMessage) -> Conversation {
     Conversation {
         channel: heard.channel.clone(),
         thread: match heard.direct {

@@ -1,12 +1,12 @@
 //! A message → its command, or a hint at the possible ones.
 
-use super::{Gesture, Heard, ThreadReplies};
+use super::{Gesture, IncomingMessage, ThreadReplies};
 use crate::domain::reply::{self, Words};
 use crate::verbs::{self, Command, Comment, ParseError};
 
 /// The command of a message, or a hint; and words about attachments that the command does not use.
 pub(super) fn meaning(
-    heard: &Heard,
+    heard: &IncomingMessage,
     replies: ThreadReplies,
 ) -> (Result<Command, Words>, Option<Words>) {
     let attached = &heard.attached;
@@ -25,7 +25,7 @@ pub(super) fn meaning(
 }
 
 /// The same without attachments, and the attachments that are still to be added.
-fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
+fn read(heard: &IncomingMessage, replies: ThreadReplies) -> (Result<Command, Words>, &[String]) {
     let attached = &heard.attached;
     let said = matches!(heard.gesture, Gesture::Said | Gesture::Replied) && !attached.is_empty();
     let read = verbs::parse(&heard.text);
@@ -54,7 +54,7 @@ fn read(heard: &Heard, replies: ThreadReplies) -> (Result<Command, Words>, &[Str
 }
 
 /// The command of a message, or a hint at the possible ones.
-fn asked_for(heard: &Heard, replies: ThreadReplies) -> Result<Command, Words> {
+fn asked_for(heard: &IncomingMessage, replies: ThreadReplies) -> Result<Command, Words> {
     let in_thread = heard.thread.is_some() && replies == ThreadReplies::Comment;
     match &heard.gesture {
         Gesture::Said | Gesture::Slash { .. } => match verbs::parse(&heard.text) {

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::Clock;
 use crate::command_tx::CommandTx;
-use crate::desk::Desk;
+use crate::commands::Commands;
 use crate::domain::person::{Member, NotAllowed, may_act};
 use crate::domain::reply::Words;
 use crate::store::messages::{self, Draft};
@@ -37,10 +37,10 @@ use crate::store::{DbResult, Signals, Store, Tx, Wake};
 pub use crate::command_tx::CommandError;
 pub use crate::domain::receipts::Receipts;
 pub use crate::store::forms::URL_LIFE;
-pub use crate::store::messages::{Conversation, Outgoing, Whisper};
+pub use crate::store::messages::{Conversation, Ephemeral, Outgoing};
 pub use crate::store::reactions::Due as ReactionDue;
 pub use crate::store::slack_events::{
-    Attached, ComparedUpTo, Gesture, Heard, Kept, ReplyUrl, Waiting,
+    Attached, ComparedUpTo, Gesture, IncomingMessage, Inserted, ReplyUrl, Waiting,
 };
 pub use crate::store::{Health as StoreHealth, StoreTrouble};
 pub use attempts::{Attempts, Begun};
@@ -87,7 +87,7 @@ pub struct Mailbox {
 
 struct Inner {
     store: Store,
-    desk: Desk,
+    commands: Commands,
     settings: MailboxSettings,
     clock: Clock,
     attempts: Attempts,
@@ -104,12 +104,17 @@ struct MailTx<'a> {
 }
 
 impl Mailbox {
-    pub fn new(store: Store, desk: Desk, settings: MailboxSettings, clock: Clock) -> Mailbox {
+    pub fn new(
+        store: Store,
+        commands: Commands,
+        settings: MailboxSettings,
+        clock: Clock,
+    ) -> Mailbox {
         Mailbox {
             inner: Arc::new(Inner {
                 attempts: Attempts::new(store.clone(), clock.clone()),
                 store,
-                desk,
+                commands,
                 settings,
                 clock,
                 strangers: strangers::Strangers::default(),
@@ -161,7 +166,7 @@ impl Mailbox {
 impl<'a> MailTx<'a> {
     /// The same transaction, for a command.
     fn command_tx(&self) -> CommandTx<'a> {
-        self.inner.desk.command_tx(self.db, self.now)
+        self.inner.commands.command_tx(self.db, self.now)
     }
 
     /// Adds a message to be posted.

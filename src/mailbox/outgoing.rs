@@ -61,7 +61,8 @@ impl Outbound for Mailbox {
     }
 
     async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
-        let (id, version, is_ephemeral) = (message.id, message.version, message.whisper.is_some());
+        let (id, version, is_ephemeral) =
+            (message.id, message.version, message.ephemeral.is_some());
         self.write(move |mail| match is_ephemeral {
             true => messages::whispering(mail.db, id),
             false => messages::posting(mail.db, id, version, mail.now),

@@ -4,7 +4,9 @@
 //! reads the DM. This module compares it with the store, and invalidates what was shown before.
 
 use super::answer::under;
-use super::{Conversation, Fate, Gesture, Heard, Mailbox, Outbound, StoreTrouble, Waiting};
+use super::{
+    Conversation, Fate, Gesture, IncomingMessage, Mailbox, Outbound, StoreTrouble, Waiting,
+};
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, DbResult, messages, people, restored};
 use crate::verbs::{self, Command};
@@ -101,7 +103,11 @@ impl Mailbox {
     }
 }
 
-fn to_look_at(connection: &Db, heard: &Heard, in_thread: bool) -> DbResult<Vec<Conversation>> {
+fn to_look_at(
+    connection: &Db,
+    heard: &IncomingMessage,
+    in_thread: bool,
+) -> DbResult<Vec<Conversation>> {
     let mut places = Vec::new();
     let dm = match heard.direct {
         true => heard.channel.clone(),

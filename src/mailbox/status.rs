@@ -2,7 +2,7 @@
 //! Slack app, which is reported to operators.
 
 use super::{Mailbox, Receipts, ThreadReplies};
-use crate::desk::{Missing, SlackHealth};
+use crate::commands::{Missing, SlackHealth};
 use crate::domain::reply;
 use crate::domain::scope::{self, REACT, Uses};
 use crate::store::{StoreTrouble, deliveries, people};
@@ -22,7 +22,7 @@ pub struct Listens {
 impl Mailbox {
     /// Sets the state of the connection to Slack, for `status` and `/readyz`.
     pub fn slack_is(&self, health: SlackHealth) {
-        self.inner.desk.live_health().slack = Some(health);
+        self.inner.commands.live_health().slack = Some(health);
     }
 
     /// Sets the missing scopes of the Slack app, for `status`.
@@ -31,7 +31,10 @@ impl Mailbox {
         granted: impl Fn(&str) -> bool,
         listens: Listens,
     ) -> Result<Vec<Missing>, StoreTrouble> {
-        let (settings, usual) = (&self.inner.settings, self.inner.desk.settings().receipts);
+        let (settings, usual) = (
+            &self.inner.settings,
+            self.inner.commands.settings().receipts,
+        );
         let somebody = self.inner.store.read(people::somebody_wants_reactions);
         let uses = Uses {
             mentions: listens.mentions,
@@ -43,7 +46,7 @@ impl Mailbox {
         };
         let missing = scope::missing(granted, uses);
         self.inner
-            .desk
+            .commands
             .live_health()
             .missing_scopes
             .clone_from(&missing);
@@ -52,7 +55,7 @@ impl Mailbox {
 
     /// Records that Slack accepts no reaction of ours, because a scope is missing.
     pub fn cannot_react(&self) {
-        let mut health = self.inner.desk.live_health();
+        let mut health = self.inner.commands.live_health();
         if health.missing_scopes.iter().all(|one| one.scope != REACT) {
             health.missing_scopes.extend(scope::only(REACT));
         }
@@ -60,7 +63,7 @@ impl Mailbox {
 
     /// Sets, for `status`, why reactions cannot be placed and the remedy; `None` if they can.
     pub fn reactions_are(&self, trouble: Option<String>) {
-        let mut health = self.inner.desk.live_health();
+        let mut health = self.inner.commands.live_health();
         if trouble.is_none() {
             health.missing_scopes.retain(|one| one.scope != REACT);
         }
@@ -69,7 +72,7 @@ impl Mailbox {
 
     /// Records how many links of the app Slack counts beyond ours. Operators are told if it is `sure`, and of its end.
     pub async fn app_is_shared(&self, others: u32, sure: bool) -> Result<(), StoreTrouble> {
-        self.inner.desk.live_health().other_links = others;
+        self.inner.commands.live_health().other_links = others;
         let known = self
             .inner
             .store

@@ -21,7 +21,7 @@ use crate::bounds::LogThrottle;
 use crate::clock::Clock;
 use crate::domain::reply::SlackHealth;
 use crate::domain::set_aside::Work;
-use crate::mailbox::{Heard, Mailbox, StoreTrouble};
+use crate::mailbox::{IncomingMessage, Mailbox, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, lock, slept};
 
 /// The age beyond which a command is not processed without asking.
@@ -418,7 +418,7 @@ impl CatchUp {
     }
 
     /// A message of the history, converted to the event that was lost.
-    fn heard(&self, channel: &str, mut message: Value) -> Option<(Heard, Raw)> {
+    fn heard(&self, channel: &str, mut message: Value) -> Option<(IncomingMessage, Raw)> {
         let event = message.as_object_mut()?;
         let edited = event.contains_key("edited");
         event.insert("channel".to_owned(), json!(channel));

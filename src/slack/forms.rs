@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::attached;
+use super::ephemeral;
 use super::gate::{self, Ignored, Own};
 use super::text::{self, instant};
-use super::whisper;
 use super::wire::{Interaction, Slash};
 use crate::domain::card::{Press, TaskRef};
 use crate::domain::command::{Assignee, TaskDraft};
@@ -19,7 +19,7 @@ use crate::domain::form::{Assignable, Fault, Field, Filled, Origin};
 use crate::domain::operation::Place;
 use crate::domain::reply;
 use crate::domain::task::{RepoName, TaskKey};
-use crate::mailbox::{Attached, Gesture, Heard, ReplyUrl};
+use crate::mailbox::{Attached, Gesture, IncomingMessage, ReplyUrl};
 use crate::verbs::is_create_alone;
 
 /// The names of the shortcuts in `deploy/slack-manifest.yaml`.
@@ -34,7 +34,7 @@ pub const CREATE_FORM: &str = "ivan_create";
 pub enum Asked {
     /// Store it, then acknowledge. Slack does not deliver it again.
     Keep {
-        heard: Box<Heard>,
+        heard: Box<IncomingMessage>,
         /// The acknowledgement if it cannot be stored, and if that takes too long.
         failed: Value,
         slow: Value,
@@ -164,7 +164,7 @@ fn slash(slash: Slash, own: &Own, speaks: bool, now: DateTime<Utc>) -> Result<As
         "" => "help".to_owned(),
         _ => typed,
     };
-    let heard = Heard {
+    let heard = IncomingMessage {
         keys: vec![format!("trigger:{trigger}")],
         user,
         channel,
@@ -220,7 +220,7 @@ fn pressed(interaction: &Interaction) -> Result<Asked, Ignored> {
         heard.gesture = Gesture::PressedAlone {
             press: press.clone(),
             reply_url: reply_url.clone(),
-            of: whisper::uid(action),
+            of: ephemeral::uid(action),
         };
         heard.direct = false;
     }
@@ -384,7 +384,7 @@ fn submitted(
     }
     // Without a `response_url` the answer to a new task goes to its author's DM, from anywhere.
     let channel = channel.filter(|_| reply.is_some() || matches!(filled, Filled::Comment { .. }));
-    let heard = Heard {
+    let heard = IncomingMessage {
         keys: vec![format!("view:{id}:{hash}")],
         user: user.clone(),
         channel: channel.unwrap_or_else(|| user.clone()),

@@ -9,7 +9,7 @@ use super::text::{self, is_invisible};
 use super::wire::{Action, Callback, Event, Interaction};
 use crate::domain::card::{Picks, Press};
 use crate::domain::rhythm::time_of_day;
-use crate::mailbox::{Attached, Gesture, Heard};
+use crate::mailbox::{Attached, Gesture, IncomingMessage};
 use crate::verbs::{self, Command, Comment, ParseError};
 
 /// Our identity, from `auth.test`.
@@ -64,7 +64,7 @@ pub fn pass(
     callback: &Callback,
     own: &Own,
     channel_commands: ChannelCommands,
-) -> Result<Heard, Ignored> {
+) -> Result<IncomingMessage, Ignored> {
     let heard = said(callback, own)?;
     let event = &callback.event;
     if !heard.direct {
@@ -85,7 +85,7 @@ pub fn pass(
 
 /// A message in a channel's thread that is not addressed to us: a comment on the thread's task, if the store has one
 /// (`slack.thread_replies`). In channels no bare verb is read except `comment`, which has the same effect (design 4).
-pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
+pub fn replied(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
     let heard = said(callback, own)?;
     let is_comment = match verbs::parse(&heard.text) {
         Ok(read) => matches!(read, Command::Comment(Comment { task: None, .. })),
@@ -96,14 +96,14 @@ pub fn replied(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     if heard.direct || heard.thread.is_none() || !is_comment {
         return Err(Ignored::NotForUs);
     }
-    Ok(Heard {
+    Ok(IncomingMessage {
         gesture: Gesture::Replied,
         ..heard
     })
 }
 
 /// The new message of a person in an event, from any conversation.
-fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
+fn said(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
     let event = &callback.event;
     if !matches!(event.kind.as_deref(), Some("message" | "app_mention")) {
         return Err(Ignored::OtherEvent);
@@ -116,7 +116,7 @@ fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let wire = text::with_emoji(event.text.as_deref().unwrap_or_default(), &event.blocks);
     let typed = text::heard(&wire, &own.user);
     let direct = is_direct(event, channel);
-    Ok(Heard {
+    Ok(IncomingMessage {
         keys: keys(callback, own, channel, ts),
         user: user.clone(),
         channel: channel.clone(),
@@ -131,7 +131,7 @@ fn said(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
 }
 
 /// The pressed button of a message of ours, if it has a command (contract slack 2.4).
-pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
+pub fn pressed(interaction: &Interaction) -> Result<IncomingMessage, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let press = pressed_with(action)?;
     let message = &interaction.message;
@@ -166,7 +166,7 @@ pub fn pressed(interaction: &Interaction) -> Result<Heard, Ignored> {
     };
     let acted = action.action_ts.as_deref().and_then(text::instant);
     let root = message.thread_ts.as_ref();
-    Ok(Heard {
+    Ok(IncomingMessage {
         // A double click has two triggers; the mailbox finds the second one already done.
         keys: vec![format!("trigger:{trigger}")],
         user: user.clone(),
@@ -282,7 +282,7 @@ mod tests {
         }))
     }
 
-    fn verdict(event: Value, commands: ChannelCommands) -> Result<Heard, Ignored> {
+    fn verdict(event: Value, commands: ChannelCommands) -> Result<IncomingMessage, Ignored> {
         pass(&callback(event), &own(), commands)
     }
 
@@ -345,7 +345,7 @@ mod tests {
         let heard = verdict(dm(json!({})), ChannelCommands::Off).unwrap();
         assert_eq!(
             heard,
-            Heard {
+            IncomingMessage {
                 keys: vec![
                     "event:Ev0ABC123".into(),
                     "message:T0TEAM1:D0DM001:1763800000.123459".into(),
@@ -449,11 +449,11 @@ mod tests {
         assert_eq!(message.text, "create Fix login");
         assert_eq!(twin.keys.get(1..), message.keys.get(1..));
         assert_eq!(
-            Heard {
+            IncomingMessage {
                 keys: vec![],
                 ..twin
             },
-            Heard {
+            IncomingMessage {
                 keys: vec![],
                 ..message
             }

@@ -6,11 +6,11 @@
 use super::gate::{Ignored, Own};
 use super::text;
 use super::wire::Callback;
-use crate::mailbox::{Attached, Gesture, Heard};
+use crate::mailbox::{Attached, Gesture, IncomingMessage};
 use crate::verbs::gestures::asks;
 
 /// A reaction that may be on a card of ours, added or removed.
-pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
+pub fn reacted(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
     let event = &callback.event;
     let put = event.kind.as_deref() == Some("reaction_added");
     let (Some(user), Some(reaction), Some(channel), Some(ts)) = (
@@ -33,7 +33,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
     let event_ts = event.event_ts.as_deref().unwrap_or_default();
     let said_at = text::instant(event_ts).ok_or(Ignored::Incomplete)?;
     let what = if put { "put" } else { "taken" };
-    Ok(Heard {
+    Ok(IncomingMessage {
         keys: event_key(callback)
             .chain([format!(
                 "reaction:{channel}:{ts}:{user}:{reaction}:{what}:{event_ts}"
@@ -56,7 +56,7 @@ pub fn reacted(callback: &Callback, own: &Own) -> Result<Heard, Ignored> {
 }
 
 /// A person opened the Home tab.
-pub fn opened_home(callback: &Callback) -> Result<Heard, Ignored> {
+pub fn opened_home(callback: &Callback) -> Result<IncomingMessage, Ignored> {
     let event = &callback.event;
     if event.tab.as_deref() != Some("home") {
         return Err(Ignored::NotForUs);
@@ -66,7 +66,7 @@ pub fn opened_home(callback: &Callback) -> Result<Heard, Ignored> {
     else {
         return Err(Ignored::Incomplete);
     };
-    Ok(Heard {
+    Ok(IncomingMessage {
         keys: event_key(callback)
             .chain([format!("home:{user}:{event_ts}")])
             .collect(),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     /// The contract's event, on a message of ours, with some fields changed; null removes one.
-    fn reaction(changes: Value) -> Result<Heard, Ignored> {
+    fn reaction(changes: Value) -> Result<IncomingMessage, Ignored> {
         let event = json!({"type": "reaction_added", "user": "U0ANN01", "reaction": "white_check_mark",
             "item": {"type": "message", "channel": "C0PROJ1", "ts": "1763800000.000100"}, "item_user": "U0BOT01",
             "event_ts": "1763800800.000900"});

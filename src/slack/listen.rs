@@ -138,7 +138,7 @@ pub async fn run(
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
-    let ear = Arc::new(Ear {
+    let dispatcher = Arc::new(Dispatcher {
         inbound,
         mailbox,
         web,
@@ -147,7 +147,7 @@ pub async fn run(
         timings,
         looks: Looks::default(),
     });
-    let mut backoff = Backoff::new(ear.timings.retry_first, ear.timings.retry_max);
+    let mut backoff = Backoff::new(dispatcher.timings.retry_first, dispatcher.timings.retry_max);
     let mut busy: HashSet<String> = HashSet::new();
     let mut acting: JoinSet<String> = JoinSet::new();
     loop {
@@ -159,7 +159,7 @@ pub async fn run(
         };
         let waiting = match at_most {
             0 => Ok(Vec::new()),
-            at_most => ear.inbound.waiting(at_most).await,
+            at_most => dispatcher.inbound.waiting(at_most).await,
         };
         match waiting {
             Ok(waiting) => {
@@ -175,7 +175,7 @@ pub async fn run(
                         continue;
                     }
                     if busy.insert(next.heard.user.clone()) {
-                        acting.spawn(Arc::clone(&ear).act(next, shutdown.clone()));
+                        acting.spawn(Arc::clone(&dispatcher).act(next, shutdown.clone()));
                     }
                 }
             }
@@ -197,7 +197,7 @@ pub async fn run(
             Some(acted) = acting.join_next() => {
                 busy.remove(&acted.map_err(|error| panicked("listen", error))?);
             }
-            () = ear.inbound.something_heard() => {}
+            () = dispatcher.inbound.something_heard() => {}
         }
     }
     while let Some(acted) = acting.join_next().await {
@@ -213,7 +213,7 @@ enum NotActedOn {
     Unknown(WebError),
 }
 
-struct Ear {
+struct Dispatcher {
     inbound: Arc<dyn Inbound>,
     mailbox: Mailbox,
     web: Web,
@@ -223,7 +223,7 @@ struct Ear {
     looks: Looks,
 }
 
-impl Ear {
+impl Dispatcher {
     /// Has the mailbox process one message, with as many attempts as it takes; returns its author's id.
     async fn act(self: Arc<Self>, mut next: Waiting, shutdown: CancellationToken) -> String {
         let mut backoff = Backoff::new(self.timings.retry_first, self.timings.retry_max);

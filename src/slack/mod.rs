@@ -10,6 +10,7 @@ mod blocks;
 mod cards;
 mod catch_up;
 mod compare;
+mod ephemeral;
 mod forms;
 mod gate;
 mod gestures;
@@ -27,7 +28,6 @@ mod trouble;
 mod views;
 mod way;
 mod web;
-mod whisper;
 mod wire;
 
 use std::fmt;
@@ -44,7 +44,8 @@ use crate::clock::Clock;
 use crate::domain::form::Filled;
 use crate::domain::reply::SlackHealth;
 use crate::mailbox::{
-    Gesture, Heard, Kept, Listens, Mailbox, StoreTrouble, ThreadReplies, conversation_of,
+    Gesture, IncomingMessage, Inserted, Listens, Mailbox, StoreTrouble, ThreadReplies,
+    conversation_of,
 };
 use crate::runtime::{
     Backoff, CancellationToken, EndReason, Supervisor, TaskEnded, panic_text, slept,
@@ -228,7 +229,7 @@ pub enum SlackError {
 /// Receives and posts until `shutdown`. Then it accepts nothing new, finishes its work, closes the link, and posts
 /// until `settled` signals that work under way elsewhere has ended.
 ///
-/// An outage of Slack or a refused token is no error: it is reported by `Desk::slack_is`, logged, and retried.
+/// An outage of Slack or a refused token is no error: it is reported by `Commands::slack_is`, logged, and retried.
 ///
 /// # Errors
 /// A second daemon with the same app token, an invalid `api_url`, or a panic in one of the tasks.
@@ -507,7 +508,7 @@ struct MailboxIntake {
 
 #[async_trait::async_trait]
 impl socket::Intake for MailboxIntake {
-    fn judge(&self, callback: &wire::Callback) -> Result<Heard, gate::Ignored> {
+    fn judge(&self, callback: &wire::Callback) -> Result<IncomingMessage, gate::Ignored> {
         let judged = match callback.event.kind.as_deref() {
             Some("reaction_added" | "reaction_removed") => gestures::reacted(callback, &self.own),
             Some("user_change" | "team_join") => {
@@ -535,7 +536,7 @@ impl socket::Intake for MailboxIntake {
         judged
     }
 
-    fn missed(&self, heard: &Heard) {
+    fn missed(&self, heard: &IncomingMessage) {
         if heard.direct && heard.channel.starts_with('D') {
             let now = tokio::time::Instant::now();
             self.compare.missed(&heard.channel, now);
@@ -546,7 +547,7 @@ impl socket::Intake for MailboxIntake {
         self.outage.events_are_left_out();
     }
 
-    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble> {
         // For an unacknowledged command or button Slack itself shows an error to the person.
         let is_said = heard.gesture == Gesture::Said;
         let conversation = conversation_of(&heard);

@@ -18,12 +18,12 @@ use super::blocks::mrkdwn;
 use super::cards::layout;
 use super::text::instant;
 use super::web::{POST, Seen, UPDATE, Web, WebError, count_refusal, is_about_blocks};
-use super::{SlackError, Timings, millis, panicked, whisper};
+use super::{SlackError, Timings, ephemeral, millis, panicked};
 use crate::bounds::Bound;
 use crate::clock::Clock;
 use crate::domain::ids::MessageId;
 use crate::domain::set_aside::Work as Begins;
-use crate::mailbox::{Attempts, Conversation, Fate, Outbound, Outgoing, StoreTrouble, Whisper};
+use crate::mailbox::{Attempts, Conversation, Ephemeral, Fate, Outbound, Outgoing, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 
 /// How many conversations are posted to at once; the others wait.
@@ -43,7 +43,7 @@ pub async fn run(
     timings: Arc<Timings>,
     shutdown: CancellationToken,
 ) -> Result<(), SlackError> {
-    let pen = Arc::new(Pen {
+    let poster = Arc::new(Poster {
         outbound,
         attempts,
         web,
@@ -52,18 +52,18 @@ pub async fn run(
         limiter: RateLimiter::new(timings.post_every, timings.post_burst),
         timings,
     });
-    let mut store_backoff = pen.backoff();
+    let mut store_backoff = poster.backoff();
     let mut work = Work::default();
     let mut finish_by: Option<Instant> = None;
     loop {
         let outgoing = match work.wants() {
             0 => Ok(Vec::new()),
-            at_most => pen.outbound.outgoing(at_most).await,
+            at_most => poster.outbound.outgoing(at_most).await,
         };
         match outgoing {
             Ok(outgoing) => {
                 store_backoff.reset();
-                work.begin(&pen, outgoing, &shutdown);
+                work.begin(&poster, outgoing, &shutdown);
             }
             Err(trouble) => {
                 let wait = store_backoff.next();
@@ -88,10 +88,10 @@ pub async fn run(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {
-                finish_by = Some(Instant::now() + pen.timings.finish_limit);
+                finish_by = Some(Instant::now() + poster.timings.finish_limit);
             }
             Some(ended) = work.running.join_next_with_id() => work.end(ended)?,
-            () = pen.outbound.something_to_post() => {}
+            () = poster.outbound.something_to_post() => {}
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ struct Lane {
     conversation: Conversation,
     redraw: bool,
     /// An ephemeral message waits only for its own earlier versions.
-    whisper: Option<MessageId>,
+    ephemeral: Option<MessageId>,
 }
 
 impl Lane {
@@ -125,7 +125,7 @@ impl Lane {
         Lane {
             conversation: message.conversation.clone(),
             redraw: message.redraw,
-            whisper: message.whisper.as_ref().map(|_| message.id),
+            ephemeral: message.ephemeral.as_ref().map(|_| message.id),
         }
     }
 }
@@ -151,7 +151,12 @@ impl Work {
         }
     }
 
-    fn begin(&mut self, pen: &Arc<Pen>, outgoing: Vec<Outgoing>, shutdown: &CancellationToken) {
+    fn begin(
+        &mut self,
+        poster: &Arc<Poster>,
+        outgoing: Vec<Outgoing>,
+        shutdown: &CancellationToken,
+    ) {
         // Some of the failed ones may be obsolete, and are not among these.
         if self.backoffs.len() > BACKOFFS_MAX {
             let at_work = &self.at_work;
@@ -179,11 +184,11 @@ impl Work {
             let backoff = self
                 .backoffs
                 .entry(message.id)
-                .or_insert_with(|| pen.backoff());
+                .or_insert_with(|| poster.backoff());
             // Computed now, so that the attempt does not need this map; it counts only after a failure.
             let wait = backoff.next();
             self.running
-                .spawn(Arc::clone(pen).try_once(message, wait, shutdown.clone()));
+                .spawn(Arc::clone(poster).try_once(message, wait, shutdown.clone()));
         }
     }
 
@@ -224,7 +229,7 @@ impl Looked {
     }
 }
 
-struct Pen {
+struct Poster {
     outbound: Arc<dyn Outbound>,
     attempts: Attempts,
     web: Web,
@@ -244,7 +249,7 @@ enum Failed {
     Store(#[from] StoreTrouble),
 }
 
-impl Pen {
+impl Poster {
     fn backoff(&self) -> Backoff {
         Backoff::new(self.timings.retry_first, self.timings.retry_max)
     }
@@ -303,8 +308,8 @@ impl Pen {
     /// Posts or updates one message and records that; or records that it cannot be posted.
     async fn bring(&self, message: &Outgoing) -> Result<(), Failed> {
         let text = mrkdwn(&message.words);
-        if let Some(whisper) = &message.whisper {
-            return self.whisper(message, whisper, &text).await;
+        if let Some(ephemeral) = &message.ephemeral {
+            return self.post_ephemeral(message, ephemeral, &text).await;
         }
         let brought = match &message.ts {
             Some(ts) => self.update(message, ts, &text).await,
@@ -383,22 +388,24 @@ impl Pen {
     }
 
     /// Sends an ephemeral message; if that is impossible, sends it to the DM.
-    async fn whisper(
+    async fn post_ephemeral(
         &self,
         message: &Outgoing,
-        whisper: &Whisper,
+        ephemeral: &Ephemeral,
         text: &str,
     ) -> Result<(), Failed> {
-        let Some(url) = whisper::address(whisper, self.clock.now()) else {
-            return self.cannot_whisper(message, "its address is over").await;
+        let Some(url) = ephemeral::address(ephemeral, self.clock.now()) else {
+            return self
+                .cannot_post_ephemeral(message, "its address is over")
+                .await;
         };
-        let blocks = whisper::named(&layout(&message.parts), &message.uid);
+        let blocks = ephemeral::named(&layout(&message.parts), &message.uid);
         let (mut text, mut blocks) = (Cow::from(text), blocks);
         let (sent_at, answered) = loop {
             // Slack may count the use in any case.
             self.outbound.about_to_send(message).await?;
             let has_blocks = !blocks.is_empty();
-            let said = whisper::Said::new(&text, blocks, whisper.public, whisper.replaces);
+            let said = ephemeral::Said::new(&text, blocks, ephemeral.public, ephemeral.replaces);
             // Slack returns no time for it. Text typed after this moment may refer to it.
             let sent_at = self.clock.now();
             let answered = self.web.respond(url, &said).await;
@@ -414,8 +421,9 @@ impl Pen {
         match answered {
             // It has no `ts`; the stored substitute is no id of Slack's.
             Ok(()) => self.posted(message, &message.uid, Some(sent_at)).await,
-            Err(error) if whisper::is_over(&error) => {
-                self.cannot_whisper(message, &error.to_string()).await
+            Err(error) if ephemeral::is_over(&error) => {
+                self.cannot_post_ephemeral(message, &error.to_string())
+                    .await
             }
             Err(error) => Err(error.into()),
         }
@@ -423,7 +431,7 @@ impl Pen {
 
     /// Handles a `response_url` that no longer works. A card that was only to be redrawn stays as it is; an awaited
     /// answer goes to the DM.
-    async fn cannot_whisper(&self, message: &Outgoing, why: &str) -> Result<(), Failed> {
+    async fn cannot_post_ephemeral(&self, message: &Outgoing, why: &str) -> Result<(), Failed> {
         if message.redraw {
             return self.stays(message, why.to_owned()).await;
         }

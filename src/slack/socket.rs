@@ -32,7 +32,7 @@ use super::wire::{Callback, Frame};
 use super::{SlackError, Timings, millis, panicked};
 use crate::bounds::{Bound, LogThrottle};
 use crate::domain::reply::SlackHealth;
-use crate::mailbox::{Heard, Kept, StoreTrouble};
+use crate::mailbox::{IncomingMessage, Inserted, StoreTrouble};
 use crate::runtime::{Backoff, CancellationToken};
 use queue::{Budget, ENVELOPES_MAX, GESTURES_RESERVE, Held, JOB_BYTES, Queue};
 use reopening::Reopening;
@@ -81,13 +81,13 @@ impl Door for Web {
 #[async_trait]
 pub trait Intake: Send + Sync + 'static {
     /// Whether an event is meant for us. Quick, and stores nothing.
-    fn judge(&self, callback: &Callback) -> Result<Heard, Ignored>;
+    fn judge(&self, callback: &Callback) -> Result<IncomingMessage, Ignored>;
     /// Stores it; committed when this returns (P1). Calls are committed in the order in which they begin.
-    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble>;
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble>;
     /// Reads the request of a slash command or an interaction. Quick, and stores nothing.
     fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored>;
     /// Reports a sign that messages there did not arrive: this one was repeated, or is not accepted. Quick.
-    fn missed(&self, heard: &Heard);
+    fn missed(&self, heard: &IncomingMessage);
     /// Slack reported that it left out events.
     fn events_are_left_out(&self);
     /// Opens a form in the background.
@@ -700,7 +700,7 @@ struct Job {
     arrived: Instant,
     envelope_id: Option<String>,
     kind: String,
-    keep: Option<(Heard, String)>,
+    keep: Option<(IncomingMessage, String)>,
     /// The acknowledgement's message to the person.
     response: Option<Value>,
     /// Its replacements if Slack does not deliver it again: if it cannot be stored, and if that takes long.
@@ -847,9 +847,9 @@ impl Job {
                 },
             };
             match kept {
-                Ok(Kept::New) => count(&self.kind, "kept"),
-                Ok(Kept::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
-                Ok(Kept::Duplicate) => {
+                Ok(Inserted::New) => count(&self.kind, "kept"),
+                Ok(Inserted::NotForUs) => count(&self.kind, Ignored::NotForUs.as_str()),
+                Ok(Inserted::Duplicate) => {
                     count(&self.kind, "duplicate");
                     tracing::debug!(envelope, "heard that before");
                 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::slack_events::Kept;
+use super::slack_events::Inserted;
 use crate::domain::ids::DeliveryId;
 use crate::domain::source::Delivery;
 use crate::domain::task::Source;
@@ -17,7 +17,11 @@ pub struct Waiting {
 }
 
 /// Stores a delivery under its key. A duplicate changes nothing: the stored one is, or will be, processed.
-pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlite::Result<Kept> {
+pub fn keep(
+    tx: &Connection,
+    delivery: &Delivery,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Inserted> {
     let kept = tx.execute(
         "INSERT INTO deliveries (source, dedupe_key, event, payload, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source, dedupe_key) DO NOTHING",
@@ -30,8 +34,8 @@ pub fn keep(tx: &Connection, delivery: &Delivery, now: DateTime<Utc>) -> rusqlit
         ],
     )?;
     Ok(match kept {
-        0 => Kept::Duplicate,
-        _ => Kept::New,
+        0 => Inserted::Duplicate,
+        _ => Inserted::New,
     })
 }
 
@@ -277,7 +281,7 @@ mod tests {
                 event: "issues".into(),
                 payload: vec![0; bytes],
             };
-            assert_eq!(keep(&connection, &delivery, now).unwrap(), Kept::New);
+            assert_eq!(keep(&connection, &delivery, now).unwrap(), Inserted::New);
         }
         let page = Page {
             deliveries: 2,

@@ -59,7 +59,7 @@ mod tests {
         let idle = |without: &[Source]| is_idle(tx, without).unwrap();
         assert!(idle(&[]));
 
-        let heard = slack_events::Heard {
+        let heard = slack_events::IncomingMessage {
             keys: vec!["event:Ev1".into()],
             user: "U0ANN01".into(),
             channel: "D0DM001".into(),

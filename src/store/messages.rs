@@ -50,7 +50,7 @@ pub struct Draft {
 /// The state of an ephemeral message. Its `response_url` takes a few posts and cannot be looked up later. Only the
 /// `response_url` of a later press can change the message (contract slack 2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whisper {
+pub struct Ephemeral {
     /// `None` if it was removed because it had expired.
     pub url: Option<ReplyUrl>,
     /// How often the `response_url` was used.
@@ -89,7 +89,7 @@ pub struct Outgoing {
     /// Whether only its cards are to be redrawn, which has low priority.
     pub redraw: bool,
     /// Set if it is ephemeral.
-    pub whisper: Option<Whisper>,
+    pub ephemeral: Option<Ephemeral>,
     /// Somebody asked for it, who can be answered in their DM.
     pub has_asker: bool,
 }
@@ -368,9 +368,9 @@ pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec
         if outgoing.len() >= at_most {
             break;
         }
-        let whisper = match whisper_to {
+        let ephemeral = match whisper_to {
             None => None,
-            Some(_) => Some(Whisper {
+            Some(_) => Some(Ephemeral {
                 url: row.get::<_, Option<String>>(10)?.map(ReplyUrl::new),
                 uses: row.get(12)?,
                 since: millis(row.get(13)?),
@@ -394,7 +394,7 @@ pub fn outgoing(connection: &Connection, at_most: usize) -> rusqlite::Result<Vec
                 None => Vec::new(),
             },
             redraw,
-            whisper,
+            ephemeral,
             has_asker: row.get(16)?,
         });
     }

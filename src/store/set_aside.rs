@@ -335,7 +335,7 @@ pub fn operations_since_before(
 pub fn heard(
     connection: &Connection,
     id: EventId,
-) -> rusqlite::Result<Option<slack_events::Heard>> {
+) -> rusqlite::Result<Option<slack_events::IncomingMessage>> {
     connection
         .query_row(
             "SELECT heard FROM slack_events WHERE id = ?1",

@@ -93,7 +93,7 @@ impl fmt::Debug for ReplyUrl {
 
 /// A message or gesture that passed the gate (contract slack 2) and may be a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct IncomingMessage {
     /// Every key under which the same gesture may arrive again (contract slack 1.6).
     pub keys: Vec<String>,
     pub user: String,
@@ -137,7 +137,7 @@ impl Attached {
 
 /// The result of storing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Inserted {
     New,
     Duplicate,
     /// It concerns nothing of ours and was not stored.
@@ -148,7 +148,7 @@ pub enum Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub id: EventId,
-    pub heard: Heard,
+    pub heard: IncomingMessage,
     /// The display names of mentioned people by Slack id, as far as Slack has reported them.
     pub names: Vec<(String, String)>,
 }
@@ -156,12 +156,12 @@ pub struct Waiting {
 /// Stores a message unless one of its keys is known. A duplicate adds its new keys.
 pub fn keep(
     tx: &Connection,
-    heard: &Heard,
+    heard: &IncomingMessage,
     raw: &str,
     now: DateTime<Utc>,
-) -> rusqlite::Result<Kept> {
+) -> rusqlite::Result<Inserted> {
     let (event, kept) = match known(tx, &heard.keys)? {
-        Some(event) => (event, Kept::Duplicate),
+        Some(event) => (event, Inserted::Duplicate),
         None => {
             tx.prepare_cached(
                 "INSERT INTO slack_events (user_id, channel, said_us, heard, raw, kept_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -174,7 +174,7 @@ pub fn keep(
                 raw,
                 now.timestamp_millis(),
             ])?;
-            (EventId(tx.last_insert_rowid()), Kept::New)
+            (EventId(tx.last_insert_rowid()), Inserted::New)
         }
     };
     for key in &heard.keys {

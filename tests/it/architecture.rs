@@ -63,7 +63,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
         ]),
     ),
     (
-        "desk",
+        "commands",
         Only(&[
             "verbs",
             "bounds",
@@ -105,7 +105,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
             "bounds",
             "clock",
             "command_tx",
-            "desk",
+            "commands",
             "domain",
             "runtime",
             "settle",
@@ -121,7 +121,7 @@ const MAY_USE: &[(&str, Rooms)] = &[
     (
         "http",
         Only(&[
-            "bounds", "clock", "desk", "domain", "inbox", "lenient", "runtime", "verbs",
+            "bounds", "clock", "commands", "domain", "inbox", "lenient", "runtime", "verbs",
         ]),
     ),
     ("cli", Only(&["clock", "config", "domain", "verbs"])),
@@ -295,9 +295,9 @@ fn a_broken_rule_is_found() {
             &["src/cli/mod.rs:1: `cli` uses `config`"],
         ),
         (
-            "desk/mod.rs",
+            "commands/mod.rs",
             "#[cfg(test)]\nmod fake;\nuse crate::slack;\n#[cfg(test)]\nmod tests {\n use crate::http;\n}",
-            &["src/desk/mod.rs:3: `desk` uses `slack`"],
+            &["src/commands/mod.rs:3: `commands` uses `slack`"],
         ),
         ("app.rs", "use crate::slack; use rustls::X;", &[]),
     ];
@@ -435,26 +435,28 @@ fn a_planted_circle_is_found_and_named() {
         none
     );
     // Through the folder of another.
-    let store = ("store/mod.rs", "use crate::desk::Desk;");
-    let desk = ("desk/mod.rs", "mod turn;");
+    let store = ("store/mod.rs", "use crate::commands::Commands;");
+    let commands = ("commands/mod.rs", "mod turn;");
     let turn = (
-        "desk/turn.rs",
+        "commands/turn.rs",
         "use crate::store::{Db, people::{self, Row}};",
     );
     assert_eq!(
-        found(&[store, desk, turn]),
+        found(&[store, commands, turn]),
         none,
-        "only `desk::turn` uses the store"
+        "only `commands::turn` uses the store"
     );
-    let desk = ("desk/mod.rs", "use crate::store;");
+    let commands = ("commands/mod.rs", "use crate::store;");
     assert_eq!(
-        found(&[store, desk, turn]),
-        ["  src/desk/mod.rs:1 uses src/store/mod.rs\n  src/store/mod.rs:1 uses src/desk/mod.rs"]
+        found(&[store, commands, turn]),
+        [
+            "  src/commands/mod.rs:1 uses src/store/mod.rs\n  src/store/mod.rs:1 uses src/commands/mod.rs"
+        ]
     );
 }
 
 /// A result inside a result is a missing `?`. One error type with a variant for each reason carries both:
-/// `desk::CommandError`, or `Stop` inside a transaction.
+/// `commands::CommandError`, or `Stop` inside a transaction.
 #[test]
 fn no_result_is_nested() {
     let source = Source::read();
@@ -477,8 +479,8 @@ fn a_nested_result_is_found() {
         ("fn f() -> Result<ResultOf<A>, B> {}", false),
     ];
     for (text, nested) in cases {
-        let found = nested_results(Path::new("desk/mod.rs"), text);
-        let expected = nested.then(|| "src/desk/mod.rs:1: a result in a result".to_owned());
+        let found = nested_results(Path::new("commands/mod.rs"), text);
+        let expected = nested.then(|| "src/commands/mod.rs:1: a result in a result".to_owned());
         assert_eq!(found, Vec::from_iter(expected), "{text}");
     }
 }
@@ -547,9 +549,9 @@ fn ids_are_made_in_the_store_alone() {
 fn an_id_that_is_made_elsewhere_is_found() {
     let ids = ids("ids! {\n    /// A task.\n    TaskRow;\n    PinId;\n}\n");
     assert_eq!(ids, ["TaskRow", "PinId"]);
-    let found = |text: &str| made_ids(Path::new("desk/mod.rs"), text, &ids);
+    let found = |text: &str| made_ids(Path::new("commands/mod.rs"), text, &ids);
     let named = "\nlet row = TaskRow(number);";
-    let made = "src/desk/mod.rs:2: a `TaskRow` is made of a number";
+    let made = "src/commands/mod.rs:2: a `TaskRow` is made of a number";
     assert_eq!(found(named), [made]);
     assert_eq!(found("numbers.map(PinId)").len(), 1);
     assert!(found("fn f(row: TaskRow) -> Option<PinId>;").is_empty());

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// As in `inbox.rs` and `desk/mod.rs`.
+/// As in `inbox.rs`, `mailbox/incoming.rs` and `commands/mod.rs`.
 const DELIVERIES: usize = 20_000;
 const MESSAGES: usize = 100;
 const WRITES: usize = 500;

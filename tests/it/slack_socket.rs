@@ -33,7 +33,7 @@
 use std::time::Duration;
 
 use ivan::clock::Clock;
-use ivan::desk::{CommandSettings, Desk, SlackHealth};
+use ivan::commands::{CommandSettings, Commands, SlackHealth};
 use ivan::domain::task::Source;
 use ivan::mailbox::{Mailbox, MailboxSettings, ThreadReplies};
 use ivan::sandbox::Seed;
@@ -384,10 +384,10 @@ fn short() -> Timings {
     }
 }
 
-/// Slack's room with a desk and a store of its own.
+/// Slack's room with a mailbox and a store of its own.
 struct Room {
     slack: Slack,
-    desk: Desk,
+    commands: Commands,
     stop: CancellationToken,
     running: JoinHandle<Result<(), SlackError>>,
     _folder: TempDir,
@@ -405,10 +405,10 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
         slack: true,
         ..CommandSettings::new(Source::ClickUp)
     };
-    let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
+    let commands = Commands::new(store.clone(), settings, Vec::new(), Clock::system());
     let mailbox = Mailbox::new(
         store,
-        desk.clone(),
+        commands.clone(),
         MailboxSettings::default(),
         Clock::system(),
     );
@@ -435,7 +435,7 @@ async fn room_test(slack: Slack, timings: Timings, story: impl AsyncFnOnce(&Room
     ));
     let room = Room {
         slack,
-        desk,
+        commands,
         stop,
         running,
         _folder: folder,
@@ -460,17 +460,17 @@ impl Room {
             Ok(value) => value,
             Err(_) => panic!(
                 "not within {LONG:?}: {what}; {:?}",
-                self.desk.health().await.slack
+                self.commands.health().await.slack
             ),
         }
     }
 
-    /// Waits until the desk's state of the link satisfies `is`.
+    /// Waits until the known state of the link satisfies `is`.
     async fn becomes(&self, is: impl Fn(&SlackHealth) -> bool) -> SlackHealth {
         let asked = async {
             loop {
                 // Each read of the store takes a moment, so this loop is not hot.
-                match self.desk.health().await.slack {
+                match self.commands.health().await.slack {
                     Some(health) if is(&health) => return health,
                     _ => {}
                 }

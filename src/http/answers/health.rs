@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::desk::{HealthView, SetAside, SlackHealth, SourceHealth};
+use crate::commands::{HealthView, SetAside, SlackHealth, SourceHealth};
 use crate::domain::reply;
 use crate::domain::task::Source;
 use crate::http::schemas;

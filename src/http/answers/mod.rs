@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Synced, schemas};
-use crate::desk::{Brief, OperationView, Report, ReportState, Scored};
+use crate::commands::{Brief, OperationView, Report, ReportState, Scored};
 use crate::domain::task::{Source, Task, TaskId};
 
 pub use health::{Alive, Readiness, StatusAnswer};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::desk::{Identity, LogPage, ReceiptsView, RhythmView};
+use crate::commands::{Identity, LogPage, ReceiptsView, RhythmView};
 use crate::domain::ids::EntryId;
 use crate::domain::link::{Link, Origin};
 use crate::domain::log::{Came, Entry, Via};

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::NextTask;
-use crate::desk::{EmptyList, Explained, Listed, MorningView, Scored};
+use crate::commands::{EmptyList, Explained, Listed, MorningView, Scored};
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::{self, Words};
 use crate::domain::task::{Priority, Source, Status, Task, TaskId};

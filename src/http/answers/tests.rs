@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::desk::{HealthView, SlackHealth, SourceHealth};
+use crate::commands::{HealthView, SlackHealth, SourceHealth};
 use crate::domain::queue::EmptyQueue;
 use crate::domain::reply::Words;
 use crate::domain::task::{Account, Due, Priority, Status, TaskKey};

@@ -64,7 +64,7 @@ impl Shelf {
 
 #[async_trait]
 impl Keeps for Shelf {
-    async fn keep(&self, delivery: Delivery) -> Result<Kept, NotKept> {
+    async fn keep(&self, delivery: Delivery) -> Result<Inserted, NotKept> {
         if self.0.stuck.load(Ordering::Acquire) {
             std::future::pending::<()>().await;
         }
@@ -76,8 +76,8 @@ impl Keeps for Shelf {
         }
         let mut kept = self.0.kept.lock().unwrap();
         match kept.insert(delivery.dedupe_key.clone(), delivery) {
-            None => Ok(Kept::New),
-            Some(_) => Ok(Kept::Duplicate),
+            None => Ok(Inserted::New),
+            Some(_) => Ok(Inserted::Duplicate),
         }
     }
 

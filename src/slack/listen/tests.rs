@@ -96,9 +96,9 @@ mod working_off {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::desk::{CommandSettings, Desk};
+    use crate::commands::{CommandSettings, Commands};
     use crate::domain::task::Source;
-    use crate::mailbox::{Heard, MailboxSettings};
+    use crate::mailbox::{IncomingMessage, MailboxSettings};
     use crate::slack::Token;
     use crate::store::Store;
 
@@ -217,8 +217,8 @@ mod working_off {
             Store::open(&path).unwrap(),
             CommandSettings::new(Source::GitHub),
         );
-        let desk = Desk::new(store.clone(), settings, Vec::new(), clock.clone());
-        Mailbox::new(store, desk, MailboxSettings::default(), clock)
+        let commands = Commands::new(store.clone(), settings, Vec::new(), clock.clone());
+        Mailbox::new(store, commands, MailboxSettings::default(), clock)
     }
 
     struct Listening {
@@ -232,7 +232,7 @@ mod working_off {
     fn said(id: i64, user: &str, text: &str) -> Waiting {
         Waiting {
             id: EventId(id),
-            heard: Heard {
+            heard: IncomingMessage {
                 keys: vec![],
                 user: user.into(),
                 channel: "D0DM001".into(),

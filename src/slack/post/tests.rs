@@ -231,8 +231,8 @@ impl Outbound for Rows {
         self.wake.notified().await;
     }
     async fn about_to_send(&self, message: &Outgoing) -> Result<(), StoreTrouble> {
-        self.row(message.id, |row| match &mut row.message.whisper {
-            Some(whisper) => whisper.uses += 1,
+        self.row(message.id, |row| match &mut row.message.ephemeral {
+            Some(ephemeral) => ephemeral.uses += 1,
             None => row.message.begun_at = Some(now()),
         })
     }
@@ -246,7 +246,7 @@ impl Outbound for Rows {
                 Fate::StandsIn { channel } => message.conversation.channel = channel,
                 Fate::WithoutThread => message.conversation.thread = None,
                 Fate::ToDm => {
-                    message.whisper = None;
+                    message.ephemeral = None;
                     message.conversation.channel = ANA.to_owned();
                 }
                 Fate::Replaced => {
@@ -284,7 +284,7 @@ fn message(id: i64, channel: &str, text: &str) -> Outgoing {
         begun_at: None,
         parts: Vec::new(),
         redraw: false,
-        whisper: None,
+        ephemeral: None,
         has_asker: false,
     }
 }
@@ -459,9 +459,9 @@ async fn a_post_whose_answer_is_lost_is_found(#[case] fault: Fault) {
 }
 
 /// An ephemeral message, through a `response_url` of that board.
-fn whisper(board_url: &str, public: bool) -> Outgoing {
+fn ephemeral_to(board_url: &str, public: bool) -> Outgoing {
     Outgoing {
-        whisper: Some(Whisper {
+        ephemeral: Some(Ephemeral {
             url: Some(ReplyUrl::new(format!("{board_url}/resp/x"))),
             uses: 0,
             public,
@@ -479,7 +479,7 @@ fn whisper(board_url: &str, public: bool) -> Outgoing {
 async fn a_whisper_is_said_by_its_address(#[case] public: bool, #[case] kind: &str) {
     let board = Board::default();
     let url = board.listens().await;
-    let posting = Posting::at(timings(), &url, [whisper(&url, public)]);
+    let posting = Posting::at(timings(), &url, [ephemeral_to(&url, public)]);
     let records = posting.records().await;
     assert!(
         matches!(records.as_slice(), [Fate::Posted { ts, .. }] if ts == "uid-1"),
@@ -499,7 +499,7 @@ async fn a_whisper_that_is_never_taken_comes_to_the_dm(
 ) {
     let board = Board::default().faulty("/resp/x", faults);
     let url = board.listens().await;
-    let posting = Posting::at(timings(), &url, [whisper(&url, false)]);
+    let posting = Posting::at(timings(), &url, [ephemeral_to(&url, false)]);
     posting.records().await;
     let calls = board.calls();
     assert_eq!(

@@ -151,10 +151,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::mailbox::{Gesture, Heard};
+    use crate::mailbox::{Gesture, IncomingMessage};
 
     fn job(kind: &str, user: &str, text: &str) -> Job {
-        let heard = Heard {
+        let heard = IncomingMessage {
             keys: Vec::new(),
             user: user.to_owned(),
             channel: "D0DM001".to_owned(),

@@ -83,12 +83,12 @@ struct Ear {
 
 #[async_trait]
 impl Intake for Ear {
-    fn judge(&self, callback: &Callback) -> Result<Heard, Ignored> {
+    fn judge(&self, callback: &Callback) -> Result<IncomingMessage, Ignored> {
         let text = callback.event.text.clone().ok_or(Ignored::OtherEvent)?;
         if text == "ignored" {
             return Err(Ignored::NotForUs);
         }
-        Ok(Heard {
+        Ok(IncomingMessage {
             keys: vec![],
             user: "U0ANN01".into(),
             channel: "D0DM001".into(),
@@ -102,7 +102,7 @@ impl Intake for Ear {
         })
     }
 
-    async fn keep(&self, heard: Heard, raw: String) -> Result<Kept, StoreTrouble> {
+    async fn keep(&self, heard: IncomingMessage, raw: String) -> Result<Inserted, StoreTrouble> {
         let text = match heard.gesture {
             Gesture::Submitted {
                 filled: Filled::Comment { text, .. },
@@ -127,7 +127,7 @@ impl Intake for Ear {
             _ => {}
         }
         self.kept.lock().unwrap().push(text);
-        Ok(Kept::New)
+        Ok(Inserted::New)
     }
 
     fn understand(&self, kind: &str, payload: Value) -> Result<Asked, Ignored> {
@@ -144,7 +144,7 @@ impl Intake for Ear {
         self.others.send_modify(|heard| heard.push((others, sure)));
     }
 
-    fn missed(&self, heard: &Heard) {
+    fn missed(&self, heard: &IncomingMessage) {
         self.missed.lock().unwrap().push(heard.text.clone());
     }
 

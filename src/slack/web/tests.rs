@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::slack::whisper::Said as Whispered;
+use crate::slack::ephemeral::Said as Whispered;
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,6 @@
 //! `retry`: another attempt at work that ended the process twice.
 
-use super::{Desk, StoreTrouble};
+use super::{Commands, StoreTrouble};
 use crate::domain::reply::Words;
 use crate::domain::set_aside::{self as words, Work};
 use crate::settle::{Occasion, settle};
@@ -8,7 +8,7 @@ use crate::store::{Wake, operations};
 
 pub use crate::domain::set_aside::SetAside;
 
-impl Desk {
+impl Commands {
     /// Retries set-aside work by its id; `None` if no such work is set aside.
     pub async fn retry(&self, id: &str) -> Result<Option<Words>, StoreTrouble> {
         let Some(work) = Work::parse(id.trim()) else {

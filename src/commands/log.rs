@@ -3,7 +3,7 @@
 //! People see their own activity, and everyone's activity on their own tasks. On other tasks they see only their own.
 //! The API without an actor belongs to the operator, who sees everything.
 
-use super::{Desk, not_a_cursor};
+use super::{Commands, not_a_cursor};
 use crate::command_tx::{CommandError, Context};
 use crate::domain::command::Ref;
 use crate::domain::log::Entry;
@@ -29,7 +29,7 @@ pub struct LogPage {
     pub next_cursor: Option<String>,
 }
 
-impl Desk {
+impl Commands {
     /// The log, page by page.
     pub async fn log(&self, asked: LogAsked) -> Result<LogPage, CommandError> {
         let before = match &asked.cursor {

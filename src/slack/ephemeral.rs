@@ -14,7 +14,7 @@ use slack_morphism::{SlackClientApiCallContext, SlackClientHttpConnector};
 
 use super::web::{Web, WebError, meaning};
 use super::wire::Action;
-use crate::mailbox::{URL_LIFE, Whisper};
+use crate::mailbox::{Ephemeral, URL_LIFE};
 use chrono::{DateTime, Utc};
 
 /// How many posts Slack accepts through one URL.
@@ -105,9 +105,9 @@ pub fn uid(action: &Action) -> Option<String> {
 }
 
 /// The URL to post to; `None` if it is used up or too old.
-pub fn address(whisper: &Whisper, now: DateTime<Utc>) -> Option<&str> {
-    let fresh = now - whisper.since < URL_LIFE && whisper.uses < USES_MAX;
-    whisper
+pub fn address(ephemeral: &Ephemeral, now: DateTime<Utc>) -> Option<&str> {
+    let fresh = now - ephemeral.since < URL_LIFE && ephemeral.uses < USES_MAX;
+    ephemeral
         .url
         .as_ref()
         .filter(|_| fresh)
@@ -136,7 +136,7 @@ mod tests {
         #[case] good: bool,
     ) {
         let since = DateTime::UNIX_EPOCH;
-        let whisper = Whisper {
+        let ephemeral = Ephemeral {
             url: Some(ReplyUrl::new("https://hooks.slack.test/x")),
             uses,
             public: false,
@@ -144,10 +144,10 @@ mod tests {
             since,
         };
         let now = since + chrono::Duration::minutes(minutes);
-        assert_eq!(address(&whisper, now).is_some(), good);
-        let forgotten = Whisper {
+        assert_eq!(address(&ephemeral, now).is_some(), good);
+        let forgotten = Ephemeral {
             url: None,
-            ..whisper
+            ..ephemeral
         };
         assert_eq!(address(&forgotten, now), None);
     }

@@ -1,8 +1,7 @@
 //! A [`Command`] from a [`Person`] → an answer now, or a durable operation.
-//!
-//! Surfaces use only the desk. Slack stores messages here before it acknowledges them, has them processed in each
-//! person's order, and fetches messages to post; HTTP sends commands and waits for outcomes. The desk calls no source:
-//! a request to one is a row of the outbox.
+//! A command runs in one transaction: the person, the verb's decision, the reply and the record for undo. HTTP calls
+//! [`Commands::ask`] and waits here; the mailbox runs a command inside its own transaction. No source is called: a write is
+//! an operation in the outbox.
 
 mod identity;
 mod log;
@@ -64,7 +63,7 @@ const OUTBOX_MAX: i64 = 500;
 
 /// The entry point for commands. Clones share it.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Commands {
     inner: Arc<Inner>,
 }
 
@@ -94,10 +93,10 @@ pub struct Asked {
     pub via: Via,
 }
 
-/// An answer to [`Desk::ask`].
+/// An answer to [`Commands::ask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is stored in the outbox; [`Desk::outcome`] waits for it.
+    /// It is stored in the outbox; [`Commands::outcome`] waits for it.
     Accepted {
         command: CommandId,
         operation_id: String,
@@ -176,15 +175,15 @@ pub struct HealthView {
     pub given_up: Vec<(String, DateTime<Utc>)>,
 }
 
-impl Desk {
+impl Commands {
     pub fn new(
         store: Store,
         settings: CommandSettings,
         accounts: Vec<Arc<dyn Accounts>>,
         clock: Clock,
-    ) -> Desk {
+    ) -> Commands {
         let slack = settings.slack.then_some(SlackHealth::Connecting);
-        Desk {
+        Commands {
             inner: Arc::new(Inner {
                 store,
                 settings,
@@ -250,8 +249,8 @@ impl Desk {
             let Some(inner) = inner.upgrade() else {
                 return;
             };
-            let desk = Desk { inner };
-            if let Err(trouble) = desk.tell_it_waits(command).await {
+            let commands = Commands { inner };
+            if let Err(trouble) = commands.tell_it_waits(command).await {
                 tracing::error!(
                     command = command.0,
                     "nobody was told that command {command} is queued: {trouble}"
@@ -267,7 +266,7 @@ impl Desk {
 }
 
 /// Requests over HTTP.
-impl Desk {
+impl Commands {
     /// The actor, by name, Slack id or GitHub login; without a name the only person, or `api.default_person`.
     pub async fn who(&self, actor: Option<&str>) -> Result<Person, CommandError> {
         let present = self.inner.store.read(people::present).await?;

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use super::Desk;
+use super::Commands;
 use crate::command_tx::CommandTx;
 use crate::command_tx::{CommandError, Stop};
 use crate::store::{Db, DbResult, StoreTrouble};
 
-impl Desk {
+impl Commands {
     /// Runs `work` in one transaction, which a rejection commits and a database error rolls back.
     pub(super) async fn decide<T, F>(&self, work: F) -> Result<T, CommandError>
     where
@@ -61,8 +61,8 @@ mod tests {
     use super::super::run::answer_request;
     use super::*;
     use crate::clock::Clock;
-    use crate::desk::Rejection;
-    use crate::desk::{Asked, CommandSettings};
+    use crate::commands::Rejection;
+    use crate::commands::{Asked, CommandSettings};
     use crate::domain::log::Via;
     use crate::domain::task::Source;
     use crate::store::{DbError, Store, people};
@@ -80,7 +80,7 @@ mod tests {
             pins.await.unwrap().len()
         };
         let settings = CommandSettings::new(Source::ClickUp);
-        let desk = Desk::new(store.clone(), settings, Vec::new(), Clock::system());
+        let commands = Commands::new(store.clone(), settings, Vec::new(), Clock::system());
         let done = Asked {
             person,
             command: Done::default().into(),
@@ -89,7 +89,7 @@ mod tests {
         };
 
         let asked = done.clone();
-        let failed = desk.decide::<(), _>(move |turn| {
+        let failed = commands.decide::<(), _>(move |turn| {
             let rejection = answer_request(turn, asked).unwrap_err().rejection()?;
             assert!(matches!(rejection, Rejection::NoCurrent(_)), "{rejection}");
             assert_eq!(people::pins(turn.db, id)?.len(), 1);
@@ -99,7 +99,7 @@ mod tests {
         assert!(matches!(failed, CommandError::Store(_)), "{failed}");
         assert_eq!(pins().await, 0);
 
-        let rejected = desk.ask(done).await.unwrap_err();
+        let rejected = commands.ask(done).await.unwrap_err();
         let is_no_current = matches!(rejected, CommandError::Rejected(Rejection::NoCurrent(_)));
         assert!(is_no_current, "{rejected}");
         assert_eq!(pins().await, 1);

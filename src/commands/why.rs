@@ -1,12 +1,12 @@
 //! `why`: the place of a task in its person's queue, and the points for it.
 
-use super::Desk;
+use super::Commands;
 use crate::command_tx::{CommandError, Context};
 use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::verbs::why::{Explained, explain};
 
-impl Desk {
+impl Commands {
     /// Explains the rank of the current task, or of the named one. Without a pin the first task of the queue is pinned,
     /// as for every display.
     pub async fn why(&self, person: &Person, task: Option<Ref>) -> Result<Explained, CommandError> {

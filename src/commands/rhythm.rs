@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 
-use super::Desk;
+use super::Commands;
 use crate::command_tx::CommandError;
 use crate::domain::person::Person;
 use crate::domain::receipts::Receipts;
@@ -40,7 +40,7 @@ pub struct ReceiptsView {
     pub own: bool,
 }
 
-impl Desk {
+impl Commands {
     /// A person's schedule; after a change, if one is given.
     pub async fn rhythm(
         &self,

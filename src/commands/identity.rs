@@ -1,6 +1,6 @@
 //! People's identity in each system: `whoami`, `link`, `unlink`, and the link by e-mail address.
 //!
-//! The desk asks a source here, as `dyn Accounts`, before a command's transaction: a link counts only if its source
+//! A source is asked here, as `dyn Accounts`, before a command's transaction: a link counts only if its source
 //! confirms it. The result is stored in that transaction, or beside it if no person asked.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::timeout;
 
-use super::{Desk, StoreTrouble, person_of};
+use super::{Commands, StoreTrouble, person_of};
 use crate::command_tx::{CommandError, Rejection};
 use crate::domain::link::{Accounts, Link, Origin};
 use crate::domain::operation::WriteError;
@@ -49,7 +49,7 @@ pub struct Identity {
     pub message: Words,
 }
 
-impl Desk {
+impl Commands {
     /// A person's identity, with current names from the sources.
     pub async fn identity(&self, person: &Person) -> Result<Identity, StoreTrouble> {
         self.refresh(person).await?;

@@ -1,6 +1,6 @@
 //! `GET /morning`: the briefing now.
 
-use super::{Desk, Scored};
+use super::{Commands, Scored};
 use crate::domain::morning::Morning;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
@@ -17,7 +17,7 @@ pub struct MorningView {
     pub top: Vec<Scored>,
 }
 
-impl Desk {
+impl Commands {
     /// The briefing now. Without a pin the first task of the queue is pinned, as for every display.
     pub async fn morning(&self, person: &Person) -> Result<MorningView, StoreTrouble> {
         let person = person.clone();
