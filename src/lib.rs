@@ -172,30 +172,30 @@
 //! # The modules
 //!
 //! - [`app`]: wiring, from the configuration to a daemon that runs until it is told to stop
-//! - [`apply`]: what a source says about a task, into the mirror and to those whom it concerns
-//! - [`bounds`]: everything that has a bound, by name
+//! - [`apply`]: a source's report about a task → the mirror, and notices
+//! - [`bounds`]: every limit, by name
 //! - [`cli`]: the command line, and the client of our own HTTP API
 //! - [`clickup`]: ClickUp, a source
-//! - [`clock`]: what time it is; tests can move it
-//! - [`command_tx`]: the transaction of a command, and why one goes no further
-//! - [`commands`]: run a verb for a person
+//! - [`clock`]: the app's clock, which tests can shift
+//! - [`command_tx`]: the transaction of a command, and the reasons to stop it
+//! - [`commands`]: runs a verb for a person
 //! - [`config`]: `bot.toml`, the environment and secret files
 //! - [`demo`]: the daemon against the sandbox, with the terminal as a DM
-//! - [`domain`]: values and decisions, of which everything else is made
-//! - [`gaps`]: what webhooks miss
+//! - [`domain`]: values and decisions that all other modules use
+//! - [`gaps`]: recovery of deliveries that webhooks missed
 //! - [`github`]: GitHub, a source
 //! - [`http`]: the HTTP API and the webhook listener, surfaces
-//! - [`inbox`]: webhook deliveries, kept and worked off
-//! - `lenient`: JSON that others wrote, read leniently and in little memory
+//! - [`inbox`]: webhook deliveries, stored and processed
+//! - `lenient`: JSON from outside, read leniently and in little memory
 //! - [`mailbox`]: messages in and out
-//! - [`notices`]: who is told of what was done
+//! - [`notices`]: notices to people about changes of tasks
 //! - [`outbox`]: carries operations out
 //! - [`reconcile`]: polls the sources
 //! - `rest`: one exchange with a source over HTTP
 //! - `runtime`: shutdown token, supervisor, back-off, rate limiter, lock
 //! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
 //! - [`set_aside`]: work that ended the process twice
-//! - [`settle`]: what became of a command, in words and pins
+//! - [`settle`]: the outcome of a command: its report, its message and the pin
 //! - [`slack`]: Slack, a surface
 //! - [`store`]: SQLite, and all SQL
 //! - [`verbs`]: one file a verb: its arguments, its grammar, its decision, its words

@@ -68,7 +68,7 @@ pub enum Handled {
     Settled { reply: Reply, report: Box<Report> },
 }
 
-/// What a verb decides.
+/// The decision of a verb.
 pub type Decided = Result<Handled, Stop>;
 
 #[derive(Default)]

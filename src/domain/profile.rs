@@ -39,7 +39,7 @@ pub struct Profile {
     pub link: &'static str,
     /// It finds an account by the e-mail address of its owner.
     pub finds_by_email: bool,
-    /// The reason why it does not assign a task to somebody, as a sentence.
+    /// The reason why it cannot assign a task to a person, as a sentence.
     pub unassignable: &'static str,
     /// Its words on tasks, as it calls them.
     pub labels: &'static str,
@@ -82,7 +82,7 @@ impl Homes {
 /// How a source names its tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// By ids of its own, which nobody reads.
+    /// By ids of its own, which people do not read.
     Own,
     /// By a number in a repository, which people know.
     Numbers,

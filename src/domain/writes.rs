@@ -73,14 +73,14 @@ pub trait Writes: SourceWriter {
         begun_at: DateTime<Utc>,
     ) -> Result<Option<Task>, WriteError>;
 
-    /// How a comment stands that is to be deleted.
+    /// The state of a comment that is to be deleted.
     async fn comment_stands(
         &self,
         now: &Task,
         comment: &OwnComment<'_>,
     ) -> Result<Stands, WriteError>;
 
-    /// Whether others have hung something on a task that is to be discarded.
+    /// Whether a task that is to be discarded has contributions of others.
     async fn is_bare(&self, now: &Task) -> Result<Stands, WriteError>;
 }
 

@@ -90,7 +90,7 @@ pub struct Outgoing {
     pub redraw: bool,
     /// Set if it is ephemeral.
     pub ephemeral: Option<Ephemeral>,
-    /// Somebody asked for it, who can be answered in their DM.
+    /// Whether a person asked for it, who can be answered in their DM.
     pub has_asker: bool,
 }
 

@@ -197,7 +197,7 @@ struct Row {
     message: Outgoing,
     /// The fate that ended it.
     record: Option<Fate>,
-    /// What was found under that `ts`, and since when it stands there.
+    /// The `ts` under which it was found, and since when it is there.
     found: Option<(String, DateTime<Utc>)>,
 }
 
