@@ -1,8 +1,8 @@
-//! One exchange with a source over HTTP, as both have it: sent once, following no redirect, with a bounded answer; and
-//! what the answers told about the rate limit, the token and the source's clock.
+//! One exchange with a source over HTTP: sent once, without redirects, with a bounded response. The headers of the
+//! responses give the rate limit, the state of the token and the source's clock.
 //!
-//! `clickup::client` and `github::client` say what to send, and what an answer means; between them and the wire stands
-//! [`Rest`]. It repeats nothing, and nothing leaves while a rate limit holds.
+//! `clickup::client` and `github::client` build requests and classify responses ([`Verdict`]); [`Rest`] sends them. It
+//! repeats nothing, and sends nothing while a rate limit holds.
 
 #[cfg(test)]
 pub(crate) mod clients;

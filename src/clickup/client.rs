@@ -1,8 +1,8 @@
 //! Requests to ClickUp, and the meaning of its responses.
 //!
-//! `writer.rs` and `poll.rs` say what to ask; this sends it once and sorts every answer into what may be done next
-//! ([`classify`], contract clickup 3 and 4; the table of both sources' answers is in `rest/tests.rs`). It repeats nothing
-//! and follows no redirect.
+//! `writer.rs` and `poll.rs` build requests. This module sends each once and classifies the response by the allowed next
+//! step ([`classify`], contract clickup 3 and 4). It repeats nothing and follows no redirect. `rest/clients.rs` has the
+//! table of both sources' responses.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! The sources by name, and their traits: in what they differ, as far as code outside their own folders asks.
+//! The sources by name, and their differences.
 //!
-//! Such code asks for a trait and never for the source: `source.profile().due_dates`, not `source == Source::ClickUp`.
-//! A behaviour is a method of the traits in `source.rs` instead.
+//! Code outside the sources' folders asks for a difference and never for the source: `source.profile().due_dates`.
+//! Behaviour is a method of the traits in `source.rs` instead.
 
 use std::fmt;
 

@@ -15,7 +15,7 @@ use super::source::SourceWriter;
 use super::task::{Task, TaskKey};
 use super::undo::{Effect, Stands, ToUndo};
 
-/// The comment that an undo takes back.
+/// The comment to delete in an undo.
 pub struct OwnComment<'a> {
     pub id: &'a str,
     pub text: &'a Prose,

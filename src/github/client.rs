@@ -1,8 +1,8 @@
 //! Requests to GitHub, and the meaning of its responses.
 //!
-//! `writer.rs` and `poll.rs` say what to ask; this sends it and sorts every answer into what may be done next
-//! ([`classify`], contract github 4.3 and 5; the table of both sources' answers is in `rest/tests.rs`). Reads follow a few redirects by hand, asked of `github.api_url` whatever host they name; a write is
-//! sent once and never redirected from in here (contract github 1.5, 8).
+//! `writer.rs` and `poll.rs` build requests. This module sends each and classifies the response by the allowed next step
+//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects, always on `github.api_url`. A write is sent
+//! once and is never redirected here (contract github 1.5, 8). `rest/clients.rs` has the table of both sources' responses.
 
 use std::fmt;
 use std::time::Duration;

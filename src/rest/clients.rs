@@ -1,4 +1,4 @@
-//! Tests of both sources' clients in one table each: what they make of an answer, of none, and of a rate limit.
+//! Tests of both sources' clients, in shared tables: responses, lost responses, rate limits, redirects, settings.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
-/// The word for what one source alone says.
+/// The word for a verdict of one source alone.
 pub(crate) trait Own {
     fn word(&self) -> &'static str;
 }
@@ -129,7 +129,7 @@ fn message(text: &str) -> String {
     json!({"message": text, "documentation_url": "https://docs.example"}).to_string()
 }
 
-/// What a client makes of an answer: to a write, and to a read.
+/// The words for the response to a write, and to a read.
 type Made = ((&'static str, Option<u64>), (&'static str, Option<u64>));
 
 const fn both(word: &'static str) -> Option<Made> {
@@ -145,7 +145,7 @@ const LOST: Option<Made> = Some((("unknown", None), ("not taken", None)));
 /// An answer that this source never gives.
 const NEVER: Option<Made> = None;
 
-/// Every row of the contracts' tables, and what stands between us and a source.
+/// Every row of the contracts' tables, and the responses of proxies and firewalls.
 #[rstest]
 // Of both.
 #[case::ok(200, "{}", both("taken"), both("taken"))]
@@ -422,7 +422,7 @@ fn comment(source: Source) -> Operation {
     }
 }
 
-/// What a client asks besides, answered; `reply` answers the request for the task, and the write.
+/// Answers the requests that a client sends besides; `reply` answers those for the task.
 fn world(
     reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
 ) -> impl Fn(&Seen) -> Reply + Send + Sync + 'static {
@@ -540,7 +540,7 @@ async fn no_redirect_leads_to_another_host(
     assert_eq!(other.lines(), Vec::<String>::new());
 }
 
-/// What the refusal says: headers, and the seconds that are waited.
+/// The refusal, its headers, and the seconds to wait.
 #[rstest]
 #[case::to_the_reset(Source::ClickUp, 429, &code("APP_002"), None, (100, 0), 20)]
 #[case::retry_after(Source::GitHub, 403, &message("You have exceeded a secondary rate limit."), Some(30), (5_000, 4_990), 30)]

@@ -12,7 +12,7 @@ pub(crate) struct Request {
     pub(super) body: Option<Value>,
     /// The subject in errors: `the task 86tst0001`.
     pub(crate) thing: String,
-    /// What the token needs for it beyond reading and writing tasks, in words.
+    /// The permission that the token needs beyond reading and writing tasks, in words.
     pub(crate) needs: Option<&'static str>,
     /// The ETag of the known response.
     pub(crate) known: Option<String>,
@@ -79,7 +79,7 @@ impl Request {
         self
     }
 
-    /// Says what the token needs, for a refusal.
+    /// Names the permission that the token needs, for a refusal.
     pub(crate) fn needing(mut self, what: &'static str) -> Request {
         self.needs = Some(what);
         self

@@ -1,4 +1,4 @@
-//! Verdicts: what an answer means, as far as the sources share it. Each `client.rs` sorts the answers of its source.
+//! The meanings of a response that the sources share. Each `client.rs` classifies the responses of its source.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use super::{OPERATOR_WAIT, Request, System, not_taken};
 use crate::domain::operation::{Refusal, WriteError};
 
-/// What an answer means. `Own` is said by one source alone.
+/// The meaning of a response. `Own` is the part of one source alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict<Own> {
     Taken,
