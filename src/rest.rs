@@ -43,18 +43,18 @@ use verdict::without_answer;
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a whole request, its answer included. GitHub itself gives up after ten seconds (contract github 2).
+/// For a whole request, its response included. GitHub itself gives up after ten seconds (contract github 2).
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest answer that is read: a page of a hundred issues is at most 6.5 MB (contract github 6).
+/// The longest response that is read: a page of a hundred issues is at most 6.5 MB (contract github 6).
 const BODY_MAX: usize = 10 * 1024 * 1024;
-/// Clocks that differ by less agree, for dates are in whole seconds.
+/// Clocks that differ by less count as equal, because dates are in whole seconds.
 const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
-/// How long before its end somebody is told that a token ends: time to find whoever can make another.
+/// How long before a token expires the operators are told: enough time to get another.
 const ENDS_SOON: TimeDelta = TimeDelta::days(7);
-/// How long to leave alone what only an operator can mend: a dead token, a wrong address.
+/// The pause after an error that only an operator can fix: a dead token, a wrong URL.
 pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 
-/// Where a source does not say how long to wait: this, doubled each time in a row (contract github 5).
+/// The wait if a source gives none, doubled each time in a row (contract github 5).
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
 
@@ -66,18 +66,18 @@ pub(crate) fn segment(id: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(id, SEGMENT)
 }
 
-/// A source, as far as talking to it goes.
+/// The facts about a source that its HTTP exchange needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct System {
-    /// As people read it.
+    /// The name for people.
     pub(crate) name: &'static str,
-    /// As metrics have it.
+    /// The name in metrics.
     pub(crate) label: &'static str,
     /// The window of its rate limit, and a little more.
     pub(crate) window: Duration,
-    /// No pause is longer: that, and what is added so that not everybody comes back at once.
+    /// The longest pause: the window plus the jitter.
     pub(crate) pause_max: Duration,
-    /// The keys of bot.toml for its address and its token.
+    /// The keys of bot.toml for its URL and its token.
     pub(crate) api_url_key: &'static str,
     pub(crate) token_key: &'static str,
     /// Headers of every request.
@@ -92,15 +92,15 @@ pub struct Unusable {
     pub why: String,
 }
 
-/// How far into an account's things a request goes.
+/// How much access to an account's data a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) writes: bool,
-    /// It is about tasks, and not only about where they are.
+    /// Whether it is about tasks, and not only about their containers.
     pub(crate) tasks: bool,
 }
 
-/// What came back, before it is known what it means.
+/// A response, not classified yet.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -108,7 +108,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// The way to a source.
+/// The connection to a source.
 pub(crate) struct Rest {
     system: System,
     http: reqwest::Client,
@@ -117,13 +117,13 @@ pub(crate) struct Rest {
     clock: Clock,
     limits: Mutex<Limits>,
     token: Mutex<TokenStanding>,
-    /// When the token ends, as the last answer to it told.
+    /// When the token expires, from the last response.
     token_ends: Mutex<Option<DateTime<Utc>>>,
-    /// How far our clock is ahead of the source's, as its last answer showed; zero if it is not.
+    /// How far our clock is ahead of the source's, from the last response; zero if it is not.
     ahead: Mutex<TimeDelta>,
     /// Refusals in a row without a time to wait.
     blind: Mutex<u32>,
-    /// By account: why its rules refused us, and what for; `None` where they do not.
+    /// By account: the reason and the request of a refusal by its rules; `None` if they do not refuse.
     rules: Mutex<BTreeMap<String, Option<(String, Reach)>>>,
 }
 
@@ -169,7 +169,7 @@ impl Rest {
         lock(&self.limits).clone()
     }
 
-    /// How the source stands to us, as its last answers told.
+    /// The status of the source towards us, from its last responses.
     pub(crate) fn standing(&self) -> Standing {
         let now = self.clock.now();
         let until = lock(&self.limits).refused_until;
@@ -185,12 +185,12 @@ impl Rest {
         }
     }
 
-    /// A rule of an account refused us: an administrator mends that.
+    /// Records that a rule of an account refused us: an administrator must change it.
     pub(crate) fn rules_refuse(&self, account: &str, reach: Reach, why: &str) {
         lock(&self.rules).insert(account.to_owned(), Some((why.to_owned(), reach)));
     }
 
-    /// A request about an account's things was taken. That some work does not show that those work which were refused.
+    /// Records that a request about an account was accepted. This does not prove that larger refused ones would be.
     pub(crate) fn rules_allow(&self, account: &str, reach: Reach) {
         let mut rules = lock(&self.rules);
         let known = rules.entry(account.to_owned()).or_default();
@@ -202,21 +202,21 @@ impl Rest {
         }
     }
 
-    /// Nothing is sent before then.
+    /// Sends nothing before then.
     pub(crate) fn pause_until(&self, until: DateTime<Utc>) {
         let mut limits = lock(&self.limits);
         limits.refused_until = limits.refused_until.max(Some(until));
     }
 
-    /// Remembers a refusal for the rate limit; how long nothing is sent.
+    /// Records a refusal for the rate limit; returns how long nothing is sent.
     pub(crate) fn pause_for(&self, wait: Duration) -> Duration {
-        // Everybody who waits would come back at once.
+        // Jitter, so that not all waiting clients return at once.
         let wait = wait + Duration::from_millis(fastrand::u64(0..1000));
         self.pause_until(self.clock.now() + wait);
         wait
     }
 
-    /// How far our clock is ahead of the source's: what it dates can be that much older by ours.
+    /// How far our clock is ahead of the source's: its times may be that much older by our clock.
     pub(crate) fn ahead(&self) -> TimeDelta {
         *lock(&self.ahead)
     }
@@ -228,19 +228,19 @@ impl Rest {
         };
     }
 
-    /// The address below the API's base; `path` is escaped, with a slash in front.
+    /// The URL below the API's base; `path` is escaped, with a leading slash.
     pub(crate) fn at(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         url
     }
 
-    /// Whether the token may go there.
+    /// Whether the token may be sent there.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 
-    /// The address of a request.
+    /// The URL of a request.
     pub(crate) fn address(&self, request: &Request) -> Url {
         let mut url = match &request.target {
             Target::Url(url) => url.clone(),
@@ -252,7 +252,7 @@ impl Rest {
         url
     }
 
-    /// Remembers what a verdict says of the rate limit and of the token, which is taken until `ends`.
+    /// Records the rate limit or the token status of a verdict; an accepted token is valid until `ends`.
     pub(crate) fn remember<Own>(
         &self,
         verdict: Verdict<Own>,
@@ -280,7 +280,7 @@ impl Rest {
         Verdict::Wait { why, wait }
     }
 
-    /// Sends a request, once, and reads the answer. `url` is its address, or where it was redirected to.
+    /// Sends a request, once, and reads the response. `url` is its own, or the target of a redirect.
     pub(crate) async fn exchange(&self, request: &Request, url: Url) -> Result<Answer, WriteError> {
         self.check_open()?;
         let mut sending = self
@@ -308,7 +308,7 @@ impl Rest {
                 headers,
                 body,
             }),
-            // A refusal stands without its body; what was taken must be looked at.
+            // A refusal is valid without its body; an accepted request without one must be looked up.
             Err(_) if status >= 300 => Ok(Answer {
                 status,
                 headers,
@@ -324,7 +324,7 @@ impl Rest {
         request: &Request,
         body: &str,
     ) -> Result<T, WriteError> {
-        // What is deleted leaves nothing to say.
+        // A deletion has an empty response.
         let body = match body.is_empty() && request.method == Method::DELETE {
             true => "null",
             false => body,
@@ -341,19 +341,19 @@ impl Rest {
         })
     }
 
-    /// When it was answered, by the source's clock, which also says how long to wait: ours may be wrong.
+    /// The time of the response by the source's clock, which waits refer to: ours may be wrong.
     pub(crate) fn answered_at(&self, answer: &Answer) -> DateTime<Utc> {
         date(&answer.headers).unwrap_or_else(|| self.clock.now())
     }
 
-    /// Nothing is sent while a rate limit holds: it would be refused and counted, and who goes on may be banned
+    /// Sends nothing while a rate limit holds: it would be refused and counted, and persistence may lead to a ban
     /// (contract github 5).
     fn check_open(&self) -> Result<(), WriteError> {
         let mut limits = lock(&self.limits);
         let until = limits.refused_until;
         let wait = until.and_then(|until| (until - self.clock.now()).to_std().ok());
         match wait {
-            // No window is as long: the clock was moved meanwhile.
+            // No window is that long: the clock was moved meanwhile.
             Some(wait) if wait > self.system.pause_max => limits.refused_until = None,
             Some(wait) if !wait.is_zero() => {
                 let why = format!(
@@ -372,7 +372,7 @@ impl Rest {
         let now = self.clock.now();
         let there = date(headers);
         if let Some(there) = there {
-            // It counts whole seconds, and the answer has been on its way.
+            // It counts whole seconds, and the response has been on its way.
             let ahead = now - there;
             *lock(&self.ahead) = if ahead > CLOCKS_AGREE {
                 ahead
@@ -401,7 +401,7 @@ impl Rest {
         }
     }
 
-    /// `none`: there was no answer.
+    /// `none`: there was no response.
     fn count(&self, method: &Method, response: Option<&reqwest::Response>) {
         let status = response.map_or("none".to_owned(), |response| {
             response.status().as_str().to_owned()
@@ -433,15 +433,15 @@ impl Rest {
         })
     }
 
-    /// The answer was a success, and cannot be read.
+    /// The response was a success, and cannot be read.
     fn lost(&self, request: &Request, why: &str) -> WriteError {
         let (name, thing) = (self.system.name, &request.thing);
         let why = format!("{name}'s answer about {thing} was lost: {why}");
         without_answer(request, why)
     }
 
-    /// No answer at all. Without a connection nothing was sent; after that nobody knows (contract clickup 6.4,
-    /// github 7).
+    /// No response at all. Without a connection nothing was sent; otherwise the effect is unknown (contract clickup
+    /// 6.4, github 7).
     fn unanswered(&self, request: &Request, error: &reqwest::Error) -> WriteError {
         let name = self.system.name;
         let reason = reason(error);
@@ -455,12 +455,12 @@ impl Rest {
         }
     }
 
-    /// What was read cannot be used.
+    /// The error for a read whose content is unusable.
     pub(crate) fn unreadable(&self, thing: &str, why: &str) -> WriteError {
         not_taken(self.cannot_be_used(thing, why), None)
     }
 
-    /// A write was taken, and its answer cannot be used.
+    /// The error for a write that was accepted and whose response is unusable.
     pub(crate) fn unreadable_after_write(&self, thing: &str, why: &str) -> WriteError {
         let why = self.cannot_be_used(thing, why);
         WriteError::Unknown { why }
@@ -473,7 +473,7 @@ impl Rest {
         )
     }
 
-    /// A search for a trace had no end: it is not known that the trace is absent.
+    /// The search for a trace was incomplete: its absence is not proven.
     pub(crate) fn too_much(&self, thing: &str) -> WriteError {
         let name = self.system.name;
         Bound::Pages.reached(format_args!(
@@ -498,12 +498,12 @@ pub(crate) fn not_taken(why: String, retry_after: Option<Duration>) -> WriteErro
     WriteError::NotTaken { why, retry_after }
 }
 
-/// The longest that a source's words about an error are, and the longest address in them.
+/// The longest error text of a source, and the longest URL in it.
 const SAID_MAX: usize = 200;
 const ADDRESS_MAX: usize = 300;
 
-/// A source's words about an error: one line, not too long. An address in them is whole, or not there at all; the one
-/// that the words lead to stays, for it often is the remedy.
+/// A source's error text: one line, shortened. A URL in it stays whole or is left out. One that the text leads to
+/// stays, because it is often the remedy.
 pub(crate) fn clipped(words: &str) -> String {
     let plain: String = words
         .chars()
@@ -561,7 +561,7 @@ fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
-/// Reads the address of the API: http or https, no query; a slash at its end is dropped.
+/// Parses the URL of the API: http or https, no query; a trailing slash is dropped.
 fn parse_base(api_url: &str) -> Result<Url, String> {
     let base = Url::parse(api_url.trim_end_matches('/'))
         .map_err(|error| format!("is not an address ({error}); it begins with https://"))?;
@@ -580,7 +580,7 @@ fn connector(base: &Url) -> reqwest::ClientBuilder {
         .timeout(TOTAL_TIMEOUT)
         .http1_only();
     if base.scheme() == "http" {
-        // No certificate will be asked for: works where none are installed.
+        // Certificates are not needed: works where none are installed.
         builder = builder.tls_certs_only([]);
     }
     if is_loopback(base) {
@@ -598,7 +598,7 @@ fn is_loopback(base: &Url) -> bool {
     }
 }
 
-/// The innermost cause, without the address.
+/// The innermost cause, without the URL.
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         let limit = if error.is_connect() {
@@ -612,7 +612,7 @@ fn reason(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    // Only the outermost error prints the address.
+    // Only the outermost error prints the URL.
     if std::ptr::addr_eq(cause, error) {
         return "the request failed".to_owned();
     }
@@ -714,7 +714,7 @@ mod tests {
         assert_eq!(rest.check_open(), Ok(()));
     }
 
-    /// The connection is taken and nothing is ever said.
+    /// The connection is accepted and no response is ever sent.
     #[tokio::test]
     async fn silence_after_a_write_is_unknown_and_after_a_read_not_taken() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

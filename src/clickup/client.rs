@@ -32,7 +32,7 @@ const SYSTEM: System = System {
     headers: &[],
 };
 
-/// What an answer of ClickUp alone means.
+/// The verdicts of ClickUp only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Own {
     /// The list has no such status (`CRTSK_001`).
@@ -43,7 +43,7 @@ pub(crate) enum Own {
 
 pub(crate) type Verdict = rest::Verdict<Own>;
 
-/// A status that the list has not, and the words about that.
+/// A status that the list lacks, and the text about that.
 #[derive(Debug)]
 pub(super) struct UnknownStatus(pub(super) String);
 

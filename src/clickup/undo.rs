@@ -46,7 +46,7 @@ impl ClickUp {
         .await
     }
 
-    /// Finishes a task again: as `before` if its list still has that.
+    /// Completes a task again: in the status `before` if its list still has that.
     pub(super) async fn finish(
         &self,
         now: &Task,
@@ -61,7 +61,7 @@ impl ClickUp {
         .await
     }
 
-    /// Deletes a comment of ours. ClickUp's word for one that is not there may mean something else, so it is looked for.
+    /// Deletes a comment of ours. ClickUp's code for an absent one is ambiguous, so it is looked up.
     pub(super) async fn remove_comment(
         &self,
         now: &Task,
@@ -80,7 +80,7 @@ impl ClickUp {
         }
     }
 
-    /// Deletes. What is not there any more is as good.
+    /// Deletes an item. An absent one counts as success.
     pub(super) async fn remove(&self, request: &Request) -> Result<(), WriteError> {
         let deleted = self.client.send::<IgnoredAny>(request).await;
         match deleted.map_err(WriteError::from) {
@@ -93,7 +93,7 @@ impl ClickUp {
         }
     }
 
-    /// How a comment of ours stands.
+    /// The state of a comment of ours.
     pub(super) async fn own_comment_stands(
         &self,
         now: &Task,

@@ -370,7 +370,7 @@ impl ClickUp {
         Ok(found)
     }
 
-    /// Pages through a task's comments, newest first, back to `since`. Stops at the first that `is_it`.
+    /// Reads a task's comments page by page, newest first, back to `since`. Stops at the first that `is_it` accepts.
     pub(super) async fn walk_comments(
         &self,
         key: &TaskKey,

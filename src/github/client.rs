@@ -57,7 +57,7 @@ const WRITES: &str = "writes";
 /// The widest spacing of writes.
 const SPACING_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// The account whose repository a request is about, in lower case.
+/// The account that owns the repository of a request, in lower case.
 fn owner(request: &Request) -> Option<String> {
     let owner = request.path().strip_prefix("/repos/")?.split('/').next()?;
     Some(owner.to_lowercase())

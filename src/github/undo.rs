@@ -85,7 +85,7 @@ impl GitHub {
         }
     }
 
-    /// How a comment of ours stands.
+    /// The state of a comment of ours.
     pub(super) async fn own_comment_stands(
         &self,
         now: &Task,

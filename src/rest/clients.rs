@@ -66,7 +66,7 @@ pub(crate) fn word<T: Own>(verdict: &Verdict<T>) -> (&'static str, Option<u64>) 
     }
 }
 
-/// An answer to one request: its word, how long to wait, and the words of a failure.
+/// The verdict on a response: its name, how long to wait, and the text of a failure.
 struct Judged {
     word: (&'static str, Option<u64>),
     said: String,
@@ -140,9 +140,9 @@ const fn waits(word: &'static str, seconds: u64) -> Option<Made> {
     Some(((word, Some(seconds)), (word, Some(seconds))))
 }
 
-/// Nothing of the source's own: a write may have arrived, a read is asked again.
+/// A response from something other than the source: a write may have arrived, a read is repeated.
 const LOST: Option<Made> = Some((("unknown", None), ("not taken", None)));
-/// An answer that this source never gives.
+/// A response that this source never sends.
 const NEVER: Option<Made> = None;
 
 /// Every row of the contracts' tables, and the responses of proxies and firewalls.
@@ -439,7 +439,7 @@ fn world(
     }
 }
 
-/// The task as its source shows it.
+/// The task as its source returns it.
 fn task(source: Source) -> Value {
     match source {
         Source::ClickUp => json!({

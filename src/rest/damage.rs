@@ -1,8 +1,8 @@
-//! Damaged payloads for the tests of both sources: every field that is gone, null, or of another type.
+//! Damaged payloads for the tests of both sources: every field is removed, null, or of another type.
 
 use serde_json::{Value, json};
 
-/// What a field is replaced with, where it is not of that type already.
+/// The replacements of a field, if it is not of that type already.
 fn others() -> [Value; 6] {
     [
         Value::Null,
@@ -14,7 +14,7 @@ fn others() -> [Value; 6] {
     ]
 }
 
-/// Every damaged version of a payload, with what was done to it: `issue.user.id is null`.
+/// Every damaged version of a payload, with its damage: `issue.user.id is null`.
 pub(crate) fn damaged(whole: &Value) -> Vec<(String, Value)> {
     let mut damaged = Vec::new();
     for pointer in pointers(whole, "") {
@@ -60,7 +60,7 @@ fn pointers(value: &Value, at: &str) -> Vec<String> {
         .collect()
 }
 
-/// The fixtures of a source whose names begin so, in order, without their ending.
+/// The fixtures of a source with these prefixes, in order, without their ending.
 pub(crate) fn fixtures(source: &str, begins: &[&str]) -> Vec<(String, String)> {
     let folder = format!("{}/fixtures/{source}", env!("CARGO_MANIFEST_DIR"));
     let mut fixtures: Vec<(String, String)> = std::fs::read_dir(folder)

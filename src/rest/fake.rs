@@ -1,5 +1,5 @@
-//! A service on loopback for this room's tests: it keeps what was asked, and a function says what is answered,
-//! which may be nothing at all. The sandbox is the strict one; this one does as it is told.
+//! A service on loopback for the tests of the sources: it records requests, and a function returns the responses, or
+//! none. The sandbox enforces the contracts; this one does not.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// As it would be if the API had no path of its own before its addresses.
+    /// The request without the path of the API's base.
     pub(crate) fn without_base(&self, base: &str) -> Seen {
         let target = self.target.strip_prefix(base).unwrap_or(&self.target);
         Seen {
@@ -51,10 +51,10 @@ impl Seen {
     }
 }
 
-/// What is answered.
+/// The response.
 pub(crate) enum Reply {
     Text(u16, Vec<(&'static str, String)>, String),
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Drop,
     /// The head arrives, the body does not.
     Cut(u16),
@@ -91,7 +91,7 @@ impl Fake {
         self.seen.lock().unwrap().clone()
     }
 
-    /// What was asked, in order, without queries.
+    /// The requests in order, without queries.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
@@ -148,7 +148,7 @@ async fn serve(
     stream.shutdown().await
 }
 
-/// A client wants a TLS provider, even for http.
+/// A client requires a TLS provider, even for http.
 pub(crate) fn provider() {
     let _already = rustls::crypto::ring::default_provider().install_default();
 }

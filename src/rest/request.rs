@@ -1,4 +1,4 @@
-//! A request to a source, and the words for the thing that it is about.
+//! A request to a source, and the words for its subject.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub(crate) struct Request {
 pub(super) enum Target {
     /// Below the API's base, escaped, with a leading slash.
     Path(String),
-    /// As the source gave it, checked to be its own.
+    /// A URL from the source, checked to be its own.
     Url(Url),
 }
 
@@ -47,7 +47,7 @@ impl Request {
         Request::new(Method::GET, Target::Path(path.into()), thing, None)
     }
 
-    /// Reads an address that the source gave. It has to be one of the source's own.
+    /// A read of a URL from the source, which must be one of its own.
     pub(crate) fn follow(url: Url, thing: impl Into<String>) -> Request {
         Request::new(Method::GET, Target::Url(url), thing, None)
     }

@@ -12,14 +12,14 @@ use crate::domain::operation::{Refusal, WriteError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict<Own> {
     Taken,
-    /// Refused for the rate limit: nothing is sent for that long. `None` where the source does not say.
+    /// Refused for the rate limit: nothing is sent for that long. `None` if the source gives no time.
     Wait {
         why: String,
         wait: Option<Duration>,
     },
-    /// The token is not taken: nothing was done, and nothing will be before an operator mends it.
+    /// The token is rejected: nothing was done, and nothing will be until an operator replaces it.
     DeadToken(String),
-    /// A rule of an account refuses: nothing was done, and an administrator mends it.
+    /// A rule of an account refuses: nothing was done, and an administrator must change it.
     Ruled(String),
     Failed(WriteError),
     Own(Own),
@@ -43,7 +43,7 @@ impl<Own> Verdict<Own> {
         Verdict::Failed(WriteError::Refused { what, why })
     }
 
-    /// Nothing queued is refused for a dead token or a rule: it is sent when that is mended.
+    /// Queued work is not refused for a dead token or a rule: it is sent when that is fixed.
     pub(crate) fn taken(self) -> Result<(), Trouble<Own>> {
         let error = match self {
             Verdict::Taken => return Ok(()),
@@ -57,7 +57,7 @@ impl<Own> Verdict<Own> {
 }
 
 impl System {
-    /// Something between us and the source has answered.
+    /// The verdict when something between us and the source has answered.
     pub(crate) fn another_answered<Own>(
         &self,
         request: &Request,
@@ -75,7 +75,7 @@ impl System {
         ))
     }
 
-    /// The server gave up on the request, and does not say when.
+    /// The verdict when the server gave up on the request.
     pub(crate) fn failed<Own>(
         &self,
         request: &Request,
@@ -87,7 +87,7 @@ impl System {
         Verdict::Failed(without_answer(request, why))
     }
 
-    /// The source refuses, and gives a reason that is not known.
+    /// The verdict when the source refuses for an unknown reason.
     pub(crate) fn refused<Own>(
         &self,
         request: &Request,
@@ -102,7 +102,7 @@ impl System {
     }
 }
 
-/// A request whose effect is not known: a write may have arrived, and a read has done nothing.
+/// The error for an unknown effect: a write may have arrived, and a read has done nothing.
 pub(super) fn without_answer(request: &Request, why: String) -> WriteError {
     match request.is_write() {
         true => WriteError::Unknown { why },
@@ -110,7 +110,7 @@ pub(super) fn without_answer(request: &Request, why: String) -> WriteError {
     }
 }
 
-/// Whether an answer is a page for a browser: sources' APIs have none.
+/// Whether a response is a page for a browser: sources' APIs have none.
 pub(crate) fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(reqwest::header::CONTENT_TYPE)

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::source::{Delivery, Headers, NoDelivery, Unreadable};
 
-/// The longest id, key or event name that is believed to be one, in bytes.
+/// The longest valid id, key or event name, in bytes.
 const NAME_MAX: usize = 128;
 
 /// The headers that may have the signature, an HMAC-SHA256 of the body: hex digits after a prefix.
@@ -17,7 +17,7 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    /// The signatures that a request claims.
+    /// The signatures in a request, not verified yet.
     fn claimed<'a>(&'a self, headers: &'a Headers<'_>) -> impl Iterator<Item = [u8; 32]> + 'a {
         self.headers.iter().filter_map(|name| {
             let digits = headers.get(name)?.strip_prefix(self.prefix)?;
@@ -57,7 +57,7 @@ pub(crate) fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
-/// Lets an event pass that is read; the others are known to be of no concern, or new.
+/// Accepts an event that is read; the others are known and irrelevant, or new.
 pub(crate) fn is_read(event: &str, read: &[&str], ignored: bool) -> Result<(), NoDelivery> {
     match (read.contains(&event), ignored) {
         (true, _) => Ok(()),
@@ -66,7 +66,7 @@ pub(crate) fn is_read(event: &str, read: &[&str], ignored: bool) -> Result<(), N
     }
 }
 
-/// A JSON object, all of it. The reason why it is none does not repeat it.
+/// A complete JSON object. The error does not repeat the body.
 pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, NoDelivery> {
     let text = std::str::from_utf8(body)
         .map_err(|_| NoDelivery::Unreadable("The body is not UTF-8".to_owned()))?;
@@ -82,7 +82,7 @@ pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, NoDelivery> 
     })
 }
 
-/// The payload of a delivery that was kept, out of its `text`.
+/// The payload of a stored delivery, from its `text`.
 pub(crate) fn payload<'a, T: Deserialize<'a>>(
     delivery: &Delivery,
     text: &'a str,
