@@ -1,4 +1,4 @@
-//! The handlers about the daemon itself: operations, synchronisation, how it is, and its description.
+//! The handlers about the daemon itself: operations, synchronization, health, and its description.
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -56,7 +56,7 @@ pub(super) async fn retry(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SyncBody {
-    /// Asks for everything, not only for what changed.
+    /// Read everything, not only changes.
     #[schema(default = false)]
     full: Option<bool>,
 }

@@ -161,10 +161,10 @@ pub trait Synchronize: Send + Sync {
     async fn sync(&self, full: bool) -> BTreeMap<Source, Synced>;
 }
 
-/// What a synchronisation of one source came to.
+/// The result of synchronizing one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Synced {
-    /// How many tasks are different from before.
+    /// The number of tasks that changed.
     pub changed: u64,
     pub error: Option<String>,
 }

@@ -58,7 +58,7 @@ pub fn document(version: &str) -> OpenApi {
         .build()
 }
 
-/// What operations refer to by name.
+/// The components that operations refer to by name.
 fn components() -> Components {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
@@ -99,7 +99,7 @@ fn components() -> Components {
         .build()
 }
 
-/// Each status that a problem can have, and what it may mean.
+/// Each status of a problem, with its possible meanings.
 fn problems() -> BTreeMap<StatusCode, String> {
     let mut problems: BTreeMap<StatusCode, String> = BTreeMap::new();
     for kind in Kind::ALL {
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(open, ["/healthz", "/readyz"]);
     }
 
-    /// What OpenAPI 3.1 asks of a document besides references, ids and parameters in paths.
+    /// The rules of OpenAPI 3.1 for a document besides references, ids and parameters in paths.
     #[test]
     fn the_document_is_openapi_3_1() {
         let document = json();
@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    /// The attribute of a query's field takes no constant.
+    /// The attribute of a query's field accepts no constant.
     #[test]
     fn limits_are_described_as_they_are() {
         let document = json();

@@ -132,7 +132,7 @@ impl Kind {
     }
 }
 
-/// A request that came to nothing, and why.
+/// A failed request, with the reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     kind: Kind,
@@ -148,7 +148,7 @@ pub enum Extension {
     NotReady(Readiness),
 }
 
-/// What is known of a write that its source refused: only in its problem.
+/// The known facts about a write that its source refused: only in its problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FailedWrite {
     #[schema(required = false, schema_with = schemas::failed)]
@@ -163,12 +163,12 @@ pub struct FailedWrite {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemDocument {
-    /// A name to compare with.
+    /// An identifier to compare with.
     #[schema(format = "uri")]
     r#type: String,
     title: &'static str,
     status: u16,
-    /// What is wrong, and what to do next.
+    /// The error and the next step.
     detail: String,
     #[serde(flatten)]
     #[schema(value_type = FailedWrite)]

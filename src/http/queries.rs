@@ -1,4 +1,4 @@
-//! The queries of the routes that read: as they are described, and checked.
+//! The queries of the reading routes: their descriptions and checks.
 
 use axum::http::Uri;
 use serde::Deserialize;
@@ -24,7 +24,7 @@ const LOG_LIMIT: usize = 50;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WhyQuery {
-    /// Another task than the current one.
+    /// A task other than the current one.
     #[param(value_type = Option<Ref>)]
     r#ref: Option<String>,
 }
@@ -40,12 +40,12 @@ impl WhyQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
-    /// How many entries at most.
+    /// The most entries to return.
     #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(LOG_LIMIT))]
     limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
-    /// What was done to this task alone.
+    /// Only activity on this task.
     #[param(value_type = Option<Ref>)]
     task: Option<String>,
 }
@@ -66,11 +66,11 @@ impl LogQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct QueueQuery {
-    /// How many tasks at most.
+    /// The most tasks to return.
     #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(QUEUE_LIMIT))]
     limit: Option<String>,
-    /// Words with spaces between them, all of which have to hold: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or
-    /// the name of a client. Two sources or two clients mean either.
+    /// Words separated by spaces, all of which must match: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or the
+    /// name of a client. Two sources or two clients match either.
     filter: Option<String>,
 }
 
@@ -89,16 +89,16 @@ pub(super) struct TasksQuery {
     /// Open tasks, those of one state, or all.
     #[param(value_type = Option<WantedStatus>, inline)]
     status: Option<String>,
-    /// Tasks of this source alone.
+    /// Only tasks of this source.
     #[param(value_type = Option<Source>)]
     source: Option<String>,
-    /// Words with spaces between them, all of which have to hold: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or
-    /// the name of a client. Two sources or two clients mean either.
+    /// Words separated by spaces, all of which must match: `overdue`, `blocked`, `snoozed`, `clickup`, `github`, or the
+    /// name of a client. Two sources or two clients match either.
     filter: Option<String>,
-    /// How many tasks at most.
+    /// The most tasks to return.
     #[param(value_type = Option<usize>, minimum = 1, maximum = 200, default = json!(TASKS_LIMIT))]
     limit: Option<String>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 

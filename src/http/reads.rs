@@ -1,4 +1,4 @@
-//! The handlers of the routes that read tasks, the log, and what people have chosen.
+//! The handlers of the routes that read tasks, the log, and people's settings.
 
 use axum::Json;
 use axum::extract::State;
@@ -35,7 +35,7 @@ pub(super) async fn why(
     Ok(Json(api.commands.why(&person, task).await?.into()))
 }
 
-/// A request that names nobody has the operator's token, and shows what everybody did.
+/// A request without an actor is the operator's, and shows everyone's activity.
 pub(super) async fn log(
     State(api): State<Api>,
     Actor(actor): Actor,

@@ -1,4 +1,4 @@
-//! Requests, completely received: who acts, the task of a path, the body, the key, how long is waited.
+//! Requests, completely received: the actor, the task of a path, the body, the key, and the wait.
 
 #[cfg(test)]
 pub(super) mod tests;

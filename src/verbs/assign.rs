@@ -1,7 +1,7 @@
-//! `assign [REF] @PERSON`: give a task to somebody else. Others who have it keep it.
+//! `assign [REF] @PERSON`: assign a task to another person. Other assignees stay.
 //!
-//! People are named as everywhere: by their name in `[[people]]`, their Slack id or their GitHub login. Who is to be
-//! assigned in a source has an account there that is known here.
+//! People are named by their name in `[[people]]`, their Slack id or their GitHub login. An assignee must have a known
+//! account at the task's source.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -19,7 +19,7 @@ use crate::store::people;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assign {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
     /// As typed, without the `@`.
@@ -66,7 +66,7 @@ impl Verb for Assign {
         Ok(Assign { task, to })
     }
 
-    /// It is theirs from now on, and not any more that of whoever gives it away.
+    /// Adds the assignee, and removes the person who gives the task away.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let Assign { task, to } = self;
         if to.eq_ignore_ascii_case("me") {

@@ -1,5 +1,5 @@
-//! How verbs read the JSON body of a request. The messages are for the API's users; a missing or unknown field is serde's
-//! to name.
+//! Parsing the JSON bodies of verbs. The error messages are for the API's users; serde names missing and unknown
+//! fields.
 
 use serde::de::{Deserialize, Deserializer, Error};
 

@@ -17,18 +17,18 @@ use crate::domain::reply::Words;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comment {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
     #[serde(deserialize_with = "text")]
     pub text: String,
-    /// It was simply said in the thread under a task's message, which is the task.
+    /// Whether it is a plain text in the thread of a task's message, which names the task.
     #[serde(skip)]
     pub in_thread: bool,
 }
 
 impl Comment {
-    /// What is simply said in the thread under a task's message.
+    /// The comment for a plain text in the thread of a task's message.
     pub fn in_thread(text: impl Into<String>) -> Comment {
         Comment {
             text: text.into(),
@@ -109,7 +109,7 @@ impl Verb for Comment {
     }
 }
 
-/// The comment on the task of the message under which it was said.
+/// A comment on the task of the message in whose thread it was typed.
 fn under_its_message(text: &str, context: &Context) -> Result<Comment, Rejection> {
     let text = text.trim().to_owned();
     let Some(row) = context.under else {
@@ -178,8 +178,8 @@ fn on_ref(text: &str) -> Option<(Ref, &str)> {
     Some((parse_ref(task)?, after))
 }
 
-/// Splits `on REF: TEXT` at the first colon that a space or a line break follows, if the part before it is a REF.
-/// A colon at the very end counts, so that a forgotten text does not become a comment.
+/// Splits `on REF: TEXT` at the first colon that a space or a line break follows, if a REF is before it. A colon at the
+/// very end counts, so that a forgotten text does not become a comment.
 pub fn split_on(text: &str) -> Option<(&str, &str)> {
     let (on, rest) = split_word(text);
     if !on.eq_ignore_ascii_case("on") {

@@ -17,10 +17,10 @@ use crate::domain::person::Person;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Done {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
-    /// Comment on it too
+    /// Add a comment, too
     #[serde(default, deserialize_with = "comment")]
     pub comment: Option<String>,
 }

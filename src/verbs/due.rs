@@ -19,10 +19,10 @@ use crate::domain::when::{DueThen, DueWhen, NotThen, WHEN_HELP, When};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Due {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
-    /// When it is due; `none`: never
+    /// The due date; `none`: never
     #[serde(rename = "due", deserialize_with = "at")]
     pub at: Option<DueWhen>,
 }

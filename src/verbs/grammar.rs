@@ -1,4 +1,4 @@
-//! How verbs read their text: words, quotes, options and REFs. Pure and total; the same for Slack, the CLI and HTTP.
+//! The text grammar of verbs: words, quotes, options and REFs. Pure and total; the same for Slack, the CLI and HTTP.
 //!
 //! Slack's escapes are undone before (`slack/text.rs`); the task that `2` or `#12` names is looked up after.
 
@@ -29,17 +29,17 @@ pub enum ParseError {
     NoValue(&'static str, &'static str),
     #[error("`{0}` was given twice; once is enough.")]
     Twice(&'static str),
-    /// A verb's own hint, for what can only be meant as a command.
+    /// A verb's own hint, for a text that can only be meant as a command.
     #[error("{0}")]
     Slip(String),
-    /// A verb's own hint, for what may be simply said.
+    /// A verb's own hint, for a text that may be prose.
     #[error("{0}")]
     Prose(String),
 }
 
 impl ParseError {
-    /// Whether the text reads as something that is simply said, though it may begin like a command: "done with the
-    /// first half". A text that uses a flag, or a verb that wants a text and has none, is a command with a slip in it.
+    /// Whether the text reads as prose, though it may begin like a command: "done with the first half". A text with an
+    /// option, or a verb that lacks its text, is a command with an error.
     pub fn is_prose(&self) -> bool {
         match self {
             ParseError::UnknownVerb(_)
@@ -181,9 +181,9 @@ pub fn flag<'a>(text: &'a str, known: &[Flag]) -> Option<(Flag, &'a str)> {
     Some((flag, text.strip_prefix(name)?.strip_prefix('=')?))
 }
 
-/// Splits a text that begins with a quotation mark into what is inside and what follows. The closing mark is the
-/// first before a space or the end of the line; where it may go over `lines`, failing that, the first of a later line that
-/// ends the line or comes before one of these options.
+/// Splits a text that begins with a quotation mark into the text inside and the rest. The closing mark is the first
+/// before a space or the end of the line; with `lines`, failing that, the first of a later line that ends the line or
+/// comes before one of these options.
 pub fn quoted<'a>(text: &'a str, lines: Option<&[Flag]>) -> Option<(&'a str, &'a str)> {
     let open = text.chars().next()?;
     let family = QUOTES.iter().find(|marks| marks.contains(open))?;

@@ -1,4 +1,4 @@
-//! `help`: every verb, short; written from the table that reads them.
+//! `help`: every verb in short, from the table that parses them.
 
 use serde::Deserialize;
 
@@ -24,7 +24,7 @@ impl Verb for Help {
         ..Info::SHOWS
     };
 
-    /// Whoever asks for help gets it, whatever follows.
+    /// Any text after `help` is ignored.
     fn read(_rest: &str) -> Result<Help, ParseError> {
         Ok(Help {})
     }

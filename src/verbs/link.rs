@@ -1,4 +1,4 @@
-//! `link SOURCE ACCOUNT`: that account is the person's, if its source confirms it.
+//! `link SOURCE ACCOUNT`: link that account to the person, if its source confirms it.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -59,7 +59,7 @@ impl Verb for Link {
         }
     }
 
-    /// What is assigned to the account is in the person's queue from now on.
+    /// From now on tasks assigned to the account are in the person's queue.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let source = self.source;
         own_link(tx, person, source)?;

@@ -1,4 +1,4 @@
-//! `list [N] [FILTER]`: show the person's tasks in order, or narrowed.
+//! `list [N] [FILTER]`: show the person's tasks in order, or filtered.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Verb for List {
         ..Info::SHOWS
     };
 
-    /// In any order. Which words are clients, the store knows.
+    /// In any order. The store decides which words are clients.
     fn read(rest: &str) -> Result<List, ParseError> {
         let rest = trim(rest);
         let unclear = || not_a_filter(rest);

@@ -1,7 +1,7 @@
-//! `log [N] [REF]`: what a person did last, and what was done to a task that they may see.
+//! `log [N] [REF]`: a person's last activity, and the history of a task that they may see.
 //!
-//! A person sees their own doings; of a task that is theirs, what everybody did to it; of one that is not, only what
-//! they did to it themselves. The API without an actor is the operator's, who sees everything.
+//! People see their own activity, and everyone's activity on their own tasks. On other tasks they see only their own.
+//! The API without an actor belongs to the operator, who sees everything.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ impl Verb for Log {
         ..Info::SHOWS
     };
 
-    /// A bare number is how many; an issue of the default repo is `#12`.
+    /// A bare number is a count; an issue of the default repo is `#12`.
     fn read(rest: &str) -> Result<Log, ParseError> {
         let (limit, task) = split_log(rest);
         let task = match is_mere_punctuation(task) {
@@ -59,7 +59,7 @@ impl Verb for Log {
         Ok(Log { task, limit })
     }
 
-    /// In a thread under a task's message it is that task's.
+    /// In the thread of a task's message it is that task's log.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         let limit = self.limit.unwrap_or(LOG).min(LIST_MAX);
         let task = self.task.or(context.under.map(Ref::Row));

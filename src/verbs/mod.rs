@@ -66,17 +66,17 @@ pub use grammar::{ParseError, parse_ref};
 pub trait Verb: DeserializeOwned {
     const INFO: &'static Info;
 
-    /// Reads the text after the verb; it begins with the space or newline after it, if there is anything.
+    /// Parses the text after the verb, which begins with the space or newline after it, if it is not empty.
     fn read(rest: &str) -> Result<Self, ParseError>;
 
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided;
 
-    /// The task that is named.
+    /// The named task.
     fn task(&self) -> Option<&Ref> {
         None
     }
 
-    /// The same about this task, where the verb takes a REF.
+    /// The same about this task, if the verb has a REF.
     fn about(self, _task: Ref) -> Self {
         self
     }
@@ -95,12 +95,12 @@ pub trait Verb: DeserializeOwned {
         Self::INFO.shown == Shown::WithoutRef && names_no_task(self.task())
     }
 
-    /// Whether it takes words that only the store knows, a smile among them.
+    /// Whether it accepts words that only the store can resolve, an emoji among them.
     fn takes_any_word(&self) -> bool {
         false
     }
 
-    /// The same with people by their names, see [`Command::with_names`].
+    /// The same with people's names, see [`Command::with_names`].
     fn with_names(self, _names: &Names<'_>) -> Self {
         self
     }
@@ -111,7 +111,7 @@ pub trait Verb: DeserializeOwned {
     }
 }
 
-/// How a verb is called, shown and reached.
+/// The name, help and routes of a verb.
 #[derive(Debug)]
 pub struct Info {
     pub name: &'static str,
@@ -121,16 +121,16 @@ pub struct Info {
     /// Its effect, in one line.
     pub effect: &'static str,
     pub examples: &'static [&'static str],
-    /// Whether it makes operations for a source. Their number has a bound.
+    /// Whether it creates operations for a source. Their number is limited.
     pub writes: bool,
-    /// Whether a text of somebody's own follows it, in which a smile at the end stays.
+    /// Whether free text follows it, in which an emoji at the end stays.
     pub text: bool,
     pub shown: Shown,
     pub http: Http,
 }
 
 impl Info {
-    /// Most of a verb that only shows something: the rest is filled in.
+    /// Defaults for a verb that only shows something.
     const SHOWS: Info = Info {
         name: "",
         aliases: &[],
@@ -148,12 +148,12 @@ impl Info {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     Never,
-    /// Where no task is named, or only by its number in a list.
+    /// If no task is named, or only by its number in a list.
     WithoutRef,
     Always,
 }
 
-/// Where a verb that has an effect is reached over HTTP: `POST /{path}`, and `POST /tasks/{task_id}/{task_path}`.
+/// The HTTP routes of a verb that has an effect: `POST /{path}`, and `POST /tasks/{task_id}/{task_path}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Http {
     pub path: Option<&'static str>,
@@ -161,7 +161,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// It is read with a GET, or not reached over HTTP at all.
+    /// It is read with a GET, or has no HTTP route at all.
     pub const NONE: Http = Http {
         path: None,
         task_path: None,
@@ -182,19 +182,19 @@ impl Http {
     }
 }
 
-/// People who are mentioned by their ids, by the names that they have.
+/// The display names of people who are mentioned by id.
 pub struct Names<'a> {
     is_person: &'a dyn Fn(&str) -> bool,
     name_of: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Names<'_> {
-    /// A text with those who are nobody here by their names, without an `@`.
+    /// A text with the names of people who are not known here, without an `@`.
     fn named(&self, text: &str) -> String {
         mention::named(text, self.is_person, self.name_of)
     }
 
-    /// Somebody who is to be assigned, with their name beside their id, which alone decides.
+    /// An assignee with their name beside their id, which alone decides.
     fn shown(&self, who: &str) -> String {
         mention::shown(who, self.is_person, self.name_of)
     }
@@ -286,12 +286,12 @@ impl Command {
         each!(self, verb => verb.decide(tx, person, context))
     }
 
-    /// The task that is named.
+    /// The named task.
     pub fn task(&self) -> Option<&Ref> {
         each!(self, verb => verb.task())
     }
 
-    /// The same about this task, where the verb takes a REF.
+    /// The same about this task, if the verb has a REF.
     #[must_use]
     pub fn about(self, task: Ref) -> Command {
         each!(self, verb => verb.about(task).into())
@@ -333,7 +333,7 @@ fn info_of<V: Verb>(_: &V) -> &'static Info {
     V::INFO
 }
 
-/// Adds lines to a text; `between` is put between two of them.
+/// Appends lines to a text, with `between` between two of them.
 fn add_lines(text: &mut String, between: &str, lines: &[String]) -> bool {
     for line in lines {
         text.truncate(text.trim_end().len());
@@ -349,9 +349,9 @@ fn names_no_task(task: Option<&Ref>) -> bool {
     matches!(task, None | Some(Ref::Nth(_)))
 }
 
-/// Reads a command as typed: in a DM, after a mention, or (`create`) in a channel.
+/// Parses a command as typed: in a DM, after a mention, or (`create`) in a channel.
 ///
-/// Slack's wire form is undone already. Fails with the hint to answer, for any text that is not a command.
+/// Slack's wire form is undone already. For a text that is not a command, the error is the hint to answer.
 pub fn parse(text: &str) -> Result<Command, ParseError> {
     let bare = without_smiles(text);
     // An emoji at the end is no part of a command. In a person's free text it stays.

@@ -1,4 +1,4 @@
-//! `morning`: the briefing, on demand. It is sent on working days too, where somebody wants that.
+//! `morning`: the briefing, on demand. It is also sent on working days to people who want it.
 
 use serde::Deserialize;
 

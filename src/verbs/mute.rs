@@ -1,4 +1,4 @@
-//! `mute`: tell the person nothing unasked.
+//! `mute`: turn the person's notices off.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! `next`: move on to the task behind the current one, without completing it.
+//! `next`: move on to the task after the current one, without completing it.
 
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use crate::store::{DbResult, people};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Next {
-    /// A button's `next`: on from this task, if it still is the current one.
+    /// A button's `next`: skips this task, if it still is the current one.
     #[serde(skip)]
     pub from: Option<Ref>,
 }

@@ -1,4 +1,4 @@
-//! `prio [REF] urgent|high|normal|low|none`: set the priority of a task. GitHub has no more levels than labels tell.
+//! `prio [REF] urgent|high|normal|low|none`: set the priority of a task. GitHub has only the levels of its labels.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -16,7 +16,7 @@ use crate::domain::task::Priority;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prio {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
     /// urgent, high, normal, low or none

@@ -1,4 +1,4 @@
-//! `reopen REF`: open a task again. Under a message about a task REF may be left out.
+//! `reopen REF`: reopen a task. In the thread of a task's message REF may be left out.
 
 use serde::Deserialize;
 
@@ -34,7 +34,7 @@ impl Verb for Reopen {
         optional_ref("reopen", rest).map(|task| Reopen { task })
     }
 
-    /// Only a thread under its message names a task without REF: the current one is open.
+    /// REF may be left out only in the thread of a task's message, because the current task is open.
     fn decide(self, tx: &CommandTx<'_>, person: &Person, context: &Context) -> Decided {
         if self.task.is_none() && context.under.is_none() {
             return Err(Rejection::Unfit(reopen_which()).into());

@@ -1,4 +1,4 @@
-//! When a person is told what they have not just asked for: the change of a briefing or of quiet hours.
+//! The schedule of unasked messages: changes of a briefing or of quiet hours.
 
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;

@@ -20,10 +20,10 @@ use crate::store::snoozes;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snooze {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
-    /// When it comes back
+    /// The end of the snooze
     #[serde(deserialize_with = "until")]
     pub until: When,
 }

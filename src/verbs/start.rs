@@ -1,4 +1,4 @@
-//! `start [REF]`: make a task current and, where its source has such a status, in progress.
+//! `start [REF]`: make a task current and, if its source has such a status, in progress.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::domain::person::Person;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
 }

@@ -1,4 +1,4 @@
-//! `status`: how the connections are, the last sync, and what is queued.
+//! `status`: the state of the connections, the last sync, and the queued work.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Verb for Status {
 
 type Sources = BTreeMap<Source, SourceHealth>;
 
-/// How the sources are, and how many operations wait.
+/// The state of the sources, and the number of waiting operations.
 pub fn sources(connection: &Db, settings: &CommandSettings) -> DbResult<(Sources, i64)> {
     let mut sources = BTreeMap::new();
     for source in settings.sources() {

@@ -680,7 +680,7 @@ fn every_name_alias_usage_and_example_is_read_as_its_verb() {
     }
 }
 
-/// A verb that is reached over HTTP says where once, and reads the body of its own form only.
+/// A verb with an HTTP route has it once, and its body accepts its own form only.
 #[test]
 fn no_two_verbs_have_one_route() {
     let mut paths: Vec<&str> = VERBS.iter().filter_map(|row| row.info.http.path).collect();

@@ -1,4 +1,4 @@
-//! Texts of a person's as they are written to a source: with the people whom they address, and signed.
+//! A person's texts for a source: with the mentions in its form, and signed.
 
 use crate::bounds::Bound;
 use crate::command_tx::{CommandTx, Rejection};
@@ -11,7 +11,7 @@ use crate::domain::{markdown, reply};
 use crate::store::operations::Surface;
 use crate::store::{DbResult, people};
 
-/// A text may be too long for any source.
+/// Refuses a text that is too long for every source.
 pub fn fits(text: &str) -> Result<(), Rejection> {
     match text.chars().count() {
         length if length > TEXT_MAX => Err(Rejection::Unfit(reply::text_too_long(length))),

@@ -1,7 +1,7 @@
-//! `undo`: find the person's last effect and make the opposite of it.
+//! `undo`: find the person's last effect and create the opposite.
 //!
-//! As every command, this is one transaction: an operation that was certainly not sent yet is cancelled in it; for one
-//! that was, or may have been, an undo is put behind it in its own lane, and learns there how it ended.
+//! It is one transaction, like every command. An operation that was certainly not sent is cancelled in it. For one that
+//! was, or may have been, an undo is added behind it in its lane, and finds its outcome there.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -32,12 +32,12 @@ pub struct Undo {
     pub of: Option<Undone>,
 }
 
-/// An effect that is named, which nobody types.
+/// A named effect, which has no typed form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undone {
     /// That of this command.
     Command(CommandRef),
-    /// The person's completion of the task in this row: a check mark was taken off its card.
+    /// The person's completion of the task in this row: a check mark was removed from its card.
     Completion(TaskRow),
 }
 

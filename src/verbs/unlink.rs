@@ -1,4 +1,4 @@
-//! `unlink SOURCE`: the account that the person linked there is nobody's again.
+//! `unlink SOURCE`: remove the link to the person's account.
 
 use serde::Deserialize;
 

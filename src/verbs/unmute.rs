@@ -1,4 +1,4 @@
-//! `unmute`: tell the person again what others do to their tasks.
+//! `unmute`: turn the person's notices on again.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! `whoami`: who the person is in each system.
+//! `whoami`: the person's account in each system.
 
 use chrono::NaiveTime;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `why [REF]`: where a task is in its person's queue, and the points that put it there.
+//! `why [REF]`: the place of a task in its person's queue, and the points for it.
 
 use chrono_tz::Tz;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use crate::store::{DbResult, blocking, people, snoozes};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
-    /// Another task than the current one
+    /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
 }

@@ -1,4 +1,4 @@
-//! What is well and what is not: `/status` and the probes.
+//! The health of all parts: `/status` and the probes.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::reply;
 use crate::domain::task::Source;
 use crate::http::schemas;
 
-/// What is well and what is not.
+/// The health of all parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Status)]
 pub struct StatusAnswer {
@@ -23,24 +23,24 @@ pub struct StatusAnswer {
     sources: BTreeMap<Source, SourceStatus>,
     #[schema(minimum = 0)]
     queued_operations: i64,
-    /// Work that was under way at two ends of the process and is not begun any more.
+    /// Work that ended the process twice and is not begun any more.
     set_aside: Vec<WorkSetAside>,
 }
 
-/// How the store is.
+/// The state of the store.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StoreStatus {
     writable: bool,
 }
 
-/// How the connection to Slack is.
+/// The state of the connection to Slack.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SlackStatus {
     state: SlackState,
     detail: Option<String>,
-    /// Scopes that the Slack app has not, and that something configured needs.
+    /// Missing scopes of the Slack app that the configuration needs.
     missing_scopes: Vec<MissingScope>,
-    /// Links of the Slack app that are not held here: another daemon's, perhaps.
+    /// Links of the Slack app that are not held here: perhaps another daemon's.
     other_links: u32,
 }
 
@@ -63,15 +63,15 @@ impl From<&SlackHealth> for SlackState {
     }
 }
 
-/// A scope that the Slack app has not.
+/// A missing scope of the Slack app.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MissingScope {
     scope: &'static str,
-    /// What does not work.
+    /// The feature that does not work.
     without: &'static str,
 }
 
-/// How the mirror of a source is.
+/// The state of the mirror of a source.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SourceStatus {
     last_sync: Option<DateTime<Utc>>,
@@ -103,13 +103,13 @@ pub struct WorkSetAside {
         "payloads"
     ))]
     kind: &'static str,
-    /// In words, without anybody's text.
+    /// A description, without any person's text.
     about: String,
-    /// Ends of the process at which it was under way.
+    /// The number of unclean ends at which it was under way.
     #[schema(minimum = 2)]
     ends: i64,
     since: DateTime<Utc>,
-    /// When it is tried again by itself; null: when somebody says so.
+    /// When it is tried again by itself; null if only `retry` does that.
     next_attempt_at: Option<DateTime<Utc>>,
 }
 
@@ -188,9 +188,9 @@ fn each<T>(
         .collect()
 }
 
-/// Whether the daemon takes commands: the store takes writes and Slack, where configured, is connected; that it answers
-/// shows that it listens. Sources are reported and hold nothing back. No token is asked for here, so nothing is told that
-/// needs one.
+/// Whether the daemon accepts commands: the store accepts writes, and Slack is connected, if it is configured; this
+/// answer proves that it listens. Sources are reported and do not affect readiness. This needs no token, so it reveals
+/// nothing that needs one.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Readiness {
     pub ready: bool,
@@ -200,7 +200,7 @@ pub struct Readiness {
     sources: BTreeMap<Source, SourceReadiness>,
 }
 
-/// Whether the store takes writes.
+/// Whether the store accepts writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum StoreState {
     #[serde(rename = "writable")]
@@ -209,12 +209,12 @@ pub enum StoreState {
     NotWritable,
 }
 
-/// Whether the mirror of a source is there.
+/// Whether the mirror of a source is complete.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SourceReadiness {
-    /// Its first synchronisation is done.
+    /// Whether its first synchronization is done.
     synced: bool,
-    /// Its last one had no error.
+    /// Whether its last one had no error.
     ok: bool,
 }
 
@@ -235,7 +235,7 @@ impl Readiness {
         }
     }
 
-    /// What keeps it from being ready.
+    /// The parts that are not ready.
     pub(in crate::http) fn lacking(&self) -> String {
         let mut lacking = Vec::new();
         if self.store == StoreState::NotWritable {

@@ -1,7 +1,6 @@
-//! The JSON of successful answers, a struct for each: what is sent, and what `GET /openapi.json` describes.
+//! The JSON of successful answers, a struct for each, which `GET /openapi.json` describes.
 //!
-//! A field that is `null` where nothing is known is always there; those that `skip_serializing_if` leaves out are the
-//! exceptions.
+//! A field without a known value is `null`, not absent; the exceptions are those with `skip_serializing_if`.
 
 mod health;
 mod people;
@@ -27,25 +26,25 @@ pub use tasks::{Briefing, CurrentJson, Queue, TaskJson, TaskPage, Why};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Answer)]
 pub struct Answered {
-    /// It is so in the source now; false while queued.
+    /// Whether the source has it now; false while queued.
     pub success: bool,
-    /// What happened, as plain text.
+    /// The result, as plain text.
     pub message: String,
     pub completed_task_id: Option<TaskId>,
-    /// It already was so, by another hand.
+    /// Whether another author had done it already.
     pub conflict: bool,
-    /// The source's own word for the task's state.
+    /// The source's own word for the task's status.
     pub current_state: Option<String>,
     pub operation_id: Option<String>,
     pub task_id: Option<TaskId>,
     pub next_task: Option<NextTask>,
-    /// Durable, and the source has not taken it yet: 202. Only there when true.
+    /// Stored, and not accepted by the source yet: 202. Present only when true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(schema_with = schemas::queued)]
     pub queued: bool,
 }
 
-/// A task by its name and address.
+/// A task by its name and URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NextTask {
     pub task_id: TaskId,
@@ -165,7 +164,7 @@ pub struct Retried {
     pub message: String,
 }
 
-/// How each source answered a synchronisation.
+/// The result of a synchronization, by source.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncReport {
     pub sources: BTreeMap<Source, Synced>,

@@ -1,4 +1,4 @@
-//! People: their accounts and what they have chosen; and the log of what they did.
+//! People: their accounts, their settings, and the log of their activity.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,14 +11,14 @@ use crate::domain::log::{Came, Entry, Via};
 use crate::domain::receipts::Receipts;
 use crate::domain::task::{Source, TaskId};
 
-/// Who a person is.
+/// A person's identity.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Whoami {
-    /// The same in words, with what is missing.
+    /// The same as text, with the missing links.
     message: String,
     name: String,
     slack: Option<String>,
-    /// There are no `[[people]]`: Ivan is this person's, who needs no accounts.
+    /// Whether Ivan has one user only, without `[[people]]`. Then no accounts are needed.
     alone: bool,
     accounts: Vec<LinkedAccount>,
 }
@@ -34,7 +34,7 @@ pub struct LinkedAccount {
     linked_by: Option<String>,
     linked_at: Option<DateTime<Utc>>,
     confirmed_at: Option<DateTime<Utc>>,
-    /// The source shows no such account any more.
+    /// Whether the source no longer has the account.
     gone: bool,
 }
 
@@ -71,10 +71,10 @@ impl From<Identity> for Whoami {
     }
 }
 
-/// When somebody is told what they have not just asked for.
+/// A person's schedule of unasked messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rhythm {
-    /// What was changed, or how it is.
+    /// The change, or the current setting.
     message: String,
     #[schema(examples("08:30"))]
     briefing: Option<String>,
@@ -82,7 +82,7 @@ pub struct Rhythm {
     #[schema(examples("20:00-08:00"))]
     quiet: Option<String>,
     own: OwnRhythm,
-    /// The person's time zone, as Slack last told it.
+    /// The person's time zone, as last reported by Slack.
     #[schema(examples("Europe/Madrid"))]
     zone: &'static str,
     /// Notices that wait for the end of quiet hours.
@@ -90,12 +90,12 @@ pub struct Rhythm {
     held: i64,
 }
 
-/// Whether somebody has chosen each themselves.
+/// Whether each setting is the person's own choice.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OwnRhythm {
-    /// They have chosen it themselves; else it is `slack.briefing`.
+    /// Whether it is their own choice; else it is `slack.briefing`.
     briefing: bool,
-    /// They have chosen it themselves; else it is `slack.quiet`.
+    /// Whether it is their own choice; else it is `slack.quiet`.
     quiet: bool,
 }
 
@@ -116,14 +116,14 @@ impl From<RhythmView> for Rhythm {
     }
 }
 
-/// How somebody learns of outcomes in Slack.
+/// How a person learns of outcomes in Slack.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Receipts)]
 pub struct ReceiptsAnswer {
-    /// What was changed, or how it is.
+    /// The change, or the current setting.
     message: String,
     receipts: Receipts,
-    /// They have chosen it themselves; else it is `slack.receipts`.
+    /// Whether it is their own choice; else it is `slack.receipts`.
     own: bool,
 }
 
@@ -155,17 +155,17 @@ impl From<LogPage> for LogAnswer {
     }
 }
 
-/// Something that was done.
+/// One activity.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LogEntry {
-    /// Counts what was written down.
+    /// The number of the entry.
     #[schema(minimum = 1, value_type = i64)]
     id: Option<EntryId>,
-    /// When it was asked for; of what was done in a source, by its clock.
+    /// The time of the request; for activity at a source, by its clock.
     at: DateTime<Utc>,
     /// The person of `[[people]]` who did it.
     person: Option<String>,
-    /// The account that did it, where it was done in the source.
+    /// The account, for activity at a source.
     account: Option<String>,
     #[schema(value_type = Via)]
     surface: &'static str,
@@ -194,11 +194,11 @@ pub struct LogEntry {
     url: String,
     /// In the source's words.
     before: Option<String>,
-    /// In the source's words; of a snooze, until when; of a due date, an RFC 3339 time or a day.
+    /// In the source's words; for a snooze, its end; for a due date, an RFC 3339 time or a day.
     after: Option<String>,
-    /// What was said, cut after 300 characters.
+    /// The comment's text, shortened to 300 characters.
     text: Option<String>,
-    /// Why it came to nothing.
+    /// Why it failed.
     detail: Option<String>,
 }
 

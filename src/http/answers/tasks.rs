@@ -24,15 +24,15 @@ pub struct TaskJson {
     url: Option<String>,
     assignees: Option<Vec<String>>,
     due: Option<DateTime<Utc>>,
-    /// The day, where it is due on a day and at no time of it: the same for everybody. ClickUp keeps such a day as 04:00
-    /// where it was set, which is what `due` says.
+    /// The due day, for a task without a due time. It is the same day in every time zone. ClickUp stores it as 04:00 in
+    /// the setter's zone, which is the value of `due`.
     due_day: Option<NaiveDate>,
     priority: Option<Priority>,
     entity: Option<String>,
     score: Option<i64>,
     updated_at: Option<DateTime<Utc>>,
     last_activity: Option<DateTime<Utc>>,
-    /// Only there of one task that was asked for, while the person who asks has put it off.
+    /// Present only for a single requested task, while the person has snoozed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = DateTime<Utc>)]
     snoozed_until: Option<DateTime<Utc>>,
@@ -88,7 +88,7 @@ pub struct Shown {
     reasons: Option<Vec<Reason>>,
 }
 
-/// What earned how many points.
+/// A reason and its points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reason {
     reason: String,
@@ -116,12 +116,12 @@ impl Shown {
 /// A task of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NumberedTask {
-    /// Names the task in a `ref` until the queue is shown again.
+    /// The number for a `ref` until the queue is shown again.
     #[schema(minimum = 1)]
     number: usize,
     #[serde(flatten)]
     task: Shown,
-    /// Why the queue leaves it out. Only there where `filter` asks for such tasks.
+    /// Why the queue leaves it out. Present only if `filter` asks for such tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     hidden: Option<String>,
@@ -136,15 +136,14 @@ fn numbered(tasks: &[Scored]) -> Vec<NumberedTask> {
     tasks.iter().zip(1..).map(numbered).collect()
 }
 
-/// The current task. All fields are null when there is none.
+/// The current task. All fields are null without one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[schema(as = CurrentTask)]
 pub struct CurrentJson {
     #[serde(flatten)]
     task: Shown,
-    /// Why there is none, unless simply nothing is to do: the sources were not read yet; no account of the person is
-    /// known; all of their tasks wait for others, are snoozed, or are one or the other; none is assigned to the accounts
-    /// that are known.
+    /// Why there is none, unless there is simply nothing to do: the sources were not read yet; no account of the person
+    /// is known; all of their tasks are blocked, snoozed, or one of the two; none is assigned to the known accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EmptyQueue)]
     reason: Option<&'static str>,
@@ -176,9 +175,9 @@ impl CurrentJson {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Queue {
     tasks: Vec<NumberedTask>,
-    /// How many there are, with those that `limit` leaves out.
+    /// The total number, with those that `limit` leaves out.
     total: usize,
-    /// Why there are none, as in `GET /current`; `no_match`: none fits `filter`. Null where there are some.
+    /// Why it is empty, as in `GET /current`; `no_match`: no task matches `filter`. Null if it is not empty.
     #[schema(value_type = Option<EmptyList>)]
     reason: Option<&'static str>,
     /// The same as a sentence, unless there simply is nothing to do.
@@ -200,19 +199,19 @@ impl From<&Listed> for Queue {
     }
 }
 
-/// Why a task is where it is in the queue.
+/// The explanation of a task's place in the queue.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Why {
-    /// The same in words.
+    /// The same as text.
     message: String,
-    /// Null: there is nothing in the queue.
+    /// Null: the queue is empty.
     task: Option<Shown>,
     /// They add up to the task's score.
     points: Vec<Reason>,
     /// Null: it is not in the queue.
     #[schema(minimum = 1)]
     place: Option<usize>,
-    /// How many tasks are in the queue.
+    /// The number of tasks in the queue.
     of: usize,
     /// Why it is not in the queue.
     hidden: Option<String>,
@@ -234,27 +233,27 @@ impl From<Explained> for Why {
 /// The briefing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Briefing {
-    /// The same in words.
+    /// The same as text.
     message: String,
-    /// How many tasks are in the queue.
+    /// The number of tasks in the queue.
     open: usize,
-    /// The first of the queue.
+    /// The first tasks of the queue.
     top: Vec<NumberedTask>,
     /// The current task, if it is none of those.
     current: Option<NextTask>,
     overdue: Vec<NextTask>,
     due_today: Vec<NextTask>,
-    /// Who waits for a task of theirs.
+    /// People who wait for a task of theirs.
     waiting: Vec<Waiting>,
-    /// What they asked for and has no outcome yet, and why.
+    /// Their requests without an outcome, and why.
     queued: Vec<String>,
-    /// How many those are in all.
+    /// The number of all those requests.
     queued_count: usize,
     /// Sources that cannot be read, and why.
     troubles: Vec<String>,
 }
 
-/// Somebody who waits for a task to be finished.
+/// A person who waits for a task to be finished.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Waiting {
     who: String,

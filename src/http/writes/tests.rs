@@ -1,4 +1,4 @@
-//! Bodies as they are read, and reports as they are answered.
+//! Parsing of bodies, and answers to reports.
 
 use axum::body::to_bytes;
 use axum::http::Request;
