@@ -64,7 +64,7 @@
 //! │   │                  due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
 //! │   │                  status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
 //! │   ├── grammar.rs     words, quotes, options, REFs; ParseError, which is the hint
-//! │   ├── body.rs        fields of a JSON body that several verbs have
+//! │   ├── body.rs        fields of a JSON body that several verbs have; schema.rs: how values look in the API's description
 //! │   ├── texts.rs       a person's text as it is written to a source: addressed, signed
 //! │   ├── schedule.rs    the change of a briefing or of quiet hours
 //! │   └── gestures.rs    what buttons, forms and reactions ask for

@@ -66,6 +66,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Options {
     /// The configuration to use, instead of the first of $IVAN_CONFIG, ./bot.toml,
     /// $XDG_CONFIG_HOME/ivan/bot.toml and /etc/ivan/bot.toml
@@ -694,6 +695,24 @@ mod tests {
     #[test]
     fn verify_cli() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_follow_those_of_the_command() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            if command.get_name() == "help" {
+                continue;
+            }
+            let (own, global) = help.split_once("Global options:").unwrap();
+            assert!(!own.contains("--api-url"), "{help}");
+            assert!(
+                own.contains("--help") && !global.contains("--help"),
+                "{help}"
+            );
+        }
     }
 
     fn parse(line: &[&str]) -> Result<Cli, clap::Error> {

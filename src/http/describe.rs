@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::WAIT_MAX;
 use super::answers::Answered;
 use super::request::WRITE_WAIT;
+use crate::verbs::{Info, Row};
 
 /// The description of one operation; it stands beside its route.
 pub(super) struct Description {
@@ -29,17 +30,57 @@ pub(super) fn operation(id: &str, summary: &str) -> Description {
     }
 }
 
-/// The description of a write: who acts, once, how long its outcome is waited for, and the one shape of answer.
-pub(super) fn write(id: &str, summary: &str, about: &str, problems: &[u16]) -> Description {
-    operation(id, summary)
-        .about(about)
+/// The description of a verb's route; `named` where the path names the task.
+pub(super) fn verb(row: &Row, named: bool) -> Description {
+    let info = row.info;
+    let mut described = operation(&id(info, named), &capitalized(info.effect));
+    let mut body = (row.schema)(&mut described.schemas);
+    let mut about = String::new();
+    if let RefOr::T(Schema::Object(object)) = &mut body {
+        about.extend(object.description.take());
+        if named {
+            object.properties.remove("ref");
+            object.required.retain(|field| field != "ref");
+            about.push_str(" The path names the task.");
+        }
+    }
+    let typed = info.examples.iter().map(|example| format!("`{example}`"));
+    let typed: Vec<String> = typed.collect();
+    let examples = format!("\n\nTyped: {}.", typed.join(", "));
+    let takes_ref = info.http.task_path.is_some();
+    let problems = [
+        (takes_ref || info.http.conflicts, 404),
+        (info.http.conflicts, 409),
+        (info.writes || info.http.conflicts, 502),
+    ];
+    let problems = problems.iter().filter(|(may, _)| *may);
+    let problems: Vec<u16> = problems.map(|(_, status)| *status).collect();
+    described
+        .about(&(about + &examples))
         .actor()
         .once()
         .wait(WRITE_WAIT.as_secs())
+        .with_body(body)
         .answers::<Answered>("It is so in the source now")
         .answers_with::<Answered>(202, "Durable, and not yet taken by the source")
-        .problems(&[400, 413, 415])
-        .problems(problems)
+        .problems(&[400, 413, 415, 422])
+        .problems(&problems)
+}
+
+/// The id of a verb's operation, by which generated clients call it.
+fn id(info: &Info, named: bool) -> String {
+    match (info.http.path, info.http.task_path) {
+        (_, Some("comment")) if named => "commentOnTask".to_owned(),
+        (_, Some(path)) if named => format!("{path}Task"),
+        (Some("tasks"), _) => "createTask".to_owned(),
+        (path, _) => path.unwrap_or(info.name).to_owned(),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }
 
 impl Description {
@@ -78,10 +119,13 @@ impl Description {
         self.map(|operation| operation.parameters(Some(T::into_params(|| None))))
     }
 
-    /// Where no field has to be there, the body may be absent too.
     pub fn body<T: ToSchema>(mut self) -> Description {
         T::schemas(&mut self.schemas);
-        let schema = T::schema();
+        self.with_body(T::schema())
+    }
+
+    /// Where no field has to be there, the body may be absent too.
+    fn with_body(self, schema: RefOr<Schema>) -> Description {
         let required = match &schema {
             RefOr::T(Schema::Object(object)) if object.required.is_empty() => Required::False,
             _ => Required::True,

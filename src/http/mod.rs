@@ -178,7 +178,7 @@ fn all(token: Token) -> Router<Api> {
     let routes = routes::routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
+            router.route(&route.path, route.handler)
         });
     guard(routes, token)
 }

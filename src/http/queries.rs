@@ -5,11 +5,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::problem::{Kind, Problem};
-use super::request::{query, read_ref, start_of};
+use super::request::{query, read_ref};
 use crate::commands::{LogAsked, Wanted, WantedStatus};
 use crate::domain::command::Ref;
 use crate::domain::filter::Filter;
 use crate::domain::task::{Source, Status};
+use crate::verbs::body::start_of;
 
 /// How many tasks `GET /tasks` lists without `?limit=`.
 const TASKS_LIMIT: usize = 50;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::RequestExt;
@@ -12,7 +14,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +28,8 @@ use crate::domain::log::Via;
 use crate::domain::person::Person;
 use crate::domain::task::TaskId;
 use crate::runtime::CancellationToken;
-use crate::verbs::parse_ref;
+use crate::verbs::body::{self, start_of};
+use crate::verbs::{Command, Row};
 
 /// How long a write waits for its outcome without `?wait=`.
 pub(super) const WRITE_WAIT: Duration = Duration::from_secs(10);
@@ -121,24 +124,31 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
 }
 
 impl Sent {
+    /// The command in the body of a verb's route; no body counts as `{}` where a verb needs no field.
+    pub fn command(&self, row: &Row) -> Result<Command, Problem> {
+        if self.body.is_empty() {
+            return (row.body)("{}").map_err(|_| no_body());
+        }
+        (row.body)(&self.text()?).map_err(|error| unread(&error))
+    }
+
+    /// The same, about the task that the path names.
+    pub fn command_about(&self, row: &Row, task: Ref) -> Result<Command, Problem> {
+        let command = self.command(row)?;
+        let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.body);
+        if members.is_ok_and(|members| members.contains_key("ref")) {
+            let why = "The body: unknown field `ref`: the path names the task";
+            return Err(Problem::new(Kind::BadBody, why));
+        }
+        Ok(command.about(task))
+    }
+
     /// The body, which must be JSON of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         if self.body.is_empty() {
-            return Err(Problem::new(
-                Kind::BadBody,
-                "The body is empty; a JSON object is wanted. GET /openapi.json says of what shape",
-            ));
+            return Err(no_body());
         }
-        if !self.is_json {
-            return Err(Problem::new(
-                Kind::NotJson,
-                "Send the body as JSON, with the header `Content-Type: application/json`",
-            ));
-        }
-        let unread = |why: String| Problem::new(Kind::BadBody, format!("The body: {why}"));
-        let text = std::str::from_utf8(&self.body).map_err(|error| unread(error.to_string()))?;
-        serde_json::from_str(&json_without_controls(text))
-            .map_err(|error| unread(error.to_string()))
+        serde_json::from_str(&self.text()?).map_err(|error| unread(&error))
     }
 
     /// The body; a missing one counts as an empty object.
@@ -147,6 +157,20 @@ impl Sent {
             return Ok(T::default());
         }
         self.json()
+    }
+
+    /// The text of the body, which says that it is JSON.
+    fn text(&self) -> Result<Cow<'_, str>, Problem> {
+        if !self.is_json {
+            return Err(Problem::new(
+                Kind::NotJson,
+                "Send the body as JSON, with the header `Content-Type: application/json`",
+            ));
+        }
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => Ok(json_without_controls(text)),
+            Err(error) => Err(Problem::new(Kind::BadBody, format!("The body: {error}"))),
+        }
     }
 
     /// The identity of this request, by which a repetition is detected. Two names of one person are one actor, and the
@@ -182,6 +206,25 @@ impl Sent {
             () = self.stopping() => {}
         }
     }
+}
+
+fn no_body() -> Problem {
+    Problem::new(
+        Kind::BadBody,
+        "The body is empty; a JSON object is wanted. GET /openapi.json says of what shape",
+    )
+}
+
+/// A verb's own words name their field; others are serde's, about the body.
+fn unread(error: &serde_json::Error) -> Problem {
+    let why = error.to_string();
+    let own = why.starts_with('`').then(|| why.rsplit_once(" at line "));
+    let why = match own {
+        Some(Some((words, _))) => words.to_owned(),
+        Some(None) => why,
+        None => format!("The body: {why}"),
+    };
+    Problem::new(Kind::BadBody, why)
 }
 
 fn unreceived(rejection: BytesRejection) -> Problem {
@@ -250,17 +293,5 @@ fn read_wait(text: &str) -> Result<Duration, Problem> {
 }
 
 pub(super) fn read_ref(text: &str) -> Result<Ref, Problem> {
-    parse_ref(text).ok_or_else(|| {
-        let why = format!(
-            "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
-             id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",
-            start_of(text)
-        );
-        Problem::new(Kind::BadBody, why)
-    })
-}
-
-/// The beginning of an unknown value, for an error message.
-pub(super) fn start_of(text: &str) -> String {
-    text.chars().take(80).collect()
+    body::read_ref(text).map_err(|why| Problem::new(Kind::BadBody, why))
 }

@@ -1,5 +1,6 @@
 //! The table of the API's routes: method, path, handler, and the description of each.
 
+use axum::extract::State;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post};
 use utoipa::openapi::{Content, HttpMethod, ObjectBuilder, Ref, Type};
@@ -10,40 +11,41 @@ use super::answers::{
     Alive, Briefing, CurrentJson, LogAnswer, Operation, Queue, Readiness, ReceiptsAnswer, Retried,
     Rhythm, StatusAnswer, SyncReport, TaskJson, TaskPage, Whoami, Why,
 };
-use super::describe::{Description, operation, write};
+use super::describe::{Description, operation, verb};
 use super::problem::{PROBLEM_JSON, ProblemDocument};
 use super::queries::{LogQuery, QueueQuery, TasksQuery, WhyQuery};
-use super::request::SYNC_WAIT;
+use super::request::{SYNC_WAIT, Sent, TaskPath};
 use super::{daemon as d, reads as r, writes as w};
+use crate::verbs::{self, VERBS};
 
 pub(super) struct Route {
     pub method: HttpMethod,
-    pub path: &'static str,
+    pub path: String,
     pub handler: MethodRouter<Api>,
     pub description: Description,
 }
 
 fn reads<H: Handler<T, Api>, T: 'static>(
-    path: &'static str,
+    path: &str,
     handler: H,
     description: Description,
 ) -> Route {
     Route {
         method: HttpMethod::Get,
-        path,
+        path: path.to_owned(),
         handler: get(handler),
         description,
     }
 }
 
 fn writes<H: Handler<T, Api>, T: 'static>(
-    path: &'static str,
+    path: &str,
     handler: H,
     description: Description,
 ) -> Route {
     Route {
         method: HttpMethod::Post,
-        path,
+        path: path.to_owned(),
         handler: post(handler),
         description,
     }
@@ -174,7 +176,7 @@ fn people() -> Vec<Route> {
             "/briefing",
             w::briefing,
             choice("setBriefing", "Have the briefing sent on working days, or no more")
-                .body::<w::BriefingBody>()
+                .body::<verbs::Briefing>()
                 .answers::<Rhythm>("What is in force now")
                 .problems(&[400, 413, 415, 422]),
         ),
@@ -182,7 +184,7 @@ fn people() -> Vec<Route> {
             "/quiet",
             w::quiet,
             choice("setQuietHours", "Hold notices in some hours, or no more")
-                .body::<w::QuietBody>()
+                .body::<verbs::Quiet>()
                 .answers::<Rhythm>("What is in force now")
                 .problems(&[400, 413, 415, 422]),
         ),
@@ -197,203 +199,29 @@ fn people() -> Vec<Route> {
             "/receipts",
             w::set_receipts,
             choice("setReceipts", "Have outcomes stand on one's own messages too, or no more")
-                .body::<w::ReceiptsBody>()
+                .body::<verbs::Receipts>()
                 .answers::<ReceiptsAnswer>("What is in force now")
                 .problems(&[400, 413, 415, 422]),
         ),
     ]
 }
 
-const DONE: &str = "Completes it in its source, with a comment if one is given. Already done there: success, and \
-                    `conflict`.";
-const COMMENT: &str = "Newlines are kept.";
-const START: &str = "Makes it the current task and, where its source has such a status or label, in progress. Already so \
-                     there: success, and `conflict`.";
-const SNOOZE: &str =
-    "Hides it from the person's own queue until then; from nobody else's. The source is not asked.";
-const REOPEN: &str = "Opens it in its source: as it was before it was completed from here, or as its source begins its \
-                      tasks. Open already: success, and `conflict`.";
-const ASSIGN: &str = "Assigns it in its source to `person`: a name of [[people]], a Slack id or a GitHub login, whose \
-                      account there is known. A person who gives it away is not assigned any more; others are still. \
-                      Already so: success, and `conflict`.";
-const CLAIM: &str = "Assigns it in its source to the person who acts, besides those who are.";
-const DUE: &str = "Sets when it is due in ClickUp; `none`: never. GitHub has no due dates for issues, and 422 says so.";
-const PRIORITY: &str =
-    "Sets its priority in ClickUp, or in GitHub its label of `github.priority_labels`.";
-
-/// A command each.
+/// A command each, from the table of verbs.
 fn verbs() -> Vec<Route> {
-    vec![
-        writes(
-            "/done",
-            w::done,
-            write("done", "Complete the current task, or another", DONE, &[404, 422, 502])
-                .body::<w::DoneBody>(),
-        ),
-        writes(
-            "/comment",
-            w::comment,
-            write("comment", "Comment on the current task, or another", COMMENT, &[404, 422, 502])
-                .body::<w::CommentBody>(),
-        ),
-        writes(
-            "/next",
-            w::next,
-            write(
-                "next",
-                "Move on without completing",
-                "Makes the next task of the queue current; it is `next_task` of the answer. With no other task, \
-                 `next_task` is null and the current one stays. Without a queue, since the sources were not read yet: \
-                 503; since no account of the person is known: 422.",
-                &[422, 503],
-            )
-            .body::<w::Nothing>(),
-        ),
-        writes(
-            "/start",
-            w::start,
-            write("start", "Start the current task, or another", START, &[404, 409, 422, 502])
-                .body::<w::RefBody>(),
-        ),
-        writes(
-            "/snooze",
-            w::snooze,
-            write("snooze", "Put off the current task, or another", SNOOZE, &[404, 422])
-                .body::<w::SnoozeBody>(),
-        ),
-        writes(
-            "/reopen",
-            w::reopen,
-            write("reopen", "Open a task again", REOPEN, &[404, 422, 502]).body::<w::ReopenBody>(),
-        ),
-        writes(
-            "/assign",
-            w::assign,
-            write("assign", "Assign the current task, or another", ASSIGN, &[404, 422, 502])
-                .body::<w::AssignBody>(),
-        ),
-        writes(
-            "/claim",
-            w::claim,
-            write("claim", "Assign the current task, or another, to oneself", CLAIM, &[404, 422, 502])
-                .body::<w::RefBody>(),
-        ),
-        writes(
-            "/due",
-            w::due,
-            write("due", "Set when the current task, or another, is due", DUE, &[404, 422, 502])
-                .body::<w::DueBody>(),
-        ),
-        writes(
-            "/priority",
-            w::priority,
-            write("priority", "Set the priority of the current task, or of another", PRIORITY, &[404, 422, 502])
-                .body::<w::PriorityBody>(),
-        ),
-        writes(
-            "/undo",
-            w::undo,
-            write(
-                "undo",
-                "Take back what was done last",
-                "Takes back the person's last effect of the last 15 minutes that is not undone, if its source still is \
-                 as it was left; else 409, and nothing is changed. What is still queued is cancelled, or looked for \
-                 and taken back.",
-                &[404, 409, 422, 502],
-            )
-            .body::<w::Nothing>(),
-        ),
-        writes(
-            "/link",
-            w::link,
-            write(
-                "link",
-                "Make an account the person's",
-                "The source confirms it first: the login exists and can be assigned in a mirrored repository; the \
-                 member is one of the workspace. What is assigned to it is in the person's queue at once. 503 if the \
-                 source does not answer.",
-                &[422, 503],
-            )
-            .body::<w::LinkBody>(),
-        ),
-        writes(
-            "/unlink",
-            w::unlink,
-            write(
-                "unlink",
-                "Take an account off the person",
-                "What is assigned to it is not in the person's queue any more. One that bot.toml gives stays.",
-                &[422],
-            )
-            .body::<w::UnlinkBody>(),
-        ),
-        writes(
-            "/tasks",
-            w::create,
-            write(
-                "createTask",
-                "Create a task",
-                "Creates a task in ClickUp or an issue in GitHub. `list` and `repo` place it elsewhere than in the \
-                 default list or repository; at most one of them.",
-                &[422, 502],
-            )
-            .body::<w::CreateBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/complete",
-            w::complete,
-            write("completeTask", "Complete a task", DONE, &[400, 404, 422, 502])
-                .body::<w::CompleteBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/comment",
-            w::comment_on,
-            write("commentOnTask", "Comment on a task", COMMENT, &[400, 404, 422, 502])
-                .body::<w::CommentOnBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/start",
-            w::start_task,
-            write("startTask", "Start a task", START, &[400, 404, 409, 422, 502])
-                .body::<w::Nothing>(),
-        ),
-        writes(
-            "/tasks/{task_id}/snooze",
-            w::snooze_task,
-            write("snoozeTask", "Put a task off", SNOOZE, &[400, 404, 422])
-                .body::<w::SnoozeTaskBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/reopen",
-            w::reopen_task,
-            write("reopenTask", "Open a task again", REOPEN, &[400, 404, 422, 502])
-                .body::<w::Nothing>(),
-        ),
-        writes(
-            "/tasks/{task_id}/assign",
-            w::assign_task,
-            write("assignTask", "Assign a task", ASSIGN, &[400, 404, 422, 502])
-                .body::<w::AssignTaskBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/claim",
-            w::claim_task,
-            write("claimTask", "Assign a task to oneself", CLAIM, &[400, 404, 422, 502])
-                .body::<w::Nothing>(),
-        ),
-        writes(
-            "/tasks/{task_id}/due",
-            w::due_task,
-            write("dueTask", "Set when a task is due", DUE, &[400, 404, 422, 502])
-                .body::<w::DueTaskBody>(),
-        ),
-        writes(
-            "/tasks/{task_id}/priority",
-            w::priority_task,
-            write("priorityTask", "Set the priority of a task", PRIORITY, &[400, 404, 422, 502])
-                .body::<w::PriorityTaskBody>(),
-        ),
-    ]
+    let mut routes = Vec::new();
+    for row in VERBS {
+        if let Some(path) = row.info.http.path {
+            let ask = move |api: State<Api>, sent: Sent| w::ask(api, sent, row);
+            routes.push(writes(&format!("/{path}"), ask, verb(row, false)));
+        }
+        if let Some(path) = row.info.http.task_path {
+            let ask =
+                move |api: State<Api>, id: TaskPath, sent: Sent| w::ask_about(api, id, sent, row);
+            let path = format!("/tasks/{{task_id}}/{path}");
+            routes.push(writes(&path, ask, verb(row, true)));
+        }
+    }
+    routes
 }
 
 /// Operations, synchronisation, and how the daemon is.

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::claim::Claim;
 use super::grammar::{ParseError, parse_ref, split_word, trim};
@@ -16,14 +17,17 @@ use crate::domain::person::{Person, called};
 use crate::domain::reply::{self, Words};
 use crate::store::people;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Assigns it in its source to `person`, whose account there has to be known. A person who gives it away is not assigned
+/// any more; others are still. Already so: success, and `conflict`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assign {
     /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
-    /// As typed, without the `@`.
+    /// A name of `[[people]]`, a Slack id or a GitHub login
     #[serde(rename = "person", deserialize_with = "person")]
+    #[schema(min_length = 1)]
     pub to: String,
 }
 

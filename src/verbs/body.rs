@@ -12,14 +12,17 @@ pub fn task<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Ref>, D::Error>
     let Some(text) = Option::<String>::deserialize(json)? else {
         return Ok(None);
     };
-    let named = parse_ref(&text).ok_or_else(|| {
-        D::Error::custom(format_args!(
+    read_ref(&text).map(Some).map_err(D::Error::custom)
+}
+
+pub fn read_ref(text: &str) -> Result<Ref, String> {
+    parse_ref(text).ok_or_else(|| {
+        format!(
             "`ref`: `{}` names no task. It is a number of the last list, #12 for an issue of the default repo, a task \
              id (clickup:<id>, github:<owner>/<repo>#<number>), or the address of a task's page",
-            start_of(&text)
-        ))
-    });
-    named.map(Some)
+            start_of(text)
+        )
+    })
 }
 
 pub fn source<'de, D: Deserializer<'de>>(json: D) -> Result<Source, D::Error> {

@@ -3,6 +3,7 @@
 use chrono::NaiveTime;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
@@ -11,11 +12,12 @@ use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 use crate::domain::rhythm::{DEFAULT, RhythmChange, TIME_HELP, time_of_day};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Briefing {
-    /// A time of day, off, or default: as everybody has it
+    /// A time of day in the person's zone, `off`, or `default`: as `slack.briefing` has it
     #[serde(deserialize_with = "at")]
+    #[schema(value_type = String, examples("8:30", "9am", "off", "default"))]
     pub at: Option<BriefingAt>,
 }
 

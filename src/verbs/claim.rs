@@ -1,6 +1,7 @@
 //! `claim [REF]`: assign a task to the person who asks.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
@@ -10,7 +11,8 @@ use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Assigns it in its source to the person who acts, besides those who are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// A task other than the current one

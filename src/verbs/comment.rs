@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::grammar::{
     ParseError, at_boundary, excerpt, parse_ref, quoted, skip_spaces, split_word, trim,
@@ -14,13 +15,15 @@ use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Newlines are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Comment {
     /// A task other than the current one
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
     pub task: Option<Ref>,
     #[serde(deserialize_with = "text")]
+    #[schema(min_length = 1)]
     pub text: String,
     /// Whether it is a plain text in the thread of a task's message, which names the task.
     #[serde(skip)]

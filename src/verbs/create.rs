@@ -1,6 +1,8 @@
 //! `create TITLE …`: create a task, from a text, a form or somebody's message.
 
 use serde::Deserialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::body::{read_source, start_of, written};
 use super::grammar::{
@@ -30,21 +32,40 @@ pub struct Create {
     pub draft: TaskDraft,
 }
 
-/// The body of `POST /tasks`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Creates a task in ClickUp or an issue in GitHub. `list` and `repo` place it elsewhere than in the default list or
+/// repository; at most one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBody {
+    /// One line
+    #[schema(min_length = 1)]
     pub title: String,
     pub description: Option<String>,
+    /// Default: `queue.default_source`
+    #[schema(value_type = Option<Source>)]
     pub source: Option<String>,
-    /// The client it is for
+    /// The client it is for: ClickUp tag `client:<entity>`, GitHub title prefix `[CLIENT:<entity>] `
     pub entity_id: Option<String>,
-    /// A GitHub repository other than the default one
+    /// A GitHub repository other than the default one: `owner/name`
+    #[schema(pattern = "^[^/]+/[^/]+$")]
     pub repo: Option<String>,
     /// A ClickUp list other than the default one, by its id
     pub list: Option<String>,
-    /// Whose it is to be: somebody of [[people]], or `nobody`
+    /// The person it is assigned to: a name of `[[people]]`, a Slack id, a GitHub login, or `nobody`. Default: the person
+    /// who creates it, as far as their account is known. A source that does not assign it says so in `message`.
     pub assignee: Option<String>,
+}
+
+impl PartialSchema for Create {
+    fn schema() -> RefOr<Schema> {
+        CreateBody::schema()
+    }
+}
+
+impl ToSchema for Create {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        CreateBody::schemas(schemas);
+    }
 }
 
 impl From<TaskDraft> for Create {

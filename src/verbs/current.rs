@@ -1,13 +1,14 @@
 //! `current`: show the current task.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Shown, Verb};
 use crate::command_tx::{CommandTx, Context, Decided, Handled};
 use crate::domain::person::Person;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Current {}
 

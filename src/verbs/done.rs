@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::grammar::{
     Flag, ParseError, REF_HELP, excerpt, flag, is_mere_punctuation, labelled, parse_ref, quoted,
@@ -14,7 +15,8 @@ use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Completes it in its source, with a comment if one is given. Already done there: success, and `conflict`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Done {
     /// A task other than the current one
@@ -22,6 +24,7 @@ pub struct Done {
     pub task: Option<Ref>,
     /// Add a comment, too
     #[serde(default, deserialize_with = "comment")]
+    #[schema(min_length = 1)]
     pub comment: Option<String>,
 }
 

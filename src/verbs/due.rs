@@ -4,6 +4,7 @@ use chrono::NaiveTime;
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, is_none, parse_ref, split_when};
@@ -16,7 +17,8 @@ use crate::domain::reply::{Words, not_then, when_due};
 use crate::domain::task;
 use crate::domain::when::{DueThen, DueWhen, NotThen, WHEN_HELP, When};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Sets when it is due in ClickUp; `none`: never. GitHub has no due dates for issues, and 422 says so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Due {
     /// A task other than the current one
@@ -24,6 +26,7 @@ pub struct Due {
     pub task: Option<Ref>,
     /// The due date; `none`: never
     #[serde(rename = "due", deserialize_with = "at")]
+    #[schema(value_type = DueWhen)]
     pub at: Option<DueWhen>,
 }
 

@@ -1,6 +1,7 @@
 //! `help`: every verb in short, from the table that parses them.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, REF_HELP};
 use super::{Info, VERBS, Verb};
@@ -10,7 +11,7 @@ use crate::domain::person::Person;
 use crate::domain::reply::Words;
 use crate::domain::when::WHEN_HELP;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Help {}
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, quoted, split_word, trim};
 use super::{Http, Info, Verb, body};
@@ -15,13 +16,16 @@ use crate::settle::queue;
 use crate::store::operations::Surface;
 use crate::store::{DbResult, Wake, links, people, tasks};
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// The source confirms it first: the login exists and can be assigned in a mirrored repository; the member is one of the
+/// workspace. What is assigned to it is in the person's queue at once. 503 if the source does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
     #[serde(deserialize_with = "body::source")]
     pub source: Source,
     /// A GitHub login; a ClickUp name, e-mail address or member id
     #[serde(deserialize_with = "account")]
+    #[schema(min_length = 1)]
     pub account: String,
     /// The account, as the source has confirmed it.
     #[serde(skip)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, excerpt, is_mere_punctuation, trim};
 use super::{Info, Shown, Verb};
@@ -25,7 +26,7 @@ use crate::store::{Db, DbResult, blocking, people, snoozes, tasks};
 /// The default number of tasks in `list`.
 const LIST: usize = 10;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct List {
     pub limit: Option<usize>,

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, digits, is_mere_punctuation, optional_ref, split_word, trim};
 use super::{Info, Shown, Verb, body};
@@ -31,7 +32,7 @@ const QUOTED: usize = 80;
 /// Entries that share one block of a message, so that none is cut off.
 const BLOCK: usize = 10;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     #[serde(rename = "ref", default, deserialize_with = "body::task")]

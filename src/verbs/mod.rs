@@ -41,6 +41,7 @@ pub mod quiet;
 pub mod receipts;
 pub mod reopen;
 pub mod schedule;
+pub mod schema;
 pub mod snooze;
 pub mod start;
 pub mod status;
@@ -52,6 +53,8 @@ pub mod whoami;
 pub mod why;
 
 use serde::de::DeserializeOwned;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::command_tx::{CommandTx, Context, Decided};
 use crate::domain::command::Ref;
@@ -63,7 +66,7 @@ pub use create::{is_bare_create, is_create_alone};
 pub use grammar::{ParseError, parse_ref};
 
 /// One verb with its arguments. [`Verb::INFO`] has its names and its routes.
-pub trait Verb: DeserializeOwned {
+pub trait Verb: DeserializeOwned + ToSchema {
     const INFO: &'static Info;
 
     /// Parses the text after the verb, which begins with the space or newline after it, if it is not empty.
@@ -158,6 +161,8 @@ pub enum Shown {
 pub struct Http {
     pub path: Option<&'static str>,
     pub task_path: Option<&'static str>,
+    /// Whether it is refused where a source is not as it was left.
+    pub conflicts: bool,
 }
 
 impl Http {
@@ -165,12 +170,13 @@ impl Http {
     pub const NONE: Http = Http {
         path: None,
         task_path: None,
+        conflicts: false,
     };
 
     const fn post(path: &'static str) -> Http {
         Http {
             path: Some(path),
-            task_path: None,
+            ..Http::NONE
         }
     }
 
@@ -178,6 +184,14 @@ impl Http {
         Http {
             path: Some(path),
             task_path: Some(task_path),
+            ..Http::NONE
+        }
+    }
+
+    const fn may_conflict(self) -> Http {
+        Http {
+            conflicts: true,
+            ..self
         }
     }
 }
@@ -200,12 +214,17 @@ impl Names<'_> {
     }
 }
 
+/// Schemas by their names in the API's description.
+pub type Schemas = Vec<(String, RefOr<Schema>)>;
+
 /// One row of the table.
 pub struct Row {
     pub info: &'static Info,
     read: fn(&str) -> Result<Command, ParseError>,
     /// Reads the body of a request, which is a JSON object.
     pub body: fn(&str) -> serde_json::Result<Command>,
+    /// Describes the body, and adds the schemas that it refers to.
+    pub schema: fn(&mut Schemas) -> RefOr<Schema>,
 }
 
 macro_rules! verbs {
@@ -232,6 +251,10 @@ macro_rules! verbs {
                 info: $Verb::INFO,
                 read: |rest| <$Verb as Verb>::read(rest).map(Command::$Verb),
                 body: |json| serde_json::from_str(json).map(Command::$Verb),
+                schema: |others| {
+                    $Verb::schemas(others);
+                    $Verb::schema()
+                },
             },)*
         ];
 

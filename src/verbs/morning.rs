@@ -1,6 +1,7 @@
 //! `morning`: the briefing, on demand. It is also sent on working days to people who want it.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Shown, Verb};
@@ -17,7 +18,7 @@ use crate::runtime::lock;
 use crate::settle::{called, queue};
 use crate::store::{Db, DbResult, blocking, operations, people, tasks};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Morning {}
 

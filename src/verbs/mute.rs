@@ -1,6 +1,7 @@
 //! `mute`: turn the person's notices off.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
@@ -9,7 +10,7 @@ use crate::domain::person::Person;
 use crate::domain::reply;
 use crate::store::people;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mute {}
 

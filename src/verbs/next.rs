@@ -1,6 +1,7 @@
 //! `next`: move on to the task after the current one, without completing it.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Http, Info, Shown, Verb};
@@ -13,7 +14,10 @@ use crate::domain::reply::{self, Words};
 use crate::settle::queue;
 use crate::store::{DbResult, people};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Makes the next task of the queue current; it is `next_task` of the answer. With no other task, `next_task` is null and
+/// the current one stays. Without a queue, since the sources were not read yet: 503; since no account of the person is
+/// known: 422.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Next {
     /// A button's `next`: skips this task, if it still is the current one.

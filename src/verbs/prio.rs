@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_none, parse_ref, trim};
-use super::{Http, Info, Shown, Verb};
+use super::{Http, Info, Shown, Verb, schema};
 use crate::command_tx::{CommandTx, Context, Decided, Rejection};
 use crate::domain::change::Change;
 use crate::domain::command::Ref;
@@ -13,7 +14,8 @@ use crate::domain::person::Person;
 use crate::domain::reply::Words;
 use crate::domain::task::Priority;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Sets its priority in ClickUp, or in GitHub its label of `github.priority_labels`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prio {
     /// A task other than the current one
@@ -21,6 +23,7 @@ pub struct Prio {
     pub task: Option<Ref>,
     /// urgent, high, normal, low or none
     #[serde(deserialize_with = "priority")]
+    #[schema(required, schema_with = schema::priority_or_none)]
     pub priority: Option<Priority>,
 }
 

@@ -4,6 +4,7 @@ use chrono::NaiveTime;
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
@@ -14,11 +15,12 @@ use crate::domain::reply::Words;
 use crate::domain::rhythm::{self, DEFAULT, HOURS_HELP, RhythmChange};
 use crate::store::{DbResult, rhythms};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
-    /// 20:00-8:00, off, or default: as everybody has it
+    /// Hours of the day in the person's zone, `off`, or `default`: as `slack.quiet` has it
     #[serde(rename = "hours", deserialize_with = "hours")]
+    #[schema(value_type = String, examples("20:00-8:00", "off", "default"))]
     pub change: Option<QuietChange>,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::start_of;
 use super::grammar::{ParseError, excerpt, trim};
@@ -13,11 +14,12 @@ use crate::domain::reply::Words;
 use crate::domain::rhythm::DEFAULT;
 use crate::store::{DbResult, Wake, people};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipts {
-    /// reactions, messages, or default: as everybody has it
+    /// `message`, `reactions`, or `default`: as `slack.receipts` has it
     #[serde(deserialize_with = "by")]
+    #[schema(value_type = String, examples("reactions", "message", "default"))]
     pub by: Option<ReceiptsBy>,
 }
 

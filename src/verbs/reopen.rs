@@ -1,6 +1,7 @@
 //! `reopen REF`: reopen a task. In the thread of a task's message REF may be left out.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
@@ -10,11 +11,14 @@ use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Opens it in its source: as it was before it was completed from here, or as its source begins its tasks. Open already:
+/// success, and `conflict`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reopen {
     /// The task to open
     #[serde(rename = "ref", default, deserialize_with = "body::task")]
+    #[schema(required, value_type = Ref)]
     pub task: Option<Ref>,
 }
 

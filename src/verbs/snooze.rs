@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
+use utoipa::ToSchema;
 
 use super::body::{self, start_of};
 use super::grammar::{ParseError, excerpt, is_mere_punctuation, parse_ref, split_when};
@@ -17,7 +18,8 @@ use crate::domain::when::{NotThen, WHEN_HELP, When};
 use crate::store::effects::{self, Snoozed};
 use crate::store::snoozes;
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Hides it from the person's own queue until then; from nobody else's. The source is not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snooze {
     /// A task other than the current one

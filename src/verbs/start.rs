@@ -1,6 +1,7 @@
 //! `start [REF]`: make a task current and, if its source has such a status, in progress.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Http, Info, Shown, Verb, body};
@@ -9,7 +10,9 @@ use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Makes it the current task and, where its source has such a status or label, in progress. Already so there: success,
+/// and `conflict`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// A task other than the current one
@@ -25,7 +28,7 @@ impl Verb for Start {
         examples: &["start", "start #12"],
         writes: true,
         shown: Shown::WithoutRef,
-        http: Http::both("start", "start"),
+        http: Http::both("start", "start").may_conflict(),
         ..Info::SHOWS
     };
 

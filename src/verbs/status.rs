@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
@@ -16,7 +17,7 @@ use crate::domain::task::Source;
 use crate::runtime::lock;
 use crate::store::{Db, DbResult, deliveries, operations, set_aside as store_set_aside, tasks};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Status {}
 

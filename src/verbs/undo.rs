@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Http, Info, Verb};
@@ -24,7 +25,9 @@ use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, OperationRow, State};
 use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+/// Takes back the person's last effect of the last 15 minutes that is not undone, if its source still is as it was left;
+/// else 409, and nothing is changed. What is still queued is cancelled, or looked for and taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
     /// The effect that a button or a reaction names; without it the person's last one.
@@ -47,7 +50,7 @@ impl Verb for Undo {
         usage: "undo",
         effect: "take back what you did last, within 15 minutes",
         examples: &["undo"],
-        http: Http::post("undo"),
+        http: Http::post("undo").may_conflict(),
         ..Info::SHOWS
     };
 

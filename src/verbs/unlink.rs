@@ -1,6 +1,7 @@
 //! `unlink SOURCE`: remove the link to the person's account.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, trim};
 use super::link::{as_linked_now, own_link};
@@ -12,7 +13,8 @@ use crate::domain::reply::Words;
 use crate::domain::task::Source;
 use crate::store::links;
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What is assigned to it is not in the person's queue any more. One that bot.toml gives stays.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unlink {
     #[serde(deserialize_with = "body::source")]

@@ -2,6 +2,7 @@
 
 use chrono::NaiveTime;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, nothing_after};
 use super::{Info, Verb};
@@ -14,7 +15,7 @@ use crate::domain::rhythm::Quiet;
 use crate::domain::task::Source;
 use crate::store::{Db, DbResult, links, people, rhythms};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Whoami {}
 

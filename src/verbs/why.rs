@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grammar::{ParseError, optional_ref};
 use super::{Info, Shown, Verb, body};
@@ -19,7 +20,7 @@ use crate::store::operations::{self, Surface};
 use crate::store::tasks::Stored;
 use crate::store::{DbResult, blocking, people, snoozes};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Why {
     /// A task other than the current one

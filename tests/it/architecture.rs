@@ -170,6 +170,7 @@ const AT_HOME_IN: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["sandbox", "slack"]),
     ("tokio_util", &["runtime", "sandbox"]),
     ("tracing_subscriber", &["main"]),
+    ("utoipa", &["http", "verbs"]),
 ];
 
 #[test]

@@ -6,11 +6,14 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::command::TaskDraft;
 use crate::domain::reply::Words;
+use crate::domain::task::{RepoName, Source};
 use crate::http::BODY_MAX;
 use crate::http::answers::tests::completed;
 use crate::http::problem::PROBLEM_JSON;
 use crate::http::request::tests::{post, sent};
+use crate::verbs::VERBS;
 
 pub(in crate::http) async fn json_of(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
@@ -126,20 +129,39 @@ async fn a_task_that_was_never_known_is_unknown(
     assert_eq!(body["type"], format!("urn:ivan:problem:{kind}"));
 }
 
+fn row(path: &str) -> &'static Row {
+    let mut rows = VERBS.iter();
+    rows.find(|row| row.info.http.path == Some(path)).unwrap()
+}
+
+async fn asked(path: &str, body: &str) -> Result<Command, Problem> {
+    let request = post(&format!("/{path}"));
+    sent(request, body).await.unwrap().command(row(path))
+}
+
 #[tokio::test]
 async fn a_body_may_be_absent_where_nothing_is_wanted() {
-    let done: DoneBody = sent(Request::post("/done"), "")
-        .await
-        .unwrap()
-        .json_or_default()
-        .unwrap();
-    assert!(done.r#ref.is_none() && done.comment.is_none());
-    let done: DoneBody = sent(post("/done"), r##"{"ref":"#12"}"##)
-        .await
-        .unwrap()
-        .json_or_default()
-        .unwrap();
-    assert_eq!(done.r#ref.as_deref(), Some("#12"));
+    let done = asked("done", "").await.unwrap();
+    assert_eq!(done, verbs::Done::default().into());
+    let done = asked("done", r##"{"ref":"#12"}"##).await.unwrap();
+    assert_eq!(done.task(), Some(&Ref::Issue(12)));
+}
+
+#[rstest]
+#[case::named(r##"{"ref": "#12"}"##)]
+#[case::null(r#"{"ref": null}"#)]
+#[tokio::test]
+async fn a_path_that_names_the_task_has_no_ref_in_its_body(#[case] body: &str) {
+    let about = async |body| {
+        let request = post("/tasks/github:7/complete");
+        let sent = sent(request, body).await.unwrap();
+        sent.command_about(row("done"), Ref::Issue(7))
+    };
+    let problem = about(body).await.err().unwrap();
+    assert_eq!(problem.kind(), Kind::BadBody);
+    let detail = problem.document()["detail"].to_string();
+    assert!(detail.contains("unknown field `ref`"), "{detail}");
+    assert_eq!(about("").await.unwrap().task(), Some(&Ref::Issue(7)));
 }
 
 #[rstest]
@@ -152,8 +174,7 @@ async fn a_body_may_be_absent_where_nothing_is_wanted() {
 #[case::two(r#"{"text": "a"}{"text": "b"}"#, Kind::BadBody)]
 #[tokio::test]
 async fn a_bad_body_is_refused(#[case] body: &str, #[case] kind: Kind) {
-    let sent = sent(post("/comment"), body).await.unwrap();
-    assert_eq!(sent.json::<CommentBody>().err().unwrap().kind(), kind);
+    assert_eq!(asked("comment", body).await.err().unwrap().kind(), kind);
 }
 
 #[rstest]
@@ -172,68 +193,70 @@ async fn a_body_must_say_that_it_is_json(#[case] content_type: Option<&str>, #[c
     let read = sent(request, r#"{"text":"a"}"#)
         .await
         .unwrap()
-        .json::<CommentBody>();
+        .command(row("comment"));
     match read {
         Ok(body) => assert!(is, "{body:?}"),
         Err(problem) => assert!(!is && problem.kind() == Kind::NotJson, "{problem:?}"),
     }
 }
 
-fn create_body(title: &str) -> CreateBody {
-    CreateBody {
-        title: title.into(),
-        description: None,
-        source: None,
-        entity_id: None,
-        repo: None,
-        list: None,
-        assignee: None,
-    }
-}
-
-#[test]
-fn what_is_to_be_created_is_read() {
-    let read = read_create(CreateBody {
-        description: Some("One.\n\nTwo.".into()),
-        source: Some("GitHub".into()),
-        entity_id: Some(" acme ".into()),
-        repo: Some("acme/gadgets".into()),
-        ..create_body(" Fix\u{a0}login ")
+#[tokio::test]
+async fn what_is_to_be_created_is_read() {
+    let body = json!({
+        "title": " Fix\u{a0}login ",
+        "description": "One.\n\nTwo.",
+        "source": "GitHub",
+        "entity_id": " acme ",
+        "repo": "acme/gadgets",
     });
-    assert_eq!(
-        read.unwrap(),
-        TaskDraft {
-            title: "Fix login".into(),
-            description: Some("One.\n\nTwo.".into()),
-            source: Some(Source::GitHub),
-            entity: Some("acme".into()),
-            repo: RepoName::parse("acme/gadgets"),
-            list: None,
-            due: None,
-            assignee: None,
-        }
-    );
+    let draft = TaskDraft {
+        title: "Fix login".into(),
+        description: Some("One.\n\nTwo.".into()),
+        source: Some(Source::GitHub),
+        entity: Some("acme".into()),
+        repo: RepoName::parse("acme/gadgets"),
+        list: None,
+        due: None,
+        assignee: None,
+    };
+    let read = asked("tasks", &body.to_string()).await.unwrap();
+    assert_eq!(read, verbs::Create::from(draft).into());
 }
 
+/// The words are the verb's own, about one field, and say nothing of lines and columns.
 #[rstest]
-#[case::blank(create_body(" \u{a0}"), "title")]
-#[case::two_lines(create_body("Fix\nlogin"), "title")]
-#[case::escape(create_body("Fix \u{1b}[31mlogin"), "title")]
-#[case::source(CreateBody { source: Some("jira".into()), ..create_body("a") }, "source")]
-#[case::repo(CreateBody { repo: Some("acme".into()), ..create_body("a") }, "repo")]
-fn what_cannot_be_created_says_which_field(#[case] body: CreateBody, #[case] field: &str) {
-    let problem = read_create(body).err().unwrap();
+#[case::blank("tasks", json!({ "title": " \u{a0}" }), "title")]
+#[case::two_lines("tasks", json!({ "title": "Fix\nlogin" }), "title")]
+#[case::tab("tasks", json!({ "title": "Fix\tlogin" }), "title")]
+#[case::source("tasks", json!({ "title": "a", "source": "jira" }), "source")]
+#[case::repo("tasks", json!({ "title": "a", "repo": "acme" }), "repo")]
+#[case::reference("start", json!({ "ref": "the first" }), "ref")]
+#[case::text("comment", json!({ "text": " \n" }), "text")]
+#[case::comment("done", json!({ "comment": "" }), "comment")]
+#[case::until("snooze", json!({ "until": "soon" }), "until")]
+#[case::due("due", json!({ "due": "soon" }), "due")]
+#[case::priority("priority", json!({ "priority": "huge" }), "priority")]
+#[case::account("link", json!({ "source": "github", "account": "" }), "account")]
+#[tokio::test]
+async fn what_is_wrong_with_a_field_is_said(
+    #[case] path: &str,
+    #[case] body: Value,
+    #[case] field: &str,
+) {
+    let problem = asked(path, &body.to_string()).await.err().unwrap();
     assert_eq!(problem.kind(), Kind::BadBody);
-    let detail = problem.document()["detail"].to_string();
-    assert!(detail.contains(&format!("`{field}`")), "{detail}");
+    let document = problem.document();
+    let detail = document["detail"].as_str().unwrap();
+    assert!(detail.starts_with(&format!("`{field}`")), "{detail}");
+    assert!(!detail.contains(" at line "), "{detail}");
 }
 
-#[test]
-fn a_comment_says_something_and_keeps_its_characters() {
+#[tokio::test]
+async fn a_comment_says_something_and_keeps_its_characters() {
     let text = " one\u{a0}\n two ";
-    assert_eq!(written("text", text.into()).unwrap(), text);
-    assert_eq!(
-        written("text", " \n".into()).err().unwrap().kind(),
-        Kind::BadBody
-    );
+    let body = json!({ "text": text }).to_string();
+    let Command::Comment(comment) = asked("comment", &body).await.unwrap() else {
+        panic!("no comment");
+    };
+    assert_eq!(comment.text, text);
 }
