@@ -142,7 +142,7 @@
 //! │   ├── catch_up.rs    what was said and never arrived, read from the DMs' history; compare.rs: which DM is read when
 //! │   ├── trouble.rs     what is said while the store takes nothing
 //! │   ├── post.rs        outgoing messages → Slack, each once
-//! │   ├── whisper.rs     what one person alone sees, by an address that is good for half an hour
+//! │   ├── ephemeral.rs   answers for one person, by a `response_url` that works for half an hour
 //! │   ├── restored.rs    reads what stands in a DM, before what is typed there is taken for what the store showed
 //! │   ├── react.rs       our reactions on people's messages
 //! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
