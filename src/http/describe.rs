@@ -1,5 +1,5 @@
-//! The description of an operation: it stands beside its route, and says what the types of its query, body and answer do
-//! not say.
+//! The description of an operation, placed beside its route: the parts that the types of its query, body and answer
+//! lack.
 
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -14,7 +14,7 @@ use super::answers::Answered;
 use super::request::WRITE_WAIT;
 use crate::verbs::{Info, Row};
 
-/// The description of one operation; it stands beside its route.
+/// The description of one operation, placed beside its route.
 pub(super) struct Description {
     pub operation: OperationBuilder,
     /// The schemas that it refers to.
@@ -30,7 +30,7 @@ pub(super) fn operation(id: &str, summary: &str) -> Description {
     }
 }
 
-/// The description of a verb's route; `named` where the path names the task.
+/// The description of a verb's route; `named` if the path names the task.
 pub(super) fn verb(row: &Row, named: bool) -> Description {
     let info = row.info;
     let mut described = operation(&id(info, named), &capitalized(info.effect));
@@ -84,17 +84,17 @@ fn capitalized(text: &str) -> String {
 }
 
 impl Description {
-    /// More than the summary says.
+    /// Text beyond the summary.
     pub fn about(self, text: &str) -> Description {
         self.map(|operation| operation.description(Some(text)))
     }
 
-    /// It is asked for by a person.
+    /// It has an actor.
     pub fn actor(self) -> Description {
         self.map(|operation| operation.parameter_ref(parameter("actor")))
     }
 
-    /// An `Idempotency-Key` makes it happen once.
+    /// It accepts an `Idempotency-Key`.
     fn once(self) -> Description {
         self.map(|operation| operation.parameter_ref(parameter("idempotency_key")))
     }
@@ -124,7 +124,7 @@ impl Description {
         self.with_body(T::schema())
     }
 
-    /// Where no field has to be there, the body may be absent too.
+    /// A body without required fields may be absent, too.
     fn with_body(self, schema: RefOr<Schema>) -> Description {
         let required = match &schema {
             RefOr::T(Schema::Object(object)) if object.required.is_empty() => Required::False,
@@ -198,7 +198,7 @@ pub(super) fn schemas_of<T: ToSchema>() -> Vec<(String, RefOr<Schema>)> {
     schemas
 }
 
-/// A field of an answer that can be null is always there; one that need not be there is left out instead.
+/// Marks nullable fields of an answer as required: an optional one is left out instead.
 fn require_nullable(schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(object)) => {

@@ -1,5 +1,5 @@
 //! The two HTTP listeners (design 5). The API is a surface: requests → commands, reports → JSON. The other, at an
-//! address that may be exposed, takes the sources' webhooks: signed requests → deliveries in the inbox.
+//! address that may be exposed, receives the sources' webhooks: signed requests → deliveries in the inbox.
 //!
 //! ```text
 //! connection ─ serve ─ guard (log, time limit, token, size) ─ reads.rs, writes.rs ─ commands ─ answers ─ JSON
@@ -7,7 +7,7 @@
 //!           └─ serve_hooks ─ hooks.rs (size and time limits, signature) ─ inbox ─ accepted, duplicate, ignored
 //! ```
 //!
-//! Nothing in here knows a source or a table: a request becomes the same `Command` that Slack would make of it.
+//! This module uses no source and no table: a request becomes the same `Command` as in Slack.
 
 pub mod answers;
 mod daemon;

@@ -124,7 +124,7 @@ impl<S: Send + Sync> FromRequest<S> for Sent {
 }
 
 impl Sent {
-    /// The command in the body of a verb's route; no body counts as `{}` where a verb needs no field.
+    /// The command in the body of a verb's route; a missing body counts as `{}` if the verb needs no field.
     pub fn command(&self, row: &Row) -> Result<Command, Problem> {
         if self.body.is_empty() {
             return (row.body)("{}").map_err(|_| no_body());
@@ -159,7 +159,7 @@ impl Sent {
         self.json()
     }
 
-    /// The text of the body, which says that it is JSON.
+    /// The text of the body, whose content type must be JSON.
     fn text(&self) -> Result<Cow<'_, str>, Problem> {
         if !self.is_json {
             return Err(Problem::new(

@@ -59,7 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
-/// What is shown of tasks.
+/// The routes that show tasks.
 fn tasks() -> Vec<Route> {
     vec![
         reads(
@@ -134,7 +134,7 @@ fn tasks() -> Vec<Route> {
     ]
 }
 
-/// The log, and what somebody has chosen.
+/// The log, and people's settings.
 fn people() -> Vec<Route> {
     let choice = |id, summary| operation(id, summary).actor();
     vec![
@@ -224,7 +224,7 @@ fn verbs() -> Vec<Route> {
     routes
 }
 
-/// Operations, synchronisation, and how the daemon is.
+/// Operations, synchronization, and the daemon's health.
 fn daemon() -> Vec<Route> {
     let schema = |name| Ref::from_schema_name(name);
     let not_ready = utoipa::openapi::AllOfBuilder::new()

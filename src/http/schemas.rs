@@ -1,4 +1,4 @@
-//! How words of the domain look in JSON, for the API's description: the domain itself knows nothing of OpenAPI.
+//! The JSON form of words of the domain, for the API's description: the domain itself does not use OpenAPI.
 
 use serde_json::Value;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
@@ -37,7 +37,7 @@ const EMPTY: [&str; 6] = [
     "empty",
 ];
 
-/// A field that has one value where it is there.
+/// A field that has one possible value when it is present.
 fn only(value: impl Into<Value>, kind: Type, description: &str) -> Object {
     ObjectBuilder::new()
         .schema_type(kind)

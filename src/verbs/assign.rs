@@ -17,8 +17,8 @@ use crate::domain::person::{Person, called};
 use crate::domain::reply::{self, Words};
 use crate::store::people;
 
-/// Assigns it in its source to `person`, whose account there has to be known. A person who gives it away is not assigned
-/// any more; others are still. Already so: success, and `conflict`.
+/// Assigns it in its source to `person`, who must have a known account there. A person who gives it away is removed;
+/// other assignees stay. Already so: success, and `conflict`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assign {

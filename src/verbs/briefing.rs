@@ -1,4 +1,4 @@
-//! `briefing 8:30`, `briefing off`, `briefing default`: when the briefing is sent on working days; alone it is shown now.
+//! `briefing 8:30`, `briefing off`, `briefing default`: the briefing on working days; alone it shows the briefing now.
 
 use chrono::NaiveTime;
 use serde::Deserialize;
@@ -15,18 +15,18 @@ use crate::domain::rhythm::{DEFAULT, RhythmChange, TIME_HELP, time_of_day};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Briefing {
-    /// A time of day in the person's zone, `off`, or `default`: as `slack.briefing` has it
+    /// A time of day in the person's zone, `off`, or `default`: that of `slack.briefing`
     #[serde(deserialize_with = "at")]
     #[schema(value_type = String, examples("8:30", "9am", "off", "default"))]
     pub at: Option<BriefingAt>,
 }
 
-/// When a person wants their briefing.
+/// The time at which a person wants their briefing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BriefingAt {
     Time(NaiveTime),
     Off,
-    /// As bot.toml has it for everybody, from now on.
+    /// Follow bot.toml from now on.
     Default,
 }
 

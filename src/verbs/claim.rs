@@ -11,7 +11,7 @@ use crate::domain::command::Ref;
 use crate::domain::person::Person;
 use crate::domain::reply;
 
-/// Assigns it in its source to the person who acts, besides those who are.
+/// Adds the person who acts as assignee in its source.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {

@@ -1,4 +1,4 @@
-//! `create TITLE …`: create a task, from a text, a form or somebody's message.
+//! `create TITLE …`: create a task from a text, a form or a person's message.
 
 use serde::Deserialize;
 use utoipa::openapi::{RefOr, Schema};
@@ -51,8 +51,8 @@ pub struct CreateBody {
     pub repo: Option<String>,
     /// A ClickUp list other than the default one, by its id
     pub list: Option<String>,
-    /// The person it is assigned to: a name of `[[people]]`, a Slack id, a GitHub login, or `nobody`. Default: the person
-    /// who creates it, as far as their account is known. A source that does not assign it says so in `message`.
+    /// The assignee: a name of `[[people]]`, a Slack id, a GitHub login, or `nobody`. Default: the person who creates
+    /// it, if their account is known. If the source does not set it, `message` says so.
     pub assignee: Option<String>,
 }
 
@@ -94,8 +94,8 @@ impl Verb for Create {
         ..Info::SHOWS
     };
 
-    /// The options in any order and place of the first line; what is no known option is title. `-r` implies GitHub and `-l`
-    /// ClickUp.
+    /// The options in any order and place of the first line; an unknown option is part of the title. `-r` implies
+    /// GitHub and `-l` ClickUp.
     fn read(rest: &str) -> Result<Create, ParseError> {
         let mut new = TaskDraft::default();
         let mut title = Title::default();
@@ -210,7 +210,7 @@ impl Verb for Create {
         new.title = named(tx, &new.title)?;
         if new.description.is_some() || signs(tx, person)? {
             let description = new.description.as_deref().unwrap_or_default();
-            // A description is mere text.
+            // A description is plain text.
             let description = signed(tx, person, source, description, context.surface)?;
             new.description = Some(description.unmentioned_but(|_| false).to_string());
         }
@@ -282,7 +282,7 @@ pub fn is_create_alone(text: &str) -> bool {
     })
 }
 
-/// Whether the text's verb is `create`: what a channel's message needs in order to be read at all.
+/// Whether the text's verb is `create`: the condition for reading a channel message at all.
 pub fn is_bare_create(text: &str) -> bool {
     super::split_verb(text).is_some_and(|(row, _)| row.info.name == Create::INFO.name)
 }

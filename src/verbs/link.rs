@@ -16,8 +16,8 @@ use crate::settle::queue;
 use crate::store::operations::Surface;
 use crate::store::{DbResult, Wake, links, people, tasks};
 
-/// The source confirms it first: the login exists and can be assigned in a mirrored repository; the member is one of the
-/// workspace. What is assigned to it is in the person's queue at once. 503 if the source does not answer.
+/// The source confirms it first: the login exists and can be assigned in a mirrored repository; the member is one of
+/// the workspace. Tasks assigned to it are in the person's queue at once. 503 if the source does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Link {

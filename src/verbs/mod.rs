@@ -161,7 +161,7 @@ pub enum Shown {
 pub struct Http {
     pub path: Option<&'static str>,
     pub task_path: Option<&'static str>,
-    /// Whether it is refused where a source is not as it was left.
+    /// Whether it is refused if its source is not as it was left.
     pub conflicts: bool,
 }
 

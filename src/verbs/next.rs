@@ -14,9 +14,8 @@ use crate::domain::reply::{self, Words};
 use crate::settle::queue;
 use crate::store::{DbResult, people};
 
-/// Makes the next task of the queue current; it is `next_task` of the answer. With no other task, `next_task` is null and
-/// the current one stays. Without a queue, since the sources were not read yet: 503; since no account of the person is
-/// known: 422.
+/// Makes the next task of the queue current; it is `next_task` of the answer. Without another task, `next_task` is null
+/// and the current one stays. 503 if the sources were not read yet; 422 if no account of the person is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Next {

@@ -1,4 +1,4 @@
-//! `quiet 20:00-8:00`, `quiet off`, `quiet default`: when notices are held; alone it shows how it is.
+//! `quiet 20:00-8:00`, `quiet off`, `quiet default`: the hours in which notices are held; alone it shows the setting.
 
 use chrono::NaiveTime;
 use chrono_tz::Tz;
@@ -18,20 +18,20 @@ use crate::store::{DbResult, rhythms};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
-    /// Hours of the day in the person's zone, `off`, or `default`: as `slack.quiet` has it
+    /// Hours of the day in the person's zone, `off`, or `default`: those of `slack.quiet`
     #[serde(rename = "hours", deserialize_with = "hours")]
     #[schema(value_type = String, examples("20:00-8:00", "off", "default"))]
     pub change: Option<QuietChange>,
 }
 
-/// Other quiet hours.
+/// A change of quiet hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuietChange {
     Hours(rhythm::Quiet),
     Off,
-    /// As bot.toml has it for everybody, from now on.
+    /// Follow bot.toml from now on.
     Default,
-    /// Another beginning, or another end. In the Home tab only: whoever types gives both.
+    /// Another start or end. Only in the Home tab: the typed form has both.
     From(NaiveTime),
     Until(NaiveTime),
 }
@@ -84,7 +84,7 @@ impl Verb for Quiet {
     }
 }
 
-/// How it is.
+/// The current setting.
 pub fn quiet_is(tx: &CommandTx<'_>, person: &Person) -> DbResult<Words> {
     let chosen = rhythms::of(tx.db, person.id)?;
     let held = rhythms::count_held(tx.db, person.id)?;

@@ -1,4 +1,4 @@
-//! `receipts reactions`, `receipts messages`, `receipts default`: how outcomes are told; alone it shows how it is.
+//! `receipts reactions`, `receipts messages`, `receipts default`: how outcomes are shown; alone it shows the setting.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
@@ -17,17 +17,17 @@ use crate::store::{DbResult, Wake, people};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipts {
-    /// `message`, `reactions`, or `default`: as `slack.receipts` has it
+    /// `message`, `reactions`, or `default`: that of `slack.receipts`
     #[serde(deserialize_with = "by")]
     #[schema(value_type = String, examples("reactions", "message", "default"))]
     pub by: Option<ReceiptsBy>,
 }
 
-/// How a person wants to be told of outcomes.
+/// How a person wants to learn of outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptsBy {
     Own(receipts::Receipts),
-    /// As bot.toml has it for everybody, from now on.
+    /// Follow bot.toml from now on.
     Default,
 }
 
@@ -64,14 +64,14 @@ impl Verb for Receipts {
     }
 }
 
-/// How it is.
+/// The current setting.
 pub fn receipts_are(tx: &CommandTx<'_>, person: PersonId) -> DbResult<Words> {
     let chosen = people::receipts(tx.db, person)?;
     let by = chosen.unwrap_or(tx.settings.receipts);
     Ok(told_by(by, chosen.is_some()))
 }
 
-/// Another way, or the one that everybody has.
+/// Sets the person's own way, or the team default.
 pub fn change(tx: &CommandTx<'_>, person: PersonId, by: ReceiptsBy) -> DbResult<Words> {
     let own = match by {
         ReceiptsBy::Own(by) => Some(by),

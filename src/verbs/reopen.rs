@@ -11,7 +11,7 @@ use crate::domain::operation::Write;
 use crate::domain::person::Person;
 use crate::domain::reply::Words;
 
-/// Opens it in its source: as it was before it was completed from here, or as its source begins its tasks. Open already:
+/// Reopens it in its source: in the status before it was completed here, or in the source's first one. Open already:
 /// success, and `conflict`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

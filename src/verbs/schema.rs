@@ -1,4 +1,4 @@
-//! How the values of a body look in JSON, for the API's description: the domain itself knows nothing of OpenAPI.
+//! The JSON form of the values of a body, for the API's description: the domain itself does not use OpenAPI.
 
 use serde_json::Value;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
@@ -63,7 +63,7 @@ pub fn words(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
         .enum_values(Some(words))
 }
 
-/// A priority as a body has it, with the word that takes it away.
+/// A priority in a body, with the word that clears it.
 pub fn priority_or_none() -> Object {
     let priorities = PRIORITIES.map(Priority::as_str);
     words(priorities.into_iter().chain(["none"])).build()

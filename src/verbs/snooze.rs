@@ -18,7 +18,7 @@ use crate::domain::when::{NotThen, WHEN_HELP, When};
 use crate::store::effects::{self, Snoozed};
 use crate::store::snoozes;
 
-/// Hides it from the person's own queue until then; from nobody else's. The source is not asked.
+/// Hides it from the person's own queue until then, and from no other queue. It sends nothing to the source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snooze {

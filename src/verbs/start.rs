@@ -10,8 +10,8 @@ use crate::domain::command::Ref;
 use crate::domain::operation::Write;
 use crate::domain::person::Person;
 
-/// Makes it the current task and, where its source has such a status or label, in progress. Already so there: success,
-/// and `conflict`.
+/// Makes it the current task and, if its source has such a status or label, in progress. Already so: success, and
+/// `conflict`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Start {

@@ -25,8 +25,8 @@ use crate::store::effects::{self, Doing, Snoozed};
 use crate::store::operations::{self, OperationRow, State};
 use crate::store::{DbResult, Wake, messages, restored, set_aside, snoozes, tasks};
 
-/// Takes back the person's last effect of the last 15 minutes that is not undone, if its source still is as it was left;
-/// else 409, and nothing is changed. What is still queued is cancelled, or looked for and taken back.
+/// Undoes the person's last effect of the last 15 minutes that is not undone, if its source still is as it was left;
+/// else 409, and nothing changes. A queued operation is cancelled, or looked up and undone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {

@@ -13,7 +13,7 @@ use crate::domain::reply::Words;
 use crate::domain::task::Source;
 use crate::store::links;
 
-/// What is assigned to it is not in the person's queue any more. One that bot.toml gives stays.
+/// Tasks assigned to it are no longer in the person's queue. An account from bot.toml stays.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unlink {

@@ -223,7 +223,7 @@ async fn what_is_to_be_created_is_read() {
     assert_eq!(read, verbs::Create::from(draft).into());
 }
 
-/// The words are the verb's own, about one field, and say nothing of lines and columns.
+/// The text is the verb's own, about one field, without lines and columns.
 #[rstest]
 #[case::blank("tasks", json!({ "title": " \u{a0}" }), "title")]
 #[case::two_lines("tasks", json!({ "title": "Fix\nlogin" }), "title")]
