@@ -316,7 +316,8 @@ fn changed(tx: &Tx<'_>, task: &Task, change: &Change) -> DbResult<Vec<What>> {
             given.chain(taken).collect()
         }
         Change::Due(_) | Change::DueOn(_) => vec![What::Changed { field: Field::Due }],
-        Change::Priority(_) => Vec::new(),
+        // People are told of no other change.
+        _ => Vec::new(),
     })
 }
 

@@ -75,6 +75,22 @@ impl Change {
         }
     }
 
+    /// Whether it only makes sense for a task that is not complete.
+    pub fn needs_an_open_task(&self) -> bool {
+        match self {
+            Change::Assign { .. } | Change::Due(_) | Change::DueOn(_) | Change::Priority(_) => false,
+        }
+    }
+
+    /// The subject of `… queued`, and the words for a change that failed.
+    pub(super) fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Change::Assign { .. } => ("Assignment", "Not assigned"),
+            Change::Due(_) | Change::DueOn(_) => ("Due date", "Due date not set"),
+            Change::Priority(_) => ("Priority", "Priority not set"),
+        }
+    }
+
     /// How the task differs from the state that we left, as the end of a sentence.
     pub fn difference(&self) -> &'static str {
         match self {

@@ -154,7 +154,12 @@ impl Write {
 
     /// Why this write does not apply to the task as just read.
     pub(super) fn unfit_for(&self, task: &Task) -> Option<WriteError> {
-        let is_over = matches!(self, Write::Start { .. }) && task.status == Status::Done;
+        let needs_an_open_task = match self {
+            Write::Start { .. } => true,
+            Write::Change { change, .. } => change.needs_an_open_task(),
+            _ => false,
+        };
+        let is_over = needs_an_open_task && task.status == Status::Done;
         is_over.then(|| WriteError::Refused {
             what: Refusal::Changed,
             why: format!(

@@ -11,7 +11,6 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::change::Change;
 use super::event::{Act, Field, What};
 use super::filter::Filter;
 use super::operation::{Outcome, Refusal, TEXT_MAX, Write};
@@ -493,20 +492,17 @@ fn queued(
     turn: Option<DateTime<Utc>>,
     zone: Tz,
 ) -> Words {
+    let what = match write {
+        Write::Complete { .. } => "Completion",
+        Write::Comment { .. } => "Comment",
+        Write::Create(_) => "Creation",
+        Write::Start { .. } => "Start",
+        Write::Reopen { .. } => "Reopening",
+        Write::Change { change, .. } => change.words().0,
+        Write::Undo(_) => "Undo",
+    };
     let words = Words::new()
-        .text(match write {
-            Write::Complete { .. } => "Completion queued: ",
-            Write::Comment { .. } => "Comment queued: ",
-            Write::Create(_) => "Creation queued: ",
-            Write::Start { .. } => "Start queued: ",
-            Write::Reopen { .. } => "Reopening queued: ",
-            Write::Change { change, .. } => match change {
-                Change::Assign { .. } => "Assignment queued: ",
-                Change::Due(_) | Change::DueOn(_) => "Due date queued: ",
-                Change::Priority(_) => "Priority queued: ",
-            },
-            Write::Undo(_) => "Undo queued: ",
-        })
+        .text(format!("{what} queued: "))
         .then(subject);
     let source = write.source().name();
     match (why, turn) {
@@ -532,11 +528,7 @@ fn not_done(write: &Write) -> &'static str {
         Write::Create(_) => "Not created",
         Write::Start { .. } => "Not started",
         Write::Reopen { .. } => "Not reopened",
-        Write::Change { change, .. } => match change {
-            Change::Assign { .. } => "Not assigned",
-            Change::Due(_) | Change::DueOn(_) => "Due date not set",
-            Change::Priority(_) => "Priority not set",
-        },
+        Write::Change { change, .. } => change.words().1,
         Write::Undo(_) => "Not undone",
     }
 }

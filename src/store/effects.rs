@@ -201,7 +201,7 @@ pub fn changes(
     let mut statement = connection.prepare_cached(
         "SELECT own.write, undone.before FROM operations own
          LEFT JOIN operations undone ON own.kind = 'undo' AND undone.id = json_extract(own.write, '$.operation')
-         WHERE own.source = ?1 AND own.task_key = ?2 AND own.kind IN ('assign', 'due', 'priority', 'undo')
+         WHERE own.source = ?1 AND own.task_key = ?2 AND (own.kind = 'undo' OR json_extract(own.write, '$.kind') = 'change')
            AND ((own.state = 'applied' AND own.ended_ms >= ?3) OR (own.state = 'pending' AND own.begun_us IS NOT NULL))",
     )?;
     let since = (at - operations::CLOCKS_APART).timestamp_millis();

@@ -332,18 +332,27 @@ fn past(connection: &Connection, row: &OperationRow) -> rusqlite::Result<Past> {
     Ok(past)
 }
 
-/// Our last completion of a task, for any person.
-fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
-    let last: Option<(String, Outcome)> = connection
+/// The source's status of a task before its last write of this kind, for any person, and the outcome of that write.
+pub fn last(
+    connection: &Connection,
+    task: &TaskKey,
+    kind: &str,
+) -> rusqlite::Result<Option<(String, Outcome)>> {
+    connection
         .query_row(
             "SELECT before, outcome FROM operations
-             WHERE source = ?1 AND task_key = ?2 AND kind = 'complete' AND state = 'applied'
+             WHERE source = ?1 AND task_key = ?2 AND kind = ?3 AND state = 'applied'
                AND before IS NOT NULL AND outcome IS NOT NULL
              ORDER BY seq DESC LIMIT 1",
-            params![task.source().as_str(), task.as_str()],
+            params![task.source().as_str(), task.as_str(), kind],
             |row| Ok((row.get(0)?, from_json(row, 1)?)),
         )
-        .optional()?;
+        .optional()
+}
+
+/// Our last completion of a task, for any person.
+fn finished(connection: &Connection, task: &TaskKey) -> rusqlite::Result<Option<Finished>> {
+    let last = last(connection, task, "complete")?;
     Ok(last.map(|(before, outcome)| Finished {
         before,
         at: outcome.task().closed.as_ref().and_then(|closed| closed.at),
