@@ -210,6 +210,13 @@ pub enum TaskCommand {
         #[arg(value_name = "REF")]
         task: Option<String>,
     },
+    /// Put the current task, or REF, back to its status before it was started
+    #[command(after_help = REF_HELP)]
+    Pause {
+        /// A task other than the current one
+        #[arg(value_name = "REF")]
+        task: Option<String>,
+    },
     /// Hide the current task, or REF, from your queue until WHEN
     #[command(after_help = WHEN_AND_REF_HELP, override_usage = "ivan snooze [REF] WHEN")]
     Snooze {
@@ -479,6 +486,7 @@ impl TaskCommand {
             | TaskCommand::Comment { .. }
             | TaskCommand::Create(_)
             | TaskCommand::Start { .. }
+            | TaskCommand::Pause { .. }
             | TaskCommand::Snooze { .. }
             | TaskCommand::Reopen { .. }
             | TaskCommand::Assign { .. }
@@ -531,6 +539,7 @@ impl Call {
             TaskCommand::Create(args) => Call::post("/tasks", args.body(), WRITE_WAIT),
             TaskCommand::Next => Call::post("/next", json!({}), WRITE_WAIT),
             TaskCommand::Start { task } => Call::post("/start", json!({ "ref": task }), WRITE_WAIT),
+            TaskCommand::Pause { task } => Call::post("/pause", json!({ "ref": task }), WRITE_WAIT),
             TaskCommand::Snooze { words } => {
                 let words = words.join(" ");
                 let (task, until) = split_when(&words);

@@ -90,6 +90,8 @@ impl Writes for ClickUp {
     /// Contract clickup 6.1.
     async fn change(&self, now: &Task, change: &Change) -> Result<Task, WriteError> {
         let fields = match change {
+            Change::Pause { status } => return self.open(now, status.as_deref()).await,
+            Change::Resume { status } => return self.open(now, Some(status)).await,
             Change::Assign { add, remove } => {
                 json!({"assignees": {"add": members(add)?, "rem": members(remove)?}})
             }

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::profile::Handles;
-use super::task::{Account, Priority, Source, Task};
+use super::task::{Account, Priority, Source, Status, Task};
 
 /// One change of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub enum Change {
     DueOn(NaiveDate),
     /// The priority; `None` for the source's "no priority".
     Priority(Option<Priority>),
+    /// Not in progress any more: in the status before `start`; `None` for the source's first status.
+    Pause { status: Option<String> },
+    /// In progress again, in this status.
+    Resume { status: String },
 }
 
 impl Change {
@@ -43,6 +47,8 @@ impl Change {
             }
             Change::DueOn(day) => task.due.and_then(|due| due.day) == Some(*day),
             Change::Priority(priority) => *priority == task.priority,
+            Change::Pause { .. } => task.status == Status::Todo,
+            Change::Resume { .. } => task.status == Status::InProgress,
         }
     }
 
@@ -63,6 +69,12 @@ impl Change {
                 None => Change::Due(now.due.map(|due| due.at)),
             },
             Change::Priority(_) => Change::Priority(now.priority),
+            Change::Pause { .. } => Change::Resume {
+                status: now.source_status.clone(),
+            },
+            Change::Resume { .. } => Change::Pause {
+                status: Some(now.source_status.clone()),
+            },
         }
     }
 
@@ -72,13 +84,17 @@ impl Change {
             Change::Assign { .. } => "assign",
             Change::Due(_) | Change::DueOn(_) => "due",
             Change::Priority(_) => "priority",
+            Change::Pause { .. } | Change::Resume { .. } => "pause",
         }
     }
 
     /// Whether it only makes sense for a task that is not complete.
     pub fn needs_an_open_task(&self) -> bool {
         match self {
-            Change::Assign { .. } | Change::Due(_) | Change::DueOn(_) | Change::Priority(_) => false,
+            Change::Assign { .. } | Change::Due(_) | Change::DueOn(_) | Change::Priority(_) => {
+                false
+            }
+            Change::Pause { .. } | Change::Resume { .. } => true,
         }
     }
 
@@ -88,6 +104,7 @@ impl Change {
             Change::Assign { .. } => ("Assignment", "Not assigned"),
             Change::Due(_) | Change::DueOn(_) => ("Due date", "Due date not set"),
             Change::Priority(_) => ("Priority", "Priority not set"),
+            Change::Pause { .. } | Change::Resume { .. } => ("Pause", "Not paused"),
         }
     }
 
@@ -97,6 +114,7 @@ impl Change {
             Change::Assign { .. } => "it is assigned otherwise now",
             Change::Due(_) | Change::DueOn(_) => "it has another due date now",
             Change::Priority(_) => "it has another priority now",
+            Change::Pause { .. } | Change::Resume { .. } => "it has another status now",
         }
     }
 }

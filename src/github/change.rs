@@ -51,6 +51,8 @@ impl GitHub {
                 Ok(task)
             }
             Change::Priority(priority) => self.prioritise(now, *priority).await,
+            Change::Pause { .. } => self.remove_progress_label(now).await,
+            Change::Resume { .. } => self.add_progress_label(now).await,
             Change::Due(_) | Change::DueOn(_) => {
                 Err(refused("GitHub has no due dates for issues".to_owned()))
             }

@@ -36,6 +36,7 @@ pub mod log;
 pub mod morning;
 pub mod mute;
 pub mod next;
+pub mod pause;
 pub mod prio;
 pub mod quiet;
 pub mod receipts;
@@ -276,6 +277,7 @@ verbs! {
     current: Current,
     next: Next,
     start: Start,
+    pause: Pause,
     snooze: Snooze,
     reopen: Reopen,
     assign: Assign,

@@ -53,6 +53,7 @@ mod p3_order;
 mod p4_convergence;
 mod p5_conflict;
 mod p7_honest;
+mod pause;
 mod payloads;
 mod people;
 mod persons;
