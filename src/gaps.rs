@@ -28,11 +28,11 @@ use crate::store::messages::Draft;
 use crate::store::slack_events::dm_of;
 use crate::store::{Db, Store, StoreTrouble, Wake, deliveries, messages, pauses};
 
-/// The period of checks (contract clickup 7.5: every 5 to 15 minutes).
+/// The period of checks (docs/contracts/clickup.md#delivery: every 5 to 15 minutes).
 const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// Reactivations of webhooks per hour: the webhook of a broken receiver stays suspended.
 const REACTIVATIONS: usize = 6;
-/// The age limit of failed deliveries (contract github 9.5: kept for 3 days).
+/// The age limit of failed deliveries (docs/contracts/github.md#delivery: kept for 3 days).
 const DELIVERIES_KEPT: chrono::Duration = chrono::Duration::days(3);
 /// How long a source may fail before operators get a message.
 const FAILING_FOR: chrono::Duration = chrono::Duration::minutes(15);

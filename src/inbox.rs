@@ -816,7 +816,7 @@ fn found(
         Some((asked_at, Err(WriteError::Refused { what, .. }))) => match what {
             Refusal::Gone => apply::gone(tx, key, acts, *asked_at).map(drop),
             Refusal::NotMirrored => apply::away(tx, key, *asked_at).map(drop),
-            // Hidden does not mean deleted (contract clickup 4): the reconciler decides later.
+            // Hidden does not mean deleted (docs/contracts/clickup.md#errors): the reconciler decides later.
             Refusal::Invisible | Refusal::Changed | Refusal::Other => Ok(()),
         },
         _ => Ok(()),

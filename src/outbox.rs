@@ -29,7 +29,7 @@ use crate::settle::{Occasion, settle};
 use crate::store::operations::{self, Ended, OperationRow, State};
 use crate::store::{Store, StoreTrouble, tasks};
 
-/// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (contract github 5).
+/// Concurrent attempts at one source: far below GitHub's limit of 100 concurrent requests (docs/contracts/github.md#rate-limits).
 const AT_ONCE: usize = 32;
 /// The pause of a lane after a failure of the store, which cannot record a wait.
 const STORE_REST: Duration = Duration::from_secs(1);

@@ -28,7 +28,7 @@ use crate::runtime::{Backoff, CancellationToken, lock};
 use crate::store::{Store, StoreTrouble, Wake, tasks};
 
 /// How far before the newest known change a walk begins, because clocks and listings of sources lag
-/// (contract clickup 8: 5 minutes; contract github 6: 2 minutes).
+/// (docs/contracts/clickup.md#polling: 5 minutes; docs/contracts/github.md#conditional-requests-and-polling: 2 minutes).
 const OVERLAP: chrono::Duration = chrono::Duration::minutes(5);
 /// The most pages of one walk: a million tasks. Each is committed, which takes time in a test.
 const PAGES: usize = if cfg!(test) { 12 } else { 10_000 };
@@ -505,7 +505,7 @@ impl Inner {
     }
 
     /// Requests tasks missing in a complete full walk one by one: they may have been moved, deleted or hidden
-    /// (contract clickup 8, github 6). Returns the number of tasks that are no longer open here.
+    /// (docs/contracts/clickup.md#polling, docs/contracts/github.md#conditional-requests-and-polling). Returns the number of tasks that are no longer open here.
     async fn ask_for_the_unmet(
         &self,
         mirrored: &Mirrored,

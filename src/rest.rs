@@ -43,9 +43,9 @@ use verdict::without_answer;
 
 const USER_AGENT: &str = concat!("ivan/", env!("CARGO_PKG_VERSION"));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a whole request, its response included. GitHub itself gives up after ten seconds (contract github 2).
+/// For a whole request, its response included. GitHub itself gives up after ten seconds (docs/contracts/github.md#requests).
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest response that is read: a page of a hundred issues is at most 6.5 MB (contract github 6).
+/// The longest response that is read: a page of a hundred issues is at most 6.5 MB (docs/contracts/github.md#conditional-requests-and-polling).
 const BODY_MAX: usize = 10 * 1024 * 1024;
 /// Clocks that differ by less count as equal, because dates are in whole seconds.
 const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
@@ -54,7 +54,7 @@ const ENDS_SOON: TimeDelta = TimeDelta::days(7);
 /// The pause after an error that only an operator can fix: a dead token, a wrong URL.
 pub(crate) const OPERATOR_WAIT: Duration = Duration::from_secs(60);
 
-/// The wait if a source gives none, doubled each time in a row (contract github 5).
+/// The wait if a source gives none, doubled each time in a row (docs/contracts/github.md#rate-limits).
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 const DOUBLINGS_MAX: u32 = 4;
 
@@ -347,7 +347,7 @@ impl Rest {
     }
 
     /// Sends nothing while a rate limit holds: it would be refused and counted, and persistence may lead to a ban
-    /// (contract github 5).
+    /// (docs/contracts/github.md#rate-limits).
     fn check_open(&self) -> Result<(), WriteError> {
         let mut limits = lock(&self.limits);
         let until = limits.refused_until;
@@ -367,7 +367,7 @@ impl Rest {
         Ok(())
     }
 
-    /// Both sources have these headers (contract clickup 3, github 5).
+    /// Both sources have these headers (docs/contracts/clickup.md#rate-limits, docs/contracts/github.md#rate-limits).
     fn learn(&self, headers: &HeaderMap) {
         let now = self.clock.now();
         let there = date(headers);
@@ -440,7 +440,7 @@ impl Rest {
         without_answer(request, why)
     }
 
-    /// No response at all. Without a connection nothing was sent; otherwise the effect is unknown (contract clickup
+    /// No response at all. Without a connection nothing was sent; otherwise the effect is unknown (docs/contracts/clickup.md
     /// 6.4, github 7).
     fn unanswered(&self, request: &Request, error: &reqwest::Error) -> WriteError {
         let name = self.system.name;

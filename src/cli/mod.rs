@@ -1,4 +1,4 @@
-//! The command line, and the client of our own HTTP API (design 5).
+//! The command line, and the client of our own HTTP API.
 //!
 //! `main` parses [`Cli`]; task commands go through [`run`] to the daemon and return text and an exit status. This
 //! module uses the daemon's API only, none of its internals. The exception is `webhooks.rs`, which calls the sources
@@ -28,7 +28,7 @@ use client::{Client, Reply, Trouble};
 use print::{Printed, What};
 use webhooks::WebhooksCommand;
 
-/// Exit statuses (design 5): success, conflict included.
+/// Exit statuses: success, conflict included.
 pub const EXIT_OK: u8 = 0;
 /// Refused or failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -41,7 +41,7 @@ pub const EXIT_QUEUED: u8 = 75;
 
 /// How long the daemon may take beyond the requested wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// The daemon's default wait for a write (design 5).
+/// The daemon's default wait for a write.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a synchronization is awaited: the longest wait of the daemon.
 const SYNC_WAIT: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! `ivan webhooks list | register --url URL | repair`: checks and repairs the sources' webhooks (design 5, 10).
+//! `ivan webhooks list | register --url URL | repair`: checks and repairs the sources' webhooks.
 //!
 //! It calls the sources and the store directly, not the daemon. So it works without a running daemon, and beside one,
 //! which uses a new secret from the next delivery on. Existing webhooks are adopted, and none is created twice.

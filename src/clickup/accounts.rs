@@ -1,6 +1,6 @@
 //! Members of the workspace: their e-mail addresses and current names.
 //!
-//! The only listing of members is inside of `GET /team` (contract clickup 5.1). An invitation that was not accepted is
+//! The only listing of members is inside of `GET /team` (docs/contracts/clickup.md#users-and-members). An invitation that was not accepted is
 //! a member without a name. Its address was typed by the inviting person, and confirms nothing.
 
 use async_trait::async_trait;

@@ -1,7 +1,7 @@
 //! Requests to ClickUp, and the meaning of its responses.
 //!
 //! `writer.rs` and `poll.rs` build requests. This module sends each once and classifies the response by the allowed next
-//! step ([`classify`], contract clickup 3 and 4). It repeats nothing and follows no redirect. `rest/clients.rs` has the
+//! step ([`classify`], docs/contracts/clickup.md#rate-limits, docs/contracts/clickup.md#errors). It repeats nothing and follows no redirect. `rest/clients.rs` has the
 //! table of both sources' responses.
 
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::rest::{
 };
 pub(super) use crate::rest::{Request, segment};
 
-/// The rate limit's window is a minute, so no wait is longer unless `Retry-After` says so (contract clickup 3).
+/// The rate limit's window is a minute, so no wait is longer unless `Retry-After` says so (docs/contracts/clickup.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(65);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 const SYSTEM: System = System {
@@ -65,7 +65,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A personal token is sent as it is, an OAuth token as Bearer (contract clickup 2).
+    /// A personal token is sent as it is, an OAuth token as Bearer (docs/contracts/clickup.md#requests-and-tokens).
     pub(super) fn new(api_url: &str, token: &str, clock: Clock) -> Result<Client, Unusable> {
         let authorization = match token.starts_with("pk_") {
             true => token.to_owned(),
@@ -88,7 +88,7 @@ impl Client {
         })
     }
 
-    /// Tells a dead token from an invisible item after an unfamiliar 401 (contract clickup 4).
+    /// Tells a dead token from an invisible item after an unfamiliar 401 (docs/contracts/clickup.md#errors).
     async fn whose_fault(&self, refused: &Request, answer: &Answer) -> WriteError {
         let said = Said::read(&answer.body);
         if refused.path() == "/user" {
@@ -135,7 +135,7 @@ impl Client {
     }
 }
 
-/// An error body (contract clickup 4.0): both fields may be missing.
+/// An error body (docs/contracts/clickup.md#errors): both fields may be missing.
 #[derive(Default, Deserialize)]
 struct Said {
     #[serde(default, deserialize_with = "super::wire::lenient")]
@@ -165,7 +165,7 @@ impl fmt::Display for Said {
     }
 }
 
-/// Classifies a response (contract clickup 3, 4 and 6.4). ClickUp's own code goes before the status: both a dead token
+/// Classifies a response (docs/contracts/clickup.md#rate-limits, docs/contracts/clickup.md#errors, docs/contracts/clickup.md#lost-answers). ClickUp's own code goes before the status: both a dead token
 /// and an invisible task are 401.
 pub(crate) fn classify(
     request: &Request,
@@ -275,7 +275,7 @@ fn invisible(thing: &str, said: &Said) -> WriteError {
     }
 }
 
-/// How long to wait: ClickUp's value, else to the end of the window and a second more (contract clickup 3).
+/// How long to wait: ClickUp's value, else to the end of the window and a second more (docs/contracts/clickup.md#rate-limits).
 fn limited_for(headers: &HeaderMap, now: DateTime<Utc>) -> Duration {
     let second = Duration::from_secs(1);
     if let Some(seconds) = number(headers, "retry-after") {

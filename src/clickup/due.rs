@@ -1,7 +1,7 @@
 //! Due dates of ClickUp: which of them are days, and how a day is written.
 //!
 //! ClickUp stores a due date without a time as 04:00 in its setter's zone, and a read does not distinguish it from a
-//! time (contract clickup 5.4). The only setter whose zone we know is the token's owner (5.1), as whom Ivan itself sets
+//! time (docs/contracts/clickup.md#tasks). The only setter whose zone we know is the token's owner (5.1), as whom Ivan itself sets
 //! days. So 04:00 sharp in that zone is a day, and the same day for all readers. If another person sets a day from
 //! another zone, their 04:00 counts as a time in each reader's zone. If every 04:00 counted as a day, a deadline of
 //! this evening could become tomorrow. Pure: the zone is a parameter.

@@ -1,6 +1,6 @@
 //! Payloads of ClickUp → source events; and the webhook itself: creating, adopting and reactivating it.
 //!
-//! A payload is a hint: it names a task and an action. Only a read returns the current state (contract clickup 7.6), so
+//! A payload is a hint: it names a task and an action. Only a read returns the current state (docs/contracts/clickup.md#repeated-deliveries), so
 //! every event here is a `Look`.
 
 use async_trait::async_trait;
@@ -64,7 +64,7 @@ const ITEMS_MAX: usize = 100;
 /// How many ids a dedupe key shows; the rest is in its hash.
 const IDS_SHOWN: usize = 4;
 /// Repeated events without history items are identical: after this many seconds a repetition counts as a new event
-/// (contract clickup 7.6).
+/// (docs/contracts/clickup.md#repeated-deliveries).
 const SAME_FOR: i64 = 600;
 
 impl ClickUp {
@@ -79,7 +79,7 @@ impl ClickUp {
 
 // ---------------------------------------------------------------- requests and payloads
 
-/// The fields of ClickUp's envelope that are read (contract clickup 7.3), and those of the shape of design 5.
+/// The fields of ClickUp's envelope that are read (docs/contracts/clickup.md#payloads), and those of the flat form.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Envelope {
@@ -110,7 +110,7 @@ impl HookReader for ClickUp {
     }
 
     /// ClickUp documents no largest body: its events are a few thousand bytes, plus a comment. The first 401 suspends a
-    /// webhook (contract clickup 1.3).
+    /// webhook (docs/contracts/clickup.md#delivery).
     fn terms(&self) -> Terms {
         Terms {
             body_max: 1024 * 1024,
@@ -123,7 +123,7 @@ impl HookReader for ClickUp {
         SIGNATURE.is_claimed(headers)
     }
 
-    /// Only the body names it (contract clickup 7.1).
+    /// Only the body names it (docs/contracts/clickup.md#managing-webhooks).
     fn hook_id(&self, _: &Headers<'_>, body: &[u8]) -> Option<String> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
@@ -218,7 +218,7 @@ impl ClickUp {
     fn act(&self, event: &str, item: &HistoryItem<'_>) -> Option<Act> {
         let what = match item.field.as_str() {
             "status" => change_of_status(item)?,
-            // For a removal the account is in `after`, too: only the field tells the two apart (contract clickup 7.3).
+            // For a removal the account is in `after`, too: only the field tells the two apart (docs/contracts/clickup.md#payloads).
             "assignee_add" => What::Assigned {
                 to: assignee(item)?.account(),
             },
@@ -252,7 +252,7 @@ impl ClickUp {
             what: What::Commented {
                 text: comment.text(),
                 id: comment.id?.to_string(),
-                // Ours carry no marker in ClickUp (design 10): they are recognized by their id.
+                // Ours carry no marker in ClickUp: they are recognized by their id.
                 operation: None,
             },
         })
@@ -274,7 +274,7 @@ impl ClickUp {
     }
 }
 
-/// Distinguished by the types of the statuses, never by their names (contract clickup 10). If they are missing, the
+/// Distinguished by the types of the statuses, never by their names (docs/contracts/clickup.md#lists-and-statuses). If they are missing, the
 /// read decides.
 fn change_of_status(item: &HistoryItem<'_>) -> Option<What> {
     let before: Option<TaskStatus> = item.before();
@@ -323,7 +323,7 @@ impl HookKeeper for ClickUp {
         FACTS
     }
 
-    /// ClickUp lists those that the token's account created (contract clickup 7.1).
+    /// ClickUp lists those that the token's account created (docs/contracts/clickup.md#managing-webhooks).
     async fn list(&self) -> Places<Hook> {
         self.here(self.all_hooks().await)
     }
@@ -397,7 +397,7 @@ impl ClickUp {
         })
     }
 
-    /// Changes the differences. A failing webhook recovers by itself (contract clickup 7.5).
+    /// Changes the differences. A failing webhook recovers by itself (docs/contracts/clickup.md#delivery).
     async fn adopt(&self, hook: Hook, url: &str) -> Result<Hook, WriteError> {
         let is_ours = hook.events.len() == EVENTS.len()
             && EVENTS
@@ -465,7 +465,7 @@ impl ClickUp {
     }
 }
 
-/// Compares URLs: without a scheme it is https (contract clickup 7.1).
+/// Compares URLs: without a scheme it is https (docs/contracts/clickup.md#managing-webhooks).
 fn is_same(one: &str, other: &str) -> bool {
     let read = |text: &str| {
         if text.contains("://") {
@@ -607,7 +607,7 @@ mod tests {
             ("taskUpdated__content", vec![]),
             ("taskUpdated__name", vec![by_ana(changed_in(Field::Title))]),
             ("taskUpdated__status", vec![by_ana(What::Completed)]),
-            // The shape of design 5 has neither time nor type.
+            // The flat form has neither time nor type.
             ("task_in_event__unreal", vec![]),
         ];
         let fixtures = fixtures("clickup", &["task"]);

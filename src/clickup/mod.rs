@@ -2,7 +2,7 @@
 //!
 //! [`ClickUp`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
 //! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
-//! `wire.rs` has their JSON, `due.rs` tells due days from due times. Facts are those of contract clickup.
+//! `wire.rs` has their JSON, `due.rs` tells due days from due times. Facts are those of docs/contracts/clickup.md.
 
 mod accounts;
 mod client;
@@ -34,10 +34,10 @@ pub(crate) use client::{Own, classify};
 pub(crate) use hook::FACTS as HOOK_FACTS;
 use wire::{List, Mapping, User};
 
-/// How long the statuses of a list are cached (contract clickup 10).
+/// How long the statuses of a list are cached (docs/contracts/clickup.md#lists-and-statuses).
 const STATUSES_TTL: Duration = Duration::minutes(10);
 
-/// The configuration for [`ClickUp::new`] (design 5, `clickup.*`).
+/// The configuration for [`ClickUp::new`] (`clickup.*`).
 #[derive(Clone)]
 pub struct ClickUpSettings {
     /// `pk_…`, or an OAuth access token. Never printed.
@@ -110,7 +110,7 @@ impl ClickUp {
         self.mapping.remember_guests(guests);
     }
 
-    /// ClickUp's last report on its rate limit (contract clickup 3).
+    /// ClickUp's last report on its rate limit (docs/contracts/clickup.md#rate-limits).
     pub fn limits(&self) -> Limits {
         self.client.rest.limits()
     }

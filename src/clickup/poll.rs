@@ -16,14 +16,14 @@ use super::client::{Request, segment};
 use super::wire::{Millis, TaskPage, WireComment};
 use super::writer::COMMENTS_A_PAGE;
 
-/// ClickUp's page size is fixed (contract clickup 5.3).
+/// ClickUp's page size is fixed (docs/contracts/clickup.md#listing-tasks).
 const TASKS_A_PAGE: usize = 100;
 
 /// The position in a listing: `open:<ms>:3`.
 ///
-/// There are two passes, because archived tasks are only listed separately (contract clickup 1.9). Within a pass the
+/// There are two passes, because archived tasks are only listed separately (docs/contracts/clickup.md#listing-tasks). Within a pass the
 /// next page starts at the time of the last task. Page numbers would shift while tasks change, and a task would be
-/// missed (contract clickup 8.1). The number counts only if a whole page has one time.
+/// missed (docs/contracts/clickup.md#polling). The number counts only if a whole page has one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cursor {
     archived: bool,
@@ -174,12 +174,12 @@ impl SourceReader for ClickUp {
         })
     }
 
-    /// A list's comments cannot be listed (contract clickup 8.4).
+    /// A list's comments cannot be listed (docs/contracts/clickup.md#polling).
     fn comments_are_listed(&self) -> Listing {
         Listing::ByTask
     }
 
-    /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (contract clickup
+    /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (docs/contracts/clickup.md
     /// 5.5). Replies in threads are not listed.
     async fn comments(
         &self,

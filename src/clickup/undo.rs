@@ -1,7 +1,7 @@
 //! Starting and reopening tasks in ClickUp, and undoing our writes there.
 //!
 //! `domain::undo` decides whether a write is undone. This module reads the state that the task itself does not show,
-//! and sends the opposite: a status, or a deletion (contract clickup 5.5, 6.1, 6.3).
+//! and sends the opposite: a status, or a deletion (docs/contracts/clickup.md#comments, docs/contracts/clickup.md#writing).
 
 use serde::de::IgnoredAny;
 

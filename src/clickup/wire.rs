@@ -1,7 +1,7 @@
 //! ClickUp's JSON, read leniently, and its conversion to our own types.
 //!
 //! Ids may be text or number, numbers may be text, objects may be null, unknown fields and values are accepted
-//! (contract clickup 4.0). These types stay within the parent module.
+//! (docs/contracts/clickup.md#errors). These types stay within the parent module.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -65,7 +65,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// Milliseconds since 1970: text in most responses, a number in some (contract clickup 5.4, 6.3).
+/// Milliseconds since 1970: text in most responses, a number in some (docs/contracts/clickup.md#tasks, docs/contracts/clickup.md#writing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Millis(pub(super) i64);
 
@@ -96,14 +96,14 @@ impl User {
     pub(super) fn account(&self) -> Account {
         let id = self.id.to_string();
         Account {
-            // A pending invitation has no name yet (contract clickup 5.1).
+            // A pending invitation has no name yet (docs/contracts/clickup.md#users-and-members).
             name: self.username.clone().unwrap_or_else(|| id.clone()),
             id,
         }
     }
 }
 
-/// `GET /team`: the workspaces visible to the token, with their members (contract clickup 5.1).
+/// `GET /team`: the workspaces visible to the token, with their members (docs/contracts/clickup.md#users-and-members).
 #[derive(Debug, Deserialize)]
 pub(super) struct Teams {
     #[serde(default, deserialize_with = "each")]
@@ -160,13 +160,13 @@ impl Owner {
     }
 }
 
-/// `GET /list/{id}`. Its `status` is a colour; `statuses` are those of its tasks (contract clickup 5.2).
+/// `GET /list/{id}`. Its `status` is a colour; `statuses` are those of its tasks (docs/contracts/clickup.md#lists-and-statuses).
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct List {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
-    /// Its tasks do not show this, and are listed all the same (contract clickup, second round).
+    /// Its tasks do not show this, and are listed all the same (docs/contracts/clickup.md, second round).
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
     #[serde(default, deserialize_with = "each")]
@@ -192,7 +192,7 @@ impl TaskStatus {
 pub(super) struct TaskPage {
     #[serde(default, deserialize_with = "each")]
     pub(super) tasks: Vec<WireTask>,
-    /// Undocumented (contract clickup 5.3).
+    /// Undocumented (docs/contracts/clickup.md#listing-tasks).
     #[serde(default, deserialize_with = "lenient")]
     pub(super) last_page: Option<bool>,
 }
@@ -204,7 +204,7 @@ pub(super) struct Family {
     pub(super) subtasks: Vec<IgnoredAny>,
 }
 
-/// `GET /task/{id}/comment`: newest first, 25 a page (contract clickup 5.5).
+/// `GET /task/{id}/comment`: newest first, 25 a page (docs/contracts/clickup.md#comments).
 #[derive(Debug, Deserialize)]
 pub(super) struct CommentPage {
     #[serde(default, deserialize_with = "each")]
@@ -236,7 +236,7 @@ impl WireComment {
     }
 }
 
-/// A part of a comment: text, or a mention (contract clickup 6.3).
+/// A part of a comment: text, or a mention (docs/contracts/clickup.md#writing).
 #[derive(Debug, Deserialize)]
 struct CommentPart {
     #[serde(default, deserialize_with = "lenient")]
@@ -292,7 +292,7 @@ pub(super) struct Posted {
     pub(super) id: Id,
 }
 
-/// A task in `GET /task/{id}` and in listings (contract clickup 5.4).
+/// A task in `GET /task/{id}` and in listings (docs/contracts/clickup.md#tasks).
 #[derive(Debug, Deserialize)]
 pub(super) struct WireTask {
     pub(super) id: Id,
@@ -391,7 +391,7 @@ pub(super) struct KeptWebhook {
     pub(super) webhook: WireHook,
 }
 
-/// A webhook (contract clickup 7.1). Without a place of its own it is for the whole workspace.
+/// A webhook (docs/contracts/clickup.md#managing-webhooks). Without a place of its own it is for the whole workspace.
 #[derive(Deserialize)]
 pub(super) struct WireHook {
     pub(super) id: Id,
@@ -423,7 +423,7 @@ pub(super) struct Health {
     pub(super) fail_count: u64,
 }
 
-/// Names in an array, or a single one: `*` (contract clickup 7.1).
+/// Names in an array, or a single one: `*` (docs/contracts/clickup.md#managing-webhooks).
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names = <&RawValue>::deserialize(deserializer)?.get();
     Ok(match serde_json::from_str(names) {
@@ -432,7 +432,7 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
     })
 }
 
-/// The payload of a webhook (contract clickup 7.3), and its shape in design 5: a task with its id.
+/// The payload of a webhook (docs/contracts/clickup.md#payloads), or of its flat form: a task with its id.
 #[derive(Deserialize)]
 pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -496,7 +496,7 @@ impl<'a> HistoryItem<'a> {
         as_a(self.after)
     }
 
-    /// The comment: an object, or in some samples an array, of comments or of the parts of one (contract clickup 7.3).
+    /// The comment: an object, or in some samples an array, of comments or of the parts of one (docs/contracts/clickup.md#payloads).
     pub(super) fn comment(&self) -> HookComment {
         let mut comment = match as_a::<Several<HookComment>>(self.comment) {
             None => as_a(self.comment).unwrap_or_default(),
@@ -604,7 +604,7 @@ impl Mapping {
         Some(container)
     }
 
-    /// By type first; by name only if the type is unknown (design 4, 10).
+    /// By type first; by name only if the type is unknown.
     fn status(&self, status: &TaskStatus) -> Status {
         match status.kind.as_str() {
             "open" => Status::Todo,
@@ -618,12 +618,12 @@ impl Mapping {
     }
 }
 
-/// Compares names of statuses without case (contract clickup 6.1).
+/// Compares names of statuses without case (docs/contracts/clickup.md#writing).
 pub(super) fn same_name(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()
 }
 
-/// A title in which no-break spaces are spaces (design 10).
+/// A title in which no-break spaces are spaces.
 pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
@@ -687,7 +687,7 @@ impl WireTask {
             id: shown,
             container,
             home,
-            // An archived task is not open here, with any status (contract clickup 1.9).
+            // An archived task is not open here, with any status (docs/contracts/clickup.md#listing-tasks).
             status: if self.archived {
                 Status::Done
             } else {
@@ -719,7 +719,7 @@ impl WireTask {
 }
 
 impl WirePriority {
-    /// By its name, else by its number: 1 is urgent, 4 low (contract clickup 5.4).
+    /// By its name, else by its number: 1 is urgent, 4 low (docs/contracts/clickup.md#tasks).
     fn read(&self) -> Option<Priority> {
         let named = self.priority.as_deref().map(str::to_lowercase);
         named.as_deref().and_then(Priority::parse).or_else(|| {
@@ -793,7 +793,7 @@ mod tests {
         }
     }
 
-    /// The task of contract clickup 5.4.
+    /// The task of docs/contracts/clickup.md#tasks.
     fn renew_cert() -> Value {
         json!({"id":"86tst0001","custom_id":"OPS-12","custom_item_id":0,"name":"Renew\u{a0}cert",
             "text_content":"body\n","description":"body\n",

@@ -1,7 +1,7 @@
 //! Operations → requests to ClickUp, and their responses → tasks.
 //!
 //! The domain's `carry_out` decides which request is sent and when; this translates. Nothing visible is added to a
-//! person's text: a lost comment or task is recognized by its author, words and time (design 10, contract clickup 6.4).
+//! person's text: a lost comment or task is recognized by its author, words and time (docs/contracts/clickup.md#lost-answers).
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,9 +24,9 @@ use super::wire::{
     rich, same_name,
 };
 
-/// How long before the start of the write its trace is searched for: clocks differ (contract clickup 6.4).
+/// How long before the start of the write its trace is searched for: clocks differ (docs/contracts/clickup.md#lost-answers).
 pub(super) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(2);
-/// ClickUp's page sizes are fixed (contract clickup 5.3, 5.5).
+/// ClickUp's page sizes are fixed (docs/contracts/clickup.md#listing-tasks, docs/contracts/clickup.md#comments).
 const TASKS_A_PAGE: usize = 100;
 pub(super) const COMMENTS_A_PAGE: usize = 25;
 /// How many pages a search reads: a thousand comments, two thousand new tasks.
@@ -173,7 +173,7 @@ impl ClickUp {
         begun_at - CLOCK_SLACK - self.client.rest.ahead()
     }
 
-    /// Adds the workspace to a request, if the key is a custom id as a person typed it (contract clickup 5.4).
+    /// Adds the workspace to a request, if the key is a custom id as a person typed it (docs/contracts/clickup.md#tasks).
     fn about(&self, request: Request, key: &TaskKey) -> Request {
         if key.as_str().contains('-') {
             request
@@ -266,7 +266,7 @@ impl ClickUp {
     }
 
     /// The status that completes a task of this list, in ClickUp's own spelling: the configured one if the list has
-    /// it, else its `closed`, else its `done` status (design 5, contract clickup 10).
+    /// it, else its `closed`, else its `done` status (docs/contracts/clickup.md#lists-and-statuses).
     pub(super) fn finishing<'a>(&self, list: &'a List, now: &Task) -> Result<&'a str, WriteError> {
         let find = |wanted: &dyn Fn(&TaskStatus) -> bool| {
             let status = list.statuses.iter().find(|status| wanted(status))?;

@@ -152,7 +152,7 @@ impl From<(Task, Score)> for Scored {
 }
 
 impl CommandTx<'_> {
-    /// The task that a command is about (design 4: REF, the thread, the pin that its author saw).
+    /// The task that a command is about (REF, the thread, or the pin that its author saw).
     pub fn target(
         &self,
         person: &Person,

@@ -56,7 +56,7 @@ pub use rhythm::{ReceiptsView, RhythmView};
 pub(crate) use run::run;
 pub use set_aside::SetAside;
 
-/// How long a person waits for an outcome before they are told that it is queued (design 4).
+/// How long a person waits for an outcome before they are told that it is queued.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 /// Writes of one person that may wait for their outcome (P8).
 const OUTBOX_MAX: i64 = 500;

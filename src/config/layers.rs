@@ -177,7 +177,7 @@ fn without_text(complaint: &str) -> String {
     lines.join(": ")
 }
 
-/// Finds and reads `bot.toml` (design 5): the named file, or the first one in the usual places.
+/// Finds and reads `bot.toml`: the named file, or the first one in the usual places.
 ///
 /// Fails if a named file is missing, or a file cannot be read.
 pub fn find(

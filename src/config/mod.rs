@@ -1,4 +1,4 @@
-//! Reads `bot.toml`, the environment and secret files into a [`Config`]; reports all mistakes at once (design 5).
+//! Reads `bot.toml`, the environment and secret files into a [`Config`]; reports all mistakes at once.
 //!
 //! `layers.rs` collects the given values and their origins; `reader.rs` parses values and collects mistakes. This file
 //! has the list of keys with their defaults, and the rules among keys. An existing `Config` is valid.
@@ -93,7 +93,7 @@ pub struct Channel {
     pub entity: Option<String>,
 }
 
-/// Which messages in channels are commands (design 4, 10).
+/// Which messages in channels are commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChannelCommands {
     /// Mentions, and a message that begins with `create`.
@@ -327,7 +327,7 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// The file of the API's token if `api.token` is not set: `api-token` beside the store (design 5).
+    /// The file of the API's token if `api.token` is not set: `api-token` beside the store.
     pub fn api_token_path(&self) -> PathBuf {
         self.store.path.with_file_name("api-token")
     }
@@ -1082,7 +1082,7 @@ fn clickup_address(text: &str) -> Option<Vec<&str>> {
 }
 
 /// Extracts the list's id from `…/v/li/<id>`, or from `…/v/l/6-<id>-<n>` for a view of the list. Other view ids do not
-/// name their list (contract clickup, addresses of lists).
+/// name their list (docs/contracts/clickup.md, addresses of lists).
 fn clickup_list(text: &str) -> Result<String, String> {
     const WRITE: &str =
         "write the id of a list, the long number in `/v/l/6-<id>-1` or `/v/li/<id>`";

@@ -1,4 +1,4 @@
-//! The order in which tasks must be finished, and the people who wait (design 4).
+//! The order in which tasks must be finished, and the people who wait.
 //!
 //! Sources read [`Link`](super::task::Link)s from their reports of a task. The store turns them into pairs of open
 //! tasks. [`Waits`] says who is held up: `score` gives points for that, and queues leave out blocked tasks.

@@ -17,7 +17,7 @@ pub enum NotYet {
     #[error(transparent)]
     Failed(#[from] WriteError),
     /// Its trace was searched for and not found. Listings lag behind writes: look once more before sending again
-    /// (contract github 7, clickup 6.4).
+    /// (docs/contracts/github.md#lost-answers, docs/contracts/clickup.md#lost-answers).
     #[error("not there at the first look")]
     LookAgain,
     /// It was taken back before it was sent, and was certainly not applied: it has ended.
@@ -25,10 +25,9 @@ pub enum NotYet {
     TakenBack,
 }
 
-/// The wait between the two searches for a lost write (contract github 7).
+/// The wait between the two searches for a lost write (docs/contracts/github.md#lost-answers).
 pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(5);
-/// How long a source may still apply a write after the connection is gone; GitHub takes ten seconds (contract github
-/// 2). A search that is to prove absence runs after that.
+/// How long a source may still apply a write after the connection is gone; GitHub takes ten seconds (docs/contracts/github.md#requests). A search that is to prove absence runs after that.
 pub const MAY_STILL_ARRIVE: Duration = Duration::from_secs(10);
 
 /// The facts to commit right before a request goes out.

@@ -22,11 +22,11 @@ pub enum SourceEvent {
         acts: Vec<Act>,
         lacks: Lacks,
     },
-    /// Something happened to the task and the payload says too little: read it (contract clickup 7.6).
+    /// Something happened to the task and the payload says too little: read it (docs/contracts/clickup.md#repeated-deliveries).
     Look { key: TaskKey, acts: Vec<Act> },
     /// The source reports its deletion.
     Gone { key: TaskKey, acts: Vec<Act> },
-    /// It has another key now, perhaps in a place that is not followed (contract github 8).
+    /// It has another key now, perhaps in a place that is not followed (docs/contracts/github.md#names-that-change).
     Moved {
         key: TaskKey,
         to: Option<TaskKey>,

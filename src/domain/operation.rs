@@ -15,7 +15,7 @@ use super::prose::Prose;
 use super::task::{Account, RepoName, Source, Status, Task, TaskKey};
 use super::undo::{Effect, ToUndo, Undo, Undoes};
 
-/// The longest body that we send: under GitHub's 65 536, with room for the marker (contract github 4.3).
+/// The longest body that we send: under GitHub's 65 536, with room for the marker (docs/contracts/github.md#errors).
 pub const TEXT_MAX: usize = 60_000;
 
 /// A write that a command requests from a source.
@@ -85,7 +85,7 @@ impl Place {
 }
 
 impl NewTask {
-    /// The title for GitHub, with the client as its prefix (design 4).
+    /// The title for GitHub, with the client as its prefix.
     pub fn github_title(&self) -> String {
         match &self.entity {
             Some(entity) => format!("[CLIENT:{entity}] {}", self.title),
@@ -107,7 +107,7 @@ impl NewTask {
         })
     }
 
-    /// The tag for the client in ClickUp (design 4).
+    /// The tag for the client in ClickUp.
     pub fn clickup_tag(&self) -> Option<String> {
         self.entity
             .as_ref()
@@ -252,7 +252,7 @@ impl Write {
     }
 }
 
-/// A write that a command requested, stored in the outbox until it has an outcome (design 1).
+/// A write that a command requested, stored in the outbox until it has an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// A ULID: the marker in our texts at GitHub, `operation_id` in the API.
@@ -265,7 +265,7 @@ pub struct Operation {
     pub interrupted: bool,
     /// The number of searches without a result since it was last sent.
     pub looks: u32,
-    /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace (design 10).
+    /// Ids of comments and tasks that other operations have recorded as theirs: never this one's trace.
     pub claimed: BTreeSet<String>,
     pub past: Past,
 }
@@ -317,7 +317,7 @@ pub enum Outcome {
     AlreadySo {
         task: Task,
     },
-    /// Our interrupted write may have taken effect, and another author changed it since: theirs stays (design 10).
+    /// Our interrupted write may have taken effect, and another author changed it since: theirs stays.
     Overtaken {
         task: Task,
     },
@@ -383,7 +383,7 @@ impl WriteError {
     }
 }
 
-/// The kind of refusal; the API's status depends on it (design 5).
+/// The kind of refusal; the API's status depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {

@@ -9,7 +9,7 @@ use super::mention;
 use super::profile::Handles;
 use super::task::{Account, Source, Task};
 
-/// A person in Slack, linked to a GitHub login and a ClickUp member (design 1).
+/// A person in Slack, linked to a GitHub login and a ClickUp member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub id: PersonId,
@@ -26,7 +26,7 @@ pub struct Person {
     pub clickup_name: Option<String>,
     /// From Slack; UTC until it is known.
     pub zone: Tz,
-    /// Whether Ivan has one user only, without `[[people]]`. Every task concerns them (design 4).
+    /// Whether Ivan has one user only, without `[[people]]`. Every task concerns them.
     pub alone: bool,
 }
 
@@ -109,12 +109,12 @@ pub fn called<'a>(people: &'a [Person], named: &str) -> Option<&'a Person> {
         .or_else(|| people.iter().find(has_login))
 }
 
-/// Slack's record of a message's sender (contract slack 3.2, `users.info`).
+/// Slack's record of a message's sender (docs/contracts/slack.md#methods, `users.info`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub id: String,
     pub name: String,
-    /// Set if the app may see it and the person has confirmed it (contract slack 3.2).
+    /// Set if the app may see it and the person has confirmed it (docs/contracts/slack.md#methods).
     pub email: Option<String>,
     pub zone: Option<Tz>,
     pub standing: Standing,
@@ -159,8 +159,8 @@ pub enum NotAllowed {
 }
 
 /// Whether Slack's `member` may act in the workspace `team`. Only the people in `allowed` may, or every full member if
-/// it is empty. Bots and deactivated accounts never may; guests and strangers only by name (design 5,
-/// `slack.allowed_users`). An ambiguous account may not act, even if it is named.
+/// it is empty. Bots and deactivated accounts never may; guests and strangers only by name
+/// (`slack.allowed_users`). An ambiguous account may not act, even if it is named.
 pub fn may_act(member: &Member, team: &str, allowed: &[String]) -> Result<(), NotAllowed> {
     match &member.standing {
         Standing::Uncertain(_) => return Err(NotAllowed::NotCertain),

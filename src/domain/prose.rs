@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The limit of mentions in one text. GitHub notifies no more people of one text either.
 pub const MENTIONS_MAX: usize = 50;
 
-/// A text with mentions of people, for a source whose mentions are more than text (contract clickup 6.3).
+/// A text with mentions of people, for a source whose mentions are more than text (docs/contracts/clickup.md#writing).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Inserted", into = "Inserted")]
 pub struct Prose(Vec<Piece>);

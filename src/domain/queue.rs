@@ -1,4 +1,4 @@
-//! The pin: the task that a person means, and the one that `next` leads to (design 4).
+//! The pin: the task that a person means, and the one that `next` leads to.
 //!
 //! Pins are a history: a command means the task that its author could see when typing, not the current one on arrival.
 

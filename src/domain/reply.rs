@@ -241,7 +241,7 @@ pub enum ReportState {
 }
 
 impl ReportState {
-    /// The first character of an answer (design 4).
+    /// The first character of an answer.
     pub fn mark(self) -> &'static str {
         match self {
             ReportState::Done => "✓",
@@ -501,9 +501,7 @@ fn queued(
         Write::Change { change, .. } => change.words().0,
         Write::Undo(_) => "Undo",
     };
-    let words = Words::new()
-        .text(format!("{what} queued: "))
-        .then(subject);
+    let words = Words::new().text(format!("{what} queued: ")).then(subject);
     let source = write.source().name();
     match (why, turn) {
         (Some(why), None) => words.text(format!(". {} I keep trying.", sentence(why))),
@@ -1089,7 +1087,7 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-/// No task was shown before the command was typed, so nothing was changed; `card` is current from now on (design 4).
+/// No task was shown before the command was typed, so nothing was changed; `card` is current from now on.
 pub fn no_current(card: Words) -> Words {
     Words::new()
         .text("No current task, so nothing was changed. Current now: ")

@@ -1,4 +1,4 @@
-//! Points with their reasons, and the order of a queue (design 4).
+//! Points with their reasons, and the order of a queue.
 //!
 //! [`rank`] orders a person's open tasks whenever the first or the next one is needed. `why` shows the reasons of
 //! [`score`]. Ivan's own changes to a task earn no points, so ranking never feeds on itself.
@@ -16,7 +16,7 @@ const RECENT: Duration = Duration::hours(24);
 /// How many days from today are the coming week.
 const WEEK: Days = Days::new(7);
 
-/// The points of design 4; every one is configurable under `[queue.score]`.
+/// The points; every one is configurable under `[queue.score]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
     pub revenue: i64,
@@ -31,7 +31,7 @@ pub struct Weights {
 }
 
 impl Default for Weights {
-    /// The numbers of design 4.
+    /// The default points.
     fn default() -> Weights {
         Weights {
             revenue: 1000,
@@ -51,7 +51,7 @@ impl Default for Weights {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Score {
     pub total: i64,
-    /// The reasons to show, in the order of design 4's table. Points for a later or no due date, and weights of zero,
+    /// The reasons to show, in the order of the table in `docs/commands.md`. Points for a later or no due date, and weights of zero,
     /// are in `total` only.
     pub reasons: Vec<(Reason, i64)>,
 }

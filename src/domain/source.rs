@@ -203,7 +203,7 @@ pub trait SourceReader: Send + Sync {
     fn listened(&self, _container: &Container) {}
 
     /// The new key of a task that is gone from its place, if the new place is mirrored: a GitHub issue that was
-    /// transferred (contract github 8). Fails as a read does.
+    /// transferred (docs/contracts/github.md#names-that-change). Fails as a read does.
     async fn moved_to(&self, _key: &TaskKey) -> Result<Option<TaskKey>, WriteError> {
         Ok(None)
     }
@@ -228,7 +228,7 @@ pub struct Unreadable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub source: Source,
-    /// The same for every repetition of the delivery (contract github 9.5, clickup 7.6).
+    /// The same for every repetition of the delivery (docs/contracts/github.md#delivery, docs/contracts/clickup.md#repeated-deliveries).
     pub dedupe_key: String,
     /// `issues`; `taskStatusUpdated`.
     pub event: String,
@@ -323,7 +323,7 @@ pub struct Hook {
     pub active: bool,
     /// The source's own words about its health: `suspended, 100 failures`; `last answer 502`.
     pub health: String,
-    /// Set by ClickUp on creation, perhaps later (contract clickup 7.1). GitHub never shows it.
+    /// Set by ClickUp on creation, perhaps later (docs/contracts/clickup.md#managing-webhooks). GitHub never shows it.
     pub secret: Option<String>,
 }
 
@@ -385,6 +385,6 @@ pub trait HookKeeper: Send + Sync {
     async fn reactivate(&self, hook: &Hook) -> Result<(), WriteError>;
 
     /// Deliveries to `hook` that failed since `since` and were not delivered by a later attempt, oldest first (GitHub
-    /// keeps them for 3 days: contract github 9.5). Always empty for ClickUp, which keeps none.
+    /// keeps them for 3 days: docs/contracts/github.md#delivery). Always empty for ClickUp, which keeps none.
     async fn missed(&self, hook: &Hook, since: DateTime<Utc>) -> Result<Vec<Delivery>, WriteError>;
 }

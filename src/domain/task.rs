@@ -14,7 +14,7 @@ use super::when::local;
 
 /// The key of a task in the mirror: ClickUp's task id, or GitHub's `<repository id>:<number>`.
 ///
-/// It survives renames and transfers of repositories, and a reused name never matches it (contract github 8).
+/// It survives renames and transfers of repositories, and a reused name never matches it (docs/contracts/github.md#names-that-change).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskKey {
     source: Source,
@@ -22,7 +22,7 @@ pub struct TaskKey {
 }
 
 impl TaskKey {
-    /// The key of a ClickUp task by its internal id (never the custom id, which can change: contract clickup 5.4).
+    /// The key of a ClickUp task by its internal id (never the custom id, which can change: docs/contracts/clickup.md#tasks).
     pub fn clickup(id: impl Into<String>) -> TaskKey {
         TaskKey {
             // Names a source: the form of this key is its own.
@@ -284,7 +284,7 @@ impl TryFrom<String> for TaskId {
     }
 }
 
-/// The three states of a task; sources map theirs by type first, name second (design 4, settled in 10).
+/// The three states of a task; sources map theirs by type first, name second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -309,7 +309,7 @@ impl Status {
     }
 }
 
-/// Only the two priorities that earn points are distinguished (design 4).
+/// Only the two priorities that earn points are distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
@@ -427,7 +427,7 @@ pub struct Task {
     pub commented_at: Option<DateTime<Utc>>,
     /// Who finished it and when, if the source reports that (P5).
     pub closed: Option<Closed>,
-    /// GitHub reports that an open issue was reopened; with `updated_at` that shows a later actor (design 10).
+    /// GitHub reports that an open issue was reopened; with `updated_at` that shows a later actor.
     pub reopened: bool,
     /// Another id that people may use: ClickUp's custom id, `OPS-12`.
     #[serde(default)]
@@ -450,7 +450,7 @@ pub struct Closed {
 }
 
 impl Task {
-    /// The time of the last action. A comment may leave `updated_at` as it is (contract clickup 8.4).
+    /// The time of the last action. A comment may leave `updated_at` as it is (docs/contracts/clickup.md#polling).
     pub fn last_activity(&self) -> DateTime<Utc> {
         self.commented_at
             .map_or(self.updated_at, |commented| commented.max(self.updated_at))
@@ -468,7 +468,7 @@ impl Task {
         }
     }
 
-    /// The client in a GitHub title's `[CLIENT:<entity>] ` prefix (design 4).
+    /// The client in a GitHub title's `[CLIENT:<entity>] ` prefix.
     pub fn entity_of_title(title: &str) -> Option<String> {
         let rest = title.strip_prefix("[CLIENT:")?;
         let (entity, _) = rest.split_once(']')?;
@@ -476,7 +476,7 @@ impl Task {
         (!entity.is_empty()).then(|| entity.to_owned())
     }
 
-    /// The client in ClickUp tags: the first `client:<entity>` (design 4).
+    /// The client in ClickUp tags: the first `client:<entity>`.
     pub fn entity_of_labels(labels: &[String]) -> Option<String> {
         labels.iter().find_map(|label| {
             let (kind, entity) = label.split_once(':')?;

@@ -11,7 +11,7 @@ use super::profile::Profile;
 use super::prose::Prose;
 use super::task::{Source, Status, Task, TaskKey};
 
-/// The time limit for `undo`, from the outcome of the command that it takes back (design 4).
+/// The time limit for `undo`, from the outcome of the command that it takes back.
 pub const UNDO_WITHIN: Duration = Duration::minutes(15);
 
 /// The request to undo an operation.

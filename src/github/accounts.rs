@@ -8,7 +8,7 @@
 //! repositories are compared without case.
 //!
 //! `GET /repos/{o}/{r}/assignees/{login}` answers 204 without a body if issues can be assigned to that account, else
-//! 404 (docs.github.com/rest/issues/assignees); a renamed repository redirects (contract github 1.5).
+//! 404 (docs.github.com/rest/issues/assignees); a renamed repository redirects (docs/contracts/github.md#redirects).
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! The assignees of an issue, and its priority, a label here (contract github 4.2: deltas, never the whole set).
+//! The assignees of an issue, and its priority, a label here (docs/contracts/github.md#calls: deltas, never the whole set).
 //!
 //! GitHub silently drops assignees who may not be assigned or exceed ten, and all of them if the token's account may
 //! not push ("Only users with push access can add assignees to an issue. Assignees are silently ignored otherwise",

@@ -1,8 +1,8 @@
 //! Requests to GitHub, and the meaning of its responses.
 //!
 //! `writer.rs` and `poll.rs` build requests. This module sends each and classifies the response by the allowed next step
-//! ([`classify`], contract github 4.3 and 5). Reads follow a few redirects, always on `github.api_url`. A write is sent
-//! once and is never redirected here (contract github 1.5, 8). `rest/clients.rs` has the table of both sources' responses.
+//! ([`classify`], docs/contracts/github.md#errors, docs/contracts/github.md#rate-limits). Reads follow a few redirects, always on `github.api_url`. A write is sent
+//! once and is never redirected here (docs/contracts/github.md#redirects, docs/contracts/github.md#names-that-change). `rest/clients.rs` has the table of both sources' responses.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,12 +27,12 @@ use crate::runtime::RateLimiter;
 
 use super::wire::{each, lenient};
 
-/// The response equals the one whose ETag was sent (contract github 6).
+/// The response equals the one whose ETag was sent (docs/contracts/github.md#conditional-requests-and-polling).
 const NOT_MODIFIED: u16 = 304;
-/// How many redirects a read follows (contract github 8).
+/// How many redirects a read follows (docs/contracts/github.md#names-that-change).
 const HOPS_MAX: usize = 3;
 
-/// The window of the rate limit is an hour (contract github 5).
+/// The window of the rate limit is an hour (docs/contracts/github.md#rate-limits).
 const WINDOW: Duration = Duration::from_secs(3_660);
 const SYSTEM: System = System {
     name: "GitHub",
@@ -44,13 +44,13 @@ const SYSTEM: System = System {
     headers: &[
         ("accept", "application/vnd.github+json"),
         // The version that every GitHub Enterprise server supports, too; the fields that we read are the same in
-        // `2026-03-10` (contract github 2).
+        // `2026-03-10` (docs/contracts/github.md#requests).
         ("x-github-api-version", "2022-11-28"),
     ],
 };
 /// The shortest wait after too much was created at once.
 const TOO_QUICK_WAIT: Duration = Duration::from_secs(60);
-/// How many writes go out at once before they are spread (design 5, `github.writes_per_second`).
+/// How many writes go out at once before they are spread (`github.writes_per_second`).
 const BURST: u32 = 10;
 /// The limiter's only key.
 const WRITES: &str = "writes";
@@ -175,7 +175,7 @@ impl Client {
         }
     }
 
-    /// Reads a resource that may be known: the response and its ETag, or `None` if it has not changed (contract github
+    /// Reads a resource that may be known: the response and its ETag, or `None` if it has not changed (docs/contracts/github.md
     /// 6).
     pub(super) async fn get_if_new<T: DeserializeOwned>(
         &self,
@@ -247,7 +247,7 @@ impl Client {
     }
 }
 
-/// The time between two writes. GitHub asks for a second, and allows 80 a minute (contract github 5).
+/// The time between two writes. GitHub asks for a second, and allows 80 a minute (docs/contracts/github.md#rate-limits).
 fn spacing(per_second: f64) -> Result<Duration, Unusable> {
     if !per_second.is_finite() || per_second < 0.0 {
         return Err(Unusable {
@@ -273,7 +273,7 @@ fn astray(request: &Request) -> WriteError {
     )
 }
 
-/// An error body (contract github 4.3).
+/// An error body (docs/contracts/github.md#errors).
 #[derive(Default, Deserialize)]
 struct Said {
     #[serde(default, deserialize_with = "lenient")]
@@ -357,7 +357,7 @@ impl fmt::Display for Said {
     }
 }
 
-/// Classifies a response (contract github 4.3, 5, 7). A 403 is a rate limit only if it says so in one of three ways.
+/// Classifies a response (docs/contracts/github.md#errors, docs/contracts/github.md#rate-limits, docs/contracts/github.md#lost-answers). A 403 is a rate limit only if it says so in one of three ways.
 pub(crate) fn classify(
     request: &Request,
     status: u16,
@@ -557,7 +557,7 @@ fn is_edge_moved(status: u16, body: &str) -> bool {
 }
 
 /// Whether a response is a refusal for the rate limit, and how long it lasts if GitHub gives that: `retry-after` before
-/// the end of the window; a secondary limit may have neither (contract github 5).
+/// the end of the window; a secondary limit may have neither (docs/contracts/github.md#rate-limits).
 fn limited_for(
     status: u16,
     headers: &HeaderMap,
@@ -587,7 +587,7 @@ fn limited_for(
     (status == 429 || remaining == Some(0) || says_so).then_some(None)
 }
 
-/// When a fine-grained token expires (contract github 2): `2027-01-31 09:00:00 UTC`, or with an offset.
+/// When a fine-grained token expires (docs/contracts/github.md#requests): `2027-01-31 09:00:00 UTC`, or with an offset.
 fn token_ends(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let ends = headers.get("github-authentication-token-expiration")?;
     let ends = ends.to_str().ok()?.trim();

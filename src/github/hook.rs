@@ -2,7 +2,7 @@
 //! missed deliveries.
 //!
 //! A payload has the whole issue, mapped as in a listing. An incomplete one is a hint, and a read decides. Repositories
-//! count by their id: a reused name belongs to a stranger (contract github 8).
+//! count by their id: a reused name belongs to a stranger (docs/contracts/github.md#names-that-change).
 
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ pub(crate) const FACTS: HookFacts = HookFacts {
                  Issues, Issue comments, Issue dependencies and Repositories",
 };
 
-/// Actions on an issue that may change its task (contract github 9.4). New ones appear without notice and are ignored.
+/// Actions on an issue that may change its task (docs/contracts/github.md#events). New ones appear without notice and are ignored.
 const ISSUE_ACTIONS: [&str; 18] = [
     "opened",
     "edited",
@@ -109,7 +109,7 @@ const ISSUE_ACTIONS: [&str; 18] = [
     "field_removed",
 ];
 
-/// How long GitHub keeps deliveries (contract github 9.5).
+/// How long GitHub keeps deliveries (docs/contracts/github.md#delivery).
 const DELIVERIES_KEPT: TimeDelta = TimeDelta::days(3);
 const PER_PAGE: usize = 100;
 /// How many pages of webhooks or deliveries are read. The poll completes the rest.
@@ -124,7 +124,7 @@ const NEEDS: &str = "For webhooks a fine-grained token needs the permission `Web
 
 // ---------------------------------------------------------------- requests and payloads
 
-/// Whether the body is a form with the JSON in it (contract github 9.3).
+/// Whether the body is a form with the JSON in it (docs/contracts/github.md#body-and-signature).
 fn is_form(headers: &Headers<'_>) -> bool {
     let essence = headers
         .get("content-type")
@@ -136,7 +136,7 @@ fn is_form(headers: &Headers<'_>) -> bool {
     })
 }
 
-/// `payload` of a form (contract github 9.3).
+/// `payload` of a form (docs/contracts/github.md#body-and-signature).
 fn form_payload(body: &[u8]) -> Result<Vec<u8>, NoDelivery> {
     let mut fields = body.split(|&byte| byte == b'&');
     let payload = fields.find_map(|field| field.strip_prefix(b"payload="));
@@ -182,7 +182,7 @@ impl HookReader for GitHub {
         Source::GitHub
     }
 
-    /// GitHub sends no larger body (contract github 9.3).
+    /// GitHub sends no larger body (docs/contracts/github.md#body-and-signature).
     fn terms(&self) -> Terms {
         Terms {
             body_max: 25 * 1024 * 1024,
@@ -195,7 +195,7 @@ impl HookReader for GitHub {
         SIGNATURE.is_claimed(headers)
     }
 
-    /// A header names it (contract github 9.2).
+    /// A header names it (docs/contracts/github.md#headers).
     fn hook_id(&self, headers: &Headers<'_>, _: &[u8]) -> Option<String> {
         webhook::header(headers, "x-github-hook-id")
     }
@@ -214,7 +214,7 @@ impl HookReader for GitHub {
             NoDelivery::Unreadable("The header X-GitHub-Event is missing".to_owned())
         })?;
         webhook::is_read(&event, &EVENTS, IGNORED.contains(&event.as_str()))?;
-        // The same for every repetition, and for every webhook that got the event (contract github 9.5).
+        // The same for every repetition, and for every webhook that got the event (docs/contracts/github.md#delivery).
         let guid = webhook::header(headers, "x-github-delivery");
         let dedupe_key = guid.unwrap_or_else(|| format!("sha256:{}", webhook::hash(&body)));
         let payload = match is_form(headers) {
@@ -292,7 +292,7 @@ impl HookReader for GitHub {
                 Standing::Stranger => Vec::new(),
             },
             ("issues", "opened") => {
-                // The other half of a transfer: a webhook on one side receives only that (contract github 8).
+                // The other half of a transfer: a webhook on one side receives only that (docs/contracts/github.md#names-that-change).
                 let from = payload.changes.from();
                 let from = from.filter(|(repository, _)| self.known_name(*repository).is_some());
                 let moved = from.map(|(repository, number)| SourceEvent::Moved {
@@ -508,7 +508,7 @@ impl GitHub {
         let us = self.known_me().is_some_and(|me| me.id == user.id);
         Actor {
             account: user.account(),
-            // An app's login shows that itself (contract github 3).
+            // An app's login shows that itself (docs/contracts/github.md#tokens).
             bot: us || is_bot || user.login.ends_with("[bot]"),
             us,
         }

@@ -1,4 +1,4 @@
-//! `Blocks #12` and `Blocked by acme/api#3` in the body of an issue → links (design 4).
+//! `Blocks #12` and `Blocked by acme/api#3` in the body of an issue → links.
 //!
 //! Text that is code, struck through, quoted or in a hidden comment does not count. One or more issues follow the
 //! words: `#12`, `owner/repo#12`, a URL, or a link with such a URL; between them commas, `and` or nothing, and on the

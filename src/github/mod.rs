@@ -2,9 +2,9 @@
 //!
 //! [`GitHub`] implements the domain's `SourceWriter` (`writer.rs`), `SourceReader` (`poll.rs`), `HookReader` and
 //! `HookKeeper` (`hook.rs`), and `Accounts` (`accounts.rs`). `client.rs` sends requests and classifies responses,
-//! `wire.rs` has their JSON. Facts are those of contract github.
+//! `wire.rs` has their JSON. Facts are those of docs/contracts/github.md.
 //!
-//! Repositories are stored by id and addressed by name (contract github 8). Before a name is trusted, `locate` checks
+//! Repositories are stored by id and addressed by name (docs/contracts/github.md#names-that-change). Before a name is trusted, `locate` checks
 //! its id, so that a reused name never leads to another owner's repository.
 
 mod accounts;
@@ -39,14 +39,14 @@ pub(crate) use client::{Moved, classify};
 pub(crate) use hook::FACTS as HOOK_FACTS;
 use wire::{Mapping, Repository, User};
 
-/// The labels that stand for a priority, compared without case (design 5).
+/// The labels that stand for a priority, compared without case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PriorityLabels {
     pub urgent: Vec<String>,
     pub high: Vec<String>,
 }
 
-/// The configuration for [`GitHub::new`] (design 5, `github.*`).
+/// The configuration for [`GitHub::new`] (`github.*`).
 #[derive(Clone)]
 pub struct GitHubSettings {
     /// A personal access token or an installation token. Never printed.
@@ -124,13 +124,13 @@ impl GitHub {
         })
     }
 
-    /// GitHub's last report on its rate limit (contract github 5).
+    /// GitHub's last report on its rate limit (docs/contracts/github.md#rate-limits).
     pub fn limits(&self) -> Limits {
         self.client.rest.limits()
     }
 
     /// Restores the repositories that earlier runs found behind the configured names, before any request. A name that
-    /// has since passed to another repository is then detected (contract github 8).
+    /// has since passed to another repository is then detected (docs/contracts/github.md#names-that-change).
     pub fn remember(&self, containers: &[Container]) {
         let mut followed = self.lock_followed();
         for container in containers.iter().filter(|c| c.source == Source::GitHub) {
@@ -150,7 +150,7 @@ impl GitHub {
         }
     }
 
-    /// The account that we write as; requested once. `None` for a token that cannot request it (contract github 1.9).
+    /// The account that we write as; requested once. `None` for a token that cannot request it (docs/contracts/github.md#tokens).
     async fn me(&self) -> Result<Option<&User>, WriteError> {
         let ask = async || {
             let request = Request::get("/user", "the account of github.token");
@@ -193,7 +193,7 @@ impl GitHub {
             .map(|(_, name)| name.clone())
     }
 
-    /// Looks up a repository by its id, as GitHub's own redirects do (contract github 8).
+    /// Looks up a repository by its id, as GitHub's own redirects do (docs/contracts/github.md#names-that-change).
     async fn locate_by_id(&self, id: u64) -> Result<RepoName, WriteError> {
         let thing = match self.known_name(id) {
             Some(name) => format!("the repository {name} (id {id})"),

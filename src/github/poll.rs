@@ -20,7 +20,7 @@ use super::wire::{self, Issue, Listed};
 use super::writer::seconds;
 
 /// How long a probe may miss a change of the same time or before: `updated_at` is in whole seconds, and listings lag
-/// (contract github 6: two minutes of overlap).
+/// (docs/contracts/github.md#conditional-requests-and-polling: two minutes of overlap).
 const SETTLES: TimeDelta = TimeDelta::minutes(2);
 
 /// The kind of listing of a repository.
@@ -43,7 +43,7 @@ impl What {
     }
 }
 
-/// The ETag of a probe, which belongs to one URL (contract github 6).
+/// The ETag of a probe, which belongs to one URL (docs/contracts/github.md#conditional-requests-and-polling).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tag {
     name: RepoName,
@@ -66,7 +66,7 @@ struct Newest {
 }
 
 impl GitHub {
-    /// Whether anything changed since the last stored poll; if not, it costs no rate limit (contract github 6). It
+    /// Whether anything changed since the last stored poll; if not, it costs no rate limit (docs/contracts/github.md#conditional-requests-and-polling). It
     /// keeps returning `true` until [`SourceReader::walked`].
     async fn has_changed(&self, id: u64, what: What, thing: &str) -> Result<bool, WriteError> {
         let name = self.name_of(id).await?;
@@ -184,7 +184,7 @@ impl SourceReader for GitHub {
         containers
     }
 
-    /// Pages follow GitHub's own links (contract github 4.2): their form is its own, and they do not shift.
+    /// Pages follow GitHub's own links (docs/contracts/github.md#calls): their form is its own, and they do not shift.
     async fn page(
         &self,
         container: &Container,

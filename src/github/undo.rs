@@ -1,7 +1,7 @@
 //! Starting issues in GitHub, and undoing our writes there.
 //!
 //! `domain::undo` decides whether a write is undone. This module reads the state of a comment, and sends the opposite:
-//! a state, the removal of a label, a deletion (contract github 4.2). Only comments are ever deleted.
+//! a state, the removal of a label, a deletion (docs/contracts/github.md#calls). Only comments are ever deleted.
 
 use serde::de::IgnoredAny;
 use serde_json::json;

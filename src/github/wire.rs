@@ -1,8 +1,7 @@
 //! GitHub's JSON, read leniently, and its conversion to our own types; and the marker at the end of our texts (contract
 //! github 7).
 //!
-//! Users and bodies may be null, labels may be plain text, unknown fields and values are accepted (contract github
-//! 4.1). These types stay within the parent module.
+//! Users and bodies may be null, labels may be plain text, unknown fields and values are accepted (docs/contracts/github.md#issues). These types stay within the parent module.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -160,7 +159,7 @@ pub(super) struct Repository {
     pub(super) archived: bool,
 }
 
-/// A comment, as written and as listed (contract github 4.2).
+/// A comment, as written and as listed (docs/contracts/github.md#calls).
 #[derive(Debug, Deserialize)]
 pub(super) struct Comment {
     pub(super) id: u64,
@@ -200,7 +199,7 @@ impl Comment {
     }
 }
 
-/// An issue, or a pull request that looks like one (contract github 4.1).
+/// An issue, or a pull request that looks like one (docs/contracts/github.md#issues).
 #[derive(Debug, Deserialize)]
 pub(super) struct Issue {
     pub(super) number: u64,
@@ -386,7 +385,7 @@ impl Mapping {
     }
 }
 
-/// A title in which no-break spaces are spaces (design 10).
+/// A title in which no-break spaces are spaces.
 pub(super) fn plain_title(title: &str) -> String {
     title.replace('\u{a0}', " ")
 }
@@ -530,7 +529,7 @@ pub(super) fn whole_issue(issue: &RawValue) -> Option<Issue> {
     fits.then(|| serde_json::from_str(issue.get()).ok())?
 }
 
-/// The payload of a webhook (contract github 9.4).
+/// The payload of a webhook (docs/contracts/github.md#events).
 #[derive(Deserialize)]
 pub(super) struct HookPayload<'a> {
     #[serde(default, deserialize_with = "lenient")]
@@ -595,7 +594,7 @@ impl Sender {
     }
 }
 
-/// The changes of an edit (contract github 9.4), and the two halves of a transfer (8).
+/// The changes of an edit (docs/contracts/github.md#events), and the two halves of a transfer (8).
 #[derive(Default, Deserialize)]
 pub(super) struct Changes {
     #[serde(default)]
@@ -651,7 +650,7 @@ impl Numbered {
     }
 }
 
-/// A webhook (contract github 9.1). Its secret is never shown.
+/// A webhook (docs/contracts/github.md#registering). Its secret is never shown.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireHook {
     pub(super) id: u64,
@@ -683,7 +682,7 @@ pub(super) struct LastResponse {
     pub(super) message: Option<String>,
 }
 
-/// One attempt to deliver, as listed (contract github 9.5).
+/// One attempt to deliver, as listed (docs/contracts/github.md#delivery).
 #[derive(Debug, Deserialize)]
 pub(super) struct Attempt {
     pub(super) id: u64,
@@ -759,7 +758,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The issue of contract github 4.1.
+    /// The issue of docs/contracts/github.md#issues.
     fn renew_cert() -> Value {
         json!({"id":3000000001u64,"node_id":"I_kwDOAAAB","number":7,"state":"open","state_reason":null,
             "title":"[CLIENT:acme] Renew\u{a0}cert","body":null,

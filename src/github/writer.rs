@@ -1,7 +1,7 @@
 //! Operations → requests to GitHub, and their responses → tasks.
 //!
 //! The domain's `carry_out` decides which request is sent and when; this translates. Every body that we write ends in
-//! the operation's invisible marker, by which a lost comment or issue is recognized (design 10, contract github 7).
+//! the operation's invisible marker, by which a lost comment or issue is recognized (docs/contracts/github.md#lost-answers).
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::client::{Got, Moved, Request, Trouble};
 use super::wire::{Comment, Issue, Listed, User, is_marked, marked, plain_title};
 use super::{GitHub, not_followed};
 
-/// How long before the start of the write its trace is searched for: clocks differ (contract github 7).
+/// How long before the start of the write its trace is searched for: clocks differ (docs/contracts/github.md#lost-answers).
 const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(60);
 /// How many pages a search reads: a thousand comments or issues since the write began.
 const SEARCH_PAGES_MAX: usize = 10;
@@ -223,7 +223,7 @@ impl Writes for GitHub {
             Some(me) => {
                 let by_us = request().with("creator", &me.login);
                 match self.search(by_us, fits).await {
-                    // The form in which GitHub expects an account here is not certain for all (contract github 7).
+                    // The form in which GitHub expects an account here is not certain for all (docs/contracts/github.md#lost-answers).
                     Err(WriteError::Refused { .. }) => self.search(request(), fits).await?,
                     found => found?,
                 }
@@ -279,7 +279,7 @@ impl GitHub {
         Ok((name, got))
     }
 
-    /// A transferred issue answers from its new repository, under its new number (contract github 8).
+    /// A transferred issue answers from its new repository, under its new number (docs/contracts/github.md#names-that-change).
     fn check_here(
         &self,
         got: &Got<Issue>,
@@ -379,7 +379,7 @@ impl GitHub {
     }
 
     /// Writes to a repository. If it has moved, its name is looked up by its id, and the same request goes there, once
-    /// (contract github 8). Returns the name that was written to.
+    /// (docs/contracts/github.md#names-that-change). Returns the name that was written to.
     pub(super) async fn write<T: DeserializeOwned>(
         &self,
         repository: u64,

@@ -1,4 +1,4 @@
-//! Webhooks (design 5): a signed request → a delivery that the inbox stores. Each configured source has a route, and
+//! Webhooks: a signed request → a delivery that the inbox stores. Each configured source has a route, and
 //! reads its own requests ([`HookReader`]); no source is named here.
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The listener is open to strangers. Before the signature is verified nothing is stored, only the id of the webhook is
-//! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (contract github 9.5, clickup
+//! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (docs/contracts/github.md#delivery, clickup
 //! 7.5), so the answer never depends on the meaning of a payload.
 
 use std::sync::Arc;
@@ -95,10 +95,10 @@ fn router(
 struct Limits {
     /// How many bytes of a refused body are read and dropped.
     drained: usize,
-    /// The time for a body to arrive. Senders give up after ten seconds (contract github 9.5).
+    /// The time for a body to arrive. Senders give up after ten seconds (docs/contracts/github.md#delivery).
     body_within: Duration,
     /// The time for one step of the store, of which there are two. The most impatient sender gives up after seven
-    /// seconds (contract clickup 7.5).
+    /// seconds (docs/contracts/clickup.md#delivery).
     store_within: Duration,
     /// Bodies up to this many bytes are accepted on every connection at once; nearly all deliveries are smaller.
     small: usize,

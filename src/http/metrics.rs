@@ -1,4 +1,4 @@
-//! Metrics for Prometheus (design 5): `GET /metrics` of the API.
+//! Metrics for Prometheus: `GET /metrics` of the API.
 //!
 //! Every module counts through the `metrics` facade. This module has the names, their descriptions, and the recorder
 //! behind the facade. Labels are words of ours, or of a protocol, never a person's or a task's: their number is bounded
@@ -97,7 +97,7 @@ fn recorder() -> PrometheusRecorder {
     }
 }
 
-/// Registers names, units and descriptions (design 5).
+/// Registers names, units and descriptions.
 fn describe() {
     describe_counter!(
         "ivan_deliveries_total",
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
     use metrics::{counter, gauge, histogram, with_local_recorder};
 
-    /// Those of design 5, and those of the limits and the store.
+    /// The documented ones, and those of the limits and the store.
     const DESIGN: [&str; 19] = [
         "ivan_bounds_reached_total",
         "ivan_deliveries_total",

@@ -1,4 +1,4 @@
-//! The two HTTP listeners (design 5). The API is a surface: requests → commands, reports → JSON. The other, at an
+//! The two HTTP listeners. The API is a surface: requests → commands, reports → JSON. The other, at an
 //! address that may be exposed, receives the sources' webhooks: signed requests → deliveries in the inbox.
 //!
 //! ```text

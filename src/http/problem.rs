@@ -1,4 +1,4 @@
-//! Errors of a request → an RFC 9457 problem document (design 5).
+//! Errors of a request → an RFC 9457 problem document.
 //!
 //! Every failure of the API is built here, including the framework's own refusals, so that clients have one shape to
 //! read: `type`, `title`, `status`, `detail`, and for writes the known facts about the operation.

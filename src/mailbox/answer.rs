@@ -311,7 +311,7 @@ impl MailTx<'_> {
         self.post(&draft)
     }
 
-    /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown (design 4).
+    /// The words of a refusal. Without a current task the first of the queue becomes it, and is shown.
     fn turn_down(&self, person: Option<&Person>, why: Rejection) -> DbResult<Reply> {
         let shows_current = matches!(why, Rejection::NoCurrent(_));
         let mut said = Reply {

@@ -1,7 +1,7 @@
 //! Finds comments without a webhook: polls them and applies those that are new.
 //!
 //! GitHub lists a repository's comments by their last change; they are read after each walk from where the last poll
-//! stopped. ClickUp lists comments per task, and a comment may not change the task (contract clickup 8.4). So Ivan
+//! stopped. ClickUp lists comments per task, and a comment may not change the task (docs/contracts/clickup.md#polling). So Ivan
 //! requests them for tasks with people to notify, a few at a time, to leave most of the rate limit to people. Edits and
 //! comments from before Ivan's start cause no notice.
 
@@ -25,7 +25,7 @@ use super::{ASKED_FOR, Inner, Mirrored, OVERLAP, in_words};
 const PAGES: usize = 50;
 /// Pages of one task's comments: a thousand since the last time.
 const TASK_PAGES: usize = 40;
-/// Tasks whose comments are requested together: a fifth of the smallest rate limit (contract clickup 8.5).
+/// Tasks whose comments are requested together: a fifth of the smallest rate limit (docs/contracts/clickup.md#polling).
 const AT_ONCE: usize = 20;
 /// The delay before the next of them.
 const GO_ON_AFTER: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The content of a Slack message besides its text: forwarded messages, alerts, files, blocks (contract slack,
+//! The content of a Slack message besides its text: forwarded messages, alerts, files, blocks (docs/contracts/slack.md,
 //! additions). Pure.
 //!
 //! `gate` reads the additions to a command here, `forms` the visible text of a message that becomes a task.

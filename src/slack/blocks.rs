@@ -1,4 +1,4 @@
-//! [`Words`] → the text of a Slack message (mrkdwn; contract slack 2.2, 3.3).
+//! [`Words`] → the text of a Slack message (mrkdwn; docs/contracts/slack.md#text, docs/contracts/slack.md#limits).
 //!
 //! `post` sends the result. Titles come from strangers: they must not mention people, open a link, or close ours.
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::text::escape;
 use crate::domain::reply::{Span, Words};
 
-/// The longest text that `chat.update` accepts, so that every message can be updated (contract slack 3.3).
+/// The longest text that `chat.update` accepts, so that every message can be updated (docs/contracts/slack.md#limits).
 const TEXT_MAX: usize = 4_000;
 /// The longest title that is shown whole. A longer one can be read by opening the task.
 const TITLE_MAX: usize = 200;

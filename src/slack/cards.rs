@@ -1,4 +1,4 @@
-//! [`Part`]s of a message → Block Kit (contract slack 3.3).
+//! [`Part`]s of a message → Block Kit (docs/contracts/slack.md#limits).
 //!
 //! `post` sends the result, beside the text with the same content. The result is always within Slack's limits, for any
 //! title or description.

@@ -1,5 +1,4 @@
-//! Recovery of DM messages that never arrived. No link was open for longer than Slack repeats events (contract slack
-//! 1.6), or Slack lost events while one was. They are read from the DMs' history. Recent commands are processed like
+//! Recovery of DM messages that never arrived. No link was open for longer than Slack repeats events (docs/contracts/slack.md#redelivery), or Slack lost events while one was. They are read from the DMs' history. Recent commands are processed like
 //! any message; older ones are listed for confirmation. `compare` decides which DM is read when.
 
 use std::collections::{BTreeMap, BTreeSet};

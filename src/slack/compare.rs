@@ -1,4 +1,4 @@
-//! The schedule of comparing DMs with their history: Slack has lost events while the link was up (contract slack,
+//! The schedule of comparing DMs with their history: Slack has lost events while the link was up (docs/contracts/slack.md,
 //! additions), and then only the history has the message.
 //!
 //! A DM is compared soon after a person writes there, at once on a sign of a gap, and every few minutes for an hour

@@ -1,5 +1,4 @@
-//! Ephemeral replies. A `response_url` takes five posts within 30 minutes and cannot be looked up later (contract slack
-//! 2.4). A reply that cannot be sent so goes to the person's DM. `chat.update` does not work on it. Only the
+//! Ephemeral replies. A `response_url` takes five posts within 30 minutes and cannot be looked up later (docs/contracts/slack.md#answers-through-response_url). A reply that cannot be sent so goes to the person's DM. `chat.update` does not work on it. Only the
 //! `response_url` of a press on one of its buttons changes it. The ids of its blocks identify the message, because
 //! Slack does not send it along.
 //!

@@ -1,4 +1,4 @@
-//! The requests of slash commands, shortcuts, buttons and forms (contract slack 2.3, 2.4). Pure.
+//! The requests of slash commands, shortcuts, buttons and forms (docs/contracts/slack.md#slash-commands, docs/contracts/slack.md#buttons-shortcuts-and-forms). Pure.
 //!
 //! The socket calls this module before anything is stored. Submitted forms are checked here too, so that errors go into
 //! the acknowledgement. The purpose of a form is in its `private_metadata`, which is accepted only in the form in which
@@ -411,7 +411,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The acknowledgement that keeps a form open, with the errors at their fields (contract slack 1.3).
+/// The acknowledgement that keeps a form open, with the errors at their fields (docs/contracts/slack.md#acknowledging).
 fn errors(faults: &[Fault]) -> Value {
     let mut errors = Map::new();
     for fault in faults {

@@ -1,7 +1,7 @@
-//! Whether an event is a new message of a person that is meant for us (contract slack 2.1). Pure.
+//! Whether an event is a new message of a person that is meant for us (docs/contracts/slack.md#messages). Pure.
 //!
 //! The socket calls this before anything is stored: channel messages that are not for us are never stored, and no key
-//! counts as seen before the decision (contract slack 1.6).
+//! counts as seen before the decision (docs/contracts/slack.md#duplicates).
 
 use super::ChannelCommands;
 use super::attached;
@@ -84,7 +84,7 @@ pub fn pass(
 }
 
 /// A message in a channel's thread that is not addressed to us: a comment on the thread's task, if the store has one
-/// (`slack.thread_replies`). In channels no bare verb is read except `comment`, which has the same effect (design 4).
+/// (`slack.thread_replies`). In channels no bare verb is read except `comment`, which has the same effect.
 pub fn replied(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
     let heard = said(callback, own)?;
     let is_comment = match verbs::parse(&heard.text) {
@@ -130,7 +130,7 @@ fn said(callback: &Callback, own: &Own) -> Result<IncomingMessage, Ignored> {
     })
 }
 
-/// The pressed button of a message of ours, if it has a command (contract slack 2.4).
+/// The pressed button of a message of ours, if it has a command (docs/contracts/slack.md#buttons-shortcuts-and-forms).
 pub fn pressed(interaction: &Interaction) -> Result<IncomingMessage, Ignored> {
     let action = interaction.actions.first().ok_or(Ignored::Incomplete)?;
     let press = pressed_with(action)?;
@@ -249,7 +249,7 @@ fn is_create(typed: &str) -> bool {
         })
 }
 
-/// Every key that the same gesture may arrive under (contract slack 1.6). A `message` and its `app_mention` twin share
+/// Every key that the same gesture may arrive under (docs/contracts/slack.md#duplicates). A `message` and its `app_mention` twin share
 /// all but the first. The team is always ours, even if the event has none, so that twins cannot differ in it.
 fn keys(callback: &Callback, own: &Own, channel: &str, ts: &str) -> Vec<String> {
     let event_id = callback.event_id.iter().map(|id| format!("event:{id}"));

@@ -1,4 +1,4 @@
-//! Events that make a request and are no message (contract slack 2.1): reactions, and the Home tab. Pure.
+//! Events that make a request and are no message (docs/contracts/slack.md#messages): reactions, and the Home tab. Pure.
 //!
 //! The socket calls this as it calls `gate` for messages; the results go the same way. Only the store can tell whether
 //! a reaction is on a card of ours: the mailbox looks that up before anything is stored.

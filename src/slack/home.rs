@@ -25,7 +25,7 @@ use crate::runtime::{Backoff, CancellationToken, RateLimiter, slept};
 const PUBLISH: &str = "views.publish";
 /// How many are published at once before they are spaced.
 const BURST: u32 = 10;
-/// Blocks of a Home tab (contract slack 3.3).
+/// Blocks of a Home tab (docs/contracts/slack.md#limits).
 const BLOCKS_MAX: usize = 100;
 
 impl Web {

@@ -122,11 +122,11 @@ pub struct Timings {
     pub recount_again: Duration,
     /// Our own pings.
     pub ping_every: Duration,
-    /// A link without any frame for this long is dead (contract slack 1.4).
+    /// A link without any frame for this long is dead (docs/contracts/slack.md#pings-and-time-outs).
     pub dead_after: Duration,
     /// One frame written.
     pub write_limit: Duration,
-    /// How long the old link is still read and acknowledged after the new one's `hello` (contract slack 1.5).
+    /// How long the old link is still read and acknowledged after the new one's `hello` (docs/contracts/slack.md#disconnects-and-several-connections).
     pub overlap: Duration,
     /// The time for commits under way when a link ends, so that they can still be acknowledged.
     pub drain_limit: Duration,
@@ -616,7 +616,7 @@ fn panicked(task: &'static str, crash: JoinError) -> SlackError {
     SlackError::Panicked { task, why }
 }
 
-/// Locks the app token for this process: two daemons with one would steal each other's events (contract slack 1.5).
+/// Locks the app token for this process: two daemons with one would steal each other's events (docs/contracts/slack.md#disconnects-and-several-connections).
 ///
 /// The lock is in the first of these directories that allows it. If none does (`None`), the daemon runs without one:
 /// its store cannot be opened twice anyway.

@@ -1,4 +1,4 @@
-//! Posts and updates Ivan's messages in Slack, each message once (contract slack 3.4).
+//! Posts and updates Ivan's messages in Slack, each message once (docs/contracts/slack.md#no-idempotency-key).
 //!
 //! Messages of one conversation go out in order; conversations do not wait for each other. The mailbox stores the result
 //! of each post, so every attempt starts from committed state. A post that was begun and never recorded is looked up,
@@ -505,7 +505,7 @@ impl Poster {
     }
 
     /// Resolves the DM for a message to a person who never wrote to us. Only there can the message be looked up if this
-    /// post or an earlier one was interrupted (contract slack 3.2). `None` if Slack does not return the DM but accepts
+    /// post or an earlier one was interrupted (docs/contracts/slack.md#methods). `None` if Slack does not return the DM but accepts
     /// the person's id.
     async fn in_dm(&self, message: &Outgoing) -> Result<Option<Outgoing>, Failed> {
         let user = &message.conversation.channel;
@@ -559,7 +559,7 @@ impl Poster {
         {
             Ok(Some(seen)) => Ok(Looked::Found(seen)),
             Ok(None) => Ok(Looked::Absent),
-            // The message matters more than a possible second copy of it (contract slack 3.4).
+            // The message matters more than a possible second copy of it (docs/contracts/slack.md#no-idempotency-key).
             Err(error) if may_not(&error) => {
                 tracing::warn!(
                     message_id = message.id.0,
@@ -680,7 +680,7 @@ fn lane(method: &str, channel: &str) -> String {
 
 /// The time of an edit. Slack returns whole seconds; our own clock gives the best estimate within that second.
 ///
-/// Rounded down it would be before a `done` that was typed while the old text was shown (design 4).
+/// Rounded down it would be before a `done` that was typed while the old text was shown.
 fn edited_at(edited: DateTime<Utc>, sent_at: DateTime<Utc>) -> DateTime<Utc> {
     if edited.timestamp_subsec_micros() > 0 {
         return edited;

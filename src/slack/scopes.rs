@@ -1,6 +1,6 @@
 //! Reads the app's scopes from Slack now and then, so that `status` can show the features that lack one.
 //!
-//! Slack sends them with every answer, in a header (contract slack 3.2) that slack-morphism does not expose. This is
+//! Slack sends them with every answer, in a header (docs/contracts/slack.md#methods) that slack-morphism does not expose. This is
 //! the only call of ours that reads it.
 
 use std::collections::BTreeSet;

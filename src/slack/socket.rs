@@ -1,4 +1,4 @@
-//! Our supervised Socket Mode loop (contract slack 1 and 5.7): Slack's envelopes → stored by the mailbox → acknowledged.
+//! Our supervised Socket Mode loop (docs/contracts/slack.md#opening-a-connection, docs/contracts/slack.md#why-ivan-holds-its-own-connection): Slack's envelopes → stored by the mailbox → acknowledged.
 //!
 //! One supervisor opens and replaces links. Each link is a task with three parts that never wait for each other: a
 //! reader, a keeper that commits and then acknowledges on the same link, and a writer that owns the sink. Every step
@@ -50,7 +50,7 @@ const FRAMES_IN_A_ROW: u32 = 64;
 const FRAME_MAX: usize = 8 << 20;
 /// Envelopes are small, and the buffer exists as long as the link.
 const READ_BUFFER: usize = 16 << 10;
-/// Slack waits 3 s for the acknowledgement of a command or a form (contract slack 1.3). It is sent this long after
+/// Slack waits 3 s for the acknowledgement of a command or a form (docs/contracts/slack.md#acknowledging). It is sent this long after
 /// arrival, even if the store has not answered.
 const KEEP_WITHIN: Duration = Duration::from_millis(2_300);
 
@@ -308,7 +308,7 @@ enum Patience {
     BackOff,
     /// Slack gives the wait.
     Until(Duration),
-    /// More than ten links: always a long wait (contract slack 1.5).
+    /// More than ten links: always a long wait (docs/contracts/slack.md#disconnects-and-several-connections).
     Crowded,
     /// Nothing will change until a person repairs it.
     Mend,
@@ -387,7 +387,7 @@ async fn connect(door: &impl Door, timings: &Timings) -> Result<Socket, Failure>
     };
     match timeout(timings.upgrade_limit, upgrade).await {
         Ok(Ok((socket, _response))) => Ok(socket),
-        // 408 and 409 are among them (contract slack 1.5).
+        // 408 and 409 are among them (docs/contracts/slack.md#disconnects-and-several-connections).
         Ok(Err(error)) => Err(Failure::passing(format!(
             "the WebSocket of Slack was refused: {error}"
         ))),
@@ -542,7 +542,7 @@ async fn live(socket: Socket, mut reader: Reader, queue: Queue) {
             }
         }
     }
-    // Slack's half of the Close. It may leave TCP open: then it is dropped (contract slack 1.5).
+    // Slack's half of the Close. It may leave TCP open: then it is dropped (docs/contracts/slack.md#disconnects-and-several-connections).
     let _ = timeout(timings.close_limit, async {
         while let Some(Ok(_)) = stream.next().await {}
     })
@@ -724,7 +724,7 @@ impl Job {
                         "Slack leaves out events: the workspace is over its deliveries an hour (app_rate_limited)"
                     );
                 } else {
-                    // Retries are processed, because events of an outage arrive as retries (contract slack 1.6).
+                    // Retries are processed, because events of an outage arrive as retries (docs/contracts/slack.md#redelivery).
                     let (retry, reason) = (frame.retry_attempt, frame.retry_reason.as_deref());
                     match intake.judge(&callback) {
                         Ok(heard) => {
@@ -746,7 +746,7 @@ impl Job {
                     }
                 }
             }
-            // Not delivered twice: the acknowledgement reports that it cannot be stored (contract slack 1.6).
+            // Not delivered twice: the acknowledgement reports that it cannot be stored (docs/contracts/slack.md#redelivery).
             "slash_commands" | "interactive" => {
                 let says = frame.accepts_response_payload == Some(true);
                 match intake.understand(&kind, frame.payload) {

@@ -1,4 +1,4 @@
-//! A person's account status, read from `users.info` (contract slack 3.2). It fails closed. Pure.
+//! A person's account status, read from `users.info` (docs/contracts/slack.md#methods). It fails closed. Pure.
 //!
 //! Other JSON from Slack is read leniently (`wire`), so that one odd field does not cost a person their message. These
 //! fields decide who may give commands: a missing field or a wrong type makes the result uncertain, never a member.
@@ -148,7 +148,7 @@ mod tests {
     const ANN: &str = "U0ANN01";
     const TEAM: &str = "T0TEAM1";
 
-    /// A full member as in contract slack 3.2, with some fields changed; `"absent"` removes one.
+    /// A full member as in docs/contracts/slack.md#methods, with some fields changed; `"absent"` removes one.
     fn ann(changes: Value) -> Value {
         let mut user = json!({"id": ANN, "team_id": TEAM, "name": "ann", "deleted": false, "is_bot": false,
             "is_restricted": false, "tz": "Europe/Berlin", "new_field": {},

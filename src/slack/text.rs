@@ -1,4 +1,4 @@
-//! Slack's escapes, both ways (contract slack 2.2): wire text → the text that a person typed, and our text → wire text.
+//! Slack's escapes, both ways (docs/contracts/slack.md#text): wire text → the text that a person typed, and our text → wire text.
 //!
 //! `gate` reads with it, `blocks` writes with it. The person's own characters stay as they are: the parser
 //! (`domain::command`) turns `*Done*` or a no-break space into a verb.

@@ -1,4 +1,4 @@
-//! Forms in Slack's layout, and the way from a trigger to an open form (contract slack 2.4, 3.2, 3.3).
+//! Forms in Slack's layout, and the way from a trigger to an open form (docs/contracts/slack.md#buttons-shortcuts-and-forms, docs/contracts/slack.md#methods, docs/contracts/slack.md#limits).
 //!
 //! A trigger works for 3 s and once. So a form is opened concurrently with all other work, from the data in the store.
 //! If that fails, the person is told to ask again.

@@ -1,8 +1,8 @@
-//! Slack's Web API (contract slack 3) through slack-morphism's client: one function per call, with a time limit and
+//! Slack's Web API (docs/contracts/slack.md#web-api) through slack-morphism's client: one function per call, with a time limit and
 //! typed errors.
 //!
 //! Requests are slack-morphism's types if it has them. Responses are our own lenient structs (`wire`): its typed models
-//! fail on Slack's additions and silently lose text beside metadata that they do not know (contract slack 5.4).
+//! fail on Slack's additions and silently lose text beside metadata that they do not know (docs/contracts/slack.md#why-ivan-holds-its-own-connection).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ use crate::runtime::RateLimiter;
 pub const POST: &str = "chat.postMessage";
 pub const UPDATE: &str = "chat.update";
 
-/// The `event_type` of our posts; its payload holds the `uid` (contract slack 3.4).
+/// The `event_type` of our posts; its payload holds the `uid` (docs/contracts/slack.md#no-idempotency-key).
 const METADATA: &str = "ivan_message";
 /// Longer than Slack ever asks to wait; a longer value is an error.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
@@ -82,7 +82,7 @@ pub enum WebError {
     /// Certainly not done, and may work later.
     #[error("Slack did not take {method}: {why}")]
     NotTaken { method: &'static str, why: String },
-    /// Perhaps done: no response, or an ambiguous one (contract slack 3.1).
+    /// Perhaps done: no response, or an ambiguous one (docs/contracts/slack.md#web-api).
     #[error("no clear answer from Slack to {method}: {why}")]
     Unknown { method: &'static str, why: String },
     /// The token is invalid, or lacks a scope: nothing will work until a person repairs it.
@@ -215,7 +215,7 @@ impl Web {
                 )));
             }
         }
-        // Not slack-morphism's own connector: that one supports neither http nor HTTP/1 (contract slack 5.2).
+        // Not slack-morphism's own connector: that one supports neither http nor HTTP/1 (docs/contracts/slack.md#why-ivan-holds-its-own-connection).
         .https_or_http()
         .enable_http1()
         .wrap_connector(way.clone());
@@ -327,7 +327,7 @@ impl Web {
         blocks: Vec<SlackBlock>,
     ) -> Result<Seen, WebError> {
         let method = UPDATE;
-        // Without blocks, the earlier ones are removed (contract slack 3.3).
+        // Without blocks, the earlier ones are removed (docs/contracts/slack.md#limits).
         let content = SlackMessageContent::new()
             .with_text(text.to_owned())
             .opt_blocks(some(blocks));
@@ -425,7 +425,7 @@ impl Web {
     /// The messages in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits
     /// for its turn, within Slack's rate limit for histories.
     ///
-    /// A history lists roots only (contract slack, additions): a reply shows in the `latest_reply` of its root. Roots
+    /// A history lists roots only (docs/contracts/slack.md, additions): a reply shows in the `latest_reply` of its root. Roots
     /// of the last two weeks are read: all of them if `far_back`, else those on the pages that are read anyway.
     pub async fn said_since(
         &self,
@@ -617,7 +617,7 @@ fn some(blocks: Vec<SlackBlock>) -> Option<Vec<SlackBlock>> {
     (!blocks.is_empty()).then_some(blocks)
 }
 
-/// The provider that the whole binary uses (design 9).
+/// The provider that the whole binary uses.
 fn ring() -> rustls::crypto::CryptoProvider {
     rustls::crypto::ring::default_provider()
 }
@@ -663,7 +663,7 @@ async fn answered<A>(
     }
 }
 
-/// Converts slack-morphism's error (contract slack 3.1). Its own `Display` prints bodies, which hold people's text.
+/// Converts slack-morphism's error (docs/contracts/slack.md#web-api). Its own `Display` prints bodies, which hold people's text.
 pub(super) fn meaning(method: &'static str, error: SlackClientError) -> WebError {
     let unknown = |why: &str| WebError::Unknown {
         method,
@@ -720,7 +720,7 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         .unwrap_or_default()
 }
 
-/// Converts an `error` code in a 200 (contract slack 1.1, 3.1).
+/// Converts an `error` code in a 200 (docs/contracts/slack.md#opening-a-connection, docs/contracts/slack.md#web-api).
 fn code_meaning(method: &'static str, code: String) -> WebError {
     match code.as_str() {
         "ratelimited" | "rate_limited" => WebError::Limited {

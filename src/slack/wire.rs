@@ -1,5 +1,5 @@
 //! Slack's JSON as it arrives, read leniently: a field that is missing, null or of another type is `None`, and new
-//! fields or block types are ignored (contract slack 2.1, 5.4).
+//! fields or block types are ignored (docs/contracts/slack.md#messages, docs/contracts/slack.md#why-ivan-holds-its-own-connection).
 //!
 //! `socket` reads [`Frame`]s, `gate` decides on their [`Event`]s, `web` reads the responses of the Web API.
 
@@ -22,7 +22,7 @@ where
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-/// One text frame of a Socket Mode link (contract slack 1.2).
+/// One text frame of a Socket Mode link (docs/contracts/slack.md#frames).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Frame {
@@ -204,7 +204,7 @@ pub struct Item {
     pub ts: Option<String>,
 }
 
-/// The payload of an `interactive` envelope (contract slack 2.4).
+/// The payload of an `interactive` envelope (docs/contracts/slack.md#buttons-shortcuts-and-forms).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Interaction {
@@ -246,7 +246,7 @@ pub struct Team {
     pub domain: Option<String>,
 }
 
-/// A submitted form (contract slack 2.4).
+/// A submitted form (docs/contracts/slack.md#buttons-shortcuts-and-forms).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct View {
@@ -282,7 +282,7 @@ impl View {
     }
 }
 
-/// The payload of a `slash_commands` envelope (contract slack 2.3).
+/// The payload of a `slash_commands` envelope (docs/contracts/slack.md#slash-commands).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Slash {
@@ -357,7 +357,7 @@ pub struct Action {
     pub selected_time: Option<String>,
 }
 
-// ---------------------------------------------------------------- responses of the Web API (contract slack 3.2)
+// ---------------------------------------------------------------- responses of the Web API (docs/contracts/slack.md#methods)
 
 /// `apps.connections.open`. No `Debug`: the URL is a bearer secret.
 #[derive(Default, Deserialize)]

@@ -10,7 +10,7 @@ use crate::domain::form::Origin;
 use crate::domain::ids::{CommandId, TaskRow};
 use crate::domain::operation::Write;
 
-/// How long Slack accepts posts to a `response_url` (contract slack 2.4), less a minute for differing clocks.
+/// How long Slack accepts posts to a `response_url` (docs/contracts/slack.md#answers-through-response_url), less a minute for differing clocks.
 pub const URL_LIFE: Duration = Duration::minutes(29);
 
 /// Stores the `response_url` that a form is answered through.

@@ -48,7 +48,7 @@ pub struct Draft {
 }
 
 /// The state of an ephemeral message. Its `response_url` takes a few posts and cannot be looked up later. Only the
-/// `response_url` of a later press can change the message (contract slack 2.4).
+/// `response_url` of a later press can change the message (docs/contracts/slack.md#answers-through-response_url).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ephemeral {
     /// `None` if it was removed because it had expired.
@@ -83,7 +83,7 @@ pub struct Outgoing {
     pub version: i64,
     /// The `ts` of a posted message, which is to be updated.
     pub ts: Option<String>,
-    /// The time of the last post whose answer was never recorded. The history is searched for it first (contract slack
+    /// The time of the last post whose answer was never recorded. The history is searched for it first (docs/contracts/slack.md
     /// 3.4).
     pub begun_at: Option<DateTime<Utc>>,
     /// Whether only its cards are to be redrawn, which has low priority.

@@ -399,7 +399,7 @@ pub fn to_undo(connection: &Connection, operation: &str) -> rusqlite::Result<ToU
 }
 
 /// The traces of other operations of the same kind that ended after this one began, or a while before. None of them is
-/// its own trace (design 10). Any task counts, because two keys can mean the same task.
+/// its own trace. Any task counts, because two keys can mean the same task.
 fn claimed(connection: &Connection, operation: &Operation) -> rusqlite::Result<BTreeSet<String>> {
     let since = operation
         .begun_at

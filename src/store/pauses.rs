@@ -1,4 +1,4 @@
-//! The pauses that sources asked for. A restarted process must respect them (contract github 5).
+//! The pauses that sources asked for. A restarted process must respect them (docs/contracts/github.md#rate-limits).
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};

@@ -10,7 +10,7 @@ use super::{restored, rhythms, snoozes, tombstones};
 
 /// Rows of one table that one step removes at most.
 pub const STEP: i64 = 500;
-/// Slack may deliver an event again within this time, even if `store.retention` is shorter (contract slack 1.6).
+/// Slack may deliver an event again within this time, even if `store.retention` is shorter (docs/contracts/slack.md#redelivery).
 const EVENTS_AT_LEAST: Duration = Duration::hours(48);
 
 /// Comments are remembered for longer than a poll may report them (`reconcile::comments::OLD_NEWS`), even if

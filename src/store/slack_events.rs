@@ -91,10 +91,10 @@ impl fmt::Debug for ReplyUrl {
     }
 }
 
-/// A message or gesture that passed the gate (contract slack 2) and may be a command.
+/// A message or gesture that passed the gate (docs/contracts/slack.md#messages) and may be a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncomingMessage {
-    /// Every key under which the same gesture may arrive again (contract slack 1.6).
+    /// Every key under which the same gesture may arrive again (docs/contracts/slack.md#duplicates).
     pub keys: Vec<String>,
     pub user: String,
     pub channel: String,

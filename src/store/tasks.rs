@@ -52,7 +52,7 @@ const COLUMNS: &str = "tasks.id, source, source_key, task_id, container, title, 
      assignees, labels, entity, priority, due_ms, created_ms, seen_ms, closed, reopened, gone, away, custom_id, commented_ms, \
      creator, links, due_day, home";
 
-/// Tasks of containers that are no longer followed, or archived, are not open here (design 10).
+/// Tasks of containers that are no longer followed, or archived, are not open here.
 pub(super) const FOLLOWED: &str = "gone = 0 AND away = 0 AND EXISTS (SELECT 1 FROM containers c
      WHERE c.source = tasks.source AND c.source_key = tasks.container AND c.followed = 1 AND c.archived = 0)";
 

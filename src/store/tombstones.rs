@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::task::TaskKey;
 
-/// GitHub lists failed deliveries for three days (contract github 9.5). This outranks a shorter `store.retention`.
+/// GitHub lists failed deliveries for three days (docs/contracts/github.md#delivery). This outranks a shorter `store.retention`.
 const AT_LEAST: Duration = Duration::days(4);
 
 /// The known fate of a task that is not mirrored.

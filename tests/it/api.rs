@@ -1438,6 +1438,8 @@ async fn answers_are_as_the_api_describes_itself() {
             ("POST", "/tasks/{task_id}/reopen", None, 200),
             ("POST", "/tasks/{task_id}/start", None, 200),
             ("POST", "/start", None, 200),
+            ("POST", "/tasks/{task_id}/pause", None, 200),
+            ("POST", "/pause", None, 200),
             (
                 "POST",
                 "/tasks/{task_id}/due",

@@ -62,7 +62,7 @@ impl Sent {
     }
 }
 
-/// Every payload of contracts clickup 7 and github 9, with its body and whether it is a form.
+/// Every payload of docs/contracts/clickup.md#webhooks, docs/contracts/github.md#webhooks, with its body and whether it is a form.
 fn payloads() -> Vec<(&'static str, String, bool, Vec<u8>)> {
     let of_source: [(&str, &[&str]); 2] = [
         ("clickup", &["task", "automation__"]),

@@ -278,3 +278,52 @@ fn the_page_about_sources_lists_the_methods_of_their_traits() {
     }
     assert_eq!(listed, written);
 }
+
+/// The references in comments to headings of `docs/`: `docs/contracts/slack.md#frames`.
+fn references(text: &str) -> Vec<&str> {
+    text.match_indices("docs/")
+        .map(|(at, _)| {
+            let is_path =
+                |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '#');
+            let rest = &text[at..];
+            let end = rest.find(|c| !is_path(c)).unwrap_or(rest.len());
+            rest[..end].trim_end_matches('.')
+        })
+        .filter(|path| path.contains(".md"))
+        .collect()
+}
+
+#[test]
+fn every_reference_to_the_docs_leads_somewhere() {
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    let mut broken_references = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|end| end != "rs") || path.ends_with("docs.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for reference in references(&text) {
+                let link = format!("[x]({reference})");
+                if !broken(&root().join("README.md"), &link).is_empty() {
+                    broken_references.push(format!("{}: {reference}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken_references.is_empty(), "{broken_references:#?}");
+}
+
+#[test]
+fn a_reference_is_read() {
+    let text = "(docs/contracts/slack.md#frames), docs/commands.md.";
+    assert_eq!(
+        references(text),
+        ["docs/contracts/slack.md#frames", "docs/commands.md"]
+    );
+}

@@ -42,7 +42,7 @@ pub const HOOK_SECRET: &str = "a-webhook-secret-of-the-tests";
 
 /// The time limit of any wait before a story fails. A passing story never waits this long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Slack's limit for an acknowledgement (contract slack 1.3). Stories hold all work until every acknowledgement has
+/// Slack's limit for an acknowledgement (docs/contracts/slack.md#acknowledging). Stories hold all work until every acknowledgement has
 /// come: that shows that none waits for work. Speed beyond that depends on the machine alone.
 const ACK_WITHIN_MS: i64 = 3_000;
 /// No story begins this many seconds before a midnight: several depend on the date, and are over by then.

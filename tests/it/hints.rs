@@ -95,6 +95,7 @@ async fn help_lists_every_verb() {
         • `current`: show the current task
         • `next`: move on to the next task without completing this one
         • `start [REF]`: make REF current and, where the source has such a status, in progress
+        • `pause [REF]`: put the current task, or REF, back to its status before `start`; it stays yours
         • `snooze [REF] WHEN`: hide the current task, or REF, from your queue until then
         • `reopen [REF]`: open REF again, as it was before it was completed
         • `assign [REF] @PERSON`: give the current task, or REF, to somebody else

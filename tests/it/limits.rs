@@ -1,4 +1,4 @@
-//! Rate limits and the pace of writes (contract github 5, clickup 3): kept without a refusal where possible, over
+//! Rate limits and the pace of writes (docs/contracts/github.md#rate-limits, docs/contracts/clickup.md#rate-limits): kept without a refusal where possible, over
 //! restarts too; a waiting person learns the time.
 
 use ivan::sandbox::front::{Fault, Front, Seen, What};

@@ -1,4 +1,4 @@
-//! The markers in Ivan's writes (design 10): typed text cannot imitate one, and people see none.
+//! The markers in Ivan's writes: typed text cannot imitate one, and people see none.
 
 use ivan::sandbox::front::{Fault, What};
 use rstest::rstest;

@@ -8,7 +8,7 @@ use crate::harness::*;
 fn setup() -> Setup {
     Setup::new()
         .clickup_tasks([json!({"name": "Renew cert"})])
-        .github_issues([json!({"title": "Login fails", "assignees": ["octo"]})])
+        .github_issues([json!({"title": "Login fails", "assignees": ["ana"]})])
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn an_issue_loses_its_label_and_nothing_else() {
             (200, &json!("Now paused in GitHub: Login fails"))
         );
         assert!(issue.labels().is_empty());
-        assert_eq!(issue.json()["assignees"][0]["login"], "octo");
+        assert_eq!(issue.json()["assignees"][0]["login"], "ana");
         let (status, answer) = ivan.http("POST", "/undo", None).await;
         assert_eq!(
             (status, &answer["message"]),

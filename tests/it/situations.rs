@@ -1,4 +1,4 @@
-//! Situations of tasks, places and tokens in the sources, by verb: the outcome and its words (contract github 4.3, 8;
+//! Situations of tasks, places and tokens in the sources, by verb: the outcome and its words (docs/contracts/github.md#errors, docs/contracts/github.md#names-that-change;
 //! clickup 4). A source's refusal is passed on with its reason and a remedy; work that only an operator can unblock
 //! waits and is done afterwards; a wrong target is never written to.
 //!

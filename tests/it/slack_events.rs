@@ -1,4 +1,4 @@
-//! Slack's events in all their forms: only a person's new message acts, and once (contract slack 1.6, 2.1, 2.2).
+//! Slack's events in all their forms: only a person's new message acts, and once (docs/contracts/slack.md#redelivery, docs/contracts/slack.md#messages, docs/contracts/slack.md#text).
 
 use ivan::sandbox::front::{Fault, What};
 use ivan::sandbox::slack::{Envelope, Kind, Slack};

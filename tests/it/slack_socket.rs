@@ -1,9 +1,9 @@
-//! The link to Slack and its failures (contract slack 1): no event is lost or acts twice, and the link recovers.
+//! The link to Slack and its failures (docs/contracts/slack.md#opening-a-connection): no event is lost or acts twice, and the link recovers.
 //!
 //! Scenarios that take Slack's own time (10 s for an open that hangs, 35 s for a dead link) use the room itself, which
 //! runs in the test's process with every limit shortened.
 //!
-//! The scenarios of contract slack 7 and their tests; without a file, in this one:
+//! The scenarios of docs/contracts/slack.md#disconnects-and-several-connections and their tests; without a file, in this one:
 //!
 //! | | scenario | test |
 //! |---|---|---|
@@ -516,7 +516,7 @@ impl Room {
     }
 }
 
-/// The real values of the limits that the tests below shorten are short enough (contract slack 7.6, 7.7).
+/// The real values of the limits that the tests below shorten are short enough (docs/contracts/slack.md#pings-and-time-outs).
 #[test]
 fn nothing_that_hangs_is_waited_for_longer_than_agreed() {
     let limits = Timings::default();

@@ -1,4 +1,4 @@
-//! A TLS connection of each client in the binary, and no dependency that could bring a second provider (design 9).
+//! A TLS connection of each client in the binary, and no dependency that could bring a second provider.
 //!
 //! The sandbox speaks plain HTTP. Here a TLS gateway stands before each of its three services, with a certificate of an
 //! authority that only `SSL_CERT_FILE` names.

@@ -304,7 +304,7 @@ async fn github_learns_of_a_bad_signature_by_a_401(#[case] signature: Option<&st
     assert_eq!(answer(&door, real, body).await, "200 accepted");
 }
 
-/// The first 401 would suspend the webhook (contract clickup 1.3).
+/// The first 401 would suspend the webhook (docs/contracts/clickup.md#delivery).
 #[rstest]
 #[case::none(&[])]
 #[case::empty(&[("x-signature", "")])]
@@ -575,11 +575,11 @@ async fn a_store_that_is_stuck_is_not_waited_for() {
     )
     .await;
     assert_eq!(answered.unwrap(), "503");
-    // The secret and the delivery together: ClickUp waits for seven seconds (contract clickup 7.5).
+    // The secret and the delivery together: ClickUp waits for seven seconds (docs/contracts/clickup.md#delivery).
     assert!(Limits::default().store_within * 2 < Duration::from_secs(7));
 }
 
-// ---------------------------------------------------------------- dedupe keys (contract clickup 7.6)
+// ---------------------------------------------------------------- dedupe keys (docs/contracts/clickup.md#repeated-deliveries)
 
 fn key_of(body: &Value, at: &str) -> String {
     let body = body.to_string().into_bytes();

@@ -9,7 +9,7 @@ use crate::runtime::Backoff;
 /// When to open a link after the last one ended: at once, but not more often than a sound link would end.
 ///
 /// Slack closes links every few hours without a warning. A server that closes each one right after its `hello` must not
-/// be flooded with attempts (contract slack 1.5).
+/// be flooded with attempts (docs/contracts/slack.md#disconnects-and-several-connections).
 #[derive(Debug)]
 pub struct Reopening {
     backoff: Backoff,

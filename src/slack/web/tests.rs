@@ -595,7 +595,7 @@ async fn speaks_tls_to_https() {
     assert_eq!(hello.await.unwrap(), 22, "a TLS handshake record");
 }
 
-/// The response of a `response_url` is not documented (contract slack 8): a 200 with any body is a success.
+/// The response of a `response_url` is not documented (docs/contracts/slack.md#to-be-confirmed): a 200 with any body is a success.
 #[rstest]
 #[case::ok(StatusCode::OK, "text/html", "ok", None)]
 #[case::json(StatusCode::OK, "application/json", r#"{"ok":true}"#, None)]
