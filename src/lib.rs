@@ -1,164 +1,78 @@
 //! Ivan: a Slack bot that carries out `done`, `comment` and `create` in ClickUp and GitHub.
 //!
-//! # The map of the house
+//! # The map
 //!
 //! ```text
 //! src/
-//! ├── main.rs        parses the command line, starts logging, turns an error into words and an exit status
-//! ├── lib.rs         this map, and the list of modules
+//! ├── main.rs        command line, logging, exit status
+//! ├── lib.rs         this map
 //! ├── app.rs         wiring: Config → App → run until told to stop
-//! ├── demo.rs        `ivan demo`: the same App against the sandbox, the terminal as a DM
-//! │   └── demo/forms.rs: forms · blocks.rs: blocks as text · terminal.rs: the prompt, pasted lines, Ctrl-C
 //! ├── runtime.rs     shutdown token, supervisor of named tasks, back-off, rate limiter, lock: one of each
-//! ├── bounds.rs      everything that has a bound, by name: counted and said where it is reached
-//! ├── clock.rs       the app's clock, which tests can move
-//! ├── config/        bot.toml, environment and *_file → Config; every mistake at once; Secret, which does not print
-//! │   ├── layers.rs      what was given, and where
-//! │   ├── reader.rs      keys → values, and every mistake
-//! │   ├── remarks.rs     values that are still the example's; files with secrets that others can read
-//! │   └── secret.rs      a token that does not print
-//! ├── cli/           the clap types
-//! │   ├── client.rs      the client of our own HTTP API
-//! │   └── print.rs       its answers in words, and the exit status
-//! ├── domain/        values and decisions. No IO, no clock, nothing of Slack, HTTP or SQL
-//! │   ├── task.rs        Source, TaskKey (stored), TaskId (typed and shown), RepoName, Task, Status, Link
-//! │   ├── ids.rs         TaskRow, CommandId, …: ids of rows in the store, a type for each table
-//! │   ├── person.rs      Person, Member; who may act, and whose a task is
-//! │   ├── link.rs        Link, Accounts: which account at a source is whose
-//! │   ├── entity.rs      Entities: the clients that tasks are for, by all their names
-//! │   ├── prose.rs       a person's text as it is written to a source: signed
-//! │   ├── command.rs     Ref, CommandRef, Assignee, TaskDraft: the things that a command names
-//! │   ├── card.rs        Card, Button, Press: a task as people see it, and what can be done about it
-//! │   ├── controls.rs    control characters, which no text has
-//! │   ├── home.rs        what a Home tab shows, from top to bottom
-//! │   ├── log.rs         who did what, from where, what came of it and what it changed
-//! │   ├── markdown.rs    text of Slack's as Markdown that GitHub shows alike
-//! │   ├── morning.rs     the briefing: what to know before one begins
-//! │   ├── rhythm.rs      when a briefing is due, and when it is quiet
-//! │   ├── scope.rs       what does not work in Slack for want of a scope
-//! │   ├── set_aside.rs   Work: what a start begins again; the words about what ended the process twice
-//! │   ├── sign.rs        the reactions that show an outcome
-//! │   ├── receipts.rs    whether outcomes are told by messages or by reactions
-//! │   ├── blocking.rs    which task has to be finished before which, and who waits for it
-//! │   ├── change.rs      what assign, due and prio make different in a task, and its opposite
-//! │   ├── mention.rs     mentions in a text: ids, and names where they are nobody here
-//! │   ├── filter.rs      what a list is narrowed to
-//! │   ├── score.rs       points with their reasons; the order of a queue
-//! │   ├── queue.rs       the pin: which task was meant, where `next` goes
-//! │   ├── form.rs        Filled, Origin: what is filled in instead of typed, and what is wrong with it
-//! │   ├── event.rs       SourceEvent, Act; what people are told of a difference
-//! │   ├── undo.rs        what is to be taken back, and whether it is as we left it
-//! │   ├── when.rs        a time as people type it → an instant in their zone, or a day
-//! │   ├── operation.rs   Write, Operation, Outcome, WriteError
-//! │   ├── profile.rs     Source, and its Profile: name, nouns, form of ids, abilities
-//! │   ├── source.rs      traits of a source: SourceWriter, SourceReader, HookReader, HookKeeper
-//! │   ├── writes.rs      Writes: one method for each kind of write, and the choice among them
-//! │   ├── carry_out.rs   the one decision about sending a write, and about taking one back
-//! │   └── reply.rs       Words, Report: all that people read
-//! ├── command_tx/    CommandTx: what verbs read and write in their transaction
-//! │   ├── stop.rs        Rejection, Stop, CommandError: why a command goes no further
-//! │   ├── settings.rs    what commands know of bot.toml; health.rs: how the connections are, as far as only memory knows it
-//! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words
-//! │   ├── mod.rs         the table of verbs, Command, parse(text)
-//! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · snooze.rs · reopen.rs · assign.rs · claim.rs ·
-//! │   │                  due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
-//! │   │                  status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
-//! │   ├── grammar.rs     words, quotes, options, REFs; ParseError, which is the hint
-//! │   ├── body.rs        fields of a JSON body that several verbs have; schema.rs: how values look in the API's description
-//! │   ├── texts.rs       a person's text as it is written to a source: addressed, signed
-//! │   ├── schedule.rs    the change of a briefing or of quiet hours
-//! │   └── gestures.rs    what buttons, forms and reactions ask for
-//! ├── commands/      runs a verb: a Command from a Person → an answer now, or a durable Operation
-//! │   ├── mod.rs         what surfaces may ask
-//! │   ├── run.rs         a command, run: its bounds, and once for each Idempotency-Key
-//! │   ├── transaction.rs a transaction that a rejection commits and a database error rolls back
-//! │   ├── log.rs         `GET /log`, page by page
-//! │   ├── morning.rs     `GET /morning`
-//! │   ├── rhythm.rs      the times and the receipts that somebody chose
-//! │   ├── identity.rs    accounts as the sources tell them; the link that an e-mail address makes
-//! │   ├── set_aside.rs   retry: work that is set aside is begun again
-//! │   └── why.rs         `GET /why`
-//! ├── mailbox/       messages in and out, beside a command: each in one transaction
-//! │   ├── mod.rs         Mailbox; MailTx: one transaction of it
-//! │   ├── incoming.rs    Inbound: messages kept, waiting, acted on once; catching up with the history
-//! │   ├── gestures.rs    reactions, buttons and replies, with the facts that only the store has
-//! │   ├── meaning.rs     a message → the command that it means
-//! │   ├── answer.rs      a command's reply → a message or a reaction, in the right place
-//! │   ├── outgoing.rs    Outbound: messages owed; Fate: the outcome of a post, recorded in one place
-//! │   ├── reactions.rs   our reactions, and their outcomes
-//! │   ├── home.rs        the content of Home tabs
-//! │   ├── forms.rs       the content of forms, and their mistakes
-//! │   ├── schedule.rs    briefings that are due, and notices held by quiet hours; each claimed with its message
-//! │   ├── shown.rs       posts in Slack that this store does not have
-//! │   ├── status.rs      the connection to Slack, for `status`; another daemon with the same Slack app
-//! │   ├── strangers.rs   members who may not command: logged, and told to operators
-//! │   ├── attempts.rs    attempts at this work, counted
-//! │   └── progress.rs    whether more output is to come
-//! ├── notices.rs     what was done to a task → notices to those whom it concerns
-//! ├── settle.rs      a command's operations → its report, its message and the pin
-//! ├── set_aside.rs   an unclean end is counted; work that was under way at two is set aside and told
-//! ├── outbox.rs      carries operations out: a lane per person and task, waking, repeating, giving up
+//! ├── bounds.rs      every limit, by name: counted and logged where it is reached
+//! ├── clock.rs       the app's clock, which tests can shift
+//! ├── lenient.rs     JSON from outside, read leniently and in little memory
+//! ├── config/        bot.toml, environment and *_file → Config, or every mistake at once
+//! │   └── layers.rs: origins · reader.rs: keys → values · remarks.rs: example values, open files · secret.rs: tokens that do not print
+//! ├── domain/        values and decisions: no IO, no clock, nothing of Slack, HTTP or SQL
+//! │   ├── task.rs · ids.rs · person.rs · link.rs · entity.rs · profile.rs      tasks, row ids, people, their accounts, clients, sources
+//! │   ├── command.rs · filter.rs · when.rs · mention.rs                        REFs, filters, times and mentions as people type them
+//! │   ├── score.rs · queue.rs · blocking.rs · morning.rs · rhythm.rs           order of the queue, the pin, the briefing, quiet hours
+//! │   ├── operation.rs · change.rs · undo.rs · writes.rs · source.rs           writes, their undo, and the traits of a source
+//! │   ├── carry_out.rs                                                         the one decision about sending a write
+//! │   ├── event.rs · log.rs · set_aside.rs                                     reports of sources, entries of the log, work set aside
+//! │   ├── reply.rs · reply/acts.rs · card.rs · home.rs · form.rs               answers, cards, the Home tab, forms
+//! │   └── prose.rs · markdown.rs · controls.rs · sign.rs · receipts.rs · scope.rs    signed text, Markdown, control characters, reactions, scopes
+//! ├── command_tx/    CommandTx: the reads and writes of verbs in their transaction
+//! │   └── stop.rs: Rejection, Stop, CommandError · settings.rs · health.rs
+//! ├── verbs/         one file a verb: its arguments, its grammar, its decision, its words; mod.rs has the table
+//! │   ├── done.rs · comment.rs · create.rs · current.rs · next.rs · start.rs · pause.rs · snooze.rs · reopen.rs · assign.rs ·
+//! │   │   claim.rs · due.rs · prio.rs · undo.rs · why.rs · list.rs · morning.rs · briefing.rs · quiet.rs · receipts.rs · log.rs ·
+//! │   │   status.rs · whoami.rs · link.rs · unlink.rs · mute.rs · unmute.rs · help.rs
+//! │   └── grammar.rs: words, options, REFs · body.rs, schema.rs: JSON bodies · texts.rs: signed texts · schedule.rs · gestures.rs: buttons, forms, reactions
+//! ├── commands/      runs a verb for a person: an answer now, or a durable operation
+//! │   └── run.rs: bounds, idempotency keys · transaction.rs: commit or roll back · identity.rs: accounts ·
+//! │       log.rs, morning.rs, rhythm.rs, why.rs: reads over HTTP · set_aside.rs: retry
+//! ├── mailbox/       messages in and out; runs a command in the transaction of its message
+//! │   ├── incoming.rs · gestures.rs · meaning.rs     messages, reactions and buttons that arrive, and the command they mean
+//! │   ├── answer.rs · outgoing.rs · reactions.rs     replies and outcomes of posts
+//! │   ├── home.rs · forms.rs · schedule.rs           Home tabs, forms, due briefings and held notices
+//! │   └── shown.rs · status.rs · strangers.rs · attempts.rs · progress.rs    what people have seen, health, unknown members, attempts
+//! ├── outbox.rs      carries operations out: a lane per person and task, repeating, giving up
+//! ├── settle.rs      a command's operations → its report, its message and the pin (settle/pins.rs)
 //! ├── inbox.rs       webhook deliveries → source events → apply
-//! ├── reconcile.rs   polls: what changed, or everything → the same apply
-//! │   ├── comments.rs    what was written, where no webhook said so
-//! │   └── failing.rs     when a poll that fails is logged
-//! ├── cards.rs       cards that stand in Slack, made again when their task changes
-//! ├── apply.rs       what a source says about a task → the mirror, and notices
-//! ├── gaps.rs        failed deliveries, suspended webhooks, and operators told of lasting trouble
+//! ├── reconcile.rs   polls → source events → apply; reconcile/comments.rs: comments · reconcile/failing.rs: logging of failures
+//! ├── apply.rs       a source's report about a task → the mirror, and notices
+//! ├── notices.rs     changes of a task → notices to the people concerned
+//! ├── cards.rs       cards in Slack, redrawn when their task changes
+//! ├── gaps.rs        missed deliveries, suspended webhooks, reports to operators
+//! ├── set_aside.rs   work that ended the process twice
 //! ├── store/         SQLite and all SQL
-//! │   ├── pool.rs        one writer that commits together, readers that never block it
-//! │   ├── migrate.rs     numbered migrations; prune.rs forgets what is done with
-//! │   ├── private.rs     who may read its files, and whether they are on a network
-//! │   ├── columns.rs     times, JSON and ids as they stand in a column
-//! │   └── tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs · operations.rs ·
-//! │                      messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
-//! │                      set_aside.rs · tombstones.rs: the tables; idle.rs: whether anything in them is still to be done or said
-//! ├── lenient.rs     JSON that others wrote, read leniently and in little memory
-//! ├── rest.rs        one HTTP exchange with a source, and what was learned of limits, token and clock
-//! │   ├── request.rs     a request and the words for its thing
-//! │   ├── verdict.rs     the meanings of an answer that sources share
-//! │   └── webhook.rs     webhook requests: signature, names, JSON
-//! ├── clickup/       a source
-//! │   ├── wire.rs        what its answers look like → our types
-//! │   ├── client.rs      requests, and what their answers mean
-//! │   ├── writer.rs      SourceWriter: operations → requests; the search for a lost one
-//! │   ├── undo.rs        starting, reopening, and taking back
-//! │   ├── hook.rs        HookReader: webhook requests → deliveries → source events; HookKeeper: webhooks themselves
-//! │   ├── poll.rs        SourceReader: listings → tasks
-//! │   ├── due.rs         which due dates are days
-//! │   └── accounts.rs    Accounts: whose account is whose
-//! ├── github/        a source: the same files; links.rs, dependencies.rs: what an issue waits for; fields.rs: issue fields;
-//! │                  change.rs: assignees, priority
+//! │   ├── pool.rs: one writer that commits in groups, readers beside it · migrate.rs · prune.rs · private.rs: file modes · columns.rs
+//! │   └── one file a table: tasks.rs · blocking.rs · comments.rs · people.rs · links.rs · rhythms.rs · log.rs · slack_events.rs · forms.rs ·
+//! │       operations.rs · effects.rs · snoozes.rs · messages.rs · reactions.rs · homes.rs · deliveries.rs · pauses.rs · restored.rs ·
+//! │       set_aside.rs · tombstones.rs · idle.rs
+//! ├── rest.rs        one HTTP exchange with a source
+//! │   └── request.rs · verdict.rs: meanings of answers · webhook.rs: signatures · clients.rs, fake.rs, damage.rs: tests of both clients
+//! ├── clickup/       a source: wire.rs, client.rs, writer.rs, undo.rs, hook.rs, poll.rs, due.rs, accounts.rs
+//! ├── github/        a source: the same files, and links.rs, dependencies.rs, fields.rs, change.rs
 //! ├── slack/         a surface
-//! │   ├── socket.rs      our supervised Socket Mode loop: envelope → kept → acknowledged; socket/queue.rs: what waits for that;
-//! │   │                 socket/reopening.rs: when the next link is opened
-//! │   ├── gate.rs        whether an event is a new message of a person that is meant for us
-//! │   ├── attached.rs    what a message holds besides its text: forwarded messages, alerts, files
-//! │   ├── forms.rs       what slash commands, shortcuts and forms ask for; forms that come back, checked
-//! │   ├── views.rs       a trigger → an open form
-//! │   ├── gestures.rs    reactions and the Home tab, heard
-//! │   ├── listen.rs      kept messages → the mailbox, in each person's order
-//! │   ├── standing.rs    who somebody is, read from `users.info`
-//! │   ├── catch_up.rs    what was said and never arrived, read from the DMs' history; compare.rs: which DM is read when
-//! │   ├── trouble.rs     what is said while the store takes nothing
-//! │   ├── post.rs        outgoing messages → Slack, each once
-//! │   ├── ephemeral.rs   answers for one person, by a `response_url` that works for half an hour
-//! │   ├── restored.rs    reads what stands in a DM, before what is typed there is taken for what the store showed
-//! │   ├── react.rs       our reactions on people's messages
-//! │   ├── rhythm.rs      waits for the times at which people are told what they have not just asked for
-//! │   ├── way.rs         connections to Slack: addresses raced, through the proxy of the environment
-//! │   ├── scopes.rs      which scopes the app has
-//! │   ├── home.rs        Home tabs, published when they look otherwise
-//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs    JSON, escapes, rendering, the Web API
-//! ├── http/          a surface: mod.rs serves and guards
-//! │   ├── routes.rs      the table of routes, each with its description (describe.rs); openapi.rs: the document made of it
-//! │   ├── request.rs     what arrives: actor, task of the path, body, key; queries.rs: what is asked of what reads
-//! │   ├── reads.rs · writes.rs · daemon.rs   the handlers
-//! │   ├── answers/       what is answered, a struct each: mod.rs writes, tasks.rs, people.rs, health.rs
-//! │   ├── schemas.rs     how words of the domain look in the description
-//! │   └── problem.rs (RFC 9457) · hooks.rs (webhooks) · metrics.rs
-//! └── sandbox/       Slack, ClickUp and GitHub on loopback, their faults (front.rs) and webhooks (courier.rs);
-//!                    control.rs: `ivan sandbox` and its control API. With demo.rs it is the cargo feature `demo`
+//! │   ├── socket.rs · socket/queue.rs · socket/reopening.rs · way.rs           Socket Mode: envelope → stored → acknowledged
+//! │   ├── gate.rs · gestures.rs · attached.rs · forms.rs · views.rs · listen.rs    which events are commands; forms; the mailbox's input
+//! │   ├── catch_up.rs · compare.rs · restored.rs                               messages found in the history
+//! │   ├── post.rs · ephemeral.rs · react.rs · home.rs · rhythm.rs · trouble.rs     messages, reactions and Home tabs sent
+//! │   └── wire.rs · text.rs · blocks.rs · cards.rs · web.rs · standing.rs · scopes.rs    JSON, escapes, Block Kit, the Web API, members, scopes
+//! ├── http/          a surface: the API and the webhook listener
+//! │   ├── routes.rs · describe.rs · openapi.rs · schemas.rs                    routes and their description
+//! │   ├── request.rs · queries.rs · reads.rs · writes.rs · daemon.rs           requests and handlers
+//! │   ├── answers/tasks.rs · answers/people.rs · answers/health.rs · problem.rs    answers
+//! │   └── hooks.rs: webhooks · metrics.rs
+//! ├── cli/           client.rs: the client of the API · print.rs: answers in words · webhooks.rs: `ivan webhooks`
+//! ├── demo.rs        `ivan demo`; demo/forms.rs, demo/blocks.rs, demo/terminal.rs
+//! └── sandbox/       Slack, ClickUp and GitHub on loopback (feature `demo`)
+//!     ├── front.rs: faults · courier.rs: webhooks · wire.rs · control.rs: `ivan sandbox` and its control API
+//!     ├── clickup/api.rs · clickup/refusal.rs · clickup/world.rs · github/api.rs · github/world.rs
+//!     └── slack/web.rs · slack/socket.rs · slack/interact.rs · slack/pages.rs · slack/people.rs · slack/blocks.rs · slack/text.rs ·
+//!         slack/ids.rs · slack/wire.rs · slack/world.rs
 //! ```
 //!
 //! # Allowed dependencies
@@ -168,37 +82,6 @@
 //! as `dyn SourceWriter`, [`reconcile`] as `dyn SourceReader`; the [`sandbox`] uses nothing else of the crate.
 //! `tests/it/architecture.rs` checks this. `docs/architecture.md` has the table, the reasons, and the way of a command
 //! through the modules.
-//!
-//! # The modules
-//!
-//! - [`app`]: wiring, from the configuration to a daemon that runs until it is told to stop
-//! - [`apply`]: a source's report about a task → the mirror, and notices
-//! - [`bounds`]: every limit, by name
-//! - [`cli`]: the command line, and the client of our own HTTP API
-//! - [`clickup`]: ClickUp, a source
-//! - [`clock`]: the app's clock, which tests can shift
-//! - [`command_tx`]: the transaction of a command, and the reasons to stop it
-//! - [`commands`]: runs a verb for a person
-//! - [`config`]: `bot.toml`, the environment and secret files
-//! - [`demo`]: the daemon against the sandbox, with the terminal as a DM
-//! - [`domain`]: values and decisions that all other modules use
-//! - [`gaps`]: recovery of deliveries that webhooks missed
-//! - [`github`]: GitHub, a source
-//! - [`http`]: the HTTP API and the webhook listener, surfaces
-//! - [`inbox`]: webhook deliveries, stored and processed
-//! - `lenient`: JSON from outside, read leniently and in little memory
-//! - [`mailbox`]: messages in and out
-//! - [`notices`]: notices to people about changes of tasks
-//! - [`outbox`]: carries operations out
-//! - [`reconcile`]: polls the sources
-//! - `rest`: one exchange with a source over HTTP
-//! - `runtime`: shutdown token, supervisor, back-off, rate limiter, lock
-//! - [`sandbox`]: Slack, ClickUp and GitHub on loopback
-//! - [`set_aside`]: work that ended the process twice
-//! - [`settle`]: the outcome of a command: its report, its message and the pin
-//! - [`slack`]: Slack, a surface
-//! - [`store`]: SQLite, and all SQL
-//! - [`verbs`]: one file a verb: its arguments, its grammar, its decision, its words
 
 pub mod app;
 pub mod apply;

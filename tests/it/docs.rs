@@ -327,3 +327,36 @@ fn a_reference_is_read() {
         ["docs/contracts/slack.md#frames", "docs/commands.md"]
     );
 }
+
+/// The files of `src/` that a text does not name.
+fn unmapped(map: &str) -> Vec<String> {
+    let source = root().join("src");
+    let mut folders = vec![source.clone()];
+    let mut missing = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let is_code = name.ends_with(".rs") && !matches!(name.as_str(), "mod.rs" | "tests.rs");
+            let is_of_tests = path.components().any(|part| part.as_os_str() == "tests");
+            let mut named = map.match_indices(&name);
+            let begins = |at: usize| map[..at].ends_with([' ', '/']);
+            if is_code && !is_of_tests && !named.any(|(at, _)| begins(at)) {
+                missing.push(path.strip_prefix(&source).unwrap().display().to_string());
+            }
+        }
+    }
+    missing
+}
+
+#[test]
+fn the_map_has_every_file() {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let (map, _) = text.split_once("# Allowed dependencies").unwrap();
+    assert_eq!(unmapped(map), [""; 0]);
+    assert!(unmapped(&map.replace("pause.rs", "")).contains(&"verbs/pause.rs".to_owned()));
+}

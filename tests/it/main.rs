@@ -90,3 +90,4 @@ mod undo;
 mod unknown_buttons;
 mod webhooks;
 mod whispers;
+mod words;
