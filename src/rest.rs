@@ -440,8 +440,7 @@ impl Rest {
         without_answer(request, why)
     }
 
-    /// No response at all. Without a connection nothing was sent; otherwise the effect is unknown (docs/contracts/clickup.md
-    /// 6.4, github 7).
+    /// No response at all. Without a connection nothing was sent; otherwise the effect is unknown (docs/contracts/clickup.md#lost-answers, docs/contracts/github.md#lost-answers).
     fn unanswered(&self, request: &Request, error: &reqwest::Error) -> WriteError {
         let name = self.system.name;
         let reason = reason(error);

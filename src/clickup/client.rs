@@ -229,8 +229,7 @@ pub(crate) fn classify(
     }
 }
 
-/// Whether ClickUp's API has answered, and not a firewall, a proxy or a login page: its body is JSON or empty (contract
-/// clickup 4.0). Its edge fails (5xx) and limits (429) with pages of its own.
+/// Whether ClickUp's API has answered, and not a firewall, a proxy or a login page: its body is JSON or empty (docs/contracts/clickup.md#errors). Its edge fails (5xx) and limits (429) with pages of its own.
 fn is_of_clickup(status: u16, headers: &HeaderMap, body: &str) -> bool {
     match status {
         200..300 => !is_page(headers),

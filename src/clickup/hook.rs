@@ -26,8 +26,7 @@ use super::wire::{
     HistoryItem, HookPayload, KeptWebhook, Ref, TaskStatus, User, Webhooks, WireHook,
 };
 
-/// The events that we subscribe to. `taskUpdated` duplicates the others, but only it reports a new title (contract
-/// clickup 7.2). Time estimates and tracking are left out.
+/// The events that we subscribe to. `taskUpdated` duplicates the others, but only it reports a new title (docs/contracts/clickup.md#events). Time estimates and tracking are left out.
 const EVENTS: [&str; 11] = [
     "taskCreated",
     "taskUpdated",
@@ -153,8 +152,7 @@ impl HookReader for ClickUp {
         let ids: Vec<String> = items.filter_map(|item| item.id.0).collect();
         let hook = envelope.webhook_id.0.unwrap_or_default();
         let (hook, hash) = (short(&hook), webhook::hash(&body));
-        // Two events of one action share their items, and an edited comment keeps the item of the first (contract
-        // clickup 1.6): so the event and the body belong to the key.
+        // Two events of one action share their items, and an edited comment keeps the item of the first (docs/contracts/clickup.md#repeated-deliveries): so the event and the body belong to the key.
         let dedupe_key = if ids.is_empty() {
             let task = envelope.task_id.0.or(envelope.task.id.0);
             let task = task.unwrap_or_default();
@@ -421,8 +419,7 @@ impl ClickUp {
         Ok(self.hook(made.webhook))
     }
 
-    /// ClickUp requires all three together. It reactivates a suspended webhook, which keeps its secret (contract
-    /// clickup 7.1).
+    /// ClickUp requires all three together. It reactivates a suspended webhook, which keeps its secret (docs/contracts/clickup.md#managing-webhooks).
     async fn put_hook(&self, id: &str, url: &str, events: &[&str]) -> Result<Hook, WriteError> {
         let body = json!({"endpoint": url, "events": events, "status": "active"});
         let path = format!("/webhook/{}", segment(id));

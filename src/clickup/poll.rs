@@ -179,8 +179,7 @@ impl SourceReader for ClickUp {
         Listing::ByTask
     }
 
-    /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (docs/contracts/clickup.md
-    /// 5.5). Replies in threads are not listed.
+    /// The next page starts after the last comment, whose time and id are the token: `<ms>:<id>` (docs/contracts/clickup.md#comments). Replies in threads are not listed.
     async fn comments(
         &self,
         of: Of<'_>,

@@ -166,7 +166,7 @@ pub(super) struct List {
     pub(super) id: Id,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
-    /// Its tasks do not show this, and are listed all the same (docs/contracts/clickup.md, second round).
+    /// Its tasks do not show this, and are listed all the same (docs/contracts/clickup.md#lists-and-statuses).
     #[serde(default, deserialize_with = "lenient")]
     pub(super) archived: bool,
     #[serde(default, deserialize_with = "each")]

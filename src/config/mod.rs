@@ -1082,7 +1082,7 @@ fn clickup_address(text: &str) -> Option<Vec<&str>> {
 }
 
 /// Extracts the list's id from `…/v/li/<id>`, or from `…/v/l/6-<id>-<n>` for a view of the list. Other view ids do not
-/// name their list (docs/contracts/clickup.md, addresses of lists).
+/// name their list (docs/contracts/clickup.md#lists-and-statuses).
 fn clickup_list(text: &str) -> Result<String, String> {
     const WRITE: &str =
         "write the id of a list, the long number in `/v/l/6-<id>-1` or `/v/li/<id>`";

@@ -1,4 +1,4 @@
-//! Text as Slack shows it → Markdown that GitHub shows alike (docs/contracts/github.md, Markdown).
+//! Text as Slack shows it → Markdown that GitHub shows alike (docs/contracts/github.md#markdown).
 //!
 //! In Slack a fence may stand anywhere in a line, a quotation ends with its line, and `<String>` is plain text. This
 //! module rewrites such places so that GitHub shows the same words. Verbs do this before an operation is

@@ -175,8 +175,7 @@ impl Client {
         }
     }
 
-    /// Reads a resource that may be known: the response and its ETag, or `None` if it has not changed (docs/contracts/github.md
-    /// 6).
+    /// Reads a resource that may be known: the response and its ETag, or `None` if it has not changed (docs/contracts/github.md#conditional-requests-and-polling).
     pub(super) async fn get_if_new<T: DeserializeOwned>(
         &self,
         request: &Request,

@@ -1,4 +1,4 @@
-//! GitHub's own dependencies between issues → links (docs/contracts/github.md, second round).
+//! GitHub's own dependencies between issues → links (docs/contracts/github.md#issues).
 //!
 //! An issue has only the number of issues that it waits for; a further request returns them. It is sent only for issues
 //! that wait for any, so that the cost of a poll grows with the number of changes.

@@ -1,4 +1,4 @@
-//! Fields of an organization's issues → priority and due day (docs/contracts/github.md, second round).
+//! Fields of an organization's issues → priority and due day (docs/contracts/github.md#issues).
 //!
 //! A value comes with its field's name: `issue_field_name` as documented, or others that are accepted as well. Values
 //! of other fields are left out. A priority label outranks a field.

@@ -1,5 +1,4 @@
-//! GitHub's JSON, read leniently, and its conversion to our own types; and the marker at the end of our texts (contract
-//! github 7).
+//! GitHub's JSON, read leniently, and its conversion to our own types; and the marker at the end of our texts (docs/contracts/github.md#lost-answers).
 //!
 //! Users and bodies may be null, labels may be plain text, unknown fields and values are accepted (docs/contracts/github.md#issues). These types stay within the parent module.
 
@@ -594,7 +593,7 @@ impl Sender {
     }
 }
 
-/// The changes of an edit (docs/contracts/github.md#events), and the two halves of a transfer (8).
+/// The changes of an edit (docs/contracts/github.md#events), and the two halves of a transfer (docs/contracts/github.md#names-that-change).
 #[derive(Default, Deserialize)]
 pub(super) struct Changes {
     #[serde(default)]

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! The listener is open to strangers. Before the signature is verified nothing is stored, only the id of the webhook is
-//! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (docs/contracts/github.md#delivery, clickup
-//! 7.5), so the answer never depends on the meaning of a payload.
+//! read, to find its secret, and little is buffered or logged. Processing follows the 2xx (docs/contracts/github.md#delivery, docs/contracts/clickup.md#delivery), so the answer never depends on the meaning of a payload.
 
 use std::sync::Arc;
 use std::time::Duration;

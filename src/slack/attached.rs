@@ -1,5 +1,5 @@
-//! The content of a Slack message besides its text: forwarded messages, alerts, files, blocks (docs/contracts/slack.md,
-//! additions). Pure.
+//! The content of a Slack message besides its text: forwarded messages, alerts, files, blocks (docs/contracts/slack.md#messages).
+//! Pure.
 //!
 //! `gate` reads the additions to a command here, `forms` the visible text of a message that becomes a task.
 

@@ -1,5 +1,5 @@
-//! The schedule of comparing DMs with their history: Slack has lost events while the link was up (docs/contracts/slack.md,
-//! additions), and then only the history has the message.
+//! The schedule of comparing DMs with their history: Slack has lost events while the link was up (docs/contracts/slack.md#redelivery),
+//! and then only the history has the message.
 //!
 //! A DM is compared soon after a person writes there, at once on a sign of a gap, and every few minutes for an hour
 //! after its last message. If no DM is active, nothing is due and no timer runs. `catch_up` does the reading.

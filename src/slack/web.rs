@@ -425,7 +425,7 @@ impl Web {
     /// The messages in a DM since then, oldest first, in threads too; at most as many pages as a search reads. It waits
     /// for its turn, within Slack's rate limit for histories.
     ///
-    /// A history lists roots only (docs/contracts/slack.md, additions): a reply shows in the `latest_reply` of its root. Roots
+    /// A history lists roots only (docs/contracts/slack.md#methods): a reply shows in the `latest_reply` of its root. Roots
     /// of the last two weeks are read: all of them if `far_back`, else those on the pages that are read anyway.
     pub async fn said_since(
         &self,

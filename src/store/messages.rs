@@ -83,8 +83,7 @@ pub struct Outgoing {
     pub version: i64,
     /// The `ts` of a posted message, which is to be updated.
     pub ts: Option<String>,
-    /// The time of the last post whose answer was never recorded. The history is searched for it first (docs/contracts/slack.md
-    /// 3.4).
+    /// The time of the last post whose answer was never recorded. The history is searched for it first (docs/contracts/slack.md#no-idempotency-key).
     pub begun_at: Option<DateTime<Utc>>,
     /// Whether only its cards are to be redrawn, which has low priority.
     pub redraw: bool,

@@ -1,7 +1,7 @@
 //! The commands of a person: one file for each verb, and the table of verbs.
 //!
 //! A verb's file holds the struct of its arguments, its text grammar, its decision and its words. A row in the table
-//! below makes it known: [`Command`], [`parse`], `help`, the HTTP API and the command line follow from that. The order of
+//! below makes it known: [`Command`], [`parse`], `help` and the HTTP API follow from that; the command line has a list of its own in `cli/mod.rs`. The order of
 //! the rows is the order in which `help` shows them.
 
 /// The methods of a verb whose field `task` is its REF.

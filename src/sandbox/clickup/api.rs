@@ -7,10 +7,10 @@ use super::refusal::{Answer, No};
 use super::world::{Comment, World, millis, string, text};
 use crate::sandbox::wire::{Call, digest, random};
 
-/// Tasks on a page of a listing (contract 5.3).
+/// Tasks on a page of a listing (docs/contracts/clickup.md#listing-tasks).
 const TASK_PAGE: usize = 100;
 
-/// Comments on a page (contract 5.5).
+/// Comments on a page (docs/contracts/clickup.md#comments).
 const COMMENT_PAGE: usize = 25;
 
 /// Contract 7.2.
@@ -192,7 +192,7 @@ impl World {
         json!({ "members": self.members.values().collect::<Vec<_>>() })
     }
 
-    /// The internal id of a task that the token may see (contract 1.5, 4, 5.4).
+    /// The internal id of a task that the token may see (docs/contracts/clickup.md#errors, docs/contracts/clickup.md#tasks).
     fn visible(&self, call: &Call, id: &str) -> Result<String, No> {
         let custom = flag(call, "custom_task_ids")?;
         if custom
@@ -303,7 +303,7 @@ impl World {
         let _: bool = required(body, "notify_all", "a boolean", Value::as_bool)?;
         let assignee = self.optional_user(body, "assignee")?;
         let (comment, history, at) = self.comment(id, self.me, &parts, assignee);
-        // The id was seen as a number (contract 6.3).
+        // The id was seen as a number (docs/contracts/clickup.md#writing).
         let number: u64 = comment.parse().unwrap_or_default();
         Ok(json!({ "id": number, "hist_id": history, "date": at }))
     }
@@ -320,7 +320,7 @@ impl World {
         Ok(json!({}))
     }
 
-    /// `comment_text`, or the parts of a rich `comment`: texts and mentions of members (contract 6.3).
+    /// `comment_text`, or the parts of a rich `comment`: texts and mentions of members (docs/contracts/clickup.md#writing).
     fn comment_parts(&self, body: &Map<String, Value>) -> Result<Vec<Value>, No> {
         let parts = match (body.get("comment_text"), body.get("comment")) {
             (Some(words), None) => vec![json!({ "text": string(words, "comment_text")? })],
@@ -360,7 +360,7 @@ impl World {
         ] {
             body.remove(own);
         }
-        // A due date without a time is a day in its setter's time zone (contract 5.4).
+        // A due date without a time is a day in its setter's time zone (docs/contracts/clickup.md#tasks).
         if body.get("due_date_time") != Some(&json!(true))
             && let Some(due) = body.get("due_date").and_then(Value::as_i64)
         {
@@ -439,14 +439,14 @@ impl World {
     }
 }
 
-/// The query of a listing (contract 5.3). Unknown parameters are ignored, as in ClickUp.
+/// The query of a listing (docs/contracts/clickup.md#listing-tasks). Unknown parameters are ignored, as in ClickUp.
 struct Filter<'a> {
     list: Option<&'a str>,
     page: usize,
     archived: bool,
     closed: bool,
     subtasks: bool,
-    /// Includes tasks that live in another list and were added to this one (contract, second round).
+    /// Includes tasks that live in another list and were added to this one (docs/contracts/clickup.md#listing-tasks).
     timl: bool,
     reverse: bool,
     /// The field to order by.
@@ -467,7 +467,7 @@ impl<'a> Filter<'a> {
             None | Some("created" | "id") => "date_created",
             Some("updated") => "date_updated",
             Some("due_date") => "due_date",
-            // contract 4: a 500 was seen for `closed`.
+            // docs/contracts/clickup.md#errors: a 500 was seen for `closed`.
             Some("closed") => return Err(No::new(500, "ITEMV2_003", "Internal server error")),
             Some(_) => return Err(No::bad("order_by is invalid")),
         };
@@ -613,7 +613,7 @@ fn required<T>(
     read(value).ok_or_else(|| No::bad(format!("{key} must be {kind}")))
 }
 
-/// The endpoint of a webhook; without a scheme, https is assumed (contract 7.1).
+/// The endpoint of a webhook; without a scheme, https is assumed (docs/contracts/clickup.md#managing-webhooks).
 fn endpoint(body: &Map<String, Value>) -> Result<String, No> {
     let endpoint = required(body, "endpoint", "a string", |url| {
         url.as_str().map(str::to_owned)
@@ -629,7 +629,7 @@ fn endpoint(body: &Map<String, Value>) -> Result<String, No> {
     }
 }
 
-/// An array of names, or the string `*` (contract 7.1).
+/// An array of names, or the string `*` (docs/contracts/clickup.md#managing-webhooks).
 fn events(body: &Map<String, Value>) -> Answer {
     match body.get("events") {
         Some(Value::String(all)) if all == "*" => Ok(json!(["*"])),
@@ -647,7 +647,7 @@ fn events(body: &Map<String, Value>) -> Answer {
     }
 }
 
-/// Hides the secret, which is shown at creation. One integrator denies that it is shown later (contract 7.1).
+/// Hides the secret, which is shown at creation. One integrator denies that it is shown later (docs/contracts/clickup.md#managing-webhooks).
 fn without_secret(hook: &Value) -> Value {
     let mut hook = hook.clone();
     if let Some(hook) = hook.as_object_mut() {

@@ -34,16 +34,16 @@ use super::{locked, now};
 pub use world::MentionsAs;
 use world::{Place, RATE_WINDOW, Rate, World, list, text};
 
-/// The time limit of an endpoint's answer (contract 7.5).
+/// The time limit of an endpoint's answer (docs/contracts/clickup.md#delivery).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// The delay between attempts of a delivery. The contract has no value (7.5); it is short for the tests.
 const HOOK_RETRY: Duration = Duration::from_millis(100);
 
-/// Attempts of a delivery before it is dropped (contract 7.5).
+/// Attempts of a delivery before it is dropped (docs/contracts/clickup.md#delivery).
 const HOOK_ATTEMPTS: u32 = 5;
 
-/// Failed deliveries before a webhook is suspended (contract 7.5).
+/// Failed deliveries before a webhook is suspended (docs/contracts/clickup.md#delivery).
 const HOOK_FAILURES: u64 = 100;
 
 /// A ClickUp on loopback. Clones share it.
@@ -243,7 +243,7 @@ impl ClickUp {
         self.house.with(|world| world.delete(&id));
     }
 
-    /// Restores a task from the trash by its id; there is no event (contract 7.2).
+    /// Restores a task from the trash by its id; there is no event (docs/contracts/clickup.md#events).
     pub fn restore_task(&self, id: &str) {
         self.house.with(|world| {
             let at = world.tick();
@@ -262,7 +262,7 @@ impl ClickUp {
         assert!(moved, "no list {list}");
     }
 
-    /// Archives or restores the list. Its tasks do not change, and there is no webhook event (contract 7.2).
+    /// Archives or restores the list. Its tasks do not change, and there is no webhook event (docs/contracts/clickup.md#events).
     #[track_caller]
     pub fn archive_list(&self, list: &str, archived: bool) {
         match locked(&self.house.world).lists.get_mut(list) {

@@ -1,8 +1,8 @@
-//! ClickUp's refusals and their answers (contract 4).
+//! ClickUp's refusals and their answers (docs/contracts/clickup.md#errors).
 
 use serde_json::{Value, json};
 
-/// A refusal (contract 4). If the contract has no `ECODE`, none is sent: both fields may be missing.
+/// A refusal (docs/contracts/clickup.md#errors). If the contract has no `ECODE`, none is sent: both fields may be missing.
 pub(super) struct No {
     pub status: u16,
     pub ecode: Option<&'static str>,

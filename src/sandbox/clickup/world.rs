@@ -10,7 +10,7 @@ use crate::sandbox::courier::Parcel;
 use crate::sandbox::now;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
-/// Requests per minute of a Business Plus workspace (contract 3).
+/// Requests per minute of a Business Plus workspace (docs/contracts/clickup.md#rate-limits).
 const RATE_LIMIT: u32 = 1000;
 
 /// The length of a rate limit's window in milliseconds.
@@ -70,7 +70,7 @@ pub enum MentionsAs {
 
 pub(super) struct Comment {
     pub json: Value,
-    /// The history item of its creation, which its edits reuse (contract 1.6).
+    /// The history item of its creation, which its edits reuse (docs/contracts/clickup.md#repeated-deliveries).
     pub history: String,
     /// The time in that history item.
     pub at: i64,
@@ -429,7 +429,7 @@ impl World {
                 next[key] = date_string(date, key)?;
             }
         }
-        // A due date without a time is a day in its setter's time zone (contract 5.4).
+        // A due date without a time is a day in its setter's time zone (docs/contracts/clickup.md#tasks).
         if change.get("due_date_time") == Some(&json!(false))
             && let Some(due) = change.get("due_date").and_then(Value::as_i64)
         {
@@ -456,7 +456,7 @@ impl World {
             }
         }
         next["assignees"] = json!(assignees);
-        // `tags` does nothing here (contract 1.10).
+        // `tags` does nothing here (docs/contracts/clickup.md#writing).
         if next == task {
             return Ok(());
         }
@@ -482,7 +482,7 @@ impl World {
         }
     }
 
-    /// One event per field that has its own, and `taskUpdated` with the same history item for all (contract 7.3).
+    /// One event per field that has its own, and `taskUpdated` with the same history item for all (docs/contracts/clickup.md#payloads).
     fn tell_changes(&mut self, id: &str, by: i64, at: i64, before: &Value, after: &Value) {
         let list = text(&after["list"]["id"]);
         let fields = [
@@ -502,7 +502,7 @@ impl World {
                 continue;
             }
             let (old, new) = if field == "content" {
-                // A Quill delta, as a string (contract 7.3).
+                // A Quill delta, as a string (docs/contracts/clickup.md#payloads).
                 let delta =
                     |text: &Value| json!(json!({ "ops": [{ "insert": text }] }).to_string());
                 (delta(&before[key]), delta(&after[key]))
@@ -534,7 +534,7 @@ impl World {
         for (field, user) in gone.into_iter().chain(come) {
             let mut item = self.item(field, &list, by, at, Value::Null, user);
             if let Some(item) = item.as_object_mut() {
-                // No such key in a captured removal (contract 7.3).
+                // No such key in a captured removal (docs/contracts/clickup.md#payloads).
                 item.remove("before");
             }
             self.tell_both(id, Some("taskAssigneeUpdated"), item);
@@ -591,7 +591,7 @@ impl World {
         let item = if on {
             self.item("tag", &list, by, at, Value::Null, json!([object]))
         } else {
-            // The name of this field is unconfirmed (contract 11).
+            // The name of this field is unconfirmed (docs/contracts/clickup.md#to-be-confirmed).
             self.item("tag_removed", &list, by, at, json!([object]), Value::Null)
         };
         self.tell_both(id, Some("taskTagUpdated"), item);
@@ -741,7 +741,7 @@ impl World {
             known.json["resolved"] = json!(resolved);
         }
         if changed {
-            // The history id and date of its creation (contract 7.3).
+            // The history id and date of its creation (docs/contracts/clickup.md#payloads).
             let item = self.comment_item(&id, comment, by);
             self.tell_of(&id, "taskCommentUpdated", vec![item]);
         }
@@ -808,7 +808,7 @@ impl World {
         })
     }
 
-    /// The change's own event, if it has one, and `taskUpdated`, both with the same item (contract 1.6).
+    /// The change's own event, if it has one, and `taskUpdated`, both with the same item (docs/contracts/clickup.md#repeated-deliveries).
     fn tell_both(&mut self, id: &str, event: Option<&str>, item: Value) {
         if let Some(event) = event {
             self.tell_of(id, event, vec![item.clone()]);
@@ -848,7 +848,7 @@ impl World {
                 .unwrap_or_default();
             let wanted = events.iter().any(|name| name == event || name == "*");
             let within = |key: &str, id: &str| hook[key].is_null() || text(&hook[key]) == id;
-            // The most specific location wins (contract 7.1).
+            // The most specific location wins (docs/contracts/clickup.md#managing-webhooks).
             let here = if !hook["task_id"].is_null() {
                 within("task_id", &place.task)
             } else if !hook["list_id"].is_null() {
@@ -968,7 +968,7 @@ fn check_types(body: &Map<String, Value>, kinds: &[(&str, &str)]) -> Result<(), 
     Ok(())
 }
 
-/// A status of that list, spelled exactly (contract 1.8, 6.1).
+/// A status of that list, spelled exactly (docs/contracts/clickup.md#errors, docs/contracts/clickup.md#writing).
 fn status_of(list: &Value, status: &Value, err: &str) -> Result<Value, No> {
     let name = string(status, "status")?;
     let known = list["statuses"]
@@ -1042,7 +1042,7 @@ fn date_string(date: &Value, key: &str) -> Answer {
     }
 }
 
-/// A date-only due date: 04:00 of that day in its setter's time zone (contract 5.4), here Madrid.
+/// A date-only due date: 04:00 of that day in its setter's time zone (docs/contracts/clickup.md#tasks), here Madrid.
 pub(super) fn day_of(at: i64) -> i64 {
     due_in_days(at, 0)
 }

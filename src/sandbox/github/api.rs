@@ -12,19 +12,19 @@ use crate::sandbox::wire::{Call, digest};
 
 /// Characters of a title.
 const TITLE: usize = 256;
-/// Characters of a body (contract 4.3).
+/// Characters of a body (docs/contracts/github.md#errors).
 const BODY: usize = 65_536;
 /// Assignees of an issue.
 const ASSIGNEES: usize = 10;
-/// The supported API versions; the first applies to requests that name none (contract 2).
+/// The supported API versions; the first applies to requests that name none (docs/contracts/github.md#requests).
 const VERSIONS: [&str; 2] = ["2022-11-28", "2026-03-10"];
-/// Hooks for one event (contract 9.1).
+/// Hooks for one event (docs/contracts/github.md#registering).
 const HOOKS: usize = 20;
-/// The secondary limits (contract 5).
+/// The secondary limits (docs/contracts/github.md#rate-limits).
 const POINTS_A_MINUTE: u32 = 900;
 const CREATIONS_A_MINUTE: usize = 80;
 const CREATIONS_AN_HOUR: usize = 500;
-/// The events that a hook can select, among those in the contract (9.4).
+/// The events that a hook can select (docs/contracts/github.md#events).
 const EVENTS: [&str; 8] = [
     "*",
     "push",
@@ -108,7 +108,7 @@ impl World {
                     Some(at) => reply.with("github-authentication-token-expiration", expiry(at)),
                     None => reply,
                 };
-                // A 304 does not count (contract 6).
+                // A 304 does not count (docs/contracts/github.md#conditional-requests-and-polling).
                 if reply.status != 304 {
                     self.rate.remaining = self.rate.remaining.saturating_sub(1);
                 }
@@ -475,7 +475,7 @@ impl World {
             .collect()
     }
 
-    /// The issue, with the singular `assignee` if the requested version has it (contract 2).
+    /// The issue, with the singular `assignee` if the requested version has it (docs/contracts/github.md#requests).
     fn shown(&self, call: &Call, repo: u64, number: u64) -> Value {
         let mut issue = self.show(repo, number);
         if old(call) {
@@ -503,7 +503,7 @@ impl World {
     }
 
     /// The fields of `POST …/issues` and `PATCH …/issues/{n}`. Without push access, labels and assignees are silently
-    /// dropped (contract 1.8).
+    /// dropped (docs/contracts/github.md#calls).
     fn read_change(&self, body: &Map<String, Value>, push: bool) -> Result<Change, Reply> {
         let mut change = Change::default();
         match body.get("title") {
@@ -647,7 +647,7 @@ impl World {
         Ok(found.into_iter().map(|(_, number)| number).collect())
     }
 
-    /// Issues assigned to the token's user in all repositories (contract 4.2).
+    /// Issues assigned to the token's user in all repositories (docs/contracts/github.md#calls).
     fn assigned(&self, call: &Call) -> Answer {
         if !matches!(call.one("filter"), None | Some("assigned")) {
             return Err(invalid("Issue", "filter", "invalid", None));
@@ -668,7 +668,7 @@ impl World {
         self.page(call, "/issues", all)
     }
 
-    /// One page, with `Link` to the other pages (contract 4.2).
+    /// One page, with `Link` to the other pages (docs/contracts/github.md#calls).
     fn page(&self, call: &Call, path: &str, items: Vec<Value>) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let page = positive(call, "page")?.unwrap_or(1);
@@ -708,7 +708,7 @@ impl World {
         })
     }
 
-    /// Comments of one issue, ascending; of a repository in the requested order (contract 4.2).
+    /// Comments of one issue, ascending; of a repository in the requested order (docs/contracts/github.md#calls).
     fn list_comments(&self, call: &Call, repo: u64, number: Option<u64>) -> Answer {
         let since = since(call)?;
         let known = self.repos.get(&repo).ok_or_else(not_found)?;
@@ -776,7 +776,7 @@ impl World {
         }
     }
 
-    // Webhooks (contract 9).
+    // Webhooks (docs/contracts/github.md#webhooks).
 
     fn in_hooks(&mut self, call: &Call, repo: u64, rest: &[&str]) -> Answer {
         if let ("GET", []) = (call.method.as_str(), rest) {
@@ -827,7 +827,7 @@ impl World {
             }
             ("POST", ["deliveries", delivery, "attempts"]) => {
                 let mut parcel = logged(hook, delivery)?.1.clone();
-                // The GUID stays the same (contract 9.2).
+                // The GUID stays the same (docs/contracts/github.md#headers).
                 parcel.attempt += 1;
                 self.outgoing.push(parcel);
                 Ok(Reply::new(202, json!({})))
@@ -928,7 +928,7 @@ impl World {
         }
     }
 
-    /// Deliveries, newest first, with a cursor in `Link` (contract 9.5).
+    /// Deliveries, newest first, with a cursor in `Link` (docs/contracts/github.md#delivery).
     fn list_deliveries(&self, call: &Call, repo: u64, hook: &Hook) -> Answer {
         let per_page = positive(call, "per_page")?.unwrap_or(30).min(100);
         let cursor = call.one("cursor").map(str::parse::<u64>).transpose();
@@ -969,7 +969,7 @@ impl World {
     }
 }
 
-/// A time in the form `2027-01-31 09:00:00 UTC` (contract 3).
+/// A time in the form `2027-01-31 09:00:00 UTC` (docs/contracts/github.md#tokens).
 fn expiry(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms)
         .unwrap_or_default()
@@ -1132,7 +1132,7 @@ fn flag(body: &Map<String, Value>, key: &str) -> Result<Option<bool>, Reply> {
     }
 }
 
-/// Whether the content type is a form, also the default (contract 1.3).
+/// Whether the content type is a form, also the default (docs/contracts/github.md#registering).
 fn is_form(config: &Map<String, Value>) -> Result<bool, Reply> {
     match config.get("content_type").map(Value::as_str) {
         None | Some(Some("form")) => Ok(true),

@@ -30,7 +30,7 @@ use super::wire::Call;
 use super::{locked, now};
 use world::{Change, Gone, World};
 
-/// The time limit of an endpoint's answer (contract 9.5).
+/// The time limit of an endpoint's answer (docs/contracts/github.md#delivery).
 const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A GitHub on loopback. Clones share it.
@@ -491,7 +491,7 @@ impl GitHub {
         locked(&self.house.world).secondary = (times, retry_after);
     }
 
-    /// Sets whether the secondary limits of contract 5 apply: 80 creations and 900 points a minute, 500 creations an
+    /// Sets whether the secondary limits of docs/contracts/github.md#rate-limits apply: 80 creations and 900 points a minute, 500 creations an
     /// hour. On by default.
     pub fn enforce_secondary(&self, on: bool) {
         locked(&self.house.world).enforce_secondary = on;
@@ -503,7 +503,7 @@ impl GitHub {
     }
 
     /// Makes listings lag: they show only issues and comments that exist now. How long GitHub takes to list a write is
-    /// unknown (contract 11).
+    /// unknown (docs/contracts/github.md#to-be-confirmed).
     pub fn lag(&self, on: bool) {
         locked(&self.house.world).lag(on);
     }
@@ -515,7 +515,7 @@ impl GitHub {
         self.house.with(|world| world.hook_everywhere(url, secret))
     }
 
-    /// Sets whether loopback webhooks can be registered. GitHub refuses them (contract 9.1), as this does by default.
+    /// Sets whether loopback webhooks can be registered. GitHub refuses them (docs/contracts/github.md#registering), as this does by default.
     pub fn allow_loopback_hooks(&self, on: bool) {
         locked(&self.house.world).allow_loopback = on;
     }
@@ -664,7 +664,7 @@ impl Carry for Carrying {
         locked(&self.0).hook_is_there(&parcel.hook)
     }
 
-    /// Deliveries have no automatic retry (contract 9.5); the deliveries API can redeliver.
+    /// Deliveries have no automatic retry (docs/contracts/github.md#delivery); the deliveries API can redeliver.
     fn ended(&self, parcel: &Parcel, ended: &Ended) -> Option<Duration> {
         locked(&self.0).log_delivery(parcel, ended);
         None

@@ -10,7 +10,7 @@ use crate::sandbox::courier::{Ended, Parcel};
 use crate::sandbox::now;
 use crate::sandbox::wire::{hmac_sha256, random, uuid};
 
-/// Requests per hour of a person's token (contract 5).
+/// Requests per hour of a person's token (docs/contracts/github.md#rate-limits).
 const RATE_LIMIT: u32 = 5000;
 /// The length of the primary limit's window in milliseconds.
 const RATE_WINDOW: i64 = 3_600_000;
@@ -39,7 +39,7 @@ pub(super) struct World {
     /// The number of requests left for the secondary limit, and their `retry-after`.
     pub secondary: (u32, Option<u64>),
     pub enforce_secondary: bool,
-    /// Requests of the last hour: time, points, whether they created content (contract 5).
+    /// Requests of the last hour: time, points, whether they created content (docs/contracts/github.md#rate-limits).
     pub spent: VecDeque<(i64, u32, bool)>,
     pub allow_loopback: bool,
     /// The last number used before listings began to lag: newer issues and comments are not shown.
@@ -135,7 +135,7 @@ pub(super) struct Change {
     pub assignees: Option<Vec<String>>,
 }
 
-/// A time in milliseconds in GitHub's format: whole seconds (contract 4.1).
+/// A time in milliseconds in GitHub's format: whole seconds (docs/contracts/github.md#issues).
 pub(super) fn iso(at_ms: i64) -> String {
     DateTime::from_timestamp_millis(at_ms)
         .unwrap_or_default()
@@ -410,7 +410,7 @@ impl World {
             .collect()
     }
 
-    /// An issue in wire form (contract 4.1).
+    /// An issue in wire form (docs/contracts/github.md#issues).
     pub fn show(&self, repo: u64, number: u64) -> Value {
         let (Some(known), Some(issue)) = (self.repos.get(&repo), self.issue(repo, number)) else {
             return Value::Null;
@@ -521,7 +521,7 @@ impl World {
         self.tell_issue(repo, number, action, by, json!({}));
     }
 
-    /// A comment in wire form (contract 4.2).
+    /// A comment in wire form (docs/contracts/github.md#calls).
     pub fn show_comment(&self, repo: u64, number: u64, comment: &Value) -> Value {
         let issue = self.show(repo, number);
         let text = |key: &str| issue[key].as_str().unwrap_or_default().to_owned();
@@ -613,7 +613,7 @@ impl World {
                 },
             );
         }
-        // Pull requests send no `issues` event (contract 9.4).
+        // Pull requests send no `issues` event (docs/contracts/github.md#events).
         if !pull {
             self.tell_issue(repo, number, "opened", &by, json!({}));
             for label in labels {
@@ -890,7 +890,7 @@ impl World {
         self.tell(repo, "issue_comment", action, by, extra);
     }
 
-    /// Makes a delivery for each hook of the repository that subscribes to the event; all share one GUID (contract 9.2).
+    /// Makes a delivery for each hook of the repository that subscribes to the event; all share one GUID (docs/contracts/github.md#headers).
     fn tell(&mut self, repo: u64, event: &str, action: &str, by: &str, mut payload: Value) {
         payload["action"] = json!(action);
         self.complete(repo, by, &mut payload);
@@ -910,7 +910,7 @@ impl World {
         self.outgoing.extend(parcels);
     }
 
-    /// Adds the fields that every payload has (contract 9.4).
+    /// Adds the fields that every payload has (docs/contracts/github.md#events).
     fn complete(&self, repo: u64, by: &str, payload: &mut Value) {
         let repository = self.repo_json(repo);
         if repository["owner"]["type"] == "Organization" {
@@ -990,7 +990,7 @@ impl World {
             .any(|hook| hook.active && hook.id.to_string() == id)
     }
 
-    /// A hook in wire form, its secret masked (contract 9.1).
+    /// A hook in wire form, its secret masked (docs/contracts/github.md#registering).
     pub fn hook_json(&self, repo: u64, hook: &Hook) -> Value {
         let name = self
             .repos
@@ -1053,7 +1053,7 @@ impl World {
     }
 }
 
-/// A label in wire form (contract 4.1).
+/// A label in wire form (docs/contracts/github.md#issues).
 pub(super) fn label_json(name: &str, id: u64) -> Value {
     json!({ "id": id, "name": name, "color": "ededed", "default": false, "description": null })
 }

@@ -1,4 +1,4 @@
-//! Checks Block Kit as Slack does (contract 3.3): number, kinds and lengths of blocks.
+//! Checks Block Kit as Slack does (docs/contracts/slack.md#limits): number, kinds and lengths of blocks.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Interactions in the workspace (contract 2.4): triggers, response URLs, answers, views.
+//! Interactions in the workspace (docs/contracts/slack.md#buttons-shortcuts-and-forms): triggers, response URLs, answers, views.
 
 use serde_json::{Map, Value, json};
 
@@ -6,9 +6,9 @@ use super::world::{Changed, Code, Draft, Response, Trigger, Whisper, World};
 use super::{blocks, ids, text};
 use crate::sandbox::now;
 
-/// The lifetime of a `trigger_id` in milliseconds (contract 2.4).
+/// The lifetime of a `trigger_id` in milliseconds (docs/contracts/slack.md#buttons-shortcuts-and-forms).
 const TRIGGER_LIFE_MS: i64 = 3_000;
-/// How many uses a `response_url` allows, and within how many milliseconds (contract 2.4).
+/// How many uses a `response_url` allows, and within how many milliseconds (docs/contracts/slack.md#buttons-shortcuts-and-forms).
 const RESPONSE_URL: (u32, i64) = (5, 30 * 60 * 1_000);
 
 /// The effect of an answer to a command or through a `response_url`.
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// Uses a `trigger_id` up (contract 2.4).
+    /// Uses a `trigger_id` up (docs/contracts/slack.md#buttons-shortcuts-and-forms).
     pub(super) fn exchange(&mut self, trigger: &str) -> Result<(), Code> {
         let trigger = self.triggers.get_mut(trigger).ok_or("invalid_trigger_id")?;
         if trigger.used {
@@ -74,7 +74,7 @@ impl World {
         id
     }
 
-    /// The payload of a slash command (contract 2.3).
+    /// The payload of a slash command (docs/contracts/slack.md#slash-commands).
     pub(super) fn slash(
         &mut self,
         user: &str,
@@ -92,7 +92,7 @@ impl World {
         })
     }
 
-    /// Handles a post to a `response_url`. The real error bodies are unknown (contract 8); these are the sandbox's own.
+    /// Handles a post to a `response_url`. The real error bodies are unknown (docs/contracts/slack.md#to-be-confirmed); these are the sandbox's own.
     pub(super) fn respond(&mut self, id: &str, said: &Map<String, Value>) -> Result<Said, Code> {
         let response = self.responses.get_mut(id).ok_or("no_such_url")?;
         if response.uses >= RESPONSE_URL.0 || now() - response.made_ms > RESPONSE_URL.1 {

@@ -38,7 +38,7 @@ pub use world::{Posted, Whisper};
 
 /// How many happenings a slow subscriber can miss before the oldest are lost.
 const SUBSCRIBER_LAG: usize = 4096;
-/// How long a link stays open after a `warning` or `refresh_requested` (contract 1.5).
+/// How long a link stays open after a `warning` or `refresh_requested` (docs/contracts/slack.md#disconnects-and-several-connections).
 const CUT_AFTER: Duration = Duration::from_secs(10);
 
 /// A Slack on loopback. Clones share it. It ends with [`Slack::close`] or with the last clone.
@@ -388,7 +388,7 @@ impl Slack {
     }
 
     /// Announces the end of every link: `warning`, `refresh_requested`, `link_disabled`, `too_many_websockets`
-    /// (contract 1.5). The first two cut the links after 10 s, the others at once.
+    /// (docs/contracts/slack.md#disconnects-and-several-connections). The first two cut the links after 10 s, the others at once.
     pub fn disconnect(&self, reason: &str) {
         for link in self.link_ids() {
             self.disconnect_link(link, reason);
@@ -438,7 +438,7 @@ impl Slack {
     }
 
     /// Makes every link half-open: the connection stays, but is neither read nor written. Envelopes are still routed to
-    /// it (a ghost, contract 1.5) until it is cut.
+    /// it (a ghost, docs/contracts/slack.md#disconnects-and-several-connections) until it is cut.
     pub fn half_open(&self) {
         self.link_ids()
             .into_iter()
@@ -492,14 +492,14 @@ impl Slack {
         self.inner.wire().knobs.hello = on;
     }
 
-    /// Keeps TCP open after a Close handshake (contract 1.5).
+    /// Keeps TCP open after a Close handshake (docs/contracts/slack.md#disconnects-and-several-connections).
     pub fn leave_tcp_open(&self, on: bool) {
         self.inner.wire().knobs.leave_tcp_open = on;
     }
 
     // Retries.
 
-    /// Multiplies the delays of contract 1.6 (3 s, 60 s, 300 s, and the 3 s after which a person sees an error), from
+    /// Multiplies the delays of docs/contracts/slack.md#redelivery (3 s, 60 s, 300 s, and the 3 s after which a person sees an error), from
     /// the next delay on. 1 is real time.
     pub fn time_scale(&self, scale: f64) {
         self.inner.wire().knobs.time_scale = scale;
@@ -511,7 +511,7 @@ impl Slack {
     }
 
     /// Drops the events of people's next messages while the link is up. History has the messages; the events are never
-    /// sent (contract, additions).
+    /// sent (docs/contracts/slack.md#redelivery).
     pub fn drop_next(&self, n: u32) {
         self.inner.wire().knobs.drop = n;
     }
@@ -545,7 +545,7 @@ impl Slack {
             .for_each(|envelope| self.redeliver(&envelope.id));
     }
 
-    /// Sends an envelope again unchanged, with the same attempt number (seen in bolt-js#2487, contract 1.6).
+    /// Sends an envelope again unchanged, with the same attempt number (seen in bolt-js#2487, docs/contracts/slack.md#redelivery).
     pub fn repeat(&self, envelope_id: &str) {
         let attempt = self
             .inner
@@ -595,7 +595,7 @@ impl Slack {
     }
 
     /// Refuses messages with blocks with this error until `None`: `invalid_blocks`, `msg_blocks_too_long`, … Slack may
-    /// start to refuse blocks that it accepted before (contract, second round).
+    /// start to refuse blocks that it accepted before (docs/contracts/slack.md#web-api).
     pub fn refuse_blocks(&self, error: Option<&'static str>) {
         self.inner.world().app.refusing_blocks = error;
     }
@@ -633,12 +633,12 @@ impl Slack {
         self.inner.world().app.scopes.insert(scope.to_owned());
     }
 
-    /// Sets whether a second post to a channel within a second is answered with 429 (contract 3.3). Off by default.
+    /// Sets whether a second post to a channel within a second is answered with 429 (docs/contracts/slack.md#limits). Off by default.
     pub fn enforce_rate(&self, on: bool) {
         self.inner.world().enforce_rate = on;
     }
 
-    /// Makes every existing `trigger_id` older by that much; after 3 s it is expired (contract 2.4).
+    /// Makes every existing `trigger_id` older by that much; after 3 s it is expired (docs/contracts/slack.md#buttons-shortcuts-and-forms).
     pub fn age_triggers(&self, by: Duration) {
         self.inner
             .world()

@@ -1,4 +1,4 @@
-//! Pages of `conversations.history` and `conversations.replies` (contract 3.2, 3.4).
+//! Pages of `conversations.history` and `conversations.replies` (docs/contracts/slack.md#methods, docs/contracts/slack.md#no-idempotency-key).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,7 +111,7 @@ impl World {
         )
     }
 
-    /// A message as history shows it: metadata reduced to its type unless requested in full (contract 3.4), the
+    /// A message as history shows it: metadata reduced to its type unless requested in full (docs/contracts/slack.md#no-idempotency-key), the
     /// reactions, and for a root the number of replies.
     fn shown(&self, channel: &str, message: &Message, metadata: bool) -> Value {
         let mut body = message.body.clone();

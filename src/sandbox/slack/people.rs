@@ -311,7 +311,7 @@ impl Slack {
         self.inner.world().announced(channel, ts)
     }
 
-    /// Sets whether `app_mention` is the first of a mention's two events. Slack has no fixed order (contract 1.6).
+    /// Sets whether `app_mention` is the first of a mention's two events. Slack has no fixed order (docs/contracts/slack.md#redelivery).
     pub fn mention_first(&self, on: bool) {
         self.inner.wire().knobs.mention_first = on;
     }
@@ -693,7 +693,7 @@ fn typed_by_hand() -> Map<String, Value> {
     Map::from_iter([("client_msg_id".to_owned(), json!(ids::uuid()))])
 }
 
-/// An interaction payload: the fields that all kinds share (contract 2.4), and its own.
+/// An interaction payload: the fields that all kinds share (docs/contracts/slack.md#buttons-shortcuts-and-forms), and its own.
 fn interaction(world: &mut World, kind: &str, user: &str, own: Value) -> Value {
     let name = world.name_of(user);
     let mut payload = json!({

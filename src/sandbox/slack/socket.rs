@@ -1,5 +1,5 @@
 //! One WebSocket link: the upgrade, the frames, the pings. Frames are read and written one by one, because a library
-//! that implements the protocol correctly cannot withhold a pong or go silent (contract 7, case 6).
+//! that implements the protocol correctly cannot withhold a pong or go silent (docs/contracts/slack.md#disconnects-and-several-connections, case 6).
 
 use std::io::{self, Cursor};
 use std::pin::pin;
@@ -25,7 +25,7 @@ use super::{Happening, Inner};
 /// The largest accepted frame from the bot in bytes. Acknowledgements are small, but answers with blocks are not.
 const LARGEST: u64 = 1024 * 1024;
 
-/// `GET /link/?ticket=…`: the upgrade (contract 1.1).
+/// `GET /link/?ticket=…`: the upgrade (docs/contracts/slack.md#opening-a-connection).
 pub(super) async fn link(State(inner): State<Arc<Inner>>, mut request: Request) -> Response {
     let Some(accept) = accept_key(request.headers()) else {
         return (StatusCode::BAD_REQUEST, "not a WebSocket upgrade").into_response();
@@ -33,7 +33,7 @@ pub(super) async fn link(State(inner): State<Arc<Inner>>, mut request: Request) 
     let query = request.uri().query().unwrap_or_default().as_bytes();
     let ticket = url::form_urlencoded::parse(query).find(|(name, _)| name == "ticket");
     if !ticket.is_some_and(|(_, ticket)| inner.wire().redeem(&ticket)) {
-        // Slack's real response is unknown (contract 8).
+        // Slack's real response is unknown (docs/contracts/slack.md#to-be-confirmed).
         return (
             StatusCode::FORBIDDEN,
             "the ticket is unknown, used or too old",
@@ -163,7 +163,7 @@ async fn talk(
                     closing = true;
                     line.write(close()).await?;
                 }
-                // A ghost: Slack still routes to it (contract 1.5). Only a cut ends it.
+                // A ghost: Slack still routes to it (docs/contracts/slack.md#disconnects-and-several-connections). Only a cut ends it.
                 Order::Silence => std::future::pending::<()>().await,
             },
             () = ping.as_mut() => {

@@ -1,4 +1,4 @@
-//! Conversion of text to Slack's wire form (contract 2.2): text typed by a person, and text posted by a bot.
+//! Conversion of text to Slack's wire form (docs/contracts/slack.md#text): text typed by a person, and text posted by a bot.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The Web API (contract 3): `/api/<method>` by GET query, form or JSON, and `/resp/<id>` for a `response_url`.
+//! The Web API (docs/contracts/slack.md#web-api): `/api/<method>` by GET query, form or JSON, and `/resp/<id>` for a `response_url`.
 //! Requests pass Slack's checks in order (token, content type, scope, arguments), each with Slack's own error code.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::pages::Page;
 use super::world::{Code, Draft, Whisper, World, history_scope};
 use super::{Happening, Inner, blocks, ids, merge, text};
 
-/// The longest text of `chat.update` in characters; longer text is refused (contract 3.3).
+/// The longest text of `chat.update` in characters; longer text is refused (docs/contracts/slack.md#limits).
 const LONGEST_UPDATE: usize = 4_000;
 /// The longest text of `chat.postEphemeral` in characters. Undocumented; assumed to be the limit of a post.
 const LONGEST_EPHEMERAL: usize = 40_000;
@@ -23,7 +23,7 @@ const LARGEST_METADATA: usize = 16_000;
 /// The most messages on one page of history.
 const LONGEST_PAGE: usize = 999;
 
-/// Methods that read a query or form only (contract 3.1); a JSON body is ignored.
+/// Methods that read a query or form only (docs/contracts/slack.md#web-api); a JSON body is ignored.
 const READS: [&str; 6] = [
     "users.conversations",
     "users.info",
@@ -168,7 +168,7 @@ fn gate(
     Ok(args)
 }
 
-/// The scope that a method needs, empty for none; `None` if contract 3.2 has no such method.
+/// The scope that a method needs, empty for none; `None` if docs/contracts/slack.md#methods has no such method.
 fn scope(name: &str) -> Option<&'static str> {
     Some(match name {
         "apps.connections.open"
@@ -282,7 +282,7 @@ fn chat_update(inner: &Arc<Inner>, args: &Args) -> Reply {
         return Err("msg_too_long".into());
     }
     let bot = world.bot.user.clone();
-    // An update with text only removes the old blocks (contract 3.3).
+    // An update with text only removes the old blocks (docs/contracts/slack.md#limits).
     let mut fields = Map::from_iter([
         ("text".to_owned(), json!(text)),
         ("blocks".to_owned(), list.unwrap_or_default()),
@@ -517,7 +517,7 @@ fn views_publish(inner: &Inner, args: &Args) -> Reply {
     Ok(json!({ "view": view }))
 }
 
-/// `/resp/<id>`: a `response_url` (contract 2.4). It takes JSON by POST; Slack's real answers are unknown (contract 8).
+/// `/resp/<id>`: a `response_url` (docs/contracts/slack.md#buttons-shortcuts-and-forms). It takes JSON by POST; Slack's real answers are unknown (docs/contracts/slack.md#to-be-confirmed).
 pub(super) async fn respond(
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
@@ -555,7 +555,7 @@ pub(super) async fn respond(
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// HTTP 200 with `ok`, or 429 with `Retry-After` (contract 3.1).
+/// HTTP 200 with `ok`, or 429 with `Retry-After` (docs/contracts/slack.md#web-api).
 fn answer(inner: &Inner, name: &str, reply: Reply, warnings: Vec<&'static str>) -> Response {
     let scopes = inner
         .world()
@@ -640,7 +640,7 @@ fn content(inner: &Inner, args: &Args) -> Result<Option<(String, Option<Value>)>
     Ok((!text.is_empty() || list.is_some()).then_some((text, list)))
 }
 
-/// `metadata`, with its two fields (contract 3.4).
+/// `metadata`, with its two fields (docs/contracts/slack.md#no-idempotency-key).
 fn metadata(args: &Args) -> Result<Option<Value>, Refusal> {
     let format = || Refusal::from("invalid_metadata_format");
     let Some(metadata) = args.json("metadata").map_err(|_| format())? else {

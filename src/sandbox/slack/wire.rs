@@ -1,4 +1,4 @@
-//! Delivery to the bot: links, envelopes, acknowledgements and retries (contract 1.2, 1.3, 1.6). `socket` has the
+//! Delivery to the bot: links, envelopes, acknowledgements and retries (docs/contracts/slack.md#frames, docs/contracts/slack.md#acknowledging, docs/contracts/slack.md#redelivery). `socket` has the
 //! frames.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,22 +13,22 @@ use super::world::{Changed, Whisper};
 use super::{Happening, Inner, ids, merge};
 use crate::sandbox::now;
 
-/// Delays before the three retries of an `events_api` envelope (contract 7: 3 s, +60 s, +300 s).
+/// Delays before the three retries of an `events_api` envelope (docs/contracts/slack.md#disconnects-and-several-connections: 3 s, +60 s, +300 s).
 const RETRIES: [Duration; 3] = [
     Duration::from_secs(3),
     Duration::from_secs(60),
     Duration::from_secs(300),
 ];
-/// The time limit of an acknowledgement; after it a person sees an error (contract 1.3).
+/// The time limit of an acknowledgement; after it a person sees an error (docs/contracts/slack.md#acknowledging).
 const ACK_WITHIN: Duration = Duration::from_secs(3);
-/// The period of Slack's pings (contract 1.4).
+/// The period of Slack's pings (docs/contracts/slack.md#pings-and-time-outs).
 const PING_EVERY: Duration = Duration::from_secs(10);
-/// Links per app; one more is refused (contract 1.5).
+/// Links per app; one more is refused (docs/contracts/slack.md#disconnects-and-several-connections).
 pub(super) const LINKS: usize = 10;
-/// The lifetime of a ticket in milliseconds. Slack's real value is unknown (contract 8).
+/// The lifetime of a ticket in milliseconds. Slack's real value is unknown (docs/contracts/slack.md#to-be-confirmed).
 const TICKET_LIFE_MS: i64 = 60_000;
 
-/// The kinds of envelopes (contract 1.2).
+/// The kinds of envelopes (docs/contracts/slack.md#frames).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Sent again if it is not acknowledged.
@@ -61,7 +61,7 @@ pub struct Ack {
     pub after_ms: i64,
     pub payload: Option<Value>,
     /// Whether it counts: the first for this envelope, on a link that the envelope was sent on, and within 3 s if a
-    /// person waits. The sandbox ignores one from another link; Slack's real rule is unknown (contract 1.3).
+    /// person waits. The sandbox ignores one from another link; Slack's real rule is unknown (docs/contracts/slack.md#acknowledging).
     pub counts: bool,
 }
 
@@ -218,7 +218,7 @@ impl Wire {
         self.envelopes.get_mut(self.index.get(id)?.0)
     }
 
-    /// The next link. Slack picks "any of them, no pattern" (contract 1.5); the sandbox takes them in turn.
+    /// The next link. Slack picks "any of them, no pattern" (docs/contracts/slack.md#disconnects-and-several-connections); the sandbox takes them in turn.
     fn next_link(&mut self) -> Option<u64> {
         let routed: Vec<u64> = self
             .links
@@ -251,7 +251,7 @@ impl Inner {
     }
 
     /// Whether the events of a person's new message are dropped. The message is then in the history, but no envelope of
-    /// it is ever sent (contract, additions: events lost while the link is up).
+    /// it is ever sent (docs/contracts/slack.md#redelivery).
     fn drops(&self, events: &[Value]) -> bool {
         let said = events.iter().find(|event| {
             event["type"] == "message" && event["hidden"] != true && event["bot_id"].is_null()
@@ -268,7 +268,7 @@ impl Inner {
         true
     }
 
-    /// The `event_callback` around an event (contract 2.1).
+    /// The `event_callback` around an event (docs/contracts/slack.md#messages).
     pub(super) fn wrapped(&self, event: Value) -> Value {
         let world = self.world();
         json!({
@@ -388,7 +388,7 @@ impl Inner {
         self.tell(Happening::Acked(ack));
     }
 
-    /// Applies the payload of an acknowledgement (contract 1.3).
+    /// Applies the payload of an acknowledgement (docs/contracts/slack.md#acknowledging).
     fn take_answer(self: &Arc<Self>, kind: Kind, asked: &Value, answer: &Map<String, Value>) {
         let at = |pointer: &str| {
             asked
@@ -397,7 +397,7 @@ impl Inner {
                 .unwrap_or_default()
         };
         match (kind, at("/type")) {
-            // A form closes unless the answer says otherwise. An empty answer closes it too (contract 1.3).
+            // A form closes unless the answer says otherwise. An empty answer closes it too (docs/contracts/slack.md#acknowledging).
             (Kind::Interactive, "view_submission") if answer.is_empty() => {
                 self.world().close_view(at("/view/id"));
             }
@@ -496,7 +496,7 @@ impl Inner {
         self.deliver_events(changed.events);
     }
 
-    /// The first frame of a link (contract 1.2).
+    /// The first frame of a link (docs/contracts/slack.md#frames).
     pub(super) fn hello(&self, link: u64) -> String {
         let app = self.world().app.id.clone();
         let links = self.wire().links.len();
@@ -513,7 +513,7 @@ pub(super) fn host(link: u64) -> String {
     format!("applink-{link}")
 }
 
-/// The frame of an envelope (contract 1.2).
+/// The frame of an envelope (docs/contracts/slack.md#frames).
 fn frame(envelope: &Envelope) -> Value {
     let mut frame = json!({
         "envelope_id": envelope.id, "type": envelope.kind.name(),

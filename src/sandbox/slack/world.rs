@@ -1,5 +1,5 @@
 //! The workspace: people, channels, messages. Each change is immediate and returns the events that Slack would send for
-//! it (contract 2); `wire` delivers them to the bot. No IO.
+//! it (docs/contracts/slack.md#messages); `wire` delivers them to the bot. No IO.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::{ids, merge, text};
 use crate::sandbox::now;
 
-/// Slack's error code (contract 3.2).
+/// Slack's error code (docs/contracts/slack.md#methods).
 pub(super) type Code = &'static str;
 
-/// The longest text of a post in characters; longer text is cut off (contract 3.3).
+/// The longest text of a post in characters; longer text is cut off (docs/contracts/slack.md#limits).
 const LONGEST_POST: usize = 40_000;
 
 /// A `trigger_id`.
@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) triggers: BTreeMap<String, Trigger>,
     pub(super) responses: BTreeMap<String, Response>,
     pub(super) views: BTreeMap<String, Map<String, Value>>,
-    /// The last post in each channel, and the end of each method's block, in milliseconds (contract 3.3).
+    /// The last post in each channel, and the end of each method's block, in milliseconds (docs/contracts/slack.md#limits).
     last_post: BTreeMap<String, i64>,
     blocked: BTreeMap<String, i64>,
     pub(super) enforce_rate: bool,
@@ -200,7 +200,7 @@ pub(super) struct Changed {
     pub(super) events: Vec<Value>,
 }
 
-/// The scope for receiving and reading messages in a conversation of this kind (contract 4).
+/// The scope for receiving and reading messages in a conversation of this kind (docs/contracts/slack.md#scopes-and-manifest).
 pub(super) fn history_scope(kind: &str) -> &'static str {
     match kind {
         "im" => "im:history",
@@ -328,7 +328,7 @@ impl World {
         }
     }
 
-    /// A user as `users.info` shows it; the address only if it exists and the scope allows it (contract 3.2).
+    /// A user as `users.info` shows it; the address only if it exists and the scope allows it (docs/contracts/slack.md#methods).
     pub(super) fn user(&self, id: &str) -> Result<Value, Code> {
         let person = self.people.get(id).ok_or("user_not_found")?;
         if person.is("is_hidden") {
@@ -573,7 +573,7 @@ impl World {
         }
     }
 
-    /// Adds a user to a channel; the event is the `channel_join` message (contract 2.1, ignored subtypes).
+    /// Adds a user to a channel; the event is the `channel_join` message (docs/contracts/slack.md#messages, ignored subtypes).
     pub(super) fn join(&mut self, channel: &str, user: &str) -> Vec<Value> {
         let Some(joined) = self.channels.get_mut(channel) else {
             return Vec::new();
@@ -602,7 +602,7 @@ impl World {
         }
     }
 
-    /// Whether the bot may post there (contract 3.2, chat.postMessage).
+    /// Whether the bot may post there (docs/contracts/slack.md#methods, chat.postMessage).
     pub(super) fn may_post(&self, channel: &str) -> Result<(), Code> {
         let found = self.channels.get(channel).ok_or("channel_not_found")?;
         match self.bot_in(channel) {
@@ -790,7 +790,7 @@ impl World {
         })
     }
 
-    /// Attaches a link preview to a message: `message_changed` without `edited` (contract 2.1).
+    /// Attaches a link preview to a message: `message_changed` without `edited` (docs/contracts/slack.md#messages).
     pub(super) fn unfurl(&mut self, channel: &str, ts: &str, url: &str) -> Result<Changed, Code> {
         let event_ts = self.next_ts();
         let (kind, heard) = self.heard(channel)?;
@@ -873,8 +873,7 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// A channel's kind, and whether the bot receives its messages: as a member with the scope for that kind (contract
-    /// 4).
+    /// A channel's kind, and whether the bot receives its messages: as a member with the scope for that kind (docs/contracts/slack.md#scopes-and-manifest).
     fn heard(&self, channel: &str) -> Result<(String, bool), Code> {
         let (kind, member) = self.membership(channel)?;
         let heard = member && self.app.scopes.contains(history_scope(&kind));
@@ -949,7 +948,7 @@ impl World {
     }
 
     /// Whether a post exceeds the rate of one a second; returns `Retry-After` in seconds. The method is then blocked
-    /// for the whole workspace (contract 3.3).
+    /// for the whole workspace (docs/contracts/slack.md#limits).
     pub(super) fn limited(&mut self, method: &str, channel: &str) -> Option<i64> {
         if !self.enforce_rate {
             return None;
